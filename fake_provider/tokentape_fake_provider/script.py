@@ -1,0 +1,139 @@
+"""Script: what is said, in no provider's words.
+
+A script becomes bytes in an encoder (`wires/`), and gets its times from a `Timing`. All of it is plain
+data: `msgspec.to_builtins(script)` is the JSON that the control API takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error", "other"]
+
+
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """Text that the model says.
+
+    `pieces` fixes how it is split into deltas (they must join to `text`); without it the encoder splits at
+    token-like boundaries. `at` gives each piece's time in ms since the request, where it is known.
+    """
+
+    text: str
+    pieces: tuple[str, ...] = ()
+    at: tuple[float, ...] = ()
+
+
+class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
+    """Reasoning before or between the text; `encrypted` replaces it where the provider redacts it."""
+
+    text: str = ""
+    signature: str = ""
+    encrypted: str = ""
+    pieces: tuple[str, ...] = ()
+    at: tuple[float, ...] = ()
+
+
+class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
+    """A tool call. `arguments` is the JSON text exactly as it is to be sent, valid or not.
+
+    Use `ToolCall.of(name, {...})` for a call with an object of arguments. An empty `id` is made up by the
+    encoder, from the seed.
+    """
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+    pieces: tuple[str, ...] = ()
+    at: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, arguments: dict[str, Any] | None = None, *, id: str = "") -> ToolCall:  # noqa: A002
+        """A call with these arguments, as compact JSON."""
+        return cls(name, msgspec.json.encode(arguments or {}).decode(), id)
+
+
+class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+    """A refusal, where the provider has a place of its own for it; text where it has none."""
+
+    text: str
+    pieces: tuple[str, ...] = ()
+    at: tuple[float, ...] = ()
+
+
+Item: TypeAlias = Text | Reasoning | ToolCall | Refusal
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts, field by field; `None` is computed from the request and the script.
+
+    One arithmetic for all providers: `cached` and `cache_write` are parts of `input`, `reasoning` is a part
+    of `output`; encoders turn it into each provider's own. `report=False` leaves usage out altogether.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    report: bool = True
+
+
+class Error(msgspec.Struct, frozen=True):
+    """An error in the provider's own shape.
+
+    Before the stream it is an HTTP response with `status`; with `in_stream` the items are sent first and then
+    the error event that the provider sends inside a stream. `type`, `code` default to what the provider
+    uses for that status; `retry_after` is in seconds.
+    """
+
+    status: int = 500
+    message: str = "The server had an error while processing your request."
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    retry_after: float | None = None
+    in_stream: bool = False
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One choice: its items in order, and why it ended.
+
+    Without a `finish_reason` it is `tool_calls` if there is a tool call, else `stop`.
+    `provider_finish_reason` is sent word for word instead.
+    """
+
+    items: tuple[Item, ...] = ()
+    finish_reason: FinishReason | None = None
+    provider_finish_reason: str | None = None
+
+    @property
+    def ended(self) -> FinishReason:
+        """Why this choice ended, filled in where the script does not say."""
+        if self.finish_reason is not None:
+            return self.finish_reason
+        return "tool_calls" if any(isinstance(item, ToolCall) for item in self.items) else "stop"
+
+
+class Script(msgspec.Struct, frozen=True):
+    """One response: its choices, usage and error. `model` defaults to the one that was asked for."""
+
+    choices: tuple[Choice, ...] = (Choice(),)
+    usage: Usage = Usage()
+    error: Error | None = None
+    model: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *items: str | Item,
+        finish_reason: FinishReason | None = None,
+        usage: Usage | None = None,
+        error: Error | None = None,
+        model: str | None = None,
+    ) -> Script:
+        """A script of one choice; a plain string is a `Text`."""
+        made = tuple(Text(item) if isinstance(item, str) else item for item in items)
+        return cls((Choice(made, finish_reason),), usage or Usage(), error, model)

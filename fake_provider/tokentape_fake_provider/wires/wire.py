@@ -1,0 +1,72 @@
+"""What a wire format is to the server: a row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from tokentape_fake_provider.script import Error, Script
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What a request asks for, read from its path and body by the wire format.
+
+    `text` is all of the prompt as plain text (for counting input tokens and for rules), `created` the unix
+    time in s and `seed` what ids are made from: both are arguments, so that the same ask gives the same bytes.
+    """
+
+    wire: str
+    model: str
+    stream: bool
+    text: str = ""
+    include_usage: bool = False
+    choices: int = 1
+    created: int = 0
+    seed: str = ""
+    body: Mapping[str, Any] = {}
+    path: str = ""
+
+
+class Piece(NamedTuple):
+    """One frame before it has a time.
+
+    `tokens` is how many output tokens it carries (0 for role, finish, usage and other protocol frames), `at`
+    its time in ms since the request if the script fixed one.
+    """
+
+    data: bytes
+    tokens: int = 0
+    at: float | None = None
+
+
+class Reply(NamedTuple):
+    """A response that does not stream."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Wire(Protocol):
+    """One provider's wire format. To add one: a module with such an object, and a row in `WIRES`."""
+
+    name: str
+    base_path: str
+    """What a client's base URL ends with, after the session prefix: `/v1` for the openai SDK, `""` for anthropic's."""
+    paths: Sequence[str]
+    """Path patterns that POST requests come to, below the session prefix; `{name}` matches one segment."""
+    stream_headers: tuple[tuple[str, str], ...]
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body. Raises `BadRequestError` (ours) that says what is wrong with it."""
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The frames of a streamed response, without times."""
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The response to the same request without streaming."""
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error in this provider's shape and headers."""

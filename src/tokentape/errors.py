@@ -1,0 +1,196 @@
+"""The errors of the library, one tree.
+
+TokentapeError
+├── UnknownWireError               no decoder for that wire format
+├── DecodeError                    the bytes are not what the wire format promises
+├── TruncatedStreamError           the input ended before the stream's terminal event
+├── CallbackError
+│   ├── AsyncCallbackError         a coroutine callback (or an async follow-up) under a plain `for`
+│   └── FollowUpError              a callback returned its own stream, or follow-ups never end
+├── ReentrantIterationError        a callback or listener iterates the stream that is calling it
+├── OutputBufferError              a buffer was ended that is not open
+├── ConfigurationError             a key, model or dependency is missing
+├── ConnectionFailedError          the provider could not be reached, or the connection broke
+│   └── RequestTimeoutError        the provider took too long
+└── ProviderError                  the provider answered with an error, over HTTP or inside the stream
+    ├── BadRequestError            400, 413, 422
+    ├── AuthenticationError        401
+    ├── PermissionDeniedError      403
+    ├── NotFoundError              404
+    ├── ConflictError              409
+    ├── RateLimitError             429
+    └── ServerError                5xx
+        └── OverloadedError        503, 529
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokentape.output import ChatOutput
+
+
+class TokentapeError(Exception):
+    """Base of every error that this library raises.
+
+    `output` is the partial output of the stream that failed, where there was one.
+    """
+
+    output: ChatOutput | None = None
+
+
+class UnknownWireError(TokentapeError, LookupError):
+    """No decoder is registered under that wire name."""
+
+
+class DecodeError(TokentapeError, ValueError):
+    """The bytes are not what the wire format promises.
+
+    `event` is the number of the event in the stream (from 0), `offset` the byte at which its line begins.
+    """
+
+    def __init__(self, message: str, *, event: int | None = None, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.event = event
+        self.offset = offset
+
+
+class TruncatedStreamError(TokentapeError, EOFError):
+    """The input ended before the terminal event: what arrived is in `output`."""
+
+
+class CallbackError(TokentapeError):
+    """A callback of a stream can't be run, or returned what can't be followed."""
+
+
+class AsyncCallbackError(CallbackError, TypeError):
+    """A coroutine callback, or an async follow-up stream, met a plain `for` loop."""
+
+
+class FollowUpError(CallbackError):
+    """A callback returned its own stream, or the chain of follow-up streams is too deep."""
+
+
+class ReentrantIterationError(TokentapeError, RuntimeError):
+    """A callback or listener iterates the very stream that is calling it."""
+
+
+class OutputBufferError(TokentapeError, RuntimeError):
+    """An output buffer was ended or flushed that is not open."""
+
+
+class ConfigurationError(TokentapeError):
+    """Something that the caller must provide is missing: a key, a model, an optional dependency."""
+
+
+class ConnectionFailedError(TokentapeError, ConnectionError):
+    """The provider could not be reached, or the connection broke; the transport's error is the cause."""
+
+
+class RequestTimeoutError(ConnectionFailedError, TimeoutError):
+    """The provider took longer than the timeout allows."""
+
+
+class ProviderError(TokentapeError):
+    """The provider answered with an error, as an HTTP response or inside the stream.
+
+    `status` is the HTTP status (of the error itself if the provider names one in the stream), `type` and
+    `code` are the provider's own words, `retry_after` is in seconds, `body` is the decoded error body.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        type: str | None = None,  # noqa: A002 - the field's own name
+        code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.type = type
+        self.code = code
+        self.param = param
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.headers: Mapping[str, str] = headers or {}
+        self.body = body
+
+
+class BadRequestError(ProviderError):
+    """The provider refused the request as it stands."""
+
+
+class AuthenticationError(ProviderError):
+    """The key is missing or wrong."""
+
+
+class PermissionDeniedError(ProviderError):
+    """The key may not do this."""
+
+
+class NotFoundError(ProviderError):
+    """No such model or path."""
+
+
+class ConflictError(ProviderError):
+    """The request conflicts with another one."""
+
+
+class RateLimitError(ProviderError):
+    """Too many requests or tokens: wait `retry_after` seconds."""
+
+
+class ServerError(ProviderError):
+    """The provider failed."""
+
+
+class OverloadedError(ServerError):
+    """The provider is overloaded for the moment."""
+
+
+_BY_STATUS: Mapping[int, type[ProviderError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: BadRequestError,
+    422: BadRequestError,
+    429: RateLimitError,
+    503: OverloadedError,
+    529: OverloadedError,
+}
+
+_BY_TYPE: Mapping[str, type[ProviderError]] = {
+    "invalid_request_error": BadRequestError,
+    "authentication_error": AuthenticationError,
+    "permission_error": PermissionDeniedError,
+    "not_found_error": NotFoundError,
+    "request_too_large": BadRequestError,
+    "rate_limit_error": RateLimitError,
+    "rate_limit_exceeded": RateLimitError,
+    "api_error": ServerError,
+    "server_error": ServerError,
+    "overloaded_error": OverloadedError,
+}
+
+
+def provider_error_class(status: int | None, type: str | None = None) -> type[ProviderError]:  # noqa: A002
+    """The class for an HTTP status, or else for the provider's own error type."""
+    if status is not None:
+        if status in _BY_STATUS:
+            return _BY_STATUS[status]
+        if status >= 500:
+            return ServerError
+        if status >= 400:
+            return BadRequestError
+    return _BY_TYPE.get(type or "", ProviderError)

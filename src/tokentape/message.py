@@ -1,0 +1,138 @@
+"""Chat messages: what a stream yields, and what is left when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from tokentape.finish_reason import FinishReason
+from tokentape.usage import NOTHING, TokenUsage
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
+    """One finished tool call.
+
+    `arguments` is the parsed JSON object; `raw_arguments` the text as the provider sent it. Empty or
+    missing arguments mean `{}`. If the text is not a JSON object, `valid` is False, `arguments` is `{}`
+    and the text is still in `raw_arguments`.
+    """
+
+    id: str = ""
+    name: str = ""
+    arguments: dict[str, Any] = {}
+    raw_arguments: str = ""
+    valid: bool = True
+
+    @classmethod
+    def parse(cls, id: str, name: str, raw_arguments: str) -> ToolCall:  # noqa: A002 - the field's name
+        """Build a call from the argument text that a provider sent; never raises."""
+        if not raw_arguments or raw_arguments.isspace():
+            return cls(id, name, {}, raw_arguments, True)
+        try:
+            arguments = msgspec.json.decode(raw_arguments.encode("utf-8", "surrogatepass"))
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return cls(id, name, {}, raw_arguments, False)
+        if arguments is None:
+            return cls(id, name, {}, raw_arguments, True)
+        if not isinstance(arguments, dict):
+            return cls(id, name, {}, raw_arguments, False)
+        return cls(id, name, arguments, raw_arguments, True)
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
+    """A fragment of a tool call as one chunk carried it.
+
+    Fragments of one call share `index`; where the provider sends none, a new `id` begins a new call and a
+    fragment with neither goes to the last call. `done` is True on the fragment that the provider marks as
+    the last one of its call.
+    """
+
+    index: int | None = None
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    done: bool = False
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text"):
+    """A run of text. `citations` are the provider's own objects."""
+
+    text: str = ""
+    citations: tuple[Any, ...] = ()
+
+
+class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning"):
+    """A run of reasoning, with what the provider wants back in a follow-up request.
+
+    `signature` proves the text to the provider; `encrypted` replaces it (redacted thinking).
+    """
+
+    text: str = ""
+    signature: str = ""
+    encrypted: str = ""
+
+
+class ProviderPart(msgspec.Struct, frozen=True, tag="provider"):
+    """A content block that only its provider knows (server tools and their results, images), kept whole.
+
+    `kind` is the provider's own type name.
+    """
+
+    kind: str
+    data: Mapping[str, Any] = NOTHING
+
+
+Part: TypeAlias = TextPart | ReasoningPart | ToolCall | ProviderPart
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    """A chat message: one chunk of a stream, or a whole message.
+
+    As a chunk, `text`, `reasoning`, `refusal` and `parts` hold what this chunk adds, `tool_call_deltas`
+    the fragments it carried, and `tool_calls` the calls that it completed. As a whole message they hold
+    everything, `parts` in the provider's order. `text` is always a `str`.
+
+    `index` is the choice (n > 1), `block` the provider's content block within it, where it has one.
+    `metadata` holds what else the provider said in this chunk (id, model, log probabilities, ...).
+    """
+
+    text: str = ""
+    role: Role = "assistant"
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_deltas: tuple[ToolCallDelta, ...] = ()
+    usage: TokenUsage | None = None
+    finish_reason: FinishReason | None = None
+    provider_finish_reason: str | None = None
+    index: int = 0
+    block: int | None = None
+    refusal: str = ""
+    parts: tuple[Part, ...] = ()
+    metadata: Mapping[str, Any] = NOTHING
+    model: str | None = None
+    name: str | None = None
+    tool_call_id: str | None = None
+
+    @classmethod
+    def user(cls, text: str, **fields: Any) -> ChatMessage:
+        """A message of the user."""
+        return cls(text, "user", **fields)
+
+    @classmethod
+    def system(cls, text: str, **fields: Any) -> ChatMessage:
+        """A system message: instructions to the model."""
+        return cls(text, "system", **fields)
+
+    @classmethod
+    def assistant(cls, text: str = "", **fields: Any) -> ChatMessage:
+        """A message of the model, e.g. one sent back as history."""
+        return cls(text, "assistant", **fields)
+
+    @classmethod
+    def tool(cls, text: str, *, tool_call_id: str, **fields: Any) -> ChatMessage:
+        """The result of a tool call, for the call with this id."""
+        return cls(text, "tool", tool_call_id=tool_call_id, **fields)

@@ -1,0 +1,58 @@
+"""The output of a response: every message, usage and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage
+from tokentape.usage import NOTHING, TokenUsage
+
+
+class ChatOutput(msgspec.Struct, frozen=True):
+    """What a response said, rebuilt from all the chunks that were received.
+
+    `messages` holds one message a choice, in order of choice; `error` is what broke the stream, if
+    something did: the output then holds what had arrived. `metadata` is what the provider said beside
+    the message (response id, system fingerprint, rate limits, ...).
+    """
+
+    messages: tuple[ChatMessage, ...] = (ChatMessage(),)
+    usage: TokenUsage = TokenUsage()
+    model: str | None = None
+    error: BaseException | None = None
+    metadata: Mapping[str, Any] = NOTHING
+
+    @property
+    def message(self) -> ChatMessage:
+        """The message of the first choice."""
+        return self.messages[0]
+
+    @property
+    def normalized(self) -> ChatMessage:
+        """The message of the first choice, under the name that a streamed response has its iterator."""
+        return self.messages[0]
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice."""
+        return self.messages[0].text
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the first choice ended; None if the provider never said."""
+        return self.messages[0].finish_reason
+
+    @property
+    def provider_finish_reason(self) -> str | None:
+        """The provider's own word for why the first choice ended."""
+        return self.messages[0].provider_finish_reason
+
+    def raise_for_error(self) -> ChatOutput:
+        """Return this output, or raise what broke the stream."""
+        if self.error is not None:
+            raise self.error
+        return self

@@ -1,0 +1,47 @@
+"""Token usage, in one arithmetic over all providers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
+    """Token counts of one response; `None` means "not reported", never 0.
+
+    The arithmetic is OpenTelemetry's for generative AI: `input` counts all of the prompt, and `cached`
+    (read from a prompt cache) and `cache_write` are parts of it; `output` counts all that was generated,
+    and `reasoning` is a part of it; `total` is the provider's own figure, else `input + output`.
+    `raw` holds the provider's own numbers, unchanged.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    raw: Mapping[str, Any] = NOTHING
+
+    def merge(self, later: TokenUsage) -> TokenUsage:
+        """Return this usage with each field that `later` reports replaced: the last value wins, never a sum."""
+        return TokenUsage(
+            self.input if later.input is None else later.input,
+            self.output if later.output is None else later.output,
+            self.total if later.total is None else later.total,
+            self.cached if later.cached is None else later.cached,
+            self.cache_write if later.cache_write is None else later.cache_write,
+            self.reasoning if later.reasoning is None else later.reasoning,
+            {**self.raw, **later.raw} if later.raw else self.raw,
+        )
+
+    def with_total(self) -> TokenUsage:
+        """Return this usage with `total` filled in as `input + output` where the provider gave none."""
+        if self.total is not None or self.input is None or self.output is None:
+            return self
+        return msgspec.structs.replace(self, total=self.input + self.output)
