@@ -1,0 +1,86 @@
+"""The recorded provider streams beside the repository, read in place."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(os.environ.get("TOKENTAPE_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
+
+OPENAI_CHAT_FAMILY = (
+    "openai_chat",
+    "azure_openai_chat",
+    "openrouter_chat",
+    "groq_chat",
+    "deepseek_chat",
+    "xai_chat",
+    "mistral_chat",
+    "together_chat",
+    "openai_compat_other",
+)
+ANTHROPIC_FAMILY = ("anthropic_messages", "vertex_anthropic_messages")
+
+
+class Item(NamedTuple):
+    """One recorded response."""
+
+    id: str
+    wire_format: str
+    kind: str
+    features: tuple[str, ...]
+    status: int
+    content_type: str
+    body_path: Path
+    meta_path: Path
+
+    @property
+    def body(self) -> bytes:
+        """The raw body."""
+        return self.body_path.read_bytes()
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Request, response and summary."""
+        return json.loads(self.meta_path.read_bytes())
+
+    @property
+    def wire(self) -> str:
+        """The wire format of ours that reads it."""
+        return WIRES[self.wire_format]
+
+
+WIRES = dict.fromkeys(OPENAI_CHAT_FAMILY, "openai_chat") | dict.fromkeys(ANTHROPIC_FAMILY, "anthropic_messages")
+
+
+@functools.cache
+def all_items() -> tuple[Item, ...]:
+    """Every item; empty where the folder is absent."""
+    index = ROOT / "streams.jsonl"
+    if not index.exists():
+        return ()
+    rows = map(json.loads, index.read_text().splitlines())
+    return tuple(
+        Item(
+            row["id"],
+            row["wire_format"],
+            row["kind"],
+            tuple(row.get("features", ())),
+            row["status"],
+            row["content_type"] or "",
+            ROOT / row["body"],
+            ROOT / row["meta"],
+        )
+        for row in rows
+    )
+
+
+def items(*wire_formats: str, kind: str = "stream") -> list[Item]:
+    """The items of these wire formats; skips the test with a reason where the folder is absent."""
+    if not all_items():
+        pytest.skip(f"no recorded streams at {ROOT}: set TOKENTAPE_CORPUS")
+    return [item for item in all_items() if item.wire_format in wire_formats and item.kind == kind]
