@@ -1,0 +1,43 @@
+"""Errors of the fake provider, one tree.
+
+    FakeProviderError
+    ├── BadRequestError       a request that the real provider would refuse, with the HTTP status it answers
+    ├── UnknownWireError      a wire format name that is not in the table
+    ├── TimingError           a --timing specification that can't be read
+    └── ScriptError           a script that contradicts itself or that the wire format can't express
+"""
+
+from __future__ import annotations
+
+
+class FakeProviderError(Exception):
+    """Whatever goes wrong in the fake provider."""
+
+
+class BadRequestError(FakeProviderError):
+    """A request that the real provider would refuse, in its words.
+
+    `status` is the HTTP status it answers, `param` the field at fault and `code` its own error code, where it
+    names them.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.param = param
+        self.code = code
+
+
+class UnknownWireError(FakeProviderError, LookupError):
+    """A wire format name, or a request path, that is not in the table."""
+
+
+class TimingError(FakeProviderError, ValueError):
+    """A timing that can't be read, or that makes no sense."""
+
+
+class ScriptError(FakeProviderError, ValueError):
+    """A script that contradicts itself, or that the wire format can't express."""
