@@ -1,0 +1,80 @@
+"""Chunks: how a recorded body arrived, as one scalar `53@362 288@663`.
+
+Each item is `bytes@ms`: how many bytes of the body, and when they came, in ms since the request. One scalar
+and not a list, since a YAML list of them loads 14 times slower (measured).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+
+class Chunk(NamedTuple):
+    """`size` bytes that arrived together, `at` ms after the request was sent."""
+
+    size: int
+    at: float
+
+
+def format_ms(at: float) -> str:
+    """A time in ms, to the microsecond, without needless zeros: `362`, `0.25`."""
+    text = f"{at:.3f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def format_chunks(chunks: Iterable[Chunk]) -> str:
+    """The chunks as one scalar."""
+    return " ".join(f"{chunk.size}@{format_ms(chunk.at)}" for chunk in chunks)
+
+
+def parse_chunks(text: str) -> tuple[Chunk, ...]:
+    """Read the scalar back. Raises `ValueError`, naming the chunk that is wrong."""
+    chunks = []
+    last = 0.0
+    for number, item in enumerate(text.split()):
+        size_text, _, at_text = item.partition("@")
+        try:
+            chunk = Chunk(int(size_text), float(at_text))
+        except ValueError:
+            raise ValueError(f"chunk {number} is {item!r}, not bytes@ms such as 53@362") from None
+        if chunk.size < 0 or not math.isfinite(chunk.at) or chunk.at < 0:
+            raise ValueError(f"chunk {number} is {item!r}: bytes and ms must be 0 or more")
+        if chunk.at < last:
+            raise ValueError(
+                f"chunk {number} is {item!r}, earlier than the one before it ({format_ms(last)} ms)"
+            )
+        last = chunk.at
+        chunks.append(chunk)
+    return tuple(chunks)
+
+
+def cut(body: bytes, sizes: Iterable[int]) -> list[bytes]:
+    """Cut a body into pieces of these sizes."""
+    ends = list(accumulate(sizes))
+    return [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def rechunk(chunks: Sequence[Chunk], pieces: Sequence[bytes]) -> tuple[Chunk, ...]:
+    """Give the pieces of an edited body the times of the chunks it was recorded with.
+
+    With as many pieces as chunks each keeps its time. Otherwise a piece takes the time at which the same
+    share of the recorded bytes had arrived.
+    """
+    if len(pieces) == len(chunks):
+        return tuple(Chunk(len(piece), chunk.at) for piece, chunk in zip(pieces, chunks, strict=True))
+    if not chunks:
+        return tuple(Chunk(len(piece), 0.0) for piece in pieces)
+    arrived = list(accumulate(chunk.size for chunk in chunks))
+    ends = list(accumulate(len(piece) for piece in pieces))
+    # Compared as products of integers: rounding must not push a piece past the last chunk.
+    total, new_total = arrived[-1], ends[-1] if ends else 0
+    scaled = [count * new_total for count in arrived]
+    found = (bisect_left(scaled, end * total) for end in ends)
+    return tuple(
+        Chunk(len(piece), chunks[min(index, len(chunks) - 1)].at)
+        for piece, index in zip(pieces, found, strict=True)
+    )

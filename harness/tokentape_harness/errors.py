@@ -1,0 +1,68 @@
+"""The errors of the harness, one tree.
+
+HarnessError
+├── CassetteError                  a cassette can't be read or written: it names the file and the interaction
+│   ├── CassetteNotFoundError      no such file
+│   ├── CassetteSyntaxError        not YAML, or cut short
+│   ├── CassetteFormatError        not vcrpy's format: another tool's, another version, a damaged field
+│   └── CassetteWriteError         can't be written, or would replace a file that can't be read
+└── UsageError                     an argument of a fixture or of the command line is wrong
+
+CassetteWarning                    a cassette was read, but something in it had to be mended
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class HarnessError(Exception):
+    """Base of every error that the harness raises."""
+
+
+class CassetteError(HarnessError):
+    """A cassette can't be read or written.
+
+    `path` is the file, where there is one; `interaction` its number in the file, from 0.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None, interaction: int | None = None) -> None:
+        place = [] if path is None else [str(path)]
+        if interaction is not None:
+            place.append(f"interaction {interaction}")
+        super().__init__(": ".join([*place, message]))
+        self.message = message
+        self.path = path
+        self.interaction = interaction
+
+    def at(self, path: Path | None = None, interaction: int | None = None) -> CassetteError:
+        """The same error, with the place filled in where it was not known yet."""
+        return type(self)(
+            self.message,
+            path=self.path or path,
+            interaction=interaction if self.interaction is None else self.interaction,
+        )
+
+
+class CassetteNotFoundError(CassetteError, FileNotFoundError):
+    """There is no such file."""
+
+
+class CassetteSyntaxError(CassetteError, ValueError):
+    """The file is not YAML, or was cut short."""
+
+
+class CassetteFormatError(CassetteError, ValueError):
+    """The file is YAML, but not a cassette in vcrpy's format."""
+
+
+class CassetteWriteError(CassetteError, OSError):
+    """The file can't be written, or would replace one that can't be read."""
+
+
+class CassetteWarning(UserWarning):
+    """A cassette was read, but something in it had to be mended."""
+
+
+class UsageError(HarnessError, ValueError):
+    """An argument of a fixture or of the command line is wrong."""

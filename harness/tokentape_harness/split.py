@@ -1,0 +1,86 @@
+"""Split: where the events of a body end, for a body whose chunks nobody recorded.
+
+This cuts between events and understands nothing inside them: a body in pieces is the same body.
+"""
+
+from __future__ import annotations
+
+import re
+
+# An SSE event ends at a blank line; a line ends with CR LF, LF or CR (WHATWG HTML, 9.2.5).
+_SSE_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))+")
+_SSE_START = re.compile(rb"(?:\xef\xbb\xbf)?(?:data|event|id|retry)?:")
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+$")
+_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_NDJSON_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "stream+json")
+
+_AWS_PRELUDE = 4
+_AWS_SMALLEST = 16
+
+
+def split_body(body: bytes, content_type: str = "") -> list[bytes]:
+    """The body in pieces, one an event, by its content type and, where that says nothing, its first bytes.
+
+    SSE at blank lines, NDJSON at line ends, a JSON array after each element, AWS event streams by the
+    length that begins each frame, anything else whole. The pieces join to the body.
+    """
+    if not body:
+        return []
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "text/event-stream":
+        return _split_sse(body)
+    if kind == "application/vnd.amazon.eventstream":
+        return _split_aws(body)
+    if kind.endswith(_NDJSON_TYPES):
+        return _LINE.findall(body)
+    if _SSE_START.match(body):
+        return _split_sse(body)
+    first = body.lstrip()[:1]
+    if first == b"[":
+        return _split_array(body)
+    if first == b"{" and _is_ndjson(body):
+        return _LINE.findall(body)
+    return [body]
+
+
+def _cut_at(body: bytes, ends: list[int]) -> list[bytes]:
+    if not ends or ends[-1] != len(body):
+        ends.append(len(body))
+    return [body[start:end] for start, end in zip([0, *ends], ends, strict=False) if end > start]
+
+
+def _split_sse(body: bytes) -> list[bytes]:
+    return _cut_at(body, [match.end() for match in _SSE_END.finditer(body)])
+
+
+def _split_aws(body: bytes) -> list[bytes]:
+    ends = []
+    position = 0
+    while position + _AWS_PRELUDE <= len(body):
+        length = int.from_bytes(body[position : position + _AWS_PRELUDE], "big")
+        if length < _AWS_SMALLEST or position + length > len(body):
+            break
+        position += length
+        ends.append(position)
+    return _cut_at(body, ends)
+
+
+def _split_array(body: bytes) -> list[bytes]:
+    """Cut after the comma that follows each element of the outer array."""
+    ends = []
+    depth = 0
+    for match in _JSON_TOKEN.finditer(body):
+        token = match.group()
+        if token in (b"[", b"{"):
+            depth += 1
+        elif token in (b"]", b"}"):
+            depth -= 1
+        elif token == b"," and depth == 1:
+            ends.append(match.end())
+    return _cut_at(body, ends)
+
+
+def _is_ndjson(body: bytes) -> bool:
+    """Whether there are several lines, and each is an object of its own."""
+    lines = [line for line in map(bytes.strip, body.split(b"\n")) if line]
+    return len(lines) > 1 and all(line[:1] == b"{" and line[-1:] == b"}" for line in lines)
