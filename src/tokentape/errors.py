@@ -78,7 +78,12 @@ class ReentrantIterationError(TokentapeError, RuntimeError):
 
 
 class OutputBufferError(TokentapeError, RuntimeError):
-    """An output buffer was ended or flushed that is not open."""
+    """An output buffer was ended or flushed that is not open, or its filter failed as it ended.
+
+    `text` is what a failed filter left behind, unfiltered.
+    """
+
+    text: str = ""
 
 
 class ConfigurationError(TokentapeError):

@@ -1,0 +1,43 @@
+"""A value of one thread or one asyncio task."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def current_owner() -> object:
+    """The running asyncio task, else the running thread."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return task if task is not None else threading.current_thread()
+
+
+class TaskLocal(Generic[T]):
+    """A value that each thread and each task makes anew.
+
+    A plain context variable is inherited by every task that is started, and by `asyncio.to_thread`: two tasks
+    would then write into one buffer. So the value remembers who made it.
+    """
+
+    __slots__ = ("_make", "_variable")
+
+    def __init__(self, name: str, make: Callable[[], T]) -> None:
+        self._make = make
+        self._variable: ContextVar[tuple[object, T] | None] = ContextVar(name, default=None)
+
+    def get(self) -> T:
+        """The value of this thread or task."""
+        owner = current_owner()
+        entry = self._variable.get()
+        if entry is None or entry[0] is not owner:
+            entry = (owner, self._make())
+            self._variable.set(entry)
+        return entry[1]
