@@ -102,6 +102,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
 
     text: str = ""
     role: Role = "assistant"
+    metadata: Mapping[str, Any] = NOTHING
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_deltas: tuple[ToolCallDelta, ...] = ()
@@ -112,7 +113,6 @@ class ChatMessage(msgspec.Struct, frozen=True):
     block: int | None = None
     refusal: str = ""
     parts: tuple[Part, ...] = ()
-    metadata: Mapping[str, Any] = NOTHING
     model: str | None = None
     name: str | None = None
     tool_call_id: str | None = None

@@ -1,0 +1,5 @@
+"""The wire formats that the library decodes: a table from name to decoder."""
+
+from tokentape.wires.wire import Wire, WireDecoder, wire_named, wire_names
+
+__all__ = ["Wire", "WireDecoder", "wire_named", "wire_names"]

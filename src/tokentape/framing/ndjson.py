@@ -1,0 +1,33 @@
+"""Newline-delimited JSON: bytes in, lines out."""
+
+from __future__ import annotations
+
+
+class NDJSONFraming:
+    """Cuts a byte stream into lines, in linear time whatever the split; blank lines are dropped."""
+
+    __slots__ = ("_tail",)
+
+    def __init__(self) -> None:
+        self._tail: list[bytes] = []
+
+    @property
+    def rest(self) -> bytes:
+        """The bytes of the line that no line feed has ended."""
+        return b"".join(self._tail)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the lines that end in `data`, in order."""
+        if b"\n" not in data:
+            if data:
+                self._tail.append(data)
+            return []
+        if self._tail:
+            self._tail.append(data)
+            data = b"".join(self._tail)
+            self._tail.clear()
+        lines = data.split(b"\n")
+        if lines[-1]:
+            self._tail.append(lines[-1])
+        del lines[-1]
+        return [line for line in map(bytes.strip, lines) if line]

@@ -1,0 +1,117 @@
+"""Server-sent events: bytes in, events out (WHATWG HTML, section 9.2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class SSEFraming:
+    """Cuts a byte stream into events, in linear time whatever the split.
+
+    `feed(data)` gives the events that `data` completes, as pairs of event name (`b""` if none was given) and
+    data. Comments, `id` and `retry` are read and dropped. As the specification says, an event that no blank
+    line ends is not an event: what is left over at the end is in `rest`.
+    """
+
+    __slots__ = ("_bom", "_cr", "_tail", "_tail_ends_line")
+
+    def __init__(self) -> None:
+        self._tail: list[bytes] = []
+        self._tail_ends_line = False
+        self._cr = False
+        self._bom: bytes | None = b""
+
+    @property
+    def rest(self) -> bytes:
+        """The bytes of the event that is not complete yet, with line ends as LF."""
+        return (self._bom or b"") + b"".join(self._tail)
+
+    def feed(self, data: bytes) -> Iterable[tuple[bytes, bytes]]:
+        """Return the events that end in `data`, in order, as pairs of name and data."""
+        return split_events(self.complete(data))
+
+    def feed_data(self, data: bytes) -> list[bytes]:
+        """Return the data of the events that end in `data`, for formats that say in the data what it is."""
+        return split_data(self.complete(data))
+
+    def complete(self, data: bytes) -> bytes:
+        """Return the whole events that end in `data` as one block, line ends as LF; keep the rest."""
+        if self._bom is not None:
+            data = self._strip_bom(data)
+        if self._cr and data:
+            # A CRLF was split: its CR has ended the line already.
+            self._cr = False
+            if data[0] == 10:
+                data = data[1:]
+        if not data:
+            return b""
+        if b"\r" in data:
+            self._cr = data[-1] == 13
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        tail = self._tail
+        if tail:
+            tail.append(data)
+            if b"\n\n" not in data and not (self._tail_ends_line and data[0] == 10):
+                self._tail_ends_line = data[-1] == 10
+                return b""
+            data = b"".join(tail)
+            tail.clear()
+        end = data.rfind(b"\n\n") + 2
+        if end == len(data):
+            return data
+        self._tail_ends_line = data[-1] == 10
+        if end == 1:
+            tail.append(data)
+            return b""
+        tail.append(data[end:])
+        return data[:end]
+
+    def _strip_bom(self, data: bytes) -> bytes:
+        # One leading U+FEFF is ignored; it can arrive a byte at a time.
+        start = (self._bom or b"") + data
+        if len(start) < 3 and _BOM.startswith(start):
+            self._bom = start
+            return b""
+        self._bom = None
+        return start[3:] if start.startswith(_BOM) else start
+
+
+def split_data(block: bytes) -> list[bytes]:
+    """Split whole events into their data; as `split_events`, without the names.
+
+    The two shapes that providers send are cut without a loop over lines: counting line feeds shows that every
+    event is one `data:` line, or one `event:` line and one `data:` line.
+    """
+    if block.startswith(b"data: "):
+        found = block[6:-2].split(b"\n\ndata: ")
+        if block.count(b"\n") == 2 * len(found):
+            return found
+    elif block.startswith(b"event: "):
+        found = [event.partition(b"\ndata: ")[2] for event in block[7:-2].split(b"\n\nevent: ")]
+        if block.count(b"\n") == 3 * len(found) and block.count(b"\ndata: ") == len(found) and b"" not in found:
+            return found
+    return [data for _, data in split_events(block)]
+
+
+def split_events(block: bytes) -> list[tuple[bytes, bytes]]:
+    """Split whole events, whose lines end in LF and the last of which is blank, into pairs of name and data."""
+    return [event for event in map(parse_event, block.split(b"\n\n")) if event is not None]
+
+
+def parse_event(block: bytes) -> tuple[bytes, bytes] | None:
+    """Parse the lines of one event; None if it has no data."""
+    if block.startswith(b"data:") and b"\n" not in block:
+        return b"", block[6:] if block[5:6] == b" " else block[5:]
+    name = b""
+    data: list[bytes] = []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if value[:1] == b" ":
+            value = value[1:]
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+    return (name, b"\n".join(data)) if data else None

@@ -1,0 +1,278 @@
+"""Anthropic messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from tokentape.errors import provider_error_class
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
+from tokentape.usage import TokenUsage
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_usage import count
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+}
+
+
+class _Delta(msgspec.Struct, gc=False):
+    type: str | None = None
+    text: str | None = None
+    partial_json: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    citation: Any = None
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str | None = None
+    index: int | None = None
+    delta: _Delta | None = None
+    content_block: dict[str, Any] | None = None
+    message: dict[str, Any] | None = None
+    usage: dict[str, Any] | None = None
+    error: dict[str, Any] | str | None = None
+
+
+class _Block:
+    """A content block that is being received and is not plain text or thinking."""
+
+    def __init__(self, start: dict[str, Any]) -> None:
+        self.start = start
+        self.kind = _string(start.get("type"))
+        self.fragments: list[str] = []
+        self.deltas: list[dict[str, Any]] = []
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The block with what its deltas added, as a non-streamed response has it."""
+        whole = dict(self.start)
+        for delta in self.deltas:
+            for key, value in delta.items():
+                if key != "type":
+                    both_text = isinstance(value, str) and isinstance(whole.get(key), str)
+                    whole[key] = whole[key] + value if both_text else value
+        if self.fragments and "".join(self.fragments):
+            text = "".join(self.fragments)
+            try:
+                whole["input"] = parse_document(text.encode("utf-8", "surrogatepass"))
+            except ValueError:
+                whole["input"] = text
+        return whole
+
+
+_NO_DELTA = _Delta()
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+class AnthropicMessagesDecoder(EventDecoder):
+    """Decodes the events of a streamed message; it has ended at `message_stop`."""
+
+    terminal = "message_stop"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._usage: dict[str, Any] = {}
+        self._blocks: dict[int, _Block] = {}
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            event = _decode_event(document)
+        except DecodeFailure:
+            if document.strip() in (b"[DONE]", b""):
+                # Gateways add it after message_stop: it ends nothing by itself.
+                return ()
+            event = salvage(self._parse(document), _Event)
+        delta = event.delta
+        if delta is not None and event.type == "content_block_delta":
+            if delta.type == "text_delta" and delta.text is not None:
+                metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata))
+                return (ChatMessage(delta.text, "assistant", metadata, block=event.index),)
+            return self._block_delta(event, delta, document)
+        return self._protocol_event(event, document)
+
+    def _protocol_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
+        match event.type:
+            case "content_block_start":
+                return self._block_start(event.index or 0, event.content_block or {}, document)
+            case "content_block_stop":
+                return self._block_stop(event.index or 0, document)
+            case "message_start":
+                message = event.message or {}
+                return (self._chunk(document, usage=message.get("usage"), model=_string(message.get("model"))),)
+            case "message_delta":
+                delta = event.delta or _NO_DELTA
+                return (self._chunk(document, usage=event.usage, reason=delta.stop_reason),)
+            case "message_stop":
+                self.ended = True
+                return ()
+            case "message":
+                return self._decode_whole(self._parse(document))
+            case _:
+                if event.error is not None:
+                    self._fail(event.error)
+                return ()
+
+    def _chunk(
+        self, document: bytes, *, usage: Any = None, model: str = "", reason: str | None = None
+    ) -> ChatMessage:
+        """A chunk that holds what the protocol says beside the content."""
+        reported: TokenUsage | None = None
+        if isinstance(usage, dict):
+            # Usage is cumulative: a field that a later event leaves out, or sends as null, keeps its value.
+            self._usage |= {key: value for key, value in usage.items() if value is not None or key not in self._usage}
+            reported = anthropic_usage(self._usage)
+        return ChatMessage(
+            "",
+            "assistant",
+            cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata)),
+            usage=reported,
+            finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
+            provider_finish_reason=reason or None,
+            model=model or None,
+        )
+
+    def _block_start(self, index: int, start: dict[str, Any], document: bytes) -> Sequence[ChatMessage]:
+        metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata))
+        match start.get("type"):
+            case "text":
+                citations = start.get("citations")
+                parts = (TextPart("", tuple(citations)),) if isinstance(citations, list) and citations else ()
+                return _if_any(ChatMessage(_string(start.get("text")), "assistant", metadata, block=index, parts=parts))
+            case "thinking":
+                signature = _string(start.get("signature"))
+                parts_ = (ReasoningPart("", signature),) if signature else ()
+                text = _string(start.get("thinking"))
+                return _if_any(ChatMessage("", "assistant", metadata, text, block=index, parts=parts_))
+            case "redacted_thinking":
+                part = ReasoningPart("", "", _string(start.get("data")))
+                return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
+            case "tool_use":
+                self._blocks[index] = _Block(start)
+                call = ToolCallDelta(index, _string(start.get("id")), _string(start.get("name")))
+                return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
+            case _:
+                self._blocks[index] = _Block(start)
+                return ()
+
+    def _block_delta(self, event: _Event, delta: _Delta, document: bytes) -> Sequence[ChatMessage]:
+        index = event.index or 0
+        metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata))
+        block = self._blocks.get(index)
+        match delta.type:
+            case "thinking_delta":
+                return (ChatMessage("", "assistant", metadata, delta.thinking or "", block=index),)
+            case "signature_delta":
+                part: Part = ReasoningPart("", delta.signature or "")
+                return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
+            case "citations_delta":
+                part = TextPart("", (delta.citation,))
+                return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
+            case "input_json_delta":
+                fragment = delta.partial_json or ""
+                if block is not None:
+                    block.fragments.append(fragment)
+                if block is not None and block.kind != "tool_use":
+                    return ()
+                call = ToolCallDelta(index, arguments=fragment)
+                return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
+            case _:
+                if block is not None:
+                    raw = self._parse(document).get("delta")
+                    block.deltas.append(raw if isinstance(raw, dict) else {})
+                return ()
+
+    def _block_stop(self, index: int, document: bytes) -> Sequence[ChatMessage]:
+        block = self._blocks.pop(index, None)
+        if block is None:
+            return ()
+        metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata))
+        if block.kind != "tool_use":
+            part = ProviderPart(block.kind, block.whole)
+            return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
+        given = block.start.get("input")
+        arguments = ""
+        if given and not any(block.fragments):
+            # The whole input came with the start of the block.
+            arguments = given if isinstance(given, str) else msgspec.json.encode(given).decode()
+        call = ToolCallDelta(index, arguments=arguments, done=True)
+        return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
+
+    def _fail(self, error: dict[str, Any] | str) -> None:
+        detail = {"message": error} if isinstance(error, str) else error
+        kind = _string(detail.get("type")) or None
+        message = _string(detail.get("message")) or "the provider gave no message"
+        self._error = provider_error_class(None, kind)(message, type=kind, body=detail)
+        self.ended = True
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        if body.get("error") is not None:
+            self._fail(body["error"])
+            return ()
+        messages: list[ChatMessage] = []
+        content = body.get("content")
+        for index, block in enumerate(content if isinstance(content, list) else ()):
+            if isinstance(block, dict):
+                messages += self._block_start(index, block, b"{}")
+                messages += self._block_stop(index, b"{}")
+        self.ended = True
+        header = msgspec.json.encode({"message": body})
+        reason = _string(body.get("stop_reason"))
+        messages.append(self._chunk(header, usage=body.get("usage"), model=_string(body.get("model")), reason=reason))
+        return messages
+
+
+def anthropic_usage(raw: Mapping[str, Any]) -> TokenUsage:
+    """Read a `usage` object: cached tokens stand beside `input_tokens`, so they are added to the input."""
+    uncached = count(raw, "input_tokens")
+    cached, written = count(raw, "cache_read_input_tokens"), count(raw, "cache_creation_input_tokens")
+    details = raw.get("output_tokens_details")
+    return TokenUsage(
+        None if uncached is None else uncached + (cached or 0) + (written or 0),
+        count(raw, "output_tokens"),
+        None,
+        cached,
+        written,
+        count(details, "thinking_tokens", "reasoning_tokens") if isinstance(details, Mapping) else None,
+        dict(raw),
+    ).with_total()
+
+
+def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    event = parse_document(document)
+    if not isinstance(event, dict):
+        return {}
+    metadata = {key: value for key, value in event.items() if key not in _EVENT_FIELDS}
+    message = event.get("message")
+    if isinstance(message, dict):
+        metadata |= {key: value for key, value in message.items() if key not in _MESSAGE_FIELDS}
+    delta = event.get("delta")
+    if isinstance(delta, dict) and event.get("type") == "message_delta":
+        metadata |= {key: value for key, value in delta.items() if key != "stop_reason" and value is not None}
+    return metadata
+
+
+_EVENT_FIELDS = {"index", "delta", "content_block", "message", "usage"}
+_MESSAGE_FIELDS = {"content", "usage", "stop_reason", "role", "type"}
+
+
+def _if_any(message: ChatMessage) -> Sequence[ChatMessage]:
+    return (message,) if message.text or message.reasoning or message.parts else ()
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""

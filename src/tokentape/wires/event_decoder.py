@@ -1,0 +1,151 @@
+"""The decoder that formats share which are a sequence of JSON documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from tokentape.errors import DecodeError, ProviderError, TruncatedStreamError
+from tokentape.framing.sse import SSEFraming, parse_event
+from tokentape.message import ChatMessage
+from tokentape.output import ChatOutput
+from tokentape.wires.json_document import parse_document
+
+
+class Framing(Protocol):
+    """Cuts bytes into the documents of events."""
+
+    @property
+    def rest(self) -> bytes:
+        """What was fed and does not belong to a whole event."""
+
+    def feed_data(self, data: bytes) -> list[bytes]:
+        """Return the documents that end in `data`."""
+
+
+class EventDecoder:
+    """Decodes a stream of JSON documents; a wire format adds `_decode`, and says when it has ended.
+
+    `_decode(document)` returns the chunks of one event. It sets `ended` at the terminal event, `_complete` once the
+    input may end without one, and `_error` at an error event.
+    """
+
+    framing: ClassVar[Callable[[], Framing]] = SSEFraming
+    terminal: ClassVar[str] = "its terminal event"
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.raw_events: list[bytes] | None = None
+        self._framing = self.framing()
+        self._complete = False
+        self._error: ProviderError | None = None
+        self._events = 0
+        self._fed = 0
+        self._feeding = b""
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        raise NotImplementedError
+
+    def feed(self, data: bytes) -> Iterator[ChatMessage]:
+        """Decode the events that end in `data`."""
+        self._feeding = data
+        decode = self._decode
+        for document in self._framing.feed_data(data):
+            if self.raw_events is not None:
+                self.raw_events.append(document)
+            yield from decode(document)
+            self._events += 1
+            if self.ended:
+                break
+        self._fed += len(data)
+        self._feeding = b""
+        if self.ended and self._error is not None:
+            raise self._error
+
+    def event(self, data: bytes) -> Iterator[ChatMessage]:
+        """Decode one event that is cut out already."""
+        if self.raw_events is not None:
+            self.raw_events.append(data)
+        yield from self._decode(data)
+        self._events += 1
+        if self.ended and self._error is not None:
+            raise self._error
+
+    def end(self) -> Iterable[ChatMessage]:
+        """Tell that the input has ended."""
+        rest = self._framing.rest
+        if not self.ended and rest.strip():
+            yield from self._last(rest)
+        if self._error is not None:
+            raise self._error
+        if not self.ended and not self._complete:
+            raise TruncatedStreamError(
+                f"the stream was cut after event {self._events} ({self._fed} bytes"
+                f"{', inside an event' if rest.strip() else ''}): {self.terminal} never came. "
+                "What had arrived is in get_chat_output()"
+            )
+
+    def _last(self, rest: bytes) -> Sequence[ChatMessage]:
+        """Read what no blank line ended, if it is whole: recordings exist whose last event is cut short by that."""
+        document = self._rest_document(rest)
+        if document is None:
+            return ()
+        try:
+            messages = self._decode(document)
+        except DecodeError:
+            return ()
+        if self.raw_events is not None:
+            self.raw_events.append(document)
+        self._events += 1
+        return messages
+
+    def _rest_document(self, rest: bytes) -> bytes | None:
+        event = parse_event(rest.rstrip(b"\n"))
+        if event is not None:
+            return event[1]
+        # Not an event stream at all: a whole JSON answer where a stream was asked for.
+        return rest if rest.lstrip()[:1] == b"{" else None
+
+    def _parse(self, document: bytes) -> dict[str, Any]:
+        """Parse a document without a schema; what JSON parsers differ about is read leniently."""
+        try:
+            value = parse_document(document)
+        except ValueError as error:
+            raise self._malformed(document, f"is not JSON ({error})") from error
+        if not isinstance(value, dict):
+            raise self._malformed(document, "is not a JSON object")
+        return value
+
+    def _malformed(self, document: bytes, what: str) -> DecodeError:
+        offset = self._feeding.find(document) if document else -1
+        at = self._fed + offset if offset >= 0 else max(self._fed - len(document), 0)
+        shown = document[:60].decode("utf-8", "replace") + ("..." if len(document) > 60 else "")
+        return DecodeError(
+            f"event {self._events} (near byte {at}) {what}: {shown!r}. Is this the right wire format?",
+            event=self._events,
+            offset=at,
+        )
+
+    @classmethod
+    def decode_complete(cls, body: bytes) -> ChatOutput:
+        """Decode the body of a response that was not streamed."""
+        from tokentape.accumulator import Accumulator
+
+        decoder = cls()
+        decoder._feeding = body  # noqa: SLF001 - its own class
+        accumulator = Accumulator()
+        for message in decoder._decode_whole(decoder._parse(body)):  # noqa: SLF001
+            accumulator.add(message)
+        if decoder._error is not None:  # noqa: SLF001
+            raise decoder._error  # noqa: SLF001
+        accumulator.finish()
+        return accumulator.output()
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        raise NotImplementedError
+
+
+DecodeFailure = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What typed decoding raises for documents that need the lenient way."""

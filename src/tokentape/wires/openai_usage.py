@@ -1,0 +1,58 @@
+"""Usage in the shape of OpenAI's chat completions, in all its dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokentape.usage import TokenUsage
+
+
+def openai_usage(raw: Mapping[str, Any]) -> TokenUsage:
+    """Read a `usage` object; fields that are missing or null stay None.
+
+    Cached tokens are inside the prompt. Reasoning tokens are inside the completion, but xAI counts them beside it,
+    and shows so in the total: prompt + completion + reasoning.
+    """
+    prompt = _mapping(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
+    completion = _mapping(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
+    input_tokens = count(raw, "prompt_tokens", "input_tokens")
+    output_tokens = count(raw, "completion_tokens", "output_tokens")
+    total = count(raw, "total_tokens")
+    reasoning = first(count(completion, "reasoning_tokens"), count(raw, "reasoning_tokens"))
+    if reasoning and None not in (total, input_tokens, output_tokens):
+        assert total is not None
+        assert input_tokens is not None
+        assert output_tokens is not None
+        if total == input_tokens + output_tokens + reasoning:
+            output_tokens += reasoning
+    return TokenUsage(
+        input_tokens,
+        output_tokens,
+        total,
+        first(
+            count(prompt, "cached_tokens"),
+            count(raw, "num_cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens"),
+        ),
+        first(count(prompt, "cache_write_tokens"), count(raw, "cache_creation_input_tokens")),
+        reasoning,
+        raw,
+    ).with_total()
+
+
+def count(raw: Mapping[str, Any], *keys: str) -> int | None:
+    """The first of these keys that holds a number of tokens."""
+    for key in keys:
+        value = raw.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+            return int(value)
+    return None
+
+
+def first(*values: int | None) -> int | None:
+    """The first value that is reported."""
+    return next((value for value in values if value is not None), None)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

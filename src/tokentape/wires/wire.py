@@ -1,0 +1,86 @@
+"""What a wire format is to the library: a decoder, found by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from tokentape.errors import UnknownWireError
+from tokentape.message import ChatMessage
+from tokentape.output import ChatOutput
+
+ENTRY_POINTS = "tokentape.wires"
+
+
+@runtime_checkable
+class WireDecoder(Protocol):
+    """Bytes of one response in, chunks out; no I/O, no clock.
+
+    A wire format of one's own is a class with these members that is made without required arguments and
+    registered under the entry point group `tokentape.wires`: its name there is the name of the wire.
+    `EventDecoder` does most of it for formats that are a sequence of JSON documents.
+    """
+
+    ended: bool
+    """True once the terminal event was seen: nothing more needs to be read."""
+    raw_events: list[bytes] | None
+    """Set to a list to keep the bytes of each event."""
+
+    def feed(self, data: bytes) -> Iterable[ChatMessage]:
+        """Decode the events that end in `data`. Raises `DecodeError`, or `ProviderError` for an error event."""
+
+    def event(self, data: bytes) -> Iterable[ChatMessage]:
+        """Decode one event that is cut out already, as `feed` would."""
+
+    def end(self) -> Iterable[ChatMessage]:
+        """Tell that the input has ended. Raises `TruncatedStreamError` if no terminal event was seen."""
+
+
+class CompleteDecoder(Protocol):
+    """A decoder that also reads responses that are not streamed."""
+
+    @classmethod
+    def decode_complete(cls, body: bytes) -> ChatOutput:
+        """Decode a whole response body. Raises `DecodeError`, or `ProviderError` if it is an error."""
+
+
+class Wire(NamedTuple):
+    """One wire format: its name and its decoder."""
+
+    name: str
+    decoder: type[WireDecoder]
+
+    def decode_complete(self, body: bytes) -> ChatOutput:
+        """Decode the body of a response that was not streamed."""
+        decode = getattr(self.decoder, "decode_complete", None)
+        if decode is None:
+            raise UnknownWireError(f"wire format {self.name!r} reads streams only: its decoder has no decode_complete")
+        output: ChatOutput = decode(body)
+        return output
+
+
+def _built_in() -> dict[str, type[WireDecoder]]:
+    from tokentape.wires.anthropic_messages import AnthropicMessagesDecoder
+    from tokentape.wires.openai_chat import OpenAIChatDecoder
+
+    return {
+        "anthropic_messages": AnthropicMessagesDecoder,
+        "openai_chat": OpenAIChatDecoder,
+    }
+
+
+def wire_names() -> list[str]:
+    """Every wire format that can be decoded, by name."""
+    return sorted({*_built_in(), *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+
+
+def wire_named(name: str) -> Wire:
+    """Return the wire format of this name. Raises `UnknownWireError`."""
+    decoder = _built_in().get(name)
+    if decoder is None:
+        for entry in entry_points(group=ENTRY_POINTS, name=name):
+            decoder = entry.load()
+        if decoder is None:
+            raise UnknownWireError(f"unknown wire format {name!r}: use one of {', '.join(wire_names())}")
+    return Wire(name, decoder)
