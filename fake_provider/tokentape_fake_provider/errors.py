@@ -1,10 +1,10 @@
 """Errors of the fake provider, one tree.
 
-    FakeProviderError
-    ├── BadRequestError       a request that the real provider would refuse, with the HTTP status it answers
-    ├── UnknownWireError      a wire format name that is not in the table
-    ├── TimingError           a --timing specification that can't be read
-    └── ScriptError           a script that contradicts itself or that the wire format can't express
+FakeProviderError
+├── BadRequestError       a request that the real provider would refuse, with the HTTP status it answers
+├── UnknownWireError      a wire format name that is not in the table
+├── TimingError           a --timing specification that can't be read
+└── ScriptError           a script that contradicts itself or that the wire format can't express
 """
 
 from __future__ import annotations
@@ -41,3 +41,31 @@ class TimingError(FakeProviderError, ValueError):
 
 class ScriptError(FakeProviderError, ValueError):
     """A script that contradicts itself, or that the wire format can't express."""
+
+
+class UnknownSessionError(FakeProviderError, LookupError):
+    """A session id that was never created, or is deleted."""
+
+
+class SessionExistsError(FakeProviderError):
+    """A session id that is taken."""
+
+
+class SessionNameError(FakeProviderError, ValueError):
+    """A session id that does not fit into a path."""
+
+
+class CassetteAccessError(FakeProviderError):
+    """A cassette that is not there, or that lies outside the configured folders."""
+
+
+class PortInUseError(FakeProviderError, OSError):
+    """Another program listens on that port."""
+
+
+class UnsafeHostError(FakeProviderError):
+    """The server would be open to the network, which nobody asked for."""
+
+
+class ServerStateError(FakeProviderError):
+    """The server is not running, or it runs already."""

@@ -57,10 +57,12 @@ class Wire(Protocol):
     """What a client's base URL ends with, after the session prefix: `/v1` for the openai SDK, `""` for anthropic's."""
     paths: Sequence[str]
     """Path patterns that POST requests come to, below the session prefix; `{name}` matches one segment."""
-    stream_headers: tuple[tuple[str, str], ...]
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body. Raises `BadRequestError` (ours) that says what is wrong with it."""
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response, request id included."""
 
     def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
         """The frames of a streamed response, without times."""

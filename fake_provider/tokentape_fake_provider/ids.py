@@ -1,0 +1,16 @@
+"""Ids in the providers' formats, made from a seed: the same seed gives the same ids."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+
+BASE62 = string.ascii_letters + string.digits
+BASE58 = "".join(c for c in BASE62 if c not in "0OIl")
+HEX = "0123456789abcdef"
+
+
+def make_id(seed: str, purpose: str, length: int, alphabet: str = BASE62) -> str:
+    """`length` characters of `alphabet`, a different id for each purpose."""
+    digest = hashlib.shake_256(f"{seed}\0{purpose}".encode()).digest(length)
+    return "".join(alphabet[byte % len(alphabet)] for byte in digest)

@@ -1,0 +1,43 @@
+"""Token-like pieces of text: where a stream's deltas are cut, and what computed usage counts.
+
+Not any provider's vocabulary, but the same kind of cuts: a word with the space before it, at most three
+digits, one or two CJK characters, a run of punctuation, an emoji with its joiners and modifiers. A piece
+never ends inside a code point, and the pieces always join to the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+_CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+# `\w` leaves out combining marks, and scripts such as Devanagari or Thai write vowels with them.
+_MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0eff\u20d0-\u20f0"
+_PICTURE = "\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff"
+_MODIFIERS = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
+
+_TOKEN = re.compile(
+    rf"""
+      \ ?[\U0001f1e6-\U0001f1ff]{{2}}                                            # flags
+    | \ ?[{_PICTURE}][{_MODIFIERS}]*(?:\u200d[{_PICTURE}][{_MODIFIERS}]*)*       # emoji, ZWJ sequences
+    | [{_CJK}]{{1,2}}
+    | '(?:[sdmt]|ll|ve|re)\b                                                     # English contractions
+    | \ ?(?:[^\W\d_{_CJK}]|[{_MARKS}]){{1,10}}                                   # a word, or a part of a long one
+    | \d{{1,3}}
+    | \ ?(?:[^\s\w{_PICTURE}{_MARKS}]|_){{1,4}}[\r\n]*                           # punctuation
+    | \s*[\r\n]+
+    | \s{{1,16}}(?=\s)
+    | \s
+    | .
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def split_tokens(text: str) -> list[str]:
+    """The token-like pieces of a text; they join to it."""
+    return _TOKEN.findall(text)
+
+
+def count_tokens(text: str) -> int:
+    """How many such pieces a text has."""
+    return len(_TOKEN.findall(text))

@@ -1,0 +1,31 @@
+"""Wire formats: to add one, write a module with an encoder and give it a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tokentape_fake_provider.errors import UnknownWireError
+from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
+from tokentape_fake_provider.wires.openai_chat import OpenAIChat
+from tokentape_fake_provider.wires.request import match_path
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply, Wire
+
+_ALL: tuple[Wire, ...] = (OpenAIChat(), AnthropicMessages())
+
+WIRES: Mapping[str, Wire] = MappingProxyType({wire.name: wire for wire in _ALL})
+
+__all__ = ["WIRES", "Ask", "Piece", "Reply", "Wire", "wire_for_path", "wire_named"]
+
+
+def wire_named(name: str) -> Wire:
+    """The wire format of this name. Raises `UnknownWireError` that lists the known ones."""
+    try:
+        return WIRES[name]
+    except KeyError:
+        raise UnknownWireError(f"no wire format {name!r}: the known ones are {', '.join(WIRES)}") from None
+
+
+def wire_for_path(path: str) -> Wire | None:
+    """The wire format whose requests come to this path (below the session prefix), if any."""
+    return next((wire for wire in _ALL if match_path(wire.paths, path) is not None), None)

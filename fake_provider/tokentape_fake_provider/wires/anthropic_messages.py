@@ -1,0 +1,378 @@
+"""`anthropic_messages`: POST /v1/messages, as api.anthropic.com sends it.
+
+Key order, framing, padding and ids are those of recorded streams of 2025 and 2026; the reference is
+docs.anthropic.com/en/api/messages-streaming.
+
+- There is one choice. Each item of the script is a content block: text, thinking (or redacted_thinking for
+  `encrypted`), tool_use. A refusal is text that ends with `refusal`, as the format has no place of its own for
+  it. A thinking block without a signature gets a made-up one, as the provider never sends one without.
+- Finish reasons: `length` is `max_tokens`, `tool_calls` is `tool_use`, `pause` is `pause_turn`, `content_filter`
+  and `refusal` are `refusal`, `error` and `other` are sent as these words, which the provider never sends.
+- `input_tokens` leaves out what was read from and written to the cache. There is no total. Reasoning tokens are
+  `output_tokens_details.thinking_tokens`, mentioned where there is reasoning. `report=False` leaves `usage`
+  out, which the provider never does and some gateways do.
+- Without streaming a tool call's arguments are a JSON value, so that invalid JSON can't be sent then.
+- The request's `stop_sequences` and `max_tokens` cut nothing: the script says what is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+import msgspec
+
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
+from tokentape_fake_provider.ids import BASE58, BASE62, make_id
+from tokentape_fake_provider.script import (
+    Choice,
+    Error,
+    FinishReason,
+    Item,
+    Reasoning,
+    Refusal,
+    Script,
+    Text,
+    ToolCall,
+)
+from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.usage import Counts, resolve_usage, uncached_input
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.request import match_path, texts_in
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+FINISH_REASONS: Mapping[FinishReason, str] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+    "refusal": "refusal",
+    "pause": "pause_turn",
+    "error": "error",
+    "other": "other",
+}
+
+# docs.anthropic.com/en/api/errors
+ERROR_TYPES: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "invalid_request_error",
+    413: "request_too_large",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    500: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+# Recorded deltas carry one to half a dozen tokens, the first of a block mostly one.
+TOKENS_PER_DELTA = (1, 3, 2, 4, 1, 5, 2, 3)
+
+_PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+_json = msgspec.json.encode
+
+
+class AnthropicMessages:
+    """The wire format `anthropic_messages`."""
+
+    name = "anthropic_messages"
+    base_path = ""
+    paths: Sequence[str] = (
+        "/v1/messages",
+        "/anthropic/v1/messages",  # Azure
+        "/api/v1/messages",  # OpenRouter
+    )
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through."""
+        model = body.get("model") or (match_path(self.paths, path) or {}).get("model")
+        if model is None or model == "":
+            raise BadRequestError("model: Field required")
+        if not isinstance(model, str):
+            raise BadRequestError("model: Input should be a valid string")
+        limit = body.get("max_tokens")
+        if limit is None:
+            raise BadRequestError("max_tokens: Field required")
+        if not isinstance(limit, int) or isinstance(limit, bool):
+            raise BadRequestError("max_tokens: Input should be a valid integer")
+        if limit < 1:
+            raise BadRequestError("max_tokens: Input should be greater than or equal to 1")
+        messages = body.get("messages")
+        if messages is None:
+            raise BadRequestError("messages: Field required")
+        if not isinstance(messages, list):
+            raise BadRequestError("messages: Input should be a valid list")
+        if not messages:
+            raise BadRequestError("messages: at least one message is required")
+        for index, message in enumerate(messages):
+            _check_message(f"messages.{index}", message)
+        stream = body.get("stream") or False
+        if not isinstance(stream, bool):
+            raise BadRequestError("stream: Input should be a valid boolean")
+        prompt = [
+            *texts_in(body.get("system")),
+            *(text for message in messages for text in texts_in(message)),
+        ]
+        return Ask(
+            wire=self.name,
+            model=model,
+            stream=stream,
+            text="\n".join(prompt),
+            include_usage=True,
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return (
+            ("content-type", "text/event-stream; charset=utf-8"),
+            ("cache-control", "no-cache"),
+            *_headers(ask, ask.seed),
+        )
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The events of a streamed response."""
+        choice = _choice(script)
+        counts = resolve_usage(script, ask.text, script.choices)
+        event = _Event(ask)
+        message = _message(script, ask, [], None, None, _start_usage(counts))
+        pieces = [Piece(event(b"message_start", {"message": message}))]
+        for index, item in enumerate(choice.items):
+            pieces += _block_events(event, item, index, ask)
+            if index == 0:
+                pieces.insert(2, Piece(_PING))
+        if script.error is not None:
+            error = _error_fields(script.error, _request_id(ask.seed))
+            pieces.append(Piece(b"event: error\ndata: " + _json(error) + b"\n\n"))
+            return pieces
+        reason, sequence = _stop(choice, ask)
+        delta = {"stop_reason": reason, "stop_sequence": sequence, "stop_details": None}
+        end: dict[str, Any] = {"delta": delta}
+        if counts is not None:
+            end["usage"] = _end_usage(counts)
+        pieces.append(Piece(event(b"message_delta", end)))
+        pieces.append(Piece(event(b"message_stop", {})))
+        return pieces
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The same response as one JSON object. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        choice = _choice(script)
+        counts = resolve_usage(script, ask.text, script.choices)
+        usage = None
+        if counts is not None and (usage := _start_usage(counts)) is not None:
+            usage["output_tokens"] = counts.output
+            usage |= _thinking(counts)
+        content = [_complete_block(item, index, ask) for index, item in enumerate(choice.items)]
+        message = _message(script, ask, content, *_stop(choice, ask), usage)
+        return Reply(200, (("content-type", "application/json"), *_headers(ask, ask.seed)), _json(message))
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error."""
+        seed = ask.seed if ask is not None else error.message
+        headers = [("content-type", "application/json"), *_headers(ask, seed)]
+        if error.retry_after is not None:
+            headers.append(("retry-after", f"{error.retry_after:g}"))
+        return Reply(error.status, tuple(headers), _json(_error_fields(error, _request_id(seed))))
+
+
+class _Event:
+    """Encodes the events of one stream, padded with up to 15 spaces as recorded ones are."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.padding = make_id(ask.seed, "padding", 61, "0123456789abcdef")
+        self.sent = 0
+
+    def __call__(self, name: bytes, fields: dict[str, Any]) -> bytes:
+        return self.raw(name, _json(fields)[1:-1])
+
+    def raw(self, name: bytes, fields: bytes) -> bytes:
+        """An event of fields that are JSON already, without the braces."""
+        spaces = b" " * int(self.padding[self.sent % 61], 16)
+        self.sent += 1
+        return b'event: %b\ndata: {"type":"%b"%b%b%b}\n\n' % (
+            name,
+            name,
+            b"," if fields else b"",
+            fields,
+            spaces,
+        )
+
+
+def _block_events(event: _Event, item: Item, index: int, ask: Ask) -> Iterator[Piece]:
+    tokens = 0
+    match item:
+        case Text() | Refusal():
+            block: dict[str, Any] = {"type": "text", "text": ""}
+            head = b'{"type":"text_delta","text":'
+        case Reasoning(encrypted=""):
+            block = {"type": "thinking", "thinking": "", "signature": ""}
+            head = b'{"type":"thinking_delta","thinking":'
+        case Reasoning():
+            block = {"type": "redacted_thinking", "data": item.encrypted}
+            head, tokens = b"", 1
+        case ToolCall():
+            block = {"type": "tool_use", "id": _tool_id(item, index, ask), "name": item.name, "input": {}}
+            head, tokens = b'{"type":"input_json_delta","partial_json":', count_tokens(item.name)
+        case _:
+            assert_never(item)
+    deltas = list(split_item(item, TOKENS_PER_DELTA)) if head else []
+    at = deltas[0].at if deltas else None
+    yield Piece(event(b"content_block_start", {"index": index, "content_block": block}), tokens, at)
+    if isinstance(item, ToolCall):
+        yield Piece(event.raw(b"content_block_delta", b'"index":%d,"delta":%b""}' % (index, head)), 0, at)
+    for delta in deltas:
+        data = event.raw(
+            b"content_block_delta", b'"index":%d,"delta":%b%b}' % (index, head, _json(delta.text))
+        )
+        yield Piece(data, delta.tokens, delta.at)
+    if isinstance(item, Reasoning) and not item.encrypted:
+        signature = {"type": "signature_delta", "signature": _signature(item, index, ask)}
+        yield Piece(event(b"content_block_delta", {"index": index, "delta": signature}))
+    yield Piece(event(b"content_block_stop", {"index": index}))
+
+
+def _complete_block(item: Item, index: int, ask: Ask) -> dict[str, Any]:
+    match item:
+        case Text() | Refusal():
+            return {"type": "text", "text": item.text}
+        case Reasoning():
+            if item.encrypted:
+                return {"type": "redacted_thinking", "data": item.encrypted}
+            return {"type": "thinking", "thinking": item.text, "signature": _signature(item, index, ask)}
+        case ToolCall():
+            try:
+                msgspec.json.decode(item.arguments)
+            except msgspec.DecodeError as error:
+                raise ScriptError(
+                    f"tool call {item.name!r}: its arguments are no JSON ({error}), which anthropic_messages can "
+                    "send in a stream only"
+                ) from None
+            arguments = msgspec.Raw(item.arguments.encode())
+            return {
+                "type": "tool_use",
+                "id": _tool_id(item, index, ask),
+                "name": item.name,
+                "input": arguments,
+            }
+    assert_never(item)
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(
+            f"anthropic_messages answers with one choice; this script has {len(script.choices)}"
+        )
+    return script.choices[0]
+
+
+def _stop(choice: Choice, ask: Ask) -> tuple[str, str | None]:
+    """The stop reason, and the stop sequence that was hit: the first of the request's."""
+    refused = choice.finish_reason is None and any(isinstance(item, Refusal) for item in choice.items)
+    reason = choice.provider_finish_reason or ("refusal" if refused else FINISH_REASONS[choice.ended])
+    sequences = ask.body.get("stop_sequences")
+    if reason == "stop_sequence" and isinstance(sequences, list) and sequences:
+        return reason, str(sequences[0])
+    return reason, None
+
+
+def _message(
+    script: Script,
+    ask: Ask,
+    content: list[dict[str, Any]],
+    stop_reason: str | None,
+    stop_sequence: str | None,
+    usage: dict[str, Any] | None,
+) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "model": script.model or ask.model,
+        "id": "msg_01" + make_id(ask.seed, "message", 22, BASE58),
+        "type": "message",
+        "role": "assistant",
+        "content": content,
+        "stop_reason": stop_reason,
+        "stop_sequence": stop_sequence,
+        "stop_details": None,
+    }
+    return message if usage is None else message | {"usage": usage}
+
+
+def _input_usage(counts: Counts) -> dict[str, Any]:
+    return {
+        "input_tokens": uncached_input(counts),
+        "cache_creation_input_tokens": counts.cache_write,
+        "cache_read_input_tokens": counts.cached,
+    }
+
+
+def _start_usage(counts: Counts | None) -> dict[str, Any] | None:
+    if counts is None:
+        return None
+    return _input_usage(counts) | {
+        "cache_creation": {"ephemeral_5m_input_tokens": counts.cache_write, "ephemeral_1h_input_tokens": 0},
+        "output_tokens": min(1, counts.output),
+        "service_tier": "standard",
+        "inference_geo": "global",
+    }
+
+
+def _end_usage(counts: Counts) -> dict[str, Any]:
+    return _input_usage(counts) | {"output_tokens": counts.output} | _thinking(counts)
+
+
+def _thinking(counts: Counts) -> dict[str, Any]:
+    return {"output_tokens_details": {"thinking_tokens": counts.reasoning}} if counts.reasons else {}
+
+
+def _error_fields(error: Error, request_id: str) -> dict[str, Any]:
+    kind = error.type or ERROR_TYPES.get(
+        error.status, "api_error" if error.status >= 500 else "invalid_request_error"
+    )
+    return {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id}
+
+
+def _headers(ask: Ask | None, seed: str) -> tuple[tuple[str, str], ...]:
+    reset = datetime.fromtimestamp(ask.created if ask is not None else 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    limits = {"input-tokens": 8_000_000, "output-tokens": 1_500_000, "requests": 10_000, "tokens": 9_500_000}
+    headers: list[tuple[str, str]] = []
+    for what, limit in limits.items():
+        headers.append((f"anthropic-ratelimit-{what}-limit", str(limit)))
+        headers.append((f"anthropic-ratelimit-{what}-remaining", str(limit - (what == "requests"))))
+        headers.append((f"anthropic-ratelimit-{what}-reset", reset))
+    return (*headers, ("request-id", _request_id(seed)))
+
+
+def _request_id(seed: str) -> str:
+    return "req_011" + make_id(seed, "request", 21, BASE58)
+
+
+def _tool_id(call: ToolCall, index: int, ask: Ask) -> str:
+    return call.id or "toolu_01" + make_id(ask.seed, f"call {index}", 22, BASE58)
+
+
+def _signature(item: Reasoning, index: int, ask: Ask) -> str:
+    return item.signature or "E" + make_id(ask.seed, f"signature {index}", 199, BASE62)
+
+
+def _check_message(where: str, message: Any) -> None:
+    if not isinstance(message, dict):
+        raise BadRequestError(f"{where}: Input should be a valid dictionary")
+    for field in ("role", "content"):
+        if message.get(field) is None:
+            raise BadRequestError(f"{where}.{field}: Field required")
+    if message["role"] not in ("user", "assistant"):
+        raise BadRequestError(
+            f'messages: Unexpected role "{message["role"]}". The Messages API accepts a top-level `system` '
+            'parameter, not "system" as an input message role.'
+            if message["role"] == "system"
+            else f'messages: Unexpected role "{message["role"]}". Allowed roles are "user" or "assistant"'
+        )

@@ -1,0 +1,59 @@
+"""How an item of a script is cut into deltas: the same way for every wire format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.script import Item, ToolCall
+from tokentape_fake_provider.tokens import count_tokens, split_tokens
+
+
+class Delta(NamedTuple):
+    """A part of an item's text (of a tool call: of its arguments), the tokens in it and its time, if fixed."""
+
+    text: str
+    tokens: int
+    at: float | None = None
+
+
+ONE_TOKEN: Sequence[int] = (1,)
+
+
+def split_item(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
+    """The deltas of an item: its own `pieces`, else `sizes` tokens each in turn, over and over.
+
+    Raises `ScriptError` if the pieces don't join to the text, or the times aren't one for each piece.
+    """
+    text = item.arguments if isinstance(item, ToolCall) else item.text
+    if item.pieces:
+        return _given(item, text)
+    if item.at:
+        raise ScriptError(f"{_name(item)}: `at` has {len(item.at)} times but there are no `pieces` to time")
+    return _cut(split_tokens(text), sizes)
+
+
+def _given(item: Item, text: str) -> Iterator[Delta]:
+    if "".join(item.pieces) != text:
+        joined = "".join(item.pieces)
+        raise ScriptError(f"{_name(item)}: the pieces join to {joined[:40]!r}, not to its text {text[:40]!r}")
+    if item.at and len(item.at) != len(item.pieces):
+        raise ScriptError(f"{_name(item)}: {len(item.pieces)} pieces but {len(item.at)} times in `at`")
+    times: Sequence[float | None] = item.at or (None,) * len(item.pieces)
+    for piece, at in zip(item.pieces, times, strict=True):
+        yield Delta(piece, count_tokens(piece), at)
+
+
+def _cut(tokens: list[str], sizes: Sequence[int]) -> Iterator[Delta]:
+    start = turn = 0
+    while start < len(tokens):
+        size = sizes[turn % len(sizes)]
+        part = tokens[start : start + size]
+        yield Delta("".join(part), len(part))
+        start += size
+        turn += 1
+
+
+def _name(item: Item) -> str:
+    return f"script item {type(item).__name__}"

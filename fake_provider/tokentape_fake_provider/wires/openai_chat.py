@@ -1,0 +1,384 @@
+"""`openai_chat`: POST /v1/chat/completions, as api.openai.com sends it.
+
+Key order, framing and ids are those of recorded streams of November 2025 to July 2026; the API reference is
+platform.openai.com/docs/api-reference/chat-streaming.
+
+- Reasoning goes out as `reasoning_content`: OpenAI's own chat endpoint shows none, and that is the field by
+  which most servers with this format do (DeepSeek, xAI, vLLM, Qwen). Signatures and encrypted reasoning have
+  no place in it and are left out.
+- A script of one choice answers each of the `n` that were asked for. Choices take turns, delta by delta.
+- Finish reasons `refusal` and `pause` are `stop` here: a refusal shows in `refusal`, a pause not at all.
+- Without streaming the items of a choice are joined by kind; only a stream keeps the order they were said in.
+- The request's `stop` and `max_tokens` cut nothing: the script says what is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, assert_never
+
+import msgspec
+
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
+from tokentape_fake_provider.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script import (
+    Choice,
+    Error,
+    FinishReason,
+    Reasoning,
+    Refusal,
+    Script,
+    Text,
+    ToolCall,
+)
+from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.request import json_type, match_path, texts_in
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+FINISH_REASONS: Mapping[FinishReason, str] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "stop",
+    "pause": "stop",
+    "error": "error",  # OpenRouter's
+    "other": "other",
+}
+ROLES = ("system", "assistant", "user", "function", "tool", "developer")
+
+# (type, code) by status.
+ERRORS: Mapping[int, tuple[str, str | None]] = {
+    400: ("invalid_request_error", None),
+    401: ("invalid_request_error", "invalid_api_key"),
+    403: ("request_forbidden", "unsupported_country_region_territory"),
+    404: ("invalid_request_error", "model_not_found"),
+    409: ("invalid_request_error", "conflict"),
+    413: ("invalid_request_error", "request_too_large"),
+    422: ("invalid_request_error", "unprocessable_entity"),
+    429: ("requests", "rate_limit_exceeded"),
+}
+
+_json = msgspec.json.encode
+
+
+class OpenAIChat:
+    """The wire format `openai_chat`."""
+
+    name = "openai_chat"
+    base_path = "/v1"
+    paths: Sequence[str] = (
+        "/v1/chat/completions",
+        "/chat/completions",
+        "/openai/v1/chat/completions",  # Groq, Azure's v1
+        "/openai/deployments/{model}/chat/completions",  # Azure
+        "/api/v1/chat/completions",  # OpenRouter
+    )
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through, as dialects have many."""
+        model = body.get("model") or (match_path(self.paths, path) or {}).get("model")
+        if model is None or model == "":
+            raise BadRequestError("you must provide a model parameter")
+        _expect("model", model, str, "a string")
+        messages = body.get("messages")
+        if messages is None:
+            raise BadRequestError(
+                "Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter"
+            )
+        _expect("messages", messages, list, "an array of objects")
+        if not messages:
+            raise BadRequestError(
+                "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty "
+                "array instead.",
+                param="messages",
+                code="empty_array",
+            )
+        for index, message in enumerate(messages):
+            _check_message(f"messages[{index}]", message)
+        stream = body.get("stream") or False
+        _expect("stream", stream, bool, "a boolean")
+        options = body.get("stream_options") or {}
+        _expect("stream_options", options, dict, "an object")
+        if options and not stream:
+            raise BadRequestError(
+                "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+                param="stream_options",
+            )
+        choices = 1 if body.get("n") is None else body["n"]
+        if not isinstance(choices, int) or isinstance(choices, bool):
+            _expect("n", choices, (), "an integer")
+        if not 1 <= choices <= 128:
+            raise BadRequestError(
+                f"Invalid 'n': integer {'below minimum' if choices < 1 else 'above maximum'} value. Expected a "
+                f"value {'>= 1' if choices < 1 else '<= 128'}, but got {choices} instead.",
+                param="n",
+                code=f"integer_{'below_min' if choices < 1 else 'above_max'}_value",
+            )
+        return Ask(
+            wire=self.name,
+            model=model,
+            stream=stream,
+            text="\n".join(text for message in messages for text in texts_in(message)),
+            include_usage=bool(options.get("include_usage")),
+            choices=choices,
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return (("content-type", "text/event-stream; charset=utf-8"), *_headers(ask, ask.seed))
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The chunks of a streamed response."""
+        choices = _choices(script, ask)
+        frame = _Frame(script, ask)
+        ends = script.error is None
+        spoken = [_choice_chunks(frame, choice, index, ask, ends) for index, choice in enumerate(choices)]
+        pieces = [piece for turn in zip_longest(*spoken) for piece in turn if piece is not None]
+        if script.error is not None:
+            pieces.append(Piece(b"data: " + _json({"error": _error_fields(script.error)}) + b"\n\n"))
+        elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
+            pieces.append(Piece(frame.usage_chunk(counts)))
+        pieces.append(Piece(b"data: [DONE]\n\n"))
+        return pieces
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The same response as one JSON object. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        choices = _choices(script, ask)
+        body: dict[str, Any] = {
+            "id": _completion_id(ask),
+            "object": "chat.completion",
+            "created": ask.created,
+            "model": script.model or ask.model,
+            "choices": [_complete_choice(choice, index, ask) for index, choice in enumerate(choices)],
+        }
+        counts = resolve_usage(script, ask.text, choices)
+        if counts is not None:
+            body["usage"] = _usage(counts)
+        body |= {"service_tier": "default", "system_fingerprint": _fingerprint(script, ask)}
+        return Reply(200, (("content-type", "application/json"), *_headers(ask, ask.seed)), _json(body))
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error."""
+        seed = ask.seed if ask is not None else error.message
+        headers = [("content-type", "application/json; charset=utf-8"), *_headers(ask, seed)]
+        if error.retry_after is not None:
+            headers.append(("retry-after", f"{error.retry_after:g}"))
+            headers.append(("retry-after-ms", f"{error.retry_after * 1000:.0f}"))
+        return Reply(error.status, tuple(headers), _json({"error": _error_fields(error)}))
+
+
+class _Frame:
+    """What surrounds the delta in each chunk of one stream, encoded once."""
+
+    def __init__(self, script: Script, ask: Ask) -> None:
+        options = ask.body.get("stream_options") or {}
+        self.obfuscates = options.get("include_obfuscation") is not False
+        self.include_usage = ask.include_usage
+        # 16 letters too many, so that any slice of up to 15 exists.
+        self.letters = make_id(ask.seed, "obfuscation", 1024 + 16).encode()
+        self.sent = 0
+        head = {
+            "id": _completion_id(ask),
+            "object": "chat.completion.chunk",
+            "created": ask.created,
+            "model": script.model or ask.model,
+            "service_tier": "default",
+            "system_fingerprint": _fingerprint(script, ask),
+        }
+        self.head = b"data: " + _json(head)[:-1] + b',"choices":'
+
+    def chunk(self, index: int, delta: bytes, finish_reason: bytes = b"null") -> bytes:
+        choice = b'[{"index":%d,"delta":%b,"logprobs":null,"finish_reason":%b}]' % (
+            index,
+            delta,
+            finish_reason,
+        )
+        return self._close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
+
+    def usage_chunk(self, counts: Counts) -> bytes:
+        return self._close(self.head + b'[],"usage":' + _json(_usage(counts)))
+
+    def _close(self, data: bytes) -> bytes:
+        if not self.obfuscates:
+            return data + b"}\n\n"
+        # Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
+        start = self.sent * 16 % 1024
+        self.sent += 1
+        padding = self.letters[start : start + -(len(data) + 2) % 16]
+        return data + b',"obfuscation":"' + padding + b'"}\n\n'
+
+
+def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bool) -> Iterator[Piece]:
+    first = choice.items[0] if choice.items else None
+    match first:
+        case ToolCall():
+            role = b'{"role":"assistant","content":null}'
+        case Refusal():
+            role = b'{"role":"assistant","content":null,"refusal":""}'
+        case _:
+            role = b'{"role":"assistant","content":"","refusal":null}'
+    yield Piece(frame.chunk(index, role))
+    calls = 0
+    for item in choice.items:
+        match item:
+            case Text():
+                key = b'{"content":'
+            case Reasoning():
+                key = b'{"reasoning_content":'
+            case Refusal():
+                key = b'{"refusal":'
+            case ToolCall():
+                opening = {
+                    "index": calls,
+                    "id": _call_id(item, index, calls, ask),
+                    "type": "function",
+                    "function": {"name": item.name, "arguments": ""},
+                }
+                deltas = list(split_item(item))
+                at = deltas[0].at if deltas else None
+                yield Piece(frame.chunk(index, _json({"tool_calls": [opening]})), count_tokens(item.name), at)
+                for delta in deltas:
+                    data = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}' % (
+                        calls,
+                        _json(delta.text),
+                    )
+                    yield Piece(frame.chunk(index, data), delta.tokens, delta.at)
+                calls += 1
+                continue
+            case _:
+                assert_never(item)
+        for delta in split_item(item):
+            yield Piece(frame.chunk(index, key + _json(delta.text) + b"}"), delta.tokens, delta.at)
+    if ends:
+        yield Piece(frame.chunk(index, b"{}", _json(_finish_reason(choice))))
+
+
+def _complete_choice(choice: Choice, index: int, ask: Ask) -> dict[str, Any]:
+    said: dict[type, list[str]] = {Text: [], Reasoning: [], Refusal: []}
+    calls: list[dict[str, Any]] = []
+    for item in choice.items:
+        if isinstance(item, ToolCall):
+            function = {"name": item.name, "arguments": item.arguments}
+            calls.append(
+                {"id": _call_id(item, index, len(calls), ask), "type": "function", "function": function}
+            )
+        else:
+            said[type(item)].append(item.text)
+    silent = bool(calls or said[Refusal]) and not said[Text]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if silent else "".join(said[Text]),
+        "refusal": "".join(said[Refusal]) if said[Refusal] else None,
+    }
+    if said[Reasoning]:
+        message["reasoning_content"] = "".join(said[Reasoning])
+    if calls:
+        message["tool_calls"] = calls
+    message["annotations"] = []
+    return {"index": index, "message": message, "logprobs": None, "finish_reason": _finish_reason(choice)}
+
+
+def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:
+    if not script.choices:
+        raise ScriptError(
+            "a script needs at least one choice; for an empty answer take Choice() with no items"
+        )
+    return script.choices * ask.choices if len(script.choices) == 1 else script.choices
+
+
+def _finish_reason(choice: Choice) -> str:
+    return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
+
+
+def _usage(counts: Counts) -> dict[str, Any]:
+    prompt = {"cached_tokens": counts.cached, "audio_tokens": 0}
+    if counts.cache_write:
+        prompt["cache_write_tokens"] = counts.cache_write
+    return {
+        "prompt_tokens": counts.input,
+        "completion_tokens": counts.output,
+        "total_tokens": counts.total,
+        "prompt_tokens_details": prompt,
+        "completion_tokens_details": {
+            "reasoning_tokens": counts.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _error_fields(error: Error) -> dict[str, Any]:
+    kind, code = ERRORS.get(
+        error.status, ("server_error" if error.status >= 500 else "invalid_request_error", None)
+    )
+    return {
+        "message": error.message,
+        "type": error.type or kind,
+        "param": error.param,
+        "code": error.code or code,
+    }
+
+
+def _headers(ask: Ask | None, seed: str) -> tuple[tuple[str, str], ...]:
+    asked = count_tokens(ask.text) if ask is not None else 0
+    return (
+        ("openai-version", "2020-10-01"),
+        ("openai-processing-ms", "140"),
+        ("x-ratelimit-limit-requests", "10000"),
+        ("x-ratelimit-limit-tokens", "2000000"),
+        ("x-ratelimit-remaining-requests", "9999"),
+        ("x-ratelimit-remaining-tokens", str(max(0, 2_000_000 - asked))),
+        ("x-ratelimit-reset-requests", "6ms"),
+        ("x-ratelimit-reset-tokens", "0s"),
+        ("x-request-id", "req_" + make_id(seed, "request", 32, HEX)),
+    )
+
+
+def _completion_id(ask: Ask) -> str:
+    return "chatcmpl-" + make_id(ask.seed, "completion", 29, BASE62)
+
+
+def _fingerprint(script: Script, ask: Ask) -> str:
+    return "fp_" + make_id(script.model or ask.model, "fingerprint", 10, HEX)
+
+
+def _call_id(call: ToolCall, choice: int, index: int, ask: Ask) -> str:
+    return call.id or "call_" + make_id(ask.seed, f"call {choice} {index}", 24, BASE62)
+
+
+def _expect(param: str, value: Any, kind: type | tuple[type, ...], wanted: str) -> None:
+    if not isinstance(value, kind):
+        raise BadRequestError(
+            f"Invalid type for '{param}': expected {wanted}, but got {json_type(value)} instead.",
+            param=param,
+            code="invalid_type",
+        )
+
+
+def _check_message(param: str, message: Any) -> None:
+    _expect(param, message, dict, "an object")
+    role = message.get("role")
+    if role is None:
+        raise BadRequestError(
+            f"Missing required parameter: '{param}.role'.",
+            param=f"{param}.role",
+            code="missing_required_parameter",
+        )
+    _expect(f"{param}.role", role, str, "a string")
+    if role not in ROLES:
+        raise BadRequestError(
+            f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
+            param=f"{param}.role",
+            code="invalid_value",
+        )

@@ -1,0 +1,55 @@
+"""Reading requests: what the wire formats share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", pattern)
+    return re.compile(
+        "".join(f"(?P<{part}>[^/]+)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    )
+
+
+def match_path(patterns: Sequence[str], path: str) -> dict[str, str] | None:
+    """The named segments of a path that matches one of the patterns, else `None`."""
+    for pattern in patterns:
+        if match := _compiled(pattern).fullmatch(path):
+            return match.groupdict()
+    return None
+
+
+def texts_in(content: Any) -> Iterator[str]:
+    """All text in a message's content: a string, or parts with `text`, or nested `content` (tool results)."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping):
+        for key in ("text", "content", "thinking"):
+            yield from texts_in(content.get(key))
+    elif isinstance(content, Sequence):
+        for part in content:
+            yield from texts_in(part)
+
+
+def json_type(value: Any) -> str:
+    """A JSON value's type as error messages name it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int():
+            return "an integer"
+        case float():
+            return "a decimal"
+        case str():
+            return "a string"
+        case Mapping():
+            return "an object"
+        case _:
+            return "an array"
