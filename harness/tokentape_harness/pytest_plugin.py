@@ -1,0 +1,1 @@
+"""The pytest plugin: a fake provider for each test."""
