@@ -52,7 +52,7 @@ class Synthetic(msgspec.Struct, frozen=True, tag="synthetic"):
         )
         _check(
             self.distribution != "uniform" or self.jitter <= 1 / math.sqrt(3),
-            f"jitter of a uniform distribution is at most 0.577, not {self.jitter:g}: take lognormal or gamma",
+            f"jitter of a uniform distribution is at most 0.577, not {self.jitter:g}: take gamma",
         )
 
 
@@ -90,8 +90,8 @@ def schedule(pieces: Sequence[Piece], timing: Timing, *, stream: str = "") -> tu
 def retime(tape: Tape, timing: Timing, *, stream: str = "") -> Tape:
     """The same tape with other times.
 
-    For synthetic times a frame counts as many tokens as it has events (blank lines), at least one. A tape that
-    was cut off keeps the pause between its last frame and the cut.
+    For synthetic times a frame counts as many tokens as it has events (blank lines), at least one. A tape
+    that was cut off keeps the pause between its last frame and the cut.
     """
     match timing:
         case Instant():
@@ -151,8 +151,9 @@ def _inter_token_latency(timing: Synthetic, draw: random.Random) -> Callable[[],
 
 
 def parse_timing(spec: str) -> Timing:
-    """Read `instant`, `recorded`, `recorded:2` or `synthetic:ttft=300ms,tps=50,jitter=0.2,distribution=gamma,seed=7`.
+    """Read `instant`, `recorded`, `recorded:2` or `synthetic:ttft=300ms,tps=50,jitter=0.2,seed=7`.
 
+    All options of `synthetic` are `ttft` (ms, or with a unit), `tps`, `jitter`, `distribution` and `seed`.
     Raises `TimingError` with one line that names the bad part and what is allowed.
     """
     kind, colon, rest = spec.strip().partition(":")
@@ -191,7 +192,8 @@ def _parse_synthetic(spec: str, rest: str) -> Synthetic:
                 made = msgspec.structs.replace(made, seed=int(value))
             case _:
                 raise TimingError(
-                    f"timing: {spec!r}: no option {name!r}; synthetic takes ttft, tps, jitter, distribution, seed"
+                    f"timing: {spec!r}: no option {name!r}; synthetic takes ttft, tps, jitter, distribution "
+                    "and seed"
                 )
     made.__post_init__()
     return made

@@ -11,17 +11,24 @@ import re
 
 _CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 # `\w` leaves out combining marks, and scripts such as Devanagari or Thai write vowels with them.
-_MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0eff\u20d0-\u20f0"
-_PICTURE = "\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff"
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u0900-\u0eff\u20d0-\u20df\u20e1-\u20f0"
+)
+_PICTURE = (
+    "\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    "\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff"
+)
 _MODIFIERS = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 
 _TOKEN = re.compile(
     rf"""
       \ ?[\U0001f1e6-\U0001f1ff]{{2}}                                            # flags
     | \ ?[{_PICTURE}][{_MODIFIERS}]*(?:\u200d[{_PICTURE}][{_MODIFIERS}]*)*       # emoji, ZWJ sequences
+    | [\d*#]\ufe0f?\u20e3                                                       # keycaps
     | [{_CJK}]{{1,2}}
     | '(?:[sdmt]|ll|ve|re)\b                                                     # English contractions
-    | \ ?(?:[^\W\d_{_CJK}]|[{_MARKS}]){{1,10}}                                   # a word, or a part of a long one
+    | \ ?(?:[^\W\d_{_CJK}]|[{_MARKS}]){{1,10}}                                   # a word, or part of a long one
     | \d{{1,3}}
     | \ ?(?:[^\s\w{_PICTURE}{_MARKS}]|_){{1,4}}[\r\n]*                           # punctuation
     | \s*[\r\n]+

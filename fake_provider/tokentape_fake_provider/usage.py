@@ -44,8 +44,8 @@ def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> C
 
     A field that the script gives is sent as it is, even where it contradicts another given one: that is how a
     provider's nonsense is rehearsed. A computed field always fits the given ones: a computed `input` is at
-    least what is cached, a computed `reasoning` at most the output. `choices` are those that are sent, which may
-    be more than the script's.
+    least what is cached, a computed `reasoning` at most the output. `choices` are those that are sent, which
+    may be more than the script's.
     """
     usage = script.usage
     if not usage.report:
@@ -68,7 +68,7 @@ def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> C
 
 
 def uncached_input(counts: Counts) -> int:
-    """Input tokens that were neither read from nor written to a cache. Raises `ScriptError` if that is negative."""
+    """Input tokens neither read from nor written to a cache. Raises `ScriptError` if that is negative."""
     rest = counts.input - counts.cached - counts.cache_write
     if rest < 0:
         raise ScriptError(

@@ -4,13 +4,14 @@ Key order, framing, padding and ids are those of recorded streams of 2025 and 20
 docs.anthropic.com/en/api/messages-streaming.
 
 - There is one choice. Each item of the script is a content block: text, thinking (or redacted_thinking for
-  `encrypted`), tool_use. A refusal is text that ends with `refusal`, as the format has no place of its own for
-  it. A thinking block without a signature gets a made-up one, as the provider never sends one without.
-- Finish reasons: `length` is `max_tokens`, `tool_calls` is `tool_use`, `pause` is `pause_turn`, `content_filter`
-  and `refusal` are `refusal`, `error` and `other` are sent as these words, which the provider never sends.
-- `input_tokens` leaves out what was read from and written to the cache. There is no total. Reasoning tokens are
-  `output_tokens_details.thinking_tokens`, mentioned where there is reasoning. `report=False` leaves `usage`
-  out, which the provider never does and some gateways do.
+  `encrypted`), tool_use. A refusal is text that ends with `refusal`, as the format has no place of its own
+  for it. A thinking block without a signature gets a made-up one, as the provider never sends one without.
+- Finish reasons: `length` is `max_tokens`, `tool_calls` is `tool_use`, `pause` is `pause_turn`,
+  `content_filter` and `refusal` are `refusal`, `error` and `other` are sent as these words, which the
+  provider never sends.
+- `input_tokens` leaves out what was read from and written to the cache. There is no total. Reasoning tokens
+  are `output_tokens_details.thinking_tokens`, mentioned where there is reasoning. `report=False` leaves
+  `usage` out, which the provider never does and some gateways do.
 - Without streaming a tool call's arguments are a JSON value, so that invalid JSON can't be sent then.
 - The request's `stop_sequences` and `max_tokens` cut nothing: the script says what is said.
 """
@@ -254,8 +255,8 @@ def _complete_block(item: Item, index: int, ask: Ask) -> dict[str, Any]:
                 msgspec.json.decode(item.arguments)
             except msgspec.DecodeError as error:
                 raise ScriptError(
-                    f"tool call {item.name!r}: its arguments are no JSON ({error}), which anthropic_messages can "
-                    "send in a stream only"
+                    f"tool call {item.name!r}: its arguments are no JSON ({error}), which anthropic_messages "
+                    "can send in a stream only"
                 ) from None
             arguments = msgspec.Raw(item.arguments.encode())
             return {

@@ -11,7 +11,7 @@ from tokentape_fake_provider.tokens import count_tokens, split_tokens
 
 
 class Delta(NamedTuple):
-    """A part of an item's text (of a tool call: of its arguments), the tokens in it and its time, if fixed."""
+    """A part of an item's text (of a tool call: its arguments), the tokens in it and its time, if fixed."""
 
     text: str
     tokens: int

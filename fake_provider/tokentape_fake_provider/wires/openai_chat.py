@@ -113,8 +113,8 @@ class OpenAIChat:
             _expect("n", choices, (), "an integer")
         if not 1 <= choices <= 128:
             raise BadRequestError(
-                f"Invalid 'n': integer {'below minimum' if choices < 1 else 'above maximum'} value. Expected a "
-                f"value {'>= 1' if choices < 1 else '<= 128'}, but got {choices} instead.",
+                f"Invalid 'n': integer {'below minimum' if choices < 1 else 'above maximum'} value. "
+                f"Expected a value {'>= 1' if choices < 1 else '<= 128'}, but got {choices} instead.",
                 param="n",
                 code=f"integer_{'below_min' if choices < 1 else 'above_max'}_value",
             )
@@ -378,7 +378,8 @@ def _check_message(param: str, message: Any) -> None:
     _expect(f"{param}.role", role, str, "a string")
     if role not in ROLES:
         raise BadRequestError(
-            f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
+            f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, "
+            f"and {ROLES[-1]!r}.",
             param=f"{param}.role",
             code="invalid_value",
         )

@@ -14,7 +14,8 @@ class Ask(msgspec.Struct, frozen=True):
     """What a request asks for, read from its path and body by the wire format.
 
     `text` is all of the prompt as plain text (for counting input tokens and for rules), `created` the unix
-    time in s and `seed` what ids are made from: both are arguments, so that the same ask gives the same bytes.
+    time in s and `seed` what ids are made from: both are arguments, so that the same ask gives the same
+    bytes.
     """
 
     wire: str
@@ -54,7 +55,7 @@ class Wire(Protocol):
 
     name: str
     base_path: str
-    """What a client's base URL ends with, after the session prefix: `/v1` for the openai SDK, `""` for anthropic's."""
+    """What a client's base URL ends with, after the session prefix: `/v1` for openai's SDK, `""` for anthropic's."""
     paths: Sequence[str]
     """Path patterns that POST requests come to, below the session prefix; `{name}` matches one segment."""
 
