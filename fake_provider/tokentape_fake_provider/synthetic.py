@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from faker import Faker
 
 WORDS = 60
-# A ZWJ sequence, a skin tone, a flag, a keycap and plain ones: what breaks a reader that cuts between code points.
+# A ZWJ sequence, a skin tone, a flag, a keycap and plain ones: what a careless reader cuts in two.
 EMOJI = ("👩‍👩‍👧", "👍🏽", "🇯🇵", "3️⃣", "🎉", "🚀", "❤️", "😀")
 
 
@@ -39,8 +39,8 @@ def synthetic_text(
 ) -> str:
     """Text of this many words in sentences and paragraphs, in the locale's language.
 
-    With `emoji` some are put in after sentences, at least one; they don't count as words. Raises `ScriptError`
-    if there is no text in that language.
+    With `emoji` some are put in after sentences, at least one; they don't count as words. Raises
+    `ScriptError` if there is no text in that language.
     """
     made = _faker(locale, seed)
     draw = random.Random(f"{seed}")  # noqa: S311 - not for secrets
@@ -102,7 +102,7 @@ def synthetic_script(
 
 
 def text_locale(locale: str) -> str:
-    """The locale that Faker has text for: this one, else one of its language (`ar_EG`: `ar_AA`, `ja`: `ja_JP`).
+    """The locale that Faker has text for: this one, else one of its language (`ar_AA` for `ar_EG`).
 
     Raises `ScriptError` that lists the known ones.
     """
@@ -137,5 +137,5 @@ def _faker(locale: str, seed: int | str) -> Faker:
 
 def _spaced(parts: list[str]) -> str:
     """Joined, without the space between sentences where the script is written without spaces."""
-    spaceless = any(part.endswith(("。", "！", "？")) for part in parts)
+    spaceless = any(part.endswith("。") for part in parts)
     return "".join(part for part in parts if not (spaceless and part == " "))

@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     | [\d*#]\ufe0f?\u20e3                                                       # keycaps
     | [{_CJK}]{{1,2}}
     | '(?:[sdmt]|ll|ve|re)\b                                                     # English contractions
-    | \ ?(?:[^\W\d_{_CJK}]|[{_MARKS}]){{1,10}}                                   # a word, or part of a long one
+    | \ ?(?:[^\W\d_{_CJK}]|[{_MARKS}]){{1,10}}                                   # a word, or part of one
     | \d{{1,3}}
     | \ ?(?:[^\s\w{_PICTURE}{_MARKS}]|_){{1,4}}[\r\n]*                           # punctuation
     | \s*[\r\n]+

@@ -55,7 +55,7 @@ class Wire(Protocol):
 
     name: str
     base_path: str
-    """What a client's base URL ends with, after the session prefix: `/v1` for openai's SDK, `""` for anthropic's."""
+    """What a client's base URL ends with, after the session prefix: `/v1` for openai, `""` for anthropic."""
     paths: Sequence[str]
     """Path patterns that POST requests come to, below the session prefix; `{name}` matches one segment."""
 
