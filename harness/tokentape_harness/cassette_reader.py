@@ -53,7 +53,7 @@ class _StreamFields(msgspec.Struct):
     error: Fault | None = None
     encoding: str | None = None
     seq: int | None = None
-    recorded_at: str | dt.datetime | None = None
+    recorded_at: Any = None
 
 
 def read_cassette(path: str | Path) -> Cassette:
@@ -262,7 +262,6 @@ def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], p
             CassetteWarning,
             stacklevel=2,
         )
-    when = fields.recorded_at
     return StreamRecord(
         chunks,
         fields.start,
@@ -271,9 +270,16 @@ def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], p
         fields.error,
         fields.encoding or (", ".join(codings) or None),
         fields.seq,
-        when.isoformat().replace("+00:00", "Z") if isinstance(when, dt.datetime) else when,
+        _moment(fields.recorded_at),
         {key: value for key, value in raw.items() if key not in _StreamFields.__struct_fields__},
     )
+
+
+def _moment(value: Any) -> str | None:
+    """A moment as text; YAML reads one without quotes as a datetime, in UTC where it has no zone (1.1)."""
+    if isinstance(value, dt.datetime):
+        return value.replace(tzinfo=value.tzinfo or dt.UTC).isoformat().replace("+00:00", "Z")
+    return None if value is None else str(value)
 
 
 def _kind(value: Any) -> str:

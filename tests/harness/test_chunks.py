@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tokentape_harness.chunks import Chunk, cut, format_chunks, parse_chunks, rechunk
 
 sizes = st.integers(0, 1_000_000)

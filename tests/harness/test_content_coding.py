@@ -6,6 +6,7 @@ import gzip
 import zlib
 
 import pytest
+
 from tokentape_harness import content_coding
 from tokentape_harness.content_coding import ContentCodingError, decode_content, split_codings
 
