@@ -4,7 +4,14 @@ FakeProviderError
 ├── BadRequestError       a request that the real provider would refuse, with the HTTP status it answers
 ├── UnknownWireError      a wire format name that is not in the table
 ├── TimingError           a --timing specification that can't be read
-└── ScriptError           a script that contradicts itself or that the wire format can't express
+├── ScriptError           a script that contradicts itself or that the wire format can't express
+├── UnknownSessionError   a session id that was never created, or is deleted
+├── SessionExistsError    a session id that is taken
+├── SessionNameError      a session id that does not fit into a path
+├── CassetteAccessError   a cassette that is not there, or outside the configured folders
+├── PortInUseError        another program listens on that port
+├── UnsafeHostError       the server would be open to the network
+└── ServerStateError      the server is not running, or runs already
 """
 
 from __future__ import annotations

@@ -1,0 +1,170 @@
+"""App: the fake provider as an ASGI application.
+
+Requests to a provider's paths go straight from here to catalog and playback; the rest (control API, health)
+is a Starlette application.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from tokentape_fake_provider.body import ClientLeft, read_body
+from tokentape_fake_provider.catalog import Answer, Request, error_answer, find_answer
+from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.connection import Connection, Message, Receive, Send
+from tokentape_fake_provider.folder import CassetteLoader
+from tokentape_fake_provider.journal import Entry, Outcome
+from tokentape_fake_provider.models import list_models
+from tokentape_fake_provider.playback import play
+from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
+from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
+
+CONTROL_PATH: Final = "/_tokentape"
+HEALTH_PATH: Final = "/health"
+
+
+class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the application is made of.
+
+    `max_body` is in bytes. `control` turns the control API on, `token` guards it. `loader` reads the
+    cassettes in `folders`. `clock` paces playback, `wall` is unix time in s.
+    """
+
+    sessions: Sessions = msgspec.field(default_factory=Sessions)
+    max_body: int = 10_000_000
+    models: Sequence[str] = ("tokentape",)
+    control: bool = True
+    token: str | None = None
+    folders: Sequence[Path] = ()
+    loader: CassetteLoader | None = None
+    clock: Clock = msgspec.field(default_factory=MonotonicClock)
+    wall: Callable[[], float] = time.time
+
+
+def create_app(config: AppConfig | None = None) -> App:
+    """The ASGI application; without a configuration one of its own."""
+    return App(config or AppConfig())
+
+
+class App:
+    """Answers providers' requests. Made by `create_app`."""
+
+    def __init__(self, config: AppConfig) -> None:
+        from tokentape_fake_provider.control import control_routes
+
+        self.config = config
+        self.sessions = config.sessions
+        self._rest = control_routes(config)
+        self._wire_for_path = lru_cache(maxsize=1024)(wire_for_path)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        path: str = scope["path"] if scope["type"] == "http" else ""
+        if not path or path.startswith(CONTROL_PATH) or path in ("/", HEALTH_PATH):
+            await self._rest(scope, receive, send)
+            return
+        with_prefix = path.startswith("/s/")
+        session_id, path = _split_session(path) if with_prefix else (DEFAULT_SESSION, path)
+        began = self.config.clock.now()
+        connection = Connection(receive, send)
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        try:
+            body = await read_body(receive, headers, self.config.max_body)
+        except ClientLeft:
+            return
+        wire = self._wire_for_path(path)
+        session = self.sessions.find(session_id)
+        entry = Entry(
+            session=session_id,
+            time=self.config.wall(),
+            method=scope["method"],
+            path=path,
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            raw_body=body or b"",
+            wire=wire.name if wire else None,
+        )
+        if session is None:
+            answer = self._unknown_session(session_id, wire or _spoken(headers))
+        else:
+            answer = self._answer(session, entry, body, wire, headers)
+            session.journal.add(entry)
+        entry.tape, entry.answered_by, entry.source = answer.tape, answer.by, answer.source
+        entry.note, entry.instant, entry.status = answer.note, answer.instant, answer.tape.status
+        outcome: Outcome = "server_stopped"
+        try:
+            outcome = await play(answer.tape, connection, self.config.clock, began, entry)
+        finally:
+            if session is not None:
+                session.journal.finish(entry, outcome, self.config.clock.now() - began)
+
+    def _answer(
+        self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any
+    ) -> Answer:
+        method, path = entry.method, entry.path
+        speaks = wire or _spoken(headers)
+        if body is None:
+            limit = self.config.max_body
+            return error_answer(
+                speaks,
+                413,
+                f"The request body is larger than this server's limit of {limit / 1e6:g} MB: send less, or "
+                "start the server with a higher limit (max_body).",
+                "request_too_large",
+            )
+        value, problem = _parse(body)
+        request = Request(method, path, value, wire, int(entry.time), problem)
+        answer = find_answer(session, request)
+        if answer is not None:
+            return answer
+        if method in ("GET", "HEAD") and (listed := list_models(session, self.config.models, path, headers)):
+            return listed
+        if wire is not None:
+            return error_answer(
+                wire,
+                405,
+                f"{method} {path}: send a POST request here.",
+                "method_not_allowed",
+                headers=(("allow", "POST"),),
+            )
+        known = ", ".join(f"POST {path}" for wire in WIRES.values() for path in wire.paths)
+        message = f"Nothing is at {method} {path}. The known paths are {known}, GET /v1/models."
+        return error_answer(speaks, 404, message, "unknown_path")
+
+    def _unknown_session(self, session_id: str, wire: Wire) -> Answer:
+        return error_answer(
+            wire,
+            404,
+            f"No session {session_id!r}: create it first (POST {CONTROL_PATH}/sessions), or leave "
+            f"/s/{session_id} out of the base URL for the default session.",
+            "unknown_session",
+        )
+
+
+def _split_session(path: str) -> tuple[str, str]:
+    session_id, slash, rest = path[3:].partition("/")
+    return session_id, slash + rest
+
+
+def _parse(body: bytes) -> tuple[Any, str]:
+    if not body:
+        return None, "it is empty"
+    try:
+        return msgspec.json.decode(body), ""
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return body, str(error)
+
+
+def _spoken(headers: Sequence[tuple[bytes, bytes]]) -> Wire:
+    """The wire format whose error shape a client understands, where the path does not tell."""
+    anthropic = any(name == b"anthropic-version" for name, _ in headers)
+    return WIRES["anthropic_messages" if anthropic else "openai_chat"]
+
+
+__all__ = ["App", "AppConfig", "create_app"]

@@ -1,0 +1,53 @@
+"""Connection: what ASGI leaves out, taken from uvicorn's own request cycle.
+
+ASGI can't cut a response short: returning before the last body message is logged as a fault of the app. And
+an app learns that the client left only by waiting for it. Under another server both are simply missing: then
+a cut response ends as that server ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+# How long a client may take to read what was sent before the connection is cut off, in s.
+_FLUSH_S = 5.0
+
+
+class Connection:
+    """One request's way back to its client."""
+
+    __slots__ = ("_cycle", "receive", "send")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.receive = receive
+        self.send = send
+        # uvicorn's `send` is a method of its request cycle (h11 and httptools alike).
+        self._cycle: Any = getattr(send, "__self__", None)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client is known to have left."""
+        return bool(getattr(self._cycle, "disconnected", False))
+
+    async def wait_gone(self) -> None:
+        """Return when the client has left, or the response is complete. The request must have been read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def cut(self) -> None:
+        """Send what was written, then close: the client finds the body unfinished."""
+        transport: asyncio.Transport | None = getattr(self._cycle, "transport", None)
+        if transport is None:
+            return
+        transport.close()
+        try:
+            await asyncio.wait_for(self.wait_gone(), _FLUSH_S)
+        except TimeoutError:
+            transport.abort()
+            await self.wait_gone()

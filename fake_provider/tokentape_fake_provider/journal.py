@@ -1,0 +1,237 @@
+"""Journal: each request, what answered it, and what was sent when."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from tokentape_fake_provider.tape import Tape
+
+AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "error"]
+Outcome = Literal["pending", "complete", "client_left", "dropped", "server_stopped"]
+
+MASK: Final = "(masked)"
+_SECRET_HEADERS: Final = frozenset(
+    b"authorization proxy-authorization cookie set-cookie x-api-key api-key x-goog-api-key "
+    b"openai-organization openai-project x-amz-security-token x-auth-token anthropic-organization-id".split()
+)
+_SECRET_QUERY: Final = re.compile(
+    r"(?i)(^|&)((?:api[-_]?)?key|(?:access[-_]?)?token|sig(?:nature)?|x-amz-[^=&]*|secret)=[^&]*"
+)
+
+
+class Write(NamedTuple):
+    """Frames that left together: how many, their bytes, when they left (ms since the request)."""
+
+    frames: int
+    size: int
+    left: float
+
+
+class SentFrame(NamedTuple):
+    """One frame: when it was due and when it left (ms since the request), how late that is, its bytes."""
+
+    at: float
+    left: float
+    lateness: float
+    size: int
+
+
+class Entry:
+    """One request and its response. Times are ms since the request arrived, `time` is unix time in s."""
+
+    def __init__(
+        self,
+        *,
+        session: str,
+        time: float,
+        method: str,
+        path: str,
+        query: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        raw_body: bytes,
+        wire: str | None,
+    ) -> None:
+        self.number = 0
+        self.session = session
+        self.time = time
+        self.method = method
+        self.path = path
+        self.query = _SECRET_QUERY.sub(rf"\1\2={MASK}", query) if query else ""
+        self.headers = [
+            (name.decode("latin-1"), MASK if name in _SECRET_HEADERS else value.decode("latin-1"))
+            for name, value in headers
+        ]
+        self.raw_body = raw_body
+        self.wire = wire
+        self.status: int | None = None
+        self.answered_by: AnsweredBy | None = None
+        self.source = ""
+        self.note = ""
+        self.tape: Tape | None = None
+        self.instant = False
+        self.outcome: Outcome = "pending"
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.writes: list[Write] = []
+        self.kept = 0
+
+    @cached_property
+    def body(self) -> Any:
+        """The request body as JSON, `None` where it is not."""
+        try:
+            return msgspec.json.decode(self.raw_body)
+        except msgspec.DecodeError:
+            return None
+
+    @property
+    def model(self) -> str | None:
+        """The model that the body asks for."""
+        return self.body.get("model") if isinstance(self.body, dict) else None
+
+    @property
+    def client_left(self) -> bool:
+        """Whether the client closed the connection before all was sent."""
+        return self.outcome == "client_left"
+
+    @property
+    def frames_sent(self) -> int:
+        """How many frames left."""
+        return sum(write.frames for write in self.writes)
+
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes of body left."""
+        return sum(write.size for write in self.writes)
+
+    @property
+    def frames(self) -> list[SentFrame]:
+        """Each frame that left."""
+        if self.tape is None:
+            return []
+        sent = []
+        planned = iter(self.tape.frames)
+        for write in self.writes:
+            for _, frame in zip(range(write.frames), planned, strict=False):
+                due = 0.0 if self.instant else frame.at
+                sent.append(SentFrame(due, write.left, write.left - due, len(frame.data)))
+        return sent
+
+    @property
+    def size(self) -> int:
+        """Bytes that this entry keeps in memory, about."""
+        return 1000 + len(self.raw_body) + 100 * len(self.writes)
+
+    def to_builtins(self, *, frames: bool = False) -> dict[str, Any]:
+        """As JSON; `frames` adds the list of frames."""
+        made: dict[str, Any] = {
+            "number": self.number,
+            "session": self.session,
+            "time": self.time,
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "headers": self.headers,
+            "body": self.body,
+            "wire": self.wire,
+            "status": self.status,
+            "answered_by": self.answered_by,
+            "source": self.source,
+            "note": self.note,
+            "outcome": self.outcome,
+            "started": self.started,
+            "ended": self.ended,
+            "frames_sent": self.frames_sent,
+            "frames_planned": len(self.tape.frames) if self.tape is not None else 0,
+            "bytes_sent": self.bytes_sent,
+        }
+        if frames:
+            made["frames"] = [frame._asdict() for frame in self.frames]
+        return made
+
+
+class Journal:
+    """The entries of one session, oldest first; safe to read from any thread.
+
+    At most `limit` entries and about `limit_bytes` bytes are kept; `forgotten` counts those that went.
+    """
+
+    def __init__(self, *, limit: int | None = 10_000, limit_bytes: int | None = 64_000_000) -> None:
+        self.limit = limit
+        self.limit_bytes = limit_bytes
+        self.forgotten = 0
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self._added = 0
+        self._changed = threading.Condition()
+        self._waiting = 0
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """All that are kept."""
+        with self._changed:
+            return tuple(self._entries)
+
+    def add(self, entry: Entry) -> None:
+        """Note a request."""
+        with self._changed:
+            entry.number = self._added
+            self._added += 1
+            self._entries.append(entry)
+            entry.kept = entry.size
+            self._bytes += entry.kept
+            while len(self._entries) > 1 and (
+                (self.limit is not None and len(self._entries) > self.limit)
+                or (self.limit_bytes is not None and self._bytes > self.limit_bytes)
+            ):
+                self._bytes -= self._entries.popleft().kept
+                self.forgotten += 1
+            self._notify()
+
+    def finish(self, entry: Entry, outcome: Outcome, ended: float) -> None:
+        """Note how its response ended."""
+        entry.ended = ended
+        with self._changed:
+            entry.outcome = outcome
+            self._notify()
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        with self._changed:
+            self._entries.clear()
+            self._bytes = 0
+            self._notify()
+
+    def wait(
+        self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0
+    ) -> Sequence[Entry]:
+        """The entries, as soon as `until` holds for them; without it, as soon as every response has ended.
+
+        A client has its last byte a little before the server has noted that it left. Raises `TimeoutError`
+        after `timeout` s.
+        """
+        condition = until or _settled
+        with self._changed:
+            self._waiting += 1
+            try:
+                if not self._changed.wait_for(lambda: condition(tuple(self._entries)), timeout):
+                    raise TimeoutError(
+                        f"the journal is not there after {timeout:g} s: {len(self._entries)} entries"
+                    )
+            finally:
+                self._waiting -= 1
+            return tuple(self._entries)
+
+    def _notify(self) -> None:
+        if self._waiting:
+            self._changed.notify_all()
+
+
+def _settled(entries: Sequence[Entry]) -> bool:
+    return all(entry.outcome != "pending" for entry in entries)

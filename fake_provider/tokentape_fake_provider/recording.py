@@ -1,0 +1,38 @@
+"""Recording: a request that was made once, and the tape of its response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tokentape_fake_provider.tape import Tape
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """What answers a request that is like this one.
+
+    `body` is the request's JSON value, or its bytes where it was not JSON, or `None` for none. `wire` is the
+    name of its wire format, `None` where it has none (then the path must be the same to match). `source` (a
+    file) and `interaction` (its number in it, from 0) are for messages only.
+    """
+
+    tape: Tape
+    path: str
+    body: Any = None
+    method: str = "POST"
+    wire: str | None = None
+    source: str = ""
+    interaction: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Where it comes from, for messages."""
+        place = self.source or f"a recording of {self.method} {self.path}"
+        return place if self.interaction is None else f"{place}, interaction {self.interaction}"
+
+    @property
+    def model(self) -> str | None:
+        """The model that was asked for, where the body names one."""
+        model = self.body.get("model") if isinstance(self.body, dict) else None
+        return model if isinstance(model, str) else None

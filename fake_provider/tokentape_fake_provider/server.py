@@ -1,0 +1,269 @@
+"""Server: the fake provider on a port, in a thread or in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from tokentape_fake_provider.app import AppConfig, create_app
+from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.errors import (
+    FakeProviderError,
+    PortInUseError,
+    ServerStateError,
+    UnsafeHostError,
+)
+from tokentape_fake_provider.folder import CassetteLoader
+from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions, SessionSettings
+from tokentape_fake_provider.wires import wire_named
+
+# How long open responses may take to notice that the server stops, in s.
+_STOP_S: Final = 2.0
+
+
+class FakeProviderServer:
+    """A fake provider on a port of its own. Use it as a context manager, or `start` and `stop` it.
+
+    `port` 0 takes a free one. `settings` are those of the default session and of each new one. Beyond the
+    loopback interface it binds only with `allow_remote`, and then the control API needs a `token` or is off.
+    Raises `UnsafeHostError`; `start` raises `PortInUseError`.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        settings: SessionSettings | None = None,
+        allow_remote: bool = False,
+        token: str | None = None,
+        folders: Sequence[Path] = (),
+        loader: CassetteLoader | None = None,
+        models: Sequence[str] = ("tokentape",),
+        max_body: int = 10_000_000,
+        clock: Clock | None = None,
+    ) -> None:
+        local = is_loopback(host)
+        if not local and not allow_remote:
+            raise UnsafeHostError(
+                f"host {host!r} is open to the network: bind to 127.0.0.1, or allow it on "
+                "purpose (allow_remote=True)"
+            )
+        self.host = host
+        self.port = port
+        self.sessions = Sessions(settings)
+        self.control = local or token is not None
+        self._config = AppConfig(
+            sessions=self.sessions,
+            max_body=max_body,
+            models=tuple(models),
+            control=self.control,
+            token=token,
+            folders=tuple(folders),
+            loader=loader,
+            clock=clock or MonotonicClock(),
+        )
+        self._thread: threading.Thread | None = None
+        self._server: _Server | None = None
+        self._ready = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end."""
+        if not self.port:
+            raise ServerStateError("the server has no port yet: start it first")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def base_url(self, wire: str, session: str | None = None) -> str:
+        """The base URL for a client of this wire format, in this session. Raises `UnknownWireError`."""
+        prefix = "" if session is None or session == DEFAULT_SESSION else f"/s/{session}"
+        return f"{self.url}{prefix}{wire_named(wire).base_path}"
+
+    @property
+    def default(self) -> Session:
+        """The session of base URLs without a prefix."""
+        return self.sessions.default
+
+    def session(self, session_id: str) -> Session:
+        """A session by its id. Raises `UnknownSessionError`."""
+        return self.sessions.get(session_id)
+
+    def create_session(self, session_id: str | None = None, **settings: Any) -> Session:
+        """A new session with these settings (the fields of `SessionSettings`) instead of the server's own."""
+        made = self.sessions.create(session_id)
+        made.configure(**settings)
+        return made
+
+    def delete_session(self, session_id: str) -> None:
+        """Remove a session. Raises `UnknownSessionError`."""
+        self.sessions.delete(session_id)
+
+    def start(self) -> FakeProviderServer:
+        """Listen, in a thread; back when the first request would be answered."""
+        if self._thread is not None:
+            raise ServerStateError(f"the server runs already, at {self.url}")
+        listener = self._listen()
+        self._ready.clear()
+        failures: list[BaseException] = []
+        self._server = _Server(_uvicorn_config(self._config), self._ready)
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(self._server, listener, failures),
+            name="tokentape-fake-provider",
+            daemon=True,
+        )
+        self._thread.start()
+        self._ready.wait()
+        if failures:
+            self._thread.join()
+            self._thread = self._server = None
+            raise FakeProviderError(f"the server did not start: {failures[0]}") from failures[0]
+        return self
+
+    def stop(self) -> None:
+        """Close the port and all connections; open streams break off. Back when all is closed."""
+        thread, server = self._thread, self._server
+        if thread is None or server is None:
+            return
+        server.stop()
+        thread.join()
+        self._thread = self._server = None
+
+    def __enter__(self) -> FakeProviderServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def serve_forever(self) -> None:
+        """Listen in the foreground until SIGINT or SIGTERM. Raises `PortInUseError`."""
+        if self._thread is not None:
+            raise ServerStateError(f"the server runs already, at {self.url}")
+        _Server(_uvicorn_config(self._config), self._ready).run(sockets=[self._listen()])
+
+    def _listen(self) -> socket.socket:
+        """A listening socket; from here on the port is known and the kernel queues connections."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self.host, self.port))
+            listener.listen(2048)
+            listener.setblocking(False)
+        except OSError as error:
+            listener.close()
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUseError(
+                    f"port {self.port} on {self.host} is in use: stop what listens there, or take another "
+                    "port (0 finds a free one)"
+                ) from None
+            raise FakeProviderError(
+                f"can't listen on {self.host}:{self.port}: {error.strerror or error}"
+            ) from None
+        self.port = listener.getsockname()[1]
+        return listener
+
+    def _run(self, server: _Server, listener: socket.socket, failures: list[BaseException]) -> None:
+        try:
+            server.run(sockets=[listener])
+        except BaseException as error:  # noqa: BLE001 - told to the thread that waits
+            failures.append(error)
+        finally:
+            self._ready.set()
+            listener.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _uvicorn_config(config: AppConfig) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(config),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=30,
+    )
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's protocol without its access log, which would show up in the log of the program around it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False
+        self.logger = logging.getLogger("tokentape_fake_provider.http")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server with a prompt start and stop: its own looks every 0.1 s whether it should exit."""
+
+    def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def stop(self) -> None:
+        """Stop, from any thread."""
+        self.should_exit = True
+        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def main_loop(self) -> None:
+        """Until `stop` or a signal."""
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        while not self.should_exit:
+            # A signal handler of uvicorn's only sets `should_exit`: look now and then.
+            try:
+                await asyncio.wait_for(self._stopping.wait(), 0.2)
+            except TimeoutError:
+                continue
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Break off what is open, so that its tasks end by themselves."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        tasks = set(self.server_state.tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+            for task in late:
+                task.cancel()
+        for server in self.servers:
+            await server.wait_closed()
+        # Transports tell their protocols that they are closed in the next turn of the loop.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)

@@ -1,0 +1,124 @@
+"""Shelf: the recordings of a session, and which of them were played."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tokentape_fake_provider.matching import PREFERRED, Difference, differences, key_of
+from tokentape_fake_provider.recording import Recording
+from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires.request import match_path
+
+
+class Endpoint(NamedTuple):
+    """What a request is for: a method and a wire format, or else a method and a path.
+
+    One endpoint lives under many paths (`/v1/chat/completions`, `/openai/v1/chat/completions`), so the path
+    itself counts only where no wire format owns it. What a path names (`/openai/deployments/{model}/...`)
+    counts as a field of the body that the body does not have.
+    """
+
+    method: str
+    path: str
+    wire: str | None = None
+
+    @property
+    def identity(self) -> Endpoint:
+        """Equal for the same endpoint."""
+        return Endpoint(self.method, "", self.wire) if self.wire else self
+
+    def asked(self, body: Any) -> Any:
+        """The body with what the path says."""
+        wire = WIRES.get(self.wire) if self.wire else None
+        named = match_path(wire.paths, self.path) if wire else None
+        return {**named, **body} if named and isinstance(body, Mapping) else body
+
+
+class Miss(NamedTuple):
+    """Why no recording answers a request."""
+
+    endpoint: Endpoint
+    recordings: int
+    nearest: Recording | None = None
+    differences: Sequence[Difference] = ()
+    played: bool = False
+
+    def __str__(self) -> str:
+        asked = f"No recording answers {self.endpoint.method} {self.endpoint.path}"
+        if self.nearest is None:
+            held = f"none of the {self.recordings} loaded" if self.recordings else "none is loaded"
+            return f"{asked}: {held} is of this endpoint." if self.recordings else f"{asked}: {held}."
+        if self.played:
+            return f"{asked}: {self.nearest.label} is the same request and was already played."
+        shown = "; ".join(map(str, self.differences[:3]))
+        more = f"; and {len(self.differences) - 3} more fields" if len(self.differences) > 3 else ""
+        return f"{asked}. The nearest is {self.nearest.label}: {shown}{more}."
+
+
+class Shelf:
+    """Recordings in the order in which they were added. Not locked: its session does that."""
+
+    def __init__(self) -> None:
+        self._recordings: list[Recording] = []
+        self._plays: list[int] = []
+        self._endpoints: list[Endpoint] = []
+        self._same: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
+        self._nearly: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
+
+    def __len__(self) -> int:
+        return len(self._recordings)
+
+    @property
+    def recordings(self) -> Sequence[Recording]:
+        """All of them."""
+        return tuple(self._recordings)
+
+    @property
+    def unplayed(self) -> Sequence[Recording]:
+        """Those that answered nothing yet."""
+        return [item for item, plays in zip(self._recordings, self._plays, strict=True) if not plays]
+
+    def add(self, recordings: Iterable[Recording]) -> None:
+        """Put recordings on the shelf."""
+        for recording in recordings:
+            endpoint = Endpoint(recording.method.upper(), recording.path, recording.wire)
+            index, identity, body = len(self._recordings), endpoint.identity, endpoint.asked(recording.body)
+            self._recordings.append(recording)
+            self._plays.append(0)
+            self._endpoints.append(endpoint)
+            self._same[identity, key_of(body)].append(index)
+            self._nearly[identity, key_of(body, without=PREFERRED)].append(index)
+
+    def take(self, endpoint: Endpoint, body: Any, *, again: bool = False) -> Recording | Miss:
+        """The recording that answers; the same request recorded several times is played in order.
+
+        With `again` the last of them answers any further requests.
+        """
+        if not self._recordings:
+            return Miss(endpoint, 0)
+        identity, body = endpoint.identity, endpoint.asked(body)
+        same = self._same.get((identity, key_of(body)), [])
+        nearly = self._nearly.get((identity, key_of(body, without=PREFERRED)), [])
+        candidates = same + [index for index in nearly if index not in same]
+        index = next((index for index in candidates if not self._plays[index]), None)
+        if index is None and candidates and again:
+            index = (same or nearly)[-1]
+        if index is None:
+            return self._miss(endpoint, body, candidates)
+        self._plays[index] += 1
+        return self._recordings[index]
+
+    def _miss(self, endpoint: Endpoint, body: Any, played: Sequence[int]) -> Miss:
+        if played:
+            return Miss(endpoint, len(self), self._recordings[played[-1]], played=True)
+        rivals = [
+            (recording, differences(other.asked(recording.body), body))
+            for recording, other in zip(self._recordings, self._endpoints, strict=True)
+            if other.identity == endpoint.identity
+        ]
+        if not rivals:
+            return Miss(endpoint, len(self))
+        nearest, differing = min(rivals, key=lambda rival: len(rival[1]))
+        return Miss(endpoint, len(self), nearest, differing)
