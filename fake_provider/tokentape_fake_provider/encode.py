@@ -14,8 +14,8 @@ from tokentape_fake_provider.wires.wire import Ask, Reply
 def encode(script: Script, ask: Ask, timing: Timing) -> Tape:
     """The response to `ask` that says `script`: streamed, whole, or an HTTP error (which comes at once).
 
-    What is not streamed leaves when the last frame of a stream would. Raises `ScriptError` if the script can't
-    be said in this wire format.
+    What is not streamed leaves when the last frame of a stream would. Raises `ScriptError` if the script
+    can't be said in this wire format.
     """
     wire = wire_named(ask.wire)
     if script.error is not None and not (script.error.in_stream and ask.stream):

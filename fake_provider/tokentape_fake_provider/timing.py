@@ -127,7 +127,7 @@ def _token_times(tokens: Sequence[int], timing: Synthetic, stream: str) -> Itera
 def _inter_token_latency(timing: Synthetic, draw: random.Random) -> Callable[[], float]:
     """A function that draws one inter-token latency in ms."""
     mean, jitter = 1000.0 / timing.tps, timing.jitter
-    if not jitter:
+    if jitter < 1e-6:  # of no effect, and its square may underflow
         return lambda: mean
     match timing.distribution:
         case "normal":

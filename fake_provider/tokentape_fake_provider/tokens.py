@@ -30,8 +30,8 @@ _TOKEN = re.compile(
     | '(?:[sdmt]|ll|ve|re)\b                                                     # English contractions
     | \ ?(?:[^\W\d_{_CJK}]|[{_MARKS}]){{1,10}}                                   # a word, or part of one
     | \d{{1,3}}
-    | \ ?(?:[^\s\w{_PICTURE}{_MARKS}]|_){{1,4}}[\r\n]*                           # punctuation
-    | \s*[\r\n]+
+    | \ ?(?:[^\s\w{_PICTURE}{_MARKS}]|_){{1,4}}[\r\n]{{0,8}}                       # punctuation
+    | [^\S\r\n]{{0,8}}[\r\n]{{1,8}}                                              # bounded, to stay linear
     | \s{{1,16}}(?=\s)
     | \s
     | .

@@ -1,0 +1,145 @@
+"""Hypothesis strategies for scripts: only what the wire format can express."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Literal
+
+from hypothesis import strategies as st
+
+from tokentape_fake_provider.script import (
+    Choice,
+    FinishReason,
+    Item,
+    Reasoning,
+    Refusal,
+    Script,
+    Text,
+    ToolCall,
+    Usage,
+)
+
+WireName = Literal["openai_chat", "anthropic_messages"]
+
+# What breaks readers of event streams: line separators of every kind, a BOM, framing words, joined emoji.
+NASTY = (
+    "\n", "\r\n", "\r", "\u2028", "\u2029", "\x85", "\ufeff", "\x00", "data: ", "\n\ndata: [DONE]\n\n",
+    "event: x\n", ":", "0", " ", '"', "\\", "\\u0041", "日本語", "مرحبا", "नमस्ते", "👩\u200d👩\u200d👧", "👍🏽", "e\u0301",
+    "\U00010348",
+)  # fmt: skip
+
+FINISH_REASONS: dict[WireName, tuple[FinishReason, ...]] = {
+    "openai_chat": ("stop", "length", "tool_calls", "content_filter"),
+    "anthropic_messages": ("stop", "length", "tool_calls", "refusal", "pause"),
+}
+
+texts = st.lists(
+    st.one_of(st.sampled_from(NASTY), st.text(min_size=1, max_size=12)), min_size=1, max_size=6
+).map("".join)
+names = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
+ids = st.one_of(st.just(""), st.from_regex(r"[a-zA-Z0-9_-]{4,20}", fullmatch=True))
+json_values = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=8), st.sampled_from(NASTY)
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def pieces_of(draw: st.DrawFn, text: str) -> tuple[str, ...]:
+    """A text cut anywhere, or `()` to leave it to the encoder."""
+    if not text or draw(st.booleans()):
+        return ()
+    cuts = sorted(draw(st.sets(st.integers(1, max(1, len(text) - 1)), max_size=4)))
+    edges = [0, *(cut for cut in cuts if cut < len(text)), len(text)]
+    return tuple(text[start:end] for start, end in pairwise(edges))
+
+
+@st.composite
+def text_items(draw: st.DrawFn) -> Text:
+    """Text."""
+    text = draw(texts)
+    return Text(text, draw(pieces_of(text)))
+
+
+@st.composite
+def refusals(draw: st.DrawFn) -> Refusal:
+    """A refusal."""
+    text = draw(texts)
+    return Refusal(text, draw(pieces_of(text)))
+
+
+@st.composite
+def reasoning_items(draw: st.DrawFn, *, signed: bool) -> Reasoning:
+    """Reasoning; `signed` as Anthropic's, with a signature or encrypted."""
+    if signed and draw(st.booleans()):
+        return Reasoning(encrypted=draw(st.from_regex(r"[A-Za-z0-9+/]{8,40}=", fullmatch=True)))
+    text = draw(texts)
+    signature = draw(st.from_regex(r"[A-Za-z0-9+/]{8,40}=", fullmatch=True)) if signed else ""
+    return Reasoning(text, signature, pieces=draw(pieces_of(text)))
+
+
+@st.composite
+def tool_calls(draw: st.DrawFn) -> ToolCall:
+    """A tool call with an object of arguments, in one of the ways to write it."""
+    value = draw(st.dictionaries(st.text(min_size=1, max_size=6), json_values, max_size=3))
+    arguments = json.dumps(value, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from((None, 1))))
+    return ToolCall(draw(names), arguments, draw(ids), draw(pieces_of(arguments)))
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> Usage:
+    """Usage that adds up, some of it left to be computed; never a total of its own."""
+    if draw(st.booleans()):
+        return Usage()
+    cached, cache_write, rest = (draw(st.integers(0, 5000)) for _ in range(3))
+    reasoning, said = draw(st.integers(0, 5000)), draw(st.integers(0, 5000))
+    optional = st.sampled_from((True, False))
+    return Usage(
+        input=cached + cache_write + rest if draw(optional) else None,
+        output=reasoning + said if draw(optional) else None,
+        cached=cached if draw(optional) else None,
+        cache_write=cache_write if draw(optional) else None,
+        reasoning=reasoning if draw(optional) else None,
+    )
+
+
+@st.composite
+def openai_choices(draw: st.DrawFn) -> Choice:
+    """Reasoning, then text or a refusal, then tool calls."""
+    items: list[Item] = []
+    if draw(st.booleans()):
+        items.append(draw(reasoning_items(signed=False)))
+    said = draw(st.sampled_from(("text", "refusal", "nothing")))
+    if said == "text":
+        items += draw(st.lists(text_items(), min_size=1, max_size=2))
+    elif said == "refusal":
+        items.append(draw(refusals()))
+    items += draw(st.lists(tool_calls(), max_size=3))
+    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["openai_chat"]))))
+
+
+@st.composite
+def anthropic_choices(draw: st.DrawFn) -> Choice:
+    """Content blocks in any order."""
+    items = draw(st.lists(st.one_of(text_items(), reasoning_items(signed=True), tool_calls()), max_size=5))
+    reason = draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["anthropic_messages"])))
+    return Choice(tuple(items), reason)
+
+
+@st.composite
+def scripts(draw: st.DrawFn, wire: WireName, *, max_choices: int = 3) -> Script:
+    """Scripts that this wire format says without loss: what is decoded must be what was said.
+
+    Tool calls with an empty id get one from the encoder. `max_choices` is for formats that have several.
+    """
+    if wire == "openai_chat":
+        choices = tuple(draw(st.lists(openai_choices(), min_size=1, max_size=max_choices)))
+    else:
+        choices = (draw(anthropic_choices()),)
+    return Script(choices, draw(usages()), model=draw(st.sampled_from((None, "model-2026-01-01"))))
