@@ -149,9 +149,10 @@ class OutputBuffer:
         If the sink raises, the stream is closed.
         """
         when = auto_flush or self.auto_flush
+        speaking: object = stream
         try:
             for message in stream:
-                self._write_message(message, when)
+                speaking = self._write_message(message, when, stream, speaking)
         except BaseException:
             close = getattr(stream, "close", None)
             if close is not None:
@@ -165,9 +166,10 @@ class OutputBuffer:
     ) -> None:
         """`write_stream` for an async stream."""
         when = auto_flush or self.auto_flush
+        speaking: object = stream
         try:
             async for message in stream:
-                self._write_message(message, when)
+                speaking = self._write_message(message, when, stream, speaking)
         except BaseException:
             aclose = getattr(stream, "aclose", None)
             if aclose is not None:
@@ -195,11 +197,20 @@ class OutputBuffer:
     ) -> None:
         self.close()
 
-    def _write_message(self, message: ChatMessage, when: AutoFlush | None) -> None:
+    def _write_message(
+        self, message: ChatMessage, when: AutoFlush | None, speaking: object, spoke: object
+    ) -> object:
+        """Write a message; `spoke` is which of the stream and its follow-ups spoke last. Returns who does."""
+        while follow_ups := getattr(speaking, "follow_ups", ()):
+            speaking = follow_ups[-1]
+        if when == "stream" and speaking is not spoke:
+            self.flush()
         if message.text:
             self.write(message.text)
-            if when == "message":
-                self.flush()
+        # A finish reason is the last that is heard of a stream before its callbacks run, which may take long.
+        if (when == "message" and message.text) or (when == "stream" and message.finish_reason is not None):
+            self.flush()
+        return speaking
 
     def _pop(self, levels: Levels, text: str) -> str:
         """Remove the innermost level; return what of `text` goes to the sink."""

@@ -1,0 +1,130 @@
+"""From an open response to a stream of messages, or to the error that it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from tokentape.byte_streams import astream_bytes, stream_bytes
+from tokentape.errors import DecodeError, ProviderError, TokentapeError
+from tokentape.http_error import response_error
+from tokentape.open_response import AsyncResponse, SyncResponse
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
+from tokentape.stream.context import StreamContext
+from tokentape.stream.sync import StreamedChatMessageIterator
+
+Clock: TypeAlias = Callable[[], float]
+
+
+class StreamOptions(NamedTuple):
+    """How to read a response as a stream. `now` gives seconds since the epoch, for a retry-after date."""
+
+    wire: str
+    context: StreamContext | None = None
+    keep_raw: bool = False
+    secrets: Sequence[str] = ()
+    now: Clock = time.time
+
+
+def accepted_stream(response: SyncResponse, options: StreamOptions) -> StreamedChatMessageIterator:
+    """The stream of a response; or ProviderError or DecodeError, and the response is closed."""
+    refuse(response, options)
+    return stream_bytes(
+        response.chunks,
+        options.wire,
+        context=options.context,
+        close=response.close,
+        keep_raw=options.keep_raw,
+    )
+
+
+def refuse(response: SyncResponse, options: StreamOptions) -> None:
+    """Raise, and close the response, if its head says that it is an error or no answer of a provider."""
+    if _fine(response.status, response.headers):
+        return
+    body = b""
+    try:
+        body = b"".join(response.chunks)
+    except TokentapeError as broken:
+        raise _refusal(response.status, response.headers, body, options) from broken
+    finally:
+        response.close()
+    raise _refusal(response.status, response.headers, body, options)
+
+
+async def arefuse(response: AsyncResponse, options: StreamOptions) -> None:
+    """`refuse` for an async response."""
+    if _fine(response.status, response.headers):
+        return
+    body = b""
+    try:
+        body = b"".join([chunk async for chunk in response.chunks])
+    except TokentapeError as broken:
+        raise _refusal(response.status, response.headers, body, options) from broken
+    finally:
+        await response.close()
+    raise _refusal(response.status, response.headers, body, options)
+
+
+async def accepted_astream(
+    response: AsyncResponse, options: StreamOptions
+) -> AsyncStreamedChatMessageIterator:
+    """`accepted_stream` for an async response."""
+    await arefuse(response, options)
+    return _astream(response.chunks, response, options)
+
+
+def lazy_astream(response: AsyncResponse, options: StreamOptions) -> AsyncStreamedChatMessageIterator:
+    """The stream of an async response; what `accepted_astream` raises is raised by its first step."""
+    return _astream(_Checked(response, options), response, options)
+
+
+class _Checked:
+    """The chunks of a response whose head is looked at with the first of them."""
+
+    def __init__(self, response: AsyncResponse, options: StreamOptions) -> None:
+        self._response = response
+        self._options = options
+        self._fine = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._fine:
+            await arefuse(self._response, self._options)
+            self._fine = True
+        return await self._response.chunks.__anext__()
+
+
+def _astream(
+    chunks: AsyncIterator[bytes], response: AsyncResponse, options: StreamOptions
+) -> AsyncStreamedChatMessageIterator:
+    return astream_bytes(
+        chunks,
+        options.wire,
+        context=options.context,
+        close=response.close,
+        keep_raw=options.keep_raw,
+    )
+
+
+def _fine(status: int, headers: Mapping[str, str]) -> bool:
+    return 200 <= status < 300 and not _media_type(headers).endswith("html")
+
+
+def _refusal(
+    status: int, headers: Mapping[str, str], body: bytes, options: StreamOptions
+) -> ProviderError | DecodeError:
+    if 200 <= status < 300:
+        shown = " ".join(body[:400].decode("utf-8", "replace").split())[:160]
+        return DecodeError(
+            f"expected a response in the format {options.wire!r}, got {_media_type(headers)}: {shown!r}. "
+            "Is the base URL right?"
+        )
+    return response_error(status, headers, body, now=options.now(), secrets=options.secrets)
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,100 @@
+"""Errors that a provider answers with, as typed exceptions."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tokentape.errors import ProviderError, provider_error_class
+
+REDACTED = "[redacted]"
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-ms-request-id")
+_PRIVATE_HEADERS = frozenset({"set-cookie", "authorization", "x-api-key", "api-key"})
+
+
+def response_error(
+    status: int, headers: Mapping[str, str], body: bytes, *, now: float, secrets: Sequence[str] = ()
+) -> ProviderError:
+    """The error for an HTTP response that is not a success.
+
+    `headers` have lower-case names, `now` is seconds since the epoch (a retry-after can be a date), and each
+    of `secrets` is taken out of whatever the provider repeats.
+    """
+    for secret in secrets:
+        if len(secret) >= 8:
+            body = body.replace(secret.encode(), REDACTED.encode())
+    kept = {name: value for name, value in headers.items() if name not in _PRIVATE_HEADERS}
+    document = _document(body)
+    said = _error_object(document)
+    type_, code = _word(said.get("type")) or _word(said.get("status")), _word(said.get("code"))
+    message = _message(said, document)
+    request_id = next((kept[name] for name in _REQUEST_ID_HEADERS if kept.get(name)), None)
+    if request_id is None and isinstance(document, dict):
+        request_id = _word(document.get("request_id"))
+    return provider_error_class(status, type_)(
+        f"the provider answered {status}{f' ({type_ or code})' if type_ or code else ''}: {message}",
+        status=status,
+        type=type_,
+        code=code,
+        param=_word(said.get("param")),
+        request_id=request_id,
+        retry_after=retry_after(kept, now=now),
+        headers=kept,
+        body=document,
+    )
+
+
+def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Seconds to wait, of `retry-after-ms` or `retry-after` (seconds or an HTTP date); None if not said."""
+    for name, per_second in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            wait = float(headers[name]) / per_second
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(wait):
+            return max(wait, 0.0)
+    try:
+        date = email.utils.parsedate_to_datetime(headers["retry-after"])
+        return max(date.timestamp() - now, 0.0)
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body.decode("utf-8", "replace")
+
+
+def _error_object(document: Any) -> Mapping[str, Any]:
+    """The object that says what was wrong: OpenAI's and Anthropic's `error`, or the document itself."""
+    if isinstance(document, list) and document:
+        document = document[0]
+    if not isinstance(document, dict):
+        return {}
+    error = document.get("error")
+    if isinstance(error, dict):
+        return error
+    if isinstance(error, str):
+        return {**document, "message": document.get("message") or error}
+    return document
+
+
+def _message(said: Mapping[str, Any], document: Any) -> str:
+    for key in ("message", "detail", "msg"):
+        value = said.get(key)
+        if isinstance(value, str) and value:
+            return value
+        if value:
+            return msgspec.json.encode(value).decode()[:500]
+    text = document if isinstance(document, str) else msgspec.json.encode(document).decode()
+    return " ".join(text.split())[:200] or "(no body)"
+
+
+def _word(value: Any) -> str | None:
+    return str(value) if isinstance(value, str | int | float) and value != "" else None

@@ -1,0 +1,187 @@
+"""Open responses of HTTP clients in one shape, read as their bytes arrive; no client is imported for it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from tokentape.errors import TokentapeError
+from tokentape.transport_error import as_ours
+
+READING = "reading the response"
+
+
+class SyncResponse(NamedTuple):
+    """A response that is read in a plain loop. `headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    chunks: Iterator[bytes]
+    close: Callable[[], None]
+
+
+class AsyncResponse(NamedTuple):
+    """A response that is read with `async for`. `headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    chunks: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]]
+
+
+def open_response(response: Any) -> SyncResponse | AsyncResponse:
+    """Read a response of httpx2, httpx, requests or aiohttp in one shape.
+
+    Raises TokentapeError if it is of none of them, or if its body has been read or closed already.
+    """
+    for kind in type(response).__mro__:
+        client = kind.__module__.partition(".")[0]
+        if client in ("httpx", "httpx2") and kind.__name__ == "Response":
+            return _httpx(response)
+        if client == "requests" and kind.__name__ == "Response":
+            return _requests(response)
+        if client == "aiohttp" and kind.__name__ == "ClientResponse":
+            return _aiohttp(response)
+    hint = ""
+    if hasattr(response, "__await__") or hasattr(response, "__aenter__") or hasattr(response, "__enter__"):
+        hint = "; open it first, with `await` or `with`"
+    raise TokentapeError(
+        f"can't read a {type(response).__module__}.{type(response).__qualname__} as a response: pass an open "
+        f"response of httpx2, httpx, requests or aiohttp, or iterate bytes with stream_bytes(){hint}"
+    )
+
+
+def _httpx(response: Any) -> SyncResponse | AsyncResponse:
+    if not hasattr(response, "_content"):
+        _refuse_spent(response.is_stream_consumed, response.is_closed)
+    head = (response.status_code, _headers(response.headers), _url(response))
+    stream = getattr(response, "stream", None)
+    if hasattr(stream, "__aiter__") and not hasattr(stream, "__iter__"):
+        return AsyncResponse(*head, *_async_body(response.aiter_bytes(), response.aclose))
+    return SyncResponse(*head, *_sync_body(response.iter_bytes(), response.close))
+
+
+def _requests(response: Any) -> SyncResponse:
+    head = (response.status_code, _headers(response.headers), str(response.url or ""))
+    if response._content_consumed:  # noqa: SLF001 - requests has no public word for it
+        _refuse_spent(not isinstance(response._content, bytes), False)  # noqa: SLF001
+        return SyncResponse(*head, *_sync_body(iter([response.content]), response.close))
+    return SyncResponse(*head, *_sync_body(_raw_chunks(response), response.close))
+
+
+def _raw_chunks(response: Any) -> Iterator[bytes]:
+    """What has arrived, each time something has.
+
+    `iter_content(None)` gives a close-delimited body all at the end, and `iter_content(n)` waits for n bytes
+    (both measured with requests 2.34). With a size, `read1` also checks the content-length at the end.
+    """
+    read1 = getattr(response.raw, "read1", None)
+    if read1 is None:  # urllib3 before 2.1
+        yield from response.iter_content(1)
+        return
+    while chunk := read1(65536, decode_content=True):
+        yield chunk
+
+
+def _aiohttp(response: Any) -> AsyncResponse:
+    head = (response.status, _headers(response.headers), str(response.url))
+    body = response._body  # noqa: SLF001 - aiohttp has no public word for it
+    if body is None:
+        _refuse_spent(response.content.at_eof() and response.content.total_bytes > 0, response.closed)
+
+    async def close() -> None:
+        response.close()
+
+    return AsyncResponse(*head, *_async_body(_read_body(body) if body is not None else _any(response), close))
+
+
+async def _any(response: Any) -> AsyncIterator[bytes]:
+    async for chunk in response.content.iter_any():
+        yield chunk
+
+
+async def _read_body(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _refuse_spent(consumed: bool, closed: bool) -> None:
+    if consumed or closed:
+        raise TokentapeError(
+            f"the body of this response was {'read' if consumed else 'closed'} already: open it as a stream "
+            "and pass it on before anything reads it"
+        )
+
+
+def _url(response: Any) -> str:
+    try:
+        return str(response.url)
+    except RuntimeError:  # httpx: a response that was made by hand has no request
+        return ""
+
+
+def _headers(headers: Any) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _sync_body(
+    chunks: Iterator[bytes], close_response: Callable[[], None]
+) -> tuple[Iterator[bytes], Callable[[], None]]:
+    """The chunks with the client's errors as ours, and what closes the body and then the response."""
+
+    def read() -> Iterator[bytes]:
+        try:
+            yield from chunks
+        except Exception as error:
+            ours = as_ours(error, READING)
+            if ours is None:
+                raise
+            raise ours from error
+
+    body = read()
+
+    def close() -> None:
+        # ValueError: another thread is inside the generator; closing the response ends its read.
+        with contextlib.suppress(ValueError):
+            body.close()  # type: ignore[attr-defined]  # it is a generator
+        close_response()
+
+    return body, close
+
+
+class _AsyncBody:
+    """Async chunks with the client's errors as ours.
+
+    Not an async generator: one that is dropped half-way is finalised later, by the event loop.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self.chunks = chunks
+
+    def __aiter__(self) -> _AsyncBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self.chunks.__anext__()
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            ours = as_ours(error, READING)
+            if ours is None:
+                raise
+            raise ours from error
+
+
+def _async_body(
+    chunks: AsyncIterator[bytes], close_response: Callable[[], Awaitable[None]]
+) -> tuple[AsyncIterator[bytes], Callable[[], Awaitable[None]]]:
+    async def close() -> None:
+        # RuntimeError: another task is inside the generator; closing the response ends its read.
+        with contextlib.suppress(RuntimeError):
+            await chunks.aclose()  # type: ignore[attr-defined]  # it is an async generator
+        await close_response()
+
+    return _AsyncBody(chunks), close

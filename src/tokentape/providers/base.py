@@ -1,0 +1,365 @@
+"""What the provider clients share: a request built without I/O, and one HTTP shell, sync and async."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
+from weakref import WeakKeyDictionary
+
+import httpx2
+
+from tokentape.accepted_response import StreamOptions, accepted_astream, accepted_stream, arefuse, refuse
+from tokentape.errors import ConfigurationError
+from tokentape.open_response import AsyncResponse, SyncResponse, open_response
+from tokentape.output import ChatOutput
+from tokentape.providers.messages import Message, Messages, Tools, as_input, encode_body, message_list
+from tokentape.providers.response import StreamedChatResponse
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
+from tokentape.stream.context import StreamContext
+from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.transport_error import transport_errors
+from tokentape.wires import wire_named
+
+DEFAULT_TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
+"""Seconds; the official SDKs' own. It is the longest wait for one read, not for the whole stream."""
+
+Timeout = float | httpx2.Timeout | None
+
+
+class ClientDefault:
+    """A timeout that was not given: the HTTP client's own."""
+
+
+CLIENT_DEFAULT = ClientDefault()
+
+
+class Prepared(NamedTuple):
+    """A request that is ready to go."""
+
+    request: httpx2.Request
+    context: StreamContext
+
+
+class ChatProvider(abc.ABC):
+    """A client for one provider's chat endpoint.
+
+    Subclasses say what the wire format is and how a request body is made of messages. `default_options` go
+    into each request body, and a call's own options over them, as they are. Nothing is retried.
+    """
+
+    provider: ClassVar[str]
+    wire: ClassVar[str]
+    path: ClassVar[str]
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        headers: Mapping[str, str],
+        secrets: Sequence[str],
+        http_client: httpx2.Client | None,
+        async_http_client: httpx2.AsyncClient | None,
+        timeout: Timeout | ClientDefault,
+        default_options: Mapping[str, Any],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        if not model:
+            raise ConfigurationError(
+                f"{type(self).__name__} needs a model: pass its name as the first argument"
+            )
+        self.model = model
+        self.default_options = dict(default_options)
+        self._url = _endpoint(base_url, self.path)
+        self._where = f"{self._url.scheme}://{self._url.netloc.decode()}{self._url.path}"
+        self._headers = dict(headers)
+        self._secrets = tuple(secrets)
+        self._given_client = http_client
+        self._given_async_client = async_http_client
+        self._own_client: httpx2.Client | None = None
+        self._own_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient]
+        self._own_async_clients = WeakKeyDictionary()
+        self._making = threading.Lock()
+        self._timeout = timeout
+        self._now = now
+
+    @abc.abstractmethod
+    def request_body(
+        self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The request body, pure. `options` are the default ones with the call's own over them."""
+
+    def request_headers(self, options: dict[str, Any]) -> dict[str, str]:  # noqa: ARG002 - for subclasses
+        """Headers that options of this call ask for; such options are taken out of `options`."""
+        return {}
+
+    @overload
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        stream: Literal[False] = False,
+        tools: Tools | None = None,
+        thread_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> ChatOutput: ...
+
+    @overload
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        stream: Literal[True],
+        tools: Tools | None = None,
+        thread_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> StreamedChatResponse[StreamedChatMessageIterator]: ...
+
+    @overload
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        stream: bool,
+        tools: Tools | None = None,
+        thread_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> ChatOutput | StreamedChatResponse[StreamedChatMessageIterator]: ...
+
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        stream: bool = False,
+        tools: Tools | None = None,
+        thread_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> ChatOutput | StreamedChatResponse[StreamedChatMessageIterator]:
+        """Send the messages; return the answer, or with `stream=True` a response to read it from.
+
+        `options` go into the request body untouched. `thread_id`, `tags` and `metadata` are handed on to the
+        event. The status is checked here, a streamed body is read only as the iterator is. Raises
+        ProviderError, ConnectionFailedError, DecodeError, ConfigurationError.
+        """
+        client = self._client()
+        prepared = self._prepare(
+            client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options
+        )
+        with transport_errors(f"asking {self._where}"):
+            sent = client.send(prepared.request, stream=True)
+        response = open_response(sent)
+        if not isinstance(response, SyncResponse):
+            raise ConfigurationError("http_client is an async client: pass it as async_http_client")
+        how = self._how(prepared.context)
+        if stream:
+            return _streamed(accepted_stream(response, how), response)
+        refuse(response, how)
+        try:
+            body = b"".join(response.chunks)
+        finally:
+            response.close()
+        return wire_named(self.wire).decode_complete(body)
+
+    @overload
+    async def achat(
+        self,
+        messages: Messages,
+        *,
+        stream: Literal[False] = False,
+        tools: Tools | None = None,
+        thread_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> ChatOutput: ...
+
+    @overload
+    async def achat(
+        self,
+        messages: Messages,
+        *,
+        stream: Literal[True],
+        tools: Tools | None = None,
+        thread_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> StreamedChatResponse[AsyncStreamedChatMessageIterator]: ...
+
+    @overload
+    async def achat(
+        self,
+        messages: Messages,
+        *,
+        stream: bool,
+        tools: Tools | None = None,
+        thread_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> ChatOutput | StreamedChatResponse[AsyncStreamedChatMessageIterator]: ...
+
+    async def achat(
+        self,
+        messages: Messages,
+        *,
+        stream: bool = False,
+        tools: Tools | None = None,
+        thread_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> ChatOutput | StreamedChatResponse[AsyncStreamedChatMessageIterator]:
+        """`chat` for async code."""
+        client = self._async_client()
+        prepared = self._prepare(
+            client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options
+        )
+        with transport_errors(f"asking {self._where}"):
+            sent = await client.send(prepared.request, stream=True)
+        response = open_response(sent)
+        if not isinstance(response, AsyncResponse):
+            raise ConfigurationError("async_http_client is not an async client: pass it as http_client")
+        how = self._how(prepared.context)
+        if stream:
+            return _streamed(await accepted_astream(response, how), response)
+        await arefuse(response, how)
+        try:
+            body = b"".join([chunk async for chunk in response.chunks])
+        finally:
+            await response.close()
+        return wire_named(self.wire).decode_complete(body)
+
+    def close(self) -> None:
+        """Close the sync HTTP client, if it was made here; one that was handed in stays open."""
+        if self._own_client is not None:
+            self._own_client.close()
+            self._own_client = None
+
+    async def aclose(self) -> None:
+        """Close the HTTP clients that were made here for this event loop, and the sync one."""
+        self.close()
+        client = self._own_async_clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r}, url={self._where!r})"
+
+    def _prepare(
+        self,
+        client: httpx2.Client | httpx2.AsyncClient,
+        messages: Messages,
+        stream: bool,
+        tools: Tools | None,
+        thread_id: str | None,
+        tags: Sequence[str],
+        metadata: Mapping[str, Any] | None,
+        extra_headers: Mapping[str, str] | None,
+        options: Mapping[str, Any],
+    ) -> Prepared:
+        listed = message_list(messages)
+        merged = {**self.default_options, **options}
+        timeout = merged.pop("timeout", self._timeout)
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream" if stream else "application/json",
+            **self._headers,
+            **self.request_headers(merged),
+            **(extra_headers or {}),
+        }
+        body = self.request_body(listed, stream=stream, tools=tools, options=merged)
+        given: dict[str, Any] = {} if isinstance(timeout, ClientDefault) else {"timeout": timeout}
+        request = client.build_request("POST", self._url, headers=headers, content=encode_body(body), **given)
+        thread = {} if thread_id is None else {"request_thread_id": thread_id}
+        context = StreamContext(
+            **thread,
+            provider=self.provider,
+            model=str(body.get("model", self.model)),
+            configuration={
+                name: value for name, value in body.items() if name not in ("messages", "model", "stream")
+            },
+            input=as_input(listed),
+            tags=tuple(tags),
+            metadata=dict(metadata or {}),
+        )
+        return Prepared(request, context)
+
+    def _how(self, context: StreamContext) -> StreamOptions:
+        return StreamOptions(self.wire, context, secrets=self._secrets, now=self._now)
+
+    def _client(self) -> httpx2.Client:
+        if self._given_client is not None:
+            return self._given_client
+        with self._making:
+            if self._own_client is None:
+                self._own_client = httpx2.Client(timeout=DEFAULT_TIMEOUT, follow_redirects=True)
+            return self._own_client
+
+    def _async_client(self) -> httpx2.AsyncClient:
+        if self._given_async_client is not None:
+            return self._given_async_client
+        # A connection belongs to the event loop that opened it, so each loop has a client.
+        loop = asyncio.get_running_loop()
+        with self._making:
+            client = self._own_async_clients.get(loop)
+            if client is None:
+                client = httpx2.AsyncClient(timeout=DEFAULT_TIMEOUT, follow_redirects=True)
+                self._own_async_clients[loop] = client
+            return client
+
+
+def _streamed(iterator: Any, response: SyncResponse | AsyncResponse) -> StreamedChatResponse[Any]:
+    headers = response.headers
+    request_id = headers.get("x-request-id") or headers.get("request-id")
+    return StreamedChatResponse(iterator, response.status, headers, request_id)
+
+
+def _endpoint(base_url: str, path: str) -> httpx2.URL:
+    """The URL of the endpoint. A password in it is in no error: `netloc` is without."""
+    try:
+        base = httpx2.URL(base_url)
+    except (httpx2.InvalidURL, TypeError) as error:
+        raise ConfigurationError(f"the base URL is not a URL: {error}") from error
+    if base.scheme not in ("http", "https") or not base.host:
+        raise ConfigurationError(
+            f"the base URL with scheme {base.scheme!r} and host {base.host!r} needs http(s):// and a host"
+        )
+    return base.copy_with(path=base.path.rstrip("/") + path)

@@ -1,0 +1,152 @@
+"""The stream objects of official SDKs: the response underneath, else their typed events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tokentape.errors import TokentapeError, UnknownWireError
+from tokentape.message import ChatMessage
+from tokentape.open_response import AsyncResponse, SyncResponse
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
+from tokentape.stream.context import StreamContext
+from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.wires import WireDecoder, wire_named, wire_names
+
+WireOf = Callable[[object], str | None]
+
+_AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
+
+
+class SDKStream(NamedTuple):
+    """The HTTP response under an SDK's object, and the object's own close, sync or async."""
+
+    response: Any
+    close: Callable[[], Any] | None
+
+
+def response_of(sdk_stream: Any) -> SDKStream | None:
+    """The response whose bytes the SDK's object would read; None if it has none that can be read."""
+    # The helper streams of openai and anthropic are around a plain one.
+    owner = getattr(sdk_stream, "_raw_stream", sdk_stream)
+    for name in ("response", "http_response", "_response"):
+        response = getattr(owner, name, None)
+        if response is None or not hasattr(response, "status_code") or not hasattr(response, "iter_bytes"):
+            continue
+        if response.headers.get("content-type", "").startswith(_AWS_EVENT_STREAM):
+            return None  # the SDK's own decoder unwraps it
+        return SDKStream(response, getattr(sdk_stream, "close", None))
+    return None
+
+
+def closing_too(
+    opened: SyncResponse | AsyncResponse, close: Callable[[], Any] | None
+) -> SyncResponse | AsyncResponse:
+    """The same response; closing it also tells the SDK's object, which may be watching."""
+    if close is None:
+        return opened
+    if isinstance(opened, SyncResponse):
+        close_response = opened.close
+
+        def close_both() -> None:
+            try:
+                close_response()
+            finally:
+                close()
+
+        return opened._replace(close=close_both)
+    aclose_response = opened.close
+
+    async def aclose_both() -> None:
+        try:
+            await aclose_response()
+        finally:
+            closing = close()
+            if hasattr(closing, "__await__"):
+                await closing
+
+    return opened._replace(close=aclose_both)
+
+
+def typed_stream(
+    events: Iterable[Any], wire: str | None, wire_of: WireOf, context: StreamContext | None, keep_raw: bool
+) -> StreamedChatMessageIterator:
+    """A stream of typed events; without `wire`, the first event says which format it is."""
+    raw: list[bytes] | None = [] if keep_raw else None
+
+    def source() -> Iterator[ChatMessage]:
+        decoder: WireDecoder | None = None
+        for event in events:
+            decoder = decoder or _decoder(event, wire, wire_of, raw)
+            yield from decoder.event(_document(event))
+            if decoder.ended:
+                return
+        if decoder is not None:
+            yield from decoder.end()
+
+    return StreamedChatMessageIterator(
+        source(), context=context, close=getattr(events, "close", _nothing), raw_events=raw
+    )
+
+
+def typed_astream(
+    events: AsyncIterable[Any],
+    wire: str | None,
+    wire_of: WireOf,
+    context: StreamContext | None,
+    keep_raw: bool,
+) -> AsyncStreamedChatMessageIterator:
+    """`typed_stream` for async events."""
+    raw: list[bytes] | None = [] if keep_raw else None
+
+    async def source() -> AsyncIterator[ChatMessage]:
+        decoder: WireDecoder | None = None
+        async for event in events:
+            decoder = decoder or _decoder(event, wire, wire_of, raw)
+            for message in decoder.event(_document(event)):
+                yield message
+            if decoder.ended:
+                return
+        if decoder is not None:
+            for message in decoder.end():
+                yield message
+
+    close = getattr(events, "aclose", None) or getattr(events, "close", None)
+
+    async def aclose() -> None:
+        closing: Awaitable[None] | None = close() if close is not None else None
+        if closing is not None:
+            await closing
+
+    return AsyncStreamedChatMessageIterator(source(), context=context, close=aclose, raw_events=raw)
+
+
+def _decoder(event: Any, wire: str | None, wire_of: WireOf, raw: list[bytes] | None) -> WireDecoder:
+    name = wire or wire_of(event)
+    if name is None:
+        raise UnknownWireError(
+            f"can't tell the wire format of a {type(event).__qualname__}: pass wire=, one of "
+            f"{', '.join(wire_names())}"
+        )
+    decoder = wire_named(name).decoder()
+    decoder.raw_events = raw
+    return decoder
+
+
+def _document(event: Any) -> bytes:
+    """An event as the JSON that it came as, as far as its type has kept it."""
+    dump = getattr(event, "model_dump_json", None)
+    if dump is not None:
+        text: str = dump(by_alias=True, exclude_unset=True)
+        return text.encode("utf-8", "surrogatepass")
+    if isinstance(event, dict | msgspec.Struct):
+        return msgspec.json.encode(event)
+    raise TokentapeError(
+        f"can't read a {type(event).__qualname__} as an event: wrap() takes typed events of an SDK or dicts"
+    )
+
+
+def _nothing() -> None:
+    pass

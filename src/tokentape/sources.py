@@ -1,0 +1,137 @@
+"""Streams made of what other libraries hand out: open HTTP responses, and the streams of official SDKs."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from tokentape.accepted_response import StreamOptions, accepted_stream, lazy_astream
+from tokentape.errors import TokentapeError, UnknownWireError
+from tokentape.open_response import AsyncResponse, SyncResponse, open_response
+from tokentape.sdk_stream import SDKStream, closing_too, response_of, typed_astream, typed_stream
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
+from tokentape.stream.context import StreamContext
+from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.wires import wire_named, wire_names
+
+_WIRE_OF_PATH = (
+    ("/chat/completions", "openai_chat"),
+    ("/agents/completions", "openai_chat"),  # Mistral's agents
+    ("/v1/messages", "anthropic_messages"),
+    (":streamRawPredict", "anthropic_messages"),  # Anthropic on Vertex
+    (":rawPredict", "anthropic_messages"),
+)
+_WIRE_OF_SDK = {
+    "anthropic": "anthropic_messages",
+    "groq": "openai_chat",
+    "mistralai": "openai_chat",
+    "openai": "openai_chat",
+}
+
+AnyStream = StreamedChatMessageIterator | AsyncStreamedChatMessageIterator
+
+
+def stream_response(
+    response: Any,
+    wire: str | None = None,
+    *,
+    context: StreamContext | None = None,
+    keep_raw: bool = False,
+) -> Any:
+    """Stream an open response of httpx2, httpx, requests or aiohttp.
+
+    Returns a StreamedChatMessageIterator for a sync response and an AsyncStreamedChatMessageIterator for an
+    async one. Bytes are read as they arrive, content-encoding is taken off, and the response is closed once,
+    when the stream ends or is left. `wire` may be left out where the URL says it.
+
+    An error status raises ProviderError: here for a sync response, at the first step for an async one. Raises
+    TokentapeError for any other object or a body that was read already, and UnknownWireError.
+    """
+    opened = open_response(response)
+    name = wire or _wire_of_url(opened.url)
+    if name is None:
+        _close_unread(opened)
+        raise UnknownWireError(
+            f"can't tell the wire format from the URL {urlsplit(opened.url).path!r}: pass wire=, one of "
+            f"{', '.join(wire_names())}"
+        )
+    return _stream(opened, name, context, keep_raw)
+
+
+def wrap(
+    sdk_stream: Any,
+    wire: str | None = None,
+    *,
+    context: StreamContext | None = None,
+    keep_raw: bool = False,
+) -> Any:
+    """Stream what an official SDK returned: a Stream or AsyncStream of openai, anthropic, groq or mistralai,
+    one of their helper streams, a raw or streaming response, or any (async) iterable of their typed events.
+
+    The bytes underneath are read where there are any, so nothing that the SDK drops is lost; else the typed
+    events are. Don't read the SDK's own object beside it. Sync objects give a StreamedChatMessageIterator,
+    async ones an AsyncStreamedChatMessageIterator. Raises TokentapeError for any other object.
+    """
+    if wire is not None:
+        wire_named(wire)
+    found: SDKStream | None = response_of(sdk_stream)
+    if found is not None:
+        opened = closing_too(open_response(found.response), found.close)
+        name = wire or _wire_of_url(opened.url) or _wire_of_type(sdk_stream)
+        if name is None:
+            raise UnknownWireError(
+                f"can't tell the wire format of a {type(sdk_stream).__qualname__}: pass wire=, one of "
+                f"{', '.join(wire_names())}"
+            )
+        return _stream(opened, name, context, keep_raw)
+    # A whole answer (a pydantic model) can be iterated too, over its fields.
+    if (
+        isinstance(sdk_stream, str | bytes | dict)
+        or hasattr(sdk_stream, "model_dump")
+        or not (hasattr(sdk_stream, "__iter__") or hasattr(sdk_stream, "__aiter__"))
+    ):
+        raise TokentapeError(_not_a_stream(sdk_stream))
+    if hasattr(sdk_stream, "__aiter__"):
+        return typed_astream(sdk_stream, wire, _wire_of_type, context, keep_raw)
+    return typed_stream(sdk_stream, wire, _wire_of_type, context, keep_raw)
+
+
+def _stream(
+    opened: SyncResponse | AsyncResponse, wire: str, context: StreamContext | None, keep_raw: bool
+) -> AnyStream:
+    wire_named(wire)
+    options = StreamOptions(wire, context, keep_raw)
+    if isinstance(opened, SyncResponse):
+        return accepted_stream(opened, options)
+    return lazy_astream(opened, options)
+
+
+def _wire_of_url(url: str) -> str | None:
+    path = urlsplit(url).path.rstrip("/")
+    return next((wire for end, wire in _WIRE_OF_PATH if path.endswith(end)), None)
+
+
+def _wire_of_type(value: object) -> str | None:
+    packages = (kind.__module__.partition(".")[0] for kind in type(value).__mro__)
+    return next((_WIRE_OF_SDK[package] for package in packages if package in _WIRE_OF_SDK), None)
+
+
+def _close_unread(opened: SyncResponse | AsyncResponse) -> None:
+    """Close a sync response; an async one can't be closed here and stays its owner's."""
+    if isinstance(opened, SyncResponse):
+        opened.close()
+
+
+def _not_a_stream(value: Any) -> str:
+    name = f"{type(value).__module__}.{type(value).__qualname__}"
+    hint = ""
+    if hasattr(value, "__await__"):
+        hint = "; await it first"
+    elif hasattr(value, "__enter__") or hasattr(value, "__aenter__"):
+        hint = "; enter it first: `with ... as stream: wrap(stream)`"
+    elif hasattr(value, "model_dump"):
+        hint = "; was the request made with stream=True?"
+    return (
+        f"can't wrap a {name}: pass the stream object of the openai, anthropic, groq or mistralai SDK, or an "
+        f"iterable of its events{hint}"
+    )
