@@ -1,1 +1,99 @@
+"""tokentape: every provider's stream as one iterator of chat messages."""
 
+from tokentape.byte_streams import astream_bytes, stream_bytes
+from tokentape.errors import (
+    AsyncCallbackError,
+    AuthenticationError,
+    BadRequestError,
+    CallbackError,
+    ConfigurationError,
+    ConflictError,
+    ConnectionFailedError,
+    DecodeError,
+    FollowUpError,
+    NotFoundError,
+    OutputBufferError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    ReentrantIterationError,
+    RequestTimeoutError,
+    ServerError,
+    TokentapeError,
+    TruncatedStreamError,
+    UnknownWireError,
+)
+from tokentape.events import (
+    PostStreamingResponseEvent,
+    StreamingFailedEvent,
+    post_streaming_response,
+    streaming_failed,
+)
+from tokentape.finish_reason import FinishReason
+from tokentape.message import (
+    ChatMessage,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCall,
+    ToolCallDelta,
+)
+from tokentape.output import ChatOutput
+from tokentape.replay import replay
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
+from tokentape.stream.context import StreamContext
+from tokentape.stream.state import StreamStatus
+from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.usage import TokenUsage
+from tokentape.wires import WireDecoder, wire_names
+
+__all__ = [
+    "AsyncCallbackError",
+    "AsyncStreamedChatMessageIterator",
+    "AuthenticationError",
+    "BadRequestError",
+    "CallbackError",
+    "ChatMessage",
+    "ChatOutput",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "DecodeError",
+    "FinishReason",
+    "FollowUpError",
+    "NotFoundError",
+    "OutputBufferError",
+    "OverloadedError",
+    "Part",
+    "PermissionDeniedError",
+    "PostStreamingResponseEvent",
+    "ProviderError",
+    "ProviderPart",
+    "RateLimitError",
+    "ReasoningPart",
+    "ReentrantIterationError",
+    "RequestTimeoutError",
+    "Role",
+    "ServerError",
+    "StreamContext",
+    "StreamStatus",
+    "StreamedChatMessageIterator",
+    "StreamingFailedEvent",
+    "TextPart",
+    "TokenUsage",
+    "TokentapeError",
+    "ToolCall",
+    "ToolCallDelta",
+    "TruncatedStreamError",
+    "UnknownWireError",
+    "WireDecoder",
+    "astream_bytes",
+    "post_streaming_response",
+    "replay",
+    "stream_bytes",
+    "streaming_failed",
+    "wire_names",
+]

@@ -58,15 +58,15 @@ class SSEFraming:
                 return b""
             data = b"".join(tail)
             tail.clear()
-        end = data.rfind(b"\n\n") + 2
-        if end == len(data):
+        if data.endswith(b"\n\n"):
             return data
         self._tail_ends_line = data[-1] == 10
-        if end == 1:
+        end = data.rfind(b"\n\n")
+        if end < 0:
             tail.append(data)
             return b""
-        tail.append(data[end:])
-        return data[:end]
+        tail.append(data[end + 2 :])
+        return data[: end + 2]
 
     def _strip_bom(self, data: bytes) -> bytes:
         # One leading U+FEFF is ignored; it can arrive a byte at a time.

@@ -100,7 +100,7 @@ class AnthropicMessagesDecoder(EventDecoder):
         delta = event.delta
         if delta is not None and event.type == "content_block_delta":
             if delta.type == "text_delta" and delta.text is not None:
-                metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata))
+                metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
                 return (ChatMessage(delta.text, "assistant", metadata, block=event.index),)
             return self._block_delta(event, delta, document)
         return self._protocol_event(event, document)
@@ -127,9 +127,7 @@ class AnthropicMessagesDecoder(EventDecoder):
                     self._fail(event.error)
                 return ()
 
-    def _chunk(
-        self, document: bytes, *, usage: Any = None, model: str = "", reason: str | None = None
-    ) -> ChatMessage:
+    def _chunk(self, document: bytes, *, usage: Any = None, model: str = "", reason: str | None = None) -> ChatMessage:
         """A chunk that holds what the protocol says beside the content."""
         reported: TokenUsage | None = None
         if isinstance(usage, dict):
@@ -139,7 +137,7 @@ class AnthropicMessagesDecoder(EventDecoder):
         return ChatMessage(
             "",
             "assistant",
-            cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata)),
+            cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata)),
             usage=reported,
             finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
             provider_finish_reason=reason or None,
@@ -147,7 +145,7 @@ class AnthropicMessagesDecoder(EventDecoder):
         )
 
     def _block_start(self, index: int, start: dict[str, Any], document: bytes) -> Sequence[ChatMessage]:
-        metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata))
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
         match start.get("type"):
             case "text":
                 citations = start.get("citations")
@@ -171,7 +169,7 @@ class AnthropicMessagesDecoder(EventDecoder):
 
     def _block_delta(self, event: _Event, delta: _Delta, document: bytes) -> Sequence[ChatMessage]:
         index = event.index or 0
-        metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata))
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
         block = self._blocks.get(index)
         match delta.type:
             case "thinking_delta":
@@ -200,13 +198,13 @@ class AnthropicMessagesDecoder(EventDecoder):
         block = self._blocks.pop(index, None)
         if block is None:
             return ()
-        metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata))
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
         if block.kind != "tool_use":
             part = ProviderPart(block.kind, block.whole)
             return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
         given = block.start.get("input")
         arguments = ""
-        if given and not any(block.fragments):
+        if given is not None and not any(block.fragments):
             # The whole input came with the start of the block.
             arguments = given if isinstance(given, str) else msgspec.json.encode(given).decode()
         call = ToolCallDelta(index, arguments=arguments, done=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -32,7 +32,7 @@ class EventDecoder:
     input may end without one, and `_error` at an error event.
     """
 
-    framing: ClassVar[Callable[[], Framing]] = SSEFraming
+    framing: ClassVar[type[Framing]] = SSEFraming
     terminal: ClassVar[str] = "its terminal event"
 
     def __init__(self) -> None:
@@ -134,12 +134,12 @@ class EventDecoder:
         from tokentape.accumulator import Accumulator
 
         decoder = cls()
-        decoder._feeding = body  # noqa: SLF001 - its own class
+        decoder._feeding = body
         accumulator = Accumulator()
-        for message in decoder._decode_whole(decoder._parse(body)):  # noqa: SLF001
+        for message in decoder._decode_whole(decoder._parse(body)):
             accumulator.add(message)
-        if decoder._error is not None:  # noqa: SLF001
-            raise decoder._error  # noqa: SLF001
+        if decoder._error is not None:
+            raise decoder._error
         accumulator.finish()
         return accumulator.output()
 

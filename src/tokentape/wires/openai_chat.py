@@ -126,7 +126,7 @@ class OpenAIChatDecoder(EventDecoder):
                 ):
                     return (
                         ChatMessage(
-                            cast(str, content),
+                            content,
                             "assistant",
                             ChunkMetadata(document, _read_metadata),  # type: ignore[arg-type]
                         ),
@@ -147,7 +147,7 @@ class OpenAIChatDecoder(EventDecoder):
         choices = chunk.choices or ()
         messages: list[ChatMessage] = []
         for position, choice in enumerate(choices):
-            metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata, position))
+            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, position))
             last = position == len(choices) - 1
             messages.append(self._message(choice, position, metadata, usage if last else None))
         if error:
@@ -155,7 +155,7 @@ class OpenAIChatDecoder(EventDecoder):
             # A bare error ends the stream; one beside a choice is followed by a chunk with the usage.
             self.ended = not choices
         elif not choices:
-            metadata = cast(Mapping[str, Any], ChunkMetadata(document, _read_metadata, 0))
+            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, 0))
             messages.append(ChatMessage("", "assistant", metadata, usage=usage))
         return messages
 
@@ -288,5 +288,3 @@ _DELTA_FIELDS = {*_Delta.__struct_fields__, "role"}
 
 def _string(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-

@@ -32,7 +32,13 @@ def openai_usage(raw: Mapping[str, Any]) -> TokenUsage:
         total,
         first(
             count(prompt, "cached_tokens"),
-            count(raw, "num_cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens"),
+            count(
+                raw,
+                "num_cached_tokens",
+                "prompt_cache_hit_tokens",
+                "cache_read_input_tokens",
+                "cached_tokens",
+            ),
         ),
         first(count(prompt, "cache_write_tokens"), count(raw, "cache_creation_input_tokens")),
         reasoning,

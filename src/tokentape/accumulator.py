@@ -1,0 +1,274 @@
+"""The fold of chunks into the final messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, Literal
+
+import msgspec
+
+from tokentape.finish_reason import FinishReason
+from tokentape.message import (
+    ChatMessage,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCall,
+)
+from tokentape.output import ChatOutput
+from tokentape.tool_call_assembly import ToolCallAssembly
+from tokentape.usage import TokenUsage
+
+_Kind = Literal["text", "reasoning", "tool_calls", "provider"]
+
+
+class _Segment:
+    """A run of one kind of content in one content block."""
+
+    __slots__ = ("citations", "encrypted", "kind", "pieces", "provider", "signature")
+
+    def __init__(self, kind: _Kind) -> None:
+        self.kind = kind
+        self.pieces: list[str] = []
+        self.signature = ""
+        self.encrypted = ""
+        self.citations: list[Any] = []
+        self.provider: ProviderPart | None = None
+
+    @property
+    def text(self) -> str:
+        """The pieces joined; kept joined, so that reading it again and again costs no more than it must."""
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+class _Choice:
+    """One choice as far as it was received."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.role: Role = "assistant"
+        self.segments: dict[tuple[_Kind, int | None, int], _Segment] = {}
+        self.refusal: list[str] = []
+        self.tools = ToolCallAssembly()
+        self.finish_reason: FinishReason | None = None
+        self.provider_finish_reason: str | None = None
+        self.usage: TokenUsage | None = None
+        self.name: str | None = None
+        self.tool_call_id: str | None = None
+
+    def segment(self, kind: _Kind, block: int | None, part: int = 0) -> _Segment:
+        key = (kind, block, part)
+        found = self.segments.get(key)
+        if found is None:
+            found = self.segments[key] = _Segment(kind)
+        return found
+
+    def add_text(self, chunk: ChatMessage) -> None:
+        """Add what a chunk says; its tool calls go through `tools`."""
+        if chunk.reasoning:
+            self.segment("reasoning", chunk.block).pieces.append(chunk.reasoning)
+        if chunk.text:
+            self.segment("text", chunk.block).pieces.append(chunk.text)
+        if chunk.refusal:
+            self.refusal.append(chunk.refusal)
+        if chunk.parts:
+            self._add_parts(chunk)
+        self.role = chunk.role
+        self.name = chunk.name or self.name
+        self.tool_call_id = chunk.tool_call_id or self.tool_call_id
+
+    def _add_parts(self, chunk: ChatMessage) -> None:
+        for part in chunk.parts:
+            match part:
+                case TextPart():
+                    self.segment("text", chunk.block).citations.extend(part.citations)
+                case ReasoningPart():
+                    segment = self.segment("reasoning", chunk.block)
+                    segment.signature += part.signature
+                    segment.encrypted += part.encrypted
+                case ProviderPart():
+                    self.segment("provider", chunk.block, len(self.segments)).provider = part
+                case ToolCall():
+                    pass  # the chunk's tool_calls are the authority
+
+    def message(self, model: str | None, metadata: dict[str, Any]) -> ChatMessage:
+        calls = self.tools.calls
+        parts = list(self._parts(calls))
+        return ChatMessage(
+            "".join(segment.text for segment in self.segments.values() if segment.kind == "text"),
+            self.role,
+            metadata,
+            "".join(segment.text for segment in self.segments.values() if segment.kind == "reasoning"),
+            calls,
+            usage=self.usage,
+            finish_reason=self.finish_reason,
+            provider_finish_reason=self.provider_finish_reason,
+            index=self.index,
+            refusal="".join(self.refusal),
+            parts=tuple(parts),
+            model=model,
+            name=self.name,
+            tool_call_id=self.tool_call_id,
+        )
+
+    def _parts(self, calls: tuple[ToolCall, ...]) -> Iterable[Part]:
+        placed = False
+        for segment in self.segments.values():
+            if segment.kind == "text" and (segment.text or segment.citations):
+                yield TextPart(segment.text, tuple(segment.citations))
+            elif segment.kind == "reasoning":
+                yield ReasoningPart(segment.text, segment.signature, segment.encrypted)
+            elif segment.provider is not None:
+                yield segment.provider
+            elif segment.kind == "tool_calls" and not placed:
+                placed = True
+                yield from calls
+
+
+class Accumulator:
+    """Folds chunks into one message a choice, usage and finish reasons; no I/O, no clock.
+
+    `add` returns the chunk to hand to the reader: the same one, or with the tool calls that it completes.
+    `output()` can be asked for at any time. Text is folded only when somebody asks, so that a chunk costs
+    little more than keeping it.
+    """
+
+    def __init__(self) -> None:
+        self.chunks: list[ChatMessage] = []
+        self._folded = 0
+        self._choices: dict[int, _Choice] = {}
+        self._usage: TokenUsage | None = None
+        self._model: str | None = None
+        self._metadata: dict[str, Any] = {}
+
+    @property
+    def usage(self) -> TokenUsage:
+        """Usage as last reported, field by field."""
+        return (self._usage or TokenUsage()).with_total()
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the first choice ended."""
+        first = self._choices.get(0)
+        return first.finish_reason if first else None
+
+    @property
+    def provider_finish_reason(self) -> str | None:
+        """The provider's own word for it."""
+        first = self._choices.get(0)
+        return first.provider_finish_reason if first else None
+
+    def add(self, chunk: ChatMessage) -> ChatMessage:
+        """Add a chunk, and return it with the tool calls that it completes."""
+        if (
+            chunk.tool_call_deltas
+            or chunk.finish_reason is not None
+            or chunk.usage is not None
+            or chunk.tool_calls
+            or chunk.model is not None
+        ):
+            self._fold()
+            chunk = self._add_protocol(chunk)
+            self._folded += 1
+        self.chunks.append(chunk)
+        return chunk
+
+    def _add_protocol(self, chunk: ChatMessage) -> ChatMessage:
+        """Take in what a chunk says beside text, and attach the tool calls that are complete now."""
+        if chunk.usage is not None:
+            self._usage = chunk.usage if self._usage is None else self._usage.merge(chunk.usage)
+        self._note_metadata(chunk)
+        if not _is_content(chunk):
+            return chunk
+        choice = self._choice(chunk.index)
+        choice.add_text(chunk)
+        if chunk.tool_call_deltas or chunk.tool_calls:
+            choice.segment("tool_calls", None)
+        for call in chunk.tool_calls:
+            choice.tools.add_call(call)
+        touched = [(delta, choice.tools.add_delta(delta)) for delta in chunk.tool_call_deltas]
+        if chunk.finish_reason is not None:
+            choice.finish_reason = chunk.finish_reason
+            choice.provider_finish_reason = chunk.provider_finish_reason
+            finished = choice.tools.finish()
+        else:
+            finished = choice.tools.finish([call for delta, call in touched if delta.done])
+        return msgspec.structs.replace(chunk, tool_calls=chunk.tool_calls + finished) if finished else chunk
+
+    def _note_metadata(self, chunk: ChatMessage) -> None:
+        if chunk.model is not None and self._model is None:
+            self._model = chunk.model
+        if chunk.metadata and (not chunk.tool_call_deltas or not self.chunks or chunk.finish_reason is not None):
+            self._metadata |= chunk.metadata
+
+    def _choice(self, index: int) -> _Choice:
+        found = self._choices.get(index)
+        if found is None:
+            found = self._choices[index] = _Choice(index)
+        return found
+
+    def _fold(self) -> None:
+        """Fold the text of the chunks that were added since the last time."""
+        if self._folded == len(self.chunks):
+            return
+        if self._folded == 0 and self.chunks[0].metadata:
+            self._metadata = {**self.chunks[0].metadata, **self._metadata}
+        index, block, append = -1, None, None
+        for chunk in islice(self.chunks, self._folded, None):
+            if chunk.index != index or chunk.block != block:
+                index, block, append = chunk.index, chunk.block, None
+            if append is None or not chunk.text or chunk.reasoning or chunk.parts or chunk.refusal:
+                if _is_content(chunk):
+                    self._choice(index).add_text(chunk)
+                if chunk.text:
+                    append = self._choice(index).segment("text", block).pieces.append
+            else:
+                append(chunk.text)
+        self._folded = len(self.chunks)
+
+    def finish(self) -> tuple[ChatMessage, ...]:
+        """Finish the tool calls that no chunk did, and return a chunk for each choice that had some."""
+        self._fold()
+        closing: list[ChatMessage] = []
+        for choice in self._choices.values():
+            calls = choice.tools.finish()
+            if calls:
+                closing.append(ChatMessage(tool_calls=calls, index=choice.index))
+        self.chunks.extend(closing)
+        self._folded = len(self.chunks)
+        return tuple(closing)
+
+    def output(self, error: BaseException | None = None) -> ChatOutput:
+        """The output as far as it was received."""
+        self._fold()
+        model = self._model
+        if model is None:
+            named = self._metadata.get("model")
+            model = named if isinstance(named, str) else None
+        choices = sorted(self._choices.values(), key=lambda choice: choice.index) or [_Choice(0)]
+        if len(choices) == 1:
+            choices[0].usage = self._usage and self.usage
+        metadata = dict(self._metadata)
+        messages = tuple(choice.message(model, metadata) for choice in choices)
+        return ChatOutput(messages, self.usage, model, error, metadata)
+
+
+def _is_content(chunk: ChatMessage) -> bool:
+    """Whether a chunk says something of a choice, and not usage or metadata alone."""
+    return bool(
+        chunk.text
+        or chunk.reasoning
+        or chunk.tool_call_deltas
+        or chunk.tool_calls
+        or chunk.finish_reason is not None
+        or chunk.parts
+        or chunk.refusal
+        or chunk.name
+        or chunk.tool_call_id
+        or chunk.role != "assistant"
+    )

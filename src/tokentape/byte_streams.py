@@ -1,0 +1,98 @@
+"""Streams made of bytes: any iterable of them, in any wire format."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+
+from tokentape.errors import DecodeError
+from tokentape.message import ChatMessage
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
+from tokentape.stream.context import StreamContext
+from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.wires import WireDecoder, wire_named
+
+
+def stream_bytes(
+    chunks: Iterable[bytes] | bytes,
+    wire: str = "openai_chat",
+    *,
+    context: StreamContext | None = None,
+    close: Callable[[], None] | None = None,
+    keep_raw: bool = False,
+    on_callback_error: Callable[[Exception], None] | None = None,
+) -> StreamedChatMessageIterator:
+    """Decode an iterable of bytes, in pieces of any size, as a stream of the given wire format.
+
+    It is read lazily and closed once, by `close` or its own `close()`. `keep_raw=True` keeps the bytes of each
+    wire event in `raw_events`. Raises `UnknownWireError` here, `DecodeError`, `TruncatedStreamError` and
+    `ProviderError` in the loop.
+    """
+    decoder = wire_named(wire).decoder()
+    decoder.raw_events = [] if keep_raw else None
+    source = [bytes(chunks)] if isinstance(chunks, bytes | bytearray | memoryview) else chunks
+    return StreamedChatMessageIterator(
+        decoded(source, decoder),
+        context=context,
+        close=close or getattr(source, "close", None) or _nothing,
+        raw_events=decoder.raw_events,
+        on_callback_error=on_callback_error,
+    )
+
+
+def astream_bytes(
+    chunks: AsyncIterable[bytes],
+    wire: str = "openai_chat",
+    *,
+    context: StreamContext | None = None,
+    close: Callable[[], Awaitable[None]] | None = None,
+    keep_raw: bool = False,
+    on_callback_error: Callable[[Exception], None] | None = None,
+) -> AsyncStreamedChatMessageIterator:
+    """Decode an async iterable of bytes; the twin of `stream_bytes`, closed by `close` or its own `aclose()`."""
+    decoder = wire_named(wire).decoder()
+    decoder.raw_events = [] if keep_raw else None
+    return AsyncStreamedChatMessageIterator(
+        adecoded(chunks, decoder),
+        context=context,
+        close=close or getattr(chunks, "aclose", None) or _anothing,
+        raw_events=decoder.raw_events,
+        on_callback_error=on_callback_error,
+    )
+
+
+def decoded(chunks: Iterable[bytes], decoder: WireDecoder) -> Iterator[ChatMessage]:
+    """The chunks that a decoder makes of bytes; stops reading at the terminal event."""
+    feed = decoder.feed
+    for data in chunks:
+        yield from feed(_checked(data))
+        if decoder.ended:
+            return
+    yield from decoder.end()
+
+
+async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncIterator[ChatMessage]:
+    """The async twin of `decoded`."""
+    feed = decoder.feed
+    async for data in chunks:
+        for message in feed(_checked(data)):
+            yield message
+        if decoder.ended:
+            return
+    for message in decoder.end():
+        yield message
+
+
+def _checked(data: bytes) -> bytes:
+    if data.__class__ is bytes:
+        return data
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    raise DecodeError(f"the source gave {type(data).__name__}, not bytes: pass an iterable of bytes objects")
+
+
+def _nothing() -> None:
+    pass
+
+
+async def _anothing() -> None:
+    pass

@@ -1,0 +1,55 @@
+"""Several outputs as one: a stream and the streams that followed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from tokentape.message import ChatMessage
+from tokentape.output import ChatOutput
+from tokentape.usage import TokenUsage
+
+
+def combined_output(outputs: Sequence[ChatOutput]) -> ChatOutput:
+    """Join outputs of requests that were made one after another.
+
+    Text, reasoning, tool calls and parts of the first choice are joined in order, usage is added up field by
+    field (each is a request of its own); the finish reason and error are the last one's.
+    """
+    if len(outputs) == 1:
+        return outputs[0]
+    messages = [output.message for output in outputs]
+    usage = _added(output.usage for output in outputs)
+    last = messages[-1]
+    message = ChatMessage(
+        "".join(message.text for message in messages),
+        last.role,
+        last.metadata,
+        "".join(message.reasoning for message in messages),
+        tuple(call for message in messages for call in message.tool_calls),
+        usage=usage,
+        finish_reason=last.finish_reason,
+        provider_finish_reason=last.provider_finish_reason,
+        refusal="".join(message.refusal for message in messages),
+        parts=tuple(part for message in messages for part in message.parts),
+        model=last.model,
+    )
+    return msgspec.structs.replace(outputs[-1], messages=(message,), usage=usage, model=outputs[-1].model)
+
+
+def _added(usages: Iterable[TokenUsage]) -> TokenUsage:
+    reported = list(usages)
+
+    def add(name: str) -> int | None:
+        values = [value for usage in reported if (value := getattr(usage, name)) is not None]
+        return sum(values) if values else None
+
+    return TokenUsage(
+        input=add("input"),
+        output=add("output"),
+        total=add("total"),
+        cached=add("cached"),
+        cache_write=add("cache_write"),
+        reasoning=add("reasoning"),
+    )

@@ -1,0 +1,83 @@
+"""Signals: what is dispatched when a stream has ended.
+
+Listeners connect as to any blinker signal; the sender is the stream:
+
+    @post_streaming_response.connect
+    def done(sender, event):
+        log(event.request_thread_id, event.output.text, event.usage)
+
+A listener may be a coroutine function if the stream is read by `async for`. Each is called even if one before it
+fails; the failure is raised in the reader's loop after the stream, its callbacks and follow-ups are through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import blinker
+import msgspec
+
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage
+from tokentape.output import ChatOutput
+from tokentape.stream.context import StreamContext
+from tokentape.usage import TokenUsage
+
+post_streaming_response = blinker.Signal(
+    "Sent once when a stream has been received whole: event=PostStreamingResponseEvent"
+)
+"""Sent once for each stream that completes, after its last own chunk and before its callbacks."""
+
+streaming_failed = blinker.Signal("Sent once when a stream broke: event=StreamingFailedEvent")
+"""Sent once for each stream that fails; a stream that the reader leaves sends nothing."""
+
+
+class PostStreamingResponseEvent(msgspec.Struct, frozen=True):
+    """A stream was received whole."""
+
+    request_thread_id: str
+    output: ChatOutput
+    operation_type: str = "chat"
+    provider: str | None = None
+    model: str | None = None
+    configuration: Mapping[str, Any] = {}
+    input: tuple[ChatMessage, ...] = ()
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = {}
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The usage of the output."""
+        return self.output.usage
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the first choice ended."""
+        return self.output.finish_reason
+
+    @property
+    def provider_finish_reason(self) -> str | None:
+        """The provider's own word for it."""
+        return self.output.provider_finish_reason
+
+
+class StreamingFailedEvent(PostStreamingResponseEvent, frozen=True, kw_only=True):
+    """A stream broke: `error` broke it, `output` is what had arrived."""
+
+    error: BaseException
+
+
+def completed_event(context: StreamContext, output: ChatOutput) -> PostStreamingResponseEvent:
+    """Make the event of a stream that was received whole."""
+    return PostStreamingResponseEvent(output=output, **_request(context, output))
+
+
+def failed_event(context: StreamContext, output: ChatOutput, error: BaseException) -> StreamingFailedEvent:
+    """Make the event of a stream that broke."""
+    return StreamingFailedEvent(output=output, error=error, **_request(context, output))
+
+
+def _request(context: StreamContext, output: ChatOutput) -> dict[str, Any]:
+    fields = {name: getattr(context, name) for name in context.__struct_fields__}
+    return fields | {"model": context.model or output.model}

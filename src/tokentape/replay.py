@@ -1,0 +1,86 @@
+"""Streams made of something finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
+from tokentape.output import ChatOutput
+from tokentape.stream.context import StreamContext
+from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.usage import TokenUsage
+
+
+def replay(
+    finished: str | ChatMessage | ChatOutput,
+    *,
+    chunk_size: int | None = None,
+    context: StreamContext | None = None,
+) -> StreamedChatMessageIterator:
+    """Make a stream of a text, a message or an output; its own output equals what went in.
+
+    Text and reasoning come in chunks of `chunk_size` characters, or whole. Tool calls, parts, usage, finish reason,
+    model and metadata are kept; an output with an error raises it where the stream broke.
+    """
+    if isinstance(finished, str):
+        finished = ChatMessage(finished, finish_reason="stop")
+    if isinstance(finished, ChatMessage):
+        usage = finished.usage or TokenUsage()
+        finished = ChatOutput((finished,), usage, finished.model, metadata=finished.metadata)
+    return StreamedChatMessageIterator(_chunks(finished, chunk_size), context=context)
+
+
+def _chunks(output: ChatOutput, size: int | None) -> Iterator[ChatMessage]:
+    for message in output.messages:
+        yield from _message_chunks(message, size)
+    usage = None if output.usage == TokenUsage() else output.usage
+    metadata: Mapping[str, Any] = output.metadata
+    if usage is not None or metadata or output.model is not None:
+        yield ChatMessage("", output.message.role, metadata, usage=usage, model=output.model)
+    if output.error is not None:
+        raise output.error
+
+
+def _message_chunks(message: ChatMessage, size: int | None) -> Iterator[ChatMessage]:
+    role, index = message.role, message.index
+    parts = message.parts or _derived_parts(message)
+    for block, part in enumerate(parts):
+        match part:
+            case TextPart():
+                for text in _pieces(part.text, size):
+                    yield ChatMessage(text, role, index=index, block=block)
+                if part.citations:
+                    yield ChatMessage("", role, index=index, block=block, parts=(TextPart("", part.citations),))
+            case ReasoningPart():
+                for text in _pieces(part.text, size):
+                    yield ChatMessage("", role, reasoning=text, index=index, block=block)
+                if part.signature or part.encrypted:
+                    seal = ReasoningPart("", part.signature, part.encrypted)
+                    yield ChatMessage("", role, index=index, block=block, parts=(seal,))
+            case ToolCall():
+                yield ChatMessage("", role, tool_calls=(part,), index=index, block=block)
+            case ProviderPart():
+                yield ChatMessage("", role, index=index, block=block, parts=(part,))
+    yield ChatMessage(
+        "",
+        role,
+        index=index,
+        refusal=message.refusal,
+        finish_reason=message.finish_reason,
+        provider_finish_reason=message.provider_finish_reason,
+        name=message.name,
+        tool_call_id=message.tool_call_id,
+    )
+
+
+def _derived_parts(message: ChatMessage) -> tuple[ReasoningPart | TextPart | ToolCall, ...]:
+    reasoning = (ReasoningPart(message.reasoning),) if message.reasoning else ()
+    text = (TextPart(message.text),) if message.text else ()
+    return (*reasoning, *text, *message.tool_calls)
+
+
+def _pieces(text: str, size: int | None) -> Iterator[str]:
+    step = max(size or len(text), 1)
+    for start in range(0, len(text), step):
+        yield text[start : start + step]

@@ -1,0 +1,223 @@
+"""The iterator of a stream, for `async for` loops: the twin of `sync`, step by step."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import blinker
+
+from tokentape.errors import ReentrantIterationError
+from tokentape.events import (
+    PostStreamingResponseEvent,
+    completed_event,
+    failed_event,
+    post_streaming_response,
+    streaming_failed,
+)
+from tokentape.message import ChatMessage
+from tokentape.stream.context import StreamContext
+from tokentape.stream.state import StreamState, follow_up_of
+from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.stream.turnstile import Turnstile
+
+AsyncCallback = Callable[[ChatMessage], Any]
+
+
+class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
+    """Yields the chunks of a stream as they arrive, under `async for`.
+
+    Everything that `StreamedChatMessageIterator` promises holds here. Callbacks and listeners may be coroutine
+    functions, which are awaited; a callback may return an async or a plain stream. `source` may also be a plain
+    iterable. To leave a loop early and close the source at once, use `async with` or `aclose()`: after a bare `break`
+    the event loop closes it, a moment later.
+    """
+
+    def __init__(
+        self,
+        source: AsyncIterable[ChatMessage] | Iterable[ChatMessage],
+        *,
+        context: StreamContext | None = None,
+        close: Callable[[], Awaitable[None]] | None = None,
+        raw_events: list[bytes] | None = None,
+        on_callback_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error)
+        self._source: AsyncIterable[ChatMessage] | Iterable[ChatMessage] | None = source
+        self._close = close
+        self._turnstile = Turnstile()
+        self._life = self._run()
+        self._readers = 0
+        self._main: AsyncIterator[ChatMessage] | None = None
+
+    async def __aiter__(self) -> AsyncGenerator[ChatMessage, None]:
+        """Iterate from the first chunk; what was received already is replayed."""
+        received = self._received
+        position = 0
+        self._readers += 1
+        try:
+            while True:
+                if position == len(received) and not await self._advance(position):
+                    break
+                message = received[position]
+                position += 1
+                yield message
+            if self.error is not None:
+                raise self.error
+        finally:
+            self._readers -= 1
+            if not self._readers:
+                await self.aclose()
+
+    async def __anext__(self) -> ChatMessage:
+        """The next chunk, for readers that take one at a time."""
+        if self._main is None:
+            self._main = self.__aiter__()
+        return await anext(self._main)
+
+    async def _advance(self, position: int) -> bool:
+        """Read until there is a chunk at `position`; False if the stream has ended before."""
+        if self._turnstile.held_by_me():
+            raise ReentrantIterationError(
+                "a callback or listener iterates the stream that is calling it: use get_chat_output()"
+            )
+        async with self._turnstile:
+            while position == len(self._received):
+                try:
+                    await anext(self._life)
+                except StopAsyncIteration:
+                    return False
+            return True
+
+    async def _run(self) -> AsyncGenerator[None, None]:
+        """The life of the stream; stops after each chunk that was received."""
+        add = self._accumulator.add
+        try:
+            self._status = "streaming"
+            source = self._source if self._source is not None else ()
+            if isinstance(source, AsyncIterable):
+                async for chunk in source:
+                    add(chunk)
+                    yield
+            else:
+                for chunk in source:
+                    add(chunk)
+                    yield
+            if self._accumulator.finish():
+                yield
+        except Exception as error:
+            await self._failed(error)
+            raise
+        except BaseException:
+            await self._cancelled()
+            raise
+        self._ended("complete")
+        await self._late(self._close_source)
+        async with contextlib.aclosing(self._conclude(self)) as chunks:
+            async for _ in chunks:
+                yield
+
+    async def _conclude(self, stream: StreamState[Any]) -> AsyncGenerator[ChatMessage, None]:
+        """Send a stream's event, run its callbacks, and continue with the streams that they return."""
+        output = stream.get_chat_output()
+        await self._send(stream, post_streaming_response, completed_event(stream.context, output))
+        for callback in tuple(stream._callbacks):
+            follow_up = follow_up_of(await self._call(callback.function, output.message))
+            if follow_up is None:
+                continue
+            stream._adopt(follow_up)
+            async with contextlib.aclosing(self._chunks_of(follow_up)) as chunks:
+                async for chunk in chunks:
+                    stream._received.append(chunk)
+                    yield chunk
+        stream._raise_late_errors()
+
+    async def _chunks_of(self, stream: StreamState[Any]) -> AsyncGenerator[ChatMessage, None]:
+        """The chunks of a follow-up; a plain one is concluded here, as its listeners may want to be awaited."""
+        if isinstance(stream, AsyncStreamedChatMessageIterator):
+            async with contextlib.aclosing(stream.__aiter__()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        elif isinstance(stream, StreamedChatMessageIterator):
+            concluded = stream.status != "pending"
+            if not concluded:
+                stream._receive_only()
+            with contextlib.closing(stream.__iter__()) as plain_chunks:
+                for chunk in plain_chunks:
+                    yield chunk
+            if not concluded:
+                async with contextlib.aclosing(self._conclude(stream)) as more:
+                    async for chunk in more:
+                        yield chunk
+
+    async def _call(self, function: AsyncCallback, message: ChatMessage) -> Any:
+        try:
+            value = function(message)
+            return await value if inspect.isawaitable(value) else value
+        except Exception as error:
+            self._callback_failed(error)
+            return None
+
+    async def _send(self, stream: StreamState[Any], signal: blinker.Signal, event: PostStreamingResponseEvent) -> None:
+        """Call every listener; what they raise comes once the stream is through."""
+        for receiver in () if signal.is_muted else tuple(signal.receivers_for(stream)):
+            await self._late(partial(self._notify, receiver, stream, event))
+
+    async def _notify(
+        self, receiver: Callable[..., Any], stream: StreamState[Any], event: PostStreamingResponseEvent
+    ) -> None:
+        value = receiver(stream, event=event)
+        if inspect.isawaitable(value):
+            await value
+
+    async def _late(self, action: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await action()
+        except Exception as error:
+            self._late_errors.append(error)
+
+    async def _failed(self, error: Exception) -> None:
+        if self._status == "cancelled":
+            return
+        output = self._ended("failed", error)
+        await self._late(self._close_source)
+        await self._send(self, streaming_failed, failed_event(self.context, output, error))
+        for late in self._late_errors:
+            error.add_note(f"while this error was handled, a listener or close() raised {late!r}")
+        self._late_errors.clear()
+
+    async def _cancelled(self) -> None:
+        if self._output is None:
+            self._ended("cancelled")
+        await self._close_source()
+
+    async def _close_source(self) -> None:
+        source, self._source = self._source, None
+        if source is None:
+            return
+        if self._close is not None:
+            await self._close()
+            return
+        close = getattr(source, "aclose", None) or getattr(source, "close", None) or (lambda: None)
+        closing = close()
+        if inspect.isawaitable(closing):
+            await closing
+
+    async def aclose(self) -> None:
+        """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
+        if self._output is None:
+            await self._cancelled()
+        if not self._turnstile.held:
+            await self._life.aclose()
+
+    async def __aenter__(self) -> AsyncStreamedChatMessageIterator:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

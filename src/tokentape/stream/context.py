@@ -1,0 +1,28 @@
+"""What a stream knows about the request that it answers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tokentape.message import ChatMessage
+
+
+class StreamContext(msgspec.Struct):
+    """The request behind a stream: handed on with its event.
+
+    `request_thread_id` is a new UUID unless it is set; `input` are the messages that were sent, `configuration`
+    the options; `tags` and `metadata` are the caller's own.
+    """
+
+    request_thread_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
+    operation_type: str = "chat"
+    provider: str | None = None
+    model: str | None = None
+    configuration: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    input: tuple[ChatMessage, ...] = ()
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)

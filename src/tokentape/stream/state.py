@@ -1,0 +1,166 @@
+"""What a stream has received and how far it is: the part that the sync and the async iterator share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from tokentape.accumulator import Accumulator
+from tokentape.combined_output import combined_output
+from tokentape.errors import AsyncCallbackError, CallbackError, FollowUpError, TokentapeError
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage
+from tokentape.output import ChatOutput
+from tokentape.stream.context import StreamContext
+from tokentape.usage import TokenUsage
+
+StreamStatus = Literal["pending", "streaming", "complete", "failed", "cancelled"]
+
+MAX_DEPTH = 16
+"""How many follow-up streams may follow one from another before it is taken for an endless chain."""
+
+CallbackT = TypeVar("CallbackT", bound=Callable[[ChatMessage], Any])
+
+
+class Callback(NamedTuple, Generic[CallbackT]):
+    """A callback, and whether follow-up streams get it too."""
+
+    function: CallbackT
+    inherit: bool
+
+
+class StreamState(Generic[CallbackT]):
+    """The state of one stream. Reading any of it never reads the source."""
+
+    def __init__(
+        self,
+        *,
+        context: StreamContext | None,
+        raw_events: list[bytes] | None,
+        on_callback_error: Callable[[Exception], None] | None,
+    ) -> None:
+        self.context = context or StreamContext()
+        self.raw_events: Sequence[bytes] | None = raw_events
+        self.error: BaseException | None = None
+        self.follow_ups: tuple[StreamState[Any], ...] = ()
+        self._status: StreamStatus = "pending"
+        self._accumulator = Accumulator()
+        # Everything handed to readers: the stream's own chunks, then those of its follow-ups.
+        self._received = self._accumulator.chunks
+        self._output: ChatOutput | None = None
+        self._callbacks: list[Callback[CallbackT]] = []
+        self._on_callback_error = on_callback_error
+        self._lineage: tuple[StreamState[Any], ...] = ()
+        self._late_errors: list[Exception] = []
+
+    @property
+    def status(self) -> StreamStatus:
+        """`pending`, `streaming`, `complete`, `failed` or `cancelled`."""
+        return self._status
+
+    @property
+    def usage(self) -> TokenUsage:
+        """Token usage as last reported."""
+        return self._accumulator.usage
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the first choice ended; None if that is not known (yet)."""
+        return self._accumulator.finish_reason
+
+    @property
+    def provider_finish_reason(self) -> str | None:
+        """The provider's own word for why the first choice ended."""
+        return self._accumulator.provider_finish_reason
+
+    @property
+    def request_thread_id(self) -> str:
+        """The id of the request thread; a UUID unless it was set."""
+        return self.context.request_thread_id
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice as far as it was received."""
+        return self.get_chat_output().text
+
+    def get_chat_output(self) -> ChatOutput:
+        """The output as far as it was received, without reading more; the same object once the stream has ended.
+
+        Text of follow-up streams is not in it: see `get_combined_output`.
+        """
+        return self._output if self._output is not None else self._accumulator.output(self.error)
+
+    def get_combined_output(self) -> ChatOutput:
+        """This stream's output and those of its follow-ups as one: text and tool calls joined, usage added up."""
+        outputs = [self.get_chat_output(), *(stream.get_combined_output() for stream in self.follow_ups)]
+        return combined_output(outputs)
+
+    def add_callback(self, function: CallbackT, *, inherit: bool = False) -> None:
+        """Call `function` with the complete message once the stream is complete, after the event.
+
+        Callbacks run in the order they were added and get the same object. If one returns a stream, its chunks
+        follow in the reader's loop before the next callback runs. `inherit=True` hands the callback on to
+        follow-up streams. Raises `CallbackError` if the stream has ended.
+        """
+        if self._output is not None:
+            raise CallbackError(f"add_callback() came too late: the stream is {self.status}, callbacks run once")
+        self._callbacks.append(Callback(function, inherit))
+
+    def _ended(self, status: StreamStatus, error: BaseException | None = None) -> ChatOutput:
+        """Enter a final status; the output stays the same object from here on."""
+        self._status = status
+        self.error = error
+        self._output = self._accumulator.output(error)
+        if isinstance(error, TokentapeError):
+            error.output = self._output
+        return self._output
+
+    def _adopt(self, follow_up: StreamState[Any]) -> None:
+        """Make a stream that a callback returned a follow-up of this one. Raises `FollowUpError`."""
+        lineage = (*self._lineage, self)
+        if any(follow_up is stream for stream in lineage):
+            raise FollowUpError("a callback returned the stream that it was called by: return a new stream, or None")
+        if len(lineage) > MAX_DEPTH:
+            raise FollowUpError(
+                f"{MAX_DEPTH} follow-up streams came one from another: a callback must stop returning one at some point"
+            )
+        follow_up._lineage = lineage
+        for callback in self._callbacks:
+            if callback.inherit and follow_up._output is None:
+                follow_up.add_callback(callback.function, inherit=True)
+        self.follow_ups = (*self.follow_ups, follow_up)
+
+    def _callback_failed(self, error: Exception) -> None:
+        """Hand a callback's error to the handler; without one it propagates."""
+        if self._on_callback_error is None or isinstance(error, CallbackError):
+            raise error
+        self._on_callback_error(error)
+
+    def _raise_late_errors(self) -> None:
+        """Raise what went wrong beside the stream, once everything of it was delivered."""
+        errors, self._late_errors = self._late_errors, []
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup("several listeners of the stream failed", errors)
+
+
+def follow_up_of(value: Any) -> StreamState[Any] | None:
+    """The stream that a callback returned, bare or as the `normalized` of a response; None if it returned none."""
+    if isinstance(value, StreamState):
+        return value
+    normalized = getattr(value, "normalized", None)
+    return normalized if isinstance(normalized, StreamState) else None
+
+
+def refuse_awaitable(value: Any, function: Callable[..., Any]) -> None:
+    """Raise `AsyncCallbackError` if a callback or listener under a plain `for` wants to be awaited."""
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        name = getattr(function, "__qualname__", repr(function))
+        raise AsyncCallbackError(
+            f"{name} is a coroutine function, but the stream is read by a plain `for`: "
+            "make it a plain function, or read an AsyncStreamedChatMessageIterator by `async for`"
+        )

@@ -1,0 +1,212 @@
+"""The iterator of a stream, for plain `for` loops."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from types import GeneratorType, TracebackType
+from typing import Any
+
+import blinker
+
+from tokentape.errors import AsyncCallbackError, ReentrantIterationError
+from tokentape.events import (
+    PostStreamingResponseEvent,
+    completed_event,
+    failed_event,
+    post_streaming_response,
+    streaming_failed,
+)
+from tokentape.message import ChatMessage
+from tokentape.stream.context import StreamContext
+from tokentape.stream.state import StreamState, follow_up_of, refuse_awaitable
+
+SyncCallback = Callable[[ChatMessage], Any]
+
+
+class StreamedChatMessageIterator(StreamState[SyncCallback]):
+    """Yields the chunks of a stream as they arrive.
+
+        for message in stream:
+            print(message.text, end="", flush=True)
+
+    `source` is any iterable of `ChatMessage` chunks; it is read lazily, one chunk at a time, and never twice: a
+    second loop replays what was received, and two loops at once each see everything. Leaving the (last) loop,
+    `close()`, or the end of a `with` block closes the source, by `close` if given, else by its own `close()`.
+
+    When the source ends: `status` is `complete`, `post_streaming_response` is sent, callbacks run in order, and
+    streams that they return continue the same loop. An error of the source propagates after `streaming_failed` was
+    sent; the partial output stays readable. `on_callback_error` takes the exceptions of callbacks, which propagate
+    without it.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[ChatMessage],
+        *,
+        context: StreamContext | None = None,
+        close: Callable[[], None] | None = None,
+        raw_events: list[bytes] | None = None,
+        on_callback_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error)
+        self._source: Iterable[ChatMessage] | None = source
+        self._close = close
+        self._lock = threading.RLock()
+        self._life = _generator(self._run())
+        self._readers = 0
+        self._main: Generator[ChatMessage, None, None] | None = None
+
+    def __iter__(self) -> Generator[ChatMessage, None, None]:
+        """Iterate from the first chunk; what was received already is replayed."""
+        received = self._received
+        position = 0
+        self._readers += 1
+        try:
+            while True:
+                if position == len(received) and not self._advance(position):
+                    break
+                message = received[position]
+                position += 1
+                yield message
+            if self.error is not None:
+                raise self.error
+        finally:
+            self._readers -= 1
+            if not self._readers:
+                self.close()
+
+    def __next__(self) -> ChatMessage:
+        """The next chunk, for readers that take one at a time."""
+        if self._main is None:
+            self._main = self.__iter__()
+        return next(self._main)
+
+    def _advance(self, position: int) -> bool:
+        """Read until there is a chunk at `position`; False if the stream has ended before."""
+        with self._lock:
+            if self._life.gi_running:
+                raise ReentrantIterationError(
+                    "a callback or listener iterates the stream that is calling it: use get_chat_output()"
+                )
+            while position == len(self._received):
+                try:
+                    next(self._life)
+                except StopIteration:
+                    return False
+            return True
+
+    def _run(self) -> Generator[None, None, None]:
+        """The life of the stream; stops after each chunk that was received."""
+        yield from self._receive()
+        yield from self._conclude()
+
+    def _receive(self) -> Generator[None, None, None]:
+        """Receive the stream's own chunks."""
+        add = self._accumulator.add
+        try:
+            self._status = "streaming"
+            for chunk in self._source or ():
+                add(chunk)
+                yield
+            if self._accumulator.finish():
+                yield
+        except Exception as error:
+            self._failed(error)
+            raise
+        except BaseException:
+            self._cancelled()
+            raise
+        self._ended("complete")
+        self._late(self._close_source)
+
+    def _conclude(self) -> Generator[None, None, None]:
+        """Send the event, run the callbacks, and continue with the streams that they return."""
+        output = self.get_chat_output()
+        self._send(post_streaming_response, completed_event(self.context, output))
+        for callback in tuple(self._callbacks):
+            follow_up = follow_up_of(self._call(callback.function, output.message))
+            if follow_up is None:
+                continue
+            if not isinstance(follow_up, StreamedChatMessageIterator):
+                raise AsyncCallbackError("a callback returned an async stream, but the stream is read by a plain `for`")
+            self._adopt(follow_up)
+            with contextlib.closing(follow_up.__iter__()) as chunks:
+                for chunk in chunks:
+                    self._received.append(chunk)
+                    yield
+        self._raise_late_errors()
+
+    def _receive_only(self) -> None:
+        """Let the life of a stream that has not begun end with its own chunks: the caller concludes it."""
+        self._life = _generator(self._receive())
+
+    def _call(self, function: SyncCallback, message: ChatMessage) -> Any:
+        try:
+            value = function(message)
+            refuse_awaitable(value, function)
+        except Exception as error:
+            self._callback_failed(error)
+            return None
+        return value
+
+    def _send(self, signal: blinker.Signal, event: PostStreamingResponseEvent) -> None:
+        """Call every listener; what they raise comes once the stream is through."""
+        for receiver in () if signal.is_muted else tuple(signal.receivers_for(self)):
+            self._late(partial(self._notify, receiver, event))
+
+    def _notify(self, receiver: Callable[..., Any], event: PostStreamingResponseEvent) -> None:
+        refuse_awaitable(receiver(self, event=event), receiver)
+
+    def _late(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._late_errors.append(error)
+
+    def _failed(self, error: Exception) -> None:
+        if self._status == "cancelled":
+            return
+        output = self._ended("failed", error)
+        self._late(self._close_source)
+        self._send(streaming_failed, failed_event(self.context, output, error))
+        for late in self._late_errors:
+            error.add_note(f"while this error was handled, a listener or close() raised {late!r}")
+        self._late_errors.clear()
+
+    def _cancelled(self) -> None:
+        if self._output is None:
+            self._ended("cancelled")
+        self._close_source()
+
+    def _close_source(self) -> None:
+        source, self._source = self._source, None
+        if source is None:
+            return
+        if self._close is not None:
+            close = self._close
+        else:
+            close = getattr(source, "close", None) or (lambda: None)
+        close()
+
+    def close(self) -> None:
+        """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
+        if self._output is None:
+            self._cancelled()
+        if not self._life.gi_running:
+            self._life.close()
+
+    def __enter__(self) -> StreamedChatMessageIterator:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _generator(life: Generator[None, None, None]) -> GeneratorType[None, None, None]:
+    assert isinstance(life, GeneratorType)
+    return life

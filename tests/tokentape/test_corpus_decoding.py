@@ -1,0 +1,144 @@
+"""Every recorded stream decodes to what its summary says, however it is cut."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.corpus import ANTHROPIC_FAMILY, OPENAI_CHAT_FAMILY, Item, all_items
+from tokentape import ChatOutput, ProviderError, stream_bytes
+
+STREAMS = [
+    item for item in all_items() if item.wire_format in OPENAI_CHAT_FAMILY + ANTHROPIC_FAMILY and item.kind == "stream"
+]
+
+
+def read(chunks: Iterable[bytes], wire: str) -> tuple[str, ChatOutput]:
+    """The text that a reader of the loop sees, and the output; a provider's error is in the output."""
+    stream = stream_bytes(chunks, wire)
+    seen: list[str] = []
+    try:
+        seen.extend(message.text for message in stream if message.index == 0)
+    except ProviderError as error:
+        assert stream.status == "failed"
+        assert stream.get_chat_output().error is error
+    return "".join(seen), stream.get_chat_output()
+
+
+def pieces(body: bytes, size: int) -> Iterator[bytes]:
+    """The body in pieces of `size` bytes."""
+    return (body[start : start + size] for start in range(0, len(body), size))
+
+
+def by_lengths(body: bytes, lengths: list[int]) -> Iterator[bytes]:
+    """The body as it arrived over the network."""
+    start = 0
+    for length in lengths:
+        yield body[start : start + length]
+        start += length
+
+
+def sha16(text: str) -> str:
+    """The digest that summaries use."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def expected_usage(raw: dict[str, Any], wire: str) -> dict[str, int | None]:
+    """The provider's own numbers in the common arithmetic, worked out here independently of the decoders."""
+    if wire == "anthropic_messages":
+        cached, written = raw.get("cache_read_input_tokens"), raw.get("cache_creation_input_tokens")
+        whole = raw["input_tokens"] + (cached or 0) + (written or 0)
+        thinking = (raw.get("output_tokens_details") or {}).get("thinking_tokens")
+        return {
+            "input": whole,
+            "output": raw["output_tokens"],
+            "total": whole + raw["output_tokens"],
+            "cached": cached,
+            "cache_write": written,
+            "reasoning": thinking,
+        }
+    prompt, completion = raw.get("prompt_tokens_details") or {}, raw.get("completion_tokens_details") or {}
+    reasoning = completion.get("reasoning_tokens", raw.get("reasoning_tokens"))
+    output = raw["completion_tokens"]
+    if reasoning and raw["total_tokens"] == raw["prompt_tokens"] + output + reasoning:
+        output += reasoning
+    cached = [
+        prompt.get("cached_tokens"),
+        raw.get("num_cached_tokens"),
+        raw.get("prompt_cache_hit_tokens"),
+        raw.get("cache_read_input_tokens"),
+    ]
+    written = [prompt.get("cache_write_tokens"), raw.get("cache_creation_input_tokens")]
+    return {
+        "input": raw["prompt_tokens"],
+        "output": output,
+        "total": raw["total_tokens"],
+        "cached": next((value for value in cached if value is not None), None),
+        "cache_write": next((value for value in written if value is not None), None),
+        "reasoning": reasoning,
+    }
+
+
+def parsed_arguments(text: str) -> Any:
+    """What the argument text says; None if a length limit cut it."""
+    try:
+        return (json.loads(text) if text else {}) or {}
+    except ValueError:
+        return None
+
+
+def check(item: Item, seen: str, output: ChatOutput) -> None:
+    """Compare an output with the item's summary."""
+    summary = item.meta["summary"]
+    message = output.message
+    assert seen == message.text
+    assert (len(message.text), sha16(message.text)) == (summary["text_len"], summary["text_sha16"])
+    assert len(message.reasoning) == summary["reasoning_len"]
+    if summary["reasoning_sha16"]:
+        assert sha16(message.reasoning) == summary["reasoning_sha16"]
+    assert (message.refusal or None) == summary["refusal"]
+    expected = [(call["id"] or "", call["name"], call["arguments"]) for call in summary["tool_calls"]]
+    assert [(call.id, call.name, call.raw_arguments) for call in message.tool_calls] == expected
+    for call in message.tool_calls:
+        parsed = parsed_arguments(call.raw_arguments)
+        assert call.valid == isinstance(parsed, dict)
+        assert call.arguments == (parsed if call.valid else {})
+    last_reasons = dict(summary["finish_reasons"])
+    assert {m.index: m.provider_finish_reason for m in output.messages if m.provider_finish_reason} == last_reasons
+    if summary["usage"]:
+        usage = output.usage
+        found = {
+            name: getattr(usage, name) for name in ("input", "output", "total", "cached", "cache_write", "reasoning")
+        }
+        assert found == expected_usage(summary["usage"], item.wire)
+        assert dict(usage.raw).items() >= {k: v for k, v in summary["usage"].items() if v is not None}.items()
+    if summary["model"]:
+        assert output.model == summary["model"]
+    if summary["error"]:
+        assert isinstance(output.error, ProviderError)
+        assert output.error.message == summary["error"]["message"]
+    else:
+        assert output.error is None
+
+
+@pytest.mark.parametrize("item", STREAMS, ids=lambda item: f"{item.wire_format}-{item.id}")
+def test_agrees_with_its_summary(item: Item) -> None:
+    """Text, reasoning, tool calls, finish reason, usage and errors agree, whole, byte by byte and as it arrived."""
+    body = item.body
+    seen, output = read([body], item.wire)
+    check(item, seen, output)
+    lengths = item.meta["response"]["chunk_lengths"] or [len(body)]
+    for cut in (pieces(body, 1), pieces(body, 2), by_lengths(body, lengths)):
+        assert_same(read(cut, item.wire), (seen, output))
+
+
+def assert_same(one: tuple[str, ChatOutput], other: tuple[str, ChatOutput]) -> None:
+    """Compare all but the identity of the error."""
+    assert one[0] == other[0]
+    assert one[1].messages == other[1].messages
+    assert one[1].usage == other[1].usage
+    assert repr(one[1].error) == repr(other[1].error)
