@@ -1,1 +1,71 @@
+"""Record, replay and test LLM streams: cassettes, pytest fixtures and the command line.
 
+The fixtures `fake_provider` and `fake_provider_env` come with the pytest plugin, without an import.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokentape_harness import errors
+
+if TYPE_CHECKING:
+    from tokentape_harness.cassette import Cassette, Fault, Interaction, Request, Response, StreamRecord
+    from tokentape_harness.cassette_reader import parse_cassette, read_cassette
+    from tokentape_harness.cassette_writer import format_cassette, write_cassette
+    from tokentape_harness.chunks import Chunk
+    from tokentape_harness.fake_provider import FakeProvider
+    from tokentape_harness.recordings import load_recordings, recordings_of
+    from tokentape_harness.sdk_environment import sdk_environment
+
+__all__ = [
+    "Cassette",
+    "Chunk",
+    "FakeProvider",
+    "Fault",
+    "Interaction",
+    "Request",
+    "Response",
+    "StreamRecord",
+    "errors",
+    "format_cassette",
+    "load_recordings",
+    "parse_cassette",
+    "read_cassette",
+    "recordings_of",
+    "sdk_environment",
+    "write_cassette",
+]
+
+# The pytest plugin imports this package in every pytest run: what it does not use must not cost it anything.
+_LAZY = {
+    "Cassette": "cassette",
+    "Chunk": "chunks",
+    "FakeProvider": "fake_provider",
+    "Fault": "cassette",
+    "Interaction": "cassette",
+    "Request": "cassette",
+    "Response": "cassette",
+    "StreamRecord": "cassette",
+    "format_cassette": "cassette_writer",
+    "load_recordings": "recordings",
+    "parse_cassette": "cassette_reader",
+    "read_cassette": "cassette_reader",
+    "recordings_of": "recordings",
+    "sdk_environment": "sdk_environment",
+    "write_cassette": "cassette_writer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,8 +7,8 @@ import json
 
 import pytest
 import yaml
-from tests.corpus import ROOT
 
+from tests.corpus import ROOT
 from tokentape_harness.cassette_reader import parse_cassette, read_cassette
 from tokentape_harness.cassette_writer import format_cassette
 from tokentape_harness.errors import CassetteFormatError

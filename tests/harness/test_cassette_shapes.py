@@ -32,9 +32,7 @@ BODY = "data: 日本\n\n"
 
 def file_of(response, request=REQUEST, **top):
     """The text of a cassette with one interaction."""
-    return yaml.dump(
-        {"interactions": [{"request": request, "response": response}], "version": 1, **top}
-    ).encode()
+    return yaml.dump({"interactions": [{"request": request, "response": response}], "version": 1, **top}).encode()
 
 
 def read_one(response, request=REQUEST):
@@ -97,9 +95,7 @@ def test_json_files_are_read():
     body = "data: 🎌\n\n"
     document = {
         "version": 1,
-        "interactions": [
-            {"request": REQUEST, "response": {"status": STATUS, "headers": {}, "body": {"string": body}}}
-        ],
+        "interactions": [{"request": REQUEST, "response": {"status": STATUS, "headers": {}, "body": {"string": body}}}],
     }
     (made,) = parse_cassette(json.dumps(document, indent=4).encode())
     assert made.response.body == body.encode()
@@ -179,11 +175,7 @@ def test_what_is_no_cassette_is_a_clear_error(tmp_path, content, kind, message):
     path.write_bytes(content)
     with pytest.raises(kind) as caught:
         read_cassette(path)
-    where = (
-        f"{path}: "
-        if caught.value.interaction is None
-        else f"{path}: interaction {caught.value.interaction}: "
-    )
+    where = f"{path}: " if caught.value.interaction is None else f"{path}: interaction {caught.value.interaction}: "
     assert caught.value.message == message
     assert str(caught.value) == where + caught.value.message
     if content:

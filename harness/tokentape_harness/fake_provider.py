@@ -1,0 +1,178 @@
+"""Fake provider: one session of the server, as a test sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokentape_fake_provider.journal import Entry, Journal
+from tokentape_fake_provider.rule import Rule
+from tokentape_fake_provider.script import Error, FinishReason, Item, Script, Usage
+from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.timing import Recorded, Timing, parse_timing
+from tokentape_harness.errors import CassetteNotFoundError, UsageError
+from tokentape_harness.recordings import SUFFIXES, find_cassettes, load_recordings
+
+
+class FakeProvider:
+    """A session of its own on a running fake provider: what the fixture `fake_provider` gives.
+
+    `folders` are where relative cassette paths are looked up, in this order.
+    """
+
+    def __init__(self, server: FakeProviderServer, session: Session, folders: Sequence[Path] = ()) -> None:
+        self.server = server
+        self.session = session
+        self._folders = tuple(folders)
+
+    @property
+    def url(self) -> str:
+        """The URL that the session's requests begin with."""
+        return f"{self.server.url}/s/{self.session.id}"
+
+    def base_url(self, wire: str = "openai_chat") -> str:
+        """The base URL for an SDK of this wire format. Raises `UnknownWireError`."""
+        return self.server.base_url(wire, self.session.id)
+
+    def script(
+        self,
+        *said: str | Item | Script | Tape,
+        finish_reason: FinishReason | None = None,
+        usage: Usage | None = None,
+        error: Error | None = None,
+        model: str | None = None,
+    ) -> Script | Tape:
+        """Queue one response: it answers the next request that nothing queued before it answers.
+
+        `said` is text and other items that make up the response, or one whole `Script` or `Tape`. Raises
+        `UsageError`.
+        """
+        options = {"finish_reason": finish_reason, "usage": usage, "error": error, "model": model}
+        made = _script(said, options)
+        self.session.push(made)
+        return made
+
+    def rule(
+        self,
+        *said: str | Item | Script,
+        wire: str | None = None,
+        model: str | None = None,
+        path: str | None = None,
+        contains: str | None = None,
+        matches: str | None = None,
+        stream: bool | None = None,
+        times: int | None = None,
+        **options: Any,
+    ) -> Rule:
+        """Answer every request that all conditions hold for (they are those of `Rule`).
+
+        `said` and `options` are as in `script`. Raises `UsageError`, or `ValueError` for a bad pattern.
+        """
+        unknown = options.keys() - {"finish_reason", "usage", "error", "model"}
+        if unknown:
+            raise UsageError(f"rule: no condition or option {', '.join(sorted(unknown))}")
+        made = _script(said, options)
+        if isinstance(made, Tape):
+            raise UsageError("rule: a rule answers with scripts; queue a tape with script()")
+        conditions = (wire, model, path, contains, matches, stream, times)
+        rule = Rule((made,), *conditions)
+        self.session.add_rule(rule)
+        return rule
+
+    def cassette(self, path: str | Path, *, speed: float | None = None) -> int:
+        """Load a cassette, or all in a folder, and return how many recordings it has.
+
+        A relative path is looked up beside the test file, in `cassettes` there, and in the root folder. They
+        replay at once; `speed` 1 keeps the recorded times of the whole session, 2 is twice as fast. Raises
+        `CassetteError`.
+        """
+        recordings = [
+            recording
+            for file in find_cassettes([self._find(Path(path))])
+            for recording in load_recordings(file)
+        ]
+        if speed is not None:
+            self.timing(Recorded(speed))
+        return self.session.add_recordings(recordings)
+
+    def timing(self, timing: Timing | str) -> Timing:
+        """Set when frames leave from now on, e.g. `synthetic:ttft=300ms,tps=50`. Raises `TimingError`."""
+        made = parse_timing(timing) if isinstance(timing, str) else timing
+        self.session.configure(timing=made)
+        return made
+
+    def strict(self, on: bool = True) -> None:
+        """Refuse a request that nothing answers, instead of making text up."""
+        self.session.configure(strict=on)
+
+    def set_up(
+        self, *, cassette: str | Path | None = None, speed: float | None = None, **settings: Any
+    ) -> None:
+        """Load a cassette and change settings of the session, by their names in `SessionSettings`.
+
+        This is what the marker `fake_provider` takes. Raises `UsageError`, `CassetteError` and `TimingError`.
+        """
+        known = type(self.session.settings).__struct_fields__
+        unknown = settings.keys() - set(known)
+        if unknown:
+            names = ", ".join(("cassette", "speed", *known))
+            raise UsageError(f"no setting {', '.join(sorted(unknown))}: the known ones are {names}")
+        timing = settings.pop("timing", None)
+        self.session.configure(**settings)
+        if timing is not None:
+            self.timing(timing)
+        if speed is not None:
+            self.timing(Recorded(speed))
+        if cassette is not None:
+            self.cassette(cassette)
+
+    @property
+    def journal(self) -> Journal:
+        """What was asked and what was sent when."""
+        return self.session.journal
+
+    @property
+    def requests(self) -> Sequence[Entry]:
+        """The requests so far, oldest first."""
+        return self.session.journal.entries
+
+    def assert_all_played(self) -> None:
+        """Raise `AssertionError` that names what was queued or loaded and never asked for."""
+        unplayed = self.session.unplayed
+        if not unplayed.empty:
+            raise AssertionError(f"the fake provider was not asked for all: {unplayed}")
+
+    def _find(self, path: Path) -> Path:
+        if path.is_absolute():
+            places = [path]
+        else:
+            places = [folder / path for folder in self._folders] or [path]
+        for place in places:
+            if place.exists():
+                return place
+            for suffix in SUFFIXES:
+                named = place.with_name(place.name + suffix)
+                if named.exists():
+                    return named
+        looked = ", ".join(str(place.parent) for place in places)
+        raise CassetteNotFoundError(f"no such cassette in {looked}: check the name", path=path)
+
+
+def _script(said: Sequence[str | Item | Script | Tape], options: dict[str, Any]) -> Script | Tape:
+    given = {name: value for name, value in options.items() if value is not None}
+    whole = [item for item in said if isinstance(item, Script | Tape)]
+    if whole and (len(said) > 1 or given):
+        raise UsageError(
+            "a whole Script or Tape stands alone: give it by itself, or give items with their options"
+        )
+    if whole:
+        return whole[0]
+    items: list[str | Item] = []
+    for item in said:
+        if not isinstance(item, str | Item):
+            raise UsageError(f"{item!r} is not text, an item of a script, a Script or a Tape")
+        items.append(item)
+    return Script.of(*items, **given)

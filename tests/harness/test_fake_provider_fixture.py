@@ -1,0 +1,204 @@
+"""The fixtures, as a test of an application uses them."""
+
+from __future__ import annotations
+
+import os
+
+import anthropic
+import openai
+import pytest
+
+from tokentape_fake_provider import Error, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.errors import TimingError
+from tokentape_harness import Cassette, Chunk, Interaction, Request, Response, StreamRecord, write_cassette
+from tokentape_harness.errors import CassetteNotFoundError, UsageError
+
+QUESTION = [{"role": "user", "content": "Hello?"}]
+
+
+def ask(base_url, model="gpt-4o", **options):
+    """What the openai SDK streams from there, as text."""
+    with openai.OpenAI(base_url=base_url, api_key="any", max_retries=0) as client:
+        stream = client.chat.completions.create(model=model, messages=QUESTION, stream=True, **options)
+        return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+
+
+def test_scripts_answer_in_the_order_they_were_queued(fake_provider):
+    """Text, items and whole scripts are each one response, in order."""
+    fake_provider.script("One, ", "two")
+    fake_provider.script(Script.of("three"))
+    fake_provider.script(ToolCall.of("look", {"a": 1}), usage=Usage(input=7))
+    url = fake_provider.base_url("openai_chat")
+    assert [ask(url), ask(url), ask(url)] == ["One, two", "three", ""]
+    fake_provider.assert_all_played()
+    assert [entry.model for entry in fake_provider.requests] == ["gpt-4o"] * 3
+    assert fake_provider.requests[0].body["messages"] == QUESTION
+    assert fake_provider.journal.entries[2].answered_by == "queue"
+
+
+def test_what_was_not_played_is_named(fake_provider):
+    """`assert_all_played` fails while a script waits."""
+    fake_provider.script("never")
+    with pytest.raises(AssertionError, match="not asked for all: 1 queued script not played"):
+        fake_provider.assert_all_played()
+
+
+def test_a_rule_answers_what_it_applies_to(fake_provider):
+    """A rule answers by its conditions, as often as it is asked."""
+    fake_provider.rule("blue", model="gpt-*")
+    fake_provider.rule("red", contains="Hello", usage=Usage(input=1))
+    url = fake_provider.base_url("openai_chat")
+    assert [ask(url), ask(url, "o3"), ask(url)] == ["blue", "red", "blue"]
+
+
+def test_tests_do_not_see_each_other(fake_provider, fake_provider_server):
+    """Each test has a session of its own on the one server."""
+    other = fake_provider_server.create_session()
+    other.push("other")
+    fake_provider.script("mine")
+    assert fake_provider.url == f"{fake_provider_server.url}/s/{fake_provider.session.id}"
+    assert ask(fake_provider.base_url()) == "mine"
+    assert ask(fake_provider_server.base_url("openai_chat", other.id)) == "other"
+    assert len(fake_provider.requests) == 1
+
+
+def test_the_environment_redirects_the_sdks(fake_provider_env):
+    """With `fake_provider_env` an unchanged SDK client talks to the fake provider."""
+    fake_provider_env.script("openai")
+    fake_provider_env.script("anthropic")
+    with openai.OpenAI() as client:
+        made = client.chat.completions.create(model="gpt-4o", messages=QUESTION)
+    assert made.choices[0].message.content == "openai"
+    with anthropic.Anthropic() as client:
+        made = client.messages.create(model="claude", max_tokens=9, messages=QUESTION)
+    assert made.content[0].text == "anthropic"
+    assert os.environ["GROQ_BASE_URL"] == fake_provider_env.url
+    assert "127.0.0.1" in os.environ["NO_PROXY"].split(",")
+
+
+def test_the_environment_is_put_back(fake_provider):
+    """Without the fixture no variable is set."""
+    assert "tokentape" not in os.environ.get("OPENAI_API_KEY", "")
+
+
+@pytest.mark.fake_provider(strict=True)
+def test_a_marker_sets_the_session_up(fake_provider):
+    """The marker's settings are those of this test's session."""
+    with pytest.raises(openai.NotFoundError, match="No recording answers POST /v1/chat/completions"):
+        ask(fake_provider.base_url())
+
+
+def test_strict_refuses_what_nothing_answers(fake_provider):
+    """A strict session makes nothing up, and can be made lenient again."""
+    fake_provider.strict()
+    with pytest.raises(openai.NotFoundError):
+        ask(fake_provider.base_url())
+    fake_provider.strict(False)
+    assert ask(fake_provider.base_url())
+
+
+def test_errors_are_the_providers_own(fake_provider):
+    """An error script is the SDK's own exception."""
+    fake_provider.script(error=Error(429, "slow down", retry_after=3))
+    with pytest.raises(openai.RateLimitError, match="slow down"):
+        ask(fake_provider.base_url())
+
+
+def sse(*texts):
+    """Chunks of the openai_chat wire format."""
+    return [b'data: {"choices": [{"index": 0, "delta": {"content": "%s"}}]}\n\n' % text for text in texts]
+
+
+EVENTS = [*sse(b"a", b"b"), b"data: [DONE]\n\n"]
+SIZE = sum(map(len, EVENTS))
+
+
+def recorded(body, stream=None):
+    """A cassette of one recorded stream."""
+    asked = b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello?"}], "stream": true}'
+    headers = (("content-type", "text/event-stream"), ("transfer-encoding", "chunked"))
+    request = Request("POST", "https://api.openai.com/v1/chat/completions", (), asked)
+    return Cassette((Interaction(request, Response(200, "OK", headers, body, stream)),))
+
+
+@pytest.fixture
+def cassettes(tmp_path, fake_provider):
+    """Cassettes in a folder that the fixture looks into."""
+    body = b"".join(EVENTS)
+    timed = StreamRecord((Chunk(3, 10), Chunk(70, 20), Chunk(SIZE - 73, 30)), 5, end_at=31)
+    dropped = StreamRecord((Chunk(len(EVENTS[0]), 10),), 5, "dropped", 12)
+    write_cassette(tmp_path / "plain.yaml", recorded(body))
+    write_cassette(tmp_path / "timed.yaml", recorded(body, timed))
+    write_cassette(tmp_path / "dropped.yaml", recorded(EVENTS[0], dropped))
+    fake_provider._folders = (tmp_path,)
+    return tmp_path
+
+
+def test_a_cassette_replays_its_frames(cassettes, fake_provider):
+    """A recorded request is answered with the recorded bytes, in the recorded frames."""
+    assert fake_provider.cassette("timed.yaml") == 1
+    fake_provider.strict()
+    assert ask(fake_provider.base_url()) == "ab"
+    fake_provider.assert_all_played()
+    (entry,) = fake_provider.requests
+    assert entry.answered_by == "recording"
+    assert entry.source == f"{cassettes / 'timed.yaml'}, interaction 0"
+    assert [frame.size for frame in entry.frames] == [3, 70, SIZE - 73]
+    assert [frame.at for frame in entry.frames] == [0, 0, 0]
+
+
+def test_speed_keeps_the_recorded_times(cassettes, fake_provider):
+    """With a speed each frame is due at its recorded time divided by it."""
+    fake_provider.cassette("timed", speed=2)
+    assert ask(fake_provider.base_url()) == "ab"
+    (entry,) = fake_provider.requests
+    assert [frame.at for frame in entry.frames] == [5, 10, 15]
+
+
+def test_a_plain_cassette_is_cut_at_its_events(cassettes, fake_provider):
+    """A cassette without a stream record is replayed event by event."""
+    fake_provider.cassette("plain.yaml")
+    assert ask(fake_provider.base_url()) == "ab"
+    (entry,) = fake_provider.requests
+    assert [frame.size for frame in entry.frames] == [len(event) for event in EVENTS]
+
+
+def test_a_dropped_stream_breaks_off_again(cassettes, fake_provider):
+    """A stream that broke off while it was recorded breaks off on replay."""
+    fake_provider.cassette("dropped.yaml")
+    with pytest.raises(openai.APIConnectionError):
+        ask(fake_provider.base_url())
+
+
+def test_a_folder_is_loaded_whole(cassettes, fake_provider):
+    """A folder gives all its cassettes; what was not played is named."""
+    assert fake_provider.cassette(cassettes) == 3
+    with pytest.raises(AssertionError, match=r"3 recordings not played: .*dropped.yaml, interaction 0"):
+        fake_provider.assert_all_played()
+
+
+def test_wrong_arguments_are_clear_errors(fake_provider):
+    """What a fixture can't do is one line that says why."""
+    with pytest.raises(CassetteNotFoundError, match=r"none.yaml: no such cassette in .*tests/harness"):
+        fake_provider.cassette("none.yaml")
+    with pytest.raises(UsageError, match="a whole Script or Tape stands alone"):
+        fake_provider.script(Script.of("a"), "b")
+    with pytest.raises(UsageError, match="42 is not text"):
+        fake_provider.script(42)
+    with pytest.raises(UsageError, match="no setting colour: the known ones are cassette, speed, timing"):
+        fake_provider.set_up(colour="red")
+    with pytest.raises(UsageError, match="no condition or option colour"):
+        fake_provider.rule("a", colour="red")
+    with pytest.raises(TimingError):
+        fake_provider.timing("fast")
+    assert isinstance(fake_provider.script(Text("ok")), Script)
+
+
+@pytest.mark.asyncio
+async def test_under_asyncio(fake_provider):
+    """The fixture serves a client in an event loop of pytest-asyncio."""
+    fake_provider.script("async")
+    async with openai.AsyncOpenAI(base_url=fake_provider.base_url(), api_key="any") as client:
+        stream = await client.chat.completions.create(model="gpt-4o", messages=QUESTION, stream=True)
+        texts = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+    assert "".join(texts) == "async"

@@ -1,0 +1,173 @@
+"""The plugin in pytest runs of its own: with xdist, with asyncio plugins, and with neither."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+pytest_plugins = ["pytester"]
+
+SYNC = """
+    import json
+    import urllib.request
+
+    import pytest
+
+
+    def ask(fake_provider):
+        body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+        request = urllib.request.Request(
+            fake_provider.base_url("openai_chat") + "/chat/completions",
+            json.dumps(body).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)["choices"][0]["message"]["content"]
+
+
+    @pytest.mark.parametrize("number", range(6))
+    def test_own_session(fake_provider, number):
+        fake_provider.script(f"number {number}")
+        assert ask(fake_provider) == f"number {number}"
+        assert len(fake_provider.requests) == 1
+        fake_provider.assert_all_played()
+
+
+    def test_one_server(fake_provider, fake_provider_server):
+        assert fake_provider.url.startswith(fake_provider_server.url)
+"""
+
+ASYNC = """
+    import httpx2
+    import pytest
+
+
+    async def ask(fake_provider):
+        fake_provider.script("hi")
+        async with httpx2.AsyncClient() as client:
+            body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+            response = await client.post(fake_provider.base_url() + "/chat/completions", json=body)
+        assert response.json()["choices"][0]["message"]["content"] == "hi"
+
+
+    @pytest.mark.MARK
+    async def test_async(fake_provider):
+        await ask(fake_provider)
+"""
+
+
+def test_every_xdist_worker_has_a_server(pytester):
+    """Under xdist each worker has its own server, and no test sees another's session."""
+    pytester.makepyfile(SYNC)
+    pytester.runpytest_subprocess("-n", "2", "-p", "no:asyncio", "-W", "error").assert_outcomes(passed=7)
+
+
+def test_without_any_asyncio_plugin(pytester):
+    """The fixtures need neither pytest-asyncio nor anyio nor xdist."""
+    pytester.makepyfile(SYNC)
+    off = [option for name in ("asyncio", "anyio", "xdist") for option in ("-p", f"no:{name}")]
+    pytester.runpytest_subprocess(*off, "-W", "error").assert_outcomes(passed=7)
+
+
+def test_under_asyncio_and_anyio(pytester):
+    """The fixtures serve coroutine tests of pytest-asyncio and of anyio in one run."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile(
+        test_asyncio=ASYNC.replace("MARK", "asyncio"),
+        test_anyio=ASYNC.replace("MARK", "anyio"),
+        conftest="import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n",
+    )
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=2)
+
+
+def test_cassettes_are_found_as_pytest_recording_lays_them_out(pytester):
+    """A relative path is looked up beside the test, in `cassettes`, in `cassettes/<module>` and in the root."""
+    pytester.makepyfile(
+        test_layout="""
+        import pytest
+
+
+        @pytest.mark.fake_provider(cassette="in_root", strict=True)
+        @pytest.mark.parametrize("name", ["beside.yaml", "in_cassettes", "in_module", "sub/deep", "in_root.yaml"])
+        def test_found(fake_provider, name):
+            assert len(fake_provider.session.recordings) == 1
+            assert fake_provider.cassette(name) == 1
+            assert fake_provider.session.settings.strict
+        """
+    )
+    text = """\
+interactions:
+- request: {body: null, headers: {}, method: GET, uri: 'http://x/'}
+  response: {body: {string: a}, headers: {}, status: {code: 200, message: OK}}
+version: 1
+"""
+    places = [
+        "beside",
+        "cassettes/in_cassettes",
+        "cassettes/test_layout/in_module",
+        "cassettes/sub/deep",
+        "in_root",
+    ]
+    for place in places:
+        path = pytester.path / f"{place}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    pytester.runpytest_inprocess("-p", "no:asyncio", "--strict-markers").assert_outcomes(passed=5)
+
+
+def test_the_marker_is_registered(pytester):
+    """`pytest --markers` shows the marker and what it takes."""
+    pytester.runpytest_inprocess("-p", "no:asyncio", "--markers").stdout.fnmatch_lines(
+        ["@pytest.mark.fake_provider(cassette=...*"]
+    )
+
+
+def test_the_plugin_imports_nothing_before_it_is_used():
+    """A run that uses no fixture of ours pays for no server, YAML, Faker or HTTP client."""
+    code = "import sys, pytest; before = set(sys.modules); import tokentape_harness.pytest_plugin; "
+    code += "print(sorted(name for name in set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == str(
+        ["tokentape_harness", "tokentape_harness.errors", "tokentape_harness.pytest_plugin"]
+    )
+
+
+def test_no_fixture_is_autouse(pytester):
+    """No fixture of ours runs in a test that does not ask for it."""
+    pytester.makepyfile(
+        """
+        def test_plain(request):
+            assert not [name for name in request.fixturenames if "fake_provider" in name]
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:asyncio").assert_outcomes(passed=1)
+
+
+def test_a_wrong_marker_is_a_clear_error(pytester):
+    """A marker that can't be honoured fails the test with one line that says why."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.fake_provider(colour="red")
+        def test_setting(fake_provider):
+            pass
+
+        @pytest.mark.fake_provider(timing="fast")
+        def test_timing(fake_provider):
+            pass
+
+        @pytest.mark.fake_provider(cassette="none.yaml")
+        def test_cassette(fake_provider):
+            pass
+        """
+    )
+    result = pytester.runpytest_inprocess("-p", "no:asyncio")
+    result.assert_outcomes(errors=3)
+    result.stdout.re_match_lines(
+        [
+            r"E +tokentape_harness.errors.UsageError: no setting colour: the known ones are .*",
+            r"E +tokentape_fake_provider.errors.TimingError: timing: 'fast' is none of .*",
+            r"E +tokentape_harness.errors.CassetteNotFoundError: none.yaml: no such cassette in .*",
+        ]
+    )
