@@ -24,10 +24,10 @@ WireName = Literal["openai_chat", "anthropic_messages"]
 
 # What breaks readers of event streams: line separators of every kind, a BOM, framing words, joined emoji.
 NASTY = (
-    "\n", "\r\n", "\r", "\u2028", "\u2029", "\x85", "\ufeff", "\x00", "data: ", "\n\ndata: [DONE]\n\n",
-    "event: x\n", ":", "0", " ", '"', "\\", "\\u0041", "日本語", "مرحبا", "नमस्ते", "👩\u200d👩\u200d👧", "👍🏽", "e\u0301",
-    "\U00010348",
-)  # fmt: skip
+    *("\n", "\r\n", "\r", "\u2028", "\u2029", "\x85", "\ufeff", "\x00"),
+    *("data: ", "\n\ndata: [DONE]\n\n", "event: x\n", ":", "0", " ", '"', "\\", "\\u0041"),
+    *("日本語", "مرحبا", "नमस्ते", "👩\u200d👩\u200d👧", "👍🏽", "e\u0301", "\U00010348"),
+)
 
 FINISH_REASONS: dict[WireName, tuple[FinishReason, ...]] = {
     "openai_chat": ("stop", "length", "tool_calls", "content_filter"),

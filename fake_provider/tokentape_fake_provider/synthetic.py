@@ -34,9 +34,7 @@ WORDS = 60
 EMOJI = ("👩‍👩‍👧", "👍🏽", "🇯🇵", "3️⃣", "🎉", "🚀", "❤️", "😀")
 
 
-def synthetic_text(
-    words: int = WORDS, *, seed: int | str = 0, locale: str = "en_US", emoji: bool = False
-) -> str:
+def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en_US", emoji: bool = False) -> str:
     """Text of this many words in sentences and paragraphs, in the locale's language.
 
     With `emoji` some are put in after sentences, at least one; they don't count as words. Raises

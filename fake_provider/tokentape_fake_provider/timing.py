@@ -192,8 +192,7 @@ def _parse_synthetic(spec: str, rest: str) -> Synthetic:
                 made = msgspec.structs.replace(made, seed=int(value))
             case _:
                 raise TimingError(
-                    f"timing: {spec!r}: no option {name!r}; synthetic takes ttft, tps, jitter, distribution "
-                    "and seed"
+                    f"timing: {spec!r}: no option {name!r}; synthetic takes ttft, tps, jitter, distribution and seed"
                 )
     made.__post_init__()
     return made

@@ -232,9 +232,7 @@ def _block_events(event: _Event, item: Item, index: int, ask: Ask) -> Iterator[P
     if isinstance(item, ToolCall):
         yield Piece(event.raw(b"content_block_delta", b'"index":%d,"delta":%b""}' % (index, head)), 0, at)
     for delta in deltas:
-        data = event.raw(
-            b"content_block_delta", b'"index":%d,"delta":%b%b}' % (index, head, _json(delta.text))
-        )
+        data = event.raw(b"content_block_delta", b'"index":%d,"delta":%b%b}' % (index, head, _json(delta.text)))
         yield Piece(data, delta.tokens, delta.at)
     if isinstance(item, Reasoning) and not item.encrypted:
         signature = {"type": "signature_delta", "signature": _signature(item, index, ask)}
@@ -270,9 +268,7 @@ def _complete_block(item: Item, index: int, ask: Ask) -> dict[str, Any]:
 
 def _choice(script: Script) -> Choice:
     if len(script.choices) != 1:
-        raise ScriptError(
-            f"anthropic_messages answers with one choice; this script has {len(script.choices)}"
-        )
+        raise ScriptError(f"anthropic_messages answers with one choice; this script has {len(script.choices)}")
     return script.choices[0]
 
 
@@ -335,9 +331,7 @@ def _thinking(counts: Counts) -> dict[str, Any]:
 
 
 def _error_fields(error: Error, request_id: str) -> dict[str, Any]:
-    kind = error.type or ERROR_TYPES.get(
-        error.status, "api_error" if error.status >= 500 else "invalid_request_error"
-    )
+    kind = error.type or ERROR_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
     return {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id}
 
 

@@ -7,6 +7,8 @@ platform.openai.com/docs/api-reference/chat-streaming.
   which most servers with this format do (DeepSeek, xAI, vLLM, Qwen). Signatures and encrypted reasoning have
   no place in it and are left out.
 - A script of one choice answers each of the `n` that were asked for. Choices take turns, delta by delta.
+- Models of Mistral's own names send each tool call whole, in one delta, as Mistral does: its SDK refuses
+  fragments. A call's `pieces` don't count then.
 - Finish reasons `refusal` and `pause` are `stop` here: a refusal shows in `refusal`, a pause not at all.
 - Without streaming the items of a choice are joined by kind; only a stream keeps the order they were said in.
 - The request's `stop` and `max_tokens` cut nothing: the script says what is said.
@@ -14,6 +16,7 @@ platform.openai.com/docs/api-reference/chat-streaming.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, assert_never
@@ -61,6 +64,8 @@ ERRORS: Mapping[int, tuple[str, str | None]] = {
     422: ("invalid_request_error", "unprocessable_entity"),
     429: ("requests", "rate_limit_exceeded"),
 }
+
+MISTRAL_MODEL = re.compile(r"(open-)?(mistral|mixtral|codestral|devstral|magistral|ministral|pixtral|voxtral)\b")
 
 _json = msgspec.json.encode
 
@@ -182,6 +187,7 @@ class _Frame:
 
     def __init__(self, script: Script, ask: Ask) -> None:
         options = ask.body.get("stream_options") or {}
+        self.model = script.model or ask.model
         self.obfuscates = options.get("include_obfuscation") is not False
         self.include_usage = ask.include_usage
         # 16 letters too many, so that any slice of up to 15 exists.
@@ -191,7 +197,7 @@ class _Frame:
             "id": _completion_id(ask),
             "object": "chat.completion.chunk",
             "created": ask.created,
-            "model": script.model or ask.model,
+            "model": self.model,
             "service_tier": "default",
             "system_fingerprint": _fingerprint(script, ask),
         }
@@ -229,6 +235,7 @@ def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bo
             role = b'{"role":"assistant","content":"","refusal":null}'
     yield Piece(frame.chunk(index, role))
     calls = 0
+    whole_calls = MISTRAL_MODEL.match(frame.model) is not None
     for item in choice.items:
         match item:
             case Text():
@@ -245,6 +252,13 @@ def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bo
                     "function": {"name": item.name, "arguments": ""},
                 }
                 deltas = list(split_item(item))
+                if whole_calls:
+                    opening["function"] = {"name": item.name, "arguments": item.arguments}
+                    tokens = count_tokens(item.name) + sum(delta.tokens for delta in deltas)
+                    at = deltas[-1].at if deltas else None
+                    yield Piece(frame.chunk(index, _json({"tool_calls": [opening]})), tokens, at)
+                    calls += 1
+                    continue
                 at = deltas[0].at if deltas else None
                 yield Piece(frame.chunk(index, _json({"tool_calls": [opening]})), count_tokens(item.name), at)
                 for delta in deltas:
@@ -269,9 +283,7 @@ def _complete_choice(choice: Choice, index: int, ask: Ask) -> dict[str, Any]:
     for item in choice.items:
         if isinstance(item, ToolCall):
             function = {"name": item.name, "arguments": item.arguments}
-            calls.append(
-                {"id": _call_id(item, index, len(calls), ask), "type": "function", "function": function}
-            )
+            calls.append({"id": _call_id(item, index, len(calls), ask), "type": "function", "function": function})
         else:
             said[type(item)].append(item.text)
     silent = bool(calls or said[Refusal]) and not said[Text]
@@ -290,9 +302,7 @@ def _complete_choice(choice: Choice, index: int, ask: Ask) -> dict[str, Any]:
 
 def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:
     if not script.choices:
-        raise ScriptError(
-            "a script needs at least one choice; for an empty answer take Choice() with no items"
-        )
+        raise ScriptError("a script needs at least one choice; for an empty answer take Choice() with no items")
     return script.choices * ask.choices if len(script.choices) == 1 else script.choices
 
 
@@ -319,9 +329,7 @@ def _usage(counts: Counts) -> dict[str, Any]:
 
 
 def _error_fields(error: Error) -> dict[str, Any]:
-    kind, code = ERRORS.get(
-        error.status, ("server_error" if error.status >= 500 else "invalid_request_error", None)
-    )
+    kind, code = ERRORS.get(error.status, ("server_error" if error.status >= 500 else "invalid_request_error", None))
     return {
         "message": error.message,
         "type": error.type or kind,
@@ -378,8 +386,7 @@ def _check_message(param: str, message: Any) -> None:
     _expect(f"{param}.role", role, str, "a string")
     if role not in ROLES:
         raise BadRequestError(
-            f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, "
-            f"and {ROLES[-1]!r}.",
+            f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
             param=f"{param}.role",
             code="invalid_value",
         )
