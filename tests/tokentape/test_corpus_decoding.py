@@ -13,9 +13,7 @@ from tests.corpus import Item, all_items
 from tests.corpus_expectations import DIFFERENCES, EXPECTED_USAGE
 from tokentape import ChatOutput, ProviderError, stream_bytes
 
-STREAMS = [
-    item for item in all_items() if item.wire_format in OPENAI_CHAT_FAMILY + ANTHROPIC_FAMILY and item.kind == "stream"
-]
+STREAMS = [item for item in all_items() if item.wire_format in WIRES and item.kind == "stream"]
 
 
 def read(chunks: Iterable[bytes], wire: str) -> tuple[str, ChatOutput]:
