@@ -66,8 +66,8 @@ def _httpx(response: Any) -> SyncResponse | AsyncResponse:
 
 def _requests(response: Any) -> SyncResponse:
     head = (response.status_code, _headers(response.headers), str(response.url or ""))
-    if response._content_consumed:  # noqa: SLF001 - requests has no public word for it
-        _refuse_spent(not isinstance(response._content, bytes), False)  # noqa: SLF001
+    if response._content_consumed:
+        _refuse_spent(not isinstance(response._content, bytes), False)
         return SyncResponse(*head, *_sync_body(iter([response.content]), response.close))
     return SyncResponse(*head, *_sync_body(_raw_chunks(response), response.close))
 
@@ -88,7 +88,7 @@ def _raw_chunks(response: Any) -> Iterator[bytes]:
 
 def _aiohttp(response: Any) -> AsyncResponse:
     head = (response.status, _headers(response.headers), str(response.url))
-    body = response._body  # noqa: SLF001 - aiohttp has no public word for it
+    body = response._body
     if body is None:
         _refuse_spent(response.content.at_eof() and response.content.total_bytes > 0, response.closed)
 

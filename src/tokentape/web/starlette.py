@@ -1,0 +1,62 @@
+"""Streams as responses of Starlette and FastAPI, which must be installed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+try:
+    from starlette.background import BackgroundTask
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+except ModuleNotFoundError as missing:
+    from tokentape.errors import ConfigurationError
+
+    raise ConfigurationError(
+        "StreamingChatResponse needs Starlette or FastAPI: install one, or use tokentape.web.asgi.ASGIStream"
+    ) from missing
+
+from tokentape.web.asgi import ASGIStream, Sleep
+from tokentape.web.frames import Format
+
+
+class StreamingChatResponse(Response):
+    """A response that sends each message of a stream as it comes; see `ASGIStream`, which it is.
+
+        @app.post("/chat")
+        async def chat(prompt: str):
+            response = await provider.achat(prompt, stream=True)
+            return StreamingChatResponse(response, format="sse", heartbeat=15)
+
+    `background` runs once all is sent, and not if the stream failed in plain text.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        *,
+        format: Format = "text",  # noqa: A002 - the parameter's own name
+        heartbeat: float | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        status_code: int = 200,
+        background: BackgroundTask | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._stream = ASGIStream(
+            stream, format=format, heartbeat=heartbeat, headers=headers, status_code=status_code, sleep=sleep
+        )
+        self.status_code = status_code
+        self.background = background
+        self.body = b""
+        # Middleware and FastAPI read and add headers here.
+        self.raw_headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in self._stream.headers.items()
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response."""
+        self._stream.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.raw_headers}
+        await self._stream(scope, receive, send)
+        if self.background is not None:
+            await self.background()

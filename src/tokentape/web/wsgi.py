@@ -1,0 +1,124 @@
+"""Streams as WSGI bodies, for Flask, Django and whatever else speaks it.
+
+body = wsgi_stream(stream, format="sse")
+return flask.Response(body, headers=body.headers)
+return django.http.StreamingHttpResponse(body, headers=body.headers)
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from tokentape.message import ChatMessage
+from tokentape.web.frames import (
+    Format,
+    check_format,
+    end_frame,
+    error_frame,
+    heartbeat_frame,
+    message_frame,
+    output_of,
+    response_headers,
+)
+from tokentape.web.pulling import Puller
+
+log = logging.getLogger("tokentape.web")
+
+Wait = Callable[["concurrent.futures.Future[Any]", float], bool]
+
+
+def wait_done(future: concurrent.futures.Future[Any], seconds: float) -> bool:
+    """Wait until a future is done, or for so many seconds; whether it is done."""
+    return bool(concurrent.futures.wait((future,), seconds).done)
+
+
+class WSGIStream:
+    """An iterable of frames: the server sends each as it comes. `headers` are the response's."""
+
+    def __init__(self, frames: Iterator[bytes], close: Callable[[], None], headers: dict[str, str]) -> None:
+        self.headers = headers
+        self._frames = frames
+        self._close = close
+        self._closed = False
+
+    def __iter__(self) -> WSGIStream:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Close the stream; the server calls it when all is sent, and when the reader leaves."""
+        if not self._closed:
+            self._closed = True
+            self._close()
+
+
+def wsgi_stream(
+    stream: Any,
+    *,
+    format: Format = "text",  # noqa: A002 - the parameter's own name
+    heartbeat: float | None = None,
+    headers: Mapping[str, str | None] | None = None,
+    wait: Wait = wait_done,
+) -> WSGIStream:
+    """A body that sends each message of a stream at once (see `tokentape.web.frames` for the formats).
+
+    `stream` is a StreamedChatMessageIterator, or the response that has it. `heartbeat` is after how many
+    seconds of silence a frame says that the connection lives; the stream is then read in a thread. A stream that
+    fails ends with an error frame; plain text is then cut off as well, as nothing else in it tells an end from
+    a failure.
+    """
+    check_format(format, heartbeat)
+    stream = getattr(stream, "normalized", stream)
+    if heartbeat is None:
+        messages = iter(stream)
+        frames = _frames(messages, stream, format)
+
+        def close() -> None:
+            for leaving in (messages, stream):
+                leave = getattr(leaving, "close", None)
+                if leave is not None:
+                    leave()
+
+    else:
+        puller = Puller(stream)
+        frames = _frames(_with_heartbeat(puller, heartbeat, wait), stream, format)
+        close = puller.close
+    return WSGIStream(frames, close, response_headers(format, headers))
+
+
+def _frames(
+    messages: Iterable[ChatMessage | None],
+    stream: object,
+    format: Format,  # noqa: A002
+) -> Iterator[bytes]:
+    """The frames of messages; None among them is a heartbeat."""
+    try:
+        for message in messages:
+            frame = heartbeat_frame(format) if message is None else message_frame(message, format)
+            if frame:
+                yield frame
+    except Exception as error:
+        log.warning("a streamed response broke off: %s", type(error).__name__)
+        yield error_frame(error, format)
+        if format == "text":
+            raise
+        return
+    last = end_frame(output_of(stream), format)
+    if last:
+        yield last
+
+
+def _with_heartbeat(puller: Puller, heartbeat: float, wait: Wait) -> Iterator[ChatMessage | None]:
+    while True:
+        pulled = puller.pull()
+        while not wait(pulled, heartbeat):
+            yield None
+        message = pulled.result()
+        if message is None:
+            return
+        yield message
