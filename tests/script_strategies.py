@@ -34,18 +34,14 @@ FINISH_REASONS: dict[WireName, tuple[FinishReason, ...]] = {
     "anthropic_messages": ("stop", "length", "tool_calls", "refusal", "pause"),
 }
 
-texts = st.lists(
-    st.one_of(st.sampled_from(NASTY), st.text(min_size=1, max_size=12)), min_size=1, max_size=6
-).map("".join)
+texts = st.lists(st.one_of(st.sampled_from(NASTY), st.text(min_size=1, max_size=12)), min_size=1, max_size=6).map(
+    "".join
+)
 names = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
 ids = st.one_of(st.just(""), st.from_regex(r"[a-zA-Z0-9_-]{4,20}", fullmatch=True))
 json_values = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=8), st.sampled_from(NASTY)
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)
-    ),
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=8), st.sampled_from(NASTY)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
     max_leaves=6,
 )
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
-from tests.script_strategies import texts
 
+from tests.script_strategies import texts
 from tokentape_fake_provider.tokens import count_tokens, split_tokens
 
 

@@ -148,6 +148,7 @@ class OpenAIChat:
         spoken = [_choice_chunks(frame, choice, index, ask, ends) for index, choice in enumerate(choices)]
         pieces = [piece for turn in zip_longest(*spoken) for piece in turn if piece is not None]
         if script.error is not None:
+            # As api.openai.com does it: github.com/sashabaranov/go-openai/pull/396
             pieces.append(Piece(b"data: " + _json({"error": _error_fields(script.error)}) + b"\n\n"))
         elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
             pieces.append(Piece(frame.usage_chunk(counts)))
@@ -187,7 +188,6 @@ class _Frame:
 
     def __init__(self, script: Script, ask: Ask) -> None:
         options = ask.body.get("stream_options") or {}
-        self.model = script.model or ask.model
         self.obfuscates = options.get("include_obfuscation") is not False
         self.include_usage = ask.include_usage
         # 16 letters too many, so that any slice of up to 15 exists.
@@ -197,7 +197,7 @@ class _Frame:
             "id": _completion_id(ask),
             "object": "chat.completion.chunk",
             "created": ask.created,
-            "model": self.model,
+            "model": script.model or ask.model,
             "service_tier": "default",
             "system_fingerprint": _fingerprint(script, ask),
         }
@@ -235,7 +235,7 @@ def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bo
             role = b'{"role":"assistant","content":"","refusal":null}'
     yield Piece(frame.chunk(index, role))
     calls = 0
-    whole_calls = MISTRAL_MODEL.match(frame.model) is not None
+    whole_calls = MISTRAL_MODEL.match(ask.model) is not None
     for item in choice.items:
         match item:
             case Text():
