@@ -18,6 +18,7 @@ from tokentape_fake_provider.body import ClientLeft, read_body
 from tokentape_fake_provider.catalog import Answer, Request, error_answer, find_answer
 from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.connection import Connection, Message, Receive, Send
+from tokentape_fake_provider.control import CONTROL_PATH, control_routes
 from tokentape_fake_provider.folder import CassetteLoader
 from tokentape_fake_provider.journal import Entry, Outcome
 from tokentape_fake_provider.models import list_models
@@ -25,7 +26,6 @@ from tokentape_fake_provider.playback import play
 from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
-CONTROL_PATH: Final = "/_tokentape"
 HEALTH_PATH: Final = "/health"
 
 
@@ -56,8 +56,6 @@ class App:
     """Answers providers' requests. Made by `create_app`."""
 
     def __init__(self, config: AppConfig) -> None:
-        from tokentape_fake_provider.control import control_routes
-
         self.config = config
         self.sessions = config.sessions
         self._rest = control_routes(config)
@@ -95,18 +93,16 @@ class App:
         else:
             answer = self._answer(session, entry, body, wire, headers)
             session.journal.add(entry)
-        entry.tape, entry.answered_by, entry.source = answer.tape, answer.by, answer.source
-        entry.note, entry.instant, entry.status = answer.note, answer.instant, answer.tape.status
+        entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
+        entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         outcome: Outcome = "server_stopped"
         try:
-            outcome = await play(answer.tape, connection, self.config.clock, began, entry)
+            outcome = await play(answer.tape, connection, self.config.clock, began, entry, instant=answer.instant)
         finally:
             if session is not None:
                 session.journal.finish(entry, outcome, self.config.clock.now() - began)
 
-    def _answer(
-        self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any
-    ) -> Answer:
+    def _answer(self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any) -> Answer:
         method, path = entry.method, entry.path
         speaks = wire or _spoken(headers)
         if body is None:

@@ -62,11 +62,7 @@ def find_answer(session: Session, request: Request) -> Answer | None:
     endpoint = Endpoint(request.method, request.path, wire.name if wire else None)
     if wire is None or request.method != "POST":
         taken = session.take_recording(endpoint, request.body)
-        return (
-            None
-            if isinstance(taken, Miss)
-            else _from_tape(taken.tape, settings, number, "recording", taken.label)
-        )
+        return None if isinstance(taken, Miss) else _from_tape(taken.tape, settings, number, "recording", taken.label)
 
     seed = f"{settings.seed}:{number}"
     ask: Ask | None = None
@@ -78,9 +74,7 @@ def find_answer(session: Session, request: Request) -> Answer | None:
             refusal = error
     else:
         problem = request.problem or f"it is {json_type(request.body)}"
-        refusal = BadRequestError(
-            f"The request body is not a JSON object ({problem}): send one, as application/json."
-        )
+        refusal = BadRequestError(f"The request body is not a JSON object ({problem}): send one, as application/json.")
 
     if ask is not None:
         queued = session.take_queued()
@@ -117,14 +111,10 @@ def error_answer(
 ) -> Answer:
     """An error of this server in the provider's shape, that no SDK retries."""
     tape = tape_of_reply(wire.encode_error(Error(status, message, code=code), ask))
-    return Answer(
-        msgspec.structs.replace(tape, headers=(*tape.headers, *NO_RETRY, *headers)), "error", note=message
-    )
+    return Answer(msgspec.structs.replace(tape, headers=(*tape.headers, *NO_RETRY, *headers)), "error", note=message)
 
 
-def _from_tape(
-    tape: Tape, settings: SessionSettings, number: int, by: AnsweredBy, source: str = ""
-) -> Answer:
+def _from_tape(tape: Tape, settings: SessionSettings, number: int, by: AnsweredBy, source: str = "") -> Answer:
     if isinstance(settings.timing, Instant):
         return Answer(tape, by, source, instant=True)
     return Answer(retime(tape, settings.timing, stream=str(number)), by, source)
@@ -143,9 +133,7 @@ def _from_script(
     try:
         tape = encode(_with_usage(script, settings.usage), ask, settings.timing)
     except ScriptError as error:
-        return error_answer(
-            wire, 400, f"The script from the {by} can't be sent: {error}", "bad_script", ask=ask
-        )
+        return error_answer(wire, 400, f"The script from the {by} can't be sent: {error}", "bad_script", ask=ask)
     return Answer(tape, by, source, isinstance(settings.timing, Instant), note)
 
 

@@ -35,6 +35,21 @@ class Connection:
         """Whether the client is known to have left."""
         return bool(getattr(self._cycle, "disconnected", False))
 
+    def write(self, data: bytes) -> asyncio.Future[None] | None:
+        """Send a part of the body; `None` if that is done already, as it nearly always is.
+
+        uvicorn's `send` waits for nothing unless the client reads too slowly, so that it can be run to its end
+        here; a task per frame costs more than the frame.
+        """
+        sending = self.send({"type": "http.response.body", "body": data, "more_body": True})
+        if self._cycle is None or self._cycle.flow.write_paused or not asyncio.iscoroutine(sending):
+            return asyncio.ensure_future(sending)
+        try:
+            sending.send(None)
+        except StopIteration:
+            return None
+        raise AssertionError("uvicorn's send waited for something else than its client")
+
     async def wait_gone(self) -> None:
         """Return when the client has left, or the response is complete. The request must have been read."""
         while (await self.receive())["type"] != "http.disconnect":

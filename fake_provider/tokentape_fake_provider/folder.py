@@ -21,8 +21,7 @@ def find_cassette(folders: Sequence[Path], name: str) -> Path:
     """
     if not folders:
         raise CassetteAccessError(
-            f"cassette {name!r}: the server has no cassette folder: "
-            "start it with one, like tokentape serve cassettes/"
+            f"cassette {name!r}: the server has no cassette folder: start it with one, like tokentape serve cassettes/"
         )
     if "\0" in name or not name.strip():
         raise CassetteAccessError(f"cassette {name!r} is not a file name")
@@ -36,7 +35,5 @@ def find_cassette(folders: Sequence[Path], name: str) -> Path:
             elif path.is_file():
                 return path
     if outside:
-        raise CassetteAccessError(
-            f"cassette {name!r} is outside the cassette folders: give a name below one of them"
-        )
+        raise CassetteAccessError(f"cassette {name!r} is outside the cassette folders: give a name below one of them")
     raise CassetteAccessError(f"cassette {name!r} is in none of the {len(folders)} cassette folders")

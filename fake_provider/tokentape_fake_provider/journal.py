@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
-
-from tokentape_fake_provider.tape import Tape
 
 AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "error"]
 Outcome = Literal["pending", "complete", "client_left", "dropped", "server_stopped"]
@@ -24,14 +23,6 @@ _SECRET_HEADERS: Final = frozenset(
 _SECRET_QUERY: Final = re.compile(
     r"(?i)(^|&)((?:api[-_]?)?key|(?:access[-_]?)?token|sig(?:nature)?|x-amz-[^=&]*|secret)=[^&]*"
 )
-
-
-class Write(NamedTuple):
-    """Frames that left together: how many, their bytes, when they left (ms since the request)."""
-
-    frames: int
-    size: int
-    left: float
 
 
 class SentFrame(NamedTuple):
@@ -74,12 +65,16 @@ class Entry:
         self.answered_by: AnsweredBy | None = None
         self.source = ""
         self.note = ""
-        self.tape: Tape | None = None
         self.instant = False
         self.outcome: Outcome = "pending"
         self.started: float | None = None
         self.ended: float | None = None
-        self.writes: list[Write] = []
+        self.frames_planned = 0
+        # Arrays, not objects: at 500 streams a collection of that many took 70 ms, for which all of them stood
+        # still. `left` is when each frame left, or in an instant response when all of them did.
+        self.due: Sequence[float] = array("d")
+        self.sizes: Sequence[int] = array("L")
+        self.left = array("d")
         self.kept = 0
 
     @cached_property
@@ -103,30 +98,26 @@ class Entry:
     @property
     def frames_sent(self) -> int:
         """How many frames left."""
-        return sum(write.frames for write in self.writes)
+        return len(self.sizes) if self.instant and self.left else len(self.left)
 
     @property
     def bytes_sent(self) -> int:
         """How many bytes of body left."""
-        return sum(write.size for write in self.writes)
+        return sum(self.sizes[: self.frames_sent])
 
     @property
     def frames(self) -> list[SentFrame]:
         """Each frame that left."""
-        if self.tape is None:
-            return []
-        sent = []
-        planned = iter(self.tape.frames)
-        for write in self.writes:
-            for _, frame in zip(range(write.frames), planned, strict=False):
-                due = 0.0 if self.instant else frame.at
-                sent.append(SentFrame(due, write.left, write.left - due, len(frame.data)))
-        return sent
+        count = self.frames_sent
+        left = list(self.left) * count if self.instant else self.left
+        due = [0.0] * count if self.instant else self.due
+        rows = zip(due, left, self.sizes, strict=False)
+        return [SentFrame(at, left_at, left_at - at, size) for at, left_at, size in rows]
 
     @property
     def size(self) -> int:
         """Bytes that this entry keeps in memory, about."""
-        return 1000 + len(self.raw_body) + 100 * len(self.writes)
+        return 2000 + len(self.raw_body) + 24 * self.frames_planned
 
     def to_builtins(self, *, frames: bool = False) -> dict[str, Any]:
         """As JSON; `frames` adds the list of frames."""
@@ -148,7 +139,7 @@ class Entry:
             "started": self.started,
             "ended": self.ended,
             "frames_sent": self.frames_sent,
-            "frames_planned": len(self.tape.frames) if self.tape is not None else 0,
+            "frames_planned": self.frames_planned,
             "bytes_sent": self.bytes_sent,
         }
         if frames:
@@ -208,9 +199,7 @@ class Journal:
             self._bytes = 0
             self._notify()
 
-    def wait(
-        self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0
-    ) -> Sequence[Entry]:
+    def wait(self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0) -> Sequence[Entry]:
         """The entries, as soon as `until` holds for them; without it, as soon as every response has ended.
 
         A client has its last byte a little before the server has noted that it left. Raises `TimeoutError`
@@ -221,9 +210,7 @@ class Journal:
             self._waiting += 1
             try:
                 if not self._changed.wait_for(lambda: condition(tuple(self._entries)), timeout):
-                    raise TimeoutError(
-                        f"the journal is not there after {timeout:g} s: {len(self._entries)} entries"
-                    )
+                    raise TimeoutError(f"the journal is not there after {timeout:g} s: {len(self._entries)} entries")
             finally:
                 self._waiting -= 1
             return tuple(self._entries)

@@ -49,9 +49,7 @@ def canonical(body: Any, *, without: frozenset[str] = frozenset()) -> Any:
     if not isinstance(body, Mapping):
         return _normal(body)
     uncounted = UNCOUNTED | without
-    normal = {
-        key: _normal(value) for key, value in body.items() if value is not None and key not in uncounted
-    }
+    normal = {key: _normal(value) for key, value in body.items() if value is not None and key not in uncounted}
     if normal.get("stream") is False:
         del normal["stream"]
     return normal

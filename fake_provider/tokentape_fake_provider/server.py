@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import socket
 import threading
@@ -25,6 +24,7 @@ from tokentape_fake_provider.errors import (
     UnsafeHostError,
 )
 from tokentape_fake_provider.folder import CassetteLoader
+from tokentape_fake_provider.host import is_loopback
 from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions, SessionSettings
 from tokentape_fake_provider.wires import wire_named
 
@@ -57,8 +57,7 @@ class FakeProviderServer:
         local = is_loopback(host)
         if not local and not allow_remote:
             raise UnsafeHostError(
-                f"host {host!r} is open to the network: bind to 127.0.0.1, or allow it on "
-                "purpose (allow_remote=True)"
+                f"host {host!r} is open to the network: bind to 127.0.0.1, or allow it on purpose (allow_remote=True)"
             )
         self.host = host
         self.port = port
@@ -171,30 +170,18 @@ class FakeProviderServer:
                     f"port {self.port} on {self.host} is in use: stop what listens there, or take another "
                     "port (0 finds a free one)"
                 ) from None
-            raise FakeProviderError(
-                f"can't listen on {self.host}:{self.port}: {error.strerror or error}"
-            ) from None
+            raise FakeProviderError(f"can't listen on {self.host}:{self.port}: {error.strerror or error}") from None
         self.port = listener.getsockname()[1]
         return listener
 
     def _run(self, server: _Server, listener: socket.socket, failures: list[BaseException]) -> None:
         try:
             server.run(sockets=[listener])
-        except BaseException as error:  # noqa: BLE001 - told to the thread that waits
+        except BaseException as error:
             failures.append(error)
         finally:
             self._ready.set()
             listener.close()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that host."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _uvicorn_config(config: AppConfig) -> uvicorn.Config:

@@ -93,9 +93,7 @@ class Session:
         journal: Journal | None = None,
     ) -> None:
         if not _ID.fullmatch(session_id):
-            raise SessionNameError(
-                f"session id {session_id!r}: use 1 to 200 of the characters A-Z a-z 0-9 . _ ~ -"
-            )
+            raise SessionNameError(f"session id {session_id!r}: use 1 to 200 of the characters A-Z a-z 0-9 . _ ~ -")
         self.id = session_id
         self.settings = settings or SessionSettings()
         self.journal = journal or Journal()
@@ -232,9 +230,7 @@ class Sessions:
             if session_id is None:
                 session_id = self._free_id()
             if session_id in self._sessions:
-                raise SessionExistsError(
-                    f"session {session_id!r} is there already: delete it first, or use another id"
-                )
+                raise SessionExistsError(f"session {session_id!r} is there already: delete it first, or use another id")
             made = self._sessions[session_id] = Session(session_id, settings or self.settings)
             return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -35,3 +36,8 @@ class Tape(msgspec.Struct, frozen=True, dict=True):
     def body(self) -> bytes:
         """All frames joined: what an instant replay sends in one write."""
         return b"".join(frame.data for frame in self.frames)
+
+    @cached_property
+    def sizes(self) -> array[int]:
+        """Each frame's bytes."""
+        return array("L", [len(frame.data) for frame in self.frames])
