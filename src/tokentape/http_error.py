@@ -35,8 +35,9 @@ def response_error(
     request_id = next((kept[name] for name in _REQUEST_ID_HEADERS if kept.get(name)), None)
     if request_id is None and isinstance(document, dict):
         request_id = _word(document.get("request_id"))
+    name = code if code is not None and not code.isdigit() else type_
     return provider_error_class(status, type_)(
-        f"the provider answered {status}{f' ({type_ or code})' if type_ or code else ''}: {message}",
+        f"the provider answered {status}{f' ({name})' if name else ''}: {message}",
         status=status,
         type=type_,
         code=code,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tokentape.errors import TokentapeError
@@ -61,15 +62,23 @@ def _httpx(response: Any) -> SyncResponse | AsyncResponse:
     stream = getattr(response, "stream", None)
     if hasattr(stream, "__aiter__") and not hasattr(stream, "__iter__"):
         return AsyncResponse(*head, *_async_body(response.aiter_bytes(), response.aclose))
-    return SyncResponse(*head, *_sync_body(response.iter_bytes(), response.close))
+
+    def interrupt() -> None:
+        network = response.extensions.get("network_stream")
+        connection = network.get_extra_info("socket") if network is not None else None
+        if connection is not None:
+            connection.shutdown(socket.SHUT_RDWR)
+
+    return SyncResponse(*head, *_sync_body(response.iter_bytes(), response.close, interrupt))
 
 
 def _requests(response: Any) -> SyncResponse:
     head = (response.status_code, _headers(response.headers), str(response.url or ""))
     if response._content_consumed:
         _refuse_spent(not isinstance(response._content, bytes), False)
-        return SyncResponse(*head, *_sync_body(iter([response.content]), response.close))
-    return SyncResponse(*head, *_sync_body(_raw_chunks(response), response.close))
+        return SyncResponse(*head, *_sync_body(iter([response.content]), response.close, _nothing))
+    interrupt = getattr(response.raw, "shutdown", _nothing)  # urllib3 2.3
+    return SyncResponse(*head, *_sync_body(_raw_chunks(response), response.close, interrupt))
 
 
 def _raw_chunks(response: Any) -> Iterator[bytes]:
@@ -127,11 +136,14 @@ def _headers(headers: Any) -> dict[str, str]:
 
 
 def _sync_body(
-    chunks: Iterator[bytes], close_response: Callable[[], None]
+    chunks: Iterator[bytes], close_response: Callable[[], None], interrupt: Callable[[], None]
 ) -> tuple[Iterator[bytes], Callable[[], None]]:
-    """The chunks with the client's errors as ours, and what closes the body and then the response."""
+    """The chunks with the client's errors as ours, and what closes the body and then the response.
 
-    def read() -> Iterator[bytes]:
+    If another thread waits for bytes as it is closed, `interrupt` ends that: closing a socket does not.
+    """
+
+    def read() -> Generator[bytes, None, None]:
         try:
             yield from chunks
         except Exception as error:
@@ -140,14 +152,15 @@ def _sync_body(
                 raise
             raise ours from error
 
-    body = read()
-
     def close() -> None:
-        # ValueError: another thread is inside the generator; closing the response ends its read.
-        with contextlib.suppress(ValueError):
-            body.close()  # type: ignore[attr-defined]  # it is a generator
+        try:
+            body.close()
+        except ValueError:  # another thread is inside the generator
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                interrupt()
         close_response()
 
+    body = read()
     return body, close
 
 
@@ -185,3 +198,7 @@ def _async_body(
         await close_response()
 
     return _AsyncBody(chunks), close
+
+
+def _nothing() -> None:
+    pass

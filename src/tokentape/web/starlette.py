@@ -17,8 +17,9 @@ except ModuleNotFoundError as missing:
         "StreamingChatResponse needs Starlette or FastAPI: install one, or use tokentape.web.asgi.ASGIStream"
     ) from missing
 
-from tokentape.web.asgi import ASGIStream, Sleep
+from tokentape.web.asgi import ASGIStream
 from tokentape.web.frames import Format
+from tokentape.web.reading import Sleep
 
 
 class StreamingChatResponse(Response):
@@ -49,14 +50,11 @@ class StreamingChatResponse(Response):
         self.status_code = status_code
         self.background = background
         self.body = b""
-        # Middleware and FastAPI read and add headers here.
-        self.raw_headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in self._stream.headers.items()
-        ]
+        # Cookies and what FastAPI adds go into this list.
+        self.raw_headers = self._stream.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
-        self._stream.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.raw_headers}
         await self._stream(scope, receive, send)
         if self.background is not None:
             await self.background()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from tokentape.message import ChatMessage
@@ -38,7 +38,9 @@ def wait_done(future: concurrent.futures.Future[Any], seconds: float) -> bool:
 class WSGIStream:
     """An iterable of frames: the server sends each as it comes. `headers` are the response's."""
 
-    def __init__(self, frames: Iterator[bytes], close: Callable[[], None], headers: dict[str, str]) -> None:
+    def __init__(
+        self, frames: Generator[bytes, None, None], close: Callable[[], None], headers: dict[str, str]
+    ) -> None:
         self.headers = headers
         self._frames = frames
         self._close = close
@@ -54,6 +56,7 @@ class WSGIStream:
         """Close the stream; the server calls it when all is sent, and when the reader leaves."""
         if not self._closed:
             self._closed = True
+            self._frames.close()
             self._close()
 
 
@@ -95,7 +98,7 @@ def _frames(
     messages: Iterable[ChatMessage | None],
     stream: object,
     format: Format,  # noqa: A002
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """The frames of messages; None among them is a heartbeat."""
     try:
         for message in messages:
