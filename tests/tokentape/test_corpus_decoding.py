@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.corpus import Item, all_items
+from tests.corpus import WIRES, Item, all_items
 from tests.corpus_expectations import DIFFERENCES, EXPECTED_USAGE
 from tokentape import ChatOutput, ProviderError, stream_bytes
 
