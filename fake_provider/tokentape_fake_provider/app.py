@@ -58,6 +58,7 @@ class App:
     def __init__(self, config: AppConfig) -> None:
         self.config = config
         self.sessions = config.sessions
+        self.stopping = False
         self._rest = control_routes(config)
         self._wire_for_path = lru_cache(maxsize=1024)(wire_for_path)
 
@@ -97,10 +98,14 @@ class App:
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         outcome: Outcome = "server_stopped"
         try:
-            outcome = await play(answer.tape, connection, self.config.clock, began, entry, instant=answer.instant)
+            outcome = await self._play(answer, connection, began, entry)
         finally:
             if session is not None:
                 session.journal.finish(entry, outcome, self.config.clock.now() - began)
+
+    async def _play(self, answer: Answer, connection: Connection, began: float, entry: Entry) -> Outcome:
+        outcome = await play(answer.tape, connection, self.config.clock, began, entry, instant=answer.instant)
+        return "server_stopped" if outcome == "client_left" and self.stopping else outcome
 
     def _answer(self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any) -> Answer:
         method, path = entry.method, entry.path

@@ -8,9 +8,10 @@ a rebound DNS name does not have). With a token, that is asked for instead.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 CONTROL_PATH = "/_tokentape"
 DOCUMENT = "docs/control-api.md"
+
+# RFC 9110 section 5: a field name is a token, a value has no control characters.
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 Handler: TypeAlias = Callable[["Control", Request], Awaitable[Response]]
 T = TypeVar("T")
@@ -79,6 +84,8 @@ class ScriptItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if (self.script is None) == (self.tape is None):
             raise ValueError("an item is a string, or an object with either `script` or `tape`")
+        if self.tape is not None:
+            _check_head(self.tape)
 
     @property
     def item(self) -> QueueItem:
@@ -86,6 +93,15 @@ class ScriptItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         made = self.script if self.script is not None else self.tape
         assert made is not None
         return made
+
+
+def _check_head(tape: Tape) -> None:
+    """Refuse what can't be written as an HTTP response."""
+    if not 200 <= tape.status <= 599:
+        raise ValueError(f"a tape's status is 200 to 599, not {tape.status}")
+    for name, value in tape.headers:
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"header {name!r} can't be sent: letters, digits and -; no line breaks in its value")
 
 
 class QueueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

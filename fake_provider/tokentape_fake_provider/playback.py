@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 from array import array
 from contextlib import suppress
+from functools import lru_cache
+from typing import Final
 
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.connection import Connection
 from tokentape_fake_provider.journal import Entry, Outcome
 from tokentape_fake_provider.tape import Tape
+
+# RFC 9110 section 7.6.1: they belong to a connection, and this one is the server's own.
+_HOP_BY_HOP: Final = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade")
+)
 
 
 def is_untimed(tape: Tape) -> bool:
@@ -39,8 +46,24 @@ async def play(
 
 
 async def _start(tape: Tape, connection: Connection) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in tape.headers]
+    headers = _head(tape.headers, sum(tape.sizes), tape.end == "complete")
     await connection.send({"type": "http.response.start", "status": tape.status, "headers": headers})
+
+
+@lru_cache(maxsize=256)
+def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> list[tuple[bytes, bytes]]:
+    """The headers without those of the connection, and without a `content-length` that the body belies."""
+    head = []
+    for name, value in headers:
+        key = name.lower()
+        if key in _HOP_BY_HOP:
+            continue
+        if key == "content-length":
+            length = int(value) if value.isdecimal() else -1
+            if length != size and (complete or length < size):
+                continue
+        head.append((key.encode("latin-1", "replace"), value.encode("latin-1", "replace")))
+    return head
 
 
 async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:

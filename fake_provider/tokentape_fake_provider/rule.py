@@ -11,7 +11,7 @@ from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.wires.wire import Ask
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Scripts that answer every request all conditions hold for, one after another, from the first again.
 
     `model` and `path` are shell patterns (`gpt-*`), `contains` is a part of the prompt and `matches` a

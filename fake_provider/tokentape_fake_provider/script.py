@@ -10,10 +10,12 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from tokentape_fake_provider.errors import ScriptError
+
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error", "other"]
 
 
-class Text(msgspec.Struct, frozen=True, tag="text"):
+class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
     """Text that the model says.
 
     `pieces` fixes how it is split into deltas (they must join to `text`); without it the encoder splits at
@@ -25,7 +27,7 @@ class Text(msgspec.Struct, frozen=True, tag="text"):
     at: tuple[float, ...] = ()
 
 
-class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
+class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reasoning"):
     """Reasoning before or between the text; `encrypted` replaces it where the provider redacts it."""
 
     text: str = ""
@@ -35,7 +37,7 @@ class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
     at: tuple[float, ...] = ()
 
 
-class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
+class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tool_call"):
     """A tool call. `arguments` is the JSON text exactly as it is to be sent, valid or not.
 
     Use `ToolCall.of(name, {...})` for a call with an object of arguments. An empty `id` is made up by the
@@ -54,7 +56,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
         return cls(name, msgspec.json.encode(arguments or {}).decode(), id)
 
 
-class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="refusal"):
     """A refusal, where the provider has a place of its own for it; text where it has none."""
 
     text: str
@@ -65,7 +67,7 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
 Item: TypeAlias = Text | Reasoning | ToolCall | Refusal
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Token counts, field by field; `None` is computed from the request and the script.
 
     One arithmetic for all providers: `cached` and `cache_write` are parts of `input`, `reasoning` is a part
@@ -81,7 +83,7 @@ class Usage(msgspec.Struct, frozen=True):
     report: bool = True
 
 
-class Error(msgspec.Struct, frozen=True):
+class Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An error in the provider's own shape.
 
     Before the stream it is an HTTP response with `status`; with `in_stream` the items are sent first and then
@@ -97,8 +99,12 @@ class Error(msgspec.Struct, frozen=True):
     retry_after: float | None = None
     in_stream: bool = False
 
+    def __post_init__(self) -> None:
+        if not 400 <= self.status <= 599:
+            raise ScriptError(f"an error's status is 400 to 599, not {self.status}")
 
-class Choice(msgspec.Struct, frozen=True):
+
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One choice: its items in order, and why it ended.
 
     Without a `finish_reason` it is `tool_calls` if there is a tool call, else `stop`.
@@ -117,7 +123,7 @@ class Choice(msgspec.Struct, frozen=True):
         return "tool_calls" if any(isinstance(item, ToolCall) for item in self.items) else "stop"
 
 
-class Script(msgspec.Struct, frozen=True):
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One response: its choices, usage and error. `model` defaults to the one that was asked for."""
 
     choices: tuple[Choice, ...] = (Choice(),)

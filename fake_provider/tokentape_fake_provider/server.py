@@ -15,7 +15,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from tokentape_fake_provider.app import AppConfig, create_app
+from tokentape_fake_provider.app import App, AppConfig, create_app
 from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.errors import (
     FakeProviderError,
@@ -116,7 +116,7 @@ class FakeProviderServer:
         listener = self._listen()
         self._ready.clear()
         failures: list[BaseException] = []
-        self._server = _Server(_uvicorn_config(self._config), self._ready)
+        self._server = _Server(create_app(self._config), self._ready)
         self._thread = threading.Thread(
             target=self._run,
             args=(self._server, listener, failures),
@@ -152,7 +152,7 @@ class FakeProviderServer:
         """Listen in the foreground until SIGINT or SIGTERM. Raises `PortInUseError`."""
         if self._thread is not None:
             raise ServerStateError(f"the server runs already, at {self.url}")
-        _Server(_uvicorn_config(self._config), self._ready).run(sockets=[self._listen()])
+        _Server(create_app(self._config), self._ready).run(sockets=[self._listen()])
 
     def _listen(self) -> socket.socket:
         """A listening socket; from here on the port is known and the kernel queues connections."""
@@ -184,9 +184,9 @@ class FakeProviderServer:
             listener.close()
 
 
-def _uvicorn_config(config: AppConfig) -> uvicorn.Config:
+def _uvicorn_config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(config),
+        app,
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -211,8 +211,9 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 class _Server(uvicorn.Server):
     """uvicorn's server with a prompt start and stop: its own looks every 0.1 s whether it should exit."""
 
-    def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
-        super().__init__(config)
+    def __init__(self, app: App, ready: threading.Event) -> None:
+        super().__init__(_uvicorn_config(app))
+        self._app = app
         self._ready = ready
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -236,6 +237,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Break off what is open, so that its tasks end by themselves."""
+        self._app.stopping = True
         for server in self.servers:
             server.close()
         for listener in sockets or []:

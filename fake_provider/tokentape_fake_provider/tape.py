@@ -18,7 +18,7 @@ class Frame(NamedTuple):
     data: bytes
 
 
-class Tape(msgspec.Struct, frozen=True, dict=True):
+class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole HTTP response: status, headers, timed frames, and how it ends.
 
     `start` is when the headers leave and `end_at` when the body ends, in ms since the request. An `end`

@@ -16,11 +16,11 @@ from tokentape_fake_provider.wires.wire import Piece
 Distribution = Literal["normal", "lognormal", "gamma", "uniform"]
 
 
-class Instant(msgspec.Struct, frozen=True, tag="instant"):
+class Instant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="instant"):
     """Everything at once."""
 
 
-class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
+class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recorded"):
     """The recorded times, divided by `speed`. What has no recorded time leaves with the frame before it."""
 
     speed: float = 1.0
@@ -29,7 +29,7 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
         _check(math.isfinite(self.speed) and self.speed > 0, f"speed must be more than 0, not {self.speed:g}")
 
 
-class Synthetic(msgspec.Struct, frozen=True, tag="synthetic"):
+class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="synthetic"):
     """Made-up times: the first token after `ttft_ms`, then `tps` tokens a second.
 
     `jitter` is the standard deviation of an inter-token latency as a part of its mean (0.2: 20 ms a token,
