@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from typing import Literal
 
+import msgspec
 from hypothesis import strategies as st
 
 from tokentape_fake_provider.script import (
@@ -128,6 +129,21 @@ def anthropic_choices(draw: st.DrawFn) -> Choice:
     return Choice(tuple(items), reason)
 
 
+def unique_ids(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """The choices with no tool call id twice: readers rightly take a repeated id for the same call."""
+    seen: set[str] = set()
+    made = []
+    for choice in choices:
+        items: list[Item] = []
+        for item in choice.items:
+            repeated = isinstance(item, ToolCall) and item.id in seen
+            items.append(msgspec.structs.replace(item, id="") if repeated else item)
+            if isinstance(item, ToolCall):
+                seen.add(item.id)
+        made.append(msgspec.structs.replace(choice, items=tuple(items)))
+    return tuple(made)
+
+
 @st.composite
 def scripts(draw: st.DrawFn, wire: WireName, *, max_choices: int = 3) -> Script:
     """Scripts that this wire format says without loss: what is decoded must be what was said.
@@ -138,4 +154,4 @@ def scripts(draw: st.DrawFn, wire: WireName, *, max_choices: int = 3) -> Script:
         choices = tuple(draw(st.lists(openai_choices(), min_size=1, max_size=max_choices)))
     else:
         choices = (draw(anthropic_choices()),)
-    return Script(choices, draw(usages()), model=draw(st.sampled_from((None, "model-2026-01-01"))))
+    return Script(unique_ids(choices), draw(usages()), model=draw(st.sampled_from((None, "model-2026-01-01"))))
