@@ -87,9 +87,7 @@ def parse_cassette(data: bytes, path: Path | None = None) -> Cassette:
 
 def _interactions(document: Any, path: Path | None) -> list[Any]:
     if isinstance(document, list) and document and isinstance(document[0], dict) and "request" in document[0]:
-        raise CassetteFormatError(
-            "written by vcrpy before 1.0: convert it with python -m vcr.migration", path=path
-        )
+        raise CassetteFormatError("written by vcrpy before 1.0: convert it with python -m vcr.migration", path=path)
     if not isinstance(document, dict):
         raise CassetteFormatError("not a cassette: it has no `interactions`", path=path)
     if "http_interactions" in document:
@@ -136,9 +134,7 @@ def interaction_of(fields: Any, place: str = "cassette") -> Interaction:
 def _request(fields: Mapping[str, Any]) -> Request:
     method, uri = fields.get("method"), fields.get("uri")
     if not isinstance(method, str) or not isinstance(uri, str):
-        raise CassetteFormatError(
-            "its request has no `method` or no `uri`: the file is damaged, record it again"
-        )
+        raise CassetteFormatError("its request has no `method` or no `uri`: the file is damaged, record it again")
     raw = fields.get("body")
     body = None if raw is None else _bytes(raw, "request")
     return Request(method, uri, _headers(fields.get("headers"), "request"), body)
@@ -172,9 +168,7 @@ def _headers(raw: Any, part: str) -> Headers:
     elif isinstance(raw, list) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in raw):
         pairs = [tuple(pair) for pair in raw]
     else:
-        raise CassetteFormatError(
-            f"its {part} has `headers` that are {_kind(raw)}, not a mapping of name to values"
-        )
+        raise CassetteFormatError(f"its {part} has `headers` that are {_kind(raw)}, not a mapping of name to values")
     return tuple(
         (_text(name), _text(value))
         for name, values in pairs
@@ -208,9 +202,7 @@ def _bytes(raw: Any, part: str) -> bytes:
             try:
                 return base64.b64decode(encoded, validate=False)
             except binascii.Error as error:
-                raise CassetteFormatError(
-                    f"the body of its {part} is not base64 ({error}): record it again"
-                ) from error
+                raise CassetteFormatError(f"the body of its {part} is not base64 ({error}): record it again") from error
         case list() | tuple():
             return b"".join(_bytes(item, part) for item in raw)
         case {}:

@@ -40,9 +40,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode
-        )
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
@@ -117,9 +115,7 @@ def _stream_fields(stream: StreamRecord, length: int) -> Mapping[str, Any]:
     error = stream.error
     optional = {
         "end_at": None if stream.end_at is None else _number(stream.end_at),
-        "error": None
-        if error is None
-        else {"kind": error.kind, "type": error.type, "message": error.message},
+        "error": None if error is None else {"kind": error.kind, "type": error.type, "message": error.message},
         "encoding": stream.encoding,
         "seq": stream.seq,
         "recorded_at": stream.recorded_at,

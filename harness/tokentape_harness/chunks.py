@@ -44,9 +44,7 @@ def parse_chunks(text: str) -> tuple[Chunk, ...]:
         if chunk.size < 0 or not math.isfinite(chunk.at) or chunk.at < 0:
             raise ValueError(f"chunk {number} is {item!r}: bytes and ms must be 0 or more")
         if chunk.at < last:
-            raise ValueError(
-                f"chunk {number} is {item!r}, earlier than the one before it ({format_ms(last)} ms)"
-            )
+            raise ValueError(f"chunk {number} is {item!r}, earlier than the one before it ({format_ms(last)} ms)")
         last = chunk.at
         chunks.append(chunk)
     return tuple(chunks)
@@ -75,6 +73,5 @@ def rechunk(chunks: Sequence[Chunk], pieces: Sequence[bytes]) -> tuple[Chunk, ..
     scaled = [count * new_total for count in arrived]
     found = (bisect_left(scaled, end * total) for end in ends)
     return tuple(
-        Chunk(len(piece), chunks[min(index, len(chunks) - 1)].at)
-        for piece, index in zip(pieces, found, strict=True)
+        Chunk(len(piece), chunks[min(index, len(chunks) - 1)].at) for piece, index in zip(pieces, found, strict=True)
     )

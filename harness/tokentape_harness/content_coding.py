@@ -85,9 +85,7 @@ def _unbrotli(body: bytes) -> bytes:
     if module is None:
         if _is_text(body):
             return body
-        raise ContentCodingError(
-            "the body is compressed with brotli: install the package 'brotli' to read it"
-        )
+        raise ContentCodingError("the body is compressed with brotli: install the package 'brotli' to read it")
     try:
         return bytes(module.Decompressor().process(body))
     except module.error as error:

@@ -90,9 +90,7 @@ class FakeProvider:
         `CassetteError`.
         """
         recordings = [
-            recording
-            for file in find_cassettes([self._find(Path(path))])
-            for recording in load_recordings(file)
+            recording for file in find_cassettes([self._find(Path(path))]) for recording in load_recordings(file)
         ]
         if speed is not None:
             self.timing(Recorded(speed))
@@ -108,9 +106,7 @@ class FakeProvider:
         """Refuse a request that nothing answers, instead of making text up."""
         self.session.configure(strict=on)
 
-    def set_up(
-        self, *, cassette: str | Path | None = None, speed: float | None = None, **settings: Any
-    ) -> None:
+    def set_up(self, *, cassette: str | Path | None = None, speed: float | None = None, **settings: Any) -> None:
         """Load a cassette and change settings of the session, by their names in `SessionSettings`.
 
         This is what the marker `fake_provider` takes. Raises `UsageError`, `CassetteError` and `TimingError`.
@@ -165,9 +161,7 @@ def _script(said: Sequence[str | Item | Script | Tape], options: dict[str, Any])
     given = {name: value for name, value in options.items() if value is not None}
     whole = [item for item in said if isinstance(item, Script | Tape)]
     if whole and (len(said) > 1 or given):
-        raise UsageError(
-            "a whole Script or Tape stands alone: give it by itself, or give items with their options"
-        )
+        raise UsageError("a whole Script or Tape stands alone: give it by itself, or give items with their options")
     if whole:
         return whole[0]
     items: list[str | Item] = []

@@ -38,9 +38,7 @@ def fake_provider_server() -> Iterator[FakeProviderServer]:
 
 
 @pytest.fixture
-def fake_provider(
-    fake_provider_server: FakeProviderServer, request: pytest.FixtureRequest
-) -> Iterator[FakeProvider]:
+def fake_provider(fake_provider_server: FakeProviderServer, request: pytest.FixtureRequest) -> Iterator[FakeProvider]:
     """A fake provider with nothing queued: a session of its own, so that tests don't see each other."""
     from tokentape_harness.fake_provider import FakeProvider
 

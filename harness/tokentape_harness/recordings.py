@@ -45,9 +45,7 @@ def load_recordings(path: str | Path) -> list[Recording]:
 def recordings_of(cassette: Cassette) -> list[Recording]:
     """The recordings of a cassette, one an interaction, in its order."""
     source = "" if cassette.path is None else str(cassette.path)
-    return [
-        _recording(interaction, source, number) for number, interaction in enumerate(cassette.interactions)
-    ]
+    return [_recording(interaction, source, number) for number, interaction in enumerate(cassette.interactions)]
 
 
 def find_cassettes(paths: Iterable[str | Path]) -> list[Path]:

@@ -1,0 +1,144 @@
+"""The commands and their options. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="tokentape",
+    help="Fake, record and read streams of LLM providers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Wire = Annotated[str, typer.Option("--wire", "-w", metavar="W", help="Wire format: openai_chat, anthropic_messages.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+Seed = Annotated[int, typer.Option(help="Seed of ids, made-up text and jitter.")]
+_TIMING = "instant, recorded, recorded:2 (twice as fast) or synthetic:ttft=300ms,tps=50,jitter=0.2"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"tokentape {version('tokentape')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATHS]...", help="Cassettes, and folders of cassettes.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Beyond this machine the control API is off.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8089,
+    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"When tokens leave: {_TIMING}.")] = "instant",
+    seed: Seed = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse what no cassette answers, instead of making text up.")
+    ] = False,
+) -> None:
+    """Start the fake provider: cassettes answer the requests they recorded, made-up text the others."""
+    from tokentape_harness.cli.serve import serve as run
+
+    run(paths or [], host=host, port=port, timing=timing, seed=seed, strict=strict)
+
+
+@app.command()
+def chat(
+    prompt: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
+    provider: Annotated[str, typer.Option(metavar="P", help="openai_chat or anthropic_messages.")] = "openai_chat",
+    base_url: Annotated[
+        str | None, typer.Option(help="Another server, as the provider's SDK takes it. Local ones need no key.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model to ask.")] = None,
+    json: Json = False,
+) -> int:
+    """Ask a model and show its answer as it arrives, then usage and timing."""
+    from tokentape_harness.cli.chat import chat as run
+
+    return run(prompt, provider=provider, base_url=base_url, model=model, as_json=json)
+
+
+@app.command()
+def synth(
+    wire: Wire,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.yaml", help="The cassette to write.")],
+    words: Annotated[int | None, typer.Option(min=0, help="Words of made-up text. [default: 60]")] = None,
+    text: Annotated[str | None, typer.Option(help="The text to say, instead of made-up text.")] = None,
+    reasoning: Annotated[int, typer.Option(min=0, help="Words of made-up reasoning before it.")] = 0,
+    tool_call: Annotated[
+        list[str] | None, typer.Option(metavar="NAME={...}", help="A tool call with its arguments; repeatable.")
+    ] = None,
+    usage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="input=12,cached=5",
+            help="Token counts: input, output, total, cached, cache_write, reasoning; none leaves usage out.",
+        ),
+    ] = None,
+    finish_reason: Annotated[
+        str | None, typer.Option(metavar="R", help="stop, length, tool_calls, content_filter, refusal, ...")
+    ] = None,
+    locale: Annotated[str, typer.Option(help="Language of the made-up text.")] = "en_US",
+    seed: Seed = 0,
+    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"When chunks come: {_TIMING}.")] = "synthetic",
+) -> None:
+    """Make up a streamed response and write it as a cassette."""
+    from tokentape_harness.cli.synth import synth as run
+
+    run(
+        wire,
+        output,
+        words=words,
+        text=text,
+        reasoning=reasoning,
+        tool_calls=tool_call or [],
+        usage=usage,
+        finish_reason=finish_reason,
+        locale=locale,
+        seed=seed,
+        timing=timing,
+    )
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A cassette.")],
+    interaction: Annotated[
+        int | None, typer.Option("--interaction", "-i", min=0, metavar="N", help="Only this one, from 0.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show a cassette: requests, messages, usage, and a picture of when each chunk came."""
+    from tokentape_harness.cli.show import show as run
+
+    run(file, interaction=interaction, as_json=json)
+
+
+@app.command()
+def decode(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A raw response body; - reads standard input.")],
+    wire: Wire,
+    json: Json = False,
+    pieces: Annotated[int | None, typer.Option(min=1, metavar="N", help="Feed the decoder N bytes at a time.")] = None,
+) -> int:
+    """Decode a raw response body to messages and output: what is in this `curl -N`?"""
+    from tokentape_harness.cli.decode import decode as run
+
+    return run(file, wire=wire, as_json=json, pieces=pieces)

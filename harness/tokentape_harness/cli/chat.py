@@ -1,0 +1,106 @@
+"""chat: ask a model, show the answer as it arrives."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from tokentape import ChatMessage, ChatOutput, StreamedChatMessageIterator, TokentapeError
+from tokentape.providers import AnthropicMessages, OpenAIChat
+from tokentape_fake_provider.host import is_loopback
+from tokentape_harness.cli import plain, report
+from tokentape_harness.cli.run import tell
+from tokentape_harness.errors import UsageError
+from tokentape_harness.sdk_environment import FAKE_KEY
+from tokentape_harness.stream_timing import StreamTiming, timing_of
+
+_PROVIDERS: dict[str, tuple[Callable[..., Any], str, str, str]] = {
+    "openai_chat": (OpenAIChat, "gpt-4o-mini", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    "anthropic_messages": (AnthropicMessages, "claude-haiku-4-5", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+}
+
+
+def chat(prompt: str, *, provider: str, base_url: str | None, model: str | None, as_json: bool) -> int:
+    """Stream one answer to stdout; usage and timing go to stderr, so that a pipe carries only the answer.
+
+    Returns the exit code: a stream that breaks shows what had arrived.
+    """
+    client = _client(provider, base_url, model)
+    if prompt == "-":
+        prompt = sys.stdin.read()
+    began = time.perf_counter()
+    response = client.chat([ChatMessage.user(prompt)], stream=True)
+    stream: StreamedChatMessageIterator = response.normalized
+    show = _JsonChat() if as_json else _TextChat()
+    arrivals: list[float] = []
+    failure: TokentapeError | None = None
+    try:
+        for message in stream:
+            at = (time.perf_counter() - began) * 1000
+            if message.text or message.reasoning or message.refusal or message.tool_call_deltas:
+                arrivals.append(at)
+            show.message(message, at)
+    except TokentapeError as error:
+        failure = error
+    total = (time.perf_counter() - began) * 1000
+    output = stream.get_chat_output()
+    show.end(output, timing_of(arrivals, total, output.usage.output))
+    return 0 if failure is None else tell(failure) or 1
+
+
+class _TextChat:
+    """The answer on stdout, what else there is to say on stderr."""
+
+    def __init__(self) -> None:
+        self._line_open = False
+        self._dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        # Both go to one screen unless stdout is redirected.
+        self._safe = plain.printable if sys.stdout.isatty() else str
+
+    def message(self, message: ChatMessage, _at: float) -> None:
+        """Show what a chunk adds, at once."""
+        if message.reasoning:
+            said = plain.printable(message.reasoning)
+            print(f"\x1b[2m{said}\x1b[22m" if self._dim else said, end="", flush=True, file=sys.stderr)
+        said = message.text + message.refusal
+        if said:
+            print(self._safe(said), end="", flush=True)
+            self._line_open = not said.endswith("\n")
+        for call in message.tool_calls:
+            start = "\n" if self._line_open else ""
+            print(self._safe(f"{start}{call.name}({call.raw_arguments})"), flush=True)
+            self._line_open = False
+
+    def end(self, output: ChatOutput, timing: StreamTiming) -> None:
+        """Show usage and timing."""
+        if self._line_open:
+            print(flush=True)
+        print(f"\n{report.usage_line(output.usage)}\n{report.timing_line(timing)}", file=sys.stderr)
+
+
+class _JsonChat:
+    """A line of JSON for each chunk, then one for the output."""
+
+    def message(self, message: ChatMessage, at: float) -> None:
+        """Print a chunk, with its arrival in ms."""
+        print(plain.dump({"type": "message", "at": round(at, 3), **report.message_fields(message)}), flush=True)
+
+    def end(self, output: ChatOutput, timing: StreamTiming) -> None:
+        """Print the output, with the stream's timing."""
+        fields = {"type": "output", **report.output_fields(output), "timing": plain.builtins(timing)}
+        print(plain.dump(fields), flush=True)
+
+
+def _client(provider: str, base_url: str | None, model: str | None) -> Any:
+    if provider not in _PROVIDERS:
+        raise UsageError(f"no provider {provider!r}: the known ones are {', '.join(_PROVIDERS)}")
+    make, default_model, key_variable, url_variable = _PROVIDERS[provider]
+    url = base_url or os.environ.get(url_variable)
+    options: dict[str, Any] = {"base_url": url}
+    if not os.environ.get(key_variable) and url and is_loopback(urlsplit(url).hostname or ""):
+        options["api_key"] = FAKE_KEY
+    return make(model or default_model, **options)

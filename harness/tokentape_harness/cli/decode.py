@@ -1,0 +1,98 @@
+"""decode: what is in a raw response body."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from tokentape import ChatOutput, TokentapeError, stream_bytes
+from tokentape.wires import wire_named
+from tokentape_harness.cli import plain, report
+from tokentape_harness.cli.run import tell
+from tokentape_harness.errors import UsageError
+from tokentape_harness.split import split_body
+
+_READ = 65536
+
+
+def decode(file: str, *, wire: str, as_json: bool, pieces: int | None) -> int:
+    """Print messages as they are decoded, then the output. Returns the exit code.
+
+    A pipe is decoded as it arrives; a body that is one JSON document is a response that was not streamed.
+    """
+    wire_format = wire_named(wire)
+    chunks = _opened(file)
+    first = next(chunks, b"")
+    if first.lstrip()[:1] == b"{":
+        body = first + b"".join(chunks)
+        if len(split_body(body)) == 1:
+            return _print_output(wire_format.decode_complete(body), as_json)
+        chunks = iter([body])
+    else:
+        chunks = _with(first, chunks)
+    stream = stream_bytes(chunks if pieces is None else _cut(chunks, pieces), wire)
+    failure: TokentapeError | None = None
+    try:
+        for number, message in enumerate(stream):
+            if as_json:
+                print(plain.dump({"type": "message", **report.message_fields(message)}), flush=True)
+            else:
+                print(f"{number:4}  {report.chunk_line(message)}", flush=True)
+    except TokentapeError as error:
+        failure = error
+    code = _print_output(stream.get_chat_output(), as_json)
+    return code if failure is None else tell(failure) or 1
+
+
+def _print_output(output: ChatOutput, as_json: bool) -> int:
+    if as_json:
+        print(plain.dump({"type": "output", **report.output_fields(output)}))
+    else:
+        print()
+        for line in report.output_lines(output):
+            print(line)
+    return 0
+
+
+def _opened(file: str) -> Iterator[bytes]:
+    if file == "-":
+        return _read(sys.stdin.buffer)
+    try:
+        source = Path(file).open("rb")  # noqa: SIM115 - closed by the generator
+    except IsADirectoryError as error:
+        raise UsageError(f"{file} is a folder: give a file with a raw response body, or -") from error
+    except FileNotFoundError as error:
+        raise UsageError(f"{file}: no such file: give one with a raw response body, or -") from error
+    return _read_and_close(source)
+
+
+def _read_and_close(source: BinaryIO) -> Iterator[bytes]:
+    with source:
+        yield from _read(source)
+
+
+def _read(source: BinaryIO) -> Iterator[bytes]:
+    # read1 gives what has arrived: a pipe is decoded live.
+    read = getattr(source, "read1", source.read)
+    while data := read(_READ):
+        yield data
+
+
+def _with(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _cut(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes, `size` at a time."""
+    kept = b""
+    for chunk in chunks:
+        data = kept + chunk
+        whole = len(data) - len(data) % size
+        for start in range(0, whole, size):
+            yield data[start : start + size]
+        kept = data[whole:]
+    if kept:
+        yield kept

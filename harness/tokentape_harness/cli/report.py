@@ -1,0 +1,104 @@
+"""Report: chunks and outputs of a stream as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tokentape import ChatMessage, ChatOutput, TokenUsage
+from tokentape_harness.cli.plain import builtins, one_line, printable
+from tokentape_harness.stream_timing import StreamTiming
+
+_USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
+
+
+def message_fields(message: ChatMessage) -> dict[str, Any]:
+    """A chunk or a message as JSON: `text`, and whatever else it has; plain text is not repeated as parts."""
+    fields: dict[str, Any] = {"text": message.text, **builtins(message)}
+    parts = fields.pop("parts", [])
+    if any(part.keys() - {"type", "text"} for part in parts) or len(parts) > 2:
+        fields["parts"] = parts
+    if message.usage is not None:
+        fields["usage"] = usage_fields(message.usage)
+    return fields
+
+
+def output_fields(output: ChatOutput) -> dict[str, Any]:
+    """A whole output as JSON: its messages, usage, model and error."""
+    fields: dict[str, Any] = {
+        "messages": [message_fields(message) for message in output.messages],
+        "usage": usage_fields(output.usage),
+        "finish_reason": output.finish_reason,
+        "model": output.model,
+    }
+    if output.metadata:
+        fields["metadata"] = builtins(output.metadata)
+    if output.error is not None:
+        fields["error"] = builtins(output.error)
+    return fields
+
+
+def usage_fields(usage: TokenUsage) -> dict[str, Any]:
+    """Token counts that were reported, and the provider's own."""
+    fields: dict[str, Any] = {name: getattr(usage, name) for name in _USAGE if getattr(usage, name) is not None}
+    if usage.raw:
+        fields["raw"] = builtins(usage.raw)
+    return fields
+
+
+def chunk_line(message: ChatMessage) -> str:
+    """What one chunk adds, on one line."""
+    said: list[str] = []
+    if message.index:
+        said.append(f"choice {message.index}")
+    if message.reasoning:
+        said.append(f"reasoning {message.reasoning!r}")
+    if message.text:
+        said.append(f"text {message.text!r}")
+    if message.refusal:
+        said.append(f"refusal {message.refusal!r}")
+    for delta in message.tool_call_deltas:
+        named = f" {delta.name}" if delta.name else ""
+        said.append(f"tool call{named} {delta.arguments!r}")
+    said += [f"finished {call.name}({call.raw_arguments})" for call in message.tool_calls]
+    said += [f"part {part.kind}" for part in message.parts if hasattr(part, "kind")]
+    if message.finish_reason is not None:
+        said.append(f"finish {message.finish_reason}")
+    if message.usage is not None:
+        said.append(usage_line(message.usage))
+    return printable(", ".join(said)) or "(nothing that shows)"
+
+
+def output_lines(output: ChatOutput) -> Iterator[str]:
+    """A whole output: what each choice says, how it ended, and the usage."""
+    for number, message in enumerate(output.messages):
+        if len(output.messages) > 1:
+            yield f"choice {number}"
+        if message.reasoning:
+            yield f"reasoning: {printable(message.reasoning)}"
+        if message.text:
+            yield f"text: {printable(message.text)}"
+        if message.refusal:
+            yield f"refusal: {printable(message.refusal)}"
+        for call in message.tool_calls:
+            invalid = "" if call.valid else " (not valid JSON)"
+            yield f"tool call: {one_line(f'{call.name}({call.raw_arguments})', 400)}{invalid}"
+        if message.finish_reason is not None:
+            own = message.provider_finish_reason
+            named = f" ({printable(own)})" if own and own != message.finish_reason else ""
+            yield f"finish reason: {message.finish_reason}{named}"
+    yield usage_line(output.usage)
+
+
+def usage_line(usage: TokenUsage) -> str:
+    """Token counts on one line."""
+    counts = [f"{name} {getattr(usage, name)}" for name in _USAGE if getattr(usage, name) is not None]
+    return f"usage: {', '.join(counts) or 'not reported'}"
+
+
+def timing_line(timing: StreamTiming) -> str:
+    """The figures of a stream on one line."""
+    figures = [("time to first token", timing.ttft, "ms"), ("inter-token latency p50", timing.itl_p50, "ms")]
+    figures += [("p95", timing.itl_p95, "ms"), ("total", timing.total, "ms"), ("", timing.tokens_per_s, "tokens/s")]
+    said = [f"{name} {value:.0f} {unit}".strip() for name, value, unit in figures if value is not None]
+    return f"timing: {', '.join(said)}"

@@ -1,0 +1,210 @@
+"""show: what a cassette holds, and when each chunk came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tokentape import ChatOutput, TokentapeError, stream_bytes
+from tokentape.wires import wire_named, wire_names
+from tokentape_fake_provider.wires import wire_for_path
+from tokentape_harness import timeline
+from tokentape_harness.cassette import Interaction, Response, StreamRecord
+from tokentape_harness.cassette_reader import read_cassette
+from tokentape_harness.chunks import cut, format_ms
+from tokentape_harness.cli import plain, report
+from tokentape_harness.errors import UsageError
+from tokentape_harness.split import split_body
+
+_ROWS = 24
+
+
+def show(file: Path, *, interaction: int | None, as_json: bool) -> None:
+    """Print the interactions of a cassette, or one of them. Raises `CassetteError`, `UsageError`."""
+    cassette = read_cassette(file)
+    numbered = list(enumerate(cassette))
+    if interaction is not None:
+        if interaction >= len(numbered):
+            raise UsageError(f"{file} has no interaction {interaction}: it has {len(numbered)}, from 0")
+        numbered = [numbered[interaction]]
+    if as_json:
+        for number, item in numbered:
+            print(plain.dump(interaction_fields(number, item)))
+        return
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if not numbered:
+        console.print(f"{file} has no interactions")
+    for position, (number, item) in enumerate(numbered):
+        if position:
+            console.print()
+        _print_interaction(console, number, item)
+
+
+def interaction_fields(number: int, item: Interaction) -> dict[str, Any]:
+    """An interaction as JSON."""
+    request, response = item.request, item.response
+    decoded = _decode(item)
+    fields: dict[str, Any] = {
+        "interaction": number,
+        "request": {"method": request.method, "uri": request.uri, "body": _json(request.body)},
+        "response": {
+            "status": response.status,
+            "content_type": response.content_type,
+            "bytes": len(response.body),
+        },
+    }
+    if response.stream is not None:
+        record = plain.builtins(response.stream)
+        fields["stream"] = {
+            **record,
+            "start": response.stream.start,
+            "end": response.stream.end,
+            "chunks": [{"bytes": chunk.size, "at": chunk.at} for chunk in response.stream.chunks],
+        }
+    match decoded:
+        case ChatOutput():
+            fields["output"] = report.output_fields(decoded)
+        case TokentapeError():
+            fields["error"] = plain.builtins(decoded)
+        case None:
+            fields["body"] = _json(response.body)
+    return fields
+
+
+def _print_interaction(console: Console, number: int, item: Interaction) -> None:
+    request, response = item.request, item.response
+    title = f"interaction {number}: {request.method} {plain.printable(request.uri)}"
+    console.print(Text(title, style="bold"))
+    for line in _request_lines(_json(request.body)):
+        console.print(f"  {line}")
+    console.print(Text(_response_line(response), style="bold"))
+    decoded = _decode(item)
+    match decoded:
+        case ChatOutput():
+            for line in report.output_lines(decoded):
+                console.print(_indented(line))
+            if decoded.error is not None:
+                console.print(f"  error: {plain.one_line(str(decoded.error), 300)}")
+        case TokentapeError():
+            console.print(f"  error: {plain.one_line(str(decoded), 300)}")
+        case None:
+            console.print(f"  body: {plain.one_line(_body_text(response), 300)}")
+    if response.stream is not None:
+        _print_timeline(console, response.stream)
+    elif len(pieces := split_body(response.body, response.content_type)) > 1:
+        console.print(f"  {len(pieces)} events; no times were recorded")
+
+
+def _request_lines(body: Any) -> Iterator[str]:
+    if not isinstance(body, Mapping):
+        if body is not None:
+            yield f"body: {plain.one_line(str(body), 200)}"
+        return
+    facts = [f"model {body['model']}"] if "model" in body else []
+    facts += ["stream"] if body.get("stream") else []
+    tools = body.get("tools")
+    facts += [f"{len(tools)} tools"] if isinstance(tools, list) else []
+    if facts:
+        yield plain.one_line(", ".join(facts), 200)
+    if body.get("system"):
+        yield f"system: {plain.one_line(_said(body['system']), 200)}"
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else []:
+        if isinstance(message, Mapping):
+            yield f"{message.get('role')}: {plain.one_line(_said(message.get('content')), 200)}"
+
+
+def _said(content: Any) -> str:
+    """The text of a message's content, or its parts as JSON."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return " ".join(
+            str(part["text"]) if isinstance(part, Mapping) and "text" in part else plain.dump(part) for part in content
+        )
+    return "" if content is None else plain.dump(content)
+
+
+def _response_line(response: Response) -> str:
+    facts = [f"{response.status} {response.message}".strip()]
+    if response.content_type:
+        facts.append(response.content_type)
+    facts.append(f"{len(response.body)} bytes")
+    record = response.stream
+    if record is not None:
+        facts.append(f"{len(record.chunks)} chunks")
+        facts.append(f"headers at {format_ms(record.start)} ms")
+        ended = "" if record.end_at is None else f" at {format_ms(record.end_at)} ms"
+        facts.append(f"{record.end}{ended}")
+        if record.error is not None:
+            facts.append(plain.one_line(f"{record.error.kind}: {record.error.message}", 200))
+    return plain.printable(", ".join(facts))
+
+
+def _print_timeline(console: Console, record: StreamRecord) -> None:
+    chunks = record.chunks
+    if not chunks:
+        return
+    end = max(record.end_at or 0.0, chunks[-1].at)
+    width = max(20, min(console.width - 4, 100))
+    console.print()
+    console.print(Text("  " + timeline.strip(chunks, end, width), style="cyan"))
+    console.print("  " + timeline.axis(end, width))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for name in ("chunk", "ms", "gap", "bytes"):
+        table.add_column(name, justify="right", header_style="bold", no_wrap=True)
+    for row in timeline.rows(chunks, _ROWS):
+        table.add_row(*row)
+    console.print(table)
+
+
+def _decode(item: Interaction) -> ChatOutput | TokentapeError | None:
+    """What the response says; `None` where its path belongs to no wire format that can be decoded."""
+    response = item.response
+    wire = wire_for_path(urlsplit(item.request.uri).path)
+    if wire is None or wire.name not in wire_names():
+        return None
+    if response.status >= 400 or len(pieces := split_body(response.body, response.content_type)) < 1:
+        return None
+    if response.content_type.startswith("application/json") and len(pieces) == 1:
+        try:
+            return wire_named(wire.name).decode_complete(response.body)
+        except TokentapeError as error:
+            return error
+    stream = stream_bytes(_chunks(response), wire.name)
+    try:
+        for _ in stream:
+            pass
+    except TokentapeError:
+        pass
+    return stream.get_chat_output()
+
+
+def _chunks(response: Response) -> Iterable[bytes]:
+    if response.stream is None:
+        return [response.body]
+    return cut(response.body, (chunk.size for chunk in response.stream.chunks))
+
+
+def _json(body: bytes | None) -> Any:
+    if body is None:
+        return None
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return plain.builtins(body)
+
+
+def _body_text(response: Response) -> str:
+    return response.body.decode("utf-8", "replace")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.split("\n"))

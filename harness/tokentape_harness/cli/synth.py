@@ -1,0 +1,122 @@
+"""synth: a made-up stream, as a cassette."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from tokentape import ChatMessage
+from tokentape.providers import AnthropicMessages, OpenAIChat
+from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.script import FinishReason, Script, ToolCall, Usage
+from tokentape_fake_provider.synthetic import WORDS, synthetic_script
+from tokentape_fake_provider.timing import Instant, Synthetic, parse_timing
+from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_harness.cassette import Cassette, Interaction, Request, Response, StreamRecord
+from tokentape_harness.cassette_writer import write_cassette
+from tokentape_harness.chunks import Chunk
+from tokentape_harness.errors import UsageError
+from tokentape_harness.sdk_environment import FAKE_KEY
+
+MODEL = "tokentape"
+PROMPT = "Say something."
+# The same command gives the same file: a made-up stream has no time of its own. (2026-01-01)
+CREATED = 1_767_225_600
+
+_CLIENTS: dict[str, Callable[..., Any]] = {"openai_chat": OpenAIChat, "anthropic_messages": AnthropicMessages}
+_HOSTS = {"openai_chat": "https://api.openai.com", "anthropic_messages": "https://api.anthropic.com"}
+
+
+def synth(
+    wire_name: str,
+    output: Path,
+    *,
+    words: int | None,
+    text: str | None,
+    reasoning: int,
+    tool_calls: Sequence[str],
+    usage: str | None,
+    finish_reason: str | None,
+    locale: str,
+    seed: int,
+    timing: str,
+) -> None:
+    """Write the cassette. Raises `UsageError`, `UnknownWireError`, `TimingError`, `ScriptError`, `CassetteError`."""
+    wire = wire_named(wire_name)
+    if wire_name not in _CLIENTS:
+        raise UsageError(f"no request is known for the wire format {wire_name}: take {' or '.join(_CLIENTS)}")
+    if words is not None and text is not None:
+        raise UsageError("--words and --text exclude each other: give one of them")
+    if words is None:
+        # A tool call alone is what most tools are asked with.
+        words = 0 if tool_calls else WORDS
+    when = parse_timing(timing)
+    if isinstance(when, Synthetic) and "seed=" not in timing:
+        when = msgspec.structs.replace(when, seed=seed)
+    request = _request(wire_name, wire.paths[0])
+    ask = wire.read(wire.paths[0], msgspec.json.decode(request.body or b""), created=CREATED, seed=f"synth:{seed}")
+    script = synthetic_script(
+        ask,
+        seed=seed,
+        locale=locale,
+        words=words,
+        text=text,
+        reasoning=reasoning,
+        tool_calls=[_tool_call(call) for call in tool_calls],
+        finish_reason=_finish_reason(finish_reason),
+        usage=_usage(usage),
+    )
+    write_cassette(output, Cassette((Interaction(request, _response(script, ask, when)),)))
+    print(f"wrote {output}")
+
+
+def _response(script: Script, ask: Ask, when: Any) -> Response:
+    tape = encode(script, ask, when)
+    # Made-up chunks without times would look as if they all came at 0 ms: a plain file says less and is right.
+    record = None
+    if not isinstance(when, Instant):
+        chunks = tuple(Chunk(len(frame.data), frame.at) for frame in tape.frames)
+        record = StreamRecord(chunks, tape.start, tape.end, tape.end_at)
+    return Response(tape.status, "OK", tape.headers, tape.body, record)
+
+
+def _request(wire_name: str, path: str) -> Request:
+    client = _CLIENTS[wire_name](MODEL, api_key=FAKE_KEY)
+    body = client.request_body([ChatMessage.user(PROMPT)], stream=True, tools=None, options={})
+    headers = (("content-type", "application/json"),)
+    return Request("POST", _HOSTS[wire_name] + path, headers, msgspec.json.encode(body))
+
+
+def _tool_call(text: str) -> ToolCall:
+    name, equals, arguments = text.partition("=")
+    if not name.strip():
+        raise UsageError(f"--tool-call {text!r} has no name: give NAME={{...}}")
+    return ToolCall(name.strip(), arguments if equals else "{}")
+
+
+def _finish_reason(text: str | None) -> FinishReason | None:
+    known: tuple[FinishReason, ...] = get_args(FinishReason)
+    if text is None:
+        return None
+    for reason in known:
+        if text == reason:
+            return reason
+    raise UsageError(f"--finish-reason {text!r} is none of {', '.join(known)}")
+
+
+def _usage(text: str | None) -> Usage | None:
+    if text is None:
+        return None
+    if text == "none":
+        return Usage(report=False)
+    known = ("input", "output", "total", "cached", "cache_write", "reasoning")
+    counts = Usage()
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if name not in known or not equals or not value.isdecimal():
+            raise UsageError(f"--usage {text!r}: {part!r} is not NAME=COUNT with a name of {', '.join(known)}")
+        counts = msgspec.structs.replace(counts, **{name: int(value)})
+    return counts

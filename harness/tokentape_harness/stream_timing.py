@@ -1,0 +1,49 @@
+"""Stream timing: the figures by which streams are judged, from when each token arrived."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+
+
+class StreamTiming(msgspec.Struct, frozen=True):
+    """Times in ms; `None` where there were too few tokens to tell.
+
+    `ttft` is the time to first token, `itl_p50` and `itl_p95` percentiles of the inter-token latency (the
+    gaps between chunks that carried tokens), `total` the time until the stream ended, `tokens_per_s` the rate
+    from the first such chunk to the last.
+    """
+
+    ttft: float | None
+    itl_p50: float | None
+    itl_p95: float | None
+    total: float
+    tokens_per_s: float | None
+
+
+def timing_of(arrivals: Sequence[float], total: float, tokens: int | None = None) -> StreamTiming:
+    """The figures of a stream whose token-carrying chunks arrived at these ms since the request.
+
+    `tokens` is the provider's own count of output tokens; without it each chunk counts as one.
+    """
+    gaps = sorted(later - earlier for earlier, later in pairwise(arrivals))
+    span = arrivals[-1] - arrivals[0] if arrivals else 0.0
+    count = len(arrivals) if tokens is None else tokens
+    return StreamTiming(
+        arrivals[0] if arrivals else None,
+        percentile(gaps, 50),
+        percentile(gaps, 95),
+        total,
+        # The first token marks the beginning of the span, so it is not one that came within it.
+        (count - 1) / span * 1000 if span > 0 and count > 1 else None,
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """The nearest-rank percentile of ordered values; `None` of none."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)]
