@@ -1,0 +1,40 @@
+# Everything runs in .venv, which the first target to be called makes. It needs Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+JOBS ?= auto
+
+.PHONY: help demo test lint types cov bench clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY) ## The main job in a terminal: a recorded stream with a callback, a follow-up, usage and the event
+	@$(BIN)/python -m examples.demo
+
+test: $(READY) ## Run the tests
+	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+lint: $(READY) ## Check format, style and who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(READY) ## Check types, strictly
+	$(BIN)/mypy
+
+cov: $(READY) ## Run the tests and show what they don't reach
+	$(BIN)/pytest -n $(JOBS) --cov --cov-report=term-missing:skip-covered
+
+bench: $(READY) ## Measure speed as ratios against reference runs (about five minutes)
+	$(BIN)/python -m bench
+
+clean: ## Remove what was built
+	rm -rf .venv dist .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install -q --disable-pip-version-check uv; }
+	@$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[all]' --group dev
+	@touch $@
