@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fake_provider.asks import BODY, ask_of, stream_of
-from tests.script_strategies import scripts
+from tests.script_strategies import json_values, scripts
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.errors import BadRequestError, ScriptError, UnknownWireError
 from tokentape_fake_provider.script import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
@@ -238,6 +239,34 @@ def test_a_bad_request_is_refused_in_the_providers_words(wire: str, fields: dict
     with pytest.raises(BadRequestError) as caught:
         ask_of(wire, **fields)
     assert (caught.value.status, str(caught.value)) == (400, message)
+
+
+@pytest.mark.parametrize("wire", list(WIRES))
+@given(
+    fields=st.dictionaries(
+        st.sampled_from(
+            ("model", "messages", "stream", "stream_options", "n", "max_tokens", "system", "stop_sequences")
+        ),
+        st.one_of(json_values, st.lists(st.fixed_dictionaries({"role": json_values, "content": json_values}))),
+    )
+)
+def test_any_json_is_read_or_refused(wire: str, fields: dict[str, Any]) -> None:
+    """No request body, however odd, gets further than a refusal with status 400, or is answered."""
+    try:
+        ask = ask_of(wire, **fields)
+    except BadRequestError as error:
+        assert error.status == 400
+        assert "\n" not in error.message
+    else:
+        assert encode(Script.of("Hi", usage=Usage(input=5)), ask, Instant()).status == 200
+
+
+def test_a_deeply_nested_request_is_read() -> None:
+    """Nesting costs no recursion."""
+    content: Any = "deep"
+    for _ in range(20_000):
+        content = [content]
+    assert ask_of("anthropic_messages", messages=[{"role": "user", "content": content}]).text == "deep"
 
 
 def test_unknown_fields_are_let_through() -> None:

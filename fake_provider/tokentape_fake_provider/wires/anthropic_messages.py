@@ -364,10 +364,12 @@ def _check_message(where: str, message: Any) -> None:
     for field in ("role", "content"):
         if message.get(field) is None:
             raise BadRequestError(f"{where}.{field}: Field required")
-    if message["role"] not in ("user", "assistant"):
+    role = message["role"]
+    if role == "system":
         raise BadRequestError(
-            f'messages: Unexpected role "{message["role"]}". The Messages API accepts a top-level `system` '
-            'parameter, not "system" as an input message role.'
-            if message["role"] == "system"
-            else f'messages: Unexpected role "{message["role"]}". Allowed roles are "user" or "assistant"'
+            'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not '
+            '"system" as an input message role.'
         )
+    if role not in ("user", "assistant"):
+        quoted = _json(role).decode()
+        raise BadRequestError(f'messages: Unexpected role {quoted}. Allowed roles are "user" or "assistant"')

@@ -24,14 +24,18 @@ def match_path(patterns: Sequence[str], path: str) -> dict[str, str] | None:
 
 def texts_in(content: Any) -> Iterator[str]:
     """All text in a message's content: a string, or parts with `text`, or nested `content` (tool results)."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, Mapping):
-        for key in ("text", "content", "thinking"):
-            yield from texts_in(content.get(key))
-    elif isinstance(content, Sequence):
-        for part in content:
-            yield from texts_in(part)
+    # A stack instead of recursion: a request may be nested as deeply as its sender likes.
+    waiting = [content]
+    while waiting:
+        match waiting.pop():
+            case str(text):
+                yield text
+            case Mapping() as part:
+                waiting += (part.get("thinking"), part.get("content"), part.get("text"))
+            case list() | tuple() as parts:
+                waiting += reversed(parts)
+            case _:
+                pass
 
 
 def json_type(value: Any) -> str:
