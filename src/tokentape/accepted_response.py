@@ -67,9 +67,7 @@ async def arefuse(response: AsyncResponse, options: StreamOptions) -> None:
     raise _refusal(response.status, response.headers, body, options)
 
 
-async def accepted_astream(
-    response: AsyncResponse, options: StreamOptions
-) -> AsyncStreamedChatMessageIterator:
+async def accepted_astream(response: AsyncResponse, options: StreamOptions) -> AsyncStreamedChatMessageIterator:
     """`accepted_stream` for an async response."""
     await arefuse(response, options)
     return _astream(response.chunks, response, options)

@@ -58,10 +58,19 @@ def open_response(response: Any) -> SyncResponse | AsyncResponse:
 def _httpx(response: Any) -> SyncResponse | AsyncResponse:
     if not hasattr(response, "_content"):
         _refuse_spent(response.is_stream_consumed, response.is_closed)
-    head = (response.status_code, _headers(response.headers), _url(response))
     stream = getattr(response, "stream", None)
     if hasattr(stream, "__aiter__") and not hasattr(stream, "__iter__"):
-        return AsyncResponse(*head, *_async_body(response.aiter_bytes(), response.aclose))
+        return async_response(response)
+    return sync_response(response)
+
+
+def async_response(response: Any) -> AsyncResponse:
+    """A response of an async client of httpx2 or httpx."""
+    return AsyncResponse(*_httpx_head(response), *_async_body(response.aiter_bytes(), response.aclose))
+
+
+def sync_response(response: Any) -> SyncResponse:
+    """A response of a sync client of httpx2 or httpx."""
 
     def interrupt() -> None:
         network = response.extensions.get("network_stream")
@@ -69,7 +78,11 @@ def _httpx(response: Any) -> SyncResponse | AsyncResponse:
         if connection is not None:
             connection.shutdown(socket.SHUT_RDWR)
 
-    return SyncResponse(*head, *_sync_body(response.iter_bytes(), response.close, interrupt))
+    return SyncResponse(*_httpx_head(response), *_sync_body(response.iter_bytes(), response.close, interrupt))
+
+
+def _httpx_head(response: Any) -> tuple[int, dict[str, str], str]:
+    return response.status_code, _headers(response.headers), _url(response)
 
 
 def _requests(response: Any) -> SyncResponse:

@@ -161,9 +161,7 @@ class OutputBuffer:
         if when is not None:
             self.flush()
 
-    async def awrite_stream(
-        self, stream: AsyncIterable[ChatMessage], *, auto_flush: AutoFlush | None = None
-    ) -> None:
+    async def awrite_stream(self, stream: AsyncIterable[ChatMessage], *, auto_flush: AutoFlush | None = None) -> None:
         """`write_stream` for an async stream."""
         when = auto_flush or self.auto_flush
         speaking: object = stream
@@ -197,9 +195,7 @@ class OutputBuffer:
     ) -> None:
         self.close()
 
-    def _write_message(
-        self, message: ChatMessage, when: AutoFlush | None, speaking: object, spoke: object
-    ) -> object:
+    def _write_message(self, message: ChatMessage, when: AutoFlush | None, speaking: object, spoke: object) -> object:
         """Write a message; `spoke` is which of the stream and its follow-ups spoke last. Returns who does."""
         while follow_ups := getattr(speaking, "follow_ups", ()):
             speaking = follow_ups[-1]
@@ -228,7 +224,7 @@ class OutputBuffer:
         while level in levels.open:
             try:
                 leaving = levels.open[-1].take()
-            except Exception as error:  # noqa: BLE001 - a filter is the caller's own code
+            except Exception as error:
                 leaving, failure = "", error
                 unfiltered.append(levels.open[-1].text)
             text = self._pop(levels, leaving)
@@ -274,4 +270,4 @@ class Started:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._buffer._end(self._levels, self._level)  # noqa: SLF001 - the two are one thing
+        self._buffer._end(self._levels, self._level)

@@ -41,9 +41,7 @@ def response_of(sdk_stream: Any) -> SDKStream | None:
     return None
 
 
-def closing_too(
-    opened: SyncResponse | AsyncResponse, close: Callable[[], Any] | None
-) -> SyncResponse | AsyncResponse:
+def closing_too(opened: SyncResponse | AsyncResponse, close: Callable[[], Any] | None) -> SyncResponse | AsyncResponse:
     """The same response; closing it also tells the SDK's object, which may be watching."""
     if close is None:
         return opened
@@ -127,8 +125,7 @@ def _decoder(event: Any, wire: str | None, wire_of: WireOf, raw: list[bytes] | N
     name = wire or wire_of(event)
     if name is None:
         raise UnknownWireError(
-            f"can't tell the wire format of a {type(event).__qualname__}: pass wire=, one of "
-            f"{', '.join(wire_names())}"
+            f"can't tell the wire format of a {type(event).__qualname__}: pass wire=, one of {', '.join(wire_names())}"
         )
     decoder = wire_named(name).decoder()
     decoder.raw_events = raw

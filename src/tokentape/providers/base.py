@@ -15,7 +15,7 @@ import httpx2
 
 from tokentape.accepted_response import StreamOptions, accepted_astream, accepted_stream, arefuse, refuse
 from tokentape.errors import ConfigurationError
-from tokentape.open_response import AsyncResponse, SyncResponse, open_response
+from tokentape.open_response import AsyncResponse, SyncResponse, async_response, sync_response
 from tokentape.output import ChatOutput
 from tokentape.providers.messages import Message, Messages, Tools, as_input, encode_body, message_list
 from tokentape.providers.response import StreamedChatResponse
@@ -70,9 +70,15 @@ class ChatProvider(abc.ABC):
         now: Callable[[], float] = time.time,
     ) -> None:
         if not model:
-            raise ConfigurationError(
-                f"{type(self).__name__} needs a model: pass its name as the first argument"
-            )
+            raise ConfigurationError(f"{type(self).__name__} needs a model: pass its name as the first argument")
+        for name, given, kind in (
+            ("http_client", http_client, httpx2.Client),
+            ("async_http_client", async_http_client, httpx2.AsyncClient),
+        ):
+            if given is not None and not isinstance(given, kind):
+                raise ConfigurationError(
+                    f"{name} is a {type(given).__module__}.{type(given).__name__}: pass an httpx2.{kind.__name__}"
+                )
         self.model = model
         self.default_options = dict(default_options)
         self._url = _endpoint(base_url, self.path)
@@ -159,14 +165,10 @@ class ChatProvider(abc.ABC):
         ProviderError, ConnectionFailedError, DecodeError, ConfigurationError.
         """
         client = self._client()
-        prepared = self._prepare(
-            client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options
-        )
+        prepared = self._prepare(client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options)
         with transport_errors(f"asking {self._where}"):
             sent = client.send(prepared.request, stream=True)
-        response = open_response(sent)
-        if not isinstance(response, SyncResponse):
-            raise ConfigurationError("http_client is an async client: pass it as async_http_client")
+        response = sync_response(sent)
         how = self._how(prepared.context)
         if stream:
             return _streamed(accepted_stream(response, how), response)
@@ -233,14 +235,10 @@ class ChatProvider(abc.ABC):
     ) -> ChatOutput | StreamedChatResponse[AsyncStreamedChatMessageIterator]:
         """`chat` for async code."""
         client = self._async_client()
-        prepared = self._prepare(
-            client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options
-        )
+        prepared = self._prepare(client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options)
         with transport_errors(f"asking {self._where}"):
             sent = await client.send(prepared.request, stream=True)
-        response = open_response(sent)
-        if not isinstance(response, AsyncResponse):
-            raise ConfigurationError("async_http_client is not an async client: pass it as http_client")
+        response = async_response(sent)
         how = self._how(prepared.context)
         if stream:
             return _streamed(await accepted_astream(response, how), response)
@@ -313,9 +311,7 @@ class ChatProvider(abc.ABC):
             **thread,
             provider=self.provider,
             model=str(body.get("model", self.model)),
-            configuration={
-                name: value for name, value in body.items() if name not in ("messages", "model", "stream")
-            },
+            configuration={name: value for name, value in body.items() if name not in ("messages", "model", "stream")},
             input=as_input(listed),
             tags=tuple(tags),
             metadata=dict(metadata or {}),
