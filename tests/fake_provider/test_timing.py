@@ -98,6 +98,12 @@ def test_latencies_have_the_mean_and_the_deviation_of_the_distribution(
     assert skew == pytest.approx(expected, rel=0.5, abs=0.1)
 
 
+def test_a_wild_normal_distribution_never_goes_back() -> None:
+    """Where much of a normal distribution would be negative, latencies still are not."""
+    frames = schedule([Piece(b"", 1)] * 2000, Synthetic(jitter=3, distribution="normal"))
+    assert all(one.at < other.at for one, other in pairwise(frames))
+
+
 def test_seeds_and_streams_have_latencies_of_their_own() -> None:
     """Another seed, or another stream of the same seed, is another draw."""
     made = [Piece(b"", 1)] * 5

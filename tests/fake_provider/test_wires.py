@@ -231,6 +231,11 @@ def test_the_prompt_is_all_text_of_the_request() -> None:
                 '"system" as an input message role.'
             ),
         ),
+        (
+            "anthropic_messages",
+            {"messages": [{"role": "a\nb", "content": "x"}]},
+            'messages: Unexpected role "a\\nb". Allowed roles are "user" or "assistant"',
+        ),
         ("anthropic_messages", {"stream": 1}, "stream: Input should be a valid boolean"),
     ],
 )
