@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Instant, Timing, schedule
 from tokentape_fake_provider.wires import wire_named
-from tokentape_fake_provider.wires.wire import Ask, Reply
+from tokentape_fake_provider.wires.wire import Ask, Reply, Wire
 
 
 def encode(script: Script, ask: Ask, timing: Timing) -> Tape:
@@ -18,6 +19,17 @@ def encode(script: Script, ask: Ask, timing: Timing) -> Tape:
     can't be said in this wire format.
     """
     wire = wire_named(ask.wire)
+    if script.error is not None and not 400 <= script.error.status <= 599:
+        raise ScriptError(f"an error's status is an HTTP one from 400 to 599, not {script.error.status}")
+    try:
+        return _encode(script, ask, timing, wire)
+    except UnicodeEncodeError as error:
+        raise ScriptError(
+            f"the script has half a surrogate pair, {error.object[error.start]!r}, which no UTF-8 can carry"
+        ) from error
+
+
+def _encode(script: Script, ask: Ask, timing: Timing, wire: Wire) -> Tape:
     if script.error is not None and not (script.error.in_stream and ask.stream):
         return tape_of_reply(wire.encode_error(script.error, ask))
     if ask.stream:
