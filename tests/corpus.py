@@ -54,7 +54,11 @@ class Item(NamedTuple):
         return WIRES[self.wire_format]
 
 
-WIRES = dict.fromkeys(OPENAI_CHAT_FAMILY, "openai_chat") | dict.fromkeys(ANTHROPIC_FAMILY, "anthropic_messages")
+WIRES = (
+    dict.fromkeys(OPENAI_CHAT_FAMILY, "openai_chat")
+    | dict.fromkeys(ANTHROPIC_FAMILY, "anthropic_messages")
+    | {"openai_responses": "openai_responses", "openai_completions": "openai_completions"}
+)
 
 
 @functools.cache

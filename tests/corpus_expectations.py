@@ -60,8 +60,23 @@ def openai_chat_usage(raw: dict[str, Any]) -> dict[str, int | None]:
     }
 
 
+def openai_responses_usage(raw: dict[str, Any]) -> dict[str, int | None]:
+    """Cached tokens are inside the input, reasoning tokens inside the output."""
+    details = raw.get("input_tokens_details") or {}
+    return {
+        "input": raw["input_tokens"],
+        "output": raw["output_tokens"],
+        "total": raw["total_tokens"],
+        "cached": details.get("cached_tokens"),
+        "cache_write": details.get("cache_write_tokens"),
+        "reasoning": (raw.get("output_tokens_details") or {}).get("reasoning_tokens"),
+    }
+
+
 EXPECTED_USAGE: Mapping[str, Callable[[dict[str, Any]], dict[str, int | None]]] = {
     "anthropic_messages": anthropic_usage,
     "openai_chat": openai_chat_usage,
+    "openai_completions": openai_chat_usage,
+    "openai_responses": openai_responses_usage,
 }
 """A summary's usage (the provider's own numbers) in the common arithmetic, by wire format."""

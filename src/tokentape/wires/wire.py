@@ -62,11 +62,19 @@ class Wire(NamedTuple):
 
 def _built_in() -> dict[str, type[WireDecoder]]:
     from tokentape.wires.anthropic_messages import AnthropicMessagesDecoder
+    from tokentape.wires.bedrock_converse import BedrockConverseDecoder
+    from tokentape.wires.bedrock_invoke import BedrockInvokeDecoder
     from tokentape.wires.openai_chat import OpenAIChatDecoder
+    from tokentape.wires.openai_completions import OpenAICompletionsDecoder
+    from tokentape.wires.openai_responses import OpenAIResponsesDecoder
 
     return {
         "anthropic_messages": AnthropicMessagesDecoder,
+        "bedrock_converse": BedrockConverseDecoder,
+        "bedrock_invoke": BedrockInvokeDecoder,
         "openai_chat": OpenAIChatDecoder,
+        "openai_completions": OpenAICompletionsDecoder,
+        "openai_responses": OpenAIResponsesDecoder,
     }
 
 

@@ -1,0 +1,104 @@
+"""OpenAI's legacy text completions, as OpenAI, vLLM, llama.cpp and others send them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from tokentape.message import ChatMessage
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_chat import FINISH_REASONS, stream_error
+from tokentape.wires.openai_usage import openai_usage
+
+
+class _Choice(msgspec.Struct, gc=False):
+    text: str | None = None
+    finish_reason: str | None = None
+    index: int | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: dict[str, Any] | None = None
+    error: str | dict[str, Any] | None = None
+    object: str | None = None
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+class OpenAICompletionsDecoder(EventDecoder):
+    """Decodes a stream of text completion chunks.
+
+    The stream has ended at `[DONE]`; some servers never send it, so a finish reason is enough at the end of the
+    input.
+    """
+
+    terminal = "a finish reason or [DONE]"
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            chunk = _decode_chunk(document)
+        except DecodeFailure:
+            if document.strip() in (b"[DONE]", b""):
+                self.ended = bool(document.strip())
+                return ()
+            chunk = salvage(self._parse(document), _Chunk)
+        choices = chunk.choices
+        if choices and len(choices) == 1 and chunk.usage is None and chunk.error is None:
+            choice = choices[0]
+            if choice.text is not None and choice.finish_reason is None and not choice.index:
+                metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+                return (ChatMessage(choice.text, "assistant", metadata),)
+        return self._messages(chunk, document)
+
+    def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
+        """The chunks of one event: one a choice, or one that holds usage or metadata alone."""
+        error = chunk.error
+        if error is None and chunk.object == "error":
+            # vLLM's older shape has no "error" key.
+            error = self._parse(document)
+        usage = openai_usage(chunk.usage) if chunk.usage else None
+        choices = chunk.choices or ()
+        messages: list[ChatMessage] = []
+        for position, choice in enumerate(choices):
+            reason = choice.finish_reason
+            if reason:
+                self._complete = True
+            messages.append(
+                ChatMessage(
+                    choice.text or "",
+                    "assistant",
+                    cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, position)),
+                    usage=usage if position == len(choices) - 1 else None,
+                    finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
+                    provider_finish_reason=reason or None,
+                    index=position if choice.index is None else choice.index,
+                )
+            )
+        if error:
+            self._error = stream_error(error)
+            self.ended = True
+        elif not choices:
+            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+            messages.append(ChatMessage("", "assistant", metadata, usage=usage))
+        return messages
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        return self._messages(salvage(body, _Chunk), msgspec.json.encode(body))
+
+
+def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
+    chunk = parse_document(document)
+    if not isinstance(chunk, dict):
+        return {}
+    choices = chunk.get("choices")
+    metadata = {key: value for key, value in chunk.items() if key not in ("choices", "usage", "error")}
+    if isinstance(choices, list) and position < len(choices) and isinstance(choices[position], dict):
+        choice = choices[position]
+        metadata |= {key: value for key, value in choice.items() if key not in _Choice.__struct_fields__}
+    return metadata

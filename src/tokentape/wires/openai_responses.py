@@ -1,0 +1,357 @@
+"""OpenAI responses.
+
+The output is a list of items (messages, reasoning, calls, what built-in tools did), each of content parts. Deltas name
+their item by id and position; gateways exist that give each event another id, or several items one position, so the
+id decides and then the position. What no delta has said is taken from the `done` events and the final response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from tokentape.errors import ServerError
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_chat import stream_error
+from tokentape.wires.openai_usage import openai_usage
+
+INCOMPLETE_REASONS: Mapping[str, FinishReason] = {
+    "max_output_tokens": "length",
+    "max_messages": "length",
+    "content_filter": "content_filter",
+}
+"""By `incomplete_details.reason`; of a response that is complete, its tool calls tell why it ended."""
+
+_CALLS = ("function_call", "custom_tool_call")
+_LATER = -1_000_000
+"""Raw reasoning is counted from here, so that its parts are not those of the summary."""
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str | None = None
+    delta: str | None = None
+    item_id: str | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    summary_index: int | None = None
+    item: dict[str, Any] | None = None
+    text: str | None = None
+    refusal: str | None = None
+    annotation: Any = None
+    response: dict[str, Any] | None = None
+    error: dict[str, Any] | str | None = None
+    object: str | None = None
+
+
+class _Item:
+    """An output item that is being received.
+
+    `blocks` numbers the parts that there are, `spoken` those of them that deltas have filled, `cited` counts the
+    annotations of each.
+    """
+
+    __slots__ = ("argued", "blocks", "cited", "done", "number", "spoken", "start")
+
+    def __init__(self, start: dict[str, Any], number: int) -> None:
+        self.start = start
+        self.number = number
+        self.blocks: dict[int, int] = {}
+        self.spoken: dict[int, int] = {}
+        self.cited: dict[int, int] = {}
+        self.argued = False
+        self.done = False
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+class OpenAIResponsesDecoder(EventDecoder):
+    """Decodes the events of a streamed response; it has ended at the event that holds the final response.
+
+    `provider_finish_reason` is the status of the response; why it is incomplete is in `incomplete_details` of the
+    metadata. The `signature` of a reasoning part is the id of its item.
+    """
+
+    terminal = "response.completed, response.incomplete or response.failed"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: list[_Item] = []
+        self._by_id: dict[str | None, _Item] = {}
+        self._by_index: dict[int | None, _Item] = {}
+        self._blocks = 0
+        self._started = False
+        self._calls = False
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            event = _decode_event(document)
+        except DecodeFailure:
+            if document.strip() in (b"[DONE]", b""):
+                # Gateways add it after the final response: it ends nothing by itself.
+                return ()
+            event = salvage(self._parse(document), _Event)
+        if event.type == "response.output_text.delta" and event.delta is not None:
+            item = self._by_id.get(event.item_id) or self._by_index.get(event.output_index)
+            part = event.content_index or 0
+            block = item.spoken.get(part) if item is not None else None
+            if block is None:
+                block = self._speak(self._item(event), part)
+            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+            return (ChatMessage(event.delta, "assistant", metadata, block=block),)
+        return self._other_event(event, document)
+
+    def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        text = event.delta or ""
+        match event.type:
+            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
+                item = self._item(event)
+                item.argued = True
+                call = ToolCallDelta(item.number, arguments=text)
+                return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number),)
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+                block = self._speak(self._item(event), _reasoning_part(event))
+                return (ChatMessage("", "assistant", metadata, text, block=block),)
+            case "response.refusal.delta":
+                block = self._speak(self._item(event), event.content_index or 0)
+                return (ChatMessage("", "assistant", metadata, block=block, refusal=text),)
+            case "response.output_text.done":
+                return self._unsaid(self._item(event), event.content_index or 0, metadata, text=event.text or "")
+            case "response.refusal.done":
+                return self._unsaid(self._item(event), event.content_index or 0, metadata, refusal=event.refusal or "")
+            case "response.reasoning_summary_text.done" | "response.reasoning_text.done":
+                return self._unsaid(self._item(event), _reasoning_part(event), metadata, reasoning=event.text or "")
+            case "response.output_text.annotation.added":
+                return self._annotation(self._item(event), event.content_index or 0, event.annotation, metadata)
+            case "response.output_item.added":
+                return self._item_added(event.item or {}, event.output_index, metadata)
+            case "response.output_item.done":
+                final = event.item or {}
+                return list(self._item_done(self._final_item(final, event.output_index), final, metadata))
+            case _:
+                return self._response_event(event, document, metadata)
+
+    def _response_event(self, event: _Event, document: bytes, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
+        match event.type:
+            case "response.created" | "response.queued" | "response.in_progress":
+                if self._started:
+                    return ()
+                self._started = True
+                model = _string((event.response or {}).get("model"))
+                return (ChatMessage("", "assistant", metadata, model=model or None),)
+            case "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled":
+                status = event.type.removeprefix("response.")
+                return self._final(event.response or {}, status, metadata)
+            case "error":
+                # The documentation has the fields beside the type, recordings have them in `error`. They end with
+                # response.failed, which has the usage.
+                self._error = self._error or stream_error(event.error or self._parse(document))
+                return ()
+            case _ if event.object == "response":
+                return self._decode_whole(self._parse(document))
+            case _:
+                if event.error:
+                    self._error = stream_error(event.error)
+                    self.ended = True
+                return ()
+
+    def _item(self, event: _Event) -> _Item:
+        """The item that an event belongs to; one that was never announced begins here."""
+        found = self._by_id.get(event.item_id) or self._by_index.get(event.output_index)
+        return found or self._new_item({"id": event.item_id}, event.output_index)
+
+    def _final_item(self, final: dict[str, Any], index: int | None) -> _Item:
+        found = self._by_id.get(_string(final.get("id")))
+        if found is not None:
+            return found
+        found = self._by_index.get(index)
+        return self._new_item(final, index) if found is None or found.done else found
+
+    def _new_item(self, start: dict[str, Any], index: int | None) -> _Item:
+        item = _Item(start, self._blocks)
+        self._blocks += 1
+        self._items.append(item)
+        if start.get("id"):
+            self._by_id[_string(start["id"])] = item
+        if index is not None:
+            self._by_index[index] = item
+        return item
+
+    def _block(self, item: _Item, part: int) -> int:
+        """The number of a part: the first has its item's."""
+        found = item.blocks.get(part)
+        if found is None:
+            if item.blocks:
+                found = self._blocks
+                self._blocks += 1
+            else:
+                found = item.number
+            item.blocks[part] = found
+        return found
+
+    def _speak(self, item: _Item, part: int) -> int:
+        block = item.spoken[part] = self._block(item, part)
+        return block
+
+    def _unsaid(self, item: _Item, part: int, metadata: Mapping[str, Any], **said: str) -> Sequence[ChatMessage]:
+        """What a part says at its end, if no delta said it."""
+        if part in item.spoken or not any(said.values()):
+            return ()
+        return (ChatMessage(role="assistant", metadata=metadata, block=self._speak(item, part), **said),)  # type: ignore[arg-type]
+
+    def _annotation(
+        self, item: _Item, part: int, annotation: Any, metadata: Mapping[str, Any]
+    ) -> Sequence[ChatMessage]:
+        item.cited[part] = item.cited.get(part, 0) + 1
+        citation = TextPart("", (annotation,))
+        return (ChatMessage("", "assistant", metadata, block=self._block(item, part), parts=(citation,)),)
+
+    def _item_added(
+        self, start: dict[str, Any], index: int | None, metadata: Mapping[str, Any]
+    ) -> Sequence[ChatMessage]:
+        item = self._new_item(start, index)
+        if start.get("type") not in _CALLS:
+            return ()
+        return (self._call(item, start, "", metadata),)
+
+    def _call(
+        self, item: _Item, said: dict[str, Any], arguments: str, metadata: Mapping[str, Any], *, done: bool = False
+    ) -> ChatMessage:
+        self._calls = True
+        id_ = _string(said.get("call_id")) or _string(said.get("id"))
+        name = _string(said.get("name"))
+        # Under one number the first id counts: a later one would begin another call.
+        again = item.start is not said and item.start.get("type") in _CALLS
+        call = ToolCallDelta(item.number, "" if again else id_, "" if again else name, arguments, done)
+        return ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number)
+
+    def _item_done(self, item: _Item, final: dict[str, Any], metadata: Mapping[str, Any]) -> Iterator[ChatMessage]:
+        if item.done:
+            return
+        item.done = True
+        match final.get("type"):
+            case "message":
+                for part, content in enumerate(_objects(final.get("content"))):
+                    refusal = _string(content.get("refusal"))
+                    yield from self._unsaid(item, part, metadata, text=_string(content.get("text")), refusal=refusal)
+                    annotations = content.get("annotations")
+                    for annotation in (annotations if isinstance(annotations, list) else ())[item.cited.get(part, 0) :]:
+                        yield from self._annotation(item, part, annotation, metadata)
+            case "reasoning":
+                yield from self._reasoning_done(item, final, metadata)
+            case "function_call" | "custom_tool_call":
+                arguments = "" if item.argued else _arguments(final)
+                yield self._call(item, final, arguments, metadata, done=True)
+            case kind:
+                provided = ProviderPart(_string(kind), final)
+                yield ChatMessage("", "assistant", metadata, block=item.number, parts=(provided,))
+
+    def _reasoning_done(self, item: _Item, final: dict[str, Any], metadata: Mapping[str, Any]) -> Iterator[ChatMessage]:
+        for first, parts in ((0, final.get("summary")), (_LATER, final.get("content"))):
+            for part, content in enumerate(_objects(parts), first):
+                yield from self._unsaid(item, part, metadata, reasoning=_string(content.get("text")))
+        id_, encrypted = _string(final.get("id")), _string(final.get("encrypted_content"))
+        for block in list(item.spoken.values()) or [item.number]:
+            if id_ or encrypted:
+                part_ = ReasoningPart("", id_, encrypted)
+                yield ChatMessage("", "assistant", metadata, block=block, parts=(part_,))
+            encrypted = ""
+
+    def _final(self, response: dict[str, Any], status: str, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
+        """The chunks of the final response: items of which nothing has come, or not their end; then why it ended."""
+        messages: list[ChatMessage] = []
+        output = _objects(response.get("output"))
+        if self._items:
+            finals = {_string(final.get("id")): final for final in output if final.get("id")}
+            for item in [item for item in self._items if not item.done]:
+                final = finals.get(_string(item.start.get("id")))
+                if final is not None and final.get("type") == item.start.get("type"):
+                    messages += self._item_done(item, final, metadata)
+        else:
+            for index, final in enumerate(output):
+                messages += self._item_done(self._new_item(final, index), final, metadata)
+        status = _string(response.get("status")) or status
+        usage = response.get("usage")
+        error = response.get("error")
+        if error:
+            self._error = self._error or stream_error(error)
+        elif status == "failed":
+            self._error = self._error or ServerError("the response failed; the provider gave no reason", body=response)
+        self.ended = True
+        messages.append(
+            ChatMessage(
+                "",
+                "assistant",
+                metadata,
+                usage=openai_usage(usage) if isinstance(usage, dict) and usage else None,
+                finish_reason=self._finish_reason(status, response.get("incomplete_details")),
+                provider_finish_reason=status,
+                model=_string(response.get("model")) or None,
+            )
+        )
+        return messages
+
+    def _finish_reason(self, status: str, details: Any) -> FinishReason | None:
+        match status:
+            case "completed":
+                return "tool_calls" if self._calls else "stop"
+            case "incomplete":
+                reason = details.get("reason") if isinstance(details, dict) else None
+                return INCOMPLETE_REASONS.get(_string(reason), "other")
+            case "failed":
+                return "error"
+            case "queued" | "in_progress":
+                return None
+            case _:
+                return "other"
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        if body.get("object") != "response" and body.get("error"):
+            self._error = stream_error(body["error"])
+            return ()
+        header = msgspec.json.encode({"response": {**body, "output": []}})
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(header, _read_metadata))
+        return self._final(body, "completed", metadata)
+
+
+def _reasoning_part(event: _Event) -> int:
+    if event.type is not None and event.type.startswith("response.reasoning_summary"):
+        return event.summary_index or 0
+    return _LATER + (event.content_index or 0)
+
+
+def _arguments(call: dict[str, Any]) -> str:
+    given = call.get("input") if call.get("type") == "custom_tool_call" else call.get("arguments")
+    return given if isinstance(given, str) else "" if given is None else msgspec.json.encode(given).decode()
+
+
+def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    event = parse_document(document)
+    if not isinstance(event, dict):
+        return {}
+    response = event.get("response")
+    if isinstance(response, dict):
+        return {key: value for key, value in response.items() if key not in _RESPONSE_FIELDS and value is not None}
+    return {key: value for key, value in event.items() if key not in _EVENT_FIELDS and value != []}
+
+
+_EVENT_FIELDS = {
+    *("delta", "item", "part", "text", "refusal", "arguments", "input", "annotation"),
+    *("output_index", "content_index", "summary_index", "obfuscation"),
+}
+_RESPONSE_FIELDS = {"object", "output", "usage", "error"}
+
+
+def _objects(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
