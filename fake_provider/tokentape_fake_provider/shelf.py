@@ -53,7 +53,8 @@ class Miss(NamedTuple):
         if self.played:
             return f"{asked}: {self.nearest.label} is the same request and was already played."
         shown = "; ".join(map(str, self.differences[:3]))
-        more = f"; and {len(self.differences) - 3} more fields" if len(self.differences) > 3 else ""
+        rest = len(self.differences) - 3
+        more = f"; and {rest} more field{'' if rest == 1 else 's'}" if rest > 0 else ""
         return f"{asked}. The nearest is {self.nearest.label}: {shown}{more}."
 
 
@@ -114,11 +115,12 @@ class Shelf:
         if played:
             return Miss(endpoint, len(self), self._recordings[played[-1]], played=True)
         rivals = [
-            (recording, differences(other.asked(recording.body), body))
-            for recording, other in zip(self._recordings, self._endpoints, strict=True)
+            (recording, plays, differences(other.asked(recording.body), body))
+            for recording, plays, other in zip(self._recordings, self._plays, self._endpoints, strict=True)
             if other.identity == endpoint.identity
         ]
         if not rivals:
             return Miss(endpoint, len(self))
-        nearest, differing = min(rivals, key=lambda rival: len(rival[1]))
+        # Of equally near ones that which is still to be played is more likely meant.
+        nearest, _, differing = min(rivals, key=lambda rival: (len(rival[2]), rival[1]))
         return Miss(endpoint, len(self), nearest, differing)

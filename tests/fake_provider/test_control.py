@@ -1,0 +1,284 @@
+"""The control API, route by route, and who may use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from inline_snapshot import snapshot
+
+from tokentape_fake_provider.errors import CassetteAccessError
+from tokentape_fake_provider.folder import find_cassette
+from tokentape_fake_provider.recording import Recording
+from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.tape import Frame, Tape
+
+REQUEST: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+
+
+def load(path: Path) -> Sequence[Recording]:
+    """A stand-in for the cassette reader: one recording, whose answer is the file's text."""
+    text = path.read_bytes()
+    if text == b"broken":
+        raise ValueError(f"{path.name}, line 1: not a cassette")
+    tape = Tape((Frame(0, text),), 200, (("content-type", "application/json"),))
+    return [Recording(tape, "/v1/chat/completions", REQUEST, wire="openai_chat", source=path.name, interaction=0)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A cassette folder with a secret beside it."""
+    inside = tmp_path / "cassettes"
+    (inside / "deep").mkdir(parents=True)
+    (inside / "one.yaml").write_text('{"one": 1}')
+    (inside / "deep" / "two.yml").write_text('{"two": 2}')
+    (inside / "broken.yaml").write_text("broken")
+    (tmp_path / "secret.yaml").write_text("secret")
+    (inside / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    (inside / "up").symlink_to(tmp_path)
+    (inside / "inner.yaml").symlink_to(inside / "one.yaml")
+    return inside
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[FakeProviderServer]:
+    """A server with that folder."""
+    with FakeProviderServer(folders=[folder], loader=load) as running:
+        yield running
+
+
+@pytest.fixture
+def control(server: FakeProviderServer) -> Iterator[httpx2.Client]:
+    """A client of its control API."""
+    with httpx2.Client(base_url=f"{server.url}/_tokentape") as client:
+        yield client
+
+
+def refused(response: httpx2.Response) -> tuple[int, dict[str, str]]:
+    """A refusal's status and what, where, do."""
+    return response.status_code, response.json()["error"]
+
+
+def test_session_from_creation_to_deletion(server: FakeProviderServer, control: httpx2.Client) -> None:
+    """A session is created, shown, listed and deleted."""
+    made = control.post("/sessions", json={"id": "a", "settings": {"strict": True, "timing": "recorded:2"}})
+    assert made.status_code == 201
+    assert made.json()["base_urls"] == {
+        "openai_chat": f"{server.url}/s/a/v1",
+        "anthropic_messages": f"{server.url}/s/a",
+    }
+    assert made.json()["settings"]["timing"] == {"type": "recorded", "speed": 2.0}
+    assert control.get("/sessions/a").json() == made.json()
+    assert [shown["id"] for shown in control.get("/sessions").json()["sessions"]] == ["default", "a"]
+    assert control.get("").json()["sessions"] == ["default", "a"]
+    assert control.delete("/sessions/a").status_code == 204
+    assert control.get("/sessions/a").status_code == 404
+    assert control.post("/sessions").json()["id"] == "session-1"
+
+
+def test_settings_are_changed_one_by_one(control: httpx2.Client) -> None:
+    """PATCH changes what it names, and leaves the rest."""
+    control.patch("/sessions/default/settings", json={"seed": 7})
+    changed = control.patch(
+        "/sessions/default/settings",
+        json={"usage": {"cached": 3}, "repeat": True, "timing": {"type": "synthetic", "tps": 9}, "locale": "ja_JP"},
+    ).json()
+    assert changed == control.get("/sessions/default/settings").json()
+    assert (changed["seed"], changed["usage"]["cached"], changed["repeat"], changed["locale"]) == (7, 3, True, "ja_JP")
+    assert (changed["timing"]["type"], changed["timing"]["tps"]) == ("synthetic", 9)
+
+
+def test_queue_rules_journal_and_unplayed(server: FakeProviderServer, control: httpx2.Client) -> None:
+    """What is queued and ruled over HTTP answers; the journal tells, and what was not played is told."""
+    script = {"choices": [{"items": [{"type": "text", "text": "two"}]}]}
+    queued = control.post(
+        "/sessions/default/queue",
+        json={"items": ["one", {"script": script}, {"tape": {"frames": [[0, "dGhyZWU="]]}}, "never"]},
+    )
+    assert (queued.status_code, queued.json()) == (201, {"queued": 4})
+    rule = {"contains": "weather", "scripts": [script]}
+    assert control.post("/sessions/default/rules", json=rule).json() == {"rules": 1}
+    with httpx2.Client(base_url=server.base_url("openai_chat")) as client:
+        bodies = [client.post("/chat/completions", json=REQUEST) for _ in range(3)]
+    assert [body.json()["choices"][0]["message"]["content"] for body in bodies[:2]] == ["one", "two"]
+    assert bodies[2].content == b"three"
+    server.default.journal.wait()
+    entries = control.get("/sessions/default/journal", params={"frames": 1, "since": 2}).json()["entries"]
+    assert len(entries) == 1
+    assert {name: entries[0][name] for name in ("number", "path", "body", "answered_by", "status", "outcome")} == {
+        "number": 2,
+        "path": "/v1/chat/completions",
+        "body": REQUEST,
+        "answered_by": "queue",
+        "status": 200,
+        "outcome": "complete",
+    }
+    assert [(frame["at"], frame["size"]) for frame in entries[0]["frames"]] == [(0, 5)]
+    assert control.get("/sessions/default/unplayed").json()["summary"] == (
+        "1 queued script not played; 1 rule never applied"
+    )
+    assert control.delete("/sessions/default/journal").status_code == 204
+    assert control.get("/sessions/default/journal").json() == {"forgotten": 0, "entries": []}
+    assert control.delete("/sessions/default").status_code == 204
+    assert control.get("/sessions/default/unplayed").json()["summary"] == "everything was played"
+
+
+def test_cassettes_are_loaded_by_name(server: FakeProviderServer, control: httpx2.Client) -> None:
+    """A cassette below the folder is loaded and answers."""
+    loaded = control.post("/sessions/default/cassettes", json={"name": "one"})
+    assert (loaded.status_code, loaded.json()) == (201, {"loaded": 1, "recordings": 1})
+    assert control.post("/sessions/default/cassettes", json={"name": "deep/two.yml"}).status_code == 201
+    assert control.post("/sessions/default/cassettes", json={"name": "inner.yaml"}).status_code == 201
+    with httpx2.Client() as client:
+        answered = client.post(f"{server.url}/v1/chat/completions", json=REQUEST)
+    assert answered.json() == {"one": 1}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.yaml", "deep/../../secret", "link.yaml", "link", "up/secret.yaml", "/etc/passwd", "one.yaml/../.."],
+)
+def test_cassettes_outside_the_folders_are_not_read(name: str, folder: Path, control: httpx2.Client) -> None:
+    """Neither `..` nor an absolute path nor a symlink leads out of the folders."""
+    with pytest.raises(CassetteAccessError, match="outside the cassette folders"):
+        find_cassette([folder], name)
+    if name == "/etc/passwd":
+        name = str(folder.parent / "secret.yaml")
+    status, error = refused(control.post("/sessions/default/cassettes", json={"name": name}))
+    assert status == 404
+    assert "outside the cassette folders" in error["what"]
+    assert "secret" not in error["what"].replace(name, "")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\0b", "missing", "deep"])
+def test_cassettes_that_are_not_there(name: str, control: httpx2.Client) -> None:
+    """A name without a file is a 404."""
+    assert control.post("/sessions/default/cassettes", json={"name": name}).status_code == 404
+
+
+def test_cassette_that_cannot_be_read(control: httpx2.Client) -> None:
+    """The loader's own words reach who asked."""
+    assert refused(control.post("/sessions/default/cassettes", json={"name": "broken"})) == snapshot(
+        (
+            422,
+            {
+                "what": "cassette 'broken' can't be read: broken.yaml, line 1: not a cassette",
+                "where": "POST /_tokentape/sessions/default/cassettes",
+                "do": "repair or record it again",
+            },
+        )
+    )
+
+
+def test_server_without_folders(folder: Path) -> None:
+    """Without a folder or a loader no cassette is read."""
+    with FakeProviderServer(loader=load) as server, httpx2.Client() as client:
+        url = f"{server.url}/_tokentape/sessions/default/cassettes"
+        assert "no cassette folder" in client.post(url, json={"name": "one"}).json()["error"]["what"]
+    with FakeProviderServer(folders=[folder]) as server, httpx2.Client() as client:
+        url = f"{server.url}/_tokentape/sessions/default/cassettes"
+        assert "no cassette loader" in client.post(url, json={"name": "one"}).json()["error"]["what"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "what", "where"),
+    [
+        ("POST", "/sessions", {"id": "a/b"}, 400, "session id 'a/b': use 1 to 200 of", ""),
+        ("POST", "/sessions", {"id": "default"}, 409, "session 'default' is there already", ""),
+        ("POST", "/sessions", {"name": "x"}, 400, "Object contains unknown field `name`", ""),
+        ("POST", "/sessions", {"settings": {"strict": 1}}, 400, "Expected `bool`, got `int`", "$.settings.strict"),
+        ("PATCH", "/sessions/default/settings", {"timing": "slow"}, 400, "timing: 'slow' is none of instant", ""),
+        (
+            "PATCH",
+            "/sessions/default/settings",
+            {"timing": {"type": "recorded", "speed": -1}},
+            400,
+            "speed must be",
+            "$.timing",
+        ),
+        ("POST", "/sessions/nobody/queue", {"items": []}, 404, "no session 'nobody'", ""),
+        ("POST", "/sessions/default/queue", {"items": [{}]}, 400, "either `script` or `tape`", "$.items[0]"),
+        (
+            "POST",
+            "/sessions/default/queue",
+            {"items": [{"script": {"choice": []}}]},
+            400,
+            "unknown field `choice`",
+            "$.items[0].script",
+        ),
+        (
+            "POST",
+            "/sessions/default/queue",
+            {"items": [{"script": {"error": {"status": 200}}}]},
+            400,
+            "400 to 599",
+            "$.items[0].script.error",
+        ),
+        ("POST", "/sessions/default/queue", {"items": [{"tape": {"status": 42}}]}, 400, "200 to 599", "$.items[0]"),
+        (
+            "POST",
+            "/sessions/default/queue",
+            {"items": [{"tape": {"headers": [["a", "b\r\nc: d"]]}}]},
+            400,
+            "header 'a' can't be sent",
+            "$.items[0]",
+        ),
+        ("POST", "/sessions/default/rules", {"scripts": []}, 400, "at least one script", ""),
+        ("POST", "/sessions/default/rules", {"scripts": [{}], "matches": "("}, 400, "not a regular expression", ""),
+        ("POST", "/sessions/default/rules", {"scripts": [{}], "times": 0}, 400, "`times` is 0", ""),
+        ("GET", "/sessions/default/journal?since=x", None, 400, "since is 'x'", "?since"),
+        ("GET", "/sessions/default/journal?frames=x", None, 400, "frames is 'x'", "?frames"),
+        ("PUT", "/sessions", None, 405, "PUT is not possible here", ""),
+        ("GET", "/nowhere", None, 404, "no such route", ""),
+    ],
+)
+def test_refusals_say_what_where_and_what_to_do(
+    method: str, path: str, body: Any, status: int, what: str, where: str, control: httpx2.Client
+) -> None:
+    """Each bad request is told what is wrong, where, and what to do."""
+    got, error = refused(control.request(method, path, json=body))
+    assert got == status
+    assert what in error["what"]
+    assert error["where"].startswith(f"{method} /_tokentape{path.partition('?')[0]}")
+    assert error["where"].endswith(where)
+    assert error["do"]
+
+
+def test_body_that_is_no_json(control: httpx2.Client) -> None:
+    """A body must be JSON and say so, so that no web page can send it unasked; its size is limited."""
+    as_json = {"content-type": "application/json"}
+    assert control.post("/sessions", content=b"{", headers=as_json).status_code == 400
+    assert control.post("/sessions", content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
+    assert control.post("/sessions", content=b"{}").status_code == 415
+    assert control.post("/sessions", content=b" " * 10_000_001, headers=as_json).status_code == 413
+
+
+def test_other_hosts_names_are_refused(control: httpx2.Client) -> None:
+    """A name that was rebound to this machine does not open the control API."""
+    status, error = refused(control.get("/sessions", headers={"host": "evil.example"}))
+    assert (status, error["what"]) == (403, "the Host header names another machine")
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "secret", "Bearer ", "Bearer sécret"])
+def test_token_guards_every_route(authorization: str | None) -> None:
+    """With a token every control route asks for it; providers' routes and health do not."""
+    headers = {"authorization": authorization.encode()} if authorization else {}
+    with FakeProviderServer(token="secret") as server, httpx2.Client(base_url=server.url) as client:
+        for path in ("", "/sessions", "/sessions/default/journal", "/nowhere"):
+            status, error = refused(client.get(f"/_tokentape{path}", headers=headers))
+            assert (status, "secret" in str(error)) == (401, False)
+        assert client.get("/_tokentape", headers={"authorization": "Bearer secret"}).status_code == 200
+        assert client.get("/health").status_code == 200
+        assert client.post("/v1/chat/completions", json=REQUEST).status_code == 200
+
+
+def test_control_is_off_beyond_this_machine() -> None:
+    """Bound to every interface without a token, the control API refuses; the provider's routes answer."""
+    with FakeProviderServer("0.0.0.0", allow_remote=True) as server:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
+            status, error = refused(client.get("/_tokentape/sessions"))
+            assert (status, error["do"]) == (403, "start it on 127.0.0.1, or with a token")
+            assert client.post("/v1/chat/completions", json=REQUEST).status_code == 200
