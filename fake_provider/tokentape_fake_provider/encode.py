@@ -19,8 +19,6 @@ def encode(script: Script, ask: Ask, timing: Timing) -> Tape:
     can't be said in this wire format.
     """
     wire = wire_named(ask.wire)
-    if script.error is not None and not 400 <= script.error.status <= 599:
-        raise ScriptError(f"an error's status is an HTTP one from 400 to 599, not {script.error.status}")
     try:
         return _encode(script, ask, timing, wire)
     except UnicodeEncodeError as error:
