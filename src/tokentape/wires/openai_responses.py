@@ -72,9 +72,10 @@ _decode_event = msgspec.json.Decoder(_Event).decode
 
 
 class OpenAIResponsesDecoder(EventDecoder):
-    """Decodes the events of a streamed response; it has ended at the event that holds the final response.
+    """Decodes the events of a streamed response.
 
-    `provider_finish_reason` is the status of the response; why it is incomplete is in `incomplete_details` of the
+    Once the event with the final response was seen the input may end. It is read to its end all the same: recordings
+    exist of several responses one after the other. `provider_finish_reason` is the status of the response; why it is incomplete is in `incomplete_details` of the
     metadata. The `signature` of a reasoning part is the id of its item.
     """
 
@@ -82,19 +83,25 @@ class OpenAIResponsesDecoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
+        self._blocks = 0
+        self._begin()
+        self._started = False
+
+    def _begin(self) -> None:
         self._items: list[_Item] = []
         self._by_id: dict[str | None, _Item] = {}
         self._by_index: dict[int | None, _Item] = {}
-        self._blocks = 0
-        self._started = False
         self._calls = False
+        self._started = True
+        self._complete = False
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
             event = _decode_event(document)
         except DecodeFailure:
             if document.strip() in (b"[DONE]", b""):
-                # Gateways add it after the final response: it ends nothing by itself.
+                # Gateways add it after the final response; it takes nothing's place.
+                self.ended = self._complete and bool(document.strip())
                 return ()
             event = salvage(self._parse(document), _Event)
         if event.type == "response.output_text.delta" and event.delta is not None:
@@ -141,9 +148,9 @@ class OpenAIResponsesDecoder(EventDecoder):
     def _response_event(self, event: _Event, document: bytes, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
         match event.type:
             case "response.created" | "response.queued" | "response.in_progress":
-                if self._started:
+                if self._started and not self._complete:
                     return ()
-                self._started = True
+                self._begin()
                 model = _string((event.response or {}).get("model"))
                 return (ChatMessage("", "assistant", metadata, model=model or None),)
             case "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled":
@@ -284,7 +291,7 @@ class OpenAIResponsesDecoder(EventDecoder):
             self._error = self._error or stream_error(error)
         elif status == "failed":
             self._error = self._error or ServerError("the response failed; the provider gave no reason", body=response)
-        self.ended = True
+        self._complete, self.ended = True, self._error is not None
         messages.append(
             ChatMessage(
                 "",
