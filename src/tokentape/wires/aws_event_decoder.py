@@ -1,0 +1,90 @@
+"""The decoder that the formats share which come as an AWS event stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tokentape.errors import (
+    BadRequestError,
+    DecodeError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+    provider_error_class,
+)
+from tokentape.framing.aws_event_stream import AWSEventStreamFraming
+from tokentape.message import ChatMessage
+from tokentape.wires.event_decoder import EventDecoder
+
+# The statuses are those of Bedrock's service model (botocore, bedrock-runtime 2023-09-30). 408 and 424 are the
+# model's failure, not the request's, so the class is not that of the status.
+EXCEPTIONS: Mapping[str, tuple[int, type[ProviderError]]] = {
+    "accessdeniedexception": (403, PermissionDeniedError),
+    "internalserverexception": (500, ServerError),
+    "modelerrorexception": (424, ServerError),
+    "modelnotreadyexception": (429, RateLimitError),
+    "modelstreamerrorexception": (424, ServerError),
+    "modeltimeoutexception": (408, ServerError),
+    "serviceunavailableexception": (503, OverloadedError),
+    "throttlingexception": (429, RateLimitError),
+    "validationexception": (400, BadRequestError),
+}
+
+
+class AWSEventDecoder(EventDecoder):
+    """Decodes frames as the JSON documents that `AWSEventStreamFraming` makes of them.
+
+    A subclass adds `_decode_event`. Exception frames (and error frames) end the stream as ProviderError.
+    """
+
+    framing = AWSEventStreamFraming
+    _framing: AWSEventStreamFraming
+
+    def feed(self, data: bytes) -> Iterator[ChatMessage]:
+        """Decode the events that end in `data`; what stands before a broken frame is decoded first."""
+        yield from super().feed(data)
+        fault = self._framing.fault
+        if fault is not None and not self.ended:
+            raise fault
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        if document.startswith(b'{":'):
+            error = self._parse(document)
+            if ":exception-type" in error or ":error-code" in error:
+                self._error = aws_error(error)
+                self.ended = True
+                return ()
+        return self._decode_event(document)
+
+    def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
+        raise NotImplementedError
+
+    def _rest_document(self, rest: bytes) -> bytes | None:  # noqa: ARG002 - half a frame is none
+        return None
+
+    def _malformed(self, document: bytes, what: str) -> DecodeError:
+        # The payload is what stands in the frame.
+        return super()._malformed(document.partition(b":")[2][:-1] or document, what)
+
+
+def aws_error(said: Mapping[str, Any]) -> ProviderError:
+    """The error of an exception or error frame."""
+    kind = _string(said.get(":exception-type")) or _string(said.get(":error-code"))
+    payload = said.get(":payload")
+    detail = payload if isinstance(payload, dict) else {}
+    message = (
+        _string(detail.get("message"))
+        or _string(detail.get("Message"))
+        or _string(said.get(":error-message"))
+        or _string(payload)
+        or "the provider gave no message"
+    )
+    status, error_class = EXCEPTIONS.get(kind.lower(), (None, provider_error_class(None, kind)))
+    return error_class(message, status=status, type=kind or None, body=payload or None)
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,302 @@
+"""Amazon Bedrock's Converse, and the same events as Amazon Nova's models send them through InvokeModel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
+from tokentape.usage import TokenUsage
+from tokentape.wires.aws_event_decoder import AWSEventDecoder
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_usage import count
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "malformed_model_output": "error",
+    "malformed_tool_use": "error",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+}
+
+
+class _ToolUse(msgspec.Struct, gc=False):
+    input: str | dict[str, Any] | None = None
+
+
+class _Reasoning(msgspec.Struct, gc=False):
+    text: str | None = None
+    signature: str | None = None
+    redacted: str | None = msgspec.field(default=None, name="redactedContent")
+
+
+class _Delta(msgspec.Struct, gc=False):
+    text: str | None = None
+    tool_use: _ToolUse | None = msgspec.field(default=None, name="toolUse")
+    reasoning: _Reasoning | None = msgspec.field(default=None, name="reasoningContent")
+    citation: dict[str, Any] | None = None
+
+
+class _BlockDelta(msgspec.Struct, gc=False):
+    index: int | None = msgspec.field(default=None, name="contentBlockIndex")
+    delta: _Delta | None = None
+
+
+class _BlockStart(msgspec.Struct, gc=False):
+    index: int | None = msgspec.field(default=None, name="contentBlockIndex")
+    start: dict[str, Any] | None = None
+
+
+class _BlockStop(msgspec.Struct, gc=False):
+    index: int | None = msgspec.field(default=None, name="contentBlockIndex")
+
+
+class _MessageStop(msgspec.Struct, gc=False):
+    reason: str | None = msgspec.field(default=None, name="stopReason")
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    usage: dict[str, Any] | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    delta: _BlockDelta | None = msgspec.field(default=None, name="contentBlockDelta")
+    start: _BlockStart | None = msgspec.field(default=None, name="contentBlockStart")
+    stop: _BlockStop | None = msgspec.field(default=None, name="contentBlockStop")
+    message_stop: _MessageStop | None = msgspec.field(default=None, name="messageStop")
+    metadata: _Metadata | None = None
+
+
+class _Block:
+    """A content block that is being received and is not plain text or reasoning."""
+
+    def __init__(self, kind: str, start: dict[str, Any]) -> None:
+        self.kind = kind
+        self.start = start
+        self.fragments: list[str] = []
+        self.content: list[Any] = []
+        self.more: dict[str, Any] = {}
+
+    @property
+    def is_tool_call(self) -> bool:
+        """Whether it is for the application; the provider runs its own tools itself."""
+        return self.kind == "toolUse" and self.start.get("type") != "server_tool_use"
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The block as a response has it that is not streamed."""
+        whole = {**self.start, **self.more}
+        if self.content:
+            whole["content"] = self.content
+        text = "".join(self.fragments)
+        if text:
+            try:
+                whole["input"] = parse_document(text.encode("utf-8", "surrogatepass"))
+            except ValueError:
+                whole["input"] = text
+        return whole
+
+
+_decode_typed = msgspec.json.Decoder(_Event).decode
+
+
+class BedrockConverseDecoder(AWSEventDecoder):
+    """Decodes the events of ConverseStream; it has ended at `metadata`, which comes after `messageStop`."""
+
+    terminal = "messageStop"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._blocks: dict[int, _Block] = {}
+
+    def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            event = _decode_typed(document)
+        except DecodeFailure:
+            event = salvage(self._parse(document), _Event)
+        block = event.delta
+        if block is not None and block.delta is not None:
+            text = block.delta.text
+            if text is not None:
+                metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+                return (ChatMessage(text, "assistant", metadata, block=block.index),)
+            return self._block_delta(block.index or 0, block.delta, document)
+        return self._protocol_event(event, document)
+
+    def _protocol_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        if event.start is not None:
+            return self._block_start(event.start.index or 0, event.start.start or {}, metadata)
+        if event.stop is not None:
+            return self._block_stop(event.stop.index or 0, metadata)
+        if event.message_stop is not None:
+            self._complete = True
+            reason = event.message_stop.reason or None
+            return (
+                ChatMessage(
+                    "",
+                    "assistant",
+                    metadata,
+                    finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
+                    provider_finish_reason=reason,
+                ),
+            )
+        if event.metadata is not None:
+            self.ended = self._complete
+            usage = event.metadata.usage
+            return (ChatMessage("", "assistant", metadata, usage=converse_usage(usage) if usage else None),)
+        return ()
+
+    def _block_start(self, index: int, start: dict[str, Any], metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
+        kind = next((key for key, value in start.items() if isinstance(value, dict)), None)
+        if kind is None:
+            return ()
+        block = self._blocks[index] = _Block(kind, start[kind])
+        if not block.is_tool_call:
+            return ()
+        call = ToolCallDelta(index, _string(block.start.get("toolUseId")), _string(block.start.get("name")))
+        return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
+
+    def _block_delta(self, index: int, delta: _Delta, document: bytes) -> Sequence[ChatMessage]:
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        if delta.reasoning is not None:
+            reasoning = delta.reasoning
+            parts: tuple[Part, ...] = ()
+            if reasoning.signature or reasoning.redacted:
+                parts = (ReasoningPart("", reasoning.signature or "", reasoning.redacted or ""),)
+            return (ChatMessage("", "assistant", metadata, reasoning.text or "", block=index, parts=parts),)
+        if delta.citation is not None:
+            return (ChatMessage("", "assistant", metadata, block=index, parts=(TextPart("", (delta.citation,)),)),)
+        block = self._blocks.get(index)
+        if delta.tool_use is not None:
+            given = delta.tool_use.input
+            fragment = msgspec.json.encode(given).decode() if isinstance(given, dict) else given or ""
+            if block is not None and not block.is_tool_call:
+                block.fragments.append(fragment)
+                return ()
+            call = ToolCallDelta(index, arguments=fragment)
+            return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
+        if block is not None:
+            self._add_to_block(block, document)
+        return ()
+
+    def _add_to_block(self, block: _Block, document: bytes) -> None:
+        """Keep what a delta adds to a block of the provider's own: tool results are lists, images objects."""
+        said = self._parse(document).get("contentBlockDelta")
+        delta = said.get("delta") if isinstance(said, dict) else None
+        added = delta.get(block.kind) if isinstance(delta, dict) else None
+        if isinstance(added, list):
+            block.content += added
+        elif isinstance(added, dict):
+            block.more |= added
+
+    def _block_stop(self, index: int, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
+        block = self._blocks.pop(index, None)
+        if block is None:
+            return ()
+        if block.is_tool_call:
+            call = ToolCallDelta(index, done=True)
+            return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
+        return (ChatMessage("", "assistant", metadata, block=index, parts=(ProviderPart(block.kind, block.whole),)),)
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        output = body.get("output")
+        message = output.get("message") if isinstance(output, dict) else None
+        content = message.get("content") if isinstance(message, dict) else None
+        messages: list[ChatMessage] = []
+        for index, block in enumerate(content if isinstance(content, list) else ()):
+            if isinstance(block, dict):
+                messages += _whole_block(index, block)
+        self.ended = True
+        reason, usage = _string(body.get("stopReason")) or None, body.get("usage")
+        metadata = {key: value for key, value in body.items() if key not in ("output", "stopReason", "usage")}
+        messages.append(
+            ChatMessage(
+                "",
+                "assistant",
+                metadata,
+                usage=converse_usage(usage) if isinstance(usage, dict) and usage else None,
+                finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
+                provider_finish_reason=reason,
+            )
+        )
+        return messages
+
+
+def _whole_block(index: int, block: dict[str, Any]) -> Sequence[ChatMessage]:
+    """The chunks of one block of a response that is not streamed."""
+    kind = next(iter(block), "")
+    match kind, block.get(kind):
+        case "text", str(text):
+            return (ChatMessage(text, block=index),)
+        case "reasoningContent", dict(reasoning):
+            said = reasoning.get("reasoningText")
+            said = said if isinstance(said, dict) else {}
+            part = ReasoningPart("", _string(said.get("signature")), _string(reasoning.get("redactedContent")))
+            return (ChatMessage("", reasoning=_string(said.get("text")), block=index, parts=(part,)),)
+        case "citationsContent", dict(cited):
+            content, citations = cited.get("content"), cited.get("citations")
+            pieces = content if isinstance(content, list) else ()
+            text = "".join(_string(piece.get("text")) for piece in pieces if isinstance(piece, dict))
+            sources = tuple(citations) if isinstance(citations, list) else ()
+            return (ChatMessage(text, block=index, parts=(TextPart("", sources),)),)
+        case "toolUse", dict(use) if use.get("type") != "server_tool_use":
+            given = use.get("input")
+            arguments = (
+                "" if given is None else given if isinstance(given, str) else msgspec.json.encode(given).decode()
+            )
+            call = ToolCallDelta(index, _string(use.get("toolUseId")), _string(use.get("name")), arguments, done=True)
+            return (ChatMessage("", tool_call_deltas=(call,), block=index),)
+        case _, dict(data):
+            return (ChatMessage("", block=index, parts=(ProviderPart(kind, data),)),)
+        case _:
+            return ()
+
+
+def converse_usage(raw: Mapping[str, Any]) -> TokenUsage:
+    """Read a `usage` object: cached tokens stand beside `inputTokens`, so they are added to the input.
+
+    Nova's models name them `...TokenCount` when they are invoked. Reasoning is not counted apart.
+    """
+    uncached = count(raw, "inputTokens")
+    cached = count(raw, "cacheReadInputTokens", "cacheReadInputTokenCount")
+    written = count(raw, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
+    return TokenUsage(
+        None if uncached is None else uncached + (cached or 0) + (written or 0),
+        count(raw, "outputTokens"),
+        count(raw, "totalTokens"),
+        cached,
+        written,
+        None,
+        dict(raw),
+    ).with_total()
+
+
+def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    event = parse_document(document)
+    if not isinstance(event, dict):
+        return {}
+    metadata = {key: value for key, value in event.items() if not isinstance(value, dict) or key.startswith("amazon-")}
+    for value in event.values():
+        if isinstance(value, dict):
+            metadata |= {key: item for key, item in value.items() if key not in _EVENT_FIELDS}
+            break
+    return metadata
+
+
+_EVENT_FIELDS = {"contentBlockIndex", "delta", "start", "stopReason", "usage", "role", "p"}
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,129 @@
+"""Amazon Bedrock's InvokeModel: the body of another format, in an AWS event stream when it is streamed.
+
+What is inside is told by the first event: Anthropic's events, the chunks of OpenAI's format, the events of
+Converse (Nova), or one of the text bodies of Titan, Llama, Mistral and Cohere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from tokentape.message import ChatMessage
+from tokentape.output import ChatOutput
+from tokentape.usage import TokenUsage
+from tokentape.wires.anthropic_messages import AnthropicMessagesDecoder
+from tokentape.wires.aws_event_decoder import AWSEventDecoder
+from tokentape.wires.bedrock_converse import BedrockConverseDecoder
+from tokentape.wires.bedrock_text import BedrockTextDecoder, is_text_body
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_chat import OpenAIChatDecoder
+from tokentape.wires.openai_usage import count
+
+METRICS = "amazon-bedrock-invocationMetrics"
+_METRICS_KEY = b'"' + METRICS.encode() + b'"'
+_CONVERSE_EVENTS = ("messageStart", "contentBlockStart", "contentBlockDelta", "messageStop", "metadata", "output")
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    body: bytes | None = msgspec.field(default=None, name="bytes")
+
+
+class _Event(msgspec.Struct, gc=False):
+    chunk: _Chunk | None = None
+
+
+_decode_typed = msgspec.json.Decoder(_Event).decode
+
+
+class BedrockInvokeDecoder(AWSEventDecoder):
+    """Decodes the chunks of InvokeModelWithResponseStream with the decoder of what is in them.
+
+    The last one carries `amazon-bedrock-invocationMetrics`, whatever the model; its token counts are the usage
+    where the model's own format reported none.
+    """
+
+    terminal = "the model's last chunk"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inner: EventDecoder | None = None
+        self._usage_reported = False
+
+    def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            event = _decode_typed(document)
+        except DecodeFailure:
+            event = salvage(self._parse(document), _Event)
+        if event.chunk is None or not event.chunk.body:
+            return ()
+        return self._decode_inner(event.chunk.body)
+
+    def _decode_inner(self, body: bytes) -> Sequence[ChatMessage]:
+        inner = self._inner
+        if inner is None:
+            inner = self._inner = self._decoder_of(self._parse(body))
+        messages: Sequence[ChatMessage] = inner._decode(body)
+        if _METRICS_KEY in body:
+            messages = self._with_metrics(messages, body)
+        elif any(message.usage is not None for message in messages):
+            self._usage_reported = True
+        self._complete = self._complete or inner._complete
+        self.ended = self.ended or inner.ended
+        self._error = inner._error
+        return messages
+
+    def _with_metrics(self, messages: Sequence[ChatMessage], body: bytes) -> Sequence[ChatMessage]:
+        metrics = self._parse(body).get(METRICS)
+        if not isinstance(metrics, dict):
+            return messages
+        self.ended = True
+        if self._usage_reported or any(message.usage is not None for message in messages):
+            usage = None
+        else:
+            usage = metrics_usage(metrics)
+        if usage is None and messages:
+            return messages
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(body, _read_metadata))
+        return (*messages, ChatMessage("", "assistant", metadata, usage=usage))
+
+    def _decoder_of(self, body: dict[str, Any]) -> EventDecoder:
+        if "choices" in body and "object" in body:
+            return OpenAIChatDecoder()
+        if is_text_body(body):
+            return BedrockTextDecoder()
+        if any(name in body for name in _CONVERSE_EVENTS):
+            return BedrockConverseDecoder()
+        if "type" in body:
+            return AnthropicMessagesDecoder()
+        raise self._malformed(b"", f"has the body of a model that is not known (its keys: {', '.join(body)[:80]})")
+
+    @classmethod
+    def decode_complete(cls, body: bytes) -> ChatOutput:
+        """Decode the body of InvokeModel: the model's own, with nothing around it."""
+        decoder = cls()
+        return decoder._decoder_of(decoder._parse(body)).decode_complete(body)
+
+
+def metrics_usage(metrics: Mapping[str, Any]) -> TokenUsage:
+    """Read `amazon-bedrock-invocationMetrics`: cached tokens stand beside the input, as in Converse."""
+    uncached = count(metrics, "inputTokenCount")
+    cached, written = count(metrics, "cacheReadInputTokenCount"), count(metrics, "cacheWriteInputTokenCount")
+    return TokenUsage(
+        None if uncached is None else uncached + (cached or 0) + (written or 0),
+        count(metrics, "outputTokenCount"),
+        None,
+        cached,
+        written,
+        None,
+        dict(metrics),
+    ).with_total()
+
+
+def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    body = parse_document(document)
+    return {key: value for key, value in body.items() if key.startswith("amazon-")} if isinstance(body, dict) else {}

@@ -1,0 +1,147 @@
+"""The text bodies of Bedrock's InvokeModel: Titan, Llama, Mistral, DeepSeek, and Cohere's Command.
+
+Fields are those of "Inference request parameters and response fields for foundation models" in Amazon Bedrock's
+user guide. Each body has one text, or a list of texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage, ToolCallDelta
+from tokentape.usage import TokenUsage
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import EventDecoder
+from tokentape.wires.json_document import parse_document
+from tokentape.wires.openai_usage import count
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "finish": "stop",
+    "finished": "stop",
+    "stop": "stop",
+    "stop_criteria_met": "stop",
+    "stop_sequence": "stop",
+    "complete": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "error_limit": "length",
+    "tool_calls": "tool_calls",
+    "tool_call": "tool_calls",
+    "content_filtered": "content_filter",
+    "content_filter": "content_filter",
+    "error_toxic": "content_filter",
+    "error": "error",
+}
+
+_LISTS = ("results", "outputs", "generations", "choices")
+_TEXTS = ("outputText", "generation", "text")
+_REASONS = ("completionReason", "stop_reason", "finish_reason")
+
+
+def is_text_body(body: Mapping[str, Any]) -> bool:
+    """Whether a body, or the first event of a stream, is of one of these models."""
+    return any(key in body for key in (*_LISTS, *_TEXTS, "is_finished", "event_type"))
+
+
+class BedrockTextDecoder(EventDecoder):
+    """Decodes the text bodies one by one; each says its own text, and the last one why it ended."""
+
+    terminal = "a finish reason"
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        return self._messages(self._parse(document), document)
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        return self._messages(body, msgspec.json.encode(body))
+
+    def _messages(self, body: dict[str, Any], document: bytes) -> Sequence[ChatMessage]:
+        choices: Sequence[Any] = [body]
+        for key in _LISTS:
+            if isinstance(body.get(key), list):
+                choices = body[key]
+        usage = text_usage(body)
+        if body.get("event_type") == "stream-end":
+            # Cohere repeats the whole response here.
+            choices = [{"finish_reason": body.get("finish_reason")}]
+        messages: list[ChatMessage] = []
+        for position, choice in enumerate(choices):
+            if isinstance(choice, dict):
+                metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, position))
+                last = position == len(choices) - 1
+                messages.append(self._message(choice, position, metadata, usage if last else None))
+        return messages
+
+    def _message(
+        self, choice: dict[str, Any], position: int, metadata: Mapping[str, Any], usage: TokenUsage | None
+    ) -> ChatMessage:
+        reason = next((_string(choice[key]) for key in _REASONS if choice.get(key)), "")
+        if reason or choice.get("totalOutputTextTokenCount") is not None or choice.get("is_finished") is True:
+            self._complete = True
+        # Mistral's chat models put a message around it, and Cohere's number their generations.
+        said = choice.get("message") or choice.get("delta")
+        said = said if isinstance(said, dict) else choice
+        index = choice.get("index")
+        return ChatMessage(
+            next((text for key in (*_TEXTS, "content") if (text := _string(said.get(key)))), ""),
+            "assistant",
+            metadata,
+            tool_call_deltas=_tool_calls(said.get("tool_calls")),
+            usage=usage,
+            finish_reason=FINISH_REASONS.get(reason.lower(), "other") if reason else None,
+            provider_finish_reason=reason or None,
+            index=int(index) if isinstance(index, int | float) and index >= 0 else position,
+        )
+
+
+def text_usage(body: Mapping[str, Any]) -> TokenUsage | None:
+    """The token counts that these bodies carry; Llama's output count grows from event to event."""
+    results = body.get("results")
+    counts = [count(result, "tokenCount") for result in results or () if isinstance(result, dict)]
+    whole = sum(number or 0 for number in counts) if counts and isinstance(results, list) else None
+    input_tokens = count(body, "inputTextTokenCount", "prompt_token_count")
+    output_tokens = count(body, "totalOutputTextTokenCount", "generation_token_count")
+    if output_tokens is None:
+        output_tokens = whole
+    if input_tokens is None and output_tokens is None:
+        return None
+    raw = {key: body[key] for key in _COUNTS if body.get(key) is not None}
+    return TokenUsage(input_tokens, output_tokens, raw=raw)
+
+
+_COUNTS = ("inputTextTokenCount", "totalOutputTextTokenCount", "prompt_token_count", "generation_token_count")
+
+
+def _tool_calls(calls: Any) -> tuple[ToolCallDelta, ...]:
+    """Tool calls as Mistral's chat models have them."""
+    made: list[ToolCallDelta] = []
+    for position, call in enumerate(calls if isinstance(calls, list) else ()):
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            arguments = function.get("arguments")
+            text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+            made.append(ToolCallDelta(position, _string(call.get("id")), _string(function.get("name")), text))
+    return tuple(made)
+
+
+def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
+    body = parse_document(document)
+    if not isinstance(body, dict):
+        return {}
+    metadata = {key: value for key, value in body.items() if key not in _BODY_FIELDS}
+    for key in _LISTS:
+        choices = body.get(key)
+        if isinstance(choices, list) and position < len(choices) and isinstance(choices[position], dict):
+            metadata |= {name: value for name, value in choices[position].items() if name not in _BODY_FIELDS}
+    return metadata
+
+
+_BODY_FIELDS = {*_LISTS, *_TEXTS, *_REASONS, *_COUNTS, "index", "message", "delta", "response"}
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
