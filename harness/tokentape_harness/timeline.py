@@ -14,7 +14,7 @@ def strip(chunks: Sequence[Chunk], end: float, width: int) -> str:
     """One line of `width` cells from 0 ms to `end`: how many bytes came in each, a dot where none did."""
     received = [0] * width
     for chunk in chunks:
-        cell = int(chunk.at / end * width) if end > 0 else 0
+        cell = width - 1 if chunk.at >= end else int(chunk.at / end * width)
         received[min(cell, width - 1)] += chunk.size
     most = max(received, default=0)
     return "".join(_LEVELS[(count * len(_LEVELS) - 1) // most] if count else _QUIET for count in received)

@@ -15,7 +15,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Wire = Annotated[str, typer.Option("--wire", "-w", metavar="W", help="Wire format: openai_chat, anthropic_messages.")]
+Wire = Annotated[
+    str, typer.Option("--wire", "-w", metavar="W", help="Wire format, such as openai_chat or anthropic_messages.")
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Seed = Annotated[int, typer.Option(help="Seed of ids, made-up text and jitter.")]
 _TIMING = "instant, recorded, recorded:2 (twice as fast) or synthetic:ttft=300ms,tps=50,jitter=0.2"

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from tokentape import ChatMessage, ChatOutput, StreamedChatMessageIterator, TokentapeError
+from tokentape import ChatMessage, ChatOutput, TokentapeError
 from tokentape.providers import AnthropicMessages, OpenAIChat
+from tokentape.providers.base import ChatProvider
 from tokentape_fake_provider.host import is_loopback
 from tokentape_harness.cli import plain, report
 from tokentape_harness.cli.run import tell
@@ -18,9 +19,14 @@ from tokentape_harness.errors import UsageError
 from tokentape_harness.sdk_environment import FAKE_KEY
 from tokentape_harness.stream_timing import StreamTiming, timing_of
 
-_PROVIDERS: dict[str, tuple[Callable[..., Any], str, str, str]] = {
-    "openai_chat": (OpenAIChat, "gpt-4o-mini", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
-    "anthropic_messages": (AnthropicMessages, "claude-haiku-4-5", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+_PROVIDERS: dict[str, tuple[Callable[..., ChatProvider], str, tuple[str, ...], str]] = {
+    "openai_chat": (OpenAIChat, "gpt-4o-mini", ("OPENAI_API_KEY",), "OPENAI_BASE_URL"),
+    "anthropic_messages": (
+        AnthropicMessages,
+        "claude-haiku-4-5",
+        ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+        "ANTHROPIC_BASE_URL",
+    ),
 }
 
 
@@ -31,22 +37,22 @@ def chat(prompt: str, *, provider: str, base_url: str | None, model: str | None,
     """
     client = _client(provider, base_url, model)
     if prompt == "-":
-        prompt = sys.stdin.read()
-    began = time.perf_counter()
-    response = client.chat([ChatMessage.user(prompt)], stream=True)
-    stream: StreamedChatMessageIterator = response.normalized
+        prompt = sys.stdin.buffer.read().decode("utf-8", "replace")
     show = _JsonChat() if as_json else _TextChat()
     arrivals: list[float] = []
     failure: TokentapeError | None = None
-    try:
-        for message in stream:
-            at = (time.perf_counter() - began) * 1000
-            if message.text or message.reasoning or message.refusal or message.tool_call_deltas:
-                arrivals.append(at)
-            show.message(message, at)
-    except TokentapeError as error:
-        failure = error
-    total = (time.perf_counter() - began) * 1000
+    with client:
+        began = time.perf_counter()
+        stream = client.chat([ChatMessage.user(prompt)], stream=True).normalized
+        try:
+            for message in stream:
+                at = (time.perf_counter() - began) * 1000
+                if message.text or message.reasoning or message.refusal or message.tool_call_deltas:
+                    arrivals.append(at)
+                show.message(message, at)
+        except TokentapeError as error:
+            failure = error
+        total = (time.perf_counter() - began) * 1000
     output = stream.get_chat_output()
     show.end(output, timing_of(arrivals, total, output.usage.output))
     return 0 if failure is None else tell(failure) or 1
@@ -57,6 +63,7 @@ class _TextChat:
 
     def __init__(self) -> None:
         self._line_open = False
+        self._reasoning_open = False
         self._dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         # Both go to one screen unless stdout is redirected.
         self._safe = plain.printable if sys.stdout.isatty() else str
@@ -66,7 +73,11 @@ class _TextChat:
         if message.reasoning:
             said = plain.printable(message.reasoning)
             print(f"\x1b[2m{said}\x1b[22m" if self._dim else said, end="", flush=True, file=sys.stderr)
+            self._reasoning_open = True
         said = message.text + message.refusal
+        if self._reasoning_open and (said or message.tool_calls):
+            print("\n", flush=True, file=sys.stderr)
+            self._reasoning_open = False
         if said:
             print(self._safe(said), end="", flush=True)
             self._line_open = not said.endswith("\n")
@@ -95,12 +106,14 @@ class _JsonChat:
         print(plain.dump(fields), flush=True)
 
 
-def _client(provider: str, base_url: str | None, model: str | None) -> Any:
+def _client(provider: str, base_url: str | None, model: str | None) -> ChatProvider:
     if provider not in _PROVIDERS:
         raise UsageError(f"no provider {provider!r}: the known ones are {', '.join(_PROVIDERS)}")
-    make, default_model, key_variable, url_variable = _PROVIDERS[provider]
+    make, default_model, keys, url_variable = _PROVIDERS[provider]
     url = base_url or os.environ.get(url_variable)
     options: dict[str, Any] = {"base_url": url}
-    if not os.environ.get(key_variable) and url and is_loopback(urlsplit(url).hostname or ""):
+    if not any(os.environ.get(name) for name in keys):
+        if not url or not is_loopback(urlsplit(url).hostname or ""):
+            raise UsageError(f"no API key: set {keys[0]}, or ask a server of this machine (--base-url)")
         options["api_key"] = FAKE_KEY
     return make(model or default_model, **options)

@@ -27,10 +27,10 @@ def one_line(text: str, limit: int) -> str:
 def builtins(value: Any) -> Any:
     """A value as JSON can hold it; fields of structs that have their default value are left out."""
     match value:
-        case msgspec.Struct():
-            return _fields(value)
         case Mapping():
             return {str(key): builtins(item) for key, item in value.items()}
+        case msgspec.Struct():
+            return _fields(value)
         case list() | tuple():
             return [builtins(item) for item in value]
         case bytes():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tokentape import ChatMessage, ChatOutput, TokenUsage
-from tokentape_harness.cli.plain import builtins, one_line, printable
+from tokentape import ChatMessage, ChatOutput, ProviderPart, TokenUsage
+from tokentape_harness.cli.plain import builtins, dump, one_line, printable
 from tokentape_harness.stream_timing import StreamTiming
 
 _USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
@@ -61,7 +61,7 @@ def chunk_line(message: ChatMessage) -> str:
         named = f" {delta.name}" if delta.name else ""
         said.append(f"tool call{named} {delta.arguments!r}")
     said += [f"finished {call.name}({call.raw_arguments})" for call in message.tool_calls]
-    said += [f"part {part.kind}" for part in message.parts if hasattr(part, "kind")]
+    said += [f"part {part.kind}" for part in message.parts if isinstance(part, ProviderPart)]
     if message.finish_reason is not None:
         said.append(f"finish {message.finish_reason}")
     if message.usage is not None:
@@ -76,6 +76,9 @@ def output_lines(output: ChatOutput) -> Iterator[str]:
             yield f"choice {number}"
         if message.reasoning:
             yield f"reasoning: {printable(message.reasoning)}"
+        for part in message.parts:
+            if isinstance(part, ProviderPart):
+                yield f"{part.kind}: {one_line(dump(part.data), 200)}"
         if message.text:
             yield f"text: {printable(message.text)}"
         if message.refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -15,6 +16,10 @@ FAILED, MISUSED, INTERRUPTED, PIPE_BROKEN = 1, 2, 130, 141
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """The exit code of one command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's encoding can't show must not end the command.
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", CassetteWarning)
@@ -39,9 +44,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         raise
     except Exception as error:
         told = tell(error)
-        if told is None:
+        if told is not None:
+            return told
+        if os.environ.get("TOKENTAPE_DEBUG"):
             raise
-        return told
+        say(f"internal error: {type(error).__name__}: {error} (TOKENTAPE_DEBUG=1 shows where)")
+        return FAILED
     return result if isinstance(result, int) else 0
 
 

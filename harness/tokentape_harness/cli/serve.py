@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tokentape_fake_provider.host import is_loopback
+from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.session import SessionSettings
 from tokentape_fake_provider.timing import parse_timing
 from tokentape_fake_provider.wires import WIRES
+from tokentape_harness.cli.run import say
+from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.recordings import find_cassettes, load_recordings
 
 
@@ -19,8 +22,7 @@ def serve(paths: Sequence[Path], *, host: str, port: int, timing: str, seed: int
     """Serve until interrupted. Raises `CassetteError`, `UsageError`, `TimingError`, `PortInUseError`."""
     # A server is asked many times: its recordings answer again and again.
     settings = SessionSettings(timing=parse_timing(timing), strict=strict, seed=seed, repeat=True)
-    files = find_cassettes(paths)
-    recordings = [recording for file in files for recording in load_recordings(file)]
+    files, recordings = _load(paths, skip_unreadable=not strict)
     server = FakeProviderServer(
         host,
         port,
@@ -34,13 +36,33 @@ def serve(paths: Sequence[Path], *, host: str, port: int, timing: str, seed: int
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with server:
-            _announce(server, len(files), len(recordings), timing)
+            _announce(server, files, len(recordings), timing)
             # Without a timeout the wait can't be interrupted on Windows.
             while not stop.wait(0.5):
                 pass
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _load(paths: Sequence[Path], *, skip_unreadable: bool) -> tuple[int, list[Recording]]:
+    """How many files were read, and their recordings.
+
+    A file that was named must be readable. One that only lies in a named folder is skipped with a warning.
+    """
+    files, recordings = 0, []
+    for file in find_cassettes(paths):
+        try:
+            recordings += load_recordings(file)
+        except CassetteError as error:
+            if not skip_unreadable or file in paths:
+                raise
+            say(f"warning: skipped: {error}")
+        else:
+            files += 1
+    if paths and not files:
+        raise UsageError(f"none of the cassettes in {', '.join(map(str, paths))} can be read")
+    return files, recordings
 
 
 def _announce(server: FakeProviderServer, files: int, recordings: int, timing: str) -> None:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 
-from tokentape import ChatMessage
-from tokentape.providers import AnthropicMessages, OpenAIChat
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.script import FinishReason, Script, ToolCall, Usage
 from tokentape_fake_provider.synthetic import WORDS, synthetic_script
 from tokentape_fake_provider.timing import Instant, Synthetic, parse_timing
 from tokentape_fake_provider.wires import Ask, wire_named
-from tokentape_harness.cassette import Cassette, Interaction, Request, Response, StreamRecord
+from tokentape_harness.cassette import Cassette, Interaction, Response, StreamRecord
 from tokentape_harness.cassette_writer import write_cassette
 from tokentape_harness.chunks import Chunk
 from tokentape_harness.errors import UsageError
-from tokentape_harness.sdk_environment import FAKE_KEY
+from tokentape_harness.sample_request import sample_request
 
 MODEL = "tokentape"
 PROMPT = "Say something."
 # The same command gives the same file: a made-up stream has no time of its own. (2026-01-01)
 CREATED = 1_767_225_600
-
-_CLIENTS: dict[str, Callable[..., Any]] = {"openai_chat": OpenAIChat, "anthropic_messages": AnthropicMessages}
-_HOSTS = {"openai_chat": "https://api.openai.com", "anthropic_messages": "https://api.anthropic.com"}
 
 
 def synth(
@@ -46,8 +41,6 @@ def synth(
 ) -> None:
     """Write the cassette. Raises `UsageError`, `UnknownWireError`, `TimingError`, `ScriptError`, `CassetteError`."""
     wire = wire_named(wire_name)
-    if wire_name not in _CLIENTS:
-        raise UsageError(f"no request is known for the wire format {wire_name}: take {' or '.join(_CLIENTS)}")
     if words is not None and text is not None:
         raise UsageError("--words and --text exclude each other: give one of them")
     if words is None:
@@ -56,7 +49,7 @@ def synth(
     when = parse_timing(timing)
     if isinstance(when, Synthetic) and "seed=" not in timing:
         when = msgspec.structs.replace(when, seed=seed)
-    request = _request(wire_name, wire.paths[0])
+    request = sample_request(wire_name, MODEL, PROMPT)
     ask = wire.read(wire.paths[0], msgspec.json.decode(request.body or b""), created=CREATED, seed=f"synth:{seed}")
     script = synthetic_script(
         ask,
@@ -81,13 +74,6 @@ def _response(script: Script, ask: Ask, when: Any) -> Response:
         chunks = tuple(Chunk(len(frame.data), frame.at) for frame in tape.frames)
         record = StreamRecord(chunks, tape.start, tape.end, tape.end_at)
     return Response(tape.status, "OK", tape.headers, tape.body, record)
-
-
-def _request(wire_name: str, path: str) -> Request:
-    client = _CLIENTS[wire_name](MODEL, api_key=FAKE_KEY)
-    body = client.request_body([ChatMessage.user(PROMPT)], stream=True, tools=None, options={})
-    headers = (("content-type", "application/json"),)
-    return Request("POST", _HOSTS[wire_name] + path, headers, msgspec.json.encode(body))
 
 
 def _tool_call(text: str) -> ToolCall:

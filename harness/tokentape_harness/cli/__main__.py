@@ -1,0 +1,5 @@
+"""`python -m tokentape_harness.cli`: the command line, where the script is not on the path."""
+
+from tokentape_harness.cli import main
+
+main()
