@@ -112,7 +112,8 @@ def _aiohttp(response: Any) -> AsyncResponse:
     head = (response.status, _headers(response.headers), str(response.url))
     body = response._body
     if body is None:
-        _refuse_spent(response.content.at_eof() and response.content.total_bytes > 0, response.closed)
+        # `closed` says nothing: it is true once all has arrived, read or not.
+        _refuse_spent(response.content.at_eof() and response.content.total_bytes > 0, False)
 
     async def close() -> None:
         response.close()

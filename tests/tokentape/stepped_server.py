@@ -39,7 +39,7 @@ class SteppedServer:
         self._stopped = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._connection: socket.socket | None = None
-        self._threads = [threading.Thread(target=self._serve, daemon=True)]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def step(self, count: int = 1) -> None:
@@ -52,7 +52,7 @@ class SteppedServer:
         self.step(len(self.pieces) + 1)
 
     def __enter__(self) -> SteppedServer:
-        self._threads[0].start()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -63,8 +63,9 @@ class SteppedServer:
         self._listener.close()
         if self._connection is None:
             return
-        for thread in self._threads:
-            thread.join(10)
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
 
     def _serve(self) -> None:
         try:
@@ -90,10 +91,8 @@ class SteppedServer:
             except OSError:
                 self.left.set()
             if self.delimiter == "close" or self.cut:
-                connection.shutdown(socket.SHUT_WR) if not self.left.is_set() else None
-            if self._stopped:
                 with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_WR)
             watcher.join(10)
 
     def _answer(self, connection: socket.socket) -> None:

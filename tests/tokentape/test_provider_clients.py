@@ -253,7 +253,7 @@ def test_a_timeout_is_named() -> None:
 
     with httpx2.Client(transport=httpx2.MockTransport(late)) as http:
         client = OpenAIChat("m", api_key=KEY, http_client=http)
-        with pytest.raises(RequestTimeoutError, match="timed out while asking https://api.openai.com/v1/chat"):
+        with pytest.raises(RequestTimeoutError, match=r"timed out while asking https://api\.openai\.com/"):
             client.chat("Hi")
 
 
@@ -404,7 +404,7 @@ def test_a_stream_is_closed_while_another_thread_waits_for_it() -> None:
         got_one = threading.Event()
 
         def read() -> None:
-            with pytest.raises(ConnectionFailedError):
+            with pytest.raises(ConnectionFailedError):  # noqa: PT012
                 for _ in stream:
                     got_one.set()
 
