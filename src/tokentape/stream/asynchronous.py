@@ -6,9 +6,10 @@ import contextlib
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
-from types import TracebackType
+from types import AsyncGeneratorType, TracebackType
 from typing import Any
 
+import anyio
 import blinker
 
 from tokentape.errors import ReentrantIterationError
@@ -21,7 +22,7 @@ from tokentape.events import (
 )
 from tokentape.message import ChatMessage
 from tokentape.stream.context import StreamContext
-from tokentape.stream.state import StreamState, follow_up_of
+from tokentape.stream.state import StreamState, follow_up_of, is_running
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.stream.turnstile import Turnstile
 
@@ -50,7 +51,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         self._source: AsyncIterable[ChatMessage] | Iterable[ChatMessage] | None = source
         self._close = close
         self._turnstile = Turnstile()
-        self._life = self._run()
+        self._life = _async_generator(self._run())
         self._readers = 0
         self._main: AsyncIterator[ChatMessage] | None = None
 
@@ -100,21 +101,35 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             self._status = "streaming"
             source = self._source if self._source is not None else ()
             if isinstance(source, AsyncIterable):
-                async for chunk in source:
-                    add(chunk)
-                    yield
+                iterator = aiter(source)
+                try:
+                    async for chunk in iterator:
+                        if self._output is not None:
+                            break
+                        add(chunk)
+                        yield
+                finally:
+                    if iterator is not source or self._close is not None:
+                        await _closed(getattr(iterator, "aclose", None))
             else:
                 for chunk in source:
+                    if self._output is not None:
+                        break
                     add(chunk)
                     yield
-            if self._accumulator.finish():
+            if self._output is None and self._accumulator.finish():
                 yield
         except Exception as error:
-            await self._failed(error)
-            raise
+            # Closed from elsewhere meanwhile: what reading a closed source raises is no news.
+            if self._output is None:
+                await self._failed(error)
+                raise
         except BaseException:
             await self._cancelled()
             raise
+        if self._output is not None:
+            await self._close_source()
+            return
         self._ended("complete")
         await self._late(self._close_source)
         async with contextlib.aclosing(self._conclude(self)) as chunks:
@@ -125,16 +140,19 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         """Send a stream's event, run its callbacks, and continue with the streams that they return."""
         output = stream.get_chat_output()
         await self._send(stream, post_streaming_response, completed_event(stream.context, output))
-        for callback in tuple(stream._callbacks):
-            follow_up = follow_up_of(await self._call(callback.function, output.message))
-            if follow_up is None:
-                continue
-            stream._adopt(follow_up)
-            async with contextlib.aclosing(self._chunks_of(follow_up)) as chunks:
-                async for chunk in chunks:
-                    stream._received.append(chunk)
-                    yield chunk
-        stream._raise_late_errors()
+        with stream._late_errors_raised():
+            for callback in tuple(stream._callbacks):
+                if stream._closed:
+                    break
+                value = await self._call(stream, callback.function, output.message)
+                follow_up = follow_up_of(value, callback.function)
+                if follow_up is None:
+                    continue
+                stream._adopt(follow_up)
+                async with contextlib.aclosing(self._chunks_of(follow_up)) as chunks:
+                    async for chunk in chunks:
+                        stream._received.append(chunk)
+                        yield chunk
 
     async def _chunks_of(self, stream: StreamState[Any]) -> AsyncGenerator[ChatMessage, None]:
         """The chunks of a follow-up; a plain one is concluded here, as its listeners may want to be awaited."""
@@ -146,26 +164,33 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             concluded = stream.status != "pending"
             if not concluded:
                 stream._receive_only()
-            with contextlib.closing(stream.__iter__()) as plain_chunks:
-                for chunk in plain_chunks:
-                    yield chunk
-            if not concluded:
+            try:
+                with contextlib.closing(stream.__iter__()) as plain_chunks:
+                    for chunk in plain_chunks:
+                        yield chunk
+            except Exception as error:
+                if not concluded and error is stream.error:
+                    await self._send_failure(stream, error)
+                raise
+            if not concluded and stream.status == "complete":
                 async with contextlib.aclosing(self._conclude(stream)) as more:
                     async for chunk in more:
                         yield chunk
 
-    async def _call(self, function: AsyncCallback, message: ChatMessage) -> Any:
+    async def _call(self, stream: StreamState[Any], function: AsyncCallback, message: ChatMessage) -> Any:
         try:
             value = function(message)
             return await value if inspect.isawaitable(value) else value
         except Exception as error:
-            self._callback_failed(error)
+            handled = stream._callback_failed(error)
+            if inspect.isawaitable(handled):
+                await handled
             return None
 
     async def _send(self, stream: StreamState[Any], signal: blinker.Signal, event: PostStreamingResponseEvent) -> None:
         """Call every listener; what they raise comes once the stream is through."""
         for receiver in () if signal.is_muted else tuple(signal.receivers_for(stream)):
-            await self._late(partial(self._notify, receiver, stream, event))
+            await self._late(partial(self._notify, receiver, stream, event), stream)
 
     async def _notify(
         self, receiver: Callable[..., Any], stream: StreamState[Any], event: PostStreamingResponseEvent
@@ -174,21 +199,20 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         if inspect.isawaitable(value):
             await value
 
-    async def _late(self, action: Callable[[], Awaitable[None]]) -> None:
+    async def _late(self, action: Callable[[], Awaitable[None]], stream: StreamState[Any] | None = None) -> None:
         try:
             await action()
         except Exception as error:
-            self._late_errors.append(error)
+            (stream or self)._late_errors.append(error)
 
     async def _failed(self, error: Exception) -> None:
-        if self._status == "cancelled":
-            return
-        output = self._ended("failed", error)
+        self._ended("failed", error)
         await self._late(self._close_source)
-        await self._send(self, streaming_failed, failed_event(self.context, output, error))
-        for late in self._late_errors:
-            error.add_note(f"while this error was handled, a listener or close() raised {late!r}")
-        self._late_errors.clear()
+        await self._send_failure(self, error)
+
+    async def _send_failure(self, stream: StreamState[Any], error: Exception) -> None:
+        await self._send(stream, streaming_failed, failed_event(stream.context, stream.get_chat_output(), error))
+        stream._note_late_errors(error)
 
     async def _cancelled(self) -> None:
         if self._output is None:
@@ -196,22 +220,25 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         await self._close_source()
 
     async def _close_source(self) -> None:
+        close = self._close or getattr(self._source, "aclose", None) or getattr(self._source, "close", None)
+        if is_running(close):
+            return  # a generator can't be closed while it runs: its reader does it, coming back
         source, self._source = self._source, None
-        if source is None:
-            return
-        if self._close is not None:
-            await self._close()
-            return
-        close = getattr(source, "aclose", None) or getattr(source, "close", None) or (lambda: None)
-        closing = close()
-        if inspect.isawaitable(closing):
-            await closing
+        if source is not None:
+            await _closed(close)
 
     async def aclose(self) -> None:
         """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
         if self._output is None:
             await self._cancelled()
-        if not self._turnstile.held:
+        self._closed = True
+        if self._turnstile.held:
+            for follow_up in self.follow_ups:
+                if isinstance(follow_up, AsyncStreamedChatMessageIterator):
+                    await follow_up.aclose()
+                elif isinstance(follow_up, StreamedChatMessageIterator):
+                    follow_up.close()
+        elif not self._life.ag_running:
             await self._life.aclose()
 
     async def __aenter__(self) -> AsyncStreamedChatMessageIterator:
@@ -221,3 +248,18 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+async def _closed(close: Callable[[], Any] | None) -> None:
+    """Call `close`, if there is one, also where the task is being cancelled."""
+    if close is None:
+        return
+    with anyio.CancelScope(shield=True):
+        closing = close()
+        if inspect.isawaitable(closing):
+            await closing
+
+
+def _async_generator(life: AsyncGenerator[None, None]) -> AsyncGeneratorType[None, None]:
+    assert isinstance(life, AsyncGeneratorType)
+    return life

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from tokentape.accumulator import Accumulator
@@ -53,6 +55,8 @@ class StreamState(Generic[CallbackT]):
         self._on_callback_error = on_callback_error
         self._lineage: tuple[StreamState[Any], ...] = ()
         self._late_errors: list[Exception] = []
+        self._closed = False
+        self._sends_failure = True
 
     @property
     def status(self) -> StreamStatus:
@@ -131,36 +135,65 @@ class StreamState(Generic[CallbackT]):
                 follow_up.add_callback(callback.function, inherit=True)
         self.follow_ups = (*self.follow_ups, follow_up)
 
-    def _callback_failed(self, error: Exception) -> None:
-        """Hand a callback's error to the handler; without one it propagates."""
+    def _callback_failed(self, error: Exception) -> Any:
+        """Hand a callback's error to the handler, and return what it returns; without one the error propagates."""
         if self._on_callback_error is None or isinstance(error, CallbackError):
             raise error
-        self._on_callback_error(error)
+        return self._on_callback_error(error)
 
-    def _raise_late_errors(self) -> None:
-        """Raise what went wrong beside the stream, once everything of it was delivered."""
+    @contextlib.contextmanager
+    def _late_errors_raised(self) -> Iterator[None]:
+        """Raise what went wrong beside the stream once everything of it was delivered, or note it on another error."""
+        try:
+            yield
+        except Exception as error:
+            self._note_late_errors(error)
+            raise
         errors, self._late_errors = self._late_errors, []
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise ExceptionGroup("several listeners of the stream failed", errors)
 
+    def _note_late_errors(self, error: Exception) -> None:
+        for late in self._late_errors:
+            error.add_note(f"beside this error, a listener or close() raised {late!r}")
+        self._late_errors.clear()
 
-def follow_up_of(value: Any) -> StreamState[Any] | None:
-    """The stream that a callback returned, bare or as the `normalized` of a response; None if it returned none."""
+
+def follow_up_of(value: Any, function: Callable[..., Any]) -> StreamState[Any] | None:
+    """The stream that a callback returned, bare or as the `normalized` of a response; None if it returned none.
+
+    Raises `CallbackError` for a bare generator, which nobody would ever read.
+    """
     if isinstance(value, StreamState):
         return value
+    if isinstance(value, GeneratorType | AsyncGeneratorType):
+        raise CallbackError(
+            f"{_name(function)} returned a bare generator: wrap it in StreamedChatMessageIterator to have it followed"
+        )
     normalized = getattr(value, "normalized", None)
     return normalized if isinstance(normalized, StreamState) else None
 
 
-def refuse_awaitable(value: Any, function: Callable[..., Any]) -> None:
+def refuse_awaitable(value: Any, function: Any) -> None:
     """Raise `AsyncCallbackError` if a callback or listener under a plain `for` wants to be awaited."""
     if inspect.isawaitable(value):
         if inspect.iscoroutine(value):
             value.close()
-        name = getattr(function, "__qualname__", repr(function))
         raise AsyncCallbackError(
-            f"{name} is a coroutine function, but the stream is read by a plain `for`: "
+            f"{_name(function)} is a coroutine function, but the stream is read by a plain `for`: "
             "make it a plain function, or read an AsyncStreamedChatMessageIterator by `async for`"
         )
+
+
+def is_running(close: Any) -> bool:
+    """Whether `close` belongs to a generator that is being executed, by another thread or task or further up."""
+    owner = getattr(close, "__self__", None)
+    if isinstance(owner, GeneratorType):
+        return owner.gi_running
+    return isinstance(owner, AsyncGeneratorType) and owner.ag_running
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)

@@ -21,7 +21,7 @@ from tokentape.events import (
 )
 from tokentape.message import ChatMessage
 from tokentape.stream.context import StreamContext
-from tokentape.stream.state import StreamState, follow_up_of, refuse_awaitable
+from tokentape.stream.state import StreamState, follow_up_of, is_running, refuse_awaitable
 
 SyncCallback = Callable[[ChatMessage], Any]
 
@@ -61,13 +61,21 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
 
     def __iter__(self) -> Generator[ChatMessage, None, None]:
         """Iterate from the first chunk; what was received already is replayed."""
-        received = self._received
+        received, lock = self._received, self._lock
         position = 0
         self._readers += 1
         try:
             while True:
-                if position == len(received) and not self._advance(position):
-                    break
+                if position == len(received):
+                    with lock:
+                        try:
+                            while position == len(received):
+                                next(self._life)
+                        except StopIteration:
+                            break
+                        except ValueError:
+                            self._refuse_reentry()
+                            raise
                 message = received[position]
                 position += 1
                 yield message
@@ -84,71 +92,76 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             self._main = self.__iter__()
         return next(self._main)
 
-    def _advance(self, position: int) -> bool:
-        """Read until there is a chunk at `position`; False if the stream has ended before."""
-        with self._lock:
-            if self._life.gi_running:
-                raise ReentrantIterationError(
-                    "a callback or listener iterates the stream that is calling it: use get_chat_output()"
-                )
-            while position == len(self._received):
-                try:
-                    next(self._life)
-                except StopIteration:
-                    return False
-            return True
+    def _refuse_reentry(self) -> None:
+        if self._life.gi_running:
+            raise ReentrantIterationError(
+                "a callback or listener iterates the stream that is calling it: use get_chat_output()"
+            ) from None
 
     def _run(self) -> Generator[None, None, None]:
         """The life of the stream; stops after each chunk that was received."""
         yield from self._receive()
-        yield from self._conclude()
+        if self._status == "complete":
+            yield from self._conclude()
 
     def _receive(self) -> Generator[None, None, None]:
         """Receive the stream's own chunks."""
         add = self._accumulator.add
         try:
             self._status = "streaming"
-            for chunk in self._source or ():
+            for chunk in self._source if self._source is not None else ():
+                if self._output is not None:
+                    break
                 add(chunk)
                 yield
-            if self._accumulator.finish():
+            if self._output is None and self._accumulator.finish():
                 yield
         except Exception as error:
-            self._failed(error)
-            raise
+            # Closed from elsewhere meanwhile: what reading a closed source raises is no news.
+            if self._output is None:
+                self._failed(error)
+                raise
         except BaseException:
             self._cancelled()
             raise
-        self._ended("complete")
-        self._late(self._close_source)
+        if self._output is None:
+            self._ended("complete")
+            self._late(self._close_source)
+        else:
+            self._close_source()
 
     def _conclude(self) -> Generator[None, None, None]:
         """Send the event, run the callbacks, and continue with the streams that they return."""
         output = self.get_chat_output()
         self._send(post_streaming_response, completed_event(self.context, output))
-        for callback in tuple(self._callbacks):
-            follow_up = follow_up_of(self._call(callback.function, output.message))
-            if follow_up is None:
-                continue
-            if not isinstance(follow_up, StreamedChatMessageIterator):
-                raise AsyncCallbackError("a callback returned an async stream, but the stream is read by a plain `for`")
-            self._adopt(follow_up)
-            with contextlib.closing(follow_up.__iter__()) as chunks:
-                for chunk in chunks:
-                    self._received.append(chunk)
-                    yield
-        self._raise_late_errors()
+        with self._late_errors_raised():
+            for callback in tuple(self._callbacks):
+                if self._closed:
+                    break
+                follow_up = follow_up_of(self._call(callback.function, output.message), callback.function)
+                if follow_up is None:
+                    continue
+                if not isinstance(follow_up, StreamedChatMessageIterator):
+                    raise AsyncCallbackError(
+                        "a callback returned an async stream, but the stream is read by a plain `for`"
+                    )
+                self._adopt(follow_up)
+                with contextlib.closing(follow_up.__iter__()) as chunks:
+                    for chunk in chunks:
+                        self._received.append(chunk)
+                        yield
 
     def _receive_only(self) -> None:
         """Let the life of a stream that has not begun end with its own chunks: the caller concludes it."""
         self._life = _generator(self._receive())
+        self._sends_failure = False
 
     def _call(self, function: SyncCallback, message: ChatMessage) -> Any:
         try:
             value = function(message)
             refuse_awaitable(value, function)
         except Exception as error:
-            self._callback_failed(error)
+            refuse_awaitable(self._callback_failed(error), self._on_callback_error)
             return None
         return value
 
@@ -167,14 +180,11 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             self._late_errors.append(error)
 
     def _failed(self, error: Exception) -> None:
-        if self._status == "cancelled":
-            return
         output = self._ended("failed", error)
         self._late(self._close_source)
-        self._send(streaming_failed, failed_event(self.context, output, error))
-        for late in self._late_errors:
-            error.add_note(f"while this error was handled, a listener or close() raised {late!r}")
-        self._late_errors.clear()
+        if self._sends_failure:
+            self._send(streaming_failed, failed_event(self.context, output, error))
+        self._note_late_errors(error)
 
     def _cancelled(self) -> None:
         if self._output is None:
@@ -182,21 +192,33 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         self._close_source()
 
     def _close_source(self) -> None:
+        close = self._close or getattr(self._source, "close", None)
+        if is_running(close):
+            return  # a generator can't be closed while it runs: its reader does it, coming back
         source, self._source = self._source, None
-        if source is None:
-            return
-        if self._close is not None:
-            close = self._close
-        else:
-            close = getattr(source, "close", None) or (lambda: None)
-        close()
+        if source is not None and close is not None:
+            close()
 
     def close(self) -> None:
         """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
         if self._output is None:
             self._cancelled()
-        if not self._life.gi_running:
-            self._life.close()
+        self._closed = True
+        if not self._lock.acquire(blocking=False):
+            self._close_follow_ups()
+            return
+        try:
+            if self._life.gi_running:
+                self._close_follow_ups()
+            else:
+                self._life.close()
+        finally:
+            self._lock.release()
+
+    def _close_follow_ups(self) -> None:
+        for follow_up in self.follow_ups:
+            if isinstance(follow_up, StreamedChatMessageIterator):
+                follow_up.close()
 
     def __enter__(self) -> StreamedChatMessageIterator:
         return self

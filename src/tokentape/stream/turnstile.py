@@ -31,12 +31,22 @@ class Turnstile:
         while self._holder is not None:
             event = anyio.Event()
             self._waiting.append(event)
-            await event.wait()
+            try:
+                await event.wait()
+            except BaseException:
+                if event.is_set():
+                    self._wake()  # this task was next, and is cancelled: it is another's turn
+                else:
+                    self._waiting.remove(event)
+                raise
         self._holder = get_current_task().id
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._holder = None
+        self._wake()
+
+    def _wake(self) -> None:
         if self._waiting:
             self._waiting.popleft().set()
