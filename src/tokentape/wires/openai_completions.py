@@ -52,8 +52,8 @@ class OpenAICompletionsDecoder(EventDecoder):
         if choices and len(choices) == 1 and chunk.usage is None and chunk.error is None:
             choice = choices[0]
             if choice.text is not None and choice.finish_reason is None and not choice.index:
-                metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
-                return (ChatMessage(choice.text, "assistant", metadata),)
+                metadata = ChunkMetadata(document, _read_metadata)
+                return (ChatMessage(choice.text, "assistant", metadata),)  # type: ignore[arg-type]
         return self._messages(chunk, document)
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:

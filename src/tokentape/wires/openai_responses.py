@@ -75,8 +75,8 @@ class OpenAIResponsesDecoder(EventDecoder):
     """Decodes the events of a streamed response.
 
     Once the event with the final response was seen the input may end. It is read to its end all the same: recordings
-    exist of several responses one after the other. `provider_finish_reason` is the status of the response; why it is incomplete is in `incomplete_details` of the
-    metadata. The `signature` of a reasoning part is the id of its item.
+    exist of several responses one after the other. `provider_finish_reason` is the status of the response; why it is
+    incomplete is in `incomplete_details` of the metadata. The `signature` of a reasoning part is the id of its item.
     """
 
     terminal = "response.completed, response.incomplete or response.failed"
@@ -110,8 +110,8 @@ class OpenAIResponsesDecoder(EventDecoder):
             block = item.spoken.get(part) if item is not None else None
             if block is None:
                 block = self._speak(self._item(event), part)
-            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
-            return (ChatMessage(event.delta, "assistant", metadata, block=block),)
+            metadata = ChunkMetadata(document, _read_metadata)
+            return (ChatMessage(event.delta, "assistant", metadata, block=block),)  # type: ignore[arg-type]
         return self._other_event(event, document)
 
     def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
