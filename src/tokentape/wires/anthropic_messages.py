@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -75,7 +75,21 @@ class _Block:
         return whole
 
 
+class _TextDelta(msgspec.Struct, gc=False):
+    type: Literal["text_delta"]
+    text: str
+
+
+class _TextEvent(msgspec.Struct, gc=False):
+    """A delta of text: the types do the checking."""
+
+    type: Literal["content_block_delta"]
+    index: int
+    delta: _TextDelta
+
+
 _NO_DELTA = _Delta()
+_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
@@ -88,6 +102,22 @@ class AnthropicMessagesDecoder(EventDecoder):
         super().__init__()
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, _Block] = {}
+        self._text = False
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        append = messages.append
+        if self._text:
+            try:
+                for position in range(position, len(documents)):
+                    document = documents[position]
+                    event = _decode_text_event(document)
+                    metadata = ChunkMetadata(document, _read_metadata)
+                    append(ChatMessage(event.delta.text, "assistant", metadata, block=event.index))  # type: ignore[arg-type]
+            except DecodeFailure:
+                self._text = False
+            else:
+                return len(documents)
+        return position
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
@@ -97,12 +127,9 @@ class AnthropicMessagesDecoder(EventDecoder):
                 # Gateways add it after message_stop: it ends nothing by itself.
                 return ()
             event = salvage(self._parse(document), _Event)
-        delta = event.delta
-        if delta is not None and event.type == "content_block_delta":
-            if delta.type == "text_delta" and delta.text is not None:
-                metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
-                return (ChatMessage(delta.text, "assistant", metadata, block=event.index),)
-            return self._block_delta(event, delta, document)
+        if event.type == "content_block_delta" and event.delta is not None:
+            self._text = event.delta.type == "text_delta"
+            return self._block_delta(event, event.delta, document)
         return self._protocol_event(event, document)
 
     def _protocol_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
@@ -172,6 +199,8 @@ class AnthropicMessagesDecoder(EventDecoder):
         metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
         block = self._blocks.get(index)
         match delta.type:
+            case "text_delta":
+                return (ChatMessage(delta.text or "", "assistant", metadata, block=index),)
             case "thinking_delta":
                 return (ChatMessage("", "assistant", metadata, delta.thinking or "", block=index),)
             case "signature_delta":

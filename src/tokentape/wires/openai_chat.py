@@ -7,7 +7,7 @@ usage in a chunk of its own, beside the choices or under `x_groq`; errors beside
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -84,7 +84,33 @@ class _Chunk(msgspec.Struct, gc=False):
     message: str | None = None
 
 
+class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A delta that is text and nothing else: the types do the checking."""
+
+    content: str
+    role: Literal["assistant"] | None = None
+    reasoning_content: Literal[""] | None = None
+    reasoning: Literal[""] | None = None
+    refusal: Literal[""] | None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _TextChoice(msgspec.Struct, gc=False):
+    delta: _TextDelta
+    finish_reason: None = None
+    index: Literal[0] = 0
+
+
+class _TextChunk(msgspec.Struct, gc=False):
+    choices: tuple[_TextChoice]
+    usage: None = None
+    error: None = None
+    x_groq: None = None
+
+
 _NO_DELTA = _Delta()
+_decode_text_chunk = msgspec.json.Decoder(_TextChunk).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -97,6 +123,25 @@ class OpenAIChatDecoder(EventDecoder):
 
     terminal = "a finish reason or [DONE]"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._plain = True
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        append = messages.append
+        if self._plain:
+            try:
+                for position in range(position, len(documents)):
+                    document = documents[position]
+                    text = _decode_text_chunk(document).choices[0].delta.content
+                    metadata = ChunkMetadata(document, _read_metadata)
+                    append(ChatMessage(text, "assistant", metadata))  # type: ignore[arg-type]
+            except DecodeFailure:
+                self._plain = False
+            else:
+                return len(documents)
+        return position
+
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
             chunk = _decode_chunk(document)
@@ -105,33 +150,10 @@ class OpenAIChatDecoder(EventDecoder):
                 self.ended = bool(document.strip())
                 return ()
             chunk = salvage(self._parse(document), _Chunk)
-        choices = chunk.choices
-        if choices and len(choices) == 1 and chunk.usage is None and chunk.error is None and chunk.x_groq is None:
-            choice = choices[0]
-            delta = choice.delta
-            if delta is not None and choice.finish_reason is None:
-                content = delta.content
-                if (
-                    content.__class__ is str
-                    and delta.tool_calls is None
-                    and not delta.reasoning
-                    and not delta.reasoning_content
-                    and not delta.reasoning_details
-                    and not delta.refusal
-                    and delta.function_call is None
-                    and not choice.index
-                    and not delta.annotations
-                    and delta.images is None
-                    and delta.audio is None
-                ):
-                    return (
-                        ChatMessage(
-                            content,
-                            "assistant",
-                            ChunkMetadata(document, _read_metadata),  # type: ignore[arg-type]
-                        ),
-                    )
-        return self._messages(chunk, document)
+        messages = self._messages(chunk, document)
+        # Text mostly comes in runs, and so does what is not text.
+        self._plain = len(messages) == 1 and bool(messages[0].text) and messages[0].finish_reason is None
+        return messages
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
         """The chunks of one event: one a choice, or one that holds usage or metadata alone."""
