@@ -395,7 +395,7 @@ def test_leaving_early_closes_the_connection() -> None:
 
 
 def test_a_stream_is_closed_while_another_thread_waits_for_it() -> None:
-    """close() ends a read that would wait for the next token, and the provider notices."""
+    """close() ends the loop of a thread that waits for the next token, and the provider notices."""
     with (
         SteppedServer([chunk("a"), chunk("b")]) as server,
         OpenAIChat("m", api_key=KEY, base_url=server.url) as client,
@@ -404,9 +404,8 @@ def test_a_stream_is_closed_while_another_thread_waits_for_it() -> None:
         got_one = threading.Event()
 
         def read() -> None:
-            with pytest.raises(ConnectionFailedError):  # noqa: PT012
-                for _ in stream:
-                    got_one.set()
+            for _ in stream:
+                got_one.set()
 
         reader = threading.Thread(target=read)
         reader.start()
