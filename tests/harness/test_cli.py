@@ -259,6 +259,24 @@ def test_chat_streams_to_stdout(run, fake_provider):
     assert (asked.model, asked.body["messages"][-1]["content"]) == ("mine", "Hello?")
 
 
+def test_chat_shows_each_token_as_it_arrives(fake_provider):
+    """What has arrived is on stdout while the stream goes on, also in a pipe."""
+    first, second = SSE.split(b"\n\n")[:2]
+    frames = (Frame(0, first + b"\n\n"), Frame(60_000, second + b"\n\n"))
+    fake_provider.script(Tape(frames, headers=(("content-type", "text/event-stream"),)))
+    fake_provider.timing("recorded")
+    command = [sys.executable, "-m", "tokentape_harness.cli", "chat", "x", "--base-url", fake_provider.base_url()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert os.read(process.stdout.fileno(), 100) == b"Hel"
+        assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
 def test_chat_with_anthropic_as_json(run, fake_provider):
     """--provider picks the provider, --json gives a line a chunk and then the output with its timing."""
     fake_provider.script("Hello there", usage=Usage(input=3, output=7))
