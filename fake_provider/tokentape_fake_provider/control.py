@@ -134,6 +134,7 @@ class Control:
         session = f"{CONTROL_PATH}/sessions/{{id}}"
         table: list[tuple[str, dict[str, Handler]]] = [
             (CONTROL_PATH, {"GET": Control.info}),
+            (f"{CONTROL_PATH}/", {"GET": Control.info}),
             (f"{CONTROL_PATH}/sessions", {"GET": Control.list_sessions, "POST": Control.create_session}),
             (session, {"GET": Control.show_session, "DELETE": Control.delete_session}),
             (f"{session}/settings", {"GET": Control.show_settings, "PATCH": Control.change_settings}),

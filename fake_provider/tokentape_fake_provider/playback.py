@@ -145,13 +145,14 @@ class _Player:
         if self._left:
             self._wake()
             return
-        due, first = self._due, self._index
-        now = self._clock.now() - self._began
+        due, first, began = self._due, self._index, self._began
+        now = self._clock.now()
         index, count = first, len(due)
-        while index < count and due[index] <= now:
+        # Deadlines are compared as the clock was given them: `now - began` may round to less than `due`.
+        while index < count and began + due[index] <= now:
             index += 1
         if index == first:
-            self._clock.call_at(self._began + due[first], self._turn)
+            self._clock.call_at(began + due[first], self._turn)
             return
         self._index = index
         try:

@@ -62,6 +62,7 @@ class FakeProviderServer:
         self.host = host
         self.port = port
         self.sessions = Sessions(settings)
+        self.clock = clock or MonotonicClock()
         self.control = local or token is not None
         self._config = AppConfig(
             sessions=self.sessions,
@@ -71,7 +72,7 @@ class FakeProviderServer:
             token=token,
             folders=tuple(folders),
             loader=loader,
-            clock=clock or MonotonicClock(),
+            clock=self.clock,
         )
         self._thread: threading.Thread | None = None
         self._server: _Server | None = None

@@ -185,9 +185,11 @@ def test_strict_error_names_the_nearest_recording(session: Session, openai_clien
 def test_strict_error_in_anthropics_shape(session: Session, server: FakeProviderServer) -> None:
     """The strict error is one that the anthropic SDK understands, and does not retry."""
     session.configure(strict=True)
-    with anthropic.Anthropic(base_url=server.base_url("anthropic_messages", session.id), api_key="k") as client:
-        with pytest.raises(anthropic.NotFoundError, match="No recording answers POST /v1/messages: none is loaded"):
-            client.messages.create(model="claude", max_tokens=9, messages=[{"role": "user", "content": "x"}])
+    with (
+        anthropic.Anthropic(base_url=server.base_url("anthropic_messages", session.id), api_key="k") as client,
+        pytest.raises(anthropic.NotFoundError, match="No recording answers POST /v1/messages: none is loaded"),
+    ):
+        client.messages.create(model="claude", max_tokens=9, messages=[{"role": "user", "content": "x"}])
     assert len(session.journal.wait()) == 1
 
 
@@ -267,9 +269,11 @@ def test_sessions_are_isolated(server: FakeProviderServer) -> None:
 
 def test_unknown_session_says_what_to_do(server: FakeProviderServer) -> None:
     """A session that was never created is a 404 in the provider's shape."""
-    with openai.OpenAI(base_url=server.base_url("openai_chat", "nobody"), api_key="k") as client:
-        with pytest.raises(openai.NotFoundError, match=r"No session 'nobody': create it first \(POST /_tokentape/"):
-            ask(client)
+    with (
+        openai.OpenAI(base_url=server.base_url("openai_chat", "nobody"), api_key="k") as client,
+        pytest.raises(openai.NotFoundError, match=r"No session 'nobody': create it first \(POST /_tokentape/"),
+    ):
+        ask(client)
 
 
 def test_unplayed_tells_what_was_never_asked_for(session: Session, openai_client: openai.OpenAI) -> None:

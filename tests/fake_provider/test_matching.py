@@ -108,13 +108,17 @@ def test_same_stream_options_are_preferred() -> None:
         ((), "No recording answers POST /v1/chat/completions: none is loaded."),
         (
             ({"a": 1, "b": 1, "d": 1}, {"a": 9, "c": 0}),
-            "No recording answers POST /v1/chat/completions. The nearest is c.yaml, interaction 1: "
-            "a was 9, now 2; c was 0, now (absent).",
+            (
+                "No recording answers POST /v1/chat/completions. The nearest is c.yaml, interaction 1: "
+                "a was 9, now 2; c was 0, now (absent)."
+            ),
         ),
         (
             ({"e": 1, "f": 1, "g": 1},),
-            "No recording answers POST /v1/chat/completions. The nearest is c.yaml, interaction 0: "
-            "e was 1, now (absent); f was 1, now (absent); g was 1, now (absent); and 1 more field.",
+            (
+                "No recording answers POST /v1/chat/completions. The nearest is c.yaml, interaction 0: "
+                "e was 1, now (absent); f was 1, now (absent); g was 1, now (absent); and 1 more field."
+            ),
         ),
     ],
 )

@@ -195,13 +195,14 @@ def test_tape_that_broke_off_breaks_off(end: End, instant: bool, http: httpx2.Cl
         if not instant:
             server.default.configure(timing=Recorded())
         server.default.push(tape(1, 2, end=end, end_at=30))
-        got = b""
-        with http.stream("POST", f"{server.url}/v1/chat/completions", json=REQUEST) as response:
-            with pytest.raises(httpx2.RemoteProtocolError, match="incomplete chunked read"):
-                for chunk in response.iter_raw():
-                    got += chunk
+        got: list[bytes] = []
+        with (
+            http.stream("POST", f"{server.url}/v1/chat/completions", json=REQUEST) as response,
+            pytest.raises(httpx2.RemoteProtocolError, match="incomplete chunked read"),
+        ):
+            got.extend(response.iter_raw())
         (entry,) = server.default.journal.wait()
-    assert got == delta("0") + delta("1")
+    assert b"".join(got) == delta("0") + delta("1")
     assert (entry.outcome, entry.ended) == ("dropped", 0 if instant else 30)
 
 
@@ -247,6 +248,17 @@ def test_length_that_was_recorded_is_not_believed(http: httpx2.Client) -> None:
     assert response.headers.get("x-kept") == "é"
     assert "connection" not in response.headers
     assert "content-length" not in response.headers
+
+
+def test_deadlines_that_do_not_add_up_are_met(automatic: FakeProviderServer, http: httpx2.Client) -> None:
+    """A deadline that rounding makes unreachable by subtraction is met all the same."""
+    began = 1234567.1
+    assert isinstance(automatic.clock, ControlledClock)
+    automatic.clock.advance(began)
+    times = [at / 7 for at in range(1, 100) if (began + at / 7) - began < at / 7]
+    assert times
+    automatic.default.push(tape(*times))
+    assert post(automatic, http) == b"".join(delta(str(number)) for number in range(len(times)))
 
 
 def test_many_paced_streams_at_once(automatic: FakeProviderServer) -> None:

@@ -130,9 +130,9 @@ def test_request_of_50_mb_is_refused_in_one_line(wire: str, server: FakeProvider
             client.chat.completions.create(model="m", messages=messages)
         status, message = caught.value.status_code, caught.value.message
     else:
-        with anthropic.Anthropic(base_url=base_url, api_key="k") as claude:
-            with pytest.raises(anthropic.APIStatusError) as refused:
-                claude.messages.create(model="m", max_tokens=9, messages=messages)
+        claude = anthropic.Anthropic(base_url=base_url, api_key="k")
+        with claude, pytest.raises(anthropic.APIStatusError) as refused:
+            claude.messages.create(model="m", max_tokens=9, messages=messages)
         status, message = refused.value.status_code, refused.value.message
     assert status == 413
     assert "The request body is larger than this server's limit of 10 MB: send less, or start" in message
