@@ -24,6 +24,12 @@ OPENAI_CHAT_FAMILY = (
     "openai_compat_other",
 )
 ANTHROPIC_FAMILY = ("anthropic_messages", "vertex_anthropic_messages")
+GEMINI_FAMILY = (
+    "gemini_generate_content",
+    "gemini_generate_content_json_array",
+    "vertex_gemini_generate_content",
+    "vertex_gemini_generate_content_json_array",
+)
 
 
 class Item(NamedTuple):
@@ -57,7 +63,9 @@ class Item(NamedTuple):
 WIRES = (
     dict.fromkeys(OPENAI_CHAT_FAMILY, "openai_chat")
     | dict.fromkeys(ANTHROPIC_FAMILY, "anthropic_messages")
+    | dict.fromkeys(GEMINI_FAMILY, "gemini")
     | {"openai_responses": "openai_responses", "openai_completions": "openai_completions"}
+    | {"bedrock_converse_stream": "bedrock_converse", "bedrock_invoke_stream": "bedrock_invoke"}
 )
 
 

@@ -18,6 +18,14 @@ DIFFERENCES: Mapping[str, Difference] = {
         "reasoning",
         "its reasoning text stands in `reasoning_details` alone, which the summary leaves out; we read it",
     ),
+    "pydai-f109eb6357": Difference(
+        "tool_calls",
+        "Nova's own code interpreter is in its tool calls; the provider runs that, so we make it a provider part",
+    ),
+    **dict.fromkeys(
+        ("vercel-25c627a630", "vercel-4801a0bcf8", "vercel-b1415e2224"),
+        Difference("tool_calls", "the summary lists the partial arguments as they came; we put the arguments together"),
+    ),
 }
 """By item; every one of them stands in the table of docs/wire-formats.md too."""
 
@@ -73,8 +81,43 @@ def openai_responses_usage(raw: dict[str, Any]) -> dict[str, int | None]:
     }
 
 
+def bedrock_usage(raw: dict[str, Any]) -> dict[str, int | None]:
+    """Cached tokens stand beside the input; what InvokeModel wraps keeps the arithmetic of its own format."""
+    if "prompt_tokens" in raw:
+        return openai_chat_usage(raw)
+    if "input_tokens" in raw:
+        return anthropic_usage(raw)
+    cached = raw.get("cacheReadInputTokens", raw.get("cacheReadInputTokenCount"))
+    written = raw.get("cacheWriteInputTokens", raw.get("cacheWriteInputTokenCount"))
+    whole = raw["inputTokens"] + (cached or 0) + (written or 0)
+    return {
+        "input": whole,
+        "output": raw["outputTokens"],
+        "total": raw.get("totalTokens", whole + raw["outputTokens"]),
+        "cached": cached,
+        "cache_write": written,
+        "reasoning": None,
+    }
+
+
+def gemini_usage(raw: dict[str, Any]) -> dict[str, int | None]:
+    """Thoughts stand beside the candidates, what tools put in beside the prompt."""
+    said = [raw[key] for key in ("candidatesTokenCount", "thoughtsTokenCount") if key in raw]
+    return {
+        "input": raw["promptTokenCount"] + raw.get("toolUsePromptTokenCount", 0),
+        "output": sum(said) if said else None,
+        "total": raw["totalTokenCount"],
+        "cached": raw.get("cachedContentTokenCount"),
+        "cache_write": None,
+        "reasoning": raw.get("thoughtsTokenCount"),
+    }
+
+
 EXPECTED_USAGE: Mapping[str, Callable[[dict[str, Any]], dict[str, int | None]]] = {
     "anthropic_messages": anthropic_usage,
+    "bedrock_converse": bedrock_usage,
+    "bedrock_invoke": bedrock_usage,
+    "gemini": gemini_usage,
     "openai_chat": openai_chat_usage,
     "openai_completions": openai_chat_usage,
     "openai_responses": openai_responses_usage,

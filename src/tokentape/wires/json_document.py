@@ -17,7 +17,7 @@ def parse_document(document: bytes) -> Any:
     """Parse a JSON document. Raises ValueError.
 
     Bytes that are not UTF-8 become U+FFFD, as the event stream specification says; lone surrogate escapes too;
-    NaN and Infinity are read as Python's own parser reads them.
+    NaN, Infinity and bare control characters are read as Python's own parser reads them.
     """
     try:
         return _decode(document)
@@ -25,12 +25,10 @@ def parse_document(document: bytes) -> Any:
         pass
     text = document.decode("utf-8", "replace")
     try:
-        value = json.loads(text)
+        value = json.loads(text, strict=False)
+        return _without_surrogates(value) if "\\u" in text else value
     except RecursionError:
         raise ValueError("nested too deep") from None
-    if "\\u" in text or "\\U" in text:
-        return _without_surrogates(value)
-    return value
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -57,6 +55,8 @@ def salvage(value: dict[str, Any], struct: type[StructT]) -> StructT:
 
 
 def _salvage_field(value: Any, hint: Any) -> tuple[bool, Any]:
+    if hint is msgspec.Raw:
+        return True, msgspec.Raw(json.dumps(value).encode())
     try:
         return True, msgspec.convert(value, hint, strict=False)
     except (msgspec.ValidationError, RecursionError, OverflowError):

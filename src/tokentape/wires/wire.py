@@ -64,6 +64,7 @@ def _built_in() -> dict[str, type[WireDecoder]]:
     from tokentape.wires.anthropic_messages import AnthropicMessagesDecoder
     from tokentape.wires.bedrock_converse import BedrockConverseDecoder
     from tokentape.wires.bedrock_invoke import BedrockInvokeDecoder
+    from tokentape.wires.gemini import GeminiDecoder
     from tokentape.wires.openai_chat import OpenAIChatDecoder
     from tokentape.wires.openai_completions import OpenAICompletionsDecoder
     from tokentape.wires.openai_responses import OpenAIResponsesDecoder
@@ -72,6 +73,7 @@ def _built_in() -> dict[str, type[WireDecoder]]:
         "anthropic_messages": AnthropicMessagesDecoder,
         "bedrock_converse": BedrockConverseDecoder,
         "bedrock_invoke": BedrockInvokeDecoder,
+        "gemini": GeminiDecoder,
         "openai_chat": OpenAIChatDecoder,
         "openai_completions": OpenAICompletionsDecoder,
         "openai_responses": OpenAIResponsesDecoder,

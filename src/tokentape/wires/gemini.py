@@ -1,0 +1,364 @@
+"""Gemini's generateContent and streamGenerateContent, on AI Studio and on Vertex."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from tokentape.finish_reason import FinishReason
+from tokentape.framing.gemini import GeminiFraming
+from tokentape.framing.json_array import END
+from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, ToolCallDelta
+from tokentape.usage import TokenUsage
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.google_error import google_error
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_usage import count
+from tokentape.wires.partial_arguments import PartialArguments
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "ESCALATION": "content_filter",
+    "PUP_LIMITED_DISABLED": "content_filter",
+    "MALFORMED_FUNCTION_CALL": "error",
+    "MALFORMED_RESPONSE": "error",
+    "MISSING_THOUGHT_SIGNATURE": "error",
+    "TOO_MANY_TOOL_CALLS": "error",
+    "UNEXPECTED_TOOL_CALL": "error",
+    "CONTINUATION": "pause",
+}
+
+# With `enum-encoding=int`. AI Studio and Vertex number the later ones differently: those keep their number.
+_NUMBERED = ("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")
+_NUMBERED_FILTERS = (6, 7, 8)
+
+
+class _PartialArg(msgspec.Struct, gc=False):
+    jsonPath: str = ""  # noqa: N815 - the fields' own names
+    stringValue: str | None = None  # noqa: N815
+    numberValue: int | float | None = None  # noqa: N815
+    boolValue: bool | None = None  # noqa: N815
+    nullValue: Any = msgspec.UNSET  # noqa: N815
+    willContinue: bool | None = None  # noqa: N815
+
+
+class _FunctionCall(msgspec.Struct, gc=False):
+    name: str | None = None
+    args: msgspec.Raw = msgspec.Raw()
+    id: str | None = None
+    partialArgs: list[_PartialArg] | None = None  # noqa: N815
+    willContinue: bool | None = None  # noqa: N815
+
+
+class _Part(msgspec.Struct, gc=False):
+    text: str | None = None
+    thought: bool | None = None
+    thoughtSignature: str | None = None  # noqa: N815
+    functionCall: _FunctionCall | None = None  # noqa: N815
+
+
+class _Content(msgspec.Struct, gc=False):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(msgspec.Struct, gc=False):
+    content: _Content | None = None
+    finishReason: str | int | None = None  # noqa: N815
+    index: int | None = None
+
+
+class _PromptFeedback(msgspec.Struct, gc=False):
+    blockReason: str | int | None = None  # noqa: N815
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    candidates: list[_Candidate] | None = None
+    usageMetadata: dict[str, Any] | None = None  # noqa: N815
+    modelVersion: str | None = None  # noqa: N815
+    promptFeedback: _PromptFeedback | None = None  # noqa: N815
+    error: dict[str, Any] | str | None = None
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_NO_CONTENT = _Content()
+
+
+class _State:
+    """How far one candidate is: which run of parts is being received, and which function call."""
+
+    __slots__ = ("block", "calls", "kind", "open_call")
+
+    def __init__(self) -> None:
+        self.kind = ""
+        self.block = 0
+        self.calls = 0
+        self.open_call: PartialArguments | None = None
+
+    def enter(self, kind: str) -> int:
+        """The block of a part of this kind: the one before goes on, or another begins."""
+        if kind != self.kind:
+            self.block += bool(self.kind)
+            self.kind = kind
+        return self.block
+
+
+class GeminiDecoder(EventDecoder):
+    """Decodes a stream of responses, as server-sent events or as a JSON array.
+
+    There is no terminal event but the end of the array: an event stream has ended well once a candidate has
+    a finish reason, or the prompt was blocked. Runs of thoughts, of text and of other parts are blocks. A thought
+    signature is on the reasoning before the part that it came with; without such reasoning it is reasoning
+    without text. `STOP` with function calls is `tool_calls`.
+    """
+
+    framing = GeminiFraming
+    terminal = "a finish reason"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._states: dict[int, _State] = {0: _State()}
+        self._first = self._states[0]
+        self._model: str | None = None
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            chunk = _decode_chunk(document)
+        except DecodeFailure:
+            if document == END:
+                self.ended = True
+                return ()
+            if document.strip() in (b"[DONE]", b""):
+                # Gateways add it; it ends nothing by itself.
+                return ()
+            chunk = salvage(self._parse(document), _Chunk)
+        candidates = chunk.candidates
+        if candidates and len(candidates) == 1 and chunk.error is None:
+            candidate = candidates[0]
+            content = candidate.content
+            if content is not None and candidate.finishReason is None and not candidate.index:
+                parts = content.parts
+                if parts and len(parts) == 1 and self._model is not None and self._first.kind == "text":
+                    part = parts[0]
+                    if part.text and not part.thought and not part.thoughtSignature and part.functionCall is None:
+                        return (
+                            ChatMessage(
+                                part.text,
+                                "assistant",
+                                ChunkMetadata(document, _read_metadata),  # type: ignore[arg-type]
+                                usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
+                                block=self._first.block,
+                            ),
+                        )
+        return self._messages(chunk, document)
+
+    def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
+        if chunk.error:
+            self._error = google_error(chunk.error)
+            self.ended = True
+            return ()
+        usage = gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None
+        model = chunk.modelVersion if self._model is None else None
+        self._model = self._model or chunk.modelVersion
+        candidates = chunk.candidates or ()
+        messages: list[ChatMessage] = []
+        for position, candidate in enumerate(candidates):
+            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, position))
+            last = position == len(candidates) - 1
+            messages += self._candidate(candidate, position, document, metadata, usage if last else None, model)
+        if not candidates:
+            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+            blocked = _word(chunk.promptFeedback.blockReason) if chunk.promptFeedback is not None else None
+            self._complete = self._complete or blocked is not None
+            reason: FinishReason | None = None if blocked is None else "content_filter"
+            messages.append(
+                ChatMessage(
+                    "",
+                    "assistant",
+                    metadata,
+                    usage=usage,
+                    finish_reason=reason,
+                    provider_finish_reason=blocked,
+                    model=model,
+                )
+            )
+        return messages
+
+    def _candidate(
+        self,
+        candidate: _Candidate,
+        position: int,
+        document: bytes,
+        metadata: Mapping[str, Any],
+        usage: TokenUsage | None,
+        model: str | None,
+    ) -> list[ChatMessage]:
+        """The messages of one candidate: one for each of its parts. The last has the usage and the finish reason."""
+        index = position if candidate.index is None else candidate.index
+        state = self._states.setdefault(index, _State())
+        messages: list[ChatMessage] = []
+        for number, part in enumerate((candidate.content or _NO_CONTENT).parts or ()):
+            messages += self._part(part, (position, number), state, index, document)
+        reason, word = _finish_reason(candidate.finishReason, called=bool(state.calls))
+        if reason is not None:
+            self._complete = True
+            if state.open_call is not None:
+                messages.append(self._end_call(state, index))
+        last = messages.pop() if messages else ChatMessage(index=index, block=state.block)
+        messages.append(
+            msgspec.structs.replace(
+                last,
+                metadata=metadata,
+                usage=usage,
+                finish_reason=reason,
+                provider_finish_reason=word,
+                model=model,
+            )
+        )
+        return messages
+
+    def _part(
+        self, part: _Part, place: tuple[int, int], state: _State, index: int, document: bytes
+    ) -> Sequence[ChatMessage]:
+        messages: list[ChatMessage] = []
+        signature = part.thoughtSignature or ""
+        if part.thought and part.text is not None:
+            block = state.enter("reasoning")
+            parts: tuple[Part, ...] = (ReasoningPart("", signature),) if signature else ()
+            if part.text or parts:
+                messages.append(ChatMessage(reasoning=part.text, index=index, block=block, parts=parts))
+            if signature:
+                state.kind = "signed"
+            return messages
+        call, text = part.functionCall, part.text
+        known = call is not None or text is not None
+        own = None if known else self._own_part(document, *place)
+        if signature and own is None:
+            # A signature on another part belongs to the reasoning before it.
+            block = state.enter("reasoning")
+            state.kind = "signed"
+            messages.append(ChatMessage(index=index, block=block, parts=(ReasoningPart("", signature),)))
+        if call is not None:
+            block = state.enter("tool_calls")
+            delta = self._call_delta(call, state, document)
+            messages.append(ChatMessage(tool_call_deltas=(delta,), index=index, block=block))
+        elif text:
+            messages.append(ChatMessage(text, index=index, block=state.enter("text")))
+        elif own is not None:
+            state.kind = "signed"
+            messages.append(ChatMessage(index=index, block=state.enter("provider"), parts=(own,)))
+        return messages
+
+    def _call_delta(self, call: _FunctionCall, state: _State, document: bytes) -> ToolCallDelta:
+        """A function call: whole, or its name first, then values of arguments until one says it is the last."""
+        arguments = bytes(call.args).decode("utf-8", "replace")
+        if state.open_call is None or call.name:
+            state.calls += 1
+            state.open_call = PartialArguments() if call.willContinue or call.partialArgs else None
+        number, open_call = state.calls - 1, state.open_call
+        if open_call is not None:
+            try:
+                arguments += "".join(_partial(open_call, arg) for arg in call.partialArgs or ())
+            except ValueError as error:
+                raise self._malformed(document, f"has partial arguments that don't fit together ({error})") from error
+            if not call.willContinue:
+                arguments += open_call.close()
+        if not call.willContinue:
+            state.open_call = None
+        return ToolCallDelta(number, call.id or "", call.name or "", arguments, done=not call.willContinue)
+
+    @staticmethod
+    def _end_call(state: _State, index: int) -> ChatMessage:
+        """What ends a call that no part ended."""
+        assert state.open_call is not None
+        delta = ToolCallDelta(state.calls - 1, arguments=state.open_call.close(), done=True)
+        state.open_call = None
+        return ChatMessage(tool_call_deltas=(delta,), index=index, block=state.block)
+
+    def _own_part(self, document: bytes, candidate: int, number: int) -> ProviderPart | None:
+        """A part of a kind that only Gemini has (executable code, files, server tools), whole."""
+        try:
+            part = self._parse(document)["candidates"][candidate]["content"]["parts"][number]
+        except (LookupError, TypeError):
+            return None
+        if not isinstance(part, dict):
+            return None
+        kind = next((key for key in part if key not in ("thought", "thoughtSignature", "text")), None)
+        return None if kind is None else ProviderPart(kind, part)
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        return self._messages(salvage(body, _Chunk), json.dumps(body).encode())
+
+
+def gemini_usage(raw: Mapping[str, Any]) -> TokenUsage:
+    """Read `usageMetadata`: thoughts stand beside the candidates, and what tools put in beside the prompt.
+
+    Cached content is inside the prompt.
+    """
+    thoughts = count(raw, "thoughtsTokenCount")
+    return TokenUsage(
+        _sum(count(raw, "promptTokenCount"), count(raw, "toolUsePromptTokenCount")),
+        _sum(count(raw, "candidatesTokenCount", "responseTokenCount"), thoughts),
+        count(raw, "totalTokenCount"),
+        count(raw, "cachedContentTokenCount"),
+        None,
+        thoughts,
+        raw,
+    ).with_total()
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other + (one or 0)
+
+
+def _partial(call: PartialArguments, arg: _PartialArg) -> str:
+    value: Any = None
+    for value in (arg.stringValue, arg.numberValue, arg.boolValue):
+        if value is not None:
+            break
+    if value is None and arg.nullValue is msgspec.UNSET:
+        return ""
+    return call.add(arg.jsonPath, value, continues=bool(arg.willContinue))
+
+
+def _finish_reason(reason: str | int | None, *, called: bool) -> tuple[FinishReason | None, str | None]:
+    word = _word(reason)
+    if word is None or word == "FINISH_REASON_UNSPECIFIED":
+        return None, None
+    if isinstance(reason, int) and reason in _NUMBERED_FILTERS:
+        return "content_filter", word
+    found = FINISH_REASONS.get(word, "other")
+    return "tool_calls" if called and found == "stop" else found, word
+
+
+def _word(value: str | int | None) -> str | None:
+    """The name of an enumeration's value, or its number where that has no one name."""
+    if isinstance(value, int):
+        return (_NUMBERED[value] or None) if 0 <= value < len(_NUMBERED) else str(value)
+    return value or None
+
+
+def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
+    chunk = parse_document(document)
+    if not isinstance(chunk, dict):
+        return {}
+    metadata = {key: value for key, value in chunk.items() if key not in ("candidates", "usageMetadata", "error")}
+    candidates = chunk.get("candidates")
+    if isinstance(candidates, list) and position < len(candidates) and isinstance(candidates[position], dict):
+        candidate = candidates[position]
+        metadata |= {k: v for k, v in candidate.items() if k not in ("content", "finishReason", "index")}
+    return metadata

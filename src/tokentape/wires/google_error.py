@@ -1,0 +1,42 @@
+"""Errors in the shape that all of Google's APIs have (google.rpc.Status)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tokentape.errors import ProviderError, provider_error_class
+
+
+def google_error(error: Mapping[str, Any] | str) -> ProviderError:
+    """Make the error of an `error` object: `code` is an HTTP status, `status` the name of the error."""
+    if isinstance(error, str):
+        return ProviderError(error, body=error)
+    code, name = error.get("code"), error.get("status")
+    status = code if isinstance(code, int) and 400 <= code < 600 else None
+    kind = name if isinstance(name, str) else code if isinstance(code, str) else None
+    message = error.get("message")
+    return provider_error_class(status)(
+        message if isinstance(message, str) and message else "the provider gave no message",
+        status=status,
+        type=kind,
+        code=None if code is None else str(code),
+        retry_after=retry_delay(error),
+        body=error,
+    )
+
+
+def retry_delay(error: Mapping[str, Any]) -> float | None:
+    """Seconds to wait, of the `retryDelay` ("34.5s") among the details of an error; None if not said."""
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, Mapping) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            try:
+                wait = float(delay[:-1])
+            except ValueError:
+                continue
+            if math.isfinite(wait):
+                return max(wait, 0.0)
+    return None
