@@ -18,6 +18,10 @@ _HOP_BY_HOP: Final = frozenset(
     ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade")
 )
 
+# A body of up to this many bytes is taken whole by the socket's buffers: whether the client reads it, nobody
+# can know. A larger one is ended by a message of its own.
+_FITS_BUFFERS: Final = 262_144
+
 
 def is_untimed(tape: Tape) -> bool:
     """Whether everything is due at once."""
@@ -69,16 +73,17 @@ def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> li
 async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:
     await _start(tape, connection)
     entry.started = clock.now() - began
-    # The end is a message of its own: on a body larger than the socket's buffer it waits until the client has
-    # read it, and so finds out whether the client left. A small body and its end still leave in one write.
     body = tape.body
-    if body:
-        await connection.send({"type": "http.response.body", "body": body, "more_body": True})
+    whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
+    await connection.send({"type": "http.response.body", "body": body, "more_body": not whole})
     entry.sizes = tape.sizes
     entry.left.append(clock.now() - began)
+    if whole:
+        return "complete"
     if tape.end != "complete":
         await connection.cut()
         return "dropped"
+    # This waits until the client has read the body, and so finds out whether the client left.
     await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
     return "client_left" if connection.gone else "complete"
 
