@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tokentape.errors import DecodeError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import (
     ChatMessage,
@@ -121,7 +122,7 @@ class _Choice:
         for segment in self.segments.values():
             if segment.kind == "text" and (segment.text or segment.citations):
                 yield TextPart(segment.text, tuple(segment.citations))
-            elif segment.kind == "reasoning":
+            elif segment.kind == "reasoning" and (segment.text or segment.signature or segment.encrypted):
                 yield ReasoningPart(segment.text, segment.signature, segment.encrypted)
             elif segment.provider is not None:
                 yield segment.provider
@@ -154,24 +155,26 @@ class Accumulator:
     @property
     def finish_reason(self) -> FinishReason | None:
         """Why the first choice ended."""
-        first = self._choices.get(0)
-        return first.finish_reason if first else None
+        return self._choices[min(self._choices)].finish_reason if self._choices else None
 
     @property
     def provider_finish_reason(self) -> str | None:
         """The provider's own word for it."""
-        first = self._choices.get(0)
-        return first.provider_finish_reason if first else None
+        return self._choices[min(self._choices)].provider_finish_reason if self._choices else None
 
     def add(self, chunk: ChatMessage) -> ChatMessage:
-        """Add a chunk, and return it with the tool calls that it completes."""
-        if (
-            chunk.tool_call_deltas
-            or chunk.finish_reason is not None
-            or chunk.usage is not None
-            or chunk.tool_calls
-            or chunk.model is not None
-        ):
+        """Add a chunk, and return it with the tool calls that it completes. Raises `DecodeError` for anything else."""
+        try:
+            tells_more = (
+                chunk.tool_call_deltas
+                or chunk.finish_reason is not None
+                or chunk.usage is not None
+                or chunk.tool_calls
+                or chunk.model is not None
+            )
+        except AttributeError:
+            raise DecodeError(f"the source gave {type(chunk).__name__}, not ChatMessage: pass chunks") from None
+        if tells_more:
             self._fold()
             chunk = self._add_protocol(chunk)
             self._folded += 1
@@ -189,8 +192,7 @@ class Accumulator:
         choice.add_text(chunk)
         if chunk.tool_call_deltas or chunk.tool_calls:
             choice.segment("tool_calls", None)
-        for call in chunk.tool_calls:
-            choice.tools.add_call(call)
+        given = tuple(call for call in chunk.tool_calls if choice.tools.add_call(call))
         touched = [(delta, choice.tools.add_delta(delta)) for delta in chunk.tool_call_deltas]
         if chunk.finish_reason is not None:
             choice.finish_reason = chunk.finish_reason
@@ -198,13 +200,16 @@ class Accumulator:
             finished = choice.tools.finish()
         else:
             finished = choice.tools.finish([call for delta, call in touched if delta.done])
-        return msgspec.structs.replace(chunk, tool_calls=chunk.tool_calls + finished) if finished else chunk
+        if finished or len(given) != len(chunk.tool_calls):
+            return msgspec.structs.replace(chunk, tool_calls=given + finished)
+        return chunk
 
     def _note_metadata(self, chunk: ChatMessage) -> None:
         if chunk.model is not None and self._model is None:
             self._model = chunk.model
-        if chunk.metadata and (not chunk.tool_call_deltas or not self.chunks or chunk.finish_reason is not None):
-            self._metadata |= chunk.metadata
+        metadata = chunk.metadata
+        if metadata.__class__ is dict or not chunk.tool_call_deltas or not self.chunks or chunk.finish_reason:
+            self._metadata |= metadata
 
     def _choice(self, index: int) -> _Choice:
         found = self._choices.get(index)
@@ -216,13 +221,16 @@ class Accumulator:
         """Fold the text of the chunks that were added since the last time."""
         if self._folded == len(self.chunks):
             return
-        if self._folded == 0 and self.chunks[0].metadata:
-            self._metadata = {**self.chunks[0].metadata, **self._metadata}
+        if self._folded == 0:
+            self._metadata |= self.chunks[0].metadata
         index, block, append = -1, None, None
         for chunk in islice(self.chunks, self._folded, None):
+            if chunk.metadata.__class__ is dict:
+                # Made by hand. What decoders give is read when it is asked for: only a few events tell something new.
+                self._metadata |= chunk.metadata
             if chunk.index != index or chunk.block != block:
                 index, block, append = chunk.index, chunk.block, None
-            if append is None or not chunk.text or chunk.reasoning or chunk.parts or chunk.refusal:
+            if append is None or not chunk.text or chunk.reasoning or chunk.parts or chunk.refusal or chunk.name:
                 if _is_content(chunk):
                     self._choice(index).add_text(chunk)
                 if chunk.text:

@@ -78,17 +78,19 @@ class ToolCallAssembly:
             self._by_id.setdefault(delta.id, call)
         return call
 
-    def add_call(self, call: ToolCall) -> None:
-        """Add a whole call, unless one with its id is there."""
+    def add_call(self, call: ToolCall) -> bool:
+        """Add a whole call; False if it is there already. One with a known id replaces it."""
         known = self._by_id.get(call.id) if call.id else None
         if known is not None:
+            new = known.done != call
             known.done = call
-            return
+            return new
         made = _OpenCall(None, call.id)
         made.done = call
         self._calls.append(made)
         if call.id:
             self._by_id[call.id] = made
+        return True
 
     def finish(self, calls: list[_OpenCall] | None = None) -> tuple[ToolCall, ...]:
         """Finish these calls, or every open one, and return those that were not finished before."""

@@ -16,7 +16,7 @@ class NDJSONFraming:
         """The bytes of the line that no line feed has ended."""
         return b"".join(self._tail)
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed_data(self, data: bytes) -> list[bytes]:
         """Return the lines that end in `data`, in order."""
         if b"\n" not in data:
             if data:

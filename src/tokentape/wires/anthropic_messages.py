@@ -239,8 +239,8 @@ class AnthropicMessagesDecoder(EventDecoder):
         call = ToolCallDelta(index, arguments=arguments, done=True)
         return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
 
-    def _fail(self, error: dict[str, Any] | str) -> None:
-        detail = {"message": error} if isinstance(error, str) else error
+    def _fail(self, error: Any) -> None:
+        detail = error if isinstance(error, dict) else {"message": error}
         kind = _string(detail.get("type")) or None
         message = _string(detail.get("message")) or "the provider gave no message"
         self._error = provider_error_class(None, kind)(message, type=kind, body=detail)

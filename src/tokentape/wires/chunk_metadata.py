@@ -22,7 +22,10 @@ class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
 
     def _mapping(self) -> dict[str, Any]:
         if self._values is None:
-            self._values = self.read(self.document, self.position)
+            try:
+                self._values = self.read(self.document, self.position)
+            except ValueError:  # what typed decoding skipped is not JSON
+                self._values = {}
         return self._values
 
     def __getitem__(self, key: str) -> Any:

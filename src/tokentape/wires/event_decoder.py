@@ -40,6 +40,7 @@ class EventDecoder:
         self.raw_events: list[bytes] | None = None
         self._framing = self.framing()
         self._complete = False
+        self._cut = False
         self._error: ProviderError | None = None
         self._events = 0
         self._fed = 0
@@ -98,7 +99,7 @@ class EventDecoder:
             yield from self._last(rest)
         if self._error is not None:
             raise self._error
-        if not self.ended and not self._complete:
+        if not self.ended and (self._cut or not self._complete):
             raise TruncatedStreamError(
                 f"the stream was cut after event {self._events} ({self._fed} bytes"
                 f"{', inside an event' if rest.strip() else ''}): {self.terminal} never came. "
@@ -113,6 +114,7 @@ class EventDecoder:
         try:
             messages = self._decode(document)
         except DecodeError:
+            self._cut = not b"[DONE]".startswith(document)
             return ()
         if self.raw_events is not None:
             self.raw_events.append(document)

@@ -6,6 +6,7 @@ usage in a chunk of its own, beside the choices or under `x_groq`; errors beside
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -117,8 +118,8 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 class OpenAIChatDecoder(EventDecoder):
     """Decodes a stream of chat completion chunks.
 
-    The stream has ended at `[DONE]`; some servers never send it, so a finish reason is enough at the end of the
-    input.
+    The stream has ended at `[DONE]`; some servers never send it, so a finish reason for each choice is enough at the
+    end of the input.
     """
 
     terminal = "a finish reason or [DONE]"
@@ -126,12 +127,14 @@ class OpenAIChatDecoder(EventDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._plain = True
+        self._choices: set[int] = set()
+        self._finished: set[int] = set()
 
     def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        append = messages.append
+        append, start = messages.append, position
         if self._plain:
             try:
-                for position in range(position, len(documents)):
+                for position in range(start, len(documents)):
                     document = documents[position]
                     text = _decode_text_chunk(document).choices[0].delta.content
                     metadata = ChunkMetadata(document, _read_metadata)
@@ -139,8 +142,17 @@ class OpenAIChatDecoder(EventDecoder):
             except DecodeFailure:
                 self._plain = False
             else:
-                return len(documents)
+                position = len(documents)
+            if position > start:
+                self._note_choice(0, finished=False)
         return position
+
+    def _note_choice(self, index: int, *, finished: bool) -> None:
+        """The input may end once every choice that was begun is finished."""
+        self._choices.add(index)
+        if finished:
+            self._finished.add(index)
+        self._complete = self._choices == self._finished
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
@@ -186,8 +198,8 @@ class OpenAIChatDecoder(EventDecoder):
     ) -> ChatMessage:
         delta = choice.delta or choice.message or _NO_DELTA
         reason = choice.finish_reason
-        if reason:
-            self._complete = True
+        index = position if choice.index is None else choice.index
+        self._note_choice(index, finished=bool(reason))
         text, reasoning, parts = _content(delta.content)
         reasoning += delta.reasoning_content or delta.reasoning or ""
         for detail in delta.reasoning_details or ():
@@ -209,7 +221,7 @@ class OpenAIChatDecoder(EventDecoder):
             usage=usage,
             finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
             provider_finish_reason=reason or None,
-            index=position if choice.index is None else choice.index,
+            index=index,
             refusal=delta.refusal or "",
             parts=tuple(parts),
         )
@@ -276,8 +288,8 @@ def stream_error(error: str | Mapping[str, Any], status: int | None = None) -> P
         return provider_error_class(status)(error, status=status, body=error)
     kind, code = error.get("type"), error.get("code")
     for candidate in (error.get("status_code"), error.get("raw_status_code"), error.get("status"), code):
-        if status is None and isinstance(candidate, int | str) and str(candidate).isdecimal():
-            status = int(candidate) if 400 <= int(candidate) < 600 else None
+        if status is None and isinstance(candidate, int | str) and _STATUS.fullmatch(str(candidate)):
+            status = int(candidate)
     kind = kind if isinstance(kind, str) else None
     message = _string(error.get("message")) or "the provider gave no message"
     return provider_error_class(status, kind)(
@@ -305,6 +317,7 @@ def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
     return metadata
 
 
+_STATUS = re.compile("[45][0-9][0-9]")
 _DELTA_FIELDS = {*_Delta.__struct_fields__, "role"}
 
 

@@ -9,7 +9,7 @@ from tokentape.usage import TokenUsage
 
 
 def openai_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read a `usage` object; fields that are missing or null stay None.
+    """Read a `usage` object; fields that are missing or null stay None, so that a later chunk can bring them.
 
     Cached tokens are inside the prompt. Reasoning tokens are inside the completion, but xAI counts them beside it,
     and shows so in the total: prompt + completion + reasoning.
@@ -43,14 +43,16 @@ def openai_usage(raw: Mapping[str, Any]) -> TokenUsage:
         first(count(prompt, "cache_write_tokens"), count(raw, "cache_creation_input_tokens")),
         reasoning,
         raw,
-    ).with_total()
+    )
 
 
 def count(raw: Mapping[str, Any], *keys: str) -> int | None:
     """The first of these keys that holds a number of tokens."""
     for key in keys:
         value = raw.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, float) and value.is_integer():
             return int(value)
     return None
 

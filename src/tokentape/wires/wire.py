@@ -90,7 +90,12 @@ def wire_named(name: str) -> Wire:
     decoder = _built_in().get(name)
     if decoder is None:
         for entry in entry_points(group=ENTRY_POINTS, name=name):
-            decoder = entry.load()
+            try:
+                decoder = entry.load()
+            except (ImportError, AttributeError) as error:
+                raise UnknownWireError(
+                    f"wire format {name!r} can't be loaded from {entry.value}: {error}. Mend or remove what installs it"
+                ) from error
         if decoder is None:
             raise UnknownWireError(f"unknown wire format {name!r}: use one of {', '.join(wire_names())}")
     return Wire(name, decoder)
