@@ -38,7 +38,18 @@ from tokentape_fake_provider.script import (
 from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.request import json_type, match_path, texts_in
+from tokentape_fake_provider.wires.openai_http import (
+    completion_usage,
+    error_fields,
+    error_reply,
+    expect,
+    json_reply,
+    missing,
+    stream_headers,
+    stream_options,
+    wanted_choices,
+)
+from tokentape_fake_provider.wires.request import match_path, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
@@ -52,18 +63,6 @@ FINISH_REASONS: Mapping[FinishReason, str] = {
     "other": "other",
 }
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
-
-# (type, code) by status.
-ERRORS: Mapping[int, tuple[str, str | None]] = {
-    400: ("invalid_request_error", None),
-    401: ("invalid_request_error", "invalid_api_key"),
-    403: ("request_forbidden", "unsupported_country_region_territory"),
-    404: ("invalid_request_error", "model_not_found"),
-    409: ("invalid_request_error", "conflict"),
-    413: ("invalid_request_error", "request_too_large"),
-    422: ("invalid_request_error", "unprocessable_entity"),
-    429: ("requests", "rate_limit_exceeded"),
-}
 
 MISTRAL_MODEL = re.compile(r"(open-)?(mistral|mixtral|codestral|devstral|magistral|ministral|pixtral|voxtral)\b")
 
@@ -88,13 +87,11 @@ class OpenAIChat:
         model = body.get("model") or (match_path(self.paths, path) or {}).get("model")
         if model is None or model == "":
             raise BadRequestError("you must provide a model parameter")
-        _expect("model", model, str, "a string")
+        expect("model", model, str, "a string")
         messages = body.get("messages")
         if messages is None:
-            raise BadRequestError(
-                "Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter"
-            )
-        _expect("messages", messages, list, "an array of objects")
+            raise missing("messages")
+        expect("messages", messages, list, "an array of objects")
         if not messages:
             raise BadRequestError(
                 "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty "
@@ -105,24 +102,9 @@ class OpenAIChat:
         for index, message in enumerate(messages):
             _check_message(f"messages[{index}]", message)
         stream = body.get("stream") or False
-        _expect("stream", stream, bool, "a boolean")
-        options = body.get("stream_options") or {}
-        _expect("stream_options", options, dict, "an object")
-        if options and not stream:
-            raise BadRequestError(
-                "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
-                param="stream_options",
-            )
-        choices = 1 if body.get("n") is None else body["n"]
-        if not isinstance(choices, int) or isinstance(choices, bool):
-            _expect("n", choices, (), "an integer")
-        if not 1 <= choices <= 128:
-            raise BadRequestError(
-                f"Invalid 'n': integer {'below minimum' if choices < 1 else 'above maximum'} value. "
-                f"Expected a value {'>= 1' if choices < 1 else '<= 128'}, but got {choices} instead.",
-                param="n",
-                code=f"integer_{'below_min' if choices < 1 else 'above_max'}_value",
-            )
+        expect("stream", stream, bool, "a boolean")
+        options = stream_options(body, stream=stream)
+        choices = wanted_choices(body)
         return Ask(
             wire=self.name,
             model=model,
@@ -138,7 +120,7 @@ class OpenAIChat:
 
     def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return (("content-type", "text/event-stream; charset=utf-8"), *_headers(ask, ask.seed))
+        return stream_headers(ask)
 
     def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
         """The chunks of a streamed response."""
@@ -149,7 +131,7 @@ class OpenAIChat:
         pieces = [piece for turn in zip_longest(*spoken) for piece in turn if piece is not None]
         if script.error is not None:
             # As api.openai.com does it: github.com/sashabaranov/go-openai/pull/396
-            pieces.append(Piece(b"data: " + _json({"error": _error_fields(script.error)}) + b"\n\n"))
+            pieces.append(Piece(b"data: " + _json({"error": error_fields(script.error)}) + b"\n\n"))
         elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
             pieces.append(Piece(frame.usage_chunk(counts)))
         pieces.append(Piece(b"data: [DONE]\n\n"))
@@ -169,18 +151,13 @@ class OpenAIChat:
         }
         counts = resolve_usage(script, ask.text, choices)
         if counts is not None:
-            body["usage"] = _usage(counts)
+            body["usage"] = completion_usage(counts)
         body |= {"service_tier": "default", "system_fingerprint": _fingerprint(script, ask)}
-        return Reply(200, (("content-type", "application/json"), *_headers(ask, ask.seed)), _json(body))
+        return json_reply(body, ask)
 
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error."""
-        seed = ask.seed if ask is not None else error.message
-        headers = [("content-type", "application/json; charset=utf-8"), *_headers(ask, seed)]
-        if error.retry_after is not None:
-            headers.append(("retry-after", f"{error.retry_after:g}"))
-            headers.append(("retry-after-ms", f"{error.retry_after * 1000:.0f}"))
-        return Reply(error.status, tuple(headers), _json({"error": _error_fields(error)}))
+        return error_reply(error, ask)
 
 
 class _Frame:
@@ -212,7 +189,7 @@ class _Frame:
         return self._close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
 
     def usage_chunk(self, counts: Counts) -> bytes:
-        return self._close(self.head + b'[],"usage":' + _json(_usage(counts)))
+        return self._close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
 
     def _close(self, data: bytes) -> bytes:
         if not self.obfuscates:
@@ -310,49 +287,6 @@ def _finish_reason(choice: Choice) -> str:
     return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
 
 
-def _usage(counts: Counts) -> dict[str, Any]:
-    prompt = {"cached_tokens": counts.cached, "audio_tokens": 0}
-    if counts.cache_write:
-        prompt["cache_write_tokens"] = counts.cache_write
-    return {
-        "prompt_tokens": counts.input,
-        "completion_tokens": counts.output,
-        "total_tokens": counts.total,
-        "prompt_tokens_details": prompt,
-        "completion_tokens_details": {
-            "reasoning_tokens": counts.reasoning,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def _error_fields(error: Error) -> dict[str, Any]:
-    kind, code = ERRORS.get(error.status, ("server_error" if error.status >= 500 else "invalid_request_error", None))
-    return {
-        "message": error.message,
-        "type": error.type or kind,
-        "param": error.param,
-        "code": error.code or code,
-    }
-
-
-def _headers(ask: Ask | None, seed: str) -> tuple[tuple[str, str], ...]:
-    asked = count_tokens(ask.text) if ask is not None else 0
-    return (
-        ("openai-version", "2020-10-01"),
-        ("openai-processing-ms", "140"),
-        ("x-ratelimit-limit-requests", "10000"),
-        ("x-ratelimit-limit-tokens", "2000000"),
-        ("x-ratelimit-remaining-requests", "9999"),
-        ("x-ratelimit-remaining-tokens", str(max(0, 2_000_000 - asked))),
-        ("x-ratelimit-reset-requests", "6ms"),
-        ("x-ratelimit-reset-tokens", "0s"),
-        ("x-request-id", "req_" + make_id(seed, "request", 32, HEX)),
-    )
-
-
 def _completion_id(ask: Ask) -> str:
     return "chatcmpl-" + make_id(ask.seed, "completion", 29, BASE62)
 
@@ -365,25 +299,12 @@ def _call_id(call: ToolCall, choice: int, index: int, ask: Ask) -> str:
     return call.id or "call_" + make_id(ask.seed, f"call {choice} {index}", 24, BASE62)
 
 
-def _expect(param: str, value: Any, kind: type | tuple[type, ...], wanted: str) -> None:
-    if not isinstance(value, kind):
-        raise BadRequestError(
-            f"Invalid type for '{param}': expected {wanted}, but got {json_type(value)} instead.",
-            param=param,
-            code="invalid_type",
-        )
-
-
 def _check_message(param: str, message: Any) -> None:
-    _expect(param, message, dict, "an object")
+    expect(param, message, dict, "an object")
     role = message.get("role")
     if role is None:
-        raise BadRequestError(
-            f"Missing required parameter: '{param}.role'.",
-            param=f"{param}.role",
-            code="missing_required_parameter",
-        )
-    _expect(f"{param}.role", role, str, "a string")
+        raise missing(f"{param}.role")
+    expect(f"{param}.role", role, str, "a string")
     if role not in ROLES:
         raise BadRequestError(
             f"Invalid value: {role!r}. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
