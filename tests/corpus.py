@@ -64,6 +64,7 @@ WIRES = (
     dict.fromkeys(OPENAI_CHAT_FAMILY, "openai_chat")
     | dict.fromkeys(ANTHROPIC_FAMILY, "anthropic_messages")
     | dict.fromkeys(GEMINI_FAMILY, "gemini")
+    | {"gemini_interactions": "gemini_interactions"}
     | {"openai_responses": "openai_responses", "openai_completions": "openai_completions"}
     | {"bedrock_converse_stream": "bedrock_converse", "bedrock_invoke_stream": "bedrock_invoke"}
 )

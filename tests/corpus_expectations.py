@@ -113,11 +113,24 @@ def gemini_usage(raw: dict[str, Any]) -> dict[str, int | None]:
     }
 
 
+def gemini_interactions_usage(raw: dict[str, Any]) -> dict[str, int | None]:
+    """Thoughts stand beside the output, what tools put in beside the input."""
+    return {
+        "input": raw["total_input_tokens"] + raw["total_tool_use_tokens"],
+        "output": raw["total_output_tokens"] + raw["total_thought_tokens"],
+        "total": raw["total_tokens"],
+        "cached": raw["total_cached_tokens"],
+        "cache_write": None,
+        "reasoning": raw["total_thought_tokens"],
+    }
+
+
 EXPECTED_USAGE: Mapping[str, Callable[[dict[str, Any]], dict[str, int | None]]] = {
     "anthropic_messages": anthropic_usage,
     "bedrock_converse": bedrock_usage,
     "bedrock_invoke": bedrock_usage,
     "gemini": gemini_usage,
+    "gemini_interactions": gemini_interactions_usage,
     "openai_chat": openai_chat_usage,
     "openai_completions": openai_chat_usage,
     "openai_responses": openai_responses_usage,

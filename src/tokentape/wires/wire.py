@@ -65,6 +65,7 @@ def _built_in() -> dict[str, type[WireDecoder]]:
     from tokentape.wires.bedrock_converse import BedrockConverseDecoder
     from tokentape.wires.bedrock_invoke import BedrockInvokeDecoder
     from tokentape.wires.gemini import GeminiDecoder
+    from tokentape.wires.gemini_interactions import GeminiInteractionsDecoder
     from tokentape.wires.openai_chat import OpenAIChatDecoder
     from tokentape.wires.openai_completions import OpenAICompletionsDecoder
     from tokentape.wires.openai_responses import OpenAIResponsesDecoder
@@ -74,6 +75,7 @@ def _built_in() -> dict[str, type[WireDecoder]]:
         "bedrock_converse": BedrockConverseDecoder,
         "bedrock_invoke": BedrockInvokeDecoder,
         "gemini": GeminiDecoder,
+        "gemini_interactions": GeminiInteractionsDecoder,
         "openai_chat": OpenAIChatDecoder,
         "openai_completions": OpenAICompletionsDecoder,
         "openai_responses": OpenAIResponsesDecoder,

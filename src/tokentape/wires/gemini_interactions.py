@@ -1,0 +1,285 @@
+"""Gemini's Interactions API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
+from tokentape.usage import TokenUsage
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.google_error import google_error
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_usage import count
+
+STATUSES: Mapping[str, FinishReason] = {
+    "completed": "stop",
+    "requires_action": "tool_calls",
+    "incomplete": "length",
+    "budget_exceeded": "length",
+    "requires_continuation": "pause",
+    "failed": "error",
+}
+_UNFINISHED = ("in_progress", "queued")
+_MEDIA = ("image", "audio", "video", "document")
+
+
+class _Content(msgspec.Struct, gc=False):
+    type: str | None = None
+    text: str | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    type: str | None = None
+    text: str | None = None
+    arguments: Any = None
+    signature: str | None = None
+    content: _Content | None = None
+    annotations: list[Any] | None = None
+
+
+class _Interaction(msgspec.Struct, gc=False):
+    status: str | None = None
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+    steps: list[Any] | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    event_type: str | None = None
+    index: int | None = None
+    delta: _Delta | None = None
+    step: dict[str, Any] | None = None
+    interaction: _Interaction | None = None
+    status: str | None = None
+    error: dict[str, Any] | str | None = None
+
+
+class _Step:
+    """A step that is being received and is neither thought nor text."""
+
+    def __init__(self, start: dict[str, Any]) -> None:
+        self.start = start
+        self.kind = _string(start.get("type"))
+        self.spoken = False
+        self.deltas: list[dict[str, Any]] = []
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The step with what its deltas added, as a response that is not streamed has it."""
+        whole = dict(self.start)
+        for delta in self.deltas:
+            whole |= {key: value for key, value in delta.items() if key != "type"}
+        return whole
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+class GeminiInteractionsDecoder(EventDecoder):
+    """Decodes the events of a streamed interaction; each step is a block. It has ended at `[DONE]`."""
+
+    terminal = "interaction.completed"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps: dict[int, _Step] = {}
+        self._calls: dict[int, int] = {}
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            event = _decode_event(document)
+        except DecodeFailure:
+            if document.strip() in (b"[DONE]", b""):
+                self.ended = bool(document.strip())
+                return ()
+            event = salvage(self._parse(document), _Event)
+        delta = event.delta
+        if delta is not None and delta.type == "text" and delta.text is not None:
+            return (
+                ChatMessage(
+                    delta.text,
+                    "assistant",
+                    ChunkMetadata(document, _read_metadata),  # type: ignore[arg-type]
+                    block=event.index or 0,
+                ),
+            )
+        match event.event_type:
+            case "step.delta":
+                return self._step_delta(event.index or 0, delta or _Delta(), document)
+            case "step.start":
+                return self._step_start(event.index or 0, event.step or {}, document)
+            case "step.stop":
+                return self._step_stop(event.index or 0, document)
+            case _:
+                if event.error is not None:
+                    self._error = google_error(event.error)
+                    self.ended = True
+                    return ()
+                return self._progress(event.interaction or _Interaction(event.status), document)
+
+    def _progress(self, interaction: _Interaction, document: bytes) -> Sequence[ChatMessage]:
+        """What is said of the interaction itself."""
+        status = interaction.status or ""
+        finished = bool(status) and status not in _UNFINISHED
+        self._complete = self._complete or finished
+        return (
+            ChatMessage(
+                "",
+                "assistant",
+                _metadata(document),
+                usage=interactions_usage(interaction.usage) if interaction.usage else None,
+                finish_reason=STATUSES.get(status, "other") if finished else None,
+                provider_finish_reason=status if finished else None,
+                model=interaction.model or None,
+            ),
+        )
+
+    def _step_start(self, index: int, start: dict[str, Any], document: bytes) -> Sequence[ChatMessage]:
+        match start.get("type"):
+            case "model_output":
+                return self._content(index, start.get("content"), document)
+            case "thought":
+                text = "".join(_texts(start.get("summary")))
+                return self._thought(index, text, _string(start.get("signature")), document)
+            case "function_call":
+                self._steps[index] = _Step(start)
+                number = self._calls.setdefault(index, len(self._calls))
+                call = ToolCallDelta(number, _string(start.get("id")), _string(start.get("name")))
+                signed = self._thought(index, "", _string(start.get("signature")), document)
+                return (
+                    *signed,
+                    ChatMessage("", "assistant", _metadata(document), tool_call_deltas=(call,), block=index),
+                )
+            case "user_input":
+                return ()
+            case _:
+                self._steps[index] = _Step(start)
+                return ()
+
+    def _step_delta(self, index: int, delta: _Delta, document: bytes) -> Sequence[ChatMessage]:
+        step = self._steps.get(index)
+        match delta.type:
+            case "thought_summary":
+                content = delta.content or _Content()
+                return self._thought(index, content.text or "", "", document)
+            case "thought_signature":
+                return self._thought(index, "", delta.signature or "", document)
+            case "text_annotation_delta":
+                part = TextPart("", tuple(delta.annotations or ()))
+                return (ChatMessage("", "assistant", _metadata(document), block=index, parts=(part,)),)
+            case "arguments_delta" if step is not None and step.kind == "function_call":
+                fragment = _string(delta.arguments)
+                step.spoken = step.spoken or bool(fragment)
+                call = ToolCallDelta(self._calls[index], arguments=fragment)
+                return (ChatMessage("", "assistant", _metadata(document), tool_call_deltas=(call,), block=index),)
+            case _:
+                raw = self._parse(document).get("delta")
+                raw = raw if isinstance(raw, dict) else {}
+                if step is not None:
+                    step.deltas.append(raw)
+                elif delta.type in _MEDIA:
+                    own = ProviderPart(delta.type, raw)
+                    return (ChatMessage("", "assistant", _metadata(document), block=index, parts=(own,)),)
+                return ()
+
+    def _step_stop(self, index: int, document: bytes) -> Sequence[ChatMessage]:
+        step = self._steps.pop(index, None)
+        if step is None:
+            return ()
+        if step.kind != "function_call":
+            part = ProviderPart(step.kind, step.whole)
+            return (ChatMessage("", "assistant", _metadata(document), block=index, parts=(part,)),)
+        given = step.start.get("arguments")
+        arguments = ""
+        if given is not None and not step.spoken:
+            # The arguments came whole, with the start of the step.
+            arguments = (
+                given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+            )
+        call = ToolCallDelta(self._calls[index], arguments=arguments, done=True)
+        return (ChatMessage("", "assistant", _metadata(document), tool_call_deltas=(call,), block=index),)
+
+    def _thought(self, index: int, text: str, signature: str, document: bytes) -> Sequence[ChatMessage]:
+        if not text and not signature:
+            return ()
+        parts: tuple[Part, ...] = (ReasoningPart("", signature),) if signature else ()
+        return (ChatMessage("", "assistant", _metadata(document), text, block=index, parts=parts),)
+
+    def _content(self, index: int, content: Any, document: bytes) -> Sequence[ChatMessage]:
+        """Content that comes whole: text with its annotations, media."""
+        messages: list[ChatMessage] = []
+        for item in content if isinstance(content, list) else ():
+            if not isinstance(item, dict):
+                continue
+            if item.get("type") == "text":
+                annotations = item.get("annotations")
+                parts: tuple[Part, ...] = (TextPart("", tuple(annotations)),) if isinstance(annotations, list) else ()
+                text = _string(item.get("text"))
+                messages.append(ChatMessage(text, "assistant", _metadata(document), block=index, parts=parts))
+            else:
+                part = ProviderPart(_string(item.get("type")), item)
+                messages.append(ChatMessage("", "assistant", _metadata(document), block=index, parts=(part,)))
+        return messages
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        if body.get("error") is not None:
+            self._error = google_error(body["error"] if isinstance(body["error"], dict) else str(body["error"]))
+            return ()
+        interaction = salvage(body, _Interaction)
+        messages: list[ChatMessage] = []
+        for index, step in enumerate(interaction.steps or ()):
+            if isinstance(step, dict):
+                messages += self._step_start(index, step, b"{}")
+                messages += self._step_stop(index, b"{}")
+        header = {key: value for key, value in body.items() if key != "steps"}
+        messages += self._progress(interaction, json.dumps({"interaction": header}).encode())
+        return messages
+
+
+def interactions_usage(raw: Mapping[str, Any]) -> TokenUsage:
+    """Read the `usage` of an interaction: thoughts stand beside the output, what tools put in beside the input."""
+    read, tools = count(raw, "total_input_tokens"), count(raw, "total_tool_use_tokens")
+    written, thoughts = count(raw, "total_output_tokens"), count(raw, "total_thought_tokens")
+    return TokenUsage(
+        read if tools is None else (read or 0) + tools,
+        written if thoughts is None else (written or 0) + thoughts,
+        count(raw, "total_tokens"),
+        count(raw, "total_cached_tokens"),
+        None,
+        thoughts,
+        raw,
+    ).with_total()
+
+
+def _metadata(document: bytes) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+
+
+def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    event = parse_document(document)
+    if not isinstance(event, dict):
+        return {}
+    metadata = {key: value for key, value in event.items() if key not in _EVENT_FIELDS}
+    interaction = event.get("interaction")
+    if isinstance(interaction, dict):
+        metadata |= {key: value for key, value in interaction.items() if key not in _INTERACTION_FIELDS}
+    return metadata
+
+
+_EVENT_FIELDS = {"index", "delta", "step", "interaction", "error", "status"}
+_INTERACTION_FIELDS = {"usage", "steps", "status", "object"}
+
+
+def _texts(content: Any) -> list[str]:
+    items = content if isinstance(content, list) else [content]
+    return [_string(item.get("text")) for item in items if isinstance(item, dict)]
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
