@@ -8,6 +8,7 @@ import io
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from tokentape.errors import OutputBufferError
 from tokentape.message import ChatMessage
 from tokentape.output_buffer import OutputBuffer
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
+from tokentape.stream.sync import StreamedChatMessageIterator
 
 
 class Screen:
@@ -97,9 +100,7 @@ def test_get_clean_and_end_clean_give_nothing_to_the_parent() -> None:
     assert screen.text == "0"
 
 
-@pytest.mark.parametrize(
-    "method", ["contents", "clean", "flush_level", "end_flush", "end_clean", "get_clean"]
-)
+@pytest.mark.parametrize("method", ["contents", "clean", "flush_level", "end_flush", "end_clean", "get_clean"])
 def test_what_needs_a_level_says_so(method: str) -> None:
     """Ending a buffer that is not open is a named error."""
     with pytest.raises(OutputBufferError, match=r"no level .* is open"):
@@ -442,13 +443,74 @@ def test_async_streams_are_written_as_they_arrive() -> None:
     assert seen == ["a", "ab"]
 
 
+def follow_ups(screen: Screen, log: list[str], *, sync: bool = True) -> Any:
+    """A stream with a callback that answers with a stream, and one more behind that."""
+    kind: Any = StreamedChatMessageIterator if sync else AsyncStreamedChatMessageIterator
+    first = kind(messages("a", "b"))
+    second = kind(messages("c", "d"))
+    third = kind(messages("e"))
+
+    def then(stream: Any) -> Any:
+        def call(message: ChatMessage) -> Any:
+            log.append(screen.flushed)
+            return stream
+
+        return call
+
+    first.add_callback(then(second))
+    second.add_callback(lambda message: log.append(screen.flushed))
+    first.add_callback(then(third))
+    return first
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_follow_up_is_seen_after_what_came_before_it(sync: bool) -> None:
+    """With auto_flush="stream" what one stream said is on the screen when the next one speaks."""
+    screen = Screen()
+    shown: list[str] = []
+    watch = screen.flush
+
+    def flush() -> None:
+        watch()
+        shown.append(screen.flushed)
+
+    screen.flush = flush  # type: ignore[method-assign]
+    out = OutputBuffer(screen, auto_flush="stream")
+    stream = follow_ups(screen, [], sync=sync)
+    with out.start():
+        if sync:
+            out.write_stream(stream)
+        else:
+            asyncio.run(out.awrite_stream(stream))
+    assert shown == ["ab", "abcd", "abcde"]
+
+
+def test_what_was_said_is_seen_before_a_callback_runs() -> None:
+    """A finish reason flushes: a callback may take long to come up with its answer."""
+    screen, log = Screen(), []
+    out = OutputBuffer(screen, auto_flush="stream")
+    stream = StreamedChatMessageIterator([ChatMessage("a"), ChatMessage("b", finish_reason="tool_calls")])
+    stream.add_callback(lambda message: log.append(screen.flushed))
+    with out.start():
+        out.write_stream(stream)
+    assert log == ["ab"]
+
+
+def test_follow_ups_arrive_message_by_message() -> None:
+    """With auto_flush="message" a follow-up is seen as it arrives."""
+    screen, log = Screen(), []
+    out = OutputBuffer(screen, auto_flush="message")
+    with out.start():
+        out.write_stream(follow_ups(screen, log))
+    assert log == ["ab", "abcd", "abcd"]
+    assert screen.flushed == "abcde"
+
+
 OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.text(max_size=4)),
         st.tuples(st.just("start"), st.sampled_from([None, "<>", "[]"]), st.booleans()),
-        st.sampled_from(
-            [("flush",), ("flush_level",), ("end_flush",), ("end_clean",), ("get_clean",), ("clean",)]
-        ),
+        st.sampled_from([("flush",), ("flush_level",), ("end_flush",), ("end_clean",), ("get_clean",), ("clean",)]),
     ),
     max_size=40,
 )
