@@ -20,16 +20,16 @@ from tokentape.message import (
     ToolCall,
 )
 from tokentape.output import ChatOutput
-from tokentape.tool_call_assembly import ToolCallAssembly
+from tokentape.tool_call_assembly import OpenCall, ToolCallAssembly
 from tokentape.usage import TokenUsage
 
-_Kind = Literal["text", "reasoning", "tool_calls", "provider"]
+_Kind = Literal["text", "reasoning", "tool_call", "provider"]
 
 
 class _Segment:
     """A run of one kind of content in one content block."""
 
-    __slots__ = ("citations", "encrypted", "kind", "pieces", "provider", "signature")
+    __slots__ = ("call", "citations", "encrypted", "kind", "pieces", "provider", "signature")
 
     def __init__(self, kind: _Kind) -> None:
         self.kind = kind
@@ -38,6 +38,7 @@ class _Segment:
         self.encrypted = ""
         self.citations: list[Any] = []
         self.provider: ProviderPart | None = None
+        self.call: OpenCall | None = None
 
     @property
     def text(self) -> str:
@@ -99,7 +100,7 @@ class _Choice:
 
     def message(self, model: str | None, metadata: dict[str, Any]) -> ChatMessage:
         calls = self.tools.calls
-        parts = list(self._parts(calls))
+        parts = tuple(self._parts())
         return ChatMessage(
             "".join(segment.text for segment in self.segments.values() if segment.kind == "text"),
             self.role,
@@ -111,24 +112,24 @@ class _Choice:
             provider_finish_reason=self.provider_finish_reason,
             index=self.index,
             refusal="".join(self.refusal),
-            parts=tuple(parts),
+            parts=parts,
             model=model,
             name=self.name,
             tool_call_id=self.tool_call_id,
         )
 
-    def _parts(self, calls: tuple[ToolCall, ...]) -> Iterable[Part]:
-        placed = False
+    def _parts(self) -> Iterable[Part]:
         for segment in self.segments.values():
-            if segment.kind == "text" and (segment.text or segment.citations):
-                yield TextPart(segment.text, tuple(segment.citations))
-            elif segment.kind == "reasoning" and (segment.text or segment.signature or segment.encrypted):
-                yield ReasoningPart(segment.text, segment.signature, segment.encrypted)
+            if segment.call is not None:
+                if not segment.call.copy:
+                    yield segment.call.call
             elif segment.provider is not None:
                 yield segment.provider
-            elif segment.kind == "tool_calls" and not placed:
-                placed = True
-                yield from calls
+            elif segment.kind == "reasoning":
+                if segment.text or segment.signature or segment.encrypted:
+                    yield ReasoningPart(segment.text, segment.signature, segment.encrypted)
+            elif segment.text or segment.citations:
+                yield TextPart(segment.text, tuple(segment.citations))
 
 
 class Accumulator:
@@ -190,10 +191,11 @@ class Accumulator:
             return chunk
         choice = self._choice(chunk.index)
         choice.add_text(chunk)
-        if chunk.tool_call_deltas or chunk.tool_calls:
-            choice.segment("tool_calls", None)
+        begun = len(choice.tools.begun)
         given = tuple(call for call in chunk.tool_calls if choice.tools.add_call(call))
         touched = [(delta, choice.tools.add_delta(delta)) for delta in chunk.tool_call_deltas]
+        for number in range(begun, len(choice.tools.begun)):
+            choice.segment("tool_call", chunk.block, number).call = choice.tools.begun[number]
         if chunk.finish_reason is not None:
             choice.finish_reason = chunk.finish_reason
             choice.provider_finish_reason = chunk.provider_finish_reason

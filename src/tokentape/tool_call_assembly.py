@@ -5,8 +5,10 @@ from __future__ import annotations
 from tokentape.message import ToolCall, ToolCallDelta
 
 
-class _OpenCall:
-    __slots__ = ("done", "fragments", "id", "index", "name")
+class OpenCall:
+    """A tool call as far as it was received; `copy` if it turned out to be one that is there already."""
+
+    __slots__ = ("copy", "done", "fragments", "id", "index", "name")
 
     def __init__(self, index: int | None, id: str) -> None:  # noqa: A002 - the field's own name
         self.index = index
@@ -14,9 +16,11 @@ class _OpenCall:
         self.name = ""
         self.fragments: list[str] = []
         self.done: ToolCall | None = None
+        self.copy = False
 
     @property
     def call(self) -> ToolCall:
+        """The call as it stands."""
         return self.done or ToolCall.parse(self.id, self.name, "".join(self.fragments))
 
 
@@ -29,16 +33,16 @@ class ToolCallAssembly:
     """
 
     def __init__(self) -> None:
-        self._calls: list[_OpenCall] = []
-        self._by_index: dict[int, _OpenCall] = {}
-        self._by_id: dict[str, _OpenCall] = {}
+        self.begun: list[OpenCall] = []
+        self._by_index: dict[int, OpenCall] = {}
+        self._by_id: dict[str, OpenCall] = {}
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
         """Every call so far, in the order they began; an unfinished one with the arguments it has."""
-        return tuple(call.call for call in self._calls)
+        return tuple(call.call for call in self.begun if not call.copy)
 
-    def add_delta(self, delta: ToolCallDelta) -> _OpenCall:
+    def add_delta(self, delta: ToolCallDelta) -> OpenCall:
         """Add a fragment, and return the call it belongs to."""
         call = self._call_of(delta)
         if delta.id and not call.id:
@@ -52,14 +56,14 @@ class ToolCallAssembly:
             call.fragments.append(delta.arguments)
         return call
 
-    def _repeats(self, call: _OpenCall, delta: ToolCallDelta) -> bool:
+    def _repeats(self, call: OpenCall, delta: ToolCallDelta) -> bool:
         """Whether the fragment says again, under the same id, all that its call has said."""
         if not delta.id or not call.fragments or delta.arguments[:1] != "{":
             return False
         said = "".join(call.fragments)
         return said == delta.arguments and ToolCall.parse("", "", said).valid
 
-    def _call_of(self, delta: ToolCallDelta) -> _OpenCall:
+    def _call_of(self, delta: ToolCallDelta) -> OpenCall:
         if delta.index is not None:
             call = self._by_index.get(delta.index)
             if call is not None and not (delta.id and call.id and delta.id != call.id):
@@ -68,10 +72,10 @@ class ToolCallAssembly:
             call = self._by_id.get(delta.id)
             if call is not None:
                 return call
-        elif self._calls and not (delta.name and self._calls[-1].name):
-            return self._calls[-1]
-        call = _OpenCall(delta.index, delta.id)
-        self._calls.append(call)
+        elif self.begun and not (delta.name and self.begun[-1].name):
+            return self.begun[-1]
+        call = OpenCall(delta.index, delta.id)
+        self.begun.append(call)
         if delta.index is not None:
             self._by_index[delta.index] = call
         if delta.id:
@@ -85,26 +89,26 @@ class ToolCallAssembly:
             new = known.done != call
             known.done = call
             return new
-        made = _OpenCall(None, call.id)
+        made = OpenCall(None, call.id)
         made.done = call
-        self._calls.append(made)
+        self.begun.append(made)
         if call.id:
             self._by_id[call.id] = made
         return True
 
-    def finish(self, calls: list[_OpenCall] | None = None) -> tuple[ToolCall, ...]:
+    def finish(self, calls: list[OpenCall] | None = None) -> tuple[ToolCall, ...]:
         """Finish these calls, or every open one, and return those that were not finished before."""
         finished: list[ToolCall] = []
-        for call in list(self._calls if calls is None else calls):
+        for call in self.begun if calls is None else calls:
             if call.done is not None:
                 continue
             call.done = call.call
             if self._is_copy(call):
-                self._calls.remove(call)
+                call.copy = True
             else:
                 finished.append(call.done)
         return tuple(finished)
 
-    def _is_copy(self, call: _OpenCall) -> bool:
+    def _is_copy(self, call: OpenCall) -> bool:
         first = self._by_id.get(call.id) if call.id else None
         return first is not None and first is not call and first.done == call.done
