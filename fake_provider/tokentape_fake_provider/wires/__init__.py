@@ -7,11 +7,22 @@ from types import MappingProxyType
 
 from tokentape_fake_provider.errors import UnknownWireError
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
+from tokentape_fake_provider.wires.bedrock_converse import BedrockConverse
+from tokentape_fake_provider.wires.bedrock_invoke import BedrockInvoke
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
+from tokentape_fake_provider.wires.openai_completions import OpenAICompletions
+from tokentape_fake_provider.wires.openai_responses import OpenAIResponses
 from tokentape_fake_provider.wires.request import match_path
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply, Wire
 
-_ALL: tuple[Wire, ...] = (OpenAIChat(), AnthropicMessages())
+_ALL: tuple[Wire, ...] = (
+    OpenAIChat(),
+    OpenAIResponses(),
+    OpenAICompletions(),
+    AnthropicMessages(),
+    BedrockConverse(),
+    BedrockInvoke(),
+)
 
 WIRES: Mapping[str, Wire] = MappingProxyType({wire.name: wire for wire in _ALL})
 

@@ -1,0 +1,179 @@
+"""`openai_completions`: POST /v1/completions, the legacy text completions, as api.openai.com sends them.
+
+Key order, framing and ids are those of recorded streams of 2024 to 2026; the reference is
+platform.openai.com/docs/api-reference/completions.
+
+- There is text and nothing else: reasoning and tool calls in a script are an error; a refusal is sent as text.
+- A script of one choice answers each of the `n` that were asked for, and each prompt of a list. Choices take turns,
+  delta by delta. The finish reason comes in a chunk of its own, with empty text.
+- Finish reasons `tool_calls`, `refusal` and `pause` are `stop` here.
+- The request's `stop`, `max_tokens`, `echo` and `suffix` cut and add nothing: the script says what is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+
+from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.ids import BASE62, make_id
+from tokentape_fake_provider.script import Choice, Error, FinishReason, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.openai_http import (
+    completion_usage,
+    error_fields,
+    error_reply,
+    expect,
+    json_reply,
+    missing,
+    stream_headers,
+    stream_options,
+    wanted_choices,
+)
+from tokentape_fake_provider.wires.request import match_path, texts_in
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+FINISH_REASONS: Mapping[FinishReason, str] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "stop",
+    "content_filter": "content_filter",
+    "refusal": "stop",
+    "pause": "stop",
+    "error": "error",
+    "other": "other",
+}
+
+_json = msgspec.json.encode
+
+
+class OpenAICompletions:
+    """The wire format `openai_completions`."""
+
+    name = "openai_completions"
+    base_path = "/v1"
+    paths: Sequence[str] = (
+        "/v1/completions",
+        "/completions",
+        "/openai/v1/completions",  # Azure's v1
+        "/openai/deployments/{model}/completions",  # Azure
+        "/api/v1/completions",  # OpenRouter
+    )
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through."""
+        model = body.get("model") or (match_path(self.paths, path) or {}).get("model")
+        if model is None or model == "":
+            raise missing("model")
+        expect("model", model, str, "a string")
+        prompt = body.get("prompt")
+        if prompt is None:
+            raise missing("prompt")
+        expect("prompt", prompt, (str, list), "a string or an array")
+        stream = body.get("stream") or False
+        expect("stream", stream, bool, "a boolean")
+        options = stream_options(body, stream=stream)
+        return Ask(
+            wire=self.name,
+            model=model,
+            stream=stream,
+            text="\n".join(texts_in(prompt)),
+            include_usage=bool(options.get("include_usage")),
+            choices=wanted_choices(body) * _prompts(prompt),
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return stream_headers(ask)
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The chunks of a streamed response."""
+        choices = _choices(script, ask)
+        head = b"data: " + _json(_head(ask))[:-1] + b',"choices":['
+        tail = b'],"model":' + _json(script.model or ask.model)
+        end = tail + (b',"usage":null}\n\n' if ask.include_usage else b"}\n\n")
+        ends = script.error is None
+        spoken = [_choice_chunks(head, end, choice, index, ends) for index, choice in enumerate(choices)]
+        pieces = [piece for turn in zip_longest(*spoken) for piece in turn if piece is not None]
+        if script.error is not None:
+            pieces.append(Piece(b"data: " + _json({"error": error_fields(script.error)}) + b"\n\n"))
+        elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
+            pieces.append(Piece(head + tail + b',"usage":' + _json(completion_usage(counts)) + b"}\n\n"))
+        pieces.append(Piece(b"data: [DONE]\n\n"))
+        return pieces
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The same response as one JSON object. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        choices = _choices(script, ask)
+        said = ["".join(text.text for text in _texts(choice)) for choice in choices]
+        body = _head(ask) | {
+            "model": script.model or ask.model,
+            "choices": [
+                {"text": text, "index": index, "logprobs": None, "finish_reason": _finish_reason(choice)}
+                for index, (text, choice) in enumerate(zip(said, choices, strict=True))
+            ],
+        }
+        counts = resolve_usage(script, ask.text, choices)
+        if counts is not None:
+            body["usage"] = completion_usage(counts)
+        return json_reply(body, ask)
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error."""
+        return error_reply(error, ask)
+
+
+def _head(ask: Ask) -> dict[str, Any]:
+    return {
+        "id": "cmpl-" + make_id(ask.seed, "completion", 29, BASE62),
+        "object": "text_completion",
+        "created": ask.created,
+    }
+
+
+def _choice_chunks(head: bytes, end: bytes, choice: Choice, index: int, ends: bool) -> Iterator[Piece]:
+    for text in _texts(choice):
+        for delta in split_item(text):
+            data = b'{"text":%b,"index":%d,"logprobs":null,"finish_reason":null}' % (_json(delta.text), index)
+            yield Piece(head + data + end, delta.tokens, delta.at)
+    if ends:
+        reason = _json(_finish_reason(choice))
+        data = b'{"text":"","index":%d,"logprobs":null,"finish_reason":%b}' % (index, reason)
+        yield Piece(head + data + end)
+
+
+def _texts(choice: Choice) -> Iterator[Text | Refusal]:
+    for item in choice.items:
+        match item:
+            case Text() | Refusal():
+                yield item
+            case Reasoning() | ToolCall():
+                what = "tool call" if isinstance(item, ToolCall) else "reasoning"
+                raise ScriptError(f"openai_completions says text only: leave the {what} out of the script")
+
+
+def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:
+    if not script.choices:
+        raise ScriptError("a script needs at least one choice; for an empty answer take Choice() with no items")
+    return script.choices * ask.choices if len(script.choices) == 1 else script.choices
+
+
+def _finish_reason(choice: Choice) -> str:
+    return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
+
+
+def _prompts(prompt: Any) -> int:
+    """How many prompts there are: a string or an array of tokens is one, an array of either is many."""
+    if isinstance(prompt, list) and prompt and all(isinstance(each, str | list) for each in prompt):
+        return len(prompt)
+    return 1

@@ -1,0 +1,421 @@
+"""`openai_responses`: POST /v1/responses, as api.openai.com sends it.
+
+Key order, framing, ids and obfuscation are those of recorded streams of May to July 2026; the reference is
+platform.openai.com/docs/api-reference/responses-streaming.
+
+- There is one choice. Neighbouring texts and refusals of the script are the content parts of one message; reasoning
+  and tool calls are output items of their own.
+- Reasoning is the summary of its item. Its `signature` is the item's id, as that is what a client sends back;
+  `encrypted` is its encrypted content, which is made up where the request includes it and the script has none.
+- A call of a tool that the request calls custom has its arguments as free text.
+- Why a response ended shows in its status: `length` and `content_filter` are incomplete for that reason, `error` is
+  failed, `other` is incomplete for a reason that the provider never gives; all else is completed.
+  `provider_finish_reason` is a status, or why the response is incomplete.
+- An error inside the stream is an `error` event and a failed response, as recorded.
+- The request's `max_output_tokens` cuts nothing: the script says what is said. Nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, assert_never
+
+import msgspec
+
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
+from tokentape_fake_provider.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script import Choice, Error, FinishReason, Item, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.openai_http import (
+    error_fields,
+    error_reply,
+    expect,
+    json_reply,
+    missing,
+    stream_headers,
+    stream_options,
+)
+from tokentape_fake_provider.wires.request import json_type, texts_in
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+STATUSES = ("completed", "incomplete", "failed")
+ROLES = ("assistant", "system", "developer", "user")
+
+# What stands beside the prompt in its place.
+_OTHER_INPUTS = ("previous_response_id", "prompt", "conversation")
+
+# Status, and why it is incomplete, by finish reason; all others are completed.
+_ENDINGS: Mapping[FinishReason, tuple[str, str | None]] = {
+    "length": ("incomplete", "max_output_tokens"),
+    "content_filter": ("incomplete", "content_filter"),
+    "error": ("failed", None),
+    "other": ("incomplete", "other"),
+}
+
+_json = msgspec.json.encode
+
+
+class OpenAIResponses:
+    """The wire format `openai_responses`."""
+
+    name = "openai_responses"
+    base_path = "/v1"
+    paths: Sequence[str] = (
+        "/v1/responses",
+        "/responses",
+        "/openai/v1/responses",  # Groq, Azure's v1
+        "/openai/responses",  # Azure
+        "/api/v1/responses",  # OpenRouter
+    )
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through."""
+        model = body.get("model")
+        if model is None or model == "":
+            raise missing("model")
+        expect("model", model, str, "a string")
+        asked = body.get("input")
+        if asked is None:
+            if not any(body.get(name) for name in _OTHER_INPUTS):
+                raise missing("input")
+            asked = []
+        if not isinstance(asked, str | list):
+            raise BadRequestError(
+                "Invalid type for 'input': expected one of a string or array of input items, but got "
+                f"{json_type(asked)} instead.",
+                param="input",
+                code="invalid_type",
+            )
+        for index, item in enumerate(asked if isinstance(asked, list) else ()):
+            _check_item(f"input[{index}]", item)
+        tools = body.get("tools")
+        if tools is not None:
+            expect("tools", tools, list, "an array of objects")
+            for index, tool in enumerate(tools):
+                expect(f"tools[{index}]", tool, dict, "an object")
+        stream = body.get("stream") or False
+        expect("stream", stream, bool, "a boolean")
+        stream_options(body, stream=stream)
+        return Ask(
+            wire=self.name,
+            model=model,
+            stream=stream,
+            text="\n".join([*texts_in(body.get("instructions")), *_prompt(asked)]),
+            include_usage=True,
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return stream_headers(ask)
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The events of a streamed response."""
+        end = _final_response(script, ask)
+        event = _Event(ask)
+        begun = _response(script, ask, "in_progress", [])
+        pieces = [Piece(event(name, response=begun)) for name in ("response.created", "response.in_progress")]
+        runs = list(_runs(_choice(script)))
+        for index, (run, item) in enumerate(zip(runs, end["output"], strict=True)):
+            ends = script.error is None or index + 1 < len(runs)
+            pieces += _item_events(event, run, item, index, ends)
+        if script.error is not None:
+            pieces.append(Piece(event("error", error=error_fields(script.error))))
+        pieces.append(Piece(event(f"response.{end['status']}", response=end)))
+        return pieces
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The same response as one JSON object. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        return json_reply(_final_response(script, ask), ask)
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error."""
+        return error_reply(error, ask)
+
+
+class _Event:
+    """Encodes the events of one stream and counts them. Fields are in order of name, as in recorded events."""
+
+    def __init__(self, ask: Ask) -> None:
+        options = ask.body.get("stream_options") or {}
+        self.obfuscates = options.get("include_obfuscation") is not False
+        # 16 letters too many, so that any slice of up to 15 exists.
+        self.letters = make_id(ask.seed, "obfuscation", 1024 + 16)
+        self.sent = 0
+
+    def __call__(self, name: str, **fields: Any) -> bytes:
+        fields["sequence_number"] = self.sent
+        self.sent += 1
+        body = {"type": name} | {field: fields[field] for field in sorted(fields)}
+        return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(body))
+
+    def delta(self, name: str, text: str, **fields: Any) -> bytes:
+        """A delta, padded to a length that is divisible by 16, as recorded ones are."""
+        if self.obfuscates:
+            start = self.sent * 16 % 1024
+            fields["obfuscation"] = self.letters[start : start + -len(text) % 16]
+        return self(name, delta=text, **fields)
+
+
+def _item_events(event: _Event, run: Sequence[Item], item: dict[str, Any], index: int, ends: bool) -> Iterator[Piece]:
+    """The events of one output item; without `ends` it is broken off after its last delta."""
+    place = {"item_id": item["id"], "output_index": index}
+    begun, tokens, at = dict(item), 0, None
+    if "status" in item:
+        begun["status"] = "in_progress"
+    match item["type"]:
+        case "message":
+            begun["content"] = []
+        case "reasoning":
+            begun["summary"] = []
+            tokens = 0 if item["summary"] else 1
+        case _:
+            (call,) = run
+            begun["input" if item["type"] == "custom_tool_call" else "arguments"] = ""
+            tokens = count_tokens(item["name"])
+            at = call.at[0] if call.at else None
+    yield Piece(event("response.output_item.added", item=begun, output_index=index), tokens, at)
+    for number, said in enumerate(run):
+        part_ends = ends or number + 1 < len(run)
+        match said:
+            case Text():
+                yield from _content_events(event, said, "output_text", place | {"content_index": number}, part_ends)
+            case Refusal():
+                yield from _content_events(event, said, "refusal", place | {"content_index": number}, part_ends)
+            case Reasoning():
+                if said.text:
+                    yield from _summary_events(event, said, place | {"summary_index": 0}, part_ends)
+            case ToolCall():
+                yield from _call_events(event, said, item["type"], place, part_ends)
+            case _:
+                assert_never(said)
+    if ends:
+        yield Piece(event("response.output_item.done", item=item, output_index=index))
+
+
+def _content_events(
+    event: _Event, said: Text | Refusal, kind: str, place: dict[str, Any], ends: bool
+) -> Iterator[Piece]:
+    yield Piece(event("response.content_part.added", part=_content(said, ""), **place))
+    if kind == "output_text":
+        for delta in split_item(said):
+            data = event.delta("response.output_text.delta", delta.text, logprobs=[], **place)
+            yield Piece(data, delta.tokens, delta.at)
+    else:
+        for delta in split_item(said):
+            yield Piece(event("response.refusal.delta", delta=delta.text, **place), delta.tokens, delta.at)
+    if not ends:
+        return
+    if kind == "output_text":
+        yield Piece(event("response.output_text.done", text=said.text, logprobs=[], **place))
+    else:
+        yield Piece(event("response.refusal.done", refusal=said.text, **place))
+    yield Piece(event("response.content_part.done", part=_content(said, said.text), **place))
+
+
+def _summary_events(event: _Event, said: Reasoning, place: dict[str, Any], ends: bool) -> Iterator[Piece]:
+    name = "response.reasoning_summary"
+    yield Piece(event(f"{name}_part.added", part={"type": "summary_text", "text": ""}, **place))
+    for delta in split_item(said):
+        yield Piece(event.delta(f"{name}_text.delta", delta.text, **place), delta.tokens, delta.at)
+    if ends:
+        yield Piece(event(f"{name}_text.done", text=said.text, **place))
+        yield Piece(event(f"{name}_part.done", part={"type": "summary_text", "text": said.text}, **place))
+
+
+def _call_events(event: _Event, call: ToolCall, kind: str, place: dict[str, Any], ends: bool) -> Iterator[Piece]:
+    custom = kind == "custom_tool_call"
+    name = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
+    for delta in split_item(call):
+        yield Piece(event.delta(f"{name}.delta", delta.text, **place), delta.tokens, delta.at)
+    if ends:
+        yield Piece(event(f"{name}.done", **{"input" if custom else "arguments": call.arguments}, **place))
+
+
+def _runs(choice: Choice) -> Iterator[list[Item]]:
+    """The items of the script that each output item is made of: neighbouring texts and refusals are one message."""
+    message: list[Item] = []
+    for item in choice.items:
+        if isinstance(item, Text | Refusal):
+            message.append(item)
+            continue
+        if message:
+            yield message
+            message = []
+        yield [item]
+    if message:
+        yield message
+
+
+def _output(choice: Choice, ask: Ask, last: str) -> list[dict[str, Any]]:
+    """The output items as they are when they are done; the last one's status is `last`."""
+    tools = ask.body.get("tools") or ()
+    custom = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
+    runs = list(_runs(choice))
+    output = []
+    for index, run in enumerate(runs):
+        status = last if index + 1 == len(runs) else "completed"
+        match run[0]:
+            case Text() | Refusal():
+                content = [_content(part, part.text) for part in run if isinstance(part, Text | Refusal)]
+                item = {"type": "message", "status": status, "content": content, "role": "assistant"}
+                output.append({"id": _item_id("msg", index, ask)} | item)
+            case Reasoning() as reasoning:
+                output.append(_reasoning(reasoning, index, ask))
+            case ToolCall() as call:
+                kind, prefix = ("custom_tool_call", "ctc") if call.name in custom else ("function_call", "fc")
+                item = {"type": kind, "status": status}
+                item["input" if call.name in custom else "arguments"] = call.arguments
+                item |= {"call_id": _call_id(call, index, ask), "name": call.name}
+                output.append({"id": _item_id(prefix, index, ask)} | item)
+            case never:
+                assert_never(never)
+    return output
+
+
+def _content(part: Text | Refusal, text: str) -> dict[str, Any]:
+    if isinstance(part, Refusal):
+        return {"type": "refusal", "refusal": text}
+    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+
+
+def _reasoning(said: Reasoning, index: int, ask: Ask) -> dict[str, Any]:
+    item: dict[str, Any] = {"id": said.signature or _item_id("rs", index, ask), "type": "reasoning", "content": []}
+    included = ask.body.get("include")
+    wanted = isinstance(included, list) and "reasoning.encrypted_content" in included
+    if said.encrypted or wanted:
+        item["encrypted_content"] = said.encrypted or "gAAAAAB" + make_id(ask.seed, f"encrypted {index}", 213) + "="
+    return item | {"summary": [{"type": "summary_text", "text": said.text}] if said.text else []}
+
+
+def _final_response(script: Script, ask: Ask) -> dict[str, Any]:
+    """The response as it is when it has ended."""
+    choice = _choice(script)
+    status, reason = _status(choice)
+    error: dict[str, Any] | None = None
+    if script.error is not None:
+        fields = error_fields(script.error)
+        status, reason = "failed", None
+        error = {"code": fields["code"] or fields["type"], "message": fields["message"]}
+    elif status == "failed":
+        error = {"code": "server_error", "message": Error().message}
+    output = _output(choice, ask, "completed" if status == "completed" else "incomplete")
+    counts = resolve_usage(script, ask.text, script.choices) if script.error is None else None
+    return _response(script, ask, status, output, reason=reason, error=error, counts=counts)
+
+
+def _response(
+    script: Script,
+    ask: Ask,
+    status: str,
+    output: list[dict[str, Any]],
+    *,
+    reason: str | None = None,
+    error: dict[str, Any] | None = None,
+    counts: Counts | None = None,
+) -> dict[str, Any]:
+    begun = status == "in_progress"
+    asked = {name: value for name, value in ask.body.items() if value is not None}
+    return {
+        "id": "resp_" + make_id(ask.seed, "response", 50, HEX),
+        "object": "response",
+        "created_at": ask.created,
+        "status": status,
+        "background": False,
+        "completed_at": ask.created if status == "completed" else None,
+        "error": error,
+        "frequency_penalty": 0.0,
+        "incomplete_details": None if reason is None else {"reason": reason},
+        "instructions": asked.get("instructions"),
+        "max_output_tokens": asked.get("max_output_tokens"),
+        "max_tool_calls": asked.get("max_tool_calls"),
+        "model": script.model or ask.model,
+        "moderation": None,
+        "output": output,
+        "parallel_tool_calls": asked.get("parallel_tool_calls", True),
+        "presence_penalty": 0.0,
+        "previous_response_id": asked.get("previous_response_id"),
+        "prompt_cache_key": asked.get("prompt_cache_key"),
+        "prompt_cache_retention": asked.get("prompt_cache_retention"),
+        "reasoning": {"effort": None, "summary": None} | _object(asked.get("reasoning")),
+        "safety_identifier": asked.get("safety_identifier"),
+        "service_tier": "auto" if begun else "default",
+        "store": asked.get("store", True),
+        "temperature": asked.get("temperature", 1.0),
+        "text": {"format": {"type": "text"}, "verbosity": "medium"} | _object(asked.get("text")),
+        "tool_choice": asked.get("tool_choice", "auto"),
+        "tools": asked.get("tools", []),
+        "top_logprobs": asked.get("top_logprobs", 0),
+        "top_p": asked.get("top_p", 1.0),
+        "truncation": asked.get("truncation", "disabled"),
+        "usage": None if counts is None else _usage(counts),
+        "user": asked.get("user"),
+        "metadata": asked.get("metadata", {}),
+    }
+
+
+def _usage(counts: Counts) -> dict[str, Any]:
+    return {
+        "input_tokens": counts.input,
+        "input_tokens_details": {"cache_write_tokens": counts.cache_write, "cached_tokens": counts.cached},
+        "output_tokens": counts.output,
+        "output_tokens_details": {"reasoning_tokens": counts.reasoning},
+        "total_tokens": counts.total,
+    }
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"openai_responses answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
+
+
+def _status(choice: Choice) -> tuple[str, str | None]:
+    """The status of the final response, and why it is incomplete."""
+    status, reason = _ENDINGS.get(choice.ended, ("completed", None))
+    word = choice.provider_finish_reason
+    if word in STATUSES:
+        return word, reason if word == "incomplete" else None
+    return ("incomplete", word) if word else (status, reason)
+
+
+def _item_id(prefix: str, index: int, ask: Ask) -> str:
+    return f"{prefix}_" + make_id(ask.seed, f"item {index}", 50, HEX)
+
+
+def _call_id(call: ToolCall, index: int, ask: Ask) -> str:
+    return call.id or "call_" + make_id(ask.seed, f"call {index}", 24, BASE62)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _prompt(asked: str | list[Any]) -> Iterator[str]:
+    yield from texts_in(asked)
+    for item in asked:
+        if isinstance(item, dict):
+            yield from texts_in(item.get("output"))
+
+
+def _check_item(param: str, item: Any) -> None:
+    expect(param, item, dict, "an object")
+    role = item.get("role")
+    if role is None and item.get("type", "message") != "message":
+        return
+    if role is None:
+        raise missing(f"{param}.role")
+    expect(f"{param}.role", role, str, "a string")
+    if role not in ROLES:
+        raise BadRequestError(
+            f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
+            param=f"{param}.role",
+            code="invalid_value",
+        )
