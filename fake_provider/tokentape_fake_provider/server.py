@@ -1,4 +1,4 @@
-"""Server: the fake provider on a port, in a thread or in the foreground."""
+"""Server: the fake provider on a port, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -149,12 +149,6 @@ class FakeProviderServer:
     ) -> None:
         self.stop()
 
-    def serve_forever(self) -> None:
-        """Listen in the foreground until SIGINT or SIGTERM. Raises `PortInUseError`."""
-        if self._thread is not None:
-            raise ServerStateError(f"the server runs already, at {self.url}")
-        _Server(create_app(self._config), self._ready).run(sockets=[self._listen()])
-
     def _listen(self) -> socket.socket:
         """A listening socket; from here on the port is known and the kernel queues connections."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -226,15 +220,11 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def main_loop(self) -> None:
-        """Until `stop` or a signal."""
+        """Until `stop`."""
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
-        while not self.should_exit:
-            # A signal handler of uvicorn's only sets `should_exit`: look now and then.
-            try:
-                await asyncio.wait_for(self._stopping.wait(), 0.2)
-            except TimeoutError:
-                continue
+        if not self.should_exit:
+            await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Break off what is open, so that its tasks end by themselves."""
