@@ -250,6 +250,17 @@ def test_a_write_replaces_the_target_of_a_link_and_keeps_its_mode(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path):
+    """Who has the old file open reads it to its end: it is replaced, and not written into."""
+    path = tmp_path / "one.yaml"
+    write_cassette(path, ONE)
+    before = path.read_text()
+    with path.open() as reader:
+        write_cassette(path, Cassette())
+        assert reader.read() == before
+    assert path.read_text() == "interactions: []\nversion: 1\n"
+
+
 def test_an_empty_file_may_be_written(tmp_path):
     """An empty file holds nothing to lose, as in vcrpy."""
     path = tmp_path / "new.yaml"

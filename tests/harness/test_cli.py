@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 from inline_snapshot import snapshot
@@ -29,7 +30,7 @@ SSE = (
     b'data: {"id":"c1","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t1",'
     b'"function":{"name":"look","arguments":"{\\"a\\": 1}"}}]}}]}\n\n'
     b'data: {"id":"c1","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}\n\n'
-    b'data: {"id":"c1","model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
+    b'data: {"id":"c1","model":"m","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}\n\n'
     b"data: [DONE]\n\n"
 )
 
@@ -104,7 +105,7 @@ def test_decode_as_json(run, body):
         "input": 3,
         "output": 4,
         "total": 7,
-        "raw": {"prompt_tokens": 3, "completion_tokens": 4},
+        "raw": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
     }
     assert output["messages"][0]["tool_calls"][0]["arguments"] == {"a": 1}
     assert output["finish_reason"] == "tool_calls"
@@ -266,7 +267,9 @@ def test_chat_shows_each_token_as_it_arrives(fake_provider):
     fake_provider.script(Tape(frames, headers=(("content-type", "text/event-stream"),)))
     fake_provider.timing("recorded")
     command = [sys.executable, "-m", "tokentape_harness.cli", "chat", "x", "--base-url", fake_provider.base_url()]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Python buffers a pipe unless it is told not to.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
     try:
         assert os.read(process.stdout.fileno(), 100) == b"Hel"
         assert process.poll() is None
@@ -344,6 +347,9 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
         ]
         assert loaded == "  1 recording of 1 cassette, timing recorded:100"
         assert last == "Ctrl-C stops it."
+        with urllib.request.urlopen(f"{url}/_tokentape/sessions/default/settings") as response:
+            settings = json.load(response)
+        assert (settings["timing"], settings["seed"]) == ({"type": "recorded", "speed": 100}, 5)
         for _ in range(2):
             asked = run("chat", "Say something.", "--model", "tokentape", "--base-url", f"{url}/v1")
             assert asked.out == "From the cassette.\n"
@@ -494,13 +500,25 @@ def test_an_unexpected_error_is_one_line_too(run, body, monkeypatch):
     )
 
 
-def test_a_broken_pipe_is_quiet(tmp_path):
-    """`tokentape decode ... | head -1` says nothing on stderr."""
-    path = tmp_path / "long.txt"
-    path.write_bytes(SSE[: SSE.index(b"data", 5)] * 20_000 + b"data: [DONE]\n\n")
-    command = f"{sys.executable} -m tokentape_harness.cli decode -w openai_chat {path} | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("   0  text 'Hel'\n", "")
+@pytest.mark.parametrize("command", ["decode", "show", "synth", "--version"])
+def test_a_broken_pipe_is_quiet(tmp_path, run, command):
+    """A reader that has seen enough (`| head`) is no error worth a word."""
+    body, made = tmp_path / "body.txt", tmp_path / "made.yaml"
+    body.write_bytes(SSE)
+    run("synth", "-w", "openai_chat", "-o", made)
+    arguments = {
+        "decode": ["-w", "openai_chat", body],
+        "show": [made],
+        "synth": ["-w", "openai_chat", "-o", made],
+        "--version": [],
+    }[command]
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    argv = [sys.executable, "-m", "tokentape_harness.cli", command, *map(str, arguments)]
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, env=environment, timeout=60, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_help_and_version(run):

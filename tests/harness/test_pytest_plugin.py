@@ -31,6 +31,7 @@ SYNC = """
         assert ask(fake_provider) == f"number {number}"
         assert len(fake_provider.requests) == 1
         fake_provider.assert_all_played()
+        assert len(list(fake_provider.server.sessions)) == 2, "the default session, and that of this test alone"
 
 
     def test_one_server(fake_provider, fake_provider_server):

@@ -11,7 +11,7 @@ from typing import Any
 
 from tokentape_harness.errors import CassetteWarning, HarnessError, UsageError
 
-FAILED, MISUSED, INTERRUPTED, PIPE_BROKEN = 1, 2, 130, 141
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader has what it wanted (`| head`). Python flushes stdout once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_BROKEN
+        return FAILED
     return code
 
 
