@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from typing import Any
 
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.wires import Ask, wire_named
 
-PATHS = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
+PATHS = {
+    "openai_chat": "/v1/chat/completions",
+    "anthropic_messages": "/v1/messages",
+    "bedrock_converse": "/model/anthropic.claude-v2:1/converse-stream",
+    "bedrock_invoke": "/model/anthropic.claude-v2:1/invoke-with-response-stream",
+}
+COMPLETE_PATHS = {
+    "bedrock_converse": "/model/anthropic.claude-v2:1/converse",
+    "bedrock_invoke": "/model/anthropic.claude-v2:1/invoke",
+}
+"""Where the path says whether the answer is streamed."""
+CONTENT_TYPES = dict.fromkeys(("bedrock_converse", "bedrock_invoke"), "application/vnd.amazon.eventstream")
+"""Of a stream that is not one of server-sent events."""
 BODY: dict[str, Any] = {
     "model": "m",
     "max_tokens": 100,
     "messages": [{"role": "user", "content": "How are you?"}],
     "stream": True,
 }
+BODIES: dict[str, dict[str, Any]] = {
+    "bedrock_converse": {"messages": [{"role": "user", "content": [{"text": "How are you?"}]}]},
+    "bedrock_invoke": {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": "How are you?"}],
+    },
+}
+"""Where it is not `BODY`."""
 
 
 def ask_of(wire: str, **fields: Any) -> Ask:
     """A streaming request; a field of `...` is left out."""
-    body = {name: value for name, value in (BODY | fields).items() if value is not ...}
-    return wire_named(wire).read(PATHS[wire], body, created=1_800_000_000, seed="seed")
+    body = {name: value for name, value in (BODIES.get(wire, BODY) | fields).items() if value is not ...}
+    path = COMPLETE_PATHS.get(wire, PATHS[wire]) if fields.get("stream") is False else PATHS[wire]
+    return wire_named(wire).read(path, body, created=1_800_000_000, seed="seed")
 
 
 def stream_of(wire: str, script: Script, **fields: Any) -> str:
     """The body of a streamed response."""
     return b"".join(piece.data for piece in wire_named(wire).encode_stream(script, ask_of(wire, **fields))).decode()
+
+
+def readable(data: bytes) -> bytes:
+    """A frame, with the base64 undone that InvokeModel's documents are in."""
+    return re.sub(rb'"bytes":"([^"]*)"', lambda found: base64.b64decode(found[1]), data)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_provider.asks import BODY, ask_of, stream_of
+from tests.fake_provider.asks import BODY, CONTENT_TYPES, ask_of, readable, stream_of
 from tests.script_strategies import json_values, scripts
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.errors import BadRequestError, ScriptError, UnknownWireError
@@ -63,7 +63,7 @@ def test_pieces_and_times_of_the_script_are_kept(wire: str) -> None:
     """Deltas are cut where the script says and leave when it says."""
     text = Text("one two three", ("one t", "wo th", "ree"), (100, 250.5, 400))
     pieces = wire_named(wire).encode_stream(Script.of(text), ask_of(wire))
-    timed = [(piece.at, part) for piece in pieces for part in text.pieces if f'"{part}"'.encode() in piece.data]
+    timed = [(piece.at, part) for piece in pieces for part in text.pieces if f'"{part}"'.encode() in readable(piece.data)]
     assert timed == [(100, "one t"), (250.5, "wo th"), (400, "ree")]
     tape = encode(Script.of(text), ask_of(wire), Recorded(2))
     assert (tape.start, tape.end_at) == (50, 200)
@@ -105,7 +105,7 @@ def test_a_script_becomes_a_tape(wire: str) -> None:
     script = Script.of("one two three")
     streamed = encode(script, ask_of(wire), timing)
     assert streamed.start == 100
-    assert dict(streamed.headers)["content-type"] == "text/event-stream; charset=utf-8"
+    assert dict(streamed.headers)["content-type"] == CONTENT_TYPES.get(wire, "text/event-stream; charset=utf-8")
     whole = encode(script, ask_of(wire, stream=False), timing)
     assert [frame.at for frame in whole.frames] == [streamed.end_at] == [pytest.approx(300)]
     assert dict(whole.headers)["content-length"] == str(len(whole.body))
@@ -143,7 +143,7 @@ def test_an_unknown_wire_format_lists_the_known_ones() -> None:
     """A misspelt name is a one-line error."""
     with pytest.raises(UnknownWireError) as caught:
         wire_named("openai")
-    assert str(caught.value) == "no wire format 'openai': the known ones are openai_chat, anthropic_messages"
+    assert str(caught.value) == f"no wire format 'openai': the known ones are {', '.join(WIRES)}"
 
 
 def test_azures_model_is_in_the_path() -> None:
@@ -360,7 +360,7 @@ def test_anthropic_counts_cached_tokens_beside_the_input() -> None:
     assert '"output_tokens":7' in stream
 
 
-@pytest.mark.parametrize("wire", list(WIRES))
+@pytest.mark.parametrize("wire", ["openai_chat", "anthropic_messages"])
 def test_errors_can_be_given_in_the_providers_own_words(wire: str) -> None:
     """type, code and param of the script are sent instead of the status's usual ones."""
     reply = wire_named(wire).encode_error(Error(429, "No more.", "quota", "insufficient_quota", "p", 0.25))

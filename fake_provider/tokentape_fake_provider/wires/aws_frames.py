@@ -1,0 +1,137 @@
+"""AWS event-stream frames, padding, headers and errors: what Bedrock's wire formats share.
+
+The frame is that of "Event stream encoding" in Amazon Transcribe's guide: total length, length of the headers,
+CRC-32 of both, headers, payload, CRC-32 of all of it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from tokentape_fake_provider.ids import HEX, make_id
+from tokentape_fake_provider.script import Error
+from tokentape_fake_provider.usage import Counts, uncached_input
+from tokentape_fake_provider.wires.request import texts_in
+from tokentape_fake_provider.wires.wire import Ask, Reply
+
+CONTENT_TYPE = "application/vnd.amazon.eventstream"
+
+# docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html, and the service model of botocore.
+ERROR_TYPES: Mapping[int, str] = {
+    400: "ValidationException",
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    503: "ServiceUnavailableException",
+}
+IN_STREAM_TYPES: Mapping[int, str] = {
+    400: "validationException",
+    408: "modelTimeoutException",
+    424: "modelStreamErrorException",
+    429: "throttlingException",
+    503: "serviceUnavailableException",
+}
+
+# Recorded events carry the beginning of this as "p", 2 to 62 characters of it.
+_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_REGIONS = re.compile(r"(?:[a-z]{2,6}\.)?([a-z0-9-]+)\.")
+_json = msgspec.json.encode
+
+
+def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
+    """One frame; all headers are strings."""
+    block = b"".join(_header(name, value) for name, value in headers.items())
+    prelude = struct.pack("!II", 16 + len(block) + len(payload), len(block))
+    head = prelude + struct.pack("!I", zlib.crc32(prelude)) + block + payload
+    return head + struct.pack("!I", zlib.crc32(head))
+
+
+def event_frame(name: str, payload: Mapping[str, Any]) -> bytes:
+    """The frame of an event, its keys in alphabetical order as recorded ones are."""
+    headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
+    return frame(headers, _json(dict(sorted(payload.items()))))
+
+
+def exception_frame(error: Error) -> bytes:
+    """The frame that ends a stream with an error."""
+    kind = error.type or IN_STREAM_TYPES.get(error.status, "internalServerException")
+    headers = {":exception-type": kind, ":content-type": "application/json", ":message-type": "exception"}
+    return frame(headers, _json({"message": error.message}))
+
+
+def paddings(seed: str) -> Iterator[str]:
+    """The padding of each event in turn, which hides how long its text is."""
+    lengths = make_id(seed, "padding", 61, _PADDING)
+    while True:
+        for character in lengths:
+            yield _PADDING[: 2 + _PADDING.index(character) % 61]
+
+
+def stream_headers(seed: str) -> tuple[tuple[str, str], ...]:
+    """The headers of a streamed response."""
+    return (("content-type", CONTENT_TYPE), ("x-amzn-requestid", request_id(seed)))
+
+
+def request_id(seed: str) -> str:
+    """A UUID."""
+    digits = make_id(seed, "request", 32, HEX)
+    return "-".join((digits[:8], digits[8:12], "4" + digits[13:16], "a" + digits[17:20], digits[20:]))
+
+
+def error_reply(error: Error, ask: Ask | None) -> Reply:
+    """An HTTP error: its type is in a header, the body has the message alone."""
+    kind = error.type or ERROR_TYPES.get(
+        error.status, "InternalServerException" if error.status >= 500 else "ValidationException"
+    )
+    seed = ask.seed if ask is not None else error.message
+    headers = [
+        ("content-type", "application/json"),
+        ("x-amzn-requestid", request_id(seed)),
+        ("x-amzn-errortype", f"{kind}:http://internal.amazon.com/coral/com.amazon.bedrock/"),
+    ]
+    if error.retry_after is not None:
+        headers.append(("retry-after", f"{error.retry_after:g}"))
+    return Reply(error.status, tuple(headers), _json({"message": error.message}))
+
+
+def invocation_metrics(counts: Counts | None) -> dict[str, int]:
+    """`amazon-bedrock-invocationMetrics`, with made-up latencies in ms."""
+    output = counts.output if counts is not None else 0
+    metrics = {"invocationLatency": 300 + 12 * output, "firstByteLatency": 300}
+    if counts is not None:
+        metrics = {"inputTokenCount": uncached_input(counts), "outputTokenCount": output, **metrics}
+        if counts.cached or counts.cache_write:
+            metrics |= {"cacheReadInputTokenCount": counts.cached, "cacheWriteInputTokenCount": counts.cache_write}
+    return metrics
+
+
+def vendor_of(model: str) -> str:
+    """Who made a model, by its id (`us.anthropic.claude-...`, also inside an ARN); empty if it does not say."""
+    found = _REGIONS.match(model.rpartition("/")[2])
+    return found[1] if found else ""
+
+
+def converse_texts(message: Any) -> Iterator[str]:
+    """All text of a message or system block of Converse, tool results included."""
+    if isinstance(message, list):
+        for part in message:
+            yield from converse_texts(part)
+    elif isinstance(message, Mapping):
+        yield from texts_in(message.get("text"))
+        for key in ("content", "toolResult", "guardContent"):
+            yield from converse_texts(message.get(key))
+
+
+def _header(name: str, value: str) -> bytes:
+    encoded = value.encode()
+    return struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", 7, len(encoded)) + encoded

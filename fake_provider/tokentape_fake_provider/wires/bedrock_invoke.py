@@ -1,0 +1,100 @@
+"""`bedrock_invoke`: POST /model/{m}/invoke-with-response-stream and /invoke, as Amazon Bedrock sends them.
+
+- The model's id says which body is inside (`invoke_bodies`); where it does not, the request does.
+- Each document is a `chunk` event, in base64; the last one carries `amazon-bedrock-invocationMetrics`.
+- Without streaming the body is the model's own, with token counts in headers.
+- An error inside the stream is an exception frame.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tokentape_fake_provider.script import Error, Script
+from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.aws_frames import (
+    error_reply,
+    event_frame,
+    exception_frame,
+    invocation_metrics,
+    paddings,
+    request_id,
+    stream_headers,
+)
+from tokentape_fake_provider.wires.bedrock_converse import model_of
+from tokentape_fake_provider.wires.invoke_bodies import body_of
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+
+class BedrockInvoke:
+    """The wire format `bedrock_invoke`."""
+
+    name = "bedrock_invoke"
+    base_path = ""
+    paths: Sequence[str] = (
+        "/model/{model}/invoke-with-response-stream",
+        "/model/{model}/invoke",
+        "/model/{arn}/{model}/invoke-with-response-stream",
+        "/model/{arn}/{model}/invoke",
+    )
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through."""
+        ask = Ask(
+            wire=self.name,
+            model=model_of(self.paths, path),
+            stream=path.endswith("-stream"),
+            include_usage=True,
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+        return msgspec.structs.replace(ask, text=body_of(ask.model, body).prompt(ask))
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return (*stream_headers(ask.seed), ("x-amzn-bedrock-content-type", "application/json"))
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The frames of a streamed response."""
+        documents = list(body_of(ask.model, ask.body).events(script, ask))
+        if script.error is None:
+            metrics = invocation_metrics(_counts(script, ask))
+            last = documents[-1]
+            data = last.data[:-1] + b',"amazon-bedrock-invocationMetrics":' + msgspec.json.encode(metrics) + b"}"
+            documents[-1] = last._replace(data=data)
+        padding = paddings(ask.seed)
+        pieces = [
+            Piece(event_frame("chunk", {"bytes": base64.b64encode(data).decode(), "p": next(padding)}), tokens, at)
+            for data, tokens, at in documents
+        ]
+        if script.error is not None:
+            pieces.append(Piece(exception_frame(script.error)))
+        return pieces
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The model's own body. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        body = body_of(ask.model, ask.body).whole(script, ask)
+        counts = _counts(script, ask)
+        headers = [("content-type", "application/json"), ("x-amzn-requestid", request_id(ask.seed))]
+        metrics = invocation_metrics(counts)
+        headers.append(("x-amzn-bedrock-invocation-latency", str(metrics["invocationLatency"])))
+        if counts is not None:
+            headers.append(("x-amzn-bedrock-input-token-count", str(counts.input)))
+            headers.append(("x-amzn-bedrock-output-token-count", str(counts.output)))
+        return Reply(200, tuple(headers), body)
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error."""
+        return error_reply(error, ask)
+
+
+def _counts(script: Script, ask: Ask) -> Counts | None:
+    return resolve_usage(script, ask.text, script.choices)

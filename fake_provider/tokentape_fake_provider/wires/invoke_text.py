@@ -1,0 +1,198 @@
+"""The text bodies that Bedrock's InvokeModel takes and gives: Titan, Llama, Mistral, and Cohere's Command.
+
+Fields and words are those of "Inference request parameters and response fields for foundation models" in Amazon
+Bedrock's user guide; Titan's are those of recorded streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script import Choice, FinishReason, Item, Refusal, Text, ToolCall
+from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.usage import Counts
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.wire import Ask
+
+Document = dict[str, Any]
+
+
+class Said(NamedTuple):
+    """What one event says: text, or whole tool calls, and how many output tokens were sent before and with it."""
+
+    text: str = ""
+    calls: tuple[Document, ...] = ()
+    first: bool = False
+    sent: int = 0
+    reason: str | None = None
+
+
+class TextFormat(NamedTuple):
+    """One family of models: the words for its finish reasons, and its documents."""
+
+    name: str
+    reasons: Mapping[FinishReason, str]
+    event: Callable[[Said, Counts | None], Document]
+    whole: Callable[[Said, Counts | None, Ask], Document]
+    tools: bool = False
+
+
+def text_events(
+    form: TextFormat, choice: Choice, counts: Counts | None, ask: Ask
+) -> Iterator[tuple[Document, int, Any]]:
+    """The documents of a stream, each with its tokens and its time; the last one says why it ended."""
+    sent, first = 0, True
+    for index, item in enumerate(choice.items):
+        if isinstance(item, ToolCall):
+            tokens = count_tokens(item.name) + count_tokens(item.arguments)
+            parts: Sequence[tuple[Said, int, Any]] = [(Said(calls=_calls(form, [(index, item)], ask)), tokens, None)]
+        else:
+            _check(form, item)
+            parts = [(Said(delta.text), delta.tokens, delta.at) for delta in split_item(item, (1, 2, 1, 3))]
+        for said, tokens, at in parts:
+            sent += tokens
+            yield form.event(said._replace(first=first, sent=sent), counts), tokens, at
+            first = False
+    output = counts.output if counts is not None else sent
+    yield form.event(Said(first=first, sent=output, reason=_reason(form, choice)), counts), 0, None
+
+
+def text_whole(form: TextFormat, choice: Choice, counts: Counts | None, ask: Ask) -> Document:
+    """The document that is the whole response."""
+    calls = [(index, item) for index, item in enumerate(choice.items) if isinstance(item, ToolCall)]
+    texts = [_check(form, item) for item in choice.items if not isinstance(item, ToolCall)]
+    sent = counts.output if counts is not None else 0
+    said = Said("".join(texts), _calls(form, calls, ask), True, sent, _reason(form, choice))
+    return form.whole(said, counts, ask)
+
+
+def _check(form: TextFormat, item: Item) -> str:
+    if not isinstance(item, Text | Refusal):
+        raise ScriptError(f"{form.name} can say text only, not the script's {type(item).__name__}")
+    return item.text
+
+
+def _calls(form: TextFormat, calls: Sequence[tuple[int, ToolCall]], ask: Ask) -> tuple[Document, ...]:
+    if calls and not form.tools:
+        raise ScriptError(f"{form.name} can say text only, not the script's ToolCall")
+    return tuple(
+        {
+            "id": call.id or make_id(ask.seed, f"call {index}", 9, BASE62),
+            "function": {"name": call.name, "arguments": call.arguments},
+            "type": "function",
+        }
+        for index, call in calls
+    )
+
+
+def _reason(form: TextFormat, choice: Choice) -> str:
+    return choice.provider_finish_reason or form.reasons.get(choice.ended, choice.ended)
+
+
+def _titan_event(said: Said, counts: Counts | None) -> Document:
+    return {
+        "outputText": said.text,
+        "index": 0,
+        "totalOutputTextTokenCount": said.sent if said.reason and counts is not None else None,
+        "completionReason": said.reason,
+        "inputTextTokenCount": counts.input if said.first and counts is not None else None,
+    }
+
+
+def _titan_whole(said: Said, counts: Counts | None, _ask: Ask) -> Document:
+    result = {"tokenCount": said.sent, "outputText": said.text, "completionReason": said.reason}
+    if counts is None:
+        del result["tokenCount"]
+        return {"results": [result]}
+    return {"inputTextTokenCount": counts.input, "results": [result]}
+
+
+def _llama_event(said: Said, counts: Counts | None) -> Document:
+    return {
+        "generation": said.text,
+        "prompt_token_count": counts.input if said.first and counts is not None else None,
+        "generation_token_count": said.sent if counts is not None else None,
+        "stop_reason": said.reason,
+    }
+
+
+def _mistral_event(said: Said, _counts: Counts | None) -> Document:
+    return {"outputs": [{"text": said.text, "stop_reason": said.reason}]}
+
+
+def _mistral_chat_event(said: Said, _counts: Counts | None) -> Document:
+    message: Document = {"role": "assistant", "content": said.text}
+    if said.calls:
+        message["tool_calls"] = list(said.calls)
+    return {"choices": [{"index": 0, "message": message, "stop_reason": said.reason}]}
+
+
+def _cohere_event(said: Said, _counts: Counts | None) -> Document:
+    if said.reason:
+        return {"is_finished": True, "finish_reason": said.reason}
+    return {"text": said.text, "is_finished": False}
+
+
+def _cohere_whole(said: Said, _counts: Counts | None, ask: Ask) -> Document:
+    made = _uuid(ask, "generation")
+    generation = {"id": made, "text": said.text, "finish_reason": said.reason}
+    return {"id": _uuid(ask, "response"), "generations": [generation], "prompt": ask.text}
+
+
+def _cohere_chat_event(said: Said, _counts: Counts | None) -> Document:
+    if said.reason:
+        return {"is_finished": True, "event_type": "stream-end", "finish_reason": said.reason}
+    return {"is_finished": False, "event_type": "text-generation", "text": said.text}
+
+
+def _cohere_chat_whole(said: Said, _counts: Counts | None, ask: Ask) -> Document:
+    return {
+        "response_id": _uuid(ask, "response"),
+        "text": said.text,
+        "generation_id": _uuid(ask, "generation"),
+        "finish_reason": said.reason,
+        "chat_history": [{"role": "USER", "message": ask.text}, {"role": "CHATBOT", "message": said.text}],
+    }
+
+
+def _uuid(ask: Ask, purpose: str) -> str:
+    digits = make_id(ask.seed, purpose, 32, HEX)
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+_PLAIN: Mapping[FinishReason, str] = {"stop": "stop", "length": "length", "refusal": "stop"}
+_COHERE: Mapping[FinishReason, str] = {
+    "stop": "COMPLETE",
+    "length": "MAX_TOKENS",
+    "content_filter": "ERROR_TOXIC",
+    "refusal": "COMPLETE",
+    "error": "ERROR",
+}
+
+TITAN = TextFormat(
+    "Titan",
+    {"stop": "FINISH", "length": "LENGTH", "content_filter": "CONTENT_FILTERED", "refusal": "FINISH"},
+    _titan_event,
+    _titan_whole,
+)
+LLAMA = TextFormat("Llama", _PLAIN, _llama_event, lambda said, counts, _ask: _llama_event(said, counts))
+MISTRAL = TextFormat("Mistral", _PLAIN, _mistral_event, lambda said, counts, _ask: _mistral_event(said, counts))
+MISTRAL_CHAT = TextFormat(
+    "Mistral",
+    {**_PLAIN, "tool_calls": "tool_calls"},
+    _mistral_chat_event,
+    lambda said, counts, _ask: _mistral_chat_event(said, counts),
+    tools=True,
+)
+COHERE = TextFormat("Cohere's Command", _COHERE, _cohere_event, _cohere_whole)
+COHERE_CHAT = TextFormat("Cohere's Command R", _COHERE, _cohere_chat_event, _cohere_chat_whole)
+
+
+def encode_document(document: Document) -> bytes:
+    """A document as JSON."""
+    return msgspec.json.encode(document)
