@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import TypeAlias
 
 import msgspec
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from tokentape_fake_provider.script import (
     Usage,
 )
 
-WireName = Literal["openai_chat", "anthropic_messages"]
+WireName: TypeAlias = str
 
 # What breaks readers of event streams: line separators of every kind, a BOM, framing words, joined emoji.
 NASTY = (
@@ -33,6 +34,8 @@ NASTY = (
 FINISH_REASONS: dict[WireName, tuple[FinishReason, ...]] = {
     "openai_chat": ("stop", "length", "tool_calls", "content_filter"),
     "anthropic_messages": ("stop", "length", "tool_calls", "refusal", "pause"),
+    "openai_completions": ("stop", "length", "content_filter"),
+    "openai_responses": ("length", "content_filter", "other"),
 }
 
 texts = st.lists(st.one_of(st.sampled_from(NASTY), st.text(min_size=1, max_size=12)), min_size=1, max_size=6).map(
@@ -129,6 +132,39 @@ def anthropic_choices(draw: st.DrawFn) -> Choice:
     return Choice(tuple(items), reason)
 
 
+@st.composite
+def openai_reasoning(draw: st.DrawFn) -> Reasoning:
+    """Reasoning as a summary, encrypted, or both; with the id of its item."""
+    text, encrypted = draw(
+        st.tuples(st.one_of(st.just(""), texts), st.one_of(st.just(""), st.just("gAAAAABqaR3=="))).filter(any)
+    )
+    return Reasoning(text, draw(st.from_regex(r"rs_[0-9a-f]{8}", fullmatch=True)), encrypted, draw(pieces_of(text)))
+
+
+@st.composite
+def openai_responses_choices(draw: st.DrawFn) -> Choice:
+    """Output items in any order; why a complete response ended follows from them."""
+    item = st.one_of(text_items(), refusals(), openai_reasoning(), tool_calls())
+    items = draw(st.lists(item, max_size=5, unique_by=lambda item: getattr(item, "signature", "") or id(item)))
+    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["openai_responses"]))))
+
+
+@st.composite
+def openai_completions_choices(draw: st.DrawFn) -> Choice:
+    """Text."""
+    items = draw(st.lists(text_items(), max_size=3))
+    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["openai_completions"]))))
+
+
+CHOICES: Mapping[WireName, Callable[[], st.SearchStrategy[Choice]]] = {
+    "openai_chat": openai_choices,
+    "anthropic_messages": anthropic_choices,
+    "openai_completions": openai_completions_choices,
+    "openai_responses": openai_responses_choices,
+}
+SEVERAL_CHOICES = ("openai_chat", "openai_completions")
+
+
 def unique_ids(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
     """The choices with no tool call id twice: readers rightly take a repeated id for the same call."""
     seen: set[str] = set()
@@ -150,8 +186,6 @@ def scripts(draw: st.DrawFn, wire: WireName, *, max_choices: int = 3) -> Script:
 
     Tool calls with an empty id get one from the encoder. `max_choices` is for formats that have several.
     """
-    if wire == "openai_chat":
-        choices = tuple(draw(st.lists(openai_choices(), min_size=1, max_size=max_choices)))
-    else:
-        choices = (draw(anthropic_choices()),)
+    several = max_choices if wire in SEVERAL_CHOICES else 1
+    choices = tuple(draw(st.lists(CHOICES[wire](), min_size=1, max_size=several)))
     return Script(unique_ids(choices), draw(usages()), model=draw(st.sampled_from((None, "model-2026-01-01"))))

@@ -183,6 +183,7 @@ _BY_TYPE: Mapping[str, type[ProviderError]] = {
     "request_too_large": BadRequestError,
     "rate_limit_error": RateLimitError,
     "rate_limit_exceeded": RateLimitError,
+    "insufficient_quota": RateLimitError,
     "api_error": ServerError,
     "server_error": ServerError,
     "overloaded_error": OverloadedError,

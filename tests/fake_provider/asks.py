@@ -11,6 +11,8 @@ from tokentape_fake_provider.wires import Ask, wire_named
 
 PATHS = {
     "openai_chat": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "openai_completions": "/v1/completions",
     "anthropic_messages": "/v1/messages",
     "bedrock_converse": "/model/anthropic.claude-v2:1/converse-stream",
     "bedrock_invoke": "/model/anthropic.claude-v2:1/invoke-with-response-stream",
@@ -29,6 +31,8 @@ BODY: dict[str, Any] = {
     "stream": True,
 }
 BODIES: dict[str, dict[str, Any]] = {
+    "openai_responses": {"model": "m", "input": "How are you?", "stream": True},
+    "openai_completions": {"model": "m", "prompt": "How are you?", "stream": True},
     "bedrock_converse": {"messages": [{"role": "user", "content": [{"text": "How are you?"}]}]},
     "bedrock_invoke": {
         "anthropic_version": "bedrock-2023-05-31",

@@ -292,7 +292,10 @@ def stream_error(error: str | Mapping[str, Any], status: int | None = None) -> P
             status = int(candidate)
     kind = kind if isinstance(kind, str) else None
     message = _string(error.get("message")) or "the provider gave no message"
-    return provider_error_class(status, kind)(
+    error_class = provider_error_class(status, kind)
+    if error_class is ProviderError and isinstance(code, str):
+        error_class = provider_error_class(None, code)
+    return error_class(
         message,
         status=status,
         type=kind,

@@ -157,9 +157,10 @@ class OpenAIResponsesDecoder(EventDecoder):
                 status = event.type.removeprefix("response.")
                 return self._final(event.response or {}, status, metadata)
             case "error":
-                # The documentation has the fields beside the type, recordings have them in `error`. They end with
-                # response.failed, which has the usage.
-                self._error = self._error or stream_error(event.error or self._parse(document))
+                # The documentation has the fields beside the type, recordings have them in `error`; those go on to
+                # response.failed.
+                flat = {key: value for key, value in self._parse(document).items() if key != "type"}
+                self._error = self._error or stream_error(event.error or flat)
                 return ()
             case _ if event.object == "response":
                 return self._decode_whole(self._parse(document))
