@@ -7,7 +7,9 @@ tokens go on in the same loop. Then the same recording is read by the official o
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import openai
 from rich.console import Console
@@ -67,9 +69,13 @@ def read_with_tokentape(base_url: str) -> None:
     with provider:
         stream = provider.chat(history, stream=True, tools=TOOLS, thread_id="walk-1").normalized
         stream.add_callback(run_tools)
-        console.print("[dim]assistant[/]  ", end="")
+        console.print("[dim]reasoning[/]  ", end="")
+        thinking = True
         for message in stream:
             arrivals.append((time.perf_counter() - started) * 1000)
+            if message.text and thinking:
+                console.print("\n[dim]assistant[/]  ", end="")
+                thinking = False
             console.print(f"[italic dim]{message.reasoning}[/]{message.text}", end="", soft_wrap=True)
     console.print()
     for event in events:
@@ -78,7 +84,7 @@ def read_with_tokentape(base_url: str) -> None:
             f"{describe(event.usage)}"
         )
     console.print(f"[dim]together[/]   {describe(stream.get_combined_output().usage)}")
-    gaps = sorted(after - before for before, after in zip(arrivals, arrivals[1:], strict=False))
+    gaps = sorted(after - before for before, after in pairwise(arrivals))
     console.print(
         f"[dim]timing[/]     first token after {arrivals[0]:.0f} ms, {len(arrivals)} chunks in {arrivals[-1]:.0f} ms, "
         f"median gap {gaps[len(gaps) // 2]:.0f} ms"
@@ -93,7 +99,7 @@ def read_with_the_openai_sdk(base_url: str) -> None:
         chunks = client.chat.completions.create(
             model="gpt-4o-mini",
             messages=[{"role": "user", "content": QUESTION}],
-            tools=[{"type": "function", "function": tool} for tool in tool_functions()],  # type: ignore[typeddict-item]
+            tools=sdk_tools(),
             stream=True,
             stream_options={"include_usage": True},
         )
@@ -107,9 +113,10 @@ def read_with_the_openai_sdk(base_url: str) -> None:
                 console.print(f"\n[dim]usage[/]      {chunk.usage.prompt_tokens} + {chunk.usage.completion_tokens}")
 
 
-def tool_functions() -> list[dict[str, object]]:
+def sdk_tools() -> Any:
     """The tools as the openai SDK takes them."""
-    return [{"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in TOOLS]
+    functions = [{"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in TOOLS]
+    return [{"type": "function", "function": function} for function in functions]
 
 
 def describe(usage: TokenUsage) -> str:

@@ -42,7 +42,9 @@ from tokentape.message import (
     ToolCallDelta,
 )
 from tokentape.output import ChatOutput
+from tokentape.output_buffer import OutputBuffer
 from tokentape.replay import replay
+from tokentape.sources import stream_response, wrap
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.state import StreamStatus
@@ -65,6 +67,7 @@ __all__ = [
     "FinishReason",
     "FollowUpError",
     "NotFoundError",
+    "OutputBuffer",
     "OutputBufferError",
     "OverloadedError",
     "Part",
@@ -94,6 +97,8 @@ __all__ = [
     "post_streaming_response",
     "replay",
     "stream_bytes",
+    "stream_response",
     "streaming_failed",
     "wire_names",
+    "wrap",
 ]
