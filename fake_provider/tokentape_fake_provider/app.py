@@ -98,14 +98,14 @@ class App:
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         outcome: Outcome = "server_stopped"
         try:
-            outcome = await self._play(answer, connection, began, entry)
+            playing = play(answer.tape, connection, self.config.clock, began, entry, instant=answer.instant)
+            del answer  # see `play`
+            outcome = await playing
+            if outcome == "client_left" and self.stopping:
+                outcome = "server_stopped"
         finally:
             if session is not None:
                 session.journal.finish(entry, outcome, self.config.clock.now() - began)
-
-    async def _play(self, answer: Answer, connection: Connection, began: float, entry: Entry) -> Outcome:
-        outcome = await play(answer.tape, connection, self.config.clock, began, entry, instant=answer.instant)
-        return "server_stopped" if outcome == "client_left" and self.stopping else outcome
 
     def _answer(self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any) -> Answer:
         method, path = entry.method, entry.path
@@ -120,7 +120,7 @@ class App:
                 "request_too_large",
             )
         value, problem = _parse(body)
-        request = Request(method, path, value, wire, int(entry.time), problem)
+        request = Request(method, path, value, wire, int(entry.time), problem, entry.query)
         answer = find_answer(session, request)
         if answer is not None:
             return answer
