@@ -43,6 +43,7 @@ class Request(NamedTuple):
     wire: Wire | None
     created: int = 0
     problem: str = ""
+    query: str = ""
 
 
 class Answer(NamedTuple):
@@ -70,6 +71,7 @@ def find_answer(session: Session, request: Request) -> Answer | None:
     if isinstance(request.body, Mapping):
         try:
             ask = wire.read(request.path, request.body, created=request.created, seed=seed)
+            ask = msgspec.structs.replace(ask, query=request.query)
         except BadRequestError as error:
             refusal = error
     else:

@@ -6,6 +6,8 @@ import base64
 import re
 from typing import Any
 
+import msgspec
+
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.wires import Ask, wire_named
 
@@ -16,14 +18,18 @@ PATHS = {
     "anthropic_messages": "/v1/messages",
     "bedrock_converse": "/model/anthropic.claude-v2:1/converse-stream",
     "bedrock_invoke": "/model/anthropic.claude-v2:1/invoke-with-response-stream",
+    "gemini": "/v1beta/models/m:streamGenerateContent",
 }
 COMPLETE_PATHS = {
     "bedrock_converse": "/model/anthropic.claude-v2:1/converse",
     "bedrock_invoke": "/model/anthropic.claude-v2:1/invoke",
+    "gemini": "/v1beta/models/m:generateContent",
 }
 """Where the path says whether the answer is streamed."""
+QUERIES = {"gemini": "alt=sse"}
 CONTENT_TYPES = dict.fromkeys(("bedrock_converse", "bedrock_invoke"), "application/vnd.amazon.eventstream")
 """Of a stream that is not one of server-sent events."""
+CONTENT_TYPES["gemini"] = "text/event-stream"
 BODY: dict[str, Any] = {
     "model": "m",
     "max_tokens": 100,
@@ -39,6 +45,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "max_tokens": 100,
         "messages": [{"role": "user", "content": "How are you?"}],
     },
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "How are you?"}]}]},
 }
 """Where it is not `BODY`."""
 
@@ -47,7 +54,8 @@ def ask_of(wire: str, **fields: Any) -> Ask:
     """A streaming request; a field of `...` is left out."""
     body = {name: value for name, value in (BODIES.get(wire, BODY) | fields).items() if value is not ...}
     path = COMPLETE_PATHS.get(wire, PATHS[wire]) if fields.get("stream") is False else PATHS[wire]
-    return wire_named(wire).read(path, body, created=1_800_000_000, seed="seed")
+    ask = wire_named(wire).read(path, body, created=1_800_000_000, seed="seed")
+    return msgspec.structs.replace(ask, query=QUERIES.get(wire, ""))
 
 
 def stream_of(wire: str, script: Script, **fields: Any) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.timing import Instant
@@ -27,6 +29,7 @@ class InProcess:
             wire = wire_for_path(request.url.path)
             assert wire is not None, request.url
             self.ask = wire.read(request.url.path, json.loads(request.content), created=1_800_000_000, seed="seed")
+            self.ask = msgspec.structs.replace(self.ask, query=request.url.query.decode())
             tape = encode(self.script, self.ask, Instant())
             return httpx.Response(tape.status, headers=list(tape.headers), content=frames(tape.frames))
 

@@ -9,6 +9,7 @@ from tokentape_fake_provider.errors import UnknownWireError
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.bedrock_converse import BedrockConverse
 from tokentape_fake_provider.wires.bedrock_invoke import BedrockInvoke
+from tokentape_fake_provider.wires.gemini import Gemini
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
 from tokentape_fake_provider.wires.openai_completions import OpenAICompletions
 from tokentape_fake_provider.wires.openai_responses import OpenAIResponses
@@ -22,6 +23,7 @@ _ALL: tuple[Wire, ...] = (
     AnthropicMessages(),
     BedrockConverse(),
     BedrockInvoke(),
+    Gemini(),
 )
 
 WIRES: Mapping[str, Wire] = MappingProxyType({wire.name: wire for wire in _ALL})

@@ -15,10 +15,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def match_path(patterns: Sequence[str], path: str) -> dict[str, str] | None:
-    """The named segments of a path that matches one of the patterns, else `None`."""
+    """The named segments of a path that matches one of the patterns, else `None`.
+
+    Names that begin with `_` are left out: they do not say what is asked for.
+    """
     for pattern in patterns:
         if match := _compiled(pattern).fullmatch(path):
-            return match.groupdict()
+            return {name: value for name, value in match.groupdict().items() if name[0] != "_"}
     return None
 
 

@@ -28,6 +28,7 @@ class Ask(msgspec.Struct, frozen=True):
     seed: str = ""
     body: Mapping[str, Any] = {}
     path: str = ""
+    query: str = ""
 
 
 class Piece(NamedTuple):

@@ -1,0 +1,398 @@
+"""`gemini`: POST /v1beta/models/{model}:streamGenerateContent and :generateContent, on AI Studio and on Vertex.
+
+Key order, framing and spacing are those of recorded streams of 2025 and 2026; the reference is
+ai.google.dev/api/generate-content. The path says whether the answer is streamed and names the model; a stream is
+of server-sent events with `alt=sse` in the query, else a JSON array. Vertex paths get Vertex's dress: no index,
+usage at the end only, `createTime`.
+
+- Each candidate is one choice; a script of one choice answers each of the `candidateCount` that were asked for.
+- Reasoning is parts with `thought: true`. Its signature is on the function call after it, or else on an empty
+  text part at the end; `encrypted` is sent as a signature, as thoughts that are not shown leave one. What is no
+  base64 is sent as base64 of it. A refusal is text: the format has no place of its own for it.
+- A function call comes whole, and its `pieces` don't count; with `streamFunctionCallArguments` in the request its
+  arguments come as values at JSON paths. Its arguments must be a JSON object.
+- Finish reasons: `tool_calls` is `STOP`, `content_filter` and `refusal` are `SAFETY`, `pause` is `CONTINUATION`,
+  `error` is `MALFORMED_RESPONSE`. A choice without items that ends with `content_filter` is a blocked prompt:
+  `promptFeedback` and no candidates.
+- `candidatesTokenCount` leaves out the thoughts, `promptTokenCount` has the cached tokens in it; cache writes
+  have no place.
+- Without streaming adjacent text is one part. The request's `stopSequences` and `maxOutputTokens` cut nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import zip_longest
+from typing import Any, NamedTuple, assert_never
+from urllib.parse import parse_qs
+
+import msgspec
+
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
+from tokentape_fake_provider.ids import BASE62, make_id
+from tokentape_fake_provider.script import (
+    Choice,
+    Error,
+    FinishReason,
+    Reasoning,
+    Refusal,
+    Script,
+    Text,
+    ToolCall,
+)
+from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.google_errors import (
+    HEADERS,
+    JSON_TYPE,
+    error_object,
+    error_reply,
+    on_one_line,
+    pretty,
+)
+from tokentape_fake_provider.wires.google_values import arguments_of, partial_arguments, signature_of
+from tokentape_fake_provider.wires.request import json_type, match_path, texts_in
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+FINISH_REASONS: Mapping[FinishReason, str] = {
+    "stop": "STOP",
+    "length": "MAX_TOKENS",
+    "tool_calls": "STOP",
+    "content_filter": "SAFETY",
+    "refusal": "SAFETY",
+    "pause": "CONTINUATION",
+    "error": "MALFORMED_RESPONSE",
+    "other": "OTHER",
+}
+BLOCKED = "PROHIBITED_CONTENT"
+
+METHODS = ("generateContent", "streamGenerateContent")
+
+_VERSIONS = ("/v1beta", "/v1", "/v1alpha", "/v1beta1", "")
+_PARENTS = (
+    "",
+    "/publishers/google",
+    "/projects/{_project}/locations/{_location}/publishers/google",
+)
+
+# Recorded chunks of text carry from one token to a few dozen.
+TOKENS_PER_DELTA = (2, 8, 16, 12, 20)
+_IDS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Gemini:
+    """The wire format `gemini`."""
+
+    name = "gemini"
+    base_path = ""
+    paths: Sequence[str] = (
+        *(f"{version}{parent}/models/{{model}}:{{method}}" for version in _VERSIONS for parent in _PARENTS),
+        *(f"{version}/tunedModels/{{model}}:{{method}}" for version in _VERSIONS),
+    )
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through."""
+        named = match_path(self.paths, path) or {}
+        model, method = named.get("model", ""), named.get("method", "")
+        if method not in METHODS:
+            raise BadRequestError(
+                f"models/{model} is not supported for {method}: this server answers {' and '.join(METHODS)}.",
+                status=404,
+            )
+        contents = body.get("contents")
+        if not contents:
+            raise BadRequestError("* GenerateContentRequest.contents: contents is not specified", param="contents")
+        if isinstance(contents, Mapping):
+            contents = [contents]
+        if not isinstance(contents, list) or not all(isinstance(content, Mapping) for content in contents):
+            raise BadRequestError(f"Invalid value at 'contents' (Content), {json_type(contents)}", param="contents")
+        prompt = [*_texts(_either(body, "systemInstruction", "system_instruction")), *_texts(contents)]
+        return Ask(
+            wire=self.name,
+            model=model,
+            stream=method == "streamGenerateContent",
+            text="\n".join(prompt),
+            include_usage=True,
+            choices=_candidate_count(body),
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return (("content-type", "text/event-stream") if _is_sse(ask) else JSON_TYPE, *HEADERS)
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The chunks of a streamed response."""
+        choices = _choices(script, ask)
+        response = _Response(script, choices, ask)
+        blocked = _blocked(choices) if script.error is None else None
+        chunks: list[_Chunk] = []
+        if blocked is not None:
+            chunks.append(_Chunk(response.blocked(blocked)))
+        else:
+            ends = script.error is None
+            spoken = [_choice_parts(choice, index, ask, ends) for index, choice in enumerate(choices)]
+            turns = [part for turn in zip_longest(*spoken) for part in turn if part is not None]
+            last = len(turns) - 1
+            chunks += [response.chunk(part, last=number == last and ends) for number, part in enumerate(turns)]
+        if script.error is not None:
+            chunks.append(_Chunk({"error": error_object(script.error)}))
+        if _is_sse(ask):
+            return [Piece(b"data: " + on_one_line(c.value) + b"\r\n\r\n", c.tokens, c.at) for c in chunks]
+        pieces = [
+            Piece((b"," + b"\r\n" if number else b"[") + pretty(c.value) + b"\n", c.tokens, c.at)
+            for number, c in enumerate(chunks)
+        ]
+        return [*pieces, Piece(b"]")]
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The same response as one JSON object. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        choices = _choices(script, ask)
+        response = _Response(script, choices, ask)
+        blocked = _blocked(choices)
+        if blocked is not None:
+            body = response.blocked(blocked)
+        else:
+            body = response.whole([_complete_candidate(choice, index, ask) for index, choice in enumerate(choices)])
+        return Reply(200, (JSON_TYPE, *HEADERS), pretty(body) + b"\n")
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error."""
+        return error_reply(error, listed=ask is not None and ask.stream and not _is_sse(ask))
+
+
+class _Part(NamedTuple):
+    """What one chunk says of one candidate; without `part` nothing but that it has ended."""
+
+    candidate: int
+    part: Mapping[str, Any] | None
+    tokens: int = 0
+    at: float | None = None
+    finish_reason: str | None = None
+
+    @property
+    def is_thought(self) -> bool:
+        return self.part is not None and bool(self.part.get("thought"))
+
+
+class _Chunk(NamedTuple):
+    value: Mapping[str, Any]
+    tokens: int = 0
+    at: float | None = None
+
+
+class _Response:
+    """What stands around the candidates in each chunk."""
+
+    def __init__(self, script: Script, choices: tuple[Choice, ...], ask: Ask) -> None:
+        self.vertex = "/publishers/" in ask.path
+        self.counts = resolve_usage(script, ask.text, choices)
+        self.spoken = 0
+        self.head: dict[str, Any] = {"modelVersion": script.model or ask.model}
+        if self.vertex:
+            created = datetime.fromtimestamp(ask.created, UTC)
+            self.head["createTime"] = created.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        self.head["responseId"] = make_id(ask.seed, "response", 23, BASE62)
+
+    def chunk(self, said: _Part, *, last: bool) -> _Chunk:
+        """A chunk of a stream; its usage counts what was said up to it."""
+        parts = [] if said.part is None else [said.part]
+        candidate: dict[str, Any] = {"content": self.content(parts)}
+        if said.finish_reason is not None:
+            candidate["finishReason"] = said.finish_reason
+        if not self.vertex:
+            candidate["index"] = said.candidate
+        if not said.is_thought:
+            self.spoken += said.tokens
+        value = {"candidates": [candidate]} | self.usage(said, last=last) | self.head
+        return _Chunk(value, said.tokens, said.at)
+
+    def whole(self, candidates: list[dict[str, Any]]) -> dict[str, Any]:
+        """A response that is not streamed."""
+        for index, candidate in enumerate(candidates):
+            candidate["content"] = self.content(candidate["content"])
+            if not self.vertex:
+                candidate["index"] = index
+        return {"candidates": candidates} | self._all() | self.head
+
+    def blocked(self, reason: str) -> dict[str, Any]:
+        """A response to a prompt that was blocked."""
+        return {"promptFeedback": {"blockReason": reason}} | self._all() | self.head
+
+    def content(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The content of a candidate."""
+        return {"role": "model", "parts": parts} if self.vertex else {"parts": parts, "role": "model"}
+
+    def usage(self, said: _Part, *, last: bool) -> dict[str, Any]:
+        """What is counted so far; Vertex counts at the end only."""
+        counts = self.counts
+        if counts is None:
+            return {}
+        if last:
+            return self._all()
+        if self.vertex:
+            return {"usageMetadata": {"trafficType": "ON_DEMAND"}}
+        if said.is_thought:
+            return {"usageMetadata": _usage(counts, 0, 0)}
+        return {"usageMetadata": _usage(counts, min(self.spoken, _candidates(counts)), counts.reasoning)}
+
+    def _all(self) -> dict[str, Any]:
+        if self.counts is None:
+            return {}
+        usage = _usage(self.counts, _candidates(self.counts), self.counts.reasoning)
+        usage["totalTokenCount"] = self.counts.total
+        return {"usageMetadata": usage | ({"trafficType": "ON_DEMAND"} if self.vertex else {})}
+
+
+def _choice_parts(choice: Choice, index: int, ask: Ask, ends: bool) -> Iterator[_Part]:
+    signature = ""
+    calls = 0
+    for item in choice.items:
+        match item:
+            case Text() | Refusal():
+                for delta in split_item(item, TOKENS_PER_DELTA):
+                    yield _Part(index, {"text": delta.text}, delta.tokens, delta.at)
+            case Reasoning():
+                for delta in split_item(item, TOKENS_PER_DELTA):
+                    yield _Part(index, {"text": delta.text, "thought": True}, delta.tokens, delta.at)
+                signature = signature_of(item) or signature
+            case ToolCall():
+                yield from _call_parts(item, index, calls, signature, ask)
+                signature = ""
+                calls += 1
+            case _:
+                assert_never(item)
+    if ends:
+        end = {"text": ""} | ({"thoughtSignature": signature} if signature else {})
+        yield _Part(index, end, finish_reason=_finish_reason(choice))
+
+
+def _call_parts(call: ToolCall, index: int, number: int, signature: str, ask: Ask) -> Iterator[_Part]:
+    signed = {"thoughtSignature": signature} if signature else {}
+    deltas = list(split_item(call))
+    at = deltas[-1].at if deltas else None
+    arguments = arguments_of(call)
+    values = list(partial_arguments(arguments)) if _streams_arguments(ask) else []
+    call_id = _call_id(call, index, number, ask)
+    if not values:
+        tokens = count_tokens(call.name) + sum(delta.tokens for delta in deltas)
+        whole = {"name": call.name, "args": arguments, "id": call_id}
+        yield _Part(index, {"functionCall": whole} | signed, tokens, at)
+        return
+    start = {"name": call.name, "willContinue": True, "id": call_id}
+    yield _Part(index, {"functionCall": start} | signed, count_tokens(call.name), deltas[0].at)
+    for value in values:
+        said = {"partialArgs": [value], "willContinue": True}
+        yield _Part(index, {"functionCall": said}, count_tokens(str(value.get("stringValue", " "))), at)
+    yield _Part(index, {"functionCall": {}}, 0, at)
+
+
+def _complete_candidate(choice: Choice, index: int, ask: Ask) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = []
+    for said in _choice_parts(choice, index, _without_partial_arguments(ask), ends=True):
+        part = dict(said.part or {})
+        same = parts and set(parts[-1]) == set(part) and "text" in part and "thoughtSignature" not in part
+        if same:
+            parts[-1]["text"] += part["text"]
+        elif part != {"text": ""} or not parts:
+            parts.append(part)
+    return {"content": parts, "finishReason": _finish_reason(choice)}
+
+
+def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:
+    if not script.choices:
+        raise ScriptError("a script needs at least one choice; for an empty answer take Choice() with no items")
+    return script.choices * ask.choices if len(script.choices) == 1 else script.choices
+
+
+def _blocked(choices: tuple[Choice, ...]) -> str | None:
+    """Why the prompt was blocked, if it was."""
+    first = choices[0]
+    if any(choice.items or choice.finish_reason != "content_filter" for choice in choices):
+        return None
+    return first.provider_finish_reason or BLOCKED
+
+
+def _finish_reason(choice: Choice) -> str:
+    refused = choice.finish_reason is None and any(isinstance(item, Refusal) for item in choice.items)
+    return choice.provider_finish_reason or FINISH_REASONS["refusal" if refused else choice.ended]
+
+
+def _candidates(counts: Counts) -> int:
+    return max(counts.output - counts.reasoning, 0)
+
+
+def _usage(counts: Counts, candidates: int, thoughts: int) -> dict[str, Any]:
+    usage: dict[str, Any] = {"promptTokenCount": counts.input}
+    if candidates:
+        usage["candidatesTokenCount"] = candidates
+    usage["totalTokenCount"] = counts.input + candidates + thoughts
+    if counts.cached:
+        usage["cachedContentTokenCount"] = counts.cached
+    usage["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": counts.input}]
+    if counts.cached:
+        usage["cacheTokensDetails"] = [{"modality": "TEXT", "tokenCount": counts.cached}]
+    if thoughts:
+        usage["thoughtsTokenCount"] = thoughts
+    return usage
+
+
+def _is_sse(ask: Ask) -> bool:
+    return parse_qs(ask.query).get("alt", [""])[-1] == "sse"
+
+
+def _streams_arguments(ask: Ask) -> bool:
+    config = _either(ask.body, "toolConfig", "tool_config")
+    calling = _either(config, "functionCallingConfig", "function_calling_config") if isinstance(config, Mapping) else {}
+    return (
+        ask.stream
+        and isinstance(calling, Mapping)
+        and _either(calling, "streamFunctionCallArguments", "stream_function_call_arguments") is True
+    )
+
+
+def _without_partial_arguments(ask: Ask) -> Ask:
+    return msgspec.structs.replace(ask, stream=False)
+
+
+def _candidate_count(body: Mapping[str, Any]) -> int:
+    config = _either(body, "generationConfig", "generation_config")
+    count = _either(config, "candidateCount", "candidate_count") if isinstance(config, Mapping) else None
+    if count is None:
+        return 1
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 8:
+        raise BadRequestError(
+            "* GenerateContentRequest.generation_config.candidate_count: candidate_count must be in the range [1, 8]",
+            param="generation_config.candidate_count",
+        )
+    return count
+
+
+def _call_id(call: ToolCall, choice: int, number: int, ask: Ask) -> str:
+    return call.id or make_id(ask.seed, f"call {choice} {number}", 8, _IDS)
+
+
+def _either(body: Mapping[str, Any], *names: str) -> Any:
+    """A field by its name in JSON, or by that in the protocol buffer: both are taken."""
+    return next((body[name] for name in names if name in body), None)
+
+
+def _texts(content: Any) -> Iterator[str]:
+    if isinstance(content, Mapping):
+        yield from texts_in(content.get("text"))
+        yield from _texts(content.get("parts"))
+        result = _either(content, "functionResponse", "function_response")
+        if isinstance(result, Mapping) and result.get("response"):
+            yield msgspec.json.encode(result["response"]).decode()
+    elif isinstance(content, list):
+        for part in content:
+            yield from _texts(part)
+    elif isinstance(content, str):
+        yield content

@@ -1,0 +1,77 @@
+"""Errors as all of Google's APIs send them (google.rpc.Status; cloud.google.com/apis/design/errors)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tokentape_fake_provider.script import Error
+from tokentape_fake_provider.wires.wire import Reply
+
+STATUSES: Mapping[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+HEADERS = (
+    ("vary", "Origin, X-Origin, Referer"),
+    ("x-xss-protection", "0"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("x-content-type-options", "nosniff"),
+    ("server-timing", "gfet4t7; dur=140"),
+)
+JSON_TYPE = ("content-type", "application/json; charset=UTF-8")
+
+_TYPE = "type.googleapis.com/google.rpc."
+
+
+def error_object(error: Error) -> dict[str, Any]:
+    """The `error` object: `type` is its status, `code` the reason in an ErrorInfo, `param` a field violation."""
+    status = error.type or STATUSES.get(error.status, "INTERNAL" if error.status >= 500 else "FAILED_PRECONDITION")
+    fields: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
+    details: list[dict[str, Any]] = []
+    if error.code is not None:
+        details.append({"@type": _TYPE + "ErrorInfo", "reason": error.code, "domain": "googleapis.com"})
+    if error.param is not None:
+        violation = {"field": error.param, "description": error.message}
+        details.append({"@type": _TYPE + "BadRequest", "fieldViolations": [violation]})
+    if error.retry_after is not None:
+        details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{error.retry_after:g}s"})
+    return fields | {"details": details} if details else fields
+
+
+def error_reply(error: Error, *, listed: bool = False) -> Reply:
+    """An HTTP error; `listed` where the answer would have been a JSON array."""
+    body = {"error": error_object(error)}
+    headers = [JSON_TYPE, *HEADERS]
+    if error.retry_after is not None:
+        headers.append(("retry-after", f"{error.retry_after:g}"))
+    text = pretty([body] if listed else body)
+    return Reply(error.status, tuple(headers), text + b"\n")
+
+
+def pretty(value: Any) -> bytes:
+    """JSON as Google's servers indent it."""
+    return _escaped(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def on_one_line(value: Any) -> bytes:
+    """JSON as Google's servers write it into an event."""
+    return _escaped(json.dumps(value, separators=(",", ": "), ensure_ascii=False))
+
+
+def _escaped(text: str) -> bytes:
+    # In strings only: JSON has no other place for these.
+    for character in "<>\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode()
