@@ -59,7 +59,6 @@ class _Choice:
         self.tools = ToolCallAssembly()
         self.finish_reason: FinishReason | None = None
         self.provider_finish_reason: str | None = None
-        self.usage: TokenUsage | None = None
         self.name: str | None = None
         self.tool_call_id: str | None = None
 
@@ -98,7 +97,7 @@ class _Choice:
                 case ToolCall():
                     pass  # the chunk's tool_calls are the authority
 
-    def message(self, model: str | None, metadata: dict[str, Any]) -> ChatMessage:
+    def message(self, model: str | None, metadata: dict[str, Any], usage: TokenUsage | None) -> ChatMessage:
         calls = self.tools.calls
         parts = tuple(self._parts())
         return ChatMessage(
@@ -107,7 +106,7 @@ class _Choice:
             metadata,
             "".join(segment.text for segment in self.segments.values() if segment.kind == "reasoning"),
             calls,
-            usage=self.usage,
+            usage=usage,
             finish_reason=self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
             index=self.index,
@@ -225,14 +224,22 @@ class Accumulator:
             return
         if self._folded == 0:
             self._metadata |= self.chunks[0].metadata
-        index, block, append = -1, None, None
+        index, block, role, append = -1, None, None, None
         for chunk in islice(self.chunks, self._folded, None):
             if chunk.metadata.__class__ is dict:
                 # Made by hand. What decoders give is read when it is asked for: only a few events tell something new.
                 self._metadata |= chunk.metadata
-            if chunk.index != index or chunk.block != block:
-                index, block, append = chunk.index, chunk.block, None
-            if append is None or not chunk.text or chunk.reasoning or chunk.parts or chunk.refusal or chunk.name:
+            if chunk.index != index or chunk.block != block or chunk.role != role:
+                index, block, role, append = chunk.index, chunk.block, chunk.role, None
+            if (
+                append is None
+                or not chunk.text
+                or chunk.reasoning
+                or chunk.parts
+                or chunk.refusal
+                or chunk.name
+                or chunk.tool_call_id
+            ):
                 if _is_content(chunk):
                     self._choice(index).add_text(chunk)
                 if chunk.text:
@@ -261,10 +268,9 @@ class Accumulator:
             named = self._metadata.get("model")
             model = named if isinstance(named, str) else None
         choices = sorted(self._choices.values(), key=lambda choice: choice.index) or [_Choice(0)]
-        if len(choices) == 1:
-            choices[0].usage = self._usage and self.usage
+        usage = self._usage and self.usage if len(choices) == 1 else None
         metadata = dict(self._metadata)
-        messages = tuple(choice.message(model, metadata) for choice in choices)
+        messages = tuple(choice.message(model, metadata, usage) for choice in choices)
         return ChatOutput(messages, self.usage, model, error, metadata)
 
 

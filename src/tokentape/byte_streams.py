@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 
 from tokentape.errors import DecodeError
 from tokentape.message import ChatMessage
-from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator, Begun, closed
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.wires import WireDecoder, wire_named
@@ -73,13 +73,18 @@ def decoded(chunks: Iterable[bytes], decoder: WireDecoder) -> Iterator[ChatMessa
 async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncIterator[ChatMessage]:
     """The async twin of `decoded`."""
     feed = decoder.feed
-    async for data in chunks:
-        for message in feed(_checked(data)):
+    iterator = aiter(chunks)
+    try:
+        async for data in Begun(iterator):
+            for message in feed(_checked(data)):
+                yield message
+            if decoder.ended:
+                return
+        for message in decoder.end():
             yield message
-        if decoder.ended:
-            return
-    for message in decoder.end():
-        yield message
+    finally:
+        if iterator is not chunks:
+            await closed(getattr(iterator, "aclose", None))
 
 
 def _checked(data: bytes) -> bytes:

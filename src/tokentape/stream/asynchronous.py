@@ -29,6 +29,16 @@ from tokentape.stream.turnstile import Turnstile
 AsyncCallback = Callable[[ChatMessage], Any]
 
 
+class Begun:
+    """An async iterator under `async for` that is not asked to begin a second time."""
+
+    def __init__(self, iterator: AsyncIterator[Any]) -> None:
+        self._iterator = iterator
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._iterator
+
+
 class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
     """Yields the chunks of a stream as they arrive, under `async for`.
 
@@ -103,14 +113,14 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             if isinstance(source, AsyncIterable):
                 iterator = aiter(source)
                 try:
-                    async for chunk in iterator:
+                    async for chunk in Begun(iterator):
                         if self._output is not None:
                             break
                         add(chunk)
                         yield
                 finally:
                     if iterator is not source or self._close is not None:
-                        await _closed(getattr(iterator, "aclose", None))
+                        await closed(getattr(iterator, "aclose", None))
             else:
                 for chunk in source:
                     if self._output is not None:
@@ -225,7 +235,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             return  # a generator can't be closed while it runs: its reader does it, coming back
         source, self._source = self._source, None
         if source is not None:
-            await _closed(close)
+            await closed(close)
 
     async def aclose(self) -> None:
         """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
@@ -250,7 +260,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         await self.aclose()
 
 
-async def _closed(close: Callable[[], Any] | None) -> None:
+async def closed(close: Callable[[], Any] | None) -> None:
     """Call `close`, if there is one, also where the task is being cancelled."""
     if close is None:
         return
