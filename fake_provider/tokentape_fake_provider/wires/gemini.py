@@ -45,10 +45,10 @@ from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.google_errors import (
-    HEADERS,
     JSON_TYPE,
     error_object,
     error_reply,
+    headers,
     on_one_line,
     pretty,
 )
@@ -78,7 +78,7 @@ _PARENTS = (
 )
 
 # Recorded chunks of text carry from one token to a few dozen.
-TOKENS_PER_DELTA = (2, 8, 16, 12, 20)
+TOKENS_PER_DELTA = (1, 8, 16, 12, 20)
 _IDS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -124,7 +124,7 @@ class Gemini:
 
     def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return (("content-type", "text/event-stream") if _is_sse(ask) else JSON_TYPE, *HEADERS)
+        return (("content-type", "text/event-stream") if _is_sse(ask) else JSON_TYPE, *headers(ask.seed))
 
     def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
         """The chunks of a streamed response."""
@@ -161,11 +161,13 @@ class Gemini:
             body = response.blocked(blocked)
         else:
             body = response.whole([_complete_candidate(choice, index, ask) for index, choice in enumerate(choices)])
-        return Reply(200, (JSON_TYPE, *HEADERS), pretty(body) + b"\n")
+        return Reply(200, (JSON_TYPE, *headers(ask.seed)), pretty(body) + b"\n")
 
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error."""
-        return error_reply(error, listed=ask is not None and ask.stream and not _is_sse(ask))
+        return error_reply(
+            error, ask.seed if ask is not None else "", listed=ask is not None and ask.stream and not _is_sse(ask)
+        )
 
 
 class _Part(NamedTuple):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tokentape_fake_provider.ids import make_id
 from tokentape_fake_provider.script import Error
 from tokentape_fake_provider.wires.wire import Reply
 
@@ -23,16 +24,20 @@ STATUSES: Mapping[int, str] = {
     504: "DEADLINE_EXCEEDED",
 }
 
-HEADERS = (
-    ("vary", "Origin, X-Origin, Referer"),
-    ("x-xss-protection", "0"),
-    ("x-frame-options", "SAMEORIGIN"),
-    ("x-content-type-options", "nosniff"),
-    ("server-timing", "gfet4t7; dur=140"),
-)
 JSON_TYPE = ("content-type", "application/json; charset=UTF-8")
 
 _TYPE = "type.googleapis.com/google.rpc."
+
+
+def headers(seed: str) -> tuple[tuple[str, str], ...]:
+    """The headers that Google's servers send with every answer; there is no request id among them."""
+    return (
+        ("vary", "Origin, X-Origin, Referer"),
+        ("x-xss-protection", "0"),
+        ("x-frame-options", "SAMEORIGIN"),
+        ("x-content-type-options", "nosniff"),
+        ("server-timing", f"gfet4t7; dur={make_id(seed, 'timing', 3, '123456789')}"),
+    )
 
 
 def error_object(error: Error) -> dict[str, Any]:
@@ -50,14 +55,12 @@ def error_object(error: Error) -> dict[str, Any]:
     return fields | {"details": details} if details else fields
 
 
-def error_reply(error: Error, *, listed: bool = False) -> Reply:
+def error_reply(error: Error, seed: str, *, listed: bool = False) -> Reply:
     """An HTTP error; `listed` where the answer would have been a JSON array."""
     body = {"error": error_object(error)}
-    headers = [JSON_TYPE, *HEADERS]
-    if error.retry_after is not None:
-        headers.append(("retry-after", f"{error.retry_after:g}"))
+    wait = () if error.retry_after is None else (("retry-after", f"{error.retry_after:g}"),)
     text = pretty([body] if listed else body)
-    return Reply(error.status, tuple(headers), text + b"\n")
+    return Reply(error.status, (JSON_TYPE, *headers(seed), *wait), text + b"\n")
 
 
 def pretty(value: Any) -> bytes:
