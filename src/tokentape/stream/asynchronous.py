@@ -119,7 +119,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                         add(chunk)
                         yield
                 finally:
-                    if iterator is not source or self._close is not None:
+                    if iterator is not source or isinstance(iterator, AsyncGeneratorType):
                         await closed(getattr(iterator, "aclose", None))
             else:
                 for chunk in source:
