@@ -65,6 +65,8 @@ WIRES = (
     | dict.fromkeys(ANTHROPIC_FAMILY, "anthropic_messages")
     | dict.fromkeys(GEMINI_FAMILY, "gemini")
     | {"gemini_interactions": "gemini_interactions"}
+    | {"ollama_chat": "ollama", "ollama_generate": "ollama"}
+    | {"cohere_chat_v2": "cohere_chat", "cohere_v1": "cohere_v1"}
     | {"openai_responses": "openai_responses", "openai_completions": "openai_completions"}
     | {"bedrock_converse_stream": "bedrock_converse", "bedrock_invoke_stream": "bedrock_invoke"}
 )

@@ -125,12 +125,35 @@ def gemini_interactions_usage(raw: dict[str, Any]) -> dict[str, int | None]:
     }
 
 
+def ollama_usage(raw: dict[str, Any]) -> dict[str, int | None]:
+    """A prompt from the cache is not counted at all in older versions."""
+    asked, said = raw.get("prompt_eval_count"), raw["eval_count"]
+    total = None if asked is None else asked + said
+    return {"input": asked, "output": said, "total": total, "cached": None, "cache_write": None, "reasoning": None}
+
+
+def cohere_usage(raw: dict[str, Any]) -> dict[str, int | None]:
+    """`tokens` counts everything; cached tokens are inside the input, reasoning tokens inside the output."""
+    tokens = raw["tokens"]
+    return {
+        "input": tokens["input_tokens"],
+        "output": tokens["output_tokens"],
+        "total": tokens["input_tokens"] + tokens["output_tokens"],
+        "cached": raw.get("cached_tokens"),
+        "cache_write": None,
+        "reasoning": tokens.get("reasoning_tokens"),
+    }
+
+
 EXPECTED_USAGE: Mapping[str, Callable[[dict[str, Any]], dict[str, int | None]]] = {
     "anthropic_messages": anthropic_usage,
     "bedrock_converse": bedrock_usage,
     "bedrock_invoke": bedrock_usage,
+    "cohere_chat": cohere_usage,
+    "cohere_v1": cohere_usage,
     "gemini": gemini_usage,
     "gemini_interactions": gemini_interactions_usage,
+    "ollama": ollama_usage,
     "openai_chat": openai_chat_usage,
     "openai_completions": openai_chat_usage,
     "openai_responses": openai_responses_usage,

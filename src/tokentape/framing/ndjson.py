@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+_BOM = b"\xef\xbb\xbf"
+
 
 class NDJSONFraming:
-    """Cuts a byte stream into lines, in linear time whatever the split; blank lines are dropped."""
+    """Cuts a byte stream into lines, in linear time whatever the split; blank lines and a leading BOM are dropped."""
 
-    __slots__ = ("_tail",)
+    __slots__ = ("_first", "_tail")
 
     def __init__(self) -> None:
         self._tail: list[bytes] = []
+        self._first = True
 
     @property
     def rest(self) -> bytes:
         """The bytes of the line that no line feed has ended."""
-        return b"".join(self._tail)
+        rest = b"".join(self._tail)
+        return rest.removeprefix(_BOM) if self._first else rest
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the lines that end in `data`, in order."""
@@ -26,6 +30,9 @@ class NDJSONFraming:
             self._tail.append(data)
             data = b"".join(self._tail)
             self._tail.clear()
+        if self._first:
+            self._first = False
+            data = data.removeprefix(_BOM)
         lines = data.split(b"\n")
         if lines[-1]:
             self._tail.append(lines[-1])

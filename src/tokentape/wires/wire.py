@@ -64,8 +64,11 @@ def _built_in() -> dict[str, type[WireDecoder]]:
     from tokentape.wires.anthropic_messages import AnthropicMessagesDecoder
     from tokentape.wires.bedrock_converse import BedrockConverseDecoder
     from tokentape.wires.bedrock_invoke import BedrockInvokeDecoder
+    from tokentape.wires.cohere_chat import CohereChatDecoder
+    from tokentape.wires.cohere_v1 import CohereV1Decoder
     from tokentape.wires.gemini import GeminiDecoder
     from tokentape.wires.gemini_interactions import GeminiInteractionsDecoder
+    from tokentape.wires.ollama import OllamaDecoder
     from tokentape.wires.openai_chat import OpenAIChatDecoder
     from tokentape.wires.openai_completions import OpenAICompletionsDecoder
     from tokentape.wires.openai_responses import OpenAIResponsesDecoder
@@ -74,8 +77,11 @@ def _built_in() -> dict[str, type[WireDecoder]]:
         "anthropic_messages": AnthropicMessagesDecoder,
         "bedrock_converse": BedrockConverseDecoder,
         "bedrock_invoke": BedrockInvokeDecoder,
+        "cohere_chat": CohereChatDecoder,
+        "cohere_v1": CohereV1Decoder,
         "gemini": GeminiDecoder,
         "gemini_interactions": GeminiInteractionsDecoder,
+        "ollama": OllamaDecoder,
         "openai_chat": OpenAIChatDecoder,
         "openai_completions": OpenAICompletionsDecoder,
         "openai_responses": OpenAIResponsesDecoder,

@@ -1,0 +1,306 @@
+"""Cohere's chat, version 2: POST /v2/chat. The reference is docs.cohere.com/v2/docs/streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+
+from tokentape.errors import provider_error_class
+from tokentape.finish_reason import FinishReason
+from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
+from tokentape.usage import TokenUsage
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_usage import count, first
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "ERROR_LIMIT": "length",
+    "TOOL_CALL": "tool_calls",
+    "ERROR_TOXIC": "content_filter",
+    "ERROR": "error",
+    "TIMEOUT": "error",
+}
+
+
+class _Content(msgspec.Struct, gc=False):
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: _Content | list[Any] | str | None = None
+    tool_plan: str | None = None
+    tool_calls: _ToolCall | list[Any] | None = None
+    citations: dict[str, Any] | list[Any] | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    message: _Message | None = None
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str | None = None
+    index: int | None = None
+    delta: _Delta | None = None
+    message: str | dict[str, Any] | None = None
+    error: str | dict[str, Any] | None = None
+
+
+class _Response(msgspec.Struct, gc=False):
+    """A response that is not streamed."""
+
+    message: _WholeMessage | str | None = None
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class _WholeMessage(msgspec.Struct, gc=False):
+    content: list[_Content] | str | None = None
+    tool_plan: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    citations: list[dict[str, Any]] | None = None
+
+
+class _Text(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """Content that is text and nothing else: the types do the checking."""
+
+    text: str
+
+
+class _TextMessage(msgspec.Struct, gc=False):
+    content: _Text
+
+
+class _TextDelta(msgspec.Struct, gc=False):
+    message: _TextMessage
+
+
+class _TextEvent(msgspec.Struct, gc=False):
+    type: Literal["content-delta"]
+    delta: _TextDelta
+    index: int | None = None
+
+
+_NO_DELTA = _Delta()
+_NO_MESSAGE = _Message()
+_NO_FUNCTION = _Function()
+_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+class CohereChatDecoder(EventDecoder):
+    """Decodes the events of a streamed message; it has ended at `[DONE]`.
+
+    `message-end` is enough at the end of the input.
+
+    A tool plan is a `ProviderPart` of kind `tool_plan`, made when it is complete; its deltas are in the chunks'
+    metadata as `tool_plan`. It is no reasoning: what the model thinks is content of its own.
+    """
+
+    terminal = "message-end"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = False
+        self._block = 0
+        self._plan: list[str] = []
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        append = messages.append
+        if self._text:
+            try:
+                for document in documents[position:]:
+                    event = _decode_text_event(document)
+                    metadata = ChunkMetadata(document, _read_metadata)
+                    append(ChatMessage(event.delta.message.content.text, "assistant", metadata, block=event.index))  # type: ignore[arg-type]
+                    position += 1
+            except DecodeFailure:
+                self._text = False
+        return position
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            event = _decode_event(document)
+        except DecodeFailure:
+            if document.strip() in (b"[DONE]", b""):
+                self.ended = bool(document.strip())
+                return self._end_plan()
+            event = salvage(self._parse(document), _Event)
+        if event.type == "tool-plan-delta":
+            return (self._plan_delta(event, document),)
+        return (*self._end_plan(), *self._event(event, document))
+
+    def _event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
+        delta = event.delta or _NO_DELTA
+        message = delta.message or _NO_MESSAGE
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        self._text = False
+        match event.type:
+            case "content-delta" | "content-start":
+                self._block = event.index or 0
+                content = message.content if isinstance(message.content, _Content) else _Content()
+                text, thinking = content.text or "", content.thinking or ""
+                self._text = content.type == "text" or bool(text)
+                return (ChatMessage(text, "assistant", metadata, thinking, block=event.index),)
+            case "tool-call-start" | "tool-call-delta" | "tool-call-end":
+                call = message.tool_calls if isinstance(message.tool_calls, _ToolCall) else _ToolCall()
+                fragment = _tool_call(call, event.index, done=event.type == "tool-call-end")
+                return (ChatMessage("", "assistant", metadata, tool_call_deltas=(fragment,)),)
+            case "citation-start":
+                citations = message.citations if isinstance(message.citations, list) else [message.citations]
+                return tuple(self._citation(citation, metadata) for citation in citations if isinstance(citation, dict))
+            case "message-start":
+                return (ChatMessage("", "assistant", metadata),)
+            case "message-end":
+                return self._message_end(delta, document, metadata)
+            case None:
+                if event.message is not None or event.error is not None:
+                    self._fail(event.error or event.message, document)
+                return ()
+            case _:
+                return ()
+
+    def _plan_delta(self, event: _Event, document: bytes) -> ChatMessage:
+        message = (event.delta or _NO_DELTA).message or _NO_MESSAGE
+        self._plan.append(message.tool_plan or "")
+        return ChatMessage("", "assistant", cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata)))
+
+    def _end_plan(self) -> Sequence[ChatMessage]:
+        plan = "".join(self._plan)
+        self._plan.clear()
+        return (ChatMessage(parts=(tool_plan(plan),)),) if plan else ()
+
+    def _citation(self, citation: dict[str, Any], metadata: Mapping[str, Any]) -> ChatMessage:
+        """Citations name their content block in newer versions; else it is the last one."""
+        block = count(citation, "content_index")
+        part = TextPart("", (citation,))
+        return ChatMessage("", "assistant", metadata, block=self._block if block is None else block, parts=(part,))
+
+    def _message_end(self, delta: _Delta, document: bytes, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
+        self._complete = True
+        if delta.error:
+            self._fail(delta.error, document)
+        reason = delta.finish_reason
+        return (
+            ChatMessage(
+                "",
+                "assistant",
+                metadata,
+                usage=cohere_usage(delta.usage) if delta.usage else None,
+                finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
+                provider_finish_reason=reason or None,
+            ),
+        )
+
+    def _fail(self, error: str | dict[str, Any] | None, document: bytes) -> None:
+        detail = self._parse(document)
+        if isinstance(error, dict):
+            error = error.get("message")
+        message = error if isinstance(error, str) and error else "the provider gave no message"
+        self._error = provider_error_class(None)(message, body=detail)
+        self.ended = True
+
+    def end(self) -> Iterable[ChatMessage]:
+        """Tell that the input has ended."""
+        yield from self._end_plan()
+        yield from super().end()
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        response = salvage(body, _Response)
+        document = msgspec.json.encode(body)
+        message = response.message
+        if not isinstance(message, _WholeMessage):
+            self._fail(message or response.error, document)
+            return ()
+        messages: list[ChatMessage] = []
+        if message.tool_plan:
+            messages.append(ChatMessage(parts=(tool_plan(message.tool_plan),)))
+        content = [_Content("text", message.content)] if isinstance(message.content, str) else message.content
+        for index, block in enumerate(content or ()):
+            self._block = index
+            messages.append(ChatMessage(block.text or "", reasoning=block.thinking or "", block=index))
+        messages += [
+            ChatMessage(tool_call_deltas=(_tool_call(call, index, done=True),))
+            for index, call in enumerate(message.tool_calls or ())
+        ]
+        messages += [self._citation(citation, {}) for citation in message.citations or ()]
+        delta = _Delta(None, response.finish_reason, response.usage, response.error)
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_whole_metadata))
+        messages += self._message_end(delta, document, metadata)
+        return messages
+
+
+def cohere_usage(raw: Mapping[str, Any]) -> TokenUsage:
+    """Read `usage` (`meta` in version 1): `tokens` counts everything, `billed_units` what is paid for.
+
+    Cached tokens are inside the input, reasoning tokens inside the output. Where only billed units are given
+    they are what there is.
+    """
+    tokens, billed = _mapping(raw.get("tokens")), _mapping(raw.get("billed_units"))
+    return TokenUsage(
+        first(count(tokens, "input_tokens"), count(billed, "input_tokens")),
+        first(count(tokens, "output_tokens"), count(billed, "output_tokens")),
+        None,
+        first(count(raw, "cached_tokens"), count(tokens, "cached_tokens")),
+        None,
+        count(tokens, "reasoning_tokens"),
+        raw,
+    )
+
+
+def tool_plan(text: str) -> ProviderPart:
+    """What the model plans to do with its tools, as it goes back to it."""
+    return ProviderPart("tool_plan", {"tool_plan": text})
+
+
+def _tool_call(call: _ToolCall, index: int | None, *, done: bool) -> ToolCallDelta:
+    function = call.function or _NO_FUNCTION
+    return ToolCallDelta(index, call.id or "", function.name or "", function.arguments or "", done)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    event = parse_document(document)
+    if not isinstance(event, dict):
+        return {}
+    metadata = {key: value for key, value in event.items() if key not in ("delta", "index")}
+    delta = _mapping(event.get("delta"))
+    metadata |= {key: value for key, value in delta.items() if key not in _DELTA_FIELDS}
+    message = _mapping(delta.get("message"))
+    metadata |= {key: value for key, value in message.items() if key not in _MESSAGE_FIELDS}
+    if event.get("type") == "message-start":
+        metadata.pop("tool_plan", None)
+    return metadata
+
+
+def _read_whole_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    body = parse_document(document)
+    return {key: value for key, value in body.items() if key not in ("message", "finish_reason", "usage")}
+
+
+_DELTA_FIELDS = {"message", "finish_reason", "usage"}
+_MESSAGE_FIELDS = {"role", "content", "tool_calls", "citations"}

@@ -1,0 +1,217 @@
+"""Cohere's chat, version 1: POST /v1/chat, whose stream is a line of JSON an event.
+
+The reference is docs.cohere.com/v1/docs/streaming.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+
+from tokentape.errors import provider_error_class
+from tokentape.finish_reason import FinishReason
+from tokentape.framing.ndjson import NDJSONFraming
+from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.cohere_chat import FINISH_REASONS, cohere_usage, tool_plan
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.json_document import parse_document, salvage
+
+
+class _CallDelta(msgspec.Struct, gc=False):
+    name: str | None = None
+    index: int | None = None
+    parameters: str | dict[str, Any] | None = None
+    text: str | None = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    name: str | None = None
+    parameters: msgspec.Raw = msgspec.Raw()
+
+
+class _Response(msgspec.Struct, gc=False):
+    """The response: what is not streamed, or the last event's summary."""
+
+    text: str | None = None
+    tool_calls: list[_Call] | None = None
+    citations: list[Any] | None = None
+    finish_reason: str | None = None
+    meta: dict[str, Any] | None = None
+    message: str | None = None
+    error: str | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    event_type: str | None = None
+    text: str | None = None
+    tool_call_delta: _CallDelta | None = None
+    tool_calls: list[_Call] | None = None
+    citations: list[Any] | None = None
+    finish_reason: str | None = None
+    response: _Response | None = None
+    message: str | None = None
+    error: str | None = None
+
+
+class _TextEvent(msgspec.Struct, gc=False):
+    """A piece of text: the types do the checking."""
+
+    event_type: Literal["text-generation"]
+    text: str
+
+
+_NO_RESPONSE = _Response()
+_NO_CALL = _CallDelta()
+_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+class CohereV1Decoder(EventDecoder):
+    """Decodes the events of a streamed response; it has ended at `stream-end`.
+
+    Tool calls have no ids, and come in chunks, whole, or both. Their plan is a `ProviderPart` of kind `tool_plan`,
+    search queries and results are provider parts too.
+    """
+
+    framing = NDJSONFraming
+    terminal = "stream-end"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = False
+        self._plan: list[str] = []
+        self._begun: set[int] = set()
+        self._called = False
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        append = messages.append
+        if self._text:
+            try:
+                for document in documents[position:]:
+                    text = _decode_text_event(document).text
+                    append(ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata)))  # type: ignore[arg-type]
+                    position += 1
+            except DecodeFailure:
+                self._text = False
+        return position
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            event = _decode_event(document)
+        except DecodeFailure:
+            event = salvage(self._parse(document), _Event)
+        self._text = event.event_type == "text-generation"
+        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        if event.event_type == "tool-calls-chunk":
+            return (self._call_delta(event, metadata),)
+        return (*self._end_plan(), *self._event(event, document, metadata))
+
+    def _event(self, event: _Event, document: bytes, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
+        match event.event_type:
+            case "text-generation":
+                return (ChatMessage(event.text or "", "assistant", metadata),)
+            case "tool-calls-generation":
+                return (
+                    ChatMessage("", "assistant", metadata, tool_call_deltas=self._whole_calls(event.tool_calls or [])),
+                )
+            case "citation-generation":
+                return (ChatMessage("", "assistant", metadata, parts=(TextPart("", tuple(event.citations or ())),)),)
+            case "search-queries-generation" | "search-results":
+                data = {key: value for key, value in self._parse(document).items() if key not in _ENVELOPE}
+                return (ChatMessage("", "assistant", metadata, parts=(ProviderPart(event.event_type, data),)),)
+            case "stream-end":
+                response = event.response or _NO_RESPONSE
+                return self._end(response, event.finish_reason or response.finish_reason, event.error, metadata)
+            case None if event.message or event.error:
+                self._fail(event.error or event.message or "", document)
+                return ()
+            case _:
+                return (ChatMessage("", "assistant", metadata),)
+
+    def _call_delta(self, event: _Event, metadata: Mapping[str, Any]) -> ChatMessage:
+        """A fragment of the plan, or of a call."""
+        delta = event.tool_call_delta or _NO_CALL
+        self._plan += [text for text in (event.text, delta.text) if text]
+        if delta.name is None and delta.parameters is None:
+            return ChatMessage("", "assistant", metadata)
+        index = delta.index or 0
+        self._begun.add(index)
+        arguments = delta.parameters
+        if isinstance(arguments, dict):
+            arguments = msgspec.json.encode(arguments).decode()
+        call = ToolCallDelta(index, "", delta.name or "", arguments or "")
+        return ChatMessage("", "assistant", metadata, tool_call_deltas=(call,))
+
+    def _whole_calls(self, calls: list[_Call]) -> tuple[ToolCallDelta, ...]:
+        """What completes the calls: those that came in chunks are only closed, the others are whole here."""
+        self._called = self._called or bool(calls)
+        return tuple(
+            ToolCallDelta(index, done=True)
+            if index in self._begun
+            else ToolCallDelta(index, "", call.name or "", bytes(call.parameters).decode("utf-8", "replace"), True)
+            for index, call in enumerate(calls)
+        )
+
+    def _end_plan(self) -> Sequence[ChatMessage]:
+        plan = "".join(self._plan)
+        self._plan.clear()
+        return (ChatMessage(parts=(tool_plan(plan),)),) if plan else ()
+
+    def _end(
+        self, response: _Response, word: str | None, error: str | None, metadata: Mapping[str, Any]
+    ) -> Sequence[ChatMessage]:
+        self.ended = True
+        reason: FinishReason | None = FINISH_REASONS.get(word, "other") if word else None
+        if reason == "stop" and (self._called or self._begun):
+            reason = "tool_calls"
+        if error:
+            self._error = provider_error_class(None)(error, body=error)
+        return (
+            ChatMessage(
+                "",
+                "assistant",
+                metadata,
+                usage=cohere_usage(response.meta) if response.meta else None,
+                finish_reason=reason,
+                provider_finish_reason=word or None,
+            ),
+        )
+
+    def _fail(self, message: str, document: bytes) -> None:
+        self._error = provider_error_class(None)(message, body=self._parse(document))
+        self.ended = True
+
+    def end(self) -> Iterable[ChatMessage]:
+        """Tell that the input has ended."""
+        yield from self._end_plan()
+        yield from super().end()
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        response = salvage(body, _Response)
+        if response.text is None and (response.message or response.error):
+            self._fail(response.error or response.message or "", msgspec.json.encode(body))
+            return ()
+        citations = (TextPart("", tuple(response.citations)),) if response.citations else ()
+        said = ChatMessage(response.text or "", parts=citations)
+        calls = ChatMessage(tool_call_deltas=self._whole_calls(response.tool_calls or []))
+        metadata = {key: value for key, value in body.items() if key not in _RESPONSE_FIELDS}
+        return (said, calls, *self._end(response, response.finish_reason, response.error, metadata))
+
+
+def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    event = parse_document(document)
+    if not isinstance(event, dict):
+        return {}
+    metadata = {key: value for key, value in event.items() if key not in _EVENT_FIELDS}
+    response = event.get("response")
+    if isinstance(response, dict):
+        metadata |= {key: value for key, value in response.items() if key not in _RESPONSE_FIELDS}
+    return metadata
+
+
+_ENVELOPE = {"event_type", "is_finished"}
+_EVENT_FIELDS = {*_Event.__struct_fields__, "is_finished"} - {"event_type"}
+_RESPONSE_FIELDS = {*_Response.__struct_fields__}

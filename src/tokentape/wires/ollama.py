@@ -1,0 +1,201 @@
+"""Ollama's own API: /api/chat and /api/generate.
+
+Each line of a stream has the shape of the response that is not streamed. Fields are those of docs.ollama.com/api.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+
+from tokentape.errors import provider_error_class
+from tokentape.finish_reason import FinishReason
+from tokentape.framing.ndjson import NDJSONFraming
+from tokentape.message import ChatMessage, ProviderPart, ToolCallDelta
+from tokentape.usage import TokenUsage
+from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.openai_usage import count
+
+FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: msgspec.Raw = msgspec.Raw()
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    images: list[str] | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    message: _Message | None = None
+    response: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    image: str | None = None
+    done: bool | None = None
+    done_reason: str | None = None
+    error: str | dict[str, Any] | None = None
+
+
+class _TextMessage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A message that is text and nothing else: the types do the checking."""
+
+    content: str
+    role: Literal["assistant"] = "assistant"
+    thinking: Literal[""] | None = None
+    tool_calls: None = None
+    images: None = None
+
+
+class _TextLine(msgspec.Struct, gc=False):
+    done: bool
+    message: _TextMessage | None = None
+    response: str | None = None
+    thinking: Literal[""] | None = None
+    tool_calls: None = None
+    image: None = None
+    error: None = None
+
+
+_NO_MESSAGE = _Message()
+_NO_FUNCTION = _Function()
+_decode_text_line = msgspec.json.Decoder(_TextLine).decode
+_decode_line = msgspec.json.Decoder(_Line).decode
+
+
+class OllamaDecoder(EventDecoder):
+    """Decodes the lines of a stream; it has ended at the line that is `done`.
+
+    Tool calls come whole, mostly without an id. `stop` after tool calls is `tool_calls`.
+    """
+
+    framing = NDJSONFraming
+    terminal = "the line with done: true"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plain = True
+        self._called = False
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        append = messages.append
+        if self._plain:
+            try:
+                for document in documents[position:]:
+                    line = _decode_text_line(document)
+                    message = line.message
+                    text = line.response if message is None else message.content
+                    if line.done or text is None:
+                        return position
+                    append(ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata)))  # type: ignore[arg-type]
+                    position += 1
+            except DecodeFailure:
+                self._plain = False
+        return position
+
+    def _decode(self, document: bytes) -> Sequence[ChatMessage]:
+        try:
+            line = _decode_line(document)
+        except DecodeFailure:
+            line = salvage(self._parse(document), _Line)
+        messages = self._messages(line, document)
+        # Text mostly comes in runs, and so does what is not text.
+        self._plain = bool(messages) and bool(messages[0].text)
+        return messages
+
+    def _messages(self, line: _Line, document: bytes) -> Sequence[ChatMessage]:
+        if line.error:
+            self._fail(line.error, document)
+            return ()
+        message = line.message or _NO_MESSAGE
+        calls = tuple(_tool_call(call) for call in (*(message.tool_calls or ()), *(line.tool_calls or ())))
+        self._called = self._called or bool(calls)
+        images = (*(message.images or ()), *((line.image,) if line.image else ()))
+        usage: TokenUsage | None = None
+        reason: FinishReason | None = None
+        if line.done:
+            self.ended = True
+            usage = ollama_usage(self._parse(document))
+            reason = FINISH_REASONS.get(line.done_reason, "other") if line.done_reason else None
+            if reason == "stop" and self._called:
+                reason = "tool_calls"
+        chunk = ChatMessage(
+            (message.content or "") + (line.response or ""),
+            "assistant",
+            cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata)),
+            (message.thinking or "") + (line.thinking or ""),
+            tool_call_deltas=calls,
+            usage=usage,
+            finish_reason=reason,
+            provider_finish_reason=line.done_reason or None if line.done else None,
+            parts=tuple(ProviderPart("image", {"data": image}) for image in images),
+        )
+        return (chunk,)
+
+    def _fail(self, error: str | dict[str, Any], document: bytes) -> None:
+        detail: Mapping[str, Any] = self._parse(document)
+        if isinstance(error, dict):
+            detail, error = error, str(error.get("message") or "the provider gave no message")
+        # Ollama's cloud models give the status that they were answered with.
+        status = next((code for key in ("status_code", "StatusCode") if (code := count(detail, key))), None)
+        self._error = provider_error_class(status)(error, status=status, body=detail)
+        self.ended = True
+
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
+        return self._messages(salvage(body, _Line), msgspec.json.encode(body))
+
+
+def ollama_usage(line: Mapping[str, Any]) -> TokenUsage | None:
+    """Read the counts of the last line; its durations (ns) are in `raw`.
+
+    Recordings of 2024 have no `prompt_eval_count` where the server had the prompt in its cache.
+    """
+    raw = {key: line[key] for key in _COUNTS if line.get(key) is not None}
+    return TokenUsage(count(raw, "prompt_eval_count"), count(raw, "eval_count"), raw=raw) if raw else None
+
+
+_COUNTS = (
+    "total_duration",
+    "load_duration",
+    "prompt_eval_count",
+    "prompt_eval_duration",
+    "eval_count",
+    "eval_duration",
+)
+
+
+def _tool_call(call: _ToolCall) -> ToolCallDelta:
+    function = call.function or _NO_FUNCTION
+    arguments = bytes(function.arguments).decode("utf-8", "replace")
+    if arguments.startswith('"'):
+        # Some servers that speak this format send the JSON text, as OpenAI does.
+        arguments = str(parse_document(arguments.encode()))
+    return ToolCallDelta(None, call.id or "", function.name or "", arguments, done=True)
+
+
+def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
+    line = parse_document(document)
+    if not isinstance(line, dict):
+        return {}
+    metadata = {key: value for key, value in line.items() if key not in _CONTENT}
+    message = line.get("message")
+    if isinstance(message, dict):
+        metadata |= {key: value for key, value in message.items() if key not in _CONTENT and key != "role"}
+    return metadata
+
+
+_CONTENT = {"message", "content", "response", "thinking", "tool_calls", "images", "image"}
