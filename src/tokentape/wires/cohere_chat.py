@@ -130,11 +130,12 @@ class CohereChatDecoder(EventDecoder):
         append = messages.append
         if self._text:
             try:
-                for document in documents[position:]:
+                for place in range(position, len(documents)):
+                    document = documents[place]
                     event = _decode_text_event(document)
                     metadata = ChunkMetadata(document, _read_metadata)
                     append(ChatMessage(event.delta.message.content.text, "assistant", metadata, block=event.index))  # type: ignore[arg-type]
-                    position += 1
+                    position = place + 1
             except DecodeFailure:
                 self._text = False
         return position

@@ -90,10 +90,11 @@ class CohereV1Decoder(EventDecoder):
         append = messages.append
         if self._text:
             try:
-                for document in documents[position:]:
+                for place in range(position, len(documents)):
+                    document = documents[place]
                     text = _decode_text_event(document).text
                     append(ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata)))  # type: ignore[arg-type]
-                    position += 1
+                    position = place + 1
             except DecodeFailure:
                 self._text = False
         return position

@@ -95,14 +95,15 @@ class OllamaDecoder(EventDecoder):
         append = messages.append
         if self._plain:
             try:
-                for document in documents[position:]:
+                for place in range(position, len(documents)):
+                    document = documents[place]
                     line = _decode_text_line(document)
                     message = line.message
                     text = line.response if message is None else message.content
                     if line.done or text is None:
                         return position
                     append(ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata)))  # type: ignore[arg-type]
-                    position += 1
+                    position = place + 1
             except DecodeFailure:
                 self._plain = False
         return position
