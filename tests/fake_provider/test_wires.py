@@ -20,6 +20,9 @@ from tokentape_fake_provider.timing import Instant, Recorded, Synthetic
 from tokentape_fake_provider.usage import resolve_usage
 from tokentape_fake_provider.wires import WIRES, wire_for_path, wire_named
 
+SAYS_ALL = [name for name in WIRES if name != "openai_completions"]
+"""Those that have a place for reasoning and tool calls."""
+
 
 @given(scripts("openai_chat"))
 def test_every_openai_chat_frame_is_one_event(script: Script) -> None:
@@ -63,13 +66,15 @@ def test_pieces_and_times_of_the_script_are_kept(wire: str) -> None:
     """Deltas are cut where the script says and leave when it says."""
     text = Text("one two three", ("one t", "wo th", "ree"), (100, 250.5, 400))
     pieces = wire_named(wire).encode_stream(Script.of(text), ask_of(wire))
-    timed = [(piece.at, part) for piece in pieces for part in text.pieces if f'"{part}"'.encode() in readable(piece.data)]
+    timed = [
+        (piece.at, part) for piece in pieces for part in text.pieces if f'"{part}"'.encode() in readable(piece.data)
+    ]
     assert timed == [(100, "one t"), (250.5, "wo th"), (400, "ree")]
     tape = encode(Script.of(text), ask_of(wire), Recorded(2))
     assert (tape.start, tape.end_at) == (50, 200)
 
 
-@pytest.mark.parametrize("wire", list(WIRES))
+@pytest.mark.parametrize("wire", SAYS_ALL)
 @pytest.mark.parametrize(
     ("item", "problem"),
     [
@@ -85,7 +90,7 @@ def test_a_script_that_contradicts_itself_is_an_error(wire: str, item: Any, prob
     assert str(caught.value) == problem
 
 
-@pytest.mark.parametrize("wire", list(WIRES))
+@pytest.mark.parametrize("wire", SAYS_ALL)
 def test_the_same_ask_gives_the_same_bytes(wire: str) -> None:
     """Ids, padding and signatures come from the seed alone; another seed gives other ids."""
     script = Script.of(Reasoning("Hm."), "Hi", ToolCall("f"))
@@ -125,6 +130,11 @@ def test_a_script_becomes_a_tape(wire: str) -> None:
         ("/openai/v1/chat/completions", "openai_chat"),
         ("/openai/deployments/gpt-4o/chat/completions", "openai_chat"),
         ("/api/v1/chat/completions", "openai_chat"),
+        ("/v1/responses", "openai_responses"),
+        ("/openai/responses", "openai_responses"),
+        ("/v1/responses/resp_1", None),
+        ("/v1/completions", "openai_completions"),
+        ("/openai/deployments/gpt-4o/completions", "openai_completions"),
         ("/v1/messages", "anthropic_messages"),
         ("/anthropic/v1/messages", "anthropic_messages"),
         ("/v1/messages/count_tokens", None),
@@ -214,6 +224,44 @@ def test_the_prompt_is_all_text_of_the_request() -> None:
             "Invalid 'n': integer below minimum value. Expected a value >= 1, but got 0 instead.",
         ),
         ("openai_chat", {"n": True}, "Invalid type for 'n': expected an integer, but got a boolean instead."),
+        ("openai_responses", {"model": ...}, "Missing required parameter: 'model'."),
+        ("openai_responses", {"input": ...}, "Missing required parameter: 'input'."),
+        (
+            "openai_responses",
+            {"input": 5},
+            ("Invalid type for 'input': expected one of a string or array of input items, but got an integer instead."),
+        ),
+        (
+            "openai_responses",
+            {"input": [{"role": "tool", "content": "x"}]},
+            "Invalid value: 'tool'. Supported values are: 'assistant', 'system', 'developer', and 'user'.",
+        ),
+        ("openai_responses", {"input": [{"content": "x"}]}, "Missing required parameter: 'input[0].role'."),
+        (
+            "openai_responses",
+            {"tools": ["x"]},
+            "Invalid type for 'tools[0]': expected an object, but got a string instead.",
+        ),
+        (
+            "openai_responses",
+            {"stream": False, "stream_options": {"include_obfuscation": True}},
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+        ),
+        ("openai_completions", {"model": ...}, "Missing required parameter: 'model'."),
+        ("openai_completions", {"prompt": ...}, "Missing required parameter: 'prompt'."),
+        (
+            "openai_completions",
+            {"prompt": {}},
+            "Invalid type for 'prompt': expected a string or an array, but got an object instead.",
+        ),
+        (
+            "openai_completions",
+            {"prompt": ["x"] * 2049},
+            (
+                "Invalid 'prompt': array too long. Expected an array with maximum length 2048, but got an array with "
+                "length 2049 instead."
+            ),
+        ),
         ("anthropic_messages", {"model": ...}, "model: Field required"),
         ("anthropic_messages", {"max_tokens": ...}, "max_tokens: Field required"),
         ("anthropic_messages", {"max_tokens": "5"}, "max_tokens: Input should be a valid integer"),
@@ -250,7 +298,10 @@ def test_a_bad_request_is_refused_in_the_providers_words(wire: str, fields: dict
 @given(
     fields=st.dictionaries(
         st.sampled_from(
-            ("model", "messages", "stream", "stream_options", "n", "max_tokens", "system", "stop_sequences")
+            (
+                *("model", "messages", "stream", "stream_options", "n", "max_tokens", "system", "stop_sequences"),
+                *("input", "prompt", "tools", "include", "reasoning", "text", "instructions"),
+            )
         ),
         st.one_of(json_values, st.lists(st.fixed_dictionaries({"role": json_values, "content": json_values}))),
     )

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.ids import BASE62, make_id
 from tokentape_fake_provider.script import Choice, Error, FinishReason, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.usage import resolve_usage
@@ -48,6 +48,8 @@ FINISH_REASONS: Mapping[FinishReason, str] = {
     "other": "other",
 }
 
+MAX_PROMPTS = 2048
+
 _json = msgspec.json.encode
 
 
@@ -74,6 +76,14 @@ class OpenAICompletions:
         if prompt is None:
             raise missing("prompt")
         expect("prompt", prompt, (str, list), "a string or an array")
+        prompts = _prompts(prompt)
+        if prompts > MAX_PROMPTS:
+            raise BadRequestError(
+                f"Invalid 'prompt': array too long. Expected an array with maximum length {MAX_PROMPTS}, but got an "
+                f"array with length {prompts} instead.",
+                param="prompt",
+                code="array_above_max_length",
+            )
         stream = body.get("stream") or False
         expect("stream", stream, bool, "a boolean")
         options = stream_options(body, stream=stream)
@@ -83,7 +93,7 @@ class OpenAICompletions:
             stream=stream,
             text="\n".join(texts_in(prompt)),
             include_usage=bool(options.get("include_usage")),
-            choices=wanted_choices(body) * _prompts(prompt),
+            choices=wanted_choices(body) * prompts,
             created=created,
             seed=seed,
             body=body,
@@ -154,12 +164,10 @@ def _choice_chunks(head: bytes, end: bytes, choice: Choice, index: int, ends: bo
 
 def _texts(choice: Choice) -> Iterator[Text | Refusal]:
     for item in choice.items:
-        match item:
-            case Text() | Refusal():
-                yield item
-            case Reasoning() | ToolCall():
-                what = "tool call" if isinstance(item, ToolCall) else "reasoning"
-                raise ScriptError(f"openai_completions says text only: leave the {what} out of the script")
+        if isinstance(item, Reasoning | ToolCall):
+            what = "tool call" if isinstance(item, ToolCall) else "reasoning"
+            raise ScriptError(f"openai_completions says text only: leave the {what} out of the script")
+        yield item
 
 
 def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:

@@ -257,7 +257,7 @@ def _runs(choice: Choice) -> Iterator[list[Item]]:
 def _output(choice: Choice, ask: Ask, last: str) -> list[dict[str, Any]]:
     """The output items as they are when they are done; the last one's status is `last`."""
     tools = ask.body.get("tools") or ()
-    custom = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
+    custom = {str(tool.get("name")) for tool in tools if tool.get("type") == "custom"}
     runs = list(_runs(choice))
     output = []
     for index, run in enumerate(runs):
