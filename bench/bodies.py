@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.script import Script, Text, Usage
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.wires import wire_named
 
-REQUESTS = {
+REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "openai_chat": ("/v1/chat/completions", {"stream_options": {"include_usage": True}}),
     "anthropic_messages": ("/v1/messages", {"max_tokens": 100_000}),
 }

@@ -1,0 +1,134 @@
+"""The servers that are compared, each in a process of its own: `python -m bench.servers NAME`.
+
+A server prints its port when it is up, and at the end of its input a line of JSON with what it measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from bench.bodies import stream_body
+from tokentape_fake_provider import FakeProviderServer, Frame, Recording, Tape
+
+EVENTS = 1000
+TOKENS_PER_SECOND = 50
+PACED_EVENTS = 200
+PATH = "/v1/chat/completions"
+REQUEST_BODY = b'{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Hi"}]}'
+HEADERS = (("content-type", "text/event-stream; charset=utf-8"),)
+
+
+def events(count: int) -> list[bytes]:
+    """The events of a response."""
+    return [event + b"\n\n" for event in stream_body("openai_chat", count).split(b"\n\n") if event]
+
+
+def fake_provider(*, paced: bool) -> None:
+    """Ours, replaying one recording again and again."""
+    gap = 1000 / TOKENS_PER_SECOND if paced else 0.0
+    frames = tuple(Frame(number * gap, event) for number, event in enumerate(events(PACED_EVENTS if paced else EVENTS)))
+    recording = Recording(
+        Tape(frames, headers=HEADERS), PATH, json.loads(REQUEST_BODY), "POST", "openai_chat", "bench", 0
+    )
+    with FakeProviderServer() as server:
+        if paced:
+            from tokentape_fake_provider import Recorded
+
+            server.default.configure(timing=Recorded(), repeat=True)
+        else:
+            server.default.configure(repeat=True)
+        server.default.add_recordings([recording])
+        print(server.port, flush=True)
+        sys.stdin.read()
+        lateness = [frame.lateness for entry in server.default.journal.entries for frame in entry.frames]
+        print(json.dumps(lateness if paced else []))
+
+
+def starlette_streaming() -> None:
+    """A hand-written StreamingResponse: what most people's mock server is."""
+    sent = events(EVENTS)
+
+    async def answer(request: Request) -> StreamingResponse:
+        await request.body()
+
+        async def stream() -> AsyncIterator[bytes]:
+            for event in sent:
+                yield event
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    _serve(Starlette(routes=[Route(PATH, answer, methods=["POST"])]), [])
+
+
+def naive_paced() -> None:
+    """A StreamingResponse that sleeps between tokens, as mock servers do."""
+    sent = events(PACED_EVENTS)
+    gap = 1 / TOKENS_PER_SECOND
+    lateness: list[float] = []
+
+    async def answer(request: Request) -> StreamingResponse:
+        await request.body()
+
+        async def stream() -> AsyncIterator[bytes]:
+            began = time.perf_counter()
+            for number, event in enumerate(sent):
+                lateness.append((time.perf_counter() - began - number * gap) * 1000)
+                yield event
+                # From the last wake-up, not from the write: what a careful author would do without a schedule.
+                await asyncio.sleep(max(0.0, began + (number + 1) * gap - time.perf_counter()))
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    _serve(Starlette(routes=[Route(PATH, answer, methods=["POST"])]), lateness)
+
+
+def bare_asgi() -> None:
+    """The least an ASGI app can do: the same body in one message."""
+    body = b"".join(events(EVENTS))
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
+    message = {"type": "http.response.body", "body": body, "more_body": False}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start)
+        await send(message)
+
+    _serve(app, [])
+
+
+def _serve(app: Any, lateness: list[float]) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    print(listener.getsockname()[1], flush=True)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    sys.stdin.read()
+    server.should_exit = True
+    thread.join()
+    print(json.dumps(lateness))
+
+
+SERVERS = {
+    "fake provider": lambda: fake_provider(paced=False),
+    "fake provider, paced": lambda: fake_provider(paced=True),
+    "Starlette StreamingResponse": starlette_streaming,
+    "Starlette, naive sleeps": naive_paced,
+    "bare ASGI, one message": bare_asgi,
+}
+
+if __name__ == "__main__":
+    gc.freeze()
+    SERVERS[sys.argv[1]]()
