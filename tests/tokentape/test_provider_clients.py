@@ -506,14 +506,16 @@ def test_one_client_works_in_several_event_loops(client: ChatProvider, fake_prov
     """A connection belongs to the loop that opened it: each loop has connections of its own."""
     fake_provider.script("one")
     fake_provider.script("two")
+    with asyncio.Runner() as first, asyncio.Runner() as second:
 
-    async def ask() -> str:
-        try:
+        async def ask() -> str:
             return (await client.achat("Hi")).text
-        finally:
-            await client.aclose()
 
-    assert [asyncio.run(ask()), asyncio.run(ask())] == ["one", "two"]
+        assert [first.run(ask()), second.run(ask())] == ["one", "two"]
+        assert len(client._own_async_clients) == 2
+        first.run(client.aclose())
+        second.run(client.aclose())
+        assert not client._own_async_clients
 
 
 def test_a_tls_error_is_a_connection_error() -> None:

@@ -48,9 +48,7 @@ def anthropic_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
 def anthropic_system(messages: Iterable[Message], option: Any = None) -> str | list[Any] | None:
     """The top-level `system`: the caller's own option first, then each system message in order."""
     system = [
-        message
-        for message in messages
-        if isinstance(message, ChatMessage) and message.role in ("system", "developer")
+        message for message in messages if isinstance(message, ChatMessage) and message.role in ("system", "developer")
     ]
     if not system:
         return option  # type: ignore[no-any-return]  # passed through as the caller wrote it
