@@ -19,6 +19,7 @@ PATHS = {
     "bedrock_converse": "/model/anthropic.claude-v2:1/converse-stream",
     "bedrock_invoke": "/model/anthropic.claude-v2:1/invoke-with-response-stream",
     "gemini": "/v1beta/models/m:streamGenerateContent",
+    "gemini_interactions": "/v1beta/interactions",
 }
 COMPLETE_PATHS = {
     "bedrock_converse": "/model/anthropic.claude-v2:1/converse",
@@ -29,7 +30,7 @@ COMPLETE_PATHS = {
 QUERIES = {"gemini": "alt=sse"}
 CONTENT_TYPES = dict.fromkeys(("bedrock_converse", "bedrock_invoke"), "application/vnd.amazon.eventstream")
 """Of a stream that is not one of server-sent events."""
-CONTENT_TYPES["gemini"] = "text/event-stream"
+CONTENT_TYPES |= dict.fromkeys(("gemini", "gemini_interactions"), "text/event-stream")
 BODY: dict[str, Any] = {
     "model": "m",
     "max_tokens": 100,
@@ -45,6 +46,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "max_tokens": 100,
         "messages": [{"role": "user", "content": "How are you?"}],
     },
+    "gemini_interactions": {"model": "m", "input": "How are you?", "stream": True},
     "gemini": {"contents": [{"role": "user", "parts": [{"text": "How are you?"}]}]},
 }
 """Where it is not `BODY`."""

@@ -10,6 +10,7 @@ from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.bedrock_converse import BedrockConverse
 from tokentape_fake_provider.wires.bedrock_invoke import BedrockInvoke
 from tokentape_fake_provider.wires.gemini import Gemini
+from tokentape_fake_provider.wires.gemini_interactions import GeminiInteractions
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
 from tokentape_fake_provider.wires.openai_completions import OpenAICompletions
 from tokentape_fake_provider.wires.openai_responses import OpenAIResponses
@@ -24,6 +25,7 @@ _ALL: tuple[Wire, ...] = (
     BedrockConverse(),
     BedrockInvoke(),
     Gemini(),
+    GeminiInteractions(),
 )
 
 WIRES: Mapping[str, Wire] = MappingProxyType({wire.name: wire for wire in _ALL})

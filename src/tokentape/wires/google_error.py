@@ -9,6 +9,22 @@ from typing import Any
 from tokentape.errors import ProviderError, provider_error_class
 
 
+# google.rpc.Code, in the HTTP status that each is sent with.
+_STATUSES: Mapping[str, int] = {
+    "INVALID_ARGUMENT": 400,
+    "INVALID_REQUEST": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
+
 def google_error(error: Mapping[str, Any] | str) -> ProviderError:
     """Make the error of an `error` object: `code` is an HTTP status, `status` the name of the error."""
     if isinstance(error, str):
@@ -16,6 +32,8 @@ def google_error(error: Mapping[str, Any] | str) -> ProviderError:
     code, name = error.get("code"), error.get("status")
     status = code if isinstance(code, int) and 400 <= code < 600 else None
     kind = name if isinstance(name, str) else code if isinstance(code, str) else None
+    if status is None and kind is not None:
+        status = _STATUSES.get(kind.upper())
     message = error.get("message")
     return provider_error_class(status)(
         message if isinstance(message, str) and message else "the provider gave no message",

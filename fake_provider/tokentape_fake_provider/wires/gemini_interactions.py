@@ -1,0 +1,265 @@
+"""`gemini_interactions`: POST /v1beta/interactions, Gemini's Interactions API.
+
+Key order, framing and ids are those of streams recorded in May 2026; the reference is
+ai.google.dev/api/interactions-api.
+
+- Each item of the script is a step: model_output, thought or function_call. There is one choice. A refusal is text.
+- A thought's text is its summary, which comes whole as far as the script's pieces go; `encrypted` is sent as its
+  signature. What is no base64 is sent as base64 of it. A thought without a signature gets a made-up one, as the
+  provider never sends one without.
+- The status says why the interaction ended: `tool_calls` is `requires_action`, `length` is `incomplete`, `pause` is
+  `requires_continuation`, `error` and `content_filter` and `refusal` are `failed`, `other` is `cancelled`.
+- `total_output_tokens` leaves out the thoughts; the cached tokens are in `total_input_tokens`; cache writes have no
+  place.
+- Without streaming a function call's arguments must be a JSON object.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+import msgspec
+
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
+from tokentape_fake_provider.ids import BASE62, make_id
+from tokentape_fake_provider.script import (
+    Choice,
+    Error,
+    FinishReason,
+    Item,
+    Reasoning,
+    Refusal,
+    Script,
+    Text,
+    ToolCall,
+)
+from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.google_errors import JSON_TYPE, STATUSES, headers
+from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
+from tokentape_fake_provider.wires.request import json_type, texts_in
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+FINISH_REASONS: Mapping[FinishReason, str] = {
+    "stop": "completed",
+    "length": "incomplete",
+    "tool_calls": "requires_action",
+    "content_filter": "failed",
+    "refusal": "failed",
+    "pause": "requires_continuation",
+    "error": "failed",
+    "other": "cancelled",
+}
+
+TOKENS_PER_DELTA = (1, 24, 40)
+_CALL_IDS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+_json = msgspec.json.encode
+
+
+class GeminiInteractions:
+    """The wire format `gemini_interactions`."""
+
+    name = "gemini_interactions"
+    base_path = ""
+    paths: Sequence[str] = (
+        "/v1beta/interactions",
+        "/v1/interactions",
+        "/v1alpha/interactions",
+        "/v1beta1/projects/{_project}/locations/{_location}/interactions",
+        "/v1/projects/{_project}/locations/{_location}/interactions",
+    )
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through."""
+        model = body.get("model") or body.get("agent")
+        if not model:
+            raise BadRequestError("Either `model` or `agent` must be set.", param="model")
+        if not isinstance(model, str):
+            raise BadRequestError(f"`model` must be a string, not {json_type(model)}.", param="model")
+        if not body.get("input"):
+            raise BadRequestError("`input` must be set.", param="input")
+        stream = body.get("stream") or False
+        if not isinstance(stream, bool):
+            raise BadRequestError(f"`stream` must be a boolean, not {json_type(stream)}.", param="stream")
+        prompt = [*texts_in(body.get("system_instruction")), *_texts(body["input"])]
+        return Ask(
+            wire=self.name,
+            model=model,
+            stream=stream,
+            text="\n".join(prompt),
+            include_usage=True,
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return (("content-type", "text/event-stream"), *headers(ask.seed))
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The events of a streamed response."""
+        choice = _choice(script)
+        head = {"id": _interaction_id(ask), "status": "in_progress", "object": "interaction"}
+        begun = head | {"model": script.model or ask.model}
+        progress = {"interaction_id": head["id"], "status": "in_progress"}
+        pieces = [
+            Piece(_event("interaction.created", {"interaction": begun})),
+            Piece(_event("interaction.status_update", progress)),
+        ]
+        for index, item in enumerate(choice.items):
+            pieces += _step_events(item, index, ask)
+        if script.error is not None:
+            pieces.append(Piece(_event("error", {"error": _error_fields(script.error)})))
+            return pieces
+        counts = resolve_usage(script, ask.text, script.choices)
+        interaction = {"id": head["id"], "status": _status(choice)} | _end(counts, script, ask)
+        pieces.append(Piece(_event("interaction.completed", {"interaction": interaction})))
+        pieces.append(Piece(b"event: done\ndata: [DONE]\n\n"))
+        return pieces
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The same response as one JSON object. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        choice = _choice(script)
+        counts = resolve_usage(script, ask.text, script.choices)
+        steps = [_complete_step(item, index, ask) for index, item in enumerate(choice.items)]
+        interaction = {"id": _interaction_id(ask), "status": _status(choice)} | _end(counts, script, ask)
+        return Reply(200, (JSON_TYPE, *headers(ask.seed)), _json(interaction | {"steps": steps}))
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error."""
+        wait = () if error.retry_after is None else (("retry-after", f"{error.retry_after:g}"),)
+        made = headers(ask.seed if ask is not None else error.message)
+        return Reply(error.status, (JSON_TYPE, *made, *wait), _json({"error": _error_fields(error)}))
+
+
+def _event(name: str, fields: Mapping[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), _json({**fields, "event_type": name}))
+
+
+def _step_events(item: Item, index: int, ask: Ask) -> Iterator[Piece]:
+    signature = ""
+    match item:
+        case Text() | Refusal():
+            step: dict[str, Any] = {"type": "model_output"}
+        case Reasoning():
+            step = {"type": "thought"}
+            signature = _signature(item, index, ask)
+        case ToolCall():
+            step = {"id": _call_id(item, index, ask), "type": "function_call", "name": item.name, "arguments": {}}
+        case _:
+            assert_never(item)
+    deltas = list(split_item(item, TOKENS_PER_DELTA))
+    at = deltas[0].at if deltas else None
+    tokens = count_tokens(item.name) if isinstance(item, ToolCall) else 0
+    yield Piece(_event("step.start", {"index": index, "step": step}), tokens, at)
+    for delta in deltas:
+        said = {"index": index, "delta": _delta(item, delta.text)}
+        yield Piece(_event("step.delta", said), delta.tokens, delta.at)
+    if signature:
+        signed = {"signature": signature, "type": "thought_signature"}
+        yield Piece(_event("step.delta", {"index": index, "delta": signed}))
+    yield Piece(_event("step.stop", {"index": index}))
+
+
+def _delta(item: Item, text: str) -> dict[str, Any]:
+    match item:
+        case Text() | Refusal():
+            return {"text": text, "type": "text"}
+        case Reasoning():
+            return {"content": {"text": text, "type": "text"}, "type": "thought_summary"}
+        case ToolCall():
+            return {"arguments": text, "type": "arguments_delta"}
+        case _:
+            assert_never(item)
+
+
+def _complete_step(item: Item, index: int, ask: Ask) -> dict[str, Any]:
+    match item:
+        case Text() | Refusal():
+            return {"content": [{"text": item.text, "type": "text"}], "type": "model_output"}
+        case Reasoning():
+            summary = [{"text": item.text, "type": "text"}] if item.text else []
+            thought: dict[str, Any] = {"signature": _signature(item, index, ask), "type": "thought"}
+            return thought | ({"summary": summary} if summary else {})
+        case ToolCall():
+            arguments = arguments_of(item)
+            return {
+                "id": _call_id(item, index, ask),
+                "type": "function_call",
+                "name": item.name,
+                "arguments": arguments,
+            }
+        case _:
+            assert_never(item)
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"gemini_interactions answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
+
+
+def _status(choice: Choice) -> str:
+    return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
+
+
+def _end(counts: Counts | None, script: Script, ask: Ask) -> dict[str, Any]:
+    time = datetime.fromtimestamp(ask.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    usage = {} if counts is None else {"usage": _usage(counts)}
+    return usage | {
+        "created": time,
+        "updated": time,
+        "service_tier": "standard",
+        "object": "interaction",
+        "model": script.model or ask.model,
+    }
+
+
+def _usage(counts: Counts) -> dict[str, Any]:
+    return {
+        "total_tokens": counts.total,
+        "total_input_tokens": counts.input,
+        "input_tokens_by_modality": [{"modality": "text", "tokens": counts.input}],
+        "total_cached_tokens": counts.cached,
+        "total_output_tokens": max(counts.output - counts.reasoning, 0),
+        "total_tool_use_tokens": 0,
+        "total_thought_tokens": counts.reasoning,
+    }
+
+
+def _error_fields(error: Error) -> dict[str, Any]:
+    name = "INVALID_REQUEST" if error.status == 400 else STATUSES.get(error.status, "INTERNAL")
+    return {"message": error.message, "code": error.code or error.type or name.lower()}
+
+
+def _interaction_id(ask: Ask) -> str:
+    return "v1_" + make_id(ask.seed, "interaction", 63, BASE62)
+
+
+def _call_id(call: ToolCall, index: int, ask: Ask) -> str:
+    return call.id or make_id(ask.seed, f"call {index}", 8, _CALL_IDS)
+
+
+def _signature(item: Reasoning, index: int, ask: Ask) -> str:
+    made = base64.b64encode(make_id(ask.seed, f"signature {index}", 120, BASE62).encode()).decode()
+    return signature_of(item) or made
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All text of an input: a string, or steps or contents, whose results may be strings or values."""
+    yield from texts_in(value)
+    for step in value if isinstance(value, list) else ():
+        result = step.get("result") if isinstance(step, Mapping) else None
+        if isinstance(result, str | list):
+            yield from texts_in(result)
+        elif result is not None:
+            yield _json(result).decode()
