@@ -257,6 +257,23 @@ def test_a_timeout_is_named() -> None:
             client.chat("Hi")
 
 
+def test_timeouts_are_the_calls_else_the_clients_else_the_http_clients() -> None:
+    """A timeout is an option of the transport and never goes into the body."""
+    sent: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json={"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]})
+
+    with httpx2.Client(transport=httpx2.MockTransport(answer), timeout=7) as http:
+        OpenAIChat("m", api_key=KEY, http_client=http).chat("Hi")
+        OpenAIChat("m", api_key=KEY, http_client=http, timeout=8).chat("Hi")
+        OpenAIChat("m", api_key=KEY, http_client=http, timeout=8).chat("Hi", timeout=9)
+        OpenAIChat("m", api_key=KEY, http_client=http, timeout=None).chat("Hi")
+    assert [request.extensions["timeout"]["read"] for request in sent] == [7, 8, 9, None]
+    assert not any(b"timeout" in request.content for request in sent)
+
+
 class CountingStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     """A body that counts how often it is closed."""
 
