@@ -27,6 +27,7 @@ RAW = RAW_DEFLATE.compress(BODY) + RAW_DEFLATE.flush()
         (BODY, ["identity"]),
         (BODY, []),
     ],
+    ids=["gzip", "x-gzip", "two gzip members", "deflate", "raw deflate", "two codings", "identity", "none"],
 )
 def test_codings_are_undone(body, codings):
     """Each coding is undone, the last one first."""
@@ -55,6 +56,7 @@ def test_a_body_that_was_cut_short_gives_its_beginning():
         (b"\xff\xfe\xfd", "deflate", "not the deflate data"),
         (BODY, "compress", "'compress', which is not known here"),
     ],
+    ids=["gzip", "deflate", "compress"],
 )
 def test_damaged_and_unknown_codings_are_errors(body, coding, problem):
     """A damaged body, or a coding nobody knows, is a clear error."""
@@ -65,6 +67,7 @@ def test_damaged_and_unknown_codings_are_errors(body, coding, problem):
 @pytest.mark.parametrize(
     ("body", "coding", "package"),
     [(b"\x8b\x02\x80\xff", "br", "brotli"), (b"\x28\xb5\x2f\xfd\x00", "zstd", "zstandard")],
+    ids=["br", "zstd"],
 )
 def test_a_missing_decoder_is_named(monkeypatch, body, coding, package):
     """Where the package that decodes it is not installed, the error names it."""

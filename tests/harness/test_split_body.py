@@ -16,7 +16,7 @@ def frame(payload: bytes) -> bytes:
     return struct.pack(">II", len(payload) + 16, 0) + b"\0" * 4 + payload + b"\0" * 4
 
 
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
 def test_sse_is_cut_at_blank_lines(end):
     """An SSE event ends at a blank line, whichever of the three line ends is used."""
     events = [b"event: a" + end + b"data: 1" + end + end, b": ping" + end + end, b"data: 2" + end + end]
@@ -56,7 +56,7 @@ def test_aws_frames_are_cut_by_their_length():
     assert split_body(frames[0] + frames[1][:9], kind) == [frames[0], frames[1][:9]]
 
 
-@pytest.mark.parametrize("body", [b'{\n  "a": 1\n}', b'{"a":1}\n', b"plain", b"\x89PNG", b'"data:"'])
+@pytest.mark.parametrize("body", [b'{\n  "a": 1\n}', b'{"a":1}\n', b"plain", b"\x89PNG", b'"data:"'], ids=range(5))
 def test_anything_else_stays_whole(body):
     """A body that is no stream is one piece."""
     assert split_body(body, "application/json") == [body]
