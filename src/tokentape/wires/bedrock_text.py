@@ -123,7 +123,7 @@ def _tool_calls(calls: Any) -> tuple[ToolCallDelta, ...]:
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             arguments = function.get("arguments")
-            text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+            text = arguments or "" if isinstance(arguments, str | None) else msgspec.json.encode(arguments).decode()
             made.append(ToolCallDelta(position, _string(call.get("id")), _string(function.get("name")), text))
     return tuple(made)
 
