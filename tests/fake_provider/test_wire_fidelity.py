@@ -75,6 +75,32 @@ def test_anthropic_messages_events_have_recorded_shapes(script: Script) -> None:
     assert unknown == []
 
 
+@pytest.mark.parametrize(
+    "script",
+    [TEXT, CALL, Script.of(Reasoning("Hm, well."), "So."), Script.of("Cut", finish_reason="length")],
+    ids=["text", "tool_calls", "reasoning", "incomplete"],
+)
+def test_openai_responses_events_have_recorded_shapes(script: Script) -> None:
+    """Every event has the shape of some event that api.openai.com sent; of the response, the same fields in order."""
+
+    def bare(event: dict[str, Any]) -> Shape:
+        if "response" not in event:
+            return shape(event)
+        return tuple(event), tuple(event["response"]), shape(event["response"].get("usage"))
+
+    # Newer and older recordings order the fields of an event otherwise.
+    known = {frozenset(bare(event)) for event in recorded("openai_responses")}
+    made = events(stream_of("openai_responses", script))
+    assert [event for event in made if frozenset(bare(event)) not in known] == []
+
+
+def test_openai_completions_chunks_have_recorded_shapes() -> None:
+    """Every chunk has the shape of some chunk that api.openai.com sent."""
+    known = {shape(event) for event in recorded("openai_completions")}
+    made = events(stream_of("openai_completions", Script.of("Hello there", finish_reason="length")))
+    assert [event for event in made if shape(event) not in known] == []
+
+
 def test_refusals_have_the_recorded_fields() -> None:
     """The recorded refusals were dumped with sorted keys, so that only the fields are compared."""
     deltas = [

@@ -1,0 +1,198 @@
+"""The response object of `openai_responses`: what begins and ends a stream, and is the whole answer without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, assert_never
+
+from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script import Choice, Error, FinishReason, Item, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.openai_http import error_fields
+from tokentape_fake_provider.wires.wire import Ask
+
+STATUSES = ("completed", "incomplete", "failed")
+
+# Status, and why it is incomplete, by finish reason; all others are completed.
+_ENDINGS: Mapping[FinishReason, tuple[str, str | None]] = {
+    "length": ("incomplete", "max_output_tokens"),
+    "content_filter": ("incomplete", "content_filter"),
+    "error": ("failed", None),
+    "other": ("incomplete", "other"),
+}
+
+_NO_IMAGES = {"image_tokens": 0, "text_tokens": 0}
+_NO_TOOL_USAGE = {
+    "image_gen": {
+        "input_tokens": 0,
+        "input_tokens_details": _NO_IMAGES,
+        "output_tokens": 0,
+        "output_tokens_details": _NO_IMAGES,
+        "total_tokens": 0,
+    },
+    "web_search": {"num_requests": 0},
+}
+
+
+def final_response(script: Script, ask: Ask) -> dict[str, Any]:
+    """The response as it is when it has ended."""
+    choice = _choice(script)
+    status, reason = _status(choice)
+    error: dict[str, Any] | None = None
+    if script.error is not None:
+        fields = error_fields(script.error)
+        status, reason = "failed", None
+        error = {"code": fields["code"] or fields["type"], "message": fields["message"]}
+    elif status == "failed":
+        error = {"code": "server_error", "message": Error().message}
+    output = _output(choice, ask, "completed" if status == "completed" else "incomplete")
+    counts = resolve_usage(script, ask.text, script.choices) if script.error is None else None
+    return response_object(script, ask, status, output, reason=reason, error=error, counts=counts)
+
+
+def response_object(
+    script: Script,
+    ask: Ask,
+    status: str,
+    output: list[dict[str, Any]],
+    *,
+    reason: str | None = None,
+    error: dict[str, Any] | None = None,
+    counts: Counts | None = None,
+) -> dict[str, Any]:
+    """The response with this status and output; settings are those of the request, else the provider's own."""
+    begun = status == "in_progress"
+    asked = {name: value for name, value in ask.body.items() if value is not None}
+    return {
+        "id": "resp_" + make_id(ask.seed, "response", 50, HEX),
+        "object": "response",
+        "created_at": ask.created,
+        "status": status,
+        "background": False,
+        "completed_at": ask.created if status == "completed" else None,
+        "error": error,
+        "frequency_penalty": 0.0,
+        "incomplete_details": None if reason is None else {"reason": reason},
+        "instructions": asked.get("instructions"),
+        "max_output_tokens": asked.get("max_output_tokens"),
+        "max_tool_calls": asked.get("max_tool_calls"),
+        "model": script.model or ask.model,
+        "moderation": None,
+        "output": output,
+        "parallel_tool_calls": asked.get("parallel_tool_calls", True),
+        "presence_penalty": 0.0,
+        "previous_response_id": asked.get("previous_response_id"),
+        "prompt_cache_key": asked.get("prompt_cache_key"),
+        "prompt_cache_retention": asked.get("prompt_cache_retention"),
+        "reasoning": {"effort": None, "summary": None} | _object(asked.get("reasoning")),
+        "safety_identifier": asked.get("safety_identifier"),
+        "service_tier": "auto" if begun else "default",
+        "store": asked.get("store", True),
+        "temperature": asked.get("temperature", 1.0),
+        "text": {"format": {"type": "text"}, "verbosity": "medium"} | _object(asked.get("text")),
+        "tool_choice": asked.get("tool_choice", "auto"),
+        "tool_usage": _NO_TOOL_USAGE,
+        "tools": asked.get("tools", []),
+        "top_logprobs": asked.get("top_logprobs", 0),
+        "top_p": asked.get("top_p", 1.0),
+        "truncation": asked.get("truncation", "disabled"),
+        "usage": None if counts is None else _usage(counts),
+        "user": asked.get("user"),
+        "metadata": asked.get("metadata", {}),
+    }
+
+
+def output_runs(choice: Choice) -> Iterator[list[Item]]:
+    """The items of the script that each output item is made of: neighbouring texts and refusals are one message."""
+    message: list[Item] = []
+    for item in choice.items:
+        if isinstance(item, Text | Refusal):
+            message.append(item)
+            continue
+        if message:
+            yield message
+            message = []
+        yield [item]
+    if message:
+        yield message
+
+
+def _output(choice: Choice, ask: Ask, last: str) -> list[dict[str, Any]]:
+    """The output items as they are when they are done; the last one's status is `last`."""
+    tools = ask.body.get("tools") or ()
+    custom = {str(tool.get("name")) for tool in tools if tool.get("type") == "custom"}
+    runs = list(output_runs(choice))
+    output = []
+    for index, run in enumerate(runs):
+        status = last if index + 1 == len(runs) else "completed"
+        match run[0]:
+            case Text() | Refusal():
+                content = [content_part(part, part.text) for part in run if isinstance(part, Text | Refusal)]
+                item = {"type": "message", "status": status, "content": content, "role": "assistant"}
+                output.append({"id": _item_id("msg", index, ask)} | item)
+            case Reasoning() as reasoning:
+                output.append(_reasoning(reasoning, index, ask))
+            case ToolCall() as call:
+                kind, prefix = ("custom_tool_call", "ctc") if call.name in custom else ("function_call", "fc")
+                item = {"type": kind, "status": status}
+                item["input" if call.name in custom else "arguments"] = call.arguments
+                item |= {"call_id": _call_id(call, index, ask), "name": call.name}
+                output.append({"id": _item_id(prefix, index, ask)} | item)
+            case never:
+                assert_never(never)
+    return output
+
+
+def content_part(part: Text | Refusal, text: str) -> dict[str, Any]:
+    """The content part of a message that says `text`."""
+    if isinstance(part, Refusal):
+        return {"type": "refusal", "refusal": text}
+    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+
+
+def _reasoning(said: Reasoning, index: int, ask: Ask) -> dict[str, Any]:
+    item: dict[str, Any] = {"id": said.signature or _item_id("rs", index, ask), "type": "reasoning"}
+    included = ask.body.get("include")
+    wanted = isinstance(included, list) and "reasoning.encrypted_content" in included
+    if said.encrypted or wanted:
+        item["content"] = []
+        item["encrypted_content"] = said.encrypted or "gAAAAAB" + make_id(ask.seed, f"encrypted {index}", 213) + "="
+    return item | {"summary": [{"type": "summary_text", "text": said.text}] if said.text else []}
+
+
+def _usage(counts: Counts) -> dict[str, Any]:
+    return {
+        "input_tokens": counts.input,
+        "input_tokens_details": {"cache_write_tokens": counts.cache_write, "cached_tokens": counts.cached},
+        "output_tokens": counts.output,
+        "output_tokens_details": {"reasoning_tokens": counts.reasoning},
+        "total_tokens": counts.total,
+    }
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"openai_responses answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
+
+
+def _status(choice: Choice) -> tuple[str, str | None]:
+    """The status of the final response, and why it is incomplete."""
+    status, reason = _ENDINGS.get(choice.ended, ("completed", None))
+    word = choice.provider_finish_reason
+    if word in STATUSES:
+        return word, reason if word == "incomplete" else None
+    return ("incomplete", word) if word else (status, reason)
+
+
+def _item_id(prefix: str, index: int, ask: Ask) -> str:
+    return f"{prefix}_" + make_id(ask.seed, f"item {index}", 50, HEX)
+
+
+def _call_id(call: ToolCall, index: int, ask: Ask) -> str:
+    return call.id or "call_" + make_id(ask.seed, f"call {index}", 24, BASE62)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
