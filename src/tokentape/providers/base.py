@@ -160,9 +160,9 @@ class ChatProvider(abc.ABC):
     ) -> ChatOutput | StreamedChatResponse[StreamedChatMessageIterator]:
         """Send the messages; return the answer, or with `stream=True` a response to read it from.
 
-        `options` go into the request body untouched, but for `timeout` (s, for this call). `thread_id`, `tags` and `metadata` are handed on to the
-        event. The status is checked here, a streamed body is read only as the iterator is. Raises
-        ProviderError, ConnectionFailedError, DecodeError, ConfigurationError.
+        `options` go into the request body untouched, but for `timeout` (s, for this call). `thread_id`, `tags` and
+        `metadata` are handed on to the event. The status is checked here, a streamed body is read only as the
+        iterator is. Raises ProviderError, ConnectionFailedError, DecodeError, ConfigurationError.
         """
         client = self._client()
         prepared = self._prepare(client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options)
