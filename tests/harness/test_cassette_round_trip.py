@@ -81,7 +81,7 @@ interactions = st.builds(
 
 
 @given(st.lists(interactions, max_size=3))
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_any_interactions_come_back(made):
     """Any bytes in any chunks, with any headers, come back the same, and are written the same again."""
     cassette = Cassette(tuple(made))
@@ -91,7 +91,7 @@ def test_any_interactions_come_back(made):
 
 
 @given(interactions)
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_plain_vcrpy_loads_the_same(made):
     """vcrpy's own loader gets the same bodies, and saves our record again with nothing lost."""
     loaded = deserialize(format_cassette(Cassette((made,))), yamlserializer)

@@ -7,6 +7,16 @@ import sys
 
 pytest_plugins = ["pytester"]
 
+
+def without(*plugins):
+    """Options that turn plugins off."""
+    return [option for name in plugins for option in ("-p", f"no:{name}")]
+
+
+# What these runs don't need takes seconds to import, in every process.
+HEAVY = without("hypothesispytest", "inline_snapshot", "faker", "pytest_cov")
+NO_LOOP = [*HEAVY, *without("asyncio", "anyio")]
+
 SYNC = """
     import json
     import urllib.request
@@ -60,13 +70,13 @@ ASYNC = """
 def test_every_xdist_worker_has_a_server(pytester):
     """Under xdist each worker has its own server, and no test sees another's session."""
     pytester.makepyfile(SYNC)
-    pytester.runpytest_subprocess("-n", "2", "-p", "no:asyncio", "-W", "error").assert_outcomes(passed=7)
+    pytester.runpytest_subprocess("-n", "2", *NO_LOOP, "-W", "error").assert_outcomes(passed=7)
 
 
 def test_without_any_asyncio_plugin(pytester):
     """The fixtures need neither pytest-asyncio nor anyio nor xdist."""
     pytester.makepyfile(SYNC)
-    off = [option for name in ("asyncio", "anyio", "xdist") for option in ("-p", f"no:{name}")]
+    off = [*NO_LOOP, *without("xdist", "xdist.looponfail")]
     pytester.runpytest_subprocess(*off, "-W", "error").assert_outcomes(passed=7)
 
 
@@ -78,7 +88,7 @@ def test_under_asyncio_and_anyio(pytester):
         test_anyio=ASYNC.replace("MARK", "anyio"),
         conftest="import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n",
     )
-    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*HEAVY, "-W", "error").assert_outcomes(passed=2)
 
 
 def test_cassettes_are_found_as_pytest_recording_lays_them_out(pytester):
@@ -113,12 +123,12 @@ version: 1
         path = pytester.path / f"{place}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    pytester.runpytest_inprocess("-p", "no:asyncio", "--strict-markers").assert_outcomes(passed=5)
+    pytester.runpytest_inprocess(*NO_LOOP, "--strict-markers").assert_outcomes(passed=5)
 
 
 def test_the_marker_is_registered(pytester):
     """`pytest --markers` shows the marker and what it takes."""
-    pytester.runpytest_inprocess("-p", "no:asyncio", "--markers").stdout.fnmatch_lines(
+    pytester.runpytest_inprocess(*NO_LOOP, "--markers").stdout.fnmatch_lines(
         ["@pytest.mark.fake_provider(cassette=...*"]
     )
 
@@ -141,7 +151,7 @@ def test_no_fixture_is_autouse(pytester):
             assert not [name for name in request.fixturenames if "fake_provider" in name]
         """
     )
-    pytester.runpytest_inprocess("-p", "no:asyncio").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess(*NO_LOOP).assert_outcomes(passed=1)
 
 
 def test_a_wrong_marker_is_a_clear_error(pytester):
@@ -163,7 +173,7 @@ def test_a_wrong_marker_is_a_clear_error(pytester):
             pass
         """
     )
-    result = pytester.runpytest_inprocess("-p", "no:asyncio")
+    result = pytester.runpytest_inprocess(*NO_LOOP)
     result.assert_outcomes(errors=3)
     result.stdout.re_match_lines(
         [
