@@ -85,7 +85,7 @@ class BedrockTextDecoder(EventDecoder):
         # Mistral's chat models put a message around it, and Cohere's number their generations.
         said = choice.get("message") or choice.get("delta")
         said = said if isinstance(said, dict) else choice
-        index = choice.get("index")
+        index = count(choice, "index")
         return ChatMessage(
             next((text for key in (*_TEXTS, "content") if (text := _string(said.get(key)))), ""),
             "assistant",
@@ -94,19 +94,19 @@ class BedrockTextDecoder(EventDecoder):
             usage=usage,
             finish_reason=FINISH_REASONS.get(reason.lower(), "other") if reason else None,
             provider_finish_reason=reason or None,
-            index=int(index) if isinstance(index, int | float) and index >= 0 else position,
+            index=position if index is None else index,
         )
 
 
 def text_usage(body: Mapping[str, Any]) -> TokenUsage | None:
     """The token counts that these bodies carry; Llama's output count grows from event to event."""
-    results = body.get("results")
-    counts = [count(result, "tokenCount") for result in results or () if isinstance(result, dict)]
-    whole = sum(number or 0 for number in counts) if counts and isinstance(results, list) else None
     input_tokens = count(body, "inputTextTokenCount", "prompt_token_count")
     output_tokens = count(body, "totalOutputTextTokenCount", "generation_token_count")
-    if output_tokens is None:
-        output_tokens = whole
+    results = body.get("results")
+    if output_tokens is None and isinstance(results, list):
+        counts = [count(result, "tokenCount") for result in results if isinstance(result, dict)]
+        known = [found for found in counts if found is not None]
+        output_tokens = sum(known) if known else None
     if input_tokens is None and output_tokens is None:
         return None
     raw = {key: body[key] for key in _COUNTS if body.get(key) is not None}
