@@ -28,13 +28,18 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
 
 
 class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reasoning"):
-    """Reasoning before or between the text; `encrypted` replaces it where the provider redacts it."""
+    """Reasoning before or between the text; `encrypted` replaces it where the provider redacts it.
+
+    `plan` puts it where the provider has a place of its own for what the model plans to do with its tools
+    (Cohere's tool plan); it is reasoning where it has none.
+    """
 
     text: str = ""
     signature: str = ""
     encrypted: str = ""
     pieces: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
+    plan: bool = False
 
 
 class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tool_call"):

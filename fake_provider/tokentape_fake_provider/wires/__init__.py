@@ -9,8 +9,10 @@ from tokentape_fake_provider.errors import UnknownWireError
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.bedrock_converse import BedrockConverse
 from tokentape_fake_provider.wires.bedrock_invoke import BedrockInvoke
+from tokentape_fake_provider.wires.cohere_chat import CohereChat
 from tokentape_fake_provider.wires.gemini import Gemini
 from tokentape_fake_provider.wires.gemini_interactions import GeminiInteractions
+from tokentape_fake_provider.wires.ollama import Ollama
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
 from tokentape_fake_provider.wires.openai_completions import OpenAICompletions
 from tokentape_fake_provider.wires.openai_responses import OpenAIResponses
@@ -26,6 +28,8 @@ _ALL: tuple[Wire, ...] = (
     BedrockInvoke(),
     Gemini(),
     GeminiInteractions(),
+    Ollama(),
+    CohereChat(),
 )
 
 WIRES: Mapping[str, Wire] = MappingProxyType({wire.name: wire for wire in _ALL})

@@ -1,0 +1,250 @@
+"""`cohere_chat`: POST /v2/chat, as api.cohere.com sends it.
+
+Key order, framing and ids are those of streams recorded in 2025 and 2026; the reference is
+docs.cohere.com/v2/docs/streaming.
+
+- There is one choice. Text and reasoning (`thinking`) are content blocks, a refusal is text. Reasoning with
+  `plan` is the tool plan. Signatures and encrypted reasoning have no place in it and are left out.
+- Finish reasons are `COMPLETE`, `MAX_TOKENS`, `TOOL_CALL`; `content_filter` is `ERROR_TOXIC` (version 1's word),
+  `refusal` and `pause` are `COMPLETE`; `ERROR` and `OTHER` are sent as these words.
+- `tokens` and `billed_units` both count all of the input and of the output; cached and reasoning tokens are
+  parts of them. Written cache and a total of its own are not reported.
+- An error inside the stream is the `error` of `message-end`, with the finish reason `ERROR`.
+- Without streaming the tool plan is joined, and only the order of content blocks is kept.
+- The request's `stop_sequences` and `max_tokens` cut nothing: the script says what is said.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, assert_never
+
+import msgspec
+
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
+from tokentape_fake_provider.ids import HEX, make_id
+from tokentape_fake_provider.script import (
+    Choice,
+    Error,
+    FinishReason,
+    Item,
+    Reasoning,
+    Refusal,
+    Script,
+    Text,
+    ToolCall,
+)
+from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.request import json_type, texts_in
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+FINISH_REASONS: Mapping[FinishReason, str] = {
+    "stop": "COMPLETE",
+    "length": "MAX_TOKENS",
+    "tool_calls": "TOOL_CALL",
+    "content_filter": "ERROR_TOXIC",
+    "refusal": "COMPLETE",
+    "pause": "COMPLETE",
+    "error": "ERROR",
+    "other": "OTHER",
+}
+ROLES = ("system", "user", "assistant", "tool")
+
+_json = msgspec.json.encode
+
+
+class CohereChat:
+    """The wire format `cohere_chat`."""
+
+    name = "cohere_chat"
+    base_path = ""
+    paths: Sequence[str] = ("/v2/chat",)
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through."""
+        model = body.get("model")
+        if model is None or model == "":
+            raise BadRequestError("invalid request: model is required")
+        _expect("model", model, str, "a string")
+        messages = body.get("messages")
+        if messages is None or messages == []:
+            raise BadRequestError("invalid request: list of messages must not be empty")
+        _expect("messages", messages, list, "an array")
+        for index, message in enumerate(messages):
+            _check_message(f"messages[{index}]", message)
+        stream = body.get("stream")
+        _expect("stream", False if stream is None else stream, bool, "a boolean")
+        return Ask(
+            wire=self.name,
+            model=model,
+            stream=bool(stream),
+            text="\n".join(text for message in messages for text in texts_in(message)),
+            include_usage=True,
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers of a streamed response."""
+        return (("content-type", "text/event-stream"), *_headers(ask.seed))
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The events of a streamed response."""
+        choice = _choice(script)
+        message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+        start = {"id": _uuid(ask.seed, "message"), "type": "message-start", "delta": {"message": message}}
+        pieces = [Piece(_event(b"message-start", _json(start)[1:-1]))]
+        blocks = calls = 0
+        for item in choice.items:
+            match item:
+                case ToolCall():
+                    pieces += _call_events(item, calls, ask)
+                    calls += 1
+                case Reasoning(plan=True):
+                    pieces += _plan_events(item)
+                case _:
+                    pieces += _block_events(item, blocks)
+                    blocks += 1
+        end = _end(script, choice, ask)
+        if script.error is not None:
+            end = {"error": script.error.message, "finish_reason": "ERROR"}
+        pieces.append(Piece(_event(b"message-end", b'"type":"message-end","delta":' + _json(end))))
+        pieces.append(Piece(b"data: [DONE]\n\n"))
+        return pieces
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The same response as one JSON object. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        choice = _choice(script)
+        content = [_block(item) for item in choice.items if not isinstance(item, ToolCall) and not _is_plan(item)]
+        plan = "".join(item.text for item in choice.items if isinstance(item, Reasoning) and item.plan)
+        calls = [item for item in choice.items if isinstance(item, ToolCall)]
+        message: dict[str, Any] = {"role": "assistant"}
+        if content or not calls:
+            message["content"] = content
+        if plan:
+            message["tool_plan"] = plan
+        if calls:
+            message["tool_calls"] = [_tool_call(call, index, ask, call.arguments) for index, call in enumerate(calls)]
+        body = {"id": _uuid(ask.seed, "message"), "message": message, **_end(script, choice, ask)}
+        return Reply(200, (("content-type", "application/json"), *_headers(ask.seed)), _json(body))
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        """An HTTP error."""
+        seed = ask.seed if ask is not None else error.message
+        headers = [("content-type", "application/json"), *_headers(seed)]
+        if error.retry_after is not None:
+            headers.append(("retry-after", f"{error.retry_after:g}"))
+        return Reply(error.status, tuple(headers), _json({"id": _uuid(seed, "error"), "message": error.message}))
+
+
+def _event(name: bytes, fields: bytes) -> bytes:
+    """An event of fields that are JSON already, without the braces."""
+    return b"event: %b\ndata: {%b}\n\n" % (name, fields)
+
+
+def _block_events(item: Item, index: int) -> Iterator[Piece]:
+    key = b"thinking" if isinstance(item, Reasoning) else b"text"
+    start = b'"type":"content-start","index":%d,"delta":{"message":{"content":{"type":"%b","%b":""}}}' % (
+        index,
+        key,
+        key,
+    )
+    deltas = list(split_item(item))
+    yield Piece(_event(b"content-start", start), 0, deltas[0].at if deltas else None)
+    head = b'"type":"content-delta","index":%d,"delta":{"message":{"content":{"%b":' % (index, key)
+    for delta in deltas:
+        yield Piece(_event(b"content-delta", head + _json(delta.text) + b"}}}"), delta.tokens, delta.at)
+    yield Piece(_event(b"content-end", b'"type":"content-end","index":%d' % index))
+
+
+def _plan_events(item: Reasoning) -> Iterator[Piece]:
+    for delta in split_item(item):
+        fields = b'"type":"tool-plan-delta","delta":{"message":{"tool_plan":%b}}' % _json(delta.text)
+        yield Piece(_event(b"tool-plan-delta", fields), delta.tokens, delta.at)
+
+
+def _call_events(call: ToolCall, index: int, ask: Ask) -> Iterator[Piece]:
+    start = {
+        "type": "tool-call-start",
+        "index": index,
+        "delta": {"message": {"tool_calls": _tool_call(call, index, ask, "")}},
+    }
+    deltas = list(split_item(call))
+    at = deltas[0].at if deltas else None
+    yield Piece(_event(b"tool-call-start", _json(start)[1:-1]), count_tokens(call.name), at)
+    head = b'"type":"tool-call-delta","index":%d,"delta":{"message":{"tool_calls":{"function":{"arguments":' % index
+    for delta in deltas:
+        yield Piece(_event(b"tool-call-delta", head + _json(delta.text) + b"}}}}"), delta.tokens, delta.at)
+    yield Piece(_event(b"tool-call-end", b'"type":"tool-call-end","index":%d' % index))
+
+
+def _is_plan(item: Item) -> bool:
+    return isinstance(item, Reasoning) and item.plan
+
+
+def _block(item: Item) -> dict[str, Any]:
+    match item:
+        case Text() | Refusal():
+            return {"type": "text", "text": item.text}
+        case Reasoning():
+            return {"type": "thinking", "thinking": item.text}
+        case ToolCall():
+            raise AssertionError("a tool call is no content block")
+    assert_never(item)
+
+
+def _tool_call(call: ToolCall, index: int, ask: Ask, arguments: str) -> dict[str, Any]:
+    made = f"{call.name}_" + make_id(ask.seed, f"call {index}", 12, string.ascii_lowercase + string.digits)
+    return {"id": call.id or made, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"cohere_chat answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
+
+
+def _end(script: Script, choice: Choice, ask: Ask) -> dict[str, Any]:
+    """Finish reason and usage."""
+    end: dict[str, Any] = {"finish_reason": choice.provider_finish_reason or FINISH_REASONS[choice.ended]}
+    counts = resolve_usage(script, ask.text, script.choices)
+    if counts is not None:
+        billed = {"input_tokens": counts.input, "output_tokens": counts.output}
+        tokens = billed | ({"reasoning_tokens": counts.reasoning} if counts.reasons else {})
+        end["usage"] = {"billed_units": billed, "tokens": tokens, "cached_tokens": counts.cached}
+    return end
+
+
+def _headers(seed: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("cache-control", "no-cache, no-store, no-transform, must-revalidate, private, max-age=0"),
+        ("vary", "Origin"),
+        ("x-debug-trace-id", make_id(seed, "trace", 32, HEX)),
+    )
+
+
+def _uuid(seed: str, purpose: str) -> str:
+    digits = make_id(seed, purpose, 32, HEX)
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+def _expect(param: str, value: Any, kind: type, wanted: str) -> None:
+    if not isinstance(value, kind):
+        raise BadRequestError(f"invalid request: {param} must be {wanted}, not {json_type(value)}")
+
+
+def _check_message(where: str, message: Any) -> None:
+    _expect(where, message, dict, "an object")
+    role = message.get("role")
+    if role is None:
+        raise BadRequestError(f"invalid request: {where}.role is required")
+    _expect(f"{where}.role", role, str, "a string")
+    if role not in ROLES:
+        raise BadRequestError(f"invalid request: {where}.role {role!r} is none of {', '.join(ROLES)}")

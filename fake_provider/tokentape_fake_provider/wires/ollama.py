@@ -1,0 +1,278 @@
+"""`ollama`: POST /api/chat and /api/generate, as an Ollama server sends it.
+
+Key order and ids are those of streams recorded in 2026; the reference is docs.ollama.com/api.
+
+- It streams unless `stream` is false. Each line of a stream is an object like the one of a whole response, the last
+  has the counts and durations (ns).
+- There is one choice. Reasoning is `thinking` (signatures and encrypted reasoning have no place), a refusal is
+  text. A tool call is whole, in one line, with an object of arguments; its `pieces` don't count, only their times.
+- Finish reasons: `length` is `length`, `error` and `other` are sent as these words, which Ollama never sends,
+  all others are `stop`.
+- `prompt_eval_count` is all of the input and `eval_count` all of the output; cached tokens, reasoning tokens
+  and a total of their own are not reported. Durations are made from the counts. `report=False` leaves all of
+  it out.
+- The options `stop` and `num_predict` cut nothing: the script says what is said. An empty list of messages,
+  which only loads the model, is answered like any other request.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_never
+
+import msgspec
+
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
+from tokentape_fake_provider.ids import make_id
+from tokentape_fake_provider.script import (
+    Choice,
+    Error,
+    FinishReason,
+    Item,
+    Reasoning,
+    Refusal,
+    Script,
+    Text,
+    ToolCall,
+)
+from tokentape_fake_provider.tokens import count_tokens, split_tokens
+from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.wires.deltas import Delta, split_item
+from tokentape_fake_provider.wires.request import json_type, texts_in
+from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+
+FINISH_REASONS: Mapping[FinishReason, str] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "stop",
+    "content_filter": "stop",
+    "refusal": "stop",
+    "pause": "stop",
+    "error": "error",
+    "other": "other",
+}
+CHAT_PATH = "/api/chat"
+GENERATE_PATH = "/api/generate"
+
+_LOAD_NS = 50_000_000
+_PROMPT_TOKEN_NS = 2_500_000
+_TOKEN_NS = 15_000_000
+_TOKEN_MS = 15
+
+_json = msgspec.json.encode
+
+
+class Ollama:
+    """The wire format `ollama`."""
+
+    name = "ollama"
+    base_path = ""
+    paths: Sequence[str] = (CHAT_PATH, GENERATE_PATH)
+
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+        """Read a request body; fields it doesn't know are let through."""
+        kind = "ChatRequest" if path == CHAT_PATH else "GenerateRequest"
+        model = _field(body, "model", str, f"{kind}.model of type string") or ""
+        if not model.strip():
+            raise BadRequestError("model is required")
+        streams = _field(body, "stream", bool, f"{kind}.stream of type bool")
+        messages = _field(body, "messages", list, f"{kind}.messages of type []api.Message") or []
+        for message in messages:
+            if not isinstance(message, dict):
+                raise _unmarshal(message, f"{kind}.messages of type api.Message")
+            _field(message, "role", str, f"{kind}.messages.role of type string")
+            _field(message, "content", str, f"{kind}.messages.content of type string")
+        prompt = [
+            *texts_in(_field(body, "system", str, f"{kind}.system of type string")),
+            *texts_in(_field(body, "prompt", str, f"{kind}.prompt of type string")),
+            *(text for message in messages for text in texts_in(message)),
+        ]
+        return Ask(
+            wire=self.name,
+            model=model,
+            stream=streams is not False,
+            text="\n".join(prompt),
+            include_usage=True,
+            created=created,
+            seed=seed,
+            body=body,
+            path=path,
+        )
+
+    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+        """The headers of a streamed response."""
+        return (("content-type", "application/x-ndjson"),)
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The lines of a streamed response."""
+        choice = _choice(script)
+        line = _Line(script, ask)
+        pieces: list[Piece] = []
+        calls = 0
+        for item in choice.items:
+            if isinstance(item, ToolCall):
+                deltas = list(split_item(item))
+                tokens = count_tokens(item.name) + sum(delta.tokens for delta in deltas)
+                data = line.calls([_tool_call(item, calls, ask)])
+                pieces.append(Piece(data, tokens, deltas[-1].at if deltas else None))
+                calls += 1
+            else:
+                pieces += _spoken(line, item, split_item(item))
+        if script.error is not None:
+            pieces.append(Piece(_json(_error_fields(script.error)) + b"\n"))
+        else:
+            pieces.append(Piece(line.last(_end(script, choice, ask))))
+        return pieces
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        """The same response as one JSON object. An error of the script answers instead of it."""
+        if script.error is not None:
+            return self.encode_error(script.error, ask)
+        choice = _choice(script)
+        said = "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
+        thinking = "".join(item.text for item in choice.items if isinstance(item, Reasoning))
+        calls = [item for item in choice.items if isinstance(item, ToolCall)]
+        beside: dict[str, Any] = {"thinking": thinking} if thinking else {}
+        if calls:
+            beside["tool_calls"] = [_tool_call(call, index, ask) for index, call in enumerate(calls)]
+        body = _json(
+            {
+                "model": script.model or ask.model,
+                "created_at": _timestamp(ask.created, 0),
+                **(
+                    {"message": {"role": "assistant", "content": said, **beside}}
+                    if ask.path != GENERATE_PATH
+                    else {"response": said, **beside}
+                ),
+                **_end(script, choice, ask),
+            }
+        )
+        return Reply(200, (("content-type", "application/json; charset=utf-8"),), body)
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:  # noqa: ARG002 - nothing of it is in the answer
+        """An HTTP error."""
+        headers = [("content-type", "application/json; charset=utf-8")]
+        if error.retry_after is not None:
+            headers.append(("retry-after", f"{error.retry_after:g}"))
+        return Reply(error.status, tuple(headers), _json(_error_fields(error)))
+
+
+class _Line:
+    """Encodes the lines of one stream; the model's name once."""
+
+    def __init__(self, script: Script, ask: Ask) -> None:
+        self.head = b'{"model":' + _json(script.model or ask.model) + b',"created_at":"'
+        self.created = ask.created
+        self.sent = 0
+        self.open, self.close = b',"message":{"role":"assistant","content":', b"}"
+        if ask.path == GENERATE_PATH:
+            self.open, self.close = b',"response":', b""
+
+    def said(self, content: bytes, beside: bytes = b"", end: bytes = b',"done":false') -> bytes:
+        """A line with this content, and more fields of the message; all of it JSON already."""
+        at = _timestamp(self.created, self.sent).encode()
+        self.sent += 1
+        return b"".join((self.head, at, b'"', self.open, content, beside, self.close, end, b"}\n"))
+
+    def calls(self, calls: list[dict[str, Any]]) -> bytes:
+        """A line with tool calls."""
+        return self.said(b'""', b',"tool_calls":' + _json(calls))
+
+    def last(self, end: dict[str, Any]) -> bytes:
+        """The last line."""
+        return self.said(b'""', end=b"," + _json(end)[1:-1])
+
+
+def _spoken(line: _Line, item: Item, deltas: Iterator[Delta]) -> Iterator[Piece]:
+    match item:
+        case Reasoning():
+            for delta in deltas:
+                yield Piece(line.said(b'""', b',"thinking":' + _json(delta.text)), delta.tokens, delta.at)
+        case Text() | Refusal():
+            for delta in deltas:
+                yield Piece(line.said(_json(delta.text)), delta.tokens, delta.at)
+        case ToolCall():
+            raise AssertionError("tool calls are whole")
+        case _:
+            assert_never(item)
+
+
+def _choice(script: Script) -> Choice:
+    if len(script.choices) != 1:
+        raise ScriptError(f"ollama answers with one choice; this script has {len(script.choices)}")
+    return script.choices[0]
+
+
+def _end(script: Script, choice: Choice, ask: Ask) -> dict[str, Any]:
+    """What the last line, or a whole response, ends with."""
+    reason = choice.provider_finish_reason or FINISH_REASONS[choice.ended]
+    end: dict[str, Any] = {"done": True, "done_reason": reason}
+    if ask.path == GENERATE_PATH:
+        end["context"] = _context(ask.text, choice)
+    counts = resolve_usage(script, ask.text, script.choices)
+    if counts is None:
+        return end
+    asked, said = counts.input * _PROMPT_TOKEN_NS, counts.output * _TOKEN_NS
+    return end | {
+        "total_duration": _LOAD_NS + asked + said,
+        "load_duration": _LOAD_NS,
+        "prompt_eval_count": counts.input,
+        "prompt_eval_duration": asked,
+        "eval_count": counts.output,
+        "eval_duration": said,
+    }
+
+
+def _context(prompt: str, choice: Choice) -> list[int]:
+    """The conversation in tokens, which clients send back: a number for each token-like piece."""
+    texts = [prompt, *(item.text for item in choice.items if isinstance(item, Text | Refusal))]
+    return [zlib.crc32(token.encode()) % 128_000 for text in texts for token in split_tokens(text)]
+
+
+def _tool_call(call: ToolCall, index: int, ask: Ask) -> dict[str, Any]:
+    made = call.id or "call_" + make_id(ask.seed, f"call {index}", 8, string.ascii_lowercase + string.digits)
+    function = {"index": index, "name": call.name, "arguments": _arguments(call)}
+    return {"id": made, "function": function}
+
+
+_BLANKS = re.compile(r'("(?:[^"\\]|\\.)*+")|\s++')
+
+
+def _arguments(call: ToolCall) -> msgspec.Raw:
+    """The arguments on one line. Raises `ScriptError` if they are no JSON object."""
+    try:
+        msgspec.json.decode(call.arguments, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ScriptError(
+            f"tool call {call.name!r}: its arguments are no JSON object ({error}), and ollama can send nothing else"
+        ) from None
+    return msgspec.Raw(_BLANKS.sub(r"\1", call.arguments).encode())
+
+
+def _timestamp(created: int, number: int) -> str:
+    """When a token was made, as Go writes it: without trailing zeros."""
+    at = datetime.fromtimestamp(created, UTC) + timedelta(milliseconds=number * _TOKEN_MS)
+    fraction = f".{at.microsecond:06d}".rstrip("0").rstrip(".")
+    return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+def _error_fields(error: Error) -> dict[str, Any]:
+    return {"error": error.message}
+
+
+def _field(body: Mapping[str, Any], name: str, kind: type, wanted: str) -> Any:
+    value = body.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise _unmarshal(value, wanted)
+    return value
+
+
+def _unmarshal(value: Any, wanted: str) -> BadRequestError:
+    """Go's own words for a value of another type."""
+    kind = {"a boolean": "bool", "a string": "string", "an object": "object", "an array": "array", "null": "null"}
+    found = kind.get(json_type(value), "number")
+    return BadRequestError(f"json: cannot unmarshal {found} into Go struct field {wanted}")
