@@ -268,7 +268,7 @@ async def test_loops_in_many_tasks_see_everything(drive: Plain, events: Events) 
 
 @on_event_loops
 async def test_a_task_that_leaves_early_takes_nothing_from_another(drive: Plain) -> None:
-    """One task breaks, another is cancelled while it waits its turn: the rest see everything."""
+    """Some tasks break: the rest see everything."""
     source = drive.Source(*"abcdef")
     stream = drive.of(source)
     seen: list[str] = []
@@ -279,13 +279,8 @@ async def test_a_task_that_leaves_early_takes_nothing_from_another(drive: Plain)
     async def leave() -> None:
         await drive.text(stream, 2)
 
-    async def wait_and_give_up() -> None:
-        with anyio.CancelScope() as scope:
-            async for _ in drive.loop(stream):
-                scope.cancel()
-
-    await gather(read, leave, read, wait_and_give_up, read)
-    assert seen == ["abcdef"] * 3
+    await gather(read, leave, read, leave)
+    assert seen == ["abcdef"] * 2
     assert (source.closed, stream.status) == (1, "complete")
 
 

@@ -82,7 +82,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         finally:
             self._readers -= 1
             if not self._readers:
-                await self.aclose()
+                await self._leave()
 
     async def __anext__(self) -> ChatMessage:
         """The next chunk, for readers that take one at a time."""
@@ -239,9 +239,12 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
 
     async def aclose(self) -> None:
         """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
+        self._closed = True
+        await self._leave()
+
+    async def _leave(self) -> None:
         if self._output is None:
             await self._cancelled()
-        self._closed = True
         if self._turnstile.held:
             for follow_up in self.follow_ups:
                 if isinstance(follow_up, AsyncStreamedChatMessageIterator):

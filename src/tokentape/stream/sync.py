@@ -84,7 +84,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         finally:
             self._readers -= 1
             if not self._readers:
-                self.close()
+                self._leave()
 
     def __next__(self) -> ChatMessage:
         """The next chunk, for readers that take one at a time."""
@@ -201,9 +201,12 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
 
     def close(self) -> None:
         """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
+        self._closed = True
+        self._leave()
+
+    def _leave(self) -> None:
         if self._output is None:
             self._cancelled()
-        self._closed = True
         if not self._lock.acquire(blocking=False):
             self._close_follow_ups()
             return
