@@ -7,6 +7,7 @@ a rebound DNS name does not have). With a token, that is asked for instead.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 from collections.abc import Awaitable, Callable
@@ -268,7 +269,7 @@ class Control:
             raise CassetteAccessError(f"cassette {asked.name!r}: this server has no cassette loader")
         path = find_cassette(self._config.folders, asked.name)
         try:
-            recordings = loader(path)
+            recordings = await asyncio.to_thread(loader, path)  # streams go on meanwhile
         except Exception as error:
             raise _Refused(
                 422, f"cassette {asked.name!r} can't be read: {error}", "repair or record it again"
