@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -34,6 +35,12 @@ NASTY = (
 FINISH_REASONS: dict[WireName, tuple[FinishReason, ...]] = {
     "openai_chat": ("stop", "length", "tool_calls", "content_filter"),
     "anthropic_messages": ("stop", "length", "tool_calls", "refusal", "pause"),
+    "bedrock_converse": ("stop", "length", "tool_calls", "content_filter", "pause", "error", "other"),
+    "bedrock_invoke": ("stop", "length"),
+    "gemini": ("length", "pause", "error", "other"),
+    "gemini_interactions": ("stop", "length", "tool_calls", "pause", "error", "other"),
+    "cohere_chat": ("stop", "length", "tool_calls", "content_filter", "error", "other"),
+    "ollama": ("length", "error", "other"),
     "openai_completions": ("stop", "length", "content_filter"),
     "openai_responses": ("length", "content_filter", "other"),
 }
@@ -156,13 +163,78 @@ def openai_completions_choices(draw: st.DrawFn) -> Choice:
     return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["openai_completions"]))))
 
 
+@st.composite
+def bedrock_choices(draw: st.DrawFn) -> Choice:
+    """Content blocks in any order; reasoning is signed, unsigned or a blob."""
+    reasoning = st.one_of(
+        texts.flatmap(lambda text: pieces_of(text).map(lambda pieces: Reasoning(text, pieces=pieces))),
+        reasoning_items(signed=True).map(lambda item: item if not item.encrypted else Reasoning(encrypted="c2VjcmV0")),
+    )
+    items = draw(st.lists(st.one_of(text_items(), reasoning, tool_calls()), max_size=5))
+    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["bedrock_converse"]))))
+
+
+@st.composite
+def plain_choices(draw: st.DrawFn) -> Choice:
+    """Text that ended by itself or at its limit: all that the oldest formats can say."""
+    items = draw(st.lists(text_items(), max_size=3))
+    return Choice(tuple(items), draw(st.sampled_from(FINISH_REASONS["bedrock_invoke"])))
+
+
+@st.composite
+def gemini_choices(draw: st.DrawFn) -> Choice:
+    """Parts in any order; `STOP` is all that it says of a choice that ended by itself or with calls."""
+    items = draw(st.lists(st.one_of(text_items(), gemini_reasoning(), tool_calls()), max_size=5))
+    filtered = ("content_filter",) if items else ()  # without items it is the prompt that was blocked
+    return Choice(tuple(items), draw(st.sampled_from((None, *FINISH_REASONS["gemini"], *filtered))))
+
+
+@st.composite
+def gemini_interactions_choices(draw: st.DrawFn) -> Choice:
+    """Steps in any order."""
+    items = draw(st.lists(st.one_of(text_items(), gemini_reasoning(), tool_calls()), max_size=5))
+    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["gemini_interactions"]))))
+
+
+@st.composite
+def gemini_reasoning(draw: st.DrawFn) -> Reasoning:
+    """Thoughts that are shown, signed or not, or that leave nothing but a signature."""
+    text = draw(st.one_of(st.just(""), texts))
+    signature = draw(st.binary(min_size=4, max_size=20).map(lambda value: base64.b64encode(value).decode()))
+    signed = draw(st.booleans()) or not text
+    return Reasoning(text, signature if signed else "", pieces=draw(pieces_of(text)))
+
+
+@st.composite
+def cohere_choices(draw: st.DrawFn) -> Choice:
+    """Content blocks, then tool calls."""
+    items: list[Item] = draw(st.lists(st.one_of(text_items(), reasoning_items(signed=False)), max_size=4))
+    items += draw(st.lists(tool_calls(), max_size=3))
+    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["cohere_chat"]))))
+
+
+@st.composite
+def ollama_choices(draw: st.DrawFn) -> Choice:
+    """Anything in any order; `stop` is all that it says of a choice that ended by itself or with calls."""
+    items = draw(st.lists(st.one_of(text_items(), reasoning_items(signed=False), tool_calls()), max_size=5))
+    return Choice(tuple(items), draw(st.sampled_from((None, *FINISH_REASONS["ollama"]))))
+
+
 CHOICES: Mapping[WireName, Callable[[], st.SearchStrategy[Choice]]] = {
     "openai_chat": openai_choices,
     "anthropic_messages": anthropic_choices,
+    "bedrock_converse": bedrock_choices,
+    "bedrock_invoke": plain_choices,
+    "gemini": gemini_choices,
+    "gemini_interactions": gemini_interactions_choices,
+    "cohere_chat": cohere_choices,
+    "ollama": ollama_choices,
     "openai_completions": openai_completions_choices,
     "openai_responses": openai_responses_choices,
 }
-SEVERAL_CHOICES = ("openai_chat", "openai_completions")
+SEVERAL_CHOICES = ("gemini", "openai_chat", "openai_completions")
+
+NO_CACHE_WRITES = ("gemini", "gemini_interactions")
 
 
 def unique_ids(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
@@ -188,4 +260,7 @@ def scripts(draw: st.DrawFn, wire: WireName, *, max_choices: int = 3) -> Script:
     """
     several = max_choices if wire in SEVERAL_CHOICES else 1
     choices = tuple(draw(st.lists(CHOICES[wire](), min_size=1, max_size=several)))
-    return Script(unique_ids(choices), draw(usages()), model=draw(st.sampled_from((None, "model-2026-01-01"))))
+    usage = draw(usages())
+    if wire in NO_CACHE_WRITES:
+        usage = msgspec.structs.replace(usage, cache_write=None)
+    return Script(unique_ids(choices), usage, model=draw(st.sampled_from((None, "model-2026-01-01"))))

@@ -7,8 +7,9 @@ usage at the end only, `createTime`.
 
 - Each candidate is one choice; a script of one choice answers each of the `candidateCount` that were asked for.
 - Reasoning is parts with `thought: true`. Its signature is on the function call after it, or else on an empty
-  text part at the end; `encrypted` is sent as a signature, as thoughts that are not shown leave one. What is no
-  base64 is sent as base64 of it. A refusal is text: the format has no place of its own for it.
+  text part at the end, or before the next thoughts that are signed; `encrypted` is sent as a signature, as thoughts
+  that are not shown leave one. What is no base64 is sent as base64 of it. A refusal is text: the format has no place
+  of its own for it.
 - A function call comes whole, and its `pieces` don't count; with `streamFunctionCallArguments` in the request its
   arguments come as values at JSON paths. Its arguments must be a JSON object.
 - Finish reasons: `tool_calls` is `STOP`, `content_filter` and `refusal` are `SAFETY`, `pause` is `CONTINUATION`,
@@ -264,6 +265,8 @@ def _choice_parts(choice: Choice, index: int, ask: Ask, ends: bool) -> Iterator[
             case Reasoning():
                 for delta in split_item(item, TOKENS_PER_DELTA):
                     yield _Part(index, {"text": delta.text, "thought": True}, delta.tokens, delta.at)
+                if signature and signature_of(item):
+                    yield _Part(index, {"text": "", "thoughtSignature": signature})
                 signature = signature_of(item) or signature
             case ToolCall():
                 yield from _call_parts(item, index, calls, signature, ask)
