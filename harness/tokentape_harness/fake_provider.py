@@ -65,20 +65,28 @@ class FakeProvider:
         matches: str | None = None,
         stream: bool | None = None,
         times: int | None = None,
-        **options: Any,
+        finish_reason: FinishReason | None = None,
+        usage: Usage | None = None,
+        error: Error | None = None,
     ) -> Rule:
         """Answer every request that all conditions hold for (they are those of `Rule`).
 
-        `said` and `options` are as in `script`. Raises `UsageError`, or `ValueError` for a bad pattern.
+        `said` and the options after the conditions are as in `script`. Raises `UsageError`, or `ValueError` for
+        a bad pattern.
         """
-        unknown = options.keys() - {"finish_reason", "usage", "error", "model"}
-        if unknown:
-            raise UsageError(f"rule: no condition or option {', '.join(sorted(unknown))}")
-        made = _script(said, options)
+        made = _script(said, {"finish_reason": finish_reason, "usage": usage, "error": error})
         if isinstance(made, Tape):
             raise UsageError("rule: a rule answers with scripts; queue a tape with script()")
-        conditions = (wire, model, path, contains, matches, stream, times)
-        rule = Rule((made,), *conditions)
+        rule = Rule(
+            (made,),
+            wire=wire,
+            model=model,
+            path=path,
+            contains=contains,
+            matches=matches,
+            stream=stream,
+            times=times,
+        )
         self.session.add_rule(rule)
         return rule
 

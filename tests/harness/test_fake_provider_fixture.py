@@ -8,7 +8,7 @@ import anthropic
 import openai
 import pytest
 
-from tokentape_fake_provider import Error, Script, Text, ToolCall, Usage
+from tokentape_fake_provider import Error, Script, Tape, Text, ToolCall, Usage
 from tokentape_fake_provider.errors import TimingError
 from tokentape_harness import Cassette, Chunk, Interaction, Request, Response, StreamRecord, write_cassette
 from tokentape_harness.errors import CassetteNotFoundError, UsageError
@@ -187,8 +187,10 @@ def test_wrong_arguments_are_clear_errors(fake_provider):
         fake_provider.script(42)
     with pytest.raises(UsageError, match="no setting colour: the known ones are cassette, speed, timing"):
         fake_provider.set_up(colour="red")
-    with pytest.raises(UsageError, match="no condition or option colour"):
-        fake_provider.rule("a", colour="red")
+    with pytest.raises(UsageError, match="a rule answers with scripts"):
+        fake_provider.rule(Tape())
+    with pytest.raises(ValueError, match="not a regular expression"):
+        fake_provider.rule("a", matches="(")
     with pytest.raises(TimingError):
         fake_provider.timing("fast")
     assert isinstance(fake_provider.script(Text("ok")), Script)
