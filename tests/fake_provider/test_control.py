@@ -66,10 +66,9 @@ def test_session_from_creation_to_deletion(server: FakeProviderServer, control: 
     """A session is created, shown, listed and deleted."""
     made = control.post("/sessions", json={"id": "a", "settings": {"strict": True, "timing": "recorded:2"}})
     assert made.status_code == 201
-    assert made.json()["base_urls"] == {
-        "openai_chat": f"{server.url}/s/a/v1",
-        "anthropic_messages": f"{server.url}/s/a",
-    }
+    urls = made.json()["base_urls"]
+    assert urls["openai_chat"] == f"{server.url}/s/a/v1"
+    assert urls["anthropic_messages"] == f"{server.url}/s/a"
     assert made.json()["settings"]["timing"] == {"type": "recorded", "speed": 2.0}
     assert control.get("/sessions/a").json() == made.json()
     assert [shown["id"] for shown in control.get("/sessions").json()["sessions"]] == ["default", "a"]
