@@ -22,6 +22,7 @@ from tokentape_fake_provider.control import CONTROL_PATH, control_routes
 from tokentape_fake_provider.folder import CassetteLoader
 from tokentape_fake_provider.journal import Entry, Outcome
 from tokentape_fake_provider.models import list_models
+from tokentape_fake_provider.ollama_models import ollama_models
 from tokentape_fake_provider.playback import play
 from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
@@ -126,6 +127,8 @@ class App:
             return answer
         if method in ("GET", "HEAD") and (listed := list_models(session, self.config.models, path, headers)):
             return listed
+        if told := ollama_models(session, self.config.models, method, path, value):
+            return told
         if wire is not None:
             return error_answer(
                 wire,
@@ -135,7 +138,7 @@ class App:
                 headers=(("allow", "POST"),),
             )
         known = ", ".join(f"POST {path}" for wire in WIRES.values() for path in wire.paths)
-        message = f"Nothing is at {method} {path}. The known paths are {known}, GET /v1/models."
+        message = f"Nothing is at {method} {path}. The known paths are {known}, GET /v1/models, GET /api/tags."
         return error_answer(speaks, 404, message, "unknown_path")
 
     def _unknown_session(self, session_id: str, wire: Wire) -> Answer:

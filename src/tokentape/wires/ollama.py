@@ -20,7 +20,13 @@ from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
 
-FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
+# Ollama itself says `stop`, `length`, `load` or `unload`; the others are of servers that speak as it does.
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "error": "error",
+}
 
 
 class _Function(msgspec.Struct, gc=False):
