@@ -234,7 +234,14 @@ CHOICES: Mapping[WireName, Callable[[], st.SearchStrategy[Choice]]] = {
 }
 SEVERAL_CHOICES = ("gemini", "openai_chat", "openai_completions")
 
-NO_CACHE_WRITES = ("gemini", "gemini_interactions")
+UNREPORTED = {
+    "cohere_chat": ("cache_write",),
+    "gemini": ("cache_write",),
+    "gemini_interactions": ("cache_write",),
+    "ollama": ("cached", "cache_write", "reasoning"),
+}
+"""The fields of usage that a provider has no place for."""
+NO_MODEL = ("cohere_chat",)
 
 
 def unique_ids(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
@@ -260,7 +267,6 @@ def scripts(draw: st.DrawFn, wire: WireName, *, max_choices: int = 3) -> Script:
     """
     several = max_choices if wire in SEVERAL_CHOICES else 1
     choices = tuple(draw(st.lists(CHOICES[wire](), min_size=1, max_size=several)))
-    usage = draw(usages())
-    if wire in NO_CACHE_WRITES:
-        usage = msgspec.structs.replace(usage, cache_write=None)
-    return Script(unique_ids(choices), usage, model=draw(st.sampled_from((None, "model-2026-01-01"))))
+    usage = msgspec.structs.replace(draw(usages()), **dict.fromkeys(UNREPORTED.get(wire, ())))
+    model = None if wire in NO_MODEL else draw(st.sampled_from((None, "model-2026-01-01")))
+    return Script(unique_ids(choices), usage, model=model)
