@@ -17,6 +17,9 @@ from tokentape.wires import wire_named, wire_names
 _WIRE_OF_PATH = (
     ("/chat/completions", "openai_chat"),
     ("/agents/completions", "openai_chat"),  # Mistral's agents
+    ("/fim/completions", "openai_chat"),  # Mistral's code completion
+    ("/completions", "openai_completions"),
+    ("/responses", "openai_responses"),
     ("/v1/messages", "anthropic_messages"),
     (":streamRawPredict", "anthropic_messages"),  # Anthropic on Vertex
     (":rawPredict", "anthropic_messages"),
@@ -25,8 +28,12 @@ _WIRE_OF_SDK = {
     "anthropic": "anthropic_messages",
     "groq": "openai_chat",
     "mistralai": "openai_chat",
+    "openai.types.responses": "openai_responses",
+    "openai.lib.streaming.responses": "openai_responses",
+    "openai.types.completion": "openai_completions",
     "openai": "openai_chat",
 }
+"""By the module that a type is from, or a package that it is in; the first that fits."""
 
 AnyStream = StreamedChatMessageIterator | AsyncStreamedChatMessageIterator
 
@@ -112,8 +119,8 @@ def _wire_of_url(url: str) -> str | None:
 
 
 def _wire_of_type(value: object) -> str | None:
-    packages = (kind.__module__.partition(".")[0] for kind in type(value).__mro__)
-    return next((_WIRE_OF_SDK[package] for package in packages if package in _WIRE_OF_SDK), None)
+    modules = [f"{kind.__module__}." for kind in type(value).__mro__]
+    return next((wire for name, wire in _WIRE_OF_SDK.items() if any(m.startswith(f"{name}.") for m in modules)), None)
 
 
 def _close_unread(opened: SyncResponse | AsyncResponse) -> None:

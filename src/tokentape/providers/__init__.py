@@ -2,7 +2,9 @@
 
 from tokentape.providers.anthropic_messages import AnthropicMessages
 from tokentape.providers.openai_chat import OpenAIChat
+from tokentape.providers.openai_completions import OpenAICompletions
+from tokentape.providers.openai_responses import OpenAIResponses
 from tokentape.providers.response import StreamedChatResponse
 from tokentape.providers.tool import Tool
 
-__all__ = ["AnthropicMessages", "OpenAIChat", "StreamedChatResponse", "Tool"]
+__all__ = ["AnthropicMessages", "OpenAIChat", "OpenAICompletions", "OpenAIResponses", "StreamedChatResponse", "Tool"]

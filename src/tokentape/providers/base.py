@@ -55,6 +55,8 @@ class ChatProvider(abc.ABC):
     provider: ClassVar[str]
     wire: ClassVar[str]
     path: ClassVar[str]
+    prompt_field: ClassVar[str] = "messages"
+    """Where the messages are in the request body."""
 
     def __init__(
         self,
@@ -311,7 +313,9 @@ class ChatProvider(abc.ABC):
             **thread,
             provider=self.provider,
             model=str(body.get("model", self.model)),
-            configuration={name: value for name, value in body.items() if name not in ("messages", "model", "stream")},
+            configuration={
+                name: value for name, value in body.items() if name not in (self.prompt_field, "model", "stream")
+            },
             input=as_input(listed),
             tags=tuple(tags),
             metadata=dict(metadata or {}),

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import httpx2
-
-from tokentape.errors import ConfigurationError
-from tokentape.providers.base import CLIENT_DEFAULT, ChatProvider, ClientDefault, Timeout
 from tokentape.providers.messages import Message, Tools
-from tokentape.providers.openai_request import openai_messages, openai_tools
-from tokentape.providers.settings import credential, custom_headers, setting
-
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
+from tokentape.providers.openai import OpenAIProvider
+from tokentape.providers.openai_request import openai_messages, openai_tools, with_usage
 
 
-class OpenAIChat(ChatProvider):
+class OpenAIChat(OpenAIProvider):
     """A client for POST /chat/completions.
 
     What isn't passed comes from the variables that the official SDK reads: OPENAI_API_KEY, OPENAI_BASE_URL,
@@ -24,43 +18,8 @@ class OpenAIChat(ChatProvider):
     (`stream_options: {include_usage: true}`); pass `stream_options=None` for a server that does not know it.
     """
 
-    provider: ClassVar[str] = "openai"
     wire: ClassVar[str] = "openai_chat"
     path: ClassVar[str] = "/chat/completions"
-
-    def __init__(
-        self,
-        model: str,
-        *,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        organization: str | None = None,
-        project: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        http_client: httpx2.Client | None = None,
-        async_http_client: httpx2.AsyncClient | None = None,
-        timeout: Timeout | ClientDefault = CLIENT_DEFAULT,
-        **default_options: Any,
-    ) -> None:
-        key = setting(api_key, "OPENAI_API_KEY")
-        if key is None:
-            raise ConfigurationError("no API key for OpenAI: set OPENAI_API_KEY, or pass api_key=")
-        key = credential(key, "the OpenAI API key")
-        own = {"authorization": f"Bearer {key}"}
-        if organization := setting(organization, "OPENAI_ORG_ID"):
-            own["openai-organization"] = organization
-        if project := setting(project, "OPENAI_PROJECT_ID"):
-            own["openai-project"] = project
-        super().__init__(
-            model,
-            base_url=setting(base_url, "OPENAI_BASE_URL") or DEFAULT_BASE_URL,
-            headers={**own, **custom_headers("OPENAI_CUSTOM_HEADERS"), **(headers or {})},
-            secrets=(key,),
-            http_client=http_client,
-            async_http_client=async_http_client,
-            timeout=timeout,
-            default_options=default_options,
-        )
 
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
@@ -71,10 +30,4 @@ class OpenAIChat(ChatProvider):
             body["tools"] = openai_tools(tools)
         if not stream:
             return {**body, **options}
-        body |= {"stream": True, "stream_options": {"include_usage": True}, **options}
-        given = options.get("stream_options")
-        if isinstance(given, Mapping):
-            body["stream_options"] = {"include_usage": True, **given}
-        elif "stream_options" in options and given is None:
-            del body["stream_options"]
-        return body
+        return with_usage({**body, **options})

@@ -42,6 +42,16 @@ def openai_tools(tools: Tools) -> list[Mapping[str, Any]]:
     return [_tool(tool) if isinstance(tool, Tool) else tool for tool in tools]
 
 
+def with_usage(body: dict[str, Any]) -> dict[str, Any]:
+    """A request body that asks for a stream, and for the usage in it unless `stream_options` is None."""
+    given = body.get("stream_options", {})
+    if isinstance(given, Mapping):
+        return body | {"stream": True, "stream_options": {"include_usage": True, **given}}
+    if given is None:
+        del body["stream_options"]
+    return {"stream": True, **body}
+
+
 def _content(message: ChatMessage) -> str | list[dict[str, Any]]:
     if not any(isinstance(part, ProviderPart) for part in message.parts):
         return message.text
