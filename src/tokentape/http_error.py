@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from tokentape.errors import ProviderError, provider_error_class
+from tokentape.wires.google_error import retry_delay
 
 REDACTED = "[redacted]"
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-ms-request-id")
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-ms-request-id", "x-amzn-requestid")
 _PRIVATE_HEADERS = frozenset({"set-cookie", "authorization", "x-api-key", "api-key"})
 
 
@@ -43,7 +44,7 @@ def response_error(
         code=code,
         param=_word(said.get("param")),
         request_id=request_id,
-        retry_after=retry_after(kept, now=now),
+        retry_after=retry_delay(said) if (wait := retry_after(kept, now=now)) is None else wait,
         headers=kept,
         body=document,
     )

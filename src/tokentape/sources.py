@@ -23,9 +23,14 @@ _WIRE_OF_PATH = (
     ("/v1/messages", "anthropic_messages"),
     (":streamRawPredict", "anthropic_messages"),  # Anthropic on Vertex
     (":rawPredict", "anthropic_messages"),
+    (":streamGenerateContent", "gemini"),
+    (":generateContent", "gemini"),
+    ("/interactions", "gemini_interactions"),
 )
 _WIRE_OF_SDK = {
     "anthropic": "anthropic_messages",
+    "google.genai.types": "gemini",
+    "google.genai": "gemini_interactions",
     "groq": "openai_chat",
     "mistralai": "openai_chat",
     "openai.types.responses": "openai_responses",

@@ -1,10 +1,21 @@
 """Clients for providers: each returns the same iterator."""
 
 from tokentape.providers.anthropic_messages import AnthropicMessages
+from tokentape.providers.gemini import Gemini
+from tokentape.providers.gemini_interactions import GeminiInteractions
 from tokentape.providers.openai_chat import OpenAIChat
 from tokentape.providers.openai_completions import OpenAICompletions
 from tokentape.providers.openai_responses import OpenAIResponses
 from tokentape.providers.response import StreamedChatResponse
 from tokentape.providers.tool import Tool
 
-__all__ = ["AnthropicMessages", "OpenAIChat", "OpenAICompletions", "OpenAIResponses", "StreamedChatResponse", "Tool"]
+__all__ = [
+    "AnthropicMessages",
+    "Gemini",
+    "GeminiInteractions",
+    "OpenAIChat",
+    "OpenAICompletions",
+    "OpenAIResponses",
+    "StreamedChatResponse",
+    "Tool",
+]

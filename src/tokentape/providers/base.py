@@ -102,6 +102,13 @@ class ChatProvider(abc.ABC):
     ) -> dict[str, Any]:
         """The request body, pure. `options` are the default ones with the call's own over them."""
 
+    def request_url(self, *, stream: bool) -> httpx2.URL:  # noqa: ARG002 - for subclasses
+        """Where a request goes; some providers say in the path whether the answer is streamed."""
+        return self._url
+
+    def sign_request(self, request: httpx2.Request) -> None:
+        """Add the headers that are made of the whole request, where the provider wants some."""
+
     def request_headers(self, options: dict[str, Any]) -> dict[str, str]:  # noqa: ARG002 - for subclasses
         """Headers that options of this call ask for; such options are taken out of `options`."""
         return {}
@@ -307,7 +314,9 @@ class ChatProvider(abc.ABC):
         }
         body = self.request_body(listed, stream=stream, tools=tools, options=merged)
         given: dict[str, Any] = {} if isinstance(timeout, ClientDefault) else {"timeout": timeout}
-        request = client.build_request("POST", self._url, headers=headers, content=encode_body(body), **given)
+        url = self.request_url(stream=stream)
+        request = client.build_request("POST", url, headers=headers, content=encode_body(body), **given)
+        self.sign_request(request)
         thread = {} if thread_id is None else {"request_thread_id": thread_id}
         context = StreamContext(
             **thread,
@@ -348,7 +357,7 @@ class ChatProvider(abc.ABC):
 
 def _streamed(iterator: Any, response: SyncResponse | AsyncResponse) -> StreamedChatResponse[Any]:
     headers = response.headers
-    request_id = headers.get("x-request-id") or headers.get("request-id")
+    request_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("x-amzn-requestid")
     return StreamedChatResponse(iterator, response.status, headers, request_id)
 
 
