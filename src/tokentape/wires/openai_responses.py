@@ -286,6 +286,7 @@ class OpenAIResponsesDecoder(EventDecoder):
             for index, final in enumerate(output):
                 messages += self._item_done(self._new_item(final, index), final, metadata)
         status = _string(response.get("status")) or status
+        reason = self._finish_reason(status, response.get("incomplete_details"))
         usage = response.get("usage")
         error = response.get("error")
         if error:
@@ -299,8 +300,8 @@ class OpenAIResponsesDecoder(EventDecoder):
                 "assistant",
                 metadata,
                 usage=openai_usage(usage) if isinstance(usage, dict) and usage else None,
-                finish_reason=self._finish_reason(status, response.get("incomplete_details")),
-                provider_finish_reason=status,
+                finish_reason=reason,
+                provider_finish_reason=None if reason is None else status,
                 model=_string(response.get("model")) or None,
             )
         )
