@@ -20,6 +20,8 @@ PATHS = {
     "bedrock_invoke": "/model/anthropic.claude-v2:1/invoke-with-response-stream",
     "gemini": "/v1beta/models/m:streamGenerateContent",
     "gemini_interactions": "/v1beta/interactions",
+    "ollama": "/api/chat",
+    "cohere_chat": "/v2/chat",
 }
 COMPLETE_PATHS = {
     "bedrock_converse": "/model/anthropic.claude-v2:1/converse",
@@ -30,7 +32,8 @@ COMPLETE_PATHS = {
 QUERIES = {"gemini": "alt=sse"}
 CONTENT_TYPES = dict.fromkeys(("bedrock_converse", "bedrock_invoke"), "application/vnd.amazon.eventstream")
 """Of a stream that is not one of server-sent events."""
-CONTENT_TYPES |= dict.fromkeys(("gemini", "gemini_interactions"), "text/event-stream")
+CONTENT_TYPES |= dict.fromkeys(("cohere_chat", "gemini", "gemini_interactions"), "text/event-stream")
+CONTENT_TYPES["ollama"] = "application/x-ndjson"
 BODY: dict[str, Any] = {
     "model": "m",
     "max_tokens": 100,

@@ -63,7 +63,21 @@ _PROMPT_TOKEN_NS = 2_500_000
 _TOKEN_NS = 15_000_000
 _TOKEN_MS = 15
 
-_json = msgspec.json.encode
+# Go's encoding/json writes these so in every string; none of them stands outside one.
+_ESCAPED = (
+    (b"&", b"\\u0026"),
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+)
+
+
+def _json(value: Any) -> bytes:
+    data = msgspec.json.encode(value)
+    for found, escaped in _ESCAPED:
+        data = data.replace(found, escaped)
+    return data
 
 
 class Ollama:
