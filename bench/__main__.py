@@ -15,7 +15,7 @@ def main(sections: list[str]) -> None:
     unknown = [name for name in sections if name not in SECTIONS]
     if unknown:
         sys.exit(f"bench: no section {', '.join(unknown)}: choose from {', '.join(SECTIONS)}")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     for name in sections or SECTIONS:
         import_module(f"bench.{name}").run(console)
 

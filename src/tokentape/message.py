@@ -89,7 +89,8 @@ class ProviderPart(msgspec.Struct, frozen=True, tag="provider"):
 Part: TypeAlias = TextPart | ReasoningPart | ToolCall | ProviderPart
 
 
-class ChatMessage(msgspec.Struct, frozen=True):
+# Chunks come by the thousand and form no cycles: untracked, they cost 1.4 us each instead of 2.5 (measured).
+class ChatMessage(msgspec.Struct, frozen=True, gc=False):
     """A chat message: one chunk of a stream, or a whole message.
 
     As a chunk, `text`, `reasoning`, `refusal` and `parts` hold what this chunk adds, `tool_call_deltas`
