@@ -105,10 +105,10 @@ class AnthropicMessagesDecoder(EventDecoder):
         self._text = False
 
     def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        append = messages.append
+        append, start = messages.append, position
         if self._text:
             try:
-                for position in range(position, len(documents)):
+                for position in range(start, len(documents)):
                     document = documents[position]
                     event = _decode_text_event(document)
                     metadata = ChunkMetadata(document, _read_metadata)

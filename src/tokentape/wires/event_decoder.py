@@ -79,7 +79,12 @@ class EventDecoder:
             failure = self._error
         return messages if failure is None else _and_then_raise(messages, failure)
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+    def _decode_text_run(
+        self,
+        documents: list[bytes],  # noqa: ARG002 - for formats that override it
+        position: int,
+        messages: list[ChatMessage],  # noqa: ARG002
+    ) -> int:
         """Decode plain text events from `position` on, as fast as the format allows; return where they stop."""
         return position
 
@@ -139,8 +144,12 @@ class EventDecoder:
         return value
 
     def _malformed(self, document: bytes, what: str) -> DecodeError:
-        offset = self._feeding.find(document) if document else -1
-        at = self._fed + offset if offset >= 0 else max(self._fed - len(document), 0)
+        at = max(self._fed - len(document), 0)
+        for field in (b"data: ", b"data:", b""):
+            offset = self._feeding.find(field + document)
+            if document and offset >= 0:
+                at = self._fed + offset + len(field)
+                break
         shown = document[:60].decode("utf-8", "replace") + ("..." if len(document) > 60 else "")
         return DecodeError(
             f"an event near byte {at} {what}: {shown!r}. Is this the right wire format?",
