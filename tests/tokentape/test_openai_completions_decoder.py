@@ -135,6 +135,14 @@ def test_a_cut_stream_says_so() -> None:
     assert stream.get_chat_output().text == "Half"
 
 
+def test_every_choice_that_began_must_finish() -> None:
+    """With one of two choices unfinished and no [DONE], the stream was cut."""
+    body = chunk(says("One")) + chunk(says("Two", index=1)) + chunk(says("", "stop"))
+    with pytest.raises(TruncatedStreamError):
+        list(stream_bytes([body], WIRE))
+    assert read([body + chunk(says("", "stop", 1))]).finish_reason == "stop"
+
+
 def test_without_streaming() -> None:
     """A whole completion has its choices, usage and model; an error raises."""
     decode = wire_named(WIRE).decode_complete

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -21,6 +21,20 @@ class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
 
 
+class _TextChoice(msgspec.Struct, gc=False):
+    text: str
+    finish_reason: None = None
+    index: Literal[0] = 0
+
+
+class _TextChunk(msgspec.Struct, gc=False):
+    """A chunk that is text and nothing else: the types do the checking."""
+
+    choices: tuple[_TextChoice]
+    usage: None = None
+    error: None = None
+
+
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: dict[str, Any] | None = None
@@ -28,6 +42,7 @@ class _Chunk(msgspec.Struct, gc=False):
     object: str | None = None
 
 
+_decode_text_chunk = msgspec.json.Decoder(_TextChunk).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -40,6 +55,26 @@ class OpenAICompletionsDecoder(EventDecoder):
 
     terminal = "a finish reason or [DONE]"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._plain = False
+        self._begun: set[int] = set()
+        self._finished: set[int] = set()
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        if not self._plain:
+            return position
+        append = messages.append
+        try:
+            for position in range(position, len(documents)):  # noqa: B020 - where it stops
+                document = documents[position]
+                text = _decode_text_chunk(document).choices[0].text
+                append(ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata)))  # type: ignore[arg-type]
+        except DecodeFailure:
+            self._plain = False
+            return position
+        return len(documents)
+
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
             chunk = _decode_chunk(document)
@@ -48,13 +83,10 @@ class OpenAICompletionsDecoder(EventDecoder):
                 self.ended = bool(document.strip())
                 return ()
             chunk = salvage(self._parse(document), _Chunk)
-        choices = chunk.choices
-        if choices and len(choices) == 1 and chunk.usage is None and chunk.error is None:
-            choice = choices[0]
-            if choice.text is not None and choice.finish_reason is None and not choice.index:
-                metadata = ChunkMetadata(document, _read_metadata)
-                return (ChatMessage(choice.text, "assistant", metadata),)  # type: ignore[arg-type]
-        return self._messages(chunk, document)
+        messages = self._messages(chunk, document)
+        # Text comes in runs; a choice that has begun and not finished keeps the input from ending.
+        self._plain = len(messages) == 1 and bool(messages[0].text) and not messages[0].index
+        return messages
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
         """The chunks of one event: one a choice, or one that holds usage or metadata alone."""
@@ -66,9 +98,10 @@ class OpenAICompletionsDecoder(EventDecoder):
         choices = chunk.choices or ()
         messages: list[ChatMessage] = []
         for position, choice in enumerate(choices):
-            reason = choice.finish_reason
+            reason, index = choice.finish_reason, position if choice.index is None else choice.index
+            self._begun.add(index)
             if reason:
-                self._complete = True
+                self._finished.add(index)
             messages.append(
                 ChatMessage(
                     choice.text or "",
@@ -77,9 +110,10 @@ class OpenAICompletionsDecoder(EventDecoder):
                     usage=usage if position == len(choices) - 1 else None,
                     finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
                     provider_finish_reason=reason or None,
-                    index=position if choice.index is None else choice.index,
+                    index=index,
                 )
             )
+        self._complete = self._begun == self._finished and bool(choices or self._complete)
         if error:
             self._error = stream_error(error)
             self.ended = True

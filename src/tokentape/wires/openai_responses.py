@@ -8,7 +8,7 @@ id decides and then the position. What no delta has said is taken from the `done
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -68,7 +68,17 @@ class _Item:
         self.done = False
 
 
+class _TextEvent(msgspec.Struct, gc=False):
+    """A delta of text: the types do the checking."""
+
+    type: Literal["response.output_text.delta"]
+    delta: str
+    item_id: str
+    content_index: int
+
+
 _decode_event = msgspec.json.Decoder(_Event).decode
+_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
 
 
 class OpenAIResponsesDecoder(EventDecoder):
@@ -92,6 +102,7 @@ class OpenAIResponsesDecoder(EventDecoder):
         self._by_id: dict[str | None, _Item] = {}
         self._by_index: dict[int | None, _Item] = {}
         self._calls = False
+        self._speaking: tuple[str, int, int] | None = None
         self._started = True
         self._complete = False
 
@@ -105,14 +116,32 @@ class OpenAIResponsesDecoder(EventDecoder):
                 return ()
             event = salvage(self._parse(document), _Event)
         if event.type == "response.output_text.delta" and event.delta is not None:
-            item = self._by_id.get(event.item_id) or self._by_index.get(event.output_index)
             part = event.content_index or 0
-            block = item.spoken.get(part) if item is not None else None
-            if block is None:
-                block = self._speak(self._item(event), part)
-            metadata = ChunkMetadata(document, _read_metadata)
-            return (ChatMessage(event.delta, "assistant", metadata, block=block),)  # type: ignore[arg-type]
+            block = self._speak(self._item(event), part)
+            self._speaking = None if event.item_id is None else (event.item_id, part, block)
+            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+            return (ChatMessage(event.delta, "assistant", metadata, block=block),)
         return self._other_event(event, document)
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        if self._speaking is None:
+            return position
+        item_id, part, block = self._speaking
+        append = messages.append
+        try:
+            for position in range(position, len(documents)):  # noqa: B020 - where it stops
+                document = documents[position]
+                event = _decode_text_event(document)
+                if event.item_id != item_id or event.content_index != part:
+                    break
+                metadata = ChunkMetadata(document, _read_metadata)
+                append(ChatMessage(event.delta, "assistant", metadata, block=block))  # type: ignore[arg-type]
+            else:
+                return len(documents)
+        except DecodeFailure:
+            pass
+        self._speaking = None
+        return position
 
     def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
