@@ -129,7 +129,7 @@ async def test_the_normalized_stream_of_a_response_is_followed(drive: Plain) -> 
 
 
 @both
-@pytest.mark.parametrize("value", [None, 0, "text", [1], ChatMessage("x"), object()], ids=repr)
+@pytest.mark.parametrize("value", [None, 0, "text", [1], ChatMessage("x"), object()], ids=lambda value: type(value).__name__)
 async def test_any_other_return_value_is_ignored(drive: Plain, value: Any) -> None:
     """A callback may return anything that is no stream."""
     stream = drive.stream("a")
