@@ -32,6 +32,9 @@ def response_error(
     document = _document(body)
     said = _error_object(document)
     type_, code = _word(said.get("type")) or _word(said.get("status")), _word(said.get("code"))
+    if type_ is None:
+        # AWS says it in a header, as ThrottlingException:http://...
+        type_ = _word(kept.get("x-amzn-errortype", "").partition(":")[0])
     message = _message(said, document)
     request_id = next((kept[name] for name in _REQUEST_ID_HEADERS if kept.get(name)), None)
     if request_id is None and isinstance(document, dict):
@@ -88,7 +91,7 @@ def _error_object(document: Any) -> Mapping[str, Any]:
 
 
 def _message(said: Mapping[str, Any], document: Any) -> str:
-    for key in ("message", "detail", "msg"):
+    for key in ("message", "Message", "detail", "msg"):
         value = said.get(key)
         if isinstance(value, str) and value:
             return value

@@ -26,6 +26,8 @@ _WIRE_OF_PATH = (
     (":streamGenerateContent", "gemini"),
     (":generateContent", "gemini"),
     ("/interactions", "gemini_interactions"),
+    ("/converse-stream", "bedrock_converse"),
+    ("/invoke-with-response-stream", "bedrock_invoke"),
 )
 _WIRE_OF_SDK = {
     "anthropic": "anthropic_messages",
@@ -39,6 +41,8 @@ _WIRE_OF_SDK = {
     "openai": "openai_chat",
 }
 """By the module that a type is from, or a package that it is in; the first that fits."""
+_WIRE_OF_EVENT = {"messageStart": "bedrock_converse", "chunk": "bedrock_invoke"}
+"""By the only key of a first event that is a dict, as boto3 has them."""
 
 AnyStream = StreamedChatMessageIterator | AsyncStreamedChatMessageIterator
 
@@ -124,6 +128,8 @@ def _wire_of_url(url: str) -> str | None:
 
 
 def _wire_of_type(value: object) -> str | None:
+    if isinstance(value, dict):
+        return _WIRE_OF_EVENT.get(next(iter(value))) if len(value) == 1 else None
     modules = [f"{kind.__module__}." for kind in type(value).__mro__]
     return next((wire for name, wire in _WIRE_OF_SDK.items() if any(m.startswith(f"{name}.") for m in modules)), None)
 

@@ -1,6 +1,7 @@
 """Clients for providers: each returns the same iterator."""
 
 from tokentape.providers.anthropic_messages import AnthropicMessages
+from tokentape.providers.bedrock import BedrockConverse, BedrockInvoke
 from tokentape.providers.gemini import Gemini
 from tokentape.providers.gemini_interactions import GeminiInteractions
 from tokentape.providers.openai_chat import OpenAIChat
@@ -11,6 +12,8 @@ from tokentape.providers.tool import Tool
 
 __all__ = [
     "AnthropicMessages",
+    "BedrockConverse",
+    "BedrockInvoke",
     "Gemini",
     "GeminiInteractions",
     "OpenAIChat",

@@ -106,7 +106,7 @@ class ChatProvider(abc.ABC):
         """Where a request goes; some providers say in the path whether the answer is streamed."""
         return self._url
 
-    def sign_request(self, request: httpx2.Request) -> None:
+    def sign_request(self, request: httpx2.Request) -> None:  # noqa: B027 - for subclasses
         """Add the headers that are made of the whole request, where the provider wants some."""
 
     def request_headers(self, options: dict[str, Any]) -> dict[str, str]:  # noqa: ARG002 - for subclasses
