@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
+import msgspec
+
+from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCall
 from tokentape.output import ChatOutput
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
@@ -37,15 +39,14 @@ def _chunks(output: ChatOutput, size: int | None) -> Iterator[ChatMessage]:
     usage = None if output.usage == TokenUsage() else output.usage
     metadata: Mapping[str, Any] = output.metadata
     if usage is not None or metadata or output.model is not None:
-        yield ChatMessage("", output.message.role, metadata, usage=usage, model=output.model)
+        yield ChatMessage(metadata=metadata, usage=usage, model=output.model)
     if output.error is not None:
         raise output.error
 
 
 def _message_chunks(message: ChatMessage, size: int | None) -> Iterator[ChatMessage]:
     role, index = message.role, message.index
-    parts = message.parts or _derived_parts(message)
-    for block, part in enumerate(parts):
+    for block, part in enumerate(_told_whole(message)):
         match part:
             case TextPart():
                 for text in _pieces(part.text, size):
@@ -74,10 +75,22 @@ def _message_chunks(message: ChatMessage, size: int | None) -> Iterator[ChatMess
     )
 
 
-def _derived_parts(message: ChatMessage) -> tuple[ReasoningPart | TextPart | ToolCall, ...]:
-    reasoning = (ReasoningPart(message.reasoning),) if message.reasoning else ()
-    text = (TextPart(message.text),) if message.text else ()
-    return (*reasoning, *text, *message.tool_calls)
+def _told_whole(message: ChatMessage) -> list[Part]:
+    """The parts of a message; what they leave out, or tell otherwise than its fields, is told by parts of its own."""
+    parts: list[Part] = list(message.parts)
+    if "".join(part.text for part in parts if isinstance(part, TextPart)) != message.text:
+        parts = [_silent(part) if isinstance(part, TextPart) else part for part in parts]
+        parts.insert(0, TextPart(message.text))
+    if "".join(part.text for part in parts if isinstance(part, ReasoningPart)) != message.reasoning:
+        parts = [_silent(part) if isinstance(part, ReasoningPart) else part for part in parts]
+        parts.insert(0, ReasoningPart(message.reasoning))
+    if tuple(part for part in parts if isinstance(part, ToolCall)) != message.tool_calls:
+        parts = [*(part for part in parts if not isinstance(part, ToolCall)), *message.tool_calls]
+    return parts
+
+
+def _silent(part: TextPart | ReasoningPart) -> TextPart | ReasoningPart:
+    return msgspec.structs.replace(part, text="")
 
 
 def _pieces(text: str, size: int | None) -> Iterator[str]:

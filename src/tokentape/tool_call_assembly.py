@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from tokentape.message import ToolCall, ToolCallDelta
 
 
@@ -35,7 +37,7 @@ class ToolCallAssembly:
     def __init__(self) -> None:
         self.begun: list[OpenCall] = []
         self._by_index: dict[int, OpenCall] = {}
-        self._by_id: dict[str, OpenCall] = {}
+        self._by_id: defaultdict[str, list[OpenCall]] = defaultdict(list)
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -47,7 +49,7 @@ class ToolCallAssembly:
         call = self._call_of(delta)
         if delta.id and not call.id:
             call.id = delta.id
-            self._by_id.setdefault(delta.id, call)
+            self._by_id[delta.id].append(call)
         if delta.name and not call.name:
             call.name = delta.name
         elif delta.name and not delta.id and delta.name != call.name and not call.fragments:
@@ -69,9 +71,8 @@ class ToolCallAssembly:
             if call is not None and not (delta.id and call.id and delta.id != call.id):
                 return call
         elif delta.id:
-            call = self._by_id.get(delta.id)
-            if call is not None:
-                return call
+            if self._by_id[delta.id]:
+                return self._by_id[delta.id][-1]
         elif self.begun and not (delta.name and self.begun[-1].name):
             return self.begun[-1]
         call = OpenCall(delta.index, delta.id)
@@ -79,21 +80,20 @@ class ToolCallAssembly:
         if delta.index is not None:
             self._by_index[delta.index] = call
         if delta.id:
-            self._by_id.setdefault(delta.id, call)
+            self._by_id[delta.id].append(call)
         return call
 
     def add_call(self, call: ToolCall) -> bool:
-        """Add a whole call; False if it is there already. One with a known id replaces it."""
-        known = self._by_id.get(call.id) if call.id else None
-        if known is not None:
-            new = known.done != call
-            known.done = call
-            return new
-        made = OpenCall(None, call.id)
-        made.done = call
-        self.begun.append(made)
-        if call.id:
-            self._by_id[call.id] = made
+        """Add a whole call, or let it finish the open one that has its id; False if it is there already."""
+        known = self._by_id[call.id] if call.id else []
+        if any(other.done == call for other in known):
+            return False
+        opened = next((other for other in known if other.done is None), None)
+        if opened is None:
+            opened = OpenCall(None, call.id)
+            self.begun.append(opened)
+            known.append(opened)
+        opened.done = call
         return True
 
     def finish(self, calls: list[OpenCall] | None = None) -> tuple[ToolCall, ...]:
@@ -110,5 +110,4 @@ class ToolCallAssembly:
         return tuple(finished)
 
     def _is_copy(self, call: OpenCall) -> bool:
-        first = self._by_id.get(call.id) if call.id else None
-        return first is not None and first is not call and first.done == call.done
+        return any(other is not call and other.done == call.done for other in self._by_id.get(call.id, ()))
