@@ -13,7 +13,14 @@ from tokentape.errors import ProviderError, provider_error_class
 from tokentape.wires.google_error import retry_delay
 
 REDACTED = "[redacted]"
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-ms-request-id", "x-amzn-requestid")
+_REQUEST_ID_HEADERS = (
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-ms-request-id",
+    "x-debug-trace-id",
+    "x-amzn-requestid",
+)
 _PRIVATE_HEADERS = frozenset({"set-cookie", "authorization", "x-api-key", "api-key"})
 
 

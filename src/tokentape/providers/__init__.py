@@ -2,8 +2,10 @@
 
 from tokentape.providers.anthropic_messages import AnthropicMessages
 from tokentape.providers.bedrock import BedrockConverse, BedrockInvoke
+from tokentape.providers.cohere_chat import CohereChat
 from tokentape.providers.gemini import Gemini
 from tokentape.providers.gemini_interactions import GeminiInteractions
+from tokentape.providers.ollama import Ollama
 from tokentape.providers.openai_chat import OpenAIChat
 from tokentape.providers.openai_completions import OpenAICompletions
 from tokentape.providers.openai_responses import OpenAIResponses
@@ -14,8 +16,10 @@ __all__ = [
     "AnthropicMessages",
     "BedrockConverse",
     "BedrockInvoke",
+    "CohereChat",
     "Gemini",
     "GeminiInteractions",
+    "Ollama",
     "OpenAIChat",
     "OpenAICompletions",
     "OpenAIResponses",
