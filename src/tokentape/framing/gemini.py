@@ -48,7 +48,7 @@ class GeminiFraming:
         return self._events(self._sse.complete(whole))
 
     def _events(self, block: bytes) -> list[bytes]:
-        if b"{" in block and not block.startswith(b"data:"):
+        if b"\n{" in block or block.startswith(b"{"):
             # An error is sent as plain JSON lines, without `data:`.
             return [document for event in block.split(b"\n\n") if (document := _document(event)) is not None]
         return split_data(block)

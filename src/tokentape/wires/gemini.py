@@ -80,6 +80,18 @@ class _Candidate(msgspec.Struct, gc=False):
     content: _Content | None = None
     finishReason: str | int | None = None  # noqa: N815
     index: int | None = None
+    groundingMetadata: msgspec.Raw | None = None  # noqa: N815
+    urlContextMetadata: msgspec.Raw | None = None  # noqa: N815
+    citationMetadata: msgspec.Raw | None = None  # noqa: N815
+
+    @property
+    def tells_more(self) -> bool:
+        """Whether it says where the text is from: that belongs to the output too."""
+        return (
+            self.groundingMetadata is not None
+            or self.urlContextMetadata is not None
+            or self.citationMetadata is not None
+        )
 
 
 class _PromptFeedback(msgspec.Struct, gc=False):
@@ -150,7 +162,12 @@ class GeminiDecoder(EventDecoder):
         if candidates and len(candidates) == 1 and chunk.error is None:
             candidate = candidates[0]
             content = candidate.content
-            if content is not None and candidate.finishReason is None and not candidate.index:
+            if (
+                content is not None
+                and candidate.finishReason is None
+                and not candidate.index
+                and not candidate.tells_more
+            ):
                 parts = content.parts
                 if parts and len(parts) == 1 and self._model is not None and self._first.kind == "text":
                     part = parts[0]
@@ -179,7 +196,8 @@ class GeminiDecoder(EventDecoder):
         for position, candidate in enumerate(candidates):
             metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, position))
             last = position == len(candidates) - 1
-            messages += self._candidate(candidate, position, document, metadata, usage if last else None, model)
+            told = chunk.modelVersion if candidate.tells_more else model
+            messages += self._candidate(candidate, position, document, metadata, usage if last else None, told)
         if not candidates:
             metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
             blocked = _word(chunk.promptFeedback.blockReason) if chunk.promptFeedback is not None else None
@@ -218,7 +236,7 @@ class GeminiDecoder(EventDecoder):
             self._complete = True
             if state.open_call is not None:
                 messages.append(self._end_call(state, index))
-        last = messages.pop() if messages else ChatMessage(index=index, block=state.block)
+        last = messages.pop() if messages and not candidate.tells_more else ChatMessage(index=index, block=state.block)
         messages.append(
             msgspec.structs.replace(
                 last,

@@ -8,7 +8,6 @@ from typing import Any
 
 from tokentape.errors import ProviderError, provider_error_class
 
-
 # google.rpc.Code, in the HTTP status that each is sent with.
 _STATUSES: Mapping[str, int] = {
     "INVALID_ARGUMENT": 400,
