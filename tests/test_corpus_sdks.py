@@ -18,7 +18,7 @@ from tokentape_harness import FakeProvider, Response
 from tokentape_harness.recordings import tape_of
 
 QUESTION: Any = [{"role": "user", "content": "Hello?"}]
-FAMILIES = ("openai_chat", "anthropic_messages")
+FAMILIES = ("openai_chat", "openai_responses", "openai_completions", "anthropic_messages")
 STREAMS = [item for item in all_items() if WIRES.get(item.wire_format) in FAMILIES and item.kind == "stream"]
 
 
@@ -39,6 +39,24 @@ def with_openai(base_url: str, transport: httpx2.BaseTransport | None) -> list[A
         openai.OpenAI(base_url=base_url + "/v1", api_key="-", http_client=http, max_retries=0) as client,
     ):
         return read(lambda: client.chat.completions.create(model="m", messages=QUESTION, stream=True))
+
+
+def with_openai_responses(base_url: str, transport: httpx2.BaseTransport | None) -> list[Any]:
+    """What the openai SDK yields of responses."""
+    with (
+        httpx2.Client(transport=transport) as http,
+        openai.OpenAI(base_url=base_url + "/v1", api_key="-", http_client=http, max_retries=0) as client,
+    ):
+        return read(lambda: client.responses.create(model="m", input="Hello?", stream=True))
+
+
+def with_openai_completions(base_url: str, transport: httpx2.BaseTransport | None) -> list[Any]:
+    """What the openai SDK yields of legacy completions."""
+    with (
+        httpx2.Client(transport=transport) as http,
+        openai.OpenAI(base_url=base_url + "/v1", api_key="-", http_client=http, max_retries=0) as client,
+    ):
+        return read(lambda: client.completions.create(model="m", prompt="Hello?", stream=True))
 
 
 def with_groq(base_url: str, transport: httpx.BaseTransport | None) -> list[Any]:
@@ -72,9 +90,12 @@ def sdk_of(item: Item) -> tuple[Any, Any]:
     """The official SDK that reads an item, and the HTTP library that it uses."""
     if WIRES[item.wire_format] == "anthropic_messages":
         return with_anthropic, httpx2
-    return {"groq_chat": (with_groq, httpx), "mistral_chat": (with_mistralai, httpx2)}.get(
-        item.wire_format, (with_openai, httpx2)
-    )
+    return {
+        "groq_chat": (with_groq, httpx),
+        "mistral_chat": (with_mistralai, httpx2),
+        "openai_responses": (with_openai_responses, httpx2),
+        "openai_completions": (with_openai_completions, httpx2),
+    }.get(item.wire_format, (with_openai, httpx2))
 
 
 @pytest.mark.parametrize("item", STREAMS, ids=lambda item: f"{item.wire_format}-{item.id}")

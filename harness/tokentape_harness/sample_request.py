@@ -1,35 +1,81 @@
-"""Sample request: what a client sends for a prompt, one row a wire format."""
+"""Sample request: what a client sends for messages, in each wire format that the library has a client for."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-import msgspec
-
+from tokentape import ChatMessage, ConfigurationError, providers
+from tokentape.providers import Tool
+from tokentape.providers.base import ChatProvider
+from tokentape.providers.messages import encode_body
 from tokentape_fake_provider.wires import wire_named
 from tokentape_harness.cassette import Request
 from tokentape_harness.errors import UsageError
 
-
-class _Row(NamedTuple):
-    """Where the provider is, and the body beside model and messages."""
-
-    origin: str
-    fields: dict[str, Any]
-
-
-_ROWS = {
-    "openai_chat": _Row("https://api.openai.com", {"stream": True, "stream_options": {"include_usage": True}}),
-    "anthropic_messages": _Row("https://api.anthropic.com", {"max_tokens": 1024, "stream": True}),
+# Named here, as clients else take them from the environment.
+_ORIGINS = {
+    "openai_chat": "https://api.openai.com/v1",
+    "openai_responses": "https://api.openai.com/v1",
+    "openai_completions": "https://api.openai.com/v1",
+    "anthropic_messages": "https://api.anthropic.com",
+    "gemini": "https://generativelanguage.googleapis.com",
+    "gemini_interactions": "https://generativelanguage.googleapis.com",
+    "bedrock_converse": "https://bedrock-runtime.us-east-1.amazonaws.com",
+    "bedrock_invoke": "https://bedrock-runtime.us-east-1.amazonaws.com",
+    "cohere_chat": "https://api.cohere.com",
+    "ollama": "http://localhost:11434",
+}
+# What a client would otherwise look for on this machine.
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "anthropic_messages": {"max_tokens": 1024},
+    "gemini": {"api_version": "v1beta"},
+    "gemini_interactions": {"api_version": "v1beta"},
+    "bedrock_converse": {"region": "us-east-1"},
+    "bedrock_invoke": {"region": "us-east-1"},
 }
 
 
 def sample_request(wire: str, model: str, prompt: str) -> Request:
-    """A streaming request for one prompt. Raises `UnknownWireError`, `UsageError` for a wire format without a row."""
-    path = wire_named(wire).paths[0]
-    row = _ROWS.get(wire)
-    if row is None:
-        raise UsageError(f"no request is known for the wire format {wire}: take {' or '.join(_ROWS)}")
-    body = {"model": model, "messages": [{"role": "user", "content": prompt}], **row.fields}
+    """A streaming request for one prompt. Raises `UnknownWireError`, `UsageError` for a wire format without a client."""
+    return request_for(wire, model, [ChatMessage.user(prompt)])
+
+
+def request_for(
+    wire: str,
+    model: str,
+    messages: Sequence[ChatMessage],
+    *,
+    tools: Iterable[Tool] = (),
+    stream: bool = True,
+    **options: Any,
+) -> Request:
+    """The request that the library's client makes. Raises `UnknownWireError`, `UsageError`, `ConfigurationError`."""
+    wire_named(wire)
+    client = _client(wire, model)
+    given = tuple(tools)
+    merged = {**client.default_options, **options}
+    body = client.request_body(messages, stream=stream, tools=given or None, options=merged)
     headers = (("content-type", "application/json"),)
-    return Request("POST", row.origin + path, headers, msgspec.json.encode(body))
+    return Request("POST", str(client.request_url(stream=stream)), headers, encode_body(body))
+
+
+def _client(wire: str, model: str) -> ChatProvider:
+    kinds = {kind.wire: kind for kind in _client_types()}
+    if wire not in kinds:
+        raise UsageError(f"no request is known for the wire format {wire}: take {' or '.join(kinds)}")
+    base_url = _ORIGINS.get(wire, "https://provider.invalid")
+    made: Any = kinds[wire]
+    settings = {"api_key": "-", "base_url": base_url, **_SETTINGS.get(wire, {})}
+    try:
+        return made(model, **settings)  # type: ignore[no-any-return]
+    except ConfigurationError:
+        if wire != "bedrock_invoke":
+            raise
+        # A model of another provider: its name does not say what body it takes.
+        return made(model, family="anthropic", **settings)  # type: ignore[no-any-return]
+
+
+def _client_types() -> list[type[ChatProvider]]:
+    found = (getattr(providers, name) for name in providers.__all__)
+    return [kind for kind in found if isinstance(kind, type) and issubclass(kind, ChatProvider)]

@@ -64,7 +64,9 @@ def serve(
 @app.command()
 def chat(
     prompt: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
-    provider: Annotated[str, typer.Option(metavar="P", help="openai_chat or anthropic_messages.")] = "openai_chat",
+    provider: Annotated[
+        str, typer.Option(metavar="P", help="Whose client: openai_chat, openai_responses, anthropic_messages, ...")
+    ] = "openai_chat",
     base_url: Annotated[
         str | None, typer.Option(help="Another server, as the provider's SDK takes it. Local ones need no key.")
     ] = None,

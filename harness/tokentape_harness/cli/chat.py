@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tokentape import ChatMessage, ChatOutput, TokentapeError
-from tokentape.providers import AnthropicMessages, OpenAIChat
+from tokentape.providers import AnthropicMessages, OpenAIChat, OpenAICompletions, OpenAIResponses
 from tokentape.providers.base import ChatProvider
 from tokentape_fake_provider.host import is_loopback
 from tokentape_harness.cli import plain, report
@@ -21,6 +21,8 @@ from tokentape_harness.stream_timing import StreamTiming, timing_of
 
 _PROVIDERS: dict[str, tuple[Callable[..., ChatProvider], str, tuple[str, ...], str]] = {
     "openai_chat": (OpenAIChat, "gpt-4o-mini", ("OPENAI_API_KEY",), "OPENAI_BASE_URL"),
+    "openai_responses": (OpenAIResponses, "gpt-4o-mini", ("OPENAI_API_KEY",), "OPENAI_BASE_URL"),
+    "openai_completions": (OpenAICompletions, "gpt-3.5-turbo-instruct", ("OPENAI_API_KEY",), "OPENAI_BASE_URL"),
     "anthropic_messages": (
         AnthropicMessages,
         "claude-haiku-4-5",
