@@ -80,9 +80,9 @@ class _Candidate(msgspec.Struct, gc=False):
     content: _Content | None = None
     finishReason: str | int | None = None  # noqa: N815
     index: int | None = None
-    groundingMetadata: msgspec.Raw | None = None  # noqa: N815
-    urlContextMetadata: msgspec.Raw | None = None  # noqa: N815
-    citationMetadata: msgspec.Raw | None = None  # noqa: N815
+    groundingMetadata: Any = None  # noqa: N815
+    urlContextMetadata: Any = None  # noqa: N815
+    citationMetadata: Any = None  # noqa: N815
 
     @property
     def tells_more(self) -> bool:
