@@ -23,6 +23,7 @@ _OVERHEAD = 16
 _MAX_HEADERS = 128 * 1024
 _MAX_PAYLOAD = 24 * 1024 * 1024
 _INTEGERS = {2: Struct("!b"), 3: Struct("!h"), 4: Struct("!i"), 5: Struct("!q")}
+_unpack_prelude, _unpack_crc = _PRELUDE.unpack_from, _CRC.unpack_from
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT_HEADERS = 64
 
@@ -59,8 +60,13 @@ class AWSEventStreamFraming:
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Give the frames that end in `data`, in order."""
-        for headers, payload in self._frames(data):
-            yield Frame(self._headers(headers, len(payload)), payload)
+        frames, number, offset = self._cut(data), self._frame, self._offset
+        number, offset = number - len(frames), offset - sum(map(_size, frames))
+        for frame in frames:
+            yield Frame(_read_headers(frame[0], number, offset), frame[1])
+            number, offset = number + 1, offset + _size(frame)
+        if self.fault is not None:
+            raise self.fault
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the frames that end in `data` as JSON documents, those before a fault if there is one.
@@ -69,71 +75,86 @@ class AWSEventStreamFraming:
         `{":exception-type": "...", ":payload": ...}` and an error `{":error-code": "...", ":error-message": "..."}`,
         named as in the frame.
         """
+        frames = self._cut(data)
         documents: list[bytes] = []
         envelopes = self._envelopes
-        try:
-            for headers, payload in self._frames(data):
-                # A stream has half a dozen different header blocks.
-                envelope = envelopes.get(headers)
+        for headers, payload in frames:
+            # A stream has half a dozen different header blocks.
+            envelope = envelopes.get(headers)
+            if envelope is None:
+                envelope = self._envelope(headers, frames, len(documents))
                 if envelope is None:
-                    envelope = _envelope(self._headers(headers, len(payload)))
-                    if len(envelopes) < _KEPT_HEADERS:
-                        envelopes[headers] = envelope
-                head, is_event = envelope
-                documents.append(head + ((payload or b"{}") if is_event else _json_payload(payload)) + b"}")
-        except DecodeError as fault:
-            self.fault = fault
+                    break
+            head, is_event = envelope
+            documents.append(head + ((payload or b"{}") if is_event else _json_payload(payload)) + b"}")
         return documents
 
-    def _frames(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def _envelope(self, headers: bytes, frames: list[tuple[bytes, bytes]], position: int) -> tuple[bytes, bool] | None:
+        """What stands around the payload of a frame with these headers; None if they can't be read."""
+        behind = frames[position:]
+        try:
+            read = _read_headers(headers, self._frame - len(behind), self._offset - sum(map(_size, behind)))
+        except DecodeError as fault:
+            self.fault = fault
+            return None
+        envelope = _envelope(read)
+        if len(self._envelopes) < _KEPT_HEADERS:
+            self._envelopes[headers] = envelope
+        return envelope
+
+    def _cut(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """The frames that end in `data`, each as its block of headers and its payload; sets `fault`."""
         self._pieces.append(data)
         self._held += len(data)
-        if self._held < self._need:
-            return
+        if self._held < self._need or self.fault is not None:
+            return []
         buffer = b"".join(self._pieces) if len(self._pieces) > 1 else data
         at, size = 0, len(buffer)
+        frames: list[tuple[bytes, bytes]] = []
         self._need = _PRELUDE_SIZE
-        try:
-            while size - at >= _PRELUDE_SIZE:
-                total, headers_size, checksum = _PRELUDE.unpack_from(buffer, at)
-                if crc32(buffer[at : at + 8]) != checksum:
-                    raise self._bad("has a wrong prelude checksum", "Is this an AWS event stream?")
-                payload_size = total - headers_size - _OVERHEAD
-                if payload_size < 0 or headers_size > _MAX_HEADERS or payload_size > _MAX_PAYLOAD:
-                    raise self._bad(f"claims {headers_size} bytes of headers in {total}")
-                if size - at < total:
-                    self._need = total
-                    break
-                end = at + total - 4
-                if crc32(buffer[at:end]) != _CRC.unpack_from(buffer, end)[0]:
-                    raise self._bad("has a wrong message checksum", "Was it damaged or edited on the way?")
-                head = at + _PRELUDE_SIZE
-                found = buffer[head : head + headers_size], buffer[head + headers_size : end]
-                at += total
-                self._offset += total
-                self._frame += 1
-                yield found
-        finally:
-            self._pieces = [buffer[at:]] if at < size else []
-            self._held = size - at
+        while size - at >= _PRELUDE_SIZE:
+            total, headers_size, checksum = _unpack_prelude(buffer, at)
+            if crc32(buffer[at : at + 8]) != checksum:
+                self.fault = self._bad(len(frames), at, "has a wrong prelude checksum")
+                break
+            if headers_size > _MAX_HEADERS or not 0 <= total - headers_size - _OVERHEAD <= _MAX_PAYLOAD:
+                self.fault = self._bad(len(frames), at, f"claims {headers_size} bytes of headers in {total}")
+                break
+            if size - at < total:
+                self._need = total
+                break
+            end = at + total - 4
+            head = at + _PRELUDE_SIZE
+            # The checksum of the whole goes on from that of its first eight bytes.
+            if crc32(buffer[at + 8 : end], checksum) != _unpack_crc(buffer, end)[0]:
+                hint = "Was it damaged or edited on the way?"
+                self.fault = self._bad(len(frames), at, "has a wrong message checksum", hint)
+                break
+            body = head + headers_size
+            frames.append((buffer[head:body], buffer[body:end]))
+            at = end + 4
+        self._pieces = [buffer[at:]] if at < size else []
+        self._held = size - at
+        self._offset += at
+        self._frame += len(frames)
+        return frames
 
-    def _headers(self, block: bytes, payload_size: int) -> Mapping[str, HeaderValue]:
-        try:
-            return parse_headers(block)
-        except (ValueError, IndexError, OverflowError) as error:
-            raise DecodeError(
-                f"AWS event stream frame {self._frame - 1} (at byte "
-                f"{self._offset - len(block) - payload_size - _OVERHEAD}) has headers that can't be read: {error}",
-                event=self._frame - 1,
-                offset=self._offset - len(block) - payload_size - _OVERHEAD,
-            ) from error
+    def _bad(self, frames: int, at: int, what: str, hint: str = "Is this an AWS event stream?") -> DecodeError:
+        frame, offset = self._frame + frames, self._offset + at
+        message = f"AWS event stream frame {frame} (at byte {offset}) {what}. {hint}"
+        return DecodeError(message, event=frame, offset=offset)
 
-    def _bad(self, what: str, hint: str = "Is this an AWS event stream?") -> DecodeError:
-        return DecodeError(
-            f"AWS event stream frame {self._frame} (at byte {self._offset}) {what}. {hint}",
-            event=self._frame,
-            offset=self._offset,
-        )
+
+def _size(frame: tuple[bytes, bytes]) -> int:
+    return len(frame[0]) + len(frame[1]) + _OVERHEAD
+
+
+def _read_headers(block: bytes, frame: int, offset: int) -> dict[str, HeaderValue]:
+    try:
+        return parse_headers(block)
+    except (ValueError, OverflowError) as error:
+        message = f"AWS event stream frame {frame} (at byte {offset}) has headers that can't be read: {error}"
+        raise DecodeError(message, event=frame, offset=offset) from error
 
 
 def parse_headers(block: bytes) -> dict[str, HeaderValue]:

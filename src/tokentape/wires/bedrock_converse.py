@@ -78,6 +78,21 @@ class _Event(msgspec.Struct, gc=False):
     metadata: _Metadata | None = None
 
 
+class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A delta that is text and nothing else: the types do the checking."""
+
+    text: str
+
+
+class _TextBlock(msgspec.Struct, gc=False):
+    delta: _TextDelta
+    index: int = msgspec.field(name="contentBlockIndex")
+
+
+class _TextEvent(msgspec.Struct, gc=False):
+    block: _TextBlock = msgspec.field(name="contentBlockDelta")
+
+
 class _Block:
     """A content block that is being received and is not plain text or reasoning."""
 
@@ -109,6 +124,7 @@ class _Block:
 
 
 _decode_typed = msgspec.json.Decoder(_Event).decode
+_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
 
 
 class BedrockConverseDecoder(AWSEventDecoder):
@@ -119,6 +135,22 @@ class BedrockConverseDecoder(AWSEventDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._blocks: dict[int, _Block] = {}
+        self._text = True
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        append, start = messages.append, position
+        if self._text:
+            try:
+                for position in range(start, len(documents)):
+                    document = documents[position]
+                    block = _decode_text_event(document).block
+                    metadata = ChunkMetadata(document, _read_metadata)
+                    append(ChatMessage(block.delta.text, "assistant", metadata, block=block.index))  # type: ignore[arg-type]
+            except DecodeFailure:
+                self._text = False
+            else:
+                return len(documents)
+        return position
 
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
         try:
@@ -128,6 +160,8 @@ class BedrockConverseDecoder(AWSEventDecoder):
         block = event.delta
         if block is not None and block.delta is not None:
             text = block.delta.text
+            # Text mostly comes in runs, and so does what is not text.
+            self._text = text is not None
             if text is not None:
                 metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
                 return (ChatMessage(text, "assistant", metadata, block=block.index),)

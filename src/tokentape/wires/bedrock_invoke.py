@@ -37,6 +37,15 @@ class _Event(msgspec.Struct, gc=False):
     chunk: _Chunk | None = None
 
 
+class _BytesChunk(msgspec.Struct, gc=False):
+    body: bytes = msgspec.field(name="bytes")
+
+
+class _BytesEvent(msgspec.Struct, gc=False):
+    chunk: _BytesChunk
+
+
+_decode_bytes = msgspec.json.Decoder(_BytesEvent).decode
 _decode_typed = msgspec.json.Decoder(_Event).decode
 
 
@@ -53,6 +62,26 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         super().__init__()
         self._inner: EventDecoder | None = None
         self._usage_reported = False
+        self._wrapped: list[bytes] = []
+        self._unwrapped: list[bytes] = []
+
+    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
+        if self._inner is None:
+            return position
+        if self._wrapped is not documents:
+            # Once for all of them: what is not text is asked for again, one by one.
+            self._wrapped, self._unwrapped = documents, []
+            try:
+                self._unwrapped += [b""] * position
+                self._unwrapped.extend(_decode_bytes(document).chunk.body for document in documents[position:])
+            except DecodeFailure:
+                pass
+        if position >= len(self._unwrapped):
+            return position
+        position = self._inner._decode_text_run(self._unwrapped, position, messages)
+        if position == len(documents):
+            self._wrapped, self._unwrapped = [], []
+        return position
 
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
         try:
