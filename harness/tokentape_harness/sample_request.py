@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tokentape import ChatMessage, ConfigurationError, providers
@@ -35,9 +35,15 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "bedrock_invoke": {"region": "us-east-1"},
 }
 
+_SEVERAL_CHOICES: Mapping[str, Callable[[int], Mapping[str, Any]]] = {
+    "openai_chat": lambda choices: {"n": choices},
+    "openai_completions": lambda choices: {"n": choices},
+    "gemini": lambda choices: {"generationConfig": {"candidateCount": choices}},
+}
+
 
 def sample_request(wire: str, model: str, prompt: str) -> Request:
-    """A streaming request for one prompt. Raises `UnknownWireError`, `UsageError` for a wire format without a client."""
+    """A streaming request for one prompt. Raises `UnknownWireError`, `UsageError` where there is no client."""
     return request_for(wire, model, [ChatMessage.user(prompt)])
 
 
@@ -48,13 +54,15 @@ def request_for(
     *,
     tools: Iterable[Tool] = (),
     stream: bool = True,
-    **options: Any,
+    choices: int = 1,
 ) -> Request:
     """The request that the library's client makes. Raises `UnknownWireError`, `UsageError`, `ConfigurationError`."""
     wire_named(wire)
     client = _client(wire, model)
     given = tuple(tools)
-    merged = {**client.default_options, **options}
+    several = _SEVERAL_CHOICES.get(wire)
+    asked = several(choices) if several is not None and choices > 1 else {}
+    merged = {**client.default_options, **asked}
     body = client.request_body(messages, stream=stream, tools=given or None, options=merged)
     headers = (("content-type", "application/json"),)
     return Request("POST", str(client.request_url(stream=stream)), headers, encode_body(body))

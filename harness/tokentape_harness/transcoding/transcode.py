@@ -1,0 +1,149 @@
+"""Transcode: an interaction with one provider, as it would have been with another."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from tokentape import ChatMessage, ConfigurationError
+from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.script import Script
+from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.wires import Ask, Wire, wire_for_path, wire_named
+from tokentape_fake_provider.wires.request import match_path
+from tokentape_harness.cassette import Interaction, Request, Response, StreamRecord
+from tokentape_harness.chunks import Chunk
+from tokentape_harness.sample_request import request_for
+from tokentape_harness.transcoding.asked import Asked, read_asked
+from tokentape_harness.transcoding.comparison import losses_between
+from tokentape_harness.transcoding.fitting import fit
+from tokentape_harness.transcoding.hearing import Heard, hear_chunks, hear_tape
+from tokentape_harness.transcoding.loss import Loss, counted
+from tokentape_harness.transcoding.scripting import Scripted, script_of
+
+# A response without a time of its own is made then, so that the same cassette gives the same file. (2026-01-01)
+CREATED = 1_767_225_600
+
+
+class Transcoded(NamedTuple):
+    """An interaction in another wire format, what was lost on the way, and what was said.
+
+    `ask` is what the new request asks. `script` is `None` for a stream that broke off: no script says that.
+    """
+
+    interaction: Interaction
+    losses: tuple[Loss, ...]
+    ask: Ask
+    script: Script | None
+
+
+def transcode(interaction: Interaction, to: str, *, source: str | None = None) -> Transcoded | None:
+    """The interaction as it would have been in the wire format `to`; `None` if it belongs to no wire format.
+
+    `source` is its own wire format, by default that of its path. What the target can't say is in `losses`. Raises
+    `DecodeError` if the response is none of that format, `UnknownWireError`, `UsageError`, `ScriptError`.
+    """
+    request = interaction.request
+    path = unquote(urlsplit(request.uri).path)
+    owner = wire_for_path(path)
+    source = source or (owner.name if owner is not None else None)
+    if source is None or request.method != "POST":
+        return None
+    scripted = script_of(interaction.response, source)
+    body = _body(request)
+    asked = read_asked(body)
+    original = None if owner is None else _read(owner, path, body)
+    # An error says by itself nothing of how the answer was to come.
+    streamed = scripted.heard.streamed or (
+        scripted.heard.error is not None and original is not None and original.stream
+    )
+    made, ask, lost = _request(asked, to, _model(scripted, owner, path, body), streamed, scripted)
+    script, unsaid = fit(scripted.script, ask)
+    tape = encode(script, ask, Recorded())
+    if scripted.heard.truncated:
+        tape = _cut(tape, script, ask, scripted.heard)
+    losses = [*asked.losses, *lost, *unsaid]
+    losses += losses_between(scripted.heard, _heard(tape, ask, scripted.heard), script)
+    response = _response(tape, interaction.response, scripted.heard)
+    whole = None if scripted.heard.truncated else script
+    return Transcoded(Interaction(made, response), counted(losses), ask, whole)
+
+
+def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted) -> tuple[Request, Ask, list[Loss]]:
+    """The request in the other format, and what it asks."""
+    choices = len(scripted.script.choices)
+    messages = asked.messages or (ChatMessage.user("Hello"),)
+    lost = [] if asked.messages else [Loss("messages", "made up", "request", note="none were recorded")]
+    try:
+        request = request_for(to, model, messages, tools=asked.tools, stream=stream, choices=choices)
+    except ConfigurationError as error:
+        lost.append(Loss("request tool", "left out", "request", len(asked.tools), str(error)))
+        request = request_for(to, model, messages, stream=stream, choices=choices)
+    parts = urlsplit(request.uri)
+    created = scripted.heard.output.metadata.get("created")
+    ask = wire_named(to).read(
+        unquote(parts.path),
+        msgspec.json.decode(request.body or b"{}"),
+        created=created if isinstance(created, int) else CREATED,
+        seed=f"transcoded {model}",
+    )
+    return request, msgspec.structs.replace(ask, query=parts.query), lost
+
+
+def _model(scripted: Scripted, owner: Wire | None, path: str, body: Mapping[str, Any]) -> str:
+    """The model that was asked for."""
+    in_path = match_path(owner.paths, path) if owner is not None else None
+    return str(body.get("model") or (in_path or {}).get("model") or scripted.heard.output.model or "model")
+
+
+def _read(owner: Wire, path: str, body: Mapping[str, Any]) -> Ask | None:
+    try:
+        return owner.read(path, body, created=CREATED, seed="")
+    except BadRequestError:
+        return None
+
+
+def _body(request: Request) -> Mapping[str, Any]:
+    try:
+        body = msgspec.json.decode(request.body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _cut(tape: Tape, script: Script, ask: Ask, heard: Heard) -> Tape:
+    """The tape up to the last delta that had arrived: what would end the stream never came."""
+    pieces = wire_named(ask.wire).encode_stream(script, ask)
+    said = max((number + 1 for number, piece in enumerate(pieces) if piece.tokens), default=1 if heard.chunks else 0)
+    return msgspec.structs.replace(tape, frames=tape.frames[:said])
+
+
+def _heard(tape: Tape, ask: Ask, recorded: Heard) -> Heard:
+    if recorded.truncated:
+        return hear_chunks([(frame.data, frame.at) for frame in tape.frames], ask.wire)
+    return hear_tape(tape, ask.wire)
+
+
+def _response(tape: Tape, recorded: Response, heard: Heard) -> Response:
+    """The response with the chunks of the tape; how it ended is as it was recorded."""
+    try:
+        message = http.HTTPStatus(tape.status).phrase
+    except ValueError:
+        message = recorded.message
+    headers = tuple((name, value) for name, value in tape.headers if name != "content-length")
+    return Response(tape.status, message, headers, tape.body, _record(tape, recorded.stream, heard))
+
+
+def _record(tape: Tape, recorded: StreamRecord | None, heard: Heard) -> StreamRecord | None:
+    if recorded is None:
+        return None
+    last = recorded.chunks[-1].at if recorded.chunks else recorded.start
+    # What is not streamed came when the last of it came.
+    chunks = tuple(Chunk(len(frame.data), frame.at if heard.streamed else last) for frame in tape.frames)
+    return msgspec.structs.replace(recorded, chunks=chunks, encoding=None, extra={})
