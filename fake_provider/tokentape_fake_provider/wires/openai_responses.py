@@ -252,7 +252,7 @@ def _check_item(param: str, item: Any) -> None:
     expect(f"{param}.role", role, str, "a string")
     if role not in ROLES:
         raise BadRequestError(
-            f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
+            f"Invalid value: {role!r}. Supported values are: {', '.join(map(repr, ROLES[:-1]))}, and {ROLES[-1]!r}.",
             param=f"{param}.role",
             code="invalid_value",
         )
