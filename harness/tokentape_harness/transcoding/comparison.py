@@ -10,7 +10,7 @@ from typing import Any
 from tokentape import ChatMessage, ChatOutput, ProviderError, ProviderPart, ReasoningPart, TextPart
 from tokentape.message import ToolCall
 from tokentape.tool_call_assembly import ToolCallAssembly
-from tokentape_fake_provider.script import Choice, Refusal, Script, Text
+from tokentape_fake_provider.script import Choice, Reasoning, Refusal, Script, Text
 from tokentape_harness.transcoding.hearing import Heard
 from tokentape_harness.transcoding.loss import Loss, differing
 from tokentape_harness.transcoding.scripting import TOOL_PLAN, provider_message
@@ -55,7 +55,9 @@ def _message(before: ChatMessage, after: ChatMessage, choice: Choice) -> Iterato
     else:
         yield from _text("text", before.text, after.text)
         yield from _text("refusal", before.refusal, after.refusal)
-    yield from _text("reasoning", before.reasoning, after.reasoning)
+    planned = any(isinstance(part, ProviderPart) and part.kind == TOOL_PLAN for part in before.parts)
+    thought = "".join(item.text for item in choice.items if isinstance(item, Reasoning))
+    yield from _text("reasoning", thought if planned and after.reasoning else before.reasoning, after.reasoning)
     for old, new in zip_longest(before.tool_calls, after.tool_calls):
         yield from _call(old, new)
     if before.finish_reason != after.finish_reason:

@@ -68,8 +68,10 @@ def transcode(interaction: Interaction, to: str, *, source: str | None = None) -
     tape = encode(script, ask, Recorded())
     if scripted.heard.truncated:
         tape = _cut(tape, script, ask, scripted.heard)
-    losses = [*asked.losses, *lost, *unsaid]
-    losses += losses_between(scripted.heard, _heard(tape, ask, scripted.heard), script)
+    # What was left out knowingly is missing when both are heard, too: once is enough, with the reason.
+    known = {(loss.what, loss.where) for loss in unsaid}
+    heard = losses_between(scripted.heard, _heard(tape, ask, scripted.heard), script)
+    losses = [*asked.losses, *lost, *unsaid, *(loss for loss in heard if (loss.what, loss.where) not in known)]
     response = _response(tape, interaction.response, scripted.heard)
     whole = None if scripted.heard.truncated else script
     return Transcoded(Interaction(made, response), counted(losses), ask, whole)
@@ -80,20 +82,27 @@ def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted
     choices = len(scripted.script.choices)
     messages = asked.messages or (ChatMessage.user("Hello"),)
     lost = [] if asked.messages else [Loss("messages", "made up", "request", note="none were recorded")]
+    tools = asked.tools
     try:
-        request = request_for(to, model, messages, tools=asked.tools, stream=stream, choices=choices)
+        request_for(to, model, messages, tools=tools, stream=stream)
     except ConfigurationError as error:
-        lost.append(Loss("request tool", "left out", "request", len(asked.tools), str(error)))
-        request = request_for(to, model, messages, stream=stream, choices=choices)
-    parts = urlsplit(request.uri)
+        lost.append(Loss("request tool", "left out", "request", len(tools), str(error)))
+        tools = ()
     created = scripted.heard.output.metadata.get("created")
-    ask = wire_named(to).read(
-        unquote(parts.path),
-        msgspec.json.decode(request.body or b"{}"),
-        created=created if isinstance(created, int) else CREATED,
-        seed=f"transcoded {model}",
-    )
-    return request, msgspec.structs.replace(ask, query=parts.query), lost
+    at = created if isinstance(created, int) else CREATED
+    # A name such as openai/gpt-oss-120b can't be in every path.
+    for name in dict.fromkeys((model, model.rpartition("/")[2] or "model")):
+        request = request_for(to, name, messages, tools=tools, stream=stream, choices=choices)
+        parts = urlsplit(request.uri)
+        body = msgspec.json.decode(request.body or b"{}")
+        try:
+            ask = wire_named(to).read(unquote(parts.path), body, created=at, seed=f"transcoded {model}")
+        except BadRequestError as error:
+            refused = error
+            continue
+        lost += [Loss("model", "changed", "request", note=f"was {model}, now {name}")] if name != model else []
+        return request, msgspec.structs.replace(ask, query=parts.query), lost
+    raise refused
 
 
 def _model(scripted: Scripted, owner: Wire | None, path: str, body: Mapping[str, Any]) -> str:
