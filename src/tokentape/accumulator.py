@@ -21,7 +21,7 @@ from tokentape.message import (
 )
 from tokentape.output import ChatOutput
 from tokentape.tool_call_assembly import OpenCall, ToolCallAssembly
-from tokentape.usage import TokenUsage
+from tokentape.usage import TokenUsage, merged
 
 _Kind = Literal["text", "reasoning", "tool_call", "provider"]
 
@@ -143,14 +143,16 @@ class Accumulator:
         self.chunks: list[ChatMessage] = []
         self._folded = 0
         self._choices: dict[int, _Choice] = {}
-        self._usage: TokenUsage | None = None
+        self._usages: list[TokenUsage] = []
         self._model: str | None = None
         self._metadata: dict[str, Any] = {}
 
     @property
     def usage(self) -> TokenUsage:
         """Usage as last reported, field by field."""
-        return (self._usage or TokenUsage()).with_total()
+        if len(self._usages) > 1:
+            self._usages[:] = [merged(self._usages)]
+        return (self._usages[0] if self._usages else TokenUsage()).with_total()
 
     @property
     def finish_reason(self) -> FinishReason | None:
@@ -166,14 +168,14 @@ class Accumulator:
         """Add a chunk, and return it with the tool calls that it completes. Raises `DecodeError` for anything else."""
         try:
             tells_more = (
-                chunk.tool_call_deltas
-                or chunk.finish_reason is not None
-                or chunk.usage is not None
-                or chunk.tool_calls
-                or chunk.model is not None
+                chunk.tool_call_deltas or chunk.finish_reason is not None or chunk.tool_calls or chunk.model is not None
             )
         except AttributeError:
             raise DecodeError(f"the source gave {type(chunk).__name__}, not ChatMessage: pass chunks") from None
+        if chunk.usage is not None:
+            # Some formats report usage beside each piece of text, which is then nothing but text.
+            self._usages.append(chunk.usage)
+            tells_more = tells_more or not (chunk.text or chunk.reasoning)
         if tells_more:
             self._fold()
             chunk = self._add_protocol(chunk)
@@ -183,8 +185,6 @@ class Accumulator:
 
     def _add_protocol(self, chunk: ChatMessage) -> ChatMessage:
         """Take in what a chunk says beside text, and attach the tool calls that are complete now."""
-        if chunk.usage is not None:
-            self._usage = chunk.usage if self._usage is None else self._usage.merge(chunk.usage)
         self._note_metadata(chunk)
         if not _is_content(chunk):
             return chunk
@@ -268,7 +268,7 @@ class Accumulator:
             named = self._metadata.get("model")
             model = named if isinstance(named, str) else None
         choices = sorted(self._choices.values(), key=lambda choice: choice.index) or [_Choice(0)]
-        usage = self._usage and self.usage if len(choices) == 1 else None
+        usage = self.usage if self._usages and len(choices) == 1 else None
         metadata = dict(self._metadata)
         messages = tuple(choice.message(model, metadata, usage) for choice in choices)
         return ChatOutput(messages, self.usage, model, error, metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -45,3 +45,18 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
         if self.total is not None or self.input is None or self.output is None:
             return self
         return msgspec.structs.replace(self, total=self.input + self.output)
+
+
+def merged(usages: Sequence[TokenUsage]) -> TokenUsage:
+    """The usage that these leave, merged one after another; linear in how many there are."""
+    raw: dict[str, Any] = {}
+    for usage in usages:
+        raw.update(usage.raw)
+    fields = {}
+    for name in TokenUsage.__struct_fields__[:-1]:
+        for usage in reversed(usages):
+            value = getattr(usage, name)
+            if value is not None:
+                fields[name] = value
+                break
+    return TokenUsage(**fields, raw=raw)

@@ -327,16 +327,22 @@ def gemini_usage(raw: Mapping[str, Any]) -> TokenUsage:
 
     Cached content is inside the prompt.
     """
-    thoughts = count(raw, "thoughtsTokenCount")
-    return TokenUsage(
-        _sum(count(raw, "promptTokenCount"), count(raw, "toolUsePromptTokenCount")),
-        _sum(count(raw, "candidatesTokenCount", "responseTokenCount"), thoughts),
-        count(raw, "totalTokenCount"),
-        count(raw, "cachedContentTokenCount"),
+    thoughts = _count(raw, "thoughtsTokenCount")
+    usage = TokenUsage(
+        _sum(_count(raw, "promptTokenCount"), _count(raw, "toolUsePromptTokenCount")),
+        _sum(_count(raw, "candidatesTokenCount"), thoughts),
+        _count(raw, "totalTokenCount"),
+        _count(raw, "cachedContentTokenCount"),
         None,
         thoughts,
         raw,
-    ).with_total()
+    )
+    return usage if usage.total is not None else usage.with_total()
+
+
+def _count(raw: Mapping[str, Any], key: str) -> int | None:
+    value = raw.get(key)
+    return value if value is None or value.__class__ is int else count(raw, key)
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
