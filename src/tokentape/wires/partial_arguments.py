@@ -42,13 +42,14 @@ class PartialArguments:
         ValueError if the path can't be read or contradicts an earlier one.
         """
         steps = _steps(path)
-        in_order = not self._late and self._is_next(steps)
+        goes_on = self._in_string and steps == self._path and isinstance(value, str)
+        in_order = not self._late and (goes_on or self._is_next(steps))
         self._insert(steps, value)
         if not in_order:
             self._late[str(steps[0])] = None
             return ""
         text = _json(value)
-        if self._in_string and steps == self._path:
+        if goes_on:
             text = text[1:]
         else:
             text = self._lead_to(steps) + text
@@ -65,8 +66,6 @@ class PartialArguments:
 
     def _is_next(self, steps: list[Step]) -> bool:
         """Whether the text goes on with a value at this path."""
-        if self._in_string and steps == self._path:
-            return True
         node: Any = self._tree
         for step in steps:
             if isinstance(node, dict) and isinstance(step, str):
