@@ -1,0 +1,114 @@
+"""What the README and the pages say is so: their code runs, their tables agree with the recordings."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.corpus import ROOT, WIRES, all_items
+from tests.corpus_expectations import DIFFERENCES
+from tokentape import StreamedChatMessageIterator, UnknownWireError, stream_bytes
+from tokentape.byte_streams import decoded
+from tokentape_harness import FakeProvider
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def code_blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def block_with(text: str, mark: str) -> str:
+    """The one Python block that contains `mark`."""
+    (found,) = [block for block in code_blocks(text, "python") if mark in block]
+    return found
+
+
+def run(code: str, **names: Any) -> dict[str, Any]:
+    """Run a block, and return what it defined."""
+    exec(compile(code, "README.md", "exec"), names)
+    return names
+
+
+def test_the_first_two_commands() -> None:
+    """The README's first two commands are `make demo` and `make test`."""
+    commands = [line for block in code_blocks(README, "console") for line in block.splitlines()]
+    assert commands[:2] == ["make demo", "make test"]
+
+
+def test_the_chat_feature_of_the_readme(fake_provider_env: FakeProvider) -> None:
+    """The first test that the README shows passes."""
+    run(block_with(README, "def test_answer"))["test_answer"](fake_provider_env)
+
+
+def test_the_scripts_of_the_readme(fake_provider: FakeProvider) -> None:
+    """Everything that the README says a script can say is accepted."""
+    code = block_with(README, "Cut short").replace('"walk.yaml"', "walk")
+    run(code, fake_provider=fake_provider, walk=REPOSITORY / "cassettes" / "openai_chat" / "walk.yaml")
+    assert len(fake_provider.session.queue) == 4
+
+
+def test_reading_as_in_the_readme(fake_provider_env: FakeProvider, capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's loop prints the stream, calls back, and leaves the output."""
+    fake_provider_env.script("Hello to you")
+    named = run(block_with(README, "stream.add_callback"))
+    assert capsys.readouterr().out == "Hello to you\ncomplete: Hello to you ()\n"
+    assert named["output"].finish_reason == "stop"
+    named["provider"].close()
+
+
+def test_the_wire_of_ones_own() -> None:
+    """The decoder of docs/own-wire.md decodes."""
+    decoder = run(block_with((REPOSITORY / "docs" / "own-wire.md").read_text(), "ShoutDecoder"))["ShoutDecoder"]
+    body = b'{"say": "HELLO "}\n{"say": "YOU"}\n{"over": true}\n'
+    stream = StreamedChatMessageIterator(decoded([body], decoder()))
+    assert [message.text for message in stream] == ["HELLO ", "YOU", ""]
+    assert (stream.status, stream.finish_reason) == ("complete", "stop")
+
+
+def links(page: Path) -> Iterator[Path]:
+    """The files that a page links to."""
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            yield page.parent / target
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in (REPOSITORY / "docs").glob("*.md"))]
+)
+def test_links_lead_somewhere(page: str) -> None:
+    """Every file that a page links to is there."""
+    missing = [str(target) for target in links(REPOSITORY / page) if not target.exists()]
+    assert not missing
+
+
+def test_the_table_of_wire_formats() -> None:
+    """docs/wire-formats.md counts the recordings as they are, and names every deliberate difference."""
+    if not all_items():
+        pytest.skip(f"no recorded streams at {ROOT}: set TOKENTAPE_CORPUS")
+    page = (REPOSITORY / "docs" / "wire-formats.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", page, re.MULTILINE)
+    told = {name: (int(count), int(differ)) for name, count, differ in rows}
+    counted = Counter(WIRES[i.wire_format] for i in all_items() if i.wire_format in WIRES and i.kind == "stream")
+    differing = Counter(WIRES[i.wire_format] for i in all_items() if i.id in DIFFERENCES)
+    assert told == {wire: (count, differing[wire]) for wire, count in counted.items()}
+    assert set(re.findall(r"^\| `([a-z]+-[0-9a-f]{10})` \|", page, re.MULTILINE)) == set(DIFFERENCES)
+
+
+def test_what_is_refused() -> None:
+    """Recordings of formats that are no wire of ours are refused by name, and counted in the docs."""
+    if not all_items():
+        pytest.skip(f"no recorded streams at {ROOT}: set TOKENTAPE_CORPUS")
+    refused = [item for item in all_items() if item.wire_format not in WIRES]
+    for item in refused:
+        with pytest.raises(UnknownWireError, match=item.wire_format):
+            stream_bytes(item.body, item.wire_format)
+    page = (REPOSITORY / "docs" / "wire-formats.md").read_text()
+    assert f"{len(refused)} recordings of formats that are none of these" in page
