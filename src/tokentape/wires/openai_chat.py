@@ -282,10 +282,10 @@ def _tool_call_delta(index: int | None, id: str, function: _Function | None) -> 
     return ToolCallDelta(index, id, function.name or "", arguments or "")
 
 
-def stream_error(error: str | Mapping[str, Any], status: int | None = None) -> ProviderError:
+def stream_error(error: Any, status: int | None = None) -> ProviderError:
     """Make the error that a provider put in a stream, or in a body, in the shape that OpenAI's format has."""
-    if isinstance(error, str):
-        return provider_error_class(status)(error, status=status, body=error)
+    if not isinstance(error, Mapping):
+        return provider_error_class(status)(str(error), status=status, body=error)
     kind, code = error.get("type"), error.get("code")
     for candidate in (error.get("status_code"), error.get("raw_status_code"), error.get("status"), code):
         if status is None and isinstance(candidate, int | str) and _STATUS.fullmatch(str(candidate)):

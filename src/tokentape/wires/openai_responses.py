@@ -20,6 +20,7 @@ from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_chat import stream_error
 from tokentape.wires.openai_usage import openai_usage
+from tokentape.wires.output_items import OutputItem, OutputItems
 
 INCOMPLETE_REASONS: Mapping[str, FinishReason] = {
     "max_output_tokens": "length",
@@ -49,25 +50,6 @@ class _Event(msgspec.Struct, gc=False):
     object: str | None = None
 
 
-class _Item:
-    """An output item that is being received.
-
-    `blocks` numbers the parts that there are, `spoken` those of them that deltas have filled, `cited` counts the
-    annotations of each.
-    """
-
-    __slots__ = ("argued", "blocks", "cited", "done", "number", "spoken", "start")
-
-    def __init__(self, start: dict[str, Any], number: int) -> None:
-        self.start = start
-        self.number = number
-        self.blocks: dict[int, int] = {}
-        self.spoken: dict[int, int] = {}
-        self.cited: dict[int, int] = {}
-        self.argued = False
-        self.done = False
-
-
 class _TextEvent(msgspec.Struct, gc=False):
     """A delta of text: the types do the checking."""
 
@@ -93,14 +75,12 @@ class OpenAIResponsesDecoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._blocks = 0
+        self._items = OutputItems()
         self._begin()
         self._started = False
 
     def _begin(self) -> None:
-        self._items: list[_Item] = []
-        self._by_id: dict[str | None, _Item] = {}
-        self._by_index: dict[int | None, _Item] = {}
+        self._items = OutputItems(self._items.blocks)
         self._calls = False
         self._speaking: tuple[str, int, int] | None = None
         self._started = True
@@ -117,7 +97,7 @@ class OpenAIResponsesDecoder(EventDecoder):
             event = salvage(self._parse(document), _Event)
         if event.type == "response.output_text.delta" and event.delta is not None:
             part = event.content_index or 0
-            block = self._speak(self._item(event), part)
+            block = self._items.speak(self._item(event), part)
             self._speaking = None if event.item_id is None else (event.item_id, part, block)
             metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
             return (ChatMessage(event.delta, "assistant", metadata, block=block),)
@@ -153,10 +133,10 @@ class OpenAIResponsesDecoder(EventDecoder):
                 call = ToolCallDelta(item.number, arguments=text)
                 return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number),)
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                block = self._speak(self._item(event), _reasoning_part(event))
+                block = self._items.speak(self._item(event), _reasoning_part(event))
                 return (ChatMessage("", "assistant", metadata, text, block=block),)
             case "response.refusal.delta":
-                block = self._speak(self._item(event), event.content_index or 0)
+                block = self._items.speak(self._item(event), event.content_index or 0)
                 return (ChatMessage("", "assistant", metadata, block=block, refusal=text),)
             case "response.output_text.done":
                 return self._unsaid(self._item(event), event.content_index or 0, metadata, text=event.text or "")
@@ -170,7 +150,7 @@ class OpenAIResponsesDecoder(EventDecoder):
                 return self._item_added(event.item or {}, event.output_index, metadata)
             case "response.output_item.done":
                 final = event.item or {}
-                return list(self._item_done(self._final_item(final, event.output_index), final, metadata))
+                return list(self._item_done(self._items.ending(final, event.output_index), final, metadata))
             case _:
                 return self._response_event(event, document, metadata)
 
@@ -199,67 +179,34 @@ class OpenAIResponsesDecoder(EventDecoder):
                     self.ended = True
                 return ()
 
-    def _item(self, event: _Event) -> _Item:
+    def _item(self, event: _Event) -> OutputItem:
         """The item that an event belongs to; one that was never announced begins here."""
-        found = self._by_id.get(event.item_id) or self._by_index.get(event.output_index)
-        return found or self._new_item({"id": event.item_id}, event.output_index)
+        items = self._items
+        return items.find(event.item_id, event.output_index) or items.begin({"id": event.item_id}, event.output_index)
 
-    def _final_item(self, final: dict[str, Any], index: int | None) -> _Item:
-        found = self._by_id.get(_string(final.get("id")))
-        if found is not None:
-            return found
-        found = self._by_index.get(index)
-        return self._new_item(final, index) if found is None or found.done else found
-
-    def _new_item(self, start: dict[str, Any], index: int | None) -> _Item:
-        item = _Item(start, self._blocks)
-        self._blocks += 1
-        self._items.append(item)
-        if start.get("id"):
-            self._by_id[_string(start["id"])] = item
-        if index is not None:
-            self._by_index[index] = item
-        return item
-
-    def _block(self, item: _Item, part: int) -> int:
-        """The number of a part: the first has its item's."""
-        found = item.blocks.get(part)
-        if found is None:
-            if item.blocks:
-                found = self._blocks
-                self._blocks += 1
-            else:
-                found = item.number
-            item.blocks[part] = found
-        return found
-
-    def _speak(self, item: _Item, part: int) -> int:
-        block = item.spoken[part] = self._block(item, part)
-        return block
-
-    def _unsaid(self, item: _Item, part: int, metadata: Mapping[str, Any], **said: str) -> Sequence[ChatMessage]:
+    def _unsaid(self, item: OutputItem, part: int, metadata: Mapping[str, Any], **said: str) -> Sequence[ChatMessage]:
         """What a part says at its end, if no delta said it."""
         if part in item.spoken or not any(said.values()):
             return ()
-        return (ChatMessage(role="assistant", metadata=metadata, block=self._speak(item, part), **said),)  # type: ignore[arg-type]
+        return (ChatMessage(role="assistant", metadata=metadata, block=self._items.speak(item, part), **said),)  # type: ignore[arg-type]
 
     def _annotation(
-        self, item: _Item, part: int, annotation: Any, metadata: Mapping[str, Any]
+        self, item: OutputItem, part: int, annotation: Any, metadata: Mapping[str, Any]
     ) -> Sequence[ChatMessage]:
         item.cited[part] = item.cited.get(part, 0) + 1
         citation = TextPart("", (annotation,))
-        return (ChatMessage("", "assistant", metadata, block=self._block(item, part), parts=(citation,)),)
+        return (ChatMessage("", "assistant", metadata, block=self._items.block(item, part), parts=(citation,)),)
 
     def _item_added(
         self, start: dict[str, Any], index: int | None, metadata: Mapping[str, Any]
     ) -> Sequence[ChatMessage]:
-        item = self._new_item(start, index)
+        item = self._items.begin(start, index)
         if start.get("type") not in _CALLS:
             return ()
         return (self._call(item, start, "", metadata),)
 
     def _call(
-        self, item: _Item, said: dict[str, Any], arguments: str, metadata: Mapping[str, Any], *, done: bool = False
+        self, item: OutputItem, said: dict[str, Any], arguments: str, metadata: Mapping[str, Any], *, done: bool = False
     ) -> ChatMessage:
         self._calls = True
         id_ = _string(said.get("call_id")) or _string(said.get("id"))
@@ -269,7 +216,7 @@ class OpenAIResponsesDecoder(EventDecoder):
         call = ToolCallDelta(item.number, "" if again else id_, "" if again else name, arguments, done)
         return ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number)
 
-    def _item_done(self, item: _Item, final: dict[str, Any], metadata: Mapping[str, Any]) -> Iterator[ChatMessage]:
+    def _item_done(self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]) -> Iterator[ChatMessage]:
         if item.done:
             return
         item.done = True
@@ -290,7 +237,9 @@ class OpenAIResponsesDecoder(EventDecoder):
                 provided = ProviderPart(_string(kind), final)
                 yield ChatMessage("", "assistant", metadata, block=item.number, parts=(provided,))
 
-    def _reasoning_done(self, item: _Item, final: dict[str, Any], metadata: Mapping[str, Any]) -> Iterator[ChatMessage]:
+    def _reasoning_done(
+        self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]
+    ) -> Iterator[ChatMessage]:
         for first, parts in ((0, final.get("summary")), (_LATER, final.get("content"))):
             for part, content in enumerate(_objects(parts), first):
                 yield from self._unsaid(item, part, metadata, reasoning=_string(content.get("text")))
@@ -305,15 +254,15 @@ class OpenAIResponsesDecoder(EventDecoder):
         """The chunks of the final response: items of which nothing has come, or not their end; then why it ended."""
         messages: list[ChatMessage] = []
         output = _objects(response.get("output"))
-        if self._items:
+        if self._items.begun:
             finals = {_string(final.get("id")): final for final in output if final.get("id")}
-            for item in [item for item in self._items if not item.done]:
+            for item in [item for item in self._items.begun if not item.done]:
                 final = finals.get(_string(item.start.get("id")))
                 if final is not None and final.get("type") == item.start.get("type"):
                     messages += self._item_done(item, final, metadata)
         else:
             for index, final in enumerate(output):
-                messages += self._item_done(self._new_item(final, index), final, metadata)
+                messages += self._item_done(self._items.begin(final, index), final, metadata)
         status = _string(response.get("status")) or status
         reason = self._finish_reason(status, response.get("incomplete_details"))
         usage = response.get("usage")
