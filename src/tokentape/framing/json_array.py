@@ -8,6 +8,16 @@ _OUTSIDE = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _BETWEEN = b" \t\r\n,"
 
+
+def _nested(depth: int) -> bytes:
+    """A pattern for an object or array that has no more than `depth` others in one another."""
+    inner = b"|" + _nested(depth - 1) if depth else b""
+    return rb'[\[{](?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"' + inner + rb")*+[\]}]"
+
+
+# An element that is there as a whole is cut out in one step.
+_ELEMENT = re.compile(_nested(9), re.DOTALL)
+
 END = b"]"
 """What stands for the end of the array among the elements, as `[DONE]` does in other formats."""
 
@@ -42,6 +52,11 @@ class JSONArrayFraming:
             if position == len(data):
                 break
             bracket = data[position]
+            if self._depth == 1 and bracket in b"[{" and (whole := _ELEMENT.match(data, position)) is not None:
+                self._flush(data[start:position], found)
+                found.append(whole[0])
+                start = position = whole.end()
+                continue
             position += 1
             if bracket in b"[{":
                 self._depth += 1
