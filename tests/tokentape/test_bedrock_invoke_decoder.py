@@ -159,6 +159,17 @@ def test_the_models_own_usage_wins_over_the_measured_one() -> None:
     assert stream.get_chat_output().model == "claude-2.0"
 
 
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_nothing_is_read_after_the_last_chunk(family: str) -> None:
+    """The metrics end the stream: a connection that stays open keeps nobody waiting."""
+
+    def source() -> Iterator[bytes]:
+        yield body_of(FAMILIES[family][0])
+        pytest.fail("read on")
+
+    assert read(source()).text == "Hello you"
+
+
 def test_measured_usage_with_a_cache() -> None:
     """Cached tokens stand beside the input there too."""
     metrics = {

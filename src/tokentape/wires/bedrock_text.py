@@ -65,9 +65,6 @@ class BedrockTextDecoder(EventDecoder):
             if isinstance(body.get(key), list):
                 choices = body[key]
         usage = text_usage(body)
-        if body.get("event_type") == "stream-end":
-            # Cohere repeats the whole response here.
-            choices = [{"finish_reason": body.get("finish_reason")}]
         messages: list[ChatMessage] = []
         for position, choice in enumerate(choices):
             if isinstance(choice, dict):
