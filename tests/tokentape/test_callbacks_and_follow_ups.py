@@ -129,7 +129,9 @@ async def test_the_normalized_stream_of_a_response_is_followed(drive: Plain) -> 
 
 
 @both
-@pytest.mark.parametrize("value", [None, 0, "text", [1], ChatMessage("x"), object()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [None, 0, "text", [1], ChatMessage("x"), object()], ids=lambda value: type(value).__name__
+)
 async def test_any_other_return_value_is_ignored(drive: Plain, value: Any) -> None:
     """A callback may return anything that is no stream."""
     stream = drive.stream("a")
@@ -360,6 +362,8 @@ async def test_a_plain_follow_up_under_async_for(drive: Plain, events: Events) -
         assert await drive.text(stream) == "abc"
     assert (heard, got) == (["a", "b", "c"], ["b"])
     assert [event.output.text for event in events.completed] == ["a", "b", "c"]
+    assert events.senders == [stream, follow_up, nested]
+    assert [event.request_thread_id for event in events.all] == [s.request_thread_id for s in events.senders]
     assert list(follow_up) == [ChatMessage("b"), ChatMessage("c")]
     assert follow_up.status == "complete"
 

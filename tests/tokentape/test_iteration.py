@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -317,6 +318,44 @@ async def test_a_turn_is_not_lost_with_a_task_that_is_cancelled(drive: Plain) ->
             gate.set()
             scope.cancel()
     assert seen == ["abc"]
+
+
+def test_a_turn_that_came_with_a_cancellation_is_passed_on() -> None:
+    """A task that is cancelled just as its turn comes hands the turn to the next in the queue."""
+
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def source() -> AsyncIterator[ChatMessage]:
+            yield ChatMessage("a")
+            await gate.wait()
+            yield ChatMessage("b")
+            await asyncio.Event().wait()
+
+        stream = AsyncStreamedChatMessageIterator(source())
+
+        async def read() -> None:
+            async for chunk in stream:
+                if chunk.text == "b":
+                    return
+
+        async def read_and_cancel() -> None:
+            async for chunk in stream:
+                if chunk.text == "b":
+                    tasks[1].cancel()
+                    return
+
+        tasks = []
+        for reader in (read_and_cancel, read, read):
+            tasks.append(asyncio.create_task(reader()))
+            await asyncio.sleep(0)
+        gate.set()
+        await asyncio.wait_for(tasks[2], 10)
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[1]
+        await tasks[0]
+
+    asyncio.run(main())
 
 
 @on_event_loops
