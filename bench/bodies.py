@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.script import Script, Text, Usage
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import wire_named
-
-REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "openai_chat": ("/v1/chat/completions", {"stream_options": {"include_usage": True}}),
-    "anthropic_messages": ("/v1/messages", {"max_tokens": 100_000}),
-}
+from tokentape_harness.sample_request import sample_request
 
 
 def stream_body(wire: str, events: int) -> bytes:
     """A streamed response with about so many events, as the fake provider sends it."""
     pieces = tuple(f" word{number % 100}" for number in range(events))
     script = Script.of(Text("".join(pieces), pieces=pieces), usage=Usage(input=10, output=events))
-    path, extra = REQUESTS[wire]
-    body = {"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "Hi"}], **extra}
-    ask = wire_named(wire).read(path, body, created=1_790_000_000, seed="bench")
+    request = sample_request(wire, "gpt-4o-mini", "Hi")
+    body = msgspec.json.decode(request.body or b"")
+    url = urlsplit(request.uri)
+    ask = wire_named(wire).read(unquote(url.path), body, created=1_790_000_000, seed="bench")
+    ask = msgspec.structs.replace(ask, query=url.query)
     return encode(script, ask, Instant()).body
