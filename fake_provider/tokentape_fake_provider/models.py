@@ -1,4 +1,4 @@
-"""Models: what GET /v1/models answers, in OpenAI's shape and in Anthropic's."""
+"""Models: what GET /v1/models answers, in OpenAI's shape, in Anthropic's and in Google's."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ def list_models(
     """The answer to GET .../models and .../models/{id}; `None` for any other path.
 
     Listed are the models of the session's recordings, then `known`. Any id can be asked for, as any model
-    answers. Requests with an `anthropic-version` header get Anthropic's shape.
+    answers. Requests with an `anthropic-version` header get Anthropic's shape, those with an `x-goog-api-key`
+    Google's.
     """
     parent, found, model = path.partition("/models")
     if not found or parent.count("/") > 2 or (model and not model.startswith("/")):
         return None
-    anthropic = any(name == b"anthropic-version" for name, _ in headers)
-    shape = _anthropic_model if anthropic else _openai_model
+    named = {name for name, _ in headers}
+    anthropic, google = b"anthropic-version" in named, b"x-goog-api-key" in named
+    shape = _anthropic_model if anthropic else _google_model if google else _openai_model
     if model.strip("/"):
         return _json(shape(model.strip("/")))
     recorded = [recording.model for recording in session.recordings if recording.model is not None]
@@ -42,7 +44,7 @@ def list_models(
                 "last_id": ids[-1] if ids else None,
             }
         )
-    return _json({"object": "list", "data": data})
+    return _json({"models": data} if google else {"object": "list", "data": data})
 
 
 def _openai_model(model: str) -> dict[str, Any]:
@@ -51,6 +53,11 @@ def _openai_model(model: str) -> dict[str, Any]:
 
 def _anthropic_model(model: str) -> dict[str, Any]:
     return {"type": "model", "id": model, "display_name": model, "created_at": _CREATED_AT}
+
+
+def _google_model(model: str) -> dict[str, Any]:
+    methods = ["generateContent", "streamGenerateContent"]
+    return {"name": f"models/{model}", "version": "001", "displayName": model, "supportedGenerationMethods": methods}
 
 
 def _json(value: Any) -> Answer:

@@ -269,6 +269,12 @@ def test_a_running_server_answers(served: Any, session: Session) -> None:
     assert [entry.wire for entry in session.journal.entries] == ["gemini"] * 3
 
 
+def test_models_are_listed_in_googles_shape(served: Any) -> None:
+    """The SDK lists the server's models, and gets one of any name."""
+    assert [model.name for model in served.models.list()] == ["models/tokentape"]
+    assert served.models.get(model="gemini-x").name == "models/gemini-x"
+
+
 INTERACTION = Script.of(
     Reasoning("Hm, well.", signature="c2ln"),
     "Hello there.",
