@@ -121,7 +121,7 @@ class App:
                 "request_too_large",
             )
         value, problem = _parse(body)
-        request = Request(method, path, value, wire, int(entry.time), problem, entry.query)
+        request = Request(method, path, value, wire, int(entry.time), problem, entry.query, headers)
         answer = find_answer(session, request)
         if answer is not None:
             return answer

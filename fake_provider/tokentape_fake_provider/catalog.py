@@ -6,7 +6,7 @@ error that names the nearest recording and what differs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -20,6 +20,7 @@ from tokentape_fake_provider.shelf import Endpoint, Miss
 from tokentape_fake_provider.synthetic import synthetic_script
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, retime
+from tokentape_fake_provider.wires.openai_dresses import dressed_for
 from tokentape_fake_provider.wires.request import json_type
 from tokentape_fake_provider.wires.wire import Ask, Wire
 
@@ -44,6 +45,7 @@ class Request(NamedTuple):
     created: int = 0
     problem: str = ""
     query: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 class Answer(NamedTuple):
@@ -72,6 +74,7 @@ def find_answer(session: Session, request: Request) -> Answer | None:
         try:
             ask = wire.read(request.path, request.body, created=request.created, seed=seed)
             ask = msgspec.structs.replace(ask, query=request.query)
+            ask = dressed_for(ask, settings.dress, request.headers)
         except BadRequestError as error:
             refusal = error
     else:

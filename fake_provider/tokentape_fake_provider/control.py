@@ -36,6 +36,7 @@ from tokentape_fake_provider.session import QueueItem, Session, SessionSettings,
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Recorded, Synthetic, parse_timing
 from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires.openai_dresses import DressName
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.app import AppConfig
@@ -60,6 +61,7 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage: Usage | UnsetType = UNSET
     repeat: bool | UnsetType = UNSET
     locale: str | UnsetType = UNSET
+    dress: DressName | UnsetType | None = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:
         """The settings with these changes. Raises `TimingError`."""

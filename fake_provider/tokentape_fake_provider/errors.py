@@ -3,6 +3,7 @@
 FakeProviderError
 ├── BadRequestError       a request that the real provider would refuse, with the HTTP status it answers
 ├── UnknownWireError      a wire format name that is not in the table
+├── UnknownDressError     a dress of openai_chat that is not in the table
 ├── TimingError           a --timing specification that can't be read
 ├── ScriptError           a script that contradicts itself or that the wire format can't express
 ├── UnknownSessionError   a session id that was never created, or is deleted
@@ -38,6 +39,10 @@ class BadRequestError(FakeProviderError):
 
 class UnknownWireError(FakeProviderError, LookupError):
     """A wire format name, or a request path, that is not in the table."""
+
+
+class UnknownDressError(FakeProviderError, LookupError):
+    """A dress of `openai_chat` that is not in the table."""
 
 
 class TimingError(FakeProviderError, ValueError):

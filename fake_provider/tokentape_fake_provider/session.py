@@ -18,6 +18,7 @@ from tokentape_fake_provider.script import Script, Usage
 from tokentape_fake_provider.shelf import Endpoint, Miss, Shelf
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Timing
+from tokentape_fake_provider.wires.openai_dresses import DressName, dress_named
 from tokentape_fake_provider.wires.wire import Ask
 
 DEFAULT_SESSION: Final = "default"
@@ -32,7 +33,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `timing` is when frames leave, `seed` what ids, synthetic text and jitter are made from, `usage` fills the
     fields that a script's own usage leaves open, `strict` refuses requests that nothing answers instead of
     making text up, `repeat` lets a recording answer again once all its like were played, `locale` is the
-    synthetic text's language.
+    synthetic text's language. `dress` is whose ways `openai_chat` has; `None` leaves it to the path and the model.
     """
 
     timing: Timing = Instant()
@@ -41,6 +42,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage: Usage = Usage()
     repeat: bool = False
     locale: str = "en_US"
+    dress: DressName | None = None
 
 
 class Unplayed(NamedTuple):
@@ -104,7 +106,9 @@ class Session:
         self._requests = 0
 
     def configure(self, **changes: Any) -> None:
-        """Change some of the settings, by their names in `SessionSettings`."""
+        """Change some of the settings, by their names in `SessionSettings`. Raises `UnknownDressError`."""
+        if changes.get("dress") is not None:
+            dress_named(changes["dress"])
         self.settings = msgspec.structs.replace(self.settings, **changes)
 
     def push(self, *items: QueueItem | str) -> None:

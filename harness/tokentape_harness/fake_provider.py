@@ -13,6 +13,7 @@ from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.session import Session
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Recorded, Timing, parse_timing
+from tokentape_fake_provider.wires.openai_dresses import DressName
 from tokentape_harness.errors import CassetteNotFoundError, UsageError
 from tokentape_harness.recordings import SUFFIXES, find_cassettes, load_recordings
 
@@ -109,6 +110,13 @@ class FakeProvider:
         made = parse_timing(timing) if isinstance(timing, str) else timing
         self.session.configure(timing=made)
         return made
+
+    def dress(self, name: DressName | None) -> None:
+        """Answer `openai_chat` as this provider does: `azure`, `groq`, `mistral`, `openrouter`, `deepseek`, `xai`.
+
+        `openai` is OpenAI's own, and `None` leaves it to the path and the model. Raises `UnknownDressError`.
+        """
+        self.session.configure(dress=name)
 
     def strict(self, on: bool = True) -> None:
         """Refuse a request that nothing answers, instead of making text up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import groq
@@ -32,14 +33,18 @@ def joined(choice: Choice, kind: type[Text | Reasoning | Refusal]) -> str:
     return "".join(item.text for item in choice.items if isinstance(item, kind))
 
 
+def spoken(choice: Choice) -> str:
+    return "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
+
+
 def calls(choice: Choice) -> list[tuple[str, str]]:
     return [(item.name, item.arguments) for item in choice.items if isinstance(item, ToolCall)]
 
 
-def ids_fit(choice: Choice, ids: list[str]) -> bool:
+def ids_fit(choice: Choice, ids: list[str], made_up: str) -> bool:
     given_ids = [item.id for item in choice.items if isinstance(item, ToolCall)]
     return all(
-        made == wanted if wanted else made.startswith("call_") for made, wanted in zip(ids, given_ids, strict=True)
+        made == wanted if wanted else re.fullmatch(made_up, made) for made, wanted in zip(ids, given_ids, strict=True)
     )
 
 
@@ -60,9 +65,14 @@ class Heard:
 
     def add(self, delta: Any) -> None:
         """Fold one delta of the SDK in."""
-        self.text += getattr(delta, "content", None) or ""
+        content = getattr(delta, "content", None) or ""
+        if isinstance(content, list):  # Mistral's
+            self.reasoning += "".join(inner.text for part in content for inner in getattr(part, "thinking", None) or ())
+            content = "".join(part.text for part in content if hasattr(part, "text"))
+        self.text += content
         extra = getattr(delta, "model_extra", None) or {}
-        self.reasoning += getattr(delta, "reasoning_content", None) or extra.get("reasoning_content") or ""
+        for name in ("reasoning", "reasoning_content"):
+            self.reasoning += getattr(delta, name, None) or extra.get(name) or ""
         self.refusal += getattr(delta, "refusal", None) or extra.get("refusal") or ""
         for call in getattr(delta, "tool_calls", None) or ():
             if call.index not in self.calls:
@@ -70,15 +80,16 @@ class Heard:
             self.calls[call.index][2] += call.function.arguments or ""
 
 
-def check(heard: Heard, choice: Choice, *, reasoning: bool = True, refusal: bool = True) -> None:
-    assert heard.text == joined(choice, Text)
-    if reasoning:
-        assert heard.reasoning == joined(choice, Reasoning)
-    if refusal:
-        assert heard.refusal == joined(choice, Refusal)
+def check(heard: Heard, choice: Choice, *, refuses: bool = True, call_id: str = "call_.{24}") -> None:
+    """`refuses` where there is a place for refusals, and else they are text."""
+    if refuses:
+        assert (heard.text, heard.refusal) == (joined(choice, Text), joined(choice, Refusal))
+    else:
+        assert (heard.text, heard.refusal) == (spoken(choice), "")
+    assert heard.reasoning == joined(choice, Reasoning)
     assert [(name, arguments) for _, name, arguments in heard.calls.values()] == calls(choice)
     assert list(heard.calls) == list(range(len(heard.calls)))
-    assert ids_fit(choice, [made for made, _, _ in heard.calls.values()])
+    assert ids_fit(choice, [made for made, _, _ in heard.calls.values()], call_id)
     assert heard.finish_reasons == [FINISH_REASONS[choice.ended]]
 
 
@@ -145,7 +156,7 @@ def test_openai_reads_every_complete_response(script: Script) -> None:
         assert (message.model_extra or {}).get("reasoning_content", "") == joined(choice, Reasoning)
         made = message.tool_calls or []
         assert [(call.function.name, call.function.arguments) for call in made] == calls(choice)
-        assert ids_fit(choice, [call.id for call in made])
+        assert ids_fit(choice, [call.id for call in made], "call_.{24}")
         assert answer.finish_reason == FINISH_REASONS[choice.ended]
     assert completion.usage is not None
     assert usage_of(script)[:3] == (
@@ -158,19 +169,24 @@ def test_openai_reads_every_complete_response(script: Script) -> None:
 @few
 @given(scripts("openai_chat"))
 def test_groq_reads_every_script(script: Script) -> None:
-    """The groq SDK (httpx, the path /openai/v1) reads both forms."""
+    """The groq SDK (httpx, the path /openai/v1) reads both forms, in Groq's dress."""
     said.script = script
     heard = [Heard() for _ in script.choices]
+    usage = None
     for chunk in groq_client.chat.completions.create(model="m", messages=MESSAGES, stream=True):
+        usage = chunk.x_groq.usage if chunk.x_groq is not None else usage
         for choice in chunk.choices:
             heard[choice.index].add(choice.delta)
             if choice.finish_reason:
                 heard[choice.index].finish_reasons.append(choice.finish_reason)
     for one, choice in zip(heard, script.choices, strict=True):
-        check(one, choice)
+        check(one, choice, refuses=False, call_id="[0-9a-z]{9}")
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == usage_of(script)[:3]
     completion = groq_client.chat.completions.create(model="m", messages=MESSAGES)
-    assert [answer.message.content or "" for answer in completion.choices] == [
-        joined(choice, Text) for choice in script.choices
+    assert [answer.message.content or "" for answer in completion.choices] == list(map(spoken, script.choices))
+    assert [answer.message.reasoning or "" for answer in completion.choices] == [
+        joined(choice, Reasoning) for choice in script.choices
     ]
     assert completion.usage is not None
     assert completion.usage.completion_tokens == usage_of(script)[1]
@@ -179,7 +195,7 @@ def test_groq_reads_every_script(script: Script) -> None:
 @few
 @given(scripts("openai_chat"))
 def test_mistral_reads_every_script(script: Script) -> None:
-    """The mistralai SDK reads both forms; it has no fields for reasoning_content and refusals."""
+    """The mistralai SDK reads both forms, in Mistral's dress: thoughts are parts of the content."""
     said.script = script
     heard = [Heard() for _ in script.choices]
     usage = None
@@ -191,11 +207,12 @@ def test_mistral_reads_every_script(script: Script) -> None:
                 heard[choice.index].finish_reasons.append(str(choice.finish_reason))
         usage = event.data.usage or usage
     for one, choice in zip(heard, script.choices, strict=True):
-        check(one, choice, reasoning=False, refusal=False)
+        check(one, choice, refuses=False, call_id="[0-9A-Za-z]{9}")
     completion = mistral_client.chat.complete(model="mistral-small-latest", messages=MESSAGES)
-    assert [answer.message.content or "" for answer in completion.choices] == [
-        joined(choice, Text) for choice in script.choices
-    ]
+    for answer, choice in zip(completion.choices, script.choices, strict=True):
+        whole = Heard()
+        whole.add(answer.message)
+        assert (whole.text, whole.reasoning) == (spoken(choice), joined(choice, Reasoning))
     assert completion.usage.completion_tokens == usage_of(script)[1]
 
 

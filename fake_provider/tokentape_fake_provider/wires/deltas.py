@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeVar
 
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script import Item, ToolCall
@@ -17,6 +20,16 @@ class Delta(NamedTuple):
     tokens: int
     at: float | None = None
 
+
+class Timed(Protocol):
+    """A part of a stream that may have a time."""
+
+    @property
+    def at(self) -> float | None:
+        """In ms since the request."""
+
+
+T = TypeVar("T", bound=Timed)
 
 ONE_TOKEN: Sequence[int] = (1,)
 
@@ -32,6 +45,24 @@ def split_item(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
     if item.at:
         raise ScriptError(f"{_name(item)}: `at` has {len(item.at)} times but there are no `pieces` to time")
     return _cut(split_tokens(text), sizes)
+
+
+def take_turns(choices: Sequence[Iterable[T]]) -> list[T]:
+    """The parts of several choices in one stream: by their times where the script fixes them, else in turn."""
+    spoken = [list(choice) for choice in choices]
+    if len(spoken) == 1:
+        return spoken[0]
+    if not any(piece.at is not None for choice in spoken for piece in choice):
+        return [piece for turn in zip_longest(*spoken) for piece in turn if piece is not None]
+    return [piece for _, piece in heapq.merge(*map(_timed, spoken), key=itemgetter(0))]
+
+
+def _timed(pieces: list[T]) -> Iterator[tuple[float, T]]:
+    """Each piece with when it leaves: protocol goes with what came before it, the first of it with what follows."""
+    now = next((piece.at for piece in pieces if piece.at is not None), 0.0)
+    for piece in pieces:
+        now = now if piece.at is None else max(now, piece.at)
+        yield now, piece
 
 
 def _given(item: Item, text: str) -> Iterator[Delta]:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import zip_longest
 from typing import Any, NamedTuple, assert_never
 from urllib.parse import parse_qs
 
@@ -44,7 +43,7 @@ from tokentape_fake_provider.script import (
 )
 from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.usage import Counts, resolve_usage
-from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.google_errors import (
     JSON_TYPE,
     error_object,
@@ -138,7 +137,7 @@ class Gemini:
         else:
             ends = script.error is None
             spoken = [_choice_parts(choice, index, ask, ends) for index, choice in enumerate(choices)]
-            turns = [part for turn in zip_longest(*spoken) for part in turn if part is not None]
+            turns = take_turns(spoken)
             last = len(turns) - 1
             chunks += [response.chunk(part, last=number == last and ends) for number, part in enumerate(turns)]
         if script.error is not None:

@@ -7,8 +7,8 @@ platform.openai.com/docs/api-reference/chat-streaming.
   which most servers with this format do (DeepSeek, xAI, vLLM, Qwen). Signatures and encrypted reasoning have
   no place in it and are left out.
 - A script of one choice answers each of the `n` that were asked for. Choices take turns, delta by delta.
-- Models of Mistral's own names send each tool call whole, in one delta, as Mistral does: its SDK refuses
-  fragments. A call's `pieces` don't count then.
+- Other providers that speak it do so in a dress (`openai_dresses`), which the path, the model's name or the session
+  chooses. Where tool calls are whole in it, a call's `pieces` don't count.
 - Finish reasons `refusal` and `pause` are `stop` here: a refusal shows in `refusal`, a pause not at all.
 - Without streaming the items of a choice are joined by kind; only a stream keeps the order they were said in.
 - The request's `stop` and `max_tokens` cut nothing: the script says what is said.
@@ -16,9 +16,7 @@ platform.openai.com/docs/api-reference/chat-streaming.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any, assert_never
 
 import msgspec
@@ -37,7 +35,9 @@ from tokentape_fake_provider.script import (
 )
 from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.usage import Counts, resolve_usage
-from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.deltas import split_item, take_turns
+from tokentape_fake_provider.wires.dress import Dress, dress_complete, dress_stream, with_call_ids
+from tokentape_fake_provider.wires.openai_dresses import dress_named, dress_of
 from tokentape_fake_provider.wires.openai_http import (
     completion_usage,
     error_fields,
@@ -64,7 +64,7 @@ FINISH_REASONS: Mapping[FinishReason, str] = {
 }
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 
-MISTRAL_MODEL = re.compile(r"(open-)?(mistral|mixtral|codestral|devstral|magistral|ministral|pixtral|voxtral)\b")
+_RETRY_AFTER = ("retry-after", "retry-after-ms")
 
 _json = msgspec.json.encode
 
@@ -116,22 +116,38 @@ class OpenAIChat:
             seed=seed,
             body=body,
             path=path,
+            dress=dress_of(path, model),
         )
 
     def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return stream_headers(ask)
+        dress = _dress(ask)
+        if dress is None:
+            return stream_headers(ask)
+        return (("content-type", "text/event-stream; charset=utf-8"), *dress.headers(ask.seed))
 
     def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
         """The chunks of a streamed response."""
+        dress = _dress(ask)
+        if dress is None:
+            return self._stream(script, ask)
+        named = with_call_ids(_expanded(script, ask), dress, ask)
+        options = {"include_obfuscation": dress.obfuscates}
+        bare = msgspec.structs.replace(ask, include_usage=False, body={**ask.body, "stream_options": options})
+        counts = None if script.error is not None else resolve_usage(script, ask.text, _choices(script, ask))
+        return dress_stream(dress, self._stream(named, bare), ask, counts)
+
+    def _stream(self, script: Script, ask: Ask) -> list[Piece]:
+        """The chunks as OpenAI sends them."""
         choices = _choices(script, ask)
         frame = _Frame(script, ask)
         ends = script.error is None
         spoken = [_choice_chunks(frame, choice, index, ask, ends) for index, choice in enumerate(choices)]
-        pieces = [piece for turn in zip_longest(*spoken) for piece in turn if piece is not None]
+        pieces = take_turns(spoken)
         if script.error is not None:
             # As api.openai.com does it: github.com/sashabaranov/go-openai/pull/396
-            pieces.append(Piece(b"data: " + _json({"error": error_fields(script.error)}) + b"\n\n"))
+            told = _error_body(error_fields(script.error), script.error, ask)
+            pieces.append(Piece(b"data: " + _json(told) + b"\n\n"))
         elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
             pieces.append(Piece(frame.usage_chunk(counts)))
         pieces.append(Piece(b"data: [DONE]\n\n"))
@@ -141,6 +157,9 @@ class OpenAIChat:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
             return self.encode_error(script.error, ask)
+        dress = _dress(ask)
+        if dress is not None:
+            script = with_call_ids(_expanded(script, ask), dress, ask)
         choices = _choices(script, ask)
         body: dict[str, Any] = {
             "id": _completion_id(ask),
@@ -153,11 +172,20 @@ class OpenAIChat:
         if counts is not None:
             body["usage"] = completion_usage(counts)
         body |= {"service_tier": "default", "system_fingerprint": _fingerprint(script, ask)}
-        return json_reply(body, ask)
+        if dress is None:
+            return json_reply(body, ask)
+        headers = (("content-type", "application/json"), *dress.headers(ask.seed))
+        return Reply(200, headers, _json(dress_complete(dress, body, ask, counts)))
 
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error."""
-        return error_reply(error, ask)
+        reply = error_reply(error, ask)
+        dress = None if ask is None else _dress(ask)
+        if ask is None or dress is None:
+            return reply
+        kept = tuple((name, value) for name, value in reply.headers if name in ("content-type", *_RETRY_AFTER))
+        told = _error_body(error_fields(error), error, ask)
+        return Reply(error.status, (*kept, *dress.headers(ask.seed)), _json(told))
 
 
 class _Frame:
@@ -212,7 +240,6 @@ def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bo
             role = b'{"role":"assistant","content":"","refusal":null}'
     yield Piece(frame.chunk(index, role))
     calls = 0
-    whole_calls = MISTRAL_MODEL.match(ask.model) is not None
     for item in choice.items:
         match item:
             case Text():
@@ -229,13 +256,6 @@ def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bo
                     "function": {"name": item.name, "arguments": ""},
                 }
                 deltas = list(split_item(item))
-                if whole_calls:
-                    opening["function"] = {"name": item.name, "arguments": item.arguments}
-                    tokens = count_tokens(item.name) + sum(delta.tokens for delta in deltas)
-                    at = deltas[-1].at if deltas else None
-                    yield Piece(frame.chunk(index, _json({"tool_calls": [opening]})), tokens, at)
-                    calls += 1
-                    continue
                 at = deltas[0].at if deltas else None
                 yield Piece(frame.chunk(index, _json({"tool_calls": [opening]})), count_tokens(item.name), at)
                 for delta in deltas:
@@ -283,8 +303,21 @@ def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:
     return script.choices * ask.choices if len(script.choices) == 1 else script.choices
 
 
+def _expanded(script: Script, ask: Ask) -> Script:
+    return msgspec.structs.replace(script, choices=_choices(script, ask))
+
+
 def _finish_reason(choice: Choice) -> str:
     return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
+
+
+def _dress(ask: Ask) -> Dress | None:
+    return dress_named(ask.dress) if ask.dress else None
+
+
+def _error_body(fields: dict[str, Any], error: Error, ask: Ask) -> dict[str, Any]:
+    dress = _dress(ask)
+    return {"error": fields} if dress is None else dress.error(fields, error)
 
 
 def _completion_id(ask: Ask) -> str:

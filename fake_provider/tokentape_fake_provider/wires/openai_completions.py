@@ -13,7 +13,6 @@ platform.openai.com/docs/api-reference/completions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -22,7 +21,7 @@ from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.ids import BASE62, make_id
 from tokentape_fake_provider.script import Choice, Error, FinishReason, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.usage import resolve_usage
-from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.openai_http import (
     completion_usage,
     error_fields,
@@ -112,7 +111,7 @@ class OpenAICompletions:
         end = tail + (b',"usage":null}\n\n' if ask.include_usage else b"}\n\n")
         ends = script.error is None
         spoken = [_choice_chunks(head, end, choice, index, ends) for index, choice in enumerate(choices)]
-        pieces = [piece for turn in zip_longest(*spoken) for piece in turn if piece is not None]
+        pieces = take_turns(spoken)
         if script.error is not None:
             pieces.append(Piece(b"data: " + _json({"error": error_fields(script.error)}) + b"\n\n"))
         elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:

@@ -15,7 +15,7 @@ class Ask(msgspec.Struct, frozen=True):
 
     `text` is all of the prompt as plain text (for counting input tokens and for rules), `created` the unix
     time in s and `seed` what ids are made from: both are arguments, so that the same ask gives the same
-    bytes.
+    bytes. `dress` names the provider whose ways with a shared format the answer has.
     """
 
     wire: str
@@ -29,6 +29,7 @@ class Ask(msgspec.Struct, frozen=True):
     body: Mapping[str, Any] = {}
     path: str = ""
     query: str = ""
+    dress: str = ""
 
 
 class Piece(NamedTuple):

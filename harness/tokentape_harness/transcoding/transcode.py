@@ -19,6 +19,7 @@ from tokentape_fake_provider.wires import Ask, Wire, wire_for_path, wire_named
 from tokentape_fake_provider.wires.request import match_path
 from tokentape_harness.cassette import Interaction, Request, Response, StreamRecord
 from tokentape_harness.chunks import Chunk
+from tokentape_harness.errors import UsageError
 from tokentape_harness.sample_request import request_for
 from tokentape_harness.transcoding.asked import Asked, read_asked
 from tokentape_harness.transcoding.comparison import losses_between
@@ -98,11 +99,12 @@ def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted
         try:
             ask = wire_named(to).read(unquote(parts.path), body, created=at, seed=f"transcoded {model}")
         except BadRequestError as error:
-            refused = error
+            if name == model.rpartition("/")[2]:
+                raise UsageError(f"the request can't be made in {to}: {error.message}") from error
             continue
         lost += [Loss("model", "changed", "request", note=f"was {model}, now {name}")] if name != model else []
         return request, msgspec.structs.replace(ask, query=parts.query), lost
-    raise refused
+    raise AssertionError("there is a last name")
 
 
 def _model(scripted: Scripted, owner: Wire | None, path: str, body: Mapping[str, Any]) -> str:
