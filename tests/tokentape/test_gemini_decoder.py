@@ -193,6 +193,32 @@ def test_a_signature_without_shown_thoughts() -> None:
     assert message.reasoning == ""
 
 
+def test_signatures_never_run_together() -> None:
+    """Thoughts that are signed themselves stay apart, each with its signature."""
+    thoughts = [
+        {"text": text, "thought": True, "thoughtSignature": sign} for text, sign in (("a", "QQ=="), ("b", "Qg=="))
+    ]
+    message = read(sse(chunk(*thoughts, "c", finish="STOP"))).message
+    found = [(part.text, part.signature) for part in message.parts if isinstance(part, ReasoningPart)]
+    assert found == [("a", "QQ=="), ("b", "Qg==")]
+
+
+def test_usage_is_in_the_common_arithmetic() -> None:
+    """What tools put in is input, thoughts are output, cached content is a part of the prompt; the last chunk wins."""
+    first = {"promptTokenCount": 100, "totalTokenCount": 100}
+    last = {
+        "promptTokenCount": 100,
+        "toolUsePromptTokenCount": 20,
+        "cachedContentTokenCount": 60,
+        "candidatesTokenCount": 7,
+        "thoughtsTokenCount": 5,
+        "totalTokenCount": 132,
+    }
+    usage = read(sse(chunk("a", usage=first), chunk("b", usage=last, finish="STOP"))).usage
+    assert (usage.input, usage.cached, usage.output, usage.reasoning, usage.total) == (120, 60, 12, 5, 132)
+    assert usage.raw == last
+
+
 def test_parts_that_only_gemini_has_are_kept_whole() -> None:
     """Executable code, its result, inline data: kept in their place, with their signature."""
     code = {"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "c2ln"}
