@@ -176,7 +176,9 @@ def _groq_chunk(chunk: Object, ask: Ask, place: Place) -> None:
 
 
 def _mistral_usage(counts: Counts, _ask: Ask) -> Object:
-    return _plain_usage(counts) | _details(counts)
+    # Reasoning tokens are not told apart.
+    cached = {"prompt_tokens_details": {"cached_tokens": counts.cached}} if counts.cached else {}
+    return _plain_usage(counts) | cached
 
 
 def _mistral_part(said: Object, _ask: Ask) -> None:
