@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= auto
 
-.PHONY: help demo test lint types cov bench clean
+.PHONY: help demo test test-clients lint types cov bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -16,6 +16,10 @@ demo: $(READY) ## The main job in a terminal: a recorded stream with a callback,
 
 test: $(READY) ## Run the tests
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
+	@$(BIN)/python -m tests.clients.environments
+	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients $(ARGS)
 
 lint: $(READY) ## Check format, style and who imports whom
 	$(BIN)/ruff format --check .
