@@ -13,7 +13,7 @@ import pytest
 from tests.corpus import ROOT, WIRES, all_items
 from tests.corpus_expectations import DIFFERENCES
 from tokentape import StreamedChatMessageIterator, UnknownWireError, stream_bytes
-from tokentape.byte_streams import decoded
+from tokentape.sources.byte_stream import decoded
 from tokentape_harness import FakeProvider
 
 REPOSITORY = Path(__file__).parents[1]

@@ -1,6 +1,6 @@
 """tokentape: every provider's stream as one iterator of chat messages."""
 
-from tokentape.byte_streams import astream_bytes, stream_bytes
+from tokentape.buffer.output_buffer import OutputBuffer
 from tokentape.errors import (
     AsyncCallbackError,
     AuthenticationError,
@@ -42,11 +42,11 @@ from tokentape.message import (
     ToolCallDelta,
 )
 from tokentape.output import ChatOutput
-from tokentape.output_buffer import OutputBuffer
-from tokentape.replay import replay
-from tokentape.sources import stream_response, wrap
+from tokentape.sources.byte_stream import astream_bytes, stream_bytes
+from tokentape.sources.wrapping import stream_response, wrap
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
+from tokentape.stream.replay import replay
 from tokentape.stream.state import StreamStatus
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.usage import TokenUsage

@@ -18,7 +18,7 @@ from tokentape.errors import (
     RateLimitError,
     ServerError,
 )
-from tokentape.http_error import response_error, retry_after
+from tokentape.http.response_error import response_error, retry_after
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 

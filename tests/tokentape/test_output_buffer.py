@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokentape.buffer.output_buffer import OutputBuffer
 from tokentape.errors import OutputBufferError
 from tokentape.message import ChatMessage
-from tokentape.output_buffer import OutputBuffer
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.sync import StreamedChatMessageIterator
 

@@ -30,7 +30,7 @@ from tokentape import (
     TruncatedStreamError,
     UnknownWireError,
 )
-from tokentape.sources import stream_response, wrap
+from tokentape.sources.wrapping import stream_response, wrap
 from tokentape_fake_provider import Error, Reasoning, Script, Text, ToolCall
 from tokentape_harness.fake_provider import FakeProvider
 

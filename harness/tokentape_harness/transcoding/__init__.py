@@ -2,6 +2,6 @@
 
 from tokentape_harness.transcoding.loss import Loss
 from tokentape_harness.transcoding.scripting import Scripted, script_of
-from tokentape_harness.transcoding.transcode import Transcoded, transcode
+from tokentape_harness.transcoding.transcode import Transcoded, transcode, transcode_cassette, transcode_numbered
 
-__all__ = ["Loss", "Scripted", "Transcoded", "script_of", "transcode"]
+__all__ = ["Loss", "Scripted", "Transcoded", "script_of", "transcode", "transcode_cassette", "transcode_numbered"]

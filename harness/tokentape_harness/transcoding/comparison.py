@@ -9,7 +9,7 @@ from typing import Any
 
 from tokentape import ChatMessage, ChatOutput, ProviderError, ProviderPart, ReasoningPart, TextPart
 from tokentape.message import ToolCall
-from tokentape.tool_call_assembly import ToolCallAssembly
+from tokentape.stream.tool_call_assembly import ToolCallAssembly
 from tokentape_fake_provider.script import Choice, Reasoning, Refusal, Script, Text
 from tokentape_harness.transcoding.hearing import Heard
 from tokentape_harness.transcoding.loss import Loss, differing

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tokentape import ChatMessage, ChatOutput, ProviderError, TokentapeError, TruncatedStreamError
-from tokentape.accumulator import Accumulator
-from tokentape.http_error import response_error
+from tokentape.http.response_error import response_error
+from tokentape.stream.accumulator import Accumulator
 from tokentape.wires import wire_named
 from tokentape_fake_provider.tape import Tape
 from tokentape_harness.cassette import Response, header_values

@@ -9,7 +9,7 @@ import msgspec
 
 from tokentape import ChatMessage, ProviderError, ProviderPart, ReasoningPart, TextPart, TokenUsage
 from tokentape.message import ToolCall as DecodedCall
-from tokentape.tool_call_assembly import OpenCall, ToolCallAssembly
+from tokentape.stream.tool_call_assembly import OpenCall, ToolCallAssembly
 from tokentape_fake_provider.script import Choice, Error, Item, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_harness.cassette import Response
 from tokentape_harness.transcoding.hearing import Heard, hear

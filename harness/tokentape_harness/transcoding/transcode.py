@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import http
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from tokentape import ChatMessage, ConfigurationError
+from tokentape import ChatMessage, ConfigurationError, TokentapeError
 from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Recorded
 from tokentape_fake_provider.wires import Ask, Wire, wire_for_path, wire_named
 from tokentape_fake_provider.wires.request import match_path
-from tokentape_harness.cassette import Interaction, Request, Response, StreamRecord
+from tokentape_harness.cassette import Cassette, Interaction, Request, Response, StreamRecord
 from tokentape_harness.chunks import Chunk
-from tokentape_harness.errors import UsageError
+from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.sample_request import request_for
 from tokentape_harness.transcoding.asked import Asked, read_asked
 from tokentape_harness.transcoding.comparison import losses_between
@@ -76,6 +77,35 @@ def transcode(interaction: Interaction, to: str, *, source: str | None = None) -
     response = _response(tape, interaction.response, scripted.heard)
     whole = None if scripted.heard.truncated else script
     return Transcoded(Interaction(made, response), counted(losses), ask, whole)
+
+
+def transcode_numbered(interaction: Interaction, to: str, number: int, path: Path | None) -> Transcoded | None:
+    """`transcode` for an interaction of a file, which errors name. Raises `CassetteError`, `UnknownWireError`."""
+    try:
+        made = transcode(interaction, to)
+    except (TokentapeError, ScriptError, UsageError) as error:
+        raise CassetteError(f"can't be transcoded to {to}: {error}", path=path, interaction=number) from error
+    if made is None:
+        return None
+    return made._replace(losses=tuple(loss.at(f"interaction {number}") for loss in made.losses))
+
+
+def transcode_cassette(cassette: Cassette, to: str) -> tuple[Cassette, tuple[Loss, ...]]:
+    """The cassette as it would have been recorded from another provider, and what was lost.
+
+    Requests that belong to no wire format stay as they are. Raises `CassetteError`, `UnknownWireError`.
+    """
+    wire_named(to)
+    interactions, losses = list[Interaction](), list[Loss]()
+    for number, interaction in enumerate(cassette):
+        made = transcode_numbered(interaction, to, number, cassette.path)
+        if made is None:
+            request = interaction.request
+            note = f"{request.method} {urlsplit(request.uri).path} is of no wire format: kept as it is"
+            losses.append(Loss("interaction", "left out", f"interaction {number}", note=note))
+        interactions.append(interaction if made is None else made.interaction)
+        losses += () if made is None else made.losses
+    return Cassette(tuple(interactions)), counted(losses)
 
 
 def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted) -> tuple[Request, Ask, list[Loss]]:

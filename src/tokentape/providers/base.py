@@ -13,16 +13,16 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
-from tokentape.accepted_response import StreamOptions, accepted_astream, accepted_stream, arefuse, refuse
 from tokentape.errors import ConfigurationError
-from tokentape.open_response import AsyncResponse, SyncResponse, async_response, sync_response
+from tokentape.http.accepted_response import StreamOptions, accepted_astream, accepted_stream, arefuse, refuse
+from tokentape.http.open_response import AsyncResponse, SyncResponse, async_response, sync_response
+from tokentape.http.transport_error import transport_errors
 from tokentape.output import ChatOutput
 from tokentape.providers.messages import Message, Messages, Tools, as_input, encode_body, message_list
 from tokentape.providers.response import StreamedChatResponse
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
-from tokentape.transport_error import transport_errors
 from tokentape.wires import wire_named
 
 DEFAULT_TIMEOUT = httpx2.Timeout(600.0, connect=5.0)

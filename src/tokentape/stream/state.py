@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from tokentape.accumulator import Accumulator
-from tokentape.combined_output import combined_output
 from tokentape.errors import AsyncCallbackError, CallbackError, FollowUpError, TokentapeError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
+from tokentape.stream.accumulator import Accumulator
+from tokentape.stream.combined_output import combined_output
 from tokentape.stream.context import StreamContext
 from tokentape.usage import TokenUsage
 

@@ -160,7 +160,7 @@ class EventDecoder:
     @classmethod
     def decode_complete(cls, body: bytes) -> ChatOutput:
         """Decode the body of a response that was not streamed."""
-        from tokentape.accumulator import Accumulator
+        from tokentape.stream.accumulator import Accumulator
 
         decoder = cls()
         decoder._feeding = body

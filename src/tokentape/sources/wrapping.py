@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from tokentape.accepted_response import StreamOptions, accepted_stream, lazy_astream
 from tokentape.errors import TokentapeError, UnknownWireError
-from tokentape.open_response import AsyncResponse, SyncResponse, open_response
-from tokentape.sdk_stream import SDKStream, closing_too, response_of, typed_astream, typed_stream
+from tokentape.http.accepted_response import StreamOptions, accepted_stream, lazy_astream
+from tokentape.http.open_response import AsyncResponse, SyncResponse, open_response
+from tokentape.sources.sdk_stream import SDKStream, closing_too, response_of, typed_astream, typed_stream
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator

@@ -21,11 +21,11 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import Literal, Protocol, TypeAlias
 
+from tokentape.buffer.output_level import Filter, Level, Levels
+from tokentape.buffer.print_capture import capturing, outside
+from tokentape.buffer.task_local import TaskLocal
 from tokentape.errors import OutputBufferError
 from tokentape.message import ChatMessage
-from tokentape.output_level import Filter, Level, Levels
-from tokentape.print_capture import capturing, outside
-from tokentape.task_local import TaskLocal
 
 AutoFlush: TypeAlias = Literal["message", "stream"]
 

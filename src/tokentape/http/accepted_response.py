@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from tokentape.byte_streams import astream_bytes, stream_bytes
 from tokentape.errors import DecodeError, ProviderError, TokentapeError
-from tokentape.http_error import response_error
-from tokentape.open_response import AsyncResponse, SyncResponse
+from tokentape.http.open_response import AsyncResponse, SyncResponse
+from tokentape.http.response_error import response_error
+from tokentape.sources.byte_stream import astream_bytes, stream_bytes
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator

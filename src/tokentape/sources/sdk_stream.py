@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tokentape.errors import TokentapeError, UnknownWireError
+from tokentape.http.open_response import AsyncResponse, SyncResponse
 from tokentape.message import ChatMessage
-from tokentape.open_response import AsyncResponse, SyncResponse
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator

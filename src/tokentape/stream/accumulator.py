@@ -20,7 +20,7 @@ from tokentape.message import (
     ToolCall,
 )
 from tokentape.output import ChatOutput
-from tokentape.tool_call_assembly import OpenCall, ToolCallAssembly
+from tokentape.stream.tool_call_assembly import OpenCall, ToolCallAssembly
 from tokentape.usage import TokenUsage, merged
 
 _Kind = Literal["text", "reasoning", "tool_call", "provider"]

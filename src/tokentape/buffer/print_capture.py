@@ -8,10 +8,10 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tokentape.task_local import TaskLocal
+from tokentape.buffer.task_local import TaskLocal
 
 if TYPE_CHECKING:
-    from tokentape.output_buffer import OutputBuffer
+    from tokentape.buffer.output_buffer import OutputBuffer
 
 _routes: TaskLocal[list[OutputBuffer]] = TaskLocal("tokentape.print_routes", list)
 _installing = threading.Lock()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from typing import Any, NamedTuple
 
 from tokentape.errors import TokentapeError
-from tokentape.transport_error import as_ours
+from tokentape.http.transport_error import as_ours
 
 READING = "reading the response"
 

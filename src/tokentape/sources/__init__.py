@@ -1,0 +1,1 @@
+"""Where streams come from: bytes, open HTTP responses, and the stream objects of official SDKs."""
