@@ -91,8 +91,10 @@ def find_answer(session: Session, request: Request) -> Answer | None:
         if ruled is not None:
             return _from_script(ruled[1], ask, wire, settings, "rule", f"rule {ruled[0]}")
 
-    taken = session.take_recording(endpoint, request.body)
+    taken = session.take_recording(endpoint, request.body, None if ask is None else ask.text)
     if not isinstance(taken, Miss):
+        if taken.script is not None and ask is not None:
+            return _from_script(taken.script, ask, wire, settings, "recording", taken.label)
         return _from_tape(taken.tape, settings, number, "recording", taken.label)
     if ask is None:
         assert refusal is not None

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.tape import Tape
 
 
@@ -15,6 +16,10 @@ class Recording(msgspec.Struct, frozen=True):
     `body` is the request's JSON value, or its bytes where it was not JSON, or `None` for none. `wire` is the
     name of its wire format, `None` where it has none (then the path must be the same to match). `source` (a
     file) and `interaction` (its number in it, from 0) are for messages only.
+
+    A recording that was made with another provider is matched by its `prompt`, all the text of the messages: what a
+    client asks beside it says nothing then. Its `script` is encoded for the request, where it has one, in place of
+    the tape.
     """
 
     tape: Tape
@@ -24,6 +29,8 @@ class Recording(msgspec.Struct, frozen=True):
     wire: str | None = None
     source: str = ""
     interaction: int | None = None
+    prompt: str | None = None
+    script: Script | None = None
 
     @property
     def label(self) -> str:

@@ -18,7 +18,7 @@ from tokentape_fake_provider.script import Script, Usage
 from tokentape_fake_provider.shelf import Endpoint, Miss, Shelf
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Timing
-from tokentape_fake_provider.wires.openai_dresses import DressName, dress_named
+from tokentape_fake_provider.wires.openai_dresses import DressName, dress_name
 from tokentape_fake_provider.wires.wire import Ask
 
 DEFAULT_SESSION: Final = "default"
@@ -108,7 +108,7 @@ class Session:
     def configure(self, **changes: Any) -> None:
         """Change some of the settings, by their names in `SessionSettings`. Raises `UnknownDressError`."""
         if changes.get("dress") is not None:
-            dress_named(changes["dress"])
+            dress_name(changes["dress"])
         self.settings = msgspec.structs.replace(self.settings, **changes)
 
     def push(self, *items: QueueItem | str) -> None:
@@ -190,10 +190,10 @@ class Session:
                     return number, script
         return None
 
-    def take_recording(self, endpoint: Endpoint, body: Any) -> Recording | Miss:
+    def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
         """The recording that answers, or why none does."""
         with self._lock:
-            return self._shelf.take(endpoint, body, again=self.settings.repeat)
+            return self._shelf.take(endpoint, body, prompt=prompt, again=self.settings.repeat)
 
 
 class Sessions:

@@ -67,6 +67,7 @@ class Shelf:
         self._endpoints: list[Endpoint] = []
         self._same: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
         self._nearly: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
+        self._said: dict[tuple[Endpoint, str], list[int]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -91,9 +92,15 @@ class Shelf:
             self._endpoints.append(endpoint)
             self._same[identity, key_of(body)].append(index)
             self._nearly[identity, key_of(body, without=PREFERRED)].append(index)
+            if recording.prompt is not None:
+                self._said[identity, recording.prompt].append(index)
 
-    def take(self, endpoint: Endpoint, body: Any, *, again: bool = False) -> Recording | Miss:
+    def take(
+        self, endpoint: Endpoint, body: Any, *, prompt: str | None = None, again: bool = False
+    ) -> Recording | Miss:
         """The recording that answers; the same request recorded several times is played in order.
+
+        `prompt` is the text of the request's messages, by which recordings of other providers are found.
 
         With `again` the last of them answers any further requests.
         """
@@ -102,10 +109,11 @@ class Shelf:
         identity, body = endpoint.identity, endpoint.asked(body)
         same = self._same.get((identity, key_of(body)), [])
         nearly = self._nearly.get((identity, key_of(body, without=PREFERRED)), [])
-        candidates = same + [index for index in nearly if index not in same]
+        said = [] if prompt is None else self._said.get((identity, prompt), [])
+        candidates = list(dict.fromkeys([*same, *nearly, *said]))
         index = next((index for index in candidates if not self._plays[index]), None)
         if index is None and candidates and again:
-            index = (same or nearly)[-1]
+            index = (same or nearly or said)[-1]
         if index is None:
             return self._miss(endpoint, body, candidates)
         self._plays[index] += 1

@@ -14,8 +14,9 @@ from tokentape_fake_provider.session import Session
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Recorded, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dresses import DressName
+from tokentape_harness.cassette_reader import read_cassette
 from tokentape_harness.errors import CassetteNotFoundError, UsageError
-from tokentape_harness.recordings import SUFFIXES, find_cassettes, load_recordings
+from tokentape_harness.recordings import SUFFIXES, find_cassettes, load_recordings, recordings_as
 
 
 class FakeProvider:
@@ -91,16 +92,19 @@ class FakeProvider:
         self.session.add_rule(rule)
         return rule
 
-    def cassette(self, path: str | Path, *, speed: float | None = None) -> int:
+    def cassette(self, path: str | Path, *, speed: float | None = None, wire: str | None = None) -> int:
         """Load a cassette, or all in a folder, and return how many recordings it has.
 
         A relative path is looked up beside the test file, in `cassettes` there, and in the root folder. They
-        replay at once; `speed` 1 keeps the recorded times of the whole session, 2 is twice as fast. Raises
-        `CassetteError`.
+        replay at once; `speed` 1 keeps the recorded times of the whole session, 2 is twice as fast. `wire` plays
+        what was recorded from other providers in this wire format, to any request with the same messages. Raises
+        `CassetteError`, `UnknownWireError`.
         """
-        recordings = [
-            recording for file in find_cassettes([self._find(Path(path))]) for recording in load_recordings(file)
-        ]
+        files = find_cassettes([self._find(Path(path))])
+        if wire is None:
+            recordings = [recording for file in files for recording in load_recordings(file)]
+        else:
+            recordings = [recording for file in files for recording in recordings_as(read_cassette(file), wire)[0]]
         if speed is not None:
             self.timing(Recorded(speed))
         return self.session.add_recordings(recordings)

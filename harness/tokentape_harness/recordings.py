@@ -18,6 +18,7 @@ from tokentape_harness.chunks import cut
 from tokentape_harness.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
 from tokentape_harness.split import split_body
+from tokentape_harness.transcoding.loss import Loss, counted
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -46,6 +47,28 @@ def recordings_of(cassette: Cassette) -> list[Recording]:
     """The recordings of a cassette, one an interaction, in its order."""
     source = "" if cassette.path is None else str(cassette.path)
     return [_recording(interaction, source, number) for number, interaction in enumerate(cassette.interactions)]
+
+
+def recordings_as(cassette: Cassette, wire: str) -> tuple[list[Recording], tuple[Loss, ...]]:
+    """The recordings of a cassette as another provider's, matched by their messages, and what was lost.
+
+    Those of that wire format already, and requests of none, are left out. Raises `CassetteError`,
+    `UnknownWireError`.
+    """
+    from tokentape_harness.transcoding import transcode_numbered
+
+    source = "" if cassette.path is None else str(cassette.path)
+    found, losses = [], list[Loss]()
+    for number, interaction in enumerate(cassette.interactions):
+        owner = wire_for_path(unquote(urlsplit(interaction.request.uri).path))
+        if owner is not None and owner.name == wire:
+            continue
+        made = transcode_numbered(interaction, wire, number, cassette.path)
+        if made is not None:
+            recording = _recording(made.interaction, source, number)
+            found.append(msgspec.structs.replace(recording, prompt=made.ask.text, script=made.script))
+            losses += made.losses
+    return found, counted(losses)
 
 
 def find_cassettes(paths: Iterable[str | Path]) -> list[Path]:

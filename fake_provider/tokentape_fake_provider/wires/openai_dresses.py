@@ -37,11 +37,18 @@ _SAFE: Object = {"filtered": False, "severity": "safe"}
 _FILTERS: Object = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), _SAFE)
 
 
+def dress_name(name: str) -> DressName:
+    """The name, if there is such a dress. Raises `UnknownDressError` that lists the known ones."""
+    known: tuple[DressName, ...] = get_args(DressName)
+    for candidate in known:
+        if candidate == name:
+            return candidate
+    raise UnknownDressError(f"no dress {name!r}: the known ones are {', '.join(known)}")
+
+
 def dress_named(name: str) -> Dress | None:
-    """The dress of this name; `None` for OpenAI's own. Raises `UnknownDressError` that lists the known ones."""
-    if name not in get_args(DressName):
-        raise UnknownDressError(f"no dress {name!r}: the known ones are {', '.join(get_args(DressName))}")
-    return DRESSES.get(name)
+    """The dress of this name; `None` for OpenAI's own. Raises `UnknownDressError`."""
+    return DRESSES.get(dress_name(name))
 
 
 def dress_of(path: str, model: str) -> DressName:

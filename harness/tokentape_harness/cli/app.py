@@ -54,11 +54,43 @@ def serve(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse what no cassette answers, instead of making text up.")
     ] = False,
+    as_wire: Annotated[
+        list[str] | None,
+        typer.Option("--as", metavar="W", help="Serve the cassettes in this wire format, too; repeatable."),
+    ] = None,
+    dress: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="Speak openai_chat as azure, groq, mistral, openrouter, deepseek or xai do."),
+    ] = None,
 ) -> None:
     """Start the fake provider: cassettes answer the requests they recorded, made-up text the others."""
     from tokentape_harness.cli.serve import serve as run
 
-    run(paths or [], host=host, port=port, timing=timing, seed=seed, strict=strict)
+    run(
+        paths or [],
+        host=host,
+        port=port,
+        timing=timing,
+        seed=seed,
+        strict=strict,
+        as_wires=as_wire or [],
+        dress=dress,
+    )
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="What was recorded.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The cassette to write.")],
+    to: Annotated[str, typer.Option("--to", "-t", metavar="W", help="Wire format to say it in.")],
+    kind: Annotated[str, typer.Option("--from", metavar="KIND", help="What IN is: cassette.")] = "cassette",
+    fail_on_loss: Annotated[bool, typer.Option("--fail-on-loss", help="Exit with 1 if anything was lost.")] = False,
+    json: Json = False,
+) -> int:
+    """Turn a cassette of one provider into one of another, and list what that can't express."""
+    from tokentape_harness.cli.convert import convert as run
+
+    return run(source, output, to=to, kind=kind, fail_on_loss=fail_on_loss, as_json=json)
 
 
 @app.command()

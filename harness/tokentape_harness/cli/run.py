@@ -72,7 +72,13 @@ def _exit_code(error: Exception) -> int | None:
     from tokentape.errors import TokentapeError, UnknownWireError
     from tokentape_fake_provider import errors as fake_provider_errors
 
-    misuse = (UsageError, UnknownWireError, fake_provider_errors.TimingError, fake_provider_errors.UnknownWireError)
+    misuse = (
+        UsageError,
+        UnknownWireError,
+        fake_provider_errors.TimingError,
+        fake_provider_errors.UnknownWireError,
+        fake_provider_errors.UnknownDressError,
+    )
     if isinstance(error, misuse):
         return MISUSED
     failures = (HarnessError, TokentapeError, fake_provider_errors.FakeProviderError, OSError)

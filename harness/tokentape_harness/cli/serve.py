@@ -12,17 +12,35 @@ from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.session import SessionSettings
 from tokentape_fake_provider.timing import parse_timing
-from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires import WIRES, wire_named
+from tokentape_fake_provider.wires.openai_dresses import dress_name
+from tokentape_harness.cassette_reader import read_cassette
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import CassetteError, UsageError
-from tokentape_harness.recordings import find_cassettes, load_recordings
+from tokentape_harness.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
 
 
-def serve(paths: Sequence[Path], *, host: str, port: int, timing: str, seed: int, strict: bool) -> None:
-    """Serve until interrupted. Raises `CassetteError`, `UsageError`, `TimingError`, `PortInUseError`."""
+def serve(
+    paths: Sequence[Path],
+    *,
+    host: str,
+    port: int,
+    timing: str,
+    seed: int,
+    strict: bool,
+    as_wires: Sequence[str] = (),
+    dress: str | None = None,
+) -> None:
+    """Serve until interrupted.
+
+    Raises `CassetteError`, `UsageError`, `TimingError`, `PortInUseError`, `UnknownWireError`, `UnknownDressError`.
+    """
     # A server is asked many times: its recordings answer again and again.
-    settings = SessionSettings(timing=parse_timing(timing), strict=strict, seed=seed, repeat=True)
-    files, recordings = _load(paths, skip_unreadable=not strict)
+    worn = None if dress is None else dress_name(dress)
+    settings = SessionSettings(timing=parse_timing(timing), strict=strict, seed=seed, repeat=True, dress=worn)
+    for wire in as_wires:
+        wire_named(wire)
+    files, recordings = _load(paths, as_wires, skip_unreadable=not strict)
     server = FakeProviderServer(
         host,
         port,
@@ -45,15 +63,22 @@ def serve(paths: Sequence[Path], *, host: str, port: int, timing: str, seed: int
             signal.signal(number, handler)
 
 
-def _load(paths: Sequence[Path], *, skip_unreadable: bool) -> tuple[int, list[Recording]]:
-    """How many files were read, and their recordings.
+def _load(paths: Sequence[Path], wires: Sequence[str], *, skip_unreadable: bool) -> tuple[int, list[Recording]]:
+    """How many files were read, and their recordings, also as those of other wire formats.
 
     A file that was named must be readable. One that only lies in a named folder is skipped with a warning.
     """
     files, recordings = 0, []
     for file in find_cassettes(paths):
         try:
-            recordings += load_recordings(file)
+            cassette = read_cassette(file)
+            found = recordings_of(cassette)
+            for wire in wires:
+                transcoded, losses = recordings_as(cassette, wire)
+                found += transcoded
+                if losses:
+                    say(f"note: {file} as {wire}: {len(losses)} losses; tokentape convert lists them")
+            recordings += found
         except CassetteError as error:
             if not skip_unreadable or file in paths:
                 raise
