@@ -84,7 +84,9 @@ def convert(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="The cassette to write.")],
     to: Annotated[str, typer.Option("--to", "-t", metavar="W", help="Wire format to say it in.")],
     kind: Annotated[str, typer.Option("--from", metavar="KIND", help="What IN is: cassette.")] = "cassette",
-    fail_on_loss: Annotated[bool, typer.Option("--fail-on-loss", help="Exit with 1 if anything was lost.")] = False,
+    fail_on_loss: Annotated[
+        bool, typer.Option("--fail-on-loss", help="Exit with 1 if anything said or asked was lost.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Turn a cassette of one provider into one of another, and list what that can't express."""

@@ -128,7 +128,7 @@ def _usage(before: ChatOutput, after: ChatOutput) -> Iterator[Loss]:
     for name in USAGE:
         old, new = getattr(before.usage, name), getattr(after.usage, name)
         # A provider that reports nothing of a kind means 0 of it, and one that has none of it may say so.
-        if (old or 0) != (new or 0) or (name in ("input", "output") and old != new):
+        if (old or 0) != (new or 0):
             yield from differing(f"usage {name}", old, new, "")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tokentape import ChatMessage, DecodeError
+from tokentape.message import ToolCall as DecodedCall
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script import Choice, Item, Reasoning, Refusal, Script, Text, ToolCall, Usage
@@ -82,10 +83,11 @@ def _is_kept(item: Item, heard: ChatMessage) -> bool:
     """Whether the words of an item were heard, whatever it is taken for."""
     match item:
         case ToolCall():
-            return bool(heard.tool_calls) and (
-                heard.tool_calls[0].valid is False
-                or heard.tool_calls[0].raw_arguments == item.arguments
-                or msgspec.json.decode(item.arguments or "{}") == heard.tool_calls[0].arguments
+            meant = DecodedCall.parse("", "", item.arguments)
+            return any(
+                (call.valid, call.arguments) == (meant.valid, meant.arguments)
+                and (call.valid or call.raw_arguments == meant.raw_arguments)
+                for call in heard.tool_calls
             )
         case Reasoning():
             return item.text in heard.reasoning

@@ -10,6 +10,10 @@ import msgspec
 Change = Literal["left out", "changed", "made up"]
 
 
+# Every provider has its own words for these.
+LABELS = ("metadata", "provider's finish reason")
+
+
 class Loss(msgspec.Struct, frozen=True):
     """`count` things of one kind that are `left out`, `changed`, or `made up` since the format demands them.
 
@@ -22,6 +26,11 @@ class Loss(msgspec.Struct, frozen=True):
     where: str = ""
     count: int = 1
     note: str = ""
+
+    @property
+    def is_content(self) -> bool:
+        """Whether something that was said or asked is gone or different, and not only what the provider calls it."""
+        return self.change != "made up" and self.what not in LABELS
 
     def at(self, place: str) -> Loss:
         """The same loss, with a place in front of its own."""
