@@ -359,9 +359,9 @@ def test_recorded_streams_say_the_same_in_every_format(item: Item, to: str) -> N
     response = Response(item.status, "", (("content-type", item.content_type),), item.body)
     made = transcoded(Interaction(Request("POST", request["uri"] or "/", (), body), response), to, item.wire)
     before, after = hear(response, item.wire), again(made)
-    assert (before.error is None) == (after.error is None)
-    assert before.truncated == after.truncated
     names = {loss.what for loss in made.losses}
+    assert (before.error is None) == (after.error is None) or "error" in names
+    assert before.truncated == after.truncated
     old, new = before.output, after.output
     assert new.text == (old.text + old.message.refusal if "refusal" in names else old.text)
     if to != "openai_completions":

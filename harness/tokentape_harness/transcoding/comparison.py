@@ -42,6 +42,8 @@ def _error(before: ProviderError | None, after: ProviderError | None) -> Iterato
     if before is None or after is None:
         if before is not None:
             yield Loss("error", "left out", note=provider_message(before))
+        elif after is not None:
+            yield Loss("error", "made up", note=provider_message(after))
         return
     for name in ("status", "type", "code", "param", "retry_after"):
         yield from differing(f"error {name}", getattr(before, name), getattr(after, name), "")

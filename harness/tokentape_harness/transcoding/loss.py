@@ -11,7 +11,7 @@ Change = Literal["left out", "changed", "made up"]
 
 
 # Every provider has its own words for these.
-LABELS = ("metadata", "provider's finish reason")
+LABELS = ("metadata", "provider's finish reason", "spacing of arguments")
 
 
 class Loss(msgspec.Struct, frozen=True):
