@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from tokentape_fake_provider.script import Error, FinishReason, Reasoning, Script, Text, ToolCall, Usage
 
-HARD_TEXT: Final = 'Zürich: 日本語, مرحبا, 👩\u200d👩\u200d👧\n\ndata: [DONE]\n\n"quoted" \\ 0 \u2028 end'
+HARD_TEXT: Final = 'Zürich: 日本語, مرحبا, 👩\u200d👩\u200d👧\n\ndata: [DONE]\n\n"quoted" \\ 0'
 FORECAST: Final = {"city": "Zürich 🌧", "days": 3}
 OTHER_FORECAST: Final = {"city": 'New "York"', "days": 0}
 
@@ -112,6 +112,8 @@ _USAGE = Usage(input=120, output=45, cached=30, reasoning=12)
 
 _CASES: Final = (
     Case("text", Script.of(HARD_TEXT, usage=Usage(input=9, output=17))),
+    # Not the end of a line to SSE or NDJSON, but to str.splitlines().
+    Case("line_separators", Script.of("one\u2028two\x85three\u2029four", usage=Usage(input=9, output=8))),
     Case(
         "reasoning",
         Script.of(Reasoning("First, the sky. Then:\n 日本語.", signature="c2lnbmF0dXJl"), "It rains.", usage=_USAGE),
@@ -151,7 +153,7 @@ def cases(wire: str) -> list[Case]:
         if reason not in ("stop", "tool_calls"):
             usage = Usage(input=5, output=4)
             made.append(Case(f"finish_{reason}", Script.of("It was cut", finish_reason=reason, usage=usage)))
-    message = "The model 'm' is not for you."
+    message = "This model is not for you."
     made.append(Case("error", Script(error=Error(status=403, message=message))))
     return made
 

@@ -28,10 +28,12 @@ def reasoning_beside(counts: Counts) -> Counts:
 class Client(NamedTuple):
     """A client and one wire format that it speaks.
 
-    `shows` are its own words for finish reasons, where they are not the provider's. `lacks` maps what it can't
-    show to the reason why: "text", "reasoning", "tool_calls", "finish_reason", "usage", or one count as
-    "usage.cached", or one case as "case:NAME"; with "stream:" or "complete:" before it only in that mode.
-    `zero` are counts that it shows as nothing when they are 0.
+    `path` is what it asks for, as the server sees it, `stream_path` while streaming. `shows` are its own words
+    for finish reasons, where they are not the provider's. `lacks` maps what it can't show to the reason why:
+    "text", "reasoning", "tool_calls", "finish_reason", "usage", or one count as "usage.cached". `own` are counts
+    that it makes up itself. `fails` maps the names of cases that it gets wrong to how. Each of these with
+    "stream:" or "complete:" before it holds in that mode only. `only` are the cases that make sense for it, if
+    not all do, and `only_why` says why.
     """
 
     name: str
@@ -39,38 +41,248 @@ class Client(NamedTuple):
     driver: str
     package: str
     wire: str
+    path: str
+    stream_path: str = ""
     model: str = "m"
     counts: Callable[[Counts], Counts] = as_said
-    shows: Mapping[str, str] = {}
+    shows: Mapping[str, str | None] = {}
     lacks: Mapping[str, str] = {}
-    zero: frozenset[str] = frozenset()
+    own: Mapping[str, str] = {}
+    fails: Mapping[str, str] = {}
+    only: frozenset[str] = frozenset()
+    only_why: str = ""
 
     def missing(self, what: str, *, stream: bool) -> str | None:
         """Why this client can't show it, if so."""
-        mode = "stream" if stream else "complete"
-        return self.lacks.get(what) or self.lacks.get(f"{mode}:{what}")
+        return _in_mode(self.lacks, what, stream)
+
+    def computes(self, what: str, *, stream: bool) -> str | None:
+        """Why this count is not the provider's, if so."""
+        return _in_mode(self.own, what, stream)
+
+    def fault(self, case: str, *, stream: bool) -> str | None:
+        """What it gets wrong in this case, if it does."""
+        return _in_mode(self.fails, case, stream)
 
 
-def _own(package: str, wire: str, **fields: Any) -> Client:
-    name = f"{package}-{wire}"
-    driver = fields.pop("driver", package.replace("-", "_") + "_driver")
-    return Client(name, OWN, driver, package, wire, **fields)
+def _in_mode(facts: Mapping[str, str], what: str, stream: bool) -> str | None:
+    return facts.get(what) or facts.get(f"{'stream' if stream else 'complete'}:{what}")
 
 
-MISTRAL: Final = "Mistral does not count reasoning tokens"
+def _made(
+    environment: str, driver: str, package: str, wire: str, path: str, stream_path: str = "", **more: Any
+) -> Client:
+    return Client(f"{package}-{wire}", environment, f"{driver}_driver", package, wire, path, stream_path, **more)
+
+
+def _own(package: str, wire: str, path: str, stream_path: str = "", **more: Any) -> Client:
+    return _made(OWN, package.replace("-", "_"), package, wire, path, stream_path, **more)
+
+
+CHAT: Final = "/v1/chat/completions"
+RESPONSES: Final = "/v1/responses"
+MESSAGES: Final = "/v1/messages"
+CLAUDE: Final = "/model/anthropic.claude-v2:1"
+
+# Words for finish reasons that are the client's own, over several providers.
+LITELLM: Final = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "pause": "stop",
+    "other": "content_filter",
+}
+PYDANTIC_AI: Final = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_call",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "pause": None,
+    "other": None,
+}
+AI: Final = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool-calls",
+    "content_filter": "content-filter",
+    "refusal": "content-filter",
+    "pause": "stop",
+    "other": "other",
+}
+
+NO_REASONING_CONTENT: Final = "has no field for `reasoning_content`"
+LAST_CALLS_ONLY: Final = {
+    "only": frozenset({"one_tool", "error"}),
+    "only_why": "it makes an object of the call of one tool, and fails without it",
+    "lacks": {
+        "text": "shows the object only",
+        "reasoning": "shows the object only",
+        "stream:finish_reason": "partial objects come without their response",
+        "stream:usage": "partial objects come without their response",
+    },
+}
 
 CLIENTS: Final[tuple[Client, ...]] = (
-    _own("openai", "openai_chat"),
-    _own("openai", "openai_responses"),
-    _own("openai", "openai_completions"),
-    _own("anthropic", "anthropic_messages", counts=cache_beside),
-    _own("google-genai", "gemini", counts=reasoning_beside),
-    _own("ollama", "ollama"),
-    _own("cohere", "cohere_chat"),
-    _own("mistralai", "openai_chat", model="magistral-small-latest", lacks={"usage.reasoning": MISTRAL}),
-    _own("groq", "openai_chat"),
-    _own("boto3", "bedrock_converse", model="anthropic.claude-v2:1", counts=cache_beside),
-    _own("boto3", "bedrock_invoke", model="anthropic.claude-v2:1", counts=cache_beside),
+    _own("openai", "openai_chat", CHAT),
+    _own("openai", "openai_responses", RESPONSES),
+    _own("openai", "openai_completions", "/v1/completions"),
+    _own("anthropic", "anthropic_messages", MESSAGES, counts=cache_beside),
+    _own(
+        "google-genai",
+        "gemini",
+        "/v1/models/m:generateContent",
+        "/v1/models/m:streamGenerateContent",
+        counts=reasoning_beside,
+    ),
+    _own("ollama", "ollama", "/api/chat"),
+    _own("cohere", "cohere_chat", "/v2/chat"),
+    _own(
+        "mistralai",
+        "openai_chat",
+        CHAT,
+        model="magistral-small-latest",
+        lacks={"usage.reasoning": "Mistral does not count reasoning tokens"},
+    ),
+    _own("groq", "openai_chat", "/openai/v1/chat/completions"),
+    _own(
+        "boto3",
+        "bedrock_converse",
+        f"{CLAUDE}/converse",
+        f"{CLAUDE}/converse-stream",
+        model="anthropic.claude-v2:1",
+        counts=cache_beside,
+    ),
+    _own(
+        "boto3",
+        "bedrock_invoke",
+        f"{CLAUDE}/invoke",
+        f"{CLAUDE}/invoke-with-response-stream",
+        model="anthropic.claude-v2:1",
+        counts=cache_beside,
+    ),
+    _made("litellm", "litellm", "litellm", "openai_chat", CHAT, shows=LITELLM),
+    _made(
+        "litellm",
+        "litellm",
+        "litellm",
+        "anthropic_messages",
+        MESSAGES,
+        shows=LITELLM,
+        fails={"stream:line_separators": "splits lines at U+2028 and U+0085, and loses what is behind"},
+    ),
+    _made(
+        "litellm",
+        "litellm",
+        "litellm",
+        "gemini",
+        "/models/m:generateContent",
+        "/models/m:streamGenerateContent",
+        shows=LITELLM,
+        fails={"complete:finish_content_filter": "drops the text of a response that safety ended"},
+    ),
+    _made(
+        "litellm",
+        "litellm",
+        "litellm",
+        "ollama",
+        "/api/chat",
+        shows=LITELLM,
+        own={"stream:usage.reasoning": "counts reasoning tokens itself"},
+        fails={"stream:parallel_tools": "gives each line's call the index 0, so that calls run into each other"},
+    ),
+    _made("langchain", "langchain", "langchain-openai", "openai_chat", CHAT, lacks={"reasoning": NO_REASONING_CONTENT}),
+    _made("langchain", "langchain", "langchain-openai", "openai_responses", RESPONSES),
+    _made("langchain", "langchain", "langchain-anthropic", "anthropic_messages", MESSAGES),
+    _made(
+        "langchain",
+        "langchain",
+        "langchain-google-genai",
+        "gemini",
+        "/v1beta/models/m:generateContent",
+        "/v1beta/models/m:streamGenerateContent",
+    ),
+    _made("langchain", "langchain", "langchain-ollama", "ollama", "/api/chat"),
+    _made("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "openai_chat", CHAT, shows=PYDANTIC_AI),
+    _made(
+        "pydantic_ai",
+        "pydantic_ai",
+        "pydantic-ai-slim",
+        "openai_responses",
+        RESPONSES,
+        shows=PYDANTIC_AI | {"tool_calls": "stop"},
+    ),
+    _made(
+        "pydantic_ai",
+        "pydantic_ai",
+        "pydantic-ai-slim",
+        "anthropic_messages",
+        MESSAGES,
+        shows=PYDANTIC_AI,
+        lacks={"usage.reasoning": "does not read thinking tokens"},
+    ),
+    _made(
+        "pydantic_ai",
+        "pydantic_ai",
+        "pydantic-ai-slim",
+        "gemini",
+        "/v1beta/models/m:generateContent",
+        "/v1beta/models/m:streamGenerateContent",
+        shows=PYDANTIC_AI | {"tool_calls": "stop"},
+    ),
+    _made("instructor", "instructor", "instructor", "openai_chat", CHAT, **LAST_CALLS_ONLY),
+    _made(
+        "instructor",
+        "instructor",
+        "instructor",
+        "anthropic_messages",
+        MESSAGES,
+        counts=cache_beside,
+        **LAST_CALLS_ONLY,
+    ),
+    _made(
+        "llm",
+        "llm",
+        "llm",
+        "openai_chat",
+        CHAT,
+        lacks={
+            "reasoning": NO_REASONING_CONTENT,
+            "finish_reason": "keeps it in the raw response only",
+        },
+    ),
+    _made(NODE, "node_openai", "openai (npm)", "openai_chat", CHAT),
+    _made(NODE, "node_openai", "openai (npm)", "openai_responses", RESPONSES),
+    _made(NODE, "node_anthropic", "@anthropic-ai/sdk", "anthropic_messages", MESSAGES, counts=cache_beside),
+    _made(
+        NODE,
+        "node_genai",
+        "@google/genai",
+        "gemini",
+        "/v1beta/models/m:generateContent",
+        "/v1beta/models/m:streamGenerateContent",
+        counts=reasoning_beside,
+    ),
+    _made(
+        NODE,
+        "ai",
+        "@ai-sdk/openai",
+        "openai_chat",
+        CHAT,
+        shows=AI,
+        lacks={"reasoning": NO_REASONING_CONTENT},
+    ),
+    _made(NODE, "ai", "@ai-sdk/openai", "openai_responses", RESPONSES, shows=AI),
+    _made(NODE, "ai", "@ai-sdk/anthropic", "anthropic_messages", MESSAGES, shows=AI),
+    _made(
+        NODE,
+        "ai",
+        "@ai-sdk/google",
+        "gemini",
+        "/v1beta/models/m:generateContent",
+        "/v1beta/models/m:streamGenerateContent",
+        shows=AI,
+    ),
 )
-
-__all__ = ["CLIENTS", "NODE", "Client"]
