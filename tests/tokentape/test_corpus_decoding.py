@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -33,8 +34,17 @@ def pieces(body: bytes, size: int) -> Iterator[bytes]:
     return (body[start : start + size] for start in range(0, len(body), size))
 
 
-def by_lengths(body: bytes, lengths: list[int]) -> Iterator[bytes]:
-    """The body as it arrived over the network."""
+def at_random(item: Item, size: int) -> Iterator[int]:
+    """Lengths of pieces, the same ones for an item each time: many of a few bytes, some of several events."""
+    chance = random.Random(item.id)
+    while size > 0:
+        length = int(chance.paretovariate(0.6))
+        yield length
+        size -= length
+
+
+def by_lengths(body: bytes, lengths: Iterable[int]) -> Iterator[bytes]:
+    """The body in pieces of these lengths."""
     start = 0
     for length in lengths:
         yield body[start : start + length]
@@ -101,12 +111,17 @@ def check(item: Item, seen: str, output: ChatOutput) -> None:
 
 @pytest.mark.parametrize("item", STREAMS, ids=lambda item: f"{item.wire_format}-{item.id}")
 def test_agrees_with_its_summary(item: Item) -> None:
-    """Text, reasoning, tool calls, finish reason, usage and errors agree, whole, byte by byte and as it arrived."""
+    """Text, reasoning, tool calls, finish reason, usage and errors agree: whole, in bytes, at random, as it arrived."""
     body = item.body
     seen, output = read([body], item.wire)
     check(item, seen, output)
     lengths = item.meta["response"]["chunk_lengths"] or [len(body)]
-    for cut in (pieces(body, 1), pieces(body, 2), by_lengths(body, lengths)):
+    for cut in (
+        pieces(body, 1),
+        pieces(body, 2),
+        by_lengths(body, at_random(item, len(body))),
+        by_lengths(body, lengths),
+    ):
         assert_same(read(cut, item.wire), (seen, output))
 
 
