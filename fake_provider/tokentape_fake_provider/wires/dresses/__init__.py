@@ -1,0 +1,1 @@
+"""One module for each dress of `openai_chat`, with a `DRESS`."""
