@@ -113,6 +113,8 @@ AI: Final = {
     "other": "other",
 }
 
+# httpx's iter_lines() takes more characters for the end of a line than SSE and NDJSON do.
+SPLITS: Final = "splits lines at characters such as U+0085 and U+2028"
 NO_REASONING_CONTENT: Final = "has no field for `reasoning_content`"
 LAST_CALLS_ONLY: Final = {
     "only": frozenset({"one_tool", "error"}),
@@ -137,7 +139,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "/v1/models/m:streamGenerateContent",
         counts=reasoning_beside,
     ),
-    _own("ollama", "ollama", "/api/chat"),
+    _own("ollama", "ollama", "/api/chat", fails={"stream:line_separators": SPLITS}),
     _own("cohere", "cohere_chat", "/v2/chat"),
     _own(
         "mistralai",
@@ -171,7 +173,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "anthropic_messages",
         MESSAGES,
         shows=LITELLM,
-        fails={"stream:line_separators": "splits lines at U+2028 and U+0085, and loses what is behind"},
+        fails={"stream:line_separators": SPLITS},
     ),
     _made(
         "litellm",
@@ -181,7 +183,10 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "/models/m:generateContent",
         "/models/m:streamGenerateContent",
         shows=LITELLM,
-        fails={"complete:finish_content_filter": "drops the text of a response that safety ended"},
+        fails={
+            "stream:line_separators": SPLITS,
+            "complete:finish_content_filter": "drops the text of a response that safety ended",
+        },
     ),
     _made(
         "litellm",
@@ -191,7 +196,10 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "/api/chat",
         shows=LITELLM,
         own={"stream:usage.reasoning": "counts reasoning tokens itself"},
-        fails={"stream:parallel_tools": "gives each line's call the index 0, so that calls run into each other"},
+        fails={
+            "stream:line_separators": SPLITS,
+            "stream:parallel_tools": "gives each line's call the index 0, so that calls run into each other",
+        },
     ),
     _made("langchain", "langchain", "langchain-openai", "openai_chat", CHAT, lacks={"reasoning": NO_REASONING_CONTENT}),
     _made("langchain", "langchain", "langchain-openai", "openai_responses", RESPONSES),
@@ -203,8 +211,9 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "gemini",
         "/v1beta/models/m:generateContent",
         "/v1beta/models/m:streamGenerateContent",
+        fails={"stream:line_separators": SPLITS},
     ),
-    _made("langchain", "langchain", "langchain-ollama", "ollama", "/api/chat"),
+    _made("langchain", "langchain", "langchain-ollama", "ollama", "/api/chat", fails={"line_separators": SPLITS}),
     _made("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "openai_chat", CHAT, shows=PYDANTIC_AI),
     _made(
         "pydantic_ai",
@@ -230,6 +239,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "gemini",
         "/v1beta/models/m:generateContent",
         "/v1beta/models/m:streamGenerateContent",
+        fails={"stream:line_separators": SPLITS},
         shows=PYDANTIC_AI | {"tool_calls": "stop"},
     ),
     _made("instructor", "instructor", "instructor", "openai_chat", CHAT, **LAST_CALLS_ONLY),
