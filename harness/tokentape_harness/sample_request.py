@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from tokentape import ChatMessage, ConfigurationError, providers
@@ -55,14 +56,20 @@ def request_for(
     tools: Iterable[Tool] = (),
     stream: bool = True,
     choices: int = 1,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Request:
-    """The request that the library's client makes. Raises `UnknownWireError`, `UsageError`, `ConfigurationError`."""
+    """The request that the library's client makes; `options` are fields of its body.
+
+    Raises `UnknownWireError`, `UsageError`, `ConfigurationError`.
+    """
     wire_named(wire)
     client = _client(wire, model)
     given = tuple(tools)
     several = _SEVERAL_CHOICES.get(wire)
     asked = several(choices) if several is not None and choices > 1 else {}
-    merged = {**client.default_options, **asked}
+    merged = {**client.default_options, **options}
+    for name, value in asked.items():
+        merged[name] = {**merged[name], **value} if isinstance(merged.get(name), Mapping) else value
     body = client.request_body(messages, stream=stream, tools=given or None, options=merged)
     headers = (("content-type", "application/json"),)
     return Request("POST", str(client.request_url(stream=stream)), headers, encode_body(body))

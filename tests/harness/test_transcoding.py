@@ -24,6 +24,7 @@ from tokentape_harness.chunks import Chunk
 from tokentape_harness.sample_request import request_for
 from tokentape_harness.transcoding import Loss, Transcoded, transcode, transcode_cassette
 from tokentape_harness.transcoding.hearing import Heard, hear
+from tokentape_harness.transcoding.request_options import PLACES, write_options
 
 MODEL = "model-1"
 PAIRS = list(product(WIRES, WIRES))
@@ -154,34 +155,26 @@ def test_the_losses_of_a_rich_message_exactly() -> None:
     interaction = recorded(RICH, "anthropic_messages")
     assert {to: lost(transcoded(interaction, to)) for to in sorted(WIRES)} == snapshot(
         {
-            "anthropic_messages": ["left out: 1 request field"],
-            "bedrock_converse": ["left out: 1 request field", "left out: 1 usage reasoning", "left out: 1 model"],
+            "anthropic_messages": [],
+            "bedrock_converse": ["left out: 1 usage reasoning", "left out: 1 model"],
             "bedrock_invoke": ["left out: 1 request field"],
-            "cohere_chat": [
-                "left out: 1 request field",
-                "changed: 1 finish reason",
+            "cohere_chat": ["changed: 1 finish reason",
                 "left out: 1 signature",
                 "left out: 1 encrypted reasoning",
                 "left out: 1 usage cache_write",
                 "left out: 1 model",
             ],
-            "gemini": [
-                "left out: 1 request field",
-                "changed: 1 spacing of arguments",
+            "gemini": ["changed: 1 spacing of arguments",
                 "made up: 1 signature",
                 "left out: 1 encrypted reasoning",
                 "left out: 1 usage cache_write",
                 "changed: 2 time of tool call 0",
             ],
-            "gemini_interactions": [
-                "left out: 1 request field",
-                "made up: 1 signature",
+            "gemini_interactions": ["made up: 1 signature",
                 "left out: 1 encrypted reasoning",
                 "left out: 1 usage cache_write",
             ],
-            "ollama": [
-                "left out: 1 request field",
-                "changed: 1 finish reason",
+            "ollama": ["changed: 1 finish reason",
                 "left out: 1 signature",
                 "left out: 1 encrypted reasoning",
                 "left out: 1 usage cached",
@@ -189,21 +182,17 @@ def test_the_losses_of_a_rich_message_exactly() -> None:
                 "left out: 1 usage reasoning",
                 "changed: 1 time of tool call 0",
             ],
-            "openai_chat": [
-                "left out: 1 request field",
-                "changed: 1 finish reason",
+            "openai_chat": ["changed: 1 finish reason",
                 "left out: 1 signature",
                 "left out: 1 encrypted reasoning",
             ],
-            "openai_completions": [
-                "left out: 1 request field",
-                "left out: 2 reasoning",
+            "openai_completions": ["left out: 2 reasoning",
                 "left out: 1 tool call",
                 "changed: 1 finish reason",
                 "left out: 1 signature",
                 "left out: 1 encrypted reasoning",
             ],
-            "openai_responses": ["left out: 1 request field", "changed: 1 finish reason", "made up: 1 signature"],
+            "openai_responses": ["changed: 1 finish reason", "made up: 1 signature"],
         }
     )
 
@@ -328,6 +317,20 @@ def test_the_conversation_is_asked_again(source: str, to: str) -> None:
         assert "look" in body
         assert "Sun." in body
     assert [loss for loss in made.losses if loss.what.startswith("request part")] == []
+
+
+@pytest.mark.parametrize(("source", "to"), list(product(PLACES, PLACES)), ids=lambda wire: wire)
+def test_common_options_are_asked_again(source: str, to: str) -> None:
+    """Limits and sampling stand where the other format has them; what has no place is listed, as is all else."""
+    options = {"max_tokens": 50, "temperature": 0.5, "top_p": 0.9, "stop": ["END"]}
+    fields, unplaced = write_options(options, source)
+    request = request_for(source, MODEL, QUESTION, options={**fields, "seed": 7})
+    made = transcoded(Interaction(request, recorded(Script.of("Hi."), source).response), to)
+    body = msgspec.json.decode(made.interaction.request.body or b"")
+    wanted, missing = write_options({name: options[name] for name in options if name not in unplaced}, to)
+    assert {name: body[name] for name in wanted} == wanted
+    notes = [loss.note for loss in made.losses if loss.what == "request field"]
+    assert notes == ["seed", *missing]
 
 
 def test_requests_of_no_wire_format_stay(tmp_path: Any) -> None:

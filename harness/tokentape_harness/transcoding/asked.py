@@ -7,6 +7,7 @@ all by their shape. What it doesn't know it names.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from tokentape import ChatMessage, ReasoningPart, Role, TextPart
 from tokentape.message import Part, ToolCall
 from tokentape.providers import Tool
 from tokentape_harness.transcoding.loss import Loss
+from tokentape_harness.transcoding.request_options import read_options
 
 _ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -35,10 +37,11 @@ _HOW = ("model", "stream", "stream_options", "n", "anthropic_version")
 
 
 class Asked(NamedTuple):
-    """The messages and tools of a request, and what else was in it and is not kept."""
+    """The messages, tools and common options of a request, and what else was in it and is not kept."""
 
     messages: tuple[ChatMessage, ...]
     tools: tuple[Tool, ...] = ()
+    options: Mapping[str, Any] = MappingProxyType({})
     losses: tuple[Loss, ...] = ()
 
 
@@ -53,10 +56,13 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
     for field in _TOOLS:
         reader.tools(body.get(field))
     known = {*_SYSTEM, *_PROMPTS, *_TOOLS, *_HOW}
-    left = [key for key, value in body.items() if key not in known and value is not None]
+    options, left = read_options({key: value for key, value in body.items() if key not in known})
+    left = [key for key in left if key != "generationConfig.candidateCount"]
     if left:
         reader.losses.append(Loss("request field", "left out", count=len(left), note=", ".join(left)))
-    return Asked(tuple(reader.messages), tuple(reader.found), tuple(loss.at("request") for loss in reader.losses))
+    return Asked(
+        tuple(reader.messages), tuple(reader.found), options, tuple(loss.at("request") for loss in reader.losses)
+    )
 
 
 class _Reader:

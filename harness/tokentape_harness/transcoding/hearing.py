@@ -10,7 +10,7 @@ from tokentape.http.response_error import response_error
 from tokentape.stream.accumulator import Accumulator
 from tokentape.wires import wire_named
 from tokentape_fake_provider.tape import Tape
-from tokentape_harness.cassette import Response, header_values
+from tokentape_harness.cassette import Headers, Response, header_map, header_values
 from tokentape_harness.chunks import cut
 from tokentape_harness.split import split_body
 
@@ -43,13 +43,12 @@ class Heard(NamedTuple):
 def hear(response: Response, wire: str) -> Heard:
     """Decode a recorded response. Raises `DecodeError`, `UnknownWireError`."""
     if response.status >= 400:
-        headers = {name.lower(): value for name, value in response.headers}
-        error = response_error(response.status, headers, response.body, now=0.0)
+        error = response_error(response.status, header_map(response.headers), response.body, now=0.0)
         return Heard((), ChatOutput(error=error), streamed=False)
     record = response.stream
     split = split_body(response.body, response.content_type)
     if response.content_type.partition(";")[0].strip() == "application/json" and _is_document(response.body, split):
-        return _hear_whole(response.body, wire)
+        return _hear_whole(response.body, response.headers, wire)
     if record is None:
         return hear_chunks([(piece, None) for piece in split], wire)
     pieces = cut(response.body, (chunk.size for chunk in record.chunks))
@@ -61,7 +60,7 @@ def hear_tape(tape: Tape, wire: str) -> Heard:
     if tape.status >= 400:
         return hear(Response(tape.status, "", tape.headers, tape.body), wire)
     if header_values(tape.headers, "content-length"):
-        return _hear_whole(tape.body, wire)
+        return _hear_whole(tape.body, tape.headers, wire)
     return hear_chunks([(frame.data, frame.at) for frame in tape.frames], wire)
 
 
@@ -88,9 +87,9 @@ def hear_chunks(pieces: Iterable[tuple[bytes, float | None]], wire: str) -> Hear
     return Heard(chunks, accumulator.output(error), True, isinstance(error, TruncatedStreamError))
 
 
-def _hear_whole(body: bytes, wire: str) -> Heard:
+def _hear_whole(body: bytes, headers: Headers, wire: str) -> Heard:
     try:
-        output = wire_named(wire).decode_complete(body)
+        output = wire_named(wire).decode_complete(body, header_map(headers))
     except ProviderError as error:
         return Heard((), ChatOutput(error=error), streamed=False)
     return Heard([TimedChunk(message, None) for message in output.messages], output, streamed=False)

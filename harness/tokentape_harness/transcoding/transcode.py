@@ -27,6 +27,7 @@ from tokentape_harness.transcoding.comparison import losses_between
 from tokentape_harness.transcoding.fitting import fit
 from tokentape_harness.transcoding.hearing import Heard, hear_chunks, hear_tape
 from tokentape_harness.transcoding.loss import Loss, counted
+from tokentape_harness.transcoding.request_options import write_options
 from tokentape_harness.transcoding.scripting import Scripted, script_of
 
 # A response without a time of its own is made then, so that the same cassette gives the same file. (2026-01-01)
@@ -114,6 +115,9 @@ def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted
     messages = asked.messages or (ChatMessage.user("Hello"),)
     lost = [] if asked.messages else [Loss("messages", "made up", "request", note="none were recorded")]
     tools = asked.tools
+    options, unplaced = write_options(asked.options, to)
+    if unplaced:
+        lost.append(Loss("request field", "left out", "request", len(unplaced), ", ".join(unplaced)))
     try:
         request_for(to, model, messages, tools=tools, stream=stream)
     except ConfigurationError as error:
@@ -123,7 +127,7 @@ def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted
     at = created if isinstance(created, int) else CREATED
     # A name such as openai/gpt-oss-120b can't be in every path.
     for name in dict.fromkeys((model, model.rpartition("/")[2] or "model")):
-        request = request_for(to, name, messages, tools=tools, stream=stream, choices=choices)
+        request = request_for(to, name, messages, tools=tools, stream=stream, choices=choices, options=options)
         parts = urlsplit(request.uri)
         body = msgspec.json.decode(request.body or b"{}")
         try:
