@@ -15,9 +15,10 @@ from tokentape_fake_provider.wires import Ask
 
 def decoded(script: Script, ask: Ask, *, piece: int | None = None) -> ChatOutput:
     """Encode a script, and decode it: as a stream in pieces of so many bytes, or whole if nothing streams."""
-    body = encode(script, ask, Instant()).body
+    tape = encode(script, ask, Instant())
+    body = tape.body
     if not ask.stream:
-        return decoder_named(ask.wire).decode_complete(body)
+        return decoder_named(ask.wire).decode_complete(body, dict(tape.headers))
     chunks = [body] if piece is None else [body[at : at + piece] for at in range(0, len(body), piece)]
     stream = stream_bytes(chunks, ask.wire)
     seen = "".join(message.text for message in stream if message.index == 0)

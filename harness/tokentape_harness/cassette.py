@@ -26,6 +26,11 @@ def header_values(headers: Headers, name: str) -> tuple[str, ...]:
     return tuple(value for key, value in headers if key.lower() == wanted)
 
 
+def header_map(headers: Headers) -> dict[str, str]:
+    """The last value of each header, by its name in lower case."""
+    return {name.lower(): value for name, value in headers}
+
+
 class Request(msgspec.Struct, frozen=True):
     """The request of an interaction; `body` is None where there was none."""
 

@@ -107,6 +107,17 @@ async def test_achat_streamed_and_not(fake_provider: FakeProvider) -> None:
         check(response.normalized.get_chat_output())
 
 
+@pytest.mark.asyncio
+async def test_counts_that_come_in_headers_alone(fake_provider: FakeProvider) -> None:
+    """Mistral's own body has no usage: the headers have it, for `chat` and its async twin."""
+    for _ in range(2):
+        fake_provider.script("Hello!", usage=Usage(input=12, output=9))
+    base_url = fake_provider.base_url("bedrock_invoke")
+    async with BedrockInvoke("mistral.mistral-large-2402-v1:0", base_url=base_url, **KEYS) as client:
+        for usage in (client.chat("Hi").usage, (await client.achat("Hi")).usage):
+            assert (usage.input, usage.output, usage.total) == (12, 9, 21)
+
+
 def test_a_conversation_as_converse_takes_it(converse: BedrockConverse, fake_provider: FakeProvider) -> None:
     """System messages go to the top, results of parallel calls into one message, reasoning goes back signed."""
     fake_provider.script(Script.of(*SAID))

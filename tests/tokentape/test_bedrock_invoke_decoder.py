@@ -17,6 +17,7 @@ from tokentape import (
     DecodeError,
     ServerError,
     TokentapeError,
+    TokenUsage,
     ToolCall,
     TruncatedStreamError,
     stream_bytes,
@@ -277,6 +278,31 @@ def test_a_response_that_is_not_streamed_is_the_models_own(family: str) -> None:
     assert (output.text, output.finish_reason) == ("Hello you", "stop")
     counted = (None, None, None) if family in UNCOUNTED else (5, 6, 11)
     assert (output.usage.input, output.usage.output, output.usage.total) == counted
+
+
+COUNTED = {
+    "x-amzn-bedrock-input-token-count": "7",
+    "x-amzn-bedrock-output-token-count": "9",
+    "x-amzn-bedrock-cache-read-input-token-count": "2",
+}
+
+
+@pytest.mark.parametrize("family", list(WHOLE))
+def test_counts_in_headers_are_the_usage_where_the_body_has_none(family: str) -> None:
+    """Cached tokens stand beside the input there; what a body counts itself wins."""
+    output = wire_named(WIRE).decode_complete(json.dumps(WHOLE[family]).encode(), COUNTED)
+    usage = output.usage
+    expected = (9, 9, 18, 2) if family in UNCOUNTED else (5, 6, 11, None)
+    assert (usage.input, usage.output, usage.total, usage.cached) == expected
+    assert output.message.usage == usage
+
+
+@pytest.mark.parametrize("value", ["", "many", "-1", "1.5", "9" * 30])
+def test_a_count_in_a_header_that_is_no_count_is_not_reported(value: str) -> None:
+    """Nor is it an error."""
+    headers = {"x-amzn-bedrock-input-token-count": value}
+    body = json.dumps(WHOLE["mistral"]).encode()
+    assert wire_named(WIRE).decode_complete(body, headers).usage == TokenUsage()
 
 
 def test_several_generations_are_several_choices() -> None:

@@ -121,15 +121,20 @@ def test_async_without_streaming(fake_provider: FakeProvider) -> None:
 
 
 def test_errors_are_typed(fake_provider: FakeProvider) -> None:
-    """An HTTP error raises at chat(), one inside the stream in the loop, after what came before it."""
+    """An HTTP error raises at chat(), one inside the stream in the loop, after what came before it.
+
+    Both name the request as Cohere does, in x-debug-trace-id.
+    """
     fake_provider.script(error=Error(429, "Slow down.", retry_after=3))
     fake_provider.script("Half", error=Error(500, "internal error", in_stream=True))
     with CohereChat("m", api_key="k", base_url=fake_provider.base_url("cohere_chat")) as client:
         with pytest.raises(RateLimitError, match=r"429: Slow down\.") as caught:
             client.chat("Hi")
         assert caught.value.retry_after == 3
-        assert caught.value.request_id
-        stream = client.chat("Hi", stream=True).normalized
+        assert caught.value.request_id == caught.value.headers["x-debug-trace-id"]
+        response = client.chat("Hi", stream=True)
+        assert response.request_id == response.headers["x-debug-trace-id"]
+        stream = response.normalized
         with pytest.raises(ProviderError, match=r"^internal error$"):
             list(stream)
     assert stream.get_chat_output().text == "Half"

@@ -82,18 +82,24 @@ class BedrockInvoke:
         if script.error is not None:
             return self.encode_error(script.error, ask)
         body = body_of(ask.model, ask.body).whole(script, ask)
-        counts = _counts(script, ask)
         headers = [("content-type", "application/json"), ("x-amzn-requestid", request_id(ask.seed))]
-        metrics = invocation_metrics(counts)
-        headers.append(("x-amzn-bedrock-invocation-latency", str(metrics["invocationLatency"])))
-        if counts is not None:
-            headers.append(("x-amzn-bedrock-input-token-count", str(counts.input)))
-            headers.append(("x-amzn-bedrock-output-token-count", str(counts.output)))
+        metrics = invocation_metrics(_counts(script, ask))
+        headers += [(name, str(metrics[field])) for field, name in _METRIC_HEADERS.items() if field in metrics]
         return Reply(200, tuple(headers), body)
 
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error."""
         return error_reply(error, ask)
+
+
+_METRIC_HEADERS: Mapping[str, str] = {
+    "invocationLatency": "x-amzn-bedrock-invocation-latency",
+    "inputTokenCount": "x-amzn-bedrock-input-token-count",
+    "outputTokenCount": "x-amzn-bedrock-output-token-count",
+    "cacheReadInputTokenCount": "x-amzn-bedrock-cache-read-input-token-count",
+    "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
+}
+"""The metrics of a stream's last chunk are headers where nothing is streamed."""
 
 
 def _counts(script: Script, ask: Ask) -> Counts | None:

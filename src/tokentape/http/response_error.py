@@ -10,17 +10,10 @@ from typing import Any
 import msgspec
 
 from tokentape.errors import ProviderError, provider_error_class
+from tokentape.http.request_id import request_id
 from tokentape.wires.google_error import retry_delay
 
 REDACTED = "[redacted]"
-_REQUEST_ID_HEADERS = (
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-ms-request-id",
-    "x-debug-trace-id",
-    "x-amzn-requestid",
-)
 _PRIVATE_HEADERS = frozenset({"set-cookie", "authorization", "x-api-key", "api-key"})
 
 
@@ -43,9 +36,9 @@ def response_error(
         # AWS says it in a header, as ThrottlingException:http://...
         type_ = _word(kept.get("x-amzn-errortype", "").partition(":")[0])
     message = _message(said, document)
-    request_id = next((kept[name] for name in _REQUEST_ID_HEADERS if kept.get(name)), None)
-    if request_id is None and isinstance(document, dict):
-        request_id = _word(document.get("request_id"))
+    named = request_id(kept)
+    if named is None and isinstance(document, dict):
+        named = _word(document.get("request_id"))
     name = code if code is not None and not code.isdigit() else type_
     return provider_error_class(status, type_)(
         f"the provider answered {status}{f' ({name})' if name else ''}: {message}",
@@ -53,7 +46,7 @@ def response_error(
         type=type_,
         code=code,
         param=_word(said.get("param")),
-        request_id=request_id,
+        request_id=named,
         retry_after=retry_delay(said) if (wait := retry_after(kept, now=now)) is None else wait,
         headers=kept,
         body=document,

@@ -16,6 +16,7 @@ import httpx2
 from tokentape.errors import ConfigurationError
 from tokentape.http.accepted_response import StreamOptions, accepted_astream, accepted_stream, arefuse, refuse
 from tokentape.http.open_response import AsyncResponse, SyncResponse, async_response, sync_response
+from tokentape.http.request_id import request_id
 from tokentape.http.transport_error import transport_errors
 from tokentape.output import ChatOutput
 from tokentape.providers.messages import Message, Messages, Tools, as_input, encode_body, message_list
@@ -186,7 +187,7 @@ class ChatProvider(abc.ABC):
             body = b"".join(response.chunks)
         finally:
             response.close()
-        return wire_named(self.wire).decode_complete(body)
+        return wire_named(self.wire).decode_complete(body, response.headers)
 
     @overload
     async def achat(
@@ -256,7 +257,7 @@ class ChatProvider(abc.ABC):
             body = b"".join([chunk async for chunk in response.chunks])
         finally:
             await response.close()
-        return wire_named(self.wire).decode_complete(body)
+        return wire_named(self.wire).decode_complete(body, response.headers)
 
     def close(self) -> None:
         """Close the sync HTTP client, if it was made here; one that was handed in stays open."""
@@ -357,8 +358,7 @@ class ChatProvider(abc.ABC):
 
 def _streamed(iterator: Any, response: SyncResponse | AsyncResponse) -> StreamedChatResponse[Any]:
     headers = response.headers
-    request_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("x-amzn-requestid")
-    return StreamedChatResponse(iterator, response.status, headers, request_id)
+    return StreamedChatResponse(iterator, response.status, headers, request_id(headers))
 
 
 def _endpoint(base_url: str, path: str) -> httpx2.URL:

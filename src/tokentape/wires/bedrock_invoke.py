@@ -13,7 +13,7 @@ import msgspec
 
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
-from tokentape.usage import TokenUsage
+from tokentape.usage import NOTHING, TokenUsage
 from tokentape.wires.anthropic_messages import AnthropicMessagesDecoder
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
 from tokentape.wires.bedrock_converse import BedrockConverseDecoder
@@ -132,10 +132,21 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         raise self._malformed(b"", f"has the body of a model that is not known (its keys: {', '.join(body)[:80]})")
 
     @classmethod
-    def decode_complete(cls, body: bytes) -> ChatOutput:
-        """Decode the body of InvokeModel: the model's own, with nothing around it."""
+    def decode_complete(cls, body: bytes, headers: Mapping[str, str] = NOTHING) -> ChatOutput:
+        """Decode the body of InvokeModel: the model's own, with nothing around it.
+
+        The token counts in the headers are the usage where the model's own format reports none.
+        """
         decoder = cls()
-        return decoder._decoder_of(decoder._parse(body)).decode_complete(body)
+        output = decoder._decoder_of(decoder._parse(body)).decode_complete(body)
+        counts = _header_metrics(headers)
+        if not counts or output.usage != TokenUsage():
+            return output
+        usage = metrics_usage(counts)
+        messages = output.messages
+        if len(messages) == 1:
+            messages = (msgspec.structs.replace(messages[0], usage=usage),)
+        return msgspec.structs.replace(output, messages=messages, usage=usage)
 
 
 def metrics_usage(metrics: Mapping[str, Any]) -> TokenUsage:
@@ -151,6 +162,20 @@ def metrics_usage(metrics: Mapping[str, Any]) -> TokenUsage:
         None,
         dict(metrics),
     ).with_total()
+
+
+_COUNT_HEADERS = {
+    "x-amzn-bedrock-input-token-count": "inputTokenCount",
+    "x-amzn-bedrock-output-token-count": "outputTokenCount",
+    "x-amzn-bedrock-cache-read-input-token-count": "cacheReadInputTokenCount",
+    "x-amzn-bedrock-cache-write-input-token-count": "cacheWriteInputTokenCount",
+}
+
+
+def _header_metrics(headers: Mapping[str, str]) -> dict[str, int]:
+    """The metrics that come in headers where a response is not streamed; what is no number is none."""
+    given = ((field, headers.get(name, "")) for name, field in _COUNT_HEADERS.items())
+    return {field: int(value) for field, value in given if value.isascii() and value.isdigit() and len(value) < 16}
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -11,6 +11,7 @@ from tokentape.errors import DecodeError, ProviderError, TruncatedStreamError
 from tokentape.framing.sse import SSEFraming, parse_event
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
+from tokentape.usage import NOTHING
 from tokentape.wires.json_document import parse_document
 
 
@@ -158,7 +159,11 @@ class EventDecoder:
         )
 
     @classmethod
-    def decode_complete(cls, body: bytes) -> ChatOutput:
+    def decode_complete(
+        cls,
+        body: bytes,
+        headers: Mapping[str, str] = NOTHING,  # noqa: ARG003 - for formats that override it
+    ) -> ChatOutput:
         """Decode the body of a response that was not streamed."""
         from tokentape.stream.accumulator import Accumulator
 

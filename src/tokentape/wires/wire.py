@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from tokentape.errors import UnknownWireError
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
+from tokentape.usage import NOTHING
 
 ENTRY_POINTS = "tokentape.wires"
 
@@ -41,8 +42,10 @@ class CompleteDecoder(Protocol):
     """A decoder that also reads responses that are not streamed."""
 
     @classmethod
-    def decode_complete(cls, body: bytes) -> ChatOutput:
-        """Decode a whole response body. Raises `DecodeError`, or `ProviderError` if it is an error."""
+    def decode_complete(cls, body: bytes, headers: Mapping[str, str] = NOTHING) -> ChatOutput:
+        """Decode a whole response body; `headers` (lower-case names) are the response's, where they are known.
+
+        Some formats report usage there alone. Raises `DecodeError`, or `ProviderError` if it is an error."""
 
 
 class Wire(NamedTuple):
@@ -51,12 +54,12 @@ class Wire(NamedTuple):
     name: str
     decoder: type[WireDecoder]
 
-    def decode_complete(self, body: bytes) -> ChatOutput:
-        """Decode the body of a response that was not streamed."""
+    def decode_complete(self, body: bytes, headers: Mapping[str, str] = NOTHING) -> ChatOutput:
+        """Decode the body of a response that was not streamed; `headers` as in `CompleteDecoder`."""
         decode = getattr(self.decoder, "decode_complete", None)
         if decode is None:
             raise UnknownWireError(f"wire format {self.name!r} reads streams only: its decoder has no decode_complete")
-        output: ChatOutput = decode(body)
+        output: ChatOutput = decode(body, headers)
         return output
 
 
