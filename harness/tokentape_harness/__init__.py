@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokentape_harness.cassette_writer import format_cassette, write_cassette
     from tokentape_harness.chunks import Chunk
     from tokentape_harness.fake_provider import FakeProvider
+    from tokentape_harness.recording import MismatchError, use_cassette
     from tokentape_harness.recordings import load_recordings, recordings_of
     from tokentape_harness.sdk_environment import sdk_environment
 
@@ -24,6 +25,7 @@ __all__ = [
     "FakeProvider",
     "Fault",
     "Interaction",
+    "MismatchError",
     "Request",
     "Response",
     "StreamRecord",
@@ -34,6 +36,7 @@ __all__ = [
     "read_cassette",
     "recordings_of",
     "sdk_environment",
+    "use_cassette",
     "write_cassette",
 ]
 
@@ -44,6 +47,7 @@ _LAZY = {
     "FakeProvider": "fake_provider",
     "Fault": "cassette",
     "Interaction": "cassette",
+    "MismatchError": "recording",
     "Request": "cassette",
     "Response": "cassette",
     "StreamRecord": "cassette",
@@ -53,6 +57,7 @@ _LAZY = {
     "read_cassette": "cassette_reader",
     "recordings_of": "recordings",
     "sdk_environment": "sdk_environment",
+    "use_cassette": "recording",
     "write_cassette": "cassette_writer",
 }
 

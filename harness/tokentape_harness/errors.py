@@ -6,6 +6,8 @@ HarnessError
 │   ├── CassetteSyntaxError        not YAML, or cut short
 │   ├── CassetteFormatError        not vcrpy's format: another tool's, another version, a damaged field
 │   └── CassetteWriteError         can't be written, or would replace a file that can't be read
+├── TruncatedRecordingError        a replay came to where the recording was cut off
+├── UnplayedRecordingError         a cassette holds what the test never asked for
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
 CassetteWarning                    a cassette was read, but something in it had to be mended
@@ -62,6 +64,14 @@ class CassetteWriteError(CassetteError, OSError):
 
 class CassetteWarning(UserWarning):
     """A cassette was read, but something in it had to be mended."""
+
+
+class TruncatedRecordingError(HarnessError):
+    """The client wants more of a response than was recorded: the message says which, and why it stops."""
+
+
+class UnplayedRecordingError(HarnessError, AssertionError):
+    """Interactions of a cassette were never asked for; the message names them."""
 
 
 class UsageError(HarnessError, ValueError):

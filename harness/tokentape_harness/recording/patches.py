@@ -1,0 +1,48 @@
+"""Patches: put a recorder between the HTTP clients and the network, for as long as a cassette is open."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+from tokentape_harness.recording.recorder import Recorder
+
+# The client, vcrpy's own patchers that ours stand in for, and where ours are.
+_CLIENTS = {
+    "httpx2": (("httpx2",), "tokentape_harness.recording.httpx_patch"),
+    "httpx": (("httpx",), "tokentape_harness.recording.httpx_patch"),
+}
+
+Patch = tuple[Any, str, Any]
+
+
+def _patches(client: str) -> Callable[[Recorder], list[Patch]] | None:
+    """What makes the patches of this client, if it is installed in a version that they fit."""
+    _, module = _CLIENTS[client]
+    try:
+        package = importlib.import_module(client)
+    except ImportError:
+        return None
+    patcher = importlib.import_module(module)
+    if not patcher.fits(package):
+        return None
+    return lambda recorder: patcher.patches(recorder, package)
+
+
+def replaced_patchers() -> tuple[str, ...]:
+    """The patchers of vcrpy that must not be entered beside ours: the value for its `skip_patchers`."""
+    return tuple(name for client, (names, _) in _CLIENTS.items() if _patches(client) is not None for name in names)
+
+
+@contextmanager
+def patched(recorder: Recorder, skip: tuple[str, ...] = ()) -> Iterator[None]:
+    """Send every request of the known clients to the recorder; `skip` are clients to leave alone."""
+    with ExitStack() as stack:
+        for client, (names, _) in _CLIENTS.items():
+            make = None if set(names) & set(skip) else _patches(client)
+            for target, name, replacement in make(recorder) if make else ():
+                stack.enter_context(mock.patch.object(target, name, replacement))
+        yield

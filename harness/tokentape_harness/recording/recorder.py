@@ -1,0 +1,129 @@
+"""Recorder: decides what answers each request of an open cassette, and keeps the order of what is recorded."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from vcr.cassette import Cassette
+from vcr.errors import CannotOverwriteExistingCassetteException
+from vcr.request import Request
+
+from tokentape_harness.errors import HarnessError
+from tokentape_harness.recording.body_matcher import BodyMatcher, distance
+from tokentape_harness.recording.clock import Clock
+from tokentape_harness.recording.playback import Playback, response_of, vcr_response
+from tokentape_harness.recording.recording import Recording
+from tokentape_harness.recording.redactor import Redactor
+
+
+class MismatchError(HarnessError, CannotOverwriteExistingCassetteException):  # type: ignore[misc]
+    """No recording answers a request, and none may be made: the nearest one, and the field that differs."""
+
+    def __init__(self, cassette: Cassette, failed_request: Request, nearest: str) -> None:
+        CannotOverwriteExistingCassetteException.__init__(self, cassette=cassette, failed_request=failed_request)
+        if nearest:
+            self.args = (f"{nearest}\n\n{self.args[0]}",)
+
+
+class Recorder:
+    """Answers requests from a cassette of vcrpy, or records them into it, in the order in which they were made.
+
+    It is used from any thread.
+    """
+
+    def __init__(
+        self,
+        cassette: Cassette,
+        *,
+        redactor: Redactor,
+        clock: Clock,
+        speed: float | None = None,
+        allow_truncated: bool = False,
+        body_matcher: BodyMatcher | None = None,
+    ) -> None:
+        self.cassette = cassette
+        self._redactor = redactor
+        self._clock = clock
+        self._speed = speed
+        self._allow_truncated = allow_truncated
+        self._body_matcher = body_matcher
+        self._lock = threading.RLock()
+        self._pending: list[Recording] = []
+        self._next_seq = len(cassette)
+        self._sealed = False
+
+    def answer(self, request: Request) -> Playback | Recording | None:
+        """What answers this request: a playback; a recording to fill from the real response; or nothing of ours.
+
+        Raises `MismatchError` where neither a recording nor a new one is allowed.
+        """
+        with self._lock:
+            played = self._played(request)
+            if played is not None:
+                source = f"{self.cassette.path}: {request.method} {self._shown(request)}"
+                return Playback(
+                    response_of(played, source),
+                    clock=self._clock,
+                    speed=self._speed,
+                    allow_truncated=self._allow_truncated,
+                    source=source,
+                )
+            filtered = self.cassette.filter_request(request)
+            if not filtered or self._sealed:
+                return None
+            if self.cassette.write_protected:
+                raise MismatchError(self.cassette, filtered, self._nearest(filtered))
+            recording = Recording(request, self._next_seq, self._clock, self._finished)
+            self._next_seq += 1
+            self._pending.append(recording)
+            return recording
+
+    def seal(self) -> None:
+        """End what is still open: the cassette is about to be saved."""
+        with self._lock:
+            self._sealed = True
+            for recording in list(self._pending):
+                if not recording.has_head:
+                    recording.abandon()
+                else:
+                    recording.left_open()
+
+    def _played(self, request: Request) -> dict[str, Any] | None:
+        if self._body_matcher is None:
+            return self._play(request)
+        for level in self._body_matcher.levels:
+            with self._body_matcher.at(level):
+                played = self._play(request)
+            if played is not None:
+                return played
+        return None
+
+    def _play(self, request: Request) -> dict[str, Any] | None:
+        if not self.cassette.can_play_response_for(request):
+            return None
+        played: dict[str, Any] = self.cassette.play_response(request)
+        return played
+
+    def _finished(self) -> None:
+        """Hand over what is finished, as far as nothing before it is still open."""
+        with self._lock:
+            while self._pending and self._pending[0].ending is not None:
+                first = self._pending.pop(0)
+                if not first.abandoned:
+                    response = self._redactor.response(first.request, first.response())
+                    self.cassette.append(first.request, vcr_response(response))
+
+    def _shown(self, request: Request) -> str:
+        filtered = self.cassette.filter_request(request)
+        return str(filtered.uri) if filtered else ""
+
+    def _nearest(self, request: Request) -> str:
+        """The recorded request that differs least: in which matchers, and in which fields of its body."""
+        similar = self.cassette.find_requests_with_most_matches(request)
+        if not similar or not similar[0][2]:
+            return ""
+        nearest, _, failed = min(similar, key=lambda found: distance(request, found[0]))
+        number = next((index for index, stored in enumerate(self.cassette.requests) if stored is nearest), None)
+        told = "; ".join(f"{name}: {message}" if message else str(name) for name, message in failed)
+        return f"Nearest recording: interaction {number} ({nearest.method} {nearest.uri}), where {told}"

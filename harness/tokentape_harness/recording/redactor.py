@@ -1,0 +1,52 @@
+"""Redactor: vcrpy's requests and responses without their secrets, for one open cassette."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from vcr.request import Request
+
+from tokentape_harness import cassette as values
+from tokentape_harness.redaction import RedactionRules, credentials_of, redact, redact_all, redact_request
+
+
+class Redactor:
+    """Redacts by its rules, and remembers the credentials of what was recorded: no other interaction may show them."""
+
+    def __init__(self, rules: RedactionRules) -> None:
+        self._rules = rules
+        self._credentials: dict[str, None] = {}
+        self._lock = threading.Lock()
+
+    def request(self, request: Request) -> Request:
+        """The request as the file has it: that is what it is compared with, and what errors show."""
+        redacted = redact_request(_plain(request), self._rules)
+        body = request.body if redacted.body is None else redacted.body
+        return Request(redacted.method, redacted.uri, body, dict(redacted.headers))
+
+    def response(self, request: Request, response: values.Response) -> values.Response:
+        """The response to this request, as it was made."""
+        interaction = values.Interaction(_plain(request), response)
+        with self._lock:
+            self._credentials.update(dict.fromkeys(credentials_of(interaction, self._rules)))
+        return redact(interaction, self._rules).response
+
+    def interactions(self, interactions: Iterable[values.Interaction]) -> tuple[values.Interaction, ...]:
+        """All interactions of the cassette."""
+        return redact_all(interactions, self._rules.adding(secrets=tuple(self._credentials)))
+
+
+def _plain(request: Request) -> values.Request:
+    body: Any = request.body_bytes
+    if isinstance(body, str):
+        body = body.encode()
+    headers = tuple((str(name), _text(value)) for name, value in request.headers.items())
+    return values.Request(
+        request.method, request.uri, headers, bytes(body) if isinstance(body, bytes | bytearray) else None
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

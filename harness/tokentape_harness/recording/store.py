@@ -1,0 +1,164 @@
+"""Store: a cassette's file, as vcrpy's persister. It is read strictly, and written whole or not at all."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+from vcr.persisters.filesystem import CassetteNotFoundError as Missing
+from vcr.request import Request
+from vcr.serialize import deserialize, serialize
+from vcr.serializers import yamlserializer
+
+from tokentape_harness.cassette import Cassette, Interaction
+from tokentape_harness.cassette_reader import interaction_of, parse_cassette
+from tokentape_harness.cassette_writer import format_cassette, interaction_fields, write_atomically
+from tokentape_harness.chunks import format_chunks, parse_chunks, rechunk
+from tokentape_harness.errors import CassetteError, CassetteSyntaxError, CassetteWriteError
+from tokentape_harness.recording.playback import vcr_response
+from tokentape_harness.recording.redactor import Redactor
+from tokentape_harness.split import split_body
+
+_LOCK_TIMEOUT_S = 60.0
+
+
+class CassetteStore:
+    """Loads and saves the file of one open cassette.
+
+    What another process added to the file since it was loaded is kept. A file that can't be read is an error, and
+    stays as it is. `extra_paths` are more cassettes to replay from, which are never written.
+    """
+
+    def __init__(self, redactor: Redactor, extra_paths: Sequence[str] = ()) -> None:
+        self._redactor = redactor
+        self._extra_paths = tuple(extra_paths)
+        self._loaded = Counter[str]()
+        self._digest = b""
+
+    def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[list[Request], list[dict[str, Any]]]:
+        """vcrpy's own requests and responses. Raises `CassetteError`, or vcrpy's error where there is no file."""
+        path = Path(cassette_path)
+        data = _read(path)
+        self._digest = hashlib.sha256(data).digest()
+        interactions = _parsed(data, path, serializer)
+        self._loaded = Counter(map(_key, interactions))
+        for extra in dict.fromkeys(map(Path, self._extra_paths)):
+            if extra != path:
+                interactions += _parsed(_read(extra), extra, serializer)
+        if not interactions:
+            raise Missing
+        made = [_vcr_fields(interaction) for interaction in interactions]
+        return [request for request, _ in made], [response for _, response in made]
+
+    def save_cassette(self, cassette_path: Any, cassette_dict: dict[str, Any], serializer: Any) -> None:
+        """Write the redacted interactions, in one step. Raises `CassetteWriteError`."""
+        path = Path(cassette_path).resolve()
+        pairs = zip(cassette_dict["requests"], cassette_dict["responses"], strict=True)
+        interactions = self._redactor.interactions(_interaction(request, response) for request, response in pairs)
+        with _lock(path):
+            interactions = (*self._added_since(path, serializer), *interactions)
+            write_atomically(path, _formatted(interactions, cassette_dict.get("metadata"), serializer).encode())
+
+    def _added_since(self, path: Path, serializer: Any) -> list[Interaction]:
+        """What is in the file and was not there when it was loaded."""
+        data = _read(path)
+        if hashlib.sha256(data).digest() == self._digest:
+            return []
+        try:
+            present = _parsed(data, path, serializer)
+        except CassetteError as error:
+            raise CassetteWriteError(
+                f"not overwritten, since what is there can't be read ({error.message}): move it away first", path=path
+            ) from error
+        known = self._loaded.copy()
+        added = []
+        for interaction in present:
+            key = _key(interaction)
+            if known[key]:
+                known[key] -= 1
+            else:
+                added.append(interaction)
+        return added
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise CassetteError(f"can't be read ({error.strerror or error})", path=path) from error
+
+
+def _parsed(data: bytes, path: Path, serializer: Any) -> list[Interaction]:
+    if not data.strip():
+        return []  # vcrpy takes an empty file for a missing one
+    if serializer is yamlserializer:
+        return list(parse_cassette(data, path).interactions)
+    try:
+        requests, responses, *_ = deserialize(data.decode(), serializer)
+    except Exception as error:
+        raise CassetteSyntaxError(f"can't be read by its serializer ({error})", path=path) from error
+    return [_interaction(request, response) for request, response in zip(requests, responses, strict=True)]
+
+
+def _formatted(interactions: Sequence[Interaction], metadata: Any, serializer: Any) -> str:
+    if serializer is yamlserializer and not metadata:
+        return format_cassette(Cassette(tuple(interactions)))
+    made = [_vcr_fields(interaction) for interaction in interactions]
+    document = {"requests": [request for request, _ in made], "responses": [response for _, response in made]}
+    text: str = serialize({**document, "metadata": metadata}, serializer)
+    return text
+
+
+def _key(interaction: Interaction) -> str:
+    return hashlib.sha256(format_cassette(Cassette((interaction,))).encode()).hexdigest()
+
+
+def _vcr_fields(interaction: Interaction) -> tuple[Request, dict[str, Any]]:
+    return Request(**interaction_fields(interaction)["request"]), vcr_response(interaction.response)
+
+
+def _interaction(request: Request, response: dict[str, Any]) -> Interaction:
+    body = request.body_bytes
+    fields = {
+        "method": request.method,
+        "uri": request.uri,
+        "body": bytes(body) if isinstance(body, bytearray) else body,
+        "headers": {str(name): [value] for name, value in request.headers.items()},
+    }
+    return interaction_of({"request": fields, "response": _mended(response)}, str(request.uri))
+
+
+def _mended(response: dict[str, Any]) -> dict[str, Any]:
+    """The response with chunks that fit its body, where a hook of the user's changed that before it was saved."""
+    stream = response.get("stream")
+    body = response.get("body", {}).get("string") or b""
+    body = body.encode() if isinstance(body, str) else body
+    if not stream or stream.get("bytes") == len(body):
+        return response
+    kinds = [value for name, value in response["headers"].items() if name.lower() == "content-type"]
+    content_type = str(kinds[0][0]) if kinds and kinds[0] else ""
+    chunks = rechunk(parse_chunks(stream["chunks"]), split_body(body, content_type))
+    return {**response, "stream": {**stream, "chunks": format_chunks(chunks), "bytes": len(body)}}
+
+
+def _lock(path: Path) -> filelock.BaseFileLock:
+    """A lock between processes, kept outside the folder of cassettes."""
+    folder = Path(tempfile.gettempdir()) / f"tokentape-locks-{_user()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    name = hashlib.sha256(str(path).encode()).hexdigest()[:32]
+    return filelock.FileLock(folder / f"{name}.lock", timeout=_LOCK_TIMEOUT_S)
+
+
+def _user() -> str:
+    try:
+        return hashlib.sha256(getpass.getuser().encode()).hexdigest()[:8]
+    except (KeyError, OSError):
+        return "any"

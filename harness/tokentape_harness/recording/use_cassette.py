@@ -1,0 +1,165 @@
+"""Use a cassette: `vcr.use_cassette`, with streams that stay streams."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from vcr import VCR
+from vcr.cassette import Cassette
+from vcr.persisters.filesystem import FilesystemPersister
+
+from tokentape_harness.errors import UnplayedRecordingError, UsageError
+from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, Level
+from tokentape_harness.recording.clock import Clock, SystemClock
+from tokentape_harness.recording.patches import patched, replaced_patchers
+from tokentape_harness.recording.recorder import Recorder
+from tokentape_harness.recording.redactor import Redactor
+from tokentape_harness.recording.store import CassetteStore
+from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
+
+DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)
+_COMPARE_BODIES = frozenset({"body", "raw_body", NAME})
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What we add to the options of `vcr.use_cassette`.
+
+    `speed` replays in recorded time, 2 twice as fast, `None` at once. `allow_truncated` ends a body where its
+    recording was cut off. `all_played` fails at the end for recordings that were never asked for.
+    """
+
+    speed: float | None = None
+    allow_truncated: bool = False
+    all_played: bool = False
+    rules: RedactionRules = DEFAULT_RULES
+    clock: Clock = SystemClock()
+
+    def __post_init__(self) -> None:
+        if self.speed is not None and not self.speed > 0:
+            raise UsageError(f"speed is {self.speed}: give a number above 0, or None to replay at once")
+
+
+def use_cassette(
+    path: str | os.PathLike[str],
+    *,
+    record_mode: str = "once",
+    speed: float | None = None,
+    match_on: Sequence[str] = DEFAULT_MATCH_ON,
+    allow_truncated: bool = False,
+    all_played: bool = False,
+    rules: RedactionRules = DEFAULT_RULES,
+    clock: Clock | None = None,
+    **vcr_options: Any,
+) -> StreamingCassette:
+    """Record every request in a `with` or `async with` block, or replay it from the cassette; gives vcrpy's cassette.
+
+    `record_mode` is vcrpy's: `once`, `new_episodes`, `none`, `all`. Other options are those of `vcr.use_cassette`
+    (filters, hooks, ignored hosts). Entering raises `CassetteError` for a file that can't be read, leaving it as it
+    is; a request that nothing answers raises `MismatchError`; leaving raises `CassetteWriteError`, and with
+    `all_played` `UnplayedRecordingError`.
+    """
+    options = Options(speed, allow_truncated, all_played, rules, clock or SystemClock())
+    return StreamingCassette(VCR(), path, {**vcr_options, "record_mode": record_mode, "match_on": match_on}, options)
+
+
+class StreamingCassette:
+    """A context manager, sync and async: a cassette of this `VCR`, with our patches entered inside it."""
+
+    def __init__(
+        self,
+        vcr: VCR,
+        path: str | os.PathLike[str],
+        vcr_options: dict[str, Any],
+        options: Options,
+        *,
+        weakest: Level = Level.SAME,
+        extra_paths: Sequence[str] = (),
+    ) -> None:
+        self._vcr = vcr
+        self._path = path
+        self._vcr_options = vcr_options
+        self._options = options
+        self._weakest = weakest
+        self._extra_paths = extra_paths
+        self._stack: ExitStack | None = None
+        self._recorder: Recorder | None = None
+
+    def __enter__(self) -> Cassette:
+        if self._stack is not None:
+            raise UsageError(f"{os.fspath(self._path)}: this cassette is open already: make another one")
+        matcher, redactor = BodyMatcher(self._weakest), Redactor(self._options.rules)
+        skip = tuple(self._vcr_options.get("skip_patchers", self._vcr.skip_patchers))
+        with ExitStack() as stack:
+            options = self._merged(matcher, redactor, skip)
+            cassette = stack.enter_context(self._vcr.use_cassette(os.fspath(self._path), **options))
+            recorder = Recorder(
+                cassette,
+                redactor=redactor,
+                clock=self._options.clock,
+                speed=self._options.speed,
+                allow_truncated=self._options.allow_truncated,
+                body_matcher=matcher if NAME in options["match_on"] else None,
+            )
+            # The patches go first, then what is open is ended, and then vcrpy saves.
+            stack.callback(recorder.seal)
+            stack.enter_context(patched(recorder, skip))
+            self._stack, self._recorder = stack.pop_all(), recorder
+        return cassette
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._stack is not None
+        assert self._recorder is not None
+        stack, self._stack = self._stack, None
+        cassette = self._recorder.cassette
+        if error is not None:
+            # A run that failed early has not used all that it would have: that drops nothing.
+            cassette.drop_unused_requests = False
+        stack.__exit__(kind, error, traceback)
+        if error is None and self._options.all_played:
+            _check_all_played(cassette)
+
+    async def __aenter__(self) -> Cassette:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def _merged(self, matcher: BodyMatcher, redactor: Redactor, skip: tuple[str, ...]) -> dict[str, Any]:
+        given = dict(self._vcr_options)
+        vcr = self._vcr
+        vcr.register_matcher(NAME, matcher)
+        match_on = tuple(given.pop("match_on", vcr.match_on))
+        if self._weakest is Level.ANY and not _COMPARE_BODIES & set(match_on):
+            match_on = (*match_on, NAME)
+        hooks = given.pop("before_record_request", given.pop("before_record", vcr.before_record_request)) or ()
+        hooks = (hooks,) if callable(hooks) else tuple(hooks)
+        if given.get("persister", vcr.persister) is FilesystemPersister or self._extra_paths:
+            given["persister"] = CassetteStore(redactor, self._extra_paths)
+        return {
+            **given,
+            "match_on": match_on,
+            "before_record_request": (*hooks, redactor.request),
+            "skip_patchers": (*skip, *(name for name in replaced_patchers() if name not in skip)),
+        }
+
+
+def _check_all_played(cassette: Cassette) -> None:
+    recorded_now = {id(response) for response in cassette.responses if not cassette.rewound}
+    unplayed = [
+        f"interaction {number} ({request.method} {request.uri})"
+        for number, (request, response) in enumerate(zip(cassette.requests, cassette.responses, strict=True))
+        if not cassette.play_counts[number] and id(response) not in recorded_now
+    ]
+    if unplayed:
+        raise UnplayedRecordingError(
+            f"{cassette.path}: not asked for: {', '.join(unplayed)} (delete them, or record the cassette again)"
+        )
