@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from tokentape import ChatMessage, ConfigurationError, providers
 from tokentape.providers import Tool
 from tokentape.providers.base import ChatProvider
 from tokentape.providers.messages import encode_body
-from tokentape_fake_provider.wires import wire_named
+from tokentape_fake_provider.wires import Ask, wire_named
 from tokentape_harness.cassette import Request
 from tokentape_harness.errors import UsageError
 
@@ -73,6 +76,14 @@ def request_for(
     body = client.request_body(messages, stream=stream, tools=given or None, options=merged)
     headers = (("content-type", "application/json"),)
     return Request("POST", str(client.request_url(stream=stream)), headers, encode_body(body))
+
+
+def ask_of(request: Request, wire: str, *, created: int, seed: str) -> Ask:
+    """What a request asks. Raises `UnknownWireError`, and `BadRequestError` if it is none of that wire format."""
+    parts = urlsplit(request.uri)
+    body = msgspec.json.decode(request.body or b"{}")
+    ask = wire_named(wire).read(unquote(parts.path), body, created=created, seed=seed)
+    return msgspec.structs.replace(ask, query=parts.query)
 
 
 def _client(wire: str, model: str) -> ChatProvider:

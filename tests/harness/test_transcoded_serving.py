@@ -16,6 +16,7 @@ from tests.harness.test_cli import run, start_server  # noqa: F401 - a fixture
 from tests.harness.test_transcoding import CALL, MODEL, SAID, recorded
 from tokentape_fake_provider.errors import UnknownDressError
 from tokentape_fake_provider.script import Script, Usage
+from tokentape_fake_provider.wires import WIRES
 from tokentape_harness import FakeProvider, read_cassette, write_cassette
 from tokentape_harness.cassette import Cassette
 from tokentape_harness.recordings import recordings_as
@@ -166,6 +167,16 @@ def test_convert_names_the_interaction_that_it_cannot_read(
     done = run("convert", cassette, tmp_path / "out.yaml", "--to", "ollama")
     assert done.code == 1
     assert "openai.yaml: interaction 0: can't be transcoded to ollama" in done.err
+
+
+@pytest.mark.parametrize("wire", sorted(WIRES))
+def test_synth_and_convert_know_every_wire_format(run: Any, tmp_path: Path, wire: str) -> None:  # noqa: F811
+    """What is made up in any format can be shown, and converted to another."""
+    made, other = tmp_path / "made.yaml", tmp_path / "other.yaml"
+    assert run("synth", "--wire", wire, "-o", made, "--text", "Hello there.").code == 0
+    assert "text: Hello there." in run("show", made).out
+    assert run("convert", made, other, "--to", "cohere_chat").code == 0
+    assert "text: Hello there." in run("show", other).out
 
 
 def test_a_fixture_wears_a_dress(fake_provider: FakeProvider) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import product
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 import pytest
@@ -18,10 +17,10 @@ from tokentape import ChatMessage, ProviderError, TruncatedStreamError
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.script import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.timing import Recorded
-from tokentape_fake_provider.wires import WIRES, wire_named
+from tokentape_fake_provider.wires import WIRES
 from tokentape_harness.cassette import Cassette, Fault, Interaction, Request, Response, StreamRecord
 from tokentape_harness.chunks import Chunk
-from tokentape_harness.sample_request import request_for
+from tokentape_harness.sample_request import ask_of, request_for
 from tokentape_harness.transcoding import Loss, Transcoded, transcode, transcode_cassette
 from tokentape_harness.transcoding.hearing import Heard, hear
 from tokentape_harness.transcoding.request_options import PLACES, write_options
@@ -36,10 +35,8 @@ SAID = Text("Hello there, you.", ("Hello", " there,", " you."), (110.0, 120.25, 
 def recorded(script: Script, wire: str, *, stream: bool = True) -> Interaction:
     """An interaction that says the script, with the script's times."""
     request = request_for(wire, MODEL, QUESTION, stream=stream, choices=len(script.choices))
-    parts = urlsplit(request.uri)
-    body = msgspec.json.decode(request.body or b"")
-    ask = wire_named(wire).read(unquote(parts.path), body, created=1_790_000_000, seed="recorded")
-    tape = encode(script, msgspec.structs.replace(ask, query=parts.query), Recorded())
+    ask = ask_of(request, wire, created=1_790_000_000, seed="recorded")
+    tape = encode(script, ask, Recorded())
     chunks = tuple(Chunk(len(frame.data), frame.at) for frame in tape.frames)
     record = StreamRecord(chunks, 90.0, end_at=400.0)
     headers = tuple((name, value) for name, value in tape.headers if name != "content-length")
@@ -158,23 +155,27 @@ def test_the_losses_of_a_rich_message_exactly() -> None:
             "anthropic_messages": [],
             "bedrock_converse": ["left out: 1 usage reasoning", "left out: 1 model"],
             "bedrock_invoke": ["left out: 1 request field"],
-            "cohere_chat": ["changed: 1 finish reason",
+            "cohere_chat": [
+                "changed: 1 finish reason",
                 "left out: 1 signature",
                 "left out: 1 encrypted reasoning",
                 "left out: 1 usage cache_write",
                 "left out: 1 model",
             ],
-            "gemini": ["changed: 1 spacing of arguments",
+            "gemini": [
+                "changed: 1 spacing of arguments",
                 "made up: 1 signature",
                 "left out: 1 encrypted reasoning",
                 "left out: 1 usage cache_write",
                 "changed: 2 time of tool call 0",
             ],
-            "gemini_interactions": ["made up: 1 signature",
+            "gemini_interactions": [
+                "made up: 1 signature",
                 "left out: 1 encrypted reasoning",
                 "left out: 1 usage cache_write",
             ],
-            "ollama": ["changed: 1 finish reason",
+            "ollama": [
+                "changed: 1 finish reason",
                 "left out: 1 signature",
                 "left out: 1 encrypted reasoning",
                 "left out: 1 usage cached",
@@ -182,11 +183,13 @@ def test_the_losses_of_a_rich_message_exactly() -> None:
                 "left out: 1 usage reasoning",
                 "changed: 1 time of tool call 0",
             ],
-            "openai_chat": ["changed: 1 finish reason",
+            "openai_chat": [
+                "changed: 1 finish reason",
                 "left out: 1 signature",
                 "left out: 1 encrypted reasoning",
             ],
-            "openai_completions": ["left out: 2 reasoning",
+            "openai_completions": [
+                "left out: 2 reasoning",
                 "left out: 1 tool call",
                 "changed: 1 finish reason",
                 "left out: 1 signature",

@@ -17,7 +17,7 @@ from tokentape_harness.cassette import Cassette, Interaction, Response, StreamRe
 from tokentape_harness.cassette_writer import write_cassette
 from tokentape_harness.chunks import Chunk
 from tokentape_harness.errors import UsageError
-from tokentape_harness.sample_request import sample_request
+from tokentape_harness.sample_request import ask_of, sample_request
 
 MODEL = "tokentape"
 PROMPT = "Say something."
@@ -40,7 +40,7 @@ def synth(
     timing: str,
 ) -> None:
     """Write the cassette. Raises `UsageError`, `UnknownWireError`, `TimingError`, `ScriptError`, `CassetteError`."""
-    wire = wire_named(wire_name)
+    wire_named(wire_name)
     if words is not None and text is not None:
         raise UsageError("--words and --text exclude each other: give one of them")
     if words is None:
@@ -50,7 +50,7 @@ def synth(
     if isinstance(when, Synthetic) and "seed=" not in timing:
         when = msgspec.structs.replace(when, seed=seed)
     request = sample_request(wire_name, MODEL, PROMPT)
-    ask = wire.read(wire.paths[0], msgspec.json.decode(request.body or b""), created=CREATED, seed=f"synth:{seed}")
+    ask = ask_of(request, wire_name, created=CREATED, seed=f"synth:{seed}")
     script = synthetic_script(
         ask,
         seed=seed,

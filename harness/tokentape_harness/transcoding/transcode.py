@@ -21,7 +21,7 @@ from tokentape_fake_provider.wires.request import match_path
 from tokentape_harness.cassette import Cassette, Interaction, Request, Response, StreamRecord
 from tokentape_harness.chunks import Chunk
 from tokentape_harness.errors import CassetteError, UsageError
-from tokentape_harness.sample_request import request_for
+from tokentape_harness.sample_request import ask_of, request_for
 from tokentape_harness.transcoding.asked import Asked, read_asked
 from tokentape_harness.transcoding.comparison import losses_between
 from tokentape_harness.transcoding.fitting import fit
@@ -128,16 +128,14 @@ def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted
     # A name such as openai/gpt-oss-120b can't be in every path.
     for name in dict.fromkeys((model, model.rpartition("/")[2] or "model")):
         request = request_for(to, name, messages, tools=tools, stream=stream, choices=choices, options=options)
-        parts = urlsplit(request.uri)
-        body = msgspec.json.decode(request.body or b"{}")
         try:
-            ask = wire_named(to).read(unquote(parts.path), body, created=at, seed=f"transcoded {model}")
+            ask = ask_of(request, to, created=at, seed=f"transcoded {model}")
         except BadRequestError as error:
             if name == model.rpartition("/")[2]:
                 raise UsageError(f"the request can't be made in {to}: {error.message}") from error
             continue
         lost += [Loss("model", "changed", "request", note=f"was {model}, now {name}")] if name != model else []
-        return request, msgspec.structs.replace(ask, query=parts.query), lost
+        return request, ask, lost
     raise AssertionError("there is a last name")
 
 
