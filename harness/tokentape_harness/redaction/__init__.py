@@ -1,0 +1,33 @@
+"""Redaction: secrets out of interactions before anything touches the disk."""
+
+from tokentape_harness.redaction.redact import (
+    Secret,
+    credentials_of,
+    find_secrets,
+    redact,
+    redact_all,
+    redact_request,
+    redact_uri,
+)
+from tokentape_harness.redaction.rules import (
+    DEFAULT_RULES,
+    PLACEHOLDER,
+    RedactionRules,
+    TextRule,
+    secrets_of_environment,
+)
+
+__all__ = [
+    "DEFAULT_RULES",
+    "PLACEHOLDER",
+    "RedactionRules",
+    "Secret",
+    "TextRule",
+    "credentials_of",
+    "find_secrets",
+    "redact",
+    "redact_all",
+    "redact_request",
+    "redact_uri",
+    "secrets_of_environment",
+]

@@ -1,0 +1,192 @@
+"""Body text: the texts inside a body, one an event, and what an edit of one does to the bytes.
+
+Most bodies are text themselves. The frames of an AWS event stream hold JSON, which for InvokeModel holds more JSON
+in base64; an edited frame gets new lengths and checksums.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from itertools import accumulate
+from struct import Struct
+from typing import NamedTuple, Protocol
+from zlib import crc32
+
+from tokentape_harness.redaction.edits import Edit, TextEdit, edit_text
+from tokentape_harness.redaction.json_text import Leaf, leaves
+from tokentape_harness.split import split_body
+
+_AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
+_PRELUDE = Struct("!III")
+_SIZES = Struct("!II")
+_CRC = Struct("!I")
+
+
+class Piece(Protocol):
+    """A part of a body with one text in it."""
+
+    @property
+    def text(self) -> str: ...
+
+    def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
+        """The edits of the body that the edits of the text come to."""
+        ...
+
+
+class TextPiece(NamedTuple):
+    """A piece that is text, as bytes from `start`; what is not UTF-8 comes through unharmed."""
+
+    text: str
+    start: int
+
+    def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
+        made, at, offset = [], 0, self.start
+        for edit in edits:
+            start = offset + len(encode(self.text[at : edit.start]))
+            offset = start + len(encode(self.text[edit.start : edit.end]))
+            at = edit.end
+            made.append(Edit(start, offset, encode(edit.new)))
+        return made
+
+
+class FramePiece(NamedTuple):
+    """A frame of an AWS event stream, maybe cut off, and the text of its payload.
+
+    `inner` is where base64 stands in the payload, if `text` is what that holds.
+    """
+
+    text: str
+    start: int
+    frame: bytes
+    inner: tuple[int, int] | None = None
+
+    def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
+        if not edits:
+            return []
+        payload = encode(edit_text(self.text, edits))
+        if self.inner is not None:
+            outer = _payload(self.frame)
+            payload = outer[: self.inner[0]] + base64.b64encode(payload) + outer[self.inner[1] :]
+        return [Edit(self.start, self.start + len(self.frame), _reframed(self.frame, payload))]
+
+
+class HeadersPiece(NamedTuple):
+    """The headers of a frame; their lengths stay, so an edit of them is filled up to the same length."""
+
+    text: str
+    start: int
+    frame: bytes
+
+    def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
+        if not edits:
+            return []
+        kept = [edit._replace(new=_filled(edit.new, edit.end - edit.start)) for edit in edits]
+        headers = edit_text(self.text, kept).encode("latin-1")
+        frame = self.frame[:12] + headers + self.frame[12 + len(headers) :]
+        return [Edit(self.start, self.start + len(frame), _reframed(frame, _payload(frame)))]
+
+
+def decode(data: bytes) -> str:
+    """Bytes as text from which `encode` makes the same bytes."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """What `decode` read; half a character stays as bytes."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def is_aws_event_stream(content_type: str) -> bool:
+    """Whether the body comes in binary frames."""
+    return content_type.partition(";")[0].strip().lower() == _AWS_EVENT_STREAM
+
+
+def text_pieces(body: bytes, content_type: str) -> list[Piece]:
+    """The texts of a body, one an event."""
+    framed = is_aws_event_stream(content_type)
+    return [
+        _frame_piece(data, at) if framed and _is_frame(data) else TextPiece(decode(data), at)
+        for at, data in _split(body, content_type)
+    ]
+
+
+def raw_pieces(body: bytes, content_type: str) -> list[Piece]:
+    """The whole body as one text, or the frames of an AWS event stream."""
+    if is_aws_event_stream(content_type):
+        return text_pieces(body, content_type)
+    return [TextPiece(decode(body), 0)]
+
+
+def header_pieces(body: bytes, content_type: str) -> list[Piece]:
+    """The headers of each frame of an AWS event stream; nothing of other bodies."""
+    if not is_aws_event_stream(content_type):
+        return []
+    return [
+        HeadersPiece(data[12 : 12 + _PRELUDE.unpack_from(data)[1]].decode("latin-1"), at, data)
+        for at, data in _split(body, content_type)
+        if _is_frame(data)
+    ]
+
+
+def _split(body: bytes, content_type: str) -> list[tuple[int, bytes]]:
+    pieces = split_body(body, content_type)
+    return list(zip(accumulate(map(len, pieces), initial=0), pieces, strict=False))
+
+
+def _is_frame(data: bytes) -> bool:
+    """Whether this is a frame, whole or cut off behind its headers, and not what else stands in a damaged body."""
+    if len(data) < _PRELUDE.size:
+        return False
+    total, headers, _ = _PRELUDE.unpack_from(data)
+    return bool(len(data) <= total and _PRELUDE.size + headers <= min(total - 4, len(data)))
+
+
+def _frame_piece(frame: bytes, start: int) -> FramePiece:
+    payload = _payload(frame)
+    text = decode(payload)
+    # InvokeModelWithResponseStream: the event is base64 in the member `bytes`.
+    if text.isascii() and '"bytes"' in text:
+        leaf = next((leaf for leaf in leaves(text) if leaf.path == ("bytes",) and leaf.is_string), None)
+        inner = None if leaf is None else _unbase64(leaf)
+        if leaf is not None and inner is not None:
+            return FramePiece(decode(inner), start, frame, (leaf.start, leaf.end))
+    return FramePiece(text, start, frame)
+
+
+def _unbase64(leaf: Leaf) -> bytes | None:
+    """What the base64 holds, or its whole bytes if it was cut off; None if it is none."""
+    if leaf.end - leaf.start != len(leaf.value):
+        return None
+    try:
+        return base64.b64decode(leaf.value[: len(leaf.value) // 4 * 4], validate=True)
+    except binascii.Error:
+        return None
+
+
+def _payload(frame: bytes) -> bytes:
+    total, headers, _ = _PRELUDE.unpack_from(frame)
+    return frame[12 + headers : total - 4]
+
+
+def _reframed(frame: bytes, payload: bytes) -> bytes:
+    """The frame with another payload. One that was cut off keeps what was missing: it is cut off still."""
+    total, headers, _ = _PRELUDE.unpack_from(frame)
+    grown = len(payload) - len(_payload(frame))
+    made = _prelude(total + grown, headers) + frame[12 : 12 + headers] + payload
+    if len(frame) < total:
+        return made
+    return made + _CRC.pack(crc32(made))
+
+
+def _prelude(total: int, headers: int) -> bytes:
+    sizes = _SIZES.pack(total, headers)
+    return sizes + _CRC.pack(crc32(sizes))
+
+
+def _filled(text: str, length: int) -> str:
+    return (text * (length // max(len(text), 1) + 1))[:length] if text else " " * length

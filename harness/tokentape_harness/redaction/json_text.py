@@ -1,0 +1,142 @@
+"""JSON text: where the values stand in it, so that one can be replaced and every other byte kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple, TypeAlias
+
+Key: TypeAlias = str | int
+Path: TypeAlias = tuple[Key, ...]
+
+# A string may be cut off: a stream can break inside an event. What is no token is skipped, such as the field name
+# in front of each further data line of an SSE event.
+_TOKEN = re.compile(r'"((?:[^"\\\n]++|\\.)*+)"?|[{}\[\],:]|-?\d[\d.eE+-]*+|true|false|null')
+# Each unit of the inside of a string is one character of its value.
+_UNIT = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
+
+
+class Leaf(NamedTuple):
+    """A string or number: its value, its place in the text without the quotes, and its path.
+
+    `group` is equal for leaves that carry on from each other in the next event: the names on the path with the
+    numbers and types that tell choices and blocks apart, but not the position in an array.
+    """
+
+    value: str
+    start: int
+    end: int
+    path: Path
+    group: tuple[str, ...]
+    is_string: bool
+
+
+class _Container:
+    __slots__ = ("is_list", "key", "labels", "member", "parent", "wants_key")
+
+    def __init__(self, parent: _Container | None, key: Key, is_list: bool) -> None:
+        self.parent = parent
+        self.key = key
+        self.is_list = is_list
+        self.member: Key = 0 if is_list else ""
+        self.wants_key = not is_list
+        self.labels: list[str] = []
+
+
+def leaves(text: str, start: int = 0) -> list[Leaf]:
+    """The strings and numbers of a JSON document in `text`, in order; one that is damaged gives what it has."""
+    found: list[tuple[re.Match[str], str, _Container | None, Key]] = []
+    current: _Container | None = None
+    for match in _TOKEN.finditer(text, start):
+        token = match.group()
+        first = token[0]
+        if first in "{[":
+            member: Key = "" if current is None else current.member
+            current = _Container(current, member, first == "[")
+        elif first in "}]":
+            current = None if current is None else current.parent
+        elif first == ",":
+            if current is not None:
+                if current.is_list:
+                    current.member = int(current.member) + 1
+                else:
+                    current.wants_key = True
+        elif first == ":":
+            if current is not None:
+                current.wants_key = False
+        elif first == '"':
+            value = _value(match.group(1))
+            if current is not None and current.wants_key:
+                current.member = value
+                continue
+            found.append((match, value, current, "" if current is None else current.member))
+            if current is not None and current.member == "type":
+                current.labels.append(value)
+        elif first not in "tfn":
+            found.append((match, token, current, "" if current is None else current.member))
+            if current is not None and isinstance(current.member, str) and current.member.lower().endswith("index"):
+                current.labels.append(f"{current.member}={token}")
+    return [_leaf(*item) for item in found]
+
+
+def unit_span(text: str, leaf: Leaf, start: int, end: int) -> tuple[int, int]:
+    """Where the characters from `start` to `end` of a string's value stand in the text."""
+    raw = text[leaf.start : leaf.end]
+    if "\\" not in raw:
+        return leaf.start + start, leaf.start + end
+    ends = [0, *(match.end() for match in _UNIT.finditer(raw))]
+    return leaf.start + ends[min(start, len(ends) - 1)], leaf.start + ends[min(end, len(ends) - 1)]
+
+
+def _leaf(match: re.Match[str], value: str, container: _Container | None, member: Key) -> Leaf:
+    is_string = match.start(1) >= 0
+    begin, end = match.span(1) if is_string else match.span()
+    path: list[Key] = [member]
+    group: list[str] = [str(member) if isinstance(member, str) else ""]
+    while container is not None:
+        group += container.labels
+        if container.parent is not None:
+            path.append(container.key)
+            group.append(str(container.key) if isinstance(container.key, str) else "")
+        container = container.parent
+    return Leaf(value, begin, end, tuple(reversed(path)), tuple(group), is_string)
+
+
+def _value(inside: str) -> str:
+    if "\\" not in inside:
+        return inside
+    return "".join(_unescaped(match.group()) for match in _UNIT.finditer(inside))
+
+
+def _unescaped(unit: str) -> str:
+    if unit[0] != "\\" or len(unit) == 1:
+        return unit
+    try:
+        return str(json.loads(f'"{unit}"'))
+    except ValueError:
+        return unit[1:2]
+
+
+def matches(path: Path, pattern: str) -> bool:
+    """Whether a leaf is at a path such as `$.a.b`, `a[*].c` or `..d`, or below it."""
+    return _fits(path, _steps(pattern))
+
+
+_STEP = re.compile(r"(\.\.)?\.?([^.\[\]$]+)|\[(\*|\d+)\]")
+
+
+def _steps(pattern: str) -> tuple[tuple[bool, str], ...]:
+    """Each step of a path: whether it may be at any depth, and its name, number or `*`."""
+    return tuple((bool(deep), name or number) for deep, name, number in _STEP.findall(pattern))
+
+
+def _fits(path: Path, steps: tuple[tuple[bool, str], ...]) -> bool:
+    if not steps:
+        return True
+    (deep, name), rest = steps[0], steps[1:]
+    for at, key in enumerate(path):
+        if (name == "*" or str(key) == name) and _fits(path[at + 1 :], rest):
+            return True
+        if not deep:
+            return False
+    return False

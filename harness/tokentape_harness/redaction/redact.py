@@ -1,0 +1,236 @@
+"""Redact: take the secrets out of an interaction, and leave what replays."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, unquote_plus
+
+import msgspec
+
+from tokentape_harness.cassette import Headers, Interaction, Request, Response, header_values
+from tokentape_harness.content_coding import ContentCodingError, decode_content, split_codings
+from tokentape_harness.redaction.body import Found, redact_body, redact_text
+from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct
+
+_SCHEME = re.compile(r"(?i)(bearer|basic|digest|negotiate|token|apikey|key|aws4-hmac-sha256|aws4-ecdsa-p256-sha256)\s+")
+_COOKIE_ATTRIBUTES = frozenset(
+    {"path", "domain", "expires", "max-age", "samesite", "secure", "httponly", "partitioned", "priority"}
+)
+_COOKIES = frozenset({"cookie", "cookie2", "set-cookie", "set-cookie2"})
+_COOKIE_LENGTH = 16
+# Vertex AI has the project in its paths, which a request is matched by.
+_IN_PATHS = frozenset({"x-goog-user-project"})
+_COOKIE = re.compile(r"([^=;]*)(=?)([^;]*)(;?)")
+_USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#@]*(?:@[^/?#@]*)*)@")
+_PARAMETER = re.compile(r"([^=&]*)=([^&]*)")
+
+
+class Secret(NamedTuple):
+    """A secret that was found: which rule knew it and where it stood, but not what it was."""
+
+    rule: str
+    where: str
+
+
+def redact(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> Interaction:
+    """The interaction without its secrets.
+
+    The credentials of its own request are taken out wherever they stand, in the response too. A streamed body keeps
+    its events, and its chunks their times. Redacting twice changes nothing more.
+    """
+    return _redacted(interaction, rules.adding(secrets=credentials_of(interaction, rules)), [])
+
+
+def redact_all(interactions: Iterable[Interaction], rules: RedactionRules = DEFAULT_RULES) -> tuple[Interaction, ...]:
+    """The interactions of one cassette without their secrets: a credential of one is taken out of all."""
+    interactions = tuple(interactions)
+    known = (secret for interaction in interactions for secret in credentials_of(interaction, rules))
+    rules = rules.adding(secrets=known)
+    return tuple(_redacted(interaction, rules, []) for interaction in interactions)
+
+
+def redact_request(request: Request, rules: RedactionRules = DEFAULT_RULES) -> Request:
+    """The request as it is stored: what a new request is compared with must be redacted the same way."""
+    rules = rules.adding(secrets=credentials_of(Interaction(request, Response()), rules))
+    return _request(request, rules, [])
+
+
+def find_secrets(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> tuple[Secret, ...]:
+    """The secrets that `redact` would take out, each place once."""
+    found: list[Secret] = []
+    _redacted(interaction, rules.adding(secrets=credentials_of(interaction, rules)), found)
+    return tuple(dict.fromkeys(found))
+
+
+def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> tuple[str, ...]:
+    """The credentials that an interaction was made with, as far as they can be told from ordinary words."""
+    request = interaction.request
+    values: list[str] = []
+    for name, value in (*request.headers, *interaction.response.headers):
+        lower = name.lower()
+        if lower in _COOKIES:
+            values += [text for text in _cookie_values(value) if len(text) >= _COOKIE_LENGTH]
+        elif rules.is_header(name) and lower not in _IN_PATHS:
+            values += _parts(_SCHEME.sub("", value, count=1).strip())
+    userinfo = _USERINFO.match(request.uri)
+    if userinfo is not None:
+        values += [part for part in userinfo[2].partition(":") if part != ":"]
+    values += [
+        match[2] for match in _PARAMETER.finditer(_query(request.uri)) if unquote_plus(match[1]).lower() in rules.query
+    ]
+    values += [unquote(value) for value in values if "%" in value]
+    return tuple(dict.fromkeys(value for value in values if is_distinct(value)))
+
+
+def redact_uri(uri: str, rules: RedactionRules = DEFAULT_RULES) -> str:
+    """A URI without its userinfo and without keys in its query; everything else stays as it was written."""
+    return _uri(uri, rules, lambda _: None)
+
+
+def _redacted(interaction: Interaction, rules: RedactionRules, found: list[Secret]) -> Interaction:
+    return Interaction(_request(interaction.request, rules, found), _response(interaction.response, rules, found))
+
+
+def _noting(found: list[Secret], where: str) -> Found:
+    return lambda rule: found.append(Secret(rule, where))
+
+
+def _request(request: Request, rules: RedactionRules, found: list[Secret]) -> Request:
+    uri = _uri(request.uri, rules, _noting(found, "request URI"))
+    headers = _headers(request.headers, rules, found, "request")
+    body = request.body
+    if body:
+        try:
+            plain = decode_content(body, split_codings(header_values(headers, "content-encoding")))
+        except ContentCodingError:
+            plain = body
+        content_type = next(iter(header_values(headers, "content-type")), "")
+        clean, _ = redact_body(plain, content_type, (), rules, _noting(found, "request body"))
+        if clean != plain:
+            body = clean
+            headers = tuple(pair for pair in headers if plain is request.body or pair[0].lower() != "content-encoding")
+            headers = _resized(headers, len(body))
+    return Request(request.method, uri, headers, body)
+
+
+def _response(response: Response, rules: RedactionRules, found: list[Secret]) -> Response:
+    headers = _headers(response.headers, rules, found, "response")
+    record = response.stream
+    chunks = () if record is None else record.chunks
+    body, chunks = redact_body(response.body, response.content_type, chunks, rules, _noting(found, "response body"))
+    if body != response.body:
+        headers = _resized(headers, len(body))
+    note = _noting(found, "response")
+    if record is not None:
+        error = record.error
+        if error is not None:
+            error = msgspec.structs.replace(error, message=redact_text(error.message, rules, note))
+        extra = _value(record.extra, rules, note)
+        record = msgspec.structs.replace(record, chunks=chunks, error=error, extra=extra)
+    message = redact_text(response.message, rules, note)
+    return Response(response.status, message, headers, body, record, _value(response.extra, rules, note))
+
+
+def _resized(headers: Headers, length: int) -> Headers:
+    return tuple((name, str(length) if name.lower() == "content-length" else value) for name, value in headers)
+
+
+def _headers(headers: Headers, rules: RedactionRules, found: list[Secret], part: str) -> Headers:
+    made = []
+    for name, value in headers:
+        note = _noting(found, f"{part} header {name.lower()}")
+        made.append((name, _header(name, value, rules, note)))
+    return tuple(made)
+
+
+def _header(name: str, value: str, rules: RedactionRules, note: Found) -> str:
+    lower = name.lower()
+    if not rules.is_header(name):
+        return _uri(value, rules, note)
+    if not value:
+        return value
+    if lower in _COOKIES:
+        redacted = "".join(_cookie(*match.groups()) for match in _COOKIE.finditer(value))
+    else:
+        scheme = _SCHEME.match(value)
+        redacted = (scheme.group() if scheme else "") + PLACEHOLDER
+    if redacted != value:
+        note(f"header {lower}")
+    return redacted
+
+
+def _cookie_values(value: str) -> list[str]:
+    return [match[3].strip() for match in _COOKIE.finditer(value) if match[1].strip().lower() not in _COOKIE_ATTRIBUTES]
+
+
+def _cookie(name: str, equals: str, value: str, semicolon: str) -> str:
+    if name.strip().lower() in _COOKIE_ATTRIBUTES or not (name.strip() or value.strip()):
+        return name + equals + value + semicolon
+    return (name + equals if equals else " " * (len(name) - len(name.lstrip()))) + PLACEHOLDER + semicolon
+
+
+def _uri(uri: str, rules: RedactionRules, note: Found) -> str:
+    match = _USERINFO.match(uri)
+    if match is not None and match[2] != PLACEHOLDER:
+        note("URL credentials")
+        uri = f"{match[1] or ''}//{PLACEHOLDER}@{uri[match.end() :]}"
+    query = _query(uri)
+    if query:
+        start = uri.index("?") + 1
+        made = _PARAMETER.sub(lambda parameter: _parameter(parameter, rules, note), query)
+        uri = uri[:start] + made + uri[start + len(query) :]
+    return redact_text(uri, rules, note)
+
+
+def _query(uri: str) -> str:
+    return uri.partition("?")[2].partition("#")[0]
+
+
+def _parameter(match: re.Match[str], rules: RedactionRules, note: Found) -> str:
+    name, value = match[1], match[2]
+    if value and value != PLACEHOLDER and unquote_plus(name).lower() in rules.query:
+        note(f"query parameter {unquote_plus(name).lower()}")
+        return f"{name}={PLACEHOLDER}"
+    plain = unquote_plus(value)
+    if plain != value and redact_text(plain, rules, note) != plain:
+        return f"{name}={quote(redact_text(plain, rules, note))}"
+    return match.group()
+
+
+def _parts(value: str) -> list[str]:
+    """The secret parts of a credential: of a signature its key id and the signature, of Basic the password."""
+    if "Credential=" in value:
+        found = re.findall(r"(?:Credential|Signature)=([^/,\s]+)", value)
+        return [str(part) for part in found]
+    parts = [value]
+    try:
+        plain = base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return parts
+    user, colon, password = plain.partition(":")
+    return [*parts, user, password] if colon and plain.isprintable() else parts
+
+
+def _value(value: Any, rules: RedactionRules, note: Found) -> Any:
+    """What another recorder left beside vcrpy's own keys."""
+    match value:
+        case str():
+            return redact_text(value, rules, note)
+        case bytes():
+            return redact_body(value, "", (), rules, note)[0]
+        case Mapping():
+            made = {}
+            for key, item in value.items():
+                secret = str(key).lower() in rules.fields and isinstance(item, str) and item not in ("", PLACEHOLDER)
+                if secret:
+                    note(f"field {str(key).lower()}")
+                made[key] = PLACEHOLDER if secret else _value(item, rules, note)
+            return made
+        case list() | tuple():
+            return [_value(item, rules, note) for item in value]
+        case _:
+            return value
