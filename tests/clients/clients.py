@@ -28,7 +28,8 @@ def reasoning_beside(counts: Counts) -> Counts:
 class Client(NamedTuple):
     """A client and one wire format that it speaks.
 
-    `path` is what it asks for, as the server sees it, `stream_path` while streaming. `shows` are its own words
+    `path` is what it asks for, as the server sees it, `stream_path` while streaming. `variable` is the
+    environment variable that alone redirects it, if one does. `shows` are its own words
     for finish reasons, where they are not the provider's. `lacks` maps what it can't show to the reason why:
     "text", "reasoning", "tool_calls", "finish_reason", "usage", or one count as "usage.cached". `own` are counts
     that it makes up itself. `fails` maps the names of cases that it gets wrong to how. Each of these with
@@ -43,6 +44,7 @@ class Client(NamedTuple):
     wire: str
     path: str
     stream_path: str = ""
+    variable: str = ""
     model: str = "m"
     counts: Callable[[Counts], Counts] = as_said
     shows: Mapping[str, str | None] = {}
@@ -128,19 +130,52 @@ LAST_CALLS_ONLY: Final = {
 }
 
 CLIENTS: Final[tuple[Client, ...]] = (
-    _own("openai", "openai_chat", CHAT),
-    _own("openai", "openai_responses", RESPONSES),
-    _own("openai", "openai_completions", "/v1/completions"),
-    _own("anthropic", "anthropic_messages", MESSAGES, counts=cache_beside),
+    _own(
+        "openai",
+        "openai_chat",
+        CHAT,
+        variable="OPENAI_BASE_URL",
+    ),
+    _own(
+        "openai",
+        "openai_responses",
+        RESPONSES,
+        variable="OPENAI_BASE_URL",
+    ),
+    _own(
+        "openai",
+        "openai_completions",
+        "/v1/completions",
+        variable="OPENAI_BASE_URL",
+    ),
+    _own(
+        "anthropic",
+        "anthropic_messages",
+        MESSAGES,
+        counts=cache_beside,
+        variable="ANTHROPIC_BASE_URL",
+    ),
     _own(
         "google-genai",
         "gemini",
         "/v1/models/m:generateContent",
         "/v1/models/m:streamGenerateContent",
         counts=reasoning_beside,
+        variable="GOOGLE_GEMINI_BASE_URL",
     ),
-    _own("ollama", "ollama", "/api/chat", fails={"stream:line_separators": SPLITS}),
-    _own("cohere", "cohere_chat", "/v2/chat"),
+    _own(
+        "ollama",
+        "ollama",
+        "/api/chat",
+        fails={"stream:line_separators": SPLITS},
+        variable="OLLAMA_HOST",
+    ),
+    _own(
+        "cohere",
+        "cohere_chat",
+        "/v2/chat",
+        variable="CO_API_URL",
+    ),
     _own(
         "mistralai",
         "openai_chat",
@@ -148,7 +183,12 @@ CLIENTS: Final[tuple[Client, ...]] = (
         model="magistral-small-latest",
         lacks={"usage.reasoning": "Mistral does not count reasoning tokens"},
     ),
-    _own("groq", "openai_chat", "/openai/v1/chat/completions"),
+    _own(
+        "groq",
+        "openai_chat",
+        "/openai/v1/chat/completions",
+        variable="GROQ_BASE_URL",
+    ),
     _own(
         "boto3",
         "bedrock_converse",
@@ -156,6 +196,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         f"{CLAUDE}/converse-stream",
         model="anthropic.claude-v2:1",
         counts=cache_beside,
+        variable="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
     ),
     _own(
         "boto3",
@@ -164,8 +205,17 @@ CLIENTS: Final[tuple[Client, ...]] = (
         f"{CLAUDE}/invoke-with-response-stream",
         model="anthropic.claude-v2:1",
         counts=cache_beside,
+        variable="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
     ),
-    _made("litellm", "litellm", "litellm", "openai_chat", CHAT, shows=LITELLM),
+    _made(
+        "litellm",
+        "litellm",
+        "litellm",
+        "openai_chat",
+        CHAT,
+        shows=LITELLM,
+        variable="OPENAI_API_BASE",
+    ),
     _made(
         "litellm",
         "litellm",
@@ -174,6 +224,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         MESSAGES,
         shows=LITELLM,
         fails={"stream:line_separators": SPLITS},
+        variable="ANTHROPIC_API_BASE",
     ),
     _made(
         "litellm",
@@ -187,6 +238,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
             "stream:line_separators": SPLITS,
             "complete:finish_content_filter": "drops the text of a response that safety ended",
         },
+        variable="GEMINI_API_BASE",
     ),
     _made(
         "litellm",
@@ -200,10 +252,33 @@ CLIENTS: Final[tuple[Client, ...]] = (
             "stream:line_separators": SPLITS,
             "stream:parallel_tools": "gives each line's call the index 0, so that calls run into each other",
         },
+        variable="OLLAMA_API_BASE",
     ),
-    _made("langchain", "langchain", "langchain-openai", "openai_chat", CHAT, lacks={"reasoning": NO_REASONING_CONTENT}),
-    _made("langchain", "langchain", "langchain-openai", "openai_responses", RESPONSES),
-    _made("langchain", "langchain", "langchain-anthropic", "anthropic_messages", MESSAGES),
+    _made(
+        "langchain",
+        "langchain",
+        "langchain-openai",
+        "openai_chat",
+        CHAT,
+        lacks={"reasoning": NO_REASONING_CONTENT},
+        variable="OPENAI_API_BASE",
+    ),
+    _made(
+        "langchain",
+        "langchain",
+        "langchain-openai",
+        "openai_responses",
+        RESPONSES,
+        variable="OPENAI_API_BASE",
+    ),
+    _made(
+        "langchain",
+        "langchain",
+        "langchain-anthropic",
+        "anthropic_messages",
+        MESSAGES,
+        variable="ANTHROPIC_API_URL",
+    ),
     _made(
         "langchain",
         "langchain",
@@ -212,9 +287,26 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "/v1beta/models/m:generateContent",
         "/v1beta/models/m:streamGenerateContent",
         fails={"stream:line_separators": SPLITS},
+        variable="GOOGLE_GEMINI_BASE_URL",
     ),
-    _made("langchain", "langchain", "langchain-ollama", "ollama", "/api/chat", fails={"line_separators": SPLITS}),
-    _made("pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "openai_chat", CHAT, shows=PYDANTIC_AI),
+    _made(
+        "langchain",
+        "langchain",
+        "langchain-ollama",
+        "ollama",
+        "/api/chat",
+        fails={"line_separators": SPLITS},
+        variable="OLLAMA_HOST",
+    ),
+    _made(
+        "pydantic_ai",
+        "pydantic_ai",
+        "pydantic-ai-slim",
+        "openai_chat",
+        CHAT,
+        shows=PYDANTIC_AI,
+        variable="OPENAI_BASE_URL",
+    ),
     _made(
         "pydantic_ai",
         "pydantic_ai",
@@ -222,6 +314,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "openai_responses",
         RESPONSES,
         shows=PYDANTIC_AI | {"tool_calls": "stop"},
+        variable="OPENAI_BASE_URL",
     ),
     _made(
         "pydantic_ai",
@@ -231,6 +324,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         MESSAGES,
         shows=PYDANTIC_AI,
         lacks={"usage.reasoning": "does not read thinking tokens"},
+        variable="ANTHROPIC_BASE_URL",
     ),
     _made(
         "pydantic_ai",
@@ -241,8 +335,9 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "/v1beta/models/m:streamGenerateContent",
         fails={"stream:line_separators": SPLITS},
         shows=PYDANTIC_AI | {"tool_calls": "stop"},
+        variable="GOOGLE_GEMINI_BASE_URL",
     ),
-    _made("instructor", "instructor", "instructor", "openai_chat", CHAT, **LAST_CALLS_ONLY),
+    _made("instructor", "instructor", "instructor", "openai_chat", CHAT, variable="OPENAI_BASE_URL", **LAST_CALLS_ONLY),
     _made(
         "instructor",
         "instructor",
@@ -250,6 +345,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "anthropic_messages",
         MESSAGES,
         counts=cache_beside,
+        variable="ANTHROPIC_BASE_URL",
         **LAST_CALLS_ONLY,
     ),
     _made(
@@ -263,9 +359,31 @@ CLIENTS: Final[tuple[Client, ...]] = (
             "finish_reason": "keeps it in the raw response only",
         },
     ),
-    _made(NODE, "node_openai", "openai (npm)", "openai_chat", CHAT),
-    _made(NODE, "node_openai", "openai (npm)", "openai_responses", RESPONSES),
-    _made(NODE, "node_anthropic", "@anthropic-ai/sdk", "anthropic_messages", MESSAGES, counts=cache_beside),
+    _made(
+        NODE,
+        "node_openai",
+        "openai (npm)",
+        "openai_chat",
+        CHAT,
+        variable="OPENAI_BASE_URL",
+    ),
+    _made(
+        NODE,
+        "node_openai",
+        "openai (npm)",
+        "openai_responses",
+        RESPONSES,
+        variable="OPENAI_BASE_URL",
+    ),
+    _made(
+        NODE,
+        "node_anthropic",
+        "@anthropic-ai/sdk",
+        "anthropic_messages",
+        MESSAGES,
+        counts=cache_beside,
+        variable="ANTHROPIC_BASE_URL",
+    ),
     _made(
         NODE,
         "node_genai",
@@ -274,6 +392,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "/v1beta/models/m:generateContent",
         "/v1beta/models/m:streamGenerateContent",
         counts=reasoning_beside,
+        variable="GOOGLE_GEMINI_BASE_URL",
     ),
     _made(
         NODE,
@@ -283,9 +402,26 @@ CLIENTS: Final[tuple[Client, ...]] = (
         CHAT,
         shows=AI,
         lacks={"reasoning": NO_REASONING_CONTENT},
+        variable="OPENAI_BASE_URL",
     ),
-    _made(NODE, "ai", "@ai-sdk/openai", "openai_responses", RESPONSES, shows=AI),
-    _made(NODE, "ai", "@ai-sdk/anthropic", "anthropic_messages", MESSAGES, shows=AI),
+    _made(
+        NODE,
+        "ai",
+        "@ai-sdk/openai",
+        "openai_responses",
+        RESPONSES,
+        shows=AI,
+        variable="OPENAI_BASE_URL",
+    ),
+    _made(
+        NODE,
+        "ai",
+        "@ai-sdk/anthropic",
+        "anthropic_messages",
+        MESSAGES,
+        shows=AI,
+        variable="ANTHROPIC_BASE_URL",
+    ),
     _made(
         NODE,
         "ai",

@@ -7,10 +7,11 @@ import os
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.clients.clients import CLIENTS
 from tests.clients.environments import command
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.server import FakeProviderServer
@@ -26,7 +27,7 @@ _TIMEOUT_S: Final = 15
 class Driver:
     """Runs until it is closed, as importing some clients takes seconds."""
 
-    def __init__(self, command: Sequence[str], session: Session, root: str) -> None:
+    def __init__(self, command: Sequence[str], session: Session, root: str, variables: Mapping[str, str]) -> None:
         self.session = session
         self._root = root
         self._home = tempfile.TemporaryDirectory(prefix="tokentape-client-")
@@ -38,7 +39,7 @@ class Driver:
             stderr=self._errors,
             text=True,
             encoding="utf-8",
-            env=_environment(self._home.name),
+            env=_environment(self._home.name) | variables,
         )
 
     def ask(self, script: Script, **job: Any) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class Driver:
         self.session.clear()
         self.session.push(script)
         try:
-            self._process.stdin.write(json.dumps(job | {"root": self._root}) + "\n")
+            self._process.stdin.write(json.dumps({"root": self._root} | job) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass
@@ -94,7 +95,8 @@ class Drivers:
         self.close()
         how = command(environment, name)
         session = self._server.create_session(strict=True)
-        made = Driver(how, session, f"{self._server.url}/s/{session.id}")
+        root = f"{self._server.url}/s/{session.id}"
+        made = Driver(how, session, root, _redirects(environment, name, root))
         self._running = ((environment, name), made)
         return made
 
@@ -124,4 +126,13 @@ def _environment(home: str) -> dict[str, str]:
         "HTTP_PROXY": _NOWHERE,
         "HTTPS_PROXY": _NOWHERE,
         "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def _redirects(environment: str, driver: str, root: str) -> dict[str, str]:
+    """The environment variables that turn this driver's clients to the server."""
+    return {
+        client.variable: f"{root}/v1" if client.variable.startswith("OPENAI") else root
+        for client in CLIENTS
+        if client.variable and (client.environment, client.driver) == (environment, driver)
     }

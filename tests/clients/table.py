@@ -53,7 +53,15 @@ def _row(client: Client, notes: list[str]) -> tuple[str, ...]:
     faults += [client.only_why] if client.only else []
     marks = "".join(f" {_note(fault, notes)}" for fault in faults)
     asked = f"`{client.path}`" + (f", `{client.stream_path}`" if client.stream_path else "")
-    return (f"{client.package}{marks}", versions(client.environment)[package], f"`{client.wire}`", *cells, asked)
+    variable = f"`{client.variable}`" if client.variable else "-"
+    return (
+        f"{client.package}{marks}",
+        versions(client.environment)[package],
+        f"`{client.wire}`",
+        *cells,
+        asked,
+        variable,
+    )
 
 
 def _cell(client: Client, what: str, notes: list[str]) -> str:

@@ -47,6 +47,27 @@ def test_client_reads_what_was_said(drivers: Drivers, client: Client, case: Case
     check_rest(client, case, stream, got)
 
 
+def _redirected() -> Iterator[Any]:
+    for client in CLIENTS:
+        if client.variable:
+            group = pytest.mark.xdist_group(f"{client.environment}-{client.driver}")
+            yield pytest.param(client, id=client.name, marks=group)
+
+
+@pytest.mark.parametrize("client", list(_redirected()))
+def test_an_environment_variable_alone_redirects_the_client(drivers: Drivers, client: Client) -> None:
+    """With its variable set and nothing told in code, the client asks the server."""
+    try:
+        driver = drivers.get(client.environment, client.driver)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    case = next(case for case in cases(client.wire) if case.name == ("one_tool" if client.only else "text"))
+    got = driver.ask(case.script, wire=client.wire, model=client.model, stream=True, tools=case.tools, root="")
+    assert "error" not in got, got["error"]
+    assert client.wire in {entry.wire for entry in driver.session.journal.entries}
+    assert driver.session.unplayed.empty
+
+
 def check_rest(client: Client, case: Case, stream: bool, got: dict[str, Any]) -> None:
     """Text, reasoning, tool calls and finish reason are those of the script."""
     wire, wanted = WIRES[client.wire], said(case)

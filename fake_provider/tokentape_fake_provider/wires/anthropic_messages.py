@@ -85,6 +85,7 @@ class AnthropicMessages:
     base_path = ""
     paths: Sequence[str] = (
         "/v1/messages",
+        "/messages",  # @ai-sdk/anthropic, turned here by ANTHROPIC_BASE_URL alone
         "/anthropic/v1/messages",  # Azure
         "/api/v1/messages",  # OpenRouter
     )

@@ -4,13 +4,13 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateText, jsonSchema, streamText, tool } from "ai";
-import { KEY, PROMPT, TOOLS, said, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, said, serve } from "./jobs.mjs";
 
 const MODELS = {
-  openai_responses: ({ root, model }) => createOpenAI({ baseURL: `${root}/v1`, apiKey: KEY })(model),
-  openai_chat: ({ root, model }) => createOpenAI({ baseURL: `${root}/v1`, apiKey: KEY }).chat(model),
-  anthropic_messages: ({ root, model }) => createAnthropic({ baseURL: `${root}/v1`, apiKey: KEY })(model),
-  gemini: ({ root, model }) => createGoogleGenerativeAI({ baseURL: `${root}/v1beta`, apiKey: KEY })(model),
+  openai_responses: ({ root, model }) => createOpenAI({ baseURL: below(root, "/v1"), apiKey: KEY })(model),
+  openai_chat: ({ root, model }) => createOpenAI({ baseURL: below(root, "/v1"), apiKey: KEY }).chat(model),
+  anthropic_messages: ({ root, model }) => createAnthropic({ baseURL: below(root, "/v1"), apiKey: KEY })(model),
+  gemini: ({ root, model }) => createGoogleGenerativeAI({ baseURL: below(root, "/v1beta"), apiKey: KEY })(model),
 };
 // Without an `execute`, calls are shown and not made.
 const TOOLSET = Object.fromEntries(

@@ -1,12 +1,12 @@
 """The anthropic SDK; streaming through its helper, which rebuilds the message."""
 
 import anthropic
-from jobs import KEY, PROMPT, TOOLS, field, said, serve
+from jobs import KEY, PROMPT, TOOLS, below, field, said, serve
 
 
 def messages(job):
     """The messages API."""
-    client = anthropic.Anthropic(base_url=job.root, api_key=KEY, max_retries=0)
+    client = anthropic.Anthropic(base_url=below(job.root), api_key=KEY, max_retries=0)
     options = {"max_tokens": 1000}
     if job.tools:
         options["tools"] = [

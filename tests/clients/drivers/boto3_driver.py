@@ -5,7 +5,7 @@ from functools import cache
 
 import boto3
 from botocore.config import Config
-from jobs import PROMPT, TOOLS, field, parsed, said, serve
+from jobs import PROMPT, TOOLS, below, field, parsed, said, serve
 
 
 @cache
@@ -13,7 +13,7 @@ def client(root):
     """A client that retries nothing."""
     session = boto3.Session(aws_access_key_id="AKIAFAKE", aws_secret_access_key="fake", region_name="us-east-1")
     config = Config(retries={"total_max_attempts": 1})
-    return session.client("bedrock-runtime", endpoint_url=root, config=config)
+    return session.client("bedrock-runtime", endpoint_url=below(root), config=config)
 
 
 def converse(job):

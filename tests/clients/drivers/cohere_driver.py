@@ -6,7 +6,9 @@ from jobs import KEY, OPENAI_TOOLS, PROMPT, field, parsed, said, serve
 
 def chat(job):
     """/v2/chat."""
-    client = cohere.ClientV2(api_key=KEY, base_url=job.root)
+    # An explicit None would hide its environment variable.
+    place = {"base_url": job.root} if job.root else {}
+    client = cohere.ClientV2(api_key=KEY, **place)
     asked = {"model": job.model, "messages": [{"role": "user", "content": PROMPT}]}
     if job.tools:
         asked["tools"] = OPENAI_TOOLS

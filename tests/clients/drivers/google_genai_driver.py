@@ -3,7 +3,7 @@
 import warnings
 from functools import cache
 
-from jobs import KEY, PROMPT, TOOLS, field, said, serve
+from jobs import KEY, PROMPT, TOOLS, below, field, said, serve
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -14,7 +14,7 @@ with warnings.catch_warnings():
 @cache
 def client(root):
     """A client of AI Studio."""
-    return genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=root))
+    return genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=below(root)))
 
 
 def generate(job):

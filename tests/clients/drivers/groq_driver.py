@@ -1,12 +1,12 @@
 """The groq SDK."""
 
 import groq
-from jobs import KEY, OPENAI_TOOLS, PROMPT, field, parsed, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, below, field, parsed, said, serve
 
 
 def chat(job):
     """Chat completions."""
-    client = groq.Groq(base_url=job.root, api_key=KEY, max_retries=0)
+    client = groq.Groq(base_url=below(job.root), api_key=KEY, max_retries=0)
     asked = {"model": job.model, "messages": [{"role": "user", "content": PROMPT}]}
     if job.tools:
         asked["tools"] = OPENAI_TOOLS

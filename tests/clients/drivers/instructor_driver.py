@@ -3,7 +3,7 @@
 import anthropic
 import instructor
 import openai
-from jobs import KEY, PROMPT, field, said, serve
+from jobs import KEY, PROMPT, below, field, said, serve
 from pydantic import BaseModel
 
 
@@ -33,7 +33,7 @@ def extract(client, job, **options):
 
 def chat(job):
     """Over chat completions."""
-    client = instructor.from_openai(openai.OpenAI(base_url=f"{job.root}/v1", api_key=KEY, max_retries=0))
+    client = instructor.from_openai(openai.OpenAI(base_url=below(job.root, "/v1"), api_key=KEY, max_retries=0))
     made, completion = extract(client, job)
     if completion is None:
         return said(tool_calls=[("weather", made.model_dump())])
@@ -52,7 +52,7 @@ def chat(job):
 
 def messages(job):
     """Over Anthropic's messages."""
-    client = instructor.from_anthropic(anthropic.Anthropic(base_url=job.root, api_key=KEY, max_retries=0))
+    client = instructor.from_anthropic(anthropic.Anthropic(base_url=below(job.root), api_key=KEY, max_retries=0))
     made, message = extract(client, job, max_tokens=1000)
     if message is None:
         return said(tool_calls=[("weather", made.model_dump())])

@@ -29,6 +29,9 @@ export function said({ text, reasoning, toolCalls, finishReason, usage }) {
   return { ...shown, usage: counts ?? null };
 }
 
+/** The base URL to give a client; undefined without a root, so that it reads its own environment variable. */
+export const below = (root, path = "") => (root ? root + path : undefined);
+
 export function parsed(text) {
   try {
     return JSON.parse(text || "{}");

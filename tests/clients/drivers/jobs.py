@@ -1,7 +1,8 @@
 """What all Python drivers share. A driver answers jobs: one JSON object a line in, one a line out.
 
-A job has `root` (the server's session, with no path of a wire format), `wire`, `model`, `stream` and `tools`
-(whether the request declares `TOOLS`). Any driver can be run by hand in its environment:
+A job has `root` (the server's session, with no path of a wire format; empty if the environment has it),
+`wire`, `model`, `stream` and `tools` (whether the request declares `TOOLS`). Any driver can be run by hand in its
+environment:
     echo '{"root": "http://127.0.0.1:8089", "wire": "openai_chat"}' | python openai_driver.py
 """
 
@@ -37,6 +38,11 @@ def said(*, text=None, reasoning=None, tool_calls=None, finish_reason=None, usag
         usage = {name: usage.get(name) for name in USAGE_FIELDS}
     shown = {"text": text, "reasoning": reasoning, "tool_calls": calls, "finish_reason": finish_reason}
     return {name: value for name, value in shown.items() if value is not None} | {"usage": usage}
+
+
+def below(root, path=""):
+    """The base URL to give a client; `None` without a root, so that it reads its own environment variable."""
+    return f"{root}{path}" if root else None
 
 
 def parsed(arguments):

@@ -15,24 +15,22 @@ WRITES = ("cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tok
 @cache
 def model(wire, name, root):
     """The chat model for this wire format."""
+    # An explicit None would hide LangChain's own environment variables.
+    place = {"base_url": root} if root else {}
+    openai_place = {"base_url": f"{root}/v1"} if root else {}
     match wire:
         case "openai_chat":
             return ChatOpenAI(
-                model=name,
-                base_url=f"{root}/v1",
-                api_key=KEY,
-                max_retries=0,
-                stream_usage=True,
-                use_responses_api=False,
+                model=name, api_key=KEY, max_retries=0, stream_usage=True, use_responses_api=False, **openai_place
             )
         case "openai_responses":
-            return ChatOpenAI(model=name, base_url=f"{root}/v1", api_key=KEY, max_retries=0, use_responses_api=True)
+            return ChatOpenAI(model=name, api_key=KEY, max_retries=0, use_responses_api=True, **openai_place)
         case "anthropic_messages":
-            return ChatAnthropic(model=name, base_url=root, api_key=KEY, max_retries=0)
+            return ChatAnthropic(model=name, api_key=KEY, max_retries=0, **place)
         case "gemini":
-            return ChatGoogleGenerativeAI(model=name, base_url=root, api_key=KEY, max_retries=1)
+            return ChatGoogleGenerativeAI(model=name, api_key=KEY, max_retries=1, **place)
         case "ollama":
-            return ChatOllama(model=name, base_url=root, reasoning=True)
+            return ChatOllama(model=name, reasoning=True, **place)
 
 
 def answer(job):

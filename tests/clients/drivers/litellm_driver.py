@@ -1,7 +1,7 @@
 """litellm: every provider through its completion()."""
 
 import litellm
-from jobs import KEY, OPENAI_TOOLS, PROMPT, field, parsed, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, below, field, parsed, said, serve
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
@@ -17,7 +17,7 @@ def completion(provider, path):
         response = litellm.completion(
             model=f"{provider}/{job.model}",
             messages=[{"role": "user", "content": PROMPT}],
-            api_base=f"{job.root}{path}",
+            api_base=below(job.root, path),
             api_key=KEY,
             num_retries=0,
             max_retries=0,

@@ -1,10 +1,10 @@
 // The anthropic SDK of JavaScript; streaming through its helper, which rebuilds the message.
 
 import Anthropic from "@anthropic-ai/sdk";
-import { KEY, PROMPT, TOOLS, said, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, said, serve } from "./jobs.mjs";
 
 async function messages(job) {
-  const client = new Anthropic({ baseURL: job.root, apiKey: KEY, maxRetries: 0 });
+  const client = new Anthropic({ baseURL: below(job.root), apiKey: KEY, maxRetries: 0 });
   const asked = { model: job.model, max_tokens: 1000, messages: [{ role: "user", content: PROMPT }] };
   if (job.tools) {
     asked.tools = TOOLS.map(({ name, description, parameters }) => ({ name, description, input_schema: parameters }));

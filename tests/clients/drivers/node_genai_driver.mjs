@@ -1,10 +1,10 @@
 // Google's SDK of JavaScript.
 
 import { GoogleGenAI } from "@google/genai";
-import { KEY, PROMPT, TOOLS, said, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, said, serve } from "./jobs.mjs";
 
 async function models(job) {
-  const client = new GoogleGenAI({ apiKey: KEY, httpOptions: { baseUrl: job.root } });
+  const client = new GoogleGenAI({ apiKey: KEY, httpOptions: { baseUrl: below(job.root) } });
   const asked = { model: job.model, contents: PROMPT, config: {} };
   if (job.tools) {
     const declarations = TOOLS.map(({ name, description, parameters }) => ({

@@ -1,9 +1,9 @@
 // The openai SDK of JavaScript: chat completions and responses.
 
 import OpenAI from "openai";
-import { KEY, PROMPT, TOOLS, parsed, said, serve } from "./jobs.mjs";
+import { KEY, PROMPT, TOOLS, below, parsed, said, serve } from "./jobs.mjs";
 
-const client = (job) => new OpenAI({ baseURL: `${job.root}/v1`, apiKey: KEY, maxRetries: 0 });
+const client = (job) => new OpenAI({ baseURL: below(job.root, "/v1"), apiKey: KEY, maxRetries: 0 });
 
 async function chat(job) {
   const asked = { model: job.model, messages: [{ role: "user", content: PROMPT }] };

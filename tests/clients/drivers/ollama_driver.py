@@ -1,7 +1,7 @@
 """The ollama client."""
 
 import ollama
-from jobs import OPENAI_TOOLS, PROMPT, said, serve
+from jobs import OPENAI_TOOLS, PROMPT, below, said, serve
 
 
 def chat(job):
@@ -9,7 +9,7 @@ def chat(job):
     asked = {"model": job.model, "messages": [{"role": "user", "content": PROMPT}], "think": True}
     if job.tools:
         asked["tools"] = OPENAI_TOOLS
-    client = ollama.Client(host=job.root)
+    client = ollama.Client(host=below(job.root))
     lines = list(client.chat(**asked, stream=True)) if job.stream else [client.chat(**asked)]
     calls = [call.function for line in lines for call in line.message.tool_calls or []]
     return said(

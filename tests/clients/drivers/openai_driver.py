@@ -3,13 +3,13 @@
 from functools import cache
 
 import openai
-from jobs import KEY, OPENAI_TOOLS, PROMPT, TOOLS, field, parsed, said, serve
+from jobs import KEY, OPENAI_TOOLS, PROMPT, TOOLS, below, field, parsed, said, serve
 
 
 @cache
 def client(root):
     """A client that retries nothing."""
-    return openai.OpenAI(base_url=f"{root}/v1", api_key=KEY, max_retries=0)
+    return openai.OpenAI(base_url=below(root, "/v1"), api_key=KEY, max_retries=0)
 
 
 def usage_of(usage):

@@ -3,7 +3,7 @@
 import asyncio
 from functools import cache
 
-from jobs import KEY, PROMPT, TOOLS, said, serve
+from jobs import KEY, PROMPT, TOOLS, below, said, serve
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import ModelRequest, TextPart, ThinkingPart, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
@@ -28,7 +28,7 @@ def model(wire, name, root):
             from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
             from pydantic_ai.providers.openai import OpenAIProvider
 
-            made = AsyncOpenAI(base_url=f"{root}/v1", api_key=KEY, max_retries=0)
+            made = AsyncOpenAI(base_url=below(root, "/v1"), api_key=KEY, max_retries=0)
             kind = OpenAIChatModel if wire == "openai_chat" else OpenAIResponsesModel
             return kind(name, provider=OpenAIProvider(openai_client=made))
         case "anthropic_messages":
@@ -36,13 +36,13 @@ def model(wire, name, root):
             from pydantic_ai.models.anthropic import AnthropicModel
             from pydantic_ai.providers.anthropic import AnthropicProvider
 
-            made = AsyncAnthropic(base_url=root, api_key=KEY, max_retries=0)
+            made = AsyncAnthropic(base_url=below(root), api_key=KEY, max_retries=0)
             return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=made))
         case "gemini":
             from pydantic_ai.models.google import GoogleModel
             from pydantic_ai.providers.google import GoogleProvider
 
-            return GoogleModel(name, provider=GoogleProvider(api_key=KEY, base_url=root))
+            return GoogleModel(name, provider=GoogleProvider(api_key=KEY, base_url=below(root)))
 
 
 def answer(job):
