@@ -380,3 +380,12 @@ def test_recorded_streams_say_the_same_in_every_format(item: Item, to: str) -> N
             assert getattr(new.usage, field) == getattr(old.usage, field)
     if before.streamed and not before.truncated and not before.error:
         assert not names & {"usage input", "usage output", "text"}
+
+
+def test_a_time_in_ms_is_no_reason_to_fail() -> None:
+    """Recorded servers give `created` in ms, which is a year that no calendar has."""
+    interaction = recorded(Script.of("Hi."), "openai_chat")
+    body = interaction.response.body.replace(b'"created":1790000000', b'"created":1790000000000')
+    response = msgspec.structs.replace(interaction.response, body=body, stream=None)
+    for to in WIRES:
+        assert again(transcoded(Interaction(interaction.request, response), to)).output.text == "Hi."

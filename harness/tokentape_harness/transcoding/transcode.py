@@ -124,7 +124,8 @@ def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted
         lost.append(Loss("request tool", "left out", "request", len(tools), str(error)))
         tools = ()
     created = scripted.heard.output.metadata.get("created")
-    at = created if isinstance(created, int) else CREATED
+    # Servers exist that give it in ms.
+    at = created if isinstance(created, int) and 0 < created < 2**32 else CREATED
     # A name such as openai/gpt-oss-120b can't be in every path.
     for name in dict.fromkeys((model, model.rpartition("/")[2] or "model")):
         request = request_for(to, name, messages, tools=tools, stream=stream, choices=choices, options=options)
