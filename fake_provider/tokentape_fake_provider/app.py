@@ -25,6 +25,7 @@ from tokentape_fake_provider.models import list_models
 from tokentape_fake_provider.ollama_models import ollama_models
 from tokentape_fake_provider.playback import play
 from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
+from tokentape_fake_provider.spoken import spoken
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
 HEALTH_PATH: Final = "/health"
@@ -91,7 +92,7 @@ class App:
             wire=wire.name if wire else None,
         )
         if session is None:
-            answer = self._unknown_session(session_id, wire or _spoken(headers))
+            answer = self._unknown_session(session_id, wire or spoken(path, headers))
         else:
             answer = self._answer(session, entry, body, wire, headers)
             session.journal.add(entry)
@@ -110,7 +111,7 @@ class App:
 
     def _answer(self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any) -> Answer:
         method, path = entry.method, entry.path
-        speaks = wire or _spoken(headers)
+        speaks = wire or spoken(path, headers)
         if body is None:
             limit = self.config.max_body
             return error_answer(
@@ -163,12 +164,6 @@ def _parse(body: bytes) -> tuple[Any, str]:
         return msgspec.json.decode(body), ""
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return body, str(error)
-
-
-def _spoken(headers: Sequence[tuple[bytes, bytes]]) -> Wire:
-    """The wire format whose error shape a client understands, where the path does not tell."""
-    anthropic = any(name == b"anthropic-version" for name, _ in headers)
-    return WIRES["anthropic_messages" if anthropic else "openai_chat"]
 
 
 __all__ = ["App", "AppConfig", "create_app"]

@@ -1,14 +1,15 @@
-"""Models: what GET /v1/models answers, in OpenAI's shape, in Anthropic's and in Google's."""
+"""Models: what GET /v1/models answers, in the shape of OpenAI, Anthropic, Google or Cohere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from tokentape_fake_provider.catalog import Answer
 from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.spoken import spoken
 from tokentape_fake_provider.tape import Frame, Tape
 
 _CREATED: Final = 1_735_689_600
@@ -21,30 +22,16 @@ def list_models(
     """The answer to GET .../models and .../models/{id}; `None` for any other path.
 
     Listed are the models of the session's recordings, then `known`. Any id can be asked for, as any model
-    answers. Requests with an `anthropic-version` header get Anthropic's shape, those with an `x-goog-api-key`
-    Google's.
+    answers. The shape is that of the provider whose clients ask so.
     """
     parent, found, model = path.partition("/models")
     if not found or parent.count("/") > 2 or (model and not model.startswith("/")):
         return None
-    named = {name for name, _ in headers}
-    anthropic, google = b"anthropic-version" in named, b"x-goog-api-key" in named
-    shape = _anthropic_model if anthropic else _google_model if google else _openai_model
+    shape = _SHAPES.get(spoken(path, headers).name, _OPENAI)
     if model.strip("/"):
-        return _json(shape(model.strip("/")))
+        return _json(shape.model(model.strip("/")))
     recorded = [recording.model for recording in session.recordings if recording.model is not None]
-    ids = list(dict.fromkeys((*recorded, *known)))
-    data = [shape(model) for model in ids]
-    if anthropic:
-        return _json(
-            {
-                "data": data,
-                "has_more": False,
-                "first_id": ids[0] if ids else None,
-                "last_id": ids[-1] if ids else None,
-            }
-        )
-    return _json({"models": data} if google else {"object": "list", "data": data})
+    return _json(shape.listed([shape.model(name) for name in dict.fromkeys((*recorded, *known))]))
 
 
 def _openai_model(model: str) -> dict[str, Any]:
@@ -58,6 +45,28 @@ def _anthropic_model(model: str) -> dict[str, Any]:
 def _google_model(model: str) -> dict[str, Any]:
     methods = ["generateContent", "streamGenerateContent"]
     return {"name": f"models/{model}", "version": "001", "displayName": model, "supportedGenerationMethods": methods}
+
+
+def _cohere_model(model: str) -> dict[str, Any]:
+    return {"name": model, "is_deprecated": False, "endpoints": ["chat"], "finetuned": False, "context_length": 128_000}
+
+
+def _anthropic_list(data: list[dict[str, Any]]) -> dict[str, Any]:
+    ids = [model["id"] for model in data] or [None]
+    return {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
+
+
+class _Shape(NamedTuple):
+    model: Callable[[str], dict[str, Any]]
+    listed: Callable[[list[dict[str, Any]]], dict[str, Any]]
+
+
+_OPENAI: Final = _Shape(_openai_model, lambda data: {"object": "list", "data": data})
+_SHAPES: Final = {
+    "anthropic_messages": _Shape(_anthropic_model, _anthropic_list),
+    "gemini": _Shape(_google_model, lambda data: {"models": data}),
+    "cohere_chat": _Shape(_cohere_model, lambda data: {"models": data}),
+}
 
 
 def _json(value: Any) -> Answer:
