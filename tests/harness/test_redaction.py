@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import itertools
 import json
 
 import msgspec
@@ -76,7 +77,7 @@ def text_of(body: bytes) -> str:
 
 def pieces_of(text: str, cuts) -> list[str]:
     marks = sorted({0, len(text), *(at % (len(text) + 1) for at in cuts)})
-    return [text[start:end] for start, end in zip(marks, marks[1:], strict=False)]
+    return [text[start:end] for start, end in itertools.pairwise(marks)]
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -131,7 +132,7 @@ def test_chunks_keep_their_times(chunk_cuts, delta_cuts):
 
 def _spans(length, cuts):
     marks = sorted({0, length, *(at % (length + 1) for at in cuts)})
-    return list(zip(marks, marks[1:], strict=False))
+    return list(itertools.pairwise(marks))
 
 
 TEXT = st.text(st.sampled_from("ab09-_ .:=\"'\\{}[],\n@/&?*") | st.characters(), max_size=40)

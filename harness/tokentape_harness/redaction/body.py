@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
 from tokentape_harness.chunks import Chunk
-from tokentape_harness.redaction.body_text import Piece, header_pieces, raw_pieces, text_pieces
+from tokentape_harness.redaction.body_text import Piece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
 from tokentape_harness.redaction.json_text import Leaf, leaves, matches, unit_span
 from tokentape_harness.redaction.rules import PLACEHOLDER, RedactionRules
@@ -39,7 +39,7 @@ def find_spans(text: str, rules: RedactionRules) -> list[Span]:
         spans = (match.span(group) for match in rule.pattern.finditer(text))
         found += [Span(start, end, rule.name) for start, end in spans if start < end]
     for secret in rules.secrets:
-        for written in dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))):
+        for written in dict.fromkeys((secret, quote(encode(secret), safe=""), quote_plus(encode(secret)))):
             at = text.find(written)
             while at >= 0:
                 found.append(Span(at, at + len(written), "own credential"))
