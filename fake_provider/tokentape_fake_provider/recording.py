@@ -8,6 +8,7 @@ import msgspec
 
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.wires import named_in_path
 
 
 class Recording(msgspec.Struct, frozen=True):
@@ -40,6 +41,10 @@ class Recording(msgspec.Struct, frozen=True):
 
     @property
     def model(self) -> str | None:
-        """The model that was asked for, where the body names one."""
+        """The model that was asked for, where the body or the path names one."""
         model = self.body.get("model") if isinstance(self.body, dict) else None
-        return model if isinstance(model, str) else None
+        if isinstance(model, str):
+            return model
+        named = named_in_path(self.wire, self.path)
+        # The ARN of an inference profile is in two segments.
+        return "/".join(named[name] for name in ("arn", "model") if name in named) or None

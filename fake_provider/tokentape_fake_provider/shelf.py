@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from tokentape_fake_provider.matching import PREFERRED, Difference, differences, key_of
 from tokentape_fake_provider.recording import Recording
-from tokentape_fake_provider.wires import WIRES
-from tokentape_fake_provider.wires.request import match_path
+from tokentape_fake_provider.wires import named_in_path
 
 
 class Endpoint(NamedTuple):
@@ -31,9 +30,7 @@ class Endpoint(NamedTuple):
 
     def asked(self, body: Any) -> Any:
         """The body with what the path says."""
-        wire = WIRES.get(self.wire) if self.wire else None
-        named = match_path(wire.paths, self.path) if wire else None
-        return {**named, **body} if named and isinstance(body, Mapping) else body
+        return {**named_in_path(self.wire, self.path), **body} if isinstance(body, Mapping) else body
 
 
 class Miss(NamedTuple):

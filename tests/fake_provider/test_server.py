@@ -209,6 +209,28 @@ def test_models_in_both_shapes(server: FakeProviderServer, session: Session) -> 
     assert {entry.answered_by for entry in session.journal.wait()} == {"models"}
 
 
+@pytest.mark.parametrize(
+    ("wire", "path", "model"),
+    [
+        ("gemini", "/v1beta/models/gemini-x:streamGenerateContent", "gemini-x"),
+        ("gemini", "/v1/projects/p/locations/l/publishers/google/models/gemini-x:generateContent", "gemini-x"),
+        ("bedrock_converse", "/model/us.amazon.nova-lite-v1:0/converse", "us.amazon.nova-lite-v1:0"),
+        (
+            "bedrock_invoke",
+            "/model/arn:aws:bedrock:x:1:inference-profile/y/invoke",
+            "arn:aws:bedrock:x:1:inference-profile/y",
+        ),
+        ("openai_chat", "/openai/deployments/mine/chat/completions", "mine"),
+        ("openai_chat", "/v1/chat/completions", None),
+        (None, "/v1/embeddings", None),
+    ],
+)
+def test_a_recordings_model_may_be_in_its_path(wire: str | None, path: str, model: str | None) -> None:
+    """Several formats name the model there; what a body names comes first."""
+    assert Recording(Tape(), path, {}, wire=wire).model == model
+    assert Recording(Tape(), path, {"model": "m"}, wire=wire).model == "m"
+
+
 def test_python_sessions_are_the_http_sessions(server: FakeProviderServer) -> None:
     """Sessions made in Python have the server's settings, and their own changes."""
     made = server.create_session("mine", strict=True)

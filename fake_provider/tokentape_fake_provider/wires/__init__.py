@@ -34,7 +34,7 @@ _ALL: tuple[Wire, ...] = (
 
 WIRES: Mapping[str, Wire] = MappingProxyType({wire.name: wire for wire in _ALL})
 
-__all__ = ["WIRES", "Ask", "Piece", "Reply", "Wire", "wire_for_path", "wire_named"]
+__all__ = ["WIRES", "Ask", "Piece", "Reply", "Wire", "named_in_path", "wire_for_path", "wire_named"]
 
 
 def wire_named(name: str) -> Wire:
@@ -48,3 +48,9 @@ def wire_named(name: str) -> Wire:
 def wire_for_path(path: str) -> Wire | None:
     """The wire format whose requests come to this path (below the session prefix), if any."""
     return next((wire for wire in _ALL if match_path(wire.paths, path) is not None), None)
+
+
+def named_in_path(wire: str | None, path: str) -> Mapping[str, str]:
+    """What a path of this wire format names, such as its `model`; nothing for any other path."""
+    known = WIRES.get(wire) if wire else None
+    return (match_path(known.paths, path) if known else None) or {}
