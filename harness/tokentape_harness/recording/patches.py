@@ -14,6 +14,8 @@ from tokentape_harness.recording.recorder import Recorder
 _CLIENTS = {
     "httpx2": (("httpx2",), "tokentape_harness.recording.httpx_patch"),
     "httpx": (("httpx",), "tokentape_harness.recording.httpx_patch"),
+    "urllib3": (("urllib3", "requests", "boto3"), "tokentape_harness.recording.urllib3_patch"),
+    "aiohttp": (("aiohttp",), "tokentape_harness.recording.aiohttp_patch"),
 }
 
 Patch = tuple[Any, str, Any]

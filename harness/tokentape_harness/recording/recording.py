@@ -111,9 +111,13 @@ class Recording:
             self._recorded_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
         headers = self._headers
-        if self._encoding is not None and self.ending.end == "complete":
+        if self._encoding is not None:
+            # The length was that of the encoded body; of one that broke off nothing is known.
+            whole = self.ending.end == "complete"
             headers = tuple(
-                (name, str(len(body)) if name.lower() == "content-length" else value) for name, value in headers
+                (name, str(len(body)) if name.lower() == "content-length" else value)
+                for name, value in headers
+                if whole or name.lower() != "content-length"
             )
         return Response(self._status, self._message, headers, body, record)
 
