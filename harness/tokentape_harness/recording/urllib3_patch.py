@@ -107,7 +107,10 @@ class _Listening:
         self._body = body
 
     def read(self, size: int = -1) -> bytes:
-        return self._heard(self._file.read, size, asked=size != 0)
+        data = self._heard(self._file.read, size, asked=size != 0)
+        if (size < 0 or len(data) < size) and self._recording.ending is None:
+            self._end_of_connection()  # a buffered file gives less than was asked for at its end only
+        return data
 
     def read1(self, size: int = -1) -> bytes:
         return self._heard(self._file.read1, size, asked=size != 0)
