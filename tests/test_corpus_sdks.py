@@ -24,6 +24,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 from tests.corpus import ANTHROPIC_FAMILY, OPENAI_CHAT_FAMILY, Item, all_items
+from tokentape import ReasoningPart, StreamedChatMessageIterator, stream_bytes, wrap
 from tokentape_harness import FakeProvider, Response
 from tokentape_harness.recordings import tape_of
 
@@ -237,3 +238,24 @@ def test_an_sdk_reads_a_served_tape_as_it_reads_the_raw_body(item: Item, fake_pr
     fake_provider.script(tape_of(Response(item.status, "", tuple(headers_of(item).items()), item.body)))
     assert seen(read(fake_provider.url, None)) == expected
     fake_provider.assert_all_played()
+
+
+TYPED = [item for item in ITEMS if item.kind == "stream" and item.wire in ("gemini", "ollama", "cohere_chat")]
+
+
+def told(stream: StreamedChatMessageIterator) -> tuple[Any, ...]:
+    """What a stream comes to, in the fields that the SDKs' own types keep; texts with JSON in them as values."""
+    said = "".join(message.text for message in stream if message.index == 0)
+    message, usage = stream.get_chat_output().message, stream.usage
+    signatures = [part.signature for part in message.parts if isinstance(part, ReasoningPart)]
+    calls = [(call.name, call.arguments) for call in message.tool_calls]
+    counts = (usage.input, usage.output, usage.total, usage.cached, usage.reasoning)
+    return said, message.text, message.reasoning, calls, message.provider_finish_reason, counts, len(signatures)
+
+
+@pytest.mark.parametrize("item", TYPED, ids=lambda item: f"{item.wire_format}-{item.id}")
+def test_wrapped_events_say_what_the_bytes_say(item: Item) -> None:
+    """google-genai, ollama and cohere hide their bytes: of their typed events wrap() makes what it makes of bytes."""
+    assert told(wrap(READERS[item.wire_format]("http://provider.invalid", item))) == told(
+        stream_bytes([item.body], item.wire)
+    )

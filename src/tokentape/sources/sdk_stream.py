@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from tokentape.wires import WireDecoder, wire_named, wire_names
 
 WireOf = Callable[[object], str | None]
 
+_NOT_SENT = {"sdk_http_response"}
+"""What google-genai puts into its events beside what came."""
 _AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 
@@ -134,12 +137,15 @@ def _decoder(event: Any, wire: str | None, wire_of: WireOf, raw: list[bytes] | N
 
 def _document(event: Any) -> bytes:
     """An event as the JSON that it came as, as far as its type has kept it."""
-    dump = getattr(event, "model_dump_json", None)
+    dump = getattr(event, "model_dump", None)
     if dump is not None:
-        text: str = dump(by_alias=True, exclude_unset=True)
-        return text.encode("utf-8", "surrogatepass")
+        # Not as JSON: pydantic writes bytes in the URL-safe alphabet, as no provider does, and no lone surrogates.
+        event = dump(by_alias=True, exclude_unset=True, exclude=_NOT_SENT, warnings=False)
     if isinstance(event, dict | msgspec.Struct):
-        return msgspec.json.encode(event)
+        try:
+            return msgspec.json.encode(event)
+        except UnicodeEncodeError:
+            return json.dumps(event, default=msgspec.to_builtins).encode()
     raise TokentapeError(
         f"can't read a {type(event).__qualname__} as an event: wrap() takes typed events of an SDK or dicts"
     )

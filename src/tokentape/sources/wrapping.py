@@ -26,15 +26,22 @@ _WIRE_OF_PATH = (
     (":streamGenerateContent", "gemini"),
     (":generateContent", "gemini"),
     ("/interactions", "gemini_interactions"),
+    ("/api/chat", "ollama"),
+    ("/api/generate", "ollama"),
+    ("/v2/chat", "cohere_chat"),
+    ("/v1/chat", "cohere_v1"),
     ("/converse-stream", "bedrock_converse"),
     ("/invoke-with-response-stream", "bedrock_invoke"),
 )
 _WIRE_OF_SDK = {
     "anthropic": "anthropic_messages",
+    "cohere.v2": "cohere_chat",
+    "cohere": "cohere_v1",
     "google.genai.types": "gemini",
     "google.genai": "gemini_interactions",
     "groq": "openai_chat",
     "mistralai": "openai_chat",
+    "ollama": "ollama",
     "openai.types.responses": "openai_responses",
     "openai.lib.streaming.responses": "openai_responses",
     "openai.types.completion": "openai_completions",
@@ -81,8 +88,8 @@ def wrap(
     context: StreamContext | None = None,
     keep_raw: bool = False,
 ) -> Any:
-    """Stream what an official SDK returned: a Stream or AsyncStream of openai, anthropic, groq or mistralai,
-    one of their helper streams, a raw or streaming response, or any (async) iterable of their typed events.
+    """Stream what an official SDK returned: a stream of openai, anthropic, groq, mistralai, google-genai, ollama,
+    cohere or boto3, a helper stream, a raw or streaming response, or any (async) iterable of their typed events.
 
     The bytes underneath are read where there are any, so nothing that the SDK drops is lost; else the typed
     events are. Don't read the SDK's own object beside it. Sync objects give a StreamedChatMessageIterator,
@@ -149,7 +156,4 @@ def _not_a_stream(value: Any) -> str:
         hint = "; enter it first: `with ... as stream: wrap(stream)`"
     elif hasattr(value, "model_dump"):
         hint = "; was the request made with stream=True?"
-    return (
-        f"can't wrap a {name}: pass the stream object of the openai, anthropic, groq or mistralai SDK, or an "
-        f"iterable of its events{hint}"
-    )
+    return f"can't wrap a {name}: pass the stream object of an official SDK, or an iterable of its events{hint}"
