@@ -67,9 +67,10 @@ def _handler(recorder: Recorder, package: Any, original: Callable[..., Any]) -> 
                 except BaseException:
                     answer.abandon()
                     raise
-                _begin(answer, response)
-                real = response.stream
-                response.stream = _sync_stream(package)(_record(answer, real), functools.partial(_end, answer, real))
+                if _begin(answer, response):
+                    real = response.stream
+                    end = functools.partial(_end, answer, real)
+                    response.stream = _sync_stream(package)(_record(answer, real), end)
                 return response
 
     return handle_request
@@ -93,10 +94,10 @@ def _async_handler(recorder: Recorder, package: Any, original: Callable[..., Any
                 except BaseException:
                     answer.abandon()
                     raise
-                _begin(answer, response)
-                real = response.stream
-                end = functools.partial(_end_async, answer, real)
-                response.stream = _async_stream(package)(_record_async(answer, real), end)
+                if _begin(answer, response):
+                    real = response.stream
+                    end = functools.partial(_end_async, answer, real)
+                    response.stream = _async_stream(package)(_record_async(answer, real), end)
                 return response
 
     return handle_async_request
@@ -106,8 +107,14 @@ def _vcr_request(request: Any, body: bytes) -> Request:
     return Request(request.method, str(request.url), body, dict(request.headers.multi_items()))
 
 
-def _begin(recording: Recording, response: Any) -> None:
-    recording.head(response.status_code, response.reason_phrase, response.headers.multi_items())
+def _begin(recording: Recording, response: Any) -> bool:
+    """Take down the head, and the body too if the response has it already, as a mock's has; whether it has not."""
+    whole = response.is_closed
+    recording.head(response.status_code, response.reason_phrase, response.headers.multi_items(), decoded=whole)
+    if whole:
+        recording.chunk(response.content)
+        recording.complete()
+    return not whole
 
 
 def _record(recording: Recording, real: Any) -> Iterator[bytes]:

@@ -1,0 +1,224 @@
+"""Which recording answers which request, and what is said when none does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx2
+import pytest
+
+from tokentape_harness import MismatchError, read_cassette, use_cassette
+
+URL = "http://provider.test/v1/chat/completions"
+
+
+def asked(text, **fields):
+    """The body of a request."""
+    return {"model": "m", "messages": [{"role": "user", "content": text}], **fields}
+
+
+class Provider:
+    """Answers with what it was asked, in an order of its own."""
+
+    def __init__(self):
+        self.calls = []
+        self.may_answer = {}
+
+    def answer(self, request):
+        text = json.loads(request.content)["messages"][0]["content"]
+        self.calls.append(text)
+        return httpx2.Response(200, text=f"answer to {text}", headers={"content-type": "text/plain"})
+
+    async def answer_in_turn(self, request):
+        text = json.loads(request.content)["messages"][0]["content"]
+        self.calls.append(text)
+        await self.may_answer[text].wait()
+        return httpx2.Response(200, text=f"answer to {text}")
+
+
+@pytest.fixture
+def provider():
+    """What would be the network."""
+    return Provider()
+
+
+@pytest.fixture
+def client(provider):
+    """A client of that provider."""
+    with httpx2.Client(transport=httpx2.MockTransport(provider.answer)) as made:
+        yield made
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A cassette that is not there yet."""
+    return tmp_path / "cassette.yaml"
+
+
+def test_parallel_requests_never_swap(provider, path):
+    """Of two requests at once the first one's recording stands first, and each gets its own answer on replay."""
+
+    async def both(first, second, provider):
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(provider.answer_in_turn)) as client:
+            provider.may_answer = {"one": asyncio.Event(), "two": asyncio.Event()}
+
+            async def ask(text):
+                return (await client.post(URL, json=asked(text))).text
+
+            tasks = [asyncio.create_task(ask(first)), asyncio.create_task(ask(second))]
+            provider.may_answer["two"].set()
+            await tasks[1]
+            provider.may_answer["one"].set()
+            return await asyncio.gather(*tasks)
+
+    async def replay():
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(provider.answer)) as client:
+            made = [client.post(URL, json=asked(text)) for text in ("two", "one")]
+            return [response.text for response in await asyncio.gather(*made)]
+
+    with use_cassette(path):
+        assert asyncio.run(both("one", "two", provider)) == ["answer to one", "answer to two"]
+    bodies = [json.loads(interaction.request.body)["messages"][0]["content"] for interaction in read_cassette(path)]
+    assert bodies == ["one", "two"]
+    assert [interaction.response.stream.seq for interaction in read_cassette(path)] == [0, 1]
+    with use_cassette(path, record_mode="none"):
+        assert asyncio.run(replay()) == ["answer to two", "answer to one"]
+
+
+def test_a_body_is_compared_by_what_it_asks_for(client, provider, path):
+    """The order of keys, who asks and tracing options don't count; what is asked does."""
+    with use_cassette(path):
+        client.post(URL, json=asked("one", temperature=1.0, user="me"))
+    same = {"user": "you", "temperature": 1, "stream_options": {"include_usage": True}, **asked("one")}
+    with use_cassette(path):
+        assert client.post(URL, json=same).text == "answer to one"
+    assert provider.calls == ["one"]
+
+
+def test_the_same_options_are_preferred(client, provider, path):
+    """Of two recordings that would do, the one with the same tracing options answers."""
+    with use_cassette(path):
+        client.post(URL, json=asked("one"))
+        provider.answer = None
+    with (
+        use_cassette(path, record_mode="new_episodes"),
+        httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, text="with usage"))) as other,
+    ):
+        other.post(URL, json=asked("two"))
+        other.post(URL, json=asked("one", stream_options={"include_usage": True}))
+    with use_cassette(path, record_mode="none", allow_playback_repeats=True):
+        assert client.post(URL, json=asked("one", stream_options={"include_usage": True})).text == "answer to one"
+
+
+def test_a_mismatch_names_the_nearest_recording_and_the_field(client, path):
+    """The error says which recording is nearest and which field of the body differs."""
+    with use_cassette(path):
+        client.post(URL, json=asked("far", temperature=0, top_p=1))
+        client.post(URL, json=asked("near", temperature=0.5))
+    with use_cassette(path), pytest.raises(MismatchError) as caught:
+        client.post(URL, json=asked("near", temperature=0.7))
+    first = str(caught.value).splitlines()[0]
+    assert first == (
+        "Nearest recording: interaction 1 (POST http://provider.test/v1/chat/completions), "
+        "where llm_body: temperature was 0.5, now 0.7"
+    )
+
+
+def test_an_error_shows_no_key(client, path):
+    """A request that nothing answers is shown without its keys."""
+    with use_cassette(path):
+        client.post(URL, json=asked("one"))
+    with use_cassette(path), pytest.raises(MismatchError) as caught:
+        client.post(URL + "?key=AIzaSyPlanted-0123456789abcdefghijklmnop", json=asked("one"))
+    assert "Planted" not in str(caught.value)
+
+
+def test_modes(client, provider, path):
+    """`new_episodes` adds, `none` records nothing, `all` records again without doubling."""
+    with use_cassette(path):
+        client.post(URL, json=asked("one"))
+    with use_cassette(path, record_mode="new_episodes"):
+        client.post(URL, json=asked("one"))
+        client.post(URL, json=asked("two"))
+    assert provider.calls == ["one", "two"]
+    with use_cassette(path, record_mode="all"):
+        client.post(URL, json=asked("two"))
+    assert provider.calls == ["one", "two", "two"]
+    assert len(read_cassette(path)) == 2
+    with use_cassette(path.with_name("none.yaml"), record_mode="none"), pytest.raises(MismatchError):
+        client.post(URL, json=asked("one"))
+    assert not path.with_name("none.yaml").exists()
+
+
+def test_unplayed_recordings_fail_on_request(client, path):
+    """With `all_played` a recording that was not asked for is named."""
+    with use_cassette(path):
+        client.post(URL, json=asked("one"))
+        client.post(URL, json=asked("two"))
+    with (
+        pytest.raises(AssertionError, match=r"not asked for: interaction 1 \(POST http"),
+        use_cassette(path, all_played=True),
+    ):
+        client.post(URL, json=asked("one"))
+    with use_cassette(path, all_played=True):
+        client.post(URL, json=asked("one"))
+        client.post(URL, json=asked("two"))
+
+
+def test_recording_anew_with_all_played(client, path):
+    """What was recorded just now has not to be played."""
+    with use_cassette(path, all_played=True):
+        client.post(URL, json=asked("one"))
+
+
+def test_vcrpys_own_options_hold(client, provider, path):
+    """Filters, hooks and ignored hosts are vcrpy's, and see every request."""
+    with use_cassette(
+        path,
+        ignore_hosts=["ignored.test"],
+        filter_headers=["x-mine"],
+        before_record_response=lambda response: response | {"body": {"string": response["body"]["string"].upper()}},
+    ):
+        client.post("http://ignored.test/v1/chat/completions", json=asked("ignored"))
+        client.post(URL, json=asked("one"), headers={"x-mine": "private"})
+    (interaction,) = read_cassette(path)
+    assert interaction.response.body == b"ANSWER TO ONE"
+    assert "x-mine" not in dict(interaction.request.headers)
+    assert provider.calls == ["ignored", "one"]
+
+
+def test_a_scrubbed_body_keeps_its_times(client, path):
+    """A body that a hook made longer is cut anew, and reads without a warning."""
+    with use_cassette(
+        path, before_record_response=lambda response: response | {"body": {"string": b"data: a\n\ndata: b\n\n"}}
+    ):
+        client.post(URL, json=asked("one"))
+    (interaction,) = read_cassette(path)
+    assert sum(chunk.size for chunk in interaction.response.stream.chunks) == 18
+
+
+def test_nested_cassettes(client, path):
+    """The inner cassette alone records, and the outer one again after it."""
+    inner = path.with_name("inner.yaml")
+    with use_cassette(path):
+        client.post(URL, json=asked("one"))
+        with use_cassette(inner):
+            client.post(URL, json=asked("two"))
+        client.post(URL, json=asked("three"))
+    assert [len(read_cassette(path)), len(read_cassette(inner))] == [2, 1]
+
+
+def test_a_failed_request_is_not_recorded(path):
+    """Where no response came there is nothing to replay, and what comes after is recorded."""
+
+    def fail(request):
+        if b"bad" in request.content:
+            raise httpx2.ConnectError("refused")
+        return httpx2.Response(200, text="fine")
+
+    with use_cassette(path), httpx2.Client(transport=httpx2.MockTransport(fail)) as client:
+        with pytest.raises(httpx2.ConnectError):
+            client.post(URL, json=asked("bad"))
+        client.post(URL, json=asked("good"))
+    assert len(read_cassette(path)) == 1
