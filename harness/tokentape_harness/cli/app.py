@@ -79,6 +79,42 @@ def serve(
 
 
 @app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Cassettes, and folders of cassettes.")],
+    max_age: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Older recordings are a problem, such as 90d.")
+    ] = None,
+    unused: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REPORT", help="What /_tokentape/sessions/default/unplayed of `tokentape serve` said at the end."
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help="A kind of problem that is meant, such as client_closed; repeatable."),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Check cassettes for secrets, cut-off or old recordings, edits, duplicates; exit with 1 if there are any."""
+    from tokentape_harness.cli.check import check as run
+
+    return run(paths, max_age=max_age, unused=unused, allow=allow or [], as_json=json)
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A cassette.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="A later recording of the same requests.")],
+    json: Json = False,
+) -> int:
+    """Show what changed in the shape of the events, values aside; exit with 1 if anything did."""
+    from tokentape_harness.cli.diff import diff as run
+
+    return run(a, b, as_json=json)
+
+
+@app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="What was recorded.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="The cassette to write.")],

@@ -1,5 +1,6 @@
 """Redaction: secrets out of interactions before anything touches the disk."""
 
+from tokentape_harness.redaction.body import redact_text
 from tokentape_harness.redaction.redact import (
     Secret,
     credentials_of,
@@ -28,6 +29,7 @@ __all__ = [
     "redact",
     "redact_all",
     "redact_request",
+    "redact_text",
     "redact_uri",
     "secrets_of_environment",
 ]

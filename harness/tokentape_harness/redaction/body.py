@@ -12,7 +12,7 @@ from tokentape_harness.chunks import Chunk
 from tokentape_harness.redaction.body_text import Piece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
 from tokentape_harness.redaction.json_text import Leaf, leaves, matches, unit_span
-from tokentape_harness.redaction.rules import PLACEHOLDER, RedactionRules
+from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_placeholder
 
 Found: TypeAlias = Callable[[str], object]
 
@@ -47,8 +47,8 @@ def find_spans(text: str, rules: RedactionRules) -> list[Span]:
     return _merged(text, found)
 
 
-def redact_text(text: str, rules: RedactionRules, note: Found) -> str:
-    """The text without its secrets."""
+def redact_text(text: str, rules: RedactionRules = DEFAULT_RULES, note: Found = lambda _: None) -> str:
+    """The text without its secrets; `note` is told the rule of each."""
     for _ in range(_PASSES):
         spans = find_spans(text, rules)
         if not spans:
@@ -158,7 +158,8 @@ def _group_edits(
         if leaf.value and (named or _is_wanted(leaf, rules)) and leaf.value != PLACEHOLDER:
             spans.append(Span(start, end, f"field {leaf.path[-1]}" if named else "JSON path"))
     for span in _merged(text, spans):
-        note(span.rule)
+        if not (span.rule.startswith("field ") and is_placeholder(text[span.start : span.end])):
+            note(span.rule)
         new = PLACEHOLDER
         index = bisect_right(ends, span.start)
         while index < len(members) and ends[index] - len(members[index][1].value) < span.end:

@@ -14,7 +14,7 @@ import msgspec
 from tokentape_harness.cassette import Headers, Interaction, Request, Response, header_values
 from tokentape_harness.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.redaction.body import Found, redact_body, redact_text
-from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct
+from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct, is_placeholder
 
 _SCHEME = re.compile(r"(?i)(bearer|basic|digest|negotiate|token|apikey|key|aws4-hmac-sha256|aws4-ecdsa-p256-sha256)\s+")
 _COOKIE_ATTRIBUTES = frozenset(
@@ -158,8 +158,8 @@ def _header(name: str, value: str, rules: RedactionRules, note: Found) -> str:
     else:
         scheme = _SCHEME.match(value)
         redacted = (scheme.group() if scheme else "") + PLACEHOLDER
-    if redacted != value:
-        note(f"header {lower}")
+    if redacted != value and not is_placeholder(_SCHEME.sub("", value, count=1)):
+        note("a secret value")
     return redacted
 
 
@@ -193,7 +193,8 @@ def _query(uri: str) -> str:
 def _parameter(match: re.Match[str], rules: RedactionRules, note: Found) -> str:
     name, value = match[1], match[2]
     if value and value != PLACEHOLDER and unquote_plus(name).lower() in rules.query:
-        note(f"query parameter {unquote_plus(name).lower()}")
+        if not is_placeholder(value):
+            note(f"query parameter {unquote_plus(name).lower()}")
         return f"{name}={PLACEHOLDER}"
     plain = unquote_plus(value)
     if plain != value and redact_text(plain, rules, note) != plain:

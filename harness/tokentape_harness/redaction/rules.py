@@ -98,6 +98,36 @@ def is_distinct(secret: str) -> bool:
     )
 
 
+def is_placeholder(value: str) -> bool:
+    """Whether a value only stands for a secret, as recorders write it: `<REDACTED>`, `test_openai_api_key`, `****`."""
+    words = _WORD.findall(value.lower())
+    return not any(char.isdigit() for char in value) and (not words or any(word in _PLACEHOLDERS for word in words))
+
+
+_WORD = re.compile(r"[a-z]+")
+_PLACEHOLDERS = frozenset(
+    {
+        "dummy",
+        "empty",
+        "example",
+        "fake",
+        "filtered",
+        "hidden",
+        "masked",
+        "mock",
+        "none",
+        "null",
+        "placeholder",
+        "redacted",
+        "removed",
+        "sanitized",
+        "scrubbed",
+        "secret",
+        "test",
+        "xxx",
+        "your",
+    }
+)
 _SECRET_VARIABLE = re.compile(r"(?i)(?:api_?key|secret|token|password|passwd|access_key)(?:_id)?$")
 
 _HEADERS = frozenset(

@@ -1,0 +1,76 @@
+"""check: what is wrong with cassettes."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tokentape_harness.cassette import Cassette
+from tokentape_harness.cassette_reader import read_cassette
+from tokentape_harness.cli import plain
+from tokentape_harness.errors import CassetteError, CassetteWarning, UsageError
+from tokentape_harness.hygiene import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
+from tokentape_harness.recordings import find_cassettes
+
+
+def check(
+    paths: Sequence[Path], *, max_age: str | None, unused: Path | None, allow: Sequence[str], as_json: bool
+) -> int:
+    """Print the problems of all cassettes; 1 if there are any that are not allowed. Raises `UsageError`."""
+    for kind in allow:
+        if kind not in PROBLEM_KINDS:
+            raise UsageError(f"--allow {kind!r} is none of {', '.join(PROBLEM_KINDS)}")
+    age = None if max_age is None else parse_age(max_age)
+    never_asked = [] if unused is None else read_unused(_read(unused))
+    found, files, interactions = list[Problem](), find_cassettes(paths), 0
+    for path in files:
+        cassette, problems = _checked(path, age, never_asked)
+        found += problems
+        interactions += len(cassette)
+    found = [problem for problem in found if problem.kind not in allow]
+    if as_json:
+        print(plain.dump({"files": len(files), "interactions": interactions, "problems": [_fields(p) for p in found]}))
+    else:
+        for problem in found:
+            print(plain.printable(str(problem)))
+        counts = Counter(problem.kind for problem in found)
+        said = ", ".join(f"{counts[kind]} {kind}" for kind in PROBLEM_KINDS if counts[kind])
+        print(f"{len(files)} files, {interactions} interactions: {said or 'nothing wrong'}")
+    return 1 if found else 0
+
+
+def _fields(problem: Problem) -> dict[str, object]:
+    return {name: getattr(problem, name) for name in problem.__struct_fields__}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such report: check the path") from error
+
+
+def _checked(path: Path, age: timedelta | None, unused: Iterable[tuple[Path, int]]) -> tuple[Cassette, list[Problem]]:
+    """The cassette, empty if it can't be read, and its problems."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CassetteWarning)
+        try:
+            cassette = read_cassette(path)
+        except CassetteError as error:
+            return Cassette(), [Problem("unreadable", str(path), error.interaction, error.message)]
+    found = [_edited(path, str(warning.message)) for warning in caught if issubclass(warning.category, CassetteWarning)]
+    return cassette, found + inspect_cassette(cassette, now=datetime.now(UTC), max_age=age, unused=unused)
+
+
+def _edited(path: Path, message: str) -> Problem:
+    """The reader's warning, which begins with the file and the interaction, as a problem."""
+    said = message.removeprefix(f"{path}: interaction ")
+    number, _, rest = said.partition(": ")
+    return (
+        Problem("edited", str(path), int(number), rest)
+        if number.isdigit()
+        else Problem("edited", str(path), None, said)
+    )

@@ -1,0 +1,32 @@
+"""diff: what changed in the shape of the events between two cassettes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokentape_harness.cassette_reader import read_cassette
+from tokentape_harness.cli import plain
+from tokentape_harness.hygiene import ShapeChange, compare
+
+
+def diff(a: Path, b: Path, *, as_json: bool) -> int:
+    """Print the differences; 1 if there are any. Raises `CassetteError`."""
+    changes = compare(read_cassette(a), read_cassette(b))
+    if as_json:
+        print(plain.dump({"changes": [{name: getattr(c, name) for name in c.__struct_fields__} for c in changes]}))
+        return 1 if changes else 0
+    place = None
+    for change in changes:
+        if (change.a, change.b) != place:
+            place = (change.a, change.b)
+            print(_heading(change))
+        print(f"  {change.kind}: {plain.printable(change.what)}")
+    if not changes:
+        print("the same shape")
+    return 1 if changes else 0
+
+
+def _heading(change: ShapeChange) -> str:
+    if change.a is None or change.b is None:
+        return f"interaction {change.b} of the second" if change.a is None else f"interaction {change.a} of the first"
+    return f"interaction {change.a}" if change.a == change.b else f"interactions {change.a} and {change.b}"
