@@ -9,7 +9,7 @@ JOBS ?= auto
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: $(READY) ## The main job in a terminal: a recorded stream with a callback, a follow-up, usage and the event
 	@$(BIN)/python -m examples.demo

@@ -21,7 +21,7 @@ from tokentape_fake_provider.session import Session
 _NOWHERE: Final = "http://127.0.0.1:9"
 
 # For one answer, the start of the client included.
-_TIMEOUT_S: Final = 15
+_TIMEOUT_S: Final = 60
 
 
 class Driver:
