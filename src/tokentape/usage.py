@@ -28,18 +28,6 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     reasoning: int | None = None
     raw: Mapping[str, Any] = NOTHING
 
-    def merge(self, later: TokenUsage) -> TokenUsage:
-        """Return this usage with each field that `later` reports replaced: the last value wins, never a sum."""
-        return TokenUsage(
-            self.input if later.input is None else later.input,
-            self.output if later.output is None else later.output,
-            self.total if later.total is None else later.total,
-            self.cached if later.cached is None else later.cached,
-            self.cache_write if later.cache_write is None else later.cache_write,
-            self.reasoning if later.reasoning is None else later.reasoning,
-            {**self.raw, **later.raw} if later.raw else self.raw,
-        )
-
     def with_total(self) -> TokenUsage:
         """Return this usage with `total` filled in as `input + output` where the provider gave none."""
         if self.total is not None or self.input is None or self.output is None:
@@ -48,7 +36,7 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
 
 
 def merged(usages: Sequence[TokenUsage]) -> TokenUsage:
-    """The usage that these leave, merged one after another; linear in how many there are."""
+    """The usage that these leave: the last reported value of each field, never a sum; linear in how many there are."""
     raw: dict[str, Any] = {}
     for usage in usages:
         raw.update(usage.raw)
