@@ -1,11 +1,11 @@
-"""The pytest plugin: a fake provider for each test.
+"""The pytest plugin: a fake provider for each test, and cassettes whose streams stay streams.
 
 It is loaded in every pytest run once installed, so it imports nothing before a fixture is asked for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,19 +13,68 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from vcr import VCR
+    from vcr.cassette import Cassette
+
     from tokentape_fake_provider.server import FakeProviderServer
     from tokentape_harness.fake_provider import FakeProvider
 
 _MARKER = "fake_provider"
+_TAPE = "tape"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the record mode of our own marker."""
+    parser.getgroup("tokentape").addoption(
+        "--tape-record-mode",
+        choices=("once", "new_episodes", "none", "all", "rewrite"),
+        help="record mode of tests marked `tape`: none unless given; `rewrite` deletes the cassette first",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the markers."""
+    config.addinivalue_line(
+        "markers",
+        f"{_TAPE}(path=..., record_mode=..., speed=..., allow_truncated=..., all_played=..., **options): replay this "
+        "test's requests from its cassette, or record them; the options are those of use_cassette",
+    )
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(cassette=..., speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
         "locale=..., dress=...): how the fixture fake_provider answers in this test",
     )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give the fixture `tape` to every test that is marked so."""
+    if isinstance(item, pytest.Function) and item.get_closest_marker(_TAPE) and _TAPE not in item.fixturenames:
+        item.fixturenames.insert(0, _TAPE)
+
+
+@pytest.hookimpl(optionalhook=True, trylast=True)
+def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
+    """Make pytest-recording's cassettes keep streams; it calls this for every test that is marked `vcr`."""
+    del config
+    from tokentape_harness.recording.pytest_cassettes import keep_streams
+
+    keep_streams(vcr)
+
+
+@pytest.fixture
+def tape_config() -> dict[str, Any]:
+    """Options of `use_cassette` for all tests marked `tape`; redefine it in a conftest.py or a module."""
+    return {}
+
+
+@pytest.fixture
+def tape(request: pytest.FixtureRequest, tape_config: dict[str, Any]) -> Iterator[Cassette]:
+    """The cassette of this test, open: vcrpy's own object."""
+    from tokentape_harness.recording.pytest_cassettes import cassette_of
+
+    mode = request.config.getoption("--tape-record-mode")
+    with cassette_of(request.node, tape_config, mode) as cassette:
+        yield cassette
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -77,10 +77,12 @@ class StreamingCassette:
         vcr_options: dict[str, Any],
         options: Options,
         *,
+        use: Callable[..., Any] | None = None,
         weakest: Level = Level.SAME,
         extra_paths: Sequence[str] = (),
     ) -> None:
         self._vcr = vcr
+        self._use = use or vcr.use_cassette
         self._path = path
         self._vcr_options = vcr_options
         self._options = options
@@ -96,7 +98,7 @@ class StreamingCassette:
         skip = tuple(self._vcr_options.get("skip_patchers", self._vcr.skip_patchers))
         with ExitStack() as stack:
             options = self._merged(matcher, redactor, skip)
-            cassette = stack.enter_context(self._vcr.use_cassette(os.fspath(self._path), **options))
+            cassette = stack.enter_context(self._use(os.fspath(self._path), **options))
             recorder = Recorder(
                 cassette,
                 redactor=redactor,
@@ -142,7 +144,7 @@ class StreamingCassette:
             match_on = (*match_on, NAME)
         hooks = given.pop("before_record_request", given.pop("before_record", vcr.before_record_request)) or ()
         hooks = (hooks,) if callable(hooks) else tuple(hooks)
-        if given.get("persister", vcr.persister) is FilesystemPersister or self._extra_paths:
+        if given.get("persister", vcr.persister) is FilesystemPersister:
             given["persister"] = CassetteStore(redactor, self._extra_paths)
         return {
             **given,

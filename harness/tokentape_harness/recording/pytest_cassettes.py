@@ -1,0 +1,68 @@
+"""pytest cassettes: where a test's cassette is, and streams in those of pytest-recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vcr import VCR
+from vcr.persisters.filesystem import FilesystemPersister
+
+from tokentape_harness.errors import UsageError
+from tokentape_harness.recording.body_matcher import Level
+from tokentape_harness.recording.use_cassette import Options, StreamingCassette, use_cassette
+
+_OURS = frozenset(Options.__struct_fields__)
+# As in pytest-recording, so that either finds the other's cassettes.
+_FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
+
+
+def keep_streams(vcr: VCR) -> None:
+    """Make every cassette that this `VCR` opens keep its streams.
+
+    Its own options, filters and matchers hold; of several recordings that match by them, one with the same body is
+    preferred. Options of ours (`speed`, `allow_truncated`, `all_played`, `rules`) may stand among the `vcr` mark's.
+    """
+    persister = vcr.persister
+    extra_paths = getattr(persister, "extra_paths", None)
+    if extra_paths is not None:
+        # pytest-recording's own persister, which only adds cassettes to replay from.
+        vcr.register_persister(FilesystemPersister)
+    use = vcr.use_cassette
+
+    def use_streaming(path: str, **options: Any) -> StreamingCassette:
+        ours = {name: options.pop(name) for name in _OURS & options.keys()}
+        return StreamingCassette(
+            vcr, path, options, Options(**ours), use=use, weakest=Level.ANY, extra_paths=extra_paths or ()
+        )
+
+    vcr.use_cassette = use_streaming
+
+
+def cassette_of(item: pytest.Item, config: Mapping[str, Any], mode: str | None) -> StreamingCassette:
+    """The cassette of a test that is marked `tape`, in pytest-recording's layout: `cassettes/<module>/<test>.yaml`.
+
+    The closest mark wins over the others and over `config`, the command line's `mode` over all. Raises `UsageError`.
+    """
+    options = dict(config)
+    path: str | Path = f"{_name(item)}.yaml"
+    for mark in reversed(list(item.iter_markers("tape"))):
+        if len(mark.args) > 1:
+            raise UsageError(f"{item.nodeid}: the mark tape takes one path, not {len(mark.args)}")
+        options |= mark.kwargs
+        path = mark.args[0] if mark.args else options.pop("path", path)
+    path = item.path.parent / "cassettes" / item.path.stem / path
+    chosen = mode or options.pop("record_mode", "none")
+    options.pop("record_mode", None)
+    if chosen == "rewrite":
+        path.unlink(missing_ok=True)
+        chosen = "new_episodes"
+    return use_cassette(path, record_mode=chosen, **options)
+
+
+def _name(item: pytest.Item) -> str:
+    owner = getattr(item, "cls", None)
+    name = item.name if owner is None else f"{owner.__name__}.{item.name}"
+    return name.translate(_FORBIDDEN)

@@ -1,0 +1,149 @@
+"""Cassettes in pytest runs of their own: with pytest-recording, and with our own marker without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokentape_fake_provider import Script, Text
+from tokentape_harness import read_cassette
+
+pytest_plugins = ["pytester"]
+
+OFF = [
+    option
+    for name in ("hypothesispytest", "inline_snapshot", "faker", "pytest_cov", "asyncio", "anyio", "xdist", "socket")
+    for option in ("-p", f"no:{name}")
+]
+WITHOUT_RECORDING = [*OFF, "-p", "no:recording"]
+
+TEST = """
+import httpx2
+import pytest
+
+BODY = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hello?"}]}
+
+CONFIG
+
+@pytest.mark.MARK
+def test_stream(NAMES):
+    with httpx2.Client() as client, client.stream("POST", "URL/chat/completions", json=BODY) as response:
+        pieces = list(response.iter_raw())
+    assert len(pieces) > 2, "a stream, not one body"
+    assert pieces[-1].endswith(b"data: [DONE]\\n\\n")
+
+
+class TestClass:
+    @pytest.mark.MARK
+    @pytest.mark.parametrize("text", ["a/b"])
+    def test_method(self, text):
+        assert httpx2.post("URL/chat/completions", json=BODY | {"stream": False}).json()["object"]
+"""
+
+
+def write(pytester, url, mark, config="", names=""):
+    """The test module, against this base URL."""
+    text = TEST.replace("CONFIG", config).replace("MARK", mark).replace("URL", url).replace("NAMES", names)
+    pytester.makepyfile(test_streams=text)
+
+
+@pytest.fixture
+def upstream(fake_provider):
+    """A provider that says two things, in several chunks each."""
+    # Frames that are due at different times leave in writes of their own.
+    fake_provider.timing("synthetic:ttft=1ms,tps=500")
+    for _ in range(2):
+        fake_provider.script(Script.of(Text("One two three four five six seven")))
+    return fake_provider
+
+
+def cassettes(pytester):
+    """The cassettes that were written, relative to their folder."""
+    folder = pytester.path / "cassettes"
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+LAYOUT = ["test_streams/TestClass.test_method[a-b].yaml", "test_streams/test_stream.yaml"]
+
+
+def test_pytest_recordings_mark_keeps_streams(pytester, upstream):
+    """With pytest-recording installed its mark, flags and layout work unchanged, and streams stay streams."""
+    config = "@pytest.fixture\ndef vcr_config():\n    return {'filter_headers': ['user-agent']}\n"
+    write(pytester, upstream.base_url(), "vcr", config, "vcr")
+    pytester.runpytest_inprocess(*OFF, "--record-mode=once").assert_outcomes(passed=2)
+    assert cassettes(pytester) == LAYOUT
+    assert len(upstream.requests) == 2
+    (interaction,) = read_cassette(pytester.path / "cassettes" / LAYOUT[1])
+    assert len(interaction.response.stream.chunks) > 2
+    assert "user-agent" not in dict(interaction.request.headers)
+    pytester.runpytest_inprocess(*OFF, "--block-network").assert_outcomes(passed=2)
+    assert len(upstream.requests) == 2, "the replay asked nobody"
+
+
+def test_without_record_mode_nothing_is_recorded(pytester, upstream):
+    """pytest-recording's default is to replay only, and a missing cassette fails."""
+    write(pytester, upstream.base_url(), "vcr")
+    pytester.runpytest_inprocess(*OFF).assert_outcomes(failed=2)
+    assert upstream.requests == ()
+    assert not (pytester.path / "cassettes").exists()
+
+
+def test_disable_recording(pytester, upstream):
+    """`--disable-recording` leaves the clients alone."""
+    write(pytester, upstream.base_url(), "vcr")
+    pytester.runpytest_inprocess(*OFF, "--disable-recording").assert_outcomes(passed=2)
+    assert len(upstream.requests) == 2
+    assert not (pytester.path / "cassettes").exists()
+
+
+def test_what_pytest_recording_alone_recorded_replays(pytester, upstream):
+    """A cassette of plain pytest-recording, without chunks, replays event by event."""
+    write(pytester, upstream.base_url(), "vcr")
+    pytester.runpytest_subprocess(*OFF, "-p", "no:tokentape", "--record-mode=once").assert_outcomes(passed=1, failed=1)
+    pytester.runpytest_inprocess(*OFF).assert_outcomes(passed=2)
+
+
+def test_ours_replays_in_plain_pytest_recording(pytester, upstream):
+    """What we recorded passes where only pytest-recording is installed, as one body."""
+    write(pytester, upstream.base_url(), "vcr")
+    pytester.runpytest_inprocess(*OFF, "--record-mode=once").assert_outcomes(passed=2)
+    result = pytester.runpytest_subprocess(*OFF, "-p", "no:tokentape")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*a stream, not one body*"])
+
+
+def test_our_own_marker_without_pytest_recording(pytester, upstream):
+    """The marker `tape` records by `--tape-record-mode`, in the same layout, and replays by default."""
+    config = "@pytest.fixture\ndef tape_config():\n    return {'filter_headers': ['user-agent'], 'all_played': True}\n"
+    write(pytester, upstream.base_url(), "tape", config, "tape")
+    pytester.runpytest_inprocess(*WITHOUT_RECORDING, "--tape-record-mode=once").assert_outcomes(passed=2)
+    assert cassettes(pytester) == LAYOUT
+    (interaction,) = read_cassette(pytester.path / "cassettes" / LAYOUT[1])
+    assert "user-agent" not in dict(interaction.request.headers)
+    pytester.runpytest_inprocess(*WITHOUT_RECORDING, "-W", "error").assert_outcomes(passed=2)
+    assert len(upstream.requests) == 2, "the replay asked nobody"
+
+
+def test_our_marker_takes_a_path_and_options(pytester, upstream):
+    """A path names the cassette, and the options are those of `use_cassette`."""
+    write(pytester, upstream.base_url(), "tape('shared', record_mode='new_episodes')".replace("shared", "shared.yaml"))
+    pytester.runpytest_inprocess(*WITHOUT_RECORDING).assert_outcomes(passed=2)
+    assert cassettes(pytester) == ["test_streams/shared.yaml"]
+    assert len(read_cassette(pytester.path / "cassettes/test_streams/shared.yaml")) == 2
+
+
+def test_rewrite_records_anew(pytester, upstream):
+    """`--tape-record-mode=rewrite` deletes the cassette and records it again."""
+    write(pytester, upstream.base_url(), "tape")
+    for _ in range(2):
+        pytester.runpytest_inprocess(*WITHOUT_RECORDING, "--tape-record-mode=rewrite").assert_outcomes(passed=2)
+    assert len(upstream.requests) == 4
+    assert [len(read_cassette(pytester.path / "cassettes" / name)) for name in LAYOUT] == [1, 1]
+
+
+def test_a_missing_recording_fails(pytester, upstream):
+    """By default nothing is recorded, and a request without a recording fails."""
+    write(pytester, upstream.base_url(), "tape")
+    result = pytester.runpytest_inprocess(*WITHOUT_RECORDING)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*MismatchError: Can't play back this request: the cassette doesn't exist*"])
+    assert upstream.requests == ()
