@@ -48,7 +48,7 @@ class UnknownWireError(TokentapeError, LookupError):
 class DecodeError(TokentapeError, ValueError):
     """The bytes are not what the wire format promises.
 
-    `event` is the number of the event in the stream (from 0), `offset` the byte at which its line begins.
+    `event` is the number of the event in the stream (from 0), `offset` the byte at which its data begins.
     """
 
     def __init__(self, message: str, *, event: int | None = None, offset: int | None = None) -> None:
