@@ -47,12 +47,22 @@ def said_all(path: str, body: bytes) -> bool:
 
     Some clients close a stream at that event, without waiting for the body's own end.
     """
-    wire = wire_for_path(path)
-    if wire is None or not body or wire.name not in wire_names():
+    wire = _wire_below(path)
+    if wire is None or not body:
         return False
     try:
-        for _ in stream_bytes([body], wire.name):
+        for _ in stream_bytes([body], wire):
             pass
     except TokentapeError:
         return False
     return True
+
+
+def _wire_below(path: str) -> str | None:
+    """The wire format of a path, wherever a gateway has put it: `/gateway/v1/messages` is `/v1/messages`."""
+    parts = path.split("/")
+    for first in range(1, len(parts)):
+        wire = wire_for_path("/" + "/".join(parts[first:]))
+        if wire is not None and wire.name in wire_names():
+            return wire.name
+    return None

@@ -1,0 +1,121 @@
+"""The official SDKs, unmodified: recorded from a provider over a socket, and replayed without it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anthropic
+import boto3
+import openai
+import pytest
+from google import genai
+
+from tokentape_harness import read_cassette, use_cassette
+
+MESSAGES = [{"role": "user", "content": "Hello?"}]
+SAID = "One two three four five six seven"
+
+
+def ask_openai(provider):
+    with openai.OpenAI(base_url=provider.base_url(), api_key="sk-planted-key-0123456789", max_retries=0) as client:
+        stream = client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+        return [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
+
+
+def ask_openai_async(provider):
+    async def ask():
+        async with openai.AsyncOpenAI(base_url=provider.base_url(), api_key="any", max_retries=0) as client:
+            stream = await client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+            return [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+
+    return asyncio.run(ask())
+
+
+def ask_anthropic(provider):
+    url = provider.base_url("anthropic_messages")
+    with (
+        anthropic.Anthropic(base_url=url, api_key="sk-ant-planted-0123456789", max_retries=0) as client,
+        client.messages.stream(model="claude", max_tokens=99, messages=MESSAGES) as stream,
+    ):
+        return list(stream.text_stream)
+
+
+def ask_anthropic_async(provider):
+    async def ask():
+        url = provider.base_url("anthropic_messages")
+        async with (
+            anthropic.AsyncAnthropic(base_url=url, api_key="any", max_retries=0) as client,
+            client.messages.stream(model="claude", max_tokens=99, messages=MESSAGES) as stream,
+        ):
+            return [text async for text in stream.text_stream]
+
+    return asyncio.run(ask())
+
+
+def genai_client(provider):
+    return genai.Client(api_key="AIzaPlanted0123456789", http_options={"base_url": provider.base_url("gemini")})
+
+
+def ask_genai(provider):
+    with genai_client(provider) as client:
+        stream = client.models.generate_content_stream(model="gemini-2.5-flash", contents="Hello?")
+        return [chunk.text or "" for chunk in stream]
+
+
+def ask_genai_async(provider):
+    async def ask():
+        async with genai_client(provider).aio as client:
+            stream = await client.models.generate_content_stream(model="gemini-2.5-flash", contents="Hello?")
+            return [chunk.text or "" async for chunk in stream]
+
+    return asyncio.run(ask())
+
+
+def ask_boto3(provider):
+    client = boto3.client(
+        "bedrock-runtime",
+        region_name="us-east-1",
+        endpoint_url=provider.base_url("bedrock_converse"),
+        aws_access_key_id="AKIAPLANTED012345678",
+        aws_secret_access_key="planted-secret",
+    )
+    answer = client.converse_stream(
+        modelId="amazon.nova-lite-v1:0", messages=[{"role": "user", "content": [{"text": "Hello?"}]}]
+    )
+    events = list(answer["stream"])
+    client.close()
+    return [event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event]
+
+
+SDKS = {
+    function.__name__.removeprefix("ask_"): function
+    for function in (
+        ask_openai,
+        ask_openai_async,
+        ask_anthropic,
+        ask_anthropic_async,
+        ask_genai,
+        ask_genai_async,
+        ask_boto3,
+    )
+}
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+@pytest.mark.parametrize("sdk", list(SDKS))
+def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
+    """An SDK gets the same deltas recorded and replayed, the file has them in several chunks and no key of it."""
+    fake_provider.timing("synthetic:ttft=1ms,tps=500")
+    fake_provider.script(SAID)
+    path = tmp_path / "cassette.yaml"
+    ask = SDKS[sdk]
+    with use_cassette(path, all_played=True):
+        live = ask(fake_provider)
+    assert "".join(live) == SAID
+    (interaction,) = read_cassette(path)
+    assert interaction.response.stream.end == "complete"
+    assert len(interaction.response.stream.chunks) > 1
+    assert "lanted" not in path.read_text()
+    with use_cassette(path, record_mode="none", all_played=True):
+        assert ask(fake_provider) == live
+    assert len(fake_provider.requests) == 1
