@@ -152,7 +152,11 @@ class FakeProvider:
 
     @property
     def requests(self) -> Sequence[Entry]:
-        """The requests so far, oldest first."""
+        """The requests so far, oldest first.
+
+        What was sent when (`frames`, `outcome`) is whole a moment after the client has its last byte:
+        `journal.wait()` gives the same once every response has ended.
+        """
         return self.session.journal.entries
 
     def assert_all_played(self) -> None:

@@ -140,7 +140,7 @@ def test_a_cassette_replays_its_frames(cassettes, fake_provider):
     fake_provider.strict()
     assert ask(fake_provider.base_url()) == "ab"
     fake_provider.assert_all_played()
-    (entry,) = fake_provider.requests
+    (entry,) = fake_provider.journal.wait()
     assert entry.answered_by == "recording"
     assert entry.source == f"{cassettes / 'timed.yaml'}, interaction 0"
     assert [frame.size for frame in entry.frames] == [3, 70, SIZE - 73]
@@ -151,7 +151,7 @@ def test_speed_keeps_the_recorded_times(cassettes, fake_provider):
     """With a speed each frame is due at its recorded time divided by it."""
     fake_provider.cassette("timed", speed=2)
     assert ask(fake_provider.base_url()) == "ab"
-    (entry,) = fake_provider.requests
+    (entry,) = fake_provider.journal.wait()
     assert [frame.at for frame in entry.frames] == [5, 10, 15]
 
 
@@ -159,7 +159,7 @@ def test_a_plain_cassette_is_cut_at_its_events(cassettes, fake_provider):
     """A cassette without a stream record is replayed event by event."""
     fake_provider.cassette("plain.yaml")
     assert ask(fake_provider.base_url()) == "ab"
-    (entry,) = fake_provider.requests
+    (entry,) = fake_provider.journal.wait()
     assert [frame.size for frame in entry.frames] == [len(event) for event in EVENTS]
 
 
