@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tokentape import ChatOutput, TokentapeError, stream_bytes
+from tokentape import ChatMessage, ChatOutput, TokentapeError, stream_bytes
 from tokentape.wires import wire_named, wire_names
+from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness import timeline
-from tokentape_harness.cassette import Interaction, Response, StreamRecord
+from tokentape_harness.cassette import Interaction, Request, Response, StreamRecord, header_map
 from tokentape_harness.cassette_reader import read_cassette
 from tokentape_harness.chunks import cut, format_ms
 from tokentape_harness.cli import plain, report
 from tokentape_harness.errors import UsageError
 from tokentape_harness.split import split_body
+from tokentape_harness.transcoding.asked import read_asked
 
 _ROWS = 24
 
@@ -82,7 +84,7 @@ def _print_interaction(console: Console, number: int, item: Interaction) -> None
     request, response = item.request, item.response
     title = f"interaction {number}: {request.method} {plain.printable(request.uri)}"
     console.print(Text(title, style="bold"))
-    for line in _request_lines(_json(request.body)):
+    for line in _request_lines(request):
         console.print(f"  {line}")
     console.print(Text(_response_line(response), style="bold"))
     decoded = _decode(item)
@@ -102,34 +104,42 @@ def _print_interaction(console: Console, number: int, item: Interaction) -> None
         console.print(f"  {len(pieces)} events; no times were recorded")
 
 
-def _request_lines(body: Any) -> Iterator[str]:
+def _request_lines(request: Request) -> Iterator[str]:
+    body = _json(request.body)
     if not isinstance(body, Mapping):
         if body is not None:
             yield f"body: {plain.one_line(str(body), 200)}"
         return
-    facts = [f"model {body['model']}"] if "model" in body else []
-    facts += ["stream"] if body.get("stream") else []
-    tools = body.get("tools")
-    facts += [f"{len(tools)} tools"] if isinstance(tools, list) else []
+    asked = read_asked(body)
+    model, streamed = _model_and_stream(urlsplit(request.uri).path, body)
+    facts = [f"model {model}"] if model else []
+    facts += ["stream"] if streamed else []
+    facts += [f"{len(asked.tools)} tool{'' if len(asked.tools) == 1 else 's'}"] if asked.tools else []
+    facts += [loss.what.removeprefix("request ") for loss in asked.losses if loss.what != "request field"]
     if facts:
         yield plain.one_line(", ".join(facts), 200)
-    if body.get("system"):
-        yield f"system: {plain.one_line(_said(body['system']), 200)}"
-    messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else []:
-        if isinstance(message, Mapping):
-            yield f"{message.get('role')}: {plain.one_line(_said(message.get('content')), 200)}"
+    for message in asked.messages:
+        yield f"{message.role}: {plain.one_line(_said(message), 200)}"
 
 
-def _said(content: Any) -> str:
-    """The text of a message's content, or its parts as JSON."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return " ".join(
-            str(part["text"]) if isinstance(part, Mapping) and "text" in part else plain.dump(part) for part in content
-        )
-    return "" if content is None else plain.dump(content)
+def _model_and_stream(path: str, body: Mapping[str, Any]) -> tuple[str, bool]:
+    """What a request asks of which model; where its provider would refuse it, what the body says of that."""
+    path = unquote(path)
+    wire = wire_for_path(path)
+    if wire is not None:
+        try:
+            ask = wire.read(path, body, created=0, seed="")
+        except BadRequestError:
+            pass
+        else:
+            return ask.model, ask.stream
+    return str(body.get("model") or ""), bool(body.get("stream"))
+
+
+def _said(message: ChatMessage) -> str:
+    """What a message says, calls included, on one line."""
+    calls = [f"{call.name}({call.raw_arguments})" for call in message.tool_calls]
+    return " ".join(filter(None, [message.text or message.refusal, *calls]))
 
 
 def _response_line(response: Response) -> str:
@@ -168,14 +178,14 @@ def _print_timeline(console: Console, record: StreamRecord) -> None:
 def _decode(item: Interaction) -> ChatOutput | TokentapeError | None:
     """What the response says; `None` where its path belongs to no wire format that can be decoded."""
     response = item.response
-    wire = wire_for_path(urlsplit(item.request.uri).path)
+    wire = wire_for_path(unquote(urlsplit(item.request.uri).path))
     if wire is None or wire.name not in wire_names():
         return None
     if response.status >= 400 or len(pieces := split_body(response.body, response.content_type)) < 1:
         return None
     if response.content_type.startswith("application/json") and len(pieces) == 1:
         try:
-            return wire_named(wire.name).decode_complete(response.body)
+            return wire_named(wire.name).decode_complete(response.body, header_map(response.headers))
         except TokentapeError as error:
             return error
     stream = stream_bytes(_chunks(response), wire.name)

@@ -102,6 +102,7 @@ class _Reader:
             self._result(item)
             return
         parts: list[Part] = []
+        before = len(self.messages)
         if plan := item.get("tool_plan") or item.get("reasoning_content") or item.get("thinking"):
             parts.append(ReasoningPart(str(plan)))
         refusal = str(item.get("refusal") or "")
@@ -114,7 +115,8 @@ class _Reader:
             parts += self._part(call)
         if calls := [part for part in parts if isinstance(part, ToolCall)]:
             self._names |= {call.id: call.name for call in calls}
-        if not parts and not refusal and role is None:
+        told = len(self.messages) > before  # results that stood among its parts, as messages of their own
+        if not parts and not refusal and (role is None or told):
             return
         texts = [part for part in parts if isinstance(part, TextPart)]
         plain = len(parts) == len(texts)
