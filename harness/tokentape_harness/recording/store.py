@@ -38,7 +38,7 @@ class CassetteStore:
     def __init__(self, redactor: Redactor, extra_paths: Sequence[str] = ()) -> None:
         self._redactor = redactor
         self._extra_paths = tuple(extra_paths)
-        self._loaded = Counter[str]()
+        self._loaded: list[Interaction] = []
         self._digest = b""
 
     def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[list[Request], list[dict[str, Any]]]:
@@ -47,7 +47,7 @@ class CassetteStore:
         data = _read(path)
         self._digest = hashlib.sha256(data).digest()
         interactions = _parsed(data, path, serializer)
-        self._loaded = Counter(map(_key, interactions))
+        self._loaded = list(interactions)
         for extra in dict.fromkeys(map(Path, self._extra_paths)):
             if extra != path:
                 interactions += _parsed(_read(extra), extra, serializer)
@@ -62,11 +62,11 @@ class CassetteStore:
         pairs = zip(cassette_dict["requests"], cassette_dict["responses"], strict=True)
         interactions = self._redactor.interactions(_interaction(request, response) for request, response in pairs)
         with _lock(path):
-            interactions = (*self._added_since(path, serializer), *interactions)
+            interactions = (*self._added_since(path, serializer, interactions), *interactions)
             write_atomically(path, _formatted(interactions, cassette_dict.get("metadata"), serializer).encode())
 
-    def _added_since(self, path: Path, serializer: Any) -> list[Interaction]:
-        """What is in the file and was not there when it was loaded."""
+    def _added_since(self, path: Path, serializer: Any, ours: Sequence[Interaction]) -> list[Interaction]:
+        """What another process put into the file since it was loaded, but for requests that we recorded too."""
         data = _read(path)
         if hashlib.sha256(data).digest() == self._digest:
             return []
@@ -76,15 +76,13 @@ class CassetteStore:
             raise CassetteWriteError(
                 f"not overwritten, since what is there can't be read ({error.message}): move it away first", path=path
             ) from error
-        known = self._loaded.copy()
-        added = []
-        for interaction in present:
-            key = _key(interaction)
-            if known[key]:
-                known[key] -= 1
-            else:
-                added.append(interaction)
-        return added
+        known = Counter(map(_key, self._loaded))
+        recorded = Counter(map(_asked, ours)) - Counter(map(_asked, self._loaded))
+        return [
+            interaction
+            for interaction in present
+            if not _taken(known, _key(interaction)) and not _taken(recorded, _asked(interaction))
+        ]
 
 
 def _read(path: Path) -> bytes:
@@ -115,6 +113,16 @@ def _formatted(interactions: Sequence[Interaction], metadata: Any, serializer: A
     document = {"requests": [request for request, _ in made], "responses": [response for _, response in made]}
     text: str = serialize({**document, "metadata": metadata}, serializer)
     return text
+
+
+def _taken(counts: Counter[Any], key: Any) -> bool:
+    """Take one of this key away, if there is one."""
+    counts[key] -= 1
+    return counts[key] >= 0
+
+
+def _asked(interaction: Interaction) -> tuple[str, str, bytes | None]:
+    return interaction.request.method, interaction.request.uri, interaction.request.body
 
 
 def _key(interaction: Interaction) -> str:
