@@ -117,18 +117,41 @@ def diff(
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="What was recorded.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="The cassette to write.")],
-    to: Annotated[str, typer.Option("--to", "-t", metavar="W", help="Wire format to say it in.")],
-    kind: Annotated[str, typer.Option("--from", metavar="KIND", help="What IN is: cassette.")] = "cassette",
-    fail_on_loss: Annotated[
-        bool, typer.Option("--fail-on-loss", help="Exit with 1 if anything said or asked was lost.")
-    ] = False,
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            "-t",
+            metavar="W",
+            help="Wire format to say it in; or cassette, vcrpy (without times), har, raw (a body).",
+        ),
+    ],
+    kind: Annotated[
+        str, typer.Option("--from", metavar="KIND", help="What IN is: cassette, vcrpy, har or raw (a body).")
+    ] = "cassette",
+    wire: Annotated[
+        str | None, typer.Option("--wire", "-w", metavar="W", help="Wire format of a raw body, such as openai_chat.")
+    ] = None,
+    interaction: Annotated[
+        int | None, typer.Option("--interaction", "-i", min=0, metavar="N", help="Only this one, from 0.")
+    ] = None,
+    fail_on_loss: Annotated[bool, typer.Option("--fail-on-loss", help="Exit with 1 if anything was lost.")] = False,
     json: Json = False,
 ) -> int:
-    """Turn a cassette of one provider into one of another, and list what that can't express."""
+    """Turn a recording into one of another provider or tool, and list what that can't express. Secrets are redacted."""
     from tokentape_harness.cli.convert import convert as run
 
-    return run(source, output, to=to, kind=kind, fail_on_loss=fail_on_loss, as_json=json)
+    return run(
+        source,
+        output,
+        to=to,
+        kind=kind,
+        wire=wire,
+        interaction=interaction,
+        fail_on_loss=fail_on_loss,
+        as_json=json,
+    )
 
 
 @app.command()

@@ -1,37 +1,119 @@
-"""convert: what was recorded, as a cassette in another wire format."""
+"""convert: recordings of one kind or provider as those of another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from tokentape_harness.cassette import Cassette
-from tokentape_harness.cassette_reader import read_cassette
-from tokentape_harness.cassette_writer import write_cassette
+from tokentape_harness.cassette_reader import parse_cassette
+from tokentape_harness.cassette_writer import write_atomically, write_cassette
 from tokentape_harness.cli import plain
-from tokentape_harness.errors import UsageError
+from tokentape_harness.conversion import format_har, parse_har, parse_raw_stream, without_streams
+from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
+from tokentape_harness.redaction import redact_all
 from tokentape_harness.transcoding import Loss, transcode_cassette
 
-# What --from names: a reader for each kind of file.
-READERS: Mapping[str, Callable[[Path], Cassette]] = {"cassette": read_cassette}
+Losses = tuple[Loss, ...]
 
 
-def convert(source: Path, output: Path, *, to: str, kind: str, fail_on_loss: bool, as_json: bool) -> int:
-    """Write the cassette, print what was lost, return the exit code. Raises `CassetteError`, `UsageError`."""
-    read = READERS.get(kind)
-    if read is None:
-        raise UsageError(f"--from {kind!r} is none of {', '.join(READERS)}")
-    cassette, losses = transcode_cassette(read(source), to)
-    write_cassette(output, cassette)
+def _write_cassette(path: Path, cassette: Cassette) -> Losses:
+    write_cassette(path, cassette)
+    return ()
+
+
+def _write_vcrpy(path: Path, cassette: Cassette) -> Losses:
+    made, losses = without_streams(cassette)
+    write_cassette(path, made)
+    return losses
+
+
+def _write_har(path: Path, cassette: Cassette) -> Losses:
+    write_atomically(path.resolve(), format_har(cassette, version("tokentape")).encode())
+    return ()
+
+
+def _write_raw(path: Path, cassette: Cassette) -> Losses:
+    if len(cassette) != 1:
+        raise UsageError(f"--to raw writes one body, and there are {len(cassette)} interactions: pick one with -i N")
+    (interaction,) = cassette
+    write_atomically(path.resolve(), interaction.response.body)
+    return tuple(Loss(what, "left out", "interaction 0") for what in ("request", "headers", "times"))
+
+
+# What --from and --to name beside the wire formats, which are reached from a cassette. vcrpy's files are cassettes.
+READERS: Mapping[str, Callable[[bytes, Path], Cassette]] = {
+    "cassette": parse_cassette,
+    "vcrpy": parse_cassette,
+    "har": lambda data, _: parse_har(data),
+}
+WRITERS: Mapping[str, Callable[[Path, Cassette], Losses]] = {
+    "cassette": _write_cassette,
+    "vcrpy": _write_vcrpy,
+    "har": _write_har,
+    "raw": _write_raw,
+}
+
+
+def convert(
+    source: Path,
+    output: Path,
+    *,
+    to: str,
+    kind: str,
+    wire: str | None,
+    interaction: int | None,
+    fail_on_loss: bool,
+    as_json: bool,
+) -> int:
+    """Write the file without secrets, print what was lost, return the exit code.
+
+    Raises `CassetteError`, `UsageError`, `UnknownWireError`.
+    """
+    cassette = _picked(_read(source, kind, wire), interaction, source)
+    cassette = Cassette(redact_all(cassette), cassette.path)
+    write = WRITERS.get(to)
+    if write is None:
+        cassette, losses = transcode_cassette(cassette, to)
+        write_cassette(output, cassette)
+    else:
+        losses = write(output, cassette)
     if as_json:
         print(plain.dump({"wrote": str(output), "to": to, "interactions": len(cassette), "losses": _fields(losses)}))
     else:
         _print_losses(losses)
         print(f"wrote {output}")
-    return 1 if fail_on_loss and any(loss.is_content for loss in losses) else 0
+    return 1 if losses and fail_on_loss else 0
+
+
+def _read(source: Path, kind: str, wire: str | None) -> Cassette:
+    if kind not in READERS and kind != "raw":
+        raise UsageError(f"--from {kind!r} is none of {', '.join([*READERS, 'raw'])}")
+    if (wire is not None) != (kind == "raw"):
+        raise UsageError("--from raw needs --wire W, which says whose body it is; nothing else takes it")
+    try:
+        data = source.read_bytes()
+    except FileNotFoundError as error:
+        raise CassetteNotFoundError("no such cassette: check the path", path=source) from error
+    except OSError as error:
+        raise CassetteError(f"can't be read ({error.strerror or error})", path=source) from error
+    try:
+        cassette = parse_raw_stream(data, wire) if wire is not None else READERS[kind](data, source)
+    except CassetteError as error:
+        raise error.at(source) from error.__cause__
+    return Cassette(cassette.interactions, source)
+
+
+def _picked(cassette: Cassette, interaction: int | None, source: Path) -> Cassette:
+    if interaction is None:
+        return cassette
+    if interaction >= len(cassette):
+        raise UsageError(f"{source} has no interaction {interaction}: it has {len(cassette)}, from 0")
+    return Cassette((cassette.interactions[interaction],), cassette.path)
 
 
 def _fields(losses: Sequence[Loss]) -> list[dict[str, object]]:
