@@ -41,8 +41,8 @@ class CassetteStore:
         self._loaded: list[Interaction] = []
         self._digest = b""
 
-    def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[list[Request], list[dict[str, Any]]]:
-        """vcrpy's own requests and responses. Raises `CassetteError`, or vcrpy's error where there is no file."""
+    def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[Any, ...]:
+        """vcrpy's own requests, responses and metadata. Raises `CassetteError`, or vcrpy's error for no file."""
         path = Path(cassette_path)
         data = _read(path)
         self._digest = hashlib.sha256(data).digest()
@@ -54,7 +54,7 @@ class CassetteStore:
         if not interactions:
             raise Missing
         made = [_vcr_fields(interaction) for interaction in interactions]
-        return [request for request, _ in made], [response for _, response in made]
+        return [request for request, _ in made], [response for _, response in made], _metadata(data, serializer)
 
     def save_cassette(self, cassette_path: Any, cassette_dict: dict[str, Any], serializer: Any) -> None:
         """Write the redacted interactions, in one step. Raises `CassetteWriteError`."""
@@ -104,6 +104,14 @@ def _parsed(data: bytes, path: Path, serializer: Any) -> list[Interaction]:
     except Exception as error:
         raise CassetteSyntaxError(f"can't be read by its serializer ({error})", path=path) from error
     return [_interaction(request, response) for request, response in zip(requests, responses, strict=True)]
+
+
+def _metadata(data: bytes, serializer: Any) -> dict[str, Any]:
+    """What vcrpy's `Cassette.get_metadata` stored beside the interactions."""
+    if b"metadata" not in data:
+        return {}
+    _, _, *found = deserialize(data.decode(), serializer)
+    return dict(found[0]) if found else {}
 
 
 def _formatted(interactions: Sequence[Interaction], metadata: Any, serializer: Any) -> str:

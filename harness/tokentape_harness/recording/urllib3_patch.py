@@ -218,7 +218,7 @@ def _sent(playback: Playback, method: str) -> Iterator[bytes]:
     bodiless = method == "HEAD" or playback.status in _NO_BODY
     chunked = "content-length" not in names and not bodiless
     lines = [f"HTTP/1.1 {playback.status} {playback.message}"]
-    lines += [f"{name}: {value}" for name, value in playback.unframed_headers]
+    lines += [f"{name}: {' '.join(value.splitlines())}" for name, value in playback.unframed_headers]
     if chunked:
         lines.append("transfer-encoding: chunked")
     yield "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"

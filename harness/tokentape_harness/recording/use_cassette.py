@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 from vcr import VCR
@@ -23,6 +25,8 @@ from tokentape_harness.recording.store import CassetteStore
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
 
 DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 _COMPARE_BODIES = frozenset({"body", "raw_body", NAME})
 
 
@@ -68,7 +72,7 @@ def use_cassette(
 
 
 class StreamingCassette:
-    """A context manager, sync and async: a cassette of this `VCR`, with our patches entered inside it."""
+    """A context manager, sync and async, and a decorator: a cassette of this `VCR`, with our patches inside it."""
 
     def __init__(
         self,
@@ -126,6 +130,35 @@ class StreamingCassette:
         stack.__exit__(kind, error, traceback)
         if error is None and self._options.all_played:
             _check_all_played(cassette)
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function or a coroutine function: each call opens the cassette anew."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def call_async(*args: Any, **kwargs: Any) -> Any:
+                with self._another():
+                    return await function(*args, **kwargs)
+
+            return cast("Function", call_async)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._another():
+                return function(*args, **kwargs)
+
+        return cast("Function", call)
+
+    def _another(self) -> StreamingCassette:
+        return StreamingCassette(
+            self._vcr,
+            self._path,
+            self._vcr_options,
+            self._options,
+            use=self._use,
+            weakest=self._weakest,
+            extra_paths=self._extra_paths,
+        )
 
     async def __aenter__(self) -> Cassette:
         return self.__enter__()

@@ -222,3 +222,30 @@ def test_a_failed_request_is_not_recorded(path):
             client.post(URL, json=asked("bad"))
         client.post(URL, json=asked("good"))
     assert len(read_cassette(path)) == 1
+
+
+def test_as_a_decorator(client, provider, path):
+    """A decorated function, or coroutine function, runs with the cassette open, each time anew."""
+
+    @use_cassette(path)
+    def ask(text):
+        return client.post(URL, json=asked(text)).text
+
+    @use_cassette(path)
+    async def ask_async(text):
+        return client.post(URL, json=asked(text)).text
+
+    assert [ask("one"), ask("one"), asyncio.run(ask_async("one"))] == ["answer to one"] * 3
+    assert provider.calls == ["one"]
+
+
+def test_metadata_is_kept(client, path):
+    """What vcrpy keeps beside the interactions survives."""
+    with use_cassette(path) as cassette:
+        client.post(URL, json=asked("one"))
+        assert cassette.get_metadata("seed", 7) == 7
+    with use_cassette(path, record_mode="new_episodes") as cassette:
+        client.post(URL, json=asked("two"))
+    with use_cassette(path, record_mode="none") as cassette:
+        assert cassette.get_metadata("seed", 8) == 7
+        assert len(cassette) == 2
