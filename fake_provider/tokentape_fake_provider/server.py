@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import logging
-import socket
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
-import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
-
-from tokentape_fake_provider.app import App, AppConfig, create_app
+from tokentape_fake_provider.app import AppConfig, create_app
 from tokentape_fake_provider.clock import Clock, MonotonicClock
-from tokentape_fake_provider.errors import (
-    FakeProviderError,
-    PortInUseError,
-    ServerStateError,
-    UnsafeHostError,
-)
+from tokentape_fake_provider.errors import UnsafeHostError
 from tokentape_fake_provider.folder import CassetteLoader
 from tokentape_fake_provider.host import is_loopback
+from tokentape_fake_provider.server_thread import ServerThread
 from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions, SessionSettings
 from tokentape_fake_provider.wires import wire_named
-
-# How long open responses may take to notice that the server stops, in s.
-_STOP_S: Final = 2.0
 
 
 class FakeProviderServer:
@@ -60,7 +45,6 @@ class FakeProviderServer:
                 f"host {host!r} is open to the network: bind to 127.0.0.1, or allow it on purpose (allow_remote=True)"
             )
         self.host = host
-        self.port = port
         self.sessions = Sessions(settings)
         self.clock = clock or MonotonicClock()
         self.control = local or token is not None
@@ -74,17 +58,17 @@ class FakeProviderServer:
             loader=loader,
             clock=self.clock,
         )
-        self._thread: threading.Thread | None = None
-        self._server: _Server | None = None
-        self._ready = threading.Event()
+        self._thread = ServerThread(host, port, "tokentape-fake-provider")
 
     @property
     def url(self) -> str:
         """Where it listens, without a slash at the end."""
-        if not self.port:
-            raise ServerStateError("the server has no port yet: start it first")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return self._thread.url
+
+    @property
+    def port(self) -> int:
+        """The port; 0 before the start, where any would do."""
+        return self._thread.port
 
     def base_url(self, wire: str, session: str | None = None) -> str:
         """The base URL for a client of this wire format, in this session. Raises `UnknownWireError`."""
@@ -112,34 +96,12 @@ class FakeProviderServer:
 
     def start(self) -> FakeProviderServer:
         """Listen, in a thread; back when the first request would be answered."""
-        if self._thread is not None:
-            raise ServerStateError(f"the server runs already, at {self.url}")
-        listener = self._listen()
-        self._ready.clear()
-        failures: list[BaseException] = []
-        self._server = _Server(create_app(self._config), self._ready)
-        self._thread = threading.Thread(
-            target=self._run,
-            args=(self._server, listener, failures),
-            name="tokentape-fake-provider",
-            daemon=True,
-        )
-        self._thread.start()
-        self._ready.wait()
-        if failures:
-            self._thread.join()
-            self._thread = self._server = None
-            raise FakeProviderError(f"the server did not start: {failures[0]}") from failures[0]
+        self._thread.start(create_app(self._config))
         return self
 
     def stop(self) -> None:
         """Close the port and all connections; open streams break off. Back when all is closed."""
-        thread, server = self._thread, self._server
-        if thread is None or server is None:
-            return
-        server.stop()
-        thread.join()
-        self._thread = self._server = None
+        self._thread.stop()
 
     def __enter__(self) -> FakeProviderServer:
         return self.start()
@@ -148,102 +110,3 @@ class FakeProviderServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def _listen(self) -> socket.socket:
-        """A listening socket; from here on the port is known and the kernel queues connections."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self.host, self.port))
-            listener.listen(2048)
-            listener.setblocking(False)
-        except OSError as error:
-            listener.close()
-            if error.errno == errno.EADDRINUSE:
-                raise PortInUseError(
-                    f"port {self.port} on {self.host} is in use: stop what listens there, or take another "
-                    "port (0 finds a free one)"
-                ) from None
-            raise FakeProviderError(f"can't listen on {self.host}:{self.port}: {error.strerror or error}") from None
-        self.port = listener.getsockname()[1]
-        return listener
-
-    def _run(self, server: _Server, listener: socket.socket, failures: list[BaseException]) -> None:
-        try:
-            server.run(sockets=[listener])
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            self._ready.set()
-            listener.close()
-
-
-def _uvicorn_config(app: App) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=30,
-    )
-
-
-class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's protocol without its access log, which would show up in the log of the program around it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.access_log = False
-        self.logger = logging.getLogger("tokentape_fake_provider.http")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server with a prompt start and stop: its own looks every 0.1 s whether it should exit."""
-
-    def __init__(self, app: App, ready: threading.Event) -> None:
-        super().__init__(_uvicorn_config(app))
-        self._app = app
-        self._ready = ready
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-
-    def stop(self) -> None:
-        """Stop, from any thread."""
-        self.should_exit = True
-        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-
-    async def main_loop(self) -> None:
-        """Until `stop`."""
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._ready.set()
-        if not self.should_exit:
-            await self._stopping.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Break off what is open, so that its tasks end by themselves."""
-        self._app.stopping = True
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
-        for connection in list(self.server_state.connections):
-            transport = getattr(connection, "transport", None)
-            if transport is not None:
-                transport.abort()
-        tasks = set(self.server_state.tasks)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_STOP_S)
-            for task in late:
-                task.cancel()
-        for server in self.servers:
-            await server.wait_closed()
-        # Transports tell their protocols that they are closed in the next turn of the loop.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
