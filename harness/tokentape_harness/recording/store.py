@@ -39,6 +39,7 @@ class CassetteStore:
         self._redactor = redactor
         self._extra_paths = tuple(extra_paths)
         self._loaded: list[Interaction] = []
+        self._others: list[Interaction] = []
         self._digest = b""
 
     def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[Any, ...]:
@@ -62,8 +63,12 @@ class CassetteStore:
         pairs = zip(cassette_dict["requests"], cassette_dict["responses"], strict=True)
         interactions = self._redactor.interactions(_interaction(request, response) for request, response in pairs)
         with _lock(path):
-            interactions = (*self._added_since(path, serializer, interactions), *interactions)
-            write_atomically(path, _formatted(interactions, cassette_dict.get("metadata"), serializer).encode())
+            self._others += self._added_since(path, serializer, interactions)
+            written = [*self._others, *interactions]
+            data = _formatted(written, cassette_dict.get("metadata"), serializer).encode()
+            write_atomically(path, data)
+            # A cassette that is saved as it grows must not take its own for another process's.
+            self._loaded, self._digest = written, hashlib.sha256(data).digest()
 
     def _added_since(self, path: Path, serializer: Any, ours: Sequence[Interaction]) -> list[Interaction]:
         """What another process put into the file since it was loaded, but for requests that we recorded too."""

@@ -168,6 +168,13 @@ class StreamingCassette:
     ) -> None:
         self.__exit__(kind, error, traceback)
 
+    @property
+    def recorder(self) -> Recorder:
+        """What answers and records while the cassette is open."""
+        if self._recorder is None:
+            raise UsageError(f"{os.fspath(self._path)}: this cassette is not open yet: enter it first")
+        return self._recorder
+
     def _merged(self, matcher: BodyMatcher, redactor: Redactor, skip: tuple[str, ...]) -> dict[str, Any]:
         given = dict(self._vcr_options)
         vcr = self._vcr
