@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from vcr.request import Request
@@ -69,8 +71,9 @@ def _handler(recorder: Recorder, package: Any, original: Callable[..., Any]) -> 
                     raise
                 if _begin(answer, response):
                     real = response.stream
-                    end = functools.partial(_end, answer, real)
-                    response.stream = _sync_stream(package)(_record(answer, real), end)
+                    chunks = _record(answer, real)
+                    end = functools.partial(_end, answer, real, chunks)
+                    response.stream = _sync_stream(package)(chunks, end)
                 return response
 
     return handle_request
@@ -96,8 +99,9 @@ def _async_handler(recorder: Recorder, package: Any, original: Callable[..., Any
                     raise
                 if _begin(answer, response):
                     real = response.stream
-                    end = functools.partial(_end_async, answer, real)
-                    response.stream = _async_stream(package)(_record_async(answer, real), end)
+                    chunks = _record_async(answer, real)
+                    end = functools.partial(_end_async, answer, real, chunks)
+                    response.stream = _async_stream(package)(chunks, end)
                 return response
 
     return handle_async_request
@@ -143,12 +147,19 @@ async def _record_async(recording: Recording, real: Any) -> AsyncIterator[bytes]
     recording.complete()
 
 
-def _end(recording: Recording, real: Any) -> None:
+def _end(recording: Recording, real: Any, chunks: Iterator[bytes]) -> None:
+    if recording.wants_rest:
+        with suppress(Exception):
+            deque(chunks, 0)
     recording.closed()
     real.close()
 
 
-async def _end_async(recording: Recording, real: Any) -> None:
+async def _end_async(recording: Recording, real: Any, chunks: AsyncIterator[bytes]) -> None:
+    if recording.wants_rest:
+        with suppress(Exception):
+            async for _ in chunks:
+                pass
     recording.closed()
     await real.aclose()
 

@@ -13,6 +13,8 @@ from tokentape_harness.recording.clock import Clock
 from tokentape_harness.recording.content_decoder import ContentDecoder, ContentError, content_decoder
 from tokentape_harness.recording.ending import COMPLETE, Ending, ending_of, said_all
 
+_SMALL = 65536
+
 
 class Recording:
     """Takes down a response: the head, each chunk as it comes, and once how it ended.
@@ -43,6 +45,16 @@ class Recording:
     def has_head(self) -> bool:
         """Whether the response's head came."""
         return bool(self._status)
+
+    @property
+    def wants_rest(self) -> bool:
+        """Whether the body is a small error, to be read to its end though the client does not want it.
+
+        SDKs that are about to try again close such a response unread.
+        """
+        length = next(iter(header_values(self._headers, "content-length")), "")
+        small = length.isdecimal() and int(length) <= _SMALL
+        return self.ending is None and self._status >= 400 and small
 
     def head(self, status: int, message: str, headers: Iterable[tuple[str, str]], *, decoded: bool = False) -> None:
         """The status line and headers came; `decoded` where the client hands over bodies without their coding."""

@@ -10,7 +10,10 @@ import openai
 import pytest
 from google import genai
 
+from tokentape_fake_provider import Error
 from tokentape_harness import read_cassette, use_cassette
+
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
 MESSAGES = [{"role": "user", "content": "Hello?"}]
 SAID = "One two three four five six seven"
@@ -101,7 +104,6 @@ SDKS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 @pytest.mark.parametrize("sdk", list(SDKS))
 def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
     """An SDK gets the same deltas recorded and replayed, the file has them in several chunks and no key of it."""
@@ -119,3 +121,30 @@ def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
     with use_cassette(path, record_mode="none", all_played=True):
         assert ask(fake_provider) == live
     assert len(fake_provider.requests) == 1
+
+
+@pytest.mark.parametrize("client_class", [openai.OpenAI, openai.AsyncOpenAI])
+def test_a_retried_error_is_recorded_whole(client_class, fake_provider, tmp_path):
+    """An error that the SDK closes unread, to try again, has its body in the cassette."""
+    fake_provider.script(error=Error(429, "slow down", retry_after=0.001))
+    fake_provider.script(SAID)
+    path = tmp_path / "cassette.yaml"
+
+    async def ask():
+        client = client_class(base_url=fake_provider.base_url(), api_key="any", max_retries=1)
+        made = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        if client_class is openai.AsyncOpenAI:
+            made = await made
+            await client.close()
+        else:
+            client.close()
+        return made.choices[0].message.content
+
+    for _ in range(2):
+        with use_cassette(path, all_played=True):
+            assert asyncio.run(ask()) == SAID
+    assert len(fake_provider.requests) == 2
+    first, second = (interaction.response for interaction in read_cassette(path))
+    assert (first.status, second.status) == (429, 200)
+    assert b"slow down" in first.body
+    assert first.stream.end == "complete"
