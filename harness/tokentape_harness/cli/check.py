@@ -14,6 +14,7 @@ from tokentape_harness.cli import plain
 from tokentape_harness.errors import CassetteError, CassetteWarning, UsageError
 from tokentape_harness.hygiene import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
 from tokentape_harness.recordings import find_cassettes
+from tokentape_harness.redaction import redact_text
 
 
 def check(
@@ -60,7 +61,7 @@ def _checked(path: Path, age: timedelta | None, unused: Iterable[tuple[Path, int
         try:
             cassette = read_cassette(path)
         except CassetteError as error:
-            return Cassette(), [Problem("unreadable", str(path), error.interaction, error.message)]
+            return Cassette(), [Problem("unreadable", str(path), error.interaction, redact_text(error.message))]
     found = [_edited(path, str(warning.message)) for warning in caught if issubclass(warning.category, CassetteWarning)]
     return cassette, found + inspect_cassette(cassette, now=datetime.now(UTC), max_age=age, unused=unused)
 

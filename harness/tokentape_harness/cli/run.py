@@ -62,8 +62,10 @@ def tell(error: Exception) -> int | None:
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    print(f"tokentape: {' '.join(message.split())}", file=sys.stderr)
+    """One line on stderr, without secrets: a message can quote a damaged file."""
+    from tokentape_harness.redaction import redact_text
+
+    print(f"tokentape: {redact_text(' '.join(message.split()))}", file=sys.stderr)
 
 
 def _exit_code(error: Exception) -> int | None:

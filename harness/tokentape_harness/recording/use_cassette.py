@@ -22,7 +22,7 @@ from tokentape_harness.recording.patches import patched, replaced_patchers
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.store import CassetteStore
-from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
+from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redacted_logs
 
 DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -101,6 +101,7 @@ class StreamingCassette:
         matcher, redactor = BodyMatcher(self._weakest), Redactor(self._options.rules)
         skip = tuple(self._vcr_options.get("skip_patchers", self._vcr.skip_patchers))
         with ExitStack() as stack:
+            stack.enter_context(redacted_logs(self._options.rules))
             options = self._merged(matcher, redactor, skip)
             cassette = stack.enter_context(self._use(os.fspath(self._path), **options))
             recorder = Recorder(

@@ -1,6 +1,7 @@
 """Redaction: secrets out of interactions before anything touches the disk."""
 
 from tokentape_harness.redaction.body import redact_text
+from tokentape_harness.redaction.logs import redacted_logs
 from tokentape_harness.redaction.redact import (
     Secret,
     credentials_of,
@@ -31,5 +32,6 @@ __all__ = [
     "redact_request",
     "redact_text",
     "redact_uri",
+    "redacted_logs",
     "secrets_of_environment",
 ]

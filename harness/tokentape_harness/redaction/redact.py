@@ -72,9 +72,11 @@ def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RUL
     values: list[str] = []
     for name, value in (*request.headers, *interaction.response.headers):
         lower = name.lower()
+        if not rules.is_header(name):
+            continue
         if lower in _COOKIES:
             values += [text for text in _cookie_values(value) if len(text) >= _COOKIE_LENGTH]
-        elif rules.is_header(name) and lower not in _IN_PATHS:
+        elif lower not in _IN_PATHS:
             values += _parts(_SCHEME.sub("", value, count=1).strip())
     userinfo = _USERINFO.match(request.uri)
     if userinfo is not None:

@@ -1,0 +1,37 @@
+"""Logs: vcrpy logs the URI of each request as it was made, before any filter has seen it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tokentape_harness.redaction.body import redact_text
+from tokentape_harness.redaction.rules import DEFAULT_RULES, RedactionRules
+
+_LOGGERS = (
+    "vcr.request",
+    "vcr.cassette",
+    "vcr.matchers",
+    "vcr.stubs",
+    "vcr.stubs.aiohttp_stubs",
+    "vcr.stubs.httpx_stubs",
+)
+
+
+@contextmanager
+def redacted_logs(rules: RedactionRules = DEFAULT_RULES) -> Iterator[None]:
+    """Take secrets out of what vcrpy logs, while it is entered."""
+
+    def redacted(record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact_text(record.getMessage(), rules), ()
+        return True
+
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addFilter(redacted)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(redacted)
