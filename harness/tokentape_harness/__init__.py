@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tokentape_harness.cassette_writer import format_cassette, write_cassette
     from tokentape_harness.chunks import Chunk
     from tokentape_harness.fake_provider import FakeProvider
-    from tokentape_harness.recording import MismatchError, use_cassette
+    from tokentape_harness.recording import MismatchError
+    from tokentape_harness.recording.use_cassette import use_cassette
     from tokentape_harness.recordings import load_recordings, recordings_of
     from tokentape_harness.sdk_environment import sdk_environment
 
