@@ -212,3 +212,14 @@ def test_no_planted_secret_reaches_the_file_or_an_error(path, caplog):
     assert "pl4nted" not in str(caught.value)
     ours = [record for record in caplog.records if record.name.startswith("tokentape")]
     assert not [record for record in ours if "pl4nted" in record.getMessage()]
+
+
+def test_a_key_of_one_request_is_taken_out_of_the_others(path):
+    """A key that a later response shows is known from the request that used it."""
+    key = "no-known-format-5b7c9e2d4f"
+    with client_of() as client, use_cassette(path):
+        ask(client, "one", headers={"authorization": f"Bearer {key}"})
+        with client_of(f"the key was {key}") as other:
+            ask(other, "two")
+    assert key not in path.read_text()
+    assert len(read_cassette(path)) == 2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import gzip
 import itertools
 import zlib
 
+import aiohttp
+import httpx
+import httpx2
 import pytest
 
 from tests.harness.recording.reading_clients import CLIENTS, Enough, read
@@ -232,8 +236,6 @@ def test_a_compressed_body_with_its_length_replays(client, path):
 
 def test_a_stream_that_is_open_at_the_end_is_kept(path):
     """A response that nobody closed before the cassette is recorded as far as it came."""
-    import httpx2
-
     with SteppedServer(PIECES) as upstream, httpx2.Client() as client:
         with use_cassette(path):
             upstream.step()
@@ -250,3 +252,51 @@ def test_speed_must_be_positive(path):
     """A speed that is none is told at once."""
     with pytest.raises(UsageError, match="speed is 0"):
         use_cassette(path, speed=0)
+
+
+def test_aiohttp_reads_on_after_a_cancelled_read(path):
+    """A read that was cancelled is no end: the client reads on, and the recording is whole."""
+
+    async def ask(url, step):
+        async with aiohttp.ClientSession() as session, session.post(url, json={}) as response:
+            pieces = [await response.content.readany()]
+            reading = asyncio.ensure_future(response.content.readany())
+            await asyncio.sleep(0)
+            reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                pieces.append(await reading)
+            step()
+            return b"".join([*pieces, await response.content.read()])
+
+    with SteppedServer(PIECES) as upstream, use_cassette(path):
+        upstream.step()
+        assert asyncio.run(ask(upstream.url, upstream.all)) == b"".join(PIECES)
+        url = upstream.url
+    assert recorded(path).response.stream.end == "complete"
+    with use_cassette(path, record_mode="none"):
+        assert asyncio.run(ask(url, lambda: None)) == b"".join(PIECES)
+
+
+@pytest.mark.parametrize("package", [httpx2, httpx])
+def test_a_cancelled_reader_is_cancelled_again(path, package):
+    """A reader that ran into its own timeout does so again on replay, after the same pieces."""
+
+    async def ask(url):
+        pieces = []
+        async with package.AsyncClient() as client:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.3), client.stream("POST", url) as response:
+                    async for piece in response.aiter_bytes():
+                        pieces.append(piece)
+                return pieces, "ended"
+        return pieces, "cancelled"
+
+    with SteppedServer(PIECES) as upstream, use_cassette(path):
+        upstream.step(2)
+        live = asyncio.run(ask(upstream.url))
+        url = upstream.url
+    assert live == (PIECES[:2], "cancelled")
+    stream = recorded(path).response.stream
+    assert (stream.end, stream.error.kind) == ("client_closed", "cancelled")
+    with use_cassette(path, record_mode="none"):
+        assert asyncio.run(ask(url)) == live
