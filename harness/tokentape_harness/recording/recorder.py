@@ -79,6 +79,11 @@ class Recorder:
             self._pending.append(recording)
             return recording
 
+    def save(self) -> None:
+        """Write what has ended so far, if anything is new. Raises `CassetteWriteError`."""
+        with self._lock:
+            self.cassette._save()
+
     def seal(self) -> None:
         """End what is still open: the cassette is about to be saved."""
         with self._lock:
@@ -93,7 +98,7 @@ class Recorder:
         if self._body_matcher is None:
             return self._play(request)
         for level in self._body_matcher.levels:
-            with self._body_matcher.at(level):
+            with self._body_matcher.searching(level):
                 played = self._play(request)
             if played is not None:
                 return played
