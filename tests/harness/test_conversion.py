@@ -176,7 +176,9 @@ BODIES = st.sampled_from([SSE, START + SAYS + STOP + USAGE, b'{"a": 1}', b'{"a":
 def interactions(draw):
     """An interaction with any chunks."""
     body = draw(BODIES)
-    marks = sorted({0, len(body), *draw(st.lists(st.integers(0, len(body)), max_size=6))})
+    event_ends = [at + 2 for at in range(len(body)) if body[at : at + 2] == b"\n\n"] or [0]
+    cuts = st.integers(0, len(body)) | st.sampled_from(event_ends)
+    marks = sorted({0, len(body), *draw(st.lists(cuts, max_size=6))})
     sizes = [end - start for start, end in pairwise(marks)]
     times = accumulate(draw(st.lists(st.integers(0, 500), min_size=len(sizes), max_size=len(sizes))))
     chunks = tuple(Chunk(size, float(at)) for size, at in zip(sizes, times, strict=True))

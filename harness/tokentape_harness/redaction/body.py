@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
@@ -86,7 +87,9 @@ def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
             merged[-1] = last._replace(end=max(last.end, span.end))
         else:
             merged.append(span)
-    return [span for span in merged if text[span.start : span.end] != PLACEHOLDER]
+    # A rule may match the placeholder itself, or a part of it: that would never end.
+    done = [match.span() for match in re.finditer(PLACEHOLDER, text)]
+    return [span for span in merged if not any(start <= span.start and span.end <= end for start, end in done)]
 
 
 def _in_text(body: bytes, content_type: str, rules: RedactionRules, note: Found) -> list[Edit]:

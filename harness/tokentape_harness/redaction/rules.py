@@ -294,7 +294,7 @@ _TEXT = (
     ),
     TextRule(
         "URL credentials",
-        re.compile(r"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://(?P<secret>[^\s/?#@\"'<>\\]{1,400})@(?=[^\s@])"),
+        re.compile(r"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://(?P<secret>[^\s/?#\"'<>\\]{1,400})@(?=[^\s@])"),
         ("://",),
     ),
     # Also as JSON inside a JSON string, with its quotes escaped, and in a form.
