@@ -73,8 +73,12 @@ def tape(request: pytest.FixtureRequest, tape_config: dict[str, Any]) -> Iterato
     from tokentape_harness.recording.pytest_cassettes import cassette_of
 
     mode = request.config.getoption("--tape-record-mode")
-    with cassette_of(request.node, tape_config, mode) as cassette:
+    context = cassette_of(request.node, tape_config, mode)
+    failures = request.session.testsfailed
+    with context as cassette:
         yield cassette
+        # A fixture does not see what its test raised.
+        context.failed = request.session.testsfailed > failures
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,7 @@ class StreamingCassette:
         self._options = options
         self._weakest = weakest
         self._extra_paths = extra_paths
+        self.failed = False  # whether what used the cassette failed, for a caller that knows better than `__exit__`
         self._stack: ExitStack | None = None
         self._recorder: Recorder | None = None
 
@@ -125,11 +126,12 @@ class StreamingCassette:
         assert self._recorder is not None
         stack, self._stack = self._stack, None
         cassette = self._recorder.cassette
-        if error is not None:
+        failed = self.failed or error is not None
+        if failed:
             # A run that failed early has not used all that it would have: that drops nothing.
             cassette.drop_unused_requests = False
         stack.__exit__(kind, error, traceback)
-        if error is None and self._options.all_played:
+        if self._options.all_played and not failed:
             _check_all_played(cassette)
 
     def __call__(self, function: Function) -> Function:

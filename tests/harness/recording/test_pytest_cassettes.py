@@ -147,3 +147,24 @@ def test_a_missing_recording_fails(pytester, upstream):
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*MismatchError: Can't play back this request: the cassette doesn't exist*"])
     assert upstream.requests == ()
+
+
+def test_a_failed_test_is_only_that(pytester, upstream):
+    """A test that failed before it asked all is not told of what it left, and its cassette is not made shorter."""
+    url = upstream.base_url()
+    write(pytester, url, "tape")
+    pytester.runpytest_inprocess(*WITHOUT_RECORDING, "--tape-record-mode=once").assert_outcomes(passed=2)
+    code = """
+        import pytest
+
+        @pytest.mark.tape("test_stream.yaml", all_played=True, drop_unused_requests=True, record_mode="new_episodes")
+        def test_stream():
+            assert FINE
+    """
+    pytester.makepyfile(test_streams=code.replace("FINE", "False"))
+    pytester.runpytest_inprocess(*WITHOUT_RECORDING).assert_outcomes(failed=1)
+    assert len(read_cassette(pytester.path / "cassettes" / LAYOUT[1])) == 1
+    pytester.makepyfile(test_streams=code.replace("FINE", "True").replace(", drop_unused_requests=True", ""))
+    result = pytester.runpytest_inprocess(*WITHOUT_RECORDING)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*UnplayedRecordingError: *test_stream.yaml: not asked for: interaction 0*"])
