@@ -31,6 +31,7 @@ from tokentape_harness.redaction import (
     redact_uri,
     secrets_of_environment,
 )
+from tokentape_harness.redaction.edits import Edit, edit_body, edit_chunks
 from tokentape_harness.redaction.json_text import leaves
 
 OPENAI = "sk-proj-Ab0_Cd1-Ef2Gh3Ij4Kl5Mn6Op7Qr8St9"
@@ -552,3 +553,23 @@ def test_leaves_of_json_are_those_of_a_json_parser(value):
         for leaf in found:
             raw = text[leaf.start : leaf.end]
             assert (json.loads(f'"{raw}"') if leaf.is_string else raw) == leaf.value
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12), st.integers(0, 12)), max_size=6),
+    st.lists(st.integers(0, 15), max_size=12),
+)
+def test_chunks_follow_any_edits(edits, sizes):
+    """Whatever was replaced by whatever, the chunks make up the new body, each at its own time."""
+    made, at = [], 0
+    for gap, old, new in edits:
+        made.append(Edit(at + gap, at + gap + old, b"n" * new))
+        at += gap + old
+    body = b"o" * max(at, sum(sizes))
+    chunks = [Chunk(size, float(number)) for number, size in enumerate([*sizes, len(body) - sum(sizes)])]
+    clean, moved = edit_body(body, made), edit_chunks(chunks, made)
+    assert sum(chunk.size for chunk in moved) == len(clean)
+    assert all(chunk.size >= 0 for chunk in moved)
+    assert [chunk.at for chunk in moved] == sorted({chunk.at for chunk in moved})
+    if not made:
+        assert moved == tuple(chunks)
