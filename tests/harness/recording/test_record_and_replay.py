@@ -7,16 +7,26 @@ import contextlib
 import datetime as dt
 import gzip
 import itertools
+import json
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import httpx
 import httpx2
 import pytest
 
-from tests.harness.recording.reading_clients import CLIENTS, Enough, read
+from tests.harness.recording.reading_clients import BODY, CLIENTS, Enough, read
 from tests.tokentape.stepped_server import SteppedServer
-from tokentape_harness import read_cassette, use_cassette
+from tokentape_harness import (
+    Cassette,
+    Interaction,
+    Request,
+    Response,
+    read_cassette,
+    use_cassette,
+    write_cassette,
+)
 from tokentape_harness.errors import TruncatedRecordingError, UsageError
 
 PIECES = [b'data: {"choices": [{"index": 0, "delta": {"content": "%d"}}]}\n\n' % number for number in range(5)]
@@ -300,3 +310,26 @@ def test_a_cancelled_reader_is_cancelled_again(path, package):
     assert (stream.end, stream.error.kind) == ("client_closed", "cancelled")
     with use_cassette(path, record_mode="none"):
         assert asyncio.run(ask(url)) == live
+
+
+def test_replay_opens_no_connection(client, path):
+    """A request to a provider over TLS is replayed without a name looked up or a socket opened."""
+    asked = json.dumps(BODY).encode()
+    body = b"".join(PIECES)
+    request = Request("POST", "https://provider.invalid/v1/chat/completions", (), asked)
+    response = Response(200, "OK", (("content-type", "text/event-stream"),), body)
+    write_cassette(path, Cassette((Interaction(request, response),)))
+    with use_cassette(path, record_mode="none", all_played=True):
+        assert read(client, "https://provider.invalid") == (PIECES, None)
+
+
+@pytest.mark.parametrize("client", ["httpx2", "httpx", "requests", "urllib3"])
+def test_threads_share_a_cassette(client, path):
+    """Requests of several threads at once are each answered once."""
+    request = Request("POST", "https://provider.invalid/v1/chat/completions", (), json.dumps(BODY).encode())
+    answers = [b"data: %d\n\n" % number for number in range(12)]
+    made = (Response(200, "OK", (("content-type", "text/event-stream"),), answer) for answer in answers)
+    write_cassette(path, Cassette(tuple(Interaction(request, response) for response in made)))
+    with use_cassette(path, record_mode="none", all_played=True), ThreadPoolExecutor(6) as threads:
+        got = list(threads.map(lambda _: read(client, "https://provider.invalid"), answers))
+    assert sorted(pieces[0] for pieces, _ in got) == sorted(answers)
