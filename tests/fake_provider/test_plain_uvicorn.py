@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tokentape_fake_provider import server as server_module
+from tokentape_fake_provider import server_thread as server_module
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
