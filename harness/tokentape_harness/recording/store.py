@@ -6,7 +6,8 @@ import getpass
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +171,24 @@ def _mended(response: dict[str, Any]) -> dict[str, Any]:
     return {**response, "stream": {**stream, "chunks": format_chunks(chunks), "bytes": len(body)}}
 
 
-def _lock(path: Path) -> filelock.BaseFileLock:
-    """A lock between processes, kept outside the folder of cassettes."""
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Keep other processes from writing this file; the lock itself is outside the folder of cassettes."""
     folder = Path(tempfile.gettempdir()) / f"tokentape-locks-{_user()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    name = hashlib.sha256(str(path).encode()).hexdigest()[:32]
-    return filelock.FileLock(folder / f"{name}.lock", timeout=_LOCK_TIMEOUT_S)
+    lock = filelock.FileLock(folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:32]}.lock")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock.acquire(timeout=_LOCK_TIMEOUT_S)
+    except filelock.Timeout as error:
+        raise CassetteWriteError(
+            f"another process has been writing it for {_LOCK_TIMEOUT_S:g} s (its lock is {lock.lock_file})", path=path
+        ) from error
+    except OSError as error:
+        raise CassetteWriteError(f"can't be locked in {folder} ({error.strerror or error})", path=path) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _user() -> str:

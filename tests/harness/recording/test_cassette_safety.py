@@ -14,6 +14,7 @@ import pytest
 
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.errors import CassetteError, CassetteSyntaxError, CassetteWriteError
+from tokentape_harness.recording import store
 
 URL = "http://provider.test/v1/chat/completions"
 
@@ -223,3 +224,18 @@ def test_a_key_of_one_request_is_taken_out_of_the_others(path):
             ask(other, "two")
     assert key not in path.read_text()
     assert len(read_cassette(path)) == 2
+
+
+def test_a_file_that_stays_locked_is_a_clear_error(path, monkeypatch, tmp_path):
+    """A process that never lets go of the file makes a clear error, and the file stays."""
+    monkeypatch.setattr(store, "_LOCK_TIMEOUT_S", 0.05)
+    cassette = use_cassette(path)
+    with client_of() as client:
+        cassette.__enter__()
+        ask(client, "one")
+        with store._lock(path.resolve()), pytest.raises(CassetteWriteError, match="another process has been writing"):
+            cassette.__exit__(None, None, None)
+    assert not path.exists()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(CassetteWriteError, match="can't be locked in"), client_of() as client, use_cassette(path):
+        ask(client, "one")
