@@ -87,7 +87,7 @@ def convert(
     else:
         _print_losses(losses)
         print(f"wrote {output}")
-    return 1 if losses and fail_on_loss else 0
+    return 1 if fail_on_loss and any(loss.is_content for loss in losses) else 0
 
 
 def _read(source: Path, kind: str, wire: str | None) -> Cassette:
