@@ -349,3 +349,13 @@ def test_public_cassettes_as_har():
             assert (after.request, after.response.body) == (before.request, before.response.body)
         read += 1
     assert read == 80
+
+
+def test_har_times_at_the_end_of_a_chunk():
+    """An event that ends with its chunk came with that chunk, and one that ends later with a later one."""
+    body = b"data: 1\n\ndata: 2\n\ndata: 3\n\n"
+    record = StreamRecord((Chunk(9, 10.0), Chunk(10, 20.0), Chunk(8, 30.0)), recorded_at="2026-11-22T11:00:00Z")
+    response = Response(200, "OK", (("content-type", "text/event-stream"),), body, record)
+    har = json.loads(format_har(Cassette((Interaction(Request("GET", "http://h/"), response),))))
+    times = [found["time"] - STARTED for found in har["log"]["entries"][0]["_eventSourceMessages"]]
+    assert times == pytest.approx([0.010, 0.020, 0.030], abs=1e-5)

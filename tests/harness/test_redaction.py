@@ -573,3 +573,17 @@ def test_chunks_follow_any_edits(edits, sizes):
     assert [chunk.at for chunk in moved] == sorted({chunk.at for chunk in moved})
     if not made:
         assert moved == tuple(chunks)
+
+
+def test_rules_that_meet_the_placeholder():
+    """A rule may match the placeholder, a part of it, or more than it: it is replaced once, and nothing grows."""
+    request = Request("POST", "http://h/", (), b"foo-12 ABC foo")
+    for pattern, body in (("[A-Z]", b"foo-12 REDACTEDREDACTEDREDACTED foo"), ("[A-Z]+", b"foo-12 REDACTED foo")):
+        rules = DEFAULT_RULES.adding(text=[pattern])
+        clean = redact_request(request, rules)
+        assert clean.body == body
+        assert redact_request(clean, rules) == clean
+    rules = DEFAULT_RULES.adding(text=["foo", r"ED-\d+"])
+    clean = redact_request(request, rules)
+    assert clean.body == b"REDACTREDACTED ABC REDACTED"
+    assert redact_request(clean, rules) == clean
