@@ -8,6 +8,7 @@ import datetime as dt
 import gzip
 import itertools
 import json
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -333,3 +334,13 @@ def test_threads_share_a_cassette(client, path):
     with use_cassette(path, record_mode="none", all_played=True), ThreadPoolExecutor(6) as threads:
         got = list(threads.map(lambda _: read(client, "https://provider.invalid"), answers))
     assert sorted(pieces[0] for pieces, _ in got) == sorted(answers)
+
+
+@pytest.mark.parametrize("client", ["httpx2", "httpx2 async", "aiohttp"])
+def test_the_machines_own_clock_paces(client, path):
+    """Without a clock of the test's a timed replay waits by the machine's own."""
+    url, _ = record(path, client, clock=StoppedClock())
+    began = time.perf_counter()
+    with use_cassette(path, record_mode="none", speed=10):
+        assert read(client, url) == (PIECES, None)
+    assert time.perf_counter() - began >= 0.05, "500 ms at tenfold speed"

@@ -8,9 +8,12 @@ import zlib
 from pathlib import Path
 
 import httpx2
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.harness.recording.reading_clients import read as read_with
+from tests.tokentape.stepped_server import SteppedServer
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.errors import TruncatedRecordingError
 from tokentape_harness.recording.http_body import ChunkedBody, PlainBody
@@ -140,3 +143,32 @@ def test_a_body_with_its_length_ends_there(chunks, known):
     assert [piece for chunk in chunks for piece in body.feed(chunk)] == chunks
     assert body.ended is known
     assert body.may_end
+
+
+@pytest.mark.parametrize("client", ["httpx", "requests", "urllib3", "aiohttp"])
+@settings(max_examples=15)
+@given(
+    chunks=st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=6),
+    coding=st.sampled_from([None, "gzip"]),
+    delimiter=st.sampled_from(["chunked", "close", "length"]),
+    cut=st.booleans(),
+)
+def test_round_trip_over_a_socket(client, chunks, coding, delimiter, cut):
+    """Over a real socket each client reads the same bytes recorded and replayed, and the same exception."""
+    headers = ["content-type: text/event-stream", *([f"content-encoding: {coding}"] if coding else [])]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cassette.yaml"
+        sent = encoded(chunks, coding)
+        with SteppedServer(sent, headers=headers, delimiter=delimiter, cut=cut) as upstream, use_cassette(path):
+            upstream.all()
+            pieces, error = read_with(client, upstream.url)
+        with use_cassette(path, record_mode="none"):
+            again, replayed = read_with(client, upstream.url)
+        stream = read_cassette(path).interactions[0].response.stream
+    assert type(replayed) is type(error)
+    broken = cut and delimiter != "close"
+    assert (stream.end, error is None) == (("dropped", False) if broken else ("complete", True))
+    if not broken or delimiter == "chunked":
+        assert b"".join(again) == b"".join(pieces)
+    if not cut:
+        assert b"".join(pieces) == b"".join(chunks)
