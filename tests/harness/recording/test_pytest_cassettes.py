@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# httpx2 imports it late and keeps its exceptions for good: were it first imported in a run within this process, which
+# forgets its imports, every later test here would meet exceptions that httpx2 does not know.
+import httpcore2  # noqa: F401
 import pytest
 
 from tokentape_fake_provider import Script, Text
