@@ -7,7 +7,7 @@ import errno
 import logging
 import socket
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import uvicorn
@@ -48,14 +48,17 @@ class ServerThread:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
-    def start(self, app: App) -> None:
-        """Listen; back when the first request would be answered. Raises `PortInUseError`, `ServerStateError`."""
+    def start(self, app: App, at_end: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Listen; back when the first request would be answered. Raises `PortInUseError`, `ServerStateError`.
+
+        `at_end` is awaited in the server's event loop when all connections are closed.
+        """
         if self._thread is not None:
             raise ServerStateError(f"the server runs already, at {self.url}")
         listener = self._listen()
         self._ready.clear()
         failures: list[BaseException] = []
-        self._server = _Server(app, self._ready)
+        self._server = _Server(app, self._ready, at_end)
         self._thread = threading.Thread(
             target=self._run,
             args=(self._server, listener, failures),
@@ -135,8 +138,9 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 class _Server(uvicorn.Server):
     """uvicorn's server with a prompt start and stop: its own looks every 0.1 s whether it should exit."""
 
-    def __init__(self, app: App, ready: threading.Event) -> None:
+    def __init__(self, app: App, ready: threading.Event, at_end: Callable[[], Awaitable[None]] | None) -> None:
         super().__init__(_uvicorn_config(app))
+        self._at_end = at_end
         self._app = app
         self._ready = ready
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -173,6 +177,8 @@ class _Server(uvicorn.Server):
                 task.cancel()
         for server in self.servers:
             await server.wait_closed()
+        if self._at_end is not None:
+            await self._at_end()
         # Transports tell their protocols that they are closed in the next turn of the loop.
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -239,3 +239,34 @@ def decode(
     from tokentape_harness.cli.decode import decode as run
 
     return run(file, wire=wire, as_json=json, pieces=pieces)
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def record(
+    cassettes: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder to record to: a cassette for each provider.")
+    ],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- COMMAND]...", help="What to run, in any language.")
+    ] = None,
+    upstream: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=URL", help="Where the requests below /NAME go, such as openai=URL; repeatable."),
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="As in vcrpy: new_episodes, all (record anew), none (only replay) or once.")
+    ] = "new_episodes",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, metavar="S", help="How long a provider may be silent, in s. [no limit]")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Replay in recorded time, 2 twice as fast. [at once]")
+    ] = None,
+) -> int:
+    """Record what a command's LLM clients stream, live, or replay it; exit with the command's code."""
+    from tokentape_harness.cli.record import record as run
+
+    return run(
+        command or [], folder=cassettes, upstreams=upstream or [], mode=mode, port=port, timeout=timeout, speed=speed
+    )

@@ -1,0 +1,8 @@
+"""Proxy: records what passes between a program in any language and its providers, and replays it."""
+
+from __future__ import annotations
+
+from tokentape_harness.proxy.server import RecordingProxy
+from tokentape_harness.proxy.upstream import Upstream, upstreams_of
+
+__all__ = ["RecordingProxy", "Upstream", "upstreams_of"]

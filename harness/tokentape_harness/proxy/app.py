@@ -1,0 +1,226 @@
+"""App: an ASGI app that passes requests on to their upstreams and bytes back as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+from vcr.request import Request
+
+from tokentape_fake_provider.body import ClientLeft, read_body
+from tokentape_fake_provider.connection import Connection, Message, Receive, Send
+from tokentape_fake_provider.host import is_local_authority
+from tokentape_harness.errors import HarnessError
+from tokentape_harness.proxy.cassettes import CassetteFolder
+from tokentape_harness.proxy.failure import Failure
+from tokentape_harness.proxy.headers import RawHeaders, end_to_end, request_headers, text
+from tokentape_harness.proxy.signing import signed
+from tokentape_harness.proxy.upstream import Target, Upstream, target_of
+from tokentape_harness.recording.playback import Playback
+from tokentape_harness.recording.recorder import MismatchError
+from tokentape_harness.recording.recording import Recording
+
+_MAX_BODY: Final = 100_000_000
+_CONNECT_S: Final = 30.0
+
+
+class ProxyApp:
+    """Answers from the cassettes, or from the upstream while the cassette listens."""
+
+    def __init__(
+        self,
+        upstreams: Mapping[str, Upstream],
+        cassettes: CassetteFolder,
+        *,
+        timeout: float | None,
+        report: Callable[[str], None],
+    ) -> None:
+        self.stopping = False
+        self._upstreams = upstreams
+        self._cassettes = cassettes
+        self._timeout = {"connect": _CONNECT_S, "read": timeout, "write": timeout, "pool": None}
+        self._report = report
+        self._client: httpx2.AsyncClient | None = None
+
+    async def aclose(self) -> None:
+        """Close the connections to the upstreams."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One request."""
+        connection = Connection(receive, send)
+        try:
+            body = await read_body(receive, scope["headers"], _MAX_BODY)
+        except ClientLeft:
+            return
+        target = target_of(_path(scope), scope["query_string"].decode("latin-1"), self._upstreams)
+        failure = self._refusal(scope, body, target)
+        if failure is None:
+            assert body is not None
+            assert target is not None
+            failure = await self._answered(scope, body, target, connection)
+        if failure is not None:
+            self._report(failure.message)
+            await send({"type": "http.response.start", "status": failure.status, "headers": failure.headers})
+            await send({"type": "http.response.body", "body": failure.body})
+
+    def _refusal(self, scope: Message, body: bytes | None, target: Target | None) -> Failure | None:
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"127.0.0.1").decode("latin-1")
+        if not is_local_authority(host):
+            return Failure(403, "not_local", f"the host {host!r} is not this machine: ask by 127.0.0.1 or localhost")
+        if body is None:
+            return Failure(413, "request_too_large", f"a request body has more than {_MAX_BODY} bytes")
+        if target is None:
+            names = ", ".join(f"/{name}" for name in self._upstreams)
+            return Failure(404, "unknown_prefix", f"{_path(scope)}: no upstream has this prefix (known are {names})")
+        return None
+
+    async def _answered(self, scope: Message, body: bytes, target: Target, connection: Connection) -> Failure | None:
+        headers = request_headers(scope["headers"], urlsplit(target.upstream.url).netloc, len(body))
+        asked = Request(scope["method"], target.uri, body or None, dict(text(headers)))
+        try:
+            # Matching and redaction take time that other streams must not wait for.
+            answer = await asyncio.to_thread(self._cassettes.answer, target.upstream.name, asked)
+        except MismatchError as error:
+            # Below its first paragraph vcrpy tells what to change in a Python test.
+            told = str(error).partition("\n\n")[0]
+            path = self._cassettes.paths[target.upstream.name]
+            return Failure(404, "no_recording", f"{path}: {told} (to add it, record with --mode new_episodes)")
+        except HarnessError as error:
+            return Failure(500, "cassette_error", str(error))
+        if isinstance(answer, Playback):
+            return await _until_gone(self._replay(answer, connection), connection)
+        exchange = self._exchange(scope["method"], target, headers, body, connection, answer)
+        return await _until_gone(exchange, connection)
+
+    async def _replay(self, playback: Playback, connection: Connection) -> Failure | None:
+        await playback.wait_until_async(playback.start)
+        size = sum(len(piece.data) for piece in playback.pieces)
+        head = [
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+            for name, value in playback.unframed_headers
+            # What was edited since, or was cut off: a length that the body belies.
+            if name.lower() != "content-length" or value == str(size) or playback.end != "complete"
+        ]
+        await connection.send({"type": "http.response.start", "status": playback.status, "headers": end_to_end(head)})
+        for piece in playback.pieces:
+            await playback.wait_until_async(piece.at)
+            await connection.send({"type": "http.response.body", "body": piece.data, "more_body": True})
+        if playback.end == "complete":
+            await connection.send({"type": "http.response.body", "body": b""})
+            return None
+        await playback.wait_until_async(playback.end_at)
+        if playback.end in ("client_closed", "open_at_exit"):
+            self._report(str(await playback.run_out_async()))
+        await connection.cut()
+        return None
+
+    async def _exchange(
+        self,
+        method: str,
+        target: Target,
+        headers: RawHeaders,
+        body: bytes,
+        connection: Connection,
+        recording: Recording | None,
+    ) -> Failure | None:
+        try:
+            request = httpx2.Request(
+                method,
+                target.uri,
+                headers=signed(method, target.uri, headers, body),
+                content=body or None,
+                # The target as the client wrote it: to decode and encode it again may change it.
+                extensions={"timeout": self._timeout, "target": _target(target)},
+            )
+            response = await self._upstream_client().send(request, stream=True)
+        except (httpx2.HTTPError, httpx2.InvalidURL, HarnessError, ValueError) as error:
+            if recording is not None:
+                recording.abandon()
+            return Failure(
+                502,
+                "upstream_error",
+                f"{target.upstream.name} at {target.upstream.url} gave no response: {type(error).__name__}: {error} "
+                f"(is it up? --upstream {target.upstream.name}=URL names another)",
+                retry=True,
+            )
+        except BaseException:
+            if recording is not None:
+                recording.abandon()
+            raise
+        try:
+            await self._pass_on(response, connection, recording)
+        finally:
+            await response.aclose()
+        return None
+
+    async def _pass_on(self, response: httpx2.Response, connection: Connection, recording: Recording | None) -> None:
+        head = end_to_end(response.headers.raw)
+        if recording is not None:
+            recording.head(response.status_code, response.reason_phrase, text(head))
+        try:
+            await connection.send({"type": "http.response.start", "status": response.status_code, "headers": head})
+            async for chunk in response.aiter_raw():
+                if recording is not None:
+                    recording.chunk(chunk)
+                await connection.send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except httpx2.HTTPError as error:
+            # Not ended but cut: a clean end would tell the client that this was all.
+            await connection.cut()
+            if recording is not None:
+                await self._end(recording.failed, error)
+        except asyncio.CancelledError:
+            if recording is not None:
+                await self._end(recording.closed)
+            raise
+        else:
+            await connection.send({"type": "http.response.body", "body": b""})
+            if recording is not None:
+                await self._end(recording.complete)
+
+    async def _end(self, end: Callable[..., None], *said: object) -> None:
+        """End a recording in a thread: redaction takes time that other streams must not wait for."""
+
+        def run() -> None:
+            end(*said)
+            self._cassettes.recorded()
+
+        await asyncio.to_thread(run)
+
+    def _upstream_client(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
+            self._client = httpx2.AsyncClient(limits=limits, follow_redirects=False)
+        return self._client
+
+
+async def _until_gone(exchange: Coroutine[Any, Any, Failure | None], connection: Connection) -> Failure | None:
+    """Run an exchange to its end, or until its client leaves."""
+    task = asyncio.ensure_future(exchange)
+    gone = asyncio.ensure_future(connection.wait_gone())
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        # A response that is complete counts as gone, too, and has a step or two left.
+        if not task.done() and connection.gone:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            return await task
+        return None
+    finally:
+        for one in (task, gone):
+            one.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+def _path(scope: Message) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0].decode("latin-1")
+
+
+def _target(target: Target) -> bytes:
+    return (urlsplit(target.upstream.url).path + target.path).encode("latin-1")

@@ -1,0 +1,111 @@
+"""Cassettes: one for each upstream, saved as they grow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from vcr.patch import PATCHER_NAMES
+from vcr.request import Request
+
+from tokentape_harness.errors import CassetteError, HarnessError
+from tokentape_harness.recording.clock import Clock
+from tokentape_harness.recording.playback import Playback
+from tokentape_harness.recording.recorder import Recorder
+from tokentape_harness.recording.recording import Recording
+from tokentape_harness.recording.use_cassette import use_cassette
+from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
+
+# A save writes all of the file: pauses this many times as long as the last one keep the cost of them all in bounds.
+_PAUSE: Final = 9
+
+
+class CassetteFolder:
+    """The cassettes `NAME.yaml` of these upstreams in a folder; enter it to load them, leave it to save them.
+
+    Entering raises `CassetteError` for a file that can't be read, leaving it `CassetteWriteError`. What has ended is
+    saved meanwhile, in a thread; `report` is told if that fails.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Iterable[str],
+        *,
+        mode: str,
+        clock: Clock | None = None,
+        speed: float | None = None,
+        rules: RedactionRules = DEFAULT_RULES,
+        report: Callable[[str], None],
+    ) -> None:
+        self.paths = {name: folder / f"{name}.yaml" for name in names}
+        self._mode = mode
+        self._clock = clock
+        self._speed = speed
+        self._rules = rules
+        self._report = report
+        self._stack = ExitStack()
+        self._recorders: dict[str, Recorder] = {}
+        self._changed = threading.Event()
+        self._leaving = threading.Event()
+        self._saver = threading.Thread(target=self._save_as_it_grows, name="tokentape-save", daemon=True)
+
+    def __enter__(self) -> CassetteFolder:
+        with ExitStack() as stack:
+            for name, path in self.paths.items():
+                # The proxy is told of its requests by itself: no client in this process is patched.
+                cassette = use_cassette(
+                    path,
+                    record_mode=self._mode,
+                    clock=self._clock,
+                    speed=self._speed,
+                    rules=self._rules,
+                    skip_patchers=PATCHER_NAMES,
+                )
+                stack.enter_context(cassette)
+                self._recorders[name] = cassette.recorder
+            self._stack = stack.pop_all()
+        self._saver.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leaving.set()
+        self._changed.set()
+        self._saver.join()
+        self._stack.__exit__(kind, error, trace)
+
+    def answer(self, name: str, request: Request) -> Playback | Recording | None:
+        """What answers a request to this upstream; see `Recorder.answer`."""
+        return self._recorders[name].answer(request)
+
+    def recorded(self) -> None:
+        """A recording has ended."""
+        self._changed.set()
+
+    def _save_as_it_grows(self) -> None:
+        failed = False
+        while self._changed.wait() and not self._leaving.is_set():
+            self._changed.clear()
+            began = time.perf_counter()
+            try:
+                for recorder in self._recorders.values():
+                    recorder.save()
+                failed = False
+            except (HarnessError, OSError) as error:
+                if not failed:
+                    self._report(f"warning: not saved yet: {error}")
+                failed = True
+            self._leaving.wait(_PAUSE * (time.perf_counter() - began))
+
+
+def check_replayable(paths: Iterable[Path], folder: Path) -> None:
+    """Raise `CassetteError` if a folder has nothing that could be replayed."""
+    if not any(path.exists() for path in paths):
+        raise CassetteError("no cassettes here to replay: record them first (--mode new_episodes)", path=folder)

@@ -1,0 +1,29 @@
+"""Failure: what the proxy itself answers, in a shape that the SDKs can show."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class Failure(NamedTuple):
+    """A status, a word for what failed, and what to tell."""
+
+    status: int
+    kind: str
+    message: str
+    retry: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """JSON that OpenAI's, Anthropic's and Google's SDKs all find their message in."""
+        error = {"type": self.kind, "code": self.status, "status": self.kind, "message": f"tokentape: {self.message}"}
+        return msgspec.json.encode({"type": "error", "error": error})
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers of the answer; one that would fail again asks not to be tried again."""
+        retry = [] if self.retry else [(b"x-should-retry", b"false")]
+        size = str(len(self.body)).encode()
+        return [(b"content-type", b"application/json"), (b"content-length", size), *retry]

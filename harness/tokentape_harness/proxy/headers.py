@@ -1,0 +1,48 @@
+"""Headers: what of a message's head is passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+# RFC 9110, 7.6.1: they are for one connection.
+_HOP_BY_HOP: Final = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
+
+def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """The headers without those of the connection, and without those that `connection` names."""
+    headers = list(headers)
+    named = {
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    }
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | named]
+
+
+def request_headers(headers: Iterable[tuple[bytes, bytes]], authority: str, length: int) -> RawHeaders:
+    """The headers for the upstream: its own host, and the length of the body that was read."""
+    sized = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
+    kept = [pair for pair in end_to_end(headers) if pair[0].lower() not in (b"host", b"content-length", b"expect")]
+    size = [(b"content-length", str(length).encode())] if sized else []
+    return [(b"host", authority.encode("ascii")), *kept, *size]
+
+
+def text(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    """The same headers as text."""
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)

@@ -1,0 +1,76 @@
+"""Server: the recording proxy on a port of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from tokentape_fake_provider.server_thread import ServerThread
+from tokentape_harness.errors import UsageError
+from tokentape_harness.proxy.app import ProxyApp
+from tokentape_harness.proxy.cassettes import CassetteFolder, check_replayable
+from tokentape_harness.proxy.upstream import Upstream, command_environment
+from tokentape_harness.recording.clock import Clock
+from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
+
+MODES: Final = ("new_episodes", "all", "none", "once")
+
+
+class RecordingProxy:
+    """A reverse proxy for these upstreams, each below `/NAME`, with a cassette `NAME.yaml` for each in `folder`.
+
+    `mode` is a record mode of vcrpy. `timeout` is how long an upstream may be silent, in s. `report` is told of what
+    the proxy itself answers. Use it as a context manager; entering raises `CassetteError` and `PortInUseError`,
+    leaving `CassetteWriteError`.
+    """
+
+    def __init__(
+        self,
+        upstreams: Mapping[str, Upstream],
+        folder: Path,
+        *,
+        mode: str = "new_episodes",
+        port: int = 0,
+        timeout: float | None = None,
+        speed: float | None = None,
+        clock: Clock | None = None,
+        rules: RedactionRules = DEFAULT_RULES,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        if mode not in MODES:
+            raise UsageError(f"mode {mode!r} is none of {', '.join(MODES)}")
+        self._folder = folder
+        self._mode = mode
+        self._cassettes = CassetteFolder(
+            folder, upstreams, mode=mode, clock=clock, speed=speed, rules=rules, report=report
+        )
+        self._app = ProxyApp(upstreams, self._cassettes, timeout=timeout, report=report)
+        self._thread = ServerThread("127.0.0.1", port, "tokentape-record")
+        self._stack = ExitStack()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end; an upstream's prefix comes next."""
+        return self._thread.url
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """This environment with the variables that send the SDKs here; where nothing is asked, keys are made up."""
+        return command_environment(self.url, given, keys=self._mode == "none")
+
+    def __enter__(self) -> RecordingProxy:
+        if self._mode == "none":
+            check_replayable(self._cassettes.paths.values(), self._folder)
+        with ExitStack() as stack:
+            stack.enter_context(self._cassettes)
+            self._thread.start(self._app, self._app.aclose)
+            stack.callback(self._thread.stop)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)

@@ -1,0 +1,44 @@
+"""Signing: AWS's signatures hold for one host, and a client of the proxy has signed for the proxy's."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from tokentape_harness.errors import UsageError
+from tokentape_harness.proxy.headers import RawHeaders
+
+_SCOPE: Final = re.compile(rb"AWS4-HMAC-SHA256 .*Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_OF_SIGNATURE: Final = frozenset((b"authorization", b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256"))
+
+
+def signed(method: str, uri: str, headers: RawHeaders, body: bytes) -> RawHeaders:
+    """The headers, signed anew with this process's AWS credentials where the upstream is AWS and they were signed.
+
+    Raises `UsageError` if that can't be done.
+    """
+    given = next((value for name, value in headers if name.lower() == b"authorization"), b"")
+    scope = _SCOPE.match(given)
+    if scope is None or not (urlsplit(uri).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return headers
+    try:
+        from botocore.auth import SigV4Auth  # type: ignore[import-untyped, unused-ignore]
+        from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped, unused-ignore]
+        from botocore.session import Session  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        raise UsageError("requests to AWS must be signed anew: install tokentape[bedrock]") from None
+    credentials = Session().get_credentials()
+    if credentials is None:
+        raise UsageError("requests to AWS must be signed anew, and no AWS credentials are found here")
+    region, service = scope[1].decode("latin-1"), scope[2].decode("latin-1")
+    types = (value.decode("latin-1") for name, value in headers if name.lower() == b"content-type")
+    kind = next(types, None)
+    request = AWSRequest(method, uri, data=body, headers={} if kind is None else {"content-type": kind})
+    SigV4Auth(credentials.get_frozen_credentials(), service, region).add_auth(request)
+    made = [
+        (name.lower().encode(), str(value).encode("latin-1"))
+        for name, value in request.headers.items()
+        if name.lower().encode() in _OF_SIGNATURE
+    ]
+    return [*(pair for pair in headers if pair[0].lower() not in _OF_SIGNATURE), *made]

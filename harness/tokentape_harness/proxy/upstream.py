@@ -1,0 +1,110 @@
+"""Upstream: where the requests below each path prefix go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from tokentape_harness.errors import UsageError
+from tokentape_harness.sdk_environment import BASE_URLS, fake_keys
+
+ORIGINS: Final = {
+    "openai": "https://api.openai.com",
+    "anthropic": "https://api.anthropic.com",
+    "gemini": "https://generativelanguage.googleapis.com",
+    "ollama": "http://127.0.0.1:11434",
+    "cohere": "https://api.cohere.com",
+    "groq": "https://api.groq.com",
+    "bedrock": "https://bedrock-runtime.{region}.amazonaws.com",
+    "mistral": "https://api.mistral.ai",
+    "deepseek": "https://api.deepseek.com",
+    "xai": "https://api.x.ai",
+    "openrouter": "https://openrouter.ai",
+    "together": "https://api.together.xyz",
+}
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_ENDINGS: Final = {base.provider: base.ending for base in BASE_URLS.values()}
+_LOCAL: Final = ("127.0.0.1", "localhost", "::1")
+
+
+class Upstream(NamedTuple):
+    """A provider by the name of its prefix, and its origin, with the path before all of its own if it has one."""
+
+    name: str
+    url: str
+
+
+class Target(NamedTuple):
+    """Where one request goes: its upstream, and the path and query there, as the client wrote them."""
+
+    upstream: Upstream
+    path: str
+
+    @property
+    def uri(self) -> str:
+        """The URI that the client would have asked for without the proxy."""
+        return self.upstream.url + self.path
+
+
+def upstreams_of(given: Iterable[str], environment: Mapping[str, str]) -> dict[str, Upstream]:
+    """The upstreams by name: those given as `NAME=URL`, those of the SDKs' variables, and the providers' own.
+
+    A URL may be a base URL as the SDK takes it (`https://gateway.example/v1`). Raises `UsageError`.
+    """
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+    urls = {name: origin.format(region=region) for name, origin in ORIGINS.items()}
+    for variable, base in reversed(BASE_URLS.items()):
+        if environment.get(variable):
+            urls[base.provider] = _checked(base.provider, _absolute(base.provider, environment[variable]), variable)
+    for option in given:
+        name, equals, url = option.partition("=")
+        if not equals or not _NAME.fullmatch(name):
+            raise UsageError(f"--upstream {option}: give NAME=URL, such as openai=https://gateway.example/v1")
+        urls[name] = _checked(name, url, f"--upstream {name}")
+    return {name: Upstream(name, url) for name, url in urls.items()}
+
+
+def _absolute(provider: str, url: str) -> str:
+    """A URL of a variable; Ollama's may be a bare host, which means its own port."""
+    if provider != "ollama" or "://" in url:
+        return url
+    parts = urlsplit(f"http://{url}")
+    return f"http://{url}" if parts.port else f"http://{url.rstrip('/')}:11434"
+
+
+def _checked(name: str, url: str, source: str) -> str:
+    wrong = UsageError(f"{source}: {_shown(url)} is not a URL: give http:// or https://, a host, and maybe a path")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        raise wrong from None
+    if not usable or parts.query or parts.fragment:
+        raise wrong
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(f"{source}: the URL holds a user or password: give the program its key in its own way")
+    return url.rstrip("/").removesuffix(_ENDINGS.get(name, "")).rstrip("/")
+
+
+def _shown(url: str) -> str:
+    return repr(url.rpartition("@")[2].partition("?")[0])
+
+
+def target_of(path: str, query: str, upstreams: Mapping[str, Upstream]) -> Target | None:
+    """Where a request goes; `None` if no upstream has its prefix."""
+    name, _, rest = path.removeprefix("/").partition("/")
+    upstream = upstreams.get(name)
+    return None if upstream is None else Target(upstream, f"/{rest}" + (f"?{query}" if query else ""))
+
+
+def command_environment(url: str, environment: Mapping[str, str], *, keys: bool) -> dict[str, str]:
+    """The environment of a program that shall ask the proxy at `url`; `keys` fills in those that it lacks."""
+    made = dict(environment)
+    made |= {variable: f"{url}/{base.provider}{base.ending}" for variable, base in BASE_URLS.items()}
+    for variable in ("NO_PROXY", "no_proxy"):
+        listed = [host.strip() for host in environment.get(variable, "").split(",") if host.strip()]
+        made[variable] = ",".join([*listed, *(host for host in _LOCAL if host not in listed)])
+    return {**fake_keys(), **made} if keys else made
