@@ -88,8 +88,14 @@ def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append(span)
     # A rule may match the placeholder itself, or a part of it: that would never end.
-    done = [match.span() for match in re.finditer(PLACEHOLDER, text)]
-    return [span for span in merged if not any(start <= span.start and span.end <= end for start, end in done)]
+    done = [match.start() for match in re.finditer(PLACEHOLDER, text)]
+    return [span for span in merged if not _is_done(span, done)]
+
+
+def _is_done(span: Span, done: Sequence[int]) -> bool:
+    """Whether a span lies within one of the placeholders that begin at `done`."""
+    number = bisect_right(done, span.start) - 1
+    return number >= 0 and span.end <= done[number] + len(PLACEHOLDER)
 
 
 def _in_text(body: bytes, content_type: str, rules: RedactionRules, note: Found) -> list[Edit]:

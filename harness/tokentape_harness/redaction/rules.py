@@ -243,7 +243,7 @@ _TEXT = (
     _prefixed("OpenAI key", "sk-proj-", "sk-svcacct-", "sk-admin-", "sk-or-v1-", anywhere=True),
     # Of OpenAI, DeepSeek, Moonshot, LiteLLM and others; some show a masked one in an error.
     _prefixed("sk- key", "sk-"),
-    TextRule("masked key", re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9_-]{2,}\*{4,}[A-Za-z0-9_-]{2,}"), ("****",)),
+    TextRule("masked key", re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9_-]{2,80}\*{4,200}[A-Za-z0-9_-]{2,80}"), ("****",)),
     TextRule("OpenAI organisation", re.compile(r"(?<![A-Za-z0-9])org-[A-Za-z0-9]{16,}"), ("org-",)),
     TextRule("OpenAI project", re.compile(r"(?<![A-Za-z0-9])proj_[A-Za-z0-9]{16,}"), ("proj_",)),
     _prefixed("Google key", "AIza", rest=r"[A-Za-z0-9_-]{30,}"),
