@@ -170,10 +170,11 @@ class ProxyApp:
                     recording.chunk(chunk)
                 await connection.send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx2.HTTPError as error:
-            # Not ended but cut: a clean end would tell the client that this was all.
-            await connection.cut()
+            # Before the cut, after which the client is gone, and this task with it.
             if recording is not None:
                 await self._end(recording.failed, error)
+            # Not ended but cut: a clean end would tell the client that this was all.
+            await connection.cut()
         except asyncio.CancelledError:
             if recording is not None:
                 await self._end(recording.closed)

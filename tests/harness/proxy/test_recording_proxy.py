@@ -1,0 +1,271 @@
+"""The recording proxy over real sockets: bytes pass as they come, and the cassette has them as they were."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import subprocess
+import sys
+
+import httpx2
+import pytest
+
+from tokentape_fake_provider.clock import ControlledClock
+from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.timing import Recorded
+from tokentape_harness import read_cassette
+from tokentape_harness.errors import CassetteError, UsageError
+from tokentape_harness.proxy import RecordingProxy, upstreams_of
+from tokentape_harness.proxy.signing import signed
+from tokentape_harness.recording.clock import SystemClock
+
+SSE = (("content-type", "text/event-stream"), ("x-request-id", "r-1"))
+FRAMES = (
+    *(Frame(100.0 * (n + 1), b'data: {"n":%d}\n\n' % n) for n in range(4)),
+    Frame(500.0, b"data: [DONE]\n\n"),
+)
+BODY = b"".join(frame.data for frame in FRAMES)
+KEY = "sk-proj-planted0123456789abcdefghij"
+
+
+class SteppedClock(SystemClock):
+    """The harness's clock, with the upstream's controlled time."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def now(self):
+        return self._clock.now()
+
+    def date(self):
+        return dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def clock():
+    """The time of the upstream and of the recording."""
+    return ControlledClock()
+
+
+@pytest.fixture
+def upstream(clock):
+    """A provider that plays its tapes by that time."""
+    with FakeProviderServer(clock=clock) as server:
+        server.default.configure(timing=Recorded())
+        yield server
+
+
+@pytest.fixture
+def reports():
+    """What the proxy told of itself."""
+    return []
+
+
+@pytest.fixture
+def proxy(tmp_path, upstream, clock, reports):
+    """Makes proxies that record OpenAI's and Anthropic's requests from the upstream."""
+    url = upstream.url
+
+    def make(mode="new_episodes", **options):
+        given = [f"openai={options.pop('url', url)}/v1"]
+        upstreams = upstreams_of(given, {})
+        return RecordingProxy(
+            upstreams, tmp_path, mode=mode, clock=SteppedClock(clock), report=reports.append, **options
+        )
+
+    return make
+
+
+def streamed(proxy, text="Hello?", **headers):
+    """A request whose response is read as it comes."""
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": text}]}
+    headers = {"authorization": f"Bearer {KEY}", **headers}
+    return httpx2.stream("POST", f"{proxy.url}/openai/v1/chat/completions", json=body, headers=headers, timeout=10)
+
+
+def untimed(*frames, **options):
+    """A tape that leaves at once."""
+    return Tape(tuple(Frame(0.0, data) for data in frames), 200, SSE, **options)
+
+
+def recorded(tmp_path):
+    """The interactions of OpenAI's cassette."""
+    return read_cassette(tmp_path / "openai.yaml").interactions
+
+
+def test_chunks_pass_live_and_are_kept(proxy, upstream, clock, tmp_path):
+    """Each chunk is at the client before the upstream sends the next; bytes, boundaries, times and URI are kept."""
+    upstream.default.push(Tape(FRAMES, 200, SSE, end_at=500.0))
+    with proxy() as running, streamed(running) as response:
+        pieces = response.iter_raw()
+        assert response.headers["x-request-id"] == "r-1"
+        for frame in FRAMES:
+            assert clock.wait_for_deadline() == frame.at
+            clock.advance(100)
+            assert next(pieces) == frame.data
+        assert list(pieces) == []
+    (interaction,) = recorded(tmp_path)
+    stream = interaction.response.stream
+    assert interaction.request.uri == f"{upstream.url}/v1/chat/completions"
+    assert interaction.response.body == BODY
+    assert [(chunk.size, chunk.at) for chunk in stream.chunks] == [(len(frame.data), frame.at) for frame in FRAMES]
+    assert stream.end == "complete"
+
+
+def test_gzip_passes_through(proxy, upstream, tmp_path):
+    """A compressed body reaches the client in its coding, and the cassette decoded."""
+    data = gzip.compress(BODY, mtime=0)
+    upstream.default.push(Tape((Frame(0.0, data),), 200, (*SSE, ("content-encoding", "gzip"))))
+    with proxy() as running, streamed(running) as response:
+        assert b"".join(response.iter_raw()) == data
+    (interaction,) = recorded(tmp_path)
+    assert interaction.response.body == BODY
+    assert interaction.response.stream.encoding == "gzip"
+
+
+def test_a_client_that_leaves(proxy, upstream, clock, tmp_path):
+    """A client that leaves early ends the upstream's stream, and the recording says so."""
+    upstream.default.push(Tape(FRAMES, 200, SSE, end_at=500.0))
+    with proxy() as running:
+        with streamed(running) as response:
+            clock.wait_for_deadline()
+            clock.advance(100)
+            assert next(response.iter_raw()) == FRAMES[0].data
+        (entry,) = upstream.default.journal.wait()
+    assert entry.outcome == "client_left"
+    (interaction,) = recorded(tmp_path)
+    assert interaction.response.body == FRAMES[0].data
+    assert interaction.response.stream.end == "client_closed"
+
+
+def test_an_upstream_that_drops(proxy, upstream, tmp_path, reports):
+    """A cut stream stays a cut stream: for the client, in the cassette, and when it is replayed."""
+    upstream.default.push(untimed(FRAMES[0].data, end="dropped"))
+
+    def read(running):
+        with streamed(running) as response:
+            pieces = response.iter_raw()
+            assert next(pieces) == FRAMES[0].data
+            with pytest.raises(httpx2.RemoteProtocolError):
+                next(pieces)
+
+    with proxy() as running:
+        read(running)
+    assert recorded(tmp_path)[0].response.stream.end == "dropped"
+    with proxy("none") as running:
+        read(running)
+
+
+def test_an_upstream_that_falls_silent(proxy, upstream, clock, tmp_path):
+    """A provider that says nothing for `timeout` is recorded as timed out, and the client's stream is cut."""
+    upstream.default.push(Tape(FRAMES, 200, SSE, end_at=500.0))
+    with proxy(timeout=0.5) as running, streamed(running) as response, pytest.raises(httpx2.RemoteProtocolError):
+        response.read()
+    (interaction,) = recorded(tmp_path)
+    assert interaction.response.stream.end == "timeout"
+
+
+def test_signatures_for_aws_are_made_anew(monkeypatch):
+    """A request that was signed for the proxy is signed for AWS's own host, and only if it goes there."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAPLANTED012345678")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    scope = b"AKIAOTHER/20261122/eu-west-1/bedrock/aws4_request"
+    old = b"AWS4-HMAC-SHA256 Credential=" + scope + b", SignedHeaders=host, Signature=00"
+    headers = [(b"content-type", b"application/json"), (b"authorization", old)]
+    path = "/model/m%3A0/converse-stream"
+    assert signed("POST", "http://127.0.0.1:1" + path, headers, b"{}") == headers
+    made = dict(signed("POST", "https://bedrock-runtime.eu-west-1.amazonaws.com" + path, headers, b"{}"))
+    assert b"/eu-west-1/bedrock/aws4_request, SignedHeaders=content-type;host;x-amz-date" in made[b"authorization"]
+    assert made[b"authorization"].startswith(b"AWS4-HMAC-SHA256 Credential=AKIAPLANTED012345678/")
+
+
+def test_modes(proxy, upstream, tmp_path, reports):
+    """As in vcrpy: what is known replays, the rest is recorded (new_episodes), refused (none), or all is new."""
+    for text in (b"first", b"second", b"third"):
+        upstream.default.push(untimed(text))
+
+    def ask(running, text):
+        with streamed(running, text) as response:
+            return response.status_code, response.read()
+
+    with proxy() as running:
+        assert ask(running, "one") == (200, b"first")
+    with proxy() as running:
+        assert ask(running, "one") == (200, b"first")
+        assert ask(running, "two") == (200, b"second")
+    assert [one.response.body for one in recorded(tmp_path)] == [b"first", b"second"]
+    with proxy("none") as running:
+        assert ask(running, "two") == (200, b"second")
+        status, told = ask(running, "three")
+    assert status == 404
+    assert b"messages[0].content was" in told
+    assert len(reports) == 1
+    with proxy("all") as running:
+        assert ask(running, "one") == (200, b"third")
+    assert sorted(one.response.body for one in recorded(tmp_path)) == [b"second", b"third"]
+
+
+def test_no_upstream(proxy, tmp_path):
+    """An upstream that is down is a 502 that names it, and nothing is recorded."""
+    with FakeProviderServer() as gone:
+        url = gone.url
+    with proxy(url=url) as running, streamed(running) as response:
+        assert response.status_code == 502
+        assert url in response.read().decode()
+    assert not (tmp_path / "openai.yaml").exists()
+
+
+def test_strangers_are_refused(proxy):
+    """A request by another host name (a web page that rebinds its name) goes nowhere; an unknown prefix is a 404."""
+    with proxy() as running:
+        with streamed(running, host="evil.example") as response:
+            assert response.status_code == 403
+        assert httpx2.get(f"{running.url}/nobody/v1/models").status_code == 404
+
+
+def test_what_can_not_be_replayed(proxy, tmp_path):
+    """An empty folder in mode none, a damaged cassette and a bad mode or upstream are errors before anything runs."""
+    with pytest.raises(CassetteError, match="no cassettes here"), proxy("none"):
+        raise AssertionError("not reached")
+    (tmp_path / "openai.yaml").write_text("interactions: [")
+    with pytest.raises(CassetteError, match=r"openai\.yaml"), proxy():
+        raise AssertionError("not reached")
+    with pytest.raises(UsageError, match="sometimes"):
+        proxy("sometimes")
+    with pytest.raises(UsageError, match="NAME=URL"):
+        upstreams_of(["https://gateway.example"], {})
+
+
+def test_a_command(upstream, tmp_path):
+    """A program with the openai SDK is recorded and replayed without the provider; its exit code is passed on."""
+    upstream.default.push("Said once")
+    code = (
+        "import openai, sys\n"
+        "with openai.OpenAI(max_retries=0) as client:\n"
+        "    asked = [{'role': 'user', 'content': 'Hi'}]\n"
+        "    said = client.chat.completions.create(model='m', messages=asked, stream=True)\n"
+        "    print(''.join(chunk.choices[0].delta.content or '' for chunk in said if chunk.choices))\n"
+        "sys.exit(3)\n"
+    )
+
+    def run(mode, **environment):
+        command = [
+            sys.executable,
+            "-m",
+            "tokentape_harness.cli",
+            "record",
+            "--cassettes",
+            str(tmp_path),
+            "--mode",
+            mode,
+        ]
+        command += ["--upstream", f"openai={upstream.url}", "--", sys.executable, "-c", code]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    live = run("new_episodes", OPENAI_API_KEY=KEY)
+    assert (live.returncode, live.stdout.strip()) == (3, "Said once"), live.stderr
+    assert KEY not in (tmp_path / "openai.yaml").read_text()
+    again = run("none")
+    assert (again.returncode, again.stdout.strip()) == (3, "Said once"), again.stderr
+    assert len(upstream.default.journal.entries) == 1
