@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= auto
 
-.PHONY: help demo test test-clients lint types cov bench clean
+.PHONY: help demo record test test-clients lint types cov bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -13,6 +13,9 @@ help: ## List the targets
 
 demo: $(READY) ## The main job in a terminal: a recorded stream with a callback, a follow-up, usage and the event
 	@$(BIN)/python -m examples.demo
+
+record: $(READY) ## Record cassettes/ again from a real model server, in an environment of its own (installs it)
+	@$(BIN)/python -m tests.record cassettes
 
 test: $(READY) ## Run the tests
 	$(BIN)/pytest -n $(JOBS) $(ARGS)

@@ -1,0 +1,1 @@
+"""Makes the folder cassettes/: `make record`."""
