@@ -34,7 +34,8 @@ class SSEFraming:
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the data of the events that end in `data`, for formats that say in the data what it is."""
-        return split_data(self.complete(data))
+        block = self.complete(data)
+        return split_data(block) if block else []
 
     def complete(self, data: bytes) -> bytes:
         """Return the whole events that end in `data` as one block, line ends as LF; keep the rest."""
