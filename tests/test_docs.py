@@ -71,6 +71,8 @@ def test_the_wire_of_ones_own() -> None:
     stream = StreamedChatMessageIterator(decoded([body], decoder()))
     assert [message.text for message in stream] == ["HELLO ", "YOU", ""]
     assert (stream.status, stream.finish_reason) == ("complete", "stop")
+    with pytest.raises(UnknownWireError, match="reads streams only"):
+        decoder.decode_complete(b'{"say": "HELLO"}')
 
 
 def links(page: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -59,8 +60,9 @@ class AWSEventDecoder(EventDecoder):
                 return ()
         return self._decode_event(document)
 
+    @abc.abstractmethod
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
-        raise NotImplementedError
+        """The chunks of one event that is no error."""
 
     def _rest_document(self, rest: bytes) -> bytes | None:  # noqa: ARG002 - half a frame is none
         return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from tokentape.errors import DecodeError, ProviderError, TruncatedStreamError
+from tokentape.errors import DecodeError, ProviderError, TruncatedStreamError, UnknownWireError
 from tokentape.framing.sse import SSEFraming, parse_event
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
@@ -26,7 +27,7 @@ class Framing(Protocol):
         """Return the documents that end in `data`."""
 
 
-class EventDecoder:
+class EventDecoder(abc.ABC):
     """Decodes a stream of JSON documents; a wire format adds `_decode`, and says when it has ended.
 
     `_decode(document)` returns the chunks of one event. It sets `ended` at the terminal event, `_complete` once the
@@ -47,8 +48,9 @@ class EventDecoder:
         self._fed = 0
         self._feeding = b""
 
+    @abc.abstractmethod
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
-        raise NotImplementedError
+        """The chunks of one event."""
 
     def feed(self, data: bytes) -> Iterable[ChatMessage]:
         """Decode the events that end in `data`."""
@@ -177,8 +179,11 @@ class EventDecoder:
         accumulator.finish()
         return accumulator.output()
 
-    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        raise NotImplementedError
+    def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:  # noqa: ARG002 - for formats that override it
+        """The chunks that say what a whole body says. Raises `UnknownWireError` where a format only streams."""
+        raise UnknownWireError(
+            f"{type(self).__name__} reads streams only: give it a _decode_whole to read whole bodies"
+        )
 
 
 def _and_then_raise(messages: list[ChatMessage], error: Exception) -> Iterator[ChatMessage]:
