@@ -10,7 +10,7 @@ import pytest
 from tests.clients.cases import WIRES, Case, cases, said
 from tests.clients.clients import CLIENTS, Client
 from tests.clients.driver import Drivers
-from tests.clients.environments import UnavailableError
+from tests.environments import UnavailableError
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 
