@@ -176,7 +176,7 @@ def test_specifications_are_read(spec: str, timing: Timing) -> None:
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ("fast", "'fast' is none of instant, recorded, recorded:SPEED, synthetic:OPTIONS"),
+        ("fast", "'fast' is none of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS"),
         ("instant:2", "'instant:2': instant takes no options"),
         ("recorded:x", "'recorded:x': speed '' is not a number"),
         ("recorded:0", "speed must be more than 0, not 0"),

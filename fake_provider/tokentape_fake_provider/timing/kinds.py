@@ -52,7 +52,13 @@ class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sy
         )
 
 
-Timing: TypeAlias = Instant | Recorded | Synthetic
+class Stepped(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="stepped"):
+    """Each frame, and the end, waits for a step of the test (`gate`); with `headers` those wait for one too."""
+
+    headers: bool = False
+
+
+Timing: TypeAlias = Instant | Recorded | Synthetic | Stepped
 
 
 def check(true: bool, problem: str) -> None:

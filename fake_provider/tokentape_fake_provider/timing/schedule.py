@@ -9,7 +9,7 @@ from typing import assert_never
 import msgspec
 
 from tokentape_fake_provider.tape import Frame, Tape
-from tokentape_fake_provider.timing.kinds import Instant, Recorded, Synthetic, Timing
+from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing
 from tokentape_fake_provider.timing.latency import inter_token_latency
 from tokentape_fake_provider.wires.wire import Piece
 
@@ -21,7 +21,7 @@ def schedule(pieces: Sequence[Piece], timing: Timing, *, stream: str = "") -> tu
     token leave with that. `stream` tells streams of one seed apart, so that their jitter is not in step.
     """
     match timing:
-        case Instant():
+        case Instant() | Stepped():
             return tuple(Frame(0.0, piece.data) for piece in pieces)
         case Recorded(speed):
             now = next((piece.at for piece in pieces if piece.at is not None), 0.0) / speed
@@ -44,7 +44,7 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "") -> Tape:
     that was cut off keeps the pause between its last frame and the cut.
     """
     match timing:
-        case Instant():
+        case Instant() | Stepped():
             frames = tuple(Frame(0.0, frame.data) for frame in tape.frames)
             return msgspec.structs.replace(tape, frames=frames, start=0.0, end_at=0.0)
         case Recorded(speed):

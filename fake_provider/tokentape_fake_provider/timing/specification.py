@@ -7,11 +7,11 @@ from typing import get_args
 import msgspec
 
 from tokentape_fake_provider.errors import TimingError
-from tokentape_fake_provider.timing.kinds import Distribution, Instant, Recorded, Synthetic, Timing, check
+from tokentape_fake_provider.timing.kinds import Distribution, Instant, Recorded, Stepped, Synthetic, Timing, check
 
 
 def parse_timing(spec: str) -> Timing:
-    """Read `instant`, `recorded`, `recorded:2` or `synthetic:ttft=300ms,tps=50,jitter=0.2,seed=7`.
+    """Read `instant`, `recorded`, `recorded:2`, `stepped`, `stepped:headers` or `synthetic:ttft=300ms,tps=50,jitter=0.2,seed=7`.
 
     All options of `synthetic` are `ttft` (ms, or with a unit), `tps`, `jitter`, `distribution` and `seed`.
     Raises `TimingError` with one line that names the bad part and what is allowed.
@@ -23,9 +23,12 @@ def parse_timing(spec: str) -> Timing:
             return Instant()
         case "recorded":
             return Recorded(_number(spec, "speed", rest.removesuffix("x"))) if colon else Recorded()
+        case "stepped":
+            check(rest in ("", "headers") and bool(rest) == bool(colon), f"{spec!r}: the option of stepped is headers")
+            return Stepped(headers=bool(rest))
         case "synthetic":
             return _parse_synthetic(spec, rest)
-    raise TimingError(f"timing: {spec!r} is none of instant, recorded, recorded:SPEED, synthetic:OPTIONS")
+    raise TimingError(f"timing: {spec!r} is none of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS")
 
 
 def _parse_synthetic(spec: str, rest: str) -> Synthetic:
