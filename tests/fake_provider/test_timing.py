@@ -181,7 +181,7 @@ def test_specifications_are_read(spec: str, timing: Timing) -> None:
         ("recorded:x", "'recorded:x': speed '' is not a number"),
         ("recorded:0", "speed must be more than 0, not 0"),
         ("recorded:nan", "speed must be more than 0, not nan"),
-        ("synthetic:tpss=5", "no option 'tpss'; synthetic takes ttft, tps, jitter, distribution and seed"),
+        ("synthetic:tpss=5", "no option 'tpss'; synthetic takes ttft, prefill, tps, jitter, distribution and seed"),
         ("synthetic:tps", "'tps' is not of the form name=value"),
         ("synthetic:tps=1,tps=2", "tps is there twice"),
         ("synthetic:tps=0", "tps must be more than 0, not 0"),
@@ -190,7 +190,7 @@ def test_specifications_are_read(spec: str, timing: Timing) -> None:
         ("synthetic:seed=1.5", "seed '1.5' is not a whole number"),
         (
             "synthetic:distribution=pareto",
-            "distribution 'pareto' is none of normal, lognormal, gamma, uniform",
+            "distribution 'pareto' is none of constant, normal, lognormal, gamma, uniform",
         ),
         (
             "synthetic:jitter=0.7,distribution=uniform",

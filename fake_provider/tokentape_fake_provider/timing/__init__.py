@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from tokentape_fake_provider.timing.kinds import Distribution, Instant, Recorded, Stepped, Synthetic, Timing
-from tokentape_fake_provider.timing.schedule import retime, schedule
+from tokentape_fake_provider.timing.distribution import Distribution
+from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing
+from tokentape_fake_provider.timing.profile import (
+    Conditions,
+    FirstToken,
+    Fitted,
+    InterToken,
+    Load,
+    Pauses,
+    Profile,
+)
+from tokentape_fake_provider.timing.schedule import headers_at, retime, schedule
 from tokentape_fake_provider.timing.specification import parse_timing
 
 __all__ = [
+    "Conditions",
     "Distribution",
+    "FirstToken",
+    "Fitted",
     "Instant",
+    "InterToken",
+    "Load",
+    "Pauses",
+    "Profile",
     "Recorded",
     "Stepped",
     "Synthetic",
     "Timing",
+    "headers_at",
     "parse_timing",
     "retime",
     "schedule",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
-from tokentape_fake_provider.errors import TimingError
-
-Distribution = Literal["normal", "lognormal", "gamma", "uniform"]
+from tokentape_fake_provider.timing.distribution import Distribution, check, check_jitter, check_ms
+from tokentape_fake_provider.timing.profile import FirstToken, InterToken, Profile
 
 
 class Instant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="instant"):
@@ -31,6 +30,7 @@ class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sy
     `jitter` is the standard deviation of an inter-token latency as a part of its mean (0.2: 20 ms a token,
     give or take 4). `lognormal` and `gamma` keep the mean at any jitter and have the long tail that real
     streams have; `uniform` can't exceed 0.577; `normal` draws again below 0, which above 0.4 raises its mean.
+    `prefill_ms` is added to the time to first token for each input token that is not in the prompt cache.
     """
 
     ttft_ms: float = 300.0
@@ -38,17 +38,20 @@ class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sy
     jitter: float = 0.0
     distribution: Distribution = "lognormal"
     seed: int = 0
+    prefill_ms: float = 0.0
 
     def __post_init__(self) -> None:
-        check(math.isfinite(self.ttft_ms) and self.ttft_ms >= 0, f"ttft can't be {self.ttft_ms:g} ms")
+        check_ms("ttft", self.ttft_ms)
+        check_ms("prefill", self.prefill_ms)
         check(math.isfinite(self.tps) and self.tps > 0, f"tps must be more than 0, not {self.tps:g}")
-        check(
-            math.isfinite(self.jitter) and 0 <= self.jitter <= 10,
-            f"jitter must be 0 to 10, not {self.jitter:g}",
-        )
-        check(
-            self.distribution != "uniform" or self.jitter <= 1 / math.sqrt(3),
-            f"jitter of a uniform distribution is at most 0.577, not {self.jitter:g}: take gamma",
+        check_jitter(self.jitter, self.distribution)
+
+    @property
+    def profile(self) -> Profile:
+        """The same as a profile."""
+        first = FirstToken(self.ttft_ms, self.prefill_ms)
+        return Profile(
+            ttft=first, latency=InterToken(1000.0 / self.tps, self.jitter, self.distribution), seed=self.seed
         )
 
 
@@ -58,10 +61,4 @@ class Stepped(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="step
     headers: bool = False
 
 
-Timing: TypeAlias = Instant | Recorded | Synthetic | Stepped
-
-
-def check(true: bool, problem: str) -> None:
-    """Raise `TimingError` of this problem unless it is true."""
-    if not true:
-        raise TimingError(f"timing: {problem}")
+Timing: TypeAlias = Instant | Recorded | Synthetic | Profile | Stepped

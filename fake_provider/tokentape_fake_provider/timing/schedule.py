@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
 
 from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.timing.distribution import varying, varying_size
 from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing
-from tokentape_fake_provider.timing.latency import inter_token_latency
+from tokentape_fake_provider.timing.profile import Conditions, Profile
 from tokentape_fake_provider.wires.wire import Piece
 
+ALONE = Conditions()
 
-def schedule(pieces: Sequence[Piece], timing: Timing, *, stream: str = "") -> tuple[Frame, ...]:
+
+def schedule(
+    pieces: Sequence[Piece], timing: Timing, *, stream: str = "", conditions: Conditions = ALONE
+) -> tuple[Frame, ...]:
     """The frames of an encoded stream with their times, in ms since the request; never out of order.
 
     A piece without tokens (role, finish, usage) leaves with the frame before it, and those before the first
@@ -31,13 +36,21 @@ def schedule(pieces: Sequence[Piece], timing: Timing, *, stream: str = "") -> tu
                     now = max(now, piece.at / speed)
                 frames.append(Frame(now, piece.data))
             return tuple(frames)
-        case Synthetic():
-            times = _token_times([piece.tokens for piece in pieces], timing, stream)
+        case Synthetic() | Profile():
+            times = _times([piece.tokens for piece in pieces], _profile(timing), stream, conditions)
             return tuple(Frame(at, piece.data) for at, piece in zip(times, pieces, strict=True))
     assert_never(timing)
 
 
-def retime(tape: Tape, timing: Timing, *, stream: str = "") -> Tape:
+def headers_at(frames: Sequence[Frame], timing: Timing) -> float:
+    """When the headers of a stream leave: with the first frame, or earlier where a profile says so."""
+    first = frames[0].at
+    if isinstance(timing, Profile) and timing.ttft.headers_ms is not None:
+        return min(timing.ttft.headers_ms, first)
+    return first
+
+
+def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditions = ALONE) -> Tape:
     """The same tape with other times.
 
     For synthetic times a frame counts as many tokens as it has events (blank lines), at least one. A tape
@@ -51,24 +64,57 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "") -> Tape:
             frames = tuple(Frame(frame.at / speed, frame.data) for frame in tape.frames)
             end_at = None if tape.end_at is None else tape.end_at / speed
             return msgspec.structs.replace(tape, frames=frames, start=tape.start / speed, end_at=end_at)
-        case Synthetic():
-            times = _token_times([max(1, frame.data.count(b"\n\n")) for frame in tape.frames], timing, stream)
-            frames = tuple(Frame(at, frame.data) for at, frame in zip(times, tape.frames, strict=True))
-            start = frames[0].at if frames else timing.ttft_ms
+        case Synthetic() | Profile():
+            counts = [max(1, frame.data.count(b"\n\n")) for frame in tape.frames]
+            times = _times(counts or [0], _profile(timing), stream, conditions)
+            frames = tuple(Frame(at, frame.data) for at, frame in zip(times, tape.frames, strict=False))
+            start = headers_at(frames or [Frame(times[0], b"")], timing)
             pause = 0.0
             if tape.end_at is not None and tape.end != "complete":
                 pause = max(0.0, tape.end_at - (tape.frames[-1].at if tape.frames else tape.start))
-            end_at = (frames[-1].at if frames else start) + pause
+            end_at = times[-1] + pause
             return msgspec.structs.replace(tape, frames=frames, start=start, end_at=end_at)
     assert_never(timing)
 
 
-def _token_times(tokens: Sequence[int], timing: Synthetic, stream: str) -> Iterator[float]:
-    latency = inter_token_latency(timing, random.Random(f"{timing.seed}:{stream}"))  # noqa: S311 - not for secrets
-    now, first = timing.ttft_ms, True
+def _profile(timing: Synthetic | Profile) -> Profile:
+    return timing.profile if isinstance(timing, Synthetic) else timing
+
+
+def _times(tokens: Sequence[int], profile: Profile, stream: str, conditions: Conditions) -> list[float]:
+    """When each frame leaves, by how many tokens it has."""
+
+    def draw(what: str = "") -> random.Random:
+        # One source for each: more jitter in one thing must not change the others.
+        return random.Random(f"{profile.seed}:{stream}{what}")  # noqa: S311 - not for secrets
+
+    first, between, load = profile.ttft, profile.latency, profile.load
+    ttft = varying(first.distribution, first.expected(conditions), first.jitter, draw(":ttft"))()
+    latency = varying(between.distribution, between.mean_ms, between.jitter, draw())
+    slowed = load.slowed(load.latency, conditions.in_flight)
+    pauses, often = profile.pauses, draw(":pauses")
+    pause = varying("lognormal", pauses.mean_ms if pauses else 0.0, pauses.jitter if pauses else 0.0, often)
+
+    arrival_of, counts = _arrivals(tokens, profile, draw(":arrivals"))
+    times = [ttft * load.slowed(load.ttft, conditions.in_flight)]
+    for count in counts[1:]:
+        gap = sum(latency() for _ in range(count))
+        if pauses and often.random() < pauses.share:
+            gap += pause()
+        times.append(times[-1] + gap * slowed)
+    return [times[arrival] for arrival in arrival_of]
+
+
+def _arrivals(tokens: Sequence[int], profile: Profile, draw: random.Random) -> tuple[list[int], list[int]]:
+    """Which frames leave together: the number of each frame's arrival, and the tokens of each arrival."""
+    size = varying_size(profile.events_per_arrival, draw)
+    arrival_of, counts, room = [], [], 0
     for count in tokens:
         if count:
-            if not first:
-                now += sum(latency() for _ in range(count))
-            first = False
-        yield now
+            if not room:
+                counts.append(0)
+                room = size()
+            counts[-1] += count
+            room -= 1
+        arrival_of.append(max(0, len(counts) - 1))
+    return arrival_of, counts
