@@ -28,7 +28,13 @@ class Connection:
         self.receive = receive
         self.send = send
         # uvicorn's `send` is a method of its request cycle (h11 and httptools alike).
-        self._cycle: Any = getattr(send, "__self__", None)
+        cycle: Any = getattr(send, "__self__", None)
+        self._cycle = cycle
+        # With httptools uvicorn sends chunks to clients of HTTP/1.0 too, which RFC 9112 section 6.1 forbids; with
+        # h11 (which has no such attribute) it does not.
+        if getattr(cycle, "chunked_encoding", False) is None and cycle.scope["http_version"] == "1.0":
+            cycle.chunked_encoding = False
+            cycle.expected_content_length = _UntilClosed()
 
     @property
     def gone(self) -> bool:
@@ -66,3 +72,18 @@ class Connection:
         except TimeoutError:
             transport.abort()
             await self.wait_gone()
+
+
+class _UntilClosed(int):
+    """The length of a body that ends with its connection: no body is longer or shorter."""
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    def __sub__(self, other: object) -> _UntilClosed:
+        return self
+
+    __hash__ = int.__hash__

@@ -24,7 +24,7 @@ from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
-from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.timing import Recorded, parse_timing
 
 REQUEST: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 
@@ -253,3 +253,24 @@ def test_names_are_there_and_cheap() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("timing", ["instant", "recorded"])
+def test_a_client_of_http_1_0_gets_a_body_that_ends_with_its_connection(timing: str) -> None:
+    """RFC 9112 forbids chunks to HTTP/1.0, which proxies like nginx speak to what is behind them."""
+    tape = Tape(tuple(Frame(float(at), b"data: %d\n\n" % at) for at in range(3)), headers=(("x-mine", "1"),))
+    clock = ControlledClock(automatic=True)
+    with FakeProviderServer(clock=clock) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
+        server.default.configure(timing=parse_timing(timing))
+        server.default.push(tape)
+        body = b'{"model":"m","messages":[{"role":"user","content":"x"}],"stream":true}'
+        head = f"POST /v1/chat/completions HTTP/1.0\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        received = b""
+        while part := client.recv(65536):
+            received += part
+        assert server.default.journal.wait()[0].outcome == "complete"
+    head_received, _, body_received = received.partition(b"\r\n\r\n")
+    assert body_received == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
+    assert b"transfer-encoding" not in head_received
+    assert b"connection: close" in head_received
