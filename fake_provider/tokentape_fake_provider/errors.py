@@ -10,6 +10,7 @@ FakeProviderError
 ├── SessionExistsError    a session id that is taken
 ├── SessionNameError      a session id that does not fit into a path
 ├── CassetteAccessError   a cassette that is not there, or outside the configured folders
+├── UnreadableRecordingError  a recording that was left on the disk and can't be read there any more
 ├── PortInUseError        another program listens on that port
 ├── UnsafeHostError       the server would be open to the network
 └── ServerStateError      the server is not running, or runs already
@@ -67,6 +68,10 @@ class SessionNameError(FakeProviderError, ValueError):
 
 class CassetteAccessError(FakeProviderError):
     """A cassette that is not there, or that lies outside the configured folders."""
+
+
+class UnreadableRecordingError(FakeProviderError):
+    """A recording that was left on the disk until it was asked for, and that can't be read there any more."""
 
 
 class PortInUseError(FakeProviderError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -21,6 +22,9 @@ class Recording(msgspec.Struct, frozen=True):
     A recording that was made with another provider is matched by its `prompt`, all the text of the messages: what a
     client asks beside it says nothing then. Its `script` is encoded for the request, where it has one, in place of
     the tape.
+
+    `read` reads the tape of one that was left on the disk until it is asked for; it raises
+    `UnreadableRecordingError`.
     """
 
     tape: Tape
@@ -32,12 +36,17 @@ class Recording(msgspec.Struct, frozen=True):
     interaction: int | None = None
     prompt: str | None = None
     script: Script | None = None
+    read: Callable[[], Tape] | None = None
 
     @property
     def label(self) -> str:
         """Where it comes from, for messages."""
         place = self.source or f"a recording of {self.method} {self.path}"
         return place if self.interaction is None else f"{place}, interaction {self.interaction}"
+
+    def opened(self) -> Recording:
+        """This recording with its tape. Raises `UnreadableRecordingError`."""
+        return self if self.read is None else msgspec.structs.replace(self, tape=self.read(), read=None)
 
     @property
     def model(self) -> str | None:

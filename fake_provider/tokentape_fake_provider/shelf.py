@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
+from tokentape_fake_provider.errors import UnreadableRecordingError
 from tokentape_fake_provider.matching import PREFERRED, Difference, differences, key_of
 from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.wires import named_in_path
@@ -41,9 +43,12 @@ class Miss(NamedTuple):
     nearest: Recording | None = None
     differences: Sequence[Difference] = ()
     played: bool = False
+    unreadable: str = ""
 
     def __str__(self) -> str:
         asked = f"No recording answers {self.endpoint.method} {self.endpoint.path}"
+        if self.unreadable:
+            return f"{asked}: {self.unreadable}."
         if self.nearest is None:
             held = f"none of the {self.recordings} loaded" if self.recordings else "none is loaded"
             return f"{asked}: {held} is of this endpoint." if self.recordings else f"{asked}: {held}."
@@ -61,6 +66,7 @@ class Shelf:
     def __init__(self) -> None:
         self._recordings: list[Recording] = []
         self._plays: list[int] = []
+        self._unreadable: dict[int, str] = {}
         self._endpoints: list[Endpoint] = []
         self._same: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
         self._nearly: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
@@ -108,16 +114,32 @@ class Shelf:
         nearly = self._nearly.get((identity, key_of(body, without=PREFERRED)), [])
         said = [] if prompt is None else self._said.get((identity, prompt), [])
         candidates = list(dict.fromkeys([*same, *nearly, *said]))
-        index = next((index for index in candidates if not self._plays[index]), None)
-        if index is None and candidates and again:
-            index = (same or nearly or said)[-1]
+        order: Iterator[int] = (index for index in candidates if not self._plays[index])
+        if again:
+            played = (index for alike in (same, nearly, said) for index in reversed(alike) if self._plays[index])
+            order = chain(order, played)
+        index = next((index for index in order if self._is_open(index)), None)
         if index is None:
             return self._miss(endpoint, body, candidates)
         self._plays[index] += 1
         return self._recordings[index]
 
+    def _is_open(self, index: int) -> bool:
+        """Whether the recording has its tape, read just now if need be."""
+        if self._recordings[index].read is None:
+            return True
+        try:
+            self._recordings[index] = self._recordings[index].opened()
+        except UnreadableRecordingError as error:
+            self._unreadable[index] = str(error)
+            return False
+        return True
+
     def _miss(self, endpoint: Endpoint, body: Any, played: Sequence[int]) -> Miss:
         if played:
+            told = next((self._unreadable[index] for index in played if index in self._unreadable), "")
+            if told:
+                return Miss(endpoint, len(self), unreadable=told)
             return Miss(endpoint, len(self), self._recordings[played[-1]], played=True)
         rivals = [
             (recording, plays, differences(other.asked(recording.body), body))

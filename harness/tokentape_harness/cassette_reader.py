@@ -62,13 +62,17 @@ def read_cassette(path: str | Path) -> Cassette:
     A `CassetteWarning` says where the recorded chunks no longer fit an edited body and were cut anew.
     """
     path = Path(path)
+    return parse_cassette(read_file(path), path)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a cassette file. Raises `CassetteError`."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise CassetteNotFoundError("no such cassette: check the path", path=path) from error
     except OSError as error:
         raise CassetteError(f"can't be read ({error.strerror or error})", path=path) from error
-    return parse_cassette(data, path)
 
 
 def parse_cassette(data: bytes, path: Path | None = None) -> Cassette:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -120,19 +121,22 @@ def _content_length(response: Response) -> Headers:
     return (("content-length", str(len(response.body))),)
 
 
-def _recording(interaction: Interaction, source: str, number: int) -> Recording:
-    request = interaction.request
+def asked_for(request: Request, source: str, number: int) -> Recording:
+    """What a request asks for, as a recording that has no tape yet. Raises `CassetteError`."""
     path = unquote(urlsplit(request.uri).path) or "/"
+    body = _request_body(request, source, number)
+    return Recording(Tape(), path, body, request.method, _wire_of(path), source, number)
+
+
+def _recording(interaction: Interaction, source: str, number: int) -> Recording:
+    asked = asked_for(interaction.request, source, number)
+    return msgspec.structs.replace(asked, tape=tape_of(interaction.response))
+
+
+@lru_cache(maxsize=1024)
+def _wire_of(path: str) -> str | None:
     wire = wire_for_path(path)
-    return Recording(
-        tape_of(interaction.response),
-        path,
-        _request_body(request, source, number),
-        request.method,
-        None if wire is None else wire.name,
-        source,
-        number,
-    )
+    return None if wire is None else wire.name
 
 
 def _request_body(request: Request, source: str, number: int) -> Any:
