@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from tokentape_fake_provider.encode import encode, tape_of_reply
+from tokentape_fake_provider.encode import conditions_of, encode, tape_of_reply
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.journal import AnsweredBy
 from tokentape_fake_provider.script import Error, Script, Usage
@@ -62,10 +62,15 @@ def find_answer(session: Session, request: Request) -> Answer | None:
     """What answers; `None` if no wire format owns the path and no recording has it."""
     settings, wire = session.settings, request.wire
     number = session.next_number()
+    in_flight = session.journal.in_flight + 1
     endpoint = Endpoint(request.method, request.path, wire.name if wire else None)
     if wire is None or request.method != "POST":
         taken = session.take_recording(endpoint, request.body)
-        return None if isinstance(taken, Miss) else _from_tape(taken.tape, settings, number, "recording", taken.label)
+        return (
+            None
+            if isinstance(taken, Miss)
+            else _from_tape(taken.tape, settings, number, in_flight, "", "recording", taken.label)
+        )
 
     seed = f"{settings.seed}:{number}"
     ask: Ask | None = None
@@ -84,18 +89,19 @@ def find_answer(session: Session, request: Request) -> Answer | None:
     if ask is not None:
         queued = session.take_queued()
         if isinstance(queued, Tape):
-            return _from_tape(queued, settings, number, "queue")
+            return _from_tape(queued, settings, number, in_flight, ask.text, "queue")
         if queued is not None:
-            return _from_script(queued, ask, wire, settings, "queue")
+            return _from_script(queued, ask, wire, settings, in_flight, "queue")
         ruled = session.take_by_rule(ask)
         if ruled is not None:
-            return _from_script(ruled[1], ask, wire, settings, "rule", f"rule {ruled[0]}")
+            return _from_script(ruled[1], ask, wire, settings, in_flight, "rule", f"rule {ruled[0]}")
 
     taken = session.take_recording(endpoint, request.body, None if ask is None else ask.text)
     if not isinstance(taken, Miss):
         if taken.script is not None and ask is not None:
-            return _from_script(taken.script, ask, wire, settings, "recording", taken.label)
-        return _from_tape(taken.tape, settings, number, "recording", taken.label)
+            return _from_script(taken.script, ask, wire, settings, in_flight, "recording", taken.label)
+        prompt = "" if ask is None else ask.text
+        return _from_tape(taken.tape, settings, number, in_flight, prompt, "recording", taken.label)
     if ask is None:
         assert refusal is not None
         return refused(wire, refusal)
@@ -104,7 +110,7 @@ def find_answer(session: Session, request: Request) -> Answer | None:
         advice = "Queue a script, add a rule, load or record a cassette, or turn strict off."
         return error_answer(wire, NO_ANSWER_STATUS, f"{taken} {advice}", "no_recording", ask=ask)
     script = synthetic_script(ask, seed=seed, locale=settings.locale)
-    return _from_script(script, ask, wire, settings, "synthetic", note=note)
+    return _from_script(script, ask, wire, settings, in_flight, "synthetic", note=note)
 
 
 def refused(wire: Wire, error: BadRequestError) -> Answer:
@@ -121,10 +127,19 @@ def error_answer(
     return Answer(msgspec.structs.replace(tape, headers=(*tape.headers, *NO_RETRY, *headers)), "error", note=message)
 
 
-def _from_tape(tape: Tape, settings: SessionSettings, number: int, by: AnsweredBy, source: str = "") -> Answer:
+def _from_tape(
+    tape: Tape,
+    settings: SessionSettings,
+    number: int,
+    in_flight: int,
+    prompt: str,
+    by: AnsweredBy,
+    source: str = "",
+) -> Answer:
     if isinstance(settings.timing, Instant):
         return Answer(tape, by, source, instant=True)
-    return Answer(retime(tape, settings.timing, stream=str(number)), by, source)
+    conditions = conditions_of(settings.timing, prompt, in_flight, settings.usage)
+    return Answer(retime(tape, settings.timing, stream=str(number), conditions=conditions), by, source)
 
 
 def _from_script(
@@ -132,13 +147,14 @@ def _from_script(
     ask: Ask,
     wire: Wire,
     settings: SessionSettings,
+    in_flight: int,
     by: AnsweredBy,
     source: str = "",
     *,
     note: str = "",
 ) -> Answer:
     try:
-        tape = encode(_with_usage(script, settings.usage), ask, settings.timing)
+        tape = encode(_with_usage(script, settings.usage), ask, settings.timing, in_flight=in_flight)
     except ScriptError as error:
         return error_answer(wire, 400, f"The script from the {by} can't be sent: {error}", "bad_script", ask=ask)
     return Answer(tape, by, source, isinstance(settings.timing, Instant), note)

@@ -34,7 +34,7 @@ from tokentape_fake_provider.rule import Rule
 from tokentape_fake_provider.script import Script, Usage
 from tokentape_fake_provider.session import QueueItem, Session, SessionSettings, Unplayed
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.timing import Instant, Recorded, Synthetic, parse_timing
+from tokentape_fake_provider.timing import Timing, parse_timing
 from tokentape_fake_provider.wires import WIRES
 from tokentape_fake_provider.wires.openai_dresses import DressName
 
@@ -55,7 +55,7 @@ T = TypeVar("T")
 class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings to change; `timing` is an object or a specification like `recorded:2`."""
 
-    timing: str | Instant | Recorded | Synthetic | UnsetType = UNSET
+    timing: str | Timing | UnsetType = UNSET
     strict: bool | UnsetType = UNSET
     seed: int | UnsetType = UNSET
     usage: Usage | UnsetType = UNSET

@@ -162,6 +162,7 @@ class Journal:
         self._added = 0
         self._changed = threading.Condition()
         self._waiting = 0
+        self._in_flight = 0
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -169,9 +170,15 @@ class Journal:
         with self._changed:
             return tuple(self._entries)
 
+    @property
+    def in_flight(self) -> int:
+        """How many responses are under way."""
+        return self._in_flight
+
     def add(self, entry: Entry) -> None:
         """Note a request."""
         with self._changed:
+            self._in_flight += 1
             entry.number = self._added
             self._added += 1
             self._entries.append(entry)
@@ -190,6 +197,7 @@ class Journal:
         entry.ended = ended
         with self._changed:
             entry.outcome = outcome
+            self._in_flight -= 1
             self._notify()
 
     def clear(self) -> None:

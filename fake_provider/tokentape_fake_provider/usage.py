@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script import Choice, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.script import Choice, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.tokens import count_tokens
 
 
@@ -39,6 +39,13 @@ def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
     return output + reasoning, reasoning
 
 
+def count_input(usage: Usage, prompt: str) -> int:
+    """Input tokens: those that the script gives, else those of the prompt, at least what it says of the cache."""
+    if usage.input is not None:
+        return usage.input
+    return max(count_tokens(prompt), (usage.cached or 0) + (usage.cache_write or 0))
+
+
 def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> Counts | None:
     """The usage to report, or `None` if the script reports none.
 
@@ -52,7 +59,7 @@ def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> C
         return None
     counted_output, counted_reasoning = count_output(choices)
     cached, cache_write = usage.cached or 0, usage.cache_write or 0
-    asked = usage.input if usage.input is not None else max(count_tokens(prompt), cached + cache_write)
+    asked = count_input(usage, prompt)
     output = usage.output if usage.output is not None else max(counted_output, usage.reasoning or 0)
     reasoning = usage.reasoning if usage.reasoning is not None else min(counted_reasoning, output)
     total = usage.total if usage.total is not None else asked + output

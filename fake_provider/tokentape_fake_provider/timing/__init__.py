@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokentape_fake_provider.timing.distribution import Distribution
-from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing
+from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing, profile_of
 from tokentape_fake_provider.timing.profile import (
     Conditions,
     FirstToken,
@@ -32,6 +32,7 @@ __all__ = [
     "Timing",
     "headers_at",
     "parse_timing",
+    "profile_of",
     "retime",
     "schedule",
 ]

@@ -62,3 +62,8 @@ class Stepped(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="step
 
 
 Timing: TypeAlias = Instant | Recorded | Synthetic | Profile | Stepped
+
+
+def profile_of(timing: Timing) -> Profile | None:
+    """The profile that times are drawn from, if they are drawn."""
+    return timing.profile if isinstance(timing, Synthetic) else timing if isinstance(timing, Profile) else None

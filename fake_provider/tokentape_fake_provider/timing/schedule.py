@@ -36,8 +36,10 @@ def schedule(
                     now = max(now, piece.at / speed)
                 frames.append(Frame(now, piece.data))
             return tuple(frames)
-        case Synthetic() | Profile():
-            times = _times([piece.tokens for piece in pieces], _profile(timing), stream, conditions)
+        case Synthetic():
+            return schedule(pieces, timing.profile, stream=stream, conditions=conditions)
+        case Profile():
+            times = _times([piece.tokens for piece in pieces], timing, stream, conditions)
             return tuple(Frame(at, piece.data) for at, piece in zip(times, pieces, strict=True))
     assert_never(timing)
 
@@ -64,9 +66,11 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditio
             frames = tuple(Frame(frame.at / speed, frame.data) for frame in tape.frames)
             end_at = None if tape.end_at is None else tape.end_at / speed
             return msgspec.structs.replace(tape, frames=frames, start=tape.start / speed, end_at=end_at)
-        case Synthetic() | Profile():
+        case Synthetic():
+            return retime(tape, timing.profile, stream=stream, conditions=conditions)
+        case Profile():
             counts = [max(1, frame.data.count(b"\n\n")) for frame in tape.frames]
-            times = _times(counts or [0], _profile(timing), stream, conditions)
+            times = _times(counts or [0], timing, stream, conditions)
             frames = tuple(Frame(at, frame.data) for at, frame in zip(times, tape.frames, strict=False))
             start = headers_at(frames or [Frame(times[0], b"")], timing)
             pause = 0.0
@@ -75,10 +79,6 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditio
             end_at = times[-1] + pause
             return msgspec.structs.replace(tape, frames=frames, start=start, end_at=end_at)
     assert_never(timing)
-
-
-def _profile(timing: Synthetic | Profile) -> Profile:
-    return timing.profile if isinstance(timing, Synthetic) else timing
 
 
 def _times(tokens: Sequence[int], profile: Profile, stream: str, conditions: Conditions) -> list[float]:
