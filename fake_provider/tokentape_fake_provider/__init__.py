@@ -16,11 +16,12 @@ from tokentape_fake_provider.tape import Frame, Tape
 if TYPE_CHECKING:
     from tokentape_fake_provider.app import AppConfig, create_app
     from tokentape_fake_provider.clock import ControlledClock
+    from tokentape_fake_provider.gate import SteppedStream
     from tokentape_fake_provider.recording import Recording
     from tokentape_fake_provider.rule import Rule
     from tokentape_fake_provider.server import FakeProviderServer
     from tokentape_fake_provider.session import Session, SessionSettings
-    from tokentape_fake_provider.timing import Instant, Recorded, Synthetic, parse_timing
+    from tokentape_fake_provider.timing import Instant, Recorded, Stepped, Synthetic, parse_timing
 
 __all__ = [
     "AppConfig",
@@ -38,6 +39,8 @@ __all__ = [
     "Script",
     "Session",
     "SessionSettings",
+    "Stepped",
+    "SteppedStream",
     "Synthetic",
     "Tape",
     "Text",
@@ -59,6 +62,8 @@ _LAZY = {
     "Rule": "rule",
     "Session": "session",
     "SessionSettings": "session",
+    "Stepped": "timing",
+    "SteppedStream": "gate",
     "Synthetic": "timing",
     "create_app": "app",
     "parse_timing": "timing",

@@ -20,10 +20,11 @@ from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.connection import Connection, Message, Receive, Send
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
 from tokentape_fake_provider.folder import CassetteLoader
+from tokentape_fake_provider.gate import HEADERS, Gate, SteppedStream
 from tokentape_fake_provider.journal import Entry, Outcome
 from tokentape_fake_provider.models import list_models
 from tokentape_fake_provider.ollama_models import ollama_models
-from tokentape_fake_provider.playback import play
+from tokentape_fake_provider.playback import is_untimed, play, units_of
 from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
 from tokentape_fake_provider.spoken import spoken
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
@@ -99,8 +100,13 @@ class App:
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         outcome: Outcome = "server_stopped"
+        gate = _gate(answer)
+        stream = None
+        if gate is not None and session is not None:
+            stream = SteppedStream(entry, [frame.data for frame in answer.tape.frames], gate)
+            session.streams.add(stream)
         try:
-            playing = play(answer.tape, connection, self.config.clock, began, entry, instant=answer.instant)
+            playing = play(answer.tape, connection, self.config.clock, began, entry, gate)
             del answer  # see `play`
             outcome = await playing
             if outcome == "client_left" and self.stopping:
@@ -108,6 +114,10 @@ class App:
         finally:
             if session is not None:
                 session.journal.finish(entry, outcome, self.config.clock.now() - began)
+                if stream is not None:
+                    session.streams.end(stream)
+            if gate is not None:
+                gate.note_over(outcome)
 
     def _answer(self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any) -> Answer:
         method, path = entry.method, entry.path
@@ -150,6 +160,15 @@ class App:
             f"/s/{session_id} out of the base URL for the default session.",
             "unknown_session",
         )
+
+
+def _gate(answer: Answer) -> Gate | None:
+    """What paces this answer, or `None` if all of it may go at once."""
+    if answer.steps is not None:
+        return Gate(units_of(answer.tape), 0 if answer.steps.headers else HEADERS)
+    if answer.instant or is_untimed(answer.tape):
+        return None
+    return Gate(units_of(answer.tape))
 
 
 def _split_session(path: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from tokentape_fake_provider.session import Session, SessionSettings
 from tokentape_fake_provider.shelf import Endpoint, Miss
 from tokentape_fake_provider.synthetic import synthetic_script
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.timing import Instant, retime
+from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
 from tokentape_fake_provider.wires.openai_dresses import dressed_for
 from tokentape_fake_provider.wires.request import json_type
 from tokentape_fake_provider.wires.wire import Ask, Wire
@@ -49,13 +49,17 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What goes out; with `instant` the tape's times do not count. `note` says why nothing better did."""
+    """What goes out; with `instant` the tape's times do not count, with `steps` it waits for the test's.
+
+    `note` says why nothing better did.
+    """
 
     tape: Tape
     by: AnsweredBy
     source: str = ""
     instant: bool = False
     note: str = ""
+    steps: Stepped | None = None
 
 
 def find_answer(session: Session, request: Request) -> Answer | None:
@@ -139,7 +143,12 @@ def _from_tape(
     if isinstance(settings.timing, Instant):
         return Answer(tape, by, source, instant=True)
     conditions = conditions_of(settings.timing, prompt, in_flight, settings.usage)
-    return Answer(retime(tape, settings.timing, stream=str(number), conditions=conditions), by, source)
+    made = retime(tape, settings.timing, stream=str(number), conditions=conditions)
+    return Answer(made, by, source, steps=_steps(settings.timing))
+
+
+def _steps(timing: Timing) -> Stepped | None:
+    return timing if isinstance(timing, Stepped) else None
 
 
 def _from_script(
@@ -157,7 +166,7 @@ def _from_script(
         tape = encode(_with_usage(script, settings.usage), ask, settings.timing, in_flight=in_flight)
     except ScriptError as error:
         return error_answer(wire, 400, f"The script from the {by} can't be sent: {error}", "bad_script", ask=ask)
-    return Answer(tape, by, source, isinstance(settings.timing, Instant), note)
+    return Answer(tape, by, source, isinstance(settings.timing, Instant), note, _steps(settings.timing))
 
 
 def _with_usage(script: Script, usage: Usage) -> Script:

@@ -5,6 +5,11 @@ FakeProviderError
 ├── UnknownWireError      a wire format name that is not in the table
 ├── UnknownDressError     a dress of openai_chat that is not in the table
 ├── TimingError           a --timing specification that can't be read
+├── StepError             a step of a stream that can't be done
+│   ├── StreamOverError   the stream is over, and how
+│   └── StepTimeoutError  what was stepped was not sent in time, or no stream came to step
+├── FaultError            a fault that is not in the catalog, or whose parameters make no sense
+├── FaultNotApplicableError  a fault that changes nothing about this response, and why
 ├── ScriptError           a script that contradicts itself or that the wire format can't express
 ├── UnknownSessionError   a session id that was never created, or is deleted
 ├── SessionExistsError    a session id that is taken
@@ -48,6 +53,30 @@ class UnknownDressError(FakeProviderError, LookupError):
 
 class TimingError(FakeProviderError, ValueError):
     """A timing that can't be read, or that makes no sense."""
+
+
+class FaultError(FakeProviderError, ValueError):
+    """A fault that is not in the catalog, or whose parameters make no sense."""
+
+
+class FaultNotApplicableError(FakeProviderError):
+    """A fault that can't happen to this response, and why."""
+
+
+class StepError(FakeProviderError):
+    """A step of a stream that can't be done."""
+
+
+class StreamOverError(StepError):
+    """The stream is over: `outcome` is `complete`, `dropped`, `client_left` or `server_stopped`."""
+
+    def __init__(self, message: str, outcome: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+class StepTimeoutError(StepError, TimeoutError):
+    """What was stepped was not handed to the socket in time, or no stream came to step."""
 
 
 class ScriptError(FakeProviderError, ValueError):

@@ -12,6 +12,7 @@ import msgspec
 
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.connection import Connection
+from tokentape_fake_provider.gate import HEADERS, OPEN, Gate
 from tokentape_fake_provider.journal import Entry, Outcome
 from tokentape_fake_provider.tape import Tape
 
@@ -30,21 +31,28 @@ def is_untimed(tape: Tape) -> bool:
     return tape.start <= 0 and not tape.end_at and (not tape.frames or tape.frames[-1].at <= 0)
 
 
+def units_of(tape: Tape) -> int:
+    """Headers, frames, and the end where that is something of its own: see `gate`."""
+    size = sum(tape.sizes)
+    told = tape.end == "complete" and size and any(n == b"content-length" for n, _ in _head(tape.headers, size, True))
+    return HEADERS + len(tape.frames) + (not told)
+
+
 async def play(
-    tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, *, instant: bool = False
+    tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, gate: Gate | None = None
 ) -> Outcome:
     """Send the tape, whose times count from `began` (ms of `clock`), and note in `entry` what left when.
 
-    With `instant` its times are ignored and the body leaves in one write. Otherwise each frame is paced
-    against its own absolute deadline, and all that is due leaves together.
+    Without a gate its times are ignored and the body leaves in one write. Otherwise each frame is paced
+    against its own absolute deadline, and all that is due and that the gate lets go leaves together.
 
     A paced tape is not kept while it plays: it has an object for each frame, and at 500 streams a collection of
     so much garbage took 65 ms, for which all of them stood still.
     """
-    if instant or is_untimed(tape):
+    if gate is None:
         entry.instant = True
         return await _play_at_once(tape, connection, clock, began, entry)
-    player = _Player(tape, connection, clock, began, entry)
+    player = _Player(tape, connection, clock, began, entry, gate)
     del tape
     watch = asyncio.ensure_future(player.watch())
     try:
@@ -101,7 +109,10 @@ class _Player:
     took longer than writing the frame.
     """
 
-    def __init__(self, tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> None:
+    def __init__(
+        self, tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, gate: Gate
+    ) -> None:
+        self._gate = gate
         self._head = msgspec.structs.replace(tape, frames=())
         self._size = sum(tape.sizes)
         self._data = [frame.data for frame in tape.frames]
@@ -113,6 +124,7 @@ class _Player:
         self._left = False
         self._waiter: asyncio.Future[None] | None = None
         self._index = 0
+        self._held = False
         self._due = array("d", [frame.at for frame in tape.frames])
         self._on_time = self._turn
         entry.due, entry.sizes = self._due, tape.sizes
@@ -126,15 +138,16 @@ class _Player:
     async def play(self) -> Outcome:
         """Send everything on time."""
         tape, connection = self._head, self._connection
-        if await self._left_before(tape.start):
+        if await self._left_before(tape.start, HEADERS):
             return "client_left"
         await _start(tape, connection, self._size)
+        self._gate.note_left(HEADERS)
         self._entry.started = self._clock.now() - self._began
         if self._data:
             self._waiter = self._loop.create_future()
             self._turn()
             await self._waiter
-        if await self._left_before(tape.end_at or 0.0):
+        if await self._left_before(tape.end_at or 0.0, self._gate.units):
             return "client_left"
         if tape.end != "complete":
             await connection.cut()
@@ -142,11 +155,18 @@ class _Player:
         await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
         return "complete"
 
-    async def _left_before(self, at: float) -> bool:
-        """Wait until `at` ms after the request; whether the client left meanwhile."""
-        if not self._left and self._began + at > self._clock.now():
-            self._waiter = self._loop.create_future()
-            self._clock.call_at(self._began + at, self._wake)
+    async def _left_before(self, at: float, units: int) -> bool:
+        """Wait until `at` ms after the request, and until so many units may go; whether the client left meanwhile."""
+        while not self._left:
+            if self._began + at > self._clock.now():
+                self._waiter = self._loop.create_future()
+                self._clock.call_at(self._began + at, self._wake)
+            elif units > self._gate.limit:
+                self._waiter = self._loop.create_future()
+                self._gate.ask_again(self._wake)
+            else:
+                self._gate.taken = units
+                break
             await self._waiter
         return self._left
 
@@ -159,16 +179,27 @@ class _Player:
         if self._left:
             self._wake()
             return
-        due, first, began = self._due, self._index, self._began
+        due, first, began, gate = self._due, self._index, self._began, self._gate
         now = self._clock.now()
         index, count = first, len(due)
+        if gate.limit is not OPEN:
+            count = min(count, int(gate.limit) - HEADERS)
         # Deadlines are compared as the clock was given them: `now - began` may round to less than `due`.
         while index < count and began + due[index] <= now:
             index += 1
         if index == first:
-            self._clock.call_at(began + due[first], self._on_time)
+            if began + due[first] > now:
+                self._clock.call_at(began + due[first], self._on_time)
+            else:
+                self._held = True
+                gate.ask_again(self._on_time)
             return
+        if self._held or gate.limit is not OPEN:
+            self._held = False
+            for step in range(first, index):
+                due[step] = max(due[step], now - began)  # it was not late, but held
         self._index = index
+        gate.taken = HEADERS + index
         try:
             pending = self._connection.write(self._bytes(first, index))
         except Exception as error:
@@ -195,6 +226,7 @@ class _Player:
         left, noted = self._clock.now() - self._began, self._entry.left
         while len(noted) < self._index:
             noted.append(left)
+        self._gate.note_left(HEADERS + self._index)
         if self._index < len(self._due):
             self._clock.call_at(self._began + self._due[self._index], self._on_time)
         else:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from tokentape_fake_provider.errors import SessionExistsError, SessionNameError, UnknownSessionError
+from tokentape_fake_provider.gate import Streams
 from tokentape_fake_provider.journal import Journal
 from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.rule import Rule
@@ -99,6 +100,7 @@ class Session:
         self.id = session_id
         self.settings = settings or SessionSettings()
         self.journal = journal or Journal()
+        self.streams = Streams()
         self._lock = threading.Lock()
         self._queue: deque[QueueItem] = deque()
         self._rules: list[_Applied] = []
@@ -130,13 +132,14 @@ class Session:
         return len(made)
 
     def clear(self) -> None:
-        """Forget queue, rules, recordings and journal; keep the settings."""
+        """Forget queue, rules, recordings and journal, and let held streams go; keep the settings."""
         with self._lock:
             self._queue.clear()
             self._rules.clear()
             self._shelf = Shelf()
             self._requests = 0
         self.journal.clear()
+        self.streams.release()
 
     @property
     def queue(self) -> Sequence[QueueItem]:
@@ -247,6 +250,7 @@ class Sessions:
             return
         with self._lock:
             self._sessions.pop(session_id, None)
+        found.streams.release()
 
     def _free_id(self) -> str:
         self._made += 1

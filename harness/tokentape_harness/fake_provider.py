@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokentape_fake_provider.gate import SteppedStream
 from tokentape_fake_provider.journal import Entry, Journal
 from tokentape_fake_provider.rule import Rule
 from tokentape_fake_provider.script import Error, FinishReason, Item, Script, Usage
@@ -144,6 +145,23 @@ class FakeProvider:
             self.timing(Recorded(speed))
         if cassette is not None:
             self.cassette(cassette)
+
+    def next_stream(self, timeout: float = 10.0) -> SteppedStream:
+        """The next stream that nobody has taken yet, in the order of the requests.
+
+        With the timing `stepped` it waits at each frame for `step`; with any other but `instant` it goes by itself
+        until it is held. Waits at most `timeout` s for a request. Raises `StepTimeoutError`.
+        """
+        return self.session.streams.next(timeout)
+
+    async def anext_stream(self, timeout: float = 10.0) -> SteppedStream:  # noqa: ASYNC109
+        """`next_stream` for coroutines."""
+        return await self.session.streams.anext(timeout)
+
+    @property
+    def streams(self) -> Sequence[SteppedStream]:
+        """The streams that are not over, taken or not."""
+        return self.session.streams.open
 
     @property
     def journal(self) -> Journal:

@@ -1,0 +1,377 @@
+"""Gate: how far a response may go, which a test decides.
+
+A response is a row of units: its headers, each frame, its end (clean or cut off). The end of a body whose length
+the headers tell is in its last frame. Playback asks how many units may go and notes which have left; a
+`SteppedStream` is the test's hand on it, from any thread or event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
+from tokentape_fake_provider.said import frame_that_says
+
+if TYPE_CHECKING:
+    from tokentape_fake_provider.journal import Entry, Outcome
+
+HEADERS: Final = 1
+OPEN: Final = math.inf
+
+
+class Gate:
+    """Where a response of so many units stands. It belongs to the event loop that plays it: elsewhere it is only read.
+
+    `limit` is how many units may go, `taken` how many playback has begun to send, `left` how many were handed to
+    the socket.
+    """
+
+    __slots__ = ("_ask", "_waiting", "left", "limit", "outcome", "taken", "units")
+
+    def __init__(self, units: int, limit: float = OPEN) -> None:
+        self.units = units
+        self.limit = limit
+        self.taken = 0
+        self.left = 0
+        self.outcome: Outcome | None = None
+        self._ask: Callable[[], None] | None = None
+        self._waiting: list[tuple[int, Future[None]]] = []
+
+    def ask_again(self, ask: Callable[[], None]) -> None:
+        """Have playback ask again once, when more may go."""
+        self._ask = ask
+
+    def move(self, limit: float) -> None:
+        """Let so many units go."""
+        self.limit = limit
+        ask, self._ask = self._ask, None
+        if ask is not None:
+            ask()
+
+    def note_left(self, units: int) -> None:
+        """So many units were handed to the socket."""
+        self.left = units
+        if self._waiting:
+            self._settle()
+
+    def note_over(self, outcome: Outcome) -> None:
+        """The response ended so."""
+        if outcome in ("complete", "dropped"):
+            self.left = self.units
+        self.outcome = outcome
+        self._settle()
+
+    def when_left(self, units: int, future: Future[None]) -> None:
+        """Set the result of `future` when so many units have left, or its error if they never will.
+
+        All of them have left when the response is over.
+        """
+        self._waiting.append((units, future))
+        self._settle()
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for units, future in waiting:
+            if self.left >= units and (units < self.units or self.outcome is not None):
+                _set(future)
+            elif self.outcome is not None:
+                _set(future, _over(self.outcome))
+            else:
+                self._waiting.append((units, future))
+
+
+class SteppedStream:
+    """One response in the hands of a test: what leaves, and when.
+
+    A stream of the timing `Stepped` goes no further than it is told to; any other timed stream goes by itself
+    until `hold`, and then leaves neither before its time nor before its step. Every method is safe from any
+    thread. Each waits until what it let go was handed to the socket, at most `timeout` s, and raises
+    `StreamOverError` if it never will be, `StepTimeoutError` if it was not in time (and takes the step back),
+    `StepError` if it can't be done.
+    """
+
+    def __init__(self, entry: Entry, frames: Sequence[bytes], gate: Gate) -> None:
+        self.entry = entry
+        self._frames = frames
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        entry = self.entry
+        return f"<SteppedStream {entry.number} of {entry.method} {entry.path}: {self._state()}>"
+
+    @property
+    def frames(self) -> Sequence[bytes]:
+        """All frames, those that left and those to come."""
+        return self._frames
+
+    @property
+    def sent(self) -> int:
+        """How many frames were handed to the socket."""
+        return min(max(0, self._gate.left - HEADERS), len(self._frames))
+
+    @property
+    def left(self) -> int:
+        """How many steps it has left: headers that wait, frames, and the end."""
+        return 0 if self.over else self._gate.units - self._gate.left
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for a step."""
+        return not self.over and self._gate.limit < self._gate.units
+
+    @property
+    def over(self) -> bool:
+        """Whether the response has ended, one way or another (`entry.outcome`)."""
+        return self._gate.outcome is not None
+
+    def step(self, count: int = 1, timeout: float = 10.0) -> bytes:
+        """Let `count` more frames go; the step after the last frame is the end. The bytes that left."""
+        return self._wait(self._step(count), timeout)
+
+    async def astep(self, count: int = 1, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109
+        """`step` for coroutines."""
+        return await self._await(self._step(count), timeout)
+
+    def step_until(self, text: str, timeout: float = 10.0) -> bytes:
+        """Let frames go up to the one that completes `text`, and no further. The bytes that left.
+
+        `text` is looked for in what the frames still to come say, however it is split over their deltas, and
+        otherwise in their bytes (`[DONE]`, `message_stop`); it may have begun in frames that left.
+        """
+        return self._wait(self._step_until(text), timeout)
+
+    async def astep_until(self, text: str, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109
+        """`step_until` for coroutines."""
+        return await self._await(self._step_until(text), timeout)
+
+    def finish(self, timeout: float = 10.0) -> bytes:
+        """Let all go, the end too. The bytes that left."""
+        return self._wait(self._finish(), timeout)
+
+    async def afinish(self, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109
+        """`finish` for coroutines."""
+        return await self._await(self._finish(), timeout)
+
+    def release(self) -> None:
+        """Let it go by itself from now on; does not wait, and does nothing to a stream that is over."""
+        with suppress(StreamOverError):
+            self._call(lambda: self._gate.move(OPEN))
+
+    def hold(self, timeout: float = 10.0) -> None:
+        """Stop it after what is on its way; back when that has left, so that nothing leaves any more."""
+        self._wait(self._hold(), timeout)
+
+    async def ahold(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """`hold` for coroutines."""
+        await self._await(self._hold(), timeout)
+
+    # Each makes a request to the loop that plays; its future comes when that is done.
+
+    def _step(self, count: int) -> _Request:
+        if count < 1:
+            raise StepError(f"step({count}): step 1 or more")
+
+        def target(gate: Gate) -> int:
+            if gate.outcome is None and gate.taken + count > gate.units:
+                left = f"{gate.units - gate.taken} steps are left"
+                raise StepError(f"step({count}): {left} ({self._state()}); finish() lets all go")
+            return gate.taken + count
+
+        return self._request(target)
+
+    def _step_until(self, text: str) -> _Request:
+        def target(gate: Gate) -> int:
+            found = frame_that_says(text, self._frames, max(0, gate.taken - HEADERS))
+            if found is None:
+                raise StepError(f"step_until({text!r}): no frame to come says that ({self._state()})")
+            return HEADERS + found + 1
+
+        return self._request(target)
+
+    def _finish(self) -> _Request:
+        return self._request(lambda gate: gate.units)
+
+    def _hold(self) -> _Request:
+        return self._request(lambda gate: gate.taken if gate.outcome is None else gate.left)
+
+    def _request(self, target: Callable[[Gate], int]) -> _Request:
+        gate = self._gate
+        request = _Request(self._frames)
+
+        def run() -> None:
+            if request.future.cancelled():
+                return
+            try:
+                limit = target(gate)
+                if gate.outcome is not None and limit > gate.left:
+                    raise _over(gate.outcome)
+            except StepError as error:
+                _set(request.future, error)
+                return
+            request.first = max(0, gate.taken - HEADERS)
+            request.last = max(0, limit - HEADERS)
+            gate.move(OPEN if limit == gate.units else limit)
+            gate.when_left(limit, request.future)
+
+        self._call(run)
+        return request
+
+    def _call(self, run: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(run)
+        except RuntimeError:  # the loop is closed
+            raise _over(self._gate.outcome or "server_stopped") from None
+
+    def _wait(self, request: _Request, timeout: float) -> bytes:
+        if _running_loop() is self._loop:
+            raise StepError("this would wait for its own event loop: await the method whose name begins with a")
+        try:
+            request.future.result(timeout)
+        except TimeoutError:
+            raise self._late(request, timeout) from None
+        return request.bytes
+
+    async def _await(self, request: _Request, timeout: float) -> bytes:  # noqa: ASYNC109
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(request.future), timeout)
+        except TimeoutError:
+            raise self._late(request, timeout) from None
+        return request.bytes
+
+    def _late(self, request: _Request, timeout: float) -> StepTimeoutError:
+        request.future.cancel()
+        self._call(lambda: self._gate.move(self._gate.taken))
+        why = "its time has not come, or " if any(self.entry.due) else ""
+        return StepTimeoutError(f"not sent within {timeout:g} s: {why}the client does not read ({self._state()})")
+
+    def _state(self) -> str:
+        over = f", over: {self._gate.outcome}" if self.over else ""
+        return f"{self.sent} of {len(self._frames)} frames sent{over}"
+
+
+class _Request:
+    """What was asked of the loop: its future, and the frames that it is about."""
+
+    __slots__ = ("_frames", "first", "future", "last")
+
+    def __init__(self, frames: Sequence[bytes]) -> None:
+        self.future: Future[None] = Future()
+        self.first = self.last = 0
+        self._frames = frames
+
+    @property
+    def bytes(self) -> bytes:
+        """What these frames hold."""
+        return b"".join(self._frames[self.first : self.last])
+
+
+class Streams:
+    """The streams of one session, in the order of their requests, until a test takes them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free: dict[SteppedStream, None] = {}
+        self._asked: deque[Future[SteppedStream]] = deque()
+        self._open: dict[SteppedStream, None] = {}
+
+    @property
+    def open(self) -> Sequence[SteppedStream]:
+        """Those that are not over, taken or not."""
+        with self._lock:
+            return tuple(self._open)
+
+    def add(self, stream: SteppedStream) -> None:
+        """A stream begins."""
+        with self._lock:
+            self._open[stream] = None
+            while self._asked:
+                asked = self._asked.popleft()
+                if asked.set_running_or_notify_cancel():
+                    asked.set_result(stream)
+                    return
+            self._free[stream] = None
+
+    def end(self, stream: SteppedStream) -> None:
+        """A stream is over: nobody gets to take it any more."""
+        with self._lock:
+            self._open.pop(stream, None)
+            self._free.pop(stream, None)
+
+    def next(self, timeout: float = 10.0) -> SteppedStream:
+        """The next stream that nobody has taken. Raises `StepTimeoutError` after `timeout` s."""
+        asked = self._ask()
+        try:
+            return asked.result(timeout)
+        except TimeoutError:
+            return self._give_up(asked, timeout)
+
+    async def anext(self, timeout: float = 10.0) -> SteppedStream:  # noqa: ASYNC109
+        """`next` for coroutines."""
+        asked = self._ask()
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(asked), timeout)
+        except TimeoutError:
+            return self._give_up(asked, timeout)
+
+    def release(self) -> None:
+        """Let all go by themselves, and forget those that nobody took."""
+        with self._lock:
+            streams = tuple(self._open)
+            self._free.clear()
+        for stream in streams:
+            stream.release()
+
+    def _ask(self) -> Future[SteppedStream]:
+        asked: Future[SteppedStream] = Future()
+        with self._lock:
+            if self._free:
+                stream = next(iter(self._free))
+                del self._free[stream]
+                asked.set_result(stream)
+            else:
+                self._asked.append(asked)
+        return asked
+
+    def _give_up(self, asked: Future[SteppedStream], timeout: float) -> SteppedStream:
+        if not asked.cancel() and not asked.cancelled():
+            return asked.result()  # it came just now
+        with self._lock:
+            if asked in self._asked:
+                self._asked.remove(asked)
+            open_streams = len(self._open)
+        raise StepTimeoutError(
+            f"no stream to take within {timeout:g} s ({open_streams} open, all taken): was the request sent, and has "
+            "the session a timing other than instant, like `stepped`?"
+        )
+
+
+def _set(future: Future[None], error: StepError | None = None) -> None:
+    with suppress(InvalidStateError):  # who waited has given up
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+
+def _over(outcome: Outcome) -> StreamOverError:
+    said = {
+        "client_left": "the client left",
+        "server_stopped": "the server stopped",
+        "dropped": "all was sent and the connection cut",
+    }
+    return StreamOverError(f"the stream is over: {said.get(outcome, 'all was sent')}", outcome)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,112 @@
+"""Said: the text in the frames of a stream, found in whatever JSON they hold."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any, Final
+
+import msgspec
+
+# The names that the wire formats give to a piece of text.
+_TEXT: Final = frozenset(
+    (
+        "content",
+        "text",
+        "delta",
+        "response",
+        "thinking",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_text",
+        "refusal",
+        "partial_json",
+        "arguments",
+        "input",
+        "tool_plan",
+    )
+)
+_SCAN: Final = json.JSONDecoder().raw_decode
+
+
+def frame_that_says(text: str, frames: Sequence[bytes], start: int) -> int | None:
+    """The first frame from `start` on with which `text` is complete, or `None`.
+
+    Text is that of the deltas, joined; if they don't say it, the bytes themselves do.
+    """
+    if not text:
+        return None
+    body = b"".join(frames)
+    ends = list(accumulate(map(len, frames)))
+    after = ends[start - 1] if start else 0
+    found = _end_of_text(text, body, after)
+    if found is None:
+        place = body.find(text.encode(), max(0, after - len(text.encode()) + 1))
+        if place < 0:
+            return None
+        found = place + len(text.encode())
+    return bisect_right(ends, found - 1)
+
+
+def _end_of_text(text: str, body: bytes, after: int) -> int | None:
+    """The offset where the event ends that completes `text`, beyond `after`."""
+    said, lengths, offsets = [], [], []
+    length = 0
+    for offset, piece in _pieces(body):
+        length += len(piece)
+        said.append(piece)
+        lengths.append(length)
+        offsets.append(offset)
+    whole = "".join(said)
+    # The text may begin in what left, and must end in an event that has not left whole.
+    known = bisect_right(offsets, after)
+    begin = lengths[known - 1] if known else 0
+    place = whole.find(text, max(0, begin - len(text) + 1))
+    if place < 0:
+        return None
+    return offsets[bisect_right(lengths, place + len(text) - 1)]
+
+
+def _pieces(body: bytes) -> Iterator[tuple[int, str]]:
+    """Each piece of text, and the offset where its JSON object ends."""
+    # Latin-1 keeps the offsets of bytes; the object itself is then read as what it is.
+    letters = body.decode("latin-1")
+    at = letters.find("{")
+    while at >= 0:
+        try:
+            _, end = _SCAN(letters, at)
+            value = msgspec.json.decode(body[at:end])
+        except (ValueError, msgspec.DecodeError, RecursionError):
+            at = letters.find("{", at + 1)
+            continue
+        while letters[end : end + 1] in ("\r", "\n"):  # a line or an event is whole with its end
+            end += 1
+        for piece in _texts(value):
+            yield end, piece
+        at = letters.find("{", end)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if isinstance(item, str):
+                if name in _TEXT:
+                    yield item
+                elif name == "bytes":  # Bedrock wraps other formats so
+                    yield from _wrapped(item)
+            else:
+                yield from _texts(item)
+
+
+def _wrapped(value: str) -> Iterator[str]:
+    try:
+        yield from _texts(msgspec.json.decode(base64.b64decode(value, validate=True)))
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        return
