@@ -8,6 +8,7 @@ HarnessError
 │   └── CassetteWriteError         can't be written, or would replace a file that can't be read
 ├── TruncatedRecordingError        a replay came to where the recording was cut off
 ├── UnplayedRecordingError         a cassette holds what the test never asked for
+├── PromiseBrokenError             a conformance case found that a target does not do what it must
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
 CassetteWarning                    a cassette was read, but something in it had to be mended
@@ -72,6 +73,16 @@ class TruncatedRecordingError(HarnessError):
 
 class UnplayedRecordingError(HarnessError, AssertionError):
     """Interactions of a cassette were never asked for; the message names them."""
+
+
+class PromiseBrokenError(HarnessError, AssertionError):
+    """A conformance case found that `what` was `seen` instead of `expected`."""
+
+    def __init__(self, what: str, *, expected: str, seen: str) -> None:
+        super().__init__(f"{what}: expected {expected}, seen {seen}")
+        self.what = what
+        self.expected = expected
+        self.seen = seen
 
 
 class UsageError(HarnessError, ValueError):

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 _MARKER = "fake_provider"
 _TAPE = "tape"
+_CONFORMANCE = "tokentape_harness.conformance"
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Add the options of the conformance suites where they are what is to be run (xdist's workers get their path)."""
+    path = _CONFORMANCE.replace(".", "/")
+    if any(_CONFORMANCE in arg or path in arg.replace("\\", "/") for arg in args):
+        early_config.pluginmanager.import_plugin(f"{_CONFORMANCE}.pytest_suites")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tokentape_harness.cli.conformance_app import app as conformance_app
+
 app = typer.Typer(
     name="tokentape",
     help="Fake, record and read streams of LLM providers.",
@@ -14,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(conformance_app)
 
 Wire = Annotated[
     str, typer.Option("--wire", "-w", metavar="W", help="Wire format, such as openai_chat or anthropic_messages.")

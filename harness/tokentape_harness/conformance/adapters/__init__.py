@@ -1,0 +1,1 @@
+"""Adapters that are ready: targets for the suites."""

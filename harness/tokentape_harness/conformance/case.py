@@ -1,0 +1,113 @@
+"""Case: one promise, and the function that finds it kept or broken."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import msgspec
+
+from tokentape_harness.errors import UsageError
+
+_ID = re.compile(r"[a-z]+(/[a-z0-9]+(-[a-z0-9]+)*){2}")
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A case of a suite.
+
+    `id` is `suite/area/name` and never changes; `promise` is one sentence; `source` says who promises it;
+    `needs` are the capabilities without which it can't be asked of a target; `wires` are the wire formats that
+    it can be told in (None: every one that the suite has). `function` takes the suite's trial.
+    """
+
+    id: str
+    promise: str
+    source: str
+    function: Callable[..., Any]
+    needs: frozenset[str] = frozenset()
+    wires: tuple[str, ...] | None = None
+
+    @property
+    def suite(self) -> str:
+        """The name of the suite."""
+        return self.id.split("/")[0]
+
+    @property
+    def area(self) -> str:
+        """What the case is about: the middle of its id."""
+        return self.id.split("/")[1]
+
+
+_CASES: dict[str, Case] = {}
+
+
+def case(
+    id: str,  # noqa: A002 - the field's own name
+    promise: str,
+    *,
+    source: str,
+    needs: Iterable[str] = (),
+    wires: Iterable[str] | None = None,
+) -> Callable[[FunctionT], FunctionT]:
+    """Register a function as a case; a coroutine function is awaited. Raises `UsageError` for a bad or taken id."""
+    if not _ID.fullmatch(id):
+        raise UsageError(f"case {id!r}: an id is suite/area/name in small letters, digits and hyphens")
+
+    def register(function: FunctionT) -> FunctionT:
+        known = _CASES.get(id)
+        if known is not None and known.function.__code__.co_filename != function.__code__.co_filename:
+            raise UsageError(f"case {id!r} is there twice: {_place(known.function)} and {_place(function)}")
+        told = None if wires is None else tuple(wires)
+        _CASES[id] = Case(id, promise, source, function, frozenset(needs), told)
+        return function
+
+    return register
+
+
+def registered(suite: str) -> list[Case]:
+    """The cases of a suite that were imported, in the order in which they were."""
+    return [found for found in _CASES.values() if found.suite == suite]
+
+
+def import_cases(package: ModuleType) -> None:
+    """Import every module of a package, so that its cases are registered."""
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+
+
+def include(names: Sequence[str]) -> None:
+    """Import cases from modules or from files that end in `.py`. Raises `UsageError`."""
+    for name in names:
+        if not name.endswith(".py"):
+            import_named(name, "--include")
+            continue
+        path = Path(name).resolve()
+        spec = importlib.util.spec_from_file_location(f"tokentape_cases_{path.stem}", path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise UsageError(f"--include {name}: no such file")
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def import_named(name: str, asked_by: str) -> ModuleType:
+    """Import a module, from the working directory too. Raises `UsageError` if there is none of that name."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{asked_by} {name}: {error}; is it installed, or in {here}?") from error
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = function.__code__
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"

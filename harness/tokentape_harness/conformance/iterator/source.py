@@ -1,0 +1,93 @@
+"""Source: bytes that are read once, and that know what was done to them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from tokentape_harness.conformance.trial import Frame
+
+
+class Source:
+    """A one-pass source of bytes that counts how often it is begun, read and closed.
+
+    An exception among the frames is raised in its place. Reading what is closed, or has raised, is noted in `misuse`.
+    """
+
+    def __init__(self, frames: Sequence[bytes | BaseException]) -> None:
+        self.contents = list(frames)
+        self.begun = self.reads = self.closed = 0
+        self.misuse: list[str] = []
+        self._times: list[float] = []
+        self._origin = time.perf_counter()
+
+    @property
+    def frames(self) -> list[Frame]:
+        """What it holds, with the time at which each part was read."""
+        made = []
+        for number, content in enumerate(self.contents):
+            data = content if isinstance(content, bytes) else f"({content!r} is raised)".encode()
+            made.append(Frame(data, self._times[number] if number < len(self._times) else None))
+        return made
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all of it was read."""
+        return self.reads >= len(self.contents)
+
+    def _begin(self) -> None:
+        self.begun += 1
+        if self.begun > 1:
+            self.misuse.append("it was begun a second time")
+
+    def _next(self) -> bytes | None:
+        """The next bytes; None at the end."""
+        if self.closed:
+            self.misuse.append("it was read after it had been closed")
+        if self.reads >= len(self.contents):
+            return None
+        content = self.contents[self.reads]
+        self.reads += 1
+        self._times.append((time.perf_counter() - self._origin) * 1000)
+        if isinstance(content, BaseException):
+            raise content
+        return content
+
+
+class SyncSource(Source):
+    """For plain loops."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._begin()
+        return self
+
+    def __next__(self) -> bytes:
+        data = self._next()
+        if data is None:
+            raise StopIteration
+        return data
+
+    def close(self) -> None:
+        """Count the call."""
+        self.closed += 1
+
+
+class AsyncSource(Source):
+    """For async loops; lets other tasks run before each read."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._begin()
+        return self
+
+    async def __anext__(self) -> bytes:
+        await asyncio.sleep(0)
+        data = self._next()
+        if data is None:
+            raise StopAsyncIteration
+        return data
+
+    async def aclose(self) -> None:
+        """Count the call, and let other tasks run meanwhile."""
+        self.closed += 1
+        await asyncio.sleep(0)

@@ -1,0 +1,76 @@
+"""The iterator suite, as the runner sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tokentape_harness.conformance.case import Case, import_cases, import_named, registered
+from tokentape_harness.conformance.iterator import cases
+from tokentape_harness.conformance.iterator.adapter import lack
+from tokentape_harness.conformance.iterator.trial import IteratorTrial, Mode
+from tokentape_harness.conformance.iterator.wires import ALL
+from tokentape_harness.errors import UsageError
+
+MODES: tuple[Mode, ...] = ("sync", "async")
+
+
+class IteratorSuite:
+    """Cases about an iterator, each in every mode that the target and the case have."""
+
+    name = "iterator"
+
+    def cases(self) -> Sequence[Case]:
+        """Every case."""
+        import_cases(cases)
+        return registered(self.name)
+
+    def load(self, target: str, options: Mapping[str, str]) -> Any:
+        """The adapter that `module:factory` makes. Raises `UsageError`."""
+        del options
+        name, colon, attribute = target.partition(":")
+        if not (name and colon and attribute):
+            raise UsageError(f"target {target!r}: give module:factory, such as my_adapter:make")
+        factory = getattr(import_named(name, "target"), attribute, None)
+        if not callable(factory):
+            raise UsageError(f"target {target!r}: {name} has no function {attribute}")
+        return checked(factory(), target)
+
+    def wires(self, target: Any) -> Sequence[str]:
+        """The wire formats that the adapter reads."""
+        spoken = getattr(target, "wires", None)
+        return ALL if spoken is None else [wire for wire in ALL if wire in spoken]
+
+    def lack(self, target: Any, need: str, wire: str) -> str | None:
+        """Why the adapter has not this capability; closing is asked for in either mode."""
+        del wire
+        if need == "close" and lack(target, "aclose") is None:
+            return None
+        return lack(target, need)
+
+    def versions(self, target: Any) -> dict[str, str]:
+        """What the adapter tells of itself."""
+        return dict(getattr(target, "versions", None) or {})
+
+    def trials(self, target: Any, case: Case, wire: str, seed: int) -> Iterator[IteratorTrial]:
+        """One trial a mode; a case that needs both runs once, on the event loop."""
+        wanted: Sequence[Mode] = [mode for mode in MODES if mode in case.needs] or MODES
+        if len(wanted) == len(MODES) and case.needs.issuperset(MODES):
+            wanted = ("async",)
+        for mode in wanted:
+            closing = lack(target, "aclose" if mode == "async" else "close") if "close" in case.needs else None
+            if lack(target, mode) is None and closing is None:
+                yield IteratorTrial(case, wire, target, mode, seed=seed)
+
+
+def checked(adapter: Any, name: str) -> Any:
+    """The adapter, if it has what none can do without. Raises `UsageError`."""
+    missing = [lack(adapter, "text")] if lack(adapter, "text") else []
+    if lack(adapter, "sync") and lack(adapter, "async"):
+        missing.append("open() or aopen()")
+    if missing:
+        raise UsageError(f"target {name}: an adapter needs text(), and open() or aopen()")
+    return adapter
+
+
+SUITE = IteratorSuite()

@@ -1,0 +1,72 @@
+"""Text: a result as lines, for a terminal and for pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tokentape_harness.cli.plain import printable
+from tokentape_harness.conformance.result import Finding, Result
+from tokentape_harness.conformance.trial import Frame
+
+_WIDTH = 400
+_HEAD, _TAIL = 20, 6
+
+
+def told(result: Result) -> str:
+    """A failure in full: promise, source, and for each trial the request, the frames, expected and seen."""
+    lines = [f"{result.status.upper()} {result.id}", f"  promise   {result.promise}", f"  source    {result.source}"]
+    if result.reason:
+        lines.append(f"  baseline  {result.reason}")
+    if result.status == "mended":
+        lines.append("  it passes now: take it out of the baseline, or give it `sometimes = true`")
+    for finding in result.findings:
+        lines += _finding(finding)
+    return "\n".join(printable(line) for line in lines)
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    if finding.request:
+        yield f"  request   {_cut(finding.request)}"
+    for line in frame_lines(finding.frames):
+        yield f"  {line}"
+    where = f" ({finding.label})" if finding.label else ""
+    yield f"  what      {finding.what}{where}"
+    yield f"  expected  {_cut(finding.expected)}"
+    yield f"  seen      {_cut(finding.seen)}"
+    at = difference(finding.expected, finding.seen)
+    if at is not None:
+        yield f"  differ    from character {at}: {finding.expected[at : at + 40]!r} is {finding.seen[at : at + 40]!r}"
+    for line in finding.traceback.rstrip().splitlines():
+        yield f"  | {line}"
+
+
+def frame_lines(frames: Sequence[Frame]) -> Iterator[str]:
+    """One line a frame: its time, size and bytes; long streams without their middle."""
+    for number, frame in enumerate(frames):
+        if number == _HEAD and len(frames) > _HEAD + _TAIL:
+            yield f"frames    ... {len(frames) - _HEAD - _TAIL} more ..."
+        if _HEAD <= number < len(frames) - _TAIL and len(frames) > _HEAD + _TAIL:
+            continue
+        at = "   unread" if frame.at is None else f"{frame.at:6.1f} ms"
+        yield f"frame {number:3} {at} {len(frame.data):5} B  {_cut(readable(frame.data), 160)}"
+
+
+def readable(data: bytes) -> str:
+    """Bytes as text where they are text, control characters escaped."""
+    try:
+        return repr(data.decode())[1:-1]
+    except UnicodeDecodeError:
+        return repr(data)[2:-1]
+
+
+def difference(expected: str, seen: str) -> int | None:
+    """Where two long values part; None where one sees that at a glance."""
+    if max(len(expected), len(seen)) < 80 or expected == seen:
+        return None
+    pairs = zip(expected, seen, strict=False)
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(expected), len(seen)))
+
+
+def _cut(text: str, width: int = _WIDTH) -> str:
+    line = " ".join(text.splitlines())
+    return line if len(line) <= width else f"{line[: width - 1]}… ({len(line)} characters)"
