@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 _BOM = b"\xef\xbb\xbf"
+_NAMED_DATA = re.compile(rb"\ndata: ([^\n]+)\n\n")
 
 
 class SSEFraming:
@@ -90,8 +92,9 @@ def split_data(block: bytes) -> list[bytes]:
         if block.count(b"\n") == 2 * len(found):
             return found
     elif block.startswith(b"event: "):
-        found = [event.partition(b"\ndata: ")[2] for event in block[7:-2].split(b"\n\nevent: ")]
-        if block.count(b"\n") == 3 * len(found) and block.count(b"\ndata: ") == len(found) and b"" not in found:
+        found = _NAMED_DATA.findall(block)
+        # Three line feeds an event are all there are; two lines of data would begin after a blank line.
+        if block.count(b"\n") == 3 * len(found) and b"\n\ndata" not in block:
             return found
     return [data for _, data in split_events(block)]
 

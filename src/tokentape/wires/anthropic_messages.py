@@ -12,7 +12,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
 
@@ -89,7 +89,7 @@ class _TextEvent(msgspec.Struct, gc=False):
 
 
 _NO_DELTA = _Delta()
-_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
+_decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
@@ -102,22 +102,16 @@ class AnthropicMessagesDecoder(EventDecoder):
         super().__init__()
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, _Block] = {}
-        self._text = False
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        append, start = messages.append, position
-        if self._text:
-            try:
-                for position in range(start, len(documents)):
-                    document = documents[position]
-                    event = _decode_text_event(document)
-                    metadata = ChunkMetadata(document, _read_metadata)
-                    append(ChatMessage(event.delta.text, "assistant", metadata, block=event.index))  # type: ignore[arg-type]
-            except DecodeFailure:
-                self._text = False
-            else:
-                return len(documents)
-        return position
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        events = decode_lines(_decode_text_events, documents)
+        if events is None or not same([event.index for event in events]):
+            return None
+        block = events[0].index
+        return [
+            ChatMessage(event.delta.text, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
+            for event, document in zip(events, documents, strict=True)
+        ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:

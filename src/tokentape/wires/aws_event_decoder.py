@@ -18,6 +18,7 @@ from tokentape.errors import (
 )
 from tokentape.framing.aws_event_stream import AWSEventStreamFraming
 from tokentape.message import ChatMessage
+from tokentape.text_run import TextRun
 from tokentape.wires.event_decoder import EventDecoder
 
 # The statuses are those of Bedrock's service model (botocore, bedrock-runtime 2023-09-30). 408 and 424 are the
@@ -44,9 +45,9 @@ class AWSEventDecoder(EventDecoder):
     framing = AWSEventStreamFraming
     _framing: AWSEventStreamFraming
 
-    def feed(self, data: bytes) -> Iterator[ChatMessage]:
+    def feed_runs(self, data: bytes) -> Iterator[ChatMessage | TextRun]:
         """Decode the events that end in `data`; what stands before a broken frame is decoded first."""
-        yield from super().feed(data)
+        yield from super().feed_runs(data)
         fault = self._framing.fault
         if fault is not None and not self.ended:
             raise fault

@@ -12,7 +12,7 @@ from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, Te
 from tokentape.usage import TokenUsage
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure
+from tokentape.wires.event_decoder import DecodeFailure, decode_lines, same
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
 
@@ -124,7 +124,7 @@ class _Block:
 
 
 _decode_typed = msgspec.json.Decoder(_Event).decode
-_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
+_decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 
 
 class BedrockConverseDecoder(AWSEventDecoder):
@@ -137,20 +137,15 @@ class BedrockConverseDecoder(AWSEventDecoder):
         self._blocks: dict[int, _Block] = {}
         self._text = True
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        append, start = messages.append, position
-        if self._text:
-            try:
-                for position in range(start, len(documents)):
-                    document = documents[position]
-                    block = _decode_text_event(document).block
-                    metadata = ChunkMetadata(document, _read_metadata)
-                    append(ChatMessage(block.delta.text, "assistant", metadata, block=block.index))  # type: ignore[arg-type]
-            except DecodeFailure:
-                self._text = False
-            else:
-                return len(documents)
-        return position
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        events = decode_lines(_decode_text_events, documents)
+        if events is None or not same([event.block.index for event in events]):
+            return None
+        block = events[0].block.index
+        return [
+            ChatMessage(event.block.delta.text, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
+            for event, document in zip(events, documents, strict=True)
+        ]
 
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
         try:

@@ -19,7 +19,7 @@ from tokentape.wires.aws_event_decoder import AWSEventDecoder
 from tokentape.wires.bedrock_converse import BedrockConverseDecoder
 from tokentape.wires.bedrock_text import BedrockTextDecoder, is_text_body
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_chat import OpenAIChatDecoder
 from tokentape.wires.openai_usage import count
@@ -45,7 +45,7 @@ class _BytesEvent(msgspec.Struct, gc=False):
     chunk: _BytesChunk
 
 
-_decode_bytes = msgspec.json.Decoder(_BytesEvent).decode
+_decode_wrapped = msgspec.json.Decoder(_BytesEvent).decode_lines
 _decode_typed = msgspec.json.Decoder(_Event).decode
 
 
@@ -62,26 +62,12 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         super().__init__()
         self._inner: EventDecoder | None = None
         self._usage_reported = False
-        self._wrapped: list[bytes] = []
-        self._unwrapped: list[bytes] = []
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        if self._inner is None:
-            return position
-        if self._wrapped is not documents:
-            # Once for all of them: what is not text is asked for again, one by one.
-            self._wrapped, self._unwrapped = documents, []
-            try:
-                self._unwrapped += [b""] * position
-                self._unwrapped.extend(_decode_bytes(document).chunk.body for document in documents[position:])
-            except DecodeFailure:
-                pass
-        if position >= len(self._unwrapped):
-            return position
-        position = self._inner._decode_text_run(self._unwrapped, position, messages)
-        if position == len(documents):
-            self._wrapped, self._unwrapped = [], []
-        return position
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        wrapped = decode_lines(_decode_wrapped, documents)
+        if wrapped is None or self._inner is None:
+            return None
+        return self._inner._decode_text([event.chunk.body for event in wrapped])
 
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
         try:
@@ -96,7 +82,9 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         inner = self._inner
         if inner is None:
             inner = self._inner = self._decoder_of(self._parse(body))
+        inner._text = False
         messages: Sequence[ChatMessage] = inner._decode(body)
+        self._text = inner._text
         if _METRICS_KEY in body:
             messages = self._with_metrics(messages, body)
         elif any(message.usage is not None for message in messages):

@@ -16,7 +16,7 @@ from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
 from tokentape.wires.chunk_metadata import ChunkMetadata
 from tokentape.wires.cohere_chat import FINISH_REASONS, cohere_usage, tool_plan
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 
 
@@ -65,7 +65,7 @@ class _TextEvent(msgspec.Struct, gc=False):
 
 _NO_RESPONSE = _Response()
 _NO_CALL = _CallDelta()
-_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
+_decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
@@ -81,23 +81,18 @@ class CohereV1Decoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._text = False
         self._plan: list[str] = []
         self._begun: set[int] = set()
         self._called = False
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        append = messages.append
-        if self._text:
-            try:
-                for place in range(position, len(documents)):
-                    document = documents[place]
-                    text = _decode_text_event(document).text
-                    append(ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata)))  # type: ignore[arg-type]
-                    position = place + 1
-            except DecodeFailure:
-                self._text = False
-        return position
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        events = decode_lines(_decode_text_events, documents)
+        if events is None:
+            return None
+        return [
+            ChatMessage(event.text, "assistant", ChunkMetadata(document, _read_metadata))  # type: ignore[arg-type]
+            for event, document in zip(events, documents, strict=True)
+        ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:

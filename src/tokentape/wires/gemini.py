@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -14,7 +14,7 @@ from tokentape.framing.json_array import END
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.google_error import google_error
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
@@ -106,7 +106,33 @@ class _Chunk(msgspec.Struct, gc=False):
     error: dict[str, Any] | str | None = None
 
 
+class _TextPart(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A part that is text and nothing else: the types do the checking."""
+
+    text: str
+
+
+class _TextContent(msgspec.Struct, gc=False):
+    parts: tuple[_TextPart]
+
+
+class _TextCandidate(msgspec.Struct, gc=False):
+    content: _TextContent
+    finishReason: None = None  # noqa: N815
+    index: Literal[0] | None = None
+    groundingMetadata: None = None  # noqa: N815
+    urlContextMetadata: None = None  # noqa: N815
+    citationMetadata: None = None  # noqa: N815
+
+
+class _TextChunk(msgspec.Struct, gc=False):
+    candidates: tuple[_TextCandidate]
+    usageMetadata: dict[str, Any] | None = None  # noqa: N815
+    error: None = None
+
+
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_text_chunks = msgspec.json.Decoder(_TextChunk).decode_lines
 _NO_CONTENT = _Content()
 
 
@@ -144,7 +170,6 @@ class GeminiDecoder(EventDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._states: dict[int, _State] = {0: _State()}
-        self._first = self._states[0]
         self._model: str | None = None
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
@@ -158,30 +183,32 @@ class GeminiDecoder(EventDecoder):
                 # Gateways add it; it ends nothing by itself.
                 return ()
             chunk = salvage(self._parse(document), _Chunk)
-        candidates = chunk.candidates
-        if candidates and len(candidates) == 1 and chunk.error is None:
-            candidate = candidates[0]
-            content = candidate.content
-            if (
-                content is not None
-                and candidate.finishReason is None
-                and not candidate.index
-                and not candidate.tells_more
-            ):
-                parts = content.parts
-                if parts and len(parts) == 1 and self._model is not None and self._first.kind == "text":
-                    part = parts[0]
-                    if part.text and not part.thought and not part.thoughtSignature and part.functionCall is None:
-                        return (
-                            ChatMessage(
-                                part.text,
-                                "assistant",
-                                ChunkMetadata(document, _read_metadata),  # type: ignore[arg-type]
-                                usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
-                                block=self._first.block,
-                            ),
-                        )
-        return self._messages(chunk, document)
+        messages = self._messages(chunk, document)
+        # Text mostly comes in runs; a run is read with the state that the chunk before it has left.
+        self._text = (
+            self._model is not None
+            and len(messages) == 1
+            and bool(messages[0].text)
+            and not messages[0].index
+            and self._states[0].kind == "text"
+        )
+        return messages
+
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        chunks = decode_lines(_decode_text_chunks, documents)
+        if chunks is None:
+            return None
+        block = self._states[0].block
+        return [
+            ChatMessage(
+                chunk.candidates[0].content.parts[0].text,
+                "assistant",
+                ChunkMetadata(document, _read_metadata),  # type: ignore[arg-type]
+                usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
+                block=block,
+            )
+            for chunk, document in zip(chunks, documents, strict=True)
+        ]
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
         if chunk.error:
@@ -327,6 +354,10 @@ def gemini_usage(raw: Mapping[str, Any]) -> TokenUsage:
 
     Cached content is inside the prompt.
     """
+    prompt, candidates, total = raw.get("promptTokenCount"), raw.get("candidatesTokenCount"), raw.get("totalTokenCount")
+    if prompt.__class__ is int and candidates.__class__ is int and total.__class__ is int and _SPECIAL.isdisjoint(raw):
+        # It stands in every chunk, and mostly says no more than this.
+        return TokenUsage(prompt, candidates, total, None, None, None, raw)
     thoughts = _count(raw, "thoughtsTokenCount")
     usage = TokenUsage(
         _sum(_count(raw, "promptTokenCount"), _count(raw, "toolUsePromptTokenCount")),
@@ -338,6 +369,9 @@ def gemini_usage(raw: Mapping[str, Any]) -> TokenUsage:
         raw,
     )
     return usage if usage.total is not None else usage.with_total()
+
+
+_SPECIAL = frozenset(("thoughtsTokenCount", "toolUsePromptTokenCount", "cachedContentTokenCount"))
 
 
 def _count(raw: Mapping[str, Any], key: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -12,7 +12,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
 from tokentape.wires.google_error import google_error
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
@@ -78,7 +78,21 @@ class _Step:
         return whole
 
 
+class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A delta that is text and nothing else: the types do the checking."""
+
+    type: Literal["text"]
+    text: str
+
+
+class _TextEvent(msgspec.Struct, gc=False):
+    event_type: Literal["step.delta"]
+    delta: _TextDelta
+    index: int = 0
+
+
 _decode_event = msgspec.json.Decoder(_Event).decode
+_decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 
 
 class GeminiInteractionsDecoder(EventDecoder):
@@ -101,6 +115,7 @@ class GeminiInteractionsDecoder(EventDecoder):
             event = salvage(self._parse(document), _Event)
         delta = event.delta
         if delta is not None and delta.type == "text" and delta.text is not None:
+            self._text = True
             return (
                 ChatMessage(
                     delta.text,
@@ -122,6 +137,16 @@ class GeminiInteractionsDecoder(EventDecoder):
                     self.ended = True
                     return ()
                 return self._progress(event.interaction or _Interaction(event.status), document)
+
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        events = decode_lines(_decode_text_events, documents)
+        if events is None or not same([event.index for event in events]):
+            return None
+        block = events[0].index
+        return [
+            ChatMessage(event.delta.text, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
+            for event, document in zip(events, documents, strict=True)
+        ]
 
     def _progress(self, interaction: _Interaction, document: bytes) -> Sequence[ChatMessage]:
         """What is said of the interaction itself."""

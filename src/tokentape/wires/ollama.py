@@ -16,7 +16,7 @@ from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
 
@@ -79,7 +79,7 @@ class _TextLine(msgspec.Struct, gc=False):
 
 _NO_MESSAGE = _Message()
 _NO_FUNCTION = _Function()
-_decode_text_line = msgspec.json.Decoder(_TextLine).decode
+_decode_text_lines = msgspec.json.Decoder(_TextLine).decode_lines
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
@@ -94,25 +94,20 @@ class OllamaDecoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._plain = True
+        self._text = True
         self._called = False
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        append = messages.append
-        if self._plain:
-            try:
-                for place in range(position, len(documents)):
-                    document = documents[place]
-                    line = _decode_text_line(document)
-                    message = line.message
-                    text = line.response if message is None else message.content
-                    if line.done or text is None:
-                        return position
-                    append(ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata)))  # type: ignore[arg-type]
-                    position = place + 1
-            except DecodeFailure:
-                self._plain = False
-        return position
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        lines = decode_lines(_decode_text_lines, documents)
+        if lines is None or any([line.done for line in lines]):
+            return None
+        texts = [line.response if line.message is None else line.message.content for line in lines]
+        if None in texts:
+            return None
+        return [
+            ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata))  # type: ignore[arg-type]
+            for text, document in zip(texts, documents, strict=True)
+        ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
@@ -121,7 +116,7 @@ class OllamaDecoder(EventDecoder):
             line = salvage(self._parse(document), _Line)
         messages = self._messages(line, document)
         # Text mostly comes in runs, and so does what is not text.
-        self._plain = bool(messages) and bool(messages[0].text)
+        self._text = bool(messages) and bool(messages[0].text)
         return messages
 
     def _messages(self, line: _Line, document: bytes) -> Sequence[ChatMessage]:

@@ -17,7 +17,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import openai_usage
 
@@ -111,7 +111,7 @@ class _TextChunk(msgspec.Struct, gc=False):
 
 
 _NO_DELTA = _Delta()
-_decode_text_chunk = msgspec.json.Decoder(_TextChunk).decode
+_decode_text_chunks = msgspec.json.Decoder(_TextChunk).decode_lines
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -126,26 +126,19 @@ class OpenAIChatDecoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._plain = True
+        self._text = True
         self._choices: set[int] = set()
         self._finished: set[int] = set()
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        append, start = messages.append, position
-        if self._plain:
-            try:
-                for position in range(start, len(documents)):
-                    document = documents[position]
-                    text = _decode_text_chunk(document).choices[0].delta.content
-                    metadata = ChunkMetadata(document, _read_metadata)
-                    append(ChatMessage(text, "assistant", metadata))  # type: ignore[arg-type]
-            except DecodeFailure:
-                self._plain = False
-            else:
-                position = len(documents)
-            if position > start:
-                self._note_choice(0, finished=False)
-        return position
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        chunks = decode_lines(_decode_text_chunks, documents)
+        if chunks is None:
+            return None
+        self._note_choice(0, finished=False)
+        return [
+            ChatMessage(chunk.choices[0].delta.content, "assistant", ChunkMetadata(document, _read_metadata))  # type: ignore[arg-type]
+            for chunk, document in zip(chunks, documents, strict=True)
+        ]
 
     def _note_choice(self, index: int, *, finished: bool) -> None:
         """The input may end once every choice that was begun is finished."""
@@ -164,7 +157,7 @@ class OpenAIChatDecoder(EventDecoder):
             chunk = salvage(self._parse(document), _Chunk)
         messages = self._messages(chunk, document)
         # Text mostly comes in runs, and so does what is not text.
-        self._plain = len(messages) == 1 and bool(messages[0].text) and messages[0].finish_reason is None
+        self._text = len(messages) == 1 and bool(messages[0].text) and messages[0].finish_reason is None
         return messages
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:

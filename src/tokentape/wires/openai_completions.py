@@ -9,7 +9,7 @@ import msgspec
 
 from tokentape.message import ChatMessage
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_chat import FINISH_REASONS, stream_error
 from tokentape.wires.openai_usage import openai_usage
@@ -42,7 +42,7 @@ class _Chunk(msgspec.Struct, gc=False):
     object: str | None = None
 
 
-_decode_text_chunk = msgspec.json.Decoder(_TextChunk).decode
+_decode_text_chunks = msgspec.json.Decoder(_TextChunk).decode_lines
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -57,23 +57,17 @@ class OpenAICompletionsDecoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._plain = False
         self._begun: set[int] = set()
         self._finished: set[int] = set()
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        if not self._plain:
-            return position
-        append = messages.append
-        try:
-            for position in range(position, len(documents)):  # noqa: B020 - where it stops
-                document = documents[position]
-                text = _decode_text_chunk(document).choices[0].text
-                append(ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata)))  # type: ignore[arg-type]
-        except DecodeFailure:
-            self._plain = False
-            return position
-        return len(documents)
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        chunks = decode_lines(_decode_text_chunks, documents)
+        if chunks is None:
+            return None
+        return [
+            ChatMessage(chunk.choices[0].text, "assistant", ChunkMetadata(document, _read_metadata))  # type: ignore[arg-type]
+            for chunk, document in zip(chunks, documents, strict=True)
+        ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
@@ -85,7 +79,7 @@ class OpenAICompletionsDecoder(EventDecoder):
             chunk = salvage(self._parse(document), _Chunk)
         messages = self._messages(chunk, document)
         # Text comes in runs; a choice that has begun and not finished keeps the input from ending.
-        self._plain = len(messages) == 1 and bool(messages[0].text) and not messages[0].index
+        self._text = len(messages) == 1 and bool(messages[0].text) and not messages[0].index
         return messages
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:

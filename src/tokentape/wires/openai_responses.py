@@ -16,7 +16,7 @@ from tokentape.errors import ServerError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_chat import stream_error
 from tokentape.wires.openai_usage import openai_usage
@@ -60,7 +60,7 @@ class _TextEvent(msgspec.Struct, gc=False):
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
-_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
+_decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 
 
 class OpenAIResponsesDecoder(EventDecoder):
@@ -82,7 +82,8 @@ class OpenAIResponsesDecoder(EventDecoder):
     def _begin(self) -> None:
         self._items = OutputItems(self._items.blocks)
         self._calls = False
-        self._speaking: tuple[str, int, int] | None = None
+        self._text = False
+        self._speaking = ("", 0, 0)
         self._started = True
         self._complete = False
 
@@ -98,30 +99,25 @@ class OpenAIResponsesDecoder(EventDecoder):
         if event.type == "response.output_text.delta" and event.delta is not None:
             part = event.content_index or 0
             block = self._items.speak(self._item(event), part)
-            self._speaking = None if event.item_id is None else (event.item_id, part, block)
+            self._text = event.item_id is not None
+            self._speaking = (event.item_id or "", part, block)
             metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
             return (ChatMessage(event.delta, "assistant", metadata, block=block),)
         return self._other_event(event, document)
 
-    def _decode_text_run(self, documents: list[bytes], position: int, messages: list[ChatMessage]) -> int:
-        if self._speaking is None:
-            return position
+    def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
+        events = decode_lines(_decode_text_events, documents)
+        if events is None:
+            return None
         item_id, part, block = self._speaking
-        append = messages.append
-        try:
-            for position in range(position, len(documents)):  # noqa: B020 - where it stops
-                document = documents[position]
-                event = _decode_text_event(document)
-                if event.item_id != item_id or event.content_index != part:
-                    break
-                metadata = ChunkMetadata(document, _read_metadata)
-                append(ChatMessage(event.delta, "assistant", metadata, block=block))  # type: ignore[arg-type]
-            else:
-                return len(documents)
-        except DecodeFailure:
-            pass
-        self._speaking = None
-        return position
+        if not same([item_id, *[event.item_id for event in events]]):
+            return None
+        if not same([part, *[event.content_index for event in events]]):
+            return None
+        return [
+            ChatMessage(event.delta, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
+            for event, document in zip(events, documents, strict=True)
+        ]
 
     def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
