@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +67,18 @@ def _sync_directory(directory: Path) -> None:
 
 def format_cassette(cassette: Cassette) -> str:
     """The text of a cassette file."""
-    if not cassette.interactions:
-        return f"interactions: []\nversion: {FORMAT_VERSION}\n"
-    parts = [_format_interaction(interaction) for interaction in cassette.interactions]
-    return f"interactions:\n{''.join(parts)}version: {FORMAT_VERSION}\n"
+    return format_parts(map(format_interaction, cassette.interactions))
 
 
-def _format_interaction(interaction: Interaction) -> str:
+def format_parts(parts: Iterable[str]) -> str:
+    """The text of a cassette file of these interactions, formatted by `format_interaction`."""
+    text = "".join(parts)
+    head = "interactions:\n" if text else "interactions: []\n"
+    return f"{head}{text}version: {FORMAT_VERSION}\n"
+
+
+def format_interaction(interaction: Interaction) -> str:
+    """The text of one interaction in a cassette file."""
     # The keys stand in vcrpy's own order (sorted), so that a file that vcrpy saved again differs little.
     fields = interaction_fields(interaction)
     request, response = dict(fields["request"]), dict(fields["response"])

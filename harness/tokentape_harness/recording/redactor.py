@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from typing import Any
 
 from vcr.request import Request
 
 from tokentape_harness import cassette as values
-from tokentape_harness.redaction import RedactionRules, credentials_of, redact, redact_all, redact_request
+from tokentape_harness.redaction import RedactionRules, credentials_of, redact, redact_request
 
 
 class Redactor:
@@ -17,7 +16,7 @@ class Redactor:
 
     def __init__(self, rules: RedactionRules) -> None:
         self._rules = rules
-        self._credentials: dict[str, None] = {}
+        self.credentials: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
     def request(self, request: Request) -> Request:
@@ -29,13 +28,22 @@ class Redactor:
     def response(self, request: Request, response: values.Response) -> values.Response:
         """The response to this request, as it was made."""
         interaction = values.Interaction(_plain(request), response)
-        with self._lock:
-            self._credentials.update(dict.fromkeys(credentials_of(interaction, self._rules)))
+        self.learn(interaction)
         return redact(interaction, self._rules).response
 
-    def interactions(self, interactions: Iterable[values.Interaction]) -> tuple[values.Interaction, ...]:
-        """All interactions of the cassette."""
-        return redact_all(interactions, self._rules.adding(secrets=tuple(self._credentials)))
+    def learn(self, interaction: values.Interaction) -> None:
+        """Remember the credentials that it was made with."""
+        with self._lock:
+            found = dict.fromkeys((*self.credentials, *credentials_of(interaction, self._rules)))
+            self.credentials = tuple(found)
+
+    def interaction(self, interaction: values.Interaction) -> values.Interaction:
+        """It without secrets, and without any credential that is remembered."""
+        return redact(interaction, self._rules.adding(secrets=self.credentials))
+
+    def shows(self, interaction: values.Interaction, credentials: tuple[str, ...]) -> bool:
+        """Whether one of these credentials stands in it."""
+        return bool(credentials) and redact(interaction, RedactionRules(secrets=credentials)) != interaction
 
 
 def _plain(request: Request) -> values.Request:

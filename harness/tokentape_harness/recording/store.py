@@ -17,13 +17,14 @@ from vcr.request import Request
 from vcr.serialize import deserialize, serialize
 from vcr.serializers import yamlserializer
 
-from tokentape_harness.cassette import Cassette, Interaction
+from tokentape_harness.cassette import Interaction
 from tokentape_harness.cassette_reader import interaction_of, parse_cassette
-from tokentape_harness.cassette_writer import format_cassette, interaction_fields, write_atomically
+from tokentape_harness.cassette_writer import format_interaction, format_parts, interaction_fields, write_atomically
 from tokentape_harness.chunks import format_chunks, parse_chunks, rechunk
 from tokentape_harness.errors import CassetteError, CassetteSyntaxError, CassetteWriteError
 from tokentape_harness.recording.playback import vcr_response
 from tokentape_harness.recording.redactor import Redactor
+from tokentape_harness.recording.saved import SavedInteraction, SavedInteractions
 from tokentape_harness.split import split_body
 
 _LOCK_TIMEOUT_S = 60.0
@@ -37,10 +38,10 @@ class CassetteStore:
     """
 
     def __init__(self, redactor: Redactor, extra_paths: Sequence[str] = ()) -> None:
-        self._redactor = redactor
+        self._saved = SavedInteractions(redactor, _interaction)
         self._extra_paths = tuple(extra_paths)
         self._loaded: list[Interaction] = []
-        self._others: list[Interaction] = []
+        self._others: list[SavedInteraction] = []
         self._digest = b""
 
     def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[Any, ...]:
@@ -62,14 +63,16 @@ class CassetteStore:
         """Write the redacted interactions, in one step. Raises `CassetteWriteError`."""
         path = Path(cassette_path).resolve()
         pairs = zip(cassette_dict["requests"], cassette_dict["responses"], strict=True)
-        interactions = self._redactor.interactions(_interaction(request, response) for request, response in pairs)
+        ours = self._saved.of(pairs)
         with _lock(path):
-            self._others += self._added_since(path, serializer, interactions)
-            written = [*self._others, *interactions]
+            added = self._added_since(path, serializer, [saved.interaction for saved in ours])
+            self._others += map(SavedInteraction, added)
+            written = [*self._others, *ours]
             data = _formatted(written, cassette_dict.get("metadata"), serializer).encode()
             write_atomically(path, data)
             # A cassette that is saved as it grows must not take its own for another process's.
-            self._loaded, self._digest = written, hashlib.sha256(data).digest()
+            self._loaded = [saved.interaction for saved in written]
+            self._digest = hashlib.sha256(data).digest()
 
     def _added_since(self, path: Path, serializer: Any, ours: Sequence[Interaction]) -> list[Interaction]:
         """What another process put into the file since it was loaded, but for requests that we recorded too."""
@@ -120,10 +123,10 @@ def _metadata(data: bytes, serializer: Any) -> dict[str, Any]:
     return dict(found[0]) if found else {}
 
 
-def _formatted(interactions: Sequence[Interaction], metadata: Any, serializer: Any) -> str:
+def _formatted(written: Sequence[SavedInteraction], metadata: Any, serializer: Any) -> str:
     if serializer is yamlserializer and not metadata:
-        return format_cassette(Cassette(tuple(interactions)))
-    made = [_vcr_fields(interaction) for interaction in interactions]
+        return format_parts(saved.text for saved in written)
+    made = [_vcr_fields(saved.interaction) for saved in written]
     document = {"requests": [request for request, _ in made], "responses": [response for _, response in made]}
     text: str = serialize({**document, "metadata": metadata}, serializer)
     return text
@@ -140,7 +143,7 @@ def _asked(interaction: Interaction) -> tuple[str, str, bytes | None]:
 
 
 def _key(interaction: Interaction) -> str:
-    return hashlib.sha256(format_cassette(Cassette((interaction,))).encode()).hexdigest()
+    return hashlib.sha256(format_interaction(interaction).encode()).hexdigest()
 
 
 def _vcr_fields(interaction: Interaction) -> tuple[Request, dict[str, Any]]:
