@@ -9,11 +9,13 @@ from tokentape.web.frames import Format, response_headers
 from tokentape.web.wsgi import WSGIStream, wsgi_stream
 
 if TYPE_CHECKING:
+    from tokentape.web.django import StreamingChatHttpResponse
     from tokentape.web.starlette import StreamingChatResponse
 
 __all__ = [
     "ASGIStream",
     "Format",
+    "StreamingChatHttpResponse",
     "StreamingChatResponse",
     "WSGIStream",
     "response_headers",
@@ -22,8 +24,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "StreamingChatResponse":  # Starlette is not a dependency of the library
+    # Neither Starlette nor Django is a dependency of the library.
+    if name == "StreamingChatResponse":
         from tokentape.web.starlette import StreamingChatResponse
 
         return StreamingChatResponse
+    if name == "StreamingChatHttpResponse":
+        from tokentape.web.django import StreamingChatHttpResponse
+
+        return StreamingChatHttpResponse
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

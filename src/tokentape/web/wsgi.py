@@ -1,8 +1,7 @@
-"""Streams as WSGI bodies, for Flask, Django and whatever else speaks it.
+"""Streams as WSGI bodies, for Flask and whatever else speaks it; `tokentape.web.django` is the same for Django.
 
-body = wsgi_stream(stream, format="sse")
+body = wsgi_stream(stream, format="sse", environ=flask.request.environ)
 return flask.Response(body, headers=body.headers)
-return django.http.StreamingHttpResponse(body, headers=body.headers)
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from tokentape.web.frames import (
     output_of,
     response_headers,
 )
+from tokentape.web.presence import reader_left
 from tokentape.web.pulling import Puller
 
 log = logging.getLogger("tokentape.web")
@@ -39,10 +39,15 @@ class WSGIStream:
     """An iterable of frames: the server sends each as it comes. `headers` are the response's."""
 
     def __init__(
-        self, frames: Generator[bytes, None, None], close: Callable[[], None], headers: dict[str, str]
+        self,
+        frames: Generator[bytes, None, None],
+        close: Callable[[], None],
+        headers: dict[str, str],
+        left: Callable[[], bool],
     ) -> None:
         self.headers = headers
         self._frames = frames
+        self._left = left
         self._close = close
         self._closed = False
 
@@ -50,7 +55,11 @@ class WSGIStream:
         return self
 
     def __next__(self) -> bytes:
-        return next(self._frames)
+        frame = next(self._frames)
+        if self._left():
+            self.close()
+            raise StopIteration
+        return frame
 
     def close(self) -> None:
         """Close the stream; the server calls it when all is sent, and when the reader leaves."""
@@ -66,6 +75,7 @@ def wsgi_stream(
     format: Format = "text",  # noqa: A002 - the parameter's own name
     heartbeat: float | None = None,
     headers: Mapping[str, str | None] | None = None,
+    environ: Mapping[str, Any] | None = None,
     wait: Wait = wait_done,
 ) -> WSGIStream:
     """A body that sends each message of a stream at once (see `tokentape.web.frames` for the formats).
@@ -74,6 +84,10 @@ def wsgi_stream(
     seconds of silence a frame says that the connection lives; the stream is then read in a thread. A stream that
     fails ends with an error frame; plain text is then cut off as well, as nothing else in it tells an end from
     a failure.
+
+    `environ` is the request's. With it the stream is closed at the first frame after the reader has left, where
+    the server tells (see `tokentape.web.presence`); without it, when the server fails to send, often one or two
+    frames later.
     """
     check_format(format, heartbeat)
     stream = getattr(stream, "normalized", stream)
@@ -91,7 +105,7 @@ def wsgi_stream(
         puller = Puller(stream)
         frames = _frames(_with_heartbeat(puller, heartbeat, wait), stream, format)
         close = puller.close
-    return WSGIStream(frames, close, response_headers(format, headers))
+    return WSGIStream(frames, close, response_headers(format, headers), reader_left(environ or {}))
 
 
 def _frames(

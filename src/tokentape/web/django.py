@@ -1,0 +1,58 @@
+"""Streams as responses of Django, which must be installed, under WSGI and ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+try:
+    from django.core.handlers.asgi import ASGIRequest
+    from django.http import HttpRequest, StreamingHttpResponse
+except ModuleNotFoundError as missing:
+    from tokentape.errors import ConfigurationError
+
+    raise ConfigurationError(
+        "StreamingChatHttpResponse needs Django: install it, or use tokentape.web.wsgi_stream or ASGIStream"
+    ) from missing
+
+from tokentape.errors import ConfigurationError
+from tokentape.web.asgi import ASGIStream
+from tokentape.web.frames import Format
+from tokentape.web.wsgi import wsgi_stream
+
+
+class StreamingChatHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  # Django has no types
+    """A response that sends each message of a stream as it comes, and closes the stream when the reader leaves.
+
+        def chat(request):
+            response = provider.chat(request.POST["prompt"], stream=True)
+            return StreamingChatHttpResponse(request, response, format="sse")
+
+    `stream` is a plain or an async iterator of messages, or the response that has it. Django collects whatever
+    is of the wrong kind for its server into a list first, so it is the request that says what kind it takes:
+    under ASGI a plain stream is read in a thread of its own. Under WSGI an async stream raises
+    `ConfigurationError`. `format`, `heartbeat` (s) and `headers` are as in `wsgi_stream`.
+    """
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        stream: Any,
+        *,
+        format: Format = "text",  # noqa: A002 - the parameter's own name
+        heartbeat: float | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        status: int = 200,
+    ) -> None:
+        stream = getattr(stream, "normalized", stream)
+        if isinstance(request, ASGIRequest):
+            answer = ASGIStream(stream, format=format, heartbeat=heartbeat, headers=headers)
+            super().__init__(answer.frames(), status=status, headers=answer.headers)
+            return
+        if not hasattr(stream, "__iter__"):
+            raise ConfigurationError(
+                "an async stream can't be read under WSGI, where Django would hold it until its end: use the "
+                "provider's chat() rather than achat(), or serve the application by ASGI"
+            )
+        body = wsgi_stream(stream, format=format, heartbeat=heartbeat, headers=headers, environ=request.META)
+        super().__init__(body, status=status, headers=body.headers)

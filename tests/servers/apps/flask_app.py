@@ -1,0 +1,40 @@
+"""Applications of Flask: the right one, and one that compresses."""
+
+from __future__ import annotations
+
+from answering import events, stream
+from flask import Flask, Response, request
+from flask_compress import Compress
+
+from tokentape.web import wsgi_stream
+
+library = Flask("library")
+
+
+@library.route("/chat", methods=["GET", "POST"])
+def chat() -> Response:
+    """The library's body, which knows its request and so whether the reader is still there."""
+    body = wsgi_stream(stream(), format="sse", environ=request.environ)
+    return Response(body, headers=body.headers)
+
+
+@library.route("/buffered", methods=["GET", "POST"])
+def buffered() -> Response:
+    """The same without the header that tells nginx not to buffer."""
+    body = wsgi_stream(stream(), format="sse", headers={"X-Accel-Buffering": None})
+    return Response(body, headers=body.headers)
+
+
+plain = Flask("plain")
+
+
+@plain.route("/chat", methods=["GET", "POST"])
+def by_hand() -> Response:
+    """A generator as the documentation has it."""
+    return Response(events(), mimetype="text/event-stream")
+
+
+compressed = Flask("compressed")
+compressed.config["COMPRESS_MIMETYPES"] = ["text/event-stream"]
+Compress(compressed)
+compressed.add_url_rule("/chat", view_func=by_hand, methods=["GET", "POST"])
