@@ -1,0 +1,91 @@
+"""Marks: tokens that are told apart wherever they come out.
+
+A mark is letters and digits only, so that it survives JSON, HTML, URLs and markdown; a token is a mark and a
+space. Padding is of few different bytes: a compressor swallows it as it swallows a real answer, while whatever
+counts plain bytes counts it in full.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from functools import cached_property
+from itertools import accumulate
+from typing import Final
+
+import msgspec
+
+PAD: Final = "and so on "
+
+_GROWING: Final = (120, 250, 500, 1000)
+_EACH: Final = 48
+
+
+class Marks(msgspec.Struct, frozen=True, dict=True):
+    """The tokens of one answer: `plain` short ones, then one with about as many bytes more as each of `pads`."""
+
+    nonce: str
+    plain: int
+    pads: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many tokens there are."""
+        return self.plain + len(self.pads)
+
+    def mark(self, number: int) -> str:
+        """The mark of a token, which are counted from 0."""
+        return f"{self.nonce}x{number:04d}z"
+
+    def token(self, number: int) -> str:
+        """The whole token."""
+        padding = "" if number < self.plain else PAD * (self.pads[number - self.plain] // len(PAD))
+        return f"{self.mark(number)} {padding}"
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(map(self.token, range(self.count)))
+
+    @property
+    def long_from(self) -> int:
+        """The number of the first of the longest tokens."""
+        return self.plain + (self.pads.index(max(self.pads)) if self.pads else 0)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """How many bytes the first so many tokens have, from none to all."""
+        return (0, *accumulate(map(len, self.tokens)))
+
+
+def make_marks(plain: int, size: int, draw: random.Random) -> Marks:
+    """Marks that no other run has; the padded tokens have about `size` bytes together.
+
+    They grow, so that as many tokens are not as many bytes.
+    """
+    nonce = "q" + "".join(draw.choice("bcdfghjkmnpqrstvw23456789") for _ in range(7))
+    pads = [pad for pad in _GROWING for _ in range(_EACH)]
+    while sum(pads) < size:
+        pads.append(_GROWING[-1])
+    while pads and sum(pads) - pads[-1] >= size:
+        pads.pop()
+    return Marks(nonce, plain, tuple(pads))
+
+
+class MarkFinder:
+    """Finds marks in a body that comes in pieces; upper and lower case are one."""
+
+    def __init__(self, marks: Marks) -> None:
+        self._pattern = re.compile(rb"%sx(\d{4})z" % marks.nonce.encode(), re.IGNORECASE)
+        self._keep = len(marks.mark(0)) - 1
+        self._rest = b""
+        self._read = 0
+
+    def feed(self, data: bytes) -> list[tuple[int, int]]:
+        """The marks that these bytes complete, each with the offset of its first byte in the body."""
+        text = self._rest + data
+        begin = self._read - len(self._rest)
+        found = [(int(match[1]), begin + match.start()) for match in self._pattern.finditer(text)]
+        self._read += len(data)
+        self._rest = text[max(0, len(text) - self._keep) :]
+        return found

@@ -1,0 +1,124 @@
+"""The checker's core against simulated middlemen: what is held, and by what, is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.harness.flush.simulation import (
+    AllAtEnd,
+    Behind,
+    ByteBlocks,
+    ByteFlushes,
+    FirstBytes,
+    Middleman,
+    SimulatedStage,
+    Slow,
+    Ticks,
+    TimeBatches,
+    TokenBatches,
+    World,
+)
+from tokentape_harness.flush.marks import Marks
+from tokentape_harness.flush.probing import Pace, probe
+from tokentape_harness.flush.shape import Shape, fitting, shape_of
+
+Make = Callable[[World, Marks], Middleman]
+
+
+def shape(make: Make, pace: Pace = Pace(), **options) -> Shape:
+    """The shape of what a middleman lets out."""
+    stage = SimulatedStage(make, **options)
+    trace = probe(stage, pace, fitting)
+    assert stage.far_end.ending is not None
+    assert len(stage.far_end.seen) == stage.far_end.marks.count
+    return shape_of(trace, stage.far_end)
+
+
+seeds = st.integers(0, 1000)
+plain_text = st.booleans()
+
+
+@given(latency=st.floats(0.0, 0.5), seed=seeds, plain_text=plain_text)
+def test_what_passes_each_token_on_flushes(latency: float, seed: int, plain_text: bool) -> None:
+    """Latency alone, up to half a second a token, is not taken for batches."""
+    assert shape(lambda w, _: Slow(w, latency), seed=seed, plain_text=plain_text) == Shape("flushed")
+
+
+@given(head_with_body=st.booleans(), plain_text=plain_text)
+def test_what_keeps_all_until_the_end(head_with_body: bool, plain_text: bool) -> None:
+    """All at the end, and whether the headers came before."""
+    found = shape(lambda w, _: AllAtEnd(w, head_with_body), plain_text=plain_text)
+    assert found.verdict == ("all_at_end" if head_with_body else "headers_early")
+
+
+@given(size=st.integers(300, 16_000), seed=seeds, early=st.booleans())
+def test_blocks_of_bytes_are_found_with_their_size(size: int, seed: int, early: bool) -> None:
+    """Blocks of any size that hold more than a token are measured to the byte."""
+    found = shape(lambda w, _: ByteBlocks(w, size, not early), seed=seed)
+    assert (found.verdict, found.headers_early) == ("byte_batches", early)
+    assert found.size == size
+
+
+@pytest.mark.parametrize("size", [1024, 4096, 8192, 16384, 32768])
+@pytest.mark.parametrize("plain_text", [False, True])
+def test_usual_buffers_are_named_by_their_size(size: int, plain_text: bool) -> None:
+    """A buffer that lets all out when it is full is found with its usual size."""
+    found = shape(lambda w, _: ByteFlushes(w, size), plain_text=plain_text)
+    assert (found.verdict, found.size, found.first_only) == ("byte_batches", size, False)
+
+
+@given(size=st.integers(600, 20_000), seed=seeds, plain_text=plain_text)
+def test_a_full_buffer_is_found_with_about_its_size(size: int, seed: int, plain_text: bool) -> None:
+    """Any other size is found to within a few tokens."""
+    found = shape(lambda w, _: ByteFlushes(w, size), seed=seed, plain_text=plain_text)
+    assert found.verdict == "byte_batches"
+    assert found.size == pytest.approx(size, rel=0.35)
+
+
+@given(size=st.integers(1000, 20_000))
+def test_a_hold_of_the_first_bytes_only(size: int) -> None:
+    """What holds the start alone is told from what holds every batch."""
+    found = shape(lambda w, _: FirstBytes(w, size))
+    assert (found.verdict, found.first_only) == ("byte_batches", True)
+    assert found.size == pytest.approx(size, rel=0.5)
+
+
+@given(size=st.integers(2, 30))
+def test_batches_of_tokens(size: int) -> None:
+    """Tokens that are counted are told from bytes that are counted."""
+    found = shape(lambda w, marks: TokenBatches(w, size, marks.nonce.encode()))
+    assert (found.verdict, found.size) == ("token_batches", size)
+
+
+@given(size=st.integers(1, 5))
+def test_tokens_that_wait_for_the_next(size: int) -> None:
+    """An app that keeps the last tokens back is always so many behind."""
+    assert shape(lambda w, _: Behind(w, size)) == Shape("token_batches", size, lag=True)
+
+
+@given(period=st.floats(0.08, 5.0), kind=st.sampled_from([TimeBatches, Ticks]), early=st.booleans())
+def test_batches_by_time_are_found_with_their_period(
+    period: float, kind: Callable[[World, float, bool], Middleman], early: bool
+) -> None:
+    """Time batches are found with their period, also when it is longer than the patience."""
+    found = shape(lambda w, _: kind(w, period, not early))
+    assert found.verdict == "time_batches"
+    assert found.size == pytest.approx(period, rel=0.15)
+
+
+@given(size=st.integers(300, 60_000), patience=st.floats(0.3, 5.0), wait=st.floats(0.05, 0.5))
+def test_how_long_is_waited_changes_no_verdict(size: int, patience: float, wait: float) -> None:
+    """Nothing that counts bytes is taken for anything else, however patient the probe."""
+    pace = Pace(patience=patience, wait=wait)
+    assert shape(lambda w, _: ByteFlushes(w, size), pace).verdict == "byte_batches"
+
+
+def test_the_time_a_probe_takes_is_bounded() -> None:
+    """The worst target takes no longer than its patience, a few waits, and the end."""
+    stage = SimulatedStage(lambda w, _: AllAtEnd(w))
+    probe(stage, Pace(), fitting)
+    assert stage.now() < 7
