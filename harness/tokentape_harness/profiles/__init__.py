@@ -1,0 +1,17 @@
+"""Profiles: learned from the times of recordings, and kept in files."""
+
+from __future__ import annotations
+
+from tokentape_harness.profiles.learning import learn_profile
+from tokentape_harness.profiles.observed import Observed, observed_stream, observed_tape
+from tokentape_harness.profiles.profile_file import format_profile, read_profile, write_profile
+
+__all__ = [
+    "Observed",
+    "format_profile",
+    "learn_profile",
+    "observed_stream",
+    "observed_tape",
+    "read_profile",
+    "write_profile",
+]
