@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from functools import cached_property
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import msgspec
 
-End = Literal["complete", "client_closed", "dropped", "timeout", "open_at_exit"]
+End = Literal["complete", "client_closed", "dropped", "timeout", "open_at_exit", "reset", "stall"]
 
 
 class Frame(NamedTuple):
@@ -22,7 +23,9 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole HTTP response: status, headers, timed frames, and how it ends.
 
     `start` is when the headers leave and `end_at` when the body ends, in ms since the request. An `end`
-    other than `complete` breaks the connection off there instead of ending the body.
+    other than `complete` breaks the connection off there instead of ending the body: `reset` with an RST;
+    `stall` leaves it open until the client goes. With `apart` each frame leaves in a write of its own, even those
+    that are due together. Without `head` not even the status is sent, and no frame.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -31,6 +34,8 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     start: float = 0.0
     end: End = "complete"
     end_at: float | None = None
+    apart: bool = False
+    head: bool = True
 
     @cached_property
     def body(self) -> bytes:
@@ -41,3 +46,18 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     def sizes(self) -> array[int]:
         """Each frame's bytes."""
         return array("L", [len(frame.data) for frame in self.frames])
+
+    @cached_property
+    def boundaries(self) -> tuple[int, ...]:
+        """Where frames begin, as bytes of the body; and where the last one ends."""
+        return (0, *accumulate(self.sizes))
+
+    def header(self, name: str) -> str:
+        """The value of a header, by its name in lower case; empty where there is none."""
+        return next((value for key, value in self.headers if key.lower() == name), "")
+
+    def with_headers(self, *headers: tuple[str, str]) -> Tape:
+        """The tape with these headers instead of those of the same names (in lower case)."""
+        names = {name.lower() for name, _ in headers}
+        kept = (header for header in self.headers if header[0].lower() not in names)
+        return msgspec.structs.replace(self, headers=(*kept, *headers))

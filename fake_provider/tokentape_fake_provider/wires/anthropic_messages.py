@@ -19,7 +19,6 @@ docs.anthropic.com/en/api/messages-streaming.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, assert_never
 
 import msgspec
@@ -40,6 +39,8 @@ from tokentape_fake_provider.script import (
 from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.request import match_path, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
@@ -89,6 +90,13 @@ class AnthropicMessages:
         "/anthropic/v1/messages",  # Azure
         "/api/v1/messages",  # OpenRouter
     )
+    marks = Marks(
+        endings=(("delta", "stop_reason"), ("stop_reason",)),
+        usage=(("usage",), ("message", "usage")),
+        output=(("usage", "output_tokens"),),
+    )
+    overloaded = Error(529, "Overloaded")
+    ping = _PING
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -152,8 +160,7 @@ class AnthropicMessages:
             if index == 0:
                 pieces.insert(2, Piece(_PING))
         if script.error is not None:
-            error = _error_fields(script.error, _request_id(ask.seed))
-            pieces.append(Piece(b"event: error\ndata: " + _json(error) + b"\n\n"))
+            pieces.append(Piece(self.encode_error_event(script.error, ask)))
             return pieces
         reason, sequence = _stop(choice, ask)
         delta = {"stop_reason": reason, "stop_sequence": sequence, "stop_details": None}
@@ -185,6 +192,14 @@ class AnthropicMessages:
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
         return Reply(error.status, tuple(headers), _json(_error_fields(error, _request_id(seed))))
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+        """The event `error`."""
+        return b"event: error\ndata: " + _json(_error_fields(error, _request_id(ask.seed))) + b"\n\n"
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+        """`anthropic-ratelimit-*`."""
+        return anthropic_limits(limits)
 
 
 class _Event:
@@ -337,14 +352,14 @@ def _error_fields(error: Error, request_id: str) -> dict[str, Any]:
 
 
 def _headers(ask: Ask | None, seed: str) -> tuple[tuple[str, str], ...]:
-    reset = datetime.fromtimestamp(ask.created if ask is not None else 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    limits = {"input-tokens": 8_000_000, "output-tokens": 1_500_000, "requests": 10_000, "tokens": 9_500_000}
-    headers: list[tuple[str, str]] = []
-    for what, limit in limits.items():
-        headers.append((f"anthropic-ratelimit-{what}-limit", str(limit)))
-        headers.append((f"anthropic-ratelimit-{what}-remaining", str(limit - (what == "requests"))))
-        headers.append((f"anthropic-ratelimit-{what}-reset", reset))
-    return (*headers, ("request-id", _request_id(seed)))
+    limits = Limits(
+        now=ask.created if ask is not None else 0,
+        input_tokens=Allowance(8_000_000, 8_000_000, 0),
+        output_tokens=Allowance(1_500_000, 1_500_000, 0),
+        requests=Allowance(10_000, 9_999, 0),
+        tokens=Allowance(9_500_000, 9_500_000, 0),
+    )
+    return (*anthropic_limits(limits), ("request-id", _request_id(seed)))
 
 
 def _request_id(seed: str) -> str:

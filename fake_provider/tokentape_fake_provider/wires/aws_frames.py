@@ -42,6 +42,8 @@ IN_STREAM_TYPES: Mapping[int, str] = {
     503: "serviceUnavailableException",
 }
 
+OVERLOADED = Error(503, "Bedrock is unable to process your request.")
+
 # Recorded events carry the beginning of this as "p", 2 to 62 characters of it.
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _REGIONS = re.compile(r"(?:[a-z]{2,6}\.)?([a-z0-9-]+)\.")

@@ -24,6 +24,7 @@ from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script import Error, Script
 from tokentape_fake_provider.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires.aws_frames import (
+    OVERLOADED,
     converse_texts,
     error_reply,
     event_frame,
@@ -33,6 +34,8 @@ from tokentape_fake_provider.wires.aws_frames import (
     stream_headers,
 )
 from tokentape_fake_provider.wires.converse_events import choice_of, complete_block, content_events, stop_reason
+from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.request import match_path
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
@@ -48,6 +51,9 @@ class BedrockConverse:
         "/model/{arn}/{model}/converse-stream",  # an inference profile's ARN has a slash
         "/model/{arn}/{model}/converse",
     )
+    marks = Marks(endings=(("stopReason",),), usage=(("usage",),), output=(("usage", "outputTokens"),))
+    overloaded = OVERLOADED
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -104,6 +110,14 @@ class BedrockConverse:
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error."""
         return error_reply(error, ask)
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+        """An exception frame."""
+        return exception_frame(error)
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+        """Nothing: it tells of no limits in headers."""
+        return no_limits(limits)
 
 
 def model_of(paths: Sequence[str], path: str) -> str:

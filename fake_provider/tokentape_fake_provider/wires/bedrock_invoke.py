@@ -17,6 +17,7 @@ import msgspec
 from tokentape_fake_provider.script import Error, Script
 from tokentape_fake_provider.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.aws_frames import (
+    OVERLOADED,
     error_reply,
     event_frame,
     exception_frame,
@@ -27,6 +28,8 @@ from tokentape_fake_provider.wires.aws_frames import (
 )
 from tokentape_fake_provider.wires.bedrock_converse import model_of
 from tokentape_fake_provider.wires.invoke_bodies import body_of
+from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 
@@ -41,6 +44,37 @@ class BedrockInvoke:
         "/model/{arn}/{model}/invoke-with-response-stream",
         "/model/{arn}/{model}/invoke",
     )
+    marks = Marks(
+        endings=(
+            ("delta", "stop_reason"),
+            ("choices", "*", "finish_reason"),
+            ("outputs", "*", "stop_reason"),
+            ("choices", "*", "stop_reason"),
+            ("messageStop", "stopReason"),
+            ("completionReason",),
+            ("stop_reason",),
+            ("is_finished",),
+            ("finish_reason",),
+            ("amazon-bedrock-invocationMetrics",),
+        ),
+        usage=(
+            ("usage",),
+            ("message", "usage"),
+            ("metadata", "usage"),
+            ("prompt_token_count",),
+            ("generation_token_count",),
+            ("inputTextTokenCount",),
+            ("totalOutputTextTokenCount",),
+            ("amazon-bedrock-invocationMetrics", "inputTokenCount"),
+            ("amazon-bedrock-invocationMetrics", "outputTokenCount"),
+            ("amazon-bedrock-invocationMetrics", "cacheReadInputTokenCount"),
+            ("amazon-bedrock-invocationMetrics", "cacheWriteInputTokenCount"),
+        ),
+        output=(("amazon-bedrock-invocationMetrics", "outputTokenCount"),),
+        wrapped=True,
+    )
+    overloaded = OVERLOADED
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -90,6 +124,14 @@ class BedrockInvoke:
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error."""
         return error_reply(error, ask)
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+        """An exception frame."""
+        return exception_frame(error)
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+        """Nothing: it tells of no limits in headers."""
+        return no_limits(limits)
 
 
 _METRIC_HEADERS: Mapping[str, str] = {

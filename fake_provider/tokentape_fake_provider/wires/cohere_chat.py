@@ -38,6 +38,8 @@ from tokentape_fake_provider.script import (
 from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.limits import Limits, cohere_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.request import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
@@ -53,6 +55,7 @@ FINISH_REASONS: Mapping[FinishReason, str] = {
 }
 ROLES = ("system", "user", "assistant", "tool")
 
+_DONE = b"data: [DONE]\n\n"
 _json = msgspec.json.encode
 
 
@@ -62,6 +65,14 @@ class CohereChat:
     name = "cohere_chat"
     base_path = ""
     paths: Sequence[str] = ("/v2/chat",)
+    marks = Marks(
+        endings=(("type",),),
+        values=frozenset(("message-end",)),
+        usage=(("delta", "usage"), ("usage",)),
+        output=(("delta", "usage", "tokens", "output_tokens"), ("usage", "tokens", "output_tokens")),
+    )
+    overloaded = Error(503, "The service is currently overloaded, please try again later.")
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -110,11 +121,9 @@ class CohereChat:
                 case _:
                     pieces += _block_events(item, blocks)
                     blocks += 1
-        end = _end(script, choice, ask)
-        if script.error is not None:
-            end = {"error": script.error.message, "finish_reason": "ERROR"}
-        pieces.append(Piece(_event(b"message-end", b'"type":"message-end","delta":' + _json(end))))
-        pieces.append(Piece(b"data: [DONE]\n\n"))
+        end = _error_end(script.error) if script.error is not None else _end_event(_end(script, choice, ask))
+        pieces.append(Piece(end))
+        pieces.append(Piece(_DONE))
         return pieces
 
     def encode_complete(self, script: Script, ask: Ask) -> Reply:
@@ -142,6 +151,22 @@ class CohereChat:
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
         return Reply(error.status, tuple(headers), _json({"id": _uuid(seed, "error"), "message": error.message}))
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+        """A `message-end` with the error, and `[DONE]`."""
+        return _error_end(error) + _DONE
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+        """`x-trial-endpoint-call-*`."""
+        return cohere_limits(limits)
+
+
+def _error_end(error: Error) -> bytes:
+    return _end_event({"error": error.message, "finish_reason": "ERROR"})
+
+
+def _end_event(end: Mapping[str, Any]) -> bytes:
+    return _event(b"message-end", b'"type":"message-end","delta":' + _json(end))
 
 
 def _event(name: bytes, fields: bytes) -> bytes:

@@ -10,6 +10,7 @@ import msgspec
 
 from tokentape_fake_provider.script import Error, Script, ToolCall
 from tokentape_fake_provider.usage import Counts
+from tokentape_fake_provider.wires.limits import Headers, Limits, openai_limits
 from tokentape_fake_provider.wires.wire import Ask, Piece
 
 Object: TypeAlias = dict[str, Any]
@@ -48,6 +49,7 @@ class Dress(NamedTuple):
     lead: Callable[[Ask], bytes] = lambda _ask: b""
     error: Callable[[Object, Error], Object] = lambda fields, _error: {"error": fields}
     headers: Callable[[str], tuple[tuple[str, str], ...]] = lambda _seed: ()
+    limits: Callable[[Limits], Headers] = openai_limits
     refuses: bool = False
     obfuscates: bool = False
     sorts: bool = False

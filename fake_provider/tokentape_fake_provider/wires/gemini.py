@@ -46,6 +46,7 @@ from tokentape_fake_provider.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.google_errors import (
     JSON_TYPE,
+    OVERLOADED,
     error_object,
     error_reply,
     headers,
@@ -53,6 +54,8 @@ from tokentape_fake_provider.wires.google_errors import (
     pretty,
 )
 from tokentape_fake_provider.wires.google_values import arguments_of, partial_arguments, signature_of
+from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.request import json_type, match_path, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
@@ -91,6 +94,13 @@ class Gemini:
         *(f"{version}{parent}/models/{{model}}:{{method}}" for version in _VERSIONS for parent in _PARENTS),
         *(f"{version}/tunedModels/{{model}}:{{method}}" for version in _VERSIONS),
     )
+    marks = Marks(
+        endings=(("candidates", "*", "finishReason"), ("promptFeedback", "blockReason")),
+        usage=(("usageMetadata",),),
+        output=(("usageMetadata", "candidatesTokenCount"), ("usageMetadata", "thoughtsTokenCount")),
+    )
+    overloaded = OVERLOADED
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -168,6 +178,15 @@ class Gemini:
         return error_reply(
             error, ask.seed if ask is not None else "", listed=ask is not None and ask.stream and not _is_sse(ask)
         )
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+        """The error as an event, or as an element of the array."""
+        value = {"error": error_object(error)}
+        return b"data: " + on_one_line(value) + b"\r\n\r\n" if _is_sse(ask) else b"\r\n" + pretty(value) + b"\n"
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+        """Nothing: it tells of no limits in headers."""
+        return no_limits(limits)
 
 
 class _Part(NamedTuple):

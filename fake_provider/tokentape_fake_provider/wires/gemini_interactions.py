@@ -39,8 +39,10 @@ from tokentape_fake_provider.script import (
 from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.google_errors import JSON_TYPE, STATUSES, headers
+from tokentape_fake_provider.wires.google_errors import JSON_TYPE, OVERLOADED, STATUSES, headers
 from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
+from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.request import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
@@ -73,6 +75,14 @@ class GeminiInteractions:
         "/v1beta1/projects/{_project}/locations/{_location}/interactions",
         "/v1/projects/{_project}/locations/{_location}/interactions",
     )
+    marks = Marks(
+        endings=(("event_type",),),
+        values=frozenset(("interaction.completed",)),
+        usage=(("interaction", "usage"),),
+        output=(("interaction", "usage", "total_output_tokens"), ("interaction", "usage", "total_thought_tokens")),
+    )
+    overloaded = OVERLOADED
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -116,7 +126,7 @@ class GeminiInteractions:
         for index, item in enumerate(choice.items):
             pieces += _step_events(item, index, ask)
         if script.error is not None:
-            pieces.append(Piece(_event("error", {"error": _error_fields(script.error)})))
+            pieces.append(Piece(self.encode_error_event(script.error, ask)))
             return pieces
         counts = resolve_usage(script, ask.text, script.choices)
         interaction = {"id": head["id"], "status": _status(choice)} | _end(counts, script, ask)
@@ -139,6 +149,14 @@ class GeminiInteractions:
         wait = () if error.retry_after is None else (("retry-after", f"{error.retry_after:g}"),)
         made = headers(ask.seed if ask is not None else error.message)
         return Reply(error.status, (JSON_TYPE, *made, *wait), _json({"error": _error_fields(error)}))
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+        """The event `error`."""
+        return _event("error", {"error": _error_fields(error)})
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+        """Nothing: it tells of no limits in headers."""
+        return no_limits(limits)
 
 
 def _event(name: str, fields: Mapping[str, Any]) -> bytes:

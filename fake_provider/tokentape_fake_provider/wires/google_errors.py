@@ -24,6 +24,8 @@ STATUSES: Mapping[int, str] = {
     504: "DEADLINE_EXCEEDED",
 }
 
+OVERLOADED = Error(503, "The model is overloaded. Please try again later.")
+
 JSON_TYPE = ("content-type", "application/json; charset=UTF-8")
 
 _TYPE = "type.googleapis.com/google.rpc."

@@ -42,6 +42,8 @@ from tokentape_fake_provider.script import (
 from tokentape_fake_provider.tokens import count_tokens, split_tokens
 from tokentape_fake_provider.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import Delta, split_item
+from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.request import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
@@ -86,6 +88,14 @@ class Ollama:
     name = "ollama"
     base_path = ""
     paths: Sequence[str] = (CHAT_PATH, GENERATE_PATH)
+    marks = Marks(
+        endings=(("done",),),
+        usage=tuple((name,) for name in ("prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration")),
+        output=(("eval_count",),),
+    )
+    # server/sched.go
+    overloaded = Error(503, "server busy, please try again.  maximum pending requests exceeded")
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -137,7 +147,7 @@ class Ollama:
             else:
                 pieces += _spoken(line, item, split_item(item))
         if script.error is not None:
-            pieces.append(Piece(_json(_error_fields(script.error)) + b"\n"))
+            pieces.append(Piece(self.encode_error_event(script.error, ask)))
         else:
             pieces.append(Piece(line.last(_end(script, choice, ask))))
         return pieces
@@ -173,6 +183,14 @@ class Ollama:
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
         return Reply(error.status, tuple(headers), _json(_error_fields(error)))
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the line
+        """A line with nothing but the error."""
+        return _json(_error_fields(error)) + b"\n"
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+        """Nothing: it tells of no limits in headers."""
+        return no_limits(limits)
 
 
 class _Line:

@@ -37,8 +37,11 @@ from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.dress import Dress, dress_complete, dress_stream, with_call_ids
+from tokentape_fake_provider.wires.limits import Limits, openai_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.openai_dresses import dress_named, dress_of
 from tokentape_fake_provider.wires.openai_http import (
+    OVERLOADED,
     completion_usage,
     error_fields,
     error_reply,
@@ -81,6 +84,13 @@ class OpenAIChat:
         "/openai/deployments/{model}/chat/completions",  # Azure
         "/api/v1/chat/completions",  # OpenRouter
     )
+    marks = Marks(
+        endings=(("choices", "*", "finish_reason"),),
+        usage=(("usage",), ("x_groq", "usage"), ("choices", "*", "usage")),
+        output=(("usage", "completion_tokens"),),
+    )
+    overloaded = OVERLOADED
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through, as dialects have many."""
@@ -145,9 +155,7 @@ class OpenAIChat:
         spoken = [_choice_chunks(frame, choice, index, ask, ends) for index, choice in enumerate(choices)]
         pieces = take_turns(spoken)
         if script.error is not None:
-            # As api.openai.com does it: github.com/sashabaranov/go-openai/pull/396
-            told = _error_body(error_fields(script.error), script.error, ask)
-            pieces.append(Piece(b"data: " + _json(told) + b"\n\n"))
+            pieces.append(Piece(_error_event(script.error, ask)))
         elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
             pieces.append(Piece(frame.usage_chunk(counts)))
         pieces.append(Piece(b"data: [DONE]\n\n"))
@@ -186,6 +194,15 @@ class OpenAIChat:
         kept = tuple((name, value) for name, value in reply.headers if name in ("content-type", *_RETRY_AFTER))
         told = _error_body(error_fields(error), error, ask)
         return Reply(error.status, (*kept, *dress.headers(ask.seed)), _json(told))
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+        """The error and `[DONE]`."""
+        return _error_event(error, ask) + b"data: [DONE]\n\n"
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """`x-ratelimit-*`, or what the dress has."""
+        dress = _dress(ask)
+        return openai_limits(limits) if dress is None else dress.limits(limits)
 
 
 class _Frame:
@@ -318,6 +335,12 @@ def _dress(ask: Ask) -> Dress | None:
 def _error_body(fields: dict[str, Any], error: Error, ask: Ask) -> dict[str, Any]:
     dress = _dress(ask)
     return {"error": fields} if dress is None else dress.error(fields, error)
+
+
+def _error_event(error: Error, ask: Ask) -> bytes:
+    # As api.openai.com does it: github.com/sashabaranov/go-openai/pull/396
+    told = _error_body(error_fields(error), msgspec.structs.replace(error, in_stream=True), ask)
+    return b"data: " + _json(told) + b"\n\n"
 
 
 def _completion_id(ask: Ask) -> str:

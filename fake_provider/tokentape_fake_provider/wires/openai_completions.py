@@ -22,7 +22,10 @@ from tokentape_fake_provider.ids import BASE62, make_id
 from tokentape_fake_provider.script import Choice, Error, FinishReason, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
+from tokentape_fake_provider.wires.limits import Limits, openai_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.openai_http import (
+    OVERLOADED,
     completion_usage,
     error_fields,
     error_reply,
@@ -64,6 +67,13 @@ class OpenAICompletions:
         "/openai/deployments/{model}/completions",  # Azure
         "/api/v1/completions",  # OpenRouter
     )
+    marks = Marks(
+        endings=(("choices", "*", "finish_reason"),),
+        usage=(("usage",),),
+        output=(("usage", "completion_tokens"),),
+    )
+    overloaded = OVERLOADED
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -113,7 +123,7 @@ class OpenAICompletions:
         spoken = [_choice_chunks(head, end, choice, index, ends) for index, choice in enumerate(choices)]
         pieces = take_turns(spoken)
         if script.error is not None:
-            pieces.append(Piece(b"data: " + _json({"error": error_fields(script.error)}) + b"\n\n"))
+            pieces.append(Piece(_error_event(script.error)))
         elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
             pieces.append(Piece(head + tail + b',"usage":' + _json(completion_usage(counts)) + b"}\n\n"))
         pieces.append(Piece(b"data: [DONE]\n\n"))
@@ -140,6 +150,18 @@ class OpenAICompletions:
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error."""
         return error_reply(error, ask)
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+        """The error and `[DONE]`."""
+        return _error_event(error) + b"data: [DONE]\n\n"
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+        """`x-ratelimit-*`."""
+        return openai_limits(limits)
+
+
+def _error_event(error: Error) -> bytes:
+    return b"data: " + _json({"error": error_fields(error)}) + b"\n\n"
 
 
 def _head(ask: Ask) -> dict[str, Any]:

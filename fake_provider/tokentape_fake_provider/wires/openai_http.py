@@ -27,6 +27,9 @@ ERRORS: Mapping[int, tuple[str, str | None]] = {
     429: ("requests", "rate_limit_exceeded"),
 }
 
+# platform.openai.com/docs/guides/error-codes
+OVERLOADED = Error(503, "The engine is currently overloaded, please try again later", type="server_error")
+
 
 def error_fields(error: Error) -> dict[str, Any]:
     """The `error` object of a body or an event."""

@@ -27,7 +27,10 @@ from tokentape_fake_provider.ids import make_id
 from tokentape_fake_provider.script import Error, Item, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.limits import Limits, openai_limits
+from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.openai_http import (
+    OVERLOADED,
     error_fields,
     error_reply,
     expect,
@@ -37,6 +40,7 @@ from tokentape_fake_provider.wires.openai_http import (
     stream_options,
 )
 from tokentape_fake_provider.wires.openai_response_object import (
+    STATUSES,
     content_part,
     final_response,
     output_runs,
@@ -65,6 +69,14 @@ class OpenAIResponses:
         "/openai/responses",  # Azure
         "/api/v1/responses",  # OpenRouter
     )
+    marks = Marks(
+        endings=(("type",),),
+        values=frozenset(f"response.{status}" for status in STATUSES),
+        usage=(("response", "usage"), ("usage",)),
+        output=(("response", "usage", "output_tokens"), ("usage", "output_tokens")),
+    )
+    overloaded = OVERLOADED
+    ping = b""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
@@ -134,6 +146,16 @@ class OpenAIResponses:
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error."""
         return error_reply(error, ask)
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+        """The `error` event and a failed response."""
+        event = _Event(ask)
+        failed = final_response(Script(error=error), ask)
+        return event("error", error=error_fields(error)) + event("response.failed", response=failed)
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+        """`x-ratelimit-*`."""
+        return openai_limits(limits)
 
 
 class _Event:

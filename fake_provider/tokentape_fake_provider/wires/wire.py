@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from tokentape_fake_provider.script import Error, Script
+from tokentape_fake_provider.wires.limits import Limits
+from tokentape_fake_provider.wires.marks import Marks
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -60,6 +62,12 @@ class Wire(Protocol):
     """What a client's base URL ends with, after the session prefix: `/v1` for openai, `""` for anthropic."""
     paths: Sequence[str]
     """Path patterns that POST requests come to, below the session prefix; `{name}` matches one segment."""
+    marks: Marks
+    """Where its documents say that the answer has ended, and what it has used."""
+    overloaded: Error
+    """What it answers when it has too much to do."""
+    ping: bytes
+    """What it sends to keep a stream open; empty if nothing."""
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body. Raises `BadRequestError` (ours) that says what is wrong with it."""
@@ -75,3 +83,9 @@ class Wire(Protocol):
 
     def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
         """An HTTP error in this provider's shape and headers."""
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+        """What tells of an error inside a stream and ends it: events, or an element where the stream is an array."""
+
+    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:
+        """The headers that say how much may still be asked, where it has any."""

@@ -8,6 +8,7 @@ from tokentape_fake_provider.ids import BASE62, make_id
 from tokentape_fake_provider.usage import Counts
 from tokentape_fake_provider.wires.dress import Dress, Object, Place
 from tokentape_fake_provider.wires.dresses.common import uuid_of, without_annotations
+from tokentape_fake_provider.wires.limits import azure_limits
 from tokentape_fake_provider.wires.openai_http import completion_usage
 from tokentape_fake_provider.wires.wire import Ask
 
@@ -72,6 +73,7 @@ DRESS = Dress(
     chunk=_chunk,
     lead=_lead,
     headers=_headers,
+    limits=azure_limits,
     refuses=True,
     obfuscates=True,
     sorts=True,

@@ -7,6 +7,7 @@ from tokentape_fake_provider.script import Error
 from tokentape_fake_provider.usage import Counts
 from tokentape_fake_provider.wires.dress import Dress, Object, Place
 from tokentape_fake_provider.wires.dresses.common import plain_usage, uuid_of
+from tokentape_fake_provider.wires.limits import mistral_limits
 from tokentape_fake_provider.wires.wire import Ask
 
 
@@ -52,5 +53,6 @@ DRESS = Dress(
     chunk=_chunk,
     whole_calls=True,
     error=_error,
+    limits=mistral_limits,
     headers=lambda seed: (("mistral-correlation-id", uuid_of(seed, "request")),),
 )

@@ -7,6 +7,7 @@ from tokentape_fake_provider.script import Error
 from tokentape_fake_provider.usage import Counts
 from tokentape_fake_provider.wires.dress import Dress, Object, Place
 from tokentape_fake_provider.wires.dresses.common import plain_usage
+from tokentape_fake_provider.wires.limits import openrouter_limits
 from tokentape_fake_provider.wires.wire import Ask
 
 
@@ -79,5 +80,6 @@ DRESS = Dress(
     },
     lead=lambda _ask: b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n",
     error=_error,
+    limits=openrouter_limits,
     refuses=True,
 )

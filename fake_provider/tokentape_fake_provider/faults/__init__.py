@@ -1,0 +1,11 @@
+"""Faults: a catalog of what goes wrong with responses, each a value that a script, a rule or a session takes.
+
+`fault` has the values, `specification` their one-line form; `apply` carries them out on a tape.
+"""
+
+from __future__ import annotations
+
+from tokentape_fake_provider.faults.fault import FAULTS, Fault, fault_name
+from tokentape_fake_provider.faults.specification import Faults, as_fault, as_faults, format_fault, parse_fault
+
+__all__ = ["FAULTS", "Fault", "Faults", "as_fault", "as_faults", "fault_name", "format_fault", "parse_fault"]

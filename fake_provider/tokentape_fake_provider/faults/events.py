@@ -1,0 +1,186 @@
+"""Events: where the events of a body are, and the JSON document in each.
+
+A body is cut up as its content type says. What is between two events (comments, blank lines, the commas of an
+array) belongs to the one after it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from tokentape_fake_provider.tape import Tape
+
+_BLANK_LINES: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2,}")
+_LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_DATA: Final = re.compile(rb"(?m)^data(?::|$)|(?<=\r)data:")
+_JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],]', re.DOTALL)
+
+
+class Event(NamedTuple):
+    """An event: its bytes in the body, and the document it carries. It is `whole` unless the body ends within it."""
+
+    start: int
+    stop: int
+    document: bytes
+    whole: bool = True
+
+
+class Framing(NamedTuple):
+    """A way to cut a body up: `replace` puts another document in an event's bytes.
+
+    `between` stands between two events, `close` after the last one. `comment` is what a comment that says something
+    looks like, where there are any.
+    """
+
+    name: str
+    cut: Callable[[bytes], Iterator[Event]]
+    replace: Callable[[bytes, bytes], bytes]
+    between: bytes = b""
+    close: bytes = b""
+    comment: bytes = b""
+
+
+def framing_of(tape: Tape) -> Framing:
+    """How the events of a tape are framed; a body that is no stream is one event."""
+    if tape.header("content-encoding") not in ("", "identity"):
+        return OPAQUE
+    kind = tape.header("content-type").partition(";")[0].strip().lower()
+    if kind in _BY_TYPE:
+        return _BY_TYPE[kind]
+    head = tape.body[:64].lstrip()
+    if head.startswith((b"data:", b"event:", b":")):
+        return SSE
+    return ARRAY if head.startswith(b"[") else WHOLE
+
+
+def events_of(tape: Tape) -> list[Event]:
+    """The events of a tape."""
+    return list(framing_of(tape).cut(tape.body))
+
+
+def _cut_sse(body: bytes) -> Iterator[Event]:
+    start = position = 0
+    while position < len(body):
+        match = _BLANK_LINES.search(body, position)
+        stop = match.end() if match else len(body)
+        if _DATA.search(body, position, stop):
+            yield Event(start, stop, _sse_document(body[position:stop]), match is not None)
+            start = stop
+        position = stop
+
+
+def _sse_document(block: bytes) -> bytes:
+    values = []
+    for line in _LINE_END.split(block):
+        name, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
+        if name == b"data":
+            values.append(value.removeprefix(b" "))
+    return b"\n".join(values)
+
+
+def _replace_sse(event: bytes, document: bytes) -> bytes:
+    lines = []
+    put = False
+    for match in _LINE.finditer(event):
+        line = match[0]
+        if line.startswith((b"data:", b"data\n", b"data\r")):
+            if not put:
+                ending = _LINE_END.search(line)
+                space = b" " if line.startswith(b"data: ") else b""
+                lines.append(b"data:" + space + document + (ending[0] if ending else b""))
+                put = True
+            continue
+        lines.append(line)
+    return b"".join(lines)
+
+
+def _cut_lines(body: bytes) -> Iterator[Event]:
+    start = position = 0
+    while position < len(body):
+        found = body.find(b"\n", position)
+        stop = found + 1 if found >= 0 else len(body)
+        document = body[position:stop].strip()
+        if document:
+            yield Event(start, stop, document, found >= 0)
+            start = stop
+        position = stop
+
+
+def _replace_line(event: bytes, document: bytes) -> bytes:
+    return event.replace(event.strip(), document, 1)
+
+
+def _cut_aws(body: bytes) -> Iterator[Event]:
+    position = 0
+    while position + 16 <= len(body):
+        total, headers = struct.unpack_from("!II", body, position)
+        if total < 16 + headers or position + total > len(body):
+            break
+        yield Event(position, position + total, body[position + 12 + headers : position + total - 4])
+        position += total
+    if position < len(body):
+        yield Event(position, len(body), b"", whole=False)
+
+
+def _replace_aws(event: bytes, document: bytes) -> bytes:
+    headers = struct.unpack_from("!I", event, 4)[0]
+    prelude = struct.pack("!II", 16 + headers + len(document), headers)
+    head = prelude + struct.pack("!I", zlib.crc32(prelude)) + event[12 : 12 + headers] + document
+    return head + struct.pack("!I", zlib.crc32(head))
+
+
+def _cut_array(body: bytes) -> Iterator[Event]:
+    depth = 0
+    opened = body.find(b"[")
+    start = opened + 1
+    for match in _JSON_TOKEN.finditer(body, max(opened, 0)):
+        token = match[0]
+        if token in (b"{", b"["):
+            depth += 1
+        elif token in (b"}", b"]"):
+            depth -= 1
+            if depth <= 0:
+                if element := body[start : match.start()].strip():
+                    yield Event(start, match.start(), element)
+                return
+        elif token == b"," and depth == 1:
+            yield Event(start, match.start(), body[start : match.start()].strip())
+            start = match.end()
+    if element := body[max(start, 0) :].strip():
+        yield Event(max(start, 0), len(body), element, whole=False)
+
+
+def _cut_whole(body: bytes) -> Iterator[Event]:
+    if body:
+        yield Event(0, len(body), body)
+
+
+def _cut_nothing(body: bytes) -> Iterator[Event]:  # noqa: ARG001 - whatever is in it
+    yield from ()
+
+
+def _same(event: bytes, document: bytes) -> bytes:  # noqa: ARG001 - it is all of the event
+    return document
+
+
+SSE: Final = Framing("sse", _cut_sse, _replace_sse, comment=b": %b\n\n")
+LINES: Final = Framing("lines", _cut_lines, _replace_line)
+AWS: Final = Framing("aws", _cut_aws, _replace_aws)
+ARRAY: Final = Framing("array", _cut_array, _replace_line, b",", b"]")
+WHOLE: Final = Framing("whole", _cut_whole, _same)
+OPAQUE: Final = Framing("opaque", _cut_nothing, _same)
+"""A body that is compressed."""
+
+_BY_TYPE: Final = {
+    "text/event-stream": SSE,
+    "application/x-ndjson": LINES,
+    "application/ndjson": LINES,
+    "application/jsonl": LINES,
+    "application/stream+json": LINES,
+    "application/vnd.amazon.eventstream": AWS,
+}

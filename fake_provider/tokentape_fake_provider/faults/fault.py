@@ -1,0 +1,354 @@
+"""Fault: what goes wrong with a response, as plain data.
+
+A fault is one of a closed union of values, tagged by name: `{"fault": "fin", "frame": 5}` in JSON, `fin@frame=5`
+as a specification (`specification`). `apply` carries it out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
+
+import msgspec
+from msgspec import Meta
+
+from tokentape_fake_provider.errors import FaultError
+
+Index: TypeAlias = int | Literal["random"]
+Place: TypeAlias = int | Literal["random", "end"]
+
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def _name(class_name: str) -> str:
+    return _WORDS.sub("_", class_name).lower()
+
+
+class FaultBase(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="fault",
+    tag=_name,
+):
+    """What every fault has: when it happens."""
+
+    breaks: ClassVar[bool] = True
+    """Whether the response does not arrive as it was meant, so that a client would ask again."""
+
+    times: Annotated[int | None, Meta(description="how often it happens at most; without it always")] = None
+    after: Annotated[int, Meta(description="how many responses are left alone first")] = 0
+    probability: Annotated[float, Meta(description="how likely it happens, 0 to 1")] = 1.0
+    seed: Annotated[int, Meta(description="what chance is drawn from")] = 0
+
+    def __post_init__(self) -> None:
+        self._check(self.times is None or self.times >= 1, f"times is {self.times}: it is 1 or more")
+        self._check(self.after >= 0, f"after is {self.after}: it is 0 or more")
+        self._check(0 <= self.probability <= 1, f"probability is {self.probability:g}: it is 0 to 1")
+
+    def _check(self, true: bool, problem: str) -> None:
+        if not true:
+            raise FaultError(f"fault {fault_name(self)}: {problem}")
+
+
+class _Placed(FaultBase, frozen=True, kw_only=True):
+    """A fault at a place between two bytes of the body; without one it is before what ends the answer."""
+
+    frame: Annotated[Place | None, Meta(description="after so many frames, from the end if negative")] = None
+    event: Annotated[Place | None, Meta(description="after so many events, from the end if negative")] = None
+    byte: Annotated[Place | None, Meta(description="after so many bytes, from the end if negative")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in ("frame", "event", "byte") if getattr(self, name) is not None]
+        self._check(len(given) < 2, f"{' and '.join(given)} are both given: one place is enough")
+
+
+class HttpError(FaultBase, frozen=True):
+    """An HTTP error in the provider's shape, instead of the response; a 429 says that no requests remain."""
+
+    status: Annotated[int, Meta(description="400 to 599")] = 500
+    message: Annotated[str, Meta(description="what it says")] = "The server had an error while processing your request."
+    error_type: Annotated[str | None, Meta(description="the error's type, instead of the provider's own")] = None
+    code: Annotated[str | None, Meta(description="the error's code, instead of the provider's own")] = None
+    retry_after: Annotated[float | None, Meta(description="when to ask again, in s")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(400 <= self.status <= 599, f"status is {self.status}: it is 400 to 599")
+        self._check(self.retry_after is None or self.retry_after >= 0, "retry_after is negative")
+
+
+class Overload(FaultBase, frozen=True):
+    """The provider's own error for an overloaded server (503, Anthropic's 529), instead of the response."""
+
+    retry_after: Annotated[float | None, Meta(description="when to ask again, in s")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(self.retry_after is None or self.retry_after >= 0, "retry_after is negative")
+
+
+class Quota(FaultBase, frozen=True, kw_only=True):
+    """Requests and tokens that count down: headers say what remains, and a request beyond it gets a 429."""
+
+    requests: Annotated[int | None, Meta(description="requests in a window")] = None
+    tokens: Annotated[int | None, Meta(description="input and output tokens in a window")] = None
+    input_tokens: Annotated[int | None, Meta(description="input tokens in a window")] = None
+    output_tokens: Annotated[int | None, Meta(description="output tokens in a window")] = None
+    window_ms: Annotated[float, Meta(description="how long a window is")] = 60_000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        limits = (self.requests, self.tokens, self.input_tokens, self.output_tokens)
+        self._check(
+            any(limit is not None for limit in limits),
+            "no limit: give requests, tokens, input_tokens or output_tokens",
+        )
+        self._check(all(limit is None or limit >= 0 for limit in limits), "a limit is negative")
+        self._check(0 < self.window_ms < 1e15, f"a window of {self.window_ms:g} ms: it is more than 0")
+
+
+class SlowHeaders(FaultBase, frozen=True):
+    """The headers come late, and everything after them."""
+
+    for_ms: Annotated[float | None, Meta(description="how late; `ever`: nothing is sent at all")] = 1000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for {self.for_ms} ms")
+
+
+class Stall(_Placed, frozen=True, kw_only=True):
+    """The stream stands still at a place."""
+
+    for_ms: Annotated[float | None, Meta(description="how long; `ever`: until the client leaves")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for {self.for_ms} ms")
+
+
+class Fin(_Placed, frozen=True, kw_only=True):
+    """The connection is closed at a place, without the end of the body (in chunked coding: the last chunk)."""
+
+    before_headers: Annotated[bool, Meta(description="nothing at all is sent before")] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        placed = any(place is not None for place in (self.frame, self.event, self.byte))
+        self._check(not (self.before_headers and placed), "before_headers is a place already")
+
+
+class Rst(_Placed, frozen=True, kw_only=True):
+    """The connection is reset at a place: what was sent before it has arrived."""
+
+    before_headers: Annotated[bool, Meta(description="nothing at all is sent before")] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        placed = any(place is not None for place in (self.frame, self.event, self.byte))
+        self._check(not (self.before_headers and placed), "before_headers is a place already")
+
+
+class CleanEnd(_Placed, frozen=True, kw_only=True):
+    """The body ends at a place as if all were well: without its terminal event."""
+
+
+class HalfEvent(FaultBase, frozen=True, kw_only=True):
+    """The first half of an event, and then the end."""
+
+    event: Annotated[Index | None, Meta(description="which, from 0; the last before the ending")] = None
+    then: Annotated[
+        Literal["clean_end", "fin", "rst", "stall"], Meta(description="what follows: clean_end, fin, rst or stall")
+    ] = "clean_end"
+
+
+class InBandError(_Placed, frozen=True, kw_only=True):
+    """The event by which the provider tells of an error inside a stream; nothing follows it."""
+
+    status: Annotated[int, Meta(description="the HTTP status that such an error has")] = 500
+    message: Annotated[str, Meta(description="what it says")] = "The server had an error while processing your request."
+    error_type: Annotated[str | None, Meta(description="the error's type, instead of the provider's own")] = None
+    code: Annotated[str | None, Meta(description="the error's code, instead of the provider's own")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(400 <= self.status <= 599, f"status is {self.status}: it is 400 to 599")
+
+
+class MalformedJson(FaultBase, frozen=True, kw_only=True):
+    """An event whose JSON is cut short, in a frame that is whole."""
+
+    event: Annotated[Index | None, Meta(description="which, from 0; the last before the ending")] = None
+
+
+class WrongOrder(FaultBase, frozen=True, kw_only=True):
+    """An event changes places with the next one."""
+
+    event: Annotated[Index, Meta(description="which, from 0")] = 0
+
+
+class _Picked(FaultBase, frozen=True, kw_only=True):
+    """A fault of one frame or one event."""
+
+    frame: Annotated[Index | None, Meta(description="which frame, from 0")] = None
+    event: Annotated[Index | None, Meta(description="which event, from 0; the last before the ending")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(self.frame is None or self.event is None, "frame and event are both given: one is enough")
+
+
+class Duplicate(_Picked, frozen=True, kw_only=True):
+    """A frame or event is sent twice."""
+
+
+class Lose(_Picked, frozen=True, kw_only=True):
+    """A frame or event is left out."""
+
+
+class NoUsage(FaultBase, frozen=True):
+    """No event says how many tokens were used."""
+
+    breaks = False
+
+
+class EmptyStream(FaultBase, frozen=True):
+    """Status and headers of a success, and an empty body."""
+
+
+class TinyChunks(FaultBase, frozen=True):
+    """The body leaves a few bytes at a time, in writes of their own."""
+
+    breaks = False
+
+    size: Annotated[int, Meta(description="bytes of each")] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(self.size >= 1, f"size is {self.size}: it is 1 or more")
+
+
+class Split(FaultBase, frozen=True):
+    """Frames are cut where it hurts, and the parts leave in writes of their own."""
+
+    breaks = False
+
+    inside: Annotated[
+        Literal["utf8", "crlf", "event"],
+        Meta(description="utf8: within characters; crlf: between CR and LF, which lines then end in; event: amid each"),
+    ] = "utf8"
+
+
+class Comments(FaultBase, frozen=True):
+    """Comments between the events, as servers and proxies send them to keep a connection open (SSE)."""
+
+    breaks = False
+
+    text: Annotated[str, Meta(description="what they say")] = "keep-alive"
+    every: Annotated[int, Meta(description="how many events apart")] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(self.every >= 1, f"every is {self.every}: it is 1 or more")
+        self._check(not re.search(r"[\r\n]", self.text), "text has a line break")
+
+
+class Pings(FaultBase, frozen=True):
+    """The provider's own pings between the events, where it has any."""
+
+    breaks = False
+
+    every: Annotated[int, Meta(description="how many events apart")] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(self.every >= 1, f"every is {self.every}: it is 1 or more")
+
+
+class GiantEvent(FaultBase, frozen=True, kw_only=True):
+    """An event grows by a field that means nothing."""
+
+    breaks = False
+
+    event: Annotated[Index, Meta(description="which, from 0")] = 0
+    size: Annotated[int, Meta(description="by how many bytes, about")] = 1_000_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(0 <= self.size <= 100_000_000, f"size is {self.size}: it is 0 to 100000000")
+
+
+class ContentType(FaultBase, frozen=True):
+    """A content type that is not that of the body."""
+
+    value: Annotated[str, Meta(description="the content type")] = "text/html; charset=utf-8"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(bool(re.fullmatch(r"[\x20-\x7e]+", self.value)), f"value {self.value!r} can't be a header")
+
+
+class Gzip(FaultBase, frozen=True):
+    """The body is compressed with gzip."""
+
+    breaks = False
+
+    flush: Annotated[bool, Meta(description="each frame can be read at once; else they come when a block is full")] = (
+        True
+    )
+
+
+class BitFlip(FaultBase, frozen=True, kw_only=True):
+    """One bit of the body is wrong."""
+
+    byte: Annotated[Index, Meta(description="in which byte, from 0")] = "random"
+    bit: Annotated[int, Meta(description="which bit of it, 0 to 7")] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check(0 <= self.bit <= 7, f"bit is {self.bit}: it is 0 to 7")
+
+
+Refusal: TypeAlias = HttpError | Overload | Quota
+Placed: TypeAlias = Stall | Fin | Rst | CleanEnd | InBandError
+Picked: TypeAlias = Duplicate | Lose
+Fault: TypeAlias = (
+    HttpError
+    | Overload
+    | Quota
+    | SlowHeaders
+    | Stall
+    | Fin
+    | Rst
+    | CleanEnd
+    | HalfEvent
+    | InBandError
+    | MalformedJson
+    | WrongOrder
+    | Duplicate
+    | Lose
+    | NoUsage
+    | EmptyStream
+    | TinyChunks
+    | Split
+    | Comments
+    | Pings
+    | GiantEvent
+    | ContentType
+    | Gzip
+    | BitFlip
+)
+
+
+def fault_name(fault: FaultBase | type[FaultBase]) -> str:
+    """The name of a fault in the catalog."""
+    kind = fault if isinstance(fault, type) else type(fault)
+    return _name(kind.__name__)
+
+
+FAULTS: dict[str, type[Fault]] = {fault_name(kind): kind for kind in get_args(Fault)}
+"""Every kind of fault by its name."""

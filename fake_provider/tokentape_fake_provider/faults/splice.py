@@ -1,0 +1,108 @@
+"""Splice: changes to the bytes of a tape that keep its times."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from tokentape_fake_provider.tape import End, Frame, Tape
+
+
+class Edit(NamedTuple):
+    """The bytes from `start` to `stop` are to be these."""
+
+    start: int
+    stop: int
+    data: bytes
+
+
+def splice(tape: Tape, edits: Sequence[Edit]) -> Tape:
+    """The tape with edits made, which are in order and don't overlap.
+
+    New bytes leave when the first of those they replace would have. Those put in between two frames are a frame of
+    their own, which leaves with the next one.
+    """
+    frames: list[Frame] = []
+    waiting = iter(edits)
+    edit = next(waiting, None)
+    position = 0
+    for at, data in tape.frames:
+        begins, ends = position, position + len(data)
+        position = ends
+        kept: list[bytes] = []
+        cursor = begins
+        while edit is not None and edit.start < ends:
+            if edit.start <= begins and edit.start == edit.stop:
+                frames.append(Frame(at, edit.data))
+            else:
+                kept.append(data[cursor - begins : max(edit.start, begins) - begins])
+                if edit.start >= begins:
+                    kept.append(edit.data)
+                cursor = max(cursor, min(edit.stop, ends))
+            if edit.stop > ends:
+                break
+            edit = next(waiting, None)
+        if cursor == begins and not kept:
+            frames.append(Frame(at, data))
+        elif made := b"".join((*kept, data[cursor - begins :])):
+            frames.append(Frame(at, made))
+    last = tape.frames[-1].at if tape.frames else tape.start
+    while edit is not None:
+        if edit.data and edit.start >= position:
+            frames.append(Frame(last, edit.data))
+        edit = next(waiting, None)
+    return msgspec.structs.replace(tape, frames=tuple(frames))
+
+
+def cut(tape: Tape, byte: int, end: End = "complete") -> Tape:
+    """What comes before a byte, and then this end, when the rest would have begun to leave."""
+    index = frame_at(tape, byte)
+    if index >= len(tape.frames):
+        return msgspec.structs.replace(tape, end=end)
+    at, data = tape.frames[index]
+    kept = data[: byte - tape.boundaries[index]]
+    frames = (*tape.frames[:index], Frame(at, kept)) if kept else tape.frames[:index]
+    return msgspec.structs.replace(tape, frames=frames, end=end, end_at=at)
+
+
+def split(tape: Tape, places: Iterable[int]) -> Tape:
+    """Frames cut in two before each of these bytes, in rising order; all of them leave apart."""
+    frames: list[Frame] = []
+    cuts = iter(places)
+    cut_at = next(cuts, None)
+    position = 0
+    for at, data in tape.frames:
+        begins, start = position, 0
+        position += len(data)
+        while cut_at is not None and cut_at < position:
+            if cut_at - begins > start:
+                frames.append(Frame(at, data[start : cut_at - begins]))
+                start = cut_at - begins
+            cut_at = next(cuts, None)
+        frames.append(Frame(at, data[start:]))
+    return msgspec.structs.replace(tape, frames=tuple(frames), apart=True)
+
+
+def delay(tape: Tape, byte: int, milliseconds: float) -> Tape:
+    """What comes from a byte on leaves later, and the end too."""
+    made = msgspec.structs.replace(split(tape, [byte]), apart=tape.apart)
+    first = frame_at(made, byte)
+    late = (Frame(frame.at + milliseconds, frame.data) for frame in made.frames[first:])
+    last = max(made.start, made.frames[-1].at if made.frames else 0.0)
+    ends = last if made.end_at is None else made.end_at
+    return msgspec.structs.replace(made, frames=(*made.frames[:first], *late), end_at=ends + milliseconds)
+
+
+def later(tape: Tape, milliseconds: float) -> Tape:
+    """All of it leaves later, the headers too."""
+    frames = tuple(Frame(frame.at + milliseconds, frame.data) for frame in tape.frames)
+    end_at = None if tape.end_at is None else tape.end_at + milliseconds
+    return msgspec.structs.replace(tape, frames=frames, start=tape.start + milliseconds, end_at=end_at)
+
+
+def frame_at(tape: Tape, byte: int) -> int:
+    """The number of the frame that has this byte; beyond the last one, how many there are."""
+    return bisect_right(tape.boundaries, byte) - 1
