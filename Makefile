@@ -22,7 +22,7 @@ test: $(READY) ## Run the tests
 
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments
-	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients $(ARGS)
+	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients tests/harness/proxy $(ARGS)
 
 lint: $(READY) ## Check format, style and who imports whom
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ from tokentape_harness.proxy import RecordingProxy, upstreams_of
 
 # As a shell has it.
 _NOT_RUNNABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
+
+_LEAVING_S = 1.0
+
+# Of a terminal that is closed.
+_HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 def record(
@@ -39,14 +45,19 @@ def record(
     known = upstreams_of(upstreams, os.environ)
     proxy = RecordingProxy(known, folder, mode=mode, port=port, timeout=timeout, speed=speed, report=say)
     if command:
-        with proxy:
-            return _run(command, proxy.environment(os.environ))
+        # The signals are held until all is saved.
+        with _Signals() as signals, proxy:
+            code = _run(command, proxy.environment(os.environ), signals)
+            # It has left: that is seen in a moment, unless a process of its own still reads.
+            proxy.wait_until_idle(_LEAVING_S)
+            return code
     stop = threading.Event()
-    with _handling((signal.SIGINT, signal.SIGTERM), lambda *_: stop.set()), proxy:
-        width = max(map(len, known))
+    with _handling((signal.SIGINT, signal.SIGTERM, *_HANGUP), lambda *_: stop.set()), proxy:
+        bases = {f"{proxy.url}/{name}{upstream.ending}": upstream for name, upstream in known.items()}
+        width = max(map(len, bases))
         print(f"tokentape records to {folder} (mode {mode}) at {proxy.url}")
-        for name, upstream in known.items():
-            print(f"  {proxy.url}/{name:{width}}  {upstream.url}")
+        for base, upstream in bases.items():
+            print(f"  {base:{width}}  {upstream.url}{upstream.ending}")
         print("Ctrl-C stops it.", flush=True)
         # Without a timeout the wait can't be interrupted on Windows.
         while not stop.wait(0.5):
@@ -54,25 +65,57 @@ def record(
     return 0
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    process: list[subprocess.Popen[bytes]] = []
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        for started in process:
-            started.send_signal(number)
-
-    # Ctrl-C reaches the command by itself, which decides what to do; what it asked until then is kept.
-    with _handling((signal.SIGINT,), lambda *_: None), _handling((signal.SIGTERM,), pass_on):
-        try:
-            process.append(subprocess.Popen(command, env=environment))  # noqa: S603 - the user's own command
-        except FileNotFoundError:
-            say(f"{command[0]}: no such command")
-            return _NOT_FOUND
-        except OSError as error:
-            say(f"{command[0]}: can't be run ({error.strerror or error})")
-            return _NOT_RUNNABLE
-        code = process[0].wait()
+def _run(command: Sequence[str], environment: Mapping[str, str], signals: _Signals) -> int:
+    try:
+        process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own command
+    except FileNotFoundError:
+        say(f"{command[0]}: no such command")
+        return _NOT_FOUND
+    except OSError as error:
+        say(f"{command[0]}: can't be run ({error.strerror or error})")
+        return _NOT_RUNNABLE
+    signals.hand_on_to(process)
+    code = process.wait()
     return _SIGNALLED - code if code < 0 else code
+
+
+class _Signals:
+    """Hands signals that would end this process on to the command: it decides, and what it asked until then is kept."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        # A background job's command ignores Ctrl-C as the shell has set it, and what nohup started ignores hang-ups.
+        ends = [number for number in (signal.SIGINT, *_HANGUP) if signal.getsignal(number) is not signal.SIG_IGN]
+        self._handling = _handling((*ends, signal.SIGTERM), self._take)
+
+    def hand_on_to(self, process: subprocess.Popen[bytes]) -> None:
+        """The command runs."""
+        self._process = process
+        for number in self._early:
+            process.send_signal(number)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if self._process is None:
+            self._early.append(number)
+        elif number != signal.SIGINT or not _reaches_all():
+            self._process.send_signal(number)
+
+    def __enter__(self) -> _Signals:
+        self._handling.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handling.__exit__(None, None, None)
+
+
+def _reaches_all() -> bool:
+    """Whether Ctrl-C, typed at this process's terminal, reaches the command by itself."""
+    try:
+        with Path("/dev/tty").open("rb", buffering=0) as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except (OSError, AttributeError):
+        return sys.platform == "win32"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -40,6 +41,10 @@ class ProxyApp:
         report: Callable[[str], None],
     ) -> None:
         self.stopping = False
+        self.idle = threading.Event()
+        """Set while no request is being answered."""
+        self.idle.set()
+        self._open = 0
         self._upstreams = upstreams
         self._cassettes = cassettes
         self._timeout = {"connect": _CONNECT_S, "read": timeout, "write": timeout, "pool": None}
@@ -53,6 +58,16 @@ class ProxyApp:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request."""
+        self._open += 1
+        self.idle.clear()
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._open -= 1
+            if not self._open:
+                self.idle.set()
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         connection = Connection(receive, send)
         try:
             body = await read_body(receive, scope["headers"], _MAX_BODY)
@@ -177,7 +192,7 @@ class ProxyApp:
             await connection.cut()
         except asyncio.CancelledError:
             if recording is not None:
-                await self._end(recording.closed)
+                await self._end(recording.left_open if self.stopping else recording.closed)
             raise
         else:
             await connection.send({"type": "http.response.body", "body": b""})

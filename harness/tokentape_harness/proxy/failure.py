@@ -17,9 +17,10 @@ class Failure(NamedTuple):
 
     @property
     def body(self) -> bytes:
-        """JSON that OpenAI's, Anthropic's and Google's SDKs all find their message in."""
-        error = {"type": self.kind, "code": self.status, "status": self.kind, "message": f"tokentape: {self.message}"}
-        return msgspec.json.encode({"type": "error", "error": error})
+        """JSON in which the SDKs find their message: where OpenAI, Anthropic and Google have it, and where AWS has."""
+        message = f"tokentape: {self.message}"
+        error = {"type": self.kind, "code": self.status, "status": self.kind, "message": message}
+        return msgspec.json.encode({"type": "error", "error": error, "message": message})
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:

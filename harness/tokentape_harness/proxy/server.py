@@ -60,6 +60,10 @@ class RecordingProxy:
         """This environment with the variables that send the SDKs here; where nothing is asked, keys are made up."""
         return command_environment(self.url, given, keys=self._mode == "none")
 
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Whether every client has its answer, or has left, within `timeout` s."""
+        return self._app.idle.wait(timeout)
+
     def __enter__(self) -> RecordingProxy:
         if self._mode == "none":
             check_replayable(self._cassettes.paths.values(), self._folder)

@@ -36,6 +36,11 @@ class Upstream(NamedTuple):
     name: str
     url: str
 
+    @property
+    def ending(self) -> str:
+        """With what the base URL of the provider's own SDK ends, for this URL and for the proxy's."""
+        return _ENDINGS.get(self.name, "")
+
 
 class Target(NamedTuple):
     """Where one request goes: its upstream, and the path and query there, as the client wrote them."""
@@ -86,7 +91,7 @@ def _checked(name: str, url: str, source: str) -> str:
         raise wrong
     if parts.username is not None or parts.password is not None:
         raise UsageError(f"{source}: the URL holds a user or password: give the program its key in its own way")
-    return url.rstrip("/").removesuffix(_ENDINGS.get(name, "")).rstrip("/")
+    return url.rstrip("/").removesuffix(Upstream(name, url).ending).rstrip("/")
 
 
 def _shown(url: str) -> str:
@@ -101,8 +106,11 @@ def target_of(path: str, query: str, upstreams: Mapping[str, Upstream]) -> Targe
 
 
 def command_environment(url: str, environment: Mapping[str, str], *, keys: bool) -> dict[str, str]:
-    """The environment of a program that shall ask the proxy at `url`; `keys` fills in those that it lacks."""
-    made = dict(environment)
+    """The environment of a program that shall ask the proxy at `url`; `keys` fills in those that it lacks.
+
+    `TOKENTAPE_PROXY_URL` is for programs whose SDK reads no variable: an upstream's prefix comes next.
+    """
+    made = dict(environment) | {"TOKENTAPE_PROXY_URL": url}
     made |= {variable: f"{url}/{base.provider}{base.ending}" for variable, base in BASE_URLS.items()}
     for variable in ("NO_PROXY", "no_proxy"):
         listed = [host.strip() for host in environment.get(variable, "").split(",") if host.strip()]

@@ -6,10 +6,14 @@ import datetime as dt
 import gzip
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 import httpx2
+import msgspec
 import pytest
 
+from tests.harness.proxy.processes import environment, record
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
@@ -206,6 +210,96 @@ def test_modes(proxy, upstream, tmp_path, reports):
     assert sorted(one.response.body for one in recorded(tmp_path)) == [b"second", b"third"]
 
 
+def test_parallel_requests_are_never_swapped(proxy, upstream, clock, tmp_path):
+    """Answers that end in the reverse order are each its request's own, in the file in the order of the requests."""
+    numbers = range(6)
+    asked = [f"question {number}" for number in numbers]
+    for number in numbers:
+        upstream.default.push(
+            Tape(
+                (Frame(10.0, b"data: {}\n\n"), Frame(100.0 * (6 - number), b"data: %d\n\n" % number)),
+                200,
+                SSE,
+                end_at=100.0 * (6 - number),
+            )
+        )
+    with proxy() as running, ExitStack() as stack:
+        responses = [stack.enter_context(_after(clock, streamed(running, text))) for text in asked]
+        clock.advance(10)
+        for number in reversed(numbers):
+            clock.advance(100 if number < 5 else 90)
+            assert responses[number].read() == b"data: {}\n\ndata: %d\n\n" % number
+    found = recorded(tmp_path)
+    assert [one.response.stream.seq for one in found] == list(numbers)
+    assert [msgspec.json.decode(one.request.body)["messages"][0]["content"] for one in found] == asked
+    assert [one.response.body[-3:-2] for one in found] == [b"%d" % number for number in numbers]
+    with proxy("none") as running, ThreadPoolExecutor(6) as pool:
+
+        def ask(number):
+            with streamed(running, asked[number]) as response:
+                return response.read()
+
+        order = [3, 0, 5, 1, 4, 2]
+        assert list(pool.map(ask, order)) == [b"data: {}\n\ndata: %d\n\n" % number for number in order]
+    assert len(upstream.default.journal.entries) == 6
+
+
+@contextmanager
+def _after(clock, opening):
+    """An open response, whose upstream waits for the time."""
+    with opening as response:
+        clock.wait_for_deadline()
+        yield response
+
+
+def test_parallel_requests_that_are_the_same(proxy, upstream, tmp_path):
+    """The same question asked twice at once is recorded twice, and replays in that order."""
+    for text in (b"first", b"second"):
+        upstream.default.push(untimed(text))
+    with proxy("all") as running, streamed(running) as one, streamed(running) as two:
+        assert (two.read(), one.read()) == (b"second", b"first")
+    with proxy("none") as running:
+        for text in (b"first", b"second"):
+            with streamed(running) as response:
+                assert response.read() == text
+        with streamed(running) as response:
+            assert response.status_code == 404
+            assert b"played" in response.read() or b"used" in response.read()
+
+
+def test_headers_pass_untouched(proxy, upstream):
+    """Each header of the response is at the client as it was sent: order, case of values, repeats; so are requests'."""
+    given = (
+        ("content-type", "text/event-stream; charset=UTF-8"),
+        ("x-ratelimit-remaining", "7"),
+        ("set-cookie", "a=1; Path=/"),
+        ("set-cookie", "b=2"),
+        ("server", "planted/1.0"),
+        ("x-odd", "a,  b;c=\xe9"),
+        ("cache-control", "no-cache"),
+        ("date", "Sun, 22 Nov 2026 11:02:16 GMT"),
+        ("etag", '"x"'),
+        ("retry-after", "0"),
+    )
+    upstream.default.push(Tape((Frame(0.0, b"data: 1\n\n"),), 200, given))
+    plain = {"host", "connection", "accept-encoding", "user-agent", "content-length", "accept", "content-type"}
+    sent = {"x-title": "Demo", "anthropic-beta": "a,b", "cookie": "c=3", "accept-language": "el"}
+    with proxy() as running, streamed(running, **sent) as response:
+        response.read()
+        kept = {"transfer-encoding", "connection"}
+        assert [
+            (name.decode(), value.decode("latin-1"))
+            for name, value in response.headers.raw
+            if name.decode() not in kept
+        ] == list(given)
+    (entry,) = upstream.default.journal.entries
+    asked = dict(entry.headers)
+    assert asked["host"] == upstream.url.removeprefix("http://")
+    assert {
+        name: value for name, value in asked.items() if name not in plain and name not in ("authorization", "cookie")
+    } == {name: value for name, value in sent.items() if name != "cookie"}
+
+
 def test_no_upstream(proxy, tmp_path):
     """An upstream that is down is a 502 that names it, and nothing is recorded."""
     with FakeProviderServer() as gone:
@@ -249,19 +343,10 @@ def test_a_command(upstream, tmp_path):
         "sys.exit(3)\n"
     )
 
-    def run(mode, **environment):
-        command = [
-            sys.executable,
-            "-m",
-            "tokentape_harness.cli",
-            "record",
-            "--cassettes",
-            str(tmp_path),
-            "--mode",
-            mode,
-        ]
-        command += ["--upstream", f"openai={upstream.url}", "--", sys.executable, "-c", code]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    def run(mode, **keys):
+        options = ("--cassettes", str(tmp_path), "--mode", mode, "--upstream", f"openai={upstream.url}")
+        command = record(*options, command=[sys.executable, "-c", code])
+        return subprocess.run(command, env=environment(**keys), capture_output=True, text=True, check=False, timeout=60)
 
     live = run("new_episodes", OPENAI_API_KEY=KEY)
     assert (live.returncode, live.stdout.strip()) == (3, "Said once"), live.stderr

@@ -1,0 +1,109 @@
+"""Programs: what users run below the proxy. Each streams an answer by an official SDK and prints it as it comes.
+
+python programs.py NAME [TEXT [CASSETTE]]
+
+They take their base URLs from the environment, as the SDKs do by themselves; of mistralai no variable is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+MODEL = "m"
+
+
+def ask_openai(text: str) -> Iterator[str]:
+    import openai
+
+    with openai.OpenAI(max_retries=0) as client:
+        asked = [{"role": "user", "content": text}]
+        for chunk in client.chat.completions.create(model=MODEL, messages=asked, stream=True):
+            for choice in chunk.choices:
+                yield choice.delta.content or ""
+
+
+def ask_anthropic(text: str) -> Iterator[str]:
+    import anthropic
+
+    with (
+        anthropic.Anthropic(max_retries=0) as client,
+        client.messages.stream(model=MODEL, max_tokens=99, messages=[{"role": "user", "content": text}]) as stream,
+    ):
+        yield from stream.text_stream
+
+
+def ask_gemini(text: str) -> Iterator[str]:
+    from google import genai
+
+    with genai.Client() as client:
+        for chunk in client.models.generate_content_stream(model=MODEL, contents=text):
+            yield chunk.text or ""
+
+
+def ask_ollama(text: str) -> Iterator[str]:
+    import ollama
+
+    for part in ollama.Client().chat(model=MODEL, messages=[{"role": "user", "content": text}], stream=True):
+        yield part.message.content or ""
+
+
+def ask_cohere(text: str) -> Iterator[str]:
+    import cohere
+
+    client = cohere.ClientV2()
+    for event in client.chat_stream(model=MODEL, messages=[{"role": "user", "content": text}]):
+        if event.type == "content-delta":
+            yield event.delta.message.content.text
+
+
+def ask_groq(text: str) -> Iterator[str]:
+    import groq
+
+    with groq.Groq(max_retries=0) as client:
+        asked = [{"role": "user", "content": text}]
+        for chunk in client.chat.completions.create(model=MODEL, messages=asked, stream=True):
+            for choice in chunk.choices:
+                yield choice.delta.content or ""
+
+
+def ask_mistral(text: str) -> Iterator[str]:
+    from mistralai.client import Mistral
+
+    url = os.environ.get("MISTRAL_URL") or f"{os.environ['TOKENTAPE_PROXY_URL']}/mistral"
+    with Mistral(server_url=url, api_key=os.environ["MISTRAL_API_KEY"]) as client:
+        for event in client.chat.stream(model=MODEL, messages=[{"role": "user", "content": text}]):
+            for choice in event.data.choices:
+                yield choice.delta.content or ""
+
+
+def ask_bedrock(text: str) -> Iterator[str]:
+    import boto3
+
+    client = boto3.client("bedrock-runtime")
+    asked = [{"role": "user", "content": [{"text": text}]}]
+    for event in client.converse_stream(modelId="amazon.nova-lite-v1:0", messages=asked)["stream"]:
+        if "contentBlockDelta" in event:
+            yield event["contentBlockDelta"]["delta"]["text"]
+    client.close()
+
+
+ASK = {name.removeprefix("ask_"): function for name, function in globals().items() if name.startswith("ask_")}
+
+
+def main(name: str, text: str = "Hello?", cassette: str | None = None) -> None:
+    """Ask, and print what comes; with a cassette that alone answers."""
+    with contextlib.ExitStack() as stack:
+        if cassette is not None:
+            from tokentape_harness import use_cassette
+
+            stack.enter_context(use_cassette(cassette, record_mode="none", all_played=True))
+        for part in ASK[name](text):
+            if part:
+                print(part, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

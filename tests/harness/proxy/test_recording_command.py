@@ -1,0 +1,225 @@
+"""`tokentape record` as a process: signals, exit codes, staying up, options, and what each SDK is told of a failure."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.harness.proxy.processes import KEYS, SDKS, environment, program, record, running, tape
+from tokentape_fake_provider.clock import ControlledClock
+from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.timing import Recorded
+from tokentape_harness import read_cassette
+
+CASSETTES = Path(__file__).parents[3] / "cassettes"
+CHAT = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello?"}]}
+OVER = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+# Reads two lines of a stream with nothing but the standard library, and says which signal it gets.
+READER = """
+import os, signal, sys, urllib.request
+def told(number, frame):
+    os.write(1, b"signal %d\\n" % number)  # a print may be under way
+    sys.exit(7)
+if "handles" in sys.argv:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, told)
+url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+body = b'{"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hello?"}]}'
+request = urllib.request.Request(url, body, {"content-type": "application/json"})
+for line in urllib.request.urlopen(request):
+    if line.strip():
+        print(line.decode().strip(), flush=True)
+"""
+
+
+@pytest.fixture
+def clock() -> ControlledClock:
+    """The time of the upstream."""
+    return ControlledClock()
+
+
+@pytest.fixture
+def upstream(clock: ControlledClock) -> Iterator[FakeProviderServer]:
+    """A provider that sends a frame, and the next one never."""
+    with FakeProviderServer(clock=clock) as server:
+        server.default.configure(timing=Recorded())
+        frames = (Frame(0.0, b"data: {}\n\n"), Frame(1e9, b"data: [DONE]\n\n"))
+        server.default.push(Tape(frames, 200, (("content-type", "text/event-stream"),), end_at=1e9))
+        yield server
+
+
+@pytest.mark.parametrize("handles", [True, False], ids=["handled", "default"])
+@pytest.mark.parametrize("number", OVER, ids=lambda number: number.name)
+def test_a_signal_reaches_the_command(
+    number: signal.Signals, handles: bool, upstream: FakeProviderServer, tmp_path: Path
+) -> None:
+    """The command gets the signal and has its own way of ending; its exit code is ours, and what came is saved."""
+    command = [sys.executable, "-c", READER, *(["handles"] if handles else [])]
+    options = ("--cassettes", str(tmp_path), "--upstream", f"openai={upstream.url}/v1")
+    # A session of its own has no terminal, from which the command would get the signal too.
+    with running(record(*options, command=command), environment(), start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "data: {}\n", process.stderr.read()
+        process.send_signal(number)
+        out, err = process.stdout.read(), process.stderr.read()
+    assert "tokentape: " not in err
+    assert (out, process.returncode) == ((f"signal {number.value}\n", 7) if handles else ("", OVER[number]))
+    (interaction,) = read_cassette(tmp_path / "openai.yaml")
+    assert interaction.response.body == b"data: {}\n\n"
+    assert interaction.response.stream is not None
+    assert interaction.response.stream.end == "client_closed"
+
+
+def test_ctrl_c_reaches_the_command_once(tmp_path: Path) -> None:
+    """Typed at a terminal it reaches the command by itself, and is not sent a second time."""
+    counts = (
+        "import os, signal, sys\n"
+        "got = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: (got.append(1), os.write(1, b'got it\\n')))\n"
+        "print('ready', flush=True)\n"
+        "for line in sys.stdin: break\n"
+        "sys.exit(len(got))\n"
+    )
+    # The terminal must be that of the session.
+    own = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    command = record("--cassettes", str(tmp_path), command=[sys.executable, "-c", counts])
+    ours, theirs = pty.openpty()
+    with running([sys.executable, "-c", own, *command], environment(), stdin=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.write(ours, b"\x03")
+        assert process.stdout.readline() == "got it\n"
+        os.write(ours, b"end\n")
+        assert process.wait() == 1
+    os.close(ours)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_it_stays_up_without_a_command(
+    number: signal.Signals, upstream: FakeProviderServer, clock: ControlledClock, tmp_path: Path
+) -> None:
+    """It prints its base URLs, saves what has ended while it runs, and at its end what is open; that is no failure."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = tmp_path / "openai.yaml"
+    upstream.default.clear()
+    upstream.default.push(tape("openai_chat"))
+    upstream.default.push(tape("openai_chat"))
+    options = ("--cassettes", str(tmp_path), "--port", str(port), "--upstream", f"openai={upstream.url}/v1")
+    with running(record(*options, command=())[:-1], environment()) as process, httpx2.Client(timeout=30) as client:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().endswith(f"at http://127.0.0.1:{port}\n")
+        url = f"http://127.0.0.1:{port}/openai/v1"
+        assert process.stdout.readline().split() == [url, f"{upstream.url}/v1"]
+        with client.stream("POST", f"{url}/chat/completions", json=CHAT) as response:
+            clock.advance(1e4)
+            assert response.read().endswith(b"data: [DONE]\n\n")
+        wait_for(path)
+        (saved,) = read_cassette(path)
+        with client.stream("POST", f"{url}/chat/completions", json=CHAT | {"model": "other"}) as response:
+            clock.wait_for_deadline()
+            process.send_signal(number)
+            out, err = process.stdout.read(), process.stderr.read()
+            with pytest.raises(httpx2.RemoteProtocolError):
+                response.read()
+    assert (process.returncode, err) == (0, "")
+    assert out.endswith("Ctrl-C stops it.\n")
+    first, second = read_cassette(path)
+    assert first == saved
+    assert second.response.stream is not None
+    assert second.response.stream.end == "open_at_exit"
+
+
+def wait_for(path: Path) -> None:
+    """Until the file is there: it is renamed into place, whole."""
+    while not path.exists():  # the test's own timeout ends this
+        os.sched_yield()
+
+
+def test_commands_that_can_not_be_run(tmp_path: Path) -> None:
+    """As a shell tells it: 127 for none of that name, 126 for one that can't be run; usage errors are 2."""
+    text = tmp_path / "text"
+    text.write_text("no program")
+    for arguments, code, told in (
+        (record("--cassettes", str(tmp_path / "c"), command=["no-such-program"]), 127, "no such command"),
+        (record("--cassettes", str(tmp_path / "c"), command=[str(text)]), 126, "can't be run"),
+        (record("--cassettes", str(text), command=["true"]), 2, "is a file"),
+        (record("--cassettes", str(tmp_path / "c"), "--mode", "sometimes", command=["true"]), 2, "none of"),
+        (record("--cassettes", str(tmp_path / "c"), "--mode", "none", command=["true"]), 1, "no cassettes here"),
+        (record("--cassettes", str(tmp_path / "c"), "--upstream", "openai", command=["true"]), 2, "NAME=URL"),
+        (record("--cassettes", str(tmp_path / "c"), "--speed", "0", command=["true"]), 2, "--speed"),
+    ):
+        done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_port_in_use_is_told(upstream: FakeProviderServer, tmp_path: Path) -> None:
+    """A port that another program has is one line, and nothing is run."""
+    command = record("--cassettes", str(tmp_path), "--port", str(upstream.port), command=["echo", "ran"])
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"tokentape: port {upstream.port} on 127.0.0.1 is in use")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SDKS)
+def test_each_sdk_tells_that_the_upstream_is_down(name: str, tmp_path: Path) -> None:
+    """What failed and what to do is in the SDK's own exception and on our stderr, and nothing is recorded."""
+    with FakeProviderServer() as gone:
+        url = gone.url
+    options = ("--cassettes", str(tmp_path), "--upstream", f"{name}={url}{SDKS[name].ending}")
+    command = record(*options, command=program(name))
+    given = environment(**KEYS, AWS_MAX_ATTEMPTS="1")
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if f"{name} at {url} gave no response" in line]
+    assert any(line.startswith("tokentape: ") for line in told)
+    assert any(not line.startswith("tokentape: ") for line in told)
+    assert all(f"--upstream {name}=URL names another" in line for line in told)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_cassette_from_elsewhere_replays(tmp_path: Path) -> None:
+    """The folder may hold what was recorded in any way from the provider's own host, such as this project's demo."""
+    path = tmp_path / "openai.yaml"
+    path.write_bytes((CASSETTES / "openai_chat" / "walk.yaml").read_bytes())
+    body = read_cassette(path).interactions[0].request.body
+    assert body is not None
+    (tmp_path / "body.json").write_bytes(body)
+    code = (
+        "import json, openai, sys\n"
+        "with openai.OpenAI(max_retries=0) as client:\n"
+        "    body = json.load(open(sys.argv[1]))\n"
+        "    for chunk in client.chat.completions.create(**body):\n"
+        "        for choice in chunk.choices:\n"
+        "            print(choice.delta.content or '', end='')\n"
+    )
+    command = record(
+        "--cassettes",
+        str(tmp_path),
+        "--mode",
+        "none",
+        command=[sys.executable, "-c", code, str(tmp_path / "body.json")],
+    )
+    done = subprocess.run(command, env=environment(), capture_output=True, encoding="utf-8", check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
