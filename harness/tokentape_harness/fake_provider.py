@@ -13,7 +13,7 @@ from tokentape_fake_provider.script import Error, FinishReason, Item, Script, Us
 from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.session import Session
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.timing import Recorded, Timing, parse_timing
+from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dresses import DressName
 from tokentape_harness.cassette_reader import read_cassette
 from tokentape_harness.errors import CassetteNotFoundError, UsageError
@@ -111,8 +111,11 @@ class FakeProvider:
         return self.session.add_recordings(recordings)
 
     def timing(self, timing: Timing | str) -> Timing:
-        """Set when frames leave from now on, e.g. `synthetic:ttft=300ms,tps=50`. Raises `TimingError`."""
-        made = parse_timing(timing) if isinstance(timing, str) else timing
+        """Set when frames leave from now on, e.g. `synthetic:ttft=300ms,tps=50`. Raises `TimingError`.
+
+        `profile:FILE` is looked up as a cassette is.
+        """
+        made = parse_timing(timing, read_profile=self._profile) if isinstance(timing, str) else timing
         self.session.configure(timing=made)
         return made
 
@@ -182,6 +185,12 @@ class FakeProvider:
         unplayed = self.session.unplayed
         if not unplayed.empty:
             raise AssertionError(f"the fake provider was not asked for all: {unplayed}")
+
+    def _profile(self, name: str) -> Profile:
+        from tokentape_harness.profiles import read_profile
+
+        places = [folder / name for folder in self._folders]
+        return read_profile(next((place for place in places if place.exists()), Path(name)))
 
     def _find(self, path: Path) -> Path:
         if path.is_absolute():

@@ -23,7 +23,9 @@ Wire = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Seed = Annotated[int, typer.Option(help="Seed of ids, made-up text and jitter.")]
-_TIMING = "instant, recorded, recorded:2 (twice as fast) or synthetic:ttft=300ms,tps=50,jitter=0.2"
+_TIMING = (
+    "instant, recorded, recorded:2 (twice as fast), synthetic:ttft=300ms,tps=50,jitter=0.2 or profile:FILE (see fit)"
+)
 
 
 def _version(wanted: bool) -> None:
@@ -215,6 +217,26 @@ def synth(
         seed=seed,
         timing=timing,
     )
+
+
+@app.command()
+def fit(
+    paths: Annotated[list[Path], typer.Argument(metavar="CASSETTES...", help="Cassettes, and folders of cassettes.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The profile to write. [standard output]")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Only streams of such models, like 'gpt-4o*'.")
+    ] = None,
+    wire: Annotated[
+        str | None, typer.Option("--wire", "-w", metavar="W", help="Only streams in this wire format.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Learn a timing profile from recorded streams: what --timing profile:FILE plays."""
+    from tokentape_harness.cli.fit import fit as run
+
+    run(paths, output=output, model=model, wire=wire, as_json=json)
 
 
 @app.command()

@@ -12,12 +12,12 @@ from tokentape_fake_provider.host import is_loopback
 from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.session import SessionSettings
-from tokentape_fake_provider.timing import parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dresses import dress_name
 from tokentape_harness.cassette_reader import read_cassette
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import CassetteError, UsageError
+from tokentape_harness.profiles import timing_of
 from tokentape_harness.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
 from tokentape_harness.recordings_on_demand import recordings_on_demand
 
@@ -42,7 +42,7 @@ def serve(
     """
     # A server is asked many times: its recordings answer again and again.
     worn = None if dress is None else dress_name(dress)
-    settings = SessionSettings(timing=parse_timing(timing), strict=strict, seed=seed, repeat=True, dress=worn)
+    settings = SessionSettings(timing=timing_of(timing), strict=strict, seed=seed, repeat=True, dress=worn)
     for wire in as_wires:
         wire_named(wire)
     # All that is loaded stays: to look for garbage among it takes a third of the time (measured).

@@ -11,12 +11,13 @@ import msgspec
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.script import FinishReason, Script, ToolCall, Usage
 from tokentape_fake_provider.synthetic import WORDS, synthetic_script
-from tokentape_fake_provider.timing import Instant, Synthetic, parse_timing
+from tokentape_fake_provider.timing import Instant, Synthetic
 from tokentape_fake_provider.wires import Ask, wire_named
 from tokentape_harness.cassette import Cassette, Interaction, Response, StreamRecord
 from tokentape_harness.cassette_writer import write_cassette
 from tokentape_harness.chunks import Chunk
 from tokentape_harness.errors import UsageError
+from tokentape_harness.profiles import timing_of
 from tokentape_harness.sample_request import ask_of, sample_request
 
 MODEL = "tokentape"
@@ -46,7 +47,7 @@ def synth(
     if words is None:
         # A tool call alone is what most tools are asked with.
         words = 0 if tool_calls else WORDS
-    when = parse_timing(timing)
+    when = timing_of(timing)
     if isinstance(when, Synthetic) and "seed=" not in timing:
         when = msgspec.structs.replace(when, seed=seed)
     request = sample_request(wire_name, MODEL, PROMPT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokentape_harness.profiles.learning import learn_profile
 from tokentape_harness.profiles.observed import Observed, observed_stream, observed_tape
-from tokentape_harness.profiles.profile_file import format_profile, read_profile, write_profile
+from tokentape_harness.profiles.profile_file import format_profile, read_profile, timing_of, write_profile
 
 __all__ = [
     "Observed",
@@ -13,5 +13,6 @@ __all__ = [
     "observed_stream",
     "observed_tape",
     "read_profile",
+    "timing_of",
     "write_profile",
 ]

@@ -45,6 +45,7 @@ class Observed(NamedTuple):
     cached: int = 0
     headers: float | None = None
     model: str = ""
+    wire: str = ""
 
     @property
     def ttft(self) -> float:
@@ -77,16 +78,16 @@ def observed_stream(interaction: Interaction) -> Observed | str:
     heard = hear(response, wire.name)
     if not heard.streamed:
         return "not streamed"
-    return _observed(heard, _prompt_tokens(request, path), response.stream.start)
+    return _observed(heard, _prompt_tokens(request, path), response.stream.start, wire.name)
 
 
 def observed_tape(tape: Tape, wire: str, *, input_tokens: int | None = None) -> Observed | str:
     """The same of a tape, whose times are those that it will be played with. Raises `DecodeError`."""
     heard = hear_tape(tape, wire)
-    return _observed(heard, input_tokens, tape.start) if heard.streamed else "not streamed"
+    return _observed(heard, input_tokens, tape.start, wire) if heard.streamed else "not streamed"
 
 
-def _observed(heard: Heard, prompt_tokens: int | None, headers: float | None) -> Observed | str:
+def _observed(heard: Heard, prompt_tokens: int | None, headers: float | None, wire: str) -> Observed | str:
     events = tuple(_events(heard))
     if not events:
         return "no tokens"
@@ -94,7 +95,7 @@ def _observed(heard: Heard, prompt_tokens: int | None, headers: float | None) ->
         return "all at once"
     usage: TokenUsage = heard.output.usage
     given = usage.input if usage.input is not None else prompt_tokens
-    return Observed(events, given, usage.cached or 0, headers, heard.output.model or "")
+    return Observed(events, given, usage.cached or 0, headers, heard.output.model or "", wire)
 
 
 def _events(heard: Heard) -> Iterable[Event]:

@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from tokentape_fake_provider.errors import TimingError
-from tokentape_fake_provider.timing import Profile
+from tokentape_fake_provider.timing import Profile, Timing, parse_timing
 from tokentape_harness.cassette_writer import write_atomically
 
 _HEAD = "# A timing profile of tokentape (docs/timing.md): play it with --timing profile:FILE. Times are in ms.\n"
@@ -47,6 +47,11 @@ def read_profile(path: str | Path) -> Profile:
         return msgspec.convert(fields, Profile)
     except msgspec.ValidationError as error:
         raise TimingError(f"profile {path}: {error}") from error
+
+
+def timing_of(spec: str) -> Timing:
+    """A timing by its specification, `profile:FILE` included. Raises `TimingError`."""
+    return parse_timing(spec, read_profile=read_profile)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,105 @@
+"""fit: a timing profile from recordings."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from tokentape import TokentapeError
+from tokentape_fake_provider.timing import Pauses, Profile
+from tokentape_fake_provider.wires import wire_named
+from tokentape_harness.cassette_reader import read_cassette
+from tokentape_harness.cli import plain
+from tokentape_harness.cli.run import say
+from tokentape_harness.errors import CassetteError, UsageError
+from tokentape_harness.profiles import Observed, format_profile, learn_profile, observed_stream, write_profile
+from tokentape_harness.recordings import find_cassettes
+
+# Of a single distribution of 100 values it is hardly ever so much.
+_FITS_BADLY = 0.15
+
+
+def fit(paths: Sequence[Path], *, output: Path | None, model: str | None, wire: str | None, as_json: bool) -> None:
+    """Write or print the profile of all timed streams in these cassettes, and tell what it was learned from.
+
+    Raises `CassetteError`, `UsageError`, `UnknownWireError`.
+    """
+    if wire is not None:
+        wire_named(wire)
+    streams, left_out = _observed(paths, model, wire)
+    told = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+    if not streams:
+        raise UsageError(f"no timed stream to learn from in {', '.join(map(str, paths))} ({told or 'nothing there'})")
+    profile = learn_profile(streams)
+    if output is not None:
+        write_profile(output, profile)
+    elif as_json:
+        print(msgspec.json.encode(profile).decode())
+    else:
+        print(format_profile(profile), end="")
+    said = sys.stdout if output is not None else sys.stderr
+    for line in _summary(profile, told):
+        print(plain.printable(line), file=said)
+    if output is not None:
+        print(f"wrote {output}: play it with --timing profile:{output}")
+
+
+def _observed(paths: Sequence[Path], model: str | None, wire: str | None) -> tuple[list[Observed], Counter[str]]:
+    """The streams to learn from, and how many others were left out for which reason."""
+    found, left_out = list[Observed](), Counter[str]()
+    for file in find_cassettes(paths):
+        try:
+            cassette = read_cassette(file)
+        except CassetteError as error:
+            if file in paths:
+                raise
+            say(f"warning: skipped: {error}")
+            continue
+        for interaction in cassette:
+            try:
+                seen = observed_stream(interaction)
+            except TokentapeError:
+                seen = "can't be decoded"
+            if not isinstance(seen, Observed):
+                left_out[seen] += 1
+            elif (model is None or fnmatchcase(seen.model, model)) and wire in (None, seen.wire):
+                found.append(seen)
+            else:
+                left_out["of another model or wire format"] += 1
+    return found, left_out
+
+
+def _summary(profile: Profile, left_out: str) -> Iterator[str]:
+    first, between, fitted = profile.ttft, profile.latency, profile.fitted
+    assert fitted is not None
+    yield f"{fitted.streams} streams, {fitted.chunks} events, {fitted.tokens} tokens; left out: {left_out or 'none'}"
+    parts = [f"{first.base_ms:g} ms"]
+    if first.counts_input:
+        parts += [f"{first.per_input_token_ms:g} ms an input token, {first.per_cached_token_ms:g} ms a cached one"]
+    varies = f"jitter {first.jitter:g} ({first.distribution})"
+    yield f"time to first token: {' + '.join(parts)}, {varies}{_distance(fitted.ttft_ks)}"
+    varies = f"jitter {between.jitter:g} ({between.distribution})"
+    yield f"inter-token latency: {between.mean_ms:g} ms, {varies}{_distance(fitted.latency_ks)}"
+    yield f"pauses: {_pauses(profile.pauses)}"
+    for what, sizes in (("tokens an event", profile.tokens_per_event), ("events at once", profile.events_per_arrival)):
+        total = sum(sizes.values())
+        shares = (f"{size} ({weight / total:.0%})" for size, weight in sizes.items())
+        yield f"{what}: {', '.join(shares) or '1'}"
+    if max(fitted.latency_ks or 0.0, fitted.ttft_ks or 0.0) > _FITS_BADLY and fitted.chunks >= 100:
+        models = f" ({', '.join(fitted.models)})" if len(fitted.models) > 1 else ""
+        yield f"it fits badly: no one distribution makes such times. Several models or machines{models}? Try --model."
+
+
+def _distance(ks: float | None) -> str:
+    return "" if ks is None else f", KS distance {ks:.2f}"
+
+
+def _pauses(pauses: Pauses | None) -> str:
+    if pauses is None:
+        return "none"
+    return f"before {pauses.share:.2%} of arrivals, {pauses.mean_ms:g} ms, jitter {pauses.jitter:g}"
