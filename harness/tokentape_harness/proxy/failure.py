@@ -6,14 +6,21 @@ from typing import NamedTuple
 
 import msgspec
 
+from tokentape_harness.redaction import redact_text
+
 
 class Failure(NamedTuple):
-    """A status, a word for what failed, and what to tell."""
+    """A status, a word for what failed, and what happened; it is told without secrets."""
 
     status: int
     kind: str
-    message: str
+    what: str
     retry: bool = False
+
+    @property
+    def message(self) -> str:
+        """What to tell."""
+        return redact_text(self.what)
 
     @property
     def body(self) -> bytes:
