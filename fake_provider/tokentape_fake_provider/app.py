@@ -98,6 +98,7 @@ class App:
             answer = self._answer(session, entry, body, wire, headers)
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
+        entry.faults = answer.faults
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         outcome: Outcome = "server_stopped"
         gate = _gate(answer)
@@ -132,7 +133,8 @@ class App:
                 "request_too_large",
             )
         value, problem = _parse(body)
-        request = Request(method, path, value, wire, int(entry.time), problem, entry.query, headers)
+        now = self.config.clock.now()
+        request = Request(method, path, value, wire, int(entry.time), problem, entry.query, headers, now)
         answer = find_answer(session, request)
         if answer is not None:
             return answer
@@ -166,7 +168,7 @@ def _gate(answer: Answer) -> Gate | None:
     """What paces this answer, or `None` if all of it may go at once."""
     if answer.steps is not None:
         return Gate(units_of(answer.tape), 0 if answer.steps.headers else HEADERS)
-    if answer.instant or is_untimed(answer.tape):
+    if answer.instant or (is_untimed(answer.tape) and not answer.tape.apart):
         return None
     return Gate(units_of(answer.tape))
 

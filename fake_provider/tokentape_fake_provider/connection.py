@@ -8,7 +8,12 @@ a cut response ends as that server ends it.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import struct
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -63,7 +68,7 @@ class Connection:
 
     async def cut(self) -> None:
         """Send what was written, then close: the client finds the body unfinished."""
-        transport: asyncio.Transport | None = getattr(self._cycle, "transport", None)
+        transport = self._transport
         if transport is None:
             return
         transport.close()
@@ -72,6 +77,35 @@ class Connection:
         except TimeoutError:
             transport.abort()
             await self.wait_gone()
+
+    async def reset(self) -> None:
+        """Send what was written, then reset the connection: the client has all of it, and then an error."""
+        transport = self._transport
+        if transport is None:
+            return
+        opened = transport.get_extra_info("socket")
+        if opened is not None:
+            with socket.socket(fileno=os.dup(opened.fileno())) as alias:
+                await self._drain(transport, alias)
+                with suppress(OSError):
+                    # socket(7): closing a socket that lingers for 0 s discards what was not sent, and resets.
+                    alias.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+        await self.wait_gone()
+
+    async def _drain(self, transport: asyncio.Transport, alias: socket.socket) -> None:
+        """Wait until the client's side has what was written, for a limited time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _FLUSH_S
+        await asyncio.sleep(0)
+        while loop.time() < until and not self.gone:
+            if not transport.get_write_buffer_size() and not _unsent(alias):
+                return
+            await asyncio.sleep(0.001)
+
+    @property
+    def _transport(self) -> asyncio.Transport | None:
+        return getattr(self._cycle, "transport", None)
 
 
 class _UntilClosed(int):
@@ -87,3 +121,18 @@ class _UntilClosed(int):
         return self
 
     __hash__ = int.__hash__
+
+
+def _unsent(alias: socket.socket) -> int:
+    """How many bytes the other side has not acknowledged, where the system tells."""
+    if sys.platform != "linux":
+        return 0
+    import fcntl
+    import termios
+
+    try:
+        answer = fcntl.ioctl(alias, termios.TIOCOUTQ, b"\0" * 4)
+    except OSError:
+        return 0
+    unsent: int = struct.unpack("i", answer)[0]
+    return unsent

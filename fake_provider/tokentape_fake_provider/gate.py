@@ -63,7 +63,7 @@ class Gate:
 
     def note_over(self, outcome: Outcome) -> None:
         """The response ended so."""
-        if outcome in ("complete", "dropped"):
+        if outcome in ("complete", "dropped", "reset"):
             self.left = self.units
         self.outcome = outcome
         self._settle()

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "error"]
-Outcome = Literal["pending", "complete", "client_left", "dropped", "server_stopped"]
+AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "fault", "error"]
+Outcome = Literal["pending", "complete", "client_left", "dropped", "reset", "server_stopped"]
 
 MASK: Final = "(masked)"
 _SECRET_HEADERS: Final = frozenset(
@@ -65,6 +65,7 @@ class Entry:
         self.answered_by: AnsweredBy | None = None
         self.source = ""
         self.note = ""
+        self.faults: Sequence[str] = ()
         self.instant = False
         self.outcome: Outcome = "pending"
         self.started: float | None = None
@@ -135,6 +136,7 @@ class Entry:
             "answered_by": self.answered_by,
             "source": self.source,
             "note": self.note,
+            "faults": self.faults,
             "outcome": self.outcome,
             "started": self.started,
             "ended": self.ended,

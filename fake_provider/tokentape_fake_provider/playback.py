@@ -26,6 +26,11 @@ _HOP_BY_HOP: Final = frozenset(
 _FITS_BUFFERS: Final = 262_144
 
 
+# What is due leaves in writes of about so many bytes: a reader that fell behind, and reads again, is not handed all
+# that it missed, which the server would have to keep for it.
+_ONE_WRITE: Final = 65_536
+
+
 def is_untimed(tape: Tape) -> bool:
     """Whether everything is due at once."""
     return tape.start <= 0 and not tape.end_at and (not tape.frames or tape.frames[-1].at <= 0)
@@ -85,21 +90,35 @@ def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> li
 
 
 async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:
-    await _start(tape, connection, len(tape.body))
-    entry.started = clock.now() - began
-    body = tape.body
-    whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
-    await connection.send({"type": "http.response.body", "body": body, "more_body": not whole})
-    entry.sizes = tape.sizes
-    entry.left.append(clock.now() - began)
-    if whole:
-        return "complete"
-    if tape.end != "complete":
-        await connection.cut()
-        return "dropped"
-    # This waits until the client has read the body, and so finds out whether the client left.
-    await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
-    return "client_left" if connection.gone else "complete"
+    if tape.head:
+        await _start(tape, connection, len(tape.body))
+        entry.started = clock.now() - began
+        body = tape.body
+        whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
+        await connection.send({"type": "http.response.body", "body": body, "more_body": not whole})
+        entry.sizes = tape.sizes
+        entry.left.append(clock.now() - began)
+        if whole:
+            return "complete"
+    return await _end(tape, connection)
+
+
+async def _end(tape: Tape, connection: Connection) -> Outcome:
+    """End the response as its tape does."""
+    match tape.end:
+        case "complete":
+            # This waits until the client has read a large body, and so finds out whether the client left.
+            await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
+            return "client_left" if connection.gone else "complete"
+        case "stall":
+            await connection.wait_gone()
+            return "client_left"
+        case "reset":
+            await connection.reset()
+            return "reset"
+        case _:
+            await connection.cut()
+            return "dropped"
 
 
 class _Player:
@@ -140,20 +159,17 @@ class _Player:
         tape, connection = self._head, self._connection
         if await self._left_before(tape.start, HEADERS):
             return "client_left"
-        await _start(tape, connection, self._size)
+        if tape.head:
+            await _start(tape, connection, self._size)
+            self._entry.started = self._clock.now() - self._began
         self._gate.note_left(HEADERS)
-        self._entry.started = self._clock.now() - self._began
         if self._data:
             self._waiter = self._loop.create_future()
             self._turn()
             await self._waiter
         if await self._left_before(tape.end_at or 0.0, self._gate.units):
             return "client_left"
-        if tape.end != "complete":
-            await connection.cut()
-            return "dropped"
-        await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
-        return "complete"
+        return await _end(tape, connection)
 
     async def _left_before(self, at: float, units: int) -> bool:
         """Wait until `at` ms after the request, and until so many units may go; whether the client left meanwhile."""
@@ -184,8 +200,12 @@ class _Player:
         index, count = first, len(due)
         if gate.limit is not OPEN:
             count = min(count, int(gate.limit) - HEADERS)
+        if self._head.apart:
+            count = min(count, first + 1)
         # Deadlines are compared as the clock was given them: `now - began` may round to less than `due`.
-        while index < count and began + due[index] <= now:
+        sizes, room = self._entry.sizes, _ONE_WRITE
+        while index < count and room > 0 and began + due[index] <= now:
+            room -= sizes[index]
             index += 1
         if index == first:
             if began + due[first] > now:
@@ -227,7 +247,9 @@ class _Player:
         while len(noted) < self._index:
             noted.append(left)
         self._gate.note_left(HEADERS + self._index)
-        if self._index < len(self._due):
+        if self._index < len(self._due) and self._head.apart:
+            self._turn()
+        elif self._index < len(self._due):
             self._clock.call_at(self._began + self._due[self._index], self._on_time)
         else:
             self._wake()

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from tokentape_fake_provider.faults.specification import Faults, as_faults
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.wires.wire import Ask
 
@@ -16,10 +17,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `model` and `path` are shell patterns (`gpt-*`), `contains` is a part of the prompt and `matches` a
     regular expression found anywhere in it; `times` is how often the rule answers at most. A condition that
-    is not given holds. Raises `ValueError` on a pattern that can't be read or without a script.
+    is not given holds. `faults` happen to what it answers; a rule without scripts answers nothing, and its faults
+    happen to whatever does. Raises `ValueError` on a pattern that can't be read, or without scripts and faults.
     """
 
-    scripts: tuple[Script, ...]
+    scripts: tuple[Script, ...] = ()
     wire: str | None = None
     model: str | None = None
     path: str | None = None
@@ -27,10 +29,13 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     matches: str | None = None
     stream: bool | None = None
     times: int | None = None
+    faults: Faults = ()
 
     def __post_init__(self) -> None:
-        if not self.scripts:
-            raise ValueError("a rule needs at least one script in `scripts`")
+        if self.faults:
+            msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
+        if not self.scripts and not self.faults:
+            raise ValueError("a rule needs at least one script in `scripts`, or `faults`")
         if self.times is not None and self.times < 1:
             raise ValueError(f"`times` is {self.times}: a rule answers at least once, or leave it out")
         if self.matches is not None:

@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.faults.fault import Fault
+from tokentape_fake_provider.faults.specification import Faults, as_faults
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error", "other"]
 
@@ -129,12 +131,20 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One response: its choices, usage and error. `model` defaults to the one that was asked for."""
+    """One response: its choices, usage, error and faults. `model` defaults to the one that was asked for.
+
+    `faults` happen to it, in order; each may be a specification such as `fin@frame=5`. Raises `FaultError`.
+    """
 
     choices: tuple[Choice, ...] = (Choice(),)
     usage: Usage = Usage()
     error: Error | None = None
     model: str | None = None
+    faults: Faults = ()
+
+    def __post_init__(self) -> None:
+        if self.faults:
+            msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
 
     @classmethod
     def of(
@@ -144,7 +154,8 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         usage: Usage | None = None,
         error: Error | None = None,
         model: str | None = None,
+        faults: Faults | Fault | str = (),
     ) -> Script:
         """A script of one choice; a plain string is a `Text`."""
         made = tuple(Text(item) if isinstance(item, str) else item for item in items)
-        return cls((Choice(made, finish_reason),), usage or Usage(), error, model)
+        return cls((Choice(made, finish_reason),), usage or Usage(), error, model, as_faults(faults))

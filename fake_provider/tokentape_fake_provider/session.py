@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from tokentape_fake_provider.errors import SessionExistsError, SessionNameError, UnknownSessionError
+from tokentape_fake_provider.faults.firing import ActiveFaults, Firing
+from tokentape_fake_provider.faults.specification import Faults, as_faults
 from tokentape_fake_provider.gate import Streams
-from tokentape_fake_provider.journal import Journal
+from tokentape_fake_provider.journal import AnsweredBy, Journal
 from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.rule import Rule
 from tokentape_fake_provider.script import Script, Usage
@@ -35,6 +38,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields that a script's own usage leaves open, `strict` refuses requests that nothing answers instead of
     making text up, `repeat` lets a recording answer again once all its like were played, `locale` is the
     synthetic text's language. `dress` is whose ways `openai_chat` has; `None` leaves it to the path and the model.
+    `faults` happen to every response, in order; each may be a specification. Raises `FaultError`.
     """
 
     timing: Timing = Instant()
@@ -44,6 +48,11 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat: bool = False
     locale: str = "en_US"
     dress: DressName | None = None
+    faults: Faults = ()
+
+    def __post_init__(self) -> None:
+        if self.faults:
+            msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
 
 
 class Unplayed(NamedTuple):
@@ -71,14 +80,31 @@ class Unplayed(NamedTuple):
         return not self.queue and not self.recordings
 
 
+class Taken(NamedTuple):
+    """What answers a request, and the faults that happen to it. `give_back` undoes that it was taken."""
+
+    what: Script | Tape
+    by: AnsweredBy
+    source: str
+    firings: list[Firing]
+    give_back: Callable[[], None]
+
+
+class _Queued(NamedTuple):
+    item: QueueItem
+    faults: ActiveFaults
+
+
 class _Applied:
-    """A rule, and how often it answered."""
+    """A rule, how often it answered or applied, and its faults and those of its scripts."""
 
-    __slots__ = ("count", "rule")
+    __slots__ = ("count", "faults", "rule", "script_faults")
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, seed: str) -> None:
         self.rule = rule
         self.count = 0
+        self.faults = ActiveFaults(rule.faults, seed)
+        self.script_faults = [ActiveFaults(script.faults, f"{seed} {n}") for n, script in enumerate(rule.scripts)]
 
     @property
     def spent(self) -> bool:
@@ -102,8 +128,10 @@ class Session:
         self.journal = journal or Journal()
         self.streams = Streams()
         self._lock = threading.Lock()
-        self._queue: deque[QueueItem] = deque()
+        self._queue: deque[_Queued] = deque()
+        self._queued = 0
         self._rules: list[_Applied] = []
+        self._faults = ActiveFaults()
         self._shelf = Shelf()
         self._requests = 0
 
@@ -117,12 +145,20 @@ class Session:
         """Queue responses: each answers one request, in order. A string is a script that says it."""
         made = [Script.of(item) if isinstance(item, str) else item for item in items]
         with self._lock:
-            self._queue.extend(made)
+            for item in made:
+                faults = item.faults if isinstance(item, Script) else ()
+                self._queue.append(_Queued(item, ActiveFaults(faults, f"{self.settings.seed} queued {self._queued}")))
+                self._queued += 1
 
     def add_rule(self, rule: Rule) -> None:
         """Add a rule; the first one that applies answers."""
         with self._lock:
-            self._rules.append(_Applied(rule))
+            self._rules.append(_Applied(rule, f"{self.settings.seed} rule {len(self._rules)}"))
+
+    def remove_rule(self, rule: Rule) -> None:
+        """Take this rule back; nothing happens if it is not there."""
+        with self._lock:
+            self._rules = [applied for applied in self._rules if applied.rule is not rule]
 
     def add_recordings(self, recordings: Iterable[Recording]) -> int:
         """Add recordings, and return how many."""
@@ -135,7 +171,9 @@ class Session:
         """Forget queue, rules, recordings and journal, and let held streams go; keep the settings."""
         with self._lock:
             self._queue.clear()
+            self._queued = 0
             self._rules.clear()
+            self._faults = ActiveFaults()
             self._shelf = Shelf()
             self._requests = 0
         self.journal.clear()
@@ -145,7 +183,7 @@ class Session:
     def queue(self) -> Sequence[QueueItem]:
         """What is queued and not played yet."""
         with self._lock:
-            return tuple(self._queue)
+            return tuple(queued.item for queued in self._queue)
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -164,7 +202,8 @@ class Session:
         """What was set up and never asked for."""
         with self._lock:
             rules = [applied.rule for applied in self._rules if not applied.count]
-            return Unplayed(tuple(self._queue), tuple(self._shelf.unplayed), rules)
+            queue = tuple(queued.item for queued in self._queue)
+            return Unplayed(queue, tuple(self._shelf.unplayed), rules)
 
     # What the catalog takes, in this order.
 
@@ -174,29 +213,62 @@ class Session:
             self._requests += 1
             return self._requests - 1
 
-    def take_queued(self) -> QueueItem | None:
+    def fire(self, ask: Ask | None) -> list[Firing]:
+        """The faults of the session that happen to the next response, and those of rules that answer nothing."""
+        with self._lock:
+            if self._faults.faults is not self.settings.faults:
+                self._faults = ActiveFaults(self.settings.faults, f"{self.settings.seed}")
+            firings = self._faults.fire()
+            if ask is None:
+                return firings
+            for applied in self._rules:
+                if not applied.rule.scripts and not applied.spent and applied.rule.applies(ask):
+                    applied.count += 1
+                    firings += applied.faults.fire()
+            return firings
+
+    def take_queued(self) -> Taken | None:
         """The next of the queue."""
         if not self._queue:
             return None
         with self._lock:
-            return self._queue.popleft() if self._queue else None
+            if not self._queue:
+                return None
+            queued = self._queue.popleft()
 
-    def take_by_rule(self, ask: Ask) -> tuple[int, Script] | None:
-        """The number of the first rule that applies, and its next script."""
+            def give_back() -> None:
+                with self._lock:
+                    self._queue.appendleft(queued)
+
+            return Taken(queued.item, "queue", "", queued.faults.fire(), give_back)
+
+    def take_by_rule(self, ask: Ask) -> Taken | None:
+        """The next script of the first rule that applies."""
         if not self._rules:
             return None
         with self._lock:
             for number, applied in enumerate(self._rules):
-                if not applied.spent and applied.rule.applies(ask):
-                    script = applied.rule.scripts[applied.count % len(applied.rule.scripts)]
+                scripts = applied.rule.scripts
+                if scripts and not applied.spent and applied.rule.applies(ask):
+                    index = applied.count % len(scripts)
                     applied.count += 1
-                    return number, script
+                    firings = applied.script_faults[index].fire() + applied.faults.fire()
+                    return Taken(scripts[index], "rule", f"rule {number}", firings, partial(self._unapply, applied))
         return None
+
+    def _unapply(self, applied: _Applied) -> None:
+        with self._lock:
+            applied.count -= 1
 
     def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
         """The recording that answers, or why none does."""
         with self._lock:
             return self._shelf.take(endpoint, body, prompt=prompt, again=self.settings.repeat)
+
+    def give_back(self, recording: Recording) -> None:
+        """Undo that a recording was taken."""
+        with self._lock:
+            self._shelf.give_back(recording)
 
 
 class Sessions:

@@ -124,6 +124,13 @@ class Shelf:
         self._plays[index] += 1
         return self._recordings[index]
 
+    def give_back(self, recording: Recording) -> None:
+        """Undo that a recording was taken."""
+        for index, held in enumerate(self._recordings):
+            if held is recording and self._plays[index]:
+                self._plays[index] -= 1
+                return
+
     def _is_open(self, index: int) -> bool:
         """Whether the recording has its tape, read just now if need be."""
         if self._recordings[index].read is None:

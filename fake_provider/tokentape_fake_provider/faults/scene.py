@@ -125,3 +125,10 @@ def _checked(index: int, count: int, below: int, what: str) -> int:
     if not 0 <= number < below:
         raise FaultNotApplicableError(f"{what} {index}: it has {count}")
     return number
+
+
+def output_tokens(tape: Tape, wire: Wire) -> int:
+    """The output tokens that a response counts; where it counts none, as many as it has events."""
+    scene = Scene(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    counted = [count for value in scene.documents if (count := scene.marks.output_tokens(value)) is not None]
+    return counted[-1] if counted else len(scene.events)

@@ -1,0 +1,79 @@
+"""Quota: requests and tokens that were spent in the current window, and what remains of them."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tokentape_fake_provider.faults.fault import Quota
+from tokentape_fake_provider.wires.limits import Allowance, Limits
+
+_KINDS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
+_ABBREVIATED: Final = {"requests": "RPM", "tokens": "TPM", "input_tokens": "input TPM", "output_tokens": "output TPM"}
+
+
+class Spent(NamedTuple):
+    """A quota that a request is beyond: the kind, what was used of it, and in how many s there is more."""
+
+    kind: str
+    limit: int
+    used: int
+    asked: int
+    retry_after: float
+
+    def message(self, model: str) -> str:
+        """What the provider says of it."""
+        words = self.kind.replace("_", " ")
+        return (
+            f"Rate limit reached for {model} on {words} per min ({_ABBREVIATED[self.kind]}): Limit {self.limit}, "
+            f"Used {self.used}, Requested {self.asked}. Please try again in {self.retry_after:.3g}s."
+        )
+
+
+class QuotaCount:
+    """What was spent of one quota. A window begins with the first request in it; times are in ms of one clock."""
+
+    def __init__(self, quota: Quota) -> None:
+        self.quota = quota
+        self._began: float | None = None
+        self._used = dict.fromkeys(_KINDS, 0)
+
+    def ask(self, now: float, input_tokens: int) -> Spent | None:
+        """Charge a request and its input, unless it is beyond the quota.
+
+        Output is charged when it is known (`charge`), so that it may go beyond: then the next request is refused.
+        """
+        self._turn(now)
+        costs = {"requests": 1, "tokens": input_tokens, "input_tokens": input_tokens, "output_tokens": 1}
+        for kind, limit in self._limits():
+            if self._used[kind] + costs[kind] > limit:
+                return Spent(kind, limit, min(self._used[kind], limit), costs[kind], self._reset(now))
+        self._used["requests"] += 1
+        self._used["tokens"] += input_tokens
+        self._used["input_tokens"] += input_tokens
+        return None
+
+    def charge(self, output_tokens: int) -> None:
+        """Charge what was generated."""
+        self._used["tokens"] += output_tokens
+        self._used["output_tokens"] += output_tokens
+
+    def limits(self, now: float, unix_time: float) -> Limits:
+        """What remains."""
+        self._turn(now)
+        reset = self._reset(now)
+        return Limits(
+            unix_time,
+            **{kind: Allowance(limit, max(0, limit - self._used[kind]), reset) for kind, limit in self._limits()},
+        )
+
+    def _limits(self) -> list[tuple[str, int]]:
+        return [(kind, limit) for kind in _KINDS if (limit := getattr(self.quota, kind)) is not None]
+
+    def _turn(self, now: float) -> None:
+        if self._began is None or now >= self._began + self.quota.window_ms:
+            self._began = now
+            self._used = dict.fromkeys(_KINDS, 0)
+
+    def _reset(self, now: float) -> float:
+        began = now if self._began is None else self._began
+        return (began + self.quota.window_ms - now) / 1000.0
