@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokentape.framing.json_array import JSONArrayFraming
-from tokentape.framing.sse import SSEFraming, parse_event, split_data
+from tokentape.framing.sse import SSEFraming, parse_event, split_plain_data
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
@@ -48,10 +48,11 @@ class GeminiFraming:
         return self._events(self._sse.complete(whole))
 
     def _events(self, block: bytes) -> list[bytes]:
-        if b"\n{" in block or block.startswith(b"{"):
-            # An error is sent as plain JSON lines, without `data:`.
-            return [document for event in block.split(b"\n\n") if (document := _document(event)) is not None]
-        return split_data(block)
+        found = split_plain_data(block)
+        if found is not None:
+            return found
+        # An error is sent as plain JSON lines, without `data:`.
+        return [document for event in block.split(b"\n\n") if (document := _document(event)) is not None]
 
 
 def _document(event: bytes) -> bytes | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 _BOM = b"\xef\xbb\xbf"
-_NAMED_DATA = re.compile(rb"\ndata: ([^\n]+)\n\n")
+_HEAD = re.compile(rb"(?:event: ([^\n]*)\n)?data: ")
 
 
 class SSEFraming:
@@ -82,21 +82,39 @@ class SSEFraming:
 
 
 def split_data(block: bytes) -> list[bytes]:
-    """Split whole events into their data; as `split_events`, without the names.
+    """Split whole events into their data; as `split_events`, without the names."""
+    found = split_plain_data(block)
+    return [data for _, data in split_events(block)] if found is None else found
 
-    The two shapes that providers send are cut without a loop over lines: counting line feeds shows that every
-    event is one `data:` line, or one `event:` line and one `data:` line.
+
+def split_plain_data(block: bytes) -> list[bytes] | None:
+    """As `split_data`, if that can be done without a loop over lines; else None.
+
+    Most of the events of a block begin as the one in its middle does, with a `data:` line, or with an `event:` line of
+    the same name and a `data:` line.
     """
     if block.startswith(b"data: "):
         found = block[6:-2].split(b"\n\ndata: ")
         if block.count(b"\n") == 2 * len(found):
             return found
-    elif block.startswith(b"event: "):
-        found = _NAMED_DATA.findall(block)
-        # Three line feeds an event are all there are; two lines of data would begin after a blank line.
-        if block.count(b"\n") == 3 * len(found) and b"\n\ndata" not in block:
-            return found
-    return [data for _, data in split_events(block)]
+    elif block.find(b"\n\n") == len(block) - 2:
+        event = parse_event(block[:-2])
+        return None if event is None else [event[1]]
+    middle = block.rfind(b"\n\n", 0, len(block) // 2) + 2
+    head = _HEAD.match(block, middle) if middle > 1 else None
+    return None if head is None else _split_alike(block, head[0])
+
+
+def _split_alike(block: bytes, head: bytes) -> list[bytes] | None:
+    """The data of events that begin with `head`, but for some at the start and at the end; None if they are mixed."""
+    first, *found, last = block.split(b"\n\n" + head)
+    # A line feed more than those between them is in an event of several lines, or of another kind.
+    if not found or b"\n".join(found).count(b"\n") != len(found) - 1:
+        return None
+    data, _, rest = last.partition(b"\n\n")
+    if b"\n" in data:
+        return None
+    return [*(d for _, d in split_events(first)), *found, data, *(d for _, d in split_events(rest))]
 
 
 def split_events(block: bytes) -> list[tuple[bytes, bytes]]:
@@ -106,8 +124,9 @@ def split_events(block: bytes) -> list[tuple[bytes, bytes]]:
 
 def parse_event(block: bytes) -> tuple[bytes, bytes] | None:
     """Parse the lines of one event; None if it has no data."""
-    if block.startswith(b"data:") and b"\n" not in block:
-        return b"", block[6:] if block[5:6] == b" " else block[5:]
+    head = _HEAD.match(block)
+    if head is not None and block.find(b"\n", head.end()) < 0:
+        return head[1] or b"", block[head.end() :]
     name = b""
     data: list[bytes] = []
     for line in block.split(b"\n"):

@@ -9,7 +9,9 @@ from tokentape.message import ChatMessage
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator, Begun, closed
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.text_run import TextRun
 from tokentape.wires import WireDecoder, wire_named
+from tokentape.wires.event_decoder import EventDecoder
 
 
 def stream_bytes(
@@ -60,9 +62,9 @@ def astream_bytes(
     )
 
 
-def decoded(chunks: Iterable[bytes], decoder: WireDecoder) -> Iterator[ChatMessage]:
+def decoded(chunks: Iterable[bytes], decoder: WireDecoder) -> Iterator[ChatMessage | TextRun]:
     """The chunks that a decoder makes of bytes; stops reading at the terminal event."""
-    feed = decoder.feed
+    feed = _feed(decoder)
     for data in chunks:
         yield from feed(_checked(data))
         if decoder.ended:
@@ -70,9 +72,9 @@ def decoded(chunks: Iterable[bytes], decoder: WireDecoder) -> Iterator[ChatMessa
     yield from decoder.end()
 
 
-async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncIterator[ChatMessage]:
+async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncIterator[ChatMessage | TextRun]:
     """The async twin of `decoded`."""
-    feed = decoder.feed
+    feed = _feed(decoder)
     iterator = aiter(chunks)
     try:
         async for data in Begun(iterator):
@@ -85,6 +87,10 @@ async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncI
     finally:
         if iterator is not chunks:
             await closed(getattr(iterator, "aclose", None))
+
+
+def _feed(decoder: WireDecoder) -> Callable[[bytes], Iterable[ChatMessage | TextRun]]:
+    return decoder.feed_runs if isinstance(decoder, EventDecoder) else decoder.feed
 
 
 def _checked(data: bytes) -> bytes:

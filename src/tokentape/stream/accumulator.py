@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -134,14 +133,13 @@ class _Choice:
 class Accumulator:
     """Folds chunks into one message a choice, usage and finish reasons; no I/O, no clock.
 
-    `add` returns the chunk to hand to the reader: the same one, or with the tool calls that it completes.
-    `output()` can be asked for at any time. Text is folded only when somebody asks, so that a chunk costs
-    little more than keeping it.
+    Chunks are folded in order: those that say more than text by `add`, which returns the chunk to hand to the
+    reader: the same one, or with the tool calls that it completes; the others many at a time, by `add_texts` or
+    `add_run`. `output()` can be asked for at any time.
     """
 
     def __init__(self) -> None:
-        self.chunks: list[ChatMessage] = []
-        self._folded = 0
+        self._begun = False
         self._choices: dict[int, _Choice] = {}
         self._usages: list[TokenUsage] = []
         self._model: str | None = None
@@ -165,22 +163,14 @@ class Accumulator:
         return self._choices[min(self._choices)].provider_finish_reason if self._choices else None
 
     def add(self, chunk: ChatMessage) -> ChatMessage:
-        """Add a chunk, and return it with the tool calls that it completes. Raises `DecodeError` for anything else."""
-        try:
-            tells_more = (
-                chunk.tool_call_deltas or chunk.finish_reason is not None or chunk.tool_calls or chunk.model is not None
-            )
-        except AttributeError:
-            raise DecodeError(f"the source gave {type(chunk).__name__}, not ChatMessage: pass chunks") from None
+        """Add any chunk, and return it with the tool calls that it completes."""
+        if not tells_more(chunk):
+            self.add_texts((chunk,))
+            return chunk
         if chunk.usage is not None:
-            # Some formats report usage beside each piece of text, which is then nothing but text.
             self._usages.append(chunk.usage)
-            tells_more = tells_more or not (chunk.text or chunk.reasoning)
-        if tells_more:
-            self._fold()
-            chunk = self._add_protocol(chunk)
-            self._folded += 1
-        self.chunks.append(chunk)
+        chunk = self._add_protocol(chunk)
+        self._begun = True
         return chunk
 
     def _add_protocol(self, chunk: ChatMessage) -> ChatMessage:
@@ -209,7 +199,7 @@ class Accumulator:
         if chunk.model is not None and self._model is None:
             self._model = chunk.model
         metadata = chunk.metadata
-        if metadata.__class__ is dict or not chunk.tool_call_deltas or not self.chunks or chunk.finish_reason:
+        if metadata.__class__ is dict or not chunk.tool_call_deltas or not self._begun or chunk.finish_reason:
             self._metadata |= metadata
 
     def _choice(self, index: int) -> _Choice:
@@ -218,14 +208,26 @@ class Accumulator:
             found = self._choices[index] = _Choice(index)
         return found
 
-    def _fold(self) -> None:
-        """Fold the text of the chunks that were added since the last time."""
-        if self._folded == len(self.chunks):
-            return
-        if self._folded == 0:
-            self._metadata |= self.chunks[0].metadata
+    def add_run(self, run: Sequence[ChatMessage]) -> None:
+        """Add chunks of a `TextRun`."""
+        first = run[0]
+        if not self._begun:
+            self._begun = True
+            self._metadata |= first.metadata
+        pieces = [chunk.text for chunk in run]
+        if any(pieces):
+            self._choice(0).segment("text", first.block).pieces.extend(pieces)
+        self._usages += [chunk.usage for chunk in run if chunk.usage is not None]
+
+    def add_texts(self, chunks: Sequence[ChatMessage]) -> None:
+        """Add chunks that have no tool calls, finish reason or model."""
+        if not self._begun and chunks:
+            self._begun = True
+            self._metadata |= chunks[0].metadata
         index, block, role, append = -1, None, None, None
-        for chunk in islice(self.chunks, self._folded, None):
+        for chunk in chunks:
+            if chunk.usage is not None:
+                self._usages.append(chunk.usage)
             if chunk.metadata.__class__ is dict:
                 # Made by hand. What decoders give is read when it is asked for: only a few events tell something new.
                 self._metadata |= chunk.metadata
@@ -246,23 +248,18 @@ class Accumulator:
                     append = self._choice(index).segment("text", block).pieces.append
             else:
                 append(chunk.text)
-        self._folded = len(self.chunks)
 
     def finish(self) -> tuple[ChatMessage, ...]:
         """Finish the tool calls that no chunk did, and return a chunk for each choice that had some."""
-        self._fold()
         closing: list[ChatMessage] = []
         for choice in self._choices.values():
             calls = choice.tools.finish()
             if calls:
                 closing.append(ChatMessage(tool_calls=calls, index=choice.index))
-        self.chunks.extend(closing)
-        self._folded = len(self.chunks)
         return tuple(closing)
 
     def output(self, error: BaseException | None = None) -> ChatOutput:
-        """The output as far as it was received."""
-        self._fold()
+        """The output as far as chunks were added."""
         model = self._model
         if model is None:
             named = self._metadata.get("model")
@@ -272,6 +269,21 @@ class Accumulator:
         metadata = dict(self._metadata)
         messages = tuple(choice.message(model, metadata, usage) for choice in choices)
         return ChatOutput(messages, self.usage, model, error, metadata)
+
+
+def tells_more(chunk: ChatMessage) -> bool:
+    """Whether a chunk says more than text: it can't be folded later. Raises `DecodeError` for what is no chunk."""
+    try:
+        return bool(
+            chunk.tool_call_deltas
+            or chunk.finish_reason is not None
+            or chunk.tool_calls
+            or chunk.model is not None
+            # Some formats report usage beside each piece of text, which is then nothing but text.
+            or (chunk.usage is not None and not (chunk.text or chunk.reasoning))
+        )
+    except AttributeError:
+        raise DecodeError(f"the source gave {type(chunk).__name__}, not ChatMessage: pass chunks") from None
 
 
 def _is_content(chunk: ChatMessage) -> bool:

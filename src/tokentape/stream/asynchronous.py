@@ -22,9 +22,10 @@ from tokentape.events import (
 )
 from tokentape.message import ChatMessage
 from tokentape.stream.context import StreamContext
-from tokentape.stream.state import StreamState, follow_up_of, is_running
+from tokentape.stream.state import Reader, StreamState, follow_up_of, is_running
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.stream.turnstile import Turnstile
+from tokentape.text_run import TextRun
 
 AsyncCallback = Callable[[ChatMessage], Any]
 
@@ -50,7 +51,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
 
     def __init__(
         self,
-        source: AsyncIterable[ChatMessage] | Iterable[ChatMessage],
+        source: AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun],
         *,
         context: StreamContext | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
@@ -58,30 +59,32 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         on_callback_error: Callable[[Exception], None] | None = None,
     ) -> None:
         super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error)
-        self._source: AsyncIterable[ChatMessage] | Iterable[ChatMessage] | None = source
+        self._source: AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun] | None = source
         self._close = close
         self._turnstile = Turnstile()
         self._life = _async_generator(self._run())
-        self._readers = 0
         self._main: AsyncIterator[ChatMessage] | None = None
 
     async def __aiter__(self) -> AsyncGenerator[ChatMessage, None]:
         """Iterate from the first chunk; what was received already is replayed."""
-        received = self._received
-        position = 0
-        self._readers += 1
+        received, reader = self._received, Reader()
+        self._readers.append(reader)
         try:
             while True:
-                if position == len(received) and not await self._advance(position):
+                end = reader.end
+                if end >= len(received) and not await self._advance(end):
                     break
-                message = received[position]
-                position += 1
-                yield message
+                if end + 2 > len(received):
+                    for message in received[end:]:  # none, if another thread has just closed the stream
+                        reader.end = end + 1
+                        yield message
+                else:
+                    for message in reader.begin(received[end:]):
+                        yield message
             if self.error is not None:
                 raise self.error
         finally:
-            self._readers -= 1
-            if not self._readers:
+            if self._reader_left(reader):
                 await self._leave()
 
     async def __anext__(self) -> ChatMessage:
@@ -97,7 +100,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                 "a callback or listener iterates the stream that is calling it: use get_chat_output()"
             )
         async with self._turnstile:
-            while position == len(self._received):
+            while position >= len(self._received):
                 try:
                     await anext(self._life)
                 except StopAsyncIteration:
@@ -106,7 +109,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
 
     async def _run(self) -> AsyncGenerator[None, None]:
         """The life of the stream; stops after each chunk that was received."""
-        add = self._accumulator.add
+        take = self._take
         try:
             self._status = "streaming"
             source = self._source if self._source is not None else ()
@@ -116,7 +119,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                     async for chunk in Begun(iterator):
                         if self._output is not None:
                             break
-                        add(chunk)
+                        take(chunk)
                         yield
                 finally:
                     if iterator is not source or isinstance(iterator, AsyncGeneratorType):
@@ -125,9 +128,9 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                 for chunk in source:
                     if self._output is not None:
                         break
-                    add(chunk)
+                    take(chunk)
                     yield
-            if self._output is None and self._accumulator.finish():
+            if self._output is None and self._finish():
                 yield
         except Exception as error:
             # Closed from elsewhere meanwhile: what reading a closed source raises is no news.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -12,9 +14,10 @@ from tokentape.errors import AsyncCallbackError, CallbackError, FollowUpError, T
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
-from tokentape.stream.accumulator import Accumulator
+from tokentape.stream.accumulator import Accumulator, tells_more
 from tokentape.stream.combined_output import combined_output
 from tokentape.stream.context import StreamContext
+from tokentape.text_run import TextRun
 from tokentape.usage import TokenUsage
 
 StreamStatus = Literal["pending", "streaming", "complete", "failed", "cancelled"]
@@ -30,6 +33,35 @@ class Callback(NamedTuple, Generic[CallbackT]):
 
     function: CallbackT
     inherit: bool
+
+
+class Reader:
+    """How far one loop is: its cursor runs over a part of what was received, which ends at `end`."""
+
+    __slots__ = ("cursor", "end")
+
+    def __init__(self) -> None:
+        self.cursor: Any = iter(())  # a list iterator, which tells how much is left
+        self.end = 0
+
+    @property
+    def position(self) -> int:
+        """How many chunks it was handed."""
+        return self.end - self.cursor.__length_hint__()
+
+    def begin(self, part: list[ChatMessage]) -> Iterator[ChatMessage]:
+        """Begin with the next part; the one before is through."""
+        self.cursor = iter(part)
+        self.end += len(part)  # last: another thread may ask for the position in between, which is too low then
+        return self.cursor
+
+    def stop(self) -> None:
+        """End the loop over this part."""
+        self.end = self.position
+        self.cursor.__setstate__(_FAR)
+
+
+_FAR = 1 << 60
 
 
 class StreamState(Generic[CallbackT]):
@@ -48,8 +80,14 @@ class StreamState(Generic[CallbackT]):
         self.follow_ups: tuple[StreamState[Any], ...] = ()
         self._status: StreamStatus = "pending"
         self._accumulator = Accumulator()
-        # Everything handed to readers: the stream's own chunks, then those of its follow-ups.
-        self._received = self._accumulator.chunks
+        # What readers are handed: the stream's own chunks, then those of its follow-ups. The last run may be handed
+        # over in part only; what was folded into the output never is more than what was handed over.
+        self._received: list[ChatMessage] = []
+        self._readers: list[Reader] = []
+        self._handed_over = 0
+        self._runs: deque[tuple[int, int]] = deque()
+        self._folded = 0
+        self._folding = threading.Lock()
         self._output: ChatOutput | None = None
         self._callbacks: list[Callback[CallbackT]] = []
         self._on_callback_error = on_callback_error
@@ -66,17 +104,17 @@ class StreamState(Generic[CallbackT]):
     @property
     def usage(self) -> TokenUsage:
         """Token usage as last reported."""
-        return self._accumulator.usage
+        return self._fold().usage
 
     @property
     def finish_reason(self) -> FinishReason | None:
         """Why the first choice ended; None if that is not known (yet)."""
-        return self._accumulator.finish_reason
+        return self._fold().finish_reason
 
     @property
     def provider_finish_reason(self) -> str | None:
         """The provider's own word for why the first choice ended."""
-        return self._accumulator.provider_finish_reason
+        return self._fold().provider_finish_reason
 
     @property
     def request_thread_id(self) -> str:
@@ -93,7 +131,7 @@ class StreamState(Generic[CallbackT]):
 
         Text of follow-up streams is not in it: see `get_combined_output`.
         """
-        return self._output if self._output is not None else self._accumulator.output(self.error)
+        return self._output if self._output is not None else self._fold().output(self.error)
 
     def get_combined_output(self) -> ChatOutput:
         """This stream's output and those of its follow-ups as one: text and tool calls joined, usage added up."""
@@ -115,10 +153,71 @@ class StreamState(Generic[CallbackT]):
         """Enter a final status; the output stays the same object from here on."""
         self._status = status
         self.error = error
-        self._output = self._accumulator.output(error)
+        self._output = self._fold().output(error)
+        self._stop_readers()
         if isinstance(error, TokentapeError):
             error.output = self._output
         return self._output
+
+    def _take(self, item: ChatMessage | TextRun) -> None:
+        """Take in what the source gave, once all that it gave before was handed over."""
+        received = self._received
+        if item.__class__ is TextRun:
+            start = len(received)
+            self._runs.append((start, start + len(item)))  # type: ignore[arg-type]
+            received += item  # type: ignore[arg-type]
+        elif tells_more(item):  # type: ignore[arg-type]
+            accumulator = self._fold()
+            with self._folding:
+                received.append(accumulator.add(item))  # type: ignore[arg-type]
+                self._folded = len(received)
+        else:
+            received.append(item)  # type: ignore[arg-type]
+
+    def _finish(self) -> bool:
+        """Finish what the source has left open; whether that gave more chunks."""
+        closing = self._fold().finish()
+        self._received.extend(closing)
+        self._folded = len(self._received)
+        return bool(closing)
+
+    def _fold(self) -> Accumulator:
+        """The accumulator, with all that was handed over folded into it."""
+        accumulator = self._accumulator
+        with self._folding:
+            upto = self._folded if self._output is not None else self._delivered()
+            while self._folded < upto:
+                begin = self._folded
+                start, end = self._runs[0] if self._runs else (upto, upto)
+                if start <= begin:
+                    end = min(end, upto)
+                    accumulator.add_run(self._received[begin:end])
+                    if end == self._runs[0][1]:
+                        self._runs.popleft()
+                else:
+                    end = min(start, upto)
+                    accumulator.add_texts(self._received[begin:end])
+                self._folded = end
+        return accumulator
+
+    def _delivered(self) -> int:
+        """How many chunks were handed to any reader."""
+        return max((self._handed_over, *(reader.position for reader in self._readers)))
+
+    def _stop_readers(self) -> None:
+        """Forget what was not handed over, and let no reader have it."""
+        delivered = self._delivered()
+        if delivered < len(self._received):
+            self._handed_over = delivered
+            del self._received[delivered:]
+            for reader in self._readers:
+                reader.stop()
+
+    def _reader_left(self, reader: Reader) -> bool:
+        """Note how far a reader came; whether it was the last one."""
+        self._handed_over = max(self._handed_over, reader.position)
+        self._readers.remove(reader)
+        return not self._readers
 
     def _adopt(self, follow_up: StreamState[Any]) -> None:
         """Make a stream that a callback returned a follow-up of this one. Raises `FollowUpError`."""

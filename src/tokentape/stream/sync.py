@@ -21,7 +21,8 @@ from tokentape.events import (
 )
 from tokentape.message import ChatMessage
 from tokentape.stream.context import StreamContext
-from tokentape.stream.state import StreamState, follow_up_of, is_running, refuse_awaitable
+from tokentape.stream.state import Reader, StreamState, follow_up_of, is_running, refuse_awaitable
+from tokentape.text_run import TextRun
 
 SyncCallback = Callable[[ChatMessage], Any]
 
@@ -44,7 +45,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
 
     def __init__(
         self,
-        source: Iterable[ChatMessage],
+        source: Iterable[ChatMessage | TextRun],
         *,
         context: StreamContext | None = None,
         close: Callable[[], None] | None = None,
@@ -52,38 +53,40 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         on_callback_error: Callable[[Exception], None] | None = None,
     ) -> None:
         super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error)
-        self._source: Iterable[ChatMessage] | None = source
+        self._source: Iterable[ChatMessage | TextRun] | None = source
         self._close = close
         self._lock = threading.RLock()
         self._life = _generator(self._run())
-        self._readers = 0
         self._main: Generator[ChatMessage, None, None] | None = None
 
     def __iter__(self) -> Generator[ChatMessage, None, None]:
         """Iterate from the first chunk; what was received already is replayed."""
-        received, lock = self._received, self._lock
-        position = 0
-        self._readers += 1
+        received, lock, reader = self._received, self._lock, Reader()
+        self._readers.append(reader)
         try:
             while True:
-                if position == len(received):
+                end = reader.end
+                if end >= len(received):
                     with lock:
                         try:
-                            while position == len(received):
+                            while end >= len(received):
                                 next(self._life)
                         except StopIteration:
                             break
                         except ValueError:
                             self._refuse_reentry()
                             raise
-                message = received[position]
-                position += 1
-                yield message
+                if end + 2 > len(received):
+                    for message in received[end:]:  # none, if another thread has just closed the stream
+                        reader.end = end + 1
+                        yield message
+                else:
+                    for message in reader.begin(received[end:]):
+                        yield message
             if self.error is not None:
                 raise self.error
         finally:
-            self._readers -= 1
-            if not self._readers:
+            if self._reader_left(reader):
                 self._leave()
 
     def __next__(self) -> ChatMessage:
@@ -106,15 +109,15 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
 
     def _receive(self) -> Generator[None, None, None]:
         """Receive the stream's own chunks."""
-        add = self._accumulator.add
+        take = self._take
         try:
             self._status = "streaming"
             for chunk in self._source if self._source is not None else ():
                 if self._output is not None:
                     break
-                add(chunk)
+                take(chunk)
                 yield
-            if self._output is None and self._accumulator.finish():
+            if self._output is None and self._finish():
                 yield
         except Exception as error:
             # Closed from elsewhere meanwhile: what reading a closed source raises is no news.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -11,7 +11,7 @@ from tokentape.errors import provider_error_class
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
@@ -75,15 +75,13 @@ class _Block:
         return whole
 
 
-class _TextDelta(msgspec.Struct, gc=False):
-    type: Literal["text_delta"]
+class _TextDelta(msgspec.Struct, gc=False, tag_field="type", tag="text_delta"):
     text: str
 
 
-class _TextEvent(msgspec.Struct, gc=False):
+class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="content_block_delta"):
     """A delta of text: the types do the checking."""
 
-    type: Literal["content_block_delta"]
     index: int
     delta: _TextDelta
 
@@ -109,8 +107,8 @@ class AnthropicMessagesDecoder(EventDecoder):
             return None
         block = events[0].index
         return [
-            ChatMessage(event.delta.text, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
-            for event, document in zip(events, documents, strict=True)
+            ChatMessage(event.delta.text, "assistant", metadata, block=block)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

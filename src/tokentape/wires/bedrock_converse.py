@@ -11,7 +11,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, decode_lines, same
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
@@ -143,8 +143,8 @@ class BedrockConverseDecoder(AWSEventDecoder):
             return None
         block = events[0].block.index
         return [
-            ChatMessage(event.block.delta.text, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
-            for event, document in zip(events, documents, strict=True)
+            ChatMessage(event.block.delta.text, "assistant", metadata, block=block)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:

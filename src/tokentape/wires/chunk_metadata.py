@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -69,3 +70,10 @@ class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
 
 
 Mapping.register(ChunkMetadata)
+
+
+def chunk_metadata(
+    documents: Sequence[bytes], read: Callable[[bytes, int], dict[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """The metadata of one chunk for each document."""
+    return map(ChunkMetadata, documents, repeat(read))  # type: ignore[arg-type]

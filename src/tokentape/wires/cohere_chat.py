@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -11,7 +11,7 @@ from tokentape.errors import provider_error_class
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count, first
@@ -96,8 +96,7 @@ class _TextDelta(msgspec.Struct, gc=False):
     message: _TextMessage
 
 
-class _TextEvent(msgspec.Struct, gc=False):
-    type: Literal["content-delta"]
+class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="content-delta"):
     delta: _TextDelta
     index: int | None = None
 
@@ -131,8 +130,8 @@ class CohereChatDecoder(EventDecoder):
             return None
         block = events[0].index
         return [
-            ChatMessage(event.delta.message.content.text, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
-            for event, document in zip(events, documents, strict=True)
+            ChatMessage(event.delta.message.content.text, "assistant", metadata, block=block)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

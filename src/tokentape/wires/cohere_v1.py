@@ -14,7 +14,7 @@ from tokentape.errors import provider_error_class
 from tokentape.finish_reason import FinishReason
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.cohere_chat import FINISH_REASONS, cohere_usage, tool_plan
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
@@ -90,8 +90,8 @@ class CohereV1Decoder(EventDecoder):
         if events is None:
             return None
         return [
-            ChatMessage(event.text, "assistant", ChunkMetadata(document, _read_metadata))  # type: ignore[arg-type]
-            for event, document in zip(events, documents, strict=True)
+            ChatMessage(event.text, "assistant", metadata)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

@@ -19,6 +19,10 @@ from tokentape.wires.json_document import parse_document
 
 EventT = TypeVar("EventT")
 
+# How many events are taken for text at first and at most: those before something else are decoded twice.
+_FIRST = 16
+_MOST = 256
+
 
 class Framing(Protocol):
     """Cuts bytes into the documents of events."""
@@ -68,26 +72,39 @@ class EventDecoder(abc.ABC):
         if not documents:
             self._fed += len(data)
             return ()
+        if self._text and len(documents) == 1:
+            # What a network mostly gives: one event, and that is text.
+            one = self._decode_text(documents)
+            if one is not None:
+                if self.raw_events is not None:
+                    self.raw_events += documents
+                self._events += 1
+                self._fed += len(data)
+                return one
+            self._text = False
         found: list[ChatMessage | TextRun] = []
         failure: Exception | None = None
-        position, tried = 0, len(documents)
+        position, size, other = 0, _FIRST, len(documents)
         try:
             while position < len(documents) and not self.ended:
                 if self._text:
-                    part = documents[position : position + tried]
+                    part = documents[position : min(position + size, other)]
                     run = self._decode_text(part)
                     if run is not None:
                         found.append(TextRun(run) if len(run) > 1 else run[0])
                         position += len(part)
-                        tried *= 4
+                        size = min(2 * size, _MOST)
+                        if position == other:
+                            other = len(documents)
                         continue
                     if len(part) > 1:
-                        # Something else is among them: less, until it is found.
-                        tried = len(part) // 4 or 1
+                        # Something else is among them: halve them until it is found.
+                        size, other = len(part) // 2, position + len(part) - 1
                         continue
                 self._text = False
                 found += self._decode(documents[position])
                 position += 1
+                other = len(documents)
         except DecodeError as error:
             failure = error
             error.event = self._events + position

@@ -13,7 +13,7 @@ from tokentape.framing.gemini import GeminiFraming
 from tokentape.framing.json_array import END
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.google_error import google_error
 from tokentape.wires.json_document import parse_document, salvage
@@ -203,11 +203,11 @@ class GeminiDecoder(EventDecoder):
             ChatMessage(
                 chunk.candidates[0].content.parts[0].text,
                 "assistant",
-                ChunkMetadata(document, _read_metadata),  # type: ignore[arg-type]
+                metadata,
                 usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
                 block=block,
             )
-            for chunk, document in zip(chunks, documents, strict=True)
+            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:

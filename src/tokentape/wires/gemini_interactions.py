@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
 from tokentape.wires.google_error import google_error
 from tokentape.wires.json_document import parse_document, salvage
@@ -78,15 +78,13 @@ class _Step:
         return whole
 
 
-class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="text"):
     """A delta that is text and nothing else: the types do the checking."""
 
-    type: Literal["text"]
     text: str
 
 
-class _TextEvent(msgspec.Struct, gc=False):
-    event_type: Literal["step.delta"]
+class _TextEvent(msgspec.Struct, gc=False, tag_field="event_type", tag="step.delta"):
     delta: _TextDelta
     index: int = 0
 
@@ -144,8 +142,8 @@ class GeminiInteractionsDecoder(EventDecoder):
             return None
         block = events[0].index
         return [
-            ChatMessage(event.delta.text, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
-            for event, document in zip(events, documents, strict=True)
+            ChatMessage(event.delta.text, "assistant", metadata, block=block)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _progress(self, interaction: _Interaction, document: bytes) -> Sequence[ChatMessage]:

@@ -15,7 +15,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
@@ -105,8 +105,8 @@ class OllamaDecoder(EventDecoder):
         if None in texts:
             return None
         return [
-            ChatMessage(text, "assistant", ChunkMetadata(document, _read_metadata))  # type: ignore[arg-type]
-            for text, document in zip(texts, documents, strict=True)
+            ChatMessage(text, "assistant", metadata)
+            for text, metadata in zip(texts, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

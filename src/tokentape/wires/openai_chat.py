@@ -16,7 +16,7 @@ from tokentape.errors import ProviderError, provider_error_class
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import openai_usage
@@ -136,8 +136,8 @@ class OpenAIChatDecoder(EventDecoder):
             return None
         self._note_choice(0, finished=False)
         return [
-            ChatMessage(chunk.choices[0].delta.content, "assistant", ChunkMetadata(document, _read_metadata))  # type: ignore[arg-type]
-            for chunk, document in zip(chunks, documents, strict=True)
+            ChatMessage(chunk.choices[0].delta.content, "assistant", metadata)
+            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _note_choice(self, index: int, *, finished: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from tokentape.message import ChatMessage
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_chat import FINISH_REASONS, stream_error
@@ -65,8 +65,8 @@ class OpenAICompletionsDecoder(EventDecoder):
         if chunks is None:
             return None
         return [
-            ChatMessage(chunk.choices[0].text, "assistant", ChunkMetadata(document, _read_metadata))  # type: ignore[arg-type]
-            for chunk, document in zip(chunks, documents, strict=True)
+            ChatMessage(chunk.choices[0].text, "assistant", metadata)
+            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

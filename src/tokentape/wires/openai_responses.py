@@ -8,14 +8,14 @@ id decides and then the position. What no delta has said is taken from the `done
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
 from tokentape.errors import ServerError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_chat import stream_error
@@ -50,10 +50,9 @@ class _Event(msgspec.Struct, gc=False):
     object: str | None = None
 
 
-class _TextEvent(msgspec.Struct, gc=False):
+class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="response.output_text.delta"):
     """A delta of text: the types do the checking."""
 
-    type: Literal["response.output_text.delta"]
     delta: str
     item_id: str
     content_index: int
@@ -115,8 +114,8 @@ class OpenAIResponsesDecoder(EventDecoder):
         if not same([part, *[event.content_index for event in events]]):
             return None
         return [
-            ChatMessage(event.delta, "assistant", ChunkMetadata(document, _read_metadata), block=block)  # type: ignore[arg-type]
-            for event, document in zip(events, documents, strict=True)
+            ChatMessage(event.delta, "assistant", metadata, block=block)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
         ]
 
     def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
