@@ -106,6 +106,10 @@ class TokentapeAdapter:
         """What broke the stream."""
         return output.error
 
+    def output_metadata(self, output: ChatOutput) -> Mapping[str, Any]:
+        """What the provider said beside the message."""
+        return output.metadata
+
     def combined_output(self, stream: Stream) -> ChatOutput:
         """The output with those of its follow-ups."""
         return stream.get_combined_output()

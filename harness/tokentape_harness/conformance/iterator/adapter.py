@@ -10,11 +10,10 @@ unless `lacks` says otherwise:
     callback_errors      `open(..., on_callback_error=function)` takes what callbacks raise
     second_loop          a loop after the first replays what was received
     two_loops            two loops at once, in threads or tasks, each see everything
-    one_by_one           `next(stream)`, `anext(stream)`
+    with_block           `with stream:`, `async with stream:`
     follow_ups           a callback may return a stream, which goes on in the same loop
     several_choices      n > 1
     tool_calls           messages and chunks have tool calls
-    event                `listen`'s handler is called
 
 Values go as plain Python: usage as a mapping of `input`, `output`, `total`, `cached`, `cache_write` and `reasoning` to
 ints or None; a tool call as a mapping of `id`, `name`, `arguments` (a dict), `raw` (the text as it was sent), `valid`.
@@ -35,11 +34,10 @@ ASSUMED = (
     "callback_errors",
     "second_loop",
     "two_loops",
-    "one_by_one",
+    "with_block",
     "follow_ups",
     "several_choices",
     "tool_calls",
-    "event",
 )
 """The capabilities without a method of their own name."""
 
@@ -110,6 +108,9 @@ class Adapter(Protocol):
 
     def output_error(self, output: Any) -> BaseException | None:
         """What broke the stream."""
+
+    def output_metadata(self, output: Any) -> Mapping[str, Any]:
+        """What the provider said beside the message: the response's id and the like."""
 
     def combined_output(self, stream: Any) -> Any:
         """The output of a stream and of those that followed from it, as one."""

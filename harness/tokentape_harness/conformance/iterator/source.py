@@ -9,14 +9,19 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from tokentape_harness.conformance.trial import Frame
 
 
+class Pause:
+    """Among the frames of an async source: it waits there until its reader is cancelled."""
+
+
 class Source:
     """A one-pass source of bytes that counts how often it is begun, read and closed.
 
     An exception among the frames is raised in its place. Reading what is closed, or has raised, is noted in `misuse`.
     """
 
-    def __init__(self, frames: Sequence[bytes | BaseException]) -> None:
+    def __init__(self, frames: Sequence[bytes | BaseException | Pause]) -> None:
         self.contents = list(frames)
+        self.waiting = False
         self.begun = self.reads = self.closed = 0
         self.misuse: list[str] = []
         self._times: list[float] = []
@@ -27,7 +32,7 @@ class Source:
         """What it holds, with the time at which each part was read."""
         made = []
         for number, content in enumerate(self.contents):
-            data = content if isinstance(content, bytes) else f"({content!r} is raised)".encode()
+            data = content if isinstance(content, bytes) else f"({_named(content)})".encode()
             made.append(Frame(data, self._times[number] if number < len(self._times) else None))
         return made
 
@@ -41,8 +46,8 @@ class Source:
         if self.begun > 1:
             self.misuse.append("it was begun a second time")
 
-    def _next(self) -> bytes | None:
-        """The next bytes; None at the end."""
+    def _next(self) -> bytes | Pause | None:
+        """What is next; None at the end."""
         if self.closed:
             self.misuse.append("it was read after it had been closed")
         if self.reads >= len(self.contents):
@@ -66,6 +71,7 @@ class SyncSource(Source):
         data = self._next()
         if data is None:
             raise StopIteration
+        assert isinstance(data, bytes)
         return data
 
     def close(self) -> None:
@@ -85,9 +91,17 @@ class AsyncSource(Source):
         data = self._next()
         if data is None:
             raise StopAsyncIteration
+        if isinstance(data, Pause):
+            self.waiting = True
+            await asyncio.Event().wait()  # which nobody sets
+        assert isinstance(data, bytes)
         return data
 
     async def aclose(self) -> None:
         """Count the call, and let other tasks run meanwhile."""
         self.closed += 1
         await asyncio.sleep(0)
+
+
+def _named(content: BaseException | Pause) -> str:
+    return "it waits" if isinstance(content, Pause) else f"{content!r} is raised"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+import itertools
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal
 
 from tokentape_fake_provider.script import Script
 from tokentape_fake_provider.wires import Piece
 from tokentape_harness.conformance.case import Case
-from tokentape_harness.conformance.iterator.source import AsyncSource, Source, SyncSource
+from tokentape_harness.conformance.iterator.adapter import lack
+from tokentape_harness.conformance.iterator.source import AsyncSource, Pause, Source, SyncSource
 from tokentape_harness.conformance.iterator.wires import asked, pieces
 from tokentape_harness.conformance.trial import Frame, Trial, Words
 
@@ -122,6 +126,11 @@ class Opened:
         return self._adapter.message_text(self.message)  # type: ignore[no-any-return]
 
     @property
+    def finish_reason(self) -> str | None:
+        """Its finish reason."""
+        return self._adapter.finish_reason(self.stream)  # type: ignore[no-any-return]
+
+    @property
     def tool_calls(self) -> list[dict[str, Any]]:
         """The tool calls of its output."""
         return [dict(call) for call in self._adapter.message_tool_calls(self.message)]
@@ -152,24 +161,36 @@ class IteratorTrial(Trial):
         """The frames of every stream that was opened."""
         return [frame for opened in self.opened for frame in opened.source.frames]
 
+    def has(self, capability: str) -> bool:
+        """Whether the target has a capability that the case can do without."""
+        return lack(self.adapter, capability) is None
+
     def say(self, *items: Any, **fields: Any) -> list[bytes]:
         """The frames that say this, in this wire format: a `Script`, or what `Script.of` takes."""
         return [piece.data for piece in self.pieces(*items, **fields)]
 
     def pieces(self, *items: Any, **fields: Any) -> list[Piece]:
         """The same with what each frame carries: `tokens` is 0 for protocol."""
-        script = items[0] if items and isinstance(items[0], Script) else Script.of(*items, **fields)
+        script = self.script(*items, **fields)
         self.request = asked(self.wire, len(script.choices)).line
         return pieces(self.wire, script)
 
-    def open(self, frames: Sequence[bytes | BaseException], **options: Any) -> Opened:
+    def script(self, *items: Any, **fields: Any) -> Script:
+        """A `Script`, or what `Script.of` makes of it."""
+        return items[0] if items and isinstance(items[0], Script) else Script.of(*items, **fields)
+
+    def readable(self, frame: bytes) -> bytes:
+        """A frame, with the base64 undone that InvokeModel's documents are in."""
+        return re.sub(rb'"bytes":"([^"]*)"', lambda found: base64.b64decode(found[1]), frame)
+
+    def open(self, frames: Sequence[bytes | BaseException | Pause], **options: Any) -> Opened:
         """A stream of these bytes; each is one read of its source."""
         if self.is_async:
             asynchronous = AsyncSource(frames)
             return self._opened(self.adapter.aopen(asynchronous, self.wire, **options), asynchronous)
         return self.open_plain(frames, **options)
 
-    def open_plain(self, frames: Sequence[bytes | BaseException], **options: Any) -> Opened:
+    def open_plain(self, frames: Sequence[bytes | BaseException | Pause], **options: Any) -> Opened:
         """A stream of these bytes under `for`, in either mode."""
         plain = SyncSource(frames)
         return self._opened(self.adapter.open(plain, self.wire, **options), plain)
@@ -240,9 +261,12 @@ async def together(*cases: Callable[[], Awaitable[None]]) -> None:
     await asyncio.gather(*(case() for case in cases))
 
 
-def cut(data: bytes, *ends: int) -> Iterator[bytes]:
+def cut(data: bytes, *ends: int) -> list[bytes]:
     """Data in pieces that end there."""
-    start = 0
-    for end in (*sorted(ends), len(data)):
-        yield data[start:end]
-        start = end
+    edges = [0, *sorted(ends), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def carrying(pieces: Sequence[Piece]) -> list[int]:
+    """The numbers of the frames that carry what is said."""
+    return [number for number, piece in enumerate(pieces) if piece.tokens]

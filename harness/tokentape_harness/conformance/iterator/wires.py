@@ -38,6 +38,7 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, ...]] = MappingProxyType(
 
 _SILENT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
+        "bedrock_converse": frozenset({"reasoning"}),
         "cohere_chat": frozenset({"cache_write"}),
         "gemini": frozenset({"cache_write"}),
         "gemini_interactions": frozenset({"cache_write"}),
@@ -49,6 +50,8 @@ _SILENT: Mapping[str, frozenset[str]] = MappingProxyType(
 ALL = tuple(WIRES)
 TOOL_CALLS = tuple(wire for wire in ALL if wire != "openai_completions")
 REASONING = tuple(wire for wire in ALL if wire != "openai_completions")
+ARGUMENT_TEXT = tuple(wire for wire in TOOL_CALLS if wire not in ("gemini", "ollama"))
+"""Those that send arguments as text, in fragments, and so can send text that is no JSON."""
 REFUSALS = ("openai_chat", "openai_responses")
 SEVERAL_CHOICES = ("openai_chat", "openai_completions", "gemini")
 SSE = tuple(wire for wire in ALL if _FRAMING.get(wire, _SSE) == _SSE)

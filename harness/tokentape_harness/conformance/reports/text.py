@@ -10,6 +10,7 @@ from tokentape_harness.conformance.trial import Frame
 
 _WIDTH = 400
 _HEAD, _TAIL = 20, 6
+_LONG = 80
 
 
 def told(result: Result) -> str:
@@ -19,9 +20,14 @@ def told(result: Result) -> str:
         lines.append(f"  baseline  {result.reason}")
     if result.status == "mended":
         lines.append("  it passes now: take it out of the baseline, or give it `sometimes = true`")
-    for finding in result.findings:
-        lines += _finding(finding)
+    for number, finding in enumerate(result.findings):
+        same = [other for other in result.findings[:number] if _outcome(other) == _outcome(finding)]
+        lines += [f"  the same  ({finding.label})"] if same else _finding(finding)
     return "\n".join(printable(line) for line in lines)
+
+
+def _outcome(finding: Finding) -> tuple[str, str, str]:
+    return finding.what, finding.expected, finding.seen
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -61,7 +67,7 @@ def readable(data: bytes) -> str:
 
 def difference(expected: str, seen: str) -> int | None:
     """Where two long values part; None where one sees that at a glance."""
-    if max(len(expected), len(seen)) < 80 or expected == seen:
+    if min(len(expected), len(seen)) < _LONG or expected == seen:
         return None
     pairs = zip(expected, seen, strict=False)
     return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(expected), len(seen)))

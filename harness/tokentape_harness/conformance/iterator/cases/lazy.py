@@ -1,0 +1,63 @@
+"""Lazy: promise 1. The source is read when the reader asks, one chunk at a time."""
+
+from __future__ import annotations
+
+import contextlib
+
+from tokentape_fake_provider.script import Text
+from tokentape_harness.conformance.iterator import IteratorTrial, case
+from tokentape_harness.conformance.iterator.cases.sources import CONTRACT
+from tokentape_harness.conformance.iterator.trial import carrying
+
+WORDS = Text("one two three", pieces=("one", " two", " three"))
+
+
+@case("iterator/lazy/nothing-before-the-first-next", "Opening a stream reads nothing.", source=CONTRACT)
+async def nothing_before_the_first_next(trial: IteratorTrial) -> None:
+    stream = trial.tell(WORDS)
+    trial.expect("reads of the source before the loop", stream.source.reads, 0)
+    trial.expect("the text that the loop then sees", await stream.text(), WORDS.text)
+
+
+@case(
+    "iterator/lazy/one-chunk-at-a-time",
+    "Each piece is handed over before the next one is read.",
+    source=CONTRACT,
+)
+async def one_chunk_at_a_time(trial: IteratorTrial) -> None:
+    pieces = trial.pieces(WORDS)
+    stream = trial.open([piece.data for piece in pieces])
+    seen = [
+        (trial.adapter.text(chunk), stream.source.reads) async for chunk in stream.chunks() if trial.adapter.text(chunk)
+    ]
+    expected = [(text, frame + 1) for text, frame in zip(WORDS.pieces, carrying(pieces), strict=True)]
+    trial.expect("each piece, and how much was read by then", seen, expected)
+
+
+@case("iterator/lazy/begun-once", "The source is begun once and read to its end once.", source=CONTRACT)
+async def begun_once(trial: IteratorTrial) -> None:
+    stream = trial.tell(WORDS)
+    await stream.read()
+    trial.expect("how often the source was begun", stream.source.begun, 1)
+    trial.expect("misuse of the source", stream.source.misuse, [])
+
+
+@case(
+    "iterator/lazy/inspecting-reads-nothing",
+    "Status, usage, finish reason and output can be read at any time without reading the source.",
+    source=CONTRACT,
+    needs=["status", "usage", "finish_reason", "output", "messages", "message_text"],
+)
+async def inspecting_reads_nothing(trial: IteratorTrial) -> None:
+    def inspect() -> list[object]:
+        return [stream.status, stream.usage, stream.finish_reason, stream.output_text]
+
+    pieces = trial.pieces(WORDS)
+    stream = trial.open([piece.data for piece in pieces])
+    trial.expect(f"reads of the source after looking at {inspect()}", stream.source.reads, 0)
+    async with contextlib.aclosing(stream.chunks()) as chunks:
+        async for chunk in chunks:
+            if trial.adapter.text(chunk):
+                break
+        seen = inspect()
+        trial.expect(f"reads of the source after looking at {seen}", stream.source.reads, carrying(pieces)[0] + 1)
