@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tokentape_harness.cassette import Cassette, Headers, Interaction, Response,
 from tokentape_harness.cassette_reader import FORMAT_VERSION, STREAM_VERSION, read_cassette
 from tokentape_harness.chunks import format_chunks
 from tokentape_harness.errors import CassetteError, CassetteWriteError
+from tokentape_harness.temporary import temporary_of
 
 
 def write_cassette(path: str | Path, cassette: Cassette) -> None:
@@ -36,7 +36,7 @@ def write_cassette(path: str | Path, cassette: Cassette) -> None:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file by a new one that is already on the disk. Raises `CassetteWriteError`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = temporary_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666

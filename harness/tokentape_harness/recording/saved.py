@@ -28,7 +28,7 @@ class SavedInteraction:
 
 
 class SavedInteractions:
-    """What was saved before, by vcrpy's own objects, so that a cassette that grows is not redacted again from its start.
+    """What was saved before, by vcrpy's own objects: a cassette that grows is not redacted again from its start.
 
     An interaction is redacted again if it shows a credential that was not known before.
     """

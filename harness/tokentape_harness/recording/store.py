@@ -26,6 +26,7 @@ from tokentape_harness.recording.playback import vcr_response
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.saved import SavedInteraction, SavedInteractions
 from tokentape_harness.split import split_body
+from tokentape_harness.temporary import remove_abandoned
 
 _LOCK_TIMEOUT_S = 60.0
 
@@ -65,6 +66,7 @@ class CassetteStore:
         pairs = zip(cassette_dict["requests"], cassette_dict["responses"], strict=True)
         ours = self._saved.of(pairs)
         with _lock(path):
+            remove_abandoned(path)
             added = self._added_since(path, serializer, [saved.interaction for saved in ours])
             self._others += map(SavedInteraction, added)
             written = [*self._others, *ours]
