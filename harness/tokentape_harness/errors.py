@@ -9,6 +9,7 @@ HarnessError
 ├── TruncatedRecordingError        a replay came to where the recording was cut off
 ├── UnplayedRecordingError         a cassette holds what the test never asked for
 ├── PromiseBrokenError             a conformance case found that a target does not do what it must
+├── FlushError                     a flush check can't be made: the target does not answer, or shows no token
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
 CassetteWarning                    a cassette was read, but something in it had to be mended
@@ -83,6 +84,10 @@ class PromiseBrokenError(HarnessError, AssertionError):
         self.what = what
         self.expected = expected
         self.seen = seen
+
+
+class FlushError(HarnessError):
+    """A flush check can't be made: the message says how far it came, and what to do."""
 
 
 class UsageError(HarnessError, ValueError):

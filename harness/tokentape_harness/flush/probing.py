@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Collection, Iterator
+from itertools import pairwise
 from statistics import median
 from typing import Final, Literal, TypeAlias
 
@@ -92,7 +93,7 @@ class Trace(msgspec.Struct):
         if first is None:
             return []
         held = [step for step in self.steps if step.sent > first]
-        return [(before, after) for before, after in zip(held, held[1:], strict=False) if after.seen > before.seen]
+        return [(before, after) for before, after in pairwise(held) if after.seen > before.seen]
 
 
 Fitting: TypeAlias = Callable[[Trace, FarEnd], Collection[Measure]]
@@ -159,17 +160,16 @@ class _Prober:
         return came
 
     def _send(self, tokens: int) -> tuple[int, float]:
+        at = self._stage.now()  # before it: a token may be seen before its sender is back
         up = self._stage.send(tokens)
-        at = self._stage.now()
         self.trace.sent_at += [at] * tokens
         return up, at
 
     def _settle(self) -> None:
         """Wait until no more comes."""
         seconds = min(0.1, self._pace.wait)
-        size = self._far.size
-        while self._stage.wait(lambda far: far.size > size, seconds):
-            size = self._far.size
+        while self._stage.wait(_grows_from(self._far.size), seconds):
+            pass
 
     def _grow(self) -> None:
         """Send more and more until something comes out, then again in small steps to see what it takes."""
@@ -197,7 +197,7 @@ class _Prober:
     def _in_time(self) -> bool:
         """Whether the batches came at about equal intervals, which bytes may do by chance."""
         times = [after.until for _, after in self.trace.releases]
-        apart = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        apart = [later - earlier for earlier, later in pairwise(times)]
         return len(apart) < 2 or max(apart) < 1.25 * min(apart)
 
     def _to_long_ones(self) -> Iterator[int]:
@@ -260,3 +260,7 @@ class _Prober:
                 tuple(self._far.seen[number] for number in numbers),
             )
         )
+
+
+def _grows_from(size: int) -> Callable[[FarEnd], bool]:
+    return lambda far: far.size > size

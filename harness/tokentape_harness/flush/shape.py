@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Final, Literal, NamedTuple
 
@@ -151,7 +152,7 @@ def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[
 
 def _block_size(releases: Sequence[tuple[Step, Step]], far_end: FarEnd) -> int | None:
     """The size of the blocks that came, if they were equal and end anywhere in a token."""
-    sizes = [after.far - earlier.far for (_, earlier), (_, after) in zip(releases, releases[1:], strict=False)]
+    sizes = [after.far - earlier.far for (_, earlier), (_, after) in pairwise(releases)]
     ends = {far_end.offsets.get(after.seen, 0) - after.far for _, after in releases}
     size = math.gcd(*sizes)
     return size if len(sizes) >= 2 and len(ends) > 1 and size >= _USUAL_SIZES[0] else None

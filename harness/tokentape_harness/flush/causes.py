@@ -1,0 +1,182 @@
+"""Causes: where tokens were likely held, and what mends it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, assert_never
+
+from tokentape_fake_provider.journal import Entry
+from tokentape_harness.flush.far_end import Head
+from tokentape_harness.flush.hops import hops_named
+from tokentape_harness.flush.report import Cause
+from tokentape_harness.flush.shape import Shape, Verdict
+from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, HttpTarget, Target, WsgiTarget
+
+_PIPE: Final = "print(..., flush=True) after each token; or python -u, PYTHONUNBUFFERED=1, stdbuf -oL"
+
+
+def likely_causes(
+    verdict: Verdict,
+    shape: Shape,
+    target: Target,
+    head: Head | None,
+    request: Entry | None,
+    *,
+    as_whole: bool,
+    plain: Shape | None,
+) -> tuple[Cause, ...]:
+    """The likely causes, the best founded first. `plain` is the shape without compression, where that was tried."""
+    if verdict == "flushed":
+        return ()
+    if verdict == "first_reader_blocks":
+        return (
+            Cause(
+                "in the server, which answers one reader at a time",
+                "the second reader got its answer only when the first one's had ended",
+                "more workers or threads (gunicorn --threads 8, or an ASGI server); no lock around the answer",
+                proved=True,
+            ),
+        )
+    if as_whole:
+        return (
+            Cause(
+                "in the app's request to the provider",
+                "it asked for the whole answer, and not for a stream",
+                "ask with stream=True (or the SDK's streaming method), and pass on each chunk",
+                proved=True,
+            ),
+        )
+    causes = [*_by_compression(head, plain), *_by_head(head), *_by_request(request), *_by_shape(shape, target)]
+    causes += _by_hops(head)
+    causes += _by_target(target)
+    return tuple(sorted(causes, key=lambda cause: not cause.proved))
+
+
+def _by_compression(head: Head | None, plain: Shape | None) -> Iterator[Cause]:
+    coding = head.header("content-encoding") if head is not None else None
+    if coding is None or coding.lower() == "identity":
+        return
+    where = "in what compresses the response"
+    remedy = (
+        "no compression of text/event-stream and other streams (or one that flushes after each chunk, as Starlette's "
+        "GZipMiddleware does from 0.46 on)"
+    )
+    if plain is None:
+        yield Cause(where, f"content-encoding: {coding}", remedy)
+    elif plain.verdict == "flushed":
+        yield Cause(where, f"content-encoding: {coding}; asked without compression, it flushes", remedy, proved=True)
+
+
+def _by_head(head: Head | None) -> Iterator[Cause]:
+    if head is None:
+        return
+    length = head.header("content-length")
+    if length is not None:
+        yield Cause(
+            "in something that reads the whole body before it answers",
+            f"content-length: {length}, which nothing can know before the end",
+            "a streaming response in the app; no middleware, cache or proxy that reads the body to count it",
+        )
+    if head.http_version == "HTTP/1.0":
+        yield Cause(
+            "in the server, which answers in HTTP/1.0",
+            "HTTP/1.0 in the response",
+            "a server of HTTP/1.1, which can send chunks",
+        )
+
+
+def _by_request(request: Entry | None) -> Iterator[Cause]:
+    if request is None:
+        return
+    version = getattr(request, "http_version", "")
+    via = ", ".join(value for name, value in request.headers if name.lower() in ("via", "x-forwarded-for"))
+    if version == "1.0":
+        yield Cause(
+            "in the proxy that asks the provider in HTTP/1.0",
+            f"HTTP/1.0 in the request to the provider{f' ({via})' if via else ''}",
+            "nginx: `proxy_http_version 1.1;` and `proxy_buffering off;`",
+        )
+
+
+def _by_shape(shape: Shape, target: Target) -> Iterator[Cause]:
+    piped = isinstance(target, CommandTarget)
+    match shape.verdict:
+        case "byte_batches" if shape.size is not None:
+            size = round(shape.size)
+            if piped:
+                yield Cause(
+                    "in the command's own output buffer: a pipe is written in blocks",
+                    f"{size} bytes at a time",
+                    _PIPE,
+                )
+            elif shape.counted == "provider" or size <= 2048:
+                yield Cause(
+                    "in what reads the provider's stream in blocks",
+                    f"{size} bytes at a time, counted {_counted(shape)}",
+                    f"iter_bytes() or iter_raw() without a chunk size, instead of {size}; or an SDK's own stream",
+                )
+            else:
+                yield Cause(
+                    "in a buffer that is passed on when it is full",
+                    f"{size} bytes at a time",
+                    "buffering off in the proxy (nginx: `proxy_buffering off;` or `X-Accel-Buffering: no`), or a flush "
+                    "after each token in the app",
+                )
+        case "time_batches" if shape.size is not None:
+            corked = 0.15 <= shape.size <= 0.25
+            yield Cause(
+                "in a timer" + (", as the kernel's for a corked socket (200 ms)" if corked else ""),
+                f"tokens come out together, {shape.size * 1000:.0f} ms after the first of them",
+                "HAProxy: `option http-no-delay`"
+                if corked
+                else "no flush interval in the proxy (Go's ReverseProxy: FlushInterval -1), and no batching of writes",
+            )
+        case "token_batches":
+            yield Cause(
+                "in the app, which keeps the last tokens back" if shape.lag else "in the app, which collects tokens",
+                f"always {shape.size:.0f} behind" if shape.lag else f"{shape.size:.0f} tokens at a time",
+                "each token passed on before the next is waited for",
+            )
+        case "all_at_end" | "headers_early" if piped:
+            yield Cause(
+                "in the command's own output buffer: a pipe is written in blocks", "nothing until the end", _PIPE
+            )
+        case _:
+            return
+
+
+def _counted(shape: Shape) -> str:
+    return "in what the provider sent" if shape.counted == "provider" else "in what came out"
+
+
+def _by_hops(head: Head | None) -> Iterator[Cause]:
+    if head is None:
+        return
+    accel = head.header("x-accel-buffering")
+    for hop, evidence in hops_named(head):
+        told = f"; x-accel-buffering: {accel}" if accel is not None else ""
+        yield Cause(f"in {hop.name}, or behind it", evidence + told, hop.remedy)
+
+
+def _by_target(target: Target) -> Iterator[Cause]:
+    match target:
+        case AsgiTarget() | WsgiTarget():
+            yield Cause(
+                "in the app or its middleware",
+                "no server or proxy is in between",
+                "a streaming response over an iterator that yields each token; no middleware that reads the body",
+                proved=True,
+            )
+        case CallTarget():
+            yield Cause("in the function itself", "nothing is in between", "a yield for each token", proved=True)
+        case HttpTarget():
+            yield Cause(
+                "before or behind the app's own server",
+                "one URL does not tell",
+                "check the app on its own port, or in process (tokentape flush-check module:app): if that flushes, "
+                "what is in front of it holds",
+            )
+        case CommandTarget():
+            return
+        case _:
+            assert_never(target)

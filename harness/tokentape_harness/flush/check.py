@@ -1,0 +1,267 @@
+"""Check: does a target pass each token on as it comes?"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, Final
+
+import msgspec
+
+from tokentape_fake_provider.faults.fault import Fin
+from tokentape_fake_provider.timing import Instant
+from tokentape_harness.errors import FlushError
+from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.flush.causes import likely_causes
+from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.live import STEPPED, Bench, LiveStage, Run, event_loop, rule_of, step_one
+from tokentape_harness.flush.marks import Marks, make_marks
+from tokentape_harness.flush.probing import Pace, Trace, probe
+from tokentape_harness.flush.report import (
+    FlushReport,
+    Readers,
+    TokenReport,
+    Truncation,
+    latency_of,
+    token_reports,
+)
+from tokentape_harness.flush.shape import Shape, fitting, shape_of
+from tokentape_harness.flush.targets import Target, asking, is_shared, target_of
+from tokentape_harness.flush.truncation import truncation_of
+
+# The tokens of a warm-up and of a stream that is cut, and after how many frames that is.
+_SHORT: Final = 12
+_CUT_AT: Final = 8
+
+
+class FlushOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What is checked. `start` is how long the target may take to ask the provider, in s.
+
+    `warm_up` asks once before, unjudged: a first request may be slow, and it shows what a whole answer looks like.
+    `readers` checks whether one reader waits for another, `cut` what becomes of a stream that is cut off; `experiments`
+    asks again without compression, to prove a cause.
+    """
+
+    pace: Pace = Pace()
+    start: float = 30.0
+    warm_up: bool = True
+    readers: bool = True
+    cut: bool = True
+    experiments: bool = True
+    seed: int | None = None
+
+
+def check_flush(
+    target: Target | object,
+    provider: FakeProvider,
+    options: FlushOptions = FlushOptions(),  # noqa: B008 - frozen
+    *,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> FlushReport:
+    """Find out how what `provider` streams comes out of a target (see `target_of`).
+
+    The target must send its requests to `provider.base_url(wire)`; a command is given the SDKs' variables for it.
+    `loop` is where what is async runs, which must not be the one that waits for this; without it there is a new one.
+    Raises `FlushError` if the target can't be checked, `UsageError` if it is none.
+    """
+    with event_loop(loop) as running:
+        return _Check(Bench(target_of(target), provider, running), options).run()
+
+
+async def acheck_flush(
+    target: Target | object,
+    provider: FakeProvider,
+    options: FlushOptions = FlushOptions(),  # noqa: B008 - frozen
+) -> FlushReport:
+    """`check_flush` for coroutines: what is async runs in this event loop."""
+    loop = asyncio.get_running_loop()
+    return await asyncio.to_thread(check_flush, target, provider, options, loop=loop)
+
+
+class _Check:
+    def __init__(self, bench: Bench, options: FlushOptions) -> None:
+        self._bench = bench
+        self._options = options
+        self._pace = options.pace
+        self._draw = random.Random(options.seed)  # noqa: S311 - not for secrets
+        self._notes: list[str] = []
+        self._whole: FarEnd | None = None
+        self._asked_after = 0.0
+
+    def run(self) -> FlushReport:
+        """All of it."""
+        began = self._bench.now()
+        if self._options.warm_up:
+            self._whole = self._warm_up()
+        trace, far_end, shape, as_whole = self._probe()
+        verdict = shape.verdict
+        readers: Readers = "not_checked"
+        if self._options.readers and is_shared(self._bench.target) and not as_whole:
+            readers = self._check_readers()
+        if readers == "blocked" and verdict == "flushed":
+            verdict = "first_reader_blocks"
+        truncation = self._check_cut() if self._options.cut else Truncation("not_checked")
+        plain = self._probe_plainly(far_end) if verdict != "flushed" else None
+        head = far_end.head
+        return FlushReport(
+            target=str(self._bench.target),
+            verdict=verdict,
+            shape=shape,
+            tokens=_whole_tokens(far_end) if as_whole else token_reports(trace, far_end),
+            latency_ms=latency_of(trace, far_end),
+            status=head.status if head else None,
+            http_version=head.http_version if head else "",
+            headers=head.headers if head else (),
+            readers=readers,
+            truncation=truncation,
+            causes=likely_causes(
+                verdict,
+                shape,
+                self._bench.target,
+                head,
+                self._requests()[-1] if self._requests() else None,
+                as_whole=as_whole,
+                plain=plain,
+            ),
+            notes=tuple(self._notes),
+            seconds=round(self._bench.now() - began, 3),
+        )
+
+    def _requests(self) -> Sequence[Any]:
+        return self._bench.provider.requests
+
+    def _short(self) -> Marks:
+        return make_marks(_SHORT, 0, self._draw)
+
+    def _warm_up(self) -> FarEnd:
+        """Have one whole answer, at once."""
+        marks = self._short()
+        before = self._asked()
+        with self._bench.answering(rule_of(marks), Instant()), self._bench.reading(marks) as run:
+            far_end = run.far_end
+            all_seen = far_end.wait(lambda far: len(far.seen) >= marks.count, 0)
+            until = self._bench.now() + self._options.start
+            while not all_seen and far_end.ending is None and self._bench.now() < until:
+                all_seen = far_end.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, 0.5)
+            far_end.wait(lambda far: far.ending is not None, self._pace.patience)
+            self._refuse(far_end, self._asked() - before)
+            if len(far_end.seen) < marks.count:
+                raise FlushError(_unseen(far_end, marks.count))
+            if far_end.ending is None:
+                self._notes.append("the output goes on after the provider's stream has ended")
+        return far_end
+
+    def _asked(self) -> int:
+        return len(self._requests()) + self._bench.provider.journal.forgotten
+
+    def _refuse(self, far_end: FarEnd, asked: int) -> None:
+        """Raise `FlushError` if this is no answer to check."""
+        if far_end.head is not None and far_end.head.status >= 400:
+            raise FlushError(
+                f"{self._bench.target} answered with status {far_end.head.status}: {_quoted(far_end.body) or 'no body'}"
+                " (is it asked as its own page asks it: method, path, body, headers?)"
+            )
+        if not asked:
+            ended = far_end.ending
+            how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {self._options.start:g} s"
+            raise FlushError(
+                f"{self._bench.target} did not ask the fake provider for anything: {how}. Its base URL must be "
+                f"{self._bench.provider.base_url('openai_chat')} (OPENAI_BASE_URL), or "
+                f"{self._bench.provider.base_url('anthropic_messages')} for Anthropic's SDK, and so on"
+            )
+
+    def _probe(self) -> tuple[Trace, FarEnd, Shape, bool]:
+        """Step the tokens; the last value is whether they were asked for as a whole."""
+        marks = make_marks(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
+        before = self._asked()
+        with self._bench.answering(rule_of(marks), STEPPED), self._bench.reading(marks) as run:
+            stream = self._bench.next_stream(run, self._options.start)
+            self._asked_after = self._bench.now() - run.began
+            if stream is None:
+                self._refuse(run.far_end, self._asked() - before)
+                raise FlushError(f"{self._bench.target} asked the provider, but not for the answer to be checked")
+            if len(stream.frames) == 1:
+                run.far_end.wait(lambda far: far.ending is not None, self._options.start)
+                return Trace(), run.far_end, Shape("all_at_end"), True
+            trace = probe(LiveStage(self._bench, run, stream), self._pace, fitting)
+        if not run.far_end.seen:
+            self._refuse(run.far_end, 1)
+            raise FlushError(_unseen(run.far_end, marks.count))
+        if trace.over:
+            self._notes.append(trace.over)
+        return trace, run.far_end, shape_of(trace, run.far_end), False
+
+    def _check_readers(self) -> Readers:
+        """Hold the first reader's stream open after its first token: does the second get its answer meanwhile?"""
+        seconds = max(self._pace.patience, 3 * self._asked_after)
+        first_marks, second_marks = self._short(), self._short()
+        with ExitStack() as stack:
+            with self._bench.answering(rule_of(first_marks), STEPPED):
+                first = stack.enter_context(self._bench.reading(first_marks))
+                stream = self._bench.next_stream(first, self._options.start)
+            if stream is None or len(stream.frames) == 1:
+                return "not_checked"
+            step_one(stream, first_marks)
+            first.far_end.wait(lambda far: bool(far.seen), self._pace.wait)
+            stack.enter_context(self._bench.answering(rule_of(second_marks), Instant()))
+            second = stack.enter_context(self._bench.reading(second_marks))
+            if self._served(second, seconds):
+                return "independent"
+            stream.release()
+            first.far_end.wait(lambda far: far.ending is not None, seconds)
+            if self._served(second, seconds):
+                return "blocked"
+        self._notes.append("a second reader got no answer, even after the first one had its own")
+        return "not_checked"
+
+    def _served(self, run: Run, seconds: float) -> bool:
+        """Whether this reader gets its whole answer within this time."""
+        return run.far_end.wait(lambda far: len(far.seen) >= far.marks.count, seconds)
+
+    def _check_cut(self) -> Truncation:
+        """Cut a stream off after a few frames."""
+        marks = self._short()
+        before = self._asked()
+        rule = msgspec.structs.replace(rule_of(marks), faults=(Fin(frame=_CUT_AT, times=1),))
+        with self._bench.answering(rule, Instant()), self._bench.reading(marks) as run:
+            run.far_end.wait(lambda far: far.ending is not None, max(self._options.start, self._pace.longest))
+            whole = self._whole or run.far_end
+            return truncation_of(run.far_end, whole, self._asked() - before)
+
+    def _probe_plainly(self, far_end: FarEnd) -> Shape | None:
+        """The shape without compression, if the output was compressed."""
+        head = far_end.head
+        if not self._options.experiments or head is None or head.header("content-encoding") is None:
+            return None
+        target = asking(self._bench.target, {"accept-encoding": "identity"})
+        if target is None:
+            return None
+        marks = make_marks(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
+        with self._bench.answering(rule_of(marks), STEPPED), self._bench.reading(marks, target) as run:
+            stream = self._bench.next_stream(run, self._options.start)
+            if stream is None or len(stream.frames) == 1:
+                return None
+            trace = probe(LiveStage(self._bench, run, stream), self._pace, fitting)
+        return shape_of(trace, run.far_end)
+
+
+def _whole_tokens(far_end: FarEnd) -> tuple[TokenReport, ...]:
+    return tuple(
+        TokenReport(number, "held" if number in far_end.seen else "lost") for number in range(far_end.marks.plain)
+    )
+
+
+def _unseen(far_end: FarEnd, count: int) -> str:
+    seen = len(far_end.seen)
+    some = f"only {seen} of {count} tokens came out" if seen else "the provider was asked, but no token came out"
+    quoted = f"; it ends: {_quoted(far_end.body[-300:])}" if far_end.body else " (there was no output)"
+    ending = far_end.ending
+    how = f" and broke off ({ending.note})" if ending is not None and ending.kind == "broken" else ""
+    return f"{some} of the target whole{how}{quoted}. Each token is a word like {far_end.marks.mark(0)}"
+
+
+def _quoted(body: bytes) -> str:
+    text = " ".join(body.decode("utf-8", "replace").split())
+    return text if len(text) <= 200 else f"{text[:199]}…"

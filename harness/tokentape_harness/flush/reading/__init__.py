@@ -1,0 +1,39 @@
+"""Reading a target's output as it comes, into a `FarEnd`; nothing on the way may hold it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, assert_never
+
+from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.reading.asgi import read_asgi
+from tokentape_harness.flush.reading.call import CallReader
+from tokentape_harness.flush.reading.command import CommandReader
+from tokentape_harness.flush.reading.http import read_http
+from tokentape_harness.flush.reading.tasks import TaskReader
+from tokentape_harness.flush.reading.wsgi import WsgiReader
+from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, HttpTarget, Target, WsgiTarget
+
+
+class Reader(Protocol):
+    """A reader at work."""
+
+    def close(self) -> None:
+        """Leave, whatever may still come."""
+
+
+def start_reader(target: Target, far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> Reader:
+    """Ask the target and read its output in a thread, or in the event loop, which runs in another thread."""
+    match target:
+        case HttpTarget():
+            return TaskReader(read_http(target, far_end), far_end, loop)
+        case AsgiTarget():
+            return TaskReader(read_asgi(target, far_end), far_end, loop)
+        case WsgiTarget():
+            return WsgiReader(target, far_end)
+        case CommandTarget():
+            return CommandReader(target, far_end)
+        case CallTarget():
+            return CallReader(target, far_end, loop)
+        case _:
+            assert_never(target)

@@ -1,0 +1,75 @@
+"""Reading an ASGI app by calling it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.targets import AsgiTarget
+
+
+class UnfinishedResponseError(Exception):
+    """The app returned without ending its response: a server closes the connection."""
+
+
+async def read_asgi(target: AsgiTarget, far_end: FarEnd) -> None:
+    """Call an app with a request of its own, and read what it sends."""
+    parts = urlsplit(target.path)
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": target.ask.verb,
+        "scheme": "http",
+        "path": unquote(parts.path) or "/",
+        "raw_path": parts.path.encode(),
+        "query_string": parts.query.encode(),
+        "root_path": "",
+        "headers": [(b"host", b"localhost"), *_encoded(target)],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "state": {},
+        "extensions": {},
+    }
+    asked = False
+    ended = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": target.ask.body or b"", "more_body": False}
+        await ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "http.response.start":
+                headers = [
+                    (name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())
+                ]
+                far_end.on_head(message["status"], headers, "ASGI")
+            case "http.response.body":
+                if message.get("body"):
+                    far_end.on_data(bytes(message["body"]))
+                if not message.get("more_body"):
+                    far_end.on_end()
+                    ended.set()
+
+    try:
+        await target.app(scope, receive, send)
+    finally:
+        complete = ended.is_set()
+        ended.set()
+    if not complete:
+        raise UnfinishedResponseError("the app returned before the end of its response")
+
+
+def _encoded(target: AsgiTarget) -> list[tuple[bytes, bytes]]:
+    body = target.ask.body
+    length = [("content-length", str(len(body)))] if body is not None else []
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (*target.ask.all_headers, *length)
+    ]

@@ -1,0 +1,74 @@
+"""Reading a command's standard output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+
+from tokentape_harness.errors import FlushError
+from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.reading.threads import ThreadReader
+from tokentape_harness.flush.targets import CommandTarget
+
+_LEAVING_S = 2.0
+
+
+def start_command(
+    target: CommandTarget, stdout: int | None, environment: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a command in a group of its own. Raises `FlushError`."""
+    given = {**os.environ, **(environment or {}), **dict(target.environment)}
+    try:
+        return subprocess.Popen(  # noqa: S603 - the user's own command
+            target.command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            env=given,
+            cwd=target.folder,
+            start_new_session=os.name == "posix",
+        )
+    except OSError as error:
+        raise FlushError(f"{target.command[0]}: can't be run ({error.strerror or error})") from None
+
+
+def end_command(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started, at first by asking."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        if process.poll() is not None and os.name != "posix":
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            if os.name == "posix":
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LEAVING_S)
+            return
+
+
+class CommandReader:
+    """Runs a command and reads its output from a pipe, as it comes."""
+
+    def __init__(self, target: CommandTarget, far_end: FarEnd) -> None:
+        self._process = process = start_command(target, subprocess.PIPE)
+        assert process.stdout is not None
+        pipe = process.stdout.fileno()
+
+        def read(_left: threading.Event) -> None:
+            while data := os.read(pipe, 65_536):
+                far_end.on_data(data)
+            code = process.wait()
+            if code:
+                far_end.on_end(f"exit code {code}", broken=True)
+
+        self._reader = ThreadReader(read, far_end)
+
+    def close(self) -> None:
+        """End the command."""
+        end_command(self._process)
+        self._reader.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()

@@ -1,0 +1,45 @@
+"""Readers that are tasks of an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from typing import Any
+
+from tokentape_harness.flush.far_end import FarEnd
+
+# How long a cancelled task may take to end, in s.
+_CLOSING = 2.0
+
+
+class TaskReader:
+    """Runs a coroutine that reads into a far end; whatever it raises is how the output ended."""
+
+    def __init__(self, reading: Coroutine[Any, Any, None], far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> None:
+        self._future = asyncio.run_coroutine_threadsafe(_until_the_end(reading, far_end), loop)
+
+    def close(self) -> None:
+        """Cancel it."""
+        self._future.cancel()
+        with suppress(CancelledError, TimeoutError):
+            self._future.result(_CLOSING)
+
+
+async def _until_the_end(reading: Coroutine[Any, Any, None], far_end: FarEnd) -> None:
+    try:
+        await reading
+    except asyncio.CancelledError:
+        far_end.on_end("the checker left", broken=True)
+        raise
+    except Exception as error:
+        far_end.on_end(said(error), broken=True)
+    else:
+        far_end.on_end()
+
+
+def said(error: BaseException) -> str:
+    """An exception as a line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,187 @@
+"""Targets: what is checked, and how its output is come by."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, assert_never
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tokentape_fake_provider.wires import wire_named
+from tokentape_harness.errors import UsageError
+from tokentape_harness.sample_request import sample_request
+
+# What a browser sends; of it, only what can be decoded here.
+_ACCEPT_ENCODING = "gzip, deflate"
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """The request that makes the app answer. `method` is POST with a body and GET without, unless it is given."""
+
+    method: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+
+    @property
+    def verb(self) -> str:
+        """The method."""
+        return self.method.upper() or ("GET" if self.body is None else "POST")
+
+    @property
+    def all_headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers, with those that are left out filled in."""
+        given = {name.lower() for name, _ in self.headers}
+        filled = [("accept", "text/event-stream, */*"), ("accept-encoding", _ACCEPT_ENCODING)]
+        if self.body is not None:
+            is_json = self.body.lstrip()[:1] in (b"{", b"[")
+            filled.append(("content-type", "application/json" if is_json else "application/x-www-form-urlencoded"))
+        return (*self.headers, *((name, value) for name, value in filled if name not in given))
+
+
+class HttpTarget(msgspec.Struct, frozen=True):
+    """A URL that answers with a stream."""
+
+    url: str
+    ask: Ask = Ask()
+
+    def __str__(self) -> str:
+        return f"{self.ask.verb} {self.url}"
+
+
+class AsgiTarget(msgspec.Struct, frozen=True):
+    """An ASGI app, called here with no server in between."""
+
+    app: Any
+    path: str = "/"
+    ask: Ask = Ask()
+
+    def __str__(self) -> str:
+        return f"{self.ask.verb} {self.path} of an ASGI app"
+
+
+class WsgiTarget(msgspec.Struct, frozen=True):
+    """A WSGI app, called here with no server in between."""
+
+    app: Any
+    path: str = "/"
+    ask: Ask = Ask()
+
+    def __str__(self) -> str:
+        return f"{self.ask.verb} {self.path} of a WSGI app"
+
+
+class CommandTarget(msgspec.Struct, frozen=True):
+    """A command whose standard output is read, through a pipe. `environment` is added to the one it inherits."""
+
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    folder: str | None = None
+
+    def __str__(self) -> str:
+        return " ".join(self.command)
+
+
+class CallTarget(msgspec.Struct, frozen=True):
+    """A function without arguments that returns an iterable, or an async one, of what comes out (or awaits one).
+
+    What comes out is bytes, text, or anything else whose text is that of `str`.
+    """
+
+    call: Callable[[], Any]
+
+    def __str__(self) -> str:
+        return str(getattr(self.call, "__qualname__", self.call))
+
+
+Target: TypeAlias = HttpTarget | AsgiTarget | WsgiTarget | CommandTarget | CallTarget
+
+
+def is_shared(target: Target) -> bool:
+    """Whether two readers meet at one and the same thing, so that one may wait for the other."""
+    match target:
+        case HttpTarget() | AsgiTarget() | WsgiTarget() | CallTarget():
+            return True
+        case CommandTarget():
+            return False
+        case _:
+            assert_never(target)
+
+
+def asking(target: Target, headers: Mapping[str, str]) -> Target | None:
+    """The same target asked with these headers instead of its own; `None` if it is not asked by HTTP."""
+    match target:
+        case HttpTarget(ask=ask) | AsgiTarget(ask=ask) | WsgiTarget(ask=ask):
+            changed = {name.lower() for name in headers}
+            kept = tuple((name, value) for name, value in ask.headers if name.lower() not in changed)
+            made = msgspec.structs.replace(ask, headers=(*kept, *headers.items()))
+            return msgspec.structs.replace(target, ask=made)
+        case CommandTarget() | CallTarget():
+            return None
+        case _:
+            assert_never(target)
+
+
+def through(url: str, wire: str, *, prefix: str = "", headers: Iterable[tuple[str, str]] = ()) -> HttpTarget:
+    """A provider's streaming request, sent by the checker itself through what listens at `url`.
+
+    `prefix` comes before the provider's path (a session's). Raises `UsageError`, `UnknownWireError`.
+    """
+    request = sample_request(wire, "tokentape", "Say something.")
+    parts = urlsplit(request.uri)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    base = url.rstrip("/")
+    base_path = wire_named(wire).base_path
+    if base_path and base.endswith(base_path):
+        base = base.removesuffix(base_path)
+    ask = Ask(headers=(*request.headers, *headers), body=request.body)
+    return HttpTarget(checked_url(base) + prefix + path, ask)
+
+
+def checked_url(url: str) -> str:
+    """The URL, if it is one that can be asked. Raises `UsageError`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{url!r} is no URL: give http://HOST:PORT/PATH")
+    return url
+
+
+def target_of(target: object, path: str = "/", ask: Ask | None = None) -> Target:
+    """A target made of a URL, a command (a list), an ASGI or WSGI app, or a function without arguments.
+
+    Apps are told apart by how many arguments they take. Raises `UsageError`.
+    """
+    ask = ask or Ask()
+    match target:
+        case HttpTarget() | AsgiTarget() | WsgiTarget() | CommandTarget() | CallTarget():
+            return target
+        case str():
+            return HttpTarget(checked_url(target), ask)
+        case list() | tuple():
+            return CommandTarget(tuple(map(str, target)))
+    if callable(target):
+        taken = _required_arguments(target)
+        if taken == 3 or _is_asgi_framework(target):
+            return AsgiTarget(target, path, ask)
+        if taken == 2:
+            return WsgiTarget(target, path, ask)
+        if taken == 0:
+            return CallTarget(target)
+    raise UsageError(
+        f"{target!r} can't be checked: give a URL, a command as a list, an ASGI app (3 arguments), a WSGI app (2) "
+        "or a function (none) that returns an iterable"
+    )
+
+
+def _is_asgi_framework(app: object) -> bool:
+    return inspect.iscoroutinefunction(type(app).__call__)
+
+
+def _required_arguments(function: Callable[..., Any]) -> int | None:
+    try:
+        parameters: Sequence[inspect.Parameter] = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in positional and each.default is each.empty for each in parameters)
