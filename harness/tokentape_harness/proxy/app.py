@@ -27,6 +27,8 @@ from tokentape_harness.recording.recording import Recording
 
 _MAX_BODY: Final = 100_000_000
 _CONNECT_S: Final = 30.0
+# How long the rest of a small error may take to come.
+_REST_S: Final = 5.0
 
 
 class ProxyApp:
@@ -111,7 +113,7 @@ class ProxyApp:
         if isinstance(answer, Playback):
             return await _until_gone(self._replay(answer, connection), connection)
         exchange = self._exchange(scope["method"], target, headers, body, connection, answer)
-        return await _until_gone(exchange, connection)
+        return await _until_gone(exchange, connection, answer)
 
     async def _replay(self, playback: Playback, connection: Connection) -> Failure | None:
         await playback.wait_until_async(playback.start)
@@ -215,12 +217,16 @@ class ProxyApp:
         return self._client
 
 
-async def _until_gone(exchange: Coroutine[Any, Any, Failure | None], connection: Connection) -> Failure | None:
-    """Run an exchange to its end, or until its client leaves."""
+async def _until_gone(
+    exchange: Coroutine[Any, Any, Failure | None], connection: Connection, recording: Recording | None = None
+) -> Failure | None:
+    """Run an exchange to its end, or until its client leaves; a small error that it left unread is still recorded."""
     task = asyncio.ensure_future(exchange)
     gone = asyncio.ensure_future(connection.wait_gone())
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() and recording is not None and recording.wants_rest:
+            await asyncio.wait({task}, timeout=_REST_S)
         # A response that is complete counts as gone, too, and has a step or two left.
         if not task.done() and connection.gone:
             task.cancel()

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -72,7 +74,12 @@ async def _answered(recorder: Recorder, session: Any, request: Any, handler: Cal
             except BaseException:
                 answer.abandon()
                 raise
-            _listen(answer, response, decoded=session._auto_decompress)
+            try:
+                await _listen(answer, response, decoded=session._auto_decompress)
+            except BaseException as error:
+                answer.failed(error)
+                response.close()
+                raise
             return response
 
 
@@ -128,13 +135,15 @@ def _no_protocol() -> Any:
     return SimpleNamespace(_reading_paused=False, connected=True, pause_reading=nothing, resume_reading=nothing)
 
 
-def _listen(recording: Recording, response: Any, *, decoded: bool) -> None:
+async def _listen(recording: Recording, response: Any, *, decoded: bool) -> None:
     recording.head(response.status, response.reason or "", _pairs(response.headers), decoded=decoded)
     real = response.content
     if real.at_eof():
         recording.complete()
         return
     heard = _Heard(recording, real)
+    # What closes a response can't wait for the rest of it.
+    await heard.hear_small_error()
     response.content = _DrawnReader(heard.draw, heard.leave)
 
 
@@ -145,8 +154,18 @@ class _Heard:
         self._recording = recording
         self._real = real
         self._cancelled: BaseException | None = None
+        self._ahead: deque[bytes] = deque()
+
+    async def hear_small_error(self) -> None:
+        """Read ahead what the client may not want; it gets it when it reads, and then what raised here."""
+        with suppress(Exception):
+            while self._recording.wants_rest and (piece := await self._heard()):
+                self._ahead.append(piece)
 
     async def draw(self) -> bytes:
+        return self._ahead.popleft() if self._ahead else await self._heard()
+
+    async def _heard(self) -> bytes:
         try:
             piece = await self._real.readany()
         except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -148,18 +147,17 @@ async def _record_async(recording: Recording, real: Any) -> AsyncIterator[bytes]
 
 
 def _end(recording: Recording, real: Any, chunks: Iterator[bytes]) -> None:
-    if recording.wants_rest:
-        with suppress(Exception):
-            deque(chunks, 0)
+    with suppress(Exception):
+        while recording.wants_rest:
+            next(chunks)
     recording.closed()
     real.close()
 
 
 async def _end_async(recording: Recording, real: Any, chunks: AsyncIterator[bytes]) -> None:
-    if recording.wants_rest:
-        with suppress(Exception):
-            async for _ in chunks:
-                pass
+    with suppress(Exception):
+        while recording.wants_rest:
+            await anext(chunks)
     recording.closed()
     await real.aclose()
 

@@ -50,11 +50,15 @@ class Recording:
     def wants_rest(self) -> bool:
         """Whether the body is a small error, to be read to its end though the client does not want it.
 
-        SDKs that are about to try again close such a response unread.
+        SDKs that are about to try again close such a response unread, as does whoever looks at the status alone.
         """
+        if self.ending is not None or self._status < 400:
+            return False
         length = next(iter(header_values(self._headers, "content-length")), "")
-        small = length.isdecimal() and int(length) <= _SMALL
-        return self.ending is None and self._status >= 400 and small
+        if length.isdecimal():
+            return int(length) <= _SMALL
+        kind = next(iter(header_values(self._headers, "content-type")), "")
+        return "event-stream" not in kind and sum(len(data) for _, data in self._pieces) <= _SMALL
 
     def head(self, status: int, message: str, headers: Iterable[tuple[str, str]], *, decoded: bool = False) -> None:
         """The status line and headers came; `decoded` where the client hands over bodies without their coding."""

@@ -11,6 +11,7 @@ import http.client
 import inspect
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, assert_never
 
 from vcr.request import Request
@@ -23,6 +24,7 @@ from tokentape_harness.recording.recording import Recording
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NO_BODY = frozenset({204, 304})
+_PIECE = 8192
 
 
 def fits(package: Any) -> bool:
@@ -158,6 +160,9 @@ class _Listening:
             self._recording.chunk(self._body.rest())
 
     def _leave(self) -> None:
+        with suppress(Exception):
+            while self._recording.wants_rest and self.read1(_PIECE):
+                pass
         if self._recording.ending is None:
             self._recording.closed()
 

@@ -143,6 +143,23 @@ def test_a_client_that_leaves(proxy, upstream, clock, tmp_path):
     assert interaction.response.stream.end == "client_closed"
 
 
+def test_an_error_that_the_client_leaves_unread(proxy, upstream, clock, tmp_path):
+    """SDKs close an error unread to try again: its body comes after that, and is recorded."""
+    body = b'{"error": {"message": "slow down"}}'
+    head = (("content-type", "application/json"),)
+    upstream.default.push(Tape((Frame(100.0, body),), 429, head, start=0.0, end_at=100.0))
+    with proxy() as running:
+        with streamed(running) as response:
+            assert response.status_code == 429
+            clock.wait_for_deadline()
+        # By another request's answer the proxy has seen that the client left.
+        assert httpx2.get(f"{running.url}/nobody").status_code == 404
+        clock.advance(100)
+        assert running.wait_until_idle(10)
+    (interaction,) = recorded(tmp_path)
+    assert (interaction.response.body, interaction.response.stream.end) == (body, "complete")
+
+
 def test_an_upstream_that_drops(proxy, upstream, tmp_path, reports):
     """A cut stream stays a cut stream: for the client, in the cassette, and when it is replayed."""
     upstream.default.push(untimed(FRAMES[0].data, end="dropped"))
