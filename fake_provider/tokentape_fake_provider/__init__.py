@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokentape_fake_provider import errors
+from tokentape_fake_provider.faults import Fault, parse_fault
 from tokentape_fake_provider.script import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.tape import Frame, Tape
 
@@ -29,6 +30,7 @@ __all__ = [
     "ControlledClock",
     "Error",
     "FakeProviderServer",
+    "Fault",
     "Frame",
     "Instant",
     "Reasoning",
@@ -48,6 +50,7 @@ __all__ = [
     "Usage",
     "create_app",
     "errors",
+    "parse_fault",
     "parse_timing",
 ]
 

@@ -25,9 +25,11 @@ from tokentape_fake_provider.body import read_body
 from tokentape_fake_provider.errors import (
     CassetteAccessError,
     FakeProviderError,
+    FaultError,
     SessionExistsError,
     UnknownSessionError,
 )
+from tokentape_fake_provider.faults.specification import Faults, catalog_of_faults, fault_of_object
 from tokentape_fake_provider.folder import find_cassette
 from tokentape_fake_provider.host import is_local_authority
 from tokentape_fake_provider.rule import Rule
@@ -62,9 +64,10 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat: bool | UnsetType = UNSET
     locale: str | UnsetType = UNSET
     dress: DressName | UnsetType | None = UNSET
+    faults: Faults | UnsetType = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:
-        """The settings with these changes. Raises `TimingError`."""
+        """The settings with these changes. Raises `TimingError`, `FaultError`."""
         changes = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
         if isinstance(self.timing, str):
             changes["timing"] = parse_timing(self.timing)
@@ -138,6 +141,7 @@ class Control:
         table: list[tuple[str, dict[str, Handler]]] = [
             (CONTROL_PATH, {"GET": Control.info}),
             (f"{CONTROL_PATH}/", {"GET": Control.info}),
+            (f"{CONTROL_PATH}/faults", {"GET": Control.list_faults}),
             (f"{CONTROL_PATH}/sessions", {"GET": Control.list_sessions, "POST": Control.create_session}),
             (session, {"GET": Control.show_session, "DELETE": Control.delete_session}),
             (f"{session}/settings", {"GET": Control.show_settings, "PATCH": Control.change_settings}),
@@ -205,7 +209,7 @@ class Control:
             return msgspec.json.decode(body, type=kind)
         except msgspec.ValidationError as error:
             what, _, where = str(error).partition(" - at `")
-            raise _Refused(400, what, f"see {DOCUMENT}", where.rstrip("`")) from None
+            raise _Refused(400, _fault_problem(body, where) or what, f"see {DOCUMENT}", where.rstrip("`")) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _Refused(400, f"the body is not JSON: {error}", "send a JSON object") from None
 
@@ -219,6 +223,10 @@ class Control:
             for wire in WIRES.values()
         ]
         return _json({"server": "tokentape", "wires": wires, "sessions": [made.id for made in self._sessions]})
+
+    async def list_faults(self, request: Request) -> Response:  # noqa: ARG002 - it is always the same
+        """GET /faults."""
+        return _json({"faults": catalog_of_faults()})
 
     async def list_sessions(self, request: Request) -> Response:
         """GET /sessions."""
@@ -294,6 +302,24 @@ class Control:
     async def show_unplayed(self, request: Request) -> Response:
         """GET /sessions/{id}/unplayed."""
         return _json(_unplayed(self._session(request).unplayed))
+
+
+def _fault_problem(body: bytes, where: str) -> str:
+    """What is wrong with the fault at a place of a body, if one is there."""
+    if "faults[" not in where:
+        return ""
+    value = msgspec.json.decode(body)
+    for name, index in re.findall(
+        r"([a-z_]+)|\[(\d+)\]", where.partition("faults[")[0] + where[where.index("faults[") :]
+    ):
+        if isinstance(value, dict) and "fault" in value:
+            break
+        value = value[int(index)] if index else value[name]
+    try:
+        fault_of_object(value)
+    except FaultError as error:
+        return str(error)
+    return ""
 
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from tokentape_fake_provider.errors import SessionExistsError, SessionNameError, UnknownSessionError
+from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.firing import ActiveFaults, Firing
 from tokentape_fake_provider.faults.specification import Faults, as_faults
 from tokentape_fake_provider.gate import Streams
@@ -141,6 +142,10 @@ class Session:
             dress_name(changes["dress"])
         self.settings = msgspec.structs.replace(self.settings, **changes)
 
+    def add_faults(self, *faults: Fault | str) -> None:
+        """Let these faults happen, too; those that are set up already go on as they are. Raises `FaultError`."""
+        self.configure(faults=(*self.settings.faults, *as_faults(faults)))
+
     def push(self, *items: QueueItem | str) -> None:
         """Queue responses: each answers one request, in order. A string is a script that says it."""
         made = [Script.of(item) if isinstance(item, str) else item for item in items]
@@ -217,7 +222,7 @@ class Session:
         """The faults of the session that happen to the next response, and those of rules that answer nothing."""
         with self._lock:
             if self._faults.faults is not self.settings.faults:
-                self._faults = ActiveFaults(self.settings.faults, f"{self.settings.seed}")
+                self._faults = self._faults.with_faults(self.settings.faults, f"{self.settings.seed}")
             firings = self._faults.fire()
             if ask is None:
                 return firings

@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 from functools import cached_property
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-End = Literal["complete", "client_closed", "dropped", "timeout", "open_at_exit", "reset", "stall"]
+End = Literal["complete", "client_closed", "dropped", "timeout", "open_at_exit"]
+"""How a recorded response ended."""
+TapeEnd: TypeAlias = End | Literal["reset", "stall"]
 
 
 class Frame(NamedTuple):
@@ -32,7 +34,7 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     start: float = 0.0
-    end: End = "complete"
+    end: TapeEnd = "complete"
     end_at: float | None = None
     apart: bool = False
     head: bool = True

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokentape_fake_provider.faults import Fault, Faults, as_fault, as_faults
 from tokentape_fake_provider.gate import SteppedStream
 from tokentape_fake_provider.journal import Entry, Journal
 from tokentape_fake_provider.rule import Rule
@@ -47,13 +48,15 @@ class FakeProvider:
         usage: Usage | None = None,
         error: Error | None = None,
         model: str | None = None,
+        faults: Faults | Fault | str | None = None,
     ) -> Script | Tape:
         """Queue one response: it answers the next request that nothing queued before it answers.
 
-        `said` is text and other items that make up the response, or one whole `Script` or `Tape`. Raises
-        `UsageError`.
+        `said` is text and other items that make up the response, or one whole `Script` or `Tape`. `faults` happen
+        to it: `script("Hello", faults="overload@times=2")` is refused twice and then says it. Raises `UsageError`,
+        `FaultError`.
         """
-        options = {"finish_reason": finish_reason, "usage": usage, "error": error, "model": model}
+        options = {"finish_reason": finish_reason, "usage": usage, "error": error, "model": model, "faults": faults}
         made = _script(said, options)
         self.session.push(made)
         return made
@@ -71,17 +74,22 @@ class FakeProvider:
         finish_reason: FinishReason | None = None,
         usage: Usage | None = None,
         error: Error | None = None,
+        faults: Faults | Fault | str = (),
     ) -> Rule:
         """Answer every request that all conditions hold for (they are those of `Rule`).
 
-        `said` and the options after the conditions are as in `script`. Raises `UsageError`, or `ValueError` for
-        a bad pattern.
+        `said` and the options after the conditions are as in `script`; with `faults` alone it answers nothing, and
+        they happen to whatever does. Raises `UsageError`, `FaultError`, or `ValueError` for a bad pattern.
         """
-        made = _script(said, {"finish_reason": finish_reason, "usage": usage, "error": error})
-        if isinstance(made, Tape):
-            raise UsageError("rule: a rule answers with scripts; queue a tape with script()")
+        options = {"finish_reason": finish_reason, "usage": usage, "error": error}
+        scripts: tuple[Script, ...] = ()
+        if said or not faults or any(value is not None for value in options.values()):
+            made = _script(said, options)
+            if isinstance(made, Tape):
+                raise UsageError("rule: a rule answers with scripts; queue a tape with script()")
+            scripts = (made,)
         rule = Rule(
-            (made,),
+            scripts,
             wire=wire,
             model=model,
             path=path,
@@ -89,9 +97,20 @@ class FakeProvider:
             matches=matches,
             stream=stream,
             times=times,
+            faults=as_faults(faults),
         )
         self.session.add_rule(rule)
         return rule
+
+    def fault(self, fault: Fault | str, **parameters: Any) -> Fault:
+        """Let a fault happen to all responses from now on, beside those set before; docs/faults.md lists them.
+
+        It is a value, a specification (`fin@frame=5`) or a name with parameters as they are called in the struct:
+        `fault("http_error", status=429, times=2)`. Raises `FaultError`.
+        """
+        made = as_fault(fault, **parameters)
+        self.session.add_faults(made)
+        return made
 
     def cassette(self, path: str | Path, *, speed: float | None = None, wire: str | None = None) -> int:
         """Load a cassette, or all in a folder, and return how many recordings it has.

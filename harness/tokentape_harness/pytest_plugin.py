@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(cassette=..., speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
-        "locale=..., dress=...): how the fixture fake_provider answers in this test",
+        "locale=..., dress=..., faults=...): how the fixture fake_provider answers in this test",
     )
 
 

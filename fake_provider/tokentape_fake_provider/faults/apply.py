@@ -43,11 +43,11 @@ from tokentape_fake_provider.faults.fault import (
 from tokentape_fake_provider.faults.scene import Scene
 from tokentape_fake_provider.faults.splice import Edit, cut, delay, later, splice, split
 from tokentape_fake_provider.script import Error
-from tokentape_fake_provider.tape import End, Frame, Tape
+from tokentape_fake_provider.tape import Frame, Tape, TapeEnd
 from tokentape_fake_provider.wires.limits import Allowance, Limits
 from tokentape_fake_provider.wires.wire import Ask, Wire
 
-_ENDS: Final[dict[str, End]] = {"clean_end": "complete", "fin": "dropped", "rst": "reset", "stall": "stall"}
+_ENDS: Final[dict[str, TapeEnd]] = {"clean_end": "complete", "fin": "dropped", "rst": "reset", "stall": "stall"}
 _CONTINUATION: Final = re.compile(rb"[\x80-\xbf]")
 
 
@@ -75,7 +75,7 @@ def _apply(fault: Fault, scene: Scene) -> Tape:
             at = scene.place(fault)
             return cut(tape, at, "stall") if fault.for_ms is None else delay(tape, at, fault.for_ms)
         case Fin() | Rst():
-            end: End = "dropped" if isinstance(fault, Fin) else "reset"
+            end: TapeEnd = "dropped" if isinstance(fault, Fin) else "reset"
             if fault.before_headers:
                 return Tape(start=tape.start, end=end, end_at=tape.start, head=False)
             return cut(tape, scene.place(fault), end)

@@ -40,6 +40,16 @@ class ActiveFaults:
         self._others = [index for index, refusal in enumerate(refuses) if not refusal]
         self._counts = [QuotaCount(fault) if isinstance(fault, Quota) else None for fault in self.faults]
 
+    def with_faults(self, faults: Iterable[Fault | str], seed: str) -> ActiveFaults:
+        """Others instead of these; of those that stay, the counts stay too."""
+        made = ActiveFaults(faults, seed)
+        for index, (before, after) in enumerate(zip(self.faults, made.faults, strict=False)):
+            if before is not after:
+                break
+            made._seen[index], made._fired[index] = self._seen[index], self._fired[index]
+            made._counts[index] = self._counts[index]
+        return made
+
     def fire(self) -> list[Firing]:
         """Those that happen to the next response; one that answers instead of it happens alone."""
         for index in self._refusals:

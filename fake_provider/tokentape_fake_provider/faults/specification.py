@@ -6,10 +6,12 @@ has one: `stall@for=2s`; `ever` is for ever. A flag needs no value: `fin@before_
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any, Final, TypeAlias, get_type_hints
+from types import NoneType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -23,15 +25,14 @@ _OPTION: Final = re.compile(r'\s*([A-Za-z_]*)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,"]*
 _DURATION: Final = re.compile(r"([0-9.eE+-]+)(ms|s|m|)")
 _UNITS: Final = {"ms": 1.0, "": 1.0, "s": 1000.0, "m": 60_000.0}
 _MS: Final = "_ms"
+_KINDS: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 def parse_fault(spec: str) -> Fault:
     """Read a specification. Raises `FaultError` with one line that names the bad part and what is nearest to it."""
     name, at, rest = spec.strip().partition("@")
     name = name.strip()
-    kind = FAULTS.get(name)
-    if kind is None:
-        raise FaultError(f"fault {spec!r}: no fault {name!r}{_nearest(name, FAULTS)}")
+    kind = fault_kind(name)
     known = parameters(kind)
     given: dict[str, Any] = {}
     position = 0
@@ -52,6 +53,14 @@ def parse_fault(spec: str) -> Fault:
     return _made(spec, kind, given)
 
 
+def fault_kind(name: str) -> type[Fault]:
+    """The kind of fault of this name. Raises `FaultError` that names the nearest, or all."""
+    kind = FAULTS.get(name)
+    if kind is None:
+        raise FaultError(f"no fault {name!r}{_nearest(name, FAULTS)}")
+    return kind
+
+
 def as_fault(fault: Fault | str, **parameters: Any) -> Fault:
     """A fault, or what a specification says, with parameters changed, by their fields. Raises `FaultError`."""
     made = parse_fault(fault) if isinstance(fault, str) else fault
@@ -64,6 +73,19 @@ def as_fault(fault: Fault | str, **parameters: Any) -> Fault:
             raise FaultError(f"fault {fault_name(kind)}: no parameter {name!r}{_nearest(name, fields)}")
     changed = {**{name: getattr(made, name) for name in kind.__struct_fields__}, **parameters}
     return _made(fault_name(kind), kind, changed)
+
+
+def fault_of_object(value: Any) -> Fault:
+    """A fault from its JSON object. Raises `FaultError` with one line that names the bad part."""
+    if not isinstance(value, dict) or not isinstance(value.get("fault"), str):
+        raise FaultError(f'fault {value!r}: it is a specification or an object with its name in "fault"')
+    name = value["fault"]
+    kind = fault_kind(name)
+    given = {field: given for field, given in value.items() if field != "fault"}
+    for field in given:
+        if field not in kind.__struct_fields__:
+            raise FaultError(f"fault {name}: no parameter {field!r}{_nearest(field, kind.__struct_fields__)}")
+    return _made(name, kind, given)
 
 
 def as_faults(faults: Iterable[Fault | str] | Fault | str) -> tuple[Fault, ...]:
@@ -119,8 +141,10 @@ def _made(spec: str, kind: type[Fault], given: dict[str, Any]) -> Fault:
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, FaultError):
             raise error.__cause__ from None
-        what, _, where = str(error).partition(" - at `$.")
-        raise FaultError(f"fault {spec!r}: {where.rstrip('`') or fault_name(kind)}: {what}") from None
+        field = str(error).partition(" - at `$.")[2].rstrip("`")
+        value = given.get(field)
+        shown = field.removesuffix(_MS)
+        raise FaultError(f"fault {spec!r}: {shown} {value!r} is not {_wanted(kind, field)}") from None
 
 
 def _formatted(field: str, value: Any) -> str:
@@ -137,13 +161,67 @@ def _formatted(field: str, value: Any) -> str:
             return str(value)
 
 
+def _wanted(kind: type[Fault], field: str) -> str:
+    """What a parameter takes, in words."""
+    said: list[str] = []
+    hint = get_type_hints(kind)[field]
+    for part in get_args(hint) if get_origin(hint) is not Literal else (hint,):
+        if get_origin(part) is Literal:
+            said += map(str, get_args(part))
+        elif part is not NoneType:
+            said.append(_KINDS[part])
+    if not said:
+        said.append(_KINDS[hint])
+    return " or ".join(filter(None, (", ".join(said[:-1]), said[-1])))
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = get_close_matches(name, known, 1, 0.5)
     return f": did you mean {near[0]}?" if near else f": the known ones are {', '.join(known)}"
 
 
-def descriptions(kind: type[Fault]) -> dict[str, str]:
-    """What each field of a fault means."""
+class Parameter(NamedTuple):
+    """A parameter of a fault; `name` and `default` are those of a specification."""
+
+    name: str
+    field: str
+    default: str
+    meaning: str
+
+
+class CatalogEntry(NamedTuple):
+    """A kind of fault: its name, what happens, and its own parameters."""
+
+    name: str
+    meaning: str
+    parameters: tuple[Parameter, ...]
+
+
+def catalog_of_faults() -> tuple[CatalogEntry, ...]:
+    """All kinds of faults."""
+    return tuple(
+        CatalogEntry(name, inspect.getdoc(kind) or "", _parameters(kind, kind.__struct_fields__, FaultBase))
+        for name, kind in FAULTS.items()
+    )
+
+
+def shared_parameters() -> tuple[Parameter, ...]:
+    """The parameters of every fault."""
+    return _parameters(FAULTS["fin"], FaultBase.__struct_fields__, None)
+
+
+def _parameters(kind: type[Fault], fields: Iterable[str], without: type[FaultBase] | None) -> tuple[Parameter, ...]:
     hints = get_type_hints(kind, include_extras=True)
-    return {field: hints[field].__metadata__[0].description for field in kind.__struct_fields__}
+    defaults = {field.name: field.default for field in msgspec.structs.fields(kind)}
+    left_out = without.__struct_fields__ if without is not None else ()
+    return tuple(
+        Parameter(
+            field.removesuffix(_MS),
+            field,
+            "" if defaults[field] is None and not field.endswith(_MS) else _formatted(field, defaults[field]),
+            hints[field].__metadata__[0].description,
+        )
+        for field in fields
+        if field not in left_out
+    )

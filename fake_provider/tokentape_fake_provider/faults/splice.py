@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tokentape_fake_provider.tape import End, Frame, Tape
+from tokentape_fake_provider.tape import Frame, Tape, TapeEnd
 
 
 class Edit(NamedTuple):
@@ -57,7 +57,7 @@ def splice(tape: Tape, edits: Sequence[Edit]) -> Tape:
     return msgspec.structs.replace(tape, frames=tuple(frames))
 
 
-def cut(tape: Tape, byte: int, end: End = "complete") -> Tape:
+def cut(tape: Tape, byte: int, end: TapeEnd = "complete") -> Tape:
     """What comes before a byte, and then this end, when the rest would have begun to leave."""
     index = frame_at(tape, byte)
     if index >= len(tape.frames):

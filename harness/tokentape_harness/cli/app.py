@@ -23,6 +23,12 @@ Wire = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Seed = Annotated[int, typer.Option(help="Seed of ids, made-up text and jitter.")]
+Fault = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault", metavar="SPEC", help="What goes wrong, such as fin@frame=5; repeatable. tokentape faults lists all."
+    ),
+]
 _TIMING = (
     "instant, recorded, recorded:2 (twice as fast), synthetic:ttft=300ms,tps=50,jitter=0.2 or profile:FILE (see fit)"
 )
@@ -67,6 +73,7 @@ def serve(
         str | None,
         typer.Option(metavar="D", help="Speak openai_chat as azure, groq, mistral, openrouter, deepseek or xai do."),
     ] = None,
+    fault: Fault = None,
 ) -> None:
     """Start the fake provider: cassettes answer the requests they recorded, made-up text the others."""
     from tokentape_harness.cli.serve import serve as run
@@ -80,6 +87,7 @@ def serve(
         strict=strict,
         as_wires=as_wire or [],
         dress=dress,
+        faults=fault or [],
     )
 
 
@@ -200,6 +208,7 @@ def synth(
     locale: Annotated[str, typer.Option(help="Language of the made-up text.")] = "en_US",
     seed: Seed = 0,
     timing: Annotated[str, typer.Option(metavar="SPEC", help=f"When chunks come: {_TIMING}.")] = "synthetic",
+    fault: Fault = None,
 ) -> None:
     """Make up a streamed response and write it as a cassette."""
     from tokentape_harness.cli.synth import synth as run
@@ -216,7 +225,19 @@ def synth(
         locale=locale,
         seed=seed,
         timing=timing,
+        faults=fault or [],
     )
+
+
+@app.command()
+def faults(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, with its parameters.")] = None,
+    json: Json = False,
+) -> None:
+    """List what can go wrong with a response: for --fault, fake_provider.fault() and the control API."""
+    from tokentape_harness.cli.faults import faults as run
+
+    run(name, as_json=json)
 
 
 @app.command()

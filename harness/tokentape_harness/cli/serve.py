@@ -35,14 +35,18 @@ def serve(
     strict: bool,
     as_wires: Sequence[str] = (),
     dress: str | None = None,
+    faults: Sequence[str] = (),
 ) -> None:
     """Serve until interrupted.
 
-    Raises `CassetteError`, `UsageError`, `TimingError`, `PortInUseError`, `UnknownWireError`, `UnknownDressError`.
+    Raises `CassetteError`, `UsageError`, `TimingError`, `FaultError`, `PortInUseError`, `UnknownWireError`,
+    `UnknownDressError`.
     """
     # A server is asked many times: its recordings answer again and again.
     worn = None if dress is None else dress_name(dress)
-    settings = SessionSettings(timing=timing_of(timing), strict=strict, seed=seed, repeat=True, dress=worn)
+    settings = SessionSettings(
+        timing=timing_of(timing), strict=strict, seed=seed, repeat=True, dress=worn, faults=tuple(faults)
+    )
     for wire in as_wires:
         wire_named(wire)
     # All that is loaded stays: to look for garbage among it takes a third of the time (measured).
@@ -64,7 +68,7 @@ def serve(
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with server:
-            _announce(server, files, len(recordings), timing)
+            _announce(server, files, len(recordings), timing, faults)
             # At 500 streams a full collection stops all of them for 35 to 65 ms (measured); what is loaded now stays.
             gc.collect()
             gc.freeze()
@@ -110,12 +114,14 @@ def _read(file: Path, wires: Sequence[str]) -> list[Recording]:
     return found
 
 
-def _announce(server: FakeProviderServer, files: int, recordings: int, timing: str) -> None:
+def _announce(server: FakeProviderServer, files: int, recordings: int, timing: str, faults: Sequence[str]) -> None:
     width = max(map(len, WIRES))
     print(f"tokentape serves a fake provider at {server.url}")
     for wire in WIRES:
         print(f"  {wire:{width}}  base URL {server.base_url(wire)}")
     print(f"  {_counted(recordings, 'recording')} of {_counted(files, 'cassette')}, timing {timing}")
+    if faults:
+        print(f"  faults: {', '.join(faults)}")
     if not is_loopback(server.host):
         print(f"  {server.host} is open to the network: anyone there can read the recordings; the control API is off")
     print("Ctrl-C stops it.", flush=True)

@@ -9,8 +9,12 @@ from typing import Any, get_args
 import msgspec
 
 from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.errors import FaultNotApplicableError
+from tokentape_fake_provider.faults import Fault, as_faults, format_fault
+from tokentape_fake_provider.faults.apply import apply_fault
 from tokentape_fake_provider.script import FinishReason, Script, ToolCall, Usage
 from tokentape_fake_provider.synthetic import WORDS, synthetic_script
+from tokentape_fake_provider.tape import End, Tape, TapeEnd
 from tokentape_fake_provider.timing import Instant, Synthetic
 from tokentape_fake_provider.wires import Ask, wire_named
 from tokentape_harness.cassette import Cassette, Interaction, Response, StreamRecord
@@ -39,8 +43,12 @@ def synth(
     locale: str,
     seed: int,
     timing: str,
+    faults: Sequence[str] = (),
 ) -> None:
-    """Write the cassette. Raises `UsageError`, `UnknownWireError`, `TimingError`, `ScriptError`, `CassetteError`."""
+    """Write the cassette.
+
+    Raises `UsageError`, `UnknownWireError`, `TimingError`, `ScriptError`, `FaultError`, `CassetteError`.
+    """
     wire_named(wire_name)
     if words is not None and text is not None:
         raise UsageError("--words and --text exclude each other: give one of them")
@@ -63,18 +71,41 @@ def synth(
         finish_reason=_finish_reason(finish_reason),
         usage=_usage(usage),
     )
-    write_cassette(output, Cassette((Interaction(request, _response(script, ask, when)),)))
+    write_cassette(output, Cassette((Interaction(request, _response(script, ask, when, as_faults(faults))),)))
     print(f"wrote {output}")
 
 
-def _response(script: Script, ask: Ask, when: Any) -> Response:
+def _response(script: Script, ask: Ask, when: Any, faults: Sequence[Fault]) -> Response:
     tape = encode(script, ask, when)
+    for fault in faults:
+        tape = _damaged(tape, fault, ask)
     # Made-up chunks without times would look as if they all came at 0 ms: a plain file says less and is right.
     record = None
-    if not isinstance(when, Instant):
+    if not isinstance(when, Instant) or tape.end != "complete":
         chunks = tuple(Chunk(len(frame.data), frame.at) for frame in tape.frames)
-        record = StreamRecord(chunks, tape.start, tape.end, tape.end_at)
+        record = StreamRecord(chunks, tape.start, _recorded(tape.end), tape.end_at)
     return Response(tape.status, "OK", tape.headers, tape.body, record)
+
+
+def _damaged(tape: Tape, fault: Fault, ask: Ask) -> Tape:
+    try:
+        damaged = apply_fault(fault, tape, wire_named(ask.wire), ask)
+    except FaultNotApplicableError as error:
+        raise UsageError(f"--fault {format_fault(fault)} changes nothing about this stream: {error}") from None
+    if not damaged.head or damaged.header("content-encoding"):
+        raise UsageError(f"--fault {format_fault(fault)}: a cassette can't keep that; tokentape serve --fault does it")
+    return damaged
+
+
+def _recorded(end: TapeEnd) -> End:
+    """A cassette knows no more of how a connection broke."""
+    match end:
+        case "reset":
+            return "dropped"
+        case "stall":
+            return "timeout"
+        case _:
+            return end
 
 
 def _tool_call(text: str) -> ToolCall:
