@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tokentape import ChatMessage, StreamedChatMessageIterator
-from tokentape.web import wsgi_stream
+from tokentape.web import presence, wsgi_stream
 from tokentape.web.presence import reader_left
 
 
@@ -25,9 +26,35 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @pytest.mark.parametrize("name", ["gunicorn.socket", "werkzeug.socket"])
 def test_a_reader_that_closes_has_left(ends: tuple[socket.socket, socket.socket], name: str) -> None:
-    """Nothing is taken for leaving but that: neither silence nor a request that comes early, which stays to be read."""
+    """Nothing is taken for leaving but that: neither silence nor what nobody has read yet, which stays to be read."""
     server, reader = ends
     left = reader_left({name: server})
+    assert not left()
+    reader.sendall(b"GET")
+    assert not left()
+    assert server.recv(10) == b"GET"
+    reader.close()
+    assert left()
+
+
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="only Linux tells")
+def test_a_reader_that_closes_behind_an_unread_body_has_left(ends: tuple[socket.socket, socket.socket]) -> None:
+    """A form that the application did not care to read does not hide it."""
+    server, reader = ends
+    left = reader_left({"gunicorn.socket": server})
+    reader.sendall(b"prompt=Hello")
+    reader.close()
+    assert left()
+    assert server.recv(20) == b"prompt=Hello"
+
+
+def test_without_the_kernels_word_the_connection_is_looked_at(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on other systems than Linux."""
+    server, reader = ends
+    monkeypatch.setattr(presence, "_POLLRDHUP", None)
+    left = reader_left({"gunicorn.socket": server})
     assert not left()
     reader.sendall(b"GET")
     assert not left()
@@ -56,8 +83,26 @@ def test_a_connection_with_tls_can_be_asked(ends: tuple[socket.socket, socket.so
         assert left()
 
 
-def test_waitress_is_asked_and_others_are_not() -> None:
-    """Waitress gives a function; who gives nothing is believed to have a reader."""
+def test_the_connection_of_waitress_is_asked_itself(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Its own word comes late; a connection that it has closed itself has no reader either."""
+    server, reader = ends
+
+    class Channel:
+        socket = server
+
+        def check_client_disconnected(self) -> bool:
+            return False
+
+    left = reader_left({"waitress.client_disconnected": Channel().check_client_disconnected})
+    assert not left()
+    reader.close()
+    assert left()
+    server.close()
+    assert left()
+
+
+def test_a_server_that_gives_a_function_is_asked_and_others_are_not() -> None:
+    """Who gives nothing is believed to have a reader."""
     told: list[bool] = [False, True]
     left = reader_left({"waitress.client_disconnected": lambda: told.pop(0)})
     assert (left(), left()) == (False, True)

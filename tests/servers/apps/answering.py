@@ -18,9 +18,27 @@ def stream() -> Any:
     return PROVIDER.chat("Hello", stream=True).normalized
 
 
+def followed() -> Any:
+    """The answer, and after it another one that its callback asks for."""
+    answer = stream()
+    answer.add_callback(lambda message: stream())
+    return answer
+
+
 async def astream() -> Any:
     """The answer as an async stream of messages."""
     return (await PROVIDER.achat("Hello", stream=True)).normalized
+
+
+async def afollowed() -> Any:
+    """The answer and the one that follows, asynchronously."""
+    answer = await astream()
+
+    async def follow(message: Any) -> Any:
+        return await astream()
+
+    answer.add_callback(follow)
+    return answer
 
 
 def events() -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 
-from answering import aevents, astream, events, stream
+from answering import aevents, afollowed, astream, events, followed, stream
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
@@ -35,6 +35,16 @@ async def with_async_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingChatHttpResponse(request, await astream(), format="sse")
 
 
+def with_plain_follow_up(request: HttpRequest) -> StreamingHttpResponse:
+    """The library's response, of two answers."""
+    return StreamingChatHttpResponse(request, followed(), format="sse")
+
+
+async def with_async_follow_up(request: HttpRequest) -> StreamingHttpResponse:
+    """The library's response, of two answers as an async stream."""
+    return StreamingChatHttpResponse(request, await afollowed(), format="sse")
+
+
 def by_hand(request: HttpRequest) -> StreamingHttpResponse:
     """A plain iterator: right under WSGI, wrong under ASGI."""
     return StreamingHttpResponse(events(), content_type="text/event-stream")
@@ -48,6 +58,8 @@ async def by_async_hand(request: HttpRequest) -> StreamingHttpResponse:
 urlpatterns = [
     path("chat", with_plain_stream),
     path("achat", with_async_stream),
+    path("follow-up", with_plain_follow_up),
+    path("afollow-up", with_async_follow_up),
     path("iterator", by_hand),
     path("async-iterator", by_async_hand),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answering import events, stream
+from answering import events, followed, stream
 from flask import Flask, Response, request
 from flask_compress import Compress
 
@@ -15,6 +15,20 @@ library = Flask("library")
 def chat() -> Response:
     """The library's body, which knows its request and so whether the reader is still there."""
     body = wsgi_stream(stream(), format="sse", environ=request.environ)
+    return Response(body, headers=body.headers)
+
+
+@library.route("/follow-up", methods=["GET", "POST"])
+def follow_up() -> Response:
+    """Two answers, the second asked for by a callback."""
+    body = wsgi_stream(followed(), format="text", environ=request.environ)
+    return Response(body, headers=body.headers)
+
+
+@library.route("/heartbeat", methods=["GET", "POST"])
+def heartbeat() -> Response:
+    """The library's body with a sign of life, so that a thread reads the stream."""
+    body = wsgi_stream(stream(), format="sse", heartbeat=600, environ=request.environ)
     return Response(body, headers=body.headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from answering import aevents, astream, pieces, stream
+from answering import aevents, afollowed, astream, followed, pieces, stream
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -36,6 +36,16 @@ def with_plain_stream(request: Request) -> Response:
     return StreamingChatResponse(stream())
 
 
+async def with_async_follow_up(request: Request) -> Response:
+    """The library's response, of two answers."""
+    return StreamingChatResponse(await afollowed(), format="ndjson")
+
+
+def with_plain_follow_up(request: Request) -> Response:
+    """The library's response, of two answers as a plain stream."""
+    return StreamingChatResponse(followed(), format="sse")
+
+
 async def read_all(request: Request, call_next: Any) -> Response:
     """A middleware that reads what the application answers."""
     response = await call_next(request)
@@ -43,19 +53,22 @@ async def read_all(request: Request, call_next: Any) -> Response:
     return Response(body, response.status_code, dict(response.headers))
 
 
-def app(endpoint: Any, *middleware: Middleware) -> Starlette:
-    """An application that answers at /chat."""
-    return Starlette(
-        routes=[
-            Route("/chat", endpoint, methods=["GET", "POST"]),
-            Route("/plain", with_plain_stream, methods=["GET", "POST"]),
-        ],
-        middleware=middleware,
-    )
+def app(endpoint: Any, *middleware: Middleware, **others: Any) -> Starlette:
+    """An application that answers at /chat, and at other paths."""
+    routes = [
+        Route(f"/{path.replace('_', '-')}", answer, methods=["GET", "POST"])
+        for path, answer in {"chat": endpoint, **others}.items()
+    ]
+    return Starlette(routes=routes, middleware=middleware)
 
 
 plain = app(by_hand)
-library = app(with_async_stream)
+library = app(
+    with_async_stream,
+    plain=with_plain_stream,
+    follow_up=with_async_follow_up,
+    plain_follow_up=with_plain_follow_up,
+)
 gzip = app(by_hand, Middleware(GZipMiddleware))
 kilobytes = app(in_pieces)
 reading = app(by_hand, Middleware(BaseHTTPMiddleware, dispatch=read_all))

@@ -56,9 +56,8 @@ def daphne(app: str) -> Configure:
 
 
 def waitress(app: str) -> Configure:
-    """waitress, with the lookahead that lets it see readers leave."""
-    listen = ("--listen", "127.0.0.1:@port@", "--channel-request-lookahead", "1")
-    return module(WEB, "waitress", *listen, app)
+    """waitress as it comes."""
+    return module(WEB, "waitress", "--listen", "127.0.0.1:@port@", app)
 
 
 _LITELLM = """

@@ -24,15 +24,16 @@ class Setup:
     path: str = ""
     behind: Setup | None = None
 
+    def asked(self, provider: str) -> str:
+        """The path at which it is asked for the answer of a provider's session with this base URL."""
+        if self.path:
+            return self.path
+        return self.behind.asked(provider) if self.behind else f"{urlsplit(provider).path}/v1/chat/completions"
+
     @contextmanager
     def running(self, provider: str) -> Iterator[str]:
-        """The URL at which the provider's stream comes out. `provider` is the base URL of its session.
-
-        Raises `UnavailableError`, `ServerError`.
-        """
+        """Where it listens, in front of a provider's session. Raises `UnavailableError`, `ServerError`."""
         with ExitStack() as stack:
-            upstream = f"{provider}/v1/chat/completions"
-            if self.behind is not None:
-                upstream = stack.enter_context(self.behind.running(provider))
-            site = stack.enter_context(running(self.configure, provider if self.behind is None else upstream))
-            yield f"http://127.0.0.1:{site.port}{self.path or urlsplit(upstream).path}"
+            upstream = stack.enter_context(self.behind.running(provider)) if self.behind else provider
+            site = stack.enter_context(running(self.configure, upstream))
+            yield f"http://127.0.0.1:{site.port}"

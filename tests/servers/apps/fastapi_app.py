@@ -1,0 +1,28 @@
+"""An application of FastAPI."""
+
+from __future__ import annotations
+
+from answering import astream, followed, stream
+from fastapi import FastAPI
+
+from tokentape.web import StreamingChatResponse
+
+app = FastAPI()
+
+
+@app.post("/chat")
+async def chat() -> StreamingChatResponse:
+    """The library's response."""
+    return StreamingChatResponse(await astream(), format="sse", heartbeat=600)
+
+
+@app.post("/plain")
+def plain() -> StreamingChatResponse:
+    """The library's response, of a plain stream."""
+    return StreamingChatResponse(stream())
+
+
+@app.post("/follow-up")
+def follow_up() -> StreamingChatResponse:
+    """Two answers, the second asked for by a callback."""
+    return StreamingChatResponse(followed(), format="ndjson")
