@@ -44,7 +44,7 @@ def read_profile(path: str | Path) -> Profile:
     if not isinstance(fields, dict) or fields.get("type") != "profile":
         raise TimingError(f"profile {path}: has no `type: profile`: is it a profile that tokentape fit wrote?")
     try:
-        return msgspec.convert(fields, Profile)
+        return msgspec.convert(fields, Profile, str_keys=True)
     except msgspec.ValidationError as error:
         raise TimingError(f"profile {path}: {error}") from error
 

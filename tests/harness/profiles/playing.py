@@ -1,0 +1,44 @@
+"""Streams as a profile plays them, without a clock: what a recording of them would have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.script import Script, ToolCall, Usage
+from tokentape_fake_provider.synthetic import synthetic_text
+from tokentape_fake_provider.timing import Profile
+from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_harness.profiles import Observed, observed_tape
+from tokentape_harness.sample_request import ask_of, sample_request
+
+
+def ask(wire: str, seed: str) -> Ask:
+    """A streaming request in this wire format."""
+    made = ask_of(sample_request(wire, "tokentape", "Hi"), wire, created=0, seed=seed)
+    assert wire_named(wire)
+    return msgspec.structs.replace(made, include_usage=True)
+
+
+def played(
+    profile: Profile,
+    *,
+    streams: int = 24,
+    words: int = 200,
+    wire: str = "openai_chat",
+    usages: Sequence[Usage] = (Usage(input=10),),
+    call: bool = False,
+) -> list[Observed]:
+    """So many streams, whose seeds differ, with these usages in turn."""
+    text = synthetic_text(words, seed="played", locale="en_US")
+    items: list[Any] = [text, *([ToolCall.of("look", {"at": text[:90]})] if call else [])]
+    found = []
+    for number in range(streams):
+        script = Script.of(*items, usage=usages[number % len(usages)])
+        seen = observed_tape(encode(script, ask(wire, f"stream {number}"), profile), wire)
+        assert isinstance(seen, Observed)
+        found.append(seen)
+    return found
