@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tokentape_harness.cli.conformance_app import app as conformance_app
+
+if TYPE_CHECKING:
+    from tokentape_harness.redaction import RedactionRules
 
 app = typer.Typer(
     name="tokentape",
@@ -33,6 +37,19 @@ _TIMING = (
     "instant, recorded, recorded:2 (twice as fast), synthetic:ttft=300ms,tps=50,jitter=0.2 or profile:FILE (see fit)"
 )
 
+RedactHeaders = Annotated[
+    list[str] | None,
+    typer.Option("--redact-header", metavar="NAME", help="A header whose values are secret, too; repeatable."),
+]
+RedactPaths = Annotated[
+    list[str] | None,
+    typer.Option("--redact-path", metavar="PATH", help="Members of JSON, such as '$.a.b' or '..email'; repeatable."),
+]
+RedactTexts = Annotated[
+    list[str] | None,
+    typer.Option("--redact-text", metavar="REGEX", help="Text, or the group `secret` of it; repeatable."),
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -40,6 +57,14 @@ def _version(wanted: bool) -> None:
 
         print(f"tokentape {version('tokentape')}")
         raise typer.Exit
+
+
+def _rules(
+    headers: Sequence[str] | None, json_paths: Sequence[str] | None, text: Sequence[str] | None
+) -> RedactionRules:
+    from tokentape_harness.redaction import DEFAULT_RULES
+
+    return DEFAULT_RULES.adding(headers=headers or (), json_paths=json_paths or (), text=text or ())
 
 
 @app.callback()
@@ -107,12 +132,22 @@ def check(
         list[str] | None,
         typer.Option(metavar="KIND", help="A kind of problem that is meant, such as client_closed; repeatable."),
     ] = None,
+    redact_header: RedactHeaders = None,
+    redact_path: RedactPaths = None,
+    redact_text: RedactTexts = None,
     json: Json = False,
 ) -> int:
     """Check cassettes for secrets, cut-off or old recordings, edits, duplicates; exit with 1 if there are any."""
     from tokentape_harness.cli.check import check as run
 
-    return run(paths, max_age=max_age, unused=unused, allow=allow or [], as_json=json)
+    return run(
+        paths,
+        max_age=max_age,
+        unused=unused,
+        allow=allow or [],
+        rules=_rules(redact_header, redact_path, redact_text),
+        as_json=json,
+    )
 
 
 @app.command()
@@ -150,6 +185,9 @@ def convert(
         int | None, typer.Option("--interaction", "-i", min=0, metavar="N", help="Only this one, from 0.")
     ] = None,
     fail_on_loss: Annotated[bool, typer.Option("--fail-on-loss", help="Exit with 1 if anything was lost.")] = False,
+    redact_header: RedactHeaders = None,
+    redact_path: RedactPaths = None,
+    redact_text: RedactTexts = None,
     json: Json = False,
 ) -> int:
     """Turn a recording into one of another provider or tool, and list what that can't express. Secrets are redacted."""
@@ -163,6 +201,7 @@ def convert(
         wire=wire,
         interaction=interaction,
         fail_on_loss=fail_on_loss,
+        rules=_rules(redact_header, redact_path, redact_text),
         as_json=json,
     )
 
@@ -304,15 +343,92 @@ def record(
     ] = "new_episodes",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
     timeout: Annotated[
-        float | None, typer.Option(min=0.001, metavar="S", help="How long a provider may be silent, in s. [no limit]")
+        float | None,
+        typer.Option(min=0.001, metavar="S", help="How long a provider may be silent, in s; no limit unless given."),
     ] = None,
     speed: Annotated[
-        float | None, typer.Option(min=0.001, help="Replay in recorded time, 2 twice as fast. [at once]")
+        float | None, typer.Option(min=0.001, help="Replay in recorded time, 2 twice as fast; at once unless given.")
     ] = None,
+    redact_header: RedactHeaders = None,
+    redact_path: RedactPaths = None,
+    redact_text: RedactTexts = None,
 ) -> int:
     """Record what a command's LLM clients stream, live, or replay it; exit with the command's code."""
     from tokentape_harness.cli.record import record as run
 
     return run(
-        command or [], folder=cassettes, upstreams=upstream or [], mode=mode, port=port, timeout=timeout, speed=speed
+        command or [],
+        folder=cassettes,
+        upstreams=upstream or [],
+        mode=mode,
+        port=port,
+        timeout=timeout,
+        speed=speed,
+        rules=_rules(redact_header, redact_path, redact_text),
+    )
+
+
+@app.command("flush-check", no_args_is_help=True)
+def flush_check(
+    target: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[URL|MODULE:APP] [-- COMMAND]...",
+            help="A URL that streams; an ASGI or WSGI app, or a function that yields; a command whose standard output "
+            "is read, or, with a URL, that serves it.",
+        ),
+    ] = None,
+    through: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask the provider through this proxy, with no app at all.")
+    ] = None,
+    wire: Annotated[
+        str, typer.Option("--wire", "-w", metavar="W", help="Wire format of the request that goes --through.")
+    ] = "openai_chat",
+    request: Annotated[
+        str | None, typer.Option("--request", "-X", metavar="METHOD", help="GET, or POST with --data, unless given.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Of the request; repeatable.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Body of the request.")
+    ] = None,
+    path: Annotated[str, typer.Option(help="Path and query to ask MODULE:APP for.")] = "/",
+    provider_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of the fake provider: 8089 for what runs already, else a free one."),
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=2, max=1000, help="Short tokens to send one by one.")] = 10,
+    patience: Annotated[
+        float, typer.Option(min=0.01, metavar="S", help="How long a token may take before it counts as held, in s.")
+    ] = 2.0,
+    wait: Annotated[
+        float, typer.Option(min=0.01, metavar="S", help="How long to wait for each more once tokens are held, in s.")
+    ] = 0.25,
+    max_bytes: Annotated[int, typer.Option(min=0, help="Bytes of tokens to send to find a buffer's size.")] = 65_536,
+    start: Annotated[
+        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to ask the provider, in s.")
+    ] = 30.0,
+    warm_up: Annotated[bool, typer.Option(help="Ask once before, unjudged.")] = True,
+    readers: Annotated[bool, typer.Option(help="Check whether a second reader waits for the first.")] = True,
+    cut: Annotated[bool, typer.Option(help="Check what becomes of a stream that is cut off.")] = True,
+    json: Json = False,
+) -> int:
+    """Check that an app, or a proxy, passes each token on as it comes; exit with 1 if it does not."""
+    from tokentape_harness.cli.flush_check import flush_check as run
+    from tokentape_harness.flush.check import FlushOptions
+    from tokentape_harness.flush.probing import Pace
+
+    pace = Pace(patience=patience, wait=wait, tokens=tokens, max_bytes=max_bytes)
+    return run(
+        target or [],
+        through_url=through,
+        wire=wire,
+        method=request,
+        headers=header or [],
+        data=data,
+        path=path,
+        provider_port=provider_port,
+        options=FlushOptions(pace=pace, start=start, warm_up=warm_up, readers=readers, cut=cut),
+        as_json=json,
     )

@@ -14,11 +14,17 @@ from tokentape_harness.cli import plain
 from tokentape_harness.errors import CassetteError, CassetteWarning, UsageError
 from tokentape_harness.hygiene import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
 from tokentape_harness.recordings import find_cassettes
-from tokentape_harness.redaction import redact_text
+from tokentape_harness.redaction import RedactionRules, redact_text
 
 
 def check(
-    paths: Sequence[Path], *, max_age: str | None, unused: Path | None, allow: Sequence[str], as_json: bool
+    paths: Sequence[Path],
+    *,
+    max_age: str | None,
+    unused: Path | None,
+    allow: Sequence[str],
+    rules: RedactionRules,
+    as_json: bool,
 ) -> int:
     """Print the problems of all cassettes; 1 if there are any that are not allowed. Raises `UsageError`."""
     for kind in allow:
@@ -28,7 +34,7 @@ def check(
     never_asked = [] if unused is None else read_unused(_read(unused))
     found, files, interactions = list[Problem](), find_cassettes(paths), 0
     for path in files:
-        cassette, problems = _checked(path, age, never_asked)
+        cassette, problems = _checked(path, age, never_asked, rules)
         found += problems
         interactions += len(cassette)
     found = [problem for problem in found if problem.kind not in allow]
@@ -54,7 +60,9 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"{path}: no such report: check the path") from error
 
 
-def _checked(path: Path, age: timedelta | None, unused: Iterable[tuple[Path, int]]) -> tuple[Cassette, list[Problem]]:
+def _checked(
+    path: Path, age: timedelta | None, unused: Iterable[tuple[Path, int]], rules: RedactionRules
+) -> tuple[Cassette, list[Problem]]:
     """The cassette, empty if it can't be read, and its problems."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CassetteWarning)
@@ -63,7 +71,7 @@ def _checked(path: Path, age: timedelta | None, unused: Iterable[tuple[Path, int
         except CassetteError as error:
             return Cassette(), [Problem("unreadable", str(path), error.interaction, redact_text(error.message))]
     found = [_edited(path, str(warning.message)) for warning in caught if issubclass(warning.category, CassetteWarning)]
-    return cassette, found + inspect_cassette(cassette, now=datetime.now(UTC), max_age=age, unused=unused)
+    return cassette, found + inspect_cassette(cassette, now=datetime.now(UTC), max_age=age, unused=unused, rules=rules)
 
 
 def _edited(path: Path, message: str) -> Problem:

@@ -15,7 +15,7 @@ from tokentape_harness.cassette_writer import write_atomically, write_cassette
 from tokentape_harness.cli import plain
 from tokentape_harness.conversion import format_har, parse_har, parse_raw_stream, without_streams
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
-from tokentape_harness.redaction import redact_all
+from tokentape_harness.redaction import RedactionRules, redact_all
 from tokentape_harness.transcoding import Loss, transcode_cassette
 
 Losses = tuple[Loss, ...]
@@ -68,6 +68,7 @@ def convert(
     wire: str | None,
     interaction: int | None,
     fail_on_loss: bool,
+    rules: RedactionRules,
     as_json: bool,
 ) -> int:
     """Write the file without secrets, print what was lost, return the exit code.
@@ -75,7 +76,7 @@ def convert(
     Raises `CassetteError`, `UsageError`, `UnknownWireError`.
     """
     cassette = _picked(_read(source, kind, wire), interaction, source)
-    cassette = Cassette(redact_all(cassette), cassette.path)
+    cassette = Cassette(redact_all(cassette, rules), cassette.path)
     write = WRITERS.get(to)
     if write is None:
         cassette, losses = transcode_cassette(cassette, to)

@@ -16,6 +16,7 @@ from typing import Any
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy import RecordingProxy, upstreams_of
+from tokentape_harness.redaction import RedactionRules, secrets_of_environment
 
 # As a shell has it.
 _NOT_RUNNABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
@@ -35,6 +36,7 @@ def record(
     port: int,
     timeout: float | None,
     speed: float | None,
+    rules: RedactionRules,
 ) -> int:
     """Run the command against the proxy and give its exit code; without one, stay up until interrupted.
 
@@ -43,7 +45,9 @@ def record(
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file: give a folder for the cassettes")
     known = upstreams_of(upstreams, os.environ)
-    proxy = RecordingProxy(known, folder, mode=mode, port=port, timeout=timeout, speed=speed, report=say)
+    # Keys that the command is given, whatever they look like and wherever they turn up.
+    rules = rules.adding(secrets=secrets_of_environment(os.environ))
+    proxy = RecordingProxy(known, folder, mode=mode, port=port, timeout=timeout, speed=speed, rules=rules, report=say)
     if command:
         # The signals are held until all is saved.
         with _Signals() as signals, proxy:

@@ -28,6 +28,7 @@ PROBLEM_KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)
 
 _AGE = re.compile(r"(\d+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_REDACT = "`tokentape convert FILE FILE --to cassette` takes it out"
 _ENDS = {
     "dropped": "the connection broke off",
     "timeout": "the client's time ran out",
@@ -104,7 +105,7 @@ def _problems(
     interaction: Interaction, now: datetime, max_age: timedelta | None, rules: RedactionRules
 ) -> Iterator[tuple[ProblemKind, str]]:
     for secret in find_secrets(interaction, rules):
-        yield "secret", f"{secret.rule} in the {secret.where}: redact it, and revoke it if anybody could see it"
+        yield "secret", f"{secret.rule} in the {secret.where}: {_REDACT}; revoke it if anybody could see it"
     yield from _ending(interaction, rules)
     recorded = recorded_at(interaction.response)
     if max_age is not None and recorded is not None and now - recorded > max_age:
