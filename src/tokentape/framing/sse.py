@@ -108,8 +108,8 @@ def split_plain_data(block: bytes) -> list[bytes] | None:
 def _split_alike(block: bytes, head: bytes) -> list[bytes] | None:
     """The data of events that begin with `head`, but for some at the start and at the end; None if they are mixed."""
     first, *found, last = block.split(b"\n\n" + head)
-    # A line feed more than those between them is in an event of several lines, or of another kind.
-    if not found or b"\n".join(found).count(b"\n") != len(found) - 1:
+    # Those with a line feed in them are of several lines, or have an event of another kind behind them.
+    if not found or [event for event in found if b"\n" in event]:
         return None
     data, _, rest = last.partition(b"\n\n")
     if b"\n" in data:

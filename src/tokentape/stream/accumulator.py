@@ -208,16 +208,17 @@ class Accumulator:
             found = self._choices[index] = _Choice(index)
         return found
 
-    def add_run(self, run: Sequence[ChatMessage]) -> None:
+    def add_run(self, run: Sequence[ChatMessage], *, reports_usage: bool) -> None:
         """Add chunks of a `TextRun`."""
         first = run[0]
         if not self._begun:
             self._begun = True
             self._metadata |= first.metadata
-        pieces = [chunk.text for chunk in run]
-        if any(pieces):
-            self._choice(0).segment("text", first.block).pieces.extend(pieces)
-        self._usages += [chunk.usage for chunk in run if chunk.usage is not None]
+        text = "".join([chunk.text for chunk in run])
+        if text:
+            self._choice(0).segment("text", first.block).pieces.append(text)
+        if reports_usage:
+            self._usages += [chunk.usage for chunk in run if chunk.usage is not None]
 
     def add_texts(self, chunks: Sequence[ChatMessage]) -> None:
         """Add chunks that have no tool calls, finish reason or model."""

@@ -35,6 +35,14 @@ class Callback(NamedTuple, Generic[CallbackT]):
     inherit: bool
 
 
+class _Run(NamedTuple):
+    """Where a `TextRun` is among what was received."""
+
+    start: int
+    end: int
+    reports_usage: bool
+
+
 class Reader:
     """How far one loop is: its cursor runs over a part of what was received, which ends at `end`."""
 
@@ -47,9 +55,10 @@ class Reader:
     @property
     def position(self) -> int:
         """How many chunks it was handed."""
-        return self.end - self.cursor.__length_hint__()
+        left: int = self.cursor.__length_hint__()
+        return self.end - left
 
-    def begin(self, part: list[ChatMessage]) -> Iterator[ChatMessage]:
+    def begin(self, part: list[ChatMessage]) -> Any:
         """Begin with the next part; the one before is through."""
         self.cursor = iter(part)
         self.end += len(part)  # last: another thread may ask for the position in between, which is too low then
@@ -85,7 +94,7 @@ class StreamState(Generic[CallbackT]):
         self._received: list[ChatMessage] = []
         self._readers: list[Reader] = []
         self._handed_over = 0
-        self._runs: deque[tuple[int, int]] = deque()
+        self._runs: deque[_Run] = deque()
         self._folded = 0
         self._folding = threading.Lock()
         self._output: ChatOutput | None = None
@@ -162,17 +171,17 @@ class StreamState(Generic[CallbackT]):
     def _take(self, item: ChatMessage | TextRun) -> None:
         """Take in what the source gave, once all that it gave before was handed over."""
         received = self._received
-        if item.__class__ is TextRun:
+        if isinstance(item, TextRun):
             start = len(received)
-            self._runs.append((start, start + len(item)))  # type: ignore[arg-type]
-            received += item  # type: ignore[arg-type]
-        elif tells_more(item):  # type: ignore[arg-type]
+            received += item
+            self._runs.append(_Run(start, len(received), item.reports_usage))
+        elif tells_more(item):
             accumulator = self._fold()
             with self._folding:
-                received.append(accumulator.add(item))  # type: ignore[arg-type]
+                received.append(accumulator.add(item))
                 self._folded = len(received)
         else:
-            received.append(item)  # type: ignore[arg-type]
+            received.append(item)
 
     def _finish(self) -> bool:
         """Finish what the source has left open; whether that gave more chunks."""
@@ -188,14 +197,14 @@ class StreamState(Generic[CallbackT]):
             upto = self._folded if self._output is not None else self._delivered()
             while self._folded < upto:
                 begin = self._folded
-                start, end = self._runs[0] if self._runs else (upto, upto)
-                if start <= begin:
-                    end = min(end, upto)
-                    accumulator.add_run(self._received[begin:end])
-                    if end == self._runs[0][1]:
+                run = self._runs[0] if self._runs else None
+                if run is not None and run.start <= begin:
+                    end = min(run.end, upto)
+                    accumulator.add_run(self._received[begin:end], reports_usage=run.reports_usage)
+                    if end == run.end:
                         self._runs.popleft()
                 else:
-                    end = min(start, upto)
+                    end = upto if run is None else min(run.start, upto)
                     accumulator.add_texts(self._received[begin:end])
                 self._folded = end
         return accumulator

@@ -108,7 +108,7 @@ class AnthropicMessagesDecoder(EventDecoder):
         block = events[0].index
         return [
             ChatMessage(event.delta.text, "assistant", metadata, block=block)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

@@ -144,7 +144,7 @@ class BedrockConverseDecoder(AWSEventDecoder):
         block = events[0].block.index
         return [
             ChatMessage(event.block.delta.text, "assistant", metadata, block=block)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:

@@ -91,7 +91,7 @@ class CohereV1Decoder(EventDecoder):
             return None
         return [
             ChatMessage(event.text, "assistant", metadata)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

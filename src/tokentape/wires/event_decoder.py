@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -16,12 +17,11 @@ from tokentape.text_run import TextRun
 from tokentape.usage import NOTHING
 from tokentape.wires.json_document import parse_document
 
-
 EventT = TypeVar("EventT")
 
 # How many events are taken for text at first and at most: those before something else are decoded twice.
 _FIRST = 16
-_MOST = 256
+_MOST = 128
 
 
 class Framing(Protocol):
@@ -44,6 +44,7 @@ class EventDecoder(abc.ABC):
 
     framing: ClassVar[type[Framing]] = SSEFraming
     terminal: ClassVar[str] = "its terminal event"
+    usage_beside_text: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.ended = False
@@ -75,7 +76,7 @@ class EventDecoder(abc.ABC):
         if self._text and len(documents) == 1:
             # What a network mostly gives: one event, and that is text.
             one = self._decode_text(documents)
-            if one is not None:
+            if one:
                 if self.raw_events is not None:
                     self.raw_events += documents
                 self._events += 1
@@ -84,27 +85,25 @@ class EventDecoder(abc.ABC):
             self._text = False
         found: list[ChatMessage | TextRun] = []
         failure: Exception | None = None
-        position, size, other = 0, _FIRST, len(documents)
+        position, size = 0, _FIRST
         try:
             while position < len(documents) and not self.ended:
                 if self._text:
-                    part = documents[position : min(position + size, other)]
+                    part = documents[position : position + size]
                     run = self._decode_text(part)
-                    if run is not None:
-                        found.append(TextRun(run) if len(run) > 1 else run[0])
-                        position += len(part)
-                        size = min(2 * size, _MOST)
-                        if position == other:
-                            other = len(documents)
-                        continue
-                    if len(part) > 1:
-                        # Something else is among them: halve them until it is found.
-                        size, other = len(part) // 2, position + len(part) - 1
+                    if run:
+                        found.append(TextRun(run, reports_usage=self.usage_beside_text) if len(run) > 1 else run[0])
+                        position += len(run)
+                        if len(run) == len(part):
+                            size = min(2 * size, _MOST)
+                            continue
+                        size = _FIRST
+                    elif len(part) > 1:
+                        size = len(part) // 2
                         continue
                 self._text = False
                 found += self._decode(documents[position])
                 position += 1
-                other = len(documents)
         except DecodeError as error:
             failure = error
             error.event = self._events + position
@@ -117,10 +116,11 @@ class EventDecoder(abc.ABC):
         return found if failure is None else _and_then_raise(found, failure)
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:  # noqa: ARG002
-        """The chunks of events that are text of one block and nothing else, one each; None if any is not.
+        """The chunks of the first of these events, one each, as many as are text of one block and nothing else.
 
-        It is asked while `_text` is True, which `_decode` sets after an event that more text is likely to follow:
-        text comes in runs, and together its events cost half of what they cost one by one.
+        None if that can't be told of so many at once. It is asked while `_text` is True, which `_decode` sets after
+        an event that more text is likely to follow: text comes in runs, and together its events cost half of what
+        they cost one by one.
         """
         return None
 
@@ -228,15 +228,37 @@ def flattened(found: Iterable[ChatMessage | TextRun]) -> Iterator[ChatMessage]:
             yield item  # type: ignore[misc]
 
 
-def decode_lines(
-    decode: Callable[[bytes], list[EventT]], documents: Sequence[bytes]
-) -> list[EventT] | None:
-    """Decode documents in one call, by `decode_lines` of a typed decoder; None if any is not what the type says."""
+def decode_lines(decode: Callable[[bytes], list[EventT]], documents: Sequence[bytes]) -> list[EventT] | None:
+    """Decode the first of these documents in one call, as many as are what the type says; None if that can't be told.
+
+    `decode` is the `decode_lines` of a typed decoder.
+    """
+    lines = b"\n".join(documents)
     try:
-        events = decode(b"\n".join(documents))
-    except DecodeFailure:
-        return None
+        events = decode(lines)
+    except DecodeFailure as error:
+        count = _good_lines(str(error), lines, len(documents))
+        if not count:
+            return None
+        documents = documents[:count]
+        try:
+            events = decode(b"\n".join(documents))
+        except DecodeFailure:
+            return None
     return events if len(events) == len(documents) else None
+
+
+def _good_lines(error: str, lines: bytes, count: int) -> int:
+    """How many lines stand before the one that msgspec's error is about; a wrong answer costs time only."""
+    item = _FAULTY_ITEM.search(error)
+    if item is not None:
+        return int(item[1])
+    offset = _FAULTY_BYTE.search(error)
+    return count - 1 if offset is None else lines.count(b"\n", 0, int(offset[1]))
+
+
+_FAULTY_ITEM = re.compile(r"at `\$\[(\d+)\]")
+_FAULTY_BYTE = re.compile(r"\(byte (\d+)\)")
 
 
 def same(values: Sequence[object]) -> bool:

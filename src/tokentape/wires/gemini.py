@@ -166,6 +166,7 @@ class GeminiDecoder(EventDecoder):
 
     framing = GeminiFraming
     terminal = "a finish reason"
+    usage_beside_text = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,7 +208,7 @@ class GeminiDecoder(EventDecoder):
                 usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
                 block=block,
             )
-            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=True)
+            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:

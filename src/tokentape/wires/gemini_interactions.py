@@ -143,7 +143,7 @@ class GeminiInteractionsDecoder(EventDecoder):
         block = events[0].index
         return [
             ChatMessage(event.delta.text, "assistant", metadata, block=block)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _progress(self, interaction: _Interaction, document: bytes) -> Sequence[ChatMessage]:

@@ -99,14 +99,16 @@ class OllamaDecoder(EventDecoder):
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         lines = decode_lines(_decode_text_lines, documents)
-        if lines is None or any([line.done for line in lines]):
+        if lines is None:
             return None
-        texts = [line.response if line.message is None else line.message.content for line in lines]
-        if None in texts:
+        if lines[-1].done:
+            del lines[-1]
+        texts = [line.response if line.message is None else line.message.content for line in lines if not line.done]
+        if None in texts or len(texts) < len(lines):
             return None
         return [
-            ChatMessage(text, "assistant", metadata)
-            for text, metadata in zip(texts, chunk_metadata(documents, _read_metadata), strict=True)
+            ChatMessage(text, "assistant", metadata)  # type: ignore[arg-type]
+            for text, metadata in zip(texts, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

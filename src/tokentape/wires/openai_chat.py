@@ -137,7 +137,7 @@ class OpenAIChatDecoder(EventDecoder):
         self._note_choice(0, finished=False)
         return [
             ChatMessage(chunk.choices[0].delta.content, "assistant", metadata)
-            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=True)
+            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _note_choice(self, index: int, *, finished: bool) -> None:

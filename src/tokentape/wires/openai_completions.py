@@ -66,7 +66,7 @@ class OpenAICompletionsDecoder(EventDecoder):
             return None
         return [
             ChatMessage(chunk.choices[0].text, "assistant", metadata)
-            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=True)
+            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

@@ -115,7 +115,7 @@ class OpenAIResponsesDecoder(EventDecoder):
             return None
         return [
             ChatMessage(event.delta, "assistant", metadata, block=block)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=True)
+            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
     def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
