@@ -109,7 +109,7 @@ def _split_alike(block: bytes, head: bytes) -> list[bytes] | None:
     """The data of events that begin with `head`, but for some at the start and at the end; None if they are mixed."""
     first, *found, last = block.split(b"\n\n" + head)
     # Those with a line feed in them are of several lines, or have an event of another kind behind them.
-    if not found or [event for event in found if b"\n" in event]:
+    if not found or b"\n" in b"".join(found):
         return None
     data, _, rest = last.partition(b"\n\n")
     if b"\n" in data:
