@@ -6,6 +6,7 @@ is a Starlette application.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -73,7 +74,9 @@ class App:
             return
         with_prefix = path.startswith("/s/")
         session_id, path = _split_session(path) if with_prefix else (DEFAULT_SESSION, path)
-        began = self.config.clock.now()
+        session = self.sessions.find(session_id)
+        clock = self.config.clock if session is None else session.clock or self.config.clock
+        began = clock.now()
         connection = Connection(receive, send)
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         try:
@@ -81,7 +84,6 @@ class App:
         except ClientLeft:
             return
         wire = self._wire_for_path(path)
-        session = self.sessions.find(session_id)
         entry = Entry(
             session=session_id,
             time=self.config.wall(),
@@ -95,7 +97,7 @@ class App:
         if session is None:
             answer = self._unknown_session(session_id, wire or spoken(path, headers))
         else:
-            answer = self._answer(session, entry, body, wire, headers)
+            answer = self._answer(session, entry, body, wire, headers, clock.now())
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults = answer.faults
@@ -105,22 +107,25 @@ class App:
         stream = None
         if gate is not None and session is not None:
             stream = SteppedStream(entry, [frame.data for frame in answer.tape.frames], gate)
-            session.streams.add(stream)
+            # When it can be taken it waits already, so that a clock that is advanced then finds its deadline.
+            asyncio.get_running_loop().call_soon(session.streams.add, stream)
         try:
-            playing = play(answer.tape, connection, self.config.clock, began, entry, gate)
+            playing = play(answer.tape, connection, clock, began, entry, gate)
             del answer  # see `play`
             outcome = await playing
             if outcome == "client_left" and self.stopping:
                 outcome = "server_stopped"
         finally:
             if session is not None:
-                session.journal.finish(entry, outcome, self.config.clock.now() - began)
-                if stream is not None:
-                    session.streams.end(stream)
+                session.journal.finish(entry, outcome, clock.now() - began)
             if gate is not None:
                 gate.note_over(outcome)
+            if session is not None and stream is not None:
+                session.streams.end(stream)
 
-    def _answer(self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any) -> Answer:
+    def _answer(
+        self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any, now: float
+    ) -> Answer:
         method, path = entry.method, entry.path
         speaks = wire or spoken(path, headers)
         if body is None:
@@ -133,7 +138,6 @@ class App:
                 "request_too_large",
             )
         value, problem = _parse(body)
-        now = self.config.clock.now()
         request = Request(method, path, value, wire, int(entry.time), problem, entry.query, headers, now)
         answer = find_answer(session, request)
         if answer is not None:

@@ -12,12 +12,13 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.said import frame_that_says
+from tokentape_fake_provider.waiting import settle, wait, wait_async
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.journal import Entry, Outcome
@@ -80,9 +81,9 @@ class Gate:
         waiting, self._waiting = self._waiting, []
         for units, future in waiting:
             if self.left >= units and (units < self.units or self.outcome is not None):
-                _set(future)
+                settle(future)
             elif self.outcome is not None:
-                _set(future, _over(self.outcome))
+                settle(future, _over(self.outcome))
             else:
                 self._waiting.append((units, future))
 
@@ -214,7 +215,7 @@ class SteppedStream:
                 if gate.outcome is not None and limit > gate.left:
                     raise _over(gate.outcome)
             except StepError as error:
-                _set(request.future, error)
+                settle(request.future, error)
                 return
             request.first = max(0, gate.taken - HEADERS)
             request.last = max(0, limit - HEADERS)
@@ -231,26 +232,23 @@ class SteppedStream:
             raise _over(self._gate.outcome or "server_stopped") from None
 
     def _wait(self, request: _Request, timeout: float) -> bytes:
-        if _running_loop() is self._loop:
-            raise StepError("this would wait for its own event loop: await the method whose name begins with a")
         try:
-            request.future.result(timeout)
-        except TimeoutError:
-            raise self._late(request, timeout) from None
+            wait(self._loop, request.future, timeout, "not sent")
+        except StepTimeoutError as error:
+            raise self._take_back(error) from None
         return request.bytes
 
     async def _await(self, request: _Request, timeout: float) -> bytes:  # noqa: ASYNC109
         try:
-            await asyncio.wait_for(asyncio.wrap_future(request.future), timeout)
-        except TimeoutError:
-            raise self._late(request, timeout) from None
+            await wait_async(request.future, timeout, "not sent")
+        except StepTimeoutError as error:
+            raise self._take_back(error) from None
         return request.bytes
 
-    def _late(self, request: _Request, timeout: float) -> StepTimeoutError:
-        request.future.cancel()
+    def _take_back(self, error: StepTimeoutError) -> StepTimeoutError:
         self._call(lambda: self._gate.move(self._gate.taken))
         why = "its time has not come, or " if any(self.entry.due) else ""
-        return StepTimeoutError(f"not sent within {timeout:g} s: {why}the client does not read ({self._state()})")
+        return StepTimeoutError(f"{error}: {why}the client does not read ({self._state()})")
 
     def _state(self) -> str:
         over = f", over: {self._gate.outcome}" if self.over else ""
@@ -289,8 +287,10 @@ class Streams:
             return tuple(self._open)
 
     def add(self, stream: SteppedStream) -> None:
-        """A stream begins."""
+        """A stream begins; one that was over at once is nobody's to take."""
         with self._lock:
+            if stream.over:
+                return
             self._open[stream] = None
             while self._asked:
                 asked = self._asked.popleft()
@@ -353,14 +353,6 @@ class Streams:
         )
 
 
-def _set(future: Future[None], error: StepError | None = None) -> None:
-    with suppress(InvalidStateError):  # who waited has given up
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-
-
 def _over(outcome: Outcome) -> StreamOverError:
     said = {
         "client_left": "the client left",
@@ -368,10 +360,3 @@ def _over(outcome: Outcome) -> StreamOverError:
         "dropped": "all was sent and the connection cut",
     }
     return StreamOverError(f"the stream is over: {said.get(outcome, 'all was sent')}", outcome)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

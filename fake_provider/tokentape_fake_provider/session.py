@@ -7,10 +7,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import SessionExistsError, SessionNameError, UnknownSessionError
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.firing import ActiveFaults, Firing
@@ -30,6 +31,7 @@ DEFAULT_SESSION: Final = "default"
 _ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 QueueItem: TypeAlias = Script | Tape
+ClockName = Literal["server", "controlled", "automatic"]
 
 
 class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +41,9 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields that a script's own usage leaves open, `strict` refuses requests that nothing answers instead of
     making text up, `repeat` lets a recording answer again once all its like were played, `locale` is the
     synthetic text's language. `dress` is whose ways `openai_chat` has; `None` leaves it to the path and the model.
-    `faults` happen to every response, in order; each may be a specification. Raises `FaultError`.
+    `faults` happen to every response, in order; each may be a specification. `clock` is whose time it keeps: the
+    server's, or one of its own that a test advances (`controlled`) or that moves on by itself (`automatic`).
+    Raises `FaultError`.
     """
 
     timing: Timing = Instant()
@@ -50,6 +54,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     locale: str = "en_US"
     dress: DressName | None = None
     faults: Faults = ()
+    clock: ClockName = "server"
 
     def __post_init__(self) -> None:
         if self.faults:
@@ -128,6 +133,7 @@ class Session:
         self.settings = settings or SessionSettings()
         self.journal = journal or Journal()
         self.streams = Streams()
+        self._clock: ControlledClock | None = None
         self._lock = threading.Lock()
         self._queue: deque[_Queued] = deque()
         self._queued = 0
@@ -145,6 +151,18 @@ class Session:
     def add_faults(self, *faults: Fault | str) -> None:
         """Let these faults happen, too; those that are set up already go on as they are. Raises `FaultError`."""
         self.configure(faults=(*self.settings.faults, *as_faults(faults)))
+
+    @property
+    def clock(self) -> ControlledClock | None:
+        """The clock of its own, which begins at 0; `None` if it keeps the server's time."""
+        name = self.settings.clock
+        if name == "server":
+            return None
+        with self._lock:
+            if self._clock is None:
+                self._clock = ControlledClock()
+        self._clock.automatic = name == "automatic"
+        return self._clock
 
     def push(self, *items: QueueItem | str) -> None:
         """Queue responses: each answers one request, in order. A string is a script that says it."""

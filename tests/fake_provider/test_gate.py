@@ -309,19 +309,19 @@ def test_a_timed_stream_is_held(http: httpx2.Client) -> None:
             chunks = response.iter_raw()
             assert not stream.held
             assert clock.wait_for_deadline() == 10
-            clock.advance(10)
+            clock.jump(ms=10)
             assert next(chunks) == b"10,"
             stream.hold()
             assert clock.wait_for_deadline() == 20
             with pytest.raises(StepTimeoutError, match="its time has not come, or the client does not read"):
                 stream.step(timeout=0)
-            clock.advance(15)
+            clock.jump(ms=15)
             assert stream.step() == b"20,"
             assert next(chunks) == b"20,"
             stream.hold()
             stream.release()
             assert clock.wait_for_deadline() == 30
-            clock.advance(25)
+            clock.jump(ms=25)
             assert next(chunks) == b"30,40,"
             assert stream.finish() == b""
         assert [(frame.at, frame.left) for frame in stream.entry.frames] == [(10, 10), (25, 25), (30, 50), (40, 50)]

@@ -74,23 +74,23 @@ def test_each_frame_waits_for_its_own_deadline(
         )
         assert clock.wait_for_deadline() == 10
         assert not sending.done()
-        clock.advance(10)
+        clock.jump(ms=10)
         with closing(sending.result()) as response:
             chunks = response.iter_raw()
             assert clock.wait_for_deadline() == 20
             entry = paced.default.journal.entries[0]
             assert (entry.started, entry.frames_sent) == (10, 0)
-            clock.advance(13)
+            clock.jump(ms=13)
             assert next(chunks) == delta("0")
             assert clock.wait_for_deadline() == 50
-            clock.advance(40)
+            clock.jump(ms=40)
             assert next(chunks) == delta("1") + delta("2")
             assert clock.wait_for_deadline() == 100
-            clock.advance(37)
+            clock.jump(ms=37)
             assert next(chunks) == delta("3")
             assert clock.wait_for_deadline() == 120
             assert paced.default.journal.entries[0].outcome == "pending"
-            clock.advance(20)
+            clock.jump(ms=20)
             assert list(chunks) == []
     paced.default.journal.wait()
     assert [(frame.at, frame.left, frame.lateness) for frame in entry.frames] == [
@@ -153,7 +153,7 @@ def test_client_that_leaves_is_noted(paced: FakeProviderServer, clock: Controlle
         chunks = client.chat.completions.create(**REQUEST)
         assert next(chunks).choices[0].delta.content == "0"
         assert clock.wait_for_deadline() == 10
-        clock.advance(10)
+        clock.jump(ms=10)
         assert next(chunks).choices[0].delta.content == "1"
         assert clock.wait_for_deadline() == 20
         chunks.close()
@@ -254,7 +254,7 @@ def test_deadlines_that_do_not_add_up_are_met(automatic: FakeProviderServer, htt
     """A deadline that rounding makes unreachable by subtraction is met all the same."""
     began = 1234567.1
     assert isinstance(automatic.clock, ControlledClock)
-    automatic.clock.advance(began)
+    automatic.clock.jump(ms=began)
     times = [at / 7 for at in range(1, 100) if (began + at / 7) - began < at / 7]
     assert times
     automatic.default.push(tape(*times))

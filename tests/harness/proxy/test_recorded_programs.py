@@ -47,7 +47,7 @@ def streams_live(
         waiting = list(SAID)
         for frame in made.frames:
             assert clock.wait_for_deadline(30) == frame.at, process.stderr.read()
-            clock.advance(100.0)
+            clock.jump(ms=100.0)
             if waiting and msgspec.json.encode(waiting[0]).strip(b'"') in frame.data:
                 # To hold anything back is to hang here.
                 assert process.stdout.readline().removesuffix("\n") == waiting.pop(0), process.stderr.read()

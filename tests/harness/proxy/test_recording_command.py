@@ -127,7 +127,7 @@ def test_it_stays_up_without_a_command(
         url = f"http://127.0.0.1:{port}/openai/v1"
         assert process.stdout.readline().split() == [url, f"{upstream.url}/v1"]
         with client.stream("POST", f"{url}/chat/completions", json=CHAT) as response:
-            clock.advance(1e4)
+            clock.jump(ms=1e4)
             assert response.read().endswith(b"data: [DONE]\n\n")
         wait_for(path)
         (saved,) = read_cassette(path)
@@ -177,6 +177,47 @@ def test_a_port_in_use_is_told(upstream: FakeProviderServer, tmp_path: Path) -> 
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"tokentape: port {upstream.port} on 127.0.0.1 is in use")
+
+
+ASKS = """
+import os, urllib.request
+url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+said = b'"messages": [{"role": "user", "content": "Hi"}]'
+body = b'{"model": "m", "stream": true, "metadata": {"mail": "me@planted.example"}, %s}' % said
+headers = {"content-type": "application/json", "x-customer": "planted customer", "x-note": os.environ["DB_PASSWORD"]}
+print(urllib.request.urlopen(urllib.request.Request(url, body, headers)).read().decode())
+"""
+
+
+def test_own_rules(upstream: FakeProviderServer, tmp_path: Path) -> None:
+    """What the user names is redacted, in headers, JSON and text, like secrets of the environment; `check` finds it."""
+    upstream.default.clear()
+    said = b'data: {"choices": [{"index": 0, "delta": {"content": "ACME-123 opens by opaque-0123"}}]}\n\n'
+    frames = (Frame(0.0, said + b"data: [DONE]\n\n"),)
+    path = tmp_path / "openai.yaml"
+    rules = ("--redact-header", "X-Customer", "--redact-path", "$.metadata.mail", "--redact-text", r"ACME-\d+")
+    options = ("--cassettes", str(tmp_path), "--upstream", f"openai={upstream.url}/v1")
+    given = environment(DB_PASSWORD="opaque-0123")
+    for redacted in (False, True):
+        upstream.default.push(Tape(frames, 200, (("content-type", "text/event-stream"),)))
+        path.unlink(missing_ok=True)
+        command = record(*options, *(rules if redacted else ()), command=[sys.executable, "-c", ASKS])
+        done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "ACME-123 opens by opaque-0123" in done.stdout
+        text = path.read_text()
+        assert "opaque-0123" not in text
+        for secret in ("planted customer", "me@planted.example", "ACME-123"):
+            assert (secret in text) != redacted
+        checked = subprocess.run(
+            [*record(command=())[:3], "check", str(path), *rules],
+            capture_output=True,
+            text=True,
+            env=given,
+            check=False,
+        )
+        assert checked.returncode == (0 if redacted else 1)
+        assert checked.stdout.count(": secret: ") == (0 if redacted else 3)
 
 
 @pytest.mark.slow

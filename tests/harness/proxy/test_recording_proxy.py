@@ -106,7 +106,7 @@ def test_chunks_pass_live_and_are_kept(proxy, upstream, clock, tmp_path):
         assert response.headers["x-request-id"] == "r-1"
         for frame in FRAMES:
             assert clock.wait_for_deadline() == frame.at
-            clock.advance(100)
+            clock.jump(ms=100)
             assert next(pieces) == frame.data
         assert list(pieces) == []
     (interaction,) = recorded(tmp_path)
@@ -134,7 +134,7 @@ def test_a_client_that_leaves(proxy, upstream, clock, tmp_path):
     with proxy() as running:
         with streamed(running) as response:
             clock.wait_for_deadline()
-            clock.advance(100)
+            clock.jump(ms=100)
             assert next(response.iter_raw()) == FRAMES[0].data
         (entry,) = upstream.default.journal.wait()
     assert entry.outcome == "client_left"
@@ -154,7 +154,7 @@ def test_an_error_that_the_client_leaves_unread(proxy, upstream, clock, tmp_path
             clock.wait_for_deadline()
         # By another request's answer the proxy has seen that the client left.
         assert httpx2.get(f"{running.url}/nobody").status_code == 404
-        clock.advance(100)
+        clock.jump(ms=100)
         assert running.wait_until_idle(10)
     (interaction,) = recorded(tmp_path)
     assert (interaction.response.body, interaction.response.stream.end) == (body, "complete")
@@ -242,9 +242,9 @@ def test_parallel_requests_are_never_swapped(proxy, upstream, clock, tmp_path):
         )
     with proxy() as running, ExitStack() as stack:
         responses = [stack.enter_context(_after(clock, streamed(running, text))) for text in asked]
-        clock.advance(10)
+        clock.jump(ms=10)
         for number in reversed(numbers):
-            clock.advance(100 if number < 5 else 90)
+            clock.jump(ms=100 if number < 5 else 90)
             assert responses[number].read() == b"data: {}\n\ndata: %d\n\n" % number
     found = recorded(tmp_path)
     assert [one.response.stream.seq for one in found] == list(numbers)

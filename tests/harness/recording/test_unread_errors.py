@@ -105,7 +105,7 @@ def ask(
         with suppress(TimeoutError):
             for _ in range(2):
                 clock.wait_for_deadline(2)
-                clock.advance(10)
+                clock.jump(ms=10)
 
     with use_cassette(path):
         thread = threading.Thread(target=pass_time)

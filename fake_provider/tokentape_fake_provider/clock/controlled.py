@@ -1,0 +1,222 @@
+"""Controlled clock: time that a test moves on."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from itertools import count
+from typing import Final
+
+from tokentape_fake_provider.clock.protocol import Call
+from tokentape_fake_provider.waiting import settle, wait, wait_async
+
+# How many turns of an event loop something needs at most to come to rest after it was called: a frame takes two,
+# the end of a response with its request's task six.
+_TURNS: Final = 12
+
+
+class ControlledClock:
+    """A clock that a test sets, from any thread; it starts at 0 and is read in ms.
+
+    `advance` moves it on from deadline to deadline: each is met exactly, in the order of time over all streams,
+    and what it sets off has come to rest before the next. With `automatic` it moves on by itself when its event
+    loop has nothing else to do, so that a paced stream plays at once and yet has its times.
+    """
+
+    def __init__(self, *, automatic: bool = False) -> None:
+        self._automatic = automatic
+        self._now = 0.0
+        self._calls: list[tuple[float, int, asyncio.AbstractEventLoop, Call]] = []
+        self._numbers = count()
+        self._changed = threading.Condition(threading.RLock())
+        self._unseen: deque[float] = deque()
+        self._running: dict[asyncio.AbstractEventLoop, _Automatic] = {}
+
+    def now(self) -> float:
+        """ms, as far as it was set."""
+        return self._now
+
+    def call_at(self, deadline: float, callback: Callable[[], None]) -> Call:
+        """Call `callback` in the running event loop once the clock came to the deadline."""
+        loop = asyncio.get_running_loop()
+        call = Call(callback)
+        with self._changed:
+            if deadline <= self._now:
+                loop.call_soon(call.make)
+                return call
+            heapq.heappush(self._calls, (deadline, next(self._numbers), loop, call))
+            if self._automatic:
+                self._start(loop)
+            else:
+                self._unseen.append(deadline)
+                self._changed.notify_all()
+        return call
+
+    @property
+    def automatic(self) -> bool:
+        """Whether it moves on by itself."""
+        return self._automatic
+
+    @automatic.setter
+    def automatic(self, on: bool) -> None:
+        with self._changed:
+            turned_on = on and not self._automatic
+            self._automatic = on
+            if turned_on and (loop := self.next_loop(math.inf)) is not None:
+                self._start(loop)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """The next time in ms for which something waits."""
+        with self._changed:
+            return self._calls[0][0] if self._drop_cancelled() else None
+
+    def wait_for_deadline(self, timeout: float = 10.0) -> float:
+        """The next deadline in the order in which they were asked for, each once: until when a stream waits.
+
+        Raises `TimeoutError` if nothing waits within `timeout` s.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(self._unseen), timeout):
+                raise TimeoutError(f"nothing waits for this clock within {timeout:g} s")
+            return self._unseen.popleft()
+
+    def advance(self, seconds: float = 0.0, *, ms: float = 0.0, timeout: float = 10.0) -> None:
+        """Move on by `seconds` (and `ms`), deadline by deadline; back when all that was due is done.
+
+        Raises `StepTimeoutError` if that takes more than `timeout` s, `StepError` in the event loop that it would
+        wait for (`aadvance` is for there).
+        """
+        for loop, done in self._advances(seconds, ms):
+            wait(loop, done, timeout, "what is due was not done")
+
+    async def aadvance(self, seconds: float = 0.0, *, ms: float = 0.0, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """`advance` for coroutines, in the same event loop or another."""
+        for _, done in self._advances(seconds, ms):
+            await wait_async(done, timeout, "what is due was not done")
+
+    def jump(self, seconds: float = 0.0, *, ms: float = 0.0) -> None:
+        """Move on at once, as if the machine had stood still: all deadlines up to there are late. Does not wait."""
+        with self._changed:
+            self._now = _after(self._now, seconds, ms)
+            while self._drop_cancelled() and self._calls[0][0] <= self._now:
+                _, _, loop, call = heapq.heappop(self._calls)
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(call.make)
+
+    def _advances(self, seconds: float, ms: float) -> Iterator[tuple[asyncio.AbstractEventLoop, Future[None]]]:
+        """Runs of deadlines, each in one event loop; the next begins when the one before is done."""
+        until = _after(self._now, seconds, ms)
+        while (loop := self.next_loop(until)) is not None:
+            run = _Advance(self, loop, until)
+            loop.call_soon_threadsafe(run.go_on)
+            yield loop, run.done
+
+    def next_loop(self, until: float) -> asyncio.AbstractEventLoop | None:
+        """Whose turn it is up to this time; `None` if nobody's, and then it is that time."""
+        with self._changed:
+            while self._drop_cancelled() and self._calls[0][0] <= until:
+                loop = self._calls[0][2]
+                if not loop.is_closed():
+                    return loop
+                heapq.heappop(self._calls)
+            if until < math.inf:
+                self._now = max(self._now, until)
+            return None
+
+    def take(self, loop: asyncio.AbstractEventLoop, until: float) -> list[Call]:
+        """Move to the next deadline up to this time if it is this loop's, and hand out what is due then."""
+        due: list[Call] = []
+        with self._changed:
+            if self.next_loop(until) is loop:
+                self._now = max(self._now, self._calls[0][0])
+                while self._calls and self._calls[0][0] <= self._now and self._calls[0][2] is loop:
+                    due.append(heapq.heappop(self._calls)[3])
+        return due
+
+    def rested(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A loop has nothing to do any more until another's deadline has passed."""
+        with self._changed:
+            self._running.pop(loop, None)
+            following = self.next_loop(math.inf) if self._automatic else None
+            if following is not None:
+                self._start(following)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        running = self._running.get(loop)
+        if running is None:
+            running = self._running[loop] = _Automatic(self, loop)
+            loop.call_soon_threadsafe(running.go_on)
+        running.turns = _TURNS
+
+    def _drop_cancelled(self) -> bool:
+        """Whether any call is left."""
+        while self._calls and self._calls[0][3].callback is None:
+            heapq.heappop(self._calls)
+        return bool(self._calls)
+
+
+class _Advance:
+    """Deadlines up to a time, as far as they are one event loop's; runs there."""
+
+    def __init__(self, clock: ControlledClock, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        self.done: Future[None] = Future()
+        self._clock = clock
+        self._loop = loop
+        self._until = until
+        self._turns = 0
+
+    def go_on(self) -> None:
+        """One turn of the loop."""
+        if self._turns:
+            self._turns -= 1
+            self._loop.call_soon(self.go_on)
+            return
+        due = self._clock.take(self._loop, self._until)
+        if not due:
+            settle(self.done)
+            return
+        try:
+            for call in due:
+                call.make()
+        except BaseException as error:
+            settle(self.done, error)
+            raise
+        self._turns = _TURNS
+        self._loop.call_soon(self.go_on)
+
+
+class _Automatic:
+    """Moves a clock on whenever an event loop was quiet for some turns."""
+
+    def __init__(self, clock: ControlledClock, loop: asyncio.AbstractEventLoop) -> None:
+        self.turns = _TURNS
+        self._clock = clock
+        self._loop = loop
+
+    def go_on(self) -> None:
+        """One turn of the loop."""
+        if self.turns:
+            self.turns -= 1
+            self._loop.call_soon(self.go_on)
+            return
+        due = self._clock.take(self._loop, math.inf) if self._clock.automatic else []
+        if not due:
+            self._clock.rested(self._loop)
+            return
+        self.turns = _TURNS
+        self._loop.call_soon(self.go_on)
+        for call in due:
+            call.make()
+
+
+def _after(now: float, seconds: float, ms: float) -> float:
+    """Rounded to ns: 1.001 s are 1001 ms, and not a little less."""
+    if not (seconds >= 0 and ms >= 0):
+        raise ValueError(f"a clock does not go back: {seconds:g} s and {ms:g} ms")
+    return round(now + seconds * 1000.0 + ms, 6)
