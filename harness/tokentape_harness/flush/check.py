@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from tokentape_harness.flush.far_end import FarEnd
 from tokentape_harness.flush.live import STEPPED, Bench, LiveStage, Run, event_loop, rule_of, step_one
 from tokentape_harness.flush.marks import Marks, make_marks
 from tokentape_harness.flush.probing import Pace, Trace, probe
+from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import (
     FlushReport,
     Readers,
@@ -28,7 +30,7 @@ from tokentape_harness.flush.report import (
     token_reports,
 )
 from tokentape_harness.flush.shape import Shape, fitting, shape_of
-from tokentape_harness.flush.targets import Target, asking, is_shared, target_of
+from tokentape_harness.flush.targets import AsgiTarget, CommandTarget, Target, asking, is_shared, target_of
 from tokentape_harness.flush.truncation import truncation_of
 
 # The tokens of a warm-up and of a stream that is cut, and after how many frames that is.
@@ -66,8 +68,11 @@ def check_flush(
     `loop` is where what is async runs, which must not be the one that waits for this; without it there is a new one.
     Raises `FlushError` if the target can't be checked, `UsageError` if it is none.
     """
-    with event_loop(loop) as running:
-        return _Check(Bench(target_of(target), provider, running), options).run()
+    made = target_of(target)
+    with event_loop(loop) as running, ExitStack() as stack:
+        if isinstance(made, AsgiTarget):
+            made = AsgiTarget(stack.enter_context(Lifespan(made.app, running)), made.path, made.ask)
+        return _Check(Bench(made, provider, running), options).run()
 
 
 async def acheck_flush(
@@ -93,6 +98,8 @@ class _Check:
     def run(self) -> FlushReport:
         """All of it."""
         began = self._bench.now()
+        if isinstance(self._bench.target, CommandTarget) and os.environ.get("PYTHONUNBUFFERED"):
+            self._notes.append("PYTHONUNBUFFERED is set here, and so for the command: elsewhere it may hold its output")
         if self._options.warm_up:
             self._whole = self._warm_up()
         trace, far_end, shape, as_whole = self._probe()

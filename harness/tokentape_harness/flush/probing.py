@@ -7,8 +7,9 @@ come out by themselves, but late, are sent close together: held ones come out to
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Final, Literal, TypeAlias
@@ -23,6 +24,8 @@ PROMPT: Final = 0.06
 _BURSTS: Final = 3
 _BURST: Final = 4
 _RELEASES: Final = 4
+# In how many steps the size of a batch is narrowed down.
+_FINE: Final = 8
 # Tokens that are kept for the last question: does one come out by itself?
 _RESERVE: Final = 2
 
@@ -84,7 +87,24 @@ class Trace(msgspec.Struct):
         if not self.releases:
             return False
         after = [step for step in self.steps if step.at > self.releases[0][1].at]
-        return len(after) >= _RELEASES - 1 and all(step.seen == step.sent for step in after)
+        return len(after) >= 2 and all(step.seen == step.sent for step in after)
+
+    @property
+    def begin(self) -> Step:
+        """What came before the first token that was held."""
+        return self.steps[self.held_at - 1] if self.held_at else Step(0, 0, 0.0, 0, 0, 0.0)
+
+    def taken(self, amount: Callable[[int], int]) -> tuple[int, int]:
+        """How much was not enough for a release, and how much was, if each release lets all out.
+
+        `amount` is how much so many tokens are.
+        """
+        least, most, begin = 0, sys.maxsize, self.begin
+        for before, after in self.releases:
+            least = max(least, amount(before.sent) - amount(begin.sent))
+            most = min(most, amount(after.sent) - amount(begin.sent))
+            begin = after
+        return least, most
 
     @property
     def releases(self) -> list[tuple[Step, Step]]:
@@ -180,18 +200,21 @@ class _Prober:
         if "tokens" in fitting and len(fitting) > 1:
             # Long tokens next: as many of them are far more bytes.
             self._play(self._to_long_ones(), releases=1)
-            self._play(self._careful(), releases=2)
+            self._play(self._careful(), releases=3)
             fitting = self._fitting(self.trace, self._far)
         if not fitting or self._in_time():
             self._hold_still()
 
     def _play(self, plan: Iterator[int], releases: int = _RELEASES) -> None:
         """Take the steps of a plan, and of a careful one after each release, until there were so many."""
-        while (count := next(plan, 0)) and releases:
+        came = 0
+        while came < releases and (count := next(plan, 0)):
             self._step(count, self._pace.wait, any_new=True)
             found = self.trace.releases
             if found and found[-1][1] is self.trace.steps[-1]:
-                releases -= 1
+                came += 1
+                if came == releases - 1 and count == 1:
+                    return  # the size is known to a token already
                 plan = self._careful()
 
     def _in_time(self) -> bool:
@@ -216,23 +239,37 @@ class _Prober:
             count *= 2
 
     def _careful(self) -> Iterator[int]:
-        """Half of what is known not to be enough at once, then single tokens."""
-        releases = self.trace.releases
-        begins = [self.trace.steps[self.trace.held_at or 0], *(after for _, after in releases)]
-        short = [(before, begin) for begin, (before, _) in zip(begins, releases, strict=False)]
-        tokens = min(before.sent - begin.sent for before, begin in short) // 2
-        room = min(before.up - begin.up for before, begin in short) // 2
-        step, sizes = self.trace.steps[-1], self._far.marks.sizes
+        """At once what is known not to be enough, then a little at a time up to what is known to be."""
+        trace, sizes = self.trace, self._far.marks.sizes
+        step = trace.steps[-1]
         framing = (step.up - sizes[step.sent]) // step.sent
+        # What may be counted: tokens, the text in them, or all that the provider sends.
+        amounts: tuple[Callable[[int], int], ...] = (
+            lambda sent: sent,
+            lambda sent: sizes[sent],
+            lambda sent: sizes[sent] + framing * sent,
+        )
+        known = [trace.taken(amount) for amount in amounts]
+        # What keeps a rest has filled a part of its next block already.
+        rest = step.seen < step.sent
+        least = [least // 2 if rest else least for least, _ in known]
+        spread = [max(most - least, least // 2 if rest else 0) for least, most in known]
         last = self._total - _RESERVE
-        skip = 0
-        while skip < min(tokens, last - step.sent) and room > 0:
-            room -= sizes[step.sent + skip + 1] - sizes[step.sent + skip] + framing
-            skip += 1
-        if skip > 2:
-            yield skip - 1
+
+        def within(limits: Sequence[int]) -> int:
+            """How many tokens are within all these limits."""
+            count = 0
+            while self._sent + count < last and all(
+                amount(self._sent + count + 1) - amount(self._sent) <= limit
+                for amount, limit in zip(amounts, limits, strict=True)
+            ):
+                count += 1
+            return count
+
+        if (skip := within(least)) > 1:
+            yield skip
         while self._sent < last:
-            yield 1
+            yield max(1, within([size // _FINE for size in spread]))
 
     def _hold_still(self) -> None:
         """Send one token and wait as long as the longest hold so far: does it come out by itself?"""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from tokentape_harness.flush.far_end import FarEnd
-from tokentape_harness.flush.probing import Trace
+from tokentape_harness.flush.probing import PROMPT, Trace
 from tokentape_harness.flush.shape import Shape, Verdict
 
 Held = Literal["flushed", "late", "held", "lost"]
@@ -112,9 +112,9 @@ def _token_report(number: int, trace: Trace, far_end: FarEnd) -> TokenReport:
     if seen >= trace.finished_at:
         return TokenReport(number, "held", ms)
     after = sum(at <= seen for at in trace.sent_at)
-    if trace.held_at is not None and number >= trace.held_at and after > number + 1:
+    if after > number + 1:
         return TokenReport(number, "held", ms, after)
-    return TokenReport(number, "flushed" if after == number + 1 else "held", ms, after)
+    return TokenReport(number, "late" if ms >= PROMPT * 1000 else "flushed", ms, after)
 
 
 def latency_of(trace: Trace, far_end: FarEnd) -> float | None:

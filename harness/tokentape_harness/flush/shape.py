@@ -24,6 +24,8 @@ Verdict = Literal[
 ]
 
 # Sizes of buffers are seldom anything else.
+# So many releases tell the size without the first of them.
+_SURE: Final = 3
 _USUAL_SIZES: Final = tuple(1 << power for power in range(7, 23))
 
 
@@ -74,8 +76,7 @@ def came_together(burst: Burst) -> bool:
 
 def fitting(trace: Trace, far_end: FarEnd) -> set[Measure]:
     """What, if it is counted, explains all batches so far."""
-    begin = trace.steps[trace.held_at - 1] if trace.held_at else Step(0, 0, 0.0, 0, 0, 0.0)
-    return {measure for measure, amount in _amounts(far_end).items() if _size(trace.releases, begin, amount).fits}
+    return {measure for measure, amount in _amounts(far_end).items() if _size(trace.releases, trace.begin, amount).fits}
 
 
 def _amounts(far_end: FarEnd) -> dict[Measure, Callable[[Step], float]]:
@@ -116,12 +117,13 @@ def _batches(trace: Trace, far_end: FarEnd) -> Shape:
         releases = releases[:1]
     elif (exact := _block_size(releases, far_end)) is not None:
         return Shape("byte_batches", exact, exact=True)
-    begin = trace.steps[trace.held_at - 1] if trace.held_at else Step(0, 0, 0.0, 0, 0, 0.0)
     amounts = _amounts(far_end)
-    sizes = {measure: _size(releases, begin, amount) for measure, amount in amounts.items()}
+    sizes = {measure: _size(releases, trace.begin, amount) for measure, amount in amounts.items()}
     for measure, size in sizes.items():
         if size.fits and measure == "tokens":
-            return Shape("token_batches", round(size.high), first_only=trace.first_only)
+            came = math.gcd(*(after.seen - earlier.seen for (_, earlier), (_, after) in pairwise(releases)))
+            many = came if came > 1 else round(size.high)
+            return Shape("token_batches", many, first_only=trace.first_only)
         if size.fits:
             return Shape("byte_batches", _likely(size), counted=measure, first_only=trace.first_only)
     return Shape("byte_batches")
@@ -142,9 +144,11 @@ def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[
     """
     low, high = 0.0, float("inf")
     filled_low = filled_high = 0.0 if not begin.sent else amount(begin)
-    for before, after in releases:
+    for number, (before, after) in enumerate(releases):
         least, most = amount(before), amount(after)
-        low, high = max(low, least - filled_high), min(high, most - filled_low)
+        # Of the first one, heads and first frames without a token may have been a part.
+        high = min(high, most - filled_low) if number or len(releases) < _SURE else high
+        low = max(low, least - filled_high)
         filled_high = most
         filled_low = most if after.seen == after.sent else least
     return _Interval(low, high)

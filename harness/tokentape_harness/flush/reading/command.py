@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections import deque
 from contextlib import suppress
 
 from tokentape_harness.errors import FlushError
@@ -26,6 +27,7 @@ def start_command(
             target.command,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
+            stderr=subprocess.PIPE,
             env=given,
             cwd=target.folder,
             start_new_session=os.name == "posix",
@@ -49,6 +51,34 @@ def end_command(process: subprocess.Popen[bytes]) -> None:
             return
 
 
+class LastLines:
+    """The last of what a command writes to its standard error, which must be read so that it can go on."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._lines: deque[bytes] = deque(maxlen=20)
+        self._stderr = process.stderr
+        self._thread = threading.Thread(target=self._read, name="tokentape-flush-stderr", daemon=True)
+        self._thread.start()
+
+    def said(self) -> str:
+        """Its last line, after a colon; nothing if there is none."""
+        self._thread.join(_LEAVING_S)
+        last = self._lines[-1].decode("utf-8", "replace").strip() if self._lines else ""
+        return f": {last}" if last else ""
+
+    def close(self) -> None:
+        """Leave; the command has ended."""
+        self._thread.join(_LEAVING_S)
+        if self._stderr is not None and not self._thread.is_alive():
+            self._stderr.close()
+
+    def _read(self) -> None:
+        assert self._stderr is not None
+        for line in self._stderr:
+            if line.strip():
+                self._lines.append(line)
+
+
 class CommandReader:
     """Runs a command and reads its output from a pipe, as it comes."""
 
@@ -56,13 +86,14 @@ class CommandReader:
         self._process = process = start_command(target, subprocess.PIPE)
         assert process.stdout is not None
         pipe = process.stdout.fileno()
+        self._errors = LastLines(process)
 
         def read(_left: threading.Event) -> None:
             while data := os.read(pipe, 65_536):
                 far_end.on_data(data)
             code = process.wait()
             if code:
-                far_end.on_end(f"exit code {code}", broken=True)
+                far_end.on_end(f"exit code {code}{self._errors.said()}", broken=True)
 
         self._reader = ThreadReader(read, far_end)
 
@@ -70,5 +101,6 @@ class CommandReader:
         """End the command."""
         end_command(self._process)
         self._reader.close()
+        self._errors.close()
         if self._process.stdout is not None:
             self._process.stdout.close()

@@ -1,0 +1,184 @@
+"""flush-check: does an app, or a proxy, pass each token on as it comes?"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_harness.cli import plain
+from tokentape_harness.errors import FlushError, UsageError
+from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.flush.check import FlushOptions, check_flush
+from tokentape_harness.flush.reading.command import LastLines, end_command, start_command
+from tokentape_harness.flush.report import FlushReport
+from tokentape_harness.flush.targets import Ask, CommandTarget, HttpTarget, Target, checked_url, target_of, through
+from tokentape_harness.flush.text import report_lines, token_line
+from tokentape_harness.sdk_environment import sdk_environment
+
+_APP: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+# What an app that runs already is configured with: that of `tokentape serve`.
+KNOWN_PORT: Final = 8089
+_LOOK_S: Final = 0.05
+
+
+def flush_check(
+    arguments: Sequence[str],
+    *,
+    through_url: str | None,
+    wire: str,
+    method: str | None,
+    headers: Sequence[str],
+    data: str | None,
+    path: str,
+    provider_port: int | None,
+    options: FlushOptions,
+    as_json: bool,
+) -> int:
+    """Print the report; 0 if the target flushes and launders no cut-off stream, else 1.
+
+    Raises `UsageError`, `FlushError`, `PortInUseError`.
+    """
+    named, command = _split(arguments)
+    if through_url is not None and named is not None:
+        raise UsageError(f"--through and {named} exclude each other: give one of them")
+    if through_url is None and named is None and not command:
+        raise UsageError("nothing to check: give a URL, module:app, --through URL, or -- COMMAND")
+    ask = Ask(method=method or "", headers=tuple(map(_header, headers)), body=_body(data))
+    by_http = through_url is not None or (named is not None and "://" in named)
+    port = provider_port if provider_port is not None else KNOWN_PORT if by_http and not command else 0
+    with FakeProviderServer(port=port) as server:
+        provider = FakeProvider(server, server.default)
+        variables = sdk_environment(server.url)
+        target: Target
+        if through_url is not None:
+            target = through(through_url, wire, headers=ask.headers)
+        elif named is not None and by_http:
+            target = HttpTarget(checked_url(named), ask)
+        elif named is not None:
+            if command:
+                raise UsageError(f"{named} runs in this process: a command beside it is for a URL")
+            os.environ.update(variables)
+            target = target_of(_imported(named), path, ask)
+        else:
+            target = CommandTarget(tuple(command))
+        if by_http and not as_json:
+            _tell_address(server.url, configured=bool(command))
+        with _running(command if by_http else (), target, variables, options.start):
+            report = check_flush(target, provider, options)
+    print(plain.dump(report.to_builtins()) if as_json else _as_text(report))
+    return 0 if report.ok else 1
+
+
+def _split(arguments: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """The URL or app that is named first, if one is, and the command."""
+    if arguments and ("://" in arguments[0] or _APP.fullmatch(arguments[0])):
+        return arguments[0], arguments[1:]
+    return None, arguments
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"--header {text!r} is not 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _body(data: str | None) -> bytes | None:
+    if data is None:
+        return None
+    if data.startswith("@"):
+        try:
+            return Path(data[1:]).read_bytes()
+        except OSError as error:
+            raise UsageError(f"--data {data}: {error.strerror or error}") from None
+    return data.encode()
+
+
+def _imported(name: str) -> Any:
+    """What `module:attribute` names, with the working folder on the path. Raises `FlushError`."""
+    module_name, _, attribute = name.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise FlushError(f"{name}: {error} (looked for in {Path.cwd()}, and what is installed)") from None
+    except Exception as error:
+        raise FlushError(f"{name}: importing {module_name} failed with {type(error).__name__}: {error}") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise FlushError(f"{name}: {module_name} has no {attribute}")
+        found = getattr(found, part)
+    return found
+
+
+def _tell_address(url: str, *, configured: bool) -> None:
+    how = "the command is told so" if configured else "it must be told so: OPENAI_BASE_URL"
+    print(f"the fake provider is at {url}; {how}{'' if configured else f'={url}/v1 and the like'}", file=sys.stderr)
+
+
+@contextmanager
+def _running(command: Sequence[str], target: Target, variables: dict[str, str], seconds: float) -> Iterator[None]:
+    """Run a command that serves the target, from when it accepts connections. Raises `FlushError`."""
+    if not command:
+        yield
+        return
+    assert isinstance(target, HttpTarget)
+    process = start_command(CommandTarget(tuple(command)), subprocess.DEVNULL, variables)
+    lines = LastLines(process)
+    try:
+        _wait_for_port(target.url, process, lines, seconds)
+        yield
+    finally:
+        end_command(process)
+        lines.close()
+
+
+def _wait_for_port(url: str, process: subprocess.Popen[bytes], lines: LastLines, seconds: float) -> None:
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    until = time.monotonic() + seconds
+    while True:
+        if process.poll() is not None:
+            raise FlushError(f"the command ended with exit code {process.returncode}{lines.said()}")
+        try:
+            socket.create_connection(address, timeout=1.0).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise FlushError(f"nothing listens on {address[0]}:{address[1]} within {seconds:g} s") from None
+            time.sleep(_LOOK_S)
+        else:
+            return
+
+
+def _as_text(report: FlushReport) -> str:
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("token", "", "seen"):
+        table.add_column(column, justify="right" if column == "token" else "left")
+    colours = {"flushed": "green", "late": "yellow", "held": "red", "lost": "red"}
+    for token in report.tokens:
+        number, verdict, when = token_line(token)
+        table.add_row(number, Text(verdict, style=colours[token.verdict]), when)
+    title, *lines = (plain.printable(line) for line in report_lines(report))
+    with console.capture() as captured:
+        console.print(Text(title))
+        console.print(table)
+        for line in lines:
+            style = ("bold green" if report.flushes else "bold red") if line.startswith("verdict:") else ""
+            console.print(Text(line, style=style))
+    return captured.get().rstrip("\n")
