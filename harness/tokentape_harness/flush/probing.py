@@ -202,8 +202,11 @@ class _Prober:
             self._play(self._to_long_ones(), releases=1)
             self._play(self._careful(), releases=3)
             fitting = self._fitting(self.trace, self._far)
-        if not fitting or self._in_time():
-            self._hold_still()
+        first, held = self.trace.releases[0][1], self.trace.sent_at[self.trace.held_at or 0]
+        if not fitting:
+            self._hold_still(first.until - held)
+        elif (interval := self._interval()) is not None:
+            self._hold_still(interval)
 
     def _play(self, plan: Iterator[int], releases: int = _RELEASES) -> None:
         """Take the steps of a plan, and of a careful one after each release, until there were so many."""
@@ -217,11 +220,10 @@ class _Prober:
                     return  # the size is known to a token already
                 plan = self._careful()
 
-    def _in_time(self) -> bool:
-        """Whether the batches came at about equal intervals, which bytes may do by chance."""
-        times = [after.until for _, after in self.trace.releases]
-        apart = [later - earlier for earlier, later in pairwise(times)]
-        return len(apart) < 2 or max(apart) < 1.25 * min(apart)
+    def _interval(self) -> float | None:
+        """The time between batches, if it was about the same each time, as it may be by chance."""
+        apart = [later[1].until - earlier[1].until for earlier, later in pairwise(self.trace.releases)]
+        return max(apart) if len(apart) > 1 and max(apart) < 1.25 * min(apart) else None
 
     def _to_long_ones(self) -> Iterator[int]:
         count = self._far.marks.long_from - self._sent
@@ -271,12 +273,10 @@ class _Prober:
         while self._sent < last:
             yield max(1, within([size // _FINE for size in spread]))
 
-    def _hold_still(self) -> None:
-        """Send one token and wait as long as the longest hold so far: does it come out by itself?"""
-        first, held = self.trace.releases[0][1], self.trace.sent_at[self.trace.held_at or 0]
-        seconds = min(self._pace.longest, 1.25 * (first.until - held))
+    def _hold_still(self, seconds: float) -> None:
+        """Send one token and wait for longer than this: does it come out by itself?"""
         if self._sent < self._total:
-            self._send_together(1, 0.0, seconds, self.trace.stills)
+            self._send_together(1, 0.0, min(self._pace.longest, 1.25 * seconds), self.trace.stills)
 
     def _send_bursts(self, latency: float) -> None:
         for _ in range(_BURSTS):

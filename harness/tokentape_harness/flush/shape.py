@@ -80,11 +80,11 @@ def fitting(trace: Trace, far_end: FarEnd) -> set[Measure]:
 
 
 def _amounts(far_end: FarEnd) -> dict[Measure, Callable[[Step], float]]:
-    """What each step had come to, in the measures that are known."""
-    known: dict[Measure, Callable[[Step], float]] = {}
-    if far_end.ending is not None:
-        known["far end"] = _end_of_tokens(far_end)
-    return known | {"provider": lambda step: step.up, "tokens": lambda step: step.sent}
+    """What each step had come to, in each measure."""
+    sizes = far_end.marks.sizes
+    # Before all has come out, the tokens' own text is what is known of it.
+    far = _end_of_tokens(far_end) if far_end.ending is not None else lambda step: sizes[step.sent]
+    return {"far end": far, "provider": lambda step: step.up, "tokens": lambda step: step.sent}
 
 
 def _headers_early(trace: Trace, far_end: FarEnd) -> bool:
