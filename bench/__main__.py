@@ -1,4 +1,4 @@
-"""Measure speed as ratios: `python -m bench [decode] [scaling] [replay] [lateness] [cassettes] [kills]`."""
+"""Measure speed as ratios: `python -m bench [decode] [scaling] [replay] [lateness] [arrival] [cassettes] [kills]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 
 from rich.console import Console
 
-SECTIONS = ("decode", "scaling", "replay", "lateness", "cassettes", "kills")
+SECTIONS = ("decode", "scaling", "replay", "lateness", "arrival", "cassettes", "kills")
 
 
 def main(sections: list[str]) -> None:
