@@ -7,17 +7,24 @@ import selectors
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from bench.servers import PATH, REQUEST_BODY
+from bench.servers import LARGE_REQUEST_BODY, PATH, REQUEST_BODY
 
-REQUEST = (
-    f"POST {PATH} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
-    f"content-length: {len(REQUEST_BODY)}\r\n\r\n"
-).encode() + REQUEST_BODY
 LAST_CHUNK = b"0\r\n\r\n"
+
+
+def _request(body: bytes) -> bytes:
+    head = f"POST {PATH} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    return f"{head}\r\n\r\n".encode() + body
+
+
+REQUEST, LARGE_REQUEST = _request(REQUEST_BODY), _request(LARGE_REQUEST_BODY)
+_SLOW_READ, _SLOW_EVERY_S = 4096, 0.1
 
 
 class RunningServer:
@@ -26,6 +33,14 @@ class RunningServer:
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self._process = process
         self.port = port
+
+    def resident(self) -> int | None:
+        """Bytes of memory that it has at the moment; `None` where the system does not tell."""
+        status = Path(f"/proc/{self._process.pid}/status")
+        if not status.exists():
+            return None
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) * 1024
 
     def finish(self) -> list[float]:
         """Stop it, and return the lateness of each frame in ms."""
@@ -77,25 +92,56 @@ def responses_per_second(port: int, *, connections: int = 8, seconds: float = 3.
     return done / (finished - started)
 
 
-def read_streams(port: int, count: int) -> None:
-    """Open so many streams at once and read them to their ends."""
+def read_streams(port: int, count: int, *, under_way: Callable[[], None] | None = None) -> None:
+    """Open so many streams at once and read them to their ends; `under_way` is called when each has begun."""
     selector = selectors.DefaultSelector()
     for _ in range(count):
         client = _connect(port)
         client.sendall(REQUEST)
         selector.register(client, selectors.EVENT_READ)
     open_streams = count
+    silent = {key.fd for key in selector.get_map().values()}
     while open_streams:
         for key, _ in selector.select(5.0):
             client = key.fileobj  # type: ignore[assignment]
             received = client.recv(65_536)
+            silent.discard(key.fd)
             if not received or received.endswith(LAST_CHUNK):
                 selector.unregister(client)
                 client.close()
                 open_streams -= 1
+        if under_way is not None and not silent:
+            under_way()
+            under_way = None
 
 
-def _connect(port: int) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", port))
+@contextmanager
+def slow_readers(port: int, count: int) -> Iterator[None]:
+    """So many clients of large streams, half of which read nothing at all, and half 40 kB a second."""
+    clients, stop = [_connect(port, buffer=65_536) for _ in range(count)], threading.Event()
+    for client in clients:
+        client.sendall(LARGE_REQUEST)
+
+    def read() -> None:
+        while not stop.wait(_SLOW_EVERY_S):
+            for client in clients[::2]:
+                client.recv(_SLOW_READ)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        for client in clients:
+            client.close()
+
+
+def _connect(port: int, *, buffer: int | None = None) -> socket.socket:
+    client = socket.socket()
+    if buffer is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    client.connect(("127.0.0.1", port))
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client

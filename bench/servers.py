@@ -29,6 +29,9 @@ TOKENS_PER_SECOND = 50
 PACED_EVENTS = 200
 PATH = "/v1/chat/completions"
 REQUEST_BODY = b'{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Hi"}]}'
+# Asks for events that are so large that a client's and the server's buffers are soon full.
+LARGE_REQUEST_BODY = REQUEST_BODY.replace(b"Hi", b"Large")
+LARGE_EVENT = 65_536
 HEADERS = (("content-type", "text/event-stream; charset=utf-8"),)
 
 
@@ -40,10 +43,12 @@ def events(count: int) -> list[bytes]:
 def fake_provider(*, paced: bool) -> None:
     """Ours, replaying one recording again and again."""
     gap = 1000 / TOKENS_PER_SECOND if paced else 0.0
-    frames = tuple(Frame(number * gap, event) for number, event in enumerate(events(PACED_EVENTS if paced else EVENTS)))
-    recording = Recording(
-        Tape(frames, headers=HEADERS), PATH, json.loads(REQUEST_BODY), "POST", "openai_chat", "bench", 0
-    )
+    played = events(PACED_EVENTS if paced else EVENTS)
+    large = [b"data: " + b" " * (LARGE_EVENT - 8) + b"\n\n"] * PACED_EVENTS
+    recordings = []
+    for number, (body, said) in enumerate(((REQUEST_BODY, played), (LARGE_REQUEST_BODY, large))):
+        tape = Tape(tuple(Frame(index * gap, event) for index, event in enumerate(said)), headers=HEADERS)
+        recordings.append(Recording(tape, PATH, json.loads(body), "POST", "openai_chat", "bench", number))
     with FakeProviderServer() as server:
         if paced:
             from tokentape_fake_provider import Recorded
@@ -51,11 +56,12 @@ def fake_provider(*, paced: bool) -> None:
             server.default.configure(timing=Recorded(), repeat=True)
         else:
             server.default.configure(repeat=True)
-        server.default.add_recordings([recording])
+        server.default.add_recordings(recordings)
         _settle()
         print(server.port, flush=True)
         sys.stdin.read()
-        lateness = [frame.lateness for entry in server.default.journal.entries for frame in entry.frames]
+        entries = [entry for entry in server.default.journal.entries if entry.source == recordings[0].label]
+        lateness = [frame.lateness for entry in entries for frame in entry.frames]
         print(json.dumps(lateness if paced else []))
 
 
