@@ -93,6 +93,7 @@ class App:
             headers=headers,
             raw_body=body or b"",
             wire=wire.name if wire else None,
+            http_version=scope.get("http_version", ""),
         )
         if session is None:
             answer = self._unknown_session(session_id, wire or spoken(path, headers))

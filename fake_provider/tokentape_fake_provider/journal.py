@@ -48,6 +48,7 @@ class Entry:
         headers: Iterable[tuple[bytes, bytes]],
         raw_body: bytes,
         wire: str | None,
+        http_version: str = "",
     ) -> None:
         self.number = 0
         self.session = session
@@ -61,6 +62,7 @@ class Entry:
         ]
         self.raw_body = raw_body
         self.wire = wire
+        self.http_version = http_version
         self.status: int | None = None
         self.answered_by: AnsweredBy | None = None
         self.source = ""
@@ -132,6 +134,7 @@ class Entry:
             "headers": self.headers,
             "body": self.body,
             "wire": self.wire,
+            "http_version": self.http_version,
             "status": self.status,
             "answered_by": self.answered_by,
             "source": self.source,
