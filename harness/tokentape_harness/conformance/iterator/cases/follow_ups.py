@@ -7,6 +7,7 @@ from typing import Any
 from tokentape_fake_provider.script import Text, Usage
 from tokentape_harness.conformance.iterator import IteratorTrial, Opened, case
 from tokentape_harness.conformance.iterator.cases.sources import CONTRACT, REFERENCE
+from tokentape_harness.conformance.iterator.trial import carrying
 
 FIRST = Text("one two", pieces=("one", " two"))
 SECOND = Text(", three four", pieces=(", three", " four"))
@@ -231,11 +232,13 @@ async def leaving(trial: IteratorTrial) -> None:
 )
 async def breaking(trial: IteratorTrial) -> None:
     outer = trial.tell(FIRST)
-    inner = trial.open([*trial.say(SECOND)[:1], OSError("the connection broke")])
+    told = trial.pieces(SECOND)
+    frames = [piece.data for piece in told[: carrying(told)[0] + 1]]
+    inner = trial.open([*frames, OSError("the connection broke")])
     outer.add_callback(trial.callback(lambda message: inner.stream))
     chunks, _ = await outer.failure()
     trial.expect("the text of the outer output", outer.output_text, FIRST.text)
-    trial.expect("the text before the error begins with", outer.joined(chunks)[: len(FIRST.text)], FIRST.text)
+    trial.expect("the text before the error", outer.joined(chunks), FIRST.text + SECOND.pieces[0])
 
 
 @case(

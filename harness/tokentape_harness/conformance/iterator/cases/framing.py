@@ -15,13 +15,17 @@ SAID = Text("The sea is 10 m deep.", pieces=("The sea", " is", " 1", "0", " m", 
 
 
 async def reads_the_same(trial: IteratorTrial, change: Callable[[bytes], bytes], *, whole: bool = False) -> None:
-    """The text is the same when each frame (or the whole body) is changed so, whole and byte by byte."""
+    """The chunks are the same when each frame (or the whole body) is changed so, whole and byte by byte."""
     frames = trial.say(SAID)
+    unchanged = trial.open(frames)
+    expected = [trial.adapter.text(chunk) for chunk in await unchanged.read()]
+    trial.expect("the text of the unchanged stream", "".join(expected), SAID.text)
+    trial.opened.remove(unchanged)
     changed = [change(b"".join(frames))] if whole else [change(frame) for frame in frames]
     body = b"".join(changed)
     for chunks in (changed, [body[at : at + 1] for at in range(len(body))]):
         stream = trial.open(chunks)
-        trial.expect("the text of all chunks", await stream.text(), SAID.text)
+        trial.expect("the text of each chunk", [trial.adapter.text(chunk) for chunk in await stream.read()], expected)
         trial.opened.remove(stream)
 
 

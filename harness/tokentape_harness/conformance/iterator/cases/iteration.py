@@ -112,7 +112,10 @@ async def readers_at_once(trial: IteratorTrial) -> None:
         seen.append(await stream.text())
 
     def read_plainly() -> None:
-        seen.append(stream.joined(iter(stream.stream)))
+        try:
+            seen.append(stream.joined(iter(stream.stream)))
+        except Exception as error:
+            seen.append(repr(error))
 
     if trial.is_async:
         await together(read, read, read)

@@ -61,10 +61,16 @@ async def leave_by_with(trial: IteratorTrial) -> None:
     stream = trial.tell(WORDS)
     if trial.is_async:
         async with stream.stream:
-            await anext(aiter(stream.stream))
+            asynchronous = aiter(stream.stream)  # kept: a loop that is thrown away is closed by that alone
+            await anext(asynchronous)
+        trial.expect_closed_once(stream)
+        await asynchronous.aclose()
     else:
         with stream.stream:
-            next(iter(stream.stream))
+            plain = iter(stream.stream)
+            next(plain)
+        trial.expect_closed_once(stream)
+        plain.close()
     trial.expect_closed_once(stream)
 
 

@@ -81,8 +81,8 @@ async def every_cut(trial: IteratorTrial) -> None:
 async def at_random(trial: IteratorTrial) -> None:
     body = b"".join(trial.say(SAID))
     for _ in range(10):
-        ends = trial.random.sample(range(1, len(body)), trial.random.randint(1, 40))
-        await reads_as(trial, cut(body, *ends), SAID.text, f"cut at {sorted(ends)}")
+        ends = trial.random.sample(range(1, len(body)), trial.random.randint(1, len(body) // 4))
+        await reads_as(trial, cut(body, *ends), SAID.text, f"in {len(ends) + 1} pieces")
 
 
 @case("iterator/splits/empty-chunks", "Empty chunks end nothing and change nothing.", source=CONTRACT)

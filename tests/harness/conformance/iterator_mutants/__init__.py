@@ -1,0 +1,1 @@
+"""Broken iterators: the library's adapter with one fault each."""
