@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import httpx2
 import pytest
 
 from tokentape_harness import MismatchError, read_cassette, use_cassette
+from tokentape_harness.errors import UsageError
 
 URL = "http://provider.test/v1/chat/completions"
 
@@ -121,7 +123,7 @@ def test_a_mismatch_names_the_nearest_recording_and_the_field(client, path):
     first = str(caught.value).splitlines()[0]
     assert first == (
         "Nearest recording: interaction 1 (POST http://provider.test/v1/chat/completions), "
-        "where llm_body: temperature was 0.5, now 0.7"
+        "where llm_body: temperature was 0.5, now 0.7 (record_mode='new_episodes' adds it)"
     )
 
 
@@ -249,3 +251,36 @@ def test_metadata_is_kept(client, path):
     with use_cassette(path, record_mode="none") as cassette:
         assert cassette.get_metadata("seed", 8) == 7
         assert len(cassette) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"spede": 2}, "no option 'spede': is it 'speed'?"),
+        ({"filter_header": ["x"]}, "is it 'filter_headers'?"),
+        ({"record_mode": "sometimes"}, "record_mode is 'sometimes': give all"),
+        ({"match_on": ["bdy"]}, "match_on has 'bdy', which is none of method"),
+    ],
+)
+def test_options_that_nobody_knows(path, options, told):
+    """vcrpy passes over them, or fails late; a typing error is told at once."""
+    with pytest.raises(UsageError, match=re.escape(told)):
+        use_cassette(path, **options)
+
+
+def test_what_would_add_a_recording_is_told(client, path):
+    """The first line says whether there is none at all or one that was played already, and what to do."""
+    with use_cassette(path, record_mode="none"), pytest.raises(MismatchError) as caught:
+        client.post(URL, json=asked("one"))
+    first, _, rest = str(caught.value).partition("\n\n")
+    assert first == f"No recording for POST {URL}, nor for anything else (record_mode='new_episodes' adds it)"
+    assert "the cassette doesn't exist" in rest
+    with use_cassette(path):
+        client.post(URL, json=asked("one"))
+    with use_cassette(path):
+        client.post(URL, json=asked("one"))
+        with pytest.raises(MismatchError) as caught:
+            client.post(URL, json=asked("one"))
+    first, _, rest = str(caught.value).partition("\n\n")
+    assert first == f"Played already: every recording that answers POST {URL} (record_mode='new_episodes' adds it)"
+    assert "already been played back" in rest

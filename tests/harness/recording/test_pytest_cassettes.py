@@ -53,7 +53,7 @@ def write(pytester, url, mark, config="", names=""):
 def upstream(fake_provider):
     """A provider that says two things, in several chunks each."""
     # Frames that are due at different times leave in writes of their own.
-    fake_provider.timing("synthetic:ttft=1ms,tps=500")
+    fake_provider.timing("synthetic:ttft=1ms,tps=50")
     for _ in range(2):
         fake_provider.script(Script.of(Text("One two three four five six seven")))
     return fake_provider
@@ -85,7 +85,9 @@ def test_pytest_recordings_mark_keeps_streams(pytester, upstream):
 def test_without_record_mode_nothing_is_recorded(pytester, upstream):
     """pytest-recording's default is to replay only, and a missing cassette fails."""
     write(pytester, upstream.base_url(), "vcr")
-    pytester.runpytest_inprocess(*OFF).assert_outcomes(failed=2)
+    result = pytester.runpytest_inprocess(*OFF)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*MismatchError: No recording for POST *--record-mode=new_episodes adds it)"])
     assert upstream.requests == ()
     assert not (pytester.path / "cassettes").exists()
 
@@ -148,8 +150,16 @@ def test_a_missing_recording_fails(pytester, upstream):
     write(pytester, upstream.base_url(), "tape")
     result = pytester.runpytest_inprocess(*WITHOUT_RECORDING)
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["*MismatchError: Can't play back this request: the cassette doesn't exist*"])
+    result.stdout.fnmatch_lines(["*MismatchError: No recording for POST *--tape-record-mode=new_episodes adds it)"])
     assert upstream.requests == ()
+
+
+def test_an_option_that_nobody_knows_fails(pytester, upstream):
+    """A typing error in the mark is an error of the test's setup."""
+    write(pytester, upstream.base_url(), "tape(al_played=True)")
+    result = pytester.runpytest_inprocess(*WITHOUT_RECORDING)
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*UsageError: use_cassette has no option 'al_played': is it 'all_played'?"])
 
 
 def test_a_failed_test_is_only_that(pytester, upstream):
