@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokentape_fake_provider.app import AppConfig, create_app
     from tokentape_fake_provider.clock import ControlledClock
     from tokentape_fake_provider.gate import SteppedStream
+    from tokentape_fake_provider.in_process import InProcessProvider
     from tokentape_fake_provider.recording import Recording
     from tokentape_fake_provider.rule import Rule
     from tokentape_fake_provider.server import FakeProviderServer
@@ -32,6 +33,7 @@ __all__ = [
     "FakeProviderServer",
     "Fault",
     "Frame",
+    "InProcessProvider",
     "Instant",
     "Reasoning",
     "Recorded",
@@ -59,6 +61,7 @@ _LAZY = {
     "AppConfig": "app",
     "ControlledClock": "clock",
     "FakeProviderServer": "server",
+    "InProcessProvider": "in_process",
     "Instant": "timing",
     "Recorded": "timing",
     "Recording": "recording",

@@ -50,6 +50,10 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock = msgspec.field(default_factory=MonotonicClock)
     wall: Callable[[], float] = time.time
 
+    def with_clock(self, clock: Clock) -> AppConfig:
+        """The same with another clock."""
+        return msgspec.structs.replace(self, clock=clock)
+
 
 def create_app(config: AppConfig | None = None) -> App:
     """The ASGI application; without a configuration one of its own."""
@@ -75,7 +79,7 @@ class App:
         with_prefix = path.startswith("/s/")
         session_id, path = _split_session(path) if with_prefix else (DEFAULT_SESSION, path)
         session = self.sessions.find(session_id)
-        clock = self.config.clock if session is None else session.clock or self.config.clock
+        clock = self._clock(session)
         began = clock.now()
         connection = Connection(receive, send)
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -123,6 +127,13 @@ class App:
                 gate.note_over(outcome)
             if session is not None and stream is not None:
                 session.streams.end(stream)
+
+    def clock_at(self, path: str) -> Clock:
+        """Whose time a request to this path keeps."""
+        return self._clock(self.sessions.find(_split_session(path)[0] if path.startswith("/s/") else DEFAULT_SESSION))
+
+    def _clock(self, session: Session | None) -> Clock:
+        return self.config.clock if session is None else session.clock or self.config.clock
 
     def _answer(
         self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any, now: float

@@ -41,6 +41,16 @@ class DrivenLoop(asyncio.SelectorEventLoop):
                     self._driven = False
                     self._changed.notify_all()
 
+    def shut_down(self) -> None:
+        """Cancel what is open, and close."""
+        tasks = asyncio.all_tasks(self)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.run_until_complete(self.shutdown_asyncgens())
+        self.close()
+
     def _run(self, seconds: float | None) -> None:
         timer = None if seconds is None else self.call_later(seconds, self.stop)
         try:

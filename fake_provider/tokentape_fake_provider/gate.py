@@ -64,7 +64,7 @@ class Gate:
 
     def note_over(self, outcome: Outcome) -> None:
         """The response ended so."""
-        if outcome in ("complete", "dropped", "reset"):
+        if outcome not in ("client_left", "server_stopped"):
             self.left = self.units
         self.outcome = outcome
         self._settle()
@@ -358,5 +358,6 @@ def _over(outcome: Outcome) -> StreamOverError:
         "client_left": "the client left",
         "server_stopped": "the server stopped",
         "dropped": "all was sent and the connection cut",
+        "reset": "all was sent and the connection reset",
     }
     return StreamOverError(f"the stream is over: {said.get(outcome, 'all was sent')}", outcome)

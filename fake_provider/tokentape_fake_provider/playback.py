@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from tokentape_fake_provider.clock import Clock
+from tokentape_fake_provider.clock import Call, Clock
 from tokentape_fake_provider.connection import Connection
 from tokentape_fake_provider.gate import HEADERS, OPEN, Gate
 from tokentape_fake_provider.journal import Entry, Outcome
@@ -63,6 +63,7 @@ async def play(
     try:
         return await player.play()
     finally:
+        player.stop()
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
@@ -144,9 +145,15 @@ class _Player:
         self._waiter: asyncio.Future[None] | None = None
         self._index = 0
         self._held = False
+        self._call: Call | None = None
         self._due = array("d", [frame.at for frame in tape.frames])
         self._on_time = self._turn
         entry.due, entry.sizes = self._due, tape.sizes
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        if self._call is not None:
+            self._call.cancel()
 
     async def watch(self) -> None:
         """Wake the playback when the client leaves."""
@@ -176,7 +183,7 @@ class _Player:
         while not self._left:
             if self._began + at > self._clock.now():
                 self._waiter = self._loop.create_future()
-                self._clock.call_at(self._began + at, self._wake)
+                self._call = self._clock.call_at(self._began + at, self._wake)
             elif units > self._gate.limit:
                 self._waiter = self._loop.create_future()
                 self._gate.ask_again(self._wake)
@@ -209,7 +216,7 @@ class _Player:
             index += 1
         if index == first:
             if began + due[first] > now:
-                self._clock.call_at(began + due[first], self._on_time)
+                self._call = self._clock.call_at(began + due[first], self._on_time)
             else:
                 self._held = True
                 gate.ask_again(self._on_time)
@@ -250,6 +257,6 @@ class _Player:
         if self._index < len(self._due) and self._head.apart:
             self._turn()
         elif self._index < len(self._due):
-            self._clock.call_at(self._began + self._due[self._index], self._on_time)
+            self._call = self._clock.call_at(self._began + self._due[self._index], self._on_time)
         else:
             self._wake()

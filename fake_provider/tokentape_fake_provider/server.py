@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from tokentape_fake_provider.app import AppConfig, create_app
 from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.errors import UnsafeHostError
 from tokentape_fake_provider.folder import CassetteLoader
 from tokentape_fake_provider.host import is_loopback
+from tokentape_fake_provider.provider import Provider
 from tokentape_fake_provider.server_thread import ServerThread
-from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions, SessionSettings
-from tokentape_fake_provider.wires import wire_named
+from tokentape_fake_provider.session import Sessions, SessionSettings
 
 
-class FakeProviderServer:
+class FakeProviderServer(Provider):
     """A fake provider on a port of its own. Use it as a context manager, or `start` and `stop` it.
 
     `port` 0 takes a free one. `settings` are those of the default session and of each new one. Beyond the
@@ -45,18 +44,19 @@ class FakeProviderServer:
                 f"host {host!r} is open to the network: bind to 127.0.0.1, or allow it on purpose (allow_remote=True)"
             )
         self.host = host
-        self.sessions = Sessions(settings)
         self.clock = clock or MonotonicClock()
         self.control = local or token is not None
-        self._config = AppConfig(
-            sessions=self.sessions,
-            max_body=max_body,
-            models=tuple(models),
-            control=self.control,
-            token=token,
-            folders=tuple(folders),
-            loader=loader,
-            clock=self.clock,
+        super().__init__(
+            AppConfig(
+                sessions=Sessions(settings),
+                max_body=max_body,
+                models=tuple(models),
+                control=self.control,
+                token=token,
+                folders=tuple(folders),
+                loader=loader,
+                clock=self.clock,
+            )
         )
         self._thread = ServerThread(host, port, "tokentape-fake-provider")
 
@@ -70,30 +70,6 @@ class FakeProviderServer:
         """The port; 0 before the start, where any would do."""
         return self._thread.port
 
-    def base_url(self, wire: str, session: str | None = None) -> str:
-        """The base URL for a client of this wire format, in this session. Raises `UnknownWireError`."""
-        prefix = "" if session is None or session == DEFAULT_SESSION else f"/s/{session}"
-        return f"{self.url}{prefix}{wire_named(wire).base_path}"
-
-    @property
-    def default(self) -> Session:
-        """The session of base URLs without a prefix."""
-        return self.sessions.default
-
-    def session(self, session_id: str) -> Session:
-        """A session by its id. Raises `UnknownSessionError`."""
-        return self.sessions.get(session_id)
-
-    def create_session(self, session_id: str | None = None, **settings: Any) -> Session:
-        """A new session with these settings (the fields of `SessionSettings`) instead of the server's own."""
-        made = self.sessions.create(session_id)
-        made.configure(**settings)
-        return made
-
-    def delete_session(self, session_id: str) -> None:
-        """Remove a session. Raises `UnknownSessionError`."""
-        self.sessions.delete(session_id)
-
     def start(self) -> FakeProviderServer:
         """Listen, in a thread; back when the first request would be answered."""
         self._thread.start(create_app(self._config))
@@ -102,6 +78,7 @@ class FakeProviderServer:
     def stop(self) -> None:
         """Close the port and all connections; open streams break off. Back when all is closed."""
         self._thread.stop()
+        self.close()
 
     def __enter__(self) -> FakeProviderServer:
         return self.start()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, overload
 
+from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.faults import Fault, Faults, as_fault, as_faults
 from tokentape_fake_provider.gate import SteppedStream
 from tokentape_fake_provider.journal import Entry, Journal
+from tokentape_fake_provider.provider import Provider
 from tokentape_fake_provider.rule import Rule
 from tokentape_fake_provider.script import Error, FinishReason, Item, Script, Usage
-from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_fake_provider.session import Session
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing
@@ -20,14 +22,17 @@ from tokentape_harness.cassette_reader import read_cassette
 from tokentape_harness.errors import CassetteNotFoundError, UsageError
 from tokentape_harness.recordings import SUFFIXES, find_cassettes, load_recordings, recordings_as
 
+if TYPE_CHECKING:
+    import httpx2
+
 
 class FakeProvider:
-    """A session of its own on a running fake provider: what the fixture `fake_provider` gives.
+    """A session of its own on a fake provider: what the fixtures `fake_provider`, `fake_provider_in_process` give.
 
     `folders` are where relative cassette paths are looked up, in this order.
     """
 
-    def __init__(self, server: FakeProviderServer, session: Session, folders: Sequence[Path] = ()) -> None:
+    def __init__(self, server: Provider, session: Session, folders: Sequence[Path] = ()) -> None:
         self.server = server
         self.session = session
         self._folders = tuple(folders)
@@ -179,6 +184,36 @@ class FakeProvider:
     async def anext_stream(self, timeout: float = 10.0) -> SteppedStream:  # noqa: ASYNC109
         """`next_stream` for coroutines."""
         return await self.session.streams.anext(timeout)
+
+    @property
+    def clock(self) -> ControlledClock:
+        """The session's own clock, to advance. Raises `UsageError` where it keeps the server's time."""
+        clock = self.session.clock
+        if clock is None:
+            raise UsageError(
+                "this session keeps the server's time: give it a clock of its own with "
+                "@pytest.mark.fake_provider(clock='controlled') or session.configure(clock='controlled')"
+            )
+        return clock
+
+    @overload
+    def transport(self) -> httpx2.BaseTransport: ...
+    @overload
+    def transport(self, package: ModuleType) -> Any: ...
+    def transport(self, package: ModuleType | None = None) -> Any:
+        """A transport for a sync client of httpx2, or of `package` (httpx), that needs no socket and no thread.
+
+        `openai.OpenAI(base_url=..., http_client=httpx2.Client(transport=fake_provider.transport()))`.
+        """
+        return self.server.transport() if package is None else self.server.transport(package)
+
+    @overload
+    def async_transport(self) -> httpx2.AsyncBaseTransport: ...
+    @overload
+    def async_transport(self, package: ModuleType) -> Any: ...
+    def async_transport(self, package: ModuleType | None = None) -> Any:
+        """The same for an async client; the provider then runs in the client's event loop."""
+        return self.server.async_transport() if package is None else self.server.async_transport(package)
 
     @property
     def streams(self) -> Sequence[SteppedStream]:

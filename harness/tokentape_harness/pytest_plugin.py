@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from vcr import VCR
     from vcr.cassette import Cassette
 
+    from tokentape_fake_provider.provider import Provider
     from tokentape_fake_provider.server import FakeProviderServer
+    from tokentape_fake_provider.session import Session
     from tokentape_harness.fake_provider import FakeProvider
+    from tokentape_harness.flush.flush_probe import FlushProbe
 
 _MARKER = "fake_provider"
 _TAPE = "tape"
@@ -50,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(cassette=..., speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
-        "locale=..., dress=..., faults=...): how the fixture fake_provider answers in this test",
+        "locale=..., dress=..., faults=..., clock=...): how the fixture fake_provider answers in this test",
     )
 
 
@@ -101,22 +104,30 @@ def fake_provider_server() -> Iterator[FakeProviderServer]:
 @pytest.fixture
 def fake_provider(fake_provider_server: FakeProviderServer, request: pytest.FixtureRequest) -> Iterator[FakeProvider]:
     """A fake provider with nothing queued: a session of its own, so that tests don't see each other."""
-    from tokentape_harness.fake_provider import FakeProvider
-
     session = fake_provider_server.create_session()
     try:
-        provider = FakeProvider(fake_provider_server, session, _folders(request))
-        for marker in reversed(list(request.node.iter_markers(_MARKER))):
-            provider.set_up(*marker.args, **marker.kwargs)
-        yield provider
+        yield _set_up(fake_provider_server, session, request)
     finally:
         fake_provider_server.delete_session(session.id)
+
+
+@pytest.fixture
+def fake_provider_in_process(request: pytest.FixtureRequest) -> Iterator[FakeProvider]:
+    """A fake provider without a port, for clients that take a transport: `transport()`, `async_transport()`.
+
+    Its clock moves on by itself whenever nothing else is left to do.
+    """
+    from tokentape_fake_provider.in_process import InProcessProvider
+
+    with InProcessProvider() as provider:
+        yield _set_up(provider, provider.create_session(clock="automatic"), request)
 
 
 @pytest.fixture
 def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
     """The fake provider, with the environment variables set that send the official SDKs to it."""
     import os
+    from urllib.parse import urlsplit
 
     from tokentape_harness.sdk_environment import sdk_environment
 
@@ -124,8 +135,26 @@ def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(name, value)
     # A proxy from the environment would take even these requests away.
     for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, ",".join(filter(None, [fake_provider.server.host, os.environ.get(name)])))
+        monkeypatch.setenv(name, ",".join(filter(None, [urlsplit(fake_provider.url).hostname, os.environ.get(name)])))
     return fake_provider
+
+
+def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) -> FakeProvider:
+    """The provider as the test's markers want it, the nearest last."""
+    from tokentape_harness.fake_provider import FakeProvider
+
+    provider = FakeProvider(server, session, _folders(request))
+    for marker in reversed(list(request.node.iter_markers(_MARKER))):
+        provider.set_up(*marker.args, **marker.kwargs)
+    return provider
+
+
+@pytest.fixture
+def flush_probe(fake_provider_env: FakeProvider) -> FlushProbe:
+    """The flush checker: does an app pass each token of the fake provider on as it comes?"""
+    from tokentape_harness.flush.flush_probe import FlushProbe
+
+    return FlushProbe(fake_provider_env)
 
 
 def _folders(request: pytest.FixtureRequest) -> list[Path]:
