@@ -104,10 +104,8 @@ class ProxyApp:
             # Matching and redaction take time that other streams must not wait for.
             answer = await asyncio.to_thread(self._cassettes.answer, target.upstream.name, asked)
         except MismatchError as error:
-            # Below its first paragraph vcrpy tells what to change in a Python test.
-            told = str(error).partition("\n\n")[0]
             path = self._cassettes.paths[target.upstream.name]
-            return Failure(404, "no_recording", f"{path}: {told} (to add it, record with --mode new_episodes)")
+            return Failure(404, "no_recording", f"{path}: {error.summary} (--mode new_episodes adds it)")
         except HarnessError as error:
             return Failure(500, "cassette_error", str(error))
         if isinstance(answer, Playback):

@@ -34,9 +34,11 @@ def keep_streams(vcr: VCR) -> None:
 
     def use_streaming(path: str, **options: Any) -> StreamingCassette:
         ours = {name: options.pop(name) for name in _OURS & options.keys()}
-        return StreamingCassette(
+        made = StreamingCassette(
             vcr, path, options, Options(**ours), use=use, weakest=Level.ANY, extra_paths=extra_paths or ()
         )
+        made.advice = "pytest --record-mode=new_episodes adds it"
+        return made
 
     vcr.use_cassette = use_streaming
 
@@ -59,7 +61,9 @@ def cassette_of(item: pytest.Item, config: Mapping[str, Any], mode: str | None) 
     if chosen == "rewrite":
         path.unlink(missing_ok=True)
         chosen = "new_episodes"
-    return use_cassette(path, record_mode=chosen, **options)
+    made = use_cassette(path, record_mode=chosen, **options)
+    made.advice = "pytest --tape-record-mode=new_episodes adds it"
+    return made
 
 
 def _name(item: pytest.Item) -> str:

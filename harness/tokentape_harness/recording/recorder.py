@@ -20,10 +20,12 @@ from tokentape_harness.recording.redactor import Redactor
 class MismatchError(HarnessError, CannotOverwriteExistingCassetteException):  # type: ignore[misc]
     """No recording answers a request, and none may be made: the nearest one, and the field that differs."""
 
-    def __init__(self, cassette: Cassette, failed_request: Request, nearest: str) -> None:
+    def __init__(self, cassette: Cassette, failed_request: Request, nearest: str, advice: str) -> None:
         CannotOverwriteExistingCassetteException.__init__(self, cassette=cassette, failed_request=failed_request)
-        if nearest:
-            self.args = (f"{nearest}\n\n{self.args[0]}",)
+        asked = f"{failed_request.method} {failed_request.uri}"
+        self.summary = nearest or f"No recording for {asked}, nor for anything else"
+        """The first line, without the advice."""
+        self.args = (f"{self.summary} ({advice})\n\n{self.args[0]}",)
 
 
 class Recorder:
@@ -41,6 +43,7 @@ class Recorder:
         speed: float | None = None,
         allow_truncated: bool = False,
         body_matcher: BodyMatcher | None = None,
+        advice: str = "",
     ) -> None:
         self.cassette = cassette
         self._redactor = redactor
@@ -48,6 +51,7 @@ class Recorder:
         self._speed = speed
         self._allow_truncated = allow_truncated
         self._body_matcher = body_matcher
+        self._advice = advice
         self._lock = threading.RLock()
         self._pending: list[Recording] = []
         self._next_seq = len(cassette)
@@ -73,7 +77,7 @@ class Recorder:
             if not filtered or self._sealed:
                 return None
             if self.cassette.write_protected:
-                raise MismatchError(self.cassette, filtered, self._nearest(filtered))
+                raise MismatchError(self.cassette, filtered, self._nearest(filtered), self._advice)
             recording = Recording(request, self._next_seq, self._clock, self._finished)
             self._next_seq += 1
             self._pending.append(recording)
@@ -126,8 +130,10 @@ class Recorder:
     def _nearest(self, request: Request) -> str:
         """The recorded request that differs least: in which matchers, and in which fields of its body."""
         similar = self.cassette.find_requests_with_most_matches(request)
-        if not similar or not similar[0][2]:
+        if not similar:
             return ""
+        if not similar[0][2]:
+            return f"Played already: every recording that answers {request.method} {request.uri}"
         nearest, _, failed = min(similar, key=lambda found: distance(request, found[0]))
         number = next((index for index, stored in enumerate(self.cassette.requests) if stored is nearest), None)
         told = "; ".join(f"{name}: {message}" if message else str(name) for name, message in failed)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -14,6 +15,7 @@ import msgspec
 from vcr import VCR
 from vcr.cassette import Cassette
 from vcr.persisters.filesystem import FilesystemPersister
+from vcr.record_mode import RecordMode
 
 from tokentape_harness.errors import UnplayedRecordingError, UsageError
 from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, Level
@@ -65,10 +67,28 @@ def use_cassette(
     `record_mode` is vcrpy's: `once`, `new_episodes`, `none`, `all`. Other options are those of `vcr.use_cassette`
     (filters, hooks, ignored hosts). Entering raises `CassetteError` for a file that can't be read, leaving it as it
     is; a request that nothing answers raises `MismatchError`; leaving raises `CassetteWriteError`, and with
-    `all_played` `UnplayedRecordingError`.
+    `all_played` `UnplayedRecordingError`. Raises `UsageError` for an option that nobody knows.
     """
     options = Options(speed, allow_truncated, all_played, rules, clock or SystemClock())
-    return StreamingCassette(VCR(), path, {**vcr_options, "record_mode": record_mode, "match_on": match_on}, options)
+    vcr = VCR()
+    _check_options(vcr, vcr_options, record_mode, match_on)
+    return StreamingCassette(vcr, path, {**vcr_options, "record_mode": record_mode, "match_on": match_on}, options)
+
+
+def _check_options(vcr: VCR, given: Mapping[str, Any], record_mode: str, match_on: Sequence[str]) -> None:
+    """vcrpy passes over what it does not know: a typing error would go unnoticed."""
+    ours = Options.__struct_fields__
+    known = {*ours, *inspect.signature(VCR).parameters, "allow_playback_repeats", "additional_matchers", "persister"}
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise UsageError(f"use_cassette has no option {name!r}" + (f": is it {near[0]!r}?" if near else ""))
+    modes = [mode.value for mode in RecordMode]
+    if record_mode not in modes:
+        raise UsageError(f"record_mode is {record_mode!r}: give {', '.join(modes[:-1])} or {modes[-1]}")
+    for name in match_on:
+        if name not in (*vcr.matchers, NAME):
+            raise UsageError(f"match_on has {name!r}, which is none of {', '.join((*vcr.matchers, NAME))}")
 
 
 class StreamingCassette:
@@ -92,6 +112,8 @@ class StreamingCassette:
         self._options = options
         self._weakest = weakest
         self._extra_paths = extra_paths
+        self.advice = "record_mode='new_episodes' adds it"
+        """What to do about a request that nothing answers."""
         self.failed = False  # whether what used the cassette failed, for a caller that knows better than `__exit__`
         self._stack: ExitStack | None = None
         self._recorder: Recorder | None = None
@@ -112,6 +134,7 @@ class StreamingCassette:
                 speed=self._options.speed,
                 allow_truncated=self._options.allow_truncated,
                 body_matcher=matcher if NAME in options["match_on"] else None,
+                advice=self.advice,
             )
             # The patches go first, then what is open is ended, and then vcrpy saves.
             stack.callback(recorder.seal)
