@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokentape_fake_provider.rule import Rule
     from tokentape_fake_provider.server import FakeProviderServer
     from tokentape_fake_provider.session import Session, SessionSettings
-    from tokentape_fake_provider.timing import Instant, Recorded, Stepped, Synthetic, parse_timing
+    from tokentape_fake_provider.timing import Instant, Profile, Recorded, Stepped, Synthetic, parse_timing
 
 __all__ = [
     "AppConfig",
@@ -35,6 +35,7 @@ __all__ = [
     "Frame",
     "InProcessProvider",
     "Instant",
+    "Profile",
     "Reasoning",
     "Recorded",
     "Recording",
@@ -63,6 +64,7 @@ _LAZY = {
     "FakeProviderServer": "server",
     "InProcessProvider": "in_process",
     "Instant": "timing",
+    "Profile": "timing",
     "Recorded": "timing",
     "Recording": "recording",
     "Rule": "rule",
