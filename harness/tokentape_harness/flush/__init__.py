@@ -7,6 +7,7 @@ the next token leaves only when the last one was seen there, or its wait ran out
 from __future__ import annotations
 
 from tokentape_harness.flush.check import FlushOptions, acheck_flush, check_flush
+from tokentape_harness.flush.flush_probe import FlushProbe
 from tokentape_harness.flush.probing import Pace
 from tokentape_harness.flush.report import Cause, FlushReport, TokenReport, Truncation
 from tokentape_harness.flush.shape import Shape, Verdict
@@ -28,6 +29,7 @@ __all__ = [
     "Cause",
     "CommandTarget",
     "FlushOptions",
+    "FlushProbe",
     "FlushReport",
     "HttpTarget",
     "Pace",

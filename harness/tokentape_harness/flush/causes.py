@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, assert_never
 
+import msgspec
+
 from tokentape_fake_provider.journal import Entry
 from tokentape_harness.flush.far_end import Head
 from tokentape_harness.flush.hops import hops_named
@@ -13,6 +15,15 @@ from tokentape_harness.flush.shape import Shape, Verdict
 from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, HttpTarget, Target, WsgiTarget
 
 _PIPE: Final = "print(..., flush=True) after each token; or python -u, PYTHONUNBUFFERED=1, stdbuf -oL"
+
+
+_FULL_BUFFER: Final = "in a buffer that is passed on when it is full"
+_UNKNOWN: Final = Cause(
+    "in the app, its server, or what is in front of it",
+    "no header says which",
+    "check the app on its own port, or in process (tokentape flush-check MODULE:APP): if that flushes, what is in "
+    "front of it holds",
+)
 
 
 def likely_causes(
@@ -46,9 +57,15 @@ def likely_causes(
                 proved=True,
             ),
         )
-    causes = [*_by_compression(head, plain), *_by_head(head), *_by_request(request), *_by_shape(shape, target)]
-    causes += _by_hops(head)
-    causes += _by_target(target)
+    causes = [*_by_compression(head, plain), *_by_head(head), *_by_request(request)]
+    hops, by_shape = list(_by_hops(head)), list(_by_shape(shape, target))
+    if hops and by_shape and by_shape[0].where == _FULL_BUFFER:
+        # A named hop has a remedy of its own; what its batches are like belongs to the evidence.
+        hops = [msgspec.structs.replace(hop, evidence=f"{hop.evidence}; {by_shape[0].evidence}") for hop in hops]
+        by_shape = []
+    causes += [*by_shape, *hops, *_by_target(target)]
+    if not causes:
+        causes.append(_UNKNOWN)
     return tuple(sorted(causes, key=lambda cause: not cause.proved))
 
 
@@ -88,9 +105,8 @@ def _by_head(head: Head | None) -> Iterator[Cause]:
 def _by_request(request: Entry | None) -> Iterator[Cause]:
     if request is None:
         return
-    version = getattr(request, "http_version", "")
     via = ", ".join(value for name, value in request.headers if name.lower() in ("via", "x-forwarded-for"))
-    if version == "1.0":
+    if request.http_version == "1.0":
         yield Cause(
             "in the proxy that asks the provider in HTTP/1.0",
             f"HTTP/1.0 in the request to the provider{f' ({via})' if via else ''}",
@@ -117,7 +133,7 @@ def _by_shape(shape: Shape, target: Target) -> Iterator[Cause]:
                 )
             else:
                 yield Cause(
-                    "in a buffer that is passed on when it is full",
+                    _FULL_BUFFER,
                     f"{size} bytes at a time",
                     "buffering off in the proxy (nginx: `proxy_buffering off;` or `X-Accel-Buffering: no`), or a flush "
                     "after each token in the app",
@@ -169,14 +185,7 @@ def _by_target(target: Target) -> Iterator[Cause]:
             )
         case CallTarget():
             yield Cause("in the function itself", "nothing is in between", "a yield for each token", proved=True)
-        case HttpTarget():
-            yield Cause(
-                "before or behind the app's own server",
-                "one URL does not tell",
-                "check the app on its own port, or in process (tokentape flush-check module:app): if that flushes, "
-                "what is in front of it holds",
-            )
-        case CommandTarget():
+        case HttpTarget() | CommandTarget():
             return
         case _:
             assert_never(target)

@@ -72,6 +72,15 @@ class FlushReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict == "flushed"
 
     @property
+    def short_answer(self) -> Verdict:
+        """The verdict on an answer of just the tokens here: one that fills no batch comes all at the end."""
+        if self.verdict not in ("byte_batches", "token_batches") or self.shape.lag:
+            return self.verdict
+        if any(token.after is not None and token.after <= len(self.tokens) for token in self.tokens):
+            return self.verdict
+        return "headers_early" if self.shape.headers_early else "all_at_end"
+
+    @property
     def ok(self) -> bool:
         """Whether it flushes, and no cut-off stream was made to look complete."""
         return self.flushes and self.truncation.outcome not in ("laundered", "hangs")
@@ -79,7 +88,7 @@ class FlushReport(msgspec.Struct, frozen=True, kw_only=True):
     def to_builtins(self) -> dict[str, Any]:
         """As JSON."""
         made: dict[str, Any] = msgspec.to_builtins(self)
-        return {**made, "flushes": self.flushes, "ok": self.ok}
+        return {**made, "short_answer": self.short_answer, "flushes": self.flushes, "ok": self.ok}
 
     def __str__(self) -> str:
         from tokentape_harness.flush.text import report_text

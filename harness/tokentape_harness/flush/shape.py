@@ -76,6 +76,8 @@ def came_together(burst: Burst) -> bool:
 
 def fitting(trace: Trace, far_end: FarEnd) -> set[Measure]:
     """What, if it is counted, explains all batches so far."""
+    if _block_size(trace.releases, far_end) is not None:
+        return {"far end"}
     return {measure for measure, amount in _amounts(far_end).items() if _size(trace.releases, trace.begin, amount).fits}
 
 
@@ -157,7 +159,7 @@ def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[
 def _block_size(releases: Sequence[tuple[Step, Step]], far_end: FarEnd) -> int | None:
     """The size of the blocks that came, if they were equal and end anywhere in a token."""
     sizes = [after.far - earlier.far for (_, earlier), (_, after) in pairwise(releases)]
-    ends = {far_end.offsets.get(after.seen, 0) - after.far for _, after in releases}
+    ends = {far_end.offsets[after.seen] - after.far for _, after in releases if after.seen in far_end.offsets}
     size = math.gcd(*sizes)
     return size if len(sizes) >= 2 and len(ends) > 1 and size >= _USUAL_SIZES[0] else None
 

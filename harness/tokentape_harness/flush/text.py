@@ -54,8 +54,9 @@ def report_lines(report: FlushReport) -> Iterator[str]:
     """All of a report but its table of tokens."""
     yield f"{report.target}"
     yield f"verdict: {verdict_line(report)}"
-    if short := short_answer(report):
-        yield f"a short answer: {short}"
+    if report.short_answer != report.verdict:
+        early = ", the headers early" if report.short_answer == "headers_early" else ", the headers too"
+        yield f"an answer of {len(report.tokens)} tokens: all at the end{early if report.status is not None else ''}"
     if report.readers == "independent":
         yield "readers: the second does not wait for the first"
     elif report.readers == "blocked":
@@ -69,17 +70,6 @@ def report_lines(report: FlushReport) -> Iterator[str]:
         yield f"  remedy: {cause.remedy}"
     for note in report.notes:
         yield f"note: {note}"
-
-
-def short_answer(report: FlushReport) -> str:
-    """What batches do to an answer that is smaller than one of them."""
-    if report.verdict not in ("byte_batches", "token_batches") or report.shape.lag:
-        return ""
-    came = [token for token in report.tokens if token.verdict != "held" or token.after is not None]
-    early = [token for token in came if token.after is not None and token.after <= len(report.tokens)]
-    if early:
-        return ""
-    return "all at the end" + (", the headers early" if report.shape.headers_early else ", the headers too")
 
 
 def token_line(token: TokenReport) -> tuple[str, str, str]:

@@ -1,0 +1,99 @@
+"""Flush probe: the flush checker in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tokentape_harness.errors import UsageError
+from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.flush import targets
+from tokentape_harness.flush.check import FlushOptions, acheck_flush, check_flush
+from tokentape_harness.flush.probing import Pace
+from tokentape_harness.flush.report import FlushReport
+from tokentape_harness.flush.targets import Ask, Target, target_of
+
+_UNSET: Any = object()
+
+
+class FlushProbe:
+    """Checks how this test's fake provider comes out of an app: what the fixture `flush_probe` gives.
+
+    `provider` is the fake provider, whose environment variables are set already.
+    """
+
+    def __init__(self, provider: FakeProvider, options: FlushOptions | None = None) -> None:
+        self.provider = provider
+        self.options = options or FlushOptions()
+
+    def check(
+        self,
+        target: object,
+        path: str = "/",
+        *,
+        method: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        json: Any = _UNSET,
+        **options: Any,
+    ) -> FlushReport:
+        """Check a URL, an ASGI or WSGI app, a command (a list), or a function that returns an iterable.
+
+        `path` is what an app is asked for. `options` are those of `FlushOptions` and `Pace`, by their names. Raises
+        `FlushError` if the target can't be checked, `UsageError`.
+        """
+        made = target_of(target, path, _ask(method, headers, body, json))
+        return check_flush(made, self.provider, self._with(options))
+
+    async def acheck(
+        self,
+        target: object,
+        path: str = "/",
+        *,
+        method: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        json: Any = _UNSET,
+        **options: Any,
+    ) -> FlushReport:
+        """`check` for coroutines: what is async runs in this event loop."""
+        made = target_of(target, path, _ask(method, headers, body, json))
+        return await acheck_flush(made, self.provider, self._with(options))
+
+    def through(self, url: str, wire: str = "openai_chat", **options: Any) -> FlushReport:
+        """Check what listens at `url` and passes requests on to the fake provider, with a request of that wire format.
+
+        The paths of this test's session begin with `/s/<session>`, which is sent along. Raises `FlushError`,
+        `UsageError`, `UnknownWireError`.
+        """
+        return check_flush(self.proxied(url, wire), self.provider, self._with(options))
+
+    def proxied(self, url: str, wire: str = "openai_chat") -> Target:
+        """The target that `through` checks."""
+        return targets.through(url, wire, prefix=f"/s/{self.provider.session.id}")
+
+    def _with(self, options: Mapping[str, Any]) -> FlushOptions:
+        made = self.options
+        pace = {name: value for name, value in options.items() if name in Pace.__struct_fields__}
+        own = {name: value for name, value in options.items() if name in FlushOptions.__struct_fields__}
+        unknown = options.keys() - pace.keys() - own.keys()
+        if unknown:
+            known = (*FlushOptions.__struct_fields__, *Pace.__struct_fields__)
+            raise UsageError(f"no option {', '.join(sorted(unknown))}: the known ones are {', '.join(known)}")
+        made = msgspec.structs.replace(made, **own)
+        return msgspec.structs.replace(made, pace=msgspec.structs.replace(made.pace, **pace))
+
+
+def _ask(method: str, headers: Mapping[str, str] | None, body: bytes | str | None, json: Any) -> Ask:
+    told = tuple((headers or {}).items())
+    if json is not _UNSET:
+        if body is not None:
+            raise UsageError("body and json exclude each other: give one of them")
+        body = msgspec.json.encode(json)
+        if not any(name.lower() == "content-type" for name, _ in told):
+            told = (*told, ("content-type", "application/json"))
+    if isinstance(body, str):
+        body = body.encode()
+    return Ask(method=method, headers=told, body=body)
