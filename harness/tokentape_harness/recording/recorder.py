@@ -23,7 +23,7 @@ class MismatchError(HarnessError, CannotOverwriteExistingCassetteException):  # 
     def __init__(self, cassette: Cassette, failed_request: Request, nearest: str, advice: str) -> None:
         CannotOverwriteExistingCassetteException.__init__(self, cassette=cassette, failed_request=failed_request)
         asked = f"{failed_request.method} {failed_request.uri}"
-        self.summary = nearest or f"No recording for {asked}, nor for anything else"
+        self.summary = nearest or f"No recording for {asked}" + ("" if len(cassette) else ", nor for anything else")
         """The first line, without the advice."""
         self.args = (f"{self.summary} ({advice})\n\n{self.args[0]}",)
 
