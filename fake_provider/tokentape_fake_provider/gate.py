@@ -286,6 +286,10 @@ class Streams:
         with self._lock:
             return tuple(self._open)
 
+    def find(self, number: int) -> SteppedStream | None:
+        """The open stream of the request of this number in the journal."""
+        return next((stream for stream in self.open if stream.entry.number == number), None)
+
     def add(self, stream: SteppedStream) -> None:
         """A stream begins; one that was over at once is nobody's to take."""
         with self._lock:

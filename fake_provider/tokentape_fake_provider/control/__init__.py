@@ -1,0 +1,25 @@
+"""Control: the HTTP API by which any language sets sessions up and reads what happened.
+
+docs/control-api.md describes it. It is open to programs of this machine only: it listens on the loopback
+interface, asks for JSON (which a web page of another origin can't send unasked) and for a local `Host` (which
+a rebound DNS name does not have). With a token, that is asked for instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+
+from tokentape_fake_provider.control import answers, journal, server, sessions, streams
+from tokentape_fake_provider.control.api import CONTROL_PATH, Api
+
+if TYPE_CHECKING:
+    from tokentape_fake_provider.app import AppConfig
+
+__all__ = ["CONTROL_PATH", "control_routes"]
+
+
+def control_routes(config: AppConfig) -> Starlette:
+    """The control API and the health route as an ASGI application."""
+    return Api(config).application(server.ROUTES, sessions.ROUTES, answers.ROUTES, journal.ROUTES, streams.ROUTES)

@@ -1,0 +1,30 @@
+"""Responses of the control API: JSON, and refusals that say what, where and what to do."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+DOCUMENT: Final = "docs/control-api.md"
+
+
+class Refused(Exception):  # noqa: N818 - a response
+    """A request that is not answered: with which status, what is wrong, where, and what to do."""
+
+    def __init__(self, status: int, what: str, do: str, where: str = "") -> None:
+        super().__init__(what)
+        self.status, self.what, self.do, self.where = status, what, do, where
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """The value as JSON."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def refusal(request: Request, refused: Refused) -> Response:
+    """The refusal as JSON."""
+    where = f"{request.method} {request.url.path}" + (f", {refused.where}" if refused.where else "")
+    return json_response({"error": {"what": refused.what, "where": where, "do": refused.do}}, refused.status)

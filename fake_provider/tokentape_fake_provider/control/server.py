@@ -1,0 +1,32 @@
+"""Server: what it is, and what it can do."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tokentape_fake_provider.control.api import Api, Routes, origin
+from tokentape_fake_provider.control.responses import json_response
+from tokentape_fake_provider.faults.specification import catalog_of_faults
+from tokentape_fake_provider.wires import WIRES
+
+
+async def info(api: Api, request: Request) -> Response:
+    """GET /: what this server is."""
+    wires = [
+        {"name": wire.name, "paths": list(wire.paths), "base_url": f"{origin(request)}{wire.base_path}"}
+        for wire in WIRES.values()
+    ]
+    return json_response({"server": "tokentape", "wires": wires, "sessions": [made.id for made in api.sessions]})
+
+
+async def list_faults(_api: Api, _request: Request) -> Response:
+    """GET /faults."""
+    return json_response({"faults": catalog_of_faults()})
+
+
+ROUTES: Routes = {
+    "": {"GET": info},
+    "/": {"GET": info},
+    "/faults": {"GET": list_faults},
+}

@@ -1,0 +1,102 @@
+"""Sessions: made, shown, set and deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tokentape_fake_provider.control.api import Api, Routes, origin
+from tokentape_fake_provider.control.responses import json_response
+from tokentape_fake_provider.faults.specification import Faults
+from tokentape_fake_provider.script import Usage
+from tokentape_fake_provider.session import ClockName, Session, SessionSettings
+from tokentape_fake_provider.timing import Timing, parse_timing
+from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires.openai_dresses import DressName
+
+
+class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings to change; `timing` is an object or a specification like `recorded:2`."""
+
+    timing: str | Timing | UnsetType = UNSET
+    strict: bool | UnsetType = UNSET
+    seed: int | UnsetType = UNSET
+    usage: Usage | UnsetType = UNSET
+    repeat: bool | UnsetType = UNSET
+    locale: str | UnsetType = UNSET
+    dress: DressName | UnsetType | None = UNSET
+    faults: Faults | UnsetType = UNSET
+    clock: ClockName | UnsetType = UNSET
+
+    def applied(self, settings: SessionSettings) -> SessionSettings:
+        """The settings with these changes. Raises `TimingError`, `FaultError`."""
+        changes = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+        if isinstance(self.timing, str):
+            changes["timing"] = parse_timing(self.timing)
+        return msgspec.structs.replace(settings, **changes)
+
+
+class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /sessions."""
+
+    id: str | None = None
+    settings: SettingsChange = SettingsChange()
+
+
+async def list_sessions(api: Api, request: Request) -> Response:
+    """GET /sessions."""
+    return json_response({"sessions": [_shown(made, request) for made in api.sessions]})
+
+
+async def create_session(api: Api, request: Request) -> Response:
+    """POST /sessions."""
+    asked = await api.read(request, SessionRequest, SessionRequest())
+    settings = asked.settings.applied(api.sessions.settings)
+    return json_response(_shown(api.sessions.create(asked.id, settings), request), 201)
+
+
+async def show_session(api: Api, request: Request) -> Response:
+    """GET /sessions/{id}."""
+    return json_response(_shown(api.session(request), request))
+
+
+async def delete_session(api: Api, request: Request) -> Response:
+    """DELETE /sessions/{id}."""
+    api.sessions.delete(request.path_params["id"])
+    return Response(status_code=204)
+
+
+async def show_settings(api: Api, request: Request) -> Response:
+    """GET /sessions/{id}/settings."""
+    return json_response(api.session(request).settings)
+
+
+async def change_settings(api: Api, request: Request) -> Response:
+    """PATCH /sessions/{id}/settings."""
+    session = api.session(request)
+    session.settings = (await api.read(request, SettingsChange)).applied(session.settings)
+    return json_response(session.settings)
+
+
+def _shown(session: Session, request: Request) -> dict[str, Any]:
+    prefix = f"{origin(request)}/s/{session.id}"
+    return {
+        "id": session.id,
+        "base_urls": {wire.name: f"{prefix}{wire.base_path}" for wire in WIRES.values()},
+        "settings": session.settings,
+        "queued": len(session.queue),
+        "rules": len(session.rules),
+        "recordings": len(session.recordings),
+        "requests": len(session.journal.entries),
+    }
+
+
+ROUTES: Routes = {
+    "/sessions": {"GET": list_sessions, "POST": create_session},
+    "/sessions/{id}": {"GET": show_session, "DELETE": delete_session},
+    "/sessions/{id}/settings": {"GET": show_settings, "PATCH": change_settings},
+}

@@ -1,0 +1,165 @@
+"""Streams: stepped, held and released, and their session's clock advanced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tokentape_fake_provider.clock import ControlledClock
+from tokentape_fake_provider.control.api import Api, Routes
+from tokentape_fake_provider.control.responses import Refused, json_response
+from tokentape_fake_provider.gate import SteppedStream
+from tokentape_fake_provider.session import Session
+
+_LONGEST_WAIT_S = 600.0
+
+
+class WaitRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST .../streams/next, .../hold and .../finish; `timeout` is in s."""
+
+    timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.timeout <= _LONGEST_WAIT_S:
+            raise ValueError(f"timeout is 0 to {_LONGEST_WAIT_S:g} s, not {self.timeout:g}")
+
+
+class StepRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
+    """POST .../streams/{number}/step: so many frames, or up to a text."""
+
+    count: int | None = None
+    until: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count is not None and self.until is not None:
+            raise ValueError("a step has either `count` or `until`")
+
+
+class AdvanceRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
+    """POST .../clock/advance."""
+
+    seconds: float = 0.0
+    ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.seconds < 1e9 and 0 <= self.ms < 1e12):
+            raise ValueError("a clock is advanced by 0 or more `seconds` or `ms`")
+
+
+async def list_streams(api: Api, request: Request) -> Response:
+    """GET /sessions/{id}/streams: those that are not over."""
+    return json_response({"streams": [_shown(stream) for stream in api.session(request).streams.open]})
+
+
+async def take_stream(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/next."""
+    session = api.session(request)
+    asked = await api.read(request, WaitRequest, WaitRequest())
+    return json_response(_shown(await session.streams.anext(asked.timeout)))
+
+
+async def show_stream(api: Api, request: Request) -> Response:
+    """GET /sessions/{id}/streams/{number}."""
+    return json_response(_shown(_stream(api.session(request), request)))
+
+
+async def step(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/{number}/step."""
+    stream = _stream(api.session(request), request)
+    asked = await api.read(request, StepRequest, StepRequest())
+    if asked.until is not None:
+        return _moved(stream, await stream.astep_until(asked.until, asked.timeout))
+    return _moved(stream, await stream.astep(1 if asked.count is None else asked.count, asked.timeout))
+
+
+async def finish(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/{number}/finish."""
+    stream = _stream(api.session(request), request)
+    asked = await api.read(request, WaitRequest, WaitRequest())
+    return _moved(stream, await stream.afinish(asked.timeout))
+
+
+async def hold(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/{number}/hold."""
+    stream = _stream(api.session(request), request)
+    asked = await api.read(request, WaitRequest, WaitRequest())
+    await stream.ahold(asked.timeout)
+    return json_response(_shown(stream))
+
+
+async def release(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/{number}/release."""
+    stream = _stream(api.session(request), request)
+    stream.release()
+    return json_response(_shown(stream))
+
+
+async def show_clock(api: Api, request: Request) -> Response:
+    """GET /sessions/{id}/clock."""
+    return json_response(_time(_clock(api.session(request))))
+
+
+async def advance(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/clock/advance."""
+    clock = _clock(api.session(request))
+    asked = await api.read(request, AdvanceRequest)
+    await clock.aadvance(asked.seconds, ms=asked.ms, timeout=asked.timeout)
+    return json_response(_time(clock))
+
+
+def _stream(session: Session, request: Request) -> SteppedStream:
+    number = request.path_params["number"]
+    found = session.streams.find(number)
+    if found is not None:
+        return found
+    entry = next((entry for entry in session.journal.entries if entry.number == number), None)
+    if entry is None:
+        raise Refused(404, f"no request {number} in this session", "see its journal, or POST .../streams/next")
+    how = "was not stepped" if entry.outcome == "pending" else f"is over: {entry.outcome}"
+    raise Refused(409, f"the response to request {number} {how}", "the journal tells what was sent")
+
+
+def _clock(session: Session) -> ControlledClock:
+    clock = session.clock
+    if clock is None:
+        raise Refused(409, "this session keeps the server's time", 'PATCH its settings: {"clock": "controlled"}')
+    return clock
+
+
+def _shown(stream: SteppedStream) -> dict[str, Any]:
+    return {
+        "number": stream.entry.number,
+        "frames": len(stream.frames),
+        "sent": stream.sent,
+        "left": stream.left,
+        "held": stream.held,
+        "over": stream.over,
+        "outcome": stream.entry.outcome,
+    }
+
+
+def _moved(stream: SteppedStream, data: bytes) -> Response:
+    return json_response({**_shown(stream), "data": data})
+
+
+def _time(clock: ControlledClock) -> dict[str, Any]:
+    return {"now": clock.now(), "next_deadline": clock.next_deadline, "automatic": clock.automatic}
+
+
+_STREAM = "/sessions/{id}/streams/{number:int}"
+ROUTES: Routes = {
+    "/sessions/{id}/streams": {"GET": list_streams},
+    "/sessions/{id}/streams/next": {"POST": take_stream},
+    _STREAM: {"GET": show_stream},
+    f"{_STREAM}/step": {"POST": step},
+    f"{_STREAM}/finish": {"POST": finish},
+    f"{_STREAM}/hold": {"POST": hold},
+    f"{_STREAM}/release": {"POST": release},
+    "/sessions/{id}/clock": {"GET": show_clock},
+    "/sessions/{id}/clock/advance": {"POST": advance},
+}
