@@ -26,10 +26,11 @@ from tokentape_harness.flush.marks import Marks
 from tokentape_harness.flush.probing import Pace, probe
 from tokentape_harness.flush.shape import Shape, fitting, shape_of
 
+PACE = Pace()
 Make = Callable[[World, Marks], Middleman]
 
 
-def shape(make: Make, pace: Pace = Pace(), **options) -> Shape:
+def shape(make: Make, pace: Pace = PACE, **options) -> Shape:
     """The shape of what a middleman lets out."""
     stage = SimulatedStage(make, **options)
     trace = probe(stage, pace, fitting)

@@ -1,0 +1,285 @@
+"""The flush checker on apps of every kind, with the official SDK between them and the fake provider."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import pytest
+from inline_snapshot import snapshot
+
+from tests.harness.flush import apps
+from tokentape_harness.errors import FlushError, UsageError
+from tokentape_harness.flush import AsgiTarget, CallTarget, WsgiTarget
+
+# What is held stays held, however soon that is concluded: these targets need no patience.
+HURRIED = {"patience": 0.25, "wait": 0.05, "max_bytes": 16_384, "readers": False, "cut": False}
+VERDICTS_ONLY = {"readers": False, "cut": False}
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (apps.tokens, "/"),
+        (apps.async_tokens, "/"),
+        (apps.starlette_app(), "/chat"),
+        (apps.starlette_app(), "/plain"),
+        (apps.starlette_app(apps.GZIP), "/chat"),
+        (apps.flask_app(), "/chat"),
+        (apps.flask_app(), "/plain"),
+    ],
+    ids=["iterator", "async iterator", "our response", "starlette", "starlette gzip", "our wsgi body", "flask"],
+)
+def test_apps_that_flush(flush_probe, target, path):
+    """An app that passes each token on is said to flush, by its own functions or in process."""
+    report = flush_probe.check(target, path)
+    report.assert_ok()
+    assert (report.verdict, report.readers) == ("flushed", "independent")
+    assert [token.verdict for token in report.tokens] == ["flushed"] * 10
+    assert report.causes == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "verdict", "where"),
+    [
+        (apps.collected, "/", "all_at_end", "in the function itself"),
+        (apps.starlette_app(apps.Reads), "/chat", "all_at_end", "in the app or its middleware"),
+        (apps.starlette_app(apps.HeadFirst), "/chat", "headers_early", "in the app or its middleware"),
+        (apps.starlette_app(apps.Compresses), "/chat", "headers_early", "in what compresses the response"),
+        (apps.flask_app(), "/late", "all_at_end", "in the app or its middleware"),
+    ],
+    ids=["list", "reading middleware", "head first", "gzip without a flush", "joined"],
+)
+def test_apps_that_hold_everything(flush_probe, target, path, verdict, where):
+    """What holds the whole answer is told apart by when its headers come, and a cause is named."""
+    report = flush_probe.check(target, path, **HURRIED)
+    assert report.verdict == verdict
+    assert {token.verdict for token in report.tokens} == {"held"}
+    assert report.causes[0].where == where
+    assert report.causes[0].proved
+    with pytest.raises(AssertionError, match="verdict: "):
+        report.assert_flushes()
+
+
+def test_a_body_that_was_counted(flush_probe):
+    """A content-length that nothing can know before the end is named as evidence."""
+    report = flush_probe.check(apps.starlette_app(partial(apps.Reads, declare=True)), "/chat", **HURRIED)
+    assert any(cause.evidence.startswith("content-length: ") for cause in report.causes)
+
+
+def test_a_request_that_does_not_stream(flush_probe):
+    """An app that asks the provider for the whole answer is told so at once."""
+    report = flush_probe.check(apps.unstreamed, **VERDICTS_ONLY)
+    assert report.verdict == "all_at_end"
+    assert [cause.where for cause in report.causes] == ["in the app's request to the provider"]
+
+
+@pytest.mark.parametrize(
+    ("target", "shape"),
+    [
+        (apps.by_three, ("token_batches", 3, False)),
+        (apps.one_behind, ("token_batches", 1, True)),
+        (partial(apps.in_blocks, 1024), ("byte_batches", 1024, False)),
+        (partial(apps.in_blocks, 4096), ("byte_batches", 4096, False)),
+    ],
+    ids=["by three", "one behind", "1 KB", "4 KB"],
+)
+def test_batches_are_measured(flush_probe, target, shape):
+    """Batches are found with what they count and how much of it they take."""
+    report = flush_probe.check(CallTarget(target), **HURRIED)
+    assert (report.verdict, report.shape.size, report.shape.lag) == shape
+
+
+def test_a_short_answer_that_fills_no_batch(flush_probe):
+    """A buffer that is larger than the answer makes it come all at the end, which is told beside its size."""
+    report = flush_probe.check(CallTarget(partial(apps.in_blocks, 8192)), **HURRIED)
+    assert (report.verdict, report.short_answer) == ("byte_batches", "all_at_end")
+    assert "an answer of 10 tokens: all at the end" in str(report)
+
+
+def test_batches_by_time(flush_probe):
+    """What comes by itself but together was held by a timer."""
+    report = flush_probe.check(apps.starlette_app(apps.Timer), "/chat", **VERDICTS_ONLY)
+    assert report.verdict == "time_batches"
+    assert report.shape.size == pytest.approx(0.2, rel=0.5)
+
+
+@pytest.mark.parametrize("target", [apps.starlette_app(apps.OneAtATime), apps.locked], ids=["asgi", "function"])
+def test_a_reader_that_waits_for_another(flush_probe, target):
+    """A second reader that gets nothing before the first one's answer has ended is found."""
+    report = flush_probe.check(target, "/chat", patience=0.5, cut=False)
+    assert (report.verdict, report.readers) == ("first_reader_blocks", "blocked")
+    assert {token.verdict for token in report.tokens} == {"flushed"}
+    assert not report.ok
+
+
+@pytest.mark.parametrize(
+    ("target", "outcome", "note"),
+    [
+        (apps.tokens, "passed_on", "APIConnectionError: Connection error."),
+        (apps.swallowing, "laundered", "it ends just as a whole answer does"),
+        (apps.apologising, "told", "Sorry, something went wrong. Please try again."),
+        (apps.asking_again, "asked_again", "the provider was asked 2 times"),
+    ],
+)
+def test_a_stream_that_is_cut_off(flush_probe, target, outcome, note):
+    """A cut is passed on, told, mended or laundered; only the last is a fault."""
+    report = flush_probe.check(target, readers=False)
+    assert report.truncation.outcome == outcome
+    assert report.truncation.note == note
+    assert report.flushes
+    assert report.ok == (outcome != "laundered")
+
+
+def test_responses_that_tell_of_a_cut(flush_probe):
+    """The library's own responses say in the stream that it broke off."""
+    for report in (flush_probe.check(apps.starlette_app(), "/chat"), flush_probe.check(apps.flask_app(), "/chat")):
+        assert report.truncation.outcome == "told"
+        assert "the stream broke off before it was complete" in report.truncation.note
+
+
+PROGRAM = """
+import openai
+with openai.OpenAI(max_retries=0) as client:
+    stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}], stream=True)
+    for chunk in stream:
+        if chunk.choices:
+            print(chunk.choices[0].delta.content or "", end="")
+"""
+# The same without the SDK, which takes a second to import.
+SMALL_PROGRAM = """
+import json, os, urllib.request
+body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}).encode()
+url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+for line in urllib.request.urlopen(urllib.request.Request(url, body, {"content-type": "application/json"})):
+    if line.startswith(b"data: {"):
+        for choice in json.loads(line[6:])["choices"]:
+            print(choice["delta"].get("content", ""), end="")
+"""
+
+
+def test_a_command_that_flushes(flush_probe, monkeypatch):
+    """Standard output without a buffer flushes; the SDK's variables reach the command."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    report = flush_probe.check([sys.executable, "-u", "-c", PROGRAM])
+    assert (report.verdict, report.readers, report.status) == ("flushed", "not_checked", None)
+    assert report.truncation.outcome == "passed_on"
+    assert report.truncation.note == "exit code 1: openai.APIConnectionError: Connection error."
+
+
+def test_a_command_that_writes_into_a_pipe(flush_probe, monkeypatch):
+    """Python writes to a pipe in blocks of 8 KB, and the remedy says how to stop that."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    report = flush_probe.check([sys.executable, "-c", SMALL_PROGRAM], **HURRIED)
+    assert (report.verdict, report.shape.size, report.short_answer) == ("byte_batches", 8192, "all_at_end")
+    assert "python -u" in report.causes[0].remedy
+    assert not report.notes
+
+
+def test_a_variable_that_hides_the_buffer(flush_probe, monkeypatch):
+    """A command that flushes only because of this machine's environment is said to."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    report = flush_probe.check([sys.executable, "-c", SMALL_PROGRAM], cut=False)
+    assert report.flushes
+    assert report.notes == (
+        snapshot("PYTHONUNBUFFERED is set here, and so for the command: elsewhere it may hold its output"),
+    )
+
+
+@pytest.mark.asyncio
+async def test_from_a_coroutine(flush_probe):
+    """What is async runs in the test's own event loop, with what belongs to that."""
+    import asyncio
+
+    loops = set()
+
+    async def tokens():
+        loops.add(asyncio.get_running_loop())
+        async for token in apps.async_tokens():
+            yield token
+
+    report = await flush_probe.acheck(tokens)
+    assert report.flushes
+    assert loops == {asyncio.get_running_loop()}
+
+
+async def _silent(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"no model here"})
+
+
+def _deaf():
+    list(apps.tokens())
+    return "the answer is 42"
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "message"),
+    [
+        (_silent, "/", "did not ask the fake provider for anything: it ended"),
+        (apps.starlette_app(), "/nowhere", "GET /nowhere of an ASGI app answered with status 404: Not Found"),
+        (apps.starlette_app(), "/plain?", None),
+        (_deaf, "/", "the provider was asked, but no token came out of the target whole; it ends: the answer is 42"),
+        ([sys.executable, "-c", "raise SystemExit('no such model')"], "/", "exit code 1: no such model"),
+        (["/nowhere/chat"], "/", "can't be run"),
+        ("http://127.0.0.1:9/", "/", "it ended .ConnectError"),
+    ],
+)
+def test_targets_that_cannot_be_checked(flush_probe, target, path, message):
+    """What can't be checked is refused in a line that says how far it came."""
+    if message is None:
+        assert flush_probe.check(target, path, **VERDICTS_ONLY).flushes
+        return
+    with pytest.raises(FlushError, match=message):
+        flush_probe.check(target, path)
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        (42, {}, "42 can't be checked: give a URL"),
+        ("chat", {}, "'chat' is no URL"),
+        (apps.tokens, {"patients": 3}, "no option patients: the known ones are pace, start"),
+        (apps.tokens, {"body": b"", "json": {}}, "body and json exclude each other"),
+    ],
+)
+def test_wrong_arguments(flush_probe, target, options, message):
+    """Wrong arguments are named before anything is asked."""
+    with pytest.raises(UsageError, match=message):
+        flush_probe.check(target, **options)
+
+
+def test_what_an_app_is_asked(flush_probe):
+    """Method, headers, query and body are those that were given."""
+    asked = []
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            asked.append((scope["method"], scope["path"], scope["query_string"], dict(scope["headers"])))
+            asked.append((await receive())["body"])
+        await apps.starlette_app()(scope, receive, send)
+
+    flush_probe.check(AsgiTarget(app, "/chat?a=1"), **VERDICTS_ONLY, warm_up=False)
+    flush_probe.check(app, "/chat", json={"prompt": "Hi"}, headers={"X-Key": "k"}, **VERDICTS_ONLY, warm_up=False)
+    (method, path, query, _), _, (second, _, _, headers), body = asked
+    assert (method, path, query, second) == ("GET", "/chat", b"a=1", "POST")
+    assert headers[b"x-key"] == b"k"
+    assert headers[b"content-type"] == b"application/json"
+    assert body == b'{"prompt":"Hi"}'
+
+
+def test_a_wsgi_app_that_is_named_so(flush_probe):
+    """A target can be given by its kind."""
+    assert flush_probe.check(WsgiTarget(apps.flask_app(), "/plain"), **VERDICTS_ONLY).flushes
+
+
+def test_the_session_is_left_as_it_was(flush_probe):
+    """A check leaves rules, timing and streams of the test's session as they were."""
+    provider = flush_probe.provider
+    provider.timing("synthetic:ttft=1")
+    before = provider.session.settings
+    provider.rule("my own", contains="mine")
+    flush_probe.check(apps.tokens)
+    assert provider.session.settings == before
+    assert len(provider.session.rules) == 1
+    assert not provider.streams
