@@ -74,9 +74,8 @@ def proxy(tmp_path, upstream, clock, reports):
     def make(mode="new_episodes", **options):
         given = [f"openai={options.pop('url', url)}/v1"]
         upstreams = upstreams_of(given, {})
-        return RecordingProxy(
-            upstreams, tmp_path, mode=mode, clock=SteppedClock(clock), report=reports.append, **options
-        )
+        own = options.pop("own_clock", None) or SteppedClock(clock)
+        return RecordingProxy(upstreams, tmp_path, mode=mode, clock=own, report=reports.append, **options)
 
     return make
 
@@ -225,6 +224,50 @@ def test_modes(proxy, upstream, tmp_path, reports):
     with proxy("all") as running:
         assert ask(running, "one") == (200, b"third")
     assert sorted(one.response.body for one in recorded(tmp_path)) == [b"second", b"third"]
+
+
+def test_mode_once_adds_nothing(proxy, upstream, tmp_path):
+    """A cassette that is there replays and gets no more; without one all is recorded."""
+    upstream.default.push(untimed(b"first"))
+    upstream.default.push(untimed(b"second"))
+    with proxy("once") as running:
+        for text, said in (("one", b"first"), ("two", b"second")):
+            with streamed(running, text) as response:
+                assert response.read() == said
+    with proxy("once") as running:
+        with streamed(running, "two") as response:
+            assert response.read() == b"second"
+        with streamed(running, "three") as response:
+            assert response.status_code == 404
+    assert len(recorded(tmp_path)) == 2
+    assert len(upstream.default.journal.entries) == 2
+
+
+class NotedClock(SteppedClock):
+    """Notes until when was waited, and waits for nothing."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.waited = []
+
+    async def wait_until_async(self, deadline):
+        """Nothing to wait for."""
+        self.waited.append(deadline - self.now())
+
+
+@pytest.mark.parametrize(("speed", "factor"), [(None, None), (1.0, 1.0), (4.0, 0.25)])
+def test_replay_in_recorded_time(proxy, upstream, clock, tmp_path, speed, factor):
+    """With a speed the head, each chunk and the end wait for their recorded times; without one nothing waits."""
+    clock.automatic = True
+    upstream.default.push(Tape(FRAMES, 200, SSE, end_at=500.0))
+    with proxy() as running, streamed(running) as response:
+        response.read()
+    stream = recorded(tmp_path)[0].response.stream
+    noted = NotedClock(clock)
+    with proxy("none", speed=speed, own_clock=noted) as running, streamed(running) as response:
+        assert b"".join(response.iter_raw()) == BODY
+    times = [stream.start, *(chunk.at for chunk in stream.chunks)]
+    assert noted.waited == ([] if factor is None else [at * factor for at in times])
 
 
 def test_parallel_requests_are_never_swapped(proxy, upstream, clock, tmp_path):
