@@ -35,6 +35,7 @@ class ControlledClock:
         self._numbers = count()
         self._changed = threading.Condition(threading.RLock())
         self._unseen: deque[float] = deque()
+        self._jumped: list[tuple[asyncio.AbstractEventLoop, Future[None]]] = []
         self._running: dict[asyncio.AbstractEventLoop, _Automatic] = {}
 
     def now(self) -> float:
@@ -101,19 +102,32 @@ class ControlledClock:
             await wait_async(done, timeout, "what is due was not done")
 
     def jump(self, seconds: float = 0.0, *, ms: float = 0.0) -> None:
-        """Move on at once, as if the machine had stood still: all deadlines up to there are late. Does not wait."""
+        """Move on at once, as if the machine had stood still: all deadlines up to there are late.
+
+        Does not wait for what that sets off; the next `advance` does.
+        """
         with self._changed:
             self._now = _after(self._now, seconds, ms)
+            loops: dict[asyncio.AbstractEventLoop, None] = {}
             while self._drop_cancelled() and self._calls[0][0] <= self._now:
                 _, _, loop, call = heapq.heappop(self._calls)
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(call.make)
+                    loops[loop] = None
+            self._jumped = [(loop, done) for loop, done in self._jumped if not done.done()]
+            for loop in loops:
+                rest = _Advance(self, loop, -math.inf, _TURNS)
+                loop.call_soon_threadsafe(rest.go_on)
+                self._jumped.append((loop, rest.done))
 
     def _advances(self, seconds: float, ms: float) -> Iterator[tuple[asyncio.AbstractEventLoop, Future[None]]]:
         """Runs of deadlines, each in one event loop; the next begins when the one before is done."""
         until = _after(self._now, seconds, ms)
+        with self._changed:
+            jumped, self._jumped = self._jumped, []
+        yield from jumped
         while (loop := self.next_loop(until)) is not None:
-            run = _Advance(self, loop, until)
+            run = _Advance(self, loop, until, 0)
             loop.call_soon_threadsafe(run.go_on)
             yield loop, run.done
 
@@ -164,12 +178,12 @@ class ControlledClock:
 class _Advance:
     """Deadlines up to a time, as far as they are one event loop's; runs there."""
 
-    def __init__(self, clock: ControlledClock, loop: asyncio.AbstractEventLoop, until: float) -> None:
+    def __init__(self, clock: ControlledClock, loop: asyncio.AbstractEventLoop, until: float, turns: int) -> None:
         self.done: Future[None] = Future()
         self._clock = clock
         self._loop = loop
         self._until = until
-        self._turns = 0
+        self._turns = turns
 
     def go_on(self) -> None:
         """One turn of the loop."""
