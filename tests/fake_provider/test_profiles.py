@@ -121,6 +121,13 @@ def test_more_jitter_in_one_thing_changes_no_other() -> None:
     assert one[0] != other[0]
 
 
+def test_nothing_is_drawn_twice() -> None:
+    """A stream that begins late is not slow on that account: the first token and latencies are not correlated."""
+    profile = Profile(ttft=FirstToken(100, jitter=0.3), latency=InterToken(100, 0.3))
+    made = [times(profile, 1, 1, stream=str(number)) for number in range(1000)]
+    assert abs(statistics.correlation([one for one, _ in made], [other - one for one, other in made])) < 0.1
+
+
 def test_events_leave_together() -> None:
     """An arrival leaves when the last token in it is there, the first one at the time to first token."""
     profile = Profile(ttft=FirstToken(100), latency=TEN_MS, events_per_arrival={3: 1})
