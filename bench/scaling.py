@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
@@ -11,59 +12,79 @@ from bench.bodies import stream_body
 from bench.timing import best
 from tokentape import stream_bytes
 
+WIRES = (
+    "openai_chat",
+    "openai_completions",
+    "openai_responses",
+    "anthropic_messages",
+    "gemini",
+    "gemini_interactions",
+    "ollama",
+    "cohere_chat",
+    "bedrock_converse",
+    "bedrock_invoke",
+)
 LENGTHS = (100, 1_000, 10_000, 100_000)
-READS = (1, 16, 256, 4_096, 65_536, 1_000_000)
+READS = (1, 16, 256, 65_536)
 GIANTS = (10_000, 100_000, 1_000_000)
 
 
 def run(console: Console) -> None:
     """Print the three tables."""
-    for wire in ("openai_chat", "anthropic_messages"):
-        _lengths(console, wire)
-        _reads(console, wire)
-        _giants(console, wire)
+    _lengths(console)
+    _reads(console)
+    _giants(console)
 
 
-def _lengths(console: Console, wire: str) -> None:
-    table = Table(title=f"{wire}: streams of N events, in reads of 64 KiB", title_justify="left")
-    for column in ("events", "us per event", "against the shortest"):
+def _lengths(console: Console) -> None:
+    table = Table(title="us per event in streams of N events, in reads of 64 KiB", title_justify="left")
+    table.add_column("wire format")
+    for column in (*(f"{length:,}" for length in LENGTHS), "longest / shortest"):
         table.add_column(column, justify="right")
-    first = 0.0
-    for events in LENGTHS:
-        body = stream_body(wire, events)
-        runs = max(1, 20_000 // events)
-        seconds = best(lambda body=body, runs=runs: [_read(body, 65_536, wire) for _ in range(runs)], repeat=3)  # type: ignore[misc]
-        cost = seconds / runs / events * 1e6
-        first = first or cost
-        table.add_row(f"{events:,}", f"{cost:.2f}", f"{cost / first:.2f}x")
-    console.print(table)
-
-
-def _reads(console: Console, wire: str) -> None:
-    table = Table(title=f"{wire}: 1,000 and 10,000 events in reads of N bytes", title_justify="left")
-    for column in ("read size", "us per event, 1,000", "us per event, 10,000", "ratio"):
-        table.add_column(column, justify="right")
-    for size in READS:
+    for wire in WIRES:
         costs = []
-        for events in (1_000, 10_000):
+        for events in LENGTHS:
             body = stream_body(wire, events)
-            repeat = 2 if size == 1 else 3
-            seconds = best(lambda body=body, size=size: _read(body, size, wire), repeat=repeat)  # type: ignore[misc]
-            costs.append(seconds / events * 1e6)
-        table.add_row(f"{size:,}", f"{costs[0]:.2f}", f"{costs[1]:.2f}", f"{costs[1] / costs[0]:.2f}x")
+            runs = max(1, 20_000 // events)
+            whole = partial(_read, body, 65_536, wire)
+            seconds = best(lambda whole=whole, runs=runs: [whole() for _ in range(runs)], repeat=3)  # type: ignore[misc]
+            costs.append(seconds / runs / events * 1e6)
+        table.add_row(wire, *(f"{cost:.2f}" for cost in costs), f"{costs[-1] / costs[0]:.2f}x")
     console.print(table)
 
 
-def _giants(console: Console, wire: str) -> None:
-    table = Table(title=f"{wire}: one event of N bytes, in reads of 16 bytes", title_justify="left")
-    for column in ("bytes", "ns per byte", "against the smallest"):
+def _reads(console: Console) -> None:
+    title = "us per event in reads of N bytes: streams of 1,000 events, and how much more it is with 10,000"
+    table = Table(title=title, title_justify="left")
+    table.add_column("wire format")
+    for size in READS:
+        table.add_column(f"{size:,}", justify="right")
+    for wire in WIRES:
+        bodies = [stream_body(wire, events) for events in (1_000, 10_000)]
+        cells = []
+        for size in READS:
+            short, long = (
+                best(partial(_read, body, size, wire), repeat=2) / events * 1e6
+                for body, events in zip(bodies, (1_000, 10_000), strict=True)
+            )
+            cells.append(f"{short:.2f} {long / short:.2f}x")
+        table.add_row(wire, *cells)
+    console.print(table)
+
+
+def _giants(console: Console) -> None:
+    table = Table(title="ns per byte of one event of N bytes, in reads of 16 bytes", title_justify="left")
+    table.add_column("wire format")
+    for column in (*(f"{length:,}" for length in GIANTS), "largest / smallest"):
         table.add_column(column, justify="right")
-    first = 0.0
-    for length in GIANTS:
-        body = stream_body(wire, 1).replace(b" word0", b"x" * length)
-        cost = best(lambda body=body: _read(body, 16, wire), repeat=3) / length * 1e9  # type: ignore[misc]
-        first = first or cost
-        table.add_row(f"{length:,}", f"{cost:.1f}", f"{cost / first:.2f}x")
+    for wire in WIRES:
+        if wire.startswith("bedrock"):
+            continue  # frames have checksums, and Bedrock's are small
+        costs = []
+        for length in GIANTS:
+            body = stream_body(wire, 1).replace(b" word0", b"x" * length)
+            costs.append(best(partial(_read, body, 16, wire), repeat=3) / len(body) * 1e9)
+        table.add_row(wire, *(f"{cost:.1f}" for cost in costs), f"{costs[-1] / costs[0]:.2f}x")
     console.print(table)
 
 
