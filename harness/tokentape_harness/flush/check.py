@@ -6,19 +6,21 @@ import asyncio
 import os
 import random
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 import msgspec
 
+from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.faults.fault import Fin
+from tokentape_fake_provider.journal import MASK
 from tokentape_fake_provider.timing import Instant
 from tokentape_harness.errors import FlushError
 from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.causes import likely_causes
 from tokentape_harness.flush.far_end import FarEnd
 from tokentape_harness.flush.live import STEPPED, Bench, LiveStage, Run, event_loop, rule_of, step_one
-from tokentape_harness.flush.marks import Marks, make_marks
+from tokentape_harness.flush.marks import MarkFinder, Marks, make_marks
 from tokentape_harness.flush.probing import Pace, Trace, probe
 from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import (
@@ -32,7 +34,9 @@ from tokentape_harness.flush.report import (
 from tokentape_harness.flush.shape import Shape, fitting, shape_of
 from tokentape_harness.flush.targets import AsgiTarget, CommandTarget, Target, asking, is_shared, target_of
 from tokentape_harness.flush.truncation import truncation_of
+from tokentape_harness.redaction import redact_text
 
+_SECRET: Final = frozenset(("set-cookie", "authorization", "x-api-key"))
 # The tokens of a warm-up and of a stream that is cut, and after how many frames that is.
 _SHORT: Final = 12
 _CUT_AT: Final = 8
@@ -113,14 +117,14 @@ class _Check:
         plain = self._probe_plainly(far_end) if verdict != "flushed" else None
         head = far_end.head
         return FlushReport(
-            target=str(self._bench.target),
+            target=redact_text(str(self._bench.target)),
             verdict=verdict,
             shape=shape,
             tokens=_whole_tokens(far_end) if as_whole else token_reports(trace, far_end),
             latency_ms=latency_of(trace, far_end),
             status=head.status if head else None,
             http_version=head.http_version if head else "",
-            headers=head.headers if head else (),
+            headers=_without_cookies(head.headers) if head else (),
             readers=readers,
             truncation=truncation,
             causes=likely_causes(
@@ -167,11 +171,13 @@ class _Check:
         """Raise `FlushError` if this is no answer to check."""
         if far_end.head is not None and far_end.head.status >= 400:
             raise FlushError(
-                f"{self._bench.target} answered with status {far_end.head.status}: {_quoted(far_end.body) or 'no body'}"
-                " (is it asked as its own page asks it: method, path, body, headers?)"
+                f"{self._bench.target} answered with status {far_end.head.status}: {_quoted(far_end.body) or 'no body'}."
+                " Ask it as its own page does: path, method, body, headers"
             )
+        ended = far_end.ending
+        if not asked and far_end.head is None and ended is not None and ended.kind == "broken":
+            raise FlushError(f"{self._bench.target} gave no answer, and asked the provider for none: {ended.note}")
         if not asked:
-            ended = far_end.ending
             how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {self._options.start:g} s"
             raise FlushError(
                 f"{self._bench.target} did not ask the fake provider for anything: {how}. Its base URL must be "
@@ -232,10 +238,23 @@ class _Check:
         marks = self._short()
         before = self._asked()
         rule = msgspec.structs.replace(rule_of(marks), faults=(Fin(frame=_CUT_AT, times=1),))
-        with self._bench.answering(rule, Instant()), self._bench.reading(marks) as run:
+        with self._bench.answering(rule, STEPPED), self._bench.reading(marks) as run:
+            self._send_until_cut(run)
             run.far_end.wait(lambda far: far.ending is not None, max(self._options.start, self._pace.longest))
             whole = self._whole or run.far_end
             return truncation_of(run.far_end, whole, self._asked() - before)
+
+    def _send_until_cut(self, run: Run) -> None:
+        """Let the frames go, and the cut when they came out or are held: a client that has not read them when the
+        cut comes may drop them (aiohttp does), and its app then answers as if the provider had refused.
+        """
+        stream = self._bench.next_stream(run, self._options.start)
+        if stream is None:
+            return
+        with suppress(StepError):
+            said = len(MarkFinder(run.far_end.marks).feed(stream.step(len(stream.frames))))
+            run.far_end.wait(lambda far: len(far.seen) >= said or far.ending is not None, self._pace.wait)
+        stream.release()
 
     def _probe_plainly(self, far_end: FarEnd) -> Shape | None:
         """The shape without compression, if the output was compressed."""
@@ -252,6 +271,10 @@ class _Check:
                 return None
             trace = probe(LiveStage(self._bench, run, stream), self._pace, fitting)
         return shape_of(trace, run.far_end)
+
+
+def _without_cookies(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, MASK if name.lower() in _SECRET else value) for name, value in headers)
 
 
 def _whole_tokens(far_end: FarEnd) -> tuple[TokenReport, ...]:

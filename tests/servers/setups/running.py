@@ -9,23 +9,24 @@ from types import TracebackType
 import pytest
 
 from tests.environments import UnavailableError
-from tests.servers.setups.setup import Setup
+from tests.servers.setups.setup import Command, Setup
 from tokentape_fake_provider.server import FakeProviderServer
 from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.flush import CommandTarget, HttpTarget
 
 
 @dataclass(frozen=True)
 class RunningSetup:
     """A set-up, where it listens, and the provider behind it."""
 
-    setup: Setup
+    setup: Setup | Command
     address: str
     provider: FakeProvider
 
     @property
-    def url(self) -> str:
-        """Where it is asked."""
-        return self.address + self.setup.asked(self.provider.url)
+    def target(self) -> HttpTarget | CommandTarget:
+        """What a flush check asks."""
+        return self.setup.target(self.address, self.provider.url)
 
 
 class Sites:
@@ -36,10 +37,10 @@ class Sites:
         self._stack = ExitStack()
         self._current: RunningSetup | None = None
 
-    def get(self, setup: Setup) -> RunningSetup:
+    def get(self, setup: Setup | Command) -> RunningSetup:
         """The set-up, running, with nothing left in its session; skips the test if it can't be had here."""
         current = self._current
-        if current is not None and replace(current.setup, name=setup.name, path=setup.path) == setup:
+        if current is not None and _same_process(current.setup, setup):
             self._current = replace(current, setup=setup)
             current.provider.session.clear()
             return self._current
@@ -64,3 +65,10 @@ class Sites:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _same_process(one: Setup | Command, other: Setup | Command) -> bool:
+    """Whether one process serves both."""
+    if isinstance(one, Command) or isinstance(other, Command):
+        return one == other
+    return replace(one, name=other.name, path=other.path) == other

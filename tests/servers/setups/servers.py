@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tests.servers.programs import Python
-from tests.servers.site import APPS, Site
+from tests.servers.site import Site
 
 WEB = Python("web")
 OLD_STARLETTE = Python("starlette_old")
@@ -79,8 +79,3 @@ def litellm(site: Site) -> Sequence[str]:
     config = site.write("litellm.yaml", _LITELLM)
     serve = ("--config", config, "--host", "127.0.0.1", "--port", str(site.port), "--telemetry", "False")
     return (program.removesuffix("python") + "litellm", *serve)
-
-
-def printing(*options: str) -> Callable[[], Sequence[str]]:
-    """A program that prints the answer, as a command; with Python's options."""
-    return lambda: (WEB.path(), *options, str(APPS / "printing.py"))

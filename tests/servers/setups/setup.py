@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tests.servers.programs import Program
-from tests.servers.site import Site, running
+from tests.servers.programs import Program, Python
+from tests.servers.site import APPS, ROOT, Site, running
+from tokentape_harness.flush import Ask, CommandTarget, HttpTarget
+
+_REQUEST = b'{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class Setup:
             return self.path
         return self.behind.asked(provider) if self.behind else f"{urlsplit(provider).path}/v1/chat/completions"
 
+    def target(self, address: str, provider: str) -> HttpTarget:
+        """What a flush check asks, if it listens there."""
+        request = Ask(body=_REQUEST, headers=(("authorization", "Bearer any"),))
+        return HttpTarget(address + self.asked(provider), request)
+
     @contextmanager
     def running(self, provider: str) -> Iterator[str]:
         """Where it listens, in front of a provider's session. Raises `UnavailableError`, `ServerError`."""
@@ -37,3 +46,25 @@ class Setup:
             upstream = stack.enter_context(self.behind.running(provider)) if self.behind else provider
             site = stack.enter_context(running(self.configure, upstream))
             yield f"http://127.0.0.1:{site.port}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program of `apps/` that prints the answer into a pipe, run by Python with these options."""
+
+    name: str
+    program: Python
+    options: tuple[str, ...]
+    script: tuple[str, ...]
+
+    def target(self, _address: str, _provider: str) -> CommandTarget:
+        """What a flush check runs. Raises `UnavailableError`."""
+        name, *arguments = self.script
+        command = (self.program.path(), *self.options, str(APPS / name), *arguments)
+        return CommandTarget(command, (("PYTHONPATH", f"{ROOT / 'src'}{os.pathsep}{APPS}"), ("PYTHONUNBUFFERED", "")))
+
+    @contextmanager
+    def running(self, _provider: str) -> Iterator[str]:
+        """There is nothing to start before."""
+        self.program.path()
+        yield ""
