@@ -77,7 +77,7 @@ def flush_check(
         else:
             target = CommandTarget(tuple(command))
         if by_http and not as_json:
-            _tell_address(server.url, configured=bool(command))
+            _tell_address(server.url, through_url, started=bool(command))
         with _running(command if by_http else (), target, variables, options.start):
             report = check_flush(target, provider, options)
     print(plain.dump(report.to_builtins()) if as_json else _as_text(report))
@@ -126,9 +126,14 @@ def _imported(name: str) -> Any:
     return found
 
 
-def _tell_address(url: str, *, configured: bool) -> None:
-    how = "the command is told so" if configured else "it must be told so: OPENAI_BASE_URL"
-    print(f"the fake provider is at {url}; {how}{'' if configured else f'={url}/v1 and the like'}", file=sys.stderr)
+def _tell_address(url: str, through_url: str | None, *, started: bool) -> None:
+    if through_url is not None:
+        must = f"what listens at {through_url} must pass requests on to it"
+    elif started:
+        must = "the command gets it in OPENAI_BASE_URL and the other SDKs' variables"
+    else:
+        must = f"the app must send its requests there: OPENAI_BASE_URL={url}/v1, ANTHROPIC_BASE_URL={url}, ..."
+    print(f"fake provider: {url} ({must})", file=sys.stderr)
 
 
 @contextmanager
@@ -168,7 +173,7 @@ def _wait_for_port(url: str, process: subprocess.Popen[bytes], lines: LastLines,
 def _as_text(report: FlushReport) -> str:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("token", "", "seen"):
+    for column in ("token", "result", "came out"):
         table.add_column(column, justify="right" if column == "token" else "left")
     colours = {"flushed": "green", "late": "yellow", "held": "red", "lost": "red"}
     for token in report.tokens:

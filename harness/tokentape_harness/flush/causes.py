@@ -18,6 +18,18 @@ _PIPE: Final = "print(..., flush=True) after each token; or python -u, PYTHONUNB
 
 
 _FULL_BUFFER: Final = "in a buffer that is passed on when it is full"
+_ONE_AT_A_TIME: Final = Cause(
+    "in the server, which answers one reader at a time",
+    "the second reader got its answer only when the first one's had ended",
+    "more workers or threads (gunicorn --threads 8, or an ASGI server); no lock around the answer",
+    proved=True,
+)
+_NOT_STREAMED: Final = Cause(
+    "in the app's request to the provider",
+    "it asked for the whole answer, and not for a stream",
+    "ask with stream=True (or the SDK's streaming method), and pass on each chunk",
+    proved=True,
+)
 _UNKNOWN: Final = Cause(
     "in the app, its server, or what is in front of it",
     "no header says which",
@@ -35,29 +47,18 @@ def likely_causes(
     *,
     as_whole: bool,
     plain: Shape | None,
+    blocked: bool,
 ) -> tuple[Cause, ...]:
-    """The likely causes, the best founded first. `plain` is the shape without compression, where that was tried."""
-    if verdict == "flushed":
-        return ()
-    if verdict == "first_reader_blocks":
-        return (
-            Cause(
-                "in the server, which answers one reader at a time",
-                "the second reader got its answer only when the first one's had ended",
-                "more workers or threads (gunicorn --threads 8, or an ASGI server); no lock around the answer",
-                proved=True,
-            ),
-        )
+    """The likely causes, the best founded first.
+
+    `plain` is the shape without compression, where that was tried; `blocked` is whether a second reader waits.
+    """
+    causes = [_ONE_AT_A_TIME] if blocked else []
+    if verdict in ("flushed", "first_reader_blocks"):
+        return tuple(causes)
     if as_whole:
-        return (
-            Cause(
-                "in the app's request to the provider",
-                "it asked for the whole answer, and not for a stream",
-                "ask with stream=True (or the SDK's streaming method), and pass on each chunk",
-                proved=True,
-            ),
-        )
-    causes = [*_by_compression(head, plain), *_by_head(head), *_by_request(request)]
+        return (*causes, _NOT_STREAMED)
+    causes += [*_by_compression(head, plain), *_by_head(head), *_by_request(request)]
     hops, by_shape = list(_by_hops(head)), list(_by_shape(shape, target))
     if hops and by_shape and by_shape[0].where == _FULL_BUFFER:
         # A named hop has a remedy of its own; what its batches are like belongs to the evidence.

@@ -135,6 +135,7 @@ class _Check:
                 self._requests()[-1] if self._requests() else None,
                 as_whole=as_whole,
                 plain=plain,
+                blocked=readers == "blocked",
             ),
             notes=tuple(self._notes),
             seconds=round(self._bench.now() - began, 3),
@@ -171,8 +172,8 @@ class _Check:
         """Raise `FlushError` if this is no answer to check."""
         if far_end.head is not None and far_end.head.status >= 400:
             raise FlushError(
-                f"{self._bench.target} answered with status {far_end.head.status}: {_quoted(far_end.body) or 'no body'}."
-                " Ask it as its own page does: path, method, body, headers"
+                f"{self._bench.target} answered with status {far_end.head.status}: "
+                f"{_quoted(far_end.body) or 'no body'}. Ask it as its own page does: path, method, body, headers"
             )
         ended = far_end.ending
         if not asked and far_end.head is None and ended is not None and ended.kind == "broken":

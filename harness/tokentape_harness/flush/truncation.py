@@ -7,6 +7,7 @@ from typing import Final
 
 from tokentape_harness.flush.far_end import FarEnd
 from tokentape_harness.flush.report import Truncation
+from tokentape_harness.redaction import redact_text
 
 # Words that tell a reader that something went wrong, in what an app may say at the end.
 _TROUBLE: Final = re.compile(
@@ -39,7 +40,7 @@ def _trouble(cut: FarEnd, whole: FarEnd) -> str:
     usual = {match.lower() for match in _TROUBLE.findall(whole.body)}
     for line in reversed(cut.body.splitlines()):
         if any(match.lower() not in usual for match in _TROUBLE.findall(line)):
-            text = " ".join(line.decode("utf-8", "replace").split())
+            text = redact_text(" ".join(line.decode("utf-8", "replace").split()))
             return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
     return ""
 
