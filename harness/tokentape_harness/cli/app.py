@@ -373,9 +373,9 @@ def flush_check(
     target: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[URL|MODULE:APP] [-- COMMAND]...",
-            help="A URL that streams; an ASGI or WSGI app, or a function that yields; a command whose standard output "
-            "is read, or, with a URL, that serves it.",
+            metavar="[TARGET] [-- COMMAND]",
+            help="TARGET is a URL that streams, or MODULE:NAME of an ASGI or WSGI app or of a function that yields. "
+            "COMMAND serves the URL; without one, its standard output is what is checked.",
         ),
     ] = None,
     through: Annotated[
