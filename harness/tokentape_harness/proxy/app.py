@@ -109,18 +109,18 @@ class ProxyApp:
         except HarnessError as error:
             return Failure(500, "cassette_error", str(error))
         if isinstance(answer, Playback):
-            return await _until_gone(self._replay(answer, connection), connection)
+            return await _until_gone(self._replay(scope["method"], answer, connection), connection)
         exchange = self._exchange(scope["method"], target, headers, body, connection, answer)
         return await _until_gone(exchange, connection, answer)
 
-    async def _replay(self, playback: Playback, connection: Connection) -> Failure | None:
+    async def _replay(self, method: str, playback: Playback, connection: Connection) -> Failure | None:
         await playback.wait_until_async(playback.start)
         size = sum(len(piece.data) for piece in playback.pieces)
         head = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
             for name, value in playback.unframed_headers
             # What was edited since, or was cut off: a length that the body belies.
-            if name.lower() != "content-length" or value == str(size) or playback.end != "complete"
+            if name.lower() != "content-length" or value == str(size) or playback.end != "complete" or method == "HEAD"
         ]
         await connection.send({"type": "http.response.start", "status": playback.status, "headers": end_to_end(head)})
         for piece in playback.pieces:

@@ -6,8 +6,10 @@ import datetime as dt
 import gzip
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import msgspec
@@ -224,6 +226,41 @@ def test_modes(proxy, upstream, tmp_path, reports):
     with proxy("all") as running:
         assert ask(running, "one") == (200, b"third")
     assert sorted(one.response.body for one in recorded(tmp_path)) == [b"second", b"third"]
+
+
+class Bodiless(BaseHTTPRequestHandler):
+    """Answers without a body, and as its path says."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        """The status in the path."""
+        self.send_response(int(self.path[-3:]))
+        self.send_header("etag", '"x"')
+        if self.command == "HEAD":
+            self.send_header("content-length", "7")
+        self.end_headers()
+
+    do_HEAD = do_GET = answer  # noqa: N815
+
+    def log_message(self, *args):
+        """Nothing."""
+
+
+@pytest.mark.parametrize(("method", "status", "length"), [("HEAD", 200, "7"), ("GET", 204, None), ("GET", 304, None)])
+def test_responses_without_a_body(proxy, tmp_path, method, status, length):
+    """They pass and replay as they are, with the length that a body would have had."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bodiless) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        for mode in ("new_episodes", "none"):
+            with proxy(mode, url=f"http://127.0.0.1:{server.server_port}") as running:
+                response = httpx2.request(method, f"{running.url}/openai/v1/{status}")
+            assert (response.status_code, response.content) == (status, b"")
+            assert (response.headers["etag"], response.headers.get("content-length")) == ('"x"', length)
+        server.shutdown()
+        thread.join()
+    assert recorded(tmp_path)[0].response.stream.end == "complete"
 
 
 def test_mode_once_adds_nothing(proxy, upstream, tmp_path):

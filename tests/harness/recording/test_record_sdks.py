@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import anthropic
 import boto3
 import openai
 import pytest
+from botocore.exceptions import EventStreamError
 from google import genai
 
 from tokentape_fake_provider import Error
 from tokentape_harness import read_cassette, use_cassette
+from tokentape_harness.hygiene import inspect_cassette
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
@@ -121,6 +124,28 @@ def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
     with use_cassette(path, record_mode="none", all_played=True):
         assert ask(fake_provider) == live
     assert len(fake_provider.requests) == 1
+
+
+@pytest.mark.parametrize("sdk", ["openai", "openai_async", "anthropic", "anthropic_async", "genai", "boto3"])
+def test_leaving_at_an_error_event_is_complete(sdk, fake_provider, tmp_path):
+    """An SDK that raises at the provider's error event has read all of it: nothing to record again, and it replays."""
+    fake_provider.timing("synthetic:ttft=1ms,tps=200")
+    fake_provider.script(SAID, error=Error(500, "broken inside", in_stream=True))
+    path = tmp_path / "cassette.yaml"
+    errors = (openai.APIError, anthropic.APIError, genai.errors.APIError, EventStreamError)
+    told = []
+    for mode in ("once", "none"):
+        with (
+            use_cassette(path, record_mode=mode, all_played=True),
+            pytest.raises(errors, match="broken inside") as caught,
+        ):
+            SDKS[sdk](fake_provider)
+        told.append((type(caught.value), str(caught.value)))
+    assert told[0] == told[1]
+    assert len(fake_provider.requests) == 1
+    cassette = read_cassette(path)
+    assert cassette.interactions[0].response.stream.end == "complete"
+    assert inspect_cassette(cassette, now=datetime.now(UTC)) == []
 
 
 @pytest.mark.parametrize("client_class", [openai.OpenAI, openai.AsyncOpenAI])
