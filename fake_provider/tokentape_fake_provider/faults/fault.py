@@ -78,7 +78,7 @@ class HttpError(FaultBase, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check(400 <= self.status <= 599, f"status is {self.status}: it is 400 to 599")
-        self._check(self.retry_after is None or self.retry_after >= 0, "retry_after is negative")
+        self._check(self.retry_after is None or 0 <= self.retry_after < 1e9, f"retry_after is {self.retry_after}")
 
 
 class Overload(FaultBase, frozen=True):
@@ -88,7 +88,7 @@ class Overload(FaultBase, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.retry_after is None or self.retry_after >= 0, "retry_after is negative")
+        self._check(self.retry_after is None or 0 <= self.retry_after < 1e9, f"retry_after is {self.retry_after}")
 
 
 class Quota(FaultBase, frozen=True, kw_only=True):

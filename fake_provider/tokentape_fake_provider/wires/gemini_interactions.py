@@ -78,8 +78,13 @@ class GeminiInteractions:
     marks = Marks(
         endings=(("event_type",),),
         values=frozenset(("interaction.completed",)),
-        usage=(("interaction", "usage"),),
-        output=(("interaction", "usage", "total_output_tokens"), ("interaction", "usage", "total_thought_tokens")),
+        usage=(("interaction", "usage"), ("usage",)),
+        output=(
+            ("interaction", "usage", "total_output_tokens"),
+            ("interaction", "usage", "total_thought_tokens"),
+            ("usage", "total_output_tokens"),
+            ("usage", "total_thought_tokens"),
+        ),
     )
     overloaded = OVERLOADED
     ping = b""
