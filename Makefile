@@ -4,8 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= auto
+# Tests of servers mostly wait for tokens that are held.
+SERVER_JOBS ?= 4
 
-.PHONY: help demo record test test-clients lint types cov bench clean
+.PHONY: help demo record test test-clients test-servers lint types cov bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -23,6 +25,10 @@ test: $(READY) ## Run the tests
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments
 	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients tests/harness/proxy $(ARGS)
+
+test-servers: $(READY) ## Run real servers and proxies in front of the fake provider (installs them)
+	@$(BIN)/python -m tests.servers.programs
+	$(BIN)/pytest -m servers -n $(SERVER_JOBS) --dist loadgroup tests/servers $(ARGS)
 
 lint: $(READY) ## Check format, style and who imports whom
 	$(BIN)/ruff format --check .
