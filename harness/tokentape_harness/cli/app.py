@@ -390,9 +390,7 @@ def flush_check(
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Of the request; repeatable.")
     ] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Body of the request.")
-    ] = None,
+    data: Annotated[str | None, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Body of the request.")] = None,
     path: Annotated[str, typer.Option(help="Path and query to ask MODULE:APP for.")] = "/",
     provider_port: Annotated[
         int | None,
