@@ -1,0 +1,55 @@
+"""What docs/flush.md says is so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import get_args
+
+import typer.main
+
+from tests.harness.flush import apps
+from tests.test_docs import REPOSITORY, block_with, code_blocks, run
+from tokentape_harness.cli.app import app as commands
+from tokentape_harness.flush import FlushReport, Verdict
+from tokentape_harness.flush.report import TruncationOutcome
+
+PAGE = (REPOSITORY / "docs" / "flush.md").read_text()
+
+
+def test_the_test_of_the_page(flush_probe):
+    """The test that the page shows passes on an app of our own responses."""
+    run(block_with(PAGE, "test_the_chat_flushes"), app=apps.starlette_app())["test_the_chat_flushes"](flush_probe)
+
+
+def test_the_commands_of_the_page():
+    """Every command of the page is one that the command line takes."""
+    command = typer.main.get_command(commands).commands["flush-check"]
+    lines = [line.partition("#")[0] for block in code_blocks(PAGE, "console") for line in block.splitlines()]
+    assert len(lines) == 5
+    for line in lines:
+        _, name, _, *arguments = shlex.split(line)
+        assert name == "tokentape"
+        command.make_context("flush-check", arguments)
+
+
+def test_the_options_of_the_page():
+    """Every option of the page is one of the command."""
+    command = typer.main.get_command(commands).commands["flush-check"]
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert set(re.findall(r"`(--?[a-zA-Z-]+)", PAGE)) - known == set()
+
+
+def test_the_verdicts_of_the_page():
+    """The table has every verdict, and the text every fate of a cut."""
+    assert re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE) == list(get_args(Verdict))
+    for outcome in set(get_args(TruncationOutcome)) - {"not_checked"}:
+        assert f"`{outcome}`: " in PAGE
+
+
+def test_the_json_of_the_page(flush_probe):
+    """Every field of the JSON is told."""
+    report = flush_probe.check(apps.tokens)
+    page = PAGE[PAGE.index("## JSON") :]
+    assert all(f"`{name}`" in page for name in report.to_builtins())
+    assert isinstance(report, FlushReport)
