@@ -9,7 +9,7 @@ from typing import get_args
 import typer.main
 
 from tests.harness.flush import apps
-from tests.test_docs import REPOSITORY, block_with, code_blocks, run
+from tests.test_docs import README, REPOSITORY, block_with, code_blocks, run
 from tokentape_harness.cli.app import app as commands
 from tokentape_harness.flush import FlushReport, Verdict
 from tokentape_harness.flush.report import TruncationOutcome
@@ -18,15 +18,17 @@ PAGE = (REPOSITORY / "docs" / "flush.md").read_text()
 
 
 def test_the_test_of_the_page(flush_probe):
-    """The test that the page shows passes on an app of our own responses."""
-    run(block_with(PAGE, "test_the_chat_flushes"), app=apps.starlette_app())["test_the_chat_flushes"](flush_probe)
+    """The tests that the page and the README show pass on an app of our own responses."""
+    for text in (PAGE, README):
+        run(block_with(text, "test_the_chat_flushes"), app=apps.starlette_app())["test_the_chat_flushes"](flush_probe)
 
 
 def test_the_commands_of_the_page():
-    """Every command of the page is one that the command line takes."""
+    """Every command of the page and the README is one that the command line takes."""
     command = typer.main.get_command(commands).commands["flush-check"]
-    lines = [line.partition("#")[0] for block in code_blocks(PAGE, "console") for line in block.splitlines()]
-    assert len(lines) == 5
+    blocks = [*code_blocks(PAGE, "console"), *code_blocks(README, "console")]
+    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines() if "flush-check" in line]
+    assert len(lines) == 8
     for line in lines:
         _, name, _, *arguments = shlex.split(line)
         assert name == "tokentape"
