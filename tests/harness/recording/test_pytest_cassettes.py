@@ -181,3 +181,24 @@ def test_a_failed_test_is_only_that(pytester, upstream):
     result = pytester.runpytest_inprocess(*WITHOUT_RECORDING)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*UnplayedRecordingError: *test_stream.yaml: not asked for: interaction 0*"])
+
+
+@pytest.mark.parametrize(
+    ("mark", "fixture", "plugins"), [("vcr", "vcr_config", OFF), ("tape", "tape_config", WITHOUT_RECORDING)]
+)
+def test_own_rules_of_redaction(pytester, upstream, mark, fixture, plugins):
+    """Rules in the configuration hold for every test of the module, with pytest-recording and without it."""
+    config = (
+        "from tokentape_harness.redaction import DEFAULT_RULES\n"
+        f"@pytest.fixture\ndef {fixture}():\n"
+        "    return {'rules': DEFAULT_RULES.adding(headers=['user-agent'], json_paths=['messages[*].content'])}\n"
+    )
+    write(pytester, upstream.base_url(), mark, config)
+    option = "--record-mode=once" if mark == "vcr" else "--tape-record-mode=once"
+    pytester.runpytest_inprocess(*plugins, option).assert_outcomes(passed=2)
+    for name in LAYOUT:
+        (interaction,) = read_cassette(pytester.path / "cassettes" / name)
+        assert dict(interaction.request.headers)["user-agent"] == "REDACTED"
+        assert b"Hello?" not in interaction.request.body
+    pytester.runpytest_inprocess(*plugins).assert_outcomes(passed=2)
+    assert len(upstream.requests) == 2, "the replay asked nobody"
