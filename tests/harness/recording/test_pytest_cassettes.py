@@ -202,3 +202,27 @@ def test_own_rules_of_redaction(pytester, upstream, mark, fixture, plugins):
         assert b"Hello?" not in interaction.request.body
     pytester.runpytest_inprocess(*plugins).assert_outcomes(passed=2)
     assert len(upstream.requests) == 2, "the replay asked nobody"
+
+
+def test_the_vcr_mark_swaps_no_answers(pytester, fake_provider):
+    """pytest-recording matches no bodies: of the recordings that match, the one with the same body answers."""
+    for word in ("first", "second"):
+        fake_provider.rule(f"the {word} answer", contains=f"the {word} question")
+    code = """
+        import os
+        import httpx2
+        import pytest
+
+        @pytest.mark.vcr
+        def test_both():
+            for word in os.environ["ORDER"].split():
+                asked = [{"role": "user", "content": f"the {word} question"}]
+                said = httpx2.post("URL/chat/completions", json={"model": "m", "messages": asked}).text
+                assert f"the {word} answer" in said
+    """
+    pytester.makepyfile(test_streams=code.replace("URL", fake_provider.base_url()))
+    for order, option in (("first second", "once"), ("second first", "none"), ("first second", "none")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ORDER", order)
+            pytester.runpytest_inprocess(*OFF, f"--record-mode={option}").assert_outcomes(passed=1)
+    assert len(fake_provider.requests) == 2, "the replays asked nobody"
