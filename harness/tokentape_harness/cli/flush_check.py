@@ -123,6 +123,8 @@ def _imported(name: str) -> Any:
         if not hasattr(found, part):
             raise FlushError(f"{name}: {module_name} has no {attribute}")
         found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"{name} is of type {type(found).__name__}, and no app and no function")
     return found
 
 
