@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import NoneType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -181,7 +181,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f": did you mean {near[0]}?" if near else f": the known ones are {', '.join(known)}"
 
 
-class Parameter(NamedTuple):
+class Parameter(msgspec.Struct, frozen=True):
     """A parameter of a fault; `name` and `default` are those of a specification."""
 
     name: str
@@ -190,7 +190,7 @@ class Parameter(NamedTuple):
     meaning: str
 
 
-class CatalogEntry(NamedTuple):
+class CatalogEntry(msgspec.Struct, frozen=True):
     """A kind of fault: its name, what happens, and its own parameters."""
 
     name: str

@@ -1,0 +1,478 @@
+"""Faults in sessions, rules and scripts: when they happen, what they leave, and what is noted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fake_provider.asks import ask_of
+from tests.fake_provider.test_catalog import CHAT, ask, chat, recorded, stream
+from tests.fake_provider.test_control import refused
+from tokentape_fake_provider import ControlledClock, InProcessProvider, Instant, parse_fault
+from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.faults import FAULTS
+from tokentape_fake_provider.faults.events import events_of
+from tokentape_fake_provider.recording import Recording
+from tokentape_fake_provider.rule import Rule
+from tokentape_fake_provider.script import Script, Usage
+from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.tape import Frame, Tape
+
+STREAMED: Any = chat("Hi", stream=True)
+THREE_WORDS = Script.of("one two three")
+
+
+@pytest.fixture
+def client(server: FakeProviderServer, session: Session) -> Iterator[openai.OpenAI]:
+    """The official client in that session, without retries."""
+    with openai.OpenAI(base_url=server.base_url("openai_chat", session.id), api_key="k", max_retries=0) as client:
+        yield client
+
+
+def statuses(client: openai.OpenAI, count: int) -> list[int]:
+    """The statuses of so many requests."""
+    got = []
+    for _ in range(count):
+        try:
+            ask(client)
+        except openai.APIStatusError as error:
+            got.append(error.status_code)
+        else:
+            got.append(200)
+    return got
+
+
+# When.
+
+
+def test_retries_meet_faults_that_pass(session: Session, server: FakeProviderServer) -> None:
+    """Fail twice, then succeed: the SDK's own retries reach the script that stayed in the queue."""
+    session.push(Script.of("Hello", faults="overload@times=2,retry_after=0"), "next")
+    with openai.OpenAI(base_url=server.base_url("openai_chat", session.id), api_key="k", max_retries=2) as client:
+        assert [ask(client), ask(client)] == ["Hello", "next"]
+    assert [entry.status for entry in session.journal.wait()] == [503, 503, 200, 200]
+    assert [entry.faults for entry in session.journal.entries] == [
+        ("overload@retry_after=0,times=2",),
+        ("overload@retry_after=0,times=2",),
+        (),
+        (),
+    ]
+
+
+@pytest.mark.parametrize("spec", ["fin@frame=2,times=1", "clean_end@times=1", "rst@frame=2,times=1"])
+def test_broken_streams_come_again(spec: str, session: Session, client: openai.OpenAI) -> None:
+    """What a passing fault broke is not used up: a queued script, a rule's script, a recording."""
+
+    def heard() -> str | None:
+        try:
+            return stream(client)
+        except openai.APIConnectionError:
+            return None
+
+    session.push(Script.of("queued", faults=spec))
+    assert heard() != "queued" or spec.startswith("clean_end")
+    assert heard() == "queued"
+    session.add_rule(Rule((Script.of("ruled"), Script.of("again")), times=2, faults=(spec,)))
+    heard()
+    assert [heard(), heard()] == ["ruled", "again"]
+    session.add_recordings([Recording(_tape("recorded"), CHAT, chat("Hello", stream=True), wire="openai_chat")])
+    session.configure(strict=True, faults=spec)
+    heard()
+    assert heard() == "recorded"
+    assert session.unplayed.empty
+
+
+def _tape(text: str) -> Tape:
+    return encode(Script.of(text), ask_of("openai_chat"), Instant())
+
+
+def test_what_a_lasting_fault_breaks_is_used_up(session: Session, client: openai.OpenAI) -> None:
+    """Without `times` a fault goes on, and each response is asked for once."""
+    session.configure(faults="clean_end@event=2")
+    session.push("one two", "three four")
+    assert [stream(client), stream(client)] == ["one", "three"]
+
+
+def test_harmless_faults_use_responses_up(session: Session, client: openai.OpenAI) -> None:
+    """A response that is only cut up or padded has been had."""
+    session.configure(faults="tiny_chunks@size=50,times=1")
+    session.push("one", "two")
+    assert [stream(client), stream(client)] == ["one", "two"]
+
+
+def test_refusals_take_nothing(session: Session, client: openai.OpenAI) -> None:
+    """An error instead of a response leaves queue, rules and recordings as they are."""
+    session.push("queued")
+    session.configure(faults="http_error@status=418")
+    assert statuses(client, 2) == [418, 418]
+    assert session.queue == (Script.of("queued"),)
+    entry = session.journal.wait()[-1]
+    assert (entry.answered_by, entry.source) == ("fault", "http_error@status=418")
+
+
+def test_faults_in_turn(session: Session, client: openai.OpenAI) -> None:
+    """Faults that pass come one after the other; `after` leaves the first responses alone."""
+    session.configure(faults=("overload@times=1", "http_error@status=500,times=2", "http_error@status=429,after=3"))
+    assert statuses(client, 7) == [503, 500, 500, 200, 200, 200, 429]
+
+
+def test_probability(session: Session, client: openai.OpenAI) -> None:
+    """Chance is drawn from the seeds: the same in each run, and another for another seed."""
+
+    def drawn(seed: int) -> list[int]:
+        session.configure(seed=seed, faults="http_error@status=500,probability=0.5")
+        return statuses(client, 20)
+
+    first = drawn(1)
+    assert 3 < first.count(500) < 17
+    assert drawn(1) == first
+    assert drawn(2) != first
+
+
+def test_faults_are_added_and_replaced(session: Session, client: openai.OpenAI) -> None:
+    """A fault that is added leaves the counts of the others alone; setting them anew begins anew."""
+    session.add_faults("http_error@status=500,times=1")
+    assert statuses(client, 2) == [500, 200]
+    session.add_faults("http_error@status=418,times=1")
+    assert statuses(client, 2) == [418, 200]
+    session.configure(faults="http_error@status=500,times=1")
+    assert statuses(client, 2) == [500, 200]
+    session.configure(faults=())
+    assert statuses(client, 1) == [200]
+
+
+def test_rules_of_faults_alone(session: Session, client: openai.OpenAI) -> None:
+    """A rule without scripts damages whatever answers the requests it applies to, so many times."""
+    session.add_rule(Rule(contains="weather", faults=("http_error@status=418",), times=2))
+    session.add_rule(Rule((Script.of("ruled"),)))
+    assert ask(client, "hello") == "ruled"
+    for _ in range(2):
+        with pytest.raises(openai.APIStatusError, match="418"):
+            ask(client, "the weather?")
+    assert ask(client, "the weather?") == "ruled"
+    assert not session.unplayed.rules
+
+
+def test_faults_of_script_rule_and_session_add_up(session: Session, client: openai.OpenAI) -> None:
+    """They happen to one response in this order: the script's own, the rule's, the session's."""
+    session.add_rule(Rule((Script.of("Hi", faults="no_usage"),), faults=("comments",)))
+    session.configure(faults="split@inside=event")
+    assert stream(client, stream_options={"include_usage": True}) == "Hi"
+    assert session.journal.wait()[-1].faults == ("no_usage", "comments", "split@inside=event")
+
+
+def test_faults_that_change_nothing_are_noted(session: Session, client: openai.OpenAI) -> None:
+    """The journal says why a fault did not happen, and the response is whole."""
+    session.configure(faults=("fin@frame=99", "pings"))
+    assert ask(client) != ""
+    entry = session.journal.wait()[-1]
+    assert entry.faults == ()
+    assert entry.note == (
+        "fault fin@frame=99 changed nothing: frame 99: it has 1; "
+        "fault pings changed nothing: the provider sends no pings"
+    )
+
+
+def test_other_requests_count_for_nothing(session: Session, client: openai.OpenAI) -> None:
+    """A list of models, or a request that is refused, is no response that a fault happens to."""
+    session.configure(faults="http_error@status=500,times=1")
+    client.models.list()
+    with pytest.raises(openai.BadRequestError):
+        client.chat.completions.create(model="m", messages=[])
+    assert statuses(client, 2) == [500, 200]
+
+
+def test_recordings_without_a_wire_format(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
+    """What no wire format owns can be cut like any other response."""
+    tape = Tape((Frame(0, b"abcdef"),), 200, (("content-type", "text/plain"),))
+    session.add_recordings([Recording(tape, "/v1/other", {"a": 1})])
+    session.configure(faults="clean_end@byte=3")
+    answer = http.post(f"{server.url}/s/{session.id}/v1/other", json={"a": 1})
+    assert answer.content == b"abc"
+
+
+def test_whole_answers_are_damaged_too(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
+    """A body whose length the headers tell breaks off before it; one that ends cleanly tells no length."""
+    url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
+    session.configure(faults="fin@byte=10")
+    with pytest.raises(httpx2.RemoteProtocolError, match="received 10 bytes"):
+        http.post(url, json=chat("Hi"))
+    session.configure(faults="clean_end@byte=10")
+    assert len(http.post(url, json=chat("Hi")).content) == 10
+
+
+# How it leaves.
+
+
+def test_bytes_leave_one_by_one(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
+    """Even an instant replay sends frames that are to leave apart in writes of their own."""
+    session.configure(faults="tiny_chunks")
+    url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
+    session.push(THREE_WORDS)
+    with http.stream("POST", url, json=STREAMED) as response:
+        chunks = list(response.iter_raw())
+    assert {len(chunk) for chunk in chunks} == {1}
+    entry = session.journal.wait()[-1]
+    assert entry.frames_sent == entry.bytes_sent == len(chunks)
+
+
+def test_queued_tapes_whose_frames_leave_apart(
+    session: Session, server: FakeProviderServer, http: httpx2.Client
+) -> None:
+    """A tape can ask for that itself."""
+    frames = (Frame(900, b"a"), Frame(1000, b"b"), Frame(1000, b"c"))
+    session.push(Tape(frames, 200, (("content-type", "text/plain"),), apart=True))
+    with http.stream("POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED) as made:
+        assert list(made.iter_raw()) == [b"a", b"b", b"c"]
+
+
+def test_reset_comes_after_what_was_sent(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
+    """A client has every byte that was sent before the connection was reset."""
+    body = bytes(range(256)) * 4000
+    session.push(Tape((Frame(0, body),), 200, (("content-type", "text/plain"),), end="reset"))
+    got = b""
+    with (
+        pytest.raises(httpx2.ReadError, match="reset by peer"),
+        http.stream("POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED) as made,
+    ):
+        chunks = made.iter_raw()
+        while True:
+            got += next(chunks)
+    assert got == body
+    assert session.journal.wait()[-1].outcome == "reset"
+
+
+def test_stalls_end_with_the_client(session: Session, server: FakeProviderServer, http: httpx2.Client) -> None:
+    """A stream that stalls for ever is held until its client leaves, and then it is over."""
+    session.configure(faults="stall@event=2")
+    session.push(THREE_WORDS)
+    with http.stream("POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED) as made:
+        chunks = made.iter_raw()
+        assert next(chunks).count(b"data: ") == 2
+        assert session.journal.entries[-1].outcome == "pending"
+    assert session.journal.wait()[-1].outcome == "client_left"
+
+
+# In virtual time.
+
+
+@pytest.fixture
+def provider() -> Iterator[InProcessProvider]:
+    """A provider whose clock jumps to each deadline."""
+    with InProcessProvider(clock=ControlledClock(automatic=True)) as running:
+        yield running
+
+
+def in_process(provider: InProcessProvider, **options: Any) -> openai.OpenAI:
+    """The official client behind its transport."""
+    http = httpx2.Client(transport=provider.transport(), timeout=options.pop("timeout", 600))
+    return openai.OpenAI(
+        base_url=provider.base_url("openai_chat"), api_key="k", max_retries=0, http_client=http, **options
+    )
+
+
+def test_stalls_for_a_time(provider: InProcessProvider) -> None:
+    """A stall and slow headers take their time of the clock, even in an instant session, and then it goes on."""
+    provider.default.configure(faults=("stall@event=2,for=30s", "slow_headers@for=5s"))
+    provider.default.push(THREE_WORDS)
+    assert stream(in_process(provider)) == "one two three"
+    entry = provider.default.journal.wait()[-1]
+    assert entry.started == 5000
+    assert [frame.left for frame in entry.frames] == [5000, 5000, 35_000, 35_000, 35_000, 35_000]
+
+
+@pytest.mark.parametrize("spec", ["stall@event=2", "slow_headers@for=ever", "half_event@then=stall"])
+def test_clients_time_out_of_endless_stalls(provider: InProcessProvider, spec: str) -> None:
+    """A client's timeout ends what would stall for ever."""
+    provider.default.configure(faults=spec)
+    with pytest.raises((openai.APITimeoutError, httpx2.ReadTimeout)):
+        stream(in_process(provider, timeout=10))
+    assert provider.default.journal.wait()[-1].outcome == "client_left"
+
+
+def test_requests_count_down(provider: InProcessProvider) -> None:
+    """A quota of requests is spent one by one; the next window, of the session's clock, has as many again."""
+    clock = provider._config.clock
+    assert isinstance(clock, ControlledClock)
+    provider.default.configure(faults="quota@requests=2")
+    client = in_process(provider)
+    left = []
+    for _ in range(2):
+        made = client.chat.completions.with_raw_response.create(model="m", messages=STREAMED["messages"])
+        left.append((made.headers["x-ratelimit-limit-requests"], made.headers["x-ratelimit-remaining-requests"]))
+        clock.jump(10)
+    assert left == [("2", "1"), ("2", "0")]
+    with pytest.raises(
+        openai.RateLimitError, match=r"Limit 2, Used 2, Requested 1\. Please try again in 40s"
+    ) as raised:
+        ask(client)
+    headers = raised.value.response.headers
+    assert (headers["retry-after"], headers["x-ratelimit-reset-requests"]) == ("40", "40s")
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+    clock.jump(39.999)
+    assert statuses(client, 1) == [429]
+    clock.jump(0.001)
+    assert statuses(client, 3) == [200, 200, 429]
+    assert provider.default.journal.entries[-1].faults == ("quota@requests=2",)
+
+
+def test_tokens_count_down(provider: InProcessProvider) -> None:
+    """Input tokens are charged with the request, output tokens with the response, of scripts and recordings alike."""
+    provider.default.configure(usage=Usage(input=10), faults="quota@tokens=50")
+    provider.default.push(Script.of("Hi", usage=Usage(output=20)))
+    provider.default.add_recordings([recorded("Hello", "said before")])
+    client = in_process(provider)
+    left = []
+    for _ in range(2):
+        made = client.chat.completions.with_raw_response.create(
+            model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}]
+        )
+        left.append(made.headers["x-ratelimit-remaining-tokens"])
+    assert left == ["20", "9"]  # the recording counts nothing: its one event is one token
+    with pytest.raises(openai.RateLimitError, match=r"tokens per min \(TPM\): Limit 50, Used 41, Requested 10"):
+        ask(client)
+
+
+def test_output_may_go_beyond_its_quota(provider: InProcessProvider) -> None:
+    """What is generated is known too late to be refused: then the next request is."""
+    provider.default.configure(faults="quota@output_tokens=5")
+    provider.default.push(Script.of("Hi", usage=Usage(output=20)))
+    client = in_process(provider)
+    made = client.chat.completions.with_raw_response.create(model="m", messages=STREAMED["messages"])
+    assert made.headers["x-ratelimit-remaining-tokens"] == "0"
+    assert statuses(client, 1) == [429]
+
+
+def test_anthropics_quota_headers(provider: InProcessProvider) -> None:
+    """Anthropic's headers tell of each kind of token, and when there are more as a time of day."""
+    provider.default.configure(
+        usage=Usage(input=10, output=7), faults="quota@requests=5,input_tokens=100,output_tokens=200"
+    )
+    http = httpx2.Client(transport=provider.transport())
+    client = anthropic.Anthropic(base_url=provider.url, api_key="k", max_retries=0, http_client=http)
+    made = client.messages.with_raw_response.create(
+        model="m", max_tokens=9, messages=[{"role": "user", "content": "Hi"}]
+    )
+    kinds = ("requests", "input-tokens", "output-tokens")
+    told = {
+        name: value
+        for name, value in made.headers.items()
+        if name.startswith(tuple(f"anthropic-ratelimit-{kind}-" for kind in kinds))
+    }
+    assert {name: value for name, value in told.items() if not name.endswith("reset")} == {
+        "anthropic-ratelimit-input-tokens-limit": "100",
+        "anthropic-ratelimit-input-tokens-remaining": "90",
+        "anthropic-ratelimit-output-tokens-limit": "200",
+        "anthropic-ratelimit-output-tokens-remaining": "193",
+        "anthropic-ratelimit-requests-limit": "5",
+        "anthropic-ratelimit-requests-remaining": "4",
+    }
+    entry = provider.default.journal.wait()[-1]
+    reset = datetime.fromisoformat(told["anthropic-ratelimit-requests-reset"])
+    assert 59 <= reset.timestamp() - entry.time <= 61
+
+
+# From any language.
+
+
+def test_control_api(server: FakeProviderServer, session: Session, http: httpx2.Client, client: openai.OpenAI) -> None:
+    """Settings, rules and scripts take faults as specifications or objects; the journal tells of them."""
+    root = f"{server.url}/_tokentape"
+    here = f"{root}/sessions/{session.id}"
+    faults = ["http_error@status=418,times=1", {"fault": "overload", "times": 1}]
+    assert http.patch(f"{here}/settings", json={"faults": faults}).json()["faults"] == [
+        {"fault": "http_error", "status": 418, "times": 1},
+        {"fault": "overload", "times": 1},
+    ]
+    assert http.post(f"{here}/rules", json={"contains": "rain", "faults": ["clean_end@event=2"]}).status_code == 201
+    script = {"choices": [{"items": [{"type": "text", "text": "Hi"}]}], "faults": ["http_error@status=502,times=1"]}
+    assert http.post(f"{here}/queue", json={"items": [{"script": script}]}).status_code == 201
+    assert statuses(client, 4) == [418, 503, 502, 200]
+    assert stream(client, "rain") != ""
+    entries = http.get(f"{here}/journal").json()["entries"]
+    assert [entry["faults"] for entry in entries] == [
+        ["http_error@status=418,times=1"],
+        ["overload@times=1"],
+        ["http_error@status=502,times=1"],
+        [],
+        ["clean_end@event=2"],
+    ]
+    listed = http.get(f"{root}/faults").json()["faults"]
+    assert [entry["name"] for entry in listed] == list(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "what", "where"),
+    [
+        ("settings", {"faults": ["fn"]}, "no fault 'fn': did you mean fin?", ""),
+        ("settings", {"faults": [{"fault": "fn"}]}, "no fault 'fn': did you mean fin?", "$.faults[0].fault"),
+        (
+            "rules",
+            {"faults": ["fin", {"fault": "fin", "fram": 2}]},
+            "fault fin: no parameter 'fram': did you mean frame?",
+            "$.faults[1]",
+        ),
+        (
+            "queue",
+            {"items": ["x", {"script": {"faults": [{"fault": "fin", "frame": "x"}]}}]},
+            "fault 'fin': frame 'x' is not a whole number, random or end",
+            "$.items[1].script.faults[0].frame",
+        ),
+        ("rules", {"scripts": [{"faults": [3]}]}, "fault 3: it is a specification or an object", "faults[0]"),
+    ],
+)
+def test_control_api_refuses_in_one_line(
+    server: FakeProviderServer, session: Session, http: httpx2.Client, route: str, body: Any, what: str, where: str
+) -> None:
+    """A bad fault is told by the nearest name, and where it stands."""
+    url = f"{server.url}/_tokentape/sessions/{session.id}/{route}"
+    method = "PATCH" if route == "settings" else "POST"
+    status, error = refused(http.request(method, url, json=body))
+    assert status == 400
+    assert what in error["what"]
+    assert where in error["where"]
+
+
+# Whatever it is, the server goes on.
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_server_survives_any_fault_at_any_place(
+    server: FakeProviderServer, session: Session, http: httpx2.Client, data: st.DataObject
+) -> None:
+    """No fault at any frame, event or byte keeps the server from answering the next request."""
+    session.configure(faults=())
+    tape = _tape("one two")
+    name = data.draw(st.sampled_from([name for name in FAULTS if name not in ("quota", "stall", "slow_headers")]))
+    fields = FAULTS[name].__struct_fields__
+    places = {"frame": len(tape.frames), "event": len(events_of(tape)), "byte": len(tape.body)}
+    field = data.draw(st.sampled_from([field for field in places if field in fields] or [""]))
+    at = data.draw(st.integers(-places[field], places[field])) if field else 0
+    session.configure(faults=f"{name}@{field}={at}" if field else name)
+    session.push(Script.of("one two"))
+    url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
+    with suppress(httpx2.HTTPError):
+        http.post(url, json=STREAMED)
+    if session.queue:  # it was refused
+        session.configure(faults=())
+        http.post(url, json=STREAMED)
+    session.configure(faults=())
+    session.push("still here")
+    assert http.post(url, json=chat("Hi")).json()["choices"][0]["message"]["content"] == "still here"
+    assert all(entry.outcome != "server_stopped" for entry in session.journal.wait())
+
+
+def test_parsed_faults_are_what_the_struct_says() -> None:
+    """The name at the top of the package is that of the specification."""
+    assert parse_fault("fin@frame=1") == FAULTS["fin"](frame=1)
