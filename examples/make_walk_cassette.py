@@ -63,7 +63,7 @@ def interaction(messages: list[ChatMessage], script: Script, *, seed: int) -> In
             (("content-type", "application/json"),),
             msgspec.json.encode(body),
         ),
-        Response(tape.status, "OK", tape.headers, tape.body, StreamRecord(chunks, tape.start, tape.end, tape.end_at)),
+        Response(tape.status, "OK", tape.headers, tape.body, StreamRecord(chunks, tape.start, "complete", tape.end_at)),
     )
 
 
