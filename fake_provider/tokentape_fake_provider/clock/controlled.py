@@ -15,8 +15,8 @@ from typing import Final
 from tokentape_fake_provider.clock.protocol import Call
 from tokentape_fake_provider.waiting import settle, wait, wait_async
 
-# How many turns of an event loop something needs at most to come to rest after it was called: a frame takes two,
-# the end of a response with its request's task six.
+# How many turns of an event loop something gets to come to rest after it was called. Playback needs three, at the end
+# of a response (measured); readers in the same event loop need a few as well.
 _TURNS: Final = 12
 
 
@@ -25,7 +25,8 @@ class ControlledClock:
 
     `advance` moves it on from deadline to deadline: each is met exactly, in the order of time over all streams,
     and what it sets off has come to rest before the next. With `automatic` it moves on by itself when its event
-    loop has nothing else to do, so that a paced stream plays at once and yet has its times.
+    loop has nothing else to do, so that a paced stream plays at once and yet has its times; where it knows of
+    clients in that event loop, only while one of them waits.
     """
 
     def __init__(self, *, automatic: bool = False) -> None:
@@ -37,6 +38,7 @@ class ControlledClock:
         self._unseen: deque[float] = deque()
         self._jumped: list[tuple[asyncio.AbstractEventLoop, Future[None]]] = []
         self._running: dict[asyncio.AbstractEventLoop, _Automatic] = {}
+        self._clients: dict[asyncio.AbstractEventLoop, dict[object, bool]] = {}
 
     def now(self) -> float:
         """ms, as far as it was set."""
@@ -153,12 +155,40 @@ class ControlledClock:
                     due.append(heapq.heappop(self._calls)[3])
         return due
 
+    # Clients in an event loop: while none of them waits, their program is at work, in a thread perhaps.
+
+    def wait_in(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
+        """A client waits."""
+        with self._changed:
+            self._clients.setdefault(loop, {})[client] = True
+            if self._automatic and self._drop_cancelled():
+                self._start(self._calls[0][2])
+
+    def work_in(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
+        """A client does something else than wait."""
+        with self._changed:
+            self._clients.setdefault(loop, {})[client] = False
+
+    def leave(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
+        """A client is gone."""
+        with self._changed:
+            clients = self._clients.get(loop, {})
+            clients.pop(client, None)
+            if not clients:
+                self._clients.pop(loop, None)
+
+    def may_go_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it may move on by itself: it is automatic, and no client is at work."""
+        with self._changed:
+            clients = self._clients.get(loop)
+            return self._automatic and (not clients or any(clients.values()))
+
     def rested(self, loop: asyncio.AbstractEventLoop) -> None:
         """A loop has nothing to do any more until another's deadline has passed."""
         with self._changed:
             self._running.pop(loop, None)
-            following = self.next_loop(math.inf) if self._automatic else None
-            if following is not None:
+            following = self.next_loop(math.inf)
+            if following is not None and self.may_go_on(following):
                 self._start(following)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -219,7 +249,7 @@ class _Automatic:
             self.turns -= 1
             self._loop.call_soon(self.go_on)
             return
-        due = self._clock.take(self._loop, math.inf) if self._clock.automatic else []
+        due = self._clock.take(self._loop, math.inf) if self._clock.may_go_on(self._loop) else []
         if not due:
             self._clock.rested(self._loop)
             return

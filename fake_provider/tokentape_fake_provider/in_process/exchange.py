@@ -56,6 +56,8 @@ class Exchange:
         self._timer: Call | asyncio.TimerHandle | None = None
         self._sent_head = False
         self._received = 0
+        if clock is not None:
+            clock.work_in(self._loop, self)
         self._task = self._loop.create_task(self._run(app, scope))
 
     # What `Connection` knows of uvicorn's cycle, of its flow control and of its transport.
@@ -120,7 +122,11 @@ class Exchange:
         """
         self._asked = future
         self._answer()
-        if future.done() or timeout is None:
+        if future.done():
+            return
+        if self._clock is not None:
+            self._clock.wait_in(self._loop, self)
+        if timeout is None:
             return
         if self._clock is not None:
             self._timer = self._clock.call_at(self._clock.now() + timeout * 1000.0, self._time_out)
@@ -139,7 +145,9 @@ class Exchange:
         asked = self._asked
         if asked is None:
             return
-        if self._parts:
+        if asked.cancelled():
+            self._done()
+        elif self._parts:
             part = self._parts.popleft()
             if isinstance(part, bytes):
                 self._received += len(part)
@@ -160,6 +168,8 @@ class Exchange:
     def _done(self) -> None:
         self._asked = None
         self._stop_timer()
+        if self._clock is not None:
+            self._clock.work_in(self._loop, self)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -170,7 +180,8 @@ class Exchange:
         asked = self._asked
         if asked is not None:
             self._done()
-            asked.set_exception(BrokenError("read_timeout", "The read operation timed out"))
+            if not asked.cancelled():
+                asked.set_exception(BrokenError("read_timeout", "The read operation timed out"))
 
     def _break(self, problem: Problem) -> None:
         if self._over is None:
@@ -199,6 +210,8 @@ class Exchange:
     def _finished(self) -> None:
         self._break("dropped")
         self._answer()
+        if self._clock is not None:
+            self._clock.leave(self._loop, self)
         settle(self.ended)
 
 
