@@ -240,15 +240,14 @@ def test_reset_comes_after_what_was_sent(session: Session, server: FakeProviderS
     """A client has every byte that was sent before the connection was reset."""
     body = bytes(range(256)) * 4000
     session.push(Tape((Frame(0, body),), 200, (("content-type", "text/plain"),), end="reset"))
-    got = b""
+    got: list[bytes] = []
+    url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
     with (
+        http.stream("POST", url, json=STREAMED) as made,
         pytest.raises(httpx2.ReadError, match="reset by peer"),
-        http.stream("POST", f"{server.base_url('openai_chat', session.id)}/chat/completions", json=STREAMED) as made,
     ):
-        chunks = made.iter_raw()
-        while True:
-            got += next(chunks)
-    assert got == body
+        got.extend(made.iter_raw())
+    assert b"".join(got) == body
     assert session.journal.wait()[-1].outcome == "reset"
 
 
