@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ from tokentape_harness.recordings_on_demand import recordings_on_demand
 
 # To read them all takes 0.2 s for so many of 10 kB; 10,000 would take 5 s (measured).
 _READ_AT_ONCE = 500
+
+# The most that macOS grants where there is no limit.
+_CONNECTIONS = 10_240
 
 
 def serve(
@@ -64,6 +68,7 @@ def serve(
         loader=load_recordings,
     )
     server.default.add_recordings(recordings)
+    _allow_many_connections()
     stop = threading.Event()
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -112,6 +117,18 @@ def _read(file: Path, wires: Sequence[str]) -> list[Recording]:
         if losses:
             say(f"note: {file} as {wire}: {len(losses)} losses; tokentape convert lists them")
     return found
+
+
+def _allow_many_connections() -> None:
+    """Ask for as many open files as may be had: every stream is one, and systems grant 256 or 1,024 unasked."""
+    if sys.platform == "win32":
+        return  # sockets are no files there
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS if hard == resource.RLIM_INFINITY else min(_CONNECTIONS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _announce(server: FakeProviderServer, files: int, recordings: int, timing: str, faults: Sequence[str]) -> None:
