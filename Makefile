@@ -7,7 +7,7 @@ JOBS ?= auto
 # Tests of servers mostly wait for tokens that are held.
 SERVER_JOBS ?= 4
 
-.PHONY: help demo record test test-clients test-servers lint types cov bench clean
+.PHONY: help demo record test test-clients test-servers conformance lint types cov bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -29,6 +29,9 @@ test-clients: $(READY) ## Run other clients against the fake provider, from envi
 test-servers: $(READY) ## Run real servers and proxies in front of the fake provider (installs them)
 	@$(BIN)/python -m tests.servers.programs
 	$(BIN)/pytest -m servers -n $(SERVER_JOBS) --dist loadgroup tests/servers $(ARGS)
+
+conformance: $(READY) ## Ask the library for the promises of streaming, through the command line
+	$(BIN)/tokentape conformance iterator tokentape_harness.conformance.adapters.tokentape:adapter
 
 lint: $(READY) ## Check format, style and who imports whom
 	$(BIN)/ruff format --check .

@@ -30,7 +30,8 @@ _CONFORMANCE = "tokentape_harness.conformance"
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     """Add the options of the conformance suites where they are what is to be run (xdist's workers get their path)."""
     path = _CONFORMANCE.replace(".", "/")
-    if any(_CONFORMANCE in arg or path in arg.replace("\\", "/") for arg in args):
+    asked = [arg.partition("::")[0].replace("\\", "/").rstrip("/") for arg in args]
+    if any(arg == _CONFORMANCE or arg.removesuffix("/test_suites.py").endswith(path) for arg in asked):
         early_config.pluginmanager.import_plugin(f"{_CONFORMANCE}.pytest_suites")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -69,12 +70,15 @@ def _print(console: Console, report: Report) -> None:
         else:
             console.print(f"{found[0].status.upper()} {case} on {', '.join(wires)}", markup=False, soft_wrap=True)
     console.print(report_table(report))
-    reasons: dict[str, set[str]] = {}
-    for result in report.results:
-        if result.status in ("skipped", "known"):
-            reasons.setdefault(f"{result.status}: {result.reason}", set()).add(result.case)
-    for reason, asked in reasons.items():
-        console.print(f"{reason} ({len(asked)} cases)", markup=False, soft_wrap=True)
+    for status in ("known", "skipped"):
+        reasons = Counter(
+            reason
+            for result in report.results
+            if result.status == status
+            for reason in (result.reason.split("; ") if status == "skipped" else [result.reason])
+        )
+        for reason, count in reasons.most_common():
+            console.print(f"{status} {count:5}  {reason}", markup=False, soft_wrap=True)
     console.print(f"{summary(report)} in {report.seconds:.1f} s", markup=False)
 
 

@@ -36,7 +36,9 @@ def report_html(report: Report) -> str:
 
 def _said_by_the_numbers(report: Report) -> str:
     cases = len({result.case for result in report.results})
-    return f"{cases} cases on {len(report.wires)} wire formats. A cell says how many cases passed, of how many."
+    return (
+        f"{cases} cases on {len(report.wires)} wire formats. A cell says how many cases passed, of how many that ran."
+    )
 
 
 def _row(report: Report, area: str) -> str:
@@ -52,12 +54,16 @@ def _cell(results: Sequence[Result]) -> str:
         return '<td class="none" title="this wire format has none of it">-</td>'
     counts = Counter(result.status for result in results)
     title = ", ".join(f"{counts[status]} {status}" for status in _ORDER if counts[status])
-    passed = counts["passed"]
+    passed, skipped = counts["passed"], counts["skipped"]
+    ran = len(results) - skipped
+    if not ran:
+        return f'<td class="none" title="{title}">skipped</td>'
     if any(result.is_failure for result in results):
         kind = "fail"
     else:
-        kind = "pass" if passed == len(results) else "part"
-    return f'<td class="{kind}" title="{title}">{passed}/{len(results)}</td>'
+        kind = "pass" if passed == ran else "part"
+    beside = f"<small>{skipped} skipped</small>" if skipped else ""
+    return f'<td class="{kind}" title="{title}">{passed}/{ran}{beside}</td>'
 
 
 def _failures(report: Report) -> str:

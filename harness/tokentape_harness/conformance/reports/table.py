@@ -38,7 +38,7 @@ def progress(console: Console, total: int) -> Iterator[Advance]:
 
 
 def report_table(report: Report) -> Table:
-    """Areas as rows, wire formats as columns; in a cell how many passed, of how many."""
+    """Areas as rows, wire formats as columns; in a cell how many passed of those that ran, + skipped ones."""
     table = Table(box=None, pad_edge=False, header_style="bold", row_styles=("", "dim"))
     table.add_column(report.suite)
     for wire in report.wires:
@@ -57,9 +57,10 @@ def _cell(results: list[Result]) -> Text:
     ran = [result for result in results if result.status != "skipped"]
     passed = sum(result.status == "passed" for result in ran)
     if not ran:
-        return Text("skipped", style="yellow")
+        return Text("skipped", style="dim")
+    beside = f" +{len(results) - len(ran)}" if len(ran) < len(results) else ""
     if any(result.is_failure for result in ran):
-        return Text(f"{passed}/{len(results)}", style="bold red")
-    if passed == len(results):
-        return Text(f"{passed}", style="green")
-    return Text(f"{passed}/{len(results)}", style="yellow")
+        return Text(f"{passed}/{len(ran)}", style="bold red").append(beside, style="dim")
+    if passed == len(ran):
+        return Text(f"{passed}", style="green").append(beside, style="dim")
+    return Text(f"{passed}/{len(ran)}", style="yellow").append(beside, style="dim")

@@ -11,6 +11,7 @@ from tokentape_harness.conformance.trial import Frame
 _WIDTH = 400
 _HEAD, _TAIL = 20, 6
 _LONG = 80
+_FRAME_WIDTH, _SAME, _OVERLAP = 180, 60, 12
 
 
 def told(result: Result) -> str:
@@ -47,14 +48,31 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 
 def frame_lines(frames: Sequence[Frame]) -> Iterator[str]:
-    """One line a frame: its time, size and bytes; long streams without their middle."""
-    for number, frame in enumerate(frames):
-        if number == _HEAD and len(frames) > _HEAD + _TAIL:
-            yield f"frames    ... {len(frames) - _HEAD - _TAIL} more ..."
-        if _HEAD <= number < len(frames) - _TAIL and len(frames) > _HEAD + _TAIL:
-            continue
+    """One line a frame: its time, size and bytes; what many of them begin with is told once, the middle left out."""
+    many = len(frames) > _HEAD + _TAIL
+    shown = [*frames[:_HEAD], *frames[-_TAIL:]] if many else frames
+    texts = [readable(frame.data) for frame in shown]
+    for number, (frame, text) in enumerate(zip(shown, texts, strict=True)):
+        if many and number == _HEAD:
+            yield f"frames    ... {len(frames) - len(shown)} more ..."
         at = "   unread" if frame.at is None else f"{frame.at:6.1f} ms"
-        yield f"frame {number:3} {at} {len(frame.data):5} B  {_cut(readable(frame.data), 160)}"
+        width = _FRAME_WIDTH if number else _WIDTH
+        index = number + (len(frames) - len(shown) if number >= _HEAD else 0)
+        yield f"frame {index:3} {at} {len(frame.data):5} B  {_cut(_news(text, texts[:number], texts), width)}"
+
+
+def _news(text: str, told: Sequence[str], texts: Sequence[str]) -> str:
+    """The text without a long beginning that it has in common with others, if one of them was told before."""
+    shared = [length for other in texts if other is not text and (length := _common(text, other)) >= _SAME]
+    if not shared or not any(_common(text, other) >= min(shared) for other in told):
+        return text
+    return f"… {text[min(shared) - _OVERLAP :]}"
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))
 
 
 def readable(data: bytes) -> str:
@@ -69,8 +87,7 @@ def difference(expected: str, seen: str) -> int | None:
     """Where two long values part; None where one sees that at a glance."""
     if min(len(expected), len(seen)) < _LONG or expected == seen:
         return None
-    pairs = zip(expected, seen, strict=False)
-    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(expected), len(seen)))
+    return _common(expected, seen)
 
 
 def _cut(text: str, width: int = _WIDTH) -> str:

@@ -130,7 +130,7 @@ async def always_a_string(trial: IteratorTrial) -> None:
     wires=REASONING,
 )
 async def reasoning_apart(trial: IteratorTrial) -> None:
-    thought = Reasoning("Let me see. 0", pieces=("Let", " me see.", " ", "0"))
+    thought = Reasoning("Let me see.", pieces=("Let", " me", " see."))
     stream = trial.tell(thought, "It is deep.")
     chunks = await stream.read()
     trial.expect("the text of all chunks", stream.joined(chunks), "It is deep.")

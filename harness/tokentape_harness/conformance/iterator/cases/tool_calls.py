@@ -238,10 +238,10 @@ async def large(trial: IteratorTrial) -> None:
     wires=TOOL_CALLS,
 )
 async def beside_text(trial: IteratorTrial) -> None:
-    stream = trial.tell(Text("Let me look. 0", pieces=("Let me", " look.", " ", "0")), DEPTH, WEATHER)
+    stream = trial.tell(Text("Let me look.", pieces=("Let me", " look.")), DEPTH, WEATHER)
     text = await stream.text()
-    trial.expect("the text of all chunks", text, "Let me look. 0")
-    trial.expect("the text of the output", stream.output_text, "Let me look. 0")
+    trial.expect("the text of all chunks", text, "Let me look.")
+    trial.expect("the text of the output", stream.output_text, "Let me look.")
     expect_calls(trial, stream, [DEPTH_TOLD, WEATHER_TOLD])
 
 
