@@ -24,7 +24,7 @@ from tokentape_harness import use_cassette
 from tokentape_harness.recording import SystemClock
 
 ROUNDS = 5
-_SHOWN = (1, 2, 5, 10)
+_SHOWN = (1, 5, 10)
 _MODES = ("plain", "in process", "proxy", "replay")
 _RECORDING = ("in process", "proxy")
 
@@ -116,11 +116,11 @@ def _running_proxy(url: str) -> Iterator[str]:
 
 
 def _print_offsets(console: Console, measured: dict[tuple[str, str], list[Arrivals]]) -> None:
-    title = f"Arrival in ms since the request, of {CHUNKS} chunks {EVERY_MS:g} ms apart, median of {ROUNDS}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("client")
+    shown = ", ".join(map(str, _SHOWN))
+    title = f"Arrival in ms since the request of chunks {shown} of {CHUNKS}, {EVERY_MS:g} ms apart (median of {ROUNDS})"
+    table = Table("client", title=title, title_justify="left")
     for mode in _MODES:
-        table.add_column(f"{mode}: chunk {', '.join(map(str, _SHOWN))}", justify="right")
+        table.add_column(mode, justify="right")
     for name in CLIENTS:
         cells = []
         for mode in _MODES:
@@ -131,15 +131,10 @@ def _print_offsets(console: Console, measured: dict[tuple[str, str], list[Arriva
 
 
 def _print_delays(console: Console, measured: dict[tuple[str, str], list[Arrivals]]) -> None:
-    title = f"Delay of a chunk in ms from when it was sent, or due in a replay ({ROUNDS * CHUNKS} for each client)"
+    title = f"Delay in ms since a chunk was sent, or due in a replay: p50 / p99 of {ROUNDS * CHUNKS} chunks each"
     table = Table(title=title, title_justify="left")
-    table.add_column("client")
-    for mode in _MODES:
-        table.add_column(f"{mode}: p50", justify="right")
-        table.add_column("p99", justify="right")
-    for mode in _RECORDING:
-        table.add_column(f"added {mode}: p50", justify="right")
-        table.add_column("p99", justify="right")
+    for column in ("client", *_MODES, *(f"added {mode}" for mode in _RECORDING)):
+        table.add_column(column, justify="left" if column == "client" else "right")
     pooled: dict[str, list[float]] = {mode: [] for mode in _MODES}
     for name in CLIENTS:
         delays = {mode: [at for run in measured[name, mode] for at in run.delays] for mode in _MODES}
@@ -156,8 +151,8 @@ def _cells(delays: dict[str, list[float]]) -> list[str]:
     Shares are compared and not single chunks: what the machine adds to both is no delay of recording's.
     """
     shares = {mode: [_share(values, share) for share in (0.5, 0.99)] for mode, values in delays.items()}
-    added = [at - plain for mode in _RECORDING for at, plain in zip(shares[mode], shares["plain"], strict=True)]
-    return [f"{at:.2f}" for at in (*(at for mode in _MODES for at in shares[mode]), *added)]
+    added = [[at - plain for at, plain in zip(shares[mode], shares["plain"], strict=True)] for mode in _RECORDING]
+    return [" / ".join(f"{at:.2f}" for at in pair) for pair in (*shares.values(), *added)]
 
 
 def _share(values: Sequence[float], share: float) -> float:

@@ -12,6 +12,9 @@ from tokentape_fake_provider.matching import PREFERRED, Difference, differences,
 from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.wires import named_in_path
 
+# One field differs, and the recording is still to be played: among thousands there is often such a one.
+_NEAREST = (1, 0)
+
 
 class Endpoint(NamedTuple):
     """What a request is for: a method and a wire format, or else a method and a path.
@@ -148,13 +151,16 @@ class Shelf:
             if told:
                 return Miss(endpoint, len(self), unreadable=told)
             return Miss(endpoint, len(self), self._recordings[played[-1]], played=True)
-        rivals = [
-            (recording, plays, differences(other.asked(recording.body), body))
-            for recording, plays, other in zip(self._recordings, self._plays, self._endpoints, strict=True)
-            if other.identity == endpoint.identity
-        ]
-        if not rivals:
-            return Miss(endpoint, len(self))
-        # Of equally near ones that which is still to be played is more likely meant.
-        nearest, _, differing = min(rivals, key=lambda rival: (len(rival[2]), rival[1]))
-        return Miss(endpoint, len(self), nearest, differing)
+        nearest: tuple[int, int] | None = None
+        found: Recording | None = None
+        differing: Sequence[Difference] = ()
+        for recording, plays, other in zip(self._recordings, self._plays, self._endpoints, strict=True):
+            if other.identity != endpoint.identity:
+                continue
+            fields = differences(other.asked(recording.body), body)
+            # Of equally near ones that which is still to be played is more likely meant.
+            if nearest is None or (len(fields), plays) < nearest:
+                nearest, found, differing = (len(fields), plays), recording, fields
+                if nearest <= _NEAREST:
+                    break
+        return Miss(endpoint, len(self), found, differing)
