@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
 
 from tests.harness.proxy.processes import KEYS, SDKS, environment, program, record, running, tape
@@ -177,6 +178,50 @@ def test_a_port_in_use_is_told(upstream: FakeProviderServer, tmp_path: Path) -> 
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"tokentape: port {upstream.port} on 127.0.0.1 is in use")
+
+
+VARIABLES = {
+    "OPENAI_BASE_URL": "/openai/v1",
+    "OPENAI_API_BASE": "/openai/v1",
+    "ANTHROPIC_BASE_URL": "/anthropic",
+    "ANTHROPIC_API_BASE": "/anthropic",
+    "ANTHROPIC_API_URL": "/anthropic",
+    "GOOGLE_GEMINI_BASE_URL": "/gemini",
+    "OLLAMA_HOST": "/ollama",
+    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "/bedrock",
+    "CO_API_URL": "/cohere",
+    "GROQ_BASE_URL": "/groq",
+    "TOKENTAPE_PROXY_URL": "",
+}
+
+
+def test_the_environment_of_a_command(tmp_path: Path) -> None:
+    """Each SDK's variable leads to the proxy, past other proxies; keys stay, and are made up where none is needed."""
+    (tmp_path / "openai.yaml").write_bytes((CASSETTES / "openai_chat" / "text.yaml").read_bytes())
+    shows = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
+    given = environment(OPENAI_API_KEY=KEYS["OPENAI_API_KEY"], NO_PROXY="intranet", HTTP_PROXY="http://proxy.example")
+    for mode in ("new_episodes", "none"):
+        command = record("--cassettes", str(tmp_path), "--mode", mode, command=shows)
+        done = subprocess.run(command, env=given, capture_output=True, text=True, check=True, timeout=60)
+        seen = msgspec.json.decode(done.stdout)
+        url = seen["TOKENTAPE_PROXY_URL"]
+        assert url.startswith("http://127.0.0.1:")
+        assert {name: seen[name] for name in VARIABLES} == {name: url + path for name, path in VARIABLES.items()}
+        assert seen["NO_PROXY"].split(",") == ["intranet", "127.0.0.1", "localhost", "::1"]
+        assert (seen["OPENAI_API_KEY"], seen["HTTP_PROXY"]) == (KEYS["OPENAI_API_KEY"], "http://proxy.example")
+        assert ("ANTHROPIC_API_KEY" in seen) == (mode == "none")
+
+
+def test_an_upstream_of_the_environment(upstream: FakeProviderServer, tmp_path: Path) -> None:
+    """Where an SDK's variable is set already, that is the upstream, and the URI in the cassette."""
+    upstream.default.clear()
+    upstream.default.push(Tape((Frame(0.0, b"data: [DONE]\n\n"),), 200, (("content-type", "text/event-stream"),)))
+    command = record("--cassettes", str(tmp_path), command=[sys.executable, "-c", READER])
+    given = environment(OPENAI_BASE_URL=f"{upstream.url}/v1/")
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "data: [DONE]\n", "")
+    (interaction,) = read_cassette(tmp_path / "openai.yaml")
+    assert interaction.request.uri == f"{upstream.url}/v1/chat/completions"
 
 
 ASKS = """
