@@ -177,8 +177,17 @@ def event_loop(given: asyncio.AbstractEventLoop | None = None) -> Iterator[async
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.run_until_complete(_end_tasks())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+async def _end_tasks() -> None:
+    """End what an app has left behind, as `asyncio.run` does."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _with_environment(target: CommandTarget, variables: dict[str, str]) -> CommandTarget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -205,14 +206,19 @@ class Timer(Reads):
 
         async def ring() -> None:
             while not over.is_set():
-                await asyncio.wait((asyncio.ensure_future(over.wait()),), timeout=self.seconds)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), self.seconds)
                 body = b"".join(kept)
                 kept.clear()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
             await send({"type": "http.response.body", "body": b"".join(kept)})
 
         ringing = asyncio.ensure_future(ring())
-        await self.app(scope, receive, keep)
+        try:
+            await self.app(scope, receive, keep)
+        except BaseException:
+            ringing.cancel()
+            raise
         await ringing
 
 
