@@ -7,6 +7,7 @@ import random
 import signal
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -18,7 +19,8 @@ from tokentape_fake_provider import FakeProviderServer, Rule, Script
 
 KILLS = 200
 _IN_ONE_FOLDER = 20
-_LONGEST_S = 0.3
+_WRITING = 4  # every so many kills wait for a file to be written: that takes a small part of the time
+_PATIENCE_S = 2.0
 _SEED = 20261122
 
 
@@ -39,17 +41,17 @@ def killed(kind: Kind, url: str) -> tuple[int, int, int, int, int]:
     """Kill recordings; the kills, readable folders, cassettes, temporary files, and those left after a whole run."""
     chance = random.Random(f"{_SEED} {kind}")
     readable = cassettes = temporary = abandoned = 0
-
-    def kill(process: int) -> None:
-        time.sleep(chance.uniform(0.0, _LONGEST_S))
-        os.kill(process, signal.SIGKILL)
-
     with victims() as forked:
         for first in range(0, KILLS, _IN_ONE_FOLDER):
             with tempfile.TemporaryDirectory() as name:
-                folder, before = Path(name), dict[str, int]()
-                seen = 0
+                folder = Path(name)
+                started = time.monotonic()
+                forked.run(Order(kind, name, url, -1, rounds=3))
+                whole = time.monotonic() - started
+                before, seen = left_in(folder)
                 for number in range(first, min(first + _IN_ONE_FOLDER, KILLS)):
+                    moment = chance.uniform(0.0, whole)
+                    kill = partial(_kill, folder, moment, writing=number % _WRITING == 0)
                     told = forked.run(Order(kind, name, url, number), kill)
                     if told["status"] != -signal.SIGKILL:
                         raise RuntimeError(f"a recording ended by itself with {told['status']}")
@@ -60,6 +62,17 @@ def killed(kind: Kind, url: str) -> tuple[int, int, int, int, int]:
                     # The next recording removes those of cassettes that it writes itself.
                     temporary, seen = temporary + max(0, left - seen), left
                 cassettes += len(before)
-                forked.run(Order(kind, name, url, first + _IN_ONE_FOLDER, rounds=3))
+                forked.run(Order(kind, name, url, KILLS, rounds=3))
                 abandoned += left_in(folder)[1]
     return KILLS, readable, cassettes, temporary, abandoned
+
+
+def _kill(folder: Path, moment: float, process: int, *, writing: bool) -> None:
+    """Kill it after so many s; with `writing` not before it writes a file, if it does soon."""
+    time.sleep(moment)
+    known = set(folder.iterdir())
+    until = time.monotonic() + _PATIENCE_S
+    while writing and time.monotonic() < until:
+        if any(path.suffix == ".tmp" for path in set(folder.iterdir()) - known):
+            break
+    os.kill(process, signal.SIGKILL)
