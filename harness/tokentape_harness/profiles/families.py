@@ -18,6 +18,7 @@ _MOST_NORMAL = 0.4
 _MOST_UNIFORM = 1 / math.sqrt(3)
 _SAMPLE = 4000
 _STEPS = 24
+_LARGE_SHAPE = 10_000
 _STANDARD = NormalDist()
 
 
@@ -69,7 +70,7 @@ def fit_family(samples: Sequence[Sample], *, default: Distribution = "lognormal"
         jitter = _best(likelihood, least, most)
         found.append((likelihood(jitter), family, jitter))
     _, family, jitter = max(found)
-    return Fit(family, mean, jitter, distance(samples, family, mean, jitter))
+    return Fit(family, mean, jitter, distance(thinned, family, mean, jitter))
 
 
 def distance(samples: Sequence[Sample], family: Distribution, mean: float, jitter: float) -> float:
@@ -172,10 +173,13 @@ def gamma_share(shape: float, value: float) -> float:
     """The regularized lower incomplete gamma function, P(shape, value).
 
     By its series below `shape + 1`, and above by the continued fraction of the upper one, evaluated by Lentz's method
-    (DLMF 8.11.4, 8.9.2).
+    (DLMF 8.11.4, 8.9.2). For large shapes, where those take long, the cube root of a gamma variable is as good as
+    normal (Wilson and Hilferty 1931).
     """
     if value <= 0:
         return 0.0
+    if shape > _LARGE_SHAPE:
+        return _STANDARD.cdf(3 * math.sqrt(shape) * ((value / shape) ** (1 / 3) - 1 + 1 / (9 * shape)))
     front = math.exp(shape * math.log(value) - value - math.lgamma(shape))
     if value < shape + 1:
         term = total = 1 / shape

@@ -94,7 +94,7 @@ fitted:
   models:
   - tokentape
   ttft_ks: 0
-  latency_ks: 0.009567
+  latency_ks: 0.00976
 """)
     path = tmp_path / "profile.yaml"
     write_profile(path, learned)

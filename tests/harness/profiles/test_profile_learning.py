@@ -225,6 +225,21 @@ def test_share_of_a_gamma_distribution(shape: float, value: float) -> None:
     assert gamma_share(1, value) == pytest.approx(-math.expm1(-value), abs=1e-9)
 
 
+@pytest.mark.parametrize("deviations", [-3, -1, 0, 0.5, 2])
+def test_share_of_a_gamma_distribution_of_large_shape(deviations: float) -> None:
+    """Where the exact function gives way to its approximation, there is no step."""
+    shares_there = [gamma_share(shape, shape + deviations * 100) for shape in (10_000, 10_000.001)]
+    assert shares_there[0] == pytest.approx(shares_there[1], abs=2e-6)
+
+
+def test_many_latencies_are_learned_quickly() -> None:
+    """Of 100,000 latencies that hardly vary, in sums of up to 60, a sample is taken: it is not a matter of minutes."""
+    source = random.Random(1)
+    counts = [1 + number % 60 for number in range(100_000)]
+    found = fit_family([Sample(source.gauss(20 * count, 0.2 * math.sqrt(count)), count) for count in counts])
+    assert (found.mean, found.jitter) == (pytest.approx(20, rel=0.001), pytest.approx(0.01, rel=0.05))
+
+
 def test_distance_from_a_family() -> None:
     """Evenly spread samples are half a step from their family, and all in one place far from it."""
     even = [Sample(10 + 20 * (number + 0.5) / 100) for number in range(100)]
