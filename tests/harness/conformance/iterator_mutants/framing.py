@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from tests.harness.conformance.iterator_mutants.ground import Framed, Ground, broken
+from tokentape import ChatMessage
 from tokentape_harness.conformance.iterator import SyncSource
 
 
@@ -314,3 +315,17 @@ class SkipsDamagedEvents(Ground):
         for chunk in source:
             if chunk.count(b"{") == chunk.count(b"}"):
                 yield chunk
+
+
+@broken("lazy/not-beyond-the-end")
+class WaitsForTheEndOfTheBody(Ground):
+    """The body is read to its end, whatever says that it is over."""
+
+    def chunks(self, chunks: Iterator[ChatMessage]) -> Iterator[ChatMessage]:
+        yield from chunks
+        for _ in self.source:
+            pass
+
+    def bytes(self, source: SyncSource) -> Iterator[bytes]:
+        self.source = source
+        yield from super().bytes(source)

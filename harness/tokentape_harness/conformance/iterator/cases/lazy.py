@@ -61,3 +61,17 @@ async def inspecting_reads_nothing(trial: IteratorTrial) -> None:
                 break
         seen = inspect()
         trial.expect(f"reads of the source after looking at {seen}", stream.source.reads, carrying(pieces)[0] + 1)
+
+
+@case(
+    "iterator/lazy/not-beyond-the-end",
+    "After the terminal event nothing more is read: servers keep connections open.",
+    source="the providers' API references: [DONE], message_stop, metadata, the line that is done",
+    # The Responses API ends with the body: some servers send several responses in one.
+    wires=["openai_chat", "openai_completions", "anthropic_messages", "bedrock_converse", "ollama", "cohere_chat"],
+)
+async def not_beyond_the_end(trial: IteratorTrial) -> None:
+    frames = trial.say(WORDS)
+    stream = trial.open([*frames, OSError("nobody should wait for this")])
+    trial.expect("the text of all chunks", await stream.text(), WORDS.text)
+    trial.expect("frames that were read", stream.source.reads, len(frames))
