@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -242,6 +244,25 @@ def test_a_marker_takes_a_profile(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(MARKED)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_serve_plays_a_profile(tmp_path: Path) -> None:
+    """`tokentape serve --timing profile:FILE` plays what is in the file, and says which it is."""
+    path = tmp_path / "fast.yaml"
+    write_profile(path, Profile(ttft=FirstToken(3), latency=InterToken(0.5), events_per_arrival={2: 1}))
+    command = [sys.executable, "-m", "tokentape_harness.cli", "serve", "--port", "0", "--timing", f"profile:{path}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            said = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+            assert f"timing profile:{path}" in said
+            assert httpx2.post(f"{url}/v1/chat/completions", json=REQUEST).status_code == 200
+            (entry,) = httpx2.get(f"{url}/_tokentape/sessions/default/journal?frames=1").json()["entries"]
+            due = [frame["at"] for frame in entry["frames"]]
+            assert (due[0], sorted(set(due))[1]) == (3, 4)
+        finally:
+            process.terminate()
 
 
 def test_synth_writes_what_a_profile_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
