@@ -44,7 +44,7 @@ types: $(READY) ## Check types, strictly
 cov: $(READY) ## Run the tests and show what they don't reach
 	$(BIN)/pytest -n $(JOBS) --cov --cov-report=term-missing:skip-covered
 
-bench: $(READY) ## Measure speed as ratios against reference runs (about five minutes)
+bench: $(READY) ## Measure speed as ratios against reference runs (about fifteen minutes)
 	$(BIN)/python -m bench
 
 clean: ## Remove what was built
