@@ -94,7 +94,12 @@ def include(names: Sequence[str]) -> None:
         spec = importlib.util.spec_from_file_location(f"tokentape_cases_{path.stem}", path)
         if spec is None or spec.loader is None or not path.is_file():
             raise UsageError(f"--include {name}: no such file")
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        try:
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        except UsageError:
+            raise
+        except Exception as error:
+            raise UsageError(f"--include {name}: importing it raised {type(error).__name__}: {error}") from error
 
 
 def import_named(name: str, asked_by: str) -> ModuleType:
@@ -106,6 +111,8 @@ def import_named(name: str, asked_by: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UsageError(f"{asked_by} {name}: {error}; is it installed, or in {here}?") from error
+    except Exception as error:
+        raise UsageError(f"{asked_by} {name}: importing it raised {type(error).__name__}: {error}") from error
 
 
 def _place(function: Callable[..., Any]) -> str:

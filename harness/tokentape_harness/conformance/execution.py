@@ -21,6 +21,7 @@ from tokentape_harness.conformance.result import Finding, Planned, Result, Statu
 from tokentape_harness.conformance.suite import Suite, suite_named
 from tokentape_harness.conformance.trial import SkippedError, Trial
 from tokentape_harness.errors import PromiseBrokenError
+from tokentape_harness.redaction import redact_text
 
 TIMEOUT_S = 30.0
 _MOST_FRAMES = 200
@@ -118,6 +119,7 @@ class _Worker:
 
 
 def _begin_work(job: Job) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began the run ends it
     include(job.includes)
     _Worker.job, _Worker.suite = job, suite_named(job.suite)
     _Worker.target = _Worker.suite.load(job.target, job.options)
@@ -164,12 +166,15 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 def _finding(trial: Trial, error: Exception) -> Finding:
+    """What is told of a failure, without secrets: reports are published."""
     frames = tuple(trial.frames[:_MOST_FRAMES])
     if isinstance(error, PromiseBrokenError):
-        return Finding(error.what, error.expected, error.seen, trial.label, trial.request, frames)
-    told = "".join(traceback.format_exception(error, limit=-6))
-    seen = f"{type(error).__name__}: {error}"
-    return Finding("the target", "raises nothing here", seen, trial.label, trial.request, frames, told)
+        what, expected, seen, told = error.what, error.expected, error.seen, ""
+    else:
+        what, expected, seen = "the target", "raises nothing here", f"{type(error).__name__}: {error}"
+        told = "".join(traceback.format_exception(error, limit=-6))
+    request, expected, seen, told = map(redact_text, (trial.request, expected, seen, told))
+    return Finding(what, expected, seen, trial.label, request, frames, told)
 
 
 def _result(

@@ -55,5 +55,24 @@ class Dies(TokentapeAdapter):
         return super().open(source, wire, **options)
 
 
+class Fails:
+    """Can't be made."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no connection")
+
+
+class Misspelt(TokentapeAdapter):
+    """Lacks what nobody knows."""
+
+    lacks: ClassVar[dict[str, str]] = {"second_lop": "one pass by design"}
+
+
+class Unheard(TokentapeAdapter):
+    """Reads what nobody sends."""
+
+    wires = ("morse",)
+
+
 drops_zero, textless, hangs, dies = DropsZero, Textless, Hangs, Dies
 nothing = None

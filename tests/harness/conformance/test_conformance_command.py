@@ -181,6 +181,9 @@ def test_the_exit_code_is_0_if_all_is_kept(run: Run) -> None:
         (["targets"], "target 'targets': give module:factory, such as my_adapter:make"),
         (["no_such_module:make"], "No module named 'no_such_module'"),
         ([f"{TARGETS}:textless"], "an adapter needs text(), and open() or aopen()"),
+        ([f"{TARGETS}:Fails"], "Fails() raised RuntimeError: no connection"),
+        ([f"{TARGETS}:Misspelt"], "it lacks 'second_lop', which is none of sync, async, "),
+        ([f"{TARGETS}:Unheard"], "no wire format 'morse'"),
         ([ZERO, "--wire", "gemini"], "--wire gemini: the target has openai_chat"),
         ([ZERO, "--case", "nowhere"], "--case nowhere: no case of the suite iterator matches that on openai_chat"),
         ([ZERO, "--baseline", "none.toml"], "--baseline none.toml: No such file or directory"),
@@ -357,6 +360,23 @@ def test_html(run: Run, tmp_path: Path) -> None:
     for told in ("little 0.7", "iterator/text/zero[openai_chat]", 'A piece "0" is text like any other.', "'1000'"):
         assert told in page.text
     assert "<script" not in source
+
+
+def test_reports_tell_no_secrets(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that a target's error names is in no report."""
+    key = "sk-proj-" + "A1b2C3d4" * 6
+    (tmp_path / "leaky.py").write_text(
+        f"class Leaky:\n    def open(self, source, wire, **options):\n        raise ValueError('bad key {key}')\n"
+        "    def text(self, chunk):\n        return chunk\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    ran = run(
+        "leaky:Leaky", "--case", "text/zero[openai_chat]", "--html", "p.html", "--junit", "j.xml", "--json", "r.json"
+    )
+    assert ran.code == 1
+    for told in (ran.out, *(Path(name).read_text() for name in ("p.html", "j.xml", "r.json"))):
+        assert "ValueError: bad key" in told
+        assert key not in told
 
 
 def test_html_quotes_what_a_target_says(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

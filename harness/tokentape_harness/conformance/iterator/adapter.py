@@ -158,6 +158,15 @@ class Adapter(Protocol):
         `stream` or None."""
 
 
+CAPABILITIES = (
+    "sync",
+    "async",
+    *ASSUMED,
+    *(name for name, member in vars(Adapter).items() if callable(member) and not name.startswith("_")),
+)
+"""Every name that `needs` and `lacks` know."""
+
+
 def has(adapter: Any, capability: str) -> bool:
     """Whether an adapter has a method of this name, of its own."""
     found = getattr(adapter, capability, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokentape_harness.conformance.case import Case, import_cases, import_named, registered
 from tokentape_harness.conformance.iterator import cases
-from tokentape_harness.conformance.iterator.adapter import lack
+from tokentape_harness.conformance.iterator.adapter import CAPABILITIES, lack
 from tokentape_harness.conformance.iterator.trial import IteratorTrial, Mode
 from tokentape_harness.conformance.iterator.wires import ALL
 from tokentape_harness.errors import UsageError
@@ -34,7 +34,11 @@ class IteratorSuite:
         factory = getattr(import_named(name, "target"), attribute, None)
         if not callable(factory):
             raise UsageError(f"target {target!r}: {name} has no function {attribute}")
-        return checked(factory(), target)
+        try:
+            adapter = factory()
+        except Exception as error:
+            raise UsageError(f"target {target!r}: {attribute}() raised {type(error).__name__}: {error}") from error
+        return checked(adapter, target)
 
     def wires(self, target: Any) -> Sequence[str]:
         """The wire formats that the adapter reads."""
@@ -64,12 +68,15 @@ class IteratorSuite:
 
 
 def checked(adapter: Any, name: str) -> Any:
-    """The adapter, if it has what none can do without. Raises `UsageError`."""
-    missing = [lack(adapter, "text")] if lack(adapter, "text") else []
-    if lack(adapter, "sync") and lack(adapter, "async"):
-        missing.append("open() or aopen()")
-    if missing:
-        raise UsageError(f"target {name}: an adapter needs text(), and open() or aopen()")
+    """The adapter, if it has what none can do without and names nothing that is not known. Raises `UsageError`."""
+    if lack(adapter, "text") or (lack(adapter, "sync") and lack(adapter, "async")):
+        raise UsageError(f"target {name!r}: an adapter needs text(), and open() or aopen()")
+    for capability in getattr(adapter, "lacks", None) or ():
+        if capability not in CAPABILITIES:
+            raise UsageError(f"target {name!r}: it lacks {capability!r}, which is none of {', '.join(CAPABILITIES)}")
+    for wire in getattr(adapter, "wires", None) or ():
+        if wire not in ALL:
+            raise UsageError(f"target {name!r}: no wire format {wire!r}: the known ones are {', '.join(ALL)}")
     return adapter
 
 
