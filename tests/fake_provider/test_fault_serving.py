@@ -57,13 +57,13 @@ def statuses(client: openai.OpenAI, count: int) -> list[int]:
 
 def test_retries_meet_faults_that_pass(session: Session, server: FakeProviderServer) -> None:
     """Fail twice, then succeed: the SDK's own retries reach the script that stayed in the queue."""
-    session.push(Script.of("Hello", faults="overload@times=2,retry_after=0"), "next")
+    session.push(Script.of("Hello", faults="overload@times=2,retry_after=0.01"), "next")
     with openai.OpenAI(base_url=server.base_url("openai_chat", session.id), api_key="k", max_retries=2) as client:
         assert [ask(client), ask(client)] == ["Hello", "next"]
     assert [entry.status for entry in session.journal.wait()] == [503, 503, 200, 200]
     assert [entry.faults for entry in session.journal.entries] == [
-        ("overload@retry_after=0,times=2",),
-        ("overload@retry_after=0,times=2",),
+        ("overload@retry_after=0.01,times=2",),
+        ("overload@retry_after=0.01,times=2",),
         (),
         (),
     ]

@@ -1,0 +1,91 @@
+"""docs/faults.md says what the code does: its tables are made of the catalog and of what was measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import openai
+import pytest
+
+from tests.faults.specs import FAULTS as SPECS
+from tokentape_fake_provider.faults import FAULTS, parse_fault
+from tokentape_fake_provider.faults.specification import CatalogEntry, catalog_of_faults, shared_parameters
+from tokentape_harness import FakeProvider
+
+REPOSITORY = Path(__file__).parents[1]
+PAGE = (REPOSITORY / "docs" / "faults.md").read_text()
+MEASURED = json.loads((REPOSITORY / "tests" / "faults" / "measured.json").read_text())
+
+SHOWN = ("fin", "clean_end", "half_event", "in_band_error", "malformed_json", "empty_stream")
+"""The faults of the table of clients."""
+CLIENTS = {
+    "openai_chat": "openai, chat",
+    "openai_responses": "openai, responses",
+    "anthropic_messages": "anthropic",
+    "gemini": "google-genai",
+    "ollama": "ollama",
+    "cohere_chat": "cohere",
+    "bedrock_converse": "boto3, converse",
+}
+
+
+def parameters(entry: CatalogEntry) -> str:
+    """The parameters of a row: name, default and meaning of each."""
+    said = (f"`{made.name}`{f' ({made.default})' if made.default else ''}: {made.meaning}" for made in entry.parameters)
+    return "; ".join(said).replace("|", "\\|")
+
+
+def catalog_table() -> str:
+    """The table of all faults."""
+    rows = [f"| `{entry.name}` | {entry.meaning} | {parameters(entry)} |" for entry in catalog_of_faults()]
+    return "\n".join(("| fault | what happens | parameters |", "|---|---|---|", *rows))
+
+
+def shared_table() -> str:
+    """The table of the parameters of every fault."""
+    rows = [f"| `{made.name}` | {made.default} | {made.meaning} |" for made in shared_parameters()]
+    return "\n".join(("| parameter | default | meaning |", "|---|---|---|", *rows))
+
+
+def clients_table() -> str:
+    """The table of how the official clients take some of them; what is silent stands out."""
+    rows = []
+    for wire, name in CLIENTS.items():
+        cells = []
+        for spec in SHOWN:
+            error = MEASURED[wire][spec].partition(", ")[2]
+            cells.append(f"`{error}`" if error else "**silent**")
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    ours = [SPECS[spec].error for spec in SHOWN]
+    rows.append(f"| tokentape | {' | '.join(f'`{error.__name__}`' for error in ours if error is not None)} |")
+    head = f"| client | {' | '.join(f'`{spec}`' for spec in SHOWN)} |"
+    return "\n".join((head, "|---" * (len(SHOWN) + 1) + "|", *rows))
+
+
+@pytest.mark.parametrize("table", [catalog_table, shared_table, clients_table])
+def test_tables(table) -> None:
+    """Each table of the page is what the code makes of it."""
+    assert table() in PAGE, table()
+
+
+def test_specifications_of_the_page() -> None:
+    """Every specification that the page mentions can be read."""
+    found = re.findall(r"(?:--fault |faults?=\"|fault\(\"|\[\")((?:\w+)@?[^\"\s`;]*)", PAGE)
+    found += re.findall(r"^    (\w+@\S+)", PAGE, re.MULTILINE)
+    assert len(found) > 8
+    for spec in found:
+        parse_fault(spec)
+    assert {name for spec in found for name in [spec.partition("@")[0]]} <= set(FAULTS)
+
+
+def test_the_example(fake_provider: FakeProvider) -> None:
+    """The page's test passes."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    defined: dict[str, object] = {}
+    exec(compile(code, "faults.md", "exec"), defined)
+    client = openai.OpenAI(base_url=fake_provider.base_url(), api_key="any")
+    for name, made in defined.items():
+        if name.startswith("test_") and callable(made):
+            made(fake_provider, client)
