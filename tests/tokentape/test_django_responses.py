@@ -90,6 +90,14 @@ def test_under_wsgi_an_async_stream_is_refused() -> None:
         StreamingChatHttpResponse(wsgi(), asynchronous())
 
 
+def test_under_wsgi_the_stream_closes_at_the_first_frame_without_a_reader() -> None:
+    """The request's environ tells whether the reader is there."""
+    request = RequestFactory().post("/chat", **{"waitress.client_disconnected": lambda: True})  # type: ignore[arg-type]
+    stream = plain()
+    assert list(StreamingChatHttpResponse(request, stream)) == []
+    assert stream.status == "cancelled"
+
+
 def test_under_wsgi_close_closes_the_stream() -> None:
     """Servers close the response when the reader leaves."""
     stream = plain()

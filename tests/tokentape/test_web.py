@@ -405,6 +405,41 @@ def test_wsgi_close_closes_the_stream(heartbeat: float | None) -> None:
     assert (closed, stream.status) == ([True], "cancelled")
 
 
+def test_what_is_read_in_a_thread_is_closed_when_the_thread_is_done() -> None:
+    """A generator can't be closed while it runs: close() waits for it, and closes it then."""
+    go_on = threading.Event()
+    closed: list[bool] = []
+
+    def source() -> Iterator[ChatMessage]:
+        try:
+            yield ChatMessage("a")
+            go_on.wait(10)
+            yield ChatMessage("b")
+        finally:
+            closed.append(True)
+
+    class Source:
+        generator = source()
+
+        def __iter__(self) -> Iterator[ChatMessage]:
+            return self.generator
+
+        def close(self) -> None:
+            go_on.set()
+
+    waits = iter([True, False])
+
+    def wait(pulled: Future[Any], seconds: float) -> bool:
+        return next(waits) and bool(pulled.result(10))
+
+    frames = wsgi_stream(Source(), format="sse", heartbeat=5, wait=wait)
+    assert next(frames) == b'data: {"text":"a"}\n\n'
+    assert next(frames) == b": heartbeat\n\n"
+    assert not closed
+    frames.close()
+    assert closed == [True]
+
+
 @contextlib.contextmanager
 def served(app: Any) -> Iterator[str]:
     """An ASGI application on uvicorn, in a thread."""
