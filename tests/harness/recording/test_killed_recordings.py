@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import sys
 
 import pytest
@@ -17,7 +16,7 @@ from tokentape_harness.temporary import remove_abandoned, temporary_of
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
 KINDS = ("in process", "proxy")
-KILLED = -signal.SIGKILL
+KILLED = -9
 NAMES = {"in process": "cassette-0.yaml", "proxy": "openai.yaml"}
 
 
