@@ -52,7 +52,7 @@ def test_the_scripts_of_the_readme(fake_provider: FakeProvider) -> None:
     """Everything that the README says a script can say is accepted."""
     code = block_with(README, "Cut short").replace('"walk.yaml"', "walk")
     run(code, fake_provider=fake_provider, walk=REPOSITORY / "cassettes" / "openai_chat" / "walk.yaml")
-    assert len(fake_provider.session.queue) == 4
+    assert len(fake_provider.session.queue) == 5
 
 
 def test_reading_as_in_the_readme(fake_provider_env: FakeProvider, capsys: pytest.CaptureFixture[str]) -> None:
