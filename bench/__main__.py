@@ -1,4 +1,4 @@
-"""Measure speed as ratios: `python -m bench [decode] [scaling] [replay] [lateness] [arrival] [cassettes] [kills]`."""
+"""Measure speed as ratios: `python -m bench`, or `python -m bench SECTION...`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import import_module
 
 from rich.console import Console
 
-SECTIONS = ("decode", "scaling", "replay", "lateness", "arrival", "cassettes", "kills")
+SECTIONS = ("decode", "scaling", "replay", "lateness", "arrival", "cassettes", "kills", "virtual_time")
 
 
 def main(sections: list[str]) -> None:

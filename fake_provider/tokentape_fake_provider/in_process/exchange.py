@@ -18,6 +18,10 @@ Problem = Literal["dropped", "reset", "read_timeout"]
 # How many bytes a client may leave unread before the application waits for it: what uvicorn allows.
 _UNREAD: Final = 65_536
 
+# For how many turns of the event loop a client's leaving is on its way: what is due with the last frame that the
+# client read is sent still, as it is over a socket.
+_ON_THE_WAY: Final = 6
+
 
 class Head(NamedTuple):
     """Status and headers of a response."""
@@ -135,9 +139,15 @@ class Exchange:
 
     def leave(self) -> None:
         """The client closes its side; `ended` tells when the application is through with it."""
-        self.disconnected = True
-        self._stop_timer()
+        self._done()
         self._parts.clear()
+        self._arrive(_ON_THE_WAY)
+
+    def _arrive(self, turns: int) -> None:
+        if turns:
+            self._loop.call_soon(self._arrive, turns - 1)
+            return
+        self.disconnected = True
         self._gone.set()
         self._room.set()
 
