@@ -39,6 +39,10 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     apart: bool = False
     head: bool = True
 
+    def __post_init__(self) -> None:
+        if not self.head and (self.frames or self.end == "complete"):
+            raise ValueError("a tape without `head` has no frames, and an `end` other than complete")
+
     @cached_property
     def body(self) -> bytes:
         """All frames joined: what an instant replay sends in one write."""

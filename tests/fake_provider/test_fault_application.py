@@ -603,3 +603,21 @@ def test_output_tokens() -> None:
         assert output_tokens(tape, known) == 8, wire
     silent, known, _ = said("openai_chat", stream_options=...)
     assert output_tokens(silent, known) == len(events_of(silent))
+
+
+def test_nothing_happens_to_what_is_not_sent() -> None:
+    """What breaks before its headers has nothing left to damage; an error can still answer instead."""
+    tape, known, ask = said("openai_chat")
+    silent = apply_fault(parse_fault("fin@before_headers"), tape, known, ask)
+    for name in FAULTS:
+        if name in ("http_error", "overload"):
+            assert apply_fault(parse_fault(name), silent, known, ask).head
+        elif name != "quota":
+            assert why(name, silent, "openai_chat") == "nothing is sent at all"
+
+
+@pytest.mark.parametrize("fields", [{}, {"end": "dropped", "frames": (Frame(0, b"x"),)}])
+def test_tapes_that_contradict_themselves(fields: dict[str, Any]) -> None:
+    """A tape that sends nothing has no frames and does not end well."""
+    with pytest.raises(ValueError, match="without `head`"):
+        Tape(head=False, **fields)

@@ -475,3 +475,17 @@ def test_server_survives_any_fault_at_any_place(
 def test_parsed_faults_are_what_the_struct_says() -> None:
     """The name at the top of the package is that of the specification."""
     assert parse_fault("fin@frame=1") == FAULTS["fin"](frame=1)
+
+
+def test_server_stops_with_streams_that_stall(http: httpx2.Client) -> None:
+    """A stream that stalls for ever keeps no server from stopping; the journal tells how it ended."""
+    with FakeProviderServer() as server:
+        server.default.configure(faults="stall@event=2")
+        url = f"{server.base_url('openai_chat')}/chat/completions"
+        with http.stream("POST", url, json=STREAMED) as response:
+            chunks = response.iter_raw()
+            assert next(chunks)
+            server.stop()
+            with pytest.raises(httpx2.HTTPError):
+                list(chunks)
+        assert server.default.journal.wait()[-1].outcome == "server_stopped"

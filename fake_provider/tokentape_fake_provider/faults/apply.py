@@ -69,6 +69,8 @@ def _apply(fault: Fault, scene: Scene) -> Tape:
             return _refusal(fault, scene)
         case Quota():
             raise FaultNotApplicableError("a quota counts in a session")
+        case _ if not tape.head:
+            raise FaultNotApplicableError("nothing is sent at all")
         case SlowHeaders():
             return Tape(end="stall", head=False) if fault.for_ms is None else later(tape, fault.for_ms)
         case Stall():
