@@ -32,7 +32,7 @@ from tokentape_harness.flush.report import (
     token_reports,
 )
 from tokentape_harness.flush.shape import Shape, fitting, shape_of
-from tokentape_harness.flush.targets import AsgiTarget, CommandTarget, Target, asking, is_shared, target_of
+from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, Target, asking, is_shared, target_of
 from tokentape_harness.flush.truncation import truncation_of
 from tokentape_harness.redaction import redact_text
 
@@ -102,18 +102,24 @@ class _Check:
     def run(self) -> FlushReport:
         """All of it."""
         began = self._bench.now()
+        options = self._options
+        if isinstance(self._bench.target, CallTarget) and self._bench.target.runs_once:
+            options = msgspec.structs.replace(options, warm_up=False, readers=False, cut=False, experiments=False)
+            self._options = options
         if isinstance(self._bench.target, CommandTarget) and os.environ.get("PYTHONUNBUFFERED"):
             self._notes.append("PYTHONUNBUFFERED is set here, and so for the command: elsewhere it may hold its output")
-        if self._options.warm_up:
+        if options.warm_up:
             self._whole = self._warm_up()
         trace, far_end, shape, as_whole = self._probe()
         verdict = shape.verdict
         readers: Readers = "not_checked"
-        if self._options.readers and is_shared(self._bench.target) and not as_whole:
+        if options.readers and is_shared(self._bench.target) and not as_whole:
             readers = self._check_readers()
         if readers == "blocked" and verdict == "flushed":
             verdict = "first_reader_blocks"
-        truncation = self._check_cut() if self._options.cut else Truncation("not_checked")
+        truncation = Truncation("not_checked")
+        if options.cut and not as_whole:
+            truncation = self._check_cut(self._whole or far_end)
         plain = self._probe_plainly(far_end) if verdict != "flushed" else None
         head = far_end.head
         return FlushReport(
@@ -153,10 +159,7 @@ class _Check:
         before = self._asked()
         with self._bench.answering(rule_of(marks), Instant()), self._bench.reading(marks) as run:
             far_end = run.far_end
-            all_seen = far_end.wait(lambda far: len(far.seen) >= marks.count, 0)
-            until = self._bench.now() + self._options.start
-            while not all_seen and far_end.ending is None and self._bench.now() < until:
-                all_seen = far_end.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, 0.5)
+            far_end.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, self._options.start)
             far_end.wait(lambda far: far.ending is not None, self._pace.patience)
             self._refuse(far_end, self._asked() - before)
             if len(far_end.seen) < marks.count:
@@ -234,7 +237,7 @@ class _Check:
         """Whether this reader gets its whole answer within this time."""
         return run.far_end.wait(lambda far: len(far.seen) >= far.marks.count, seconds)
 
-    def _check_cut(self) -> Truncation:
+    def _check_cut(self, whole: FarEnd) -> Truncation:
         """Cut a stream off after a few frames."""
         marks = self._short()
         before = self._asked()
@@ -242,8 +245,10 @@ class _Check:
         with self._bench.answering(rule, STEPPED), self._bench.reading(marks) as run:
             self._send_until_cut(run)
             run.far_end.wait(lambda far: far.ending is not None, max(self._options.start, self._pace.longest))
-            whole = self._whole or run.far_end
-            return truncation_of(run.far_end, whole, self._asked() - before)
+            asked = self._asked() - before
+            if not asked or all(entry.outcome != "dropped" for entry in self._requests()[-asked:]):
+                return Truncation("not_checked", "the provider's stream could not be cut off")
+            return truncation_of(run.far_end, whole, asked)
 
     def _send_until_cut(self, run: Run) -> None:
         """Let the frames go, and the cut when they came out or are held: a client that has not read them when the

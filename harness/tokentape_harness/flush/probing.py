@@ -231,14 +231,14 @@ class _Prober:
             yield count
 
     def _growing(self) -> Iterator[int]:
-        """Short tokens, then twice as many each time, up to the limit."""
+        """Short tokens, then as many as double the text each time, up to the limit."""
         for _ in range(self._sent, self._pace.tokens):
             yield 1
-        last = bisect(self._far.marks.sizes, self._pace.max_bytes, hi=self._total - _RESERVE)
-        count = 1
+        sizes = self._far.marks.sizes
+        last = bisect(sizes, self._pace.max_bytes, hi=self._total - _RESERVE)
         while self._sent < last:
-            yield min(count, last - self._sent)
-            count *= 2
+            doubled = bisect(sizes, 2 * sizes[self._sent], hi=last) - 1
+            yield max(1, doubled - self._sent)
 
     def _careful(self) -> Iterator[int]:
         """At once what is known not to be enough, then a little at a time up to what is known to be."""
@@ -274,15 +274,20 @@ class _Prober:
             yield max(1, within([size // _FINE for size in spread]))
 
     def _hold_still(self, seconds: float) -> None:
-        """Send one token and wait for longer than this: does it come out by itself?"""
+        """Send one token and wait for longer than this: does it come out by itself, and late?
+
+        One that comes out at once was long enough for a batch of its own.
+        """
         if self._sent < self._total:
-            self._send_together(1, 0.0, min(self._pace.longest, 1.25 * seconds), self.trace.stills)
+            still = self._send_together(1, 0.0, min(self._pace.longest, 1.25 * seconds))
+            if still.seen and still.seen[0] - still.sent[0] > self._pace.patience / 2:
+                self.trace.stills.append(still)
 
     def _send_bursts(self, latency: float) -> None:
         for _ in range(_BURSTS):
-            self._send_together(_BURST, latency / _BURST, self._pace.patience, self.trace.bursts)
+            self.trace.bursts.append(self._send_together(_BURST, latency / _BURST, self._pace.patience))
 
-    def _send_together(self, count: int, apart: float, seconds: float, into: list[Burst]) -> None:
+    def _send_together(self, count: int, apart: float, seconds: float) -> Burst:
         first = self._sent
         for number in range(count):
             if number:
@@ -291,11 +296,9 @@ class _Prober:
         sent = self._sent
         self._stage.wait(lambda far: len(far.seen) >= sent, seconds)
         numbers = [number for number in range(first, sent) if number in self._far.seen]
-        into.append(
-            Burst(
-                tuple(self.trace.sent_at[number] for number in numbers),
-                tuple(self._far.seen[number] for number in numbers),
-            )
+        return Burst(
+            tuple(self.trace.sent_at[number] for number in numbers),
+            tuple(self._far.seen[number] for number in numbers),
         )
 
 

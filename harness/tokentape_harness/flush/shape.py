@@ -90,12 +90,15 @@ def _amounts(far_end: FarEnd) -> dict[Measure, Callable[[Step], float]]:
 
 
 def _headers_early(trace: Trace, far_end: FarEnd) -> bool:
+    """Whether the head had come before what let the first tokens out was sent."""
     if far_end.head is None:
         return False
-    came = [at for number, at in far_end.seen.items() if number >= (trace.held_at or 0)]
-    until = min([*came, trace.finished_at or far_end.now()])
-    # What came with the first tokens was read a moment before them.
-    return until - far_end.head.at > 0.1
+    if trace.releases:
+        return far_end.head.at < trace.releases[0][1].at
+    if trace.held_at is not None:
+        return far_end.head.at < trace.finished_at
+    # They came by themselves: with them, or while they were held.
+    return far_end.head.at < (trace.sent_at[0] + far_end.seen[0]) / 2
 
 
 class _Interval(NamedTuple):

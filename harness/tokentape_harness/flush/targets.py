@@ -86,10 +86,12 @@ class CommandTarget(msgspec.Struct, frozen=True):
 class CallTarget(msgspec.Struct, frozen=True):
     """A function without arguments that returns an iterable, or an async one, of what comes out (or awaits one).
 
-    What comes out is bytes, text, or anything else whose text is that of `str`.
+    What comes out is bytes, text, or anything else whose text is that of `str`. One that `runs_once`, as it returns an
+    iterator that is there already, is only checked for whether it flushes.
     """
 
     call: Callable[[], Any]
+    runs_once: bool = False
 
     def __str__(self) -> str:
         return str(getattr(self.call, "__qualname__", self.call))
@@ -148,7 +150,7 @@ def checked_url(url: str) -> str:
 
 
 def target_of(target: object, path: str = "/", ask: Ask | None = None) -> Target:
-    """A target made of a URL, a command (a list), an ASGI or WSGI app, or a function without arguments.
+    """A target made of a URL, a command (a list), an ASGI or WSGI app, a function without arguments, or an iterator.
 
     Apps are told apart by how many arguments they take. Raises `UsageError`.
     """
@@ -160,6 +162,8 @@ def target_of(target: object, path: str = "/", ask: Ask | None = None) -> Target
             return HttpTarget(checked_url(target), ask)
         case list() | tuple():
             return CommandTarget(tuple(map(str, target)))
+    if hasattr(target, "__next__") or hasattr(target, "__anext__"):
+        return CallTarget(lambda: target, runs_once=True)
     if callable(target):
         taken = _required_arguments(target)
         if taken == 3 or _is_asgi_framework(target):
@@ -169,8 +173,8 @@ def target_of(target: object, path: str = "/", ask: Ask | None = None) -> Target
         if taken == 0:
             return CallTarget(target)
     raise UsageError(
-        f"{target!r} can't be checked: give a URL, a command as a list, an ASGI app (3 arguments), a WSGI app (2) "
-        "or a function (none) that returns an iterable"
+        f"{target!r} can't be checked: give a URL, a command as a list, an ASGI app (3 arguments), a WSGI app (2), "
+        "a function (none) that returns an iterable, or an iterator"
     )
 
 

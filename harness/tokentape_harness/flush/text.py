@@ -9,6 +9,7 @@ from tokentape_harness.flush.report import FlushReport, TokenReport
 from tokentape_harness.flush.shape import Shape
 
 _OUTCOMES = {
+    "not_checked": "not checked",
     "passed_on": "passed on: the reader finds the output broken off",
     "told": "told in the output",
     "laundered": "LAUNDERED: the provider's stream was cut off, and the output looks complete",
@@ -61,7 +62,7 @@ def report_lines(report: FlushReport) -> Iterator[str]:
         yield "readers: the second does not wait for the first"
     elif report.readers == "blocked":
         yield "readers: the second WAITS for the first"
-    if report.truncation.outcome != "not_checked":
+    if report.truncation.outcome != "not_checked" or report.truncation.note:
         note = f" ({report.truncation.note})" if report.truncation.note else ""
         yield f"cut-off stream: {_OUTCOMES[report.truncation.outcome]}{note}"
     for cause in report.causes:

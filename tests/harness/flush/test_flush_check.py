@@ -69,9 +69,10 @@ def test_a_body_that_was_counted(flush_probe):
 
 def test_a_request_that_does_not_stream(flush_probe):
     """An app that asks the provider for the whole answer is told so at once."""
-    report = flush_probe.check(apps.unstreamed, **VERDICTS_ONLY)
+    report = flush_probe.check(apps.unstreamed)
     assert report.verdict == "all_at_end"
     assert [cause.where for cause in report.causes] == ["in the app's request to the provider"]
+    assert report.truncation.outcome == "not_checked"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def _deaf():
         (_deaf, "/", "the provider was asked, but no token came out of the target whole; it ends: the answer is 42"),
         ([sys.executable, "-c", "raise SystemExit('no such model')"], "/", "exit code 1: no such model"),
         (["/nowhere/chat"], "/", "can't be run"),
-        ("http://127.0.0.1:9/", "/", "it ended .ConnectError"),
+        ("http://127.0.0.1:9/", "/", "gave no answer, and asked the provider for none: ConnectError"),
     ],
 )
 def test_targets_that_cannot_be_checked(flush_probe, target, path, message):
@@ -271,6 +272,27 @@ def test_what_an_app_is_asked(flush_probe):
 def test_a_wsgi_app_that_is_named_so(flush_probe):
     """A target can be given by its kind."""
     assert flush_probe.check(WsgiTarget(apps.flask_app(), "/plain"), **VERDICTS_ONLY).flushes
+
+
+def test_without_a_warm_up(flush_probe):
+    """What a cut makes of the output is known without a whole answer before."""
+    for target, outcome in ((apps.apologising, "told"), (apps.swallowing, "laundered")):
+        assert flush_probe.check(target, readers=False, warm_up=False).truncation.outcome == outcome
+
+
+def test_an_iterator_that_is_there_already(flush_probe):
+    """An iterator is read once, for whether it flushes."""
+    report = flush_probe.check(apps.tokens())
+    assert (report.verdict, report.readers, report.truncation.outcome) == ("flushed", "not_checked", "not_checked")
+    assert len(flush_probe.provider.requests) == 1
+    assert flush_probe.check(iter(apps.by_three()), **HURRIED).verdict == "token_batches"
+
+
+def test_nothing_but_short_tokens(flush_probe):
+    """Without bytes to look for a buffer with, what does not come out within the short tokens comes at the end."""
+    report = flush_probe.check(CallTarget(partial(apps.in_blocks, 8192)), **{**HURRIED, "max_bytes": 0})
+    assert report.verdict == "all_at_end"
+    assert len(report.tokens) == 10
 
 
 def test_the_session_is_left_as_it_was(flush_probe):
