@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers.reader import Reader
 from tests.servers.setups.running import RunningSetup, Sites
-from tests.servers.setups.servers import WEB, daphne, granian, gthread, gunicorn, hypercorn, uvicorn, waitress
+from tests.servers.setups.servers import WEB, daphne, flask, granian, gthread, gunicorn, hypercorn, uvicorn, waitress
 from tests.servers.setups.setup import Setup
 from tokentape_fake_provider.errors import StreamOverError
 from tokentape_fake_provider.gate import SteppedStream
@@ -56,6 +56,7 @@ SERVED = (
     Served("gunicorn sync, Django", gunicorn("django_app:wsgi"), *_DJANGO_WSGI, crossing=1),
     Served("gunicorn gthread, Flask", gthread("flask_app:library"), *_FLASK, crossing=1),
     Served("gunicorn gthread, Django", gthread("django_app:wsgi"), *_DJANGO_WSGI, crossing=1),
+    Served("Werkzeug, Flask", flask("flask_app:library"), *_FLASK, crossing=1),
     Served("waitress, Flask", waitress("flask_app:library"), *_FLASK, crossing=1),
     Served("waitress, Django", waitress("django_app:wsgi"), *_DJANGO_WSGI, crossing=1),
     # It learns that the reader left as it sends: a frame on its way already may cross that.

@@ -55,6 +55,11 @@ def daphne(app: str) -> Configure:
     return module(WEB, "daphne", "-b", "127.0.0.1", "-p", "@port@", app)
 
 
+def flask(app: str) -> Configure:
+    """Werkzeug's server, as Flask starts it."""
+    return module(WEB, "flask", "--app", app, "run", "--port", "@port@")
+
+
 def waitress(app: str) -> Configure:
     """waitress as it comes."""
     return module(WEB, "waitress", "--listen", "127.0.0.1:@port@", app)
