@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 
 import anthropic
@@ -85,11 +86,11 @@ def ask_boto3(provider):
         aws_access_key_id="AKIAPLANTED012345678",
         aws_secret_access_key="planted-secret",
     )
-    answer = client.converse_stream(
-        modelId="amazon.nova-lite-v1:0", messages=[{"role": "user", "content": [{"text": "Hello?"}]}]
-    )
-    events = list(answer["stream"])
-    client.close()
+    asked = [{"role": "user", "content": [{"text": "Hello?"}]}]
+    with contextlib.closing(client):
+        answer = client.converse_stream(modelId="amazon.nova-lite-v1:0", messages=asked)
+        with contextlib.closing(answer["stream"]) as stream:
+            events = list(stream)
     return [event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event]
 
 
