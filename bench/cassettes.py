@@ -37,7 +37,7 @@ def run(console: Console) -> None:
     for column in ("what", "time", "to be under"):
         table.add_column(column, justify="left" if column == "what" else "right")
     with tempfile.TemporaryDirectory() as name:
-        for title, count in (("in one stream", 1), ("in 100 streams", 100)):
+        for title, count in (("in one stream", 1), ("in 100 streams", 100), ("in 1,000 streams", 1000)):
             path = Path(name, f"large-{count}.yaml")
             size = _write_large(path, count)
             seconds = best(lambda path=path: read_cassette(path))  # type: ignore[misc]

@@ -33,6 +33,7 @@ from tokentape_harness.errors import (
     CassetteSyntaxError,
     CassetteWarning,
 )
+from tokentape_harness.garbage import uncollected
 from tokentape_harness.split import split_body
 
 FORMAT_VERSION = 1
@@ -75,6 +76,7 @@ def read_file(path: Path) -> bytes:
         raise CassetteError(f"can't be read ({error.strerror or error})", path=path) from error
 
 
+@uncollected()
 def parse_cassette(data: bytes, path: Path | None = None) -> Cassette:
     """Read the content of a cassette file. Raises `CassetteError`."""
     if not data.strip():

@@ -18,6 +18,7 @@ from tokentape_fake_provider.wires.openai_dresses import dress_name
 from tokentape_harness.cassette_reader import read_cassette
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import CassetteError, UsageError
+from tokentape_harness.garbage import uncollected
 from tokentape_harness.profiles import timing_of
 from tokentape_harness.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
 from tokentape_harness.recordings_on_demand import recordings_on_demand
@@ -53,12 +54,8 @@ def serve(
     )
     for wire in as_wires:
         wire_named(wire)
-    # All that is loaded stays: to look for garbage among it takes a third of the time (measured).
-    gc.disable()
-    try:
+    with uncollected():
         files, recordings = _load(paths, as_wires, skip_unreadable=not strict)
-    finally:
-        gc.enable()
     server = FakeProviderServer(
         host,
         port,
