@@ -621,3 +621,10 @@ def test_tapes_that_contradict_themselves(fields: dict[str, Any]) -> None:
     """A tape that sends nothing has no frames and does not end well."""
     with pytest.raises(ValueError, match="without `head`"):
         Tape(head=False, **fields)
+
+
+def test_in_band_error_in_an_array_that_has_just_begun() -> None:
+    """The error is its only element."""
+    tape = Tape((Frame(0, b"["),), headers=(("content-type", "application/json"),))
+    (told,) = json.loads(apply_fault(parse_fault("in_band_error"), tape, wire_named("gemini")).body)
+    assert told["error"]["code"] == 500
