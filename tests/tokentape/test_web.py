@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import fastapi
@@ -25,6 +25,7 @@ from tokentape import (
     ChatMessage,
     ConfigurationError,
     RateLimitError,
+    RequestTimeoutError,
     StreamedChatMessageIterator,
     TokenUsage,
     ToolCall,
@@ -32,6 +33,7 @@ from tokentape import (
 from tokentape.providers import OpenAIChat
 from tokentape.web import ASGIStream, StreamingChatResponse, response_headers, wsgi_stream
 from tokentape.web.frames import Format, error_frame, message_frame
+from tokentape_fake_provider import ControlledClock
 
 CHUNKS = (
     ChatMessage(),
@@ -252,7 +254,7 @@ def test_asgi_closes_an_async_stream_when_the_reader_leaves(format: Format) -> N
 
         stream = AsyncStreamedChatMessageIterator(source())
         heartbeat = 1.0 if format == "sse" else None
-        app = ASGIStream(stream, format=format, heartbeat=heartbeat, sleep=lambda _: asyncio.Event().wait())
+        app = ASGIStream(stream, format=format, heartbeat=heartbeat, clock=ControlledClock())
         await app({"type": "http"}, client.receive, client.send)
         assert (stream.status, client.complete) == ("cancelled", False)
 
@@ -322,19 +324,11 @@ def test_a_cancelled_response_closes_its_stream() -> None:
 @pytest.mark.parametrize("plain", [True, False])
 def test_asgi_heartbeats_in_silence(plain: bool, format: Format) -> None:  # noqa: A002
     """After so many seconds without a message a frame is sent that says nothing; then the stream goes on."""
+    clock = ControlledClock()
 
     async def main() -> Client:
-        beats: list[float] = []
-        go_on = asyncio.Event()
-        go_on_plain = threading.Event()
+        go_on, go_on_plain = asyncio.Event(), threading.Event()
         tasks: set[object] = set()
-
-        async def sleep(seconds: float) -> None:
-            beats.append(seconds)
-            if len(beats) > 2:
-                go_on.set()
-                go_on_plain.set()
-                await asyncio.Event().wait()
 
         async def source() -> AsyncIterator[ChatMessage]:
             tasks.add(asyncio.current_task())
@@ -352,45 +346,101 @@ def test_asgi_heartbeats_in_silence(plain: bool, format: Format) -> None:  # noq
             StreamedChatMessageIterator(plain_source()) if plain else AsyncStreamedChatMessageIterator(source())
         )
         client = Client()
-        app = ASGIStream(stream, format=format, heartbeat=15, sleep=sleep)
-        await app({"type": "http"}, client.receive, client.send)
-        assert set(beats) == {15}
+        app = ASGIStream(stream, format=format, heartbeat=15, clock=clock)
+        answering = asyncio.ensure_future(app({"type": "http"}, client.receive, client.send))
+        await asyncio.to_thread(clock.wait_for_deadline)
+        await clock.aadvance(14.999)
+        assert client.frames == []
+        await clock.aadvance(0.001)
+        assert len(client.frames) == 1
+        await clock.aadvance(30)
+        assert len(client.frames) == 3
+        go_on.set()
+        go_on_plain.set()
+        await answering
         assert len(tasks) == 1
         return client
 
     frames = asyncio.run(main()).frames
     beat = b": heartbeat\n\n" if format == "sse" else b'{"type":"heartbeat"}\n'
-    assert frames[:2] == [beat, beat]
-    assert next(frame for frame in frames if frame != beat) in (
-        b'data: {"text":"a"}\n\n',
-        b'{"type":"message","text":"a"}\n',
-    )
+    assert frames[:3] == [beat] * 3
+    assert frames[3] in (b'data: {"text":"a"}\n\n', b'{"type":"message","text":"a"}\n')
+    assert clock.now() == 45_000
+    assert clock.next_deadline is None
 
 
-def test_wsgi_heartbeats_in_silence() -> None:
-    """The stream is read in a thread, so that its silence can be filled; close() ends both."""
+@pytest.mark.parametrize("format", ["text", "sse"])
+@pytest.mark.parametrize("heartbeat", [None, 15, 25])
+def test_asgi_stream_that_is_idle(format: Format, heartbeat: float | None) -> None:  # noqa: A002
+    """A stream that says nothing for longer than it may is closed and fails, however many heartbeats were sent."""
+    if format == "text":
+        heartbeat = None
+    clock = ControlledClock()
+    closed: list[bool] = []
+
+    async def main() -> Client:
+        async def source() -> AsyncIterator[ChatMessage]:
+            try:
+                yield ChatMessage("a")
+                await asyncio.Event().wait()
+            finally:
+                closed.append(True)
+
+        client = Client()
+        stream = AsyncStreamedChatMessageIterator(source())
+        app = ASGIStream(stream, format=format, heartbeat=heartbeat, idle_timeout=60, clock=clock)
+        answering = asyncio.ensure_future(app({"type": "http"}, client.receive, client.send))
+        for _ in range(2):  # for the first message, and for the next
+            await asyncio.to_thread(clock.wait_for_deadline)
+        await clock.aadvance(59.999)
+        assert not closed
+        await clock.aadvance(0.001)
+        if format == "text":
+            with pytest.raises(RequestTimeoutError, match="said nothing for 60 s"):
+                await answering
+        else:
+            await answering
+        return client
+
+    client = asyncio.run(main())
+    assert closed == [True]
+    if format == "sse":
+        assert client.frames.count(b": heartbeat\n\n") == {None: 0, 15: 3, 25: 2}[heartbeat]
+        assert json.loads(client.frames[-2].split(b"data: ")[-1])["error"]["type"] == "RequestTimeoutError"
+
+
+@pytest.mark.parametrize("idle_timeout", [None, 40])
+def test_wsgi_heartbeats_in_silence(idle_timeout: float | None) -> None:
+    """The stream is read in a thread, so that its silence can be filled, and ends; close() ends both."""
+    clock = ControlledClock()
     go_on = threading.Event()
-    waits: list[float] = []
-
-    def wait(pulled: Future[Any], seconds: float) -> bool:
-        waits.append(seconds)
-        if len(waits) <= 2:
-            return False
-        go_on.set()
-        pulled.result(10)
-        return True
 
     def source() -> Iterator[ChatMessage]:
         go_on.wait(10)
         yield ChatMessage("a")
 
     stream = StreamedChatMessageIterator(source())
-    frames = wsgi_stream(stream, format="sse", heartbeat=15, wait=wait)
-    body = list(frames)
+    frames = wsgi_stream(stream, format="sse", heartbeat=15, idle_timeout=idle_timeout, clock=clock)
+    body = []
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            reading = pool.submit(next, frames)
+            clock.wait_for_deadline()
+            clock.advance(14.999)
+            assert not reading.done()
+            clock.advance(0.001)
+            body.append(reading.result(10))
+        reading = pool.submit(next, frames)
+        clock.wait_for_deadline()
+        if idle_timeout is None:
+            go_on.set()
+        else:
+            clock.advance(10)
+        body.append(reading.result(10))
+    go_on.set()
     frames.close()
-    assert body[:3] == [b": heartbeat\n\n", b": heartbeat\n\n", b'data: {"text":"a"}\n\n']
-    assert set(waits) == {15}
-    assert stream.status == "complete"
+    assert body[:2] == [b": heartbeat\n\n", b": heartbeat\n\n"]
+    assert body[2].startswith(b"event: error\n" if idle_timeout else b'data: {"text":"a"}')
 
 
 @pytest.mark.parametrize("heartbeat", [None, 5.0])
@@ -427,14 +477,15 @@ def test_what_is_read_in_a_thread_is_closed_when_the_thread_is_done() -> None:
         def close(self) -> None:
             go_on.set()
 
-    waits = iter([True, False])
-
-    def wait(pulled: Future[Any], seconds: float) -> bool:
-        return next(waits) and bool(pulled.result(10))
-
-    frames = wsgi_stream(Source(), format="sse", heartbeat=5, wait=wait)
-    assert next(frames) == b'data: {"text":"a"}\n\n'
-    assert next(frames) == b": heartbeat\n\n"
+    clock = ControlledClock()
+    frames = wsgi_stream(Source(), format="sse", heartbeat=5, clock=clock)
+    with ThreadPoolExecutor(1) as pool:
+        assert next(frames) == b'data: {"text":"a"}\n\n'
+        reading = pool.submit(next, frames)
+        while clock.next_deadline is None:
+            clock.wait_for_deadline()
+        clock.advance(5)
+        assert reading.result(10) == b": heartbeat\n\n"
     assert not closed
     frames.close()
     assert closed == [True]

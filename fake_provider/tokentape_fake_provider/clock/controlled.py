@@ -10,14 +10,32 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from itertools import count
-from typing import Final
+from typing import Final, TypeAlias
 
 from tokentape_fake_provider.clock.protocol import Call
-from tokentape_fake_provider.waiting import settle, wait, wait_async
+from tokentape_fake_provider.waiting import running_loop, settle, wait, wait_async
 
 # How many turns of an event loop something gets to come to rest after it was called. Playback needs three, at the end
 # of a response (measured); readers in the same event loop need a few as well.
 _TURNS: Final = 12
+
+
+class _Threads:
+    """In place of an event loop: whoever waits without one."""
+
+    def is_closed(self) -> bool:
+        """It never is."""
+        return False
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call it here."""
+        callback()
+
+    call_soon_threadsafe = call_soon
+
+
+_THREADS: Final = _Threads()
+_Place: TypeAlias = asyncio.AbstractEventLoop | _Threads
 
 
 class ControlledClock:
@@ -32,7 +50,7 @@ class ControlledClock:
     def __init__(self, *, automatic: bool = False) -> None:
         self._automatic = automatic
         self._now = 0.0
-        self._calls: list[tuple[float, int, asyncio.AbstractEventLoop, Call]] = []
+        self._calls: list[tuple[float, int, _Place, Call]] = []
         self._numbers = count()
         self._changed = threading.Condition(threading.RLock())
         self._unseen: deque[float] = deque()
@@ -45,15 +63,17 @@ class ControlledClock:
         return self._now
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Call:
-        """Call `callback` in the running event loop once the clock came to the deadline."""
-        loop = asyncio.get_running_loop()
+        """Call `callback` once the clock came to the deadline: in the running event loop, or without one in the thread
+        that moves the clock.
+        """
+        loop = running_loop() or _THREADS
         call = Call(callback)
         with self._changed:
             if deadline <= self._now:
                 loop.call_soon(call.make)
                 return call
             heapq.heappush(self._calls, (deadline, next(self._numbers), loop, call))
-            if self._automatic:
+            if self._automatic and isinstance(loop, asyncio.AbstractEventLoop):
                 self._start(loop)
             else:
                 self._unseen.append(deadline)
@@ -113,8 +133,10 @@ class ControlledClock:
             loops: dict[asyncio.AbstractEventLoop, None] = {}
             while self._drop_cancelled() and self._calls[0][0] <= self._now:
                 _, _, loop, call = heapq.heappop(self._calls)
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(call.make)
+                if loop.is_closed():
+                    continue
+                loop.call_soon_threadsafe(call.make)
+                if isinstance(loop, asyncio.AbstractEventLoop):
                     loops[loop] = None
             self._jumped = [(loop, done) for loop, done in self._jumped if not done.done()]
             for loop in loops:
@@ -129,11 +151,14 @@ class ControlledClock:
             jumped, self._jumped = self._jumped, []
         yield from jumped
         while (loop := self.next_loop(until)) is not None:
+            if isinstance(loop, _Threads):
+                self._call_threads(until)
+                continue
             run = _Advance(self, loop, until, 0)
             loop.call_soon_threadsafe(run.go_on)
             yield loop, run.done
 
-    def next_loop(self, until: float) -> asyncio.AbstractEventLoop | None:
+    def next_loop(self, until: float) -> _Place | None:
         """Whose turn it is up to this time; `None` if nobody's, and then it is that time."""
         with self._changed:
             while self._drop_cancelled() and self._calls[0][0] <= until:
@@ -145,7 +170,7 @@ class ControlledClock:
                 self._now = max(self._now, until)
             return None
 
-    def take(self, loop: asyncio.AbstractEventLoop, until: float) -> list[Call]:
+    def take(self, loop: _Place, until: float) -> list[Call]:
         """Move to the next deadline up to this time if it is this loop's, and hand out what is due then."""
         due: list[Call] = []
         with self._changed:
@@ -177,10 +202,10 @@ class ControlledClock:
             if not clients:
                 self._clients.pop(loop, None)
 
-    def may_go_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+    def may_go_on(self, loop: _Place) -> bool:
         """Whether it may move on by itself: it is automatic, and no client is at work."""
         with self._changed:
-            clients = self._clients.get(loop)
+            clients = self._clients.get(loop) if isinstance(loop, asyncio.AbstractEventLoop) else None
             return self._automatic and (not clients or any(clients.values()))
 
     def rested(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -191,7 +216,17 @@ class ControlledClock:
             if following is not None and self.may_go_on(following):
                 self._start(following)
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _call_threads(self, until: float) -> None:
+        for call in self.take(_THREADS, until):
+            call.make()
+
+    def _start(self, loop: _Place) -> None:
+        while isinstance(loop, _Threads):
+            self._call_threads(math.inf)
+            following = self.next_loop(math.inf)
+            if following is None:
+                return
+            loop = following
         running = self._running.get(loop)
         if running is None:
             running = self._running[loop] = _Automatic(self, loop)

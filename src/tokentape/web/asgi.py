@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
+from tokentape.clock import Clock
 from tokentape.web.frames import (
     Format,
     check_format,
@@ -21,7 +22,8 @@ from tokentape.web.frames import (
     output_of,
     response_headers,
 )
-from tokentape.web.reading import Sleep, async_messages, with_heartbeat
+from tokentape.web.reading import async_messages, with_heartbeat
+from tokentape.web.silence import Silence
 
 log = logging.getLogger("tokentape.web")
 
@@ -34,7 +36,8 @@ class ASGIStream:
     """An ASGI application that answers with a stream, each message as it comes.
 
     `stream` is an async or a plain iterator of messages, or the response that has it; a plain one is read in a
-    thread of its own. `heartbeat` is after how many seconds of silence a frame says that the connection lives.
+    thread of its own. `heartbeat` is after how many seconds of silence a frame says that the connection lives,
+    `idle_timeout` after how many the stream has failed; both in the time of `clock`, where it is not the machine's.
     When the reader leaves, the stream is closed. A stream that fails ends with an error frame; plain text is
     then cut off as well, as nothing else in it tells an end from a failure.
     """
@@ -47,8 +50,11 @@ class ASGIStream:
         heartbeat: float | None = None,
         headers: Mapping[str, str | None] | None = None,
         status_code: int = 200,
-        sleep: Sleep = asyncio.sleep,
+        idle_timeout: float | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        self._silence = Silence(heartbeat, idle_timeout, clock)
+        self._silence.check()
         check_format(format, heartbeat)
         self.stream = getattr(stream, "normalized", stream)
         self.format = format
@@ -56,7 +62,6 @@ class ASGIStream:
         self.headers = response_headers(format, headers)
         self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         self.status_code = status_code
-        self._sleep = sleep
 
     async def __call__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send the response; back when all is sent, or the reader has left and the stream is closed."""
@@ -76,8 +81,8 @@ class ASGIStream:
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """The frames alone, for a framework that takes an async iterator of bytes (Django under ASGI)."""
         messages = async_messages(self.stream)
-        if self.heartbeat is not None:
-            messages = with_heartbeat(messages, self.heartbeat, self._sleep)
+        if self._silence.bounded:
+            messages = with_heartbeat(messages, self._silence)
         try:
             async with contextlib.aclosing(messages):
                 async for message in messages:

@@ -15,6 +15,7 @@ except ModuleNotFoundError as missing:
         "StreamingChatHttpResponse needs Django: install it, or use tokentape.web.wsgi_stream or ASGIStream"
     ) from missing
 
+from tokentape.clock import Clock
 from tokentape.errors import ConfigurationError
 from tokentape.web.asgi import ASGIStream
 from tokentape.web.frames import Format
@@ -31,7 +32,7 @@ class StreamingChatHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  #
     `stream` is a plain or an async iterator of messages, or the response that has it. Django collects whatever
     is of the wrong kind for its server into a list first, so it is the request that says what kind it takes:
     under ASGI a plain stream is read in a thread of its own. Under WSGI an async stream raises
-    `ConfigurationError`. `format`, `heartbeat` (s) and `headers` are as in `wsgi_stream`.
+    `ConfigurationError`. The other parameters are as in `wsgi_stream`.
     """
 
     def __init__(
@@ -43,10 +44,14 @@ class StreamingChatHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  #
         heartbeat: float | None = None,
         headers: Mapping[str, str | None] | None = None,
         status: int = 200,
+        idle_timeout: float | None = None,
+        clock: Clock | None = None,
     ) -> None:
         stream = getattr(stream, "normalized", stream)
         if isinstance(request, ASGIRequest):
-            answer = ASGIStream(stream, format=format, heartbeat=heartbeat, headers=headers)
+            answer = ASGIStream(
+                stream, format=format, heartbeat=heartbeat, headers=headers, idle_timeout=idle_timeout, clock=clock
+            )
             super().__init__(answer.frames(), status=status, headers=answer.headers)
             return
         if not hasattr(stream, "__iter__"):
@@ -54,5 +59,13 @@ class StreamingChatHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  #
                 "an async stream can't be read under WSGI, where Django would hold it until its end: use the "
                 "provider's chat() rather than achat(), or serve the application by ASGI"
             )
-        body = wsgi_stream(stream, format=format, heartbeat=heartbeat, headers=headers, environ=request.META)
+        body = wsgi_stream(
+            stream,
+            format=format,
+            heartbeat=heartbeat,
+            headers=headers,
+            environ=request.META,
+            idle_timeout=idle_timeout,
+            clock=clock,
+        )
         super().__init__(body, status=status, headers=body.headers)

@@ -39,8 +39,6 @@ def check_format(format: str, heartbeat: float | None) -> None:  # noqa: A002 - 
         return
     if format == "text":
         raise ConfigurationError("plain text has no room for a heartbeat: use format='sse' or 'ndjson'")
-    if heartbeat <= 0:
-        raise ConfigurationError(f"heartbeat is {heartbeat} s; it must be more than 0")
 
 
 def response_headers(format: Format, headers: Mapping[str, str | None] | None = None) -> dict[str, str]:  # noqa: A002

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator
+from typing import Any
 
 from tokentape.message import ChatMessage
 from tokentape.web.pulling import Puller
-
-Sleep: TypeAlias = Callable[[float], Awaitable[object]]
+from tokentape.web.silence import Silence
 
 
 async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None]:
@@ -35,9 +34,9 @@ async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None
 
 
 async def with_heartbeat(
-    messages: AsyncGenerator[ChatMessage | None, None], seconds: float, sleep: Sleep
+    messages: AsyncGenerator[ChatMessage | None, None], silence: Silence
 ) -> AsyncGenerator[ChatMessage | None, None]:
-    """The messages, and None after each `seconds` in which none came.
+    """The messages, and None for each heartbeat between them. Raises RequestTimeoutError.
 
     One task reads all of them, one at a time as they are asked for: a stream may hold what belongs to a task
     (a timeout, a task group) from one message to the next.
@@ -60,8 +59,11 @@ async def with_heartbeat(
         while True:
             answer = asyncio.get_running_loop().create_future()
             asked.put_nowait(answer)
-            while not await _done_within(answer, seconds, sleep):
-                yield None
+            for number, seconds in enumerate(silence.waits()):
+                if number:
+                    yield None
+                if await silence.ended_within(answer, seconds):
+                    break
             message = answer.result()
             if message is None:
                 return
@@ -69,14 +71,3 @@ async def with_heartbeat(
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-
-
-async def _done_within(answer: asyncio.Future[Any], seconds: float, sleep: Sleep) -> bool:
-    if answer.done():
-        return True
-    silence = asyncio.ensure_future(sleep(seconds))
-    try:
-        await asyncio.wait((answer, silence), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        silence.cancel()
-    return answer.done()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +16,9 @@ except ModuleNotFoundError as missing:
         "StreamingChatResponse needs Starlette or FastAPI: install one, or use tokentape.web.asgi.ASGIStream"
     ) from missing
 
+from tokentape.clock import Clock
 from tokentape.web.asgi import ASGIStream
 from tokentape.web.frames import Format
-from tokentape.web.reading import Sleep
 
 
 class StreamingChatResponse(Response):
@@ -42,10 +41,17 @@ class StreamingChatResponse(Response):
         headers: Mapping[str, str | None] | None = None,
         status_code: int = 200,
         background: BackgroundTask | None = None,
-        sleep: Sleep = asyncio.sleep,
+        idle_timeout: float | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._stream = ASGIStream(
-            stream, format=format, heartbeat=heartbeat, headers=headers, status_code=status_code, sleep=sleep
+            stream,
+            format=format,
+            heartbeat=heartbeat,
+            headers=headers,
+            status_code=status_code,
+            idle_timeout=idle_timeout,
+            clock=clock,
         )
         self.status_code = status_code
         self.background = background

@@ -6,11 +6,11 @@ return flask.Response(body, headers=body.headers)
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
+from tokentape.clock import Clock
 from tokentape.message import ChatMessage
 from tokentape.web.frames import (
     Format,
@@ -24,15 +24,9 @@ from tokentape.web.frames import (
 )
 from tokentape.web.presence import reader_left
 from tokentape.web.pulling import Puller
+from tokentape.web.silence import Silence
 
 log = logging.getLogger("tokentape.web")
-
-Wait = Callable[["concurrent.futures.Future[Any]", float], bool]
-
-
-def wait_done(future: concurrent.futures.Future[Any], seconds: float) -> bool:
-    """Wait until a future is done, or for so many seconds; whether it is done."""
-    return bool(concurrent.futures.wait((future,), seconds).done)
 
 
 class WSGIStream:
@@ -76,22 +70,26 @@ def wsgi_stream(
     heartbeat: float | None = None,
     headers: Mapping[str, str | None] | None = None,
     environ: Mapping[str, Any] | None = None,
-    wait: Wait = wait_done,
+    idle_timeout: float | None = None,
+    clock: Clock | None = None,
 ) -> WSGIStream:
     """A body that sends each message of a stream at once (see `tokentape.web.frames` for the formats).
 
     `stream` is a StreamedChatMessageIterator, or the response that has it. `heartbeat` is after how many
-    seconds of silence a frame says that the connection lives; the stream is then read in a thread. A stream that
-    fails ends with an error frame; plain text is then cut off as well, as nothing else in it tells an end from
-    a failure.
+    seconds of silence a frame says that the connection lives, `idle_timeout` after how many the stream has failed;
+    with either the stream is read in a thread. Both are in the time of `clock`, where it is not the machine's. A
+    stream that fails ends with an error frame; plain text is then cut off as well, as nothing else in it tells an
+    end from a failure.
 
     `environ` is the request's. With it the stream is closed at the first frame after the reader has left, where
     the server tells (see `tokentape.web.presence`); without it, when the server fails to send, often one or two
     frames later.
     """
+    silence = Silence(heartbeat, idle_timeout, clock)
+    silence.check()
     check_format(format, heartbeat)
     stream = getattr(stream, "normalized", stream)
-    if heartbeat is None:
+    if not silence.bounded:
         messages = iter(stream)
         frames = _frames(messages, stream, format)
 
@@ -103,7 +101,7 @@ def wsgi_stream(
 
     else:
         puller = Puller(stream)
-        frames = _frames(_with_heartbeat(puller, heartbeat, wait), stream, format)
+        frames = _frames(_with_heartbeat(puller, silence), stream, format)
         close = puller.close
     return WSGIStream(frames, close, response_headers(format, headers), reader_left(environ or {}))
 
@@ -130,11 +128,14 @@ def _frames(
         yield last
 
 
-def _with_heartbeat(puller: Puller, heartbeat: float, wait: Wait) -> Iterator[ChatMessage | None]:
+def _with_heartbeat(puller: Puller, silence: Silence) -> Iterator[ChatMessage | None]:
     while True:
         pulled = puller.pull()
-        while not wait(pulled, heartbeat):
-            yield None
+        for number, seconds in enumerate(silence.waits()):
+            if number:
+                yield None
+            if silence.over_within(pulled, seconds):
+                break
         message = pulled.result()
         if message is None:
             return
