@@ -7,13 +7,13 @@ import os
 import random
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.faults.fault import Fin
-from tokentape_fake_provider.journal import MASK
+from tokentape_fake_provider.journal import MASK, Entry
 from tokentape_fake_provider.timing import Instant
 from tokentape_harness.errors import FlushError
 from tokentape_harness.fake_provider import FakeProvider
@@ -147,7 +147,7 @@ class _Check:
             seconds=round(self._bench.now() - began, 3),
         )
 
-    def _requests(self) -> Sequence[Any]:
+    def _requests(self) -> Sequence[Entry]:
         return self._bench.provider.requests
 
     def _short(self) -> Marks:
@@ -246,9 +246,24 @@ class _Check:
             self._send_until_cut(run)
             run.far_end.wait(lambda far: far.ending is not None, max(self._options.start, self._pace.longest))
             asked = self._asked() - before
-            if not asked or all(entry.outcome != "dropped" for entry in self._requests()[-asked:]):
+            if not self._was_cut(asked):
                 return Truncation("not_checked", "the provider's stream could not be cut off")
             return truncation_of(run.far_end, whole, asked)
+
+    def _was_cut(self, asked: int) -> bool:
+        """Whether one of the last so many requests had its stream cut off, which is noted a little later."""
+
+        def cut(entries: Sequence[Entry]) -> bool:
+            return any(entry.outcome == "dropped" for entry in entries[-asked:])
+
+        def settled(entries: Sequence[Entry]) -> bool:
+            return cut(entries) or all(entry.outcome != "pending" for entry in entries[-asked:])
+
+        if not asked:
+            return False
+        with suppress(TimeoutError):
+            return cut(self._bench.provider.journal.wait(settled, self._pace.patience))
+        return False
 
     def _send_until_cut(self, run: Run) -> None:
         """Let the frames go, and the cut when they came out or are held: a client that has not read them when the
