@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import anthropic
-import boto3
+import boto3  # type: ignore[import-untyped]
 import cohere
 import ollama
 import openai
-from botocore.config import Config
+from botocore.config import Config  # type: ignore[import-untyped]
 
 from tokentape import TokentapeError
 from tokentape.providers import (
