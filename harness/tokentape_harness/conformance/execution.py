@@ -76,8 +76,10 @@ def run_in_processes(job: Job, plan: Sequence[Planned], workers: int) -> Iterato
     size = max(1, -(-len(plan) // (workers * _BATCHES)))
     batches = [plan[start : start + size] for start in range(0, len(plan), size)]
     orphans: list[Planned] = []
+    others = set(multiprocessing.active_children())
     with _pool(job, workers) as pool:
-        futures = {pool.submit(_work, [(p.case.id, p.wire) for p in batch]): batch for batch in batches}
+        with _workers_deaf():
+            futures = {pool.submit(_work, [(p.case.id, p.wire) for p in batch]): batch for batch in batches}
         try:
             for future in as_completed(futures):
                 try:
@@ -85,7 +87,9 @@ def run_in_processes(job: Job, plan: Sequence[Planned], workers: int) -> Iterato
                 except BrokenProcessPool:
                     orphans += futures[future]
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # The pool's own shutdown(wait=False, cancel_futures=True) leaves it waiting for ever now and then (3.11).
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
             raise
     yield from _one_by_one(job, orphans)
 
@@ -97,7 +101,9 @@ def _one_by_one(job: Job, plan: list[Planned]) -> Iterator[Result]:
             while plan:
                 planned = plan.pop(0)
                 try:
-                    yield from pool.submit(_work, [(planned.case.id, planned.wire)]).result()
+                    with _workers_deaf():
+                        future = pool.submit(_work, [(planned.case.id, planned.wire)])
+                    yield from future.result()
                 except BrokenProcessPool:
                     died = Finding("the process", expected="lives until the case is over", seen="it died")
                     yield _result(planned, "failed", findings=(died,))
@@ -107,6 +113,19 @@ def _one_by_one(job: Job, plan: list[Planned]) -> Iterator[Result]:
 def _pool(job: Job, workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work, initargs=(job,))
+
+
+@contextlib.contextmanager
+def _workers_deaf() -> Iterator[None]:
+    """Processes that begin in this block ignore Ctrl-C, as one process is enough to end the run and tell of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Worker:
@@ -119,7 +138,6 @@ class _Worker:
 
 
 def _begin_work(job: Job) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began the run ends it
     include(job.includes)
     _Worker.job, _Worker.suite = job, suite_named(job.suite)
     _Worker.target = _Worker.suite.load(job.target, job.options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from typing import Any, ClassVar
 
@@ -44,6 +45,14 @@ class Hangs(TokentapeAdapter):
         if any(b'"1000"' in content or b'"content":"0"' in content for content in source.contents):
             time.sleep(60)
         return super().open(source, wire, **options)
+
+
+class Waits(TokentapeAdapter):
+    """Says so on standard error, and never ends."""
+
+    def open(self, source: Any, wire: str, **options: Any) -> Any:
+        print("waiting", file=sys.stderr, flush=True)
+        time.sleep(60)
 
 
 class Dies(TokentapeAdapter):

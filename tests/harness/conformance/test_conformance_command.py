@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -91,6 +93,19 @@ def test_what_kills_its_process_fails_alone() -> None:
     assert "FAILED iterator/text/zero[openai_chat]" in ran.stdout
     assert "expected  lives until the case is over\n  seen      it died" in ran.stdout
     assert "1 passed, 1 failed" in ran.stdout
+
+
+def test_ctrl_c_ends_every_process() -> None:
+    """The command ends at once with 130, its workers with it, and nobody prints a traceback."""
+    arguments = ["iterator", f"{TARGETS}:Waits", "--jobs", "2", "--case", "text", "--wire", "openai_chat"]
+    command = [sys.executable, "-m", "tokentape_harness.cli", "conformance", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "waiting\n"
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stderr.read()  # until the last of them has closed it
+        assert process.wait(timeout=30) == 130
+    assert set(rest.split()) <= {"waiting"}
 
 
 def test_a_case_that_does_not_end_fails(run: Run) -> None:
