@@ -94,6 +94,12 @@ def read_in_step(reader: Reader, stream: SteppedStream) -> None:
         assert not [other for other in TOKENS[TOKENS.index(token) + 1 :] if other.strip().encode() in body]
 
 
+def finish(stream: SteppedStream) -> None:
+    """Let the rest go. The library reads no further than `[DONE]`, and may have left before the body's end."""
+    with suppress(StreamOverError):
+        stream.finish()
+
+
 @pytest.mark.parametrize(("served", "path"), list(served("paths")))
 def test_each_token_is_read_before_the_next_one_leaves(sites: Sites, served: Served, path: str) -> None:
     """Nothing on the way waits for anything that comes after, and the response ends as it should."""
@@ -102,7 +108,7 @@ def test_each_token_is_read_before_the_next_one_leaves(sites: Sites, served: Ser
     with Reader(url_of(running)) as reader:
         stream = running.provider.next_stream()
         read_in_step(reader, stream)
-        stream.finish()
+        finish(stream)
         body = reader.rest()
     assert reader.response.headers["x-accel-buffering"] == "no"
     assert (b"event: done" in body) == (path != "/plain")
@@ -117,12 +123,12 @@ def test_a_follow_up_is_seen_as_it_arrives(sites: Sites, served: Served, path: s
     with Reader(url_of(running)) as reader:
         first = running.provider.next_stream()
         read_in_step(reader, first)
-        first.finish()
+        finish(first)
         second = running.provider.next_stream()
         for token in ("and", "so", "on"):
             second.step_until(token)
             assert reader.until(token).index(b"delta") < reader.body.index(token.encode(), reader.body.index(b"delta"))
-        second.finish()
+        finish(second)
         reader.rest()
 
 
