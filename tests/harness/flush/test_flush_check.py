@@ -98,6 +98,37 @@ def test_a_short_answer_that_fills_no_batch(flush_probe):
     assert "an answer of 10 tokens: all at the end" in str(report)
 
 
+def test_what_was_held_only_once(flush_probe):
+    """A hold of the first tokens is tried again, as a machine that stood still looks the same."""
+    runs = 0
+
+    def stalling():
+        nonlocal runs
+        runs += 1
+        kept = []
+        for token in apps.tokens():
+            kept.append(token)
+            if len(kept) >= 3 or runs != 1:
+                yield "".join(kept)
+                kept = [""] * 3
+
+    report = flush_probe.check(stalling, warm_up=False, **HURRIED)
+    assert report.flushes
+    assert report.notes == (snapshot("some tokens were held once, and not when it was tried again"),)
+
+    def starting():
+        kept = []
+        for token in apps.tokens():
+            kept.append(token)
+            if len(kept) >= 3:
+                yield "".join(kept)
+                kept = [""] * 3
+
+    report = flush_probe.check(starting, **HURRIED)
+    assert (report.verdict, report.shape.first_only, report.notes) == ("byte_batches", True, ())
+    assert "are held, and nothing after that" in str(report)
+
+
 def test_batches_by_time(flush_probe):
     """What comes by itself but together was held by a timer."""
     report = flush_probe.check(apps.starlette_app(apps.Timer), "/chat", **VERDICTS_ONLY)
