@@ -159,10 +159,9 @@ class Session:
         if name == "server":
             return None
         with self._lock:
-            if self._clock is None:
-                self._clock = ControlledClock()
-        self._clock.automatic = name == "automatic"
-        return self._clock
+            clock = self._clock = self._clock or ControlledClock()
+        clock.automatic = name == "automatic"
+        return clock
 
     def push(self, *items: QueueItem | str) -> None:
         """Queue responses: each answers one request, in order. A string is a script that says it."""
@@ -200,7 +199,15 @@ class Session:
             self._shelf = Shelf()
             self._requests = 0
         self.journal.clear()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let what waits for a test go by itself; a clock of its own begins anew."""
+        with self._lock:
+            clock, self._clock = self._clock, None
         self.streams.release()
+        if clock is not None:
+            clock.automatic = True
 
     @property
     def queue(self) -> Sequence[QueueItem]:
@@ -345,7 +352,7 @@ class Sessions:
             return
         with self._lock:
             self._sessions.pop(session_id, None)
-        found.streams.release()
+        found.let_go()
 
     def _free_id(self) -> str:
         self._made += 1

@@ -318,3 +318,17 @@ def test_moving_on_by_itself() -> None:
         (3000, "one"),
     ]
     assert clock.now() == 3000
+
+
+def test_deleting_a_session_lets_its_time_pass(server: FakeProviderServer, http: httpx2.Client) -> None:
+    """Streams that wait for the clock of a session that ends play to their end, so that nobody hangs."""
+    session = server.create_session(timing=Recorded(), clock="controlled")
+    session.push(tape(10, 60_000))
+    url = f"{server.base_url('openai_chat', session.id)}/chat/completions"
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(http.post, url, json=REQUEST)
+        stream = session.streams.next()
+        server.delete_session(session.id)
+        assert asking.result().content == b"xx"
+    session.journal.wait()
+    assert stream.entry.ended == 60_000
