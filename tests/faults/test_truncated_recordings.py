@@ -1,0 +1,51 @@
+"""Our own decoder takes no recorded stream for a whole one that was cut, cleanly, before it said that it has ended."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests import corpus
+from tokentape import ChatMessage, ProviderError, TruncatedStreamError, stream_bytes
+from tokentape_fake_provider import Frame, Tape, parse_fault
+from tokentape_fake_provider.faults.apply import apply_fault
+from tokentape_fake_provider.faults.events import Event, events_of
+from tokentape_fake_provider.wires import WIRES, Wire
+
+FORMATS = sorted(name for name, wire in corpus.WIRES.items() if wire in WIRES)
+STREAMS, PLACES = 25, 6
+
+
+def ended_by(tape: Tape, events: list[Event], wire: Wire) -> int:
+    """The number of the first event that says that the answer has ended; some providers say so more than once."""
+    values = [wire.marks.read(event.document) for event in events]
+    for index, (event, value) in enumerate(zip(events, values, strict=True)):
+        if event.document == b"[DONE]" or any(wire.marks.ends(value, path) for path in wire.marks.endings):
+            return index
+    return 0
+
+
+@pytest.mark.parametrize("wire_format", FORMATS)
+def test_no_truncated_recording_is_silent(wire_format: str) -> None:
+    """Cut after any event before its ending, or inside one, a recorded stream raises, and what had come is kept."""
+    cuts = 0
+    for item in corpus.items(wire_format):
+        tape = Tape((Frame(0, item.body),), headers=(("content-type", item.content_type),))
+        wire = WIRES[item.wire]
+        if item.status != 200 or len(tape.body) > 60_000 or not (last := ended_by(tape, events_of(tape), wire)):
+            continue
+        draw = random.Random(item.id)
+        for place in {0, 1, last, *(draw.randint(0, last) for _ in range(PLACES))}:
+            for spec in (f"clean_end@event={place}", f"half_event@event={place}"):
+                cut = apply_fault(parse_fault(spec), tape, wire)
+                stream = stream_bytes(cut.body, wire=item.wire)
+                came: list[ChatMessage] = []
+                with pytest.raises((TruncatedStreamError, ProviderError)):
+                    came.extend(stream)
+                first = next((message.text for message in came if message.text), "")
+                assert stream.get_chat_output().message.text.startswith(first), (item.id, spec)
+        cuts += 1
+        if cuts == STREAMS:
+            break
+    assert cuts, f"no recorded stream of {wire_format} says that it has ended"
