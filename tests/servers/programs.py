@@ -65,12 +65,20 @@ def environments() -> list[str]:
     return sorted(path.stem for path in (HERE / "requirements").glob("*.txt"))
 
 
-@cache
 def _python(environment: str) -> Path:
+    made = _made(environment)
+    if isinstance(made, str):
+        raise UnavailableError(made)
+    return made
+
+
+@cache
+def _made(environment: str) -> Path | str:
+    """The interpreter, or why there is none: what failed once is not tried again."""
     try:
         return python_environment(FOLDER / environment, HERE / "requirements" / f"{environment}.txt")
     except RuntimeError as error:
-        raise UnavailableError(f"its packages can't be installed here: {str(error).splitlines()[-1]}") from error
+        return f"its packages can't be installed here: {str(error).strip().splitlines()[-1]}"
 
 
 def install_debian() -> str:
