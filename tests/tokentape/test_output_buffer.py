@@ -374,6 +374,29 @@ def test_print_of_a_child_task_is_not_captured() -> None:
     assert (screen.text, other.getvalue()) == ("parent", "child")
 
 
+def test_tasks_that_capture_print_at_once_keep_apart() -> None:
+    """Each task prints into its own buffer, in turns with the others; what ends first leaves the others captured."""
+    screens = {name: Screen() for name in "abc"}
+
+    async def speak(name: str, words: int) -> None:
+        out = OutputBuffer(screens[name])
+        with out.capture_print(), out.start():
+            for word in range(words):
+                print(name, word, sep="", end=" ", flush=word == 0)
+                await asyncio.sleep(0)  # the others' turn
+                assert screens[name].text == f"{name}0 "
+
+    async def main() -> None:
+        await asyncio.gather(speak("a", 2), speak("b", 4), speak("c", 3))
+
+    original = sys.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as other:
+        asyncio.run(main())
+    assert sys.stdout is original
+    assert other.getvalue() == ""
+    assert [screens[name].text for name in "abc"] == ["a0 a1 ", "b0 b1 b2 b3 ", "c0 c1 c2 "]
+
+
 def messages(*texts: str) -> Iterator[ChatMessage]:
     """Chunks with these texts."""
     return (ChatMessage(text) for text in texts)
