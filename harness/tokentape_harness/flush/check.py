@@ -15,6 +15,7 @@ from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.faults.fault import Fin
 from tokentape_fake_provider.journal import MASK, Entry
 from tokentape_fake_provider.timing import Instant
+from tokentape_harness.cli.plain import printable
 from tokentape_harness.errors import FlushError
 from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.causes import likely_causes
@@ -323,5 +324,5 @@ def _unseen(far_end: FarEnd, count: int) -> str:
 
 
 def _quoted(body: bytes) -> str:
-    text = " ".join(body.decode("utf-8", "replace").split())
+    text = printable(" ".join(body.decode("utf-8", "replace").split()))
     return text if len(text) <= 200 else f"{text[:199]}…"

@@ -131,6 +131,10 @@ def through(url: str, wire: str, *, prefix: str = "", headers: Iterable[tuple[st
     `prefix` comes before the provider's path (a session's). Raises `UsageError`, `UnknownWireError`.
     """
     request = sample_request(wire, "tokentape", "Say something.")
+    if wire == "bedrock_invoke":
+        raise UsageError(
+            "bedrock_invoke has its tokens in base64, where none can be seen: take bedrock_converse instead"
+        )
     parts = urlsplit(request.uri)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     base = url.rstrip("/")

@@ -158,6 +158,7 @@ def test_through_a_proxy(run):
         (["chats:good", "-d", "@none.json"], 2, "--data @none.json: No such file or directory"),
         (["--through", "proxy"], 2, "'proxy' is no URL: give http://HOST:PORT/PATH"),
         (["--through", "http://127.0.0.1:9", "--wire", "x"], 2, "no wire format 'x'"),
+        (["--through", "http://127.0.0.1:9", "--wire", "bedrock_invoke"], 2, "take bedrock_converse"),
         (["nowhere:app"], 1, "nowhere:app: No module named 'nowhere' (looked for in "),
         (["chats:none"], 1, "chats:none: chats has no none"),
         (["chats:QUESTION"], 2, "chats:QUESTION is of type list, and no app and no function"),
