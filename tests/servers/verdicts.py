@@ -30,7 +30,7 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "flush.md"
 _BEGIN: Final = "<!-- written by python -m tests.servers.verdicts --write -->\n"
 _END: Final = "<!-- end -->\n"
 _HEAD: Final = ("Set-up", "Verdict", "Short answer", "A cut stream is", "Equal verdicts")
-_WORDS: Final = {
+WORDS: Final = {
     "flushed": "flushed",
     "all_at_end": "all at the end",
     "headers_early": "headers early, body at the end",
@@ -108,9 +108,9 @@ def _rows(result: Result) -> list[tuple[str, ...]]:
     rows = []
     for number, (found, count) in enumerate(result.verdicts.most_common()):
         verdict, size, short, cut = found
-        said = f"{_WORDS[verdict]}{f' of {size}' if size else ''}"
-        same = "the same" if short == verdict else _WORDS[short]
-        rows.append((result.name if not number else "", said, same, _WORDS[cut], f"{count} of {result.runs}"))
+        said = f"{WORDS[verdict]}{f' of {size}' if size else ''}"
+        same = "the same" if short == verdict else WORDS[short]
+        rows.append((result.name if not number else "", said, same, WORDS[cut], f"{count} of {result.runs}"))
     return rows
 
 

@@ -1,0 +1,24 @@
+"""The table in docs/flush.md is of the set-ups that are tested."""
+
+from __future__ import annotations
+
+import re
+
+from tests.servers.setups.catalog import EXPECTED
+from tests.servers.verdicts import PAGE, WORDS
+
+
+def test_the_page_has_what_is_tested() -> None:
+    """Each set-up is there with the verdict that its test expects, and none without equal verdicts."""
+    _, _, section = PAGE.read_text().partition("<!-- written by python -m tests.servers.verdicts --write -->")
+    table, _, _ = section.partition("<!-- end -->")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:2] == "| "]
+    told = {name: (re.sub(r" of .*", "", verdict), short) for name, verdict, short, _, _ in rows[2:]}
+    expected = {
+        each.setup.name: (WORDS[each.verdict], "the same" if each.short is None else WORDS[each.short])
+        for each in EXPECTED
+    }
+    assert told == expected
+    cuts = {name: cut for name, _, _, cut, _ in rows[2:]}
+    assert all(each.cut is None or cuts[each.setup.name] == WORDS[each.cut] for each in EXPECTED)
+    assert {equal for *_, equal in rows[2:]} == {"20 of 20"}
