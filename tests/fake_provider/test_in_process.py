@@ -166,6 +166,28 @@ def test_nothing_happens_between_two_reads(client: Any, session: Session) -> Non
         assert session.journal.entries[0].outcome == "complete"
 
 
+def test_time_stands_still_while_the_client_works(
+    provider: InProcessProvider, session: Session, package: ModuleType
+) -> None:
+    """Under async, too, an automatic clock moves on only while a client waits, however long its program works."""
+    session.configure(timing=Recorded())
+    session.push(tape(b"a", b"b"))
+
+    async def run() -> list[tuple[bytes, float, float]]:
+        read = []
+        async with package.AsyncClient(transport=provider.async_transport(package)) as client:
+            url = f"{provider.base_url('openai_chat')}/chat/completions"
+            async with client.stream("POST", url, json=REQUEST) as response:
+                async for data in response.aiter_raw():
+                    at = now(session)
+                    for _ in range(100):
+                        await asyncio.sleep(0)
+                    read.append((data, at, now(session)))
+        return read
+
+    assert asyncio.run(run()) == [(b"a", 1000, 1000), (b"b", 2000, 2000)]
+
+
 def test_whole_bodies_errors_and_request_bodies(client: Any, session: Session) -> None:
     """What is not streamed arrives whole, with its status and headers; the request's body arrives too."""
     session.push("Hello", Script.of(error=Error(status=429, message="Slow down.", retry_after=2)))
