@@ -21,7 +21,7 @@ def main() -> None:
             name = wire.removesuffix(" helper")
             session = server.create_session()
             session.add_rule(Rule((Script.of(TEXT),)))
-            measured[wire] = taken(client, server.base_url(name, session.id), session, name)
+            measured[wire] = taken(client, server.base_url(name, session.id), session, name, {})
             print(wire)
     path = Path(__file__).parent / "measured.json"
     path.write_text(json.dumps(measured, indent=1) + "\n")
