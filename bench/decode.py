@@ -67,11 +67,9 @@ def _typed(documents: list[bytes], struct: type) -> int:
 
 def _ours(chunks: list[bytes], wire: str) -> int:
     stream = stream_bytes(chunks, wire)
-    count = 0
-    for message in stream:
-        count += len(message.text)
-    assert len(stream.get_chat_output().text) == count
-    return count
+    for _ in stream:
+        pass
+    return len(stream.get_chat_output().text)
 
 
 def _transport(body: bytes) -> httpx2.MockTransport:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -12,7 +13,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
+from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document, salvage
 from tokentape.wires.openai_usage import count
 
@@ -79,15 +80,15 @@ class _TextDelta(msgspec.Struct, gc=False, tag_field="type", tag="text_delta"):
     text: str
 
 
-class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="content_block_delta"):
-    """A delta of text: the types do the checking."""
-
-    index: int
-    delta: _TextDelta
+@lru_cache(maxsize=64)
+def _text_events(block: int) -> Callable[[bytes], list[Any]]:
+    """Decodes lines that are deltas of text in this block: the types do the checking."""
+    fields = [("delta", _TextDelta), ("index", Literal[block])]
+    event = msgspec.defstruct("_TextEvent", fields, gc=False, tag_field="type", tag="content_block_delta")
+    return msgspec.json.Decoder(event).decode_lines
 
 
 _NO_DELTA = _Delta()
-_decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
@@ -100,12 +101,13 @@ class AnthropicMessagesDecoder(EventDecoder):
         super().__init__()
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, _Block] = {}
+        self._block = 0
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
-        events = decode_lines(_decode_text_events, documents)
-        if events is None or not same([event.index for event in events]):
+        block = self._block
+        events = decode_lines(_text_events(block), documents)
+        if events is None:
             return None
-        block = events[0].index
         return [
             ChatMessage(event.delta.text, "assistant", metadata, block=block)
             for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
@@ -120,7 +122,7 @@ class AnthropicMessagesDecoder(EventDecoder):
                 return ()
             event = salvage(self._parse(document), _Event)
         if event.type == "content_block_delta" and event.delta is not None:
-            self._text = event.delta.type == "text_delta"
+            self._text, self._block = event.delta.type == "text_delta", event.index or 0
             return self._block_delta(event, event.delta, document)
         return self._protocol_event(event, document)
 
