@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,18 @@ def test_the_adapter_of_the_page(folder: Path, capsys: pytest.CaptureFixture[str
     )
     assert code("my_adapter:make", "--case", "text", "--case", "iteration", "--case", "splits") == 0
     assert "second_loop: one pass by design" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_what_the_official_sdks_do_otherwise(sdk: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their deviations are those of the baseline, no more and no fewer, at the version that it and the page name."""
+    pytest.importorskip(sdk)
+    baseline = PAGE.parents[1] / "examples" / "conformance" / f"{sdk}_sdk.toml"
+    target = f"tokentape_harness.conformance.adapters.{sdk}_sdk:adapter"
+    assert code(target, "--baseline", str(baseline)) == 0, capsys.readouterr().out
+    named = f"({version(sdk)})"
+    assert named in baseline.read_text()
+    assert f"{sdk} {named[1:-1]}" in TEXT
 
 
 def test_the_table_of_methods() -> None:

@@ -46,7 +46,7 @@ class Source:
         if self.begun > 1:
             self.misuse.append("it was begun a second time")
 
-    def _next(self) -> bytes | Pause | None:
+    def read(self) -> bytes | Pause | None:
         """What is next; None at the end."""
         if self.closed:
             self.misuse.append("it was read after it had been closed")
@@ -65,18 +65,28 @@ class SyncSource(Source):
 
     def __iter__(self) -> Iterator[bytes]:
         self._begin()
-        return self
-
-    def __next__(self) -> bytes:
-        data = self._next()
-        if data is None:
-            raise StopIteration
-        assert isinstance(data, bytes)
-        return data
+        return _Reader(self)
 
     def close(self) -> None:
         """Count the call."""
         self.closed += 1
+
+
+class _Reader:
+    """The one pass over a source: asking it for an iterator is no second begin. It can't be closed, the source can."""
+
+    def __init__(self, source: SyncSource) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        data = self._source.read()
+        if data is None:
+            raise StopIteration
+        assert isinstance(data, bytes)
+        return data
 
 
 class AsyncSource(Source):
@@ -84,23 +94,33 @@ class AsyncSource(Source):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         self._begin()
-        return self
-
-    async def __anext__(self) -> bytes:
-        await asyncio.sleep(0)
-        data = self._next()
-        if data is None:
-            raise StopAsyncIteration
-        if isinstance(data, Pause):
-            self.waiting = True
-            await asyncio.Event().wait()  # which nobody sets
-        assert isinstance(data, bytes)
-        return data
+        return _AsyncReader(self)
 
     async def aclose(self) -> None:
         """Count the call, and let other tasks run meanwhile."""
         self.closed += 1
         await asyncio.sleep(0)
+
+
+class _AsyncReader:
+    """The twin of `_Reader`."""
+
+    def __init__(self, source: AsyncSource) -> None:
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await asyncio.sleep(0)
+        data = self._source.read()
+        if data is None:
+            raise StopAsyncIteration
+        if isinstance(data, Pause):
+            self._source.waiting = True
+            await asyncio.Event().wait()  # which nobody sets
+        assert isinstance(data, bytes)
+        return data
 
 
 def _named(content: BaseException | Pause) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -209,13 +210,12 @@ class ReadsOnOpening(Ground):
     """The first chunk is read when the stream is opened."""
 
     def open(self, source: SyncSource, wire: str, **options: object) -> object:
-        first = next(source, b"")
+        rest = iter(source)
+        first = next(rest, b"")
 
         class Begun:
             def __iter__(self) -> Iterator[bytes]:
-                yield first
-                for chunk in source:  # noqa: UP028
-                    yield chunk
+                return itertools.chain([first], rest)
 
             close = source.close
 
