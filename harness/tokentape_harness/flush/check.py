@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 
-from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.faults.fault import Fin
 from tokentape_fake_provider.journal import MASK, Entry
 from tokentape_fake_provider.timing import Instant
@@ -20,8 +19,17 @@ from tokentape_harness.errors import FlushError
 from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.causes import likely_causes
 from tokentape_harness.flush.far_end import FarEnd
-from tokentape_harness.flush.live import STEPPED, Bench, LiveStage, Run, event_loop, rule_of, step_one
-from tokentape_harness.flush.marks import MarkFinder, Marks, make_marks
+from tokentape_harness.flush.live import (
+    STEPPED,
+    Bench,
+    LiveStage,
+    Run,
+    event_loop,
+    rule_of,
+    send_until_cut,
+    step_one,
+)
+from tokentape_harness.flush.marks import Marks, make_marks
 from tokentape_harness.flush.probing import Pace, Trace, probe
 from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import (
@@ -77,7 +85,12 @@ def check_flush(
     with event_loop(loop) as running, ExitStack() as stack:
         if isinstance(made, AsgiTarget):
             made = AsgiTarget(stack.enter_context(Lifespan(made.app, running)), made.path, made.ask)
-        return _Check(Bench(made, provider, running), options).run()
+        return check_bench(Bench(made, provider, running), options)
+
+
+def check_bench(bench: Bench, options: FlushOptions) -> FlushReport:
+    """`check_flush` of what is set up already. Raises `FlushError`."""
+    return _Check(bench, options).run()
 
 
 async def acheck_flush(
@@ -167,7 +180,7 @@ class _Check:
             far_end = run.far_end
             far_end.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, self._options.start)
             far_end.wait(lambda far: far.ending is not None, self._pace.patience)
-            self._refuse(far_end, self._asked() - before)
+            refuse(self._bench, far_end, self._asked() - before, self._options.start)
             if len(far_end.seen) < marks.count:
                 raise FlushError(_unseen(far_end, marks.count))
             if far_end.ending is None:
@@ -177,24 +190,6 @@ class _Check:
     def _asked(self) -> int:
         return len(self._requests()) + self._bench.provider.journal.forgotten
 
-    def _refuse(self, far_end: FarEnd, asked: int) -> None:
-        """Raise `FlushError` if this is no answer to check."""
-        if far_end.head is not None and far_end.head.status >= 400:
-            raise FlushError(
-                f"{self._bench.target} answered with status {far_end.head.status}: "
-                f"{_quoted(far_end.body) or 'no body'}. Ask it as its own page does: path, method, body, headers"
-            )
-        ended = far_end.ending
-        if not asked and far_end.head is None and ended is not None and ended.kind == "broken":
-            raise FlushError(f"{self._bench.target} gave no answer, and asked the provider for none: {ended.note}")
-        if not asked:
-            how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {self._options.start:g} s"
-            raise FlushError(
-                f"{self._bench.target} did not ask the fake provider for anything: {how}. Its base URL must be "
-                f"{self._bench.provider.base_url('openai_chat')} (OPENAI_BASE_URL), or "
-                f"{self._bench.provider.base_url('anthropic_messages')} for Anthropic's SDK, and so on"
-            )
-
     def _probe(self) -> tuple[Trace, FarEnd, Shape, bool]:
         """Step the tokens; the last value is whether they were asked for as a whole."""
         marks = make_marks(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
@@ -203,14 +198,14 @@ class _Check:
             stream = self._bench.next_stream(run, self._options.start)
             self._asked_after = self._bench.now() - run.began
             if stream is None:
-                self._refuse(run.far_end, self._asked() - before)
+                refuse(self._bench, run.far_end, self._asked() - before, self._options.start)
                 raise FlushError(f"{self._bench.target} asked the provider, but not for the answer to be checked")
             if len(stream.frames) == 1:
                 run.far_end.wait(lambda far: far.ending is not None, self._options.start)
                 return Trace(), run.far_end, Shape("all_at_end"), True
             trace = probe(LiveStage(self._bench, run, stream), self._pace, fitting)
         if not run.far_end.seen:
-            self._refuse(run.far_end, 1)
+            refuse(self._bench, run.far_end, 1, self._options.start)
             raise FlushError(_unseen(run.far_end, marks.count))
         if trace.over:
             self._notes.append(trace.over)
@@ -249,7 +244,7 @@ class _Check:
         before = self._asked()
         rule = msgspec.structs.replace(rule_of(marks), faults=(Fin(frame=_CUT_AT, times=1),))
         with self._bench.answering(rule, STEPPED), self._bench.reading(marks) as run:
-            self._send_until_cut(run)
+            send_until_cut(self._bench, run, self._pace.wait, self._options.start)
             run.far_end.wait(lambda far: far.ending is not None, max(self._options.start, self._pace.longest))
             asked = self._asked() - before
             if not self._was_cut(asked):
@@ -271,18 +266,6 @@ class _Check:
             return cut(self._bench.provider.journal.wait(settled, self._pace.patience))
         return False
 
-    def _send_until_cut(self, run: Run) -> None:
-        """Let the frames go, and the cut when they came out or are held: a client that has not read them when the
-        cut comes may drop them (aiohttp does), and its app then answers as if the provider had refused.
-        """
-        stream = self._bench.next_stream(run, self._options.start)
-        if stream is None:
-            return
-        with suppress(StepError):
-            said = len(MarkFinder(run.far_end.marks).feed(stream.step(len(stream.frames))))
-            run.far_end.wait(lambda far: len(far.seen) >= said or far.ending is not None, self._pace.wait)
-        stream.release()
-
     def _probe_plainly(self, far_end: FarEnd) -> Shape | None:
         """The shape without compression, if the output was compressed."""
         head = far_end.head
@@ -302,6 +285,26 @@ class _Check:
 
 def _runs_once(target: Target) -> bool:
     return isinstance(target, CallTarget) and target.runs_once
+
+
+def refuse(bench: Bench, far_end: FarEnd, asked: int, start: float) -> None:
+    """Raise `FlushError` if this is no answer to check; the provider was `asked` so often within `start` s."""
+    target, provider = bench.target, bench.provider
+    if far_end.head is not None and far_end.head.status >= 400:
+        raise FlushError(
+            f"{target} answered with status {far_end.head.status}: "
+            f"{_quoted(far_end.body) or 'no body'}. Ask it as its own page does: path, method, body, headers"
+        )
+    ended = far_end.ending
+    if not asked and far_end.head is None and ended is not None and ended.kind == "broken":
+        raise FlushError(f"{target} gave no answer, and asked the provider for none: {ended.note}")
+    if not asked:
+        how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {start:g} s"
+        raise FlushError(
+            f"{target} did not ask the fake provider for anything: {how}. Its base URL must be "
+            f"{provider.base_url('openai_chat')} (OPENAI_BASE_URL), or "
+            f"{provider.base_url('anthropic_messages')} for Anthropic's SDK, and so on"
+        )
 
 
 def _without_cookies(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -52,6 +52,7 @@ class FarEnd:
         self.size = 0
         self.seen: dict[int, float] = {}
         self.offsets: dict[int, int] = {}
+        self.pieces: list[tuple[float, bytes]] = []
         self._finder = MarkFinder(marks)
         self._decoder: ContentDecoder | None = None
         self._changed = threading.Condition()
@@ -79,6 +80,7 @@ class FarEnd:
                 plain = b""
             if len(self.body) < KEPT:
                 self.body += plain
+                self.pieces.append((at, plain))
             for number, offset in self._finder.feed(plain):
                 self.seen.setdefault(number, at)
                 self.offsets.setdefault(number, offset)

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
@@ -18,7 +18,7 @@ from tokentape_fake_provider.timing import Instant, Stepped, Timing
 from tokentape_harness.errors import FlushError
 from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.far_end import FarEnd
-from tokentape_harness.flush.marks import Marks
+from tokentape_harness.flush.marks import MarkFinder, Marks
 from tokentape_harness.flush.reading import Reader, start_reader
 from tokentape_harness.flush.stage import StageOverError
 from tokentape_harness.flush.targets import CommandTarget, Target
@@ -161,6 +161,21 @@ def step_one(stream: SteppedStream, marks: Marks) -> None:
         stream.step_until(marks.mark(0))
     except StepError as error:
         raise FlushError(f"the first token could not be sent: {error}") from None
+
+
+def send_until_cut(bench: Bench, run: Run, wait: float, start: float) -> None:
+    """Let a stream that is cut off go, and its cut when what came before came out, or is held (`wait` s).
+
+    A client that has not read that when the cut comes may drop it (aiohttp does), and its app then answers as if
+    the provider had refused.
+    """
+    stream = bench.next_stream(run, start)
+    if stream is None:
+        return
+    with suppress(StepError):
+        said = len(MarkFinder(run.far_end.marks).feed(stream.step(len(stream.frames))))
+        run.far_end.wait(lambda far: len(far.seen) >= said or far.ending is not None, wait)
+    stream.release()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol, assert_never
 
 from tokentape_harness.flush.far_end import FarEnd
-from tokentape_harness.flush.reading.asgi import read_asgi
+from tokentape_harness.flush.reading.asgi import AsgiReader
 from tokentape_harness.flush.reading.call import CallReader
 from tokentape_harness.flush.reading.command import CommandReader
 from tokentape_harness.flush.reading.http import read_http
@@ -18,8 +18,11 @@ from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarge
 class Reader(Protocol):
     """A reader at work."""
 
+    def leave(self) -> None:
+        """Leave as a browser does: the target finds out as its server would tell it. Does not wait."""
+
     def close(self) -> None:
-        """Leave, whatever may still come."""
+        """End the reading, whatever may still come."""
 
 
 def start_reader(target: Target, far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> Reader:
@@ -28,7 +31,7 @@ def start_reader(target: Target, far_end: FarEnd, loop: asyncio.AbstractEventLoo
         case HttpTarget():
             return TaskReader(read_http(target, far_end), far_end, loop)
         case AsgiTarget():
-            return TaskReader(read_asgi(target, far_end), far_end, loop)
+            return AsgiReader(target, far_end, loop)
         case WsgiTarget():
             return WsgiReader(target, far_end)
         case CommandTarget():

@@ -7,15 +7,33 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.reading.tasks import TaskReader
 from tokentape_harness.flush.targets import AsgiTarget
+
+
+class ReaderLeftError(OSError):
+    """What an app gets that sends to nobody, from ASGI 2.4 on."""
 
 
 class UnfinishedResponseError(Exception):
     """The app returned without ending its response: a server closes the connection."""
 
 
-async def read_asgi(target: AsgiTarget, far_end: FarEnd) -> None:
-    """Call an app with a request of its own, and read what it sends."""
+class AsgiReader(TaskReader):
+    """Calls an app in the event loop; one that is left hears of it as ASGI has it."""
+
+    def __init__(self, target: AsgiTarget, far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._left = asyncio.Event()
+        super().__init__(_read_asgi(target, far_end, self._left), far_end, loop)
+
+    def leave(self) -> None:
+        """Have the app receive `http.disconnect`, and fail to send."""
+        self._loop.call_soon_threadsafe(self._left.set)
+
+
+async def _read_asgi(target: AsgiTarget, far_end: FarEnd, ended: asyncio.Event) -> None:
+    """Call an app with a request of its own, and read what it sends until `ended`, which the end of it sets too."""
     parts = urlsplit(target.path)
     scope: dict[str, Any] = {
         "type": "http",
@@ -33,8 +51,7 @@ async def read_asgi(target: AsgiTarget, far_end: FarEnd) -> None:
         "state": {},
         "extensions": {},
     }
-    asked = False
-    ended = asyncio.Event()
+    asked = complete = False
 
     async def receive() -> dict[str, Any]:
         nonlocal asked
@@ -45,6 +62,9 @@ async def read_asgi(target: AsgiTarget, far_end: FarEnd) -> None:
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
+        nonlocal complete
+        if ended.is_set() and not complete:
+            raise ReaderLeftError("the reader has left")
         match message["type"]:
             case "http.response.start":
                 headers = [
@@ -56,14 +76,17 @@ async def read_asgi(target: AsgiTarget, far_end: FarEnd) -> None:
                     far_end.on_data(bytes(message["body"]))
                 if not message.get("more_body"):
                     far_end.on_end()
+                    complete = True
                     ended.set()
 
     try:
         await target.app(scope, receive, send)
     finally:
-        complete = ended.is_set()
+        left = ended.is_set() and not complete
         ended.set()
-    if not complete:
+    if left:
+        far_end.on_end("the reader left", broken=True)
+    elif not complete:
         raise UnfinishedResponseError("the app returned before the end of its response")
 
 

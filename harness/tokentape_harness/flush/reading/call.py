@@ -39,6 +39,10 @@ class CallReader:
 
         self._thread = ThreadReader(read, far_end)
 
+    def leave(self) -> None:
+        """Take no more."""
+        (self._task or self._thread).leave()
+
     def close(self) -> None:
         """Leave."""
         (self._task or self._thread).close()

@@ -97,6 +97,10 @@ class CommandReader:
 
         self._reader = ThreadReader(read, far_end)
 
+    def leave(self) -> None:
+        """Read no more of its output."""
+        self._reader.leave()
+
     def close(self) -> None:
         """End the command."""
         end_command(self._process)

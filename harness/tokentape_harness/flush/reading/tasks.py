@@ -20,6 +20,10 @@ class TaskReader:
     def __init__(self, reading: Coroutine[Any, Any, None], far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> None:
         self._future = asyncio.run_coroutine_threadsafe(_until_the_end(reading, far_end), loop)
 
+    def leave(self) -> None:
+        """Cancel it, and don't wait."""
+        self._future.cancel()
+
     def close(self) -> None:
         """Cancel it."""
         self._future.cancel()

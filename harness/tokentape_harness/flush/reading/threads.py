@@ -25,6 +25,10 @@ class ThreadReader:
         self._thread = threading.Thread(target=self._run, name="tokentape-flush-reader", daemon=True)
         self._thread.start()
 
+    def leave(self) -> None:
+        """Take no more."""
+        self.left.set()
+
     def close(self) -> None:
         """Leave."""
         self.left.set()
