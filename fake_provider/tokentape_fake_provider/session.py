@@ -16,12 +16,12 @@ from tokentape_fake_provider.errors import SessionExistsError, SessionNameError,
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.firing import ActiveFaults, Firing
 from tokentape_fake_provider.faults.specification import Faults, as_faults
-from tokentape_fake_provider.gate import Streams
 from tokentape_fake_provider.journal import AnsweredBy, Journal
 from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.rule import Rule
 from tokentape_fake_provider.script import Script, Usage
 from tokentape_fake_provider.shelf import Endpoint, Miss, Shelf
+from tokentape_fake_provider.streams import Streams
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Timing
 from tokentape_fake_provider.wires.openai_dresses import DressName, dress_name
