@@ -28,6 +28,7 @@ from tokentape_fake_provider.ollama_models import ollama_models
 from tokentape_fake_provider.playback import is_untimed, play, units_of
 from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
 from tokentape_fake_provider.spoken import spoken
+from tokentape_fake_provider.tape import retry_after
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
 HEALTH_PATH: Final = "/health"
@@ -98,6 +99,7 @@ class App:
             raw_body=body or b"",
             wire=wire.name if wire else None,
             http_version=scope.get("http_version", ""),
+            arrived=began,
         )
         if session is None:
             answer = self._unknown_session(session_id, wire or spoken(path, headers))
@@ -107,6 +109,8 @@ class App:
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults = answer.faults
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
+        if entry.status >= 400:
+            entry.retry_after = retry_after(answer.tape)
         outcome: Outcome = "server_stopped"
         gate = _gate(answer)
         stream = None

@@ -35,7 +35,10 @@ class SentFrame(NamedTuple):
 
 
 class Entry:
-    """One request and its response. Times are ms since the request arrived, `time` is unix time in s."""
+    """One request and its response. Times are ms since the request arrived, `time` is unix time in s.
+
+    `arrived` is when it arrived, in ms of the session's clock; `retry_after` when the response says to ask again, in s.
+    """
 
     def __init__(
         self,
@@ -49,10 +52,12 @@ class Entry:
         raw_body: bytes,
         wire: str | None,
         http_version: str = "",
+        arrived: float = 0.0,
     ) -> None:
         self.number = 0
         self.session = session
         self.time = time
+        self.arrived = arrived
         self.method = method
         self.path = path
         self.query = _SECRET_QUERY.sub(rf"\1\2={MASK}", query) if query else ""
@@ -64,6 +69,7 @@ class Entry:
         self.wire = wire
         self.http_version = http_version
         self.status: int | None = None
+        self.retry_after: float | None = None
         self.answered_by: AnsweredBy | None = None
         self.source = ""
         self.note = ""
@@ -128,6 +134,7 @@ class Entry:
             "number": self.number,
             "session": self.session,
             "time": self.time,
+            "arrived": self.arrived,
             "method": self.method,
             "path": self.path,
             "query": self.query,
@@ -136,6 +143,7 @@ class Entry:
             "wire": self.wire,
             "http_version": self.http_version,
             "status": self.status,
+            "retry_after": self.retry_after,
             "answered_by": self.answered_by,
             "source": self.source,
             "note": self.note,

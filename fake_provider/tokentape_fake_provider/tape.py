@@ -67,3 +67,13 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
         names = {name.lower() for name, _ in headers}
         kept = (header for header in self.headers if header[0].lower() not in names)
         return msgspec.structs.replace(self, headers=(*kept, *headers))
+
+
+def retry_after(tape: Tape) -> float | None:
+    """When the response says to ask again, in s; `None` if it does not, or names a date."""
+    for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            return float(tape.header(name)) / divisor
+        except ValueError:
+            continue
+    return None

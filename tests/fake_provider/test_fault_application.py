@@ -590,7 +590,7 @@ def test_sweep_places() -> None:
     assert specs(["fin"]) == ["fin@frame=0", "fin@frame=1", "fin@frame=2", "fin@before_headers"]
     assert specs(["lose"]) == ["lose@frame=0", "lose@frame=1"]
     assert specs(["half_event"]) == ["half_event@event=0", "half_event@event=1"]
-    assert specs(["overload"]) == ["overload"]
+    assert specs(["overload"]) == ["overload@retry_after=0.001"]
     assert {fault_name(fault) for fault in sweep_faults(tape)} == set(FAULTS) - {"quota"}
     with pytest.raises(FaultError, match="'quota' can't be swept"):
         list(sweep_faults(tape, ["quota"]))

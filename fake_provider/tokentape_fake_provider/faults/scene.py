@@ -132,3 +132,9 @@ def output_tokens(tape: Tape, wire: Wire) -> int:
     scene = Scene(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
     counted = [count for value in scene.documents if (count := scene.marks.output_tokens(value)) is not None]
     return counted[-1] if counted else len(scene.events)
+
+
+def says_that_it_ended(tape: Tape, wire: Wire) -> bool:
+    """Whether any event of a response says that the answer is complete."""
+    scene = Scene(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    return scene.ending < len(scene.events)

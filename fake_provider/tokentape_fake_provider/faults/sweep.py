@@ -17,9 +17,9 @@ OF_FRAMES: Sequence[str] = ("duplicate", "lose")
 OF_EVENTS: Sequence[str] = ("half_event", "malformed_json", "wrong_order")
 """Faults of one event."""
 ONCE: Sequence[str] = (
-    "http_error",
-    "http_error@status=429,retry_after=0",
-    "overload",
+    "http_error@retry_after=0.001",
+    "http_error@status=429,retry_after=0.001",
+    "overload@retry_after=0.001",
     "slow_headers@for=ever",
     "fin@before_headers",
     "rst@before_headers",
