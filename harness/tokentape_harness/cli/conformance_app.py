@@ -67,3 +67,58 @@ def iterator(
         junit=junit,
         html=html,
     )
+
+
+@app.command()
+def provider(
+    target: Annotated[
+        str, typer.Argument(metavar="BASE_URL", help="A server: a fake provider, a gateway, a local model server.")
+    ],
+    wire: Wires = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="M", help="The model to ask for.")] = None,
+    key_env: Annotated[
+        str | None, typer.Option("--key-env", metavar="NAME", help="The environment variable that has the key.")
+    ] = None,
+    lacks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lacks",
+            metavar="NAME=REASON",
+            help="What the server can't do, such as tool_calls or ollama.usage: skipped, not failed; repeatable.",
+        ),
+    ] = None,
+    case: Cases = None,
+    include: Include = None,
+    baseline: BaselineFile = None,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    timeout: Timeout = 30.0,
+    json: JsonFile = None,
+    junit: JunitFile = None,
+    html: HtmlFile = None,
+) -> int:
+    """Ask a server whether its streams are what its wire format specifies: grammar, fields, usage, tools, errors."""
+    from tokentape_harness.cli.conformance import conformance
+
+    wires = wire or []
+    options = {
+        "wires": ",".join(wires),
+        "model": model or "",
+        "key_env": key_env or "",
+        "lacks": ";".join(lacks or []),
+    }
+    return conformance(
+        "provider",
+        target,
+        options,
+        wires=wires,
+        cases=case or [],
+        include=include or [],
+        baseline=baseline,
+        seed=seed,
+        jobs=jobs,
+        timeout=timeout,
+        json=json,
+        junit=junit,
+        html=html,
+    )

@@ -14,6 +14,7 @@ from tokentape_harness.errors import UsageError
 SUITES: Mapping[str, str] = MappingProxyType(
     {
         "iterator": "tokentape_harness.conformance.iterator.suite:SUITE",
+        "provider": "tokentape_harness.conformance.provider.suite:SUITE",
     }
 )
 """Where each suite is. To add one: a module with such an object, and a row here."""

@@ -107,12 +107,17 @@ class Grammar(msgspec.Struct, frozen=True):
     """Kinds of lanes whose numbers begin at 0 and leave none out."""
     sequence: str = ""
     """The field that counts the events, from 0 on."""
-    agree: Callable[[Sequence[Event]], Sequence[Problem]] = _nothing
+    agree: Callable[[Sequence[Event]], Iterable[Problem]] = _nothing
     """What an event says that others contradict: the whole text after its deltas."""
     open: Callable[[list[Event]], Framed] = _same
     """What the events are about, where they wrap those of another format."""
     broken: frozenset[str] = frozenset({"failed"})
     """States of the stream in which its lanes may be left open."""
+
+
+def id_path(grammar: Grammar) -> str | None:
+    """Where a response's id is, if its events have one."""
+    return next((path for path in grammar.constant if path.lower().endswith("id")), None)
 
 
 class Judged(NamedTuple):
@@ -204,7 +209,8 @@ def _constants(grammar: Grammar, events: Sequence[Event]) -> Iterable[Problem]:
         first: Any = None
         for event in events:
             value = at_path(event.document, path)
-            if value is None or value == "":
+            if not value:
+                # Azure's first chunk, with the filter results of the prompt, has "" and 0.
                 continue
             if first is None:
                 first = value
@@ -223,7 +229,9 @@ def _sequence(grammar: Grammar, events: Sequence[Event]) -> Iterable[Problem]:
             return
 
 
-def count_problems(usage: Document, whole: Mapping[str, Sequence[str]], total: tuple[str, Sequence[str]] | None) -> list[Problem]:
+def count_problems(
+    usage: Document, whole: Mapping[str, Sequence[str]], total: tuple[str, Sequence[str]] | None
+) -> list[Problem]:
     """What is wrong with counts: each is an integer of 0 or more, parts are within their whole, the total is the sum.
 
     `whole` gives the parts that are within it, by path; `total` the path of the total and those of what it sums.

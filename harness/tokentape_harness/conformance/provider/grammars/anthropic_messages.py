@@ -50,7 +50,7 @@ _DELTAS: Mapping[str, tuple[str, ...]] = {
 BLOCK_MACHINE = Machine(
     {
         "start": {kind: kind for kind in _DELTAS},
-        **{kind: {delta: kind for delta in deltas} | {"stop": "stopped"} for kind, deltas in _DELTAS.items()},
+        **{kind: dict.fromkeys(deltas, kind) | {"stop": "stopped"} for kind, deltas in _DELTAS.items()},
     },
     ends=frozenset({"stopped"}),
 )

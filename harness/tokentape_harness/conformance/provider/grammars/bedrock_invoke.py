@@ -1,4 +1,4 @@
-"""Amazon Bedrock, InvokeModelWithResponseStream: chunks that wrap a model's own stream; here that of Anthropic's models.
+"""Amazon Bedrock, InvokeModelWithResponseStream: chunks that wrap a model's own stream, here Anthropic's.
 
 Amazon Bedrock API reference: InvokeModelWithResponseStream; Anthropic Claude Messages API.
 """
@@ -11,12 +11,12 @@ from tokentape_harness.conformance.provider.framing import invoked
 from tokentape_harness.conformance.provider.grammar import STREAM
 from tokentape_harness.conformance.provider.grammars import anthropic_messages as anthropic
 
+_EXCEPTIONS = dict.fromkeys(
+    ("internalServerException", "modelStreamErrorException", "modelTimeoutException", "throttlingException"), "failed"
+)
 _MACHINE = msgspec.structs.replace(
     anthropic.STREAM_MACHINE,
-    table={
-        state: row | {name: "failed" for name in ("internalServerException", "modelStreamErrorException")}
-        for state, row in anthropic.STREAM_MACHINE.table.items()
-    },
+    table={state: {**row, **_EXCEPTIONS} for state, row in anthropic.STREAM_MACHINE.table.items()},
 )
 
 GRAMMAR = msgspec.structs.replace(

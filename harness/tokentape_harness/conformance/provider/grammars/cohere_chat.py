@@ -30,20 +30,23 @@ STREAM_MACHINE = Machine(
             "tool-call-start": "call",
             "citation-start": "citation",
             "message-end": "ended",
+            "error-end": "failed",
         },
         "content": {
             "content-delta": "content",
             "content-end": "message",
             "citation-start": "cited content",
             "message-end": "ended",
+            "error-end": "failed",
         },
         "cited content": {"citation-end": "content"},
         "call": {"tool-call-delta": "call", "tool-call-end": "message"},
         "citation": {"citation-end": "message"},
         # `[DONE]` is on the wire since 2024; the reference does not tell of it.
         "ended": {"done": "over"},
+        "failed": {"done": "failed"},
     },
-    ends=frozenset({"ended", "over"}),
+    ends=frozenset({"ended", "over", "failed"}),
     over=frozenset({"over"}),
 )
 PART_MACHINE = Machine(
@@ -58,7 +61,8 @@ def _type(event: Event) -> str:
 
 def _steps(event: Event) -> Iterator[Step]:
     kind = _type(event)
-    yield Step(STREAM, kind)
+    wrong = kind == "message-end" and at_path(event.document, "delta.finish_reason") == "ERROR"
+    yield Step(STREAM, "error-end" if wrong else kind)
     part, _, token = kind.rpartition("-")
     if part in ("content", "tool-call"):
         yield Step(f"{part.removeprefix('tool-')} {event.document.get('index', '?')}", token)

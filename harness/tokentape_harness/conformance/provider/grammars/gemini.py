@@ -62,6 +62,9 @@ def _steps(event: Event) -> Iterator[Step]:
 def _fields(event: Event) -> Fields:
     if _token(event) == "error":
         return {"error.code": COUNT, "error.message": TEXT, "error.status": TEXT}
+    if not any(candidate.get("finishReason") for candidate in _candidates(event.document)):
+        return {"modelVersion": TEXT}
+    # Vertex counts only when it is done.
     return {"modelVersion": TEXT, "usageMetadata.promptTokenCount": COUNT, "usageMetadata.totalTokenCount": COUNT}
 
 
@@ -80,7 +83,9 @@ def _agree(events: Sequence[Event]) -> Iterable[Problem]:
                 if not TEXT.takes(call.get("name")):
                     yield Problem("fields", "`functionCall.name`", TEXT.name, repr(call.get("name")), event.number)
                 if not isinstance(call.get("args", {}), dict):
-                    yield Problem("arguments", "`functionCall.args`", "an object", repr(call["args"])[:80], event.number)
+                    yield Problem(
+                        "arguments", "`functionCall.args`", "an object", repr(call["args"])[:80], event.number
+                    )
 
 
 def _read(events: Sequence[Event]) -> Said:
@@ -125,9 +130,7 @@ def _read_whole(document: Document) -> Said:
 def usage(counts: Document) -> list[Problem]:
     """Cached tokens are within the prompt, thoughts beside the candidates; the total is the sum of all."""
     terms = ["promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount"]
-    return count_problems(
-        counts, {"promptTokenCount": ["cachedContentTokenCount"]}, ("totalTokenCount", terms)
-    )
+    return count_problems(counts, {"promptTokenCount": ["cachedContentTokenCount"]}, ("totalTokenCount", terms))
 
 
 GRAMMAR = Grammar(

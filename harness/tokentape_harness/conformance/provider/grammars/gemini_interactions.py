@@ -34,7 +34,7 @@ STREAM_MACHINE = Machine(
         },
         "step": {"step.delta": "step", "step.stop": "running", "error": "failed"},
         "completed": {"done": "over"},
-        "failed": {"done": "over"},
+        "failed": {"done": "failed"},
     },
     ends=frozenset({"over", "failed"}),
     over=frozenset({"over"}),
@@ -49,7 +49,7 @@ _DELTAS: Mapping[str, tuple[str, ...]] = {
 STEP_MACHINE = Machine(
     {
         "start": {kind: kind for kind in _DELTAS},
-        **{kind: {delta: kind for delta in deltas} | {"stop": "stopped"} for kind, deltas in _DELTAS.items()},
+        **{kind: dict.fromkeys(deltas, kind) | {"stop": "stopped"} for kind, deltas in _DELTAS.items()},
     },
     ends=frozenset({"stopped"}),
     over=frozenset({"stopped"}),

@@ -29,7 +29,7 @@ STREAM_MACHINE = Machine(
         "start": {"empty": "start", "choices": "open", "usage": "used", "error": "failed"},
         "open": {"choices": "open", "empty": "open", "usage": "used", "done": "over", "error": "failed"},
         "used": {"done": "over", "usage": "used", "error": "failed"},
-        "failed": {"done": "over"},
+        "failed": {"done": "failed"},
     },
     ends=frozenset({"over", "failed"}),
     over=frozenset({"over"}),
@@ -91,7 +91,7 @@ def _steps(event: Event) -> Iterator[Step]:
 
 
 def _fields(event: Event) -> Fields:
-    if stream_token(event) in ("done", "error"):
+    if stream_token(event) in ("done", "error") or "prompt_filter_results" in event.document:
         return {}
     return {"id": TEXT, "object": exactly("chat.completion.chunk"), "created": COUNT, "model": TEXT, "choices": LIST}
 

@@ -153,7 +153,9 @@ def _agree(events: Sequence[Event]) -> Iterator[Problem]:
         if phase == "delta" and isinstance(document.get("delta"), str):
             joined[(value, *where)] = joined.get((value, *where), "") + document["delta"]
         elif phase == "done":
-            told = next((document[name] for name in ("text", "refusal", "arguments", "input") if name in document), None)
+            told = next(
+                (document[name] for name in ("text", "refusal", "arguments", "input") if name in document), None
+            )
             parts = joined.pop((value, *where), None)
             if parts is not None and told is not None and parts != told:
                 yield Problem("wholes", f"the whole of {value}", repr(parts), repr(told), event.number)
@@ -224,7 +226,9 @@ def _finish(response: Document) -> str:
 def _read_whole(document: Document) -> Said:
     items = [item for item in document.get("output") or () if isinstance(item, dict)]
     text, reasoning, refusal, calls = _output(items)
-    return Said(text, reasoning, refusal, calls, _finish(document), document.get("usage"), str(document.get("model", "")))
+    return Said(
+        text, reasoning, refusal, calls, _finish(document), document.get("usage"), str(document.get("model", ""))
+    )
 
 
 def usage(counts: Document) -> list[Problem]:
