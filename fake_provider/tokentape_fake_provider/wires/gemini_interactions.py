@@ -98,6 +98,9 @@ class GeminiInteractions:
             raise BadRequestError(f"`model` must be a string, not {json_type(model)}.", param="model")
         if not body.get("input"):
             raise BadRequestError("`input` must be set.", param="input")
+        if not isinstance(body["input"], str | list | dict):
+            told = json_type(body["input"])
+            raise BadRequestError(f"`input` must be a string, an array or an object, not {told}.", param="input")
         stream = body.get("stream") or False
         if not isinstance(stream, bool):
             raise BadRequestError(f"`stream` must be a boolean, not {json_type(stream)}.", param="stream")
