@@ -215,7 +215,8 @@ def _constants(grammar: Grammar, events: Sequence[Event]) -> Iterable[Problem]:
             if first is None:
                 first = value
             elif value != first:
-                yield Problem("constant", f"`{path}`", repr(first), repr(value), event.number)
+                aspect = "created" if path.rpartition(".")[2].startswith("created") else "constant"
+                yield Problem(aspect, f"`{path}`", repr(first), repr(value), event.number)
                 break
 
 

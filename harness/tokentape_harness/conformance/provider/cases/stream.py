@@ -61,12 +61,22 @@ def names(trial: ProviderTrial) -> None:
 
 @case(
     "provider/stream/constant",
-    "Id, model and time of creation are the same in all events of a stream.",
+    "Id and model are the same in all events of a stream.",
     source=REFERENCE,
     wires=CONSTANT,
 )
 def constant(trial: ProviderTrial) -> None:
     trial.expect_no("constant")
+
+
+@case(
+    "provider/stream/created",
+    "The time of creation is the same in all events of a stream.",
+    source="OpenAI API reference: each chunk has the same timestamp",
+    wires=["openai_chat", "openai_completions", "openai_responses"],
+)
+def created(trial: ProviderTrial) -> None:
+    trial.expect_no("created")
 
 
 @case("provider/stream/new-id", "Each response has an id of its own.", source=REFERENCE, wires=WITH_ID)
