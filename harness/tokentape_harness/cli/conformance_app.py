@@ -122,3 +122,96 @@ def provider(
         junit=junit,
         html=html,
     )
+
+
+@app.command(context_settings={"allow_interspersed_args": True})
+def pipeline(
+    target: Annotated[
+        list[str],
+        typer.Argument(metavar="URL|MODULE:APP [-- COMMAND...]", help="What answers; COMMAND serves the URL."),
+    ],
+    path: Annotated[str, typer.Option(help="Path and query to ask MODULE:APP for.")] = "/",
+    request: Annotated[
+        str | None, typer.Option("--request", "-X", metavar="METHOD", help="GET, or POST with --data, unless given.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Of the request; repeatable.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Body of the request.")] = None,
+    through: Annotated[
+        bool, typer.Option("--through", help="The URL is a gateway: ask it as a provider, with no app at all.")
+    ] = False,
+    wire: Wires = None,
+    model: Annotated[str, typer.Option("--model", "-m", metavar="M", help="The model to ask a gateway for.")] = (
+        "tokentape"
+    ),
+    provider_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of the fake provider: 8089 for what runs already, else a free one."),
+    ] = None,
+    lacks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lacks", metavar="NAME=REASON", help="What it is not meant to do: skipped, not failed; repeatable."
+        ),
+    ] = None,
+    declare: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The same as TOML: a table [lacks] of names and reasons.")
+    ] = None,
+    start: Annotated[
+        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to ask the provider, in s.")
+    ] = 30.0,
+    patience: Annotated[
+        float, typer.Option(min=0.01, metavar="S", help="How long a token may take before it counts as held, in s.")
+    ] = 2.0,
+    limit: Annotated[
+        float, typer.Option(min=0.1, metavar="S", help="How long an answer may take to end, in s.")
+    ] = 15.0,
+    case: Cases = None,
+    include: Include = None,
+    baseline: BaselineFile = None,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    timeout: Timeout = 60.0,
+    json: JsonFile = None,
+    junit: JunitFile = None,
+    html: HtmlFile = None,
+) -> int:
+    """Ask an app in front of a provider: order, text, flushing, endings, readers who leave, errors, headers."""
+    import shlex
+
+    from tokentape_harness.cli.conformance import conformance
+
+    name, *command = target
+    given = {
+        "path": path,
+        "method": request,
+        "header": "\n".join(header or []),
+        "data": data,
+        "through": "true" if through else None,
+        "model": model,
+        "provider_port": None if provider_port is None else str(provider_port),
+        "command": shlex.join(command),
+        "lacks": "\n".join(lacks or []),
+        "declare": declare,
+        "start": str(start),
+        "patience": str(patience),
+        "limit": str(limit),
+    }
+    # A gateway passes on what it is asked for; what is set to one fake provider can't be asked by two processes.
+    wires = wire or (["openai_chat"] if through else [])
+    return conformance(
+        "pipeline",
+        name,
+        {option: value for option, value in given.items() if value},
+        wires=wires,
+        cases=case or [],
+        include=include or [],
+        baseline=baseline,
+        seed=seed,
+        jobs=1 if "://" in name else jobs,
+        timeout=timeout,
+        json=json,
+        junit=junit,
+        html=html,
+    )

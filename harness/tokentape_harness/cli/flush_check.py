@@ -5,15 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -24,16 +19,13 @@ from tokentape_harness.cli import plain
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.check import FlushOptions, check_flush
-from tokentape_harness.flush.reading.command import LastLines, end_command, start_command
 from tokentape_harness.flush.report import FlushReport
+from tokentape_harness.flush.serving import KNOWN_PORT, serving
 from tokentape_harness.flush.targets import Ask, CommandTarget, HttpTarget, Target, checked_url, target_of, through
 from tokentape_harness.flush.text import report_lines, token_line
 from tokentape_harness.sdk_environment import sdk_environment
 
 _APP: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-# What an app that runs already is configured with: that of `tokentape serve`.
-KNOWN_PORT: Final = 8089
-_LOOK_S: Final = 0.05
 
 
 def flush_check(
@@ -78,7 +70,9 @@ def flush_check(
             target = CommandTarget(tuple(command))
         if by_http and not as_json:
             _tell_address(server.url, through_url, started=bool(command))
-        with _running(command if by_http else (), target, variables, options.start):
+        with serving(
+            command if by_http else (), target.url if isinstance(target, HttpTarget) else "", variables, options.start
+        ):
             report = check_flush(target, provider, options)
     print(plain.dump(report.to_builtins()) if as_json else _as_text(report))
     return 0 if report.ok else 1
@@ -136,40 +130,6 @@ def _tell_address(url: str, through_url: str | None, *, started: bool) -> None:
     else:
         must = f"the app must send its requests there: OPENAI_BASE_URL={url}/v1, ANTHROPIC_BASE_URL={url}, ..."
     print(f"fake provider: {url} ({must})", file=sys.stderr)
-
-
-@contextmanager
-def _running(command: Sequence[str], target: Target, variables: dict[str, str], seconds: float) -> Iterator[None]:
-    """Run a command that serves the target, from when it accepts connections. Raises `FlushError`."""
-    if not command:
-        yield
-        return
-    assert isinstance(target, HttpTarget)
-    process = start_command(CommandTarget(tuple(command)), subprocess.DEVNULL, variables)
-    lines = LastLines(process)
-    try:
-        _wait_for_port(target.url, process, lines, seconds)
-        yield
-    finally:
-        end_command(process)
-        lines.close()
-
-
-def _wait_for_port(url: str, process: subprocess.Popen[bytes], lines: LastLines, seconds: float) -> None:
-    parts = urlsplit(url)
-    address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-    until = time.monotonic() + seconds
-    while True:
-        if process.poll() is not None:
-            raise FlushError(f"the command ended with exit code {process.returncode}{lines.said()}")
-        try:
-            socket.create_connection(address, timeout=1.0).close()
-        except OSError:
-            if time.monotonic() > until:
-                raise FlushError(f"nothing listens on {address[0]}:{address[1]} within {seconds:g} s") from None
-            time.sleep(_LOOK_S)
-        else:
-            return
 
 
 def _as_text(report: FlushReport) -> str:

@@ -15,6 +15,7 @@ SUITES: Mapping[str, str] = MappingProxyType(
     {
         "iterator": "tokentape_harness.conformance.iterator.suite:SUITE",
         "provider": "tokentape_harness.conformance.provider.suite:SUITE",
+        "pipeline": "tokentape_harness.conformance.pipeline.suite:SUITE",
     }
 )
 """Where each suite is. To add one: a module with such an object, and a row here."""

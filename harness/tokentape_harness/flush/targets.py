@@ -125,12 +125,14 @@ def asking(target: Target, headers: Mapping[str, str]) -> Target | None:
             assert_never(target)
 
 
-def through(url: str, wire: str, *, prefix: str = "", headers: Iterable[tuple[str, str]] = ()) -> HttpTarget:
+def through(
+    url: str, wire: str, *, prefix: str = "", headers: Iterable[tuple[str, str]] = (), model: str = "tokentape"
+) -> HttpTarget:
     """A provider's streaming request, sent by the checker itself through what listens at `url`.
 
     `prefix` comes before the provider's path (a session's). Raises `UsageError`, `UnknownWireError`.
     """
-    request = sample_request(wire, "tokentape", "Say something.")
+    request = sample_request(wire, model, "Say something.")
     if wire == "bedrock_invoke":
         raise UsageError(
             "bedrock_invoke has its tokens in base64, where none can be seen: take bedrock_converse instead"

@@ -1,0 +1,1 @@
+"""Cases of the pipeline suite, a module an area."""

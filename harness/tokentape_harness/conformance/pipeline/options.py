@@ -1,0 +1,118 @@
+"""Options of the pipeline suite: what is asked for, how long is waited, and what the target is not meant to do."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from tokentape_harness.errors import UsageError
+from tokentape_harness.flush.targets import Ask
+
+CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "text": "the output is text, server-sent events or lines of JSON, in which the answer's text can be read",
+        "bare_text": "nothing of the app's own comes before or after the answer's text",
+        "flushing": "tokens are passed on as they come",
+        "http": "the target answers by HTTP, ASGI or WSGI, and so has headers",
+        "proxy_headers": "the response tells proxies not to buffer it",
+        "leaving": "the target notices that its reader left",
+        "readers": "the target has more than one reader at once",
+        "errors": "the reader is told of errors",
+        "tools": "the app offers tools to the model, runs them, and streams what the model says then",
+        "relay": "the output is the provider's own wire format",
+    }
+)
+"""What cases need of a target. All are taken for granted but those that show by themselves (`Pipeline.lack`)."""
+
+
+class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of them are strings or numbers, since each worker process is given them anew.
+
+    `header` has a line for each, `command` is split as a shell does it, `lacks` has lines of `NAME=REASON`, and
+    `declare` is a TOML file with a table `[lacks]`. `through` is for a gateway: the suite itself sends a
+    provider's request. Times are in s: how long the target may take to ask the provider, how long a token may
+    take before it counts as held, how long an answer may take to end.
+    """
+
+    path: str = "/"
+    method: str = ""
+    header: str = ""
+    data: str | None = None
+    through: bool = False
+    model: str = "tokentape"
+    provider_port: int | None = None
+    command: str = ""
+    lacks: str = ""
+    declare: str = ""
+    start: float = 30.0
+    patience: float = 2.0
+    limit: float = 15.0
+
+    @property
+    def ask(self) -> Ask:
+        """The request to the app. Raises `UsageError`."""
+        return Ask(method=self.method, headers=tuple(map(_header, self.header.splitlines())), body=_body(self.data))
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the command."""
+        return shlex.split(self.command)
+
+    def declared(self) -> dict[str, str]:
+        """What the target is not meant to do, and why. Raises `UsageError`."""
+        lacks = dict(_read(Path(self.declare)) if self.declare else {})
+        for line in filter(None, self.lacks.splitlines()):
+            name, _, reason = line.partition("=")
+            lacks[name.strip()] = reason.strip()
+        for name, reason in lacks.items():
+            if name not in CAPABILITIES:
+                raise UsageError(f"lacks {name!r}, which is none of {', '.join(CAPABILITIES)}")
+            if not reason:
+                raise UsageError(f"lacks {name} without a reason: {name}=REASON")
+        return lacks
+
+
+def read_options(options: Mapping[str, str]) -> PipelineOptions:
+    """The options of strings. Raises `UsageError`."""
+    try:
+        return msgspec.convert(dict(options), PipelineOptions, strict=False)
+    except msgspec.ValidationError as error:
+        known = ", ".join(PipelineOptions.__struct_fields__)
+        raise UsageError(f"options of the pipeline suite: {error}; the known ones are {known}") from None
+
+
+class _Declared(msgspec.Struct, forbid_unknown_fields=True):
+    lacks: dict[str, str]
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), _Declared).lacks
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"--declare {path}: {error.strerror}") from error
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"--header {text!r} is not 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _body(data: str | None) -> bytes | None:
+    if data is None:
+        return None
+    if data.startswith("@"):
+        try:
+            return Path(data[1:]).read_bytes()
+        except OSError as error:
+            raise UsageError(f"--data {data}: {error.strerror or error}") from None
+    return data.encode()

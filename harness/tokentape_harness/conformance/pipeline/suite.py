@@ -1,0 +1,41 @@
+"""The pipeline suite, as the runner sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tokentape_harness.conformance.case import Case, import_cases, registered
+from tokentape_harness.conformance.pipeline import cases
+from tokentape_harness.conformance.pipeline.options import read_options
+from tokentape_harness.conformance.pipeline.pipeline import Pipeline
+from tokentape_harness.conformance.pipeline.trial import PipelineTrial
+
+
+class PipelineSuite:
+    """Cases about what stands between a provider and a reader."""
+
+    name = "pipeline"
+
+    def cases(self) -> Sequence[Case]:
+        """Every case."""
+        import_cases(cases)
+        return registered(self.name)
+
+    def load(self, target: str, options: Mapping[str, str]) -> Pipeline:
+        """The target, set up and asked once. Raises `UsageError`, `FlushError`, `PortInUseError`."""
+        return Pipeline(target, read_options(options))
+
+    def wires(self, target: Pipeline) -> Sequence[str]:
+        """The wire format that an app asks its provider in; all for a gateway."""
+        return target.wires
+
+    def lack(self, target: Pipeline, need: str, wire: str) -> str | None:
+        """Why the target has not this capability."""
+        return target.lack(need, wire)
+
+    def trials(self, target: Pipeline, case: Case, wire: str, seed: int) -> Iterator[PipelineTrial]:
+        """One trial."""
+        yield PipelineTrial(case, wire, target, seed=seed)
+
+
+SUITE = PipelineSuite()

@@ -1,0 +1,56 @@
+"""What the apps say: the model's answer, and after a tool call what it says to the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokentape import ChatMessage
+from tokentape.providers import OpenAIChat, Tool
+
+QUESTION = (ChatMessage.user("How deep is the sea?"),)
+TOOLS = (
+    Tool(
+        "measure",
+        "How deep a sea is, in m.",
+        {"type": "object", "properties": {"sea": {"type": "string"}}, "required": ["sea"]},
+    ),
+)
+
+
+def provider() -> OpenAIChat:
+    """A client of the provider that the environment names now."""
+    return OpenAIChat("gpt-4o-mini", max_retries=0)
+
+
+def results(message: ChatMessage) -> tuple[ChatMessage, ...]:
+    """The history with the call and what the tool gives."""
+    given = [ChatMessage.tool("3,800", tool_call_id=call.id) for call in message.tool_calls]
+    return (*QUESTION, message, *given)
+
+
+def stream() -> Any:
+    """The answer as a stream; the tool's follow-up is in the same loop."""
+    client = provider()
+
+    def follow(message: ChatMessage) -> Any:
+        if message.tool_calls:
+            return client.chat(results(message), stream=True, tools=TOOLS).normalized
+        return None
+
+    answer = client.chat(QUESTION, stream=True, tools=TOOLS).normalized
+    answer.add_callback(follow)
+    return answer
+
+
+async def astream() -> Any:
+    """The same, asynchronously."""
+    client = provider()
+
+    async def follow(message: ChatMessage) -> Any:
+        if message.tool_calls:
+            return (await client.achat(results(message), stream=True, tools=TOOLS)).normalized
+        return None
+
+    answer = (await client.achat(QUESTION, stream=True, tools=TOOLS)).normalized
+    answer.add_callback(follow)
+    return answer
