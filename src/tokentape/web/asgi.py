@@ -22,7 +22,7 @@ from tokentape.web.frames import (
     output_of,
     response_headers,
 )
-from tokentape.web.reading import async_messages, with_heartbeat
+from tokentape.web.reading import async_messages, close_unread, with_heartbeat
 from tokentape.web.silence import Silence
 
 log = logging.getLogger("tokentape.web")
@@ -62,6 +62,7 @@ class ASGIStream:
         self.headers = response_headers(format, headers)
         self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         self.status_code = status_code
+        self._begun = False
 
     async def __call__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send the response; back when all is sent, or the reader has left and the stream is closed."""
@@ -75,11 +76,14 @@ class ASGIStream:
                     task.cancel()
             # Wait until the stream is closed; what it raised as it was cancelled is its own.
             await asyncio.gather(sending, leaving, return_exceptions=True)
+            if not self._begun:  # the reader left before there was anything to send
+                await close_unread(self.stream)
         if not sending.cancelled():
             sending.result()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """The frames alone, for a framework that takes an async iterator of bytes (Django under ASGI)."""
+        self._begun = True
         messages = async_messages(self.stream)
         if self._silence.bounded:
             messages = with_heartbeat(messages, self._silence)

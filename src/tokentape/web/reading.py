@@ -33,6 +33,15 @@ async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None
         await asyncio.to_thread(puller.close)
 
 
+async def close_unread(stream: Any) -> None:
+    """Close a stream that nobody has begun to read."""
+    aclose, close = getattr(stream, "aclose", None), getattr(stream, "close", None)
+    if aclose is not None:
+        await aclose()
+    elif close is not None:
+        await asyncio.to_thread(close)
+
+
 async def with_heartbeat(
     messages: AsyncGenerator[ChatMessage | None, None], silence: Silence
 ) -> AsyncGenerator[ChatMessage | None, None]:
