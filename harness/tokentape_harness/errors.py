@@ -10,6 +10,7 @@ HarnessError
 ├── UnplayedRecordingError         a cassette holds what the test never asked for
 ├── PromiseBrokenError             a conformance case found that a target does not do what it must
 ├── FlushError                     a flush check can't be made: the target does not answer, or shows no token
+├── SweepError                     a sweep can't be made: no whole stream is recorded, or the client fails without a fault
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
 CassetteWarning                    a cassette was read, but something in it had to be mended
@@ -88,6 +89,10 @@ class PromiseBrokenError(HarnessError, AssertionError):
 
 class FlushError(HarnessError):
     """A flush check can't be made: the message says how far it came, and what to do."""
+
+
+class SweepError(HarnessError):
+    """A sweep can't be made: its recording is no whole stream, or the client fails without any fault."""
 
 
 class UsageError(HarnessError, ValueError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from vcr import VCR
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from tokentape_fake_provider.session import Session
     from tokentape_harness.fake_provider import FakeProvider
     from tokentape_harness.flush.flush_probe import FlushProbe
+    from tokentape_harness.sweep.pytest_sweep import FaultSweep
 
 _MARKER = "fake_provider"
 _TAPE = "tape"
+_SWEEP = "fault_sweep"
 _CONFORMANCE = "tokentape_harness.conformance"
 
 
@@ -36,7 +38,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the record mode of our own marker."""
+    """Add the record mode of our own marker, and where matrices are written to."""
+    parser.getgroup("tokentape").addoption(
+        "--fault-sweep-json",
+        metavar="FILE",
+        help="write the matrices of tests marked `fault_sweep` to this file, as JSON",
+    )
     parser.getgroup("tokentape").addoption(
         "--tape-record-mode",
         choices=("once", "new_episodes", "none", "all", "rewrite"),
@@ -56,6 +63,55 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{_MARKER}(cassette=..., speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
         "locale=..., dress=..., faults=..., clock=...): how the fixture fake_provider answers in this test",
     )
+    config.addinivalue_line(
+        "markers",
+        f"{_SWEEP}(cassette, faults=..., places=..., seed=..., interaction=..., match=..., times=..., patience=..., "
+        "fail_on=...): run the test with each fault at each frame of a recording, and print what came of it",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test that is marked so run once for each fault at each frame."""
+    if metafunc.definition.get_closest_marker(_SWEEP) is not None:
+        from tokentape_harness.sweep.pytest_sweep import parametrize
+
+        parametrize(metafunc)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Judge what the code under test did with a fault, instead of letting its error fail the test."""
+    callspec = getattr(pyfuncitem, "callspec", None)
+    if callspec is None or _SWEEP not in callspec.params:
+        return (yield)
+    from tokentape_harness.sweep.pytest_sweep import call, swept_cell
+
+    swept = swept_cell(pyfuncitem)
+    return (yield) if swept is None else (yield from call(pyfuncitem, swept))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the matrix of each test that is marked so."""
+    reports = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if any(name == _SWEEP for name, _ in getattr(report, "user_properties", ()))
+    ]
+    path = config.getoption("--fault-sweep-json")
+    if not reports and path is None:
+        return
+    from tokentape_harness.sweep.pytest_sweep import matrices, write_json
+
+    found = matrices(reports)
+    for matrix in found:
+        terminalreporter.section("fault sweep", "-")
+        for line in matrix.lines():
+            terminalreporter.write_line(line)
+    if path is not None:
+        from pathlib import Path
+
+        write_json(Path(path), found)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -147,7 +203,26 @@ def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) 
     provider = FakeProvider(server, session, _folders(request))
     for marker in reversed(list(request.node.iter_markers(_MARKER))):
         provider.set_up(*marker.args, **marker.kwargs)
+    if request.node.get_closest_marker(_SWEEP) is not None:
+        from tokentape_harness.sweep.pytest_sweep import set_up
+
+        sweep: FaultSweep = request.getfixturevalue(_SWEEP)
+        sweep.provider = provider
+        set_up(provider, sweep.swept)
     return provider
+
+
+@pytest.fixture
+def fault_sweep(request: pytest.FixtureRequest) -> FaultSweep:
+    """The cell that a test marked `fault_sweep` is in."""
+    from tokentape_harness.errors import UsageError
+    from tokentape_harness.sweep.pytest_sweep import SWEEPS, FaultSweep
+
+    if getattr(request, "param", None) is None:
+        raise UsageError("the fixture fault_sweep is for tests that are marked fault_sweep(cassette)")
+    sweep = FaultSweep(request.param)
+    request.node.stash[SWEEPS] = sweep
+    return sweep
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def request_for(
     Raises `UnknownWireError`, `UsageError`, `ConfigurationError`.
     """
     wire_named(wire)
-    client = _client(wire, model)
+    client = client_for(wire, model)
     given = tuple(tools)
     several = _SEVERAL_CHOICES.get(wire)
     asked = several(choices) if several is not None and choices > 1 else {}
@@ -86,13 +86,17 @@ def ask_of(request: Request, wire: str, *, created: int, seed: str) -> Ask:
     return msgspec.structs.replace(ask, query=parts.query)
 
 
-def _client(wire: str, model: str) -> ChatProvider:
+def client_for(wire: str, model: str, **settings: Any) -> ChatProvider:
+    """The library's client of a wire format, with what it would otherwise look for on this machine.
+
+    Raises `UsageError` where there is none, `ConfigurationError`.
+    """
     kinds = {kind.wire: kind for kind in _client_types()}
     if wire not in kinds:
         raise UsageError(f"no request is known for the wire format {wire}: take {' or '.join(kinds)}")
     base_url = _ORIGINS.get(wire, "https://provider.invalid")
     made: Any = kinds[wire]
-    settings = {"api_key": "-", "base_url": base_url, **_SETTINGS.get(wire, {})}
+    settings = {"api_key": "-", "base_url": base_url, **_SETTINGS.get(wire, {}), **settings}
     try:
         return made(model, **settings)  # type: ignore[no-any-return]
     except ConfigurationError:

@@ -1,0 +1,152 @@
+"""Clients: the official SDKs and our own providers, as an application uses them, with no socket and in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, Final, NamedTuple
+
+import httpx2
+
+from tokentape import ChatMessage
+from tokentape.providers.base import DEFAULT_TIMEOUT
+from tokentape_harness.errors import UsageError
+from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.sample_request import client_for
+from tokentape_harness.sweep.run import Client
+from tokentape_harness.sweep.subject import Subject
+
+_KEY: Final = "tokentape-fake-key"
+
+
+class Answer(NamedTuple):
+    """What an application has in the end. What was used is left out: a stream that lost only that is whole."""
+
+    text: str
+    tool_calls: tuple[tuple[str, str], ...]
+    finish_reason: str | None
+
+
+def sdk_client(name: str, subject: Subject) -> tuple[Client, str]:
+    """The client of this name for the subject's wire format, and what to call it.
+
+    Raises `UsageError` where there is none, or its package is not installed.
+    """
+    made = _CLIENTS.get((name, subject.wire.name))
+    if name == "tokentape":
+        made = _tokentape
+    if made is None:
+        known = sorted({sdk for sdk, _ in _CLIENTS} | {"tokentape"})
+        able = [sdk for sdk, wire in _CLIENTS if wire == subject.wire.name]
+        what = f"for {subject.wire.name}" if name in known else "of that name"
+        raise UsageError(f"no SDK {name} {what}: take {' or '.join([*able, 'tokentape'])}, or a command after --")
+    try:
+        return made(subject), f"{name} {version(name)}"
+    except ImportError:
+        raise UsageError(f"{name} is not installed: pip install {name}") from None
+
+
+def _body(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The recorded request: what the SDKs take by name, and the rest."""
+    body = subject.recordings[subject.number].body
+    body = {name: value for name, value in body.items() if name != "stream"} if isinstance(body, Mapping) else {}
+    names = ("model", "messages", "input", "prompt", "max_tokens")
+    return {name: body.pop(name) for name in names if name in body}, body
+
+
+def _openai(provider: FakeProvider, wire: str) -> Any:
+    import openai
+
+    http_client = httpx2.Client(transport=provider.transport())
+    return openai.OpenAI(base_url=provider.base_url(wire), api_key=_KEY, http_client=http_client)
+
+
+def _openai_chat(subject: Subject) -> Client:
+    named, rest = _body(subject)
+
+    def ask(provider: FakeProvider) -> Answer:
+        text, finish = "", None
+        calls: dict[int, list[str]] = {}
+        with _openai(provider, "openai_chat") as client:
+            for chunk in client.chat.completions.create(**named, stream=True, extra_body=rest):
+                for choice in chunk.choices:
+                    text += choice.delta.content or ""
+                    finish = choice.finish_reason or finish
+                    for call in choice.delta.tool_calls or ():
+                        made = calls.setdefault(call.index, ["", ""])
+                        made[0] += call.function.name or ""
+                        made[1] += call.function.arguments or ""
+        return Answer(text, tuple((name, arguments) for name, arguments in calls.values()), finish)
+
+    _imported("openai")
+    return ask
+
+
+def _openai_responses(subject: Subject) -> Client:
+    named, rest = _body(subject)
+
+    def ask(provider: FakeProvider) -> Answer:
+        text, finish = "", None
+        calls: dict[int, list[str]] = {}
+        with _openai(provider, "openai_responses") as client:
+            for event in client.responses.create(**named, stream=True, extra_body=rest):
+                match event.type:
+                    case "response.output_text.delta":
+                        text += event.delta
+                    case "response.output_item.added" if event.item.type == "function_call":
+                        calls[event.output_index] = [event.item.name, ""]
+                    case "response.function_call_arguments.delta":
+                        calls.setdefault(event.output_index, ["", ""])[1] += event.delta
+                    case "response.completed" | "response.incomplete":
+                        finish = event.response.status
+        return Answer(text, tuple((name, arguments) for name, arguments in calls.values()), finish)
+
+    _imported("openai")
+    return ask
+
+
+def _anthropic(subject: Subject) -> Client:
+    import anthropic
+
+    named, rest = _body(subject)
+
+    def ask(provider: FakeProvider) -> Answer:
+        http_client = httpx2.Client(transport=provider.transport())
+        url = provider.base_url("anthropic_messages")
+        with (
+            anthropic.Anthropic(base_url=url, api_key=_KEY, http_client=http_client) as client,
+            client.messages.stream(**named, extra_body=rest) as stream,
+        ):
+            message = stream.get_final_message()
+        text = "".join(block.text for block in message.content if block.type == "text")
+        calls = tuple((block.name, repr(block.input)) for block in message.content if block.type == "tool_use")
+        return Answer(text, calls, message.stop_reason)
+
+    return ask
+
+
+def _tokentape(subject: Subject) -> Client:
+    wire, model = subject.wire.name, subject.recordings[subject.number].model or "m"
+
+    def ask(provider: FakeProvider) -> Answer:
+        with httpx2.Client(transport=provider.transport(), timeout=DEFAULT_TIMEOUT) as http_client:
+            client = client_for(wire, model, base_url=provider.base_url(wire), http_client=http_client)
+            stream = client.chat([ChatMessage.user("Hello")], stream=True).normalized
+            for _ in stream:
+                pass
+        output = stream.get_chat_output()
+        calls = tuple((call.name, repr(call.arguments)) for call in output.message.tool_calls)
+        return Answer(output.text, calls, output.finish_reason)
+
+    return ask
+
+
+def _imported(package: str) -> None:
+    __import__(package)
+
+
+_CLIENTS: Final[Mapping[tuple[str, str], Callable[[Subject], Client]]] = {
+    ("openai", "openai_chat"): _openai_chat,
+    ("openai", "openai_responses"): _openai_responses,
+    ("anthropic", "anthropic_messages"): _anthropic,
+}

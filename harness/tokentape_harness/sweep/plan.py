@@ -1,0 +1,143 @@
+"""Plan: which faults a sweep tries, and at which places."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tokentape_fake_provider.errors import FaultNotApplicableError
+from tokentape_fake_provider.faults.apply import apply_fault
+from tokentape_fake_provider.faults.fault import FAULTS, Fault, Rst, SlowHeaders, Stall, fault_name
+from tokentape_fake_provider.faults.scene import says_that_it_ended
+from tokentape_fake_provider.faults.specification import as_fault, format_fault
+from tokentape_fake_provider.faults.sweep import sweep_faults
+from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.wires import Wire
+from tokentape_harness.errors import UsageError
+
+PLACES: Final = 50
+"""How many places of each fault are tried at most, unless told otherwise."""
+
+# The beginning and the ending are where clients differ most: these are always among the places.
+_FIRST, _LAST = 2, 4
+FEWEST: Final = _FIRST + _LAST
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """A fault at a place. `place` is the number of a frame or event, `None` where it happens to the whole response.
+
+    `truncated` says that the stream as it is sent does not say that the answer is complete; without a fault the cell
+    is the recording as it is.
+    """
+
+    row: str
+    place: int | None = None
+    fault: Fault | None = None
+    truncated: bool = False
+
+    @property
+    def id(self) -> str:
+        """Its name: the fault as a specification."""
+        return "none" if self.fault is None else format_fault(self.fault)
+
+    @property
+    def endless(self) -> bool:
+        """Whether nothing more comes, for as long as the client waits."""
+        return isinstance(self.fault, Stall | SlowHeaders) and self.fault.for_ms is None
+
+    def faults(self, patience_ms: float, times: int | None = 1, after: int = 0) -> list[Fault]:
+        """What is set up for it; a wait for ever is broken off after so long, so that no client hangs for good."""
+        match self.fault:
+            case None:
+                return []
+            case Stall(for_ms=None) as stall:
+                place = {"frame": stall.frame, "event": stall.event, "byte": stall.byte}
+                made: list[Fault] = [Rst(**place), Stall(frame="end", for_ms=patience_ms)]
+            case SlowHeaders(for_ms=None):
+                made = [SlowHeaders(for_ms=patience_ms), Rst(before_headers=True)]
+            case fault:
+                made = [fault]
+        return [msgspec.structs.replace(fault, times=times, after=after) for fault in made]
+
+
+class Plan(NamedTuple):
+    """The cells of a sweep, and how many there would be without sampling. The first has no fault."""
+
+    cells: Sequence[Cell]
+    possible: int
+    seed: int
+    frames: int
+
+
+def plan_sweep(
+    tape: Tape, wire: Wire, faults: Sequence[str | Fault] | None = None, places: int = PLACES, seed: int = 0
+) -> Plan:
+    """Each fault (of these names or specifications) at each place, or at `places` of them drawn from the seed.
+
+    Faults that can't happen to this tape are left out. Raises `FaultError`, `UsageError`.
+    """
+    if places < FEWEST:
+        raise UsageError(f"places is {places}: it is at least {FEWEST}, for the beginning and the ending")
+    cells = [Cell("none")]
+    possible = 1
+    for row, found in _rows(tape, faults):
+        chosen = [found[index] for index in sampled(len(found), places, seed)]
+        made = [cell for fault in chosen if (cell := _cell(row, fault, tape, wire)) is not None]
+        cells += made
+        possible += len(found) if made else 0
+    if len(cells) == 1:
+        raise UsageError("none of these faults can happen to this recording")
+    return Plan(cells, possible, seed, len(tape.frames))
+
+
+def sampled(count: int, most: int, seed: int) -> list[int]:
+    """Numbers below `count`, at most so many: the first, the last, and some between, the same for the same seed."""
+    if count <= most:
+        return list(range(count))
+    between = range(_FIRST, count - _LAST)
+    drawn = random.Random(f"{seed}:{count}").sample(between, most - FEWEST)  # noqa: S311 - not for secrets
+    return sorted([*range(_FIRST), *drawn, *range(count - _LAST, count)])
+
+
+def _rows(tape: Tape, faults: Sequence[str | Fault] | None) -> Iterator[tuple[str, list[Fault]]]:
+    """The faults of each row of the matrix."""
+    if faults is None:
+        faults = [name for name in FAULTS if name != "quota"]
+    for given in faults:
+        if not isinstance(given, str) or "@" in given:
+            fault = as_fault(given)
+            yield format_fault(fault), [fault]
+            continue
+        found = list(sweep_faults(tape, [given]))
+        placed = [fault for fault in found if _place(fault) is not None]
+        if placed:
+            yield given, placed
+        for fault in found:
+            if _place(fault) is None:
+                yield format_fault(fault), [fault]
+
+
+def _cell(row: str, fault: Fault, tape: Tape, wire: Wire) -> Cell | None:
+    """The cell, unless the fault changes nothing."""
+    cell = Cell(row, _place(fault), fault)
+    try:
+        made = tape
+        for part in cell.faults(1.0):
+            made = apply_fault(part, made, wire)
+    except FaultNotApplicableError:
+        return None
+    if not fault.breaks:
+        return cell
+    if fault_name(fault) == "content_type":
+        made = made.with_headers(("content-type", tape.header("content-type")))
+    return msgspec.structs.replace(cell, truncated=not says_that_it_ended(made, wire))
+
+
+def _place(fault: Fault) -> int | None:
+    place = getattr(fault, "frame", None)
+    if place is None:
+        place = getattr(fault, "event", None)
+    return place if isinstance(place, int) else None

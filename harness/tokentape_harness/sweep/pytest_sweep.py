@@ -1,0 +1,250 @@
+"""Pytest sweep: a marked test runs once for each cell, and the terminal summary has the matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from tokentape import ChatOutput
+from tokentape_harness.errors import HarnessError, UsageError
+from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.recordings import SUFFIXES
+from tokentape_harness.sweep.matrix import Matrix
+from tokentape_harness.sweep.outcome import FAIL_ON, OUTCOMES, CellResult, Outcome, checked_outcomes, judge
+from tokentape_harness.sweep.plan import PLACES, Cell, Plan, plan_sweep
+from tokentape_harness.sweep.stage import set_stage, settled
+from tokentape_harness.sweep.subject import Subject, read_subject
+
+MARKER: Final = "fault_sweep"
+PROPERTY: Final = "fault_sweep"
+_OPTIONS: Final = ("interaction", "faults", "places", "seed", "match", "times", "patience", "fail_on")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What the marker says."""
+
+    cassette: str
+    interaction: int | None = None
+    faults: tuple[str, ...] | None = None
+    places: int = PLACES
+    seed: int = 0
+    match: bool = False
+    times: int | None = 1
+    patience: float | None = None
+    fail_on: tuple[Outcome, ...] = FAIL_ON
+
+
+class SweptCell(msgspec.Struct, frozen=True):
+    """One cell of a marked test, and what it needs."""
+
+    cell: Cell
+    settings: Settings
+    subject: Subject
+    plan: Plan
+
+
+class FaultSweep:
+    """What the fixture `fault_sweep` gives: the cell that the test is in, and what the recording says."""
+
+    def __init__(self, swept: SweptCell) -> None:
+        self.swept = swept
+        self.provider: FakeProvider | None = None
+        self.same: bool | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The fault of this run and its place."""
+        return self.swept.cell
+
+    @property
+    def output(self) -> ChatOutput:
+        """What the whole recording says."""
+        return self.swept.subject.output
+
+    @property
+    def text(self) -> str:
+        """The text of the whole recording."""
+        return self.output.text
+
+    def answer(self, answer: object, whole: object = None) -> None:
+        """Tell what the code under test came up with. It is compared with `whole`, the recording's text if not given."""
+        self.same = answer == (self.text if whole is None else whole)
+
+    def raised(self, error: BaseException) -> None:
+        """Tell that the code under test noticed an error, where it does not raise it itself."""
+        self.error = error
+
+
+SWEEPS: Final = pytest.StashKey[FaultSweep]()
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Let a marked test run once for each cell."""
+    mark = metafunc.definition.get_closest_marker(MARKER)
+    assert mark is not None
+    folders = _folders(metafunc.definition.path, metafunc.config.rootpath)
+    try:
+        settings = _settings(mark)
+        path = _find(settings.cassette, folders)
+        subject, plan = _planned(path, path.stat().st_mtime_ns, settings)
+    except (HarnessError, ValueError) as error:
+        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: fault_sweep: {error}") from error
+    if MARKER not in metafunc.fixturenames:
+        metafunc.fixturenames.append(MARKER)
+    cells = [SweptCell(cell, settings, subject, plan) for cell in plan.cells]
+    metafunc.parametrize(MARKER, cells, indirect=True, ids=[cell.id for cell in plan.cells])
+
+
+def swept_cell(item: pytest.Item) -> SweptCell | None:
+    """The cell of a test, if it is in one."""
+    callspec = getattr(item, "callspec", None)
+    found = None if callspec is None else callspec.params.get(MARKER)
+    return found if isinstance(found, SweptCell) else None
+
+
+def set_up(provider: FakeProvider, swept: SweptCell) -> None:
+    """Let a provider play the recording as the cell damages it."""
+    settings = swept.settings
+    set_stage(
+        provider.session,
+        swept.subject,
+        swept.cell,
+        match=settings.match,
+        times=settings.times,
+        patience_s=settings.patience,
+    )
+
+
+def call(item: pytest.Function, swept: SweptCell) -> Generator[None, object, object]:
+    """Run the test, and judge what the code under test did."""
+    sweep = item.stash.get(SWEEPS, None)
+    error: BaseException | None = None
+    outcome: object = None
+    try:
+        outcome = yield
+    except AssertionError as failed:
+        if swept.cell.fault is None:
+            raise
+        if _by_the_test(failed, item) and sweep is not None:
+            sweep.same = False
+        else:
+            error = failed
+    except Exception as raised:
+        if swept.cell.fault is None:
+            raise
+        error = raised
+    if sweep is None or sweep.provider is None:
+        pytest.fail("fault_sweep: the test uses none of the fixtures of the fake provider", pytrace=False)
+    result = judge(swept.cell, settled(sweep.provider), error=error or sweep.error, same=sweep.same)
+    item.user_properties.append((PROPERTY, _property(item, swept, result)))
+    if swept.cell.fault is None:
+        _check_baseline(sweep, result)
+    elif result.outcome in swept.settings.fail_on or result.outcome == "unmet":
+        told = f"{result.outcome}: the code under test {OUTCOMES[result.outcome]}"
+        pytest.fail(f"{result.cell}: {told}{_detail(result)}", pytrace=False)
+    return outcome
+
+
+def matrices(reports: Iterable[Any]) -> list[Matrix]:
+    """The matrix of each marked test, from the reports of its runs."""
+    found: dict[str, tuple[dict[str, Any], list[CellResult]]] = {}
+    for report in reports:
+        for name, value in getattr(report, "user_properties", ()):
+            if name == PROPERTY and getattr(report, "when", "") == "call":
+                known = found.setdefault(value["test"], (value, []))
+                known[1].append(msgspec.convert(value["result"], CellResult))
+    return [
+        Matrix(test, value["recording"], tuple(results), value["frames"], value["possible"], value["seed"])
+        for test, (value, results) in found.items()
+    ]
+
+
+def write_json(path: Path, found: Sequence[Matrix]) -> None:
+    """Write matrices to a file."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode({"sweeps": [made.to_builtins() for made in found]})))
+
+
+def _check_baseline(sweep: FaultSweep, result: CellResult) -> None:
+    if result.outcome == "altered":
+        pytest.fail("fault_sweep: without any fault the answer is not the recording's: pass whole=...", pytrace=False)
+    if sweep.provider is not None and not sweep.provider.requests:
+        pytest.fail("fault_sweep: the test asked nothing of the fake provider", pytrace=False)
+    if result.outcome != "complete":
+        pytest.fail(f"fault_sweep: without any fault the test is {result.said}: {result.message}", pytrace=False)
+
+
+def _detail(result: CellResult) -> str:
+    return f" ({result.error}: {result.message})" if result.error else ""
+
+
+def _property(item: pytest.Function, swept: SweptCell, result: CellResult) -> dict[str, Any]:
+    """What the summary needs; plain values, as xdist sends them on."""
+    return {
+        "test": item.nodeid.replace(swept.cell.id, "", 1).replace("[-", "[").replace("-]", "]").replace("[]", ""),
+        "recording": swept.subject.label,
+        "frames": swept.plan.frames,
+        "possible": swept.plan.possible,
+        "seed": swept.plan.seed,
+        "result": msgspec.to_builtins(result),
+    }
+
+
+def _by_the_test(error: AssertionError, item: pytest.Function) -> bool:
+    """Whether the test itself asserted, and not the code under test."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and Path(trace.tb_frame.f_code.co_filename) == item.path
+
+
+def _settings(mark: pytest.Mark) -> Settings:
+    if len(mark.args) != 1 or not isinstance(mark.args[0], str | Path):
+        raise UsageError("the marker takes one cassette: fault_sweep('text.yaml')")
+    unknown = mark.kwargs.keys() - set(_OPTIONS)
+    if unknown:
+        raise UsageError(f"no option {', '.join(sorted(unknown))}: the known ones are {', '.join(_OPTIONS)}")
+    given: Mapping[str, Any] = mark.kwargs
+    faults = given.get("faults")
+    if isinstance(faults, str):
+        faults = (faults,)
+    fail_on: Collection[Outcome] = checked_outcomes(given.get("fail_on", FAIL_ON))
+    times = given.get("times", 1)
+    if times is not None and times < 1:
+        raise UsageError(f"times is {times}: it is 1 or more, or None for always")
+    return Settings(
+        str(mark.args[0]),
+        given.get("interaction"),
+        None if faults is None else tuple(faults),
+        given.get("places", PLACES),
+        given.get("seed", 0),
+        given.get("match", False),
+        times,
+        given.get("patience"),
+        tuple(fail_on),
+    )
+
+
+@lru_cache(maxsize=64)
+def _planned(path: Path, _changed: int, settings: Settings) -> tuple[Subject, Plan]:
+    subject = read_subject(path, settings.interaction, settings.cassette)
+    return subject, plan_sweep(subject.tape, subject.wire, settings.faults, settings.places, settings.seed)
+
+
+def _folders(test: Path, root: Path) -> Sequence[Path]:
+    beside = test.parent
+    return (beside, beside / "cassettes", beside / "cassettes" / test.stem, root, root / "cassettes")
+
+
+def _find(name: str, folders: Sequence[Path]) -> Path:
+    for folder in folders:
+        for suffix in ("", *SUFFIXES):
+            path = folder / f"{name}{suffix}"
+            if path.is_file():
+                return path
+    raise UsageError(f"no cassette {name} in {', '.join(map(str, folders))}")

@@ -1,0 +1,68 @@
+"""Subject: the recording that a sweep damages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tokentape import ChatOutput, TokentapeError, stream_bytes
+from tokentape_fake_provider.faults.scene import says_that_it_ended
+from tokentape_fake_provider.recording import Recording
+from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.wires import Wire, wire_named
+from tokentape_harness.errors import SweepError
+from tokentape_harness.recordings import load_recordings
+
+
+class Subject(NamedTuple):
+    """A cassette's recordings, and which of them is damaged."""
+
+    label: str
+    recordings: Sequence[Recording]
+    number: int
+
+    @property
+    def tape(self) -> Tape:
+        """The one that is damaged."""
+        return self.recordings[self.number].tape
+
+    @property
+    def wire(self) -> Wire:
+        """Its wire format."""
+        return wire_named(str(self.recordings[self.number].wire))
+
+    @property
+    def output(self) -> ChatOutput:
+        """What it says."""
+        stream = stream_bytes(self.tape.body, wire=self.wire.name)
+        for _ in stream:
+            pass
+        return stream.get_chat_output()
+
+
+def read_subject(path: str | Path, interaction: int | None = None, label: str = "") -> Subject:
+    """A cassette, and the first stream in it that came to its end, or the one of that number.
+
+    Raises `CassetteError`, and `SweepError` where there is no whole stream.
+    """
+    recordings = load_recordings(path)
+    numbers = range(len(recordings)) if interaction is None else [interaction]
+    number = next((number for number in numbers if 0 <= number < len(recordings) and _whole(recordings[number])), None)
+    if number is None:
+        which = "none of its responses is" if interaction is None else f"interaction {interaction} is not"
+        raise SweepError(f"{path}: {which} a stream that came to its end, so that nothing can be cut off from it")
+    subject = Subject(label or str(path), recordings, number)
+    try:
+        _ = subject.output
+    except TokentapeError as error:
+        raise SweepError(f"{path}: its stream can't be read without any fault: {error}") from error
+    return subject
+
+
+def _whole(recording: Recording) -> bool:
+    tape = recording.tape
+    if recording.wire is None or tape.status != 200 or tape.end != "complete" or not tape.frames:
+        return False
+    kind = tape.header("content-type").partition(";")[0].strip().lower()
+    return kind != "application/json" and says_that_it_ended(tape, wire_named(recording.wire))
