@@ -10,6 +10,8 @@ import msgspec
 from tokentape_harness.conformance.provider.scenario import Scenario
 
 _PATH = "/_tokentape"
+_PATIENCE_S = 5.0
+_TURNS = 5
 _SLOW = "synthetic:ttft=20ms,tps=250"
 
 
@@ -30,13 +32,28 @@ class Control:
         return f"{self._base_url}/s/{made['id']}"
 
     def rules(self, *scenarios: Scenario) -> str:
-        """A new session that answers each of these by its prompt: its URL."""
-        settings = {"timing": _SLOW}
-        made = self._ask("POST", "/sessions", {"settings": settings})
+        """A new session that answers each of these by its prompt, in steps that `take_turns` makes: its URL."""
+        made = self._ask("POST", "/sessions", {"settings": {"timing": "stepped"}})
         for scenario in scenarios:
             rule = {"scripts": [msgspec.to_builtins(scenario.script)], "contains": scenario.prompt}
             self._ask("POST", f"/sessions/{made['id']}/rules", rule)
         return f"{self._base_url}/s/{made['id']}"
+
+    def take_turns(self, session_url: str, streams: int) -> bool:
+        """Let so many streams of a session go on by turns, then by themselves; False if they are not open at once."""
+        name = session_url.rpartition("/")[2]
+        try:
+            taken = [
+                self._ask("POST", f"/sessions/{name}/streams/next", {"timeout": _PATIENCE_S}) for _ in range(streams)
+            ]
+            for number in [stream["number"] for stream in taken] * _TURNS:
+                self._ask("POST", f"/sessions/{name}/streams/{number}/step", {"timeout": _PATIENCE_S})
+        except httpx2.HTTPStatusError:
+            return False
+        finally:
+            for stream in self._ask("GET", f"/sessions/{name}/streams", None)["streams"]:
+                self._ask("POST", f"/sessions/{name}/streams/{stream['number']}/release", None)
+        return True
 
     def outcomes(self, session_url: str) -> list[str]:
         """What became of each of a session's responses."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -56,7 +57,7 @@ class Target:
         self.model = model
         self.key = key
         self.lacks = dict(lacks)
-        self.client = httpx2.Client(timeout=_WAIT_S, trust_env=False)
+        self.client = self._connected()
         spoken = wires_of(self.base_url, self.client)
         self.control = None if spoken is None else Control(self.base_url, self.client)
         self.wires: list[str] = list(wires or spoken or self._answered())
@@ -67,9 +68,14 @@ class Target:
         """The same server, with connections of its own: for another thread."""
         made = cls.__new__(cls)
         made.__dict__ |= other.__dict__
-        made.client = httpx2.Client(timeout=_WAIT_S, trust_env=False)
+        made.client = made._connected()
         made._known = {}
         return made
+
+    def _connected(self) -> httpx2.Client:
+        client = httpx2.Client(timeout=_WAIT_S, trust_env=False)
+        weakref.finalize(self, client.close)
+        return client
 
     def model_for(self, wire: str) -> str:
         """The model to ask for."""

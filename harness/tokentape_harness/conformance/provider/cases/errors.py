@@ -107,12 +107,23 @@ def unknown_model(trial: ProviderTrial) -> None:
 
 
 @case(
+    "provider/errors/nested",
+    "A body that is nested thousands deep is refused with a 4xx.",
+    source="RFC 8259, 9: a parser may limit the depth of nesting",
+    needs=["bad_json"],
+)
+def nested(trial: ProviderTrial) -> None:
+    answer = trial.send(raw_request(trial.wire, b"[" * 5000 + b"]" * 5000, trial.target.model_for(trial.wire)))
+    expect_error(trial, answer)
+
+
+@case(
     "provider/errors/serves-on",
     "After a request that it refused the server answers the next one.",
     source="RFC 9110, 15.5",
 )
 def serves_on(trial: ProviderTrial) -> None:
-    trial.send(raw_request(trial.wire, b"[" * 2000, trial.target.model_for(trial.wire)))
+    trial.send(raw_request(trial.wire, b'{"model": ', trial.target.model_for(trial.wire)))
     trial.expect("the status of the next", trial.ask(TEXT).status, 200)
 
 
