@@ -203,7 +203,7 @@ def _parse(body: bytes) -> tuple[Any, str]:
         return None, "it is empty"
     try:
         return msgspec.json.decode(body), ""
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return body, str(error)
 
 

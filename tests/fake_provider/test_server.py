@@ -172,6 +172,7 @@ def test_client_that_asks_first_is_refused_before_it_sends(server: FakeProviderS
         ("POST", "/v1/chat/completions", b"", 400, "(it is empty): send one, as application/json."),
         ("POST", "/v1/chat/completions", b"[1]", 400, "(it is an array)"),
         ("POST", "/v1/chat/completions", b'"\xff"', 400, "The request body is not a JSON object ("),
+        ("POST", "/v1/chat/completions", b"[" * 5000, 400, "The request body is not a JSON object (maximum recursion"),
         ("POST", "/v1/messages", b"{nope", 400, "The request body is not a JSON object ("),
         ("GET", "/v1/chat/completions", b"", 405, "GET /v1/chat/completions: send a POST request here."),
         ("DELETE", "/v1/messages", b"", 405, "DELETE /v1/messages: send a POST request here."),

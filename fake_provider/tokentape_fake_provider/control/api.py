@@ -75,7 +75,7 @@ class Api:
         except msgspec.ValidationError as error:
             what, _, where = str(error).partition(" - at `")
             raise Refused(400, _fault_problem(body, where) or what, f"see {DOCUMENT}", where.rstrip("`")) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(400, f"the body is not JSON: {error}", "send a JSON object") from None
 
     async def _health(self, _: Request) -> Response:
