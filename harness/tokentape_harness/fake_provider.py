@@ -19,6 +19,7 @@ from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dresses import DressName
 from tokentape_harness.cassette_reader import read_cassette
+from tokentape_harness.client_behaviour import ClientBehaviour
 from tokentape_harness.errors import CassetteNotFoundError, UsageError
 from tokentape_harness.recordings import SUFFIXES, find_cassettes, load_recordings, recordings_as
 
@@ -233,6 +234,14 @@ class FakeProvider:
         `journal.wait()` gives the same once every response has ended.
         """
         return self.session.journal.entries
+
+    @property
+    def client(self) -> ClientBehaviour:
+        """What the client did, as assertions: `client.assert_retried(2)`, `assert_no_duplicates()`, `assert_left(...)`.
+
+        It knows what is in the journal now; see `requests` for when that is whole.
+        """
+        return ClientBehaviour(self.requests)
 
     def assert_all_played(self) -> None:
         """Raise `AssertionError` that names what was queued or loaded and never asked for."""

@@ -368,6 +368,58 @@ def record(
     )
 
 
+@app.command(no_args_is_help=True)
+def sweep(
+    cassette: Annotated[Path, typer.Argument(metavar="CASSETTE", help="Its first whole stream is damaged.")],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND]",
+            help="Asks once, and prints the answer; the SDKs' variables send it to the fake provider.",
+        ),
+    ] = None,
+    sdk: Annotated[
+        str | None, typer.Option(metavar="SDK", help="openai, anthropic or tokentape, in this process, instead.")
+    ] = None,
+    interaction: Annotated[int | None, typer.Option(min=0, help="Another stream of the cassette, from 0.")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="NAME|SPEC", help="Of the catalog, or one at one place; repeatable."),
+    ] = None,
+    places: Annotated[int, typer.Option(min=6, help="Places of each fault to try at most, drawn from the seed.")] = 50,
+    seed: Annotated[int, typer.Option(help="What the places are drawn from.")] = 0,
+    times: Annotated[int, typer.Option(min=0, help="How often a fault happens; 0 is always.")] = 1,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, metavar="S", help="How long a stalled client may wait: 1 s, of an SDK an hour that takes no time."
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, metavar="S", help="How long the command may take, in s.")] = 60.0,
+    fail_on: Annotated[
+        str, typer.Option(metavar="OUTCOMES", help="What makes the exit code 1, with commas between; or none.")
+    ] = "silent,hung",
+    json: Json = False,
+) -> int:
+    """Show what a client does with each fault at each frame of a recording; exit with 1 if it is silent, or hangs."""
+    from tokentape_harness.cli.sweep import sweep as run
+
+    return run(
+        cassette,
+        command or [],
+        sdk=sdk,
+        interaction=interaction,
+        faults=fault or [],
+        places=places,
+        seed=seed,
+        times=times,
+        patience=patience,
+        timeout=timeout,
+        fail_on=fail_on,
+        as_json=json,
+    )
+
+
 @app.command("flush-check", no_args_is_help=True)
 def flush_check(
     target: Annotated[

@@ -54,8 +54,8 @@ class Cell(msgspec.Struct, frozen=True):
             case None:
                 return []
             case Stall(for_ms=None) as stall:
-                place = {"frame": stall.frame, "event": stall.event, "byte": stall.byte}
-                made: list[Fault] = [Rst(**place), Stall(frame="end", for_ms=patience_ms)]
+                broken_off = Rst(frame=stall.frame, event=stall.event, byte=stall.byte)
+                made: list[Fault] = [broken_off, Stall(frame="end", for_ms=patience_ms)]
             case SlowHeaders(for_ms=None):
                 made = [SlowHeaders(for_ms=patience_ms), Rst(before_headers=True)]
             case fault:

@@ -73,7 +73,7 @@ class FaultSweep:
         return self.output.text
 
     def answer(self, answer: object, whole: object = None) -> None:
-        """Tell what the code under test came up with. It is compared with `whole`, the recording's text if not given."""
+        """Tell what the code under test came up with: it is compared with `whole`, or else the recording's text."""
         self.same = answer == (self.text if whole is None else whole)
 
     def raised(self, error: BaseException) -> None:

@@ -75,7 +75,8 @@ def _meet(client: Client, provider: FakeProvider, cell: Cell, whole: Any) -> tup
     except Exception as error:
         kind = error.error_class if isinstance(error, ClientError) else error_name(error)
         if cell.fault is None:
-            raise SweepError(f"without any fault the client raised {kind}: {error}") from error
+            said = f": {error}" if str(error) else ""
+            raise SweepError(f"without any fault the client raised {kind}{said}") from error
         return whole, judge(cell, settled(provider), error=error, error_class=kind)
     entries = settled(provider)
     if cell.fault is None:

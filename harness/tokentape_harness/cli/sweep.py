@@ -1,0 +1,80 @@
+"""sweep: what does a client do with each fault at each frame of a recording?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from tokentape_fake_provider.in_process import InProcessProvider
+from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_harness.cli import plain
+from tokentape_harness.errors import UsageError
+from tokentape_harness.sweep.clients import sdk_client
+from tokentape_harness.sweep.command import command_client
+from tokentape_harness.sweep.outcome import checked_outcomes
+from tokentape_harness.sweep.plan import plan_sweep
+from tokentape_harness.sweep.run import Client, run_sweep
+from tokentape_harness.sweep.subject import read_subject
+
+
+def sweep(
+    cassette: Path,
+    command: Sequence[str],
+    *,
+    sdk: str | None,
+    interaction: int | None,
+    faults: Sequence[str],
+    places: int,
+    seed: int,
+    times: int,
+    patience: float | None,
+    timeout: float,
+    fail_on: str,
+    as_json: bool,
+) -> int:
+    """Print the matrix; 1 if there are outcomes that are not to be, else 0.
+
+    Raises `UsageError`, `SweepError`, `CassetteError`, `FaultError`.
+    """
+    if (sdk is None) == (not command):
+        raise UsageError("who asks? Give one of --sdk openai|anthropic|tokentape and -- COMMAND")
+    failing = checked_outcomes(fail_on)
+    subject = read_subject(cassette, interaction)
+    plan = plan_sweep(subject.tape, subject.wire, list(faults) or None, places, seed)
+    client: Client
+    if sdk is not None:
+        client, name = sdk_client(sdk, subject)
+    else:
+        client, name = command_client(command, timeout), shlex.join(command)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("sweep", total=len(plan.cells))
+        with _provider(in_process=sdk is not None) as provider:
+            matrix = run_sweep(
+                client,
+                subject,
+                plan,
+                provider,
+                name=name,
+                clock="automatic" if sdk is not None else "server",
+                times=times or None,
+                patience_s=patience,
+                on_cell=lambda _: progress.advance(task),
+            )
+    failures = matrix.failures(failing)
+    if as_json:
+        print(plain.dump({**matrix.to_builtins(), "failures": [result.cell for result in failures]}))
+    else:
+        for line in matrix.lines():
+            print(plain.printable(line))
+        for line in matrix.explain(failures):
+            print(plain.printable(line))
+    return 1 if failures else 0
+
+
+def _provider(*, in_process: bool) -> InProcessProvider | FakeProviderServer:
+    return InProcessProvider() if in_process else FakeProviderServer(port=0)

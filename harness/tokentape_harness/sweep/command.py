@@ -1,0 +1,55 @@
+"""Command: a client in a process of its own, which asks once and prints the answer."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from typing import Final
+
+from tokentape_harness.errors import FlushError, SweepError
+from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.flush.reading.command import end_command, start_command
+from tokentape_harness.flush.targets import CommandTarget
+from tokentape_harness.sdk_environment import sdk_environment
+from tokentape_harness.sweep.run import Client, ClientError, ClientHungError
+
+# The last line of a traceback: `openai.APIConnectionError: Connection error.`
+_ERROR: Final = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?::\s*(.*))?")
+
+
+def command_client(command: Sequence[str], timeout_s: float) -> Client:
+    """A client that runs a command; its environment sends the official SDKs to the fake provider.
+
+    Its standard output is its answer. An exit code other than 0 is an error, whose class is that of the last line of
+    the standard error where that names one; what takes longer than the timeout is ended, and hung.
+    """
+
+    def ask(provider: FakeProvider) -> bytes:
+        try:
+            process = start_command(CommandTarget(tuple(command)), subprocess.PIPE, sdk_environment(provider.url))
+        except FlushError as error:
+            raise SweepError(str(error)) from None
+        try:
+            said, errors = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ClientHungError(f"it took more than {timeout_s:g} s") from None
+        finally:
+            end_command(process)
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        if process.returncode:
+            raise _error(process.returncode, errors)
+        return said
+
+    return ask
+
+
+def _error(code: int, errors: bytes) -> ClientError:
+    lines = [line.strip() for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
+    match = _ERROR.fullmatch(lines[-1]) if lines else None
+    if match is None or (match[2] is None and "." not in match[1]):
+        return ClientError(f"exit code {code}", lines[-1] if lines else "")
+    package, dot, name = match[1].rpartition(".")
+    return ClientError(package.partition(".")[0] + dot + name, match[2] or "")
