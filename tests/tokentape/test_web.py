@@ -297,6 +297,22 @@ def test_a_send_that_fails_means_that_the_reader_left() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("make", [async_stream, sync_stream], ids=["async", "plain"])
+def test_a_response_that_does_not_begin_closes_its_stream(make: Any) -> None:
+    """A reader who leaves before the head of the response ends the stream as well."""
+
+    async def main() -> None:
+        stream = make()
+
+        async def send(message: Any) -> None:
+            raise OSError("gone")
+
+        await ASGIStream(stream)({"type": "http"}, Client().receive, send)
+        assert stream.status == "cancelled"
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_response_closes_its_stream() -> None:
     """A server that shuts down cancels the task: the stream is closed before it ends."""
 

@@ -42,6 +42,7 @@ def half_way(trial: PipelineTrial) -> None:
 )
 def before_the_first_token(trial: PipelineTrial) -> None:
     with trial.reader() as reader:
+        reader.far_end.wait(lambda far: far.head is not None, min(0.25, trial.options.patience))
         _leaves(trial, reader)
 
 
