@@ -84,8 +84,9 @@ class Connection:
         if transport is None:
             return
         opened = transport.get_extra_info("socket")
-        if opened is not None:
-            with socket.socket(fileno=os.dup(opened.fileno())) as alias:
+        alias = None if opened is None else _alias(opened)
+        if alias is not None:
+            with alias:
                 await self._drain(transport, alias)
                 with suppress(OSError):
                     # socket(7): closing a socket that lingers for 0 s discards what was not sent, and resets.
@@ -121,6 +122,14 @@ class _UntilClosed(int):
         return self
 
     __hash__ = int.__hash__
+
+
+def _alias(opened: Any) -> socket.socket | None:
+    """The same connection as a socket of our own; None if the client has left meanwhile, which has closed it."""
+    try:
+        return socket.socket(fileno=os.dup(opened.fileno()))
+    except OSError:
+        return None
 
 
 def _unsent(alias: socket.socket) -> int:
