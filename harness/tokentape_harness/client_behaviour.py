@@ -50,13 +50,13 @@ class ClientBehaviour:
         if times is None and not retries:
             self._fail("it never asked again after a failure")
         if times is not None and len(retries) != times:
-            self._fail(f"it asked again {len(retries)} times after a failure, and not {times} times")
+            self._fail(f"requests that it made again after a failure: {len(retries)}, and not {times}")
         for failed, again, waited in retries if respecting_retry_after else ():
             asked = failed.retry_after
             if asked is not None and waited + _EARLY_MS < asked * 1000:
                 self._fail(
-                    f"request {again.number} came {waited:.0f} ms after request {failed.number} was refused, which said "
-                    f"to wait {asked * 1000:g} ms"
+                    f"request {again.number} came {waited:.0f} ms after request {failed.number} was refused, which "
+                    f"said to wait {asked * 1000:g} ms"
                 )
 
     def assert_not_retried(self) -> None:
@@ -133,7 +133,7 @@ class ClientBehaviour:
         if not self.entries:
             yield "  no requests"
         for entry in self.entries[:_SHOWN]:
-            yield f"  {describe(entry)}"
+            yield f"  {describe(entry, self.entries[0].arrived)}"
         if len(self.entries) > _SHOWN:
             yield f"  and {len(self.entries) - _SHOWN} more"
 
@@ -144,9 +144,12 @@ def idle_ms(entry: Entry) -> float:
     return (entry.ended or last) - last
 
 
-def describe(entry: Entry) -> str:
-    """A request in one line."""
-    parts = [f"request {entry.number} at {entry.arrived:.0f} ms: {entry.method} {entry.path}", f"{entry.status}"]
+def describe(entry: Entry, since: float = 0.0) -> str:
+    """A request in one line; it says when it arrived since a time in ms of the session's clock."""
+    parts = [
+        f"request {entry.number} at {entry.arrived - since:.0f} ms: {entry.method} {entry.path}",
+        f"{entry.status}",
+    ]
     if entry.retry_after is not None:
         parts.append(f"retry after {entry.retry_after:g} s")
     if entry.faults:
@@ -159,7 +162,9 @@ def _failed(entry: Entry) -> bool:
     """Whether a client had reason to ask again."""
     return (
         (entry.status or 0) >= 400
-        or entry.outcome in ("dropped", "reset", "client_left", "server_stopped")
+        or entry.outcome in ("dropped", "reset", "server_stopped")
+        # Some clients close as soon as they have the terminal event.
+        or (entry.outcome == "client_left" and entry.frames_sent < entry.frames_planned)
         or any(parse_fault(fault).breaks for fault in entry.faults)
     )
 
