@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
@@ -15,9 +15,19 @@ from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, To
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.gemini_chunk import (
+    Candidate,
+    Chunk,
+    Content,
+    FunctionCall,
+    GeminiPart,
+    PartialArg,
+    decode_chunk,
+    decode_text_chunks,
+)
+from tokentape.wires.gemini_usage import gemini_usage
 from tokentape.wires.google_error import google_error
 from tokentape.wires.json_document import parse_document, salvage
-from tokentape.wires.openai_usage import count
 from tokentape.wires.partial_arguments import PartialArguments
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -48,92 +58,7 @@ _NUMBERED = ("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")
 _NUMBERED_FILTERS = (6, 7, 8)
 
 
-class _PartialArg(msgspec.Struct, gc=False):
-    jsonPath: str = ""  # noqa: N815 - the fields' own names
-    stringValue: str | None = None  # noqa: N815
-    numberValue: int | float | None = None  # noqa: N815
-    boolValue: bool | None = None  # noqa: N815
-    nullValue: Any = msgspec.UNSET  # noqa: N815
-    willContinue: bool | None = None  # noqa: N815
-
-
-class _FunctionCall(msgspec.Struct, gc=False):
-    name: str | None = None
-    args: msgspec.Raw = msgspec.Raw()
-    id: str | None = None
-    partialArgs: list[_PartialArg] | None = None  # noqa: N815
-    willContinue: bool | None = None  # noqa: N815
-
-
-class _Part(msgspec.Struct, gc=False):
-    text: str | None = None
-    thought: bool | None = None
-    thoughtSignature: str | None = None  # noqa: N815
-    functionCall: _FunctionCall | None = None  # noqa: N815
-
-
-class _Content(msgspec.Struct, gc=False):
-    parts: list[_Part] | None = None
-
-
-class _Candidate(msgspec.Struct, gc=False):
-    content: _Content | None = None
-    finishReason: str | int | None = None  # noqa: N815
-    index: int | None = None
-    groundingMetadata: Any = None  # noqa: N815
-    urlContextMetadata: Any = None  # noqa: N815
-    citationMetadata: Any = None  # noqa: N815
-
-    @property
-    def tells_more(self) -> bool:
-        """Whether it says where the text is from: that belongs to the output too."""
-        return (
-            self.groundingMetadata is not None
-            or self.urlContextMetadata is not None
-            or self.citationMetadata is not None
-        )
-
-
-class _PromptFeedback(msgspec.Struct, gc=False):
-    blockReason: str | int | None = None  # noqa: N815
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    candidates: list[_Candidate] | None = None
-    usageMetadata: dict[str, Any] | None = None  # noqa: N815
-    modelVersion: str | None = None  # noqa: N815
-    promptFeedback: _PromptFeedback | None = None  # noqa: N815
-    error: dict[str, Any] | str | None = None
-
-
-class _TextPart(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """A part that is text and nothing else: the types do the checking."""
-
-    text: str
-
-
-class _TextContent(msgspec.Struct, gc=False):
-    parts: tuple[_TextPart]
-
-
-class _TextCandidate(msgspec.Struct, gc=False):
-    content: _TextContent
-    finishReason: None = None  # noqa: N815
-    index: Literal[0] | None = None
-    groundingMetadata: None = None  # noqa: N815
-    urlContextMetadata: None = None  # noqa: N815
-    citationMetadata: None = None  # noqa: N815
-
-
-class _TextChunk(msgspec.Struct, gc=False):
-    candidates: tuple[_TextCandidate]
-    usageMetadata: dict[str, Any] | None = None  # noqa: N815
-    error: None = None
-
-
-_decode_chunk = msgspec.json.Decoder(_Chunk).decode
-_decode_text_chunks = msgspec.json.Decoder(_TextChunk).decode_lines
-_NO_CONTENT = _Content()
+_NO_CONTENT = Content()
 
 
 class _State:
@@ -175,7 +100,7 @@ class GeminiDecoder(EventDecoder):
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
-            chunk = _decode_chunk(document)
+            chunk = decode_chunk(document)
         except DecodeFailure:
             if document == END:
                 self.ended = True
@@ -183,7 +108,7 @@ class GeminiDecoder(EventDecoder):
             if document.strip() in (b"[DONE]", b""):
                 # Gateways add it; it ends nothing by itself.
                 return ()
-            chunk = salvage(self._parse(document), _Chunk)
+            chunk = salvage(self._parse(document), Chunk)
         messages = self._messages(chunk, document)
         # Text mostly comes in runs; a run is read with the state that the chunk before it has left.
         self._text = (
@@ -196,7 +121,7 @@ class GeminiDecoder(EventDecoder):
         return messages
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
-        chunks = decode_lines(_decode_text_chunks, documents)
+        chunks = decode_lines(decode_text_chunks, documents)
         if chunks is None:
             return None
         block = self._states[0].block
@@ -211,7 +136,7 @@ class GeminiDecoder(EventDecoder):
             for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=False)
         ]
 
-    def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
+    def _messages(self, chunk: Chunk, document: bytes) -> Sequence[ChatMessage]:
         if chunk.error:
             self._error = google_error(chunk.error)
             self.ended = True
@@ -246,7 +171,7 @@ class GeminiDecoder(EventDecoder):
 
     def _candidate(
         self,
-        candidate: _Candidate,
+        candidate: Candidate,
         position: int,
         document: bytes,
         metadata: Mapping[str, Any],
@@ -278,7 +203,7 @@ class GeminiDecoder(EventDecoder):
         return messages
 
     def _part(
-        self, part: _Part, place: tuple[int, int], state: _State, index: int, document: bytes
+        self, part: GeminiPart, place: tuple[int, int], state: _State, index: int, document: bytes
     ) -> Sequence[ChatMessage]:
         messages: list[ChatMessage] = []
         signature = part.thoughtSignature or ""
@@ -309,7 +234,7 @@ class GeminiDecoder(EventDecoder):
             messages.append(ChatMessage(index=index, block=state.enter("provider"), parts=(own,)))
         return messages
 
-    def _call_delta(self, call: _FunctionCall, state: _State, document: bytes) -> ToolCallDelta:
+    def _call_delta(self, call: FunctionCall, state: _State, document: bytes) -> ToolCallDelta:
         """A function call: whole, or its name first, then values of arguments until one says it is the last."""
         arguments = bytes(call.args).decode("utf-8", "replace")
         if state.open_call is None or call.name:
@@ -347,44 +272,10 @@ class GeminiDecoder(EventDecoder):
         return None if kind is None else ProviderPart(kind, part)
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        return self._messages(salvage(body, _Chunk), json.dumps(body).encode())
+        return self._messages(salvage(body, Chunk), json.dumps(body).encode())
 
 
-def gemini_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read `usageMetadata`: thoughts stand beside the candidates, and what tools put in beside the prompt.
-
-    Cached content is inside the prompt.
-    """
-    prompt, candidates, total = raw.get("promptTokenCount"), raw.get("candidatesTokenCount"), raw.get("totalTokenCount")
-    if prompt.__class__ is int and candidates.__class__ is int and total.__class__ is int and _SPECIAL.isdisjoint(raw):
-        # It stands in every chunk, and mostly says no more than this.
-        return TokenUsage(prompt, candidates, total, None, None, None, raw)
-    thoughts = _count(raw, "thoughtsTokenCount")
-    usage = TokenUsage(
-        _sum(_count(raw, "promptTokenCount"), _count(raw, "toolUsePromptTokenCount")),
-        _sum(_count(raw, "candidatesTokenCount"), thoughts),
-        _count(raw, "totalTokenCount"),
-        _count(raw, "cachedContentTokenCount"),
-        None,
-        thoughts,
-        raw,
-    )
-    return usage if usage.total is not None else usage.with_total()
-
-
-_SPECIAL = frozenset(("thoughtsTokenCount", "toolUsePromptTokenCount", "cachedContentTokenCount"))
-
-
-def _count(raw: Mapping[str, Any], key: str) -> int | None:
-    value = raw.get(key)
-    return value if value is None or value.__class__ is int else count(raw, key)
-
-
-def _sum(one: int | None, other: int | None) -> int | None:
-    return one if other is None else other + (one or 0)
-
-
-def _partial(call: PartialArguments, arg: _PartialArg) -> str:
+def _partial(call: PartialArguments, arg: PartialArg) -> str:
     value: Any = None
     for value in (arg.stringValue, arg.numberValue, arg.boolValue):
         if value is not None:
