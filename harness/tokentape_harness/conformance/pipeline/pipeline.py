@@ -50,11 +50,12 @@ class Whole(msgspec.Struct, frozen=True):
 class Pipeline:
     """An app or a gateway with the fake provider behind it; `close` ends all that was begun for it.
 
+    `app` is the application itself, where it is at hand; otherwise it is what `name` names.
     An app is asked once at once, as the wire format is the one that it asks the provider in. Raises `UsageError`,
     `FlushError` if it can't be asked, `PortInUseError`.
     """
 
-    def __init__(self, name: str, options: PipelineOptions) -> None:
+    def __init__(self, name: str, options: PipelineOptions, app: Any = None) -> None:
         self.name = name
         self.options = options
         self.lacks = options.declared()
@@ -67,7 +68,7 @@ class Pipeline:
             raise UsageError(f"--through {name}: a gateway is asked by its URL")
         if options.command and not by_url:
             raise UsageError(f"{name} runs in this process: a command beside it is for a URL")
-        if not by_url and not _NAMED.fullmatch(name):
+        if app is None and not by_url and not _NAMED.fullmatch(name):
             raise UsageError(f"target {name!r}: give a URL or module:app")
         port = options.provider_port
         if port is None:
@@ -76,24 +77,24 @@ class Pipeline:
             server = self._stack.enter_context(FakeProviderServer(port=port))
             self.provider = FakeProvider(server, server.default)
             self._loop = self._stack.enter_context(event_loop())
-            self._target = self._begin(by_url, sdk_environment(server.url))
+            self._target = self._begin(app, by_url, sdk_environment(server.url))
             self._wire = "" if options.through else self.whole("").asked[-1].wire or ""
         except BaseException:
             self.close()
             raise
         atexit.register(self.close)
 
-    def _begin(self, by_url: bool, variables: dict[str, str]) -> Target:
+    def _begin(self, app: Any, by_url: bool, variables: dict[str, str]) -> Target:
         options = self.options
         if by_url:
             url = checked_url(self.name)
             self._stack.enter_context(serving(options.words, url, variables, options.start))
             return HttpTarget(url, options.ask)
         os.environ.update(variables)
-        target = target_of(_imported(self.name), options.path, options.ask)
+        target = target_of(app or _imported(self.name), options.path, options.ask)
         if isinstance(target, AsgiTarget):
-            app = self._stack.enter_context(Lifespan(target.app, self._loop))
-            target = AsgiTarget(app, target.path, target.ask)
+            started = self._stack.enter_context(Lifespan(target.app, self._loop))
+            target = AsgiTarget(started, target.path, target.ask)
         return target
 
     def close(self) -> None:

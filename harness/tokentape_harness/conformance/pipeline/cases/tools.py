@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tokentape_fake_provider.faults.fault import Fin
+from tokentape_fake_provider.gate import SteppedStream
 from tokentape_fake_provider.rule import Rule
 from tokentape_fake_provider.script import Script, ToolCall
 from tokentape_fake_provider.timing import Instant
@@ -82,6 +83,8 @@ def follow_up_flushes(trial: PipelineTrial) -> None:
     with trial.bench.answering(Rule((_call(trial), script_of(marks))), STEPPED), trial.bench.reading(marks) as run:
         trial.far_ends.append(run.far_end)
         stream = _follow_up(trial, marks)
+        if len(stream.frames) == 1:
+            trial.fail("what the app asks the provider for", "the whole follow-up", "a stream")
         for number in range(marks.count):
             stream.step_until(marks.mark(number))
             if not run.far_end.wait(lambda far, seen=number: len(far.seen) > seen, trial.options.patience):
@@ -92,7 +95,7 @@ def follow_up_flushes(trial: PipelineTrial) -> None:
                 )
 
 
-def _follow_up(trial: PipelineTrial, marks: Marks) -> Any:
+def _follow_up(trial: PipelineTrial, marks: Marks) -> SteppedStream:
     """The provider's second stream; the first one is let go."""
     first = trial.pipeline.provider.next_stream(trial.options.start)
     first.release()

@@ -1,0 +1,1 @@
+"""Broken pipelines: small ASGI and WSGI applications with one fault each."""
