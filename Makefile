@@ -6,6 +6,8 @@ READY := .venv/.ready
 JOBS ?= auto
 # Tests of servers mostly wait for tokens that are held.
 SERVER_JOBS ?= 4
+# Where the fake provider listens while it is asked whether it conforms.
+CONFORMANCE_PORT ?= 8388
 
 .PHONY: help demo record test test-clients test-servers conformance lint types cov bench clean
 .DEFAULT_GOAL := help
@@ -30,8 +32,11 @@ test-servers: $(READY) ## Run real servers and proxies in front of the fake prov
 	@$(BIN)/python -m tests.servers.programs
 	$(BIN)/pytest -m servers -n $(SERVER_JOBS) --dist loadgroup tests/servers $(ARGS)
 
-conformance: $(READY) ## Ask the library for the promises of streaming, through the command line
+conformance: $(READY) ## Ask the library and the fake provider for the promises of streaming, through the command line
 	$(BIN)/tokentape conformance iterator tokentape_harness.conformance.adapters.tokentape:adapter
+	@$(BIN)/tokentape serve --port $(CONFORMANCE_PORT) & server=$$!; trap "kill $$server" EXIT; \
+	$(BIN)/tokentape conformance provider http://127.0.0.1:$(CONFORMANCE_PORT) \
+		--lacks "unknown_model=the fake provider answers for every model"
 
 lint: $(READY) ## Check format, style and who imports whom
 	$(BIN)/ruff format --check .

@@ -25,6 +25,13 @@ class Exchange(msgspec.Struct, frozen=True):
     error: str = ""
     left: bool = False
     """Whether the client left before the end."""
+    connection: int = 0
+    """The client's port: two requests on one connection have the same."""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the connection was closed before any of an answer came."""
+        return not self.status and "without sending a response" in self.error
 
     @property
     def body(self) -> bytes:
@@ -61,13 +68,20 @@ def exchange(
     try:
         with client.stream(request.method, url, content=request.body, headers={**request.headers, **auth}) as response:
             head = response.status_code, tuple(response.headers.multi_items())
+            port = _port(response)
             try:
                 for data in response.iter_raw():
                     frames.append(Frame(data, 1000 * (time.perf_counter() - begun)))
                     if len(frames) == leave_after:
-                        return Exchange(request, *head, tuple(frames), left=True)
+                        return Exchange(request, *head, tuple(frames), left=True, connection=port)
             except httpx2.HTTPError as error:
                 return Exchange(request, *head, tuple(frames), f"{type(error).__name__}: {error}")
-            return Exchange(request, *head, tuple(frames))
+            return Exchange(request, *head, tuple(frames), connection=port)
     except httpx2.HTTPError as error:
         return Exchange(request, 0, (), (), f"{type(error).__name__}: {error}")
+
+
+def _port(response: httpx2.Response) -> int:
+    stream = response.extensions.get("network_stream")
+    address = None if stream is None else stream.get_extra_info("client_addr")
+    return int(address[1]) if address else 0

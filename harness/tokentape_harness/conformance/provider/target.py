@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -38,11 +39,13 @@ CAPABILITIES: Mapping[str, str] = {
 """What a server may lack, by the name that `--lacks` takes."""
 UNSCRIPTED = "scripted: the server can't be told what to say"
 _WAIT_S = 60.0
+_START_S = 10.0
+_AGAIN_S = 0.05
 _CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 
 
 class Target:
-    """A server at a base URL. `lacks` are reasons by capability, or by `wire.capability`."""
+    """A server at a base URL, which may take `start` s to answer. `lacks` are reasons by (`wire.`)capability."""
 
     def __init__(
         self,
@@ -52,12 +55,14 @@ class Target:
         model: str = "",
         key: str = "-",
         lacks: Mapping[str, str] = {},
+        start: float = 0.0,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.model = model
         self.key = key
         self.lacks = dict(lacks)
         self.client = self._connected()
+        self._await(start)
         spoken = wires_of(self.base_url, self.client)
         self.control = None if spoken is None else Control(self.base_url, self.client)
         self.wires: list[str] = list(wires or spoken or self._answered())
@@ -71,6 +76,21 @@ class Target:
         made.client = made._connected()
         made._known = {}
         return made
+
+    def _await(self, seconds: float) -> None:
+        """Wait so long until anything answers. Raises `UsageError`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.client.get(self.base_url)
+            except httpx2.ConnectError as error:
+                if time.monotonic() > deadline:
+                    raise UsageError(f"target {self.base_url}: it does not answer ({error})") from error
+                time.sleep(_AGAIN_S)
+            except httpx2.HTTPError:
+                return
+            else:
+                return
 
     def _connected(self) -> httpx2.Client:
         client = httpx2.Client(timeout=_WAIT_S, trust_env=False)
@@ -118,7 +138,11 @@ class Target:
         """Send a request to a URL of the server."""
         joined = Request(request.method, below(url, request.path), request.headers, request.body)
         self.client.base_url = httpx2.URL(origin(url))
-        return exchange(self.client, joined, self.auth(wire), leave_after=leave_after)
+        answer = exchange(self.client, joined, self.auth(wire), leave_after=leave_after)
+        if answer.unheard:
+            # RFC 9112, 9.3.1: a connection may be closed while it idles, and the request is sent again on a new one.
+            answer = exchange(self.client, joined, self.auth(wire), leave_after=leave_after)
+        return answer
 
     def _answered(self) -> list[str]:
         """The wire formats at whose paths there is anything."""
@@ -167,7 +191,7 @@ def target_of(base_url: str, options: Mapping[str, str]) -> Target:
         raise UsageError(f"--key-env {key_env}: this variable is not set")
     lacks = dict(_lack(told) for told in options.get("lacks", "").split(";") if told.strip())
     key = os.environ[key_env] if key_env else "-"
-    return Target(base_url, wires or None, model=options.get("model", ""), key=key, lacks=lacks)
+    return Target(base_url, wires or None, model=options.get("model", ""), key=key, lacks=lacks, start=_START_S)
 
 
 def _lack(told: str) -> tuple[str, str]:

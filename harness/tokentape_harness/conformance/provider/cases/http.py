@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tokentape_harness.conformance.provider import ProviderTrial, case
+from tokentape_harness.conformance.provider.request import request_of
 from tokentape_harness.conformance.provider.scenario import LONG, TEXT
+from tokentape_harness.conformance.provider.target import Target
 from tokentape_harness.conformance.trial import Words
 
 RFC = "RFC 9110, RFC 9112"
@@ -70,8 +72,11 @@ def increments(trial: ProviderTrial) -> None:
     needs=["keep_alive"],
 )
 def keep_alive(trial: ProviderTrial) -> None:
-    first = trial.ask(TEXT)
+    fresh, url = Target.like(trial.target), trial.target.url(TEXT, TEXT)
+    request = request_of(trial.wire, TEXT, trial.target.model_for(trial.wire))
+    first = trial.show(fresh.send(url, trial.wire, request))
     if first.header("connection").lower() == "close":
         trial.fail("connection", "close", Words("no such header"))
-    second = trial.ask(TEXT)
+    second = trial.show(fresh.send(url, trial.wire, request))
     trial.expect("the status of the second", (second.status, second.error), (200, ""))
+    trial.expect("its connection", second.connection, first.connection)
