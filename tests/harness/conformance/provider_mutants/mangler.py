@@ -23,6 +23,7 @@ class Answer:
     def __init__(self, path: str, asked: bytes) -> None:
         self.path = path
         self.asked = asked
+        self.asked_headers: dict[bytes, bytes] = {}
         self.status = 200
         self.headers: list[tuple[bytes, bytes]] = []
         self.body = b""
@@ -82,8 +83,6 @@ class Mangler:
     """Passes requests below /m/NAME on, and mangles their answers as that mutant does."""
 
     mangles: ClassVar[dict[str, Callable[[Any], object]]] = {}
-    watches: ClassVar[set[str]] = set()
-    """Those that get the ASGI messages of a request instead of an answer."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -120,6 +119,7 @@ class Mangler:
 
         await self._app(below, hear, keep)
         answer.asked = bytes(asked)
+        answer.asked_headers = dict(scope["headers"])
         mangle(answer)
         if not answer.cut:
             answer.set_header(b"content-length", None if answer.streams else b"%d" % len(answer.body))
