@@ -151,6 +151,7 @@ class PipelineTrial(Trial):
 
     def text(self, far: FarEnd) -> str:
         """The answer's text in what came out. Skips the case where it can't be told."""
+        self._expect_success(far)
         reading = self.pipeline.whole(self.wire).reading
         if isinstance(reading, Reading):
             return reading.text(far.body)
@@ -158,10 +159,16 @@ class PipelineTrial(Trial):
 
     def numbers(self, far: FarEnd) -> list[int]:
         """The tokens that came out, by their numbers, in order and as often as they came."""
+        self._expect_success(far)
         reading = self.pipeline.whole(self.wire).reading
         readable = isinstance(reading, Reading) and "text" not in self.pipeline.lacks
         body = self.text(far).encode("utf-8", "replace") if readable else far.body
         return [number for number, _ in MarkFinder(far.marks).feed(body)]
+
+    def _expect_success(self, far: FarEnd) -> None:
+        if far.head is not None and far.head.status >= 400:
+            seen = f"status {far.head.status}: {_short(far.body.decode('utf-8', 'replace'))}"
+            self.fail("the answer", Words(seen), Words("a success"))
 
     def expect_whole(self, what: str, far: FarEnd) -> None:
         """All tokens came out, each once and in order, and the output ended well."""

@@ -16,7 +16,7 @@ from tokentape_harness.conformance.case import case
 from tokentape_harness.conformance.pipeline.trial import PipelineTrial
 from tokentape_harness.conformance.trial import Words
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.live import STEPPED, script_of
+from tokentape_harness.flush.live import STEPPED, Run, script_of
 from tokentape_harness.flush.marks import Marks
 from tokentape_harness.flush.truncation import truncation_of
 
@@ -87,12 +87,17 @@ def follow_up_flushes(trial: PipelineTrial) -> None:
             trial.fail("what the app asks the provider for", "the whole follow-up", "a stream")
         for number in range(marks.count):
             stream.step_until(marks.mark(number))
-            if not run.far_end.wait(lambda far, seen=number: len(far.seen) > seen, trial.options.patience):
+            if not _seen(run, number, trial.options.patience):
                 trial.fail(
                     f"token {number + 1} of the follow-up",
                     Words(f"not there after {trial.options.patience:g} s"),
                     Words("seen before the next is sent"),
                 )
+
+
+def _seen(run: Run, number: int, seconds: float) -> bool:
+    """Whether so many tokens and one more came out within this time."""
+    return run.far_end.wait(lambda far: len(far.seen) > number, seconds)
 
 
 def _follow_up(trial: PipelineTrial, marks: Marks) -> SteppedStream:
