@@ -194,5 +194,6 @@ GRAMMAR = Grammar(
     read_whole,
     usage,
     named=_named,
+    constant=("message.id", "message.model"),
     counted=frozenset({"block"}),
 )

@@ -159,5 +159,6 @@ GRAMMAR = Grammar(
     _read_whole,
     usage,
     named=_named,
+    constant=("id",),
     counted=frozenset({"content", "call"}),
 )
