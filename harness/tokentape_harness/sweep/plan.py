@@ -10,7 +10,17 @@ import msgspec
 
 from tokentape_fake_provider.errors import FaultNotApplicableError
 from tokentape_fake_provider.faults.apply import apply_fault
-from tokentape_fake_provider.faults.fault import FAULTS, Fault, Rst, SlowHeaders, Stall, fault_name
+from tokentape_fake_provider.faults.events import events_of
+from tokentape_fake_provider.faults.fault import (
+    FAULTS,
+    CleanEnd,
+    ContentType,
+    Fault,
+    InBandError,
+    Rst,
+    SlowHeaders,
+    Stall,
+)
 from tokentape_fake_provider.faults.scene import says_that_it_ended
 from tokentape_fake_provider.faults.specification import as_fault, format_fault
 from tokentape_fake_provider.faults.sweep import sweep_faults
@@ -84,7 +94,7 @@ def plan_sweep(
     cells = [Cell("none")]
     possible = 1
     for row, found in _rows(tape, faults):
-        chosen = [found[index] for index in sampled(len(found), places, seed)]
+        chosen = [_drawn(found[index], tape, seed) for index in sampled(len(found), places, seed)]
         made = [cell for fault in chosen if (cell := _cell(row, fault, tape, wire)) is not None]
         cells += made
         possible += len(found) if made else 0
@@ -120,6 +130,14 @@ def _rows(tape: Tape, faults: Sequence[str | Fault] | None) -> Iterator[tuple[st
                 yield format_fault(fault), [fault]
 
 
+def _drawn(fault: Fault, tape: Tape, seed: int) -> Fault:
+    """The fault with its random places drawn, so that it is known what the client gets."""
+    counts = {"frame": len(tape.frames), "event": len(events_of(tape)), "byte": len(tape.body)}
+    draw = random.Random(f"{seed}:{fault.seed}")  # noqa: S311 - not for secrets
+    places = {name: draw.randrange(count) for name, count in counts.items() if getattr(fault, name, None) == "random"}
+    return msgspec.structs.replace(fault, **places) if places else fault
+
+
 def _cell(row: str, fault: Fault, tape: Tape, wire: Wire) -> Cell | None:
     """The cell, unless the fault changes nothing."""
     cell = Cell(row, _place(fault), fault)
@@ -131,8 +149,14 @@ def _cell(row: str, fault: Fault, tape: Tape, wire: Wire) -> Cell | None:
         return None
     if not fault.breaks:
         return cell
-    if fault_name(fault) == "content_type":
-        made = made.with_headers(("content-type", tape.header("content-type")))
+    match fault:
+        case ContentType():
+            made = tape
+        case InBandError(frame=frame, event=event, byte=byte):
+            # A provider may say `[DONE]` after its error.
+            made = apply_fault(CleanEnd(frame=frame, event=event, byte=byte), tape, wire)
+        case _:
+            pass
     return msgspec.structs.replace(cell, truncated=not says_that_it_ended(made, wire))
 
 
