@@ -1,0 +1,290 @@
+"""The mark `fault_sweep` in pytest runs of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CASSETTE = Path(__file__).parents[3] / "cassettes" / "openai_chat" / "text.yaml"
+# What these runs don't need takes seconds to import.
+HEAVY = [
+    part for name in ("hypothesispytest", "inline_snapshot", "faker", "pytest_cov") for part in ("-p", f"no:{name}")
+]
+
+CLIENTS = f'''
+    import json
+
+    import httpx2
+    import pytest
+
+    CASSETTE = {str(CASSETTE)!r}
+    TEXT = "Zueroft beibenum aaholsro verff bcient mo thistra giteing chodahry absssut inlyetly lentben."
+    REQUEST = {{"model": "m", "stream": True, "messages": [{{"role": "user", "content": "x"}}]}}
+
+
+    def said(lines):
+        """The text, whether the stream had its ending, and nothing checked."""
+        text, ended = "", False
+        for line in lines:
+            if line.startswith("data: {{"):
+                event = json.loads(line[6:])
+                if "error" in event:
+                    raise RuntimeError(event["error"]["message"])
+                for choice in event["choices"]:
+                    text += choice["delta"].get("content") or ""
+                    ended = ended or choice["finish_reason"] is not None
+        return text, ended
+
+
+    def careless(provider, timeout=60):
+        with httpx2.Client(transport=provider.transport(), timeout=timeout) as client:
+            with client.stream("POST", provider.base_url() + "/chat/completions", json=REQUEST) as response:
+                response.raise_for_status()
+                return said(response.iter_lines())[0]
+
+
+    def careful(provider):
+        """Asks again, up to three times."""
+        with httpx2.Client(transport=provider.transport(), timeout=60) as client:
+            for attempt in range(3):
+                try:
+                    response = client.post(provider.base_url() + "/chat/completions", json=REQUEST)
+                    response.raise_for_status()
+                except httpx2.HTTPError:
+                    continue
+                text, ended = said(response.text.splitlines())
+                if ended:
+                    return text
+        raise RuntimeError("no answer")
+'''
+
+
+def run(pytester: pytest.Pytester, tests: str, *arguments: str, mode: str = "-p no:xdist") -> pytest.RunResult:
+    """Run tests with those clients."""
+    pytester.makepyfile(CLIENTS + tests)
+    return pytester.runpytest_subprocess(
+        *HEAVY, *mode.split(), "-p", "no:cacheprovider", "-p", "no:randomly", *arguments
+    )
+
+
+def letters(result: pytest.RunResult, row: str) -> str:
+    """The letters of a row of the matrix that was printed."""
+    return next(line.split()[1] for line in result.outlines if line.startswith(f"{row} "))
+
+
+def test_a_careless_client_fails_where_it_is_silent(pytester):
+    """Each cell is a test: those in which the client takes a cut stream for a whole one fail, the others pass."""
+    result = run(
+        pytester,
+        """
+    @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end", "fin", "stall", "lose"], places=10)
+    def test_it(fake_provider_in_process, fault_sweep):
+        fault_sweep.answer(careless(fake_provider_in_process))
+        """,
+        "--fault-sweep-json=sweep.json",
+    )
+    assert letters(result, "clean_end") == "SSSSSSSS.."
+    assert letters(result, "fin") == "EEEEEEEEEE"
+    assert letters(result, "stall") == "EEEEEEEEEE"
+    assert set(letters(result, "lose")) <= {"~", "."}
+    result.assert_outcomes(passed=1 + 10 + 11 + 10 + 2, failed=8)
+    result.stdout.fnmatch_lines(
+        ["*clean_end@frame=0: silent: the code under test took a stream that never said that it had *"]
+    )
+    (made,) = json.loads((pytester.path / "sweep.json").read_bytes())["sweeps"]
+    assert made["counts"]["silent"] == 8
+    assert made["client"].endswith("::test_it")
+    assert len(made["results"]) == 42
+    assert {cell["error"] for cell in made["results"] if cell["row"] == "fin"} == {"httpx2.RemoteProtocolError"}
+
+
+@pytest.mark.parametrize("mode", ["-p no:xdist", "-n2"])
+def test_a_careful_client_passes(pytester, mode):
+    """A client that asks again is told as such, with xdist too, where the summary has all workers' cells."""
+    result = run(
+        pytester,
+        """
+    @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end", "fin", "http_error", "stall"], places=6)
+    def test_it(fake_provider_in_process):
+        assert careful(fake_provider_in_process) == TEXT
+        """,
+        mode=mode,
+    )
+    assert letters(result, "clean_end") == "rrrr.."
+    assert letters(result, "fin") == letters(result, "stall") == "rrrrrr"
+    result.assert_outcomes(passed=1 + 6 + 7 + 2 + 6)
+
+
+def test_what_a_test_does_not_look_at_is_judged_by_what_was_sent(pytester):
+    """A test that asserts nothing does not make a silent client look well."""
+    result = run(
+        pytester,
+        """
+    @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end"], places=6, fail_on="none")
+    def test_it(fake_provider_in_process):
+        careless(fake_provider_in_process)
+        """,
+    )
+    assert letters(result, "clean_end") == "SSSS.."
+    result.assert_outcomes(passed=7)
+
+
+def test_an_assert_of_the_test_is_about_the_answer(pytester):
+    """A failed assert of the test means another answer; one of the code under test is its error."""
+    pytester.makepyfile(app="def check(text, whole):\n    assert text == whole, 'not whole'\n    return text\n")
+    result = run(
+        pytester,
+        """
+    import app
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end@frame=9", "lose@frame=9"], fail_on="none")
+    def test_own(fake_provider_in_process):
+        assert careless(fake_provider_in_process) == TEXT
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end@frame=10"])
+    def test_other(fake_provider_in_process):
+        assert app.check(careless(fake_provider_in_process), TEXT)
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["clean_end@frame=11"])
+    def test_told(fake_provider_in_process, fault_sweep):
+        if careless(fake_provider_in_process) != fault_sweep.text:
+            fault_sweep.raised(LookupError("not whole"))
+        """,
+    )
+    assert (letters(result, "clean_end@frame=9"), letters(result, "lose@frame=9")) == ("S", "~")
+    assert (letters(result, "clean_end@frame=10"), letters(result, "clean_end@frame=11")) == ("E", "E")
+    result.stdout.fnmatch_lines(["clean_end@frame=10 *raised AssertionError", "clean_end@frame=11 *raised LookupError"])
+    result.assert_outcomes(passed=7)
+
+
+def test_a_client_without_patience_and_one_without_end(pytester):
+    """Over a socket, a client whose timeout is longer than the patience hangs; in virtual time, one without any."""
+    result = run(
+        pytester,
+        """
+    @pytest.mark.fault_sweep(CASSETTE, faults=["stall@frame=3", "slow_headers"], patience=0.05)
+    def test_socket(fake_provider):
+        with httpx2.Client(timeout=30) as client:
+            said(client.post(fake_provider.base_url() + "/chat/completions", json=REQUEST).text.splitlines())
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["stall@frame=4"])
+    def test_virtual(fake_provider_in_process):
+        careless(fake_provider_in_process, timeout=None)
+        """,
+    )
+    assert letters(result, "stall@frame=3") == letters(result, "stall@frame=4") == "H"
+    assert letters(result, "slow_headers@for=ever") == "H"
+    result.assert_outcomes(passed=2, failed=3)
+
+
+def test_other_parameters_and_coroutines(pytester):
+    """The mark goes with parametrize and with coroutines; each has a matrix of its own."""
+    result = run(
+        pytester,
+        """
+    @pytest.mark.parametrize("timeout", [5, 50])
+    @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=3"])
+    def test_two(fake_provider_in_process, timeout):
+        careless(fake_provider_in_process, timeout)
+
+    @pytest.mark.asyncio
+    @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=4"])
+    async def test_async(fake_provider_in_process):
+        transport = fake_provider_in_process.async_transport()
+        async with httpx2.AsyncClient(transport=transport) as client:
+            await client.post(fake_provider_in_process.base_url() + "/chat/completions", json=REQUEST)
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=5"])
+    def test_skipped(fake_provider_in_process):
+        pytest.skip("not today")
+        """,
+    )
+    lines = [line for line in result.outlines if "42 frames" in line]
+    assert sorted(line.partition(": ")[0].rpartition("::")[2] for line in lines) == [
+        "test_async",
+        "test_two[50]",
+        "test_two[5]",
+    ]
+    result.assert_outcomes(passed=6, skipped=2)
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("fault_sweep('none.yaml')", "*fault_sweep: no cassette none.yaml in *"),
+        ("fault_sweep(CASSETTE, place=3)", "*no option place: the known ones are interaction, faults, *"),
+        ("fault_sweep()", "*the marker takes one cassette*"),
+        ("fault_sweep(CASSETTE, faults='fim')", "*fault 'fim' can't be swept*"),
+        ("fault_sweep(CASSETTE, fail_on='slient')", "*no outcome 'slient'*"),
+        ("fault_sweep(CASSETTE, times=0)", "*times is 0*"),
+    ],
+)
+def test_a_bad_mark_is_told_at_collection(pytester, test, message):
+    """One line says what is wrong with the mark."""
+    result = run(pytester, f"\n    @pytest.mark.{test}\n    def test_it(fake_provider):\n        pass\n")
+    result.stdout.fnmatch_lines([message])
+    assert result.ret != 0
+
+
+def test_a_sweep_of_nothing_fails(pytester):
+    """A test that asks nothing, fails without any fault, or has another answer than the recording is no sweep."""
+    result = run(
+        pytester,
+        """
+    @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=3"])
+    def test_asks_nothing(fake_provider):
+        pass
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=3"])
+    def test_has_no_provider():
+        pass
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=3"])
+    def test_is_wrong(fake_provider_in_process):
+        assert careless(fake_provider_in_process) == "else"
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["fin@frame=3"])
+    def test_answers_else(fake_provider_in_process, fault_sweep):
+        fault_sweep.answer(careless(fake_provider_in_process).upper())
+
+    def test_no_mark(fault_sweep):
+        pass
+        """,
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "*fault_sweep: the test asked nothing of the fake provider",
+            "*fin@frame=3: unmet: the code under test never met the fault*",
+            "*fault_sweep: the test uses none of the fixtures of the fake provider",
+            "*fault_sweep: without any fault the answer is not the recording's: pass whole=...",
+        ]
+    )
+    result.assert_outcomes(failed=6, passed=2, errors=1)
+
+
+def test_several_requests_are_matched(pytester):
+    """With `match` each request gets its own recording, and the chosen one is damaged."""
+    walk = CASSETTE.with_name("walk.yaml")
+    result = run(
+        pytester,
+        f"""
+    import yaml
+
+    BODIES = [json.loads(made["request"]["body"]) for made in yaml.safe_load(open({str(walk)!r}))["interactions"]]
+
+    @pytest.mark.fault_sweep({str(walk)!r}, interaction=1, match=True, faults=["clean_end@frame=2"], fail_on="none")
+    def test_it(fake_provider_in_process):
+        provider = fake_provider_in_process
+        with httpx2.Client(transport=provider.transport(), timeout=60) as client:
+            for number, body in enumerate(BODIES):
+                response = client.post(provider.base_url() + "/chat/completions", json=body)
+                assert response.status_code == 200
+        assert not provider.requests[0].faults
+        """,
+    )
+    assert letters(result, "clean_end@frame=2") == "S"
+    result.assert_outcomes(passed=2)
