@@ -25,7 +25,7 @@ from tokentape_fake_provider.gate import HEADERS, Gate, SteppedStream
 from tokentape_fake_provider.journal import Entry, Outcome
 from tokentape_fake_provider.models import list_models
 from tokentape_fake_provider.ollama_models import ollama_models
-from tokentape_fake_provider.playback import is_untimed, play, units_of
+from tokentape_fake_provider.playback import gate_of, is_untimed, play
 from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
 from tokentape_fake_provider.spoken import spoken
 from tokentape_fake_provider.tape import retry_after
@@ -187,10 +187,10 @@ class App:
 def _gate(answer: Answer) -> Gate | None:
     """What paces this answer, or `None` if all of it may go at once."""
     if answer.steps is not None:
-        return Gate(units_of(answer.tape), 0 if answer.steps.headers else HEADERS)
+        return gate_of(answer.tape, 0 if answer.steps.headers else HEADERS)
     if answer.instant or (is_untimed(answer.tape) and not answer.tape.apart):
         return None
-    return Gate(units_of(answer.tape))
+    return gate_of(answer.tape)
 
 
 def _split_session(path: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Gate: how far a response may go, which a test decides.
 
 A response is a row of units: its headers, each frame, its end (clean or cut off). The end of a body whose length
-the headers tell is in its last frame. Playback asks how many units may go and notes which have left; a
-`SteppedStream` is the test's hand on it, from any thread or event loop.
+the headers tell is in its last frame, and a response that stands still for ever has none. Playback asks how many
+units may go and notes which have left; a `SteppedStream` is the test's hand on it, from any thread or event loop.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ class Gate:
     """Where a response of so many units stands. It belongs to the event loop that plays it: elsewhere it is only read.
 
     `limit` is how many units may go, `taken` how many playback has begun to send, `left` how many were handed to
-    the socket.
+    the socket. After the last one the response is over, unless it is `endless`.
     """
 
-    __slots__ = ("_ask", "_waiting", "left", "limit", "outcome", "taken", "units")
+    __slots__ = ("_ask", "_waiting", "endless", "left", "limit", "outcome", "taken", "units")
 
-    def __init__(self, units: int, limit: float = OPEN) -> None:
+    def __init__(self, units: int, limit: float = OPEN, *, endless: bool = False) -> None:
         self.units = units
+        self.endless = endless
         self.limit = limit
         self.taken = 0
         self.left = 0
@@ -70,7 +71,7 @@ class Gate:
     def when_left(self, units: int, future: Future[None]) -> None:
         """Set the result of `future` when so many units have left, or its error if they never will.
 
-        All of them have left when the response is over.
+        All of them have left when the response is over, where it has an end.
         """
         self._waiting.append((units, future))
         self._settle()
@@ -78,7 +79,7 @@ class Gate:
     def _settle(self) -> None:
         waiting, self._waiting = self._waiting, []
         for units, future in waiting:
-            if self.left >= units and (units < self.units or self.outcome is not None):
+            if self.left >= units and (units < self.units or self.endless or self.outcome is not None):
                 settle(future)
             elif self.outcome is not None:
                 settle(future, _over(self.outcome))
@@ -152,7 +153,7 @@ class SteppedStream:
         return await self._await(self._step_until(text), timeout)
 
     def finish(self, timeout: float = 10.0) -> bytes:
-        """Let all go, the end too. The bytes that left."""
+        """Let all go, the end too, where it has one (a `stall` for ever has none). The bytes that left."""
         return self._wait(self._finish(), timeout)
 
     async def afinish(self, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109

@@ -36,11 +36,13 @@ def is_untimed(tape: Tape) -> bool:
     return tape.start <= 0 and not tape.end_at and (not tape.frames or tape.frames[-1].at <= 0)
 
 
-def units_of(tape: Tape) -> int:
-    """Headers, frames, and the end where that is something of its own: see `gate`."""
+def gate_of(tape: Tape, limit: float = OPEN) -> Gate:
+    """The gate of its headers, frames, and end where that is something of its own."""
+    if tape.end == "stall":
+        return Gate(HEADERS + len(tape.frames), limit, endless=True)
     size = sum(tape.sizes)
     told = tape.end == "complete" and size and any(n == b"content-length" for n, _ in _head(tape.headers, size, True))
-    return HEADERS + len(tape.frames) + (not told)
+    return Gate(HEADERS + len(tape.frames) + (not told), limit)
 
 
 async def play(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -20,7 +20,8 @@ from tokentape_fake_provider.app import AppConfig, create_app
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
-from tokentape_fake_provider.gate import SteppedStream
+from tokentape_fake_provider.gate import Gate, SteppedStream
+from tokentape_fake_provider.journal import Entry
 from tokentape_fake_provider.said import frame_that_says
 from tokentape_fake_provider.script import Script, Text, ToolCall
 from tokentape_fake_provider.server import FakeProviderServer
@@ -298,6 +299,56 @@ def test_steps_that_cannot_be(stream: SteppedStream) -> None:
         stream.step()
 
 
+def test_step_until_looks_ahead(stream: SteppedStream) -> None:
+    """What left already is not found again, and moves nothing."""
+    stream.step_until("two")
+    with pytest.raises(StepError, match=r"step_until\('one'\): no frame to come says that \(2 of 4 frames sent\)"):
+        stream.step_until("one")
+    assert stream.step_until("three") == b"three,"
+    assert stream.sent == 3
+
+
+@pytest.mark.parametrize("fault", ["stall@frame=2", "slow_headers@for=ever"])
+def test_a_stall_for_ever_has_no_end_to_wait_for(
+    fault: str, stepped: Session, server: FakeProviderServer, url: str
+) -> None:
+    """`finish` of a stream that stands still is back when its frames have left; it is over when the client leaves."""
+    stepped.configure(faults=(fault,))
+    stepped.push(tape(b"one,", b"two,", b"three"))
+    frames = 0 if "headers" in fault else 2
+    address = httpx2.URL(server.url)
+    assert address.port is not None
+    body = msgspec.json.encode(REQUEST)
+    with socket.create_connection((address.host, address.port)) as client:
+        head = f"POST {httpx2.URL(url).path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body)
+        stream = stepped.streams.next()
+        assert (stream.left, len(stream.frames)) == (frames, frames)
+        assert stream.finish(timeout=5) == b"".join(stream.frames)
+        assert (stream.sent, stream.left, stream.held, stream.over) == (frames, 0, False, False)
+        with pytest.raises(StepError, match="0 steps are left"):
+            stream.step()
+    assert stepped.journal.wait()[0].outcome == "client_left"
+    assert stream.over
+
+
+def test_a_step_that_was_not_in_time_is_taken_back(http: httpx2.Client) -> None:
+    """After a step that timed out nothing leaves, even when its time has come."""
+    clock = ControlledClock()
+    with FakeProviderServer(clock=clock) as server:
+        server.default.configure(timing=Recorded())
+        server.default.push(Tape(tuple(Frame(at, b"%d," % at) for at in (10, 20, 30)), 200, SSE))
+        with http.stream("POST", f"{server.base_url('openai_chat')}/chat/completions", json=REQUEST):
+            stream = server.default.streams.next()
+            stream.hold()
+            with pytest.raises(StepTimeoutError):
+                stream.step(timeout=0)
+            clock.advance(1)
+            assert stream.sent == 0
+            assert stream.step(2) == b"10,20,"
+            stream.finish()
+
+
 def test_a_timed_stream_is_held(http: httpx2.Client) -> None:
     """Any timed stream can be held: it waits for its time and for its step, and both are noted."""
     clock = ControlledClock()
@@ -423,3 +474,31 @@ def test_step_until_minds_no_chunk_boundaries(size: int) -> None:
     assert found is not None
     assert b"".join(frames[: found + 1]).startswith(body[:-1])
     assert frame_that_says("ab", frames, 0) == (body.index(b"\n\n") + 1) // size
+
+
+def test_the_last_unit_has_left_when_the_response_is_over() -> None:
+    """Also where the last frame is the end: who waits for it is told when the outcome is known, and not before."""
+    gate, last, frame = Gate(3), Future[None](), Future[None]()
+    gate.when_left(2, frame)
+    gate.when_left(3, last)
+    gate.note_left(3)
+    assert (frame.done(), last.done()) == (True, False)
+    gate.note_over("complete")
+    assert last.result(0) is None
+
+
+def test_hold_waits_for_what_is_on_its_way() -> None:
+    """`hold` is back when what playback began to send has left, and lets nothing more go."""
+
+    async def run() -> None:
+        entry = Entry(session="s", time=0, method="", path="", query="", headers=(), raw_body=b"", wire=None)
+        gate = Gate(5)
+        gate.taken, gate.left = 3, 2
+        holding = asyncio.ensure_future(SteppedStream(entry, [b"one", b"two", b"three"], gate).ahold())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (gate.limit, holding.done()) == (3, False)
+        gate.note_left(3)
+        await holding
+
+    asyncio.run(run())

@@ -49,7 +49,7 @@ def test_one_fault(run):
     _, out, _ = run("faults", "slow_headers")
     assert out.splitlines()[:2] == [
         "slow_headers  The headers come late, and everything after them.",
-        "  for  how late; `ever`: nothing is sent at all [default: 1000ms]",
+        "  for  how late (`for=ever`: nothing is sent at all) [default: 1000ms]",
     ]
     assert run("faults", "slow_header") == (1, "", "tokentape: no fault 'slow_header': did you mean slow_headers?\n")
 

@@ -114,7 +114,7 @@ class Quota(FaultBase, frozen=True, kw_only=True):
 class SlowHeaders(FaultBase, frozen=True):
     """The headers come late, and everything after them."""
 
-    for_ms: Annotated[float | None, Meta(description="how late; `ever`: nothing is sent at all")] = 1000.0
+    for_ms: Annotated[float | None, Meta(description="how late (`for=ever`: nothing is sent at all)")] = 1000.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,7 +124,7 @@ class SlowHeaders(FaultBase, frozen=True):
 class Stall(_Placed, frozen=True, kw_only=True):
     """The stream stands still at a place."""
 
-    for_ms: Annotated[float | None, Meta(description="how long; `ever`: until the client leaves")] = None
+    for_ms: Annotated[float | None, Meta(description="how long (`for=ever`: until the client leaves)")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
