@@ -87,6 +87,13 @@ def provider(
             help="What the server can't do, such as tool_calls or ollama.usage: skipped, not failed; repeatable.",
         ),
     ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The fake provider behind the server, where that is a gateway: what it is to say is told there.",
+        ),
+    ] = None,
     case: Cases = None,
     include: Include = None,
     baseline: BaselineFile = None,
@@ -106,6 +113,7 @@ def provider(
         "model": model or "",
         "key_env": key_env or "",
         "lacks": ";".join(lacks or []),
+        "control": control or "",
     }
     return conformance(
         "provider",
@@ -116,7 +124,8 @@ def provider(
         include=include or [],
         baseline=baseline,
         seed=seed,
-        jobs=jobs,
+        # What is behind a gateway is told one thing at a time.
+        jobs=1 if control else jobs,
         timeout=timeout,
         json=json,
         junit=junit,

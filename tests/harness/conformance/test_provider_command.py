@@ -12,7 +12,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.harness.conformance.provider_mutants.mangler import Answer, Mangler, Site, serving
+from tokentape_fake_provider.app import App, AppConfig, create_app
+from tokentape_fake_provider.connection import Message, Receive, Send
 from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.server_thread import ServerThread
 from tokentape_harness.cli import main
 from tokentape_harness.conformance.plan import plan
 from tokentape_harness.conformance.provider.grammars import GRAMMARS
@@ -198,6 +201,41 @@ def test_an_sdk_that_is_not_installed(
     assert ran.code == 0
     assert results["provider/sdk/text"]["status"] == "skipped"
     assert "ollama is not installed" in results["provider/sdk/text"]["reason"]
+
+
+class Gateway:
+    """An app that passes requests on to the session `gw`, and has no control API of its own."""
+
+    stopping = False
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        path = "/nothing" if scope["path"].startswith("/_tokentape") else f"/s/gw{scope['path']}"
+        await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+
+def test_what_is_behind_a_gateway_is_told_what_to_say(run: Run, tmp_path: Path) -> None:
+    """With --control the cases that need a script are asked through a gateway, too."""
+    app = create_app(AppConfig())
+    behind, gateway = ServerThread("127.0.0.1", 0, "behind"), ServerThread("127.0.0.1", 0, "gateway")
+    behind.start(app)
+    gateway.start(Gateway(app))
+    report = tmp_path / "report.json"
+    arguments = ("--wire", "openai_chat", "--lacks", LACKS, "--json", report)
+    try:
+        alone = run(gateway.url, *arguments, "--case", "finish/content-filter")
+        ran = run(gateway.url, *arguments, "--control", f"{behind.url}/s/gw")
+        wrong = run(gateway.url, *arguments, "--control", gateway.url)
+    finally:
+        gateway.stop()
+        behind.stop()
+    assert (alone.code, "scripted: the server can't be told" in alone.out) == (1, True)
+    told = json.loads(report.read_text())
+    assert (ran.code, told["counts"]["skipped"]) == (0, 1), ran.out
+    assert (wrong.code, f"--control {gateway.url}: no fake provider" in wrong.err) == (2, True)
 
 
 def test_a_capability_of_one_wire_format(server: FakeProviderServer) -> None:

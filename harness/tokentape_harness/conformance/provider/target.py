@@ -45,7 +45,10 @@ _CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 
 
 class Target:
-    """A server at a base URL, which may take `start` s to answer. `lacks` are reasons by (`wire.`)capability."""
+    """A server at a base URL, which may take `start` s to answer. `lacks` are reasons by (`wire.`)capability.
+
+    `control` is the URL of a fake provider that it stands in front of, as a gateway does.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Target:
         key: str = "-",
         lacks: Mapping[str, str] = {},
         start: float = 0.0,
+        control: str = "",
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.model = model
@@ -64,7 +68,12 @@ class Target:
         self.client = self._connected()
         self._await(start)
         spoken = wires_of(self.base_url, self.client)
-        self.control = None if spoken is None else Control(self.base_url, self.client)
+        if control and wires_of(control, self.client) is None:
+            raise UsageError(f"--control {control}: no fake provider whose control API can be used answers there")
+        if control:
+            self.control: Control | None = Control(control, self.client, gateway=self.base_url)
+        else:
+            self.control = None if spoken is None else Control(self.base_url, self.client)
         self.wires: list[str] = list(wires or spoken or self._answered())
         self._known: dict[tuple[str, str, bool], Exchange] = {}
 
@@ -176,7 +185,7 @@ def origin(url: str) -> str:
 
 
 def target_of(base_url: str, options: Mapping[str, str]) -> Target:
-    """A target from what the command line gives: `wires`, `model`, `key_env`, `lacks` (`NAME=REASON`, `;` between).
+    """A target from the options `wires`, `model`, `key_env`, `control`, `lacks` (`NAME=REASON`, `;` between).
 
     Raises `UsageError`.
     """
@@ -189,9 +198,12 @@ def target_of(base_url: str, options: Mapping[str, str]) -> Target:
     key_env = options.get("key_env", "")
     if key_env and not os.environ.get(key_env):
         raise UsageError(f"--key-env {key_env}: this variable is not set")
+    control = options.get("control", "")
     lacks = dict(_lack(told) for told in options.get("lacks", "").split(";") if told.strip())
     key = os.environ[key_env] if key_env else "-"
-    return Target(base_url, wires or None, model=options.get("model", ""), key=key, lacks=lacks, start=_START_S)
+    return Target(
+        base_url, wires or None, model=options.get("model", ""), key=key, lacks=lacks, start=_START_S, control=control
+    )
 
 
 def _lack(told: str) -> tuple[str, str]:
