@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.conformance import pipeline_mutants
+from tests.harness.conformance import leftovers, pipeline_mutants
 from tests.harness.conformance.mutants import MUTANTS, Mutant, outcome
 from tests.harness.conformance.pipeline_mutants.ground import HURRIED, Ground, PlainText
 from tokentape_harness.conformance.execution import run_case
@@ -20,9 +19,6 @@ from tokentape_harness.conformance.plan import plan
 for module in pkgutil.iter_modules(pipeline_mutants.__path__, f"{pipeline_mutants.__name__}."):
     importlib.import_module(module.name)
 
-# What is broken closes what it likes; its clients are collected with it.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-
 PIPELINES = [mutant for mutant in MUTANTS if mutant.suite == "pipeline"]
 
 UNTRIPPED = frozenset({f"pipeline/relay/{name}" for name in ("finish-reason", "usage", "tool-call", "two-tool-calls")})
@@ -30,12 +26,10 @@ UNTRIPPED = frozenset({f"pipeline/relay/{name}" for name in ("finish-reason", "u
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a target sets is gone afterwards."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+def alone() -> Iterator[None]:
+    """What a target leaves behind is gone afterwards."""
+    with leftovers.cleared():
+        yield
 
 
 @pytest.mark.parametrize("mutant", PIPELINES, ids=lambda mutant: mutant.name)
