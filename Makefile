@@ -26,7 +26,7 @@ test: $(READY) ## Run the tests
 
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments
-	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients tests/harness/proxy $(ARGS)
+	$(BIN)/pytest -m clients -n $(JOBS) --dist loadgroup tests/clients tests/harness/proxy tests/sweep $(ARGS)
 
 test-servers: $(READY) ## Run real servers and proxies in front of the fake provider (installs them)
 	@$(BIN)/python -m tests.servers.programs

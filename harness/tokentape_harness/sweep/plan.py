@@ -23,7 +23,7 @@ from tokentape_fake_provider.faults.fault import (
 )
 from tokentape_fake_provider.faults.scene import says_that_it_ended
 from tokentape_fake_provider.faults.specification import as_fault, format_fault
-from tokentape_fake_provider.faults.sweep import sweep_faults
+from tokentape_fake_provider.faults.sweep import AT_FRAMES, OF_EVENTS, OF_FRAMES, sweep_faults
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires import Wire
 from tokentape_harness.errors import UsageError
@@ -34,6 +34,8 @@ PLACES: Final = 50
 # The beginning and the ending are where clients differ most: these are always among the places.
 _FIRST, _LAST = 2, 4
 FEWEST: Final = _FIRST + _LAST
+
+_PLACED: Final = frozenset((*AT_FRAMES, *OF_FRAMES, *OF_EVENTS))
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -93,9 +95,9 @@ def plan_sweep(
         raise UsageError(f"places is {places}: it is at least {FEWEST}, for the beginning and the ending")
     cells = [Cell("none")]
     possible = 1
-    for row, found in _rows(tape, faults):
+    for row, found, placed in _rows(tape, faults):
         chosen = [_drawn(found[index], tape, seed) for index in sampled(len(found), places, seed)]
-        made = [cell for fault in chosen if (cell := _cell(row, fault, tape, wire)) is not None]
+        made = [cell for fault in chosen if (cell := _cell(row, fault, placed, tape, wire)) is not None]
         cells += made
         possible += len(found) if made else 0
     if len(cells) == 1:
@@ -112,22 +114,22 @@ def sampled(count: int, most: int, seed: int) -> list[int]:
     return sorted([*range(_FIRST), *drawn, *range(count - _LAST, count)])
 
 
-def _rows(tape: Tape, faults: Sequence[str | Fault] | None) -> Iterator[tuple[str, list[Fault]]]:
-    """The faults of each row of the matrix."""
+def _rows(tape: Tape, faults: Sequence[str | Fault] | None) -> Iterator[tuple[str, list[Fault], bool]]:
+    """The faults of each row of the matrix, and whether it is one fault at many places."""
     if faults is None:
         faults = [name for name in FAULTS if name != "quota"]
     for given in faults:
         if not isinstance(given, str) or "@" in given:
             fault = as_fault(given)
-            yield format_fault(fault), [fault]
+            yield format_fault(fault), [fault], False
             continue
         found = list(sweep_faults(tape, [given]))
-        placed = [fault for fault in found if _place(fault) is not None]
+        placed = [fault for fault in found if given in _PLACED and _place(fault) is not None]
         if placed:
-            yield given, placed
+            yield given, placed, True
         for fault in found:
-            if _place(fault) is None:
-                yield format_fault(fault), [fault]
+            if fault not in placed:
+                yield format_fault(fault), [fault], False
 
 
 def _drawn(fault: Fault, tape: Tape, seed: int) -> Fault:
@@ -138,9 +140,9 @@ def _drawn(fault: Fault, tape: Tape, seed: int) -> Fault:
     return msgspec.structs.replace(fault, **places) if places else fault
 
 
-def _cell(row: str, fault: Fault, tape: Tape, wire: Wire) -> Cell | None:
+def _cell(row: str, fault: Fault, placed: bool, tape: Tape, wire: Wire) -> Cell | None:
     """The cell, unless the fault changes nothing."""
-    cell = Cell(row, _place(fault), fault)
+    cell = Cell(row, _place(fault) if placed else None, fault)
     try:
         made = tape
         for part in cell.faults(1.0):

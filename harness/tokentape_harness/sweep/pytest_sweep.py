@@ -22,7 +22,7 @@ from tokentape_harness.sweep.subject import Subject, read_subject
 
 MARKER: Final = "fault_sweep"
 PROPERTY: Final = "fault_sweep"
-_OPTIONS: Final = ("interaction", "faults", "places", "seed", "match", "times", "patience", "fail_on")
+OPTIONS: Final = ("interaction", "faults", "places", "seed", "match", "times", "patience", "fail_on")
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -206,9 +206,9 @@ def _by_the_test(error: AssertionError, item: pytest.Function) -> bool:
 def _settings(mark: pytest.Mark) -> Settings:
     if len(mark.args) != 1 or not isinstance(mark.args[0], str | Path):
         raise UsageError("the marker takes one cassette: fault_sweep('text.yaml')")
-    unknown = mark.kwargs.keys() - set(_OPTIONS)
+    unknown = mark.kwargs.keys() - set(OPTIONS)
     if unknown:
-        raise UsageError(f"no option {', '.join(sorted(unknown))}: the known ones are {', '.join(_OPTIONS)}")
+        raise UsageError(f"no option {', '.join(sorted(unknown))}: the known ones are {', '.join(OPTIONS)}")
     given: Mapping[str, Any] = mark.kwargs
     faults = given.get("faults")
     if isinstance(faults, str):

@@ -1,0 +1,56 @@
+"""Agent: pydantic-ai in its own environment, as a client that a sweep asks over a socket."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.clients.environments import command, versions
+from tokentape_harness import FakeProvider
+from tokentape_harness.sweep.run import Client, ClientError
+
+NAME = "pydantic-ai"
+ENVIRONMENT, DRIVER = "pydantic_ai", "pydantic_ai_agent_driver"
+TIMEOUT_S, PATIENCE_S = 0.5, 5.0
+"""The client's own timeout, and how long a silent server waits for it."""
+
+
+def version() -> str:
+    """Its pinned version."""
+    return f"{NAME} {versions(ENVIRONMENT)['pydantic-ai-slim']}"
+
+
+@contextmanager
+def agent(wire: str) -> Iterator[Client]:
+    """The agent for a wire format, in one process. Raises `UnavailableError`."""
+    process = subprocess.Popen(
+        command(ENVIRONMENT, DRIVER),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+
+    def ask(provider: FakeProvider) -> Any:
+        stdin.write(json.dumps({"root": provider.url, "wire": wire, "timeout": TIMEOUT_S}) + "\n")
+        stdin.flush()
+        said = json.loads(stdout.readline())
+        if "error" in said:
+            raise AssertionError(said["error"])
+        if "error_class" in said:
+            raise ClientError(said["error_class"], said["message"])
+        return said
+
+    try:
+        yield ask
+    finally:
+        stdin.close()
+        process.wait(10)
+        stdout.close()

@@ -1,0 +1,132 @@
+"""docs/sweep.md says what was measured, and our own client takes no truncated stream in silence."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.environments import UnavailableError
+from tests.sweep.agent import NAME
+from tests.sweep.measured import PAGE, RECORDINGS, REPOSITORY, matrix_block, swept, whole_block
+from tokentape_fake_provider.in_process import InProcessProvider
+from tokentape_harness import FakeProvider
+from tokentape_harness.client_behaviour import ClientBehaviour
+from tokentape_harness.errors import SweepError
+from tokentape_harness.sweep import OUTCOMES, plan_sweep, read_subject
+from tokentape_harness.sweep.clients import sdk_client
+from tokentape_harness.sweep.matrix import LETTERS
+from tokentape_harness.sweep.pytest_sweep import OPTIONS
+from tokentape_harness.sweep.run import run_sweep
+
+pytest_plugins = ["pytester"]
+
+TEXT = PAGE.read_text()
+CUTS = ("fin", "rst", "clean_end", "half_event", "in_band_error", "stall", "empty_stream")
+SDKS = [
+    (recording, client)
+    for recording, clients in RECORDINGS.items()
+    for client in clients
+    if client in ("openai", "anthropic")
+]
+
+
+def check(recording: str, client: str) -> None:
+    """The page has what this client does."""
+    matrix = swept(recording, client)
+    assert matrix.counts["unmet"] == 0
+    assert matrix_block(recording, client, matrix) in TEXT
+    assert whole_block(recording, client, matrix) in TEXT
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_own_client(recording: str) -> None:
+    """Our own client does what the page says, and is silent and hangs nowhere."""
+    matrix = swept(recording, "tokentape")
+    assert (matrix.counts["silent"], matrix.counts["hung"], matrix.counts["unmet"]) == (0, 0, 0)
+    check(recording, "tokentape")
+
+
+# Some official clients leave broken streams to the garbage collection.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize(("recording", "client"), SDKS)
+def test_official_clients(recording: str, client: str) -> None:
+    """The official SDKs do what the page says."""
+    check(recording, client)
+
+
+@pytest.mark.clients
+def test_agent() -> None:
+    """The agent does what the page says; the shortest recording shows it."""
+    try:
+        check("anthropic_messages/tool_use.yaml", NAME)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+def _whole_cassettes() -> list[str]:
+    found = []
+    for path in sorted((REPOSITORY / "cassettes").rglob("*.yaml")):
+        try:
+            read_subject(path)
+        except SweepError:
+            continue
+        found.append(str(path.relative_to(REPOSITORY / "cassettes")))
+    return found
+
+
+@pytest.mark.parametrize("cassette", _whole_cassettes())
+def test_own_client_is_silent_nowhere(cassette: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Of every recording of this project, cut in every way, our own client takes no part for the whole."""
+    caplog.set_level(logging.CRITICAL)
+    subject = read_subject(REPOSITORY / "cassettes" / cassette)
+    plan = plan_sweep(subject.tape, subject.wire, CUTS, places=14)
+    client, _ = sdk_client("tokentape", subject)
+    with InProcessProvider() as provider:
+        matrix = run_sweep(client, subject, plan, provider)
+    assert matrix.counts["raised"] > 30
+    assert not matrix.failures(("silent", "hung", "altered")), str(matrix)
+
+
+def test_tables() -> None:
+    """The page has every outcome with its letter, every option of the mark, and every assertion."""
+    for outcome, meaning in OUTCOMES.items():
+        assert f"| `{LETTERS[outcome]}` | {outcome} | {meaning}" in TEXT
+    for option in OPTIONS:
+        assert re.search(rf"^\| `{option}`", TEXT, re.MULTILINE), option
+    for name in vars(ClientBehaviour):
+        assert name.startswith("_") or name == "entries" or f"`{name}" in TEXT, name
+
+
+def _block(mark: str) -> str:
+    (found,) = [block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if mark in block]
+    return found
+
+
+def test_the_example_of_assertions(fake_provider: FakeProvider) -> None:
+    """The page's test of retries passes."""
+    defined: dict[str, object] = {}
+    exec(compile(_block("test_retries"), str(PAGE), "exec"), defined)
+    defined["test_retries"](fake_provider)  # type: ignore[operator]
+
+
+def test_the_example_of_a_sweep(pytester: pytest.Pytester) -> None:
+    """The page's marked test gives the rows that the page shows."""
+    pytester.makepyfile(
+        test_page="import openai\nimport pytest\n\n\n"
+        "def my_chat(prompt):\n"
+        "    with openai.OpenAI(timeout=5) as client:\n"
+        '        messages = [{"role": "user", "content": prompt}]\n'
+        '        stream = client.chat.completions.create(model="m", messages=messages, stream=True)\n'
+        '        return "".join(part.choices[0].delta.content or "" for part in stream if part.choices)\n\n\n'
+        + _block("test_my_chat").replace('.yaml")', '.yaml", faults=["fin", "clean_end"])')
+    )
+    Path(pytester.path, "cassettes").symlink_to(REPOSITORY / "cassettes")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist")
+    shown = re.findall(r"^    ((?:fin|clean_end)\S* .*)$", TEXT, re.MULTILINE)
+    assert len(shown) == 3
+    assert set(shown) <= set(result.outlines)
+    result.assert_outcomes(passed=1 + 43 + 1 + 2, failed=41)
