@@ -161,8 +161,9 @@ def _error_event(fault: InBandError, scene: Scene) -> Tape:
     at = scene.place(fault)
     before = [event for event in scene.events if event.stop <= at and event.whole]
     at = before[-1].stop if before else (scene.events[0].start if scene.events and framing is ARRAY else 0)
+    ask = msgspec.structs.replace(scene.ask, sent=len(before))
     error = Error(fault.status, fault.message, type=fault.error_type, code=fault.code, in_stream=True)
-    told = (framing.between if before else b"") + wire.encode_error_event(error, scene.ask) + framing.close
+    told = (framing.between if before else b"") + wire.encode_error_event(error, ask) + framing.close
     if framing is ARRAY and not scene.tape.body[:at].strip():
         told = b"[" + told
     kept = cut(scene.tape, at, "complete")

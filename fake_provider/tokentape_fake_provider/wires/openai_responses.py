@@ -166,7 +166,7 @@ class _Event:
         self.obfuscates = options.get("include_obfuscation") is not False
         # 16 letters too many, so that any slice of up to 15 exists.
         self.letters = make_id(ask.seed, "obfuscation", 1024 + 16)
-        self.sent = 0
+        self.sent = ask.sent
 
     def __call__(self, name: str, **fields: Any) -> bytes:
         fields["sequence_number"] = self.sent

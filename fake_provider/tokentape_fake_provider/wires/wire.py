@@ -17,7 +17,8 @@ class Ask(msgspec.Struct, frozen=True):
 
     `text` is all of the prompt as plain text (for counting input tokens and for rules), `created` the unix
     time in s and `seed` what ids are made from: both are arguments, so that the same ask gives the same
-    bytes. `dress` names the provider whose ways with a shared format the answer has.
+    bytes. `dress` names the provider whose ways with a shared format the answer has. `sent` is how many events
+    have left before the one that is encoded, where that goes into the middle of a stream.
     """
 
     wire: str
@@ -32,6 +33,7 @@ class Ask(msgspec.Struct, frozen=True):
     path: str = ""
     query: str = ""
     dress: str = ""
+    sent: int = 0
 
 
 class Piece(NamedTuple):
