@@ -103,6 +103,8 @@ _BLOCK_FIELDS: Mapping[str, Fields] = {
 
 
 def _fields(event: Event) -> Fields:
+    if event.name.endswith("Exception"):
+        return {"message": TEXT}  # Amazon Bedrock's
     kind = _type(event)
     found = dict(_FIELDS.get(kind, {}))
     if kind == "content_block_delta":
