@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from tokentape import ChatMessage
 from tokentape.providers import OpenAIChat, Tool
+
+logging.getLogger("tokentape.web").setLevel(logging.ERROR)  # streams that break off are what is asked for
 
 QUESTION = (ChatMessage.user("How deep is the sea?"),)
 TOOLS = (

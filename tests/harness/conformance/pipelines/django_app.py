@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
@@ -13,6 +15,9 @@ from tokentape.web.django import StreamingChatHttpResponse
 
 if not settings.configured:
     settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="none")
+logging.getLogger("django").setLevel(logging.CRITICAL)  # providers that refuse are what is asked for
+# Django never asks for the exception of the task that waits for a disconnect.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def plain(request: HttpRequest) -> StreamingHttpResponse:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import flask
 
 from tests.harness.conformance.pipelines.chatting import stream
 from tokentape.web import wsgi_stream
 
 app = flask.Flask("pipeline")
+app.logger.setLevel(logging.CRITICAL)  # providers that refuse are what is asked for
 
 
 def _answer(**options: object) -> flask.Response:
