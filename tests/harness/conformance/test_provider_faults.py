@@ -1,4 +1,4 @@
-"""The fault catalog against the provider suite: what breaks a stream is found, on every wire format; else nothing is."""
+"""The fault catalog against the provider suite: what breaks a stream is found on every wire format, and only that."""
 
 from __future__ import annotations
 
