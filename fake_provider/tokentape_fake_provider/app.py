@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -170,9 +171,7 @@ class App:
                 "method_not_allowed",
                 headers=(("allow", "POST"),),
             )
-        known = ", ".join(f"POST {path}" for wire in WIRES.values() for path in wire.paths)
-        message = f"Nothing is at {method} {path}. The known paths are {known}, GET /v1/models, GET /api/tags."
-        return error_answer(speaks, 404, message, "unknown_path")
+        return error_answer(speaks, 404, f"Nothing is at {method} {path}. {_nearest_paths(path)}.", "unknown_path")
 
     def _unknown_session(self, session_id: str, wire: Wire) -> Answer:
         return error_answer(
@@ -191,6 +190,15 @@ def _gate(answer: Answer) -> Gate | None:
     if answer.instant or (is_untimed(answer.tape) and not answer.tape.apart):
         return None
     return gate_of(answer.tape)
+
+
+def _nearest_paths(path: str) -> str:
+    """The paths that one may have meant; without any, one of each wire format."""
+    known = dict.fromkeys(known for wire in WIRES.values() for known in wire.paths)
+    near = get_close_matches(path, [*known, "/v1/models", "/api/tags"], 3, 0.6)
+    if near:
+        return f"Near it are {', '.join(near)}"
+    return f"The wire formats are at {', '.join(dict.fromkeys(wire.paths[0] for wire in WIRES.values()))}"
 
 
 def _split_session(path: str) -> tuple[str, str]:

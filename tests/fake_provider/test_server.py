@@ -176,7 +176,15 @@ def test_client_that_asks_first_is_refused_before_it_sends(server: FakeProviderS
         ("POST", "/v1/messages", b"{nope", 400, "The request body is not a JSON object ("),
         ("GET", "/v1/chat/completions", b"", 405, "GET /v1/chat/completions: send a POST request here."),
         ("DELETE", "/v1/messages", b"", 405, "DELETE /v1/messages: send a POST request here."),
-        ("POST", "/v1/nope", b"{}", 404, "Nothing is at POST /v1/nope. The known paths are POST /v1/chat/completions,"),
+        ("POST", "/v1/nope", b"{}", 404, "Nothing is at POST /v1/nope. Near it are "),
+        ("POST", "/v1/v1/messages", b"{}", 404, "Nothing is at POST /v1/v1/messages. Near it are /v1/messages, "),
+        (
+            "POST",
+            "/x",
+            b"{}",
+            404,
+            "Nothing is at POST /x. The wire formats are at /v1/chat/completions, /v1/responses,",
+        ),
         ("GET", "/v2", b"", 404, "Nothing is at GET /v2."),
     ],
 )
