@@ -465,6 +465,14 @@ def test_bad_input_is_one_line_that_says_what_to_do(run, tmp_path, body):
     )
 
 
+@pytest.mark.parametrize("arguments", [(), ("flush-check",), ("conformance",)])
+def test_nothing_but_a_name_shows_help(run, arguments):
+    """Who asks for nothing sees what there is to ask for, and no empty error."""
+    done = run(*arguments)
+    assert (done.code, done.err) == (2, "")
+    assert " ".join(["Usage: tokentape", *arguments]) in done.out
+
+
 def test_an_unreadable_file_is_a_clear_error(run, tmp_path):
     """A file without permission is one line."""
     path = tmp_path / "locked.yaml"

@@ -56,8 +56,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 def tell(error: Exception) -> int | None:
     """Print an error as one line and give its exit code; `None` if it is none that is to be told so."""
     code = _exit_code(error)
-    if code is not None:
-        say(_message(error))
+    if code is not None and (message := _message(error)):
+        say(message)
     return code
 
 
@@ -94,7 +94,8 @@ def _message(error: Any) -> str:
         return str(error) or type(error).__name__
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "tokentape"
-    return f"{error.format_message()} (see {command} --help)"
+    said = error.format_message()
+    return f"{said} (see {command} --help)" if said else ""  # a command without arguments has shown its help
 
 
 def _show_warning(message: Warning | str, *_rest: Any) -> None:
