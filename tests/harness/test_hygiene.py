@@ -184,6 +184,7 @@ def test_check_as_json_and_allowed(run, shelf):
     )
     code, out, _ = run("check", "left.yaml", "good.yaml", "--allow", "client_closed")
     assert (code, out) == (0, "2 files, 2 interactions: nothing wrong\n")
+    assert run("check", "good.yaml")[1] == "1 file, 1 interaction: nothing wrong\n"
 
 
 @pytest.mark.parametrize(

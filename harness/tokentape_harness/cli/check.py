@@ -45,8 +45,13 @@ def check(
             print(plain.printable(str(problem)))
         counts = Counter(problem.kind for problem in found)
         said = ", ".join(f"{counts[kind]} {kind}" for kind in PROBLEM_KINDS if counts[kind])
-        print(f"{len(files)} files, {interactions} interactions: {said or 'nothing wrong'}")
+        amount = f"{_counted(len(files), 'file')}, {_counted(interactions, 'interaction')}"
+        print(f"{amount}: {said or 'nothing wrong'}")
     return 1 if found else 0
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _fields(problem: Problem) -> dict[str, object]:
