@@ -267,7 +267,7 @@ class FakeProvider:
                 named = place.with_name(place.name + suffix)
                 if named.exists():
                     return named
-        looked = ", ".join(str(place.parent) for place in places)
+        looked = ", ".join(dict.fromkeys(str(place.parent) for place in places))
         raise CassetteNotFoundError(f"no such cassette in {looked}: check the name", path=path)
 
 

@@ -179,8 +179,10 @@ def test_a_folder_is_loaded_whole(cassettes, fake_provider):
 
 def test_wrong_arguments_are_clear_errors(fake_provider):
     """What a fixture can't do is one line that says why."""
-    with pytest.raises(CassetteNotFoundError, match=r"none.yaml: no such cassette in .*tests/harness"):
+    with pytest.raises(CassetteNotFoundError, match=r"none.yaml: no such cassette in .*tests/harness") as missing:
         fake_provider.cassette("none.yaml")
+    folders = str(missing.value).partition(" in ")[2].partition(": check")[0].split(", ")
+    assert len(folders) == len(set(folders))
     with pytest.raises(UsageError, match="a whole Script or Tape stands alone"):
         fake_provider.script(Script.of("a"), "b")
     with pytest.raises(UsageError, match="42 is not text"):
