@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 import msgspec
+
+# ms
+_ONE_ARRIVAL: Final = 1.0
 
 
 class StreamTiming(msgspec.Struct, frozen=True):
@@ -14,7 +18,7 @@ class StreamTiming(msgspec.Struct, frozen=True):
 
     `ttft` is the time to first token, `itl_p50` and `itl_p95` percentiles of the inter-token latency (the
     gaps between chunks that carried tokens), `total` the time until the stream ended, `tokens_per_s` the rate
-    from the first such chunk to the last.
+    from the first such chunk to the last, `None` where they came within a ms: that is no rate but one arrival.
     """
 
     ttft: float | None
@@ -38,7 +42,7 @@ def timing_of(arrivals: Sequence[float], total: float, tokens: int | None = None
         percentile(gaps, 95),
         total,
         # The first token marks the beginning of the span, so it is not one that came within it.
-        (count - 1) / span * 1000 if span > 0 and count > 1 else None,
+        (count - 1) / span * 1000 if span >= _ONE_ARRIVAL and count > 1 else None,
     )
 
 

@@ -24,6 +24,7 @@ def test_figures_of_a_stream():
         ([], StreamTiming(None, None, None, 9, None)),
         ([5], StreamTiming(5, None, None, 9, None)),
         ([5, 5], StreamTiming(5, 0, 0, 9, None)),
+        ([5, 5.5], StreamTiming(5, 0.5, 0.5, 9, None)),
     ],
 )
 def test_what_can_not_be_told_is_none(arrivals, timing):
