@@ -6,6 +6,7 @@ tokens go on in the same loop. Then the same recording is read by the official o
 
 from __future__ import annotations
 
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -128,4 +129,7 @@ def describe(usage: TokenUsage) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
