@@ -315,7 +315,17 @@ def test_order_duplicates_and_losses(wire: str) -> None:
     assert documents(damaged("lose@event=-1", wire)[1], wire) == was[:-1]
 
 
-@pytest.mark.parametrize("spec", ["wrong_order@event=1", "duplicate@event=1", "duplicate@event=-1", "lose@event=0"])
+def test_an_event_that_is_cut_off_changes_places() -> None:
+    """It gets the blank line that an event ends with, so that the one it goes before stays an event of its own."""
+    tape = Tape((Frame(0, b'data: {"a":1}\n\ndata: {"b":2}'),), headers=SSE)
+    swapped = apply_fault(parse_fault("wrong_order"), tape).body
+    assert swapped == b'data: {"b":2}\n\ndata: {"a":1}\n\n'
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["wrong_order@event=1", "duplicate@event=1", "duplicate@event=-1", "lose@event=0", "lose@event=1", "lose@event=-1"],
+)
 def test_events_of_an_array(spec: str) -> None:
     """Gemini's array stays an array, whatever happens to its elements."""
     ask = msgspec.structs.replace(ask_of("gemini"), query="")

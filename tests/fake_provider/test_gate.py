@@ -342,7 +342,7 @@ def test_a_step_that_was_not_in_time_is_taken_back(http: httpx2.Client) -> None:
             stream = server.default.streams.next()
             stream.hold()
             with pytest.raises(StepTimeoutError):
-                stream.step(timeout=0)
+                stream.step(timeout=0.05)
             clock.advance(1)
             assert stream.sent == 0
             assert stream.step(2) == b"10,20,"
