@@ -22,6 +22,7 @@ from tokentape_fake_provider.encode import encode
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.gate import Gate, SteppedStream
 from tokentape_fake_provider.journal import Entry
+from tokentape_fake_provider.playback import gate_of, play
 from tokentape_fake_provider.said import frame_that_says
 from tokentape_fake_provider.script import Script, Text, ToolCall
 from tokentape_fake_provider.server import FakeProviderServer
@@ -37,6 +38,11 @@ SSE = (("content-type", "text/event-stream"),)
 def tape(*said: bytes, end: End = "complete") -> Tape:
     """A tape of one frame for each of these."""
     return Tape(tuple(Frame(0, data) for data in said), 200, SSE, end=end)
+
+
+def an_entry() -> Entry:
+    """A journal entry of no request in particular."""
+    return Entry(session="s", time=0, method="", path="", query="", headers=(), raw_body=b"", wire=None)
 
 
 @pytest.fixture
@@ -491,10 +497,9 @@ def test_hold_waits_for_what_is_on_its_way() -> None:
     """`hold` is back when what playback began to send has left, and lets nothing more go."""
 
     async def run() -> None:
-        entry = Entry(session="s", time=0, method="", path="", query="", headers=(), raw_body=b"", wire=None)
         gate = Gate(5)
         gate.taken, gate.left = 3, 2
-        holding = asyncio.ensure_future(SteppedStream(entry, [b"one", b"two", b"three"], gate).ahold())
+        holding = asyncio.ensure_future(SteppedStream(an_entry(), [b"one", b"two", b"three"], gate).ahold())
         for _ in range(5):
             await asyncio.sleep(0)
         assert (gate.limit, holding.done()) == (3, False)
@@ -502,3 +507,45 @@ def test_hold_waits_for_what_is_on_its_way() -> None:
         await holding
 
     asyncio.run(run())
+
+
+class EndOfTurn:
+    """A connection whose writes leave at the end of a turn of the event loop, as uvloop's do."""
+
+    gone = False
+
+    def __init__(self) -> None:
+        self.left = b""
+
+    async def send(self, message: Any) -> None:
+        """Take a part of the response."""
+
+    def write(self, data: bytes) -> None:
+        """Let it leave a little later."""
+        asyncio.get_running_loop().call_soon(self._leave, data)
+
+    def _leave(self, data: bytes) -> None:
+        self.left += data
+
+    async def wait_gone(self) -> None:
+        """Nobody leaves."""
+        await asyncio.Future()
+
+
+def test_a_frame_has_left_when_the_socket_has_it() -> None:
+    """A step is not over when its frame was written, but when that is out of the event loop's hands."""
+    connection: Any = EndOfTurn()
+    seen: list[bytes] = []
+
+    async def run() -> None:
+        frames = tape(b"one,", b"two")
+        gate = gate_of(frames)
+        for units in (2, 3):
+            left: Future[None] = Future()
+            left.add_done_callback(lambda _: seen.append(connection.left))
+            gate.when_left(units, left)
+        clock = ControlledClock()
+        await play(msgspec.structs.replace(frames, apart=True), connection, clock, clock.now(), an_entry(), gate)
+
+    asyncio.run(run())
+    assert seen == [b"one,", b"one,two"]
