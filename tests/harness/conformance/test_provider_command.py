@@ -253,6 +253,14 @@ def test_every_capability_is_asked_for(server: FakeProviderServer) -> None:
     assert len(plan(SUITE, Target(server.url))) > 500
 
 
+def test_a_baseline_of_other_wire_formats(run: Run, server: FakeProviderServer, tmp_path: Path) -> None:
+    """What it says of wire formats that are not asked for now is no mistake."""
+    baseline = tmp_path / "known.toml"
+    baseline.write_text('[[deviation]]\ncase = "provider/usage/total[gemini]"\nreason = "it adds otherwise"\n')
+    ran = run(server.url, "--wire", "ollama", "--case", "usage/total", "--baseline", baseline)
+    assert (ran.code, "1 passed" in ran.out) == (0, True)
+
+
 def test_a_case_of_ones_own(run: Run, server: FakeProviderServer, tmp_path: Path) -> None:
     """It is one short file, and runs on every wire format."""
     file = tmp_path / "no_shouting.py"
@@ -272,6 +280,6 @@ def test_the_runner_of_pytest_takes_its_options(server: FakeProviderServer) -> N
     from tokentape_harness.conformance.execution import Job
 
     options = {"wires": "ollama", "model": "m", "lacks": f"{LACKS}; reasoning=none"}
-    run = Runner(Job("provider", server.url, options), jobs=1)
-    assert run.suite.wires(run.target) == ["ollama"]
+    run = Runner(Job("provider", server.url, options), wires=["ollama"], jobs=1)
+    assert {planned.wire for planned in run.planned} == {"ollama"}
     assert run.target.lacks["reasoning"] == "none"

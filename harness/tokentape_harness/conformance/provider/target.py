@@ -201,9 +201,10 @@ def target_of(base_url: str, options: Mapping[str, str]) -> Target:
     control = options.get("control", "")
     lacks = dict(_lack(told) for told in options.get("lacks", "").split(";") if told.strip())
     key = os.environ[key_env] if key_env else "-"
-    return Target(
-        base_url, wires or None, model=options.get("model", ""), key=key, lacks=lacks, start=_START_S, control=control
-    )
+    # Those that are asked for need no looking for; a baseline may tell of the others all the same.
+    spoken = list(GRAMMARS) if wires else None
+    model = options.get("model", "")
+    return Target(base_url, spoken, model=model, key=key, lacks=lacks, start=_START_S, control=control)
 
 
 def _lack(told: str) -> tuple[str, str]:
