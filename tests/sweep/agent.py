@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.clients.environments import command, versions
+from tokentape_fake_provider.faults.fault import SlowHeaders, Stall
 from tokentape_harness import FakeProvider
 from tokentape_harness.sweep.run import Client, ClientError
 
 NAME = "pydantic-ai"
 ENVIRONMENT, DRIVER = "pydantic_ai", "pydantic_ai_agent_driver"
-TIMEOUT_S, PATIENCE_S = 0.5, 5.0
-"""The client's own timeout, and how long a silent server waits for it."""
+TIMEOUT_S, PATIENCE_S = 0.3, 5.0
+"""The client's own timeout where the server falls silent, and how long that waits for it."""
+_BUSY_S = 30.0
 
 
 def version() -> str:
@@ -39,7 +41,9 @@ def agent(wire: str) -> Iterator[Client]:
     stdin, stdout = process.stdin, process.stdout
 
     def ask(provider: FakeProvider) -> Any:
-        stdin.write(json.dumps({"root": provider.url, "wire": wire, "timeout": TIMEOUT_S}) + "\n")
+        silent = any(isinstance(fault, Stall | SlowHeaders) for fault in provider.session.settings.faults)
+        timeout = TIMEOUT_S if silent else _BUSY_S  # a busy machine is no silent server
+        stdin.write(json.dumps({"root": provider.url, "wire": wire, "timeout": timeout}) + "\n")
         stdin.flush()
         said = json.loads(stdout.readline())
         if "error" in said:

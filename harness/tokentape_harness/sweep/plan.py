@@ -99,7 +99,7 @@ def plan_sweep(
         chosen = [_drawn(found[index], tape, seed) for index in sampled(len(found), places, seed)]
         made = [cell for fault in chosen if (cell := _cell(row, fault, placed, tape, wire)) is not None]
         cells += made
-        possible += len(found) if made else 0
+        possible += len(found) - (len(chosen) - len(made))
     if len(cells) == 1:
         raise UsageError("none of these faults can happen to this recording")
     return Plan(cells, possible, seed, len(tape.frames))
