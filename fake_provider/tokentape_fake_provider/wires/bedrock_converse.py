@@ -140,7 +140,7 @@ def check_messages(messages: Any) -> None:
         role, content = message.get("role"), message.get("content")
         if role not in ("user", "assistant", "system"):
             raise BadRequestError(
-                f"1 validation error detected: Value '{role}' at 'messages.{number}.member.role' failed to satisfy "
+                f"1 validation error detected: Value {str(role)!r} at 'messages.{number}.member.role' failed to satisfy "
                 "constraint: Member must satisfy enum value set: [user, assistant, system]"
             )
         if not isinstance(content, list) or not all(isinstance(block, Mapping) for block in content):

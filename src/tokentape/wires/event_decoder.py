@@ -181,10 +181,12 @@ class EventDecoder(abc.ABC):
 
     def _malformed(self, document: bytes, what: str) -> DecodeError:
         at = max(self._fed - len(document), 0)
-        for field in (b"data: ", b"data:", b""):
-            offset = self._feeding.find(field + document)
+        # What began in an earlier read ends in this one, mostly with its line.
+        end = document[-64:]
+        for found, before in ((b"data: " + document, 6), (b"data:" + document, 5), (document, 0), (end + b"\n", None)):
+            offset = self._feeding.find(found)
             if document and offset >= 0:
-                at = self._fed + offset + len(field)
+                at = self._fed + offset + (len(end) - len(document) if before is None else before)
                 break
         shown = document[:60].decode("utf-8", "replace") + ("..." if len(document) > 60 else "")
         return DecodeError(
