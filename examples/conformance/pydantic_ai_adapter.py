@@ -137,20 +137,22 @@ class Adapter:
 
     def message_finish_reason(self, message: Any) -> str | None:
         """Why it ended."""
-        return _FINISH.get(message.finish_reason, message.finish_reason)
+        reason: str | None = message.finish_reason
+        return None if reason is None else _FINISH.get(reason, reason)
 
     def message_tool_calls(self, message: Any) -> list[dict[str, Any]]:
         """The tool calls."""
         return [_call(part) for part in message.parts if isinstance(part, ToolCallPart)]
 
 
-def _added(event: Any, part: type, delta: type) -> str:
+def _added(event: Any, part: Any, delta: Any) -> str:
+    added = ""
     match event:
         case PartStartEvent(part=started) if isinstance(started, part):
-            return started.content
-        case PartDeltaEvent(delta=added) if isinstance(added, delta):
-            return added.content_delta or ""
-    return ""
+            added = started.content
+        case PartDeltaEvent(delta=more) if isinstance(more, delta):
+            added = more.content_delta or ""
+    return added
 
 
 def _call(part: ToolCallPart) -> dict[str, Any]:
