@@ -28,6 +28,12 @@ HELD = {"provider/http/increments", "provider/clients/leaving"}
 """What fails of a server that is mangled at all: answers are whole before they are changed."""
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held back stays away: there is no need to wait for it long."""
+    monkeypatch.setattr("tokentape_harness.conformance.provider.cases.http._PATIENCE_S", 0.3)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _site() -> Iterator[None]:
     with serving():

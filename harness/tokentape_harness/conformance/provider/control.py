@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -58,9 +60,23 @@ class Control:
         except httpx2.HTTPStatusError:
             return False
         finally:
-            for stream in self._ask("GET", f"/sessions/{name}/streams", None)["streams"]:
-                self._ask("POST", f"/sessions/{name}/streams/{stream['number']}/release", None)
+            self._release(name)
         return True
+
+    @contextlib.contextmanager
+    def held(self, session_url: str) -> Iterator[None]:
+        """While this is open the next stream of a session has sent one frame and waits; then it goes by itself."""
+        name = self._named(session_url)
+        try:
+            stream = self._ask("POST", f"/sessions/{name}/streams/next", {"timeout": _PATIENCE_S})
+            self._ask("POST", f"/sessions/{name}/streams/{stream['number']}/step", {"timeout": _PATIENCE_S})
+            yield
+        finally:
+            self._release(name)
+
+    def _release(self, name: str) -> None:
+        for stream in self._ask("GET", f"/sessions/{name}/streams", None)["streams"]:
+            self._ask("POST", f"/sessions/{name}/streams/{stream['number']}/release", None)
 
     def outcomes(self, session_url: str) -> list[str]:
         """What became of each of a session's responses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -59,9 +59,14 @@ def client_for(base_url: str, timeout: float) -> Iterator[httpx2.Client]:
 
 
 def exchange(
-    client: httpx2.Client, request: Request, auth: dict[str, str], *, leave_after: int | None = None
+    client: httpx2.Client,
+    request: Request,
+    auth: dict[str, str],
+    *,
+    leave_after: int | None = None,
+    on_read: Callable[[], object] = bool,
 ) -> Exchange:
-    """Send a request and read its answer, or leave after so many reads."""
+    """Send a request and read its answer, or leave after so many reads; `on_read` is called at each."""
     begun = time.perf_counter()
     frames: list[Frame] = []
     url = str(client.base_url).rstrip("/") + request.path
@@ -72,6 +77,7 @@ def exchange(
             try:
                 for data in response.iter_raw():
                     frames.append(Frame(data, 1000 * (time.perf_counter() - begun)))
+                    on_read()
                     if len(frames) == leave_after:
                         return Exchange(request, *head, tuple(frames), left=True, connection=port)
             except httpx2.HTTPError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import httpx2
@@ -143,14 +143,22 @@ class Target:
             self._known[key] = self.ask(wire, scenario, stream=stream)
         return self._known[key]
 
-    def send(self, url: str, wire: str, request: Request, *, leave_after: int | None = None) -> Exchange:
+    def send(
+        self,
+        url: str,
+        wire: str,
+        request: Request,
+        *,
+        leave_after: int | None = None,
+        on_read: Callable[[], object] = bool,
+    ) -> Exchange:
         """Send a request to a URL of the server."""
         joined = Request(request.method, below(url, request.path), request.headers, request.body)
         self.client.base_url = httpx2.URL(origin(url))
-        answer = exchange(self.client, joined, self.auth(wire), leave_after=leave_after)
+        answer = exchange(self.client, joined, self.auth(wire), leave_after=leave_after, on_read=on_read)
         if answer.unheard:
             # RFC 9112, 9.3.1: a connection may be closed while it idles, and the request is sent again on a new one.
-            answer = exchange(self.client, joined, self.auth(wire), leave_after=leave_after)
+            answer = exchange(self.client, joined, self.auth(wire), leave_after=leave_after, on_read=on_read)
         return answer
 
     def _answered(self) -> list[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 from tokentape_harness.conformance.provider import ProviderTrial, case
+from tokentape_harness.conformance.provider.control import Control
 from tokentape_harness.conformance.provider.request import request_of
 from tokentape_harness.conformance.provider.scenario import LONG, TEXT
 from tokentape_harness.conformance.provider.target import Target
@@ -10,7 +14,7 @@ from tokentape_harness.conformance.trial import Words
 
 RFC = "RFC 9110, RFC 9112"
 REFERENCE = "the provider's API reference"
-_TYPES = {"ollama": ("application/x-ndjson",)}
+_PATIENCE_S = 3.0
 
 
 @case("provider/http/status", "A request that is right is answered with 200.", source=RFC)
@@ -56,13 +60,26 @@ def ends(trial: ProviderTrial) -> None:
     needs=["incremental"],
 )
 def increments(trial: ProviderTrial) -> None:
+    control = trial.target.control
+    if control is not None:
+        _while_held(trial, control)
+        return
     answer = trial.asked(LONG)
     trial.judged(answer)
     times = [frame.at or 0.0 for frame in answer.frames]
     if len(times) < 3 or times[-1] == times[0]:
         trial.fail("reads of the body", len(times), Words("three or more"))
-    if trial.scripted and times[-1] - times[0] < 100:
-        trial.fail("ms from the first piece to the last", times[-1] - times[0], Words("some hundred"))
+
+
+def _while_held(trial: ProviderTrial, control: Control) -> None:
+    url, request = control.rules(LONG), request_of(trial.wire, LONG, trial.target.model_for(trial.wire))
+    arrived, reader = threading.Event(), Target.like(trial.target)
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(reader.send, url, trial.wire, request, on_read=arrived.set)
+        with control.held(url):
+            early = arrived.wait(_PATIENCE_S)
+        trial.judged(sent.result())
+    trial.expect("the first piece is here while the others are held", early, True)
 
 
 @case(
