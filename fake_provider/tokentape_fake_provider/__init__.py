@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tokentape_fake_provider.recording import Recording
     from tokentape_fake_provider.rule import Rule
     from tokentape_fake_provider.server import FakeProviderServer
-    from tokentape_fake_provider.session import Session, SessionSettings
+    from tokentape_fake_provider.session import Session
+    from tokentape_fake_provider.session_settings import SessionSettings
     from tokentape_fake_provider.timing import Instant, Profile, Recorded, Stepped, Synthetic, parse_timing
 
 __all__ = [
@@ -69,7 +70,7 @@ _LAZY = {
     "Recording": "recording",
     "Rule": "rule",
     "Session": "session",
-    "SessionSettings": "session",
+    "SessionSettings": "session_settings",
     "Stepped": "timing",
     "SteppedStream": "gate",
     "Synthetic": "timing",

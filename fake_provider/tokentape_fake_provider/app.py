@@ -27,7 +27,8 @@ from tokentape_fake_provider.journal import Entry, Outcome
 from tokentape_fake_provider.models import list_models
 from tokentape_fake_provider.ollama_models import ollama_models
 from tokentape_fake_provider.playback import gate_of, is_untimed, play
-from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
+from tokentape_fake_provider.session import DEFAULT_SESSION, Session
+from tokentape_fake_provider.sessions import Sessions
 from tokentape_fake_provider.spoken import spoken
 from tokentape_fake_provider.tape import retry_after
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path

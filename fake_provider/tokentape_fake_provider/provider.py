@@ -7,7 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, overload
 
 from tokentape_fake_provider.app import AppConfig
-from tokentape_fake_provider.session import DEFAULT_SESSION, Session, Sessions
+from tokentape_fake_provider.session import DEFAULT_SESSION, Session
+from tokentape_fake_provider.sessions import Sessions
 from tokentape_fake_provider.wires import wire_named
 
 if TYPE_CHECKING:

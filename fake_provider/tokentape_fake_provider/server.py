@@ -13,7 +13,8 @@ from tokentape_fake_provider.folder import CassetteLoader
 from tokentape_fake_provider.host import is_loopback
 from tokentape_fake_provider.provider import Provider
 from tokentape_fake_provider.server_thread import ServerThread
-from tokentape_fake_provider.session import Sessions, SessionSettings
+from tokentape_fake_provider.session_settings import SessionSettings
+from tokentape_fake_provider.sessions import Sessions
 
 
 class FakeProviderServer(Provider):

@@ -5,60 +5,32 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.errors import SessionExistsError, SessionNameError, UnknownSessionError
+from tokentape_fake_provider.errors import SessionNameError
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.firing import ActiveFaults, Firing
-from tokentape_fake_provider.faults.specification import Faults, as_faults
+from tokentape_fake_provider.faults.specification import as_faults
 from tokentape_fake_provider.journal import AnsweredBy, Journal
 from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.rule import Rule
-from tokentape_fake_provider.script import Script, Usage
+from tokentape_fake_provider.script import Script
+from tokentape_fake_provider.session_settings import SessionSettings
 from tokentape_fake_provider.shelf import Endpoint, Miss, Shelf
 from tokentape_fake_provider.streams import Streams
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.timing import Instant, Timing
-from tokentape_fake_provider.wires.openai_dresses import DressName, dress_name
+from tokentape_fake_provider.wires.openai_dresses import dress_name
 from tokentape_fake_provider.wires.wire import Ask
 
 DEFAULT_SESSION: Final = "default"
 _ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 QueueItem: TypeAlias = Script | Tape
-ClockName = Literal["server", "controlled", "automatic"]
-
-
-class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a session answers.
-
-    `timing` is when frames leave, `seed` what ids, synthetic text and jitter are made from, `usage` fills the
-    fields that a script's own usage leaves open, `strict` refuses requests that nothing answers instead of
-    making text up, `repeat` lets a recording answer again once all its like were played, `locale` is the
-    synthetic text's language. `dress` is whose ways `openai_chat` has; `None` leaves it to the path and the model.
-    `faults` happen to every response, in order; each may be a specification. `clock` is whose time it keeps: the
-    server's, or one of its own that a test advances (`controlled`) or that moves on by itself (`automatic`).
-    Raises `FaultError`.
-    """
-
-    timing: Timing = Instant()
-    strict: bool = False
-    seed: int = 0
-    usage: Usage = Usage()
-    repeat: bool = False
-    locale: str = "en_US"
-    dress: DressName | None = None
-    faults: Faults = ()
-    clock: ClockName = "server"
-
-    def __post_init__(self) -> None:
-        if self.faults:
-            msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
 
 
 class Unplayed(NamedTuple):
@@ -299,66 +271,6 @@ class Session:
         """Undo that a recording was taken."""
         with self._lock:
             self._shelf.give_back(recording)
-
-
-class Sessions:
-    """The sessions of a server by id; the default one is always there. Safe from any thread."""
-
-    def __init__(self, settings: SessionSettings | None = None) -> None:
-        self.settings = settings or SessionSettings()
-        self._lock = threading.Lock()
-        self._sessions = {DEFAULT_SESSION: Session(DEFAULT_SESSION, self.settings)}
-        self._made = 0
-
-    def __iter__(self) -> Iterator[Session]:
-        with self._lock:
-            return iter(tuple(self._sessions.values()))
-
-    @property
-    def default(self) -> Session:
-        """The session of base URLs without a prefix."""
-        return self._sessions[DEFAULT_SESSION]
-
-    def find(self, session_id: str) -> Session | None:
-        """The session, or `None`."""
-        return self._sessions.get(session_id)
-
-    def get(self, session_id: str) -> Session:
-        """The session. Raises `UnknownSessionError`."""
-        found = self._sessions.get(session_id)
-        if found is None:
-            raise UnknownSessionError(
-                f"no session {session_id!r}: create it first (POST /_tokentape/sessions), or leave "
-                f"/s/{session_id} out of the base URL for the default session"
-            )
-        return found
-
-    def create(self, session_id: str | None = None, settings: SessionSettings | None = None) -> Session:
-        """A new session; without an id it gets a number. Raises `SessionExistsError`, `SessionNameError`."""
-        with self._lock:
-            if session_id is None:
-                session_id = self._free_id()
-            if session_id in self._sessions:
-                raise SessionExistsError(f"session {session_id!r} is there already: delete it first, or use another id")
-            made = self._sessions[session_id] = Session(session_id, settings or self.settings)
-            return made
-
-    def delete(self, session_id: str) -> None:
-        """Remove a session; the default one is emptied instead. Raises `UnknownSessionError`."""
-        found = self.get(session_id)
-        if session_id == DEFAULT_SESSION:
-            found.clear()
-            found.settings = self.settings
-            return
-        with self._lock:
-            self._sessions.pop(session_id, None)
-        found.let_go()
-
-    def _free_id(self) -> str:
-        self._made += 1
-        while f"session-{self._made}" in self._sessions:
-            self._made += 1
-        return f"session-{self._made}"
 
 
 def _counted(number: int, noun: str) -> str:

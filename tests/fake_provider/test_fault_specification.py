@@ -16,7 +16,7 @@ from tokentape_fake_provider.faults.fault import BitFlip, Fin, Gzip, HttpError, 
 from tokentape_fake_provider.faults.specification import catalog_of_faults, fault_of_object
 from tokentape_fake_provider.rule import Rule
 from tokentape_fake_provider.script import Script
-from tokentape_fake_provider.session import SessionSettings
+from tokentape_fake_provider.session_settings import SessionSettings
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=12)
 

@@ -13,7 +13,8 @@ from tokentape_fake_provider.control.api import Api, Routes, origin
 from tokentape_fake_provider.control.responses import json_response
 from tokentape_fake_provider.faults.specification import Faults
 from tokentape_fake_provider.script import Usage
-from tokentape_fake_provider.session import ClockName, Session, SessionSettings
+from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.session_settings import ClockName, SessionSettings
 from tokentape_fake_provider.timing import Timing, parse_timing
 from tokentape_fake_provider.wires import WIRES
 from tokentape_fake_provider.wires.openai_dresses import DressName

@@ -9,7 +9,8 @@ from typing import Final
 from tokentape_fake_provider.app import AppConfig
 from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.provider import Provider
-from tokentape_fake_provider.session import Sessions, SessionSettings
+from tokentape_fake_provider.session_settings import SessionSettings
+from tokentape_fake_provider.sessions import Sessions
 
 # RFC 2606 section 2: no such name resolves, so that a client without our transport reaches nobody.
 _URL: Final = "http://in-process.invalid"

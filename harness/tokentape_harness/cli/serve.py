@@ -12,7 +12,7 @@ from pathlib import Path
 from tokentape_fake_provider.host import is_loopback
 from tokentape_fake_provider.recording import Recording
 from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import SessionSettings
+from tokentape_fake_provider.session_settings import SessionSettings
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dresses import dress_name
 from tokentape_harness.cassette_reader import read_cassette

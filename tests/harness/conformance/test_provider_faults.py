@@ -8,7 +8,7 @@ import pytest
 
 from tokentape_fake_provider.faults import as_faults
 from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import SessionSettings
+from tokentape_fake_provider.session_settings import SessionSettings
 from tokentape_harness.conformance.execution import run_case
 from tokentape_harness.conformance.plan import plan
 from tokentape_harness.conformance.provider.grammars import GRAMMARS
