@@ -67,6 +67,17 @@ def read_with(read: Read) -> Reading:
     return Reading(text)
 
 
+def said(value: Any, *names: str) -> str:
+    """The text at the end of these attributes or keys; none where the client gave out an event without it.
+
+    Some clients give out what they could not parse, whatever their types say: what they raise themselves should not
+    be mistaken for what a loop raises that takes them at their word.
+    """
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value if isinstance(value, str) else ""
+
+
 def error_name(error: Exception) -> str:
     """Its class, with the package that it comes from."""
     return f"{type(error).__module__.partition('.')[0]}.{type(error).__name__}"
@@ -81,8 +92,8 @@ def openai_chat(base_url: str, timeout: float) -> Iterator[Read]:
             options: Any = {"include_usage": True}
             stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True, stream_options=options)
             for chunk in stream:
-                for choice in chunk.choices:
-                    yield choice.delta.content or ""
+                for choice in chunk.choices or ():
+                    yield said(choice, "delta", "content")
 
         yield read
 
@@ -111,8 +122,8 @@ def openai_completions(base_url: str, timeout: float) -> Iterator[Read]:
         def read() -> Iterator[str]:
             options: Any = {"include_usage": True}
             for chunk in client.completions.create(model="m", prompt=PROMPT, stream=True, stream_options=options):
-                for choice in chunk.choices:
-                    yield choice.text
+                for choice in chunk.choices or ():
+                    yield said(choice, "text")
 
         yield read
 
@@ -125,7 +136,7 @@ def openai_responses(base_url: str, timeout: float) -> Iterator[Read]:
         def read() -> Iterator[str]:
             for event in client.responses.create(model="m", input=PROMPT, stream=True):
                 if event.type == "response.output_text.delta":
-                    yield event.delta
+                    yield said(event, "delta")
 
         yield read
 
@@ -137,8 +148,8 @@ def anthropic_messages(base_url: str, timeout: float) -> Iterator[Read]:
 
         def read() -> Iterator[str]:
             for event in client.messages.create(model="m", messages=MESSAGES, max_tokens=99, stream=True):
-                if event.type == "content_block_delta" and event.delta.type == "text_delta":
-                    yield event.delta.text
+                if event.type == "content_block_delta" and said(event, "delta", "type") == "text_delta":
+                    yield said(event, "delta", "text")
 
         yield read
 
@@ -183,8 +194,8 @@ def gemini_interactions(base_url: str, timeout: float) -> Iterator[Read]:
 
         def read() -> Iterator[str]:
             for event in client.interactions.create(model="m", input=PROMPT, stream=True):
-                if event.event_type == "step.delta" and event.delta.type == "text":
-                    yield event.delta.text
+                if said(event, "delta", "type") == "text":
+                    yield said(event, "delta", "text")
 
         yield read
 
@@ -212,7 +223,7 @@ def cohere_chat(base_url: str, timeout: float) -> Iterator[Read]:
         event: Any
         for event in client.chat_stream(model="m", messages=MESSAGES, request_options=options):
             if event.type == "content-delta":
-                yield event.delta.message.content.text
+                yield said(event, "delta", "message", "content", "text")
 
     yield read
 
@@ -232,7 +243,7 @@ def bedrock_converse(base_url: str, timeout: float) -> Iterator[Read]:
     def read() -> Iterator[str]:
         for event in client.converse_stream(modelId=CLAUDE, messages=messages)["stream"]:
             if "contentBlockDelta" in event:
-                yield event["contentBlockDelta"]["delta"].get("text", "")
+                yield said(event, "contentBlockDelta", "delta", "text")
 
     yield read
     client.close()
@@ -246,9 +257,7 @@ def bedrock_invoke(base_url: str, timeout: float) -> Iterator[Read]:
 
     def read() -> Iterator[str]:
         for event in client.invoke_model_with_response_stream(modelId=CLAUDE, body=body)["body"]:
-            said = json.loads(event["chunk"]["bytes"])
-            if said["type"] == "content_block_delta":
-                yield said["delta"].get("text", "")
+            yield said(json.loads(event["chunk"]["bytes"]), "delta", "text")
 
     yield read
     client.close()
