@@ -135,6 +135,29 @@ def test_what_is_declared_is_skipped_with_its_reason(run: Run, tmp_path: Path) -
     assert "lacks text without a reason" in run(app, "--lacks", "text").err
 
 
+OWN_CASE = """\
+from tokentape_harness.conformance.pipeline import PipelineTrial, case
+
+
+@case("pipeline/own/polite", "No answer begins with a sigh.", source="our house style", needs=["text"])
+def polite(trial: PipelineTrial) -> None:
+    trial.expect("the text that came out", trial.told("Sigh. ", "Hello"), "Hello")
+"""
+
+
+def test_a_case_of_ones_own(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file of a few lines; what came out and when is told as it fails."""
+    cases = sys.modules["tokentape_harness.conformance.case"]  # the package's `case` is the decorator
+    monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
+    (tmp_path / "own.py").write_text(OWN_CASE)
+    ran = run(f"{APPS}.starlette_app:app", "--path", "/text", "--include", tmp_path / "own.py", "--case", "own")
+    assert ran.code == 1
+    assert "promise   No answer begins with a sigh." in ran.out
+    assert "request   GET /text of an ASGI app" in ran.out
+    assert " ms " in ran.out
+    assert "expected  'Hello'\n  seen      'Sigh. Hello'" in ran.out
+
+
 def test_every_capability_is_asked_for() -> None:
     """What can be declared is what some case needs, and the other way round."""
     assert set().union(*(case.needs for case in SUITE.cases())) == set(CAPABILITIES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from functools import cache
 from typing import Any
 
 from tokentape import ChatMessage
@@ -21,8 +23,13 @@ TOOLS = (
 
 
 def provider() -> OpenAIChat:
-    """A client of the provider that the environment names now."""
-    return OpenAIChat("gpt-4o-mini", max_retries=0)
+    """A client of the provider that the environment names now, as an app keeps it."""
+    return _provider(os.environ["OPENAI_BASE_URL"])
+
+
+@cache
+def _provider(base_url: str) -> OpenAIChat:
+    return OpenAIChat("gpt-4o-mini", base_url=base_url, max_retries=0)
 
 
 def results(message: ChatMessage) -> tuple[ChatMessage, ...]:
