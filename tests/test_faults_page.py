@@ -25,6 +25,7 @@ CLIENTS = {
     "openai_responses": "openai, responses",
     "anthropic_messages": "anthropic",
     "gemini": "google-genai",
+    "gemini_interactions": "google-genai, interactions",
     "ollama": "ollama",
     "cohere_chat": "cohere",
     "bedrock_converse": "boto3, converse",

@@ -167,7 +167,7 @@ def anthropic_messages_helper(base_url: str, timeout: float) -> Iterator[Read]:
         yield read
 
 
-def _genai(base_url: str, timeout: float) -> Any:
+def genai_client(base_url: str, timeout: float) -> Any:
     once = types.HttpRetryOptions(attempts=1)
     return genai.Client(
         api_key="k",
@@ -178,7 +178,7 @@ def _genai(base_url: str, timeout: float) -> Any:
 @contextmanager
 def gemini(base_url: str, timeout: float) -> Iterator[Read]:
     """google-genai's `models.generate_content_stream`."""
-    with _genai(base_url, timeout) as client:
+    with genai_client(base_url, timeout) as client:
 
         def read() -> Iterator[str]:
             for chunk in client.models.generate_content_stream(model="m", contents=PROMPT):
@@ -190,7 +190,7 @@ def gemini(base_url: str, timeout: float) -> Iterator[Read]:
 @contextmanager
 def gemini_interactions(base_url: str, timeout: float) -> Iterator[Read]:
     """google-genai's `interactions.create`."""
-    with _genai(base_url, timeout) as client:
+    with genai_client(base_url, timeout) as client:
 
         def read() -> Iterator[str]:
             for event in client.interactions.create(model="m", input=PROMPT, stream=True):
@@ -228,7 +228,7 @@ def cohere_chat(base_url: str, timeout: float) -> Iterator[Read]:
     yield read
 
 
-def _bedrock(base_url: str, timeout: float) -> Any:
+def bedrock_client(base_url: str, timeout: float) -> Any:
     config = Config(retries={"total_max_attempts": 1}, read_timeout=timeout, connect_timeout=timeout)
     made = boto3.Session(aws_access_key_id="AKIAFAKE", aws_secret_access_key="secret", region_name="us-east-1")
     return made.client("bedrock-runtime", endpoint_url=base_url, config=config)
@@ -237,7 +237,7 @@ def _bedrock(base_url: str, timeout: float) -> Any:
 @contextmanager
 def bedrock_converse(base_url: str, timeout: float) -> Iterator[Read]:
     """boto3's `converse_stream`."""
-    client = _bedrock(base_url, timeout)
+    client = bedrock_client(base_url, timeout)
     messages = [{"role": "user", "content": [{"text": PROMPT}]}]
 
     def read() -> Iterator[str]:
@@ -252,7 +252,7 @@ def bedrock_converse(base_url: str, timeout: float) -> Iterator[Read]:
 @contextmanager
 def bedrock_invoke(base_url: str, timeout: float) -> Iterator[Read]:
     """boto3's `invoke_model_with_response_stream`, and `json.loads` as in Amazon's examples."""
-    client = _bedrock(base_url, timeout)
+    client = bedrock_client(base_url, timeout)
     body = json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 99, "messages": MESSAGES})
 
     def read() -> Iterator[str]:
