@@ -10,7 +10,7 @@ HarnessError
 ├── UnplayedRecordingError         a cassette holds what the test never asked for
 ├── PromiseBrokenError             a conformance case found that a target does not do what it must
 ├── FlushError                     a flush check can't be made: the target does not answer, or shows no token
-├── SweepError                     a sweep can't be made: no whole stream is recorded, or the client fails without a fault
+├── SweepError                     a sweep can't be made: no whole stream, or the client fails without a fault
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
 CassetteWarning                    a cassette was read, but something in it had to be mended
