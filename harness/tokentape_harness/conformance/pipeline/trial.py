@@ -31,6 +31,7 @@ from tokentape_harness.flush.truncation import truncation_of
 CUT_AT: Final = 8
 """After how many frames a stream is cut off."""
 _QUOTED: Final = 200
+_APART: Final = 0.01
 
 
 class Reader:
@@ -80,14 +81,28 @@ class PipelineTrial(Trial):
 
     # Having it answer.
 
-    def answer(self, *scripts: Script, marks: Marks | None = None, faults: Sequence[Fault] = ()) -> FarEnd:
+    def answer(
+        self,
+        *scripts: Script,
+        marks: Marks | None = None,
+        faults: Sequence[Fault] = (),
+        apart: bool = False,
+    ) -> FarEnd:
         """A whole answer, at once; what is asked first is answered by the first script, and so on.
 
-        It may take the time that the options allow to end.
+        It may take the time that the options allow to end. With `apart` its frames leave a moment apart, so that each
+        is likely read by itself.
         """
         marks = marks or self.marks()
         said = Rule(scripts or (script_of(marks),), faults=tuple(faults))
-        with self.reading(said, Instant(), marks) as run:
+        with self.reading(said, STEPPED if apart else Instant(), marks) as run:
+            stream = self.bench.next_stream(run, self.options.start) if apart else None
+            if stream is not None:
+                with suppress(StepError):
+                    while not stream.over:
+                        stream.step(timeout=self.options.patience)
+                        run.far_end.wait(lambda far: far.ending is not None, _APART)
+                stream.release()
             self.wait_for_end(run.far_end)
         return run.far_end
 

@@ -66,7 +66,8 @@ def _whole_despite(trial: PipelineTrial, fault: Split | TinyChunks | Comments | 
     marks = trial.marks(2)
     said = (marks.token(0), *_WORLD, marks.mark(1))
     script = Script.of(Text("".join(said), pieces=said))
-    text = trial.text(trial.answer(script, marks=marks, faults=(fault,)))
+    far = trial.answer(script, marks=marks, faults=(fault,), apart=isinstance(fault, Split))
+    text = trial.text(far)
     begin, end = text.find(said[0]), text.rfind(said[-1])
     trial.expect("the text that came out", text[begin : end + len(said[-1])] if end >= 0 else text, "".join(said))
 
