@@ -140,8 +140,8 @@ def check_messages(messages: Any) -> None:
         role, content = message.get("role"), message.get("content")
         if role not in ("user", "assistant", "system"):
             raise BadRequestError(
-                f"1 validation error detected: Value {str(role)!r} at 'messages.{number}.member.role' failed to satisfy "
-                "constraint: Member must satisfy enum value set: [user, assistant, system]"
+                f"1 validation error detected: Value {str(role)!r} at 'messages.{number}.member.role' failed to "
+                "satisfy constraint: Member must satisfy enum value set: [user, assistant, system]"
             )
         if not isinstance(content, list) or not all(isinstance(block, Mapping) for block in content):
             raise BadRequestError(f"The value at messages.{number - 1}.content is not a list of content blocks.")
