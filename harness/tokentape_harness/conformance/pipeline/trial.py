@@ -31,7 +31,7 @@ from tokentape_harness.flush.truncation import truncation_of
 CUT_AT: Final = 8
 """After how many frames a stream is cut off."""
 _QUOTED: Final = 200
-_APART: Final = 0.01
+_MOST_APART: Final = 700
 
 
 class Reader:
@@ -86,12 +86,12 @@ class PipelineTrial(Trial):
         *scripts: Script,
         marks: Marks | None = None,
         faults: Sequence[Fault] = (),
-        apart: bool = False,
+        apart: float = 0.0,
     ) -> FarEnd:
         """A whole answer, at once; what is asked first is answered by the first script, and so on.
 
-        It may take the time that the options allow to end. With `apart` its frames leave a moment apart, so that each
-        is likely read by itself.
+        It may take the time that the options allow to end. With `apart` its first frames leave so many s apart, so
+        that each is likely read by itself.
         """
         marks = marks or self.marks()
         said = Rule(scripts or (script_of(marks),), faults=tuple(faults))
@@ -99,9 +99,9 @@ class PipelineTrial(Trial):
             stream = self.bench.next_stream(run, self.options.start) if apart else None
             if stream is not None:
                 with suppress(StepError):
-                    while not stream.over:
+                    while not stream.over and stream.sent < _MOST_APART:
                         stream.step(timeout=self.options.patience)
-                        run.far_end.wait(lambda far: far.ending is not None, _APART)
+                        run.far_end.wait(lambda far: far.ending is not None, apart)
                 stream.release()
             self.wait_for_end(run.far_end)
         return run.far_end

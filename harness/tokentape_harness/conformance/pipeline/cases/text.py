@@ -7,6 +7,9 @@ from tokentape_fake_provider.script import Script, Text
 from tokentape_harness.conformance.case import case
 from tokentape_harness.conformance.pipeline.trial import PipelineTrial
 
+_APART = {Split: 0.01, TinyChunks: 0.001}
+"""How far apart frames leave that must be read one by one, in s."""
+
 SOURCE = "tokentape, docs/conformance.md: what is said comes out as it was said"
 UNICODE = "Unicode, and RFC 8259: JSON is UTF-8"
 _WORLD = ("Grüße, ", "日本", "語", " — ", "العربية", " ", "नमस्ते", " ", "👩‍👩‍👧", "🇳🇴", " ", "e\u0301", "\U0001d11e")
@@ -66,7 +69,7 @@ def _whole_despite(trial: PipelineTrial, fault: Split | TinyChunks | Comments | 
     marks = trial.marks(2)
     said = (marks.token(0), *_WORLD, marks.mark(1))
     script = Script.of(Text("".join(said), pieces=said))
-    far = trial.answer(script, marks=marks, faults=(fault,), apart=isinstance(fault, Split))
+    far = trial.answer(script, marks=marks, faults=(fault,), apart=_APART.get(type(fault), 0.0))
     text = trial.text(far)
     begin, end = text.find(said[0]), text.rfind(said[-1])
     trial.expect("the text that came out", text[begin : end + len(said[-1])] if end >= 0 else text, "".join(said))
