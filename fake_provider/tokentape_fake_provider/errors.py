@@ -14,6 +14,7 @@ FakeProviderError
 ├── UnknownSessionError   a session id that was never created, or is deleted
 ├── SessionExistsError    a session id that is taken
 ├── SessionNameError      a session id that does not fit into a path
+├── SettingError          a setting of a session that is of no use
 ├── CassetteAccessError   a cassette that is not there, or outside the configured folders
 ├── UnreadableRecordingError  a recording that was left on the disk and can't be read there any more
 ├── PortInUseError        another program listens on that port
@@ -93,6 +94,10 @@ class SessionExistsError(FakeProviderError):
 
 class SessionNameError(FakeProviderError, ValueError):
     """A session id that does not fit into a path."""
+
+
+class SettingError(FakeProviderError, ValueError):
+    """A setting of a session that is of no use."""
 
 
 class CassetteAccessError(FakeProviderError):

@@ -6,7 +6,7 @@ data: `msgspec.to_builtins(script)` is the JSON that the control API takes.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -15,6 +15,7 @@ from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.specification import Faults, as_faults
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error", "other"]
+_FINISH_REASONS: Final = frozenset((None, *get_args(FinishReason)))
 
 
 class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
@@ -128,6 +129,13 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.finish_reason is not None:
             return self.finish_reason
         return "tool_calls" if any(isinstance(item, ToolCall) for item in self.items) else "stop"
+
+    def __post_init__(self) -> None:
+        if self.finish_reason not in _FINISH_REASONS:
+            known = ", ".join(get_args(FinishReason))
+            raise ScriptError(
+                f"finish_reason {self.finish_reason!r} is none of {known}; say another with provider_finish_reason"
+            )
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

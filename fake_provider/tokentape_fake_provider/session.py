@@ -24,7 +24,6 @@ from tokentape_fake_provider.session_settings import SessionSettings
 from tokentape_fake_provider.shelf import Endpoint, Miss, Shelf
 from tokentape_fake_provider.streams import Streams
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.wires.openai_dresses import dress_name
 from tokentape_fake_provider.wires.wire import Ask
 
 DEFAULT_SESSION: Final = "default"
@@ -115,9 +114,7 @@ class Session:
         self._requests = 0
 
     def configure(self, **changes: Any) -> None:
-        """Change some of the settings, by their names in `SessionSettings`. Raises `UnknownDressError`."""
-        if changes.get("dress") is not None:
-            dress_name(changes["dress"])
+        """Change some of the settings, by their names in `SessionSettings`, which says what it raises."""
         self.settings = msgspec.structs.replace(self.settings, **changes)
 
     def add_faults(self, *faults: Fault | str) -> None:

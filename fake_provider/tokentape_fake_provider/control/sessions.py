@@ -15,7 +15,7 @@ from tokentape_fake_provider.faults.specification import Faults
 from tokentape_fake_provider.script import Usage
 from tokentape_fake_provider.session import Session
 from tokentape_fake_provider.session_settings import ClockName, SessionSettings
-from tokentape_fake_provider.timing import Timing, parse_timing
+from tokentape_fake_provider.timing import Timing
 from tokentape_fake_provider.wires import WIRES
 from tokentape_fake_provider.wires.openai_dresses import DressName
 
@@ -34,10 +34,8 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: ClockName | UnsetType = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:
-        """The settings with these changes. Raises `TimingError`, `FaultError`."""
+        """The settings with these changes. Raises what `SessionSettings` does."""
         changes = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
-        if isinstance(self.timing, str):
-            changes["timing"] = parse_timing(self.timing)
         return msgspec.structs.replace(settings, **changes)
 
 

@@ -1,0 +1,60 @@
+"""Settings of a session that are of no use are refused when they are set, in Python and by the control API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from tokentape_fake_provider import FakeProviderServer, Script, Session, SessionSettings, Stepped
+from tokentape_fake_provider.errors import FakeProviderError, ScriptError
+
+WRONG = [
+    ({"clock": "controled"}, "setting clock: 'controled' is none: the known ones are server, controlled, automatic"),
+    ({"seed": "x"}, "setting seed: 'x' is none: Expected `int`, got `str`"),
+    ({"strict": "no"}, "setting strict: 'no' is none: Expected `bool`, got `str`"),
+    ({"usage": 3}, "setting usage: 3 is none: Expected `object`, got `int`"),
+    ({"usage": Stepped()}, "is none: it is a Stepped"),
+    ({"timing": "steped"}, "timing: 'steped' is none of instant, recorded, "),
+    ({"dress": "azur"}, "no dress 'azur': the known ones are openai, azure, "),
+    ({"locale": "xx_YY"}, "no synthetic text for the locale 'xx_YY': take one of "),
+    ({"faults": ("fim",)}, "no fault 'fim': did you mean fin?"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), WRONG, ids=str)
+def test_a_wrong_setting_is_refused(change: dict[str, Any], told: str, session: Session) -> None:
+    """One line says what was wrong and what there is, and the session stays as it was."""
+    before = session.settings
+    for change_it in (session.configure, SessionSettings):
+        with pytest.raises(FakeProviderError) as refused:
+            change_it(**change)
+        assert told in str(refused.value)
+    assert session.settings is before
+
+
+@pytest.mark.parametrize(
+    "change", [{"clock": "controled"}, {"locale": "xx_YY"}, {"seed": "x"}, {"dress": "azur"}], ids=str
+)
+def test_the_control_api_refuses_it(
+    change: dict[str, Any], session: Session, server: FakeProviderServer, http: httpx2.Client
+) -> None:
+    """A client gets a 400 that says the same."""
+    before = session.settings
+    answer = http.patch(f"{server.url}/_tokentape/sessions/{session.id}/settings", json=change)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["what"]
+    assert session.settings == before
+
+
+def test_a_timing_in_words(session: Session) -> None:
+    """Timings are written as everywhere else."""
+    session.configure(timing="stepped:headers")
+    assert session.settings.timing == Stepped(headers=True)
+
+
+def test_a_finish_reason_that_is_none_is_refused() -> None:
+    """When the script is made, and not when it is asked for."""
+    with pytest.raises(ScriptError, match="finish_reason 'done' is none of stop, length, "):
+        Script.of("x", finish_reason="done")  # type: ignore[arg-type]
