@@ -7,7 +7,7 @@ import contextlib
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -445,6 +445,29 @@ def test_a_sink_that_fails_in_a_stream_closes_it_and_keeps_the_text() -> None:
     with pytest.raises(OSError, match="off"):
         out.write_stream(stream)
     assert (closed, out.pending) == ([True], "a")
+
+
+def test_a_sink_that_fails_in_an_async_stream_closes_it_and_keeps_the_text() -> None:
+    """The same under async for: closed when the error is there, and not when the garbage is collected."""
+    out = OutputBuffer(screen := Screen(), auto_flush="message")
+    screen.failures = 1
+    closed: list[bool] = []
+
+    async def source() -> AsyncIterator[ChatMessage]:
+        try:
+            yield ChatMessage("a")
+            yield ChatMessage("b")
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        stream = source()
+        with pytest.raises(OSError, match="off"):
+            await out.awrite_stream(stream)
+        assert closed == [True]
+
+    asyncio.run(main())
+    assert out.pending == "a"
 
 
 def test_async_streams_are_written_as_they_arrive() -> None:
