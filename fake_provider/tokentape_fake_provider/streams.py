@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 
 from tokentape_fake_provider.errors import StepTimeoutError
 from tokentape_fake_provider.gate import SteppedStream
@@ -53,18 +54,16 @@ class Streams:
     def next(self, timeout: float = 10.0) -> SteppedStream:
         """The next stream that nobody has taken. Raises `StepTimeoutError` after `timeout` s."""
         asked = self._ask()
-        try:
+        with suppress(TimeoutError):
             return asked.result(timeout)
-        except TimeoutError:
-            return self._give_up(asked, timeout)
+        return self._give_up(asked, timeout)
 
     async def anext(self, timeout: float = 10.0) -> SteppedStream:  # noqa: ASYNC109
         """`next` for coroutines."""
         asked = self._ask()
-        try:
+        with suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.wrap_future(asked), timeout)
-        except TimeoutError:
-            return self._give_up(asked, timeout)
+        return self._give_up(asked, timeout)
 
     def release(self) -> None:
         """Let all go by themselves, and forget those that nobody took."""

@@ -262,8 +262,9 @@ def test_streams_come_in_the_order_of_their_requests(
                 assert second.read() == b"second"
             waiting.result().finish()
             assert first.read() == b"first"
-    with pytest.raises(StepTimeoutError, match=r"no stream to take within 0 s \(0 open, all taken\)"):
+    with pytest.raises(StepTimeoutError, match=r"no stream to take within 0 s \(0 open, all taken\)") as late:
         stepped.streams.next(timeout=0)
+    assert late.value.__context__ is None
 
 
 def test_a_client_that_left(response: httpx2.Response, stream: SteppedStream, stepped: Session) -> None:
