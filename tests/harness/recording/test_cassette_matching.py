@@ -98,19 +98,22 @@ def test_a_body_is_compared_by_what_it_asks_for(client, provider, path):
     assert provider.calls == ["one"]
 
 
-def test_the_same_options_are_preferred(client, provider, path):
-    """Of two recordings that would do, the one with the same tracing options answers."""
-    with use_cassette(path):
-        client.post(URL, json=asked("one"))
-        provider.answer = None
-    with (
-        use_cassette(path, record_mode="new_episodes"),
-        httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, text="with usage"))) as other,
-    ):
-        other.post(URL, json=asked("two"))
-        other.post(URL, json=asked("one", stream_options={"include_usage": True}))
-    with use_cassette(path, record_mode="none", allow_playback_repeats=True):
-        assert client.post(URL, json=asked("one", stream_options={"include_usage": True})).text == "answer to one"
+def test_the_same_options_are_preferred(path):
+    """Of two recordings that would do, the one with the same tracing options answers, and the other one else."""
+    options = {"stream_options": {"include_usage": True}}
+
+    def echo(request):
+        return httpx2.Response(200, text="usage" if "stream_options" in json.loads(request.content) else "plain")
+
+    with httpx2.Client(transport=httpx2.MockTransport(echo)) as client:
+        with use_cassette(path):
+            for body in (asked("one"), asked("one", **options)):
+                client.post(URL, json=body)
+        for body, expected in ((asked("one", **options), "usage"), (asked("one"), "plain")):
+            with use_cassette(path, record_mode="none"):
+                assert client.post(URL, json=body).text == expected
+                other = "plain" if expected == "usage" else "usage"
+                assert client.post(URL, json=body).text == other
 
 
 def test_a_mismatch_names_the_nearest_recording_and_the_field(client, path):
