@@ -69,3 +69,19 @@ def test_what_another_run_adds_between_saves_is_kept(path):
     bodies = [interaction.request.body for interaction in read_cassette(path)]
     assert len(bodies) == 4
     assert len(set(bodies)) == 4
+
+
+def test_two_runs_that_grow_by_turns_keep_each_interaction_once(path):
+    """What was written or taken over at an earlier save is not taken for another run's new one."""
+    first = use_cassette(path, record_mode="new_episodes")
+    second = use_cassette(path, record_mode="new_episodes")
+    with client_of("fine") as client, first, second:  # the inner one records
+        ask(client, "second's")
+        second.recorder.save()
+        first.recorder.cassette.dirty = True
+        first.recorder.save()
+        ask(client, "second's again")
+        for cassette in (second, first):
+            cassette.recorder.cassette.dirty = True
+            cassette.recorder.save()
+    assert len(read_cassette(path)) == 2
