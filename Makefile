@@ -13,7 +13,7 @@ APPS := tests.harness.conformance.pipelines
 PIPELINES := "starlette_app:app --path /sse" "starlette_app:app --path /text" "flask_app:app --path /ndjson" \
 	"django_app:wsgi --path /plain" "django_app:asgi --path /async"
 
-.PHONY: help demo record test test-clients test-servers conformance lint types cov bench clean
+.PHONY: help demo record test test-slow test-clients test-servers conformance lint types cov bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -27,6 +27,9 @@ record: $(READY) ## Record cassettes/ again from a real model server, in an envi
 
 test: $(READY) ## Run the tests
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+test-slow: $(READY) ## Run the tests that start many programs, or wait for real time
+	$(BIN)/pytest -m "slow and not clients and not servers" -n $(JOBS) $(ARGS)
 
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments

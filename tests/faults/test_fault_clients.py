@@ -17,6 +17,8 @@ from tokentape_fake_provider import FakeProviderServer, Rule, Script
 from tokentape_fake_provider.faults import parse_fault
 from tokentape_fake_provider.session import Session
 
+pytestmark = pytest.mark.slow
+
 PATIENT = 30.0
 IMPATIENT = (0.15, 1.0, 5.0)
 """Timeouts in s that end what would stall for ever: a longer one only where a busy machine outran the one before."""
@@ -64,7 +66,6 @@ leaks = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.Py
 
 
 @leaks
-@pytest.mark.slow
 @pytest.mark.parametrize("wire", SDKS)
 def test_official_client(
     wire: str, server: FakeProviderServer, session: Session, caplog: pytest.LogCaptureFixture
@@ -77,7 +78,6 @@ def test_official_client(
 
 
 @leaks
-@pytest.mark.slow
 @pytest.mark.parametrize("wire", HELPERS)
 def test_official_accumulator(wire: str, server: FakeProviderServer, session: Session) -> None:
     """The official clients' accumulators take each fault as was measured."""
@@ -87,7 +87,6 @@ def test_official_accumulator(wire: str, server: FakeProviderServer, session: Se
     gc.collect()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("wire", OURS)
 def test_own_client(wire: str, server: FakeProviderServer, session: Session) -> None:
     """Our own client raises a typed error wherever the answer did not come to its end, and keeps what had arrived."""

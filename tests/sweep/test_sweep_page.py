@@ -21,6 +21,8 @@ from tokentape_harness.sweep.matrix import LETTERS
 from tokentape_harness.sweep.pytest_sweep import OPTIONS
 from tokentape_harness.sweep.run import run_sweep
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 TEXT = PAGE.read_text()
@@ -51,7 +53,6 @@ def test_own_client(recording: str) -> None:
 
 # Some official clients leave broken streams to the garbage collection.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.slow
 @pytest.mark.parametrize(("recording", "client"), SDKS)
 def test_official_clients(recording: str, client: str) -> None:
     """The official SDKs do what the page says."""

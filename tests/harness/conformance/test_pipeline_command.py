@@ -20,6 +20,8 @@ from tokentape_harness.cli import main
 from tokentape_harness.conformance.pipeline.options import CAPABILITIES
 from tokentape_harness.conformance.pipeline.suite import SUITE
 
+pytestmark = pytest.mark.slow
+
 APPS = "tests.harness.conformance.pipelines"
 OURS = [
     *((f"{APPS}.starlette_app:app", f"/{path}") for path in ("sse", "ndjson", "text", "plain")),

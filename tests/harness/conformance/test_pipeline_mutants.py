@@ -20,7 +20,10 @@ for module in pkgutil.iter_modules(pipeline_mutants.__path__, f"{pipeline_mutant
     importlib.import_module(module.name)
 
 # What is broken may leave its clients open, which are collected whenever that is.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 PIPELINES = [mutant for mutant in MUTANTS if mutant.suite == "pipeline"]
 

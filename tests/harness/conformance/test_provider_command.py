@@ -23,6 +23,8 @@ from tokentape_harness.conformance.provider.suite import SUITE
 from tokentape_harness.conformance.provider.target import CAPABILITIES, Target, below
 from tokentape_harness.conformance.run import Run as Runner
 
+pytestmark = pytest.mark.slow
+
 LACKS = "unknown_model=the fake provider answers for every model"
 
 

@@ -12,6 +12,8 @@ from tests.harness.flush import apps
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush import AsgiTarget, CallTarget, WsgiTarget
 
+pytestmark = pytest.mark.slow
+
 # What is held stays held, however soon that is concluded: these targets need no patience.
 HURRIED = {"patience": 0.25, "wait": 0.05, "max_bytes": 16_384, "readers": False, "cut": False}
 VERDICTS_ONLY = {"readers": False, "cut": False}

@@ -13,6 +13,8 @@ from inline_snapshot import snapshot
 from tokentape_harness.cli.run import run as run_command
 from tokentape_harness.sdk_environment import sdk_environment
 
+pytestmark = pytest.mark.slow
+
 APP = """
 from tests.harness.flush.apps import *
 good = starlette_app()

@@ -20,6 +20,8 @@ from tokentape_harness import read_cassette
 from tokentape_harness.recordings import load_recordings
 from tokentape_harness.sdk_environment import sdk_environment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clock() -> ControlledClock:
@@ -71,7 +73,6 @@ def check_recorded(path: Path, uri: str, made: Tape) -> None:
     assert stream.end == "complete"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SDKS)
 def test_a_program_streams_live_and_replays(
     name: str, upstream: FakeProviderServer, clock: ControlledClock, tmp_path: Path

@@ -22,6 +22,8 @@ from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
 from tokentape_harness import read_cassette
 
+pytestmark = pytest.mark.slow
+
 CASSETTES = Path(__file__).parents[3] / "cassettes"
 CHAT = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello?"}]}
 OVER = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -265,7 +267,6 @@ def test_own_rules(upstream: FakeProviderServer, tmp_path: Path) -> None:
         assert checked.stdout.count(": secret: ") == (0 if redacted else 3)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SDKS)
 def test_each_sdk_tells_that_the_upstream_is_down(name: str, tmp_path: Path) -> None:
     """What failed and what to do is in the SDK's own exception and on our stderr, and nothing is recorded."""
@@ -283,7 +284,6 @@ def test_each_sdk_tells_that_the_upstream_is_down(name: str, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_a_cassette_from_elsewhere_replays(tmp_path: Path) -> None:
     """The folder may hold what was recorded in any way from the provider's own host, such as this project's demo."""
     path = tmp_path / "openai.yaml"

@@ -13,7 +13,7 @@ from bench.victims import Order, left_in, victims
 from tokentape_fake_provider import FakeProviderServer, Rule, Script
 from tokentape_harness.temporary import remove_abandoned, temporary_of
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")]
 
 KINDS = ("in process", "proxy")
 KILLED = -9

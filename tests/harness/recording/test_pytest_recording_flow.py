@@ -16,6 +16,8 @@ import yaml
 from tokentape_harness import read_cassette
 from tokentape_harness.transcoding.hearing import hear
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 CASSETTES = Path(__file__).parents[3] / "cassettes"
@@ -146,7 +148,6 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("plugins", PLUGINS)
 def test_record_mode_none(plugins: str, flow: Flow) -> None:
     """`--record-mode=none` and no mode at all replay with the network blocked, and write nothing."""
@@ -156,7 +157,6 @@ def test_record_mode_none(plugins: str, flow: Flow) -> None:
     assert files(flow.folder) == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("plugins", PLUGINS)
 @pytest.mark.parametrize("mode", ["new_episodes", "rewrite", "once"])
 def test_modes_that_record(
