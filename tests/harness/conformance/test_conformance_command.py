@@ -25,6 +25,8 @@ from tokentape_harness.conformance.iterator.wires import ALL
 from tokentape_harness.conformance.plan import matches
 from tokentape_harness.conformance.result import Planned
 
+pytestmark = pytest.mark.slow
+
 OURS = "tokentape_harness.conformance.adapters.tokentape:adapter"
 TARGETS = "tests.harness.conformance.targets"
 ZERO = f"{TARGETS}:drops_zero"

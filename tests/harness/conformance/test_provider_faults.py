@@ -15,6 +15,8 @@ from tokentape_harness.conformance.provider.grammars import GRAMMARS
 from tokentape_harness.conformance.provider.suite import SUITE
 from tokentape_harness.conformance.provider.target import Target
 
+pytestmark = pytest.mark.slow
+
 AREAS = ("stream", "finish/told", "usage/reported", "http/status", "http/content-type", "http/ends", "http/identity")
 LACKS = dict.fromkeys(("tool_calls", "reasoning", "finish_length"), "one fault, few streams")
 CONTENT = ("order", "text", "wholes", "role", "over", "ends")

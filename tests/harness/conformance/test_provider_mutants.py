@@ -16,6 +16,8 @@ from tokentape_harness.conformance.plan import plan
 from tokentape_harness.conformance.provider.grammars import GRAMMARS
 from tokentape_harness.conformance.provider.suite import SUITE
 
+pytestmark = pytest.mark.slow
+
 for module in pkgutil.iter_modules(provider_mutants.__path__, f"{provider_mutants.__name__}."):
     importlib.import_module(module.name)
 

@@ -38,6 +38,8 @@ from tokentape_harness.profiles import (
     write_profile,
 )
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 CASSETTES = Path(__file__).parents[3] / "cassettes"

@@ -10,6 +10,8 @@ import pytest
 from tokentape_fake_provider import Script, Text
 from tokentape_harness import read_cassette
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 OFF = [

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 CASSETTE = Path(__file__).parents[3] / "cassettes" / "openai_chat" / "text.yaml"

@@ -11,6 +11,8 @@ from inline_snapshot import snapshot
 
 from tokentape_harness.cli.run import run
 
+pytestmark = pytest.mark.slow
+
 TEXT = str(Path(__file__).parents[3] / "cassettes" / "openai_chat" / "text.yaml")
 
 CLIENT = """

@@ -16,6 +16,8 @@ from tokentape_harness.sweep import Matrix, plan_sweep, read_subject
 from tokentape_harness.sweep.clients import sdk_client
 from tokentape_harness.sweep.run import run_sweep
 
+pytestmark = pytest.mark.slow
+
 SUBJECT = read_subject(Path(__file__).parents[3] / "cassettes" / "openai_chat" / "text.yaml")
 FAULTS = (
     "fin",
