@@ -21,7 +21,7 @@ EventT = TypeVar("EventT")
 
 # How many events are taken for text at first and at most: those before something else are decoded twice.
 _FIRST = 16
-_MOST = 128
+_MOST = 256
 
 
 class Framing(Protocol):
