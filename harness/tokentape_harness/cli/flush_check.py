@@ -20,6 +20,7 @@ from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.check import FlushOptions, check_flush
 from tokentape_harness.flush.report import FlushReport
+from tokentape_harness.flush.request_options import body_of, header_of
 from tokentape_harness.flush.serving import KNOWN_PORT, serving
 from tokentape_harness.flush.targets import Ask, CommandTarget, HttpTarget, Target, checked_url, target_of, through
 from tokentape_harness.flush.text import report_lines, token_line
@@ -50,7 +51,7 @@ def flush_check(
         raise UsageError(f"--through and {named} exclude each other: give one of them")
     if through_url is None and named is None and not command:
         raise UsageError("nothing to check: give a URL, module:app, --through URL, or -- COMMAND")
-    ask = Ask(method=method or "", headers=tuple(map(_header, headers)), body=_body(data))
+    ask = Ask(method=method or "", headers=tuple(map(header_of, headers)), body=body_of(data))
     by_http = through_url is not None or (named is not None and "://" in named)
     port = provider_port if provider_port is not None else KNOWN_PORT if by_http and not command else 0
     with FakeProviderServer(port=port) as server:
@@ -83,24 +84,6 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     if arguments and ("://" in arguments[0] or _APP.fullmatch(arguments[0])):
         return arguments[0], arguments[1:]
     return None, arguments
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise UsageError(f"--header {text!r} is not 'Name: value'")
-    return name.strip(), value.strip()
-
-
-def _body(data: str | None) -> bytes | None:
-    if data is None:
-        return None
-    if data.startswith("@"):
-        try:
-            return Path(data[1:]).read_bytes()
-        except OSError as error:
-            raise UsageError(f"--data {data}: {error.strerror or error}") from None
-    return data.encode()
 
 
 def _imported(name: str) -> Any:

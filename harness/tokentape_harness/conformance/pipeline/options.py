@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from tokentape_harness.errors import UsageError
+from tokentape_harness.flush.request_options import body_of, header_of
 from tokentape_harness.flush.targets import Ask
 
 CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -57,7 +58,7 @@ class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def ask(self) -> Ask:
         """The request to the app. Raises `UsageError`."""
-        return Ask(method=self.method, headers=tuple(map(_header, self.header.splitlines())), body=_body(self.data))
+        return Ask(method=self.method, headers=tuple(map(header_of, self.header.splitlines())), body=body_of(self.data))
 
     @property
     def words(self) -> list[str]:
@@ -98,21 +99,3 @@ def _read(path: Path) -> dict[str, str]:
         raise UsageError(f"{path}: {error}") from error
     except OSError as error:
         raise UsageError(f"--declare {path}: {error.strerror}") from error
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise UsageError(f"--header {text!r} is not 'Name: value'")
-    return name.strip(), value.strip()
-
-
-def _body(data: str | None) -> bytes | None:
-    if data is None:
-        return None
-    if data.startswith("@"):
-        try:
-            return Path(data[1:]).read_bytes()
-        except OSError as error:
-            raise UsageError(f"--data {data}: {error.strerror or error}") from None
-    return data.encode()
