@@ -9,7 +9,7 @@ SERVER_JOBS ?= 4
 # Where the fake provider listens while it is asked whether it conforms.
 CONFORMANCE_PORT ?= 8388
 # The library's web responses, as applications of each framework: what make conformance asks.
-APPS := tests.harness.conformance.pipelines
+APPS := tests.conformance.pipelines
 PIPELINES := "starlette_app:app --path /sse" "starlette_app:app --path /text" "flask_app:app --path /ndjson" \
 	"django_app:wsgi --path /plain" "django_app:asgi --path /async"
 
@@ -40,7 +40,7 @@ test-servers: $(READY) ## Run real servers and proxies in front of the fake prov
 	$(BIN)/pytest -m servers -n $(SERVER_JOBS) --dist loadgroup tests/servers $(ARGS)
 
 conformance: $(READY) ## Ask the library, the fake provider and the web responses for the promises of streaming, through the command line
-	$(BIN)/tokentape conformance iterator tokentape_harness.conformance.adapters.tokentape:adapter
+	$(BIN)/tokentape conformance iterator tokentape_conformance.adapters.tokentape:adapter
 	@$(BIN)/tokentape serve --port $(CONFORMANCE_PORT) & server=$$!; trap "kill $$server" EXIT; \
 	$(BIN)/tokentape conformance provider http://127.0.0.1:$(CONFORMANCE_PORT) \
 		--lacks "unknown_model=the fake provider answers for every model"

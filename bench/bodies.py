@@ -6,11 +6,11 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import Script, Text, Usage
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script.model import Script, Text, Usage
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import wire_named
-from tokentape_harness.sample_request import sample_request
+from tokentape_harness.conversion.sample_request import sample_request
 
 
 def stream_body(wire: str, events: int) -> bytes:

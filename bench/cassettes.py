@@ -18,10 +18,10 @@ from rich.table import Table
 
 from bench.bodies import stream_body
 from bench.timing import best
-from tokentape_harness.cassette import Cassette, Interaction, Request, Response, StreamRecord
-from tokentape_harness.cassette_reader import read_cassette
-from tokentape_harness.cassette_writer import format_cassette, write_cassette
-from tokentape_harness.chunks import Chunk
+from tokentape_harness.cassettes.chunks import Chunk
+from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Response, StreamRecord
+from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.cassettes.writer import format_cassette, write_cassette
 
 MANY = 10_000
 LARGE = 6_000_000

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import Script, Text
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script.model import Script, Text
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires.wire import Ask
 

@@ -24,7 +24,7 @@ import msgspec
 
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.proxy import RecordingProxy, upstreams_of
-from tokentape_harness.recording import store
+from tokentape_harness.recording import persister as store
 
 Kind = Literal["in process", "proxy"]
 _QUESTIONS = 2

@@ -7,8 +7,8 @@ import json
 from tokentape import ChatMessage, ChatOutput, ReasoningPart, TextPart, stream_bytes
 from tokentape import ToolCall as DecodedCall
 from tokentape.wires import wire_named as decoder_named
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import Choice, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script.model import Choice, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import Ask
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 from hypothesis import strategies as st
 
-from tokentape_fake_provider.script import (
+from tokentape_fake_provider.script.model import (
     Choice,
     FinishReason,
     Item,

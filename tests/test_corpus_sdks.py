@@ -26,7 +26,7 @@ from botocore.config import Config
 from tests.corpus import ANTHROPIC_FAMILY, OPENAI_CHAT_FAMILY, Item, all_items
 from tokentape import ReasoningPart, StreamedChatMessageIterator, stream_bytes, wrap
 from tokentape_harness import FakeProvider, Response
-from tokentape_harness.recordings import tape_of
+from tokentape_harness.testing.recordings import tape_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

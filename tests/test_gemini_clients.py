@@ -11,10 +11,10 @@ import pytest
 from tokentape import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
 from tokentape.errors import ConfigurationError, RateLimitError
 from tokentape.providers import Gemini, GeminiInteractions, Tool
-from tokentape_fake_provider.script import Error, Reasoning, Script, Usage
-from tokentape_fake_provider.script import ToolCall as Call
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Error, Reasoning, Script, Usage
+from tokentape_fake_provider.script.model import ToolCall as Call
+from tokentape_fake_provider.sessions.session import Session
 
 CLIENTS: dict[str, Any] = {"gemini": Gemini, "gemini_interactions": GeminiInteractions}
 SCRIPT = Script.of(

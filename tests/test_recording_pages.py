@@ -11,7 +11,7 @@ import pytest
 from tests.test_docs import REPOSITORY, block_with, run
 from tokentape_fake_provider.tape import End
 from tokentape_harness import FakeProvider, read_cassette
-from tokentape_harness.hygiene import PROBLEM_KINDS
+from tokentape_harness.lint import PROBLEM_KINDS
 from tokentape_harness.proxy.server import MODES
 from tokentape_harness.proxy.upstream import ORIGINS
 from tokentape_harness.recording.use_cassette import Options

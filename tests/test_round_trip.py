@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.round_trip import assert_says, blocks, decoded
 from tests.script_strategies import scripts
-from tokentape_fake_provider.script import Reasoning, Script, Text, ToolCall
+from tokentape_fake_provider.script.model import Reasoning, Script, Text, ToolCall
 from tokentape_fake_provider.wires import Ask, wire_named
 
 PATHS = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}

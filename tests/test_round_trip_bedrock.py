@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.round_trip import assert_says, blocks, decoded
 from tests.script_strategies import scripts
 from tokentape import RateLimitError, ReasoningPart, stream_bytes
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import Error, Reasoning, Script, Text, ToolCall
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script.model import Error, Reasoning, Script, Text, ToolCall
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import Ask, wire_named
 

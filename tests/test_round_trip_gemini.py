@@ -13,8 +13,8 @@ from tests.round_trip import assert_says, blocks, decoded
 from tests.script_strategies import scripts
 from tokentape import ReasoningPart, stream_bytes
 from tokentape.errors import OverloadedError, RateLimitError
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import Ask, wire_named
 

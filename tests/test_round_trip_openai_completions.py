@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.round_trip import assert_says, decoded
 from tests.script_strategies import scripts
-from tokentape_fake_provider.script import Script
+from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.wires import Ask, wire_named
 
 WIRE = "openai_completions"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.round_trip import assert_says, blocks, decoded
 from tests.script_strategies import scripts
 from tokentape import ReasoningPart
-from tokentape_fake_provider.script import Choice, Error, Reasoning, Script, Text, ToolCall
+from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Script, Text, ToolCall
 from tokentape_fake_provider.wires import Ask, wire_named
 
 WIRE = "openai_responses"
@@ -80,7 +80,7 @@ def test_the_providers_own_word_is_a_status_or_a_reason(stream: bool, word: str,
 def test_a_failed_response_raises_with_what_came_before() -> None:
     """An error in the stream, and a finish reason `error`, raise the library's error and keep the text."""
     from tokentape import RateLimitError, ServerError, stream_bytes
-    from tokentape_fake_provider.encode import encode
+    from tokentape_fake_provider.encoding.encode import encode
     from tokentape_fake_provider.timing import Instant
 
     cases = (

@@ -20,15 +20,15 @@ import pytest
 
 from tests.fake_provider.asks import BODIES, BODY, PATHS, QUERIES
 from tokentape import StreamedChatMessageIterator, TokentapeError, TruncatedStreamError, stream_bytes, stream_response
-from tokentape_fake_provider.gate import SteppedStream
-from tokentape_fake_provider.in_process import InProcessProvider
-from tokentape_fake_provider.recording import Recording
-from tokentape_fake_provider.script import Script, Text
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting import InProcessProvider
+from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+from tokentape_fake_provider.script.model import Script, Text
+from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Recorded, Stepped, Synthetic
 from tokentape_fake_provider.wires import WIRES
-from tokentape_harness.recordings import load_recordings
+from tokentape_harness.testing.recordings import load_recordings
 
 CASSETTES = Path(__file__).parents[1] / "cassettes"
 FILES = sorted(path.relative_to(CASSETTES).as_posix() for path in CASSETTES.rglob("*.yaml"))

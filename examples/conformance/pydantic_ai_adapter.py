@@ -29,7 +29,7 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tokentape_harness.conformance.adapters.sdk_response import async_client
+from tokentape_conformance.adapters.sdk_response import async_client
 
 _FINISH = {"tool_call": "tool_calls"}
 

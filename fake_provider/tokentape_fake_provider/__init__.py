@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from tokentape_fake_provider import errors
 from tokentape_fake_provider.faults import Fault, parse_fault
-from tokentape_fake_provider.script import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.tape import Frame, Tape
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.app import AppConfig, create_app
     from tokentape_fake_provider.clock import ControlledClock
-    from tokentape_fake_provider.gate import SteppedStream
-    from tokentape_fake_provider.in_process import InProcessProvider
-    from tokentape_fake_provider.recording import Recording
-    from tokentape_fake_provider.rule import Rule
-    from tokentape_fake_provider.server import FakeProviderServer
-    from tokentape_fake_provider.session import Session
-    from tokentape_fake_provider.session_settings import SessionSettings
+    from tokentape_fake_provider.hosting import InProcessProvider
+    from tokentape_fake_provider.hosting.server import FakeProviderServer
+    from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+    from tokentape_fake_provider.sessions.recording import Recording
+    from tokentape_fake_provider.sessions.rule import Rule
+    from tokentape_fake_provider.sessions.session import Session
+    from tokentape_fake_provider.sessions.settings import SessionSettings
     from tokentape_fake_provider.timing import Instant, Profile, Recorded, Stepped, Synthetic, parse_timing
 
 __all__ = [
@@ -62,17 +62,17 @@ __all__ = [
 _LAZY = {
     "AppConfig": "app",
     "ControlledClock": "clock",
-    "FakeProviderServer": "server",
-    "InProcessProvider": "in_process",
+    "FakeProviderServer": "hosting.server",
+    "InProcessProvider": "hosting",
     "Instant": "timing",
     "Profile": "timing",
     "Recorded": "timing",
-    "Recording": "recording",
-    "Rule": "rule",
-    "Session": "session",
-    "SessionSettings": "session_settings",
+    "Recording": "sessions.recording",
+    "Rule": "sessions.rule",
+    "Session": "sessions.session",
+    "SessionSettings": "sessions.settings",
     "Stepped": "timing",
-    "SteppedStream": "gate",
+    "SteppedStream": "playback.stepped_stream",
     "Synthetic": "timing",
     "create_app": "app",
     "parse_timing": "timing",

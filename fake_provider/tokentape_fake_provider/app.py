@@ -16,20 +16,20 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_fake_provider.body import ClientLeft, read_body
-from tokentape_fake_provider.catalog import Answer, Request, error_answer, find_answer
+from tokentape_fake_provider.answers.error_format import spoken
+from tokentape_fake_provider.answers.model_list import list_models
+from tokentape_fake_provider.answers.ollama_model_list import ollama_models
+from tokentape_fake_provider.answers.resolver import Answer, Request, error_answer, find_answer
 from tokentape_fake_provider.clock import Clock, MonotonicClock
-from tokentape_fake_provider.connection import Connection, Message, Receive, Send
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
-from tokentape_fake_provider.folder import CassetteLoader
-from tokentape_fake_provider.gate import HEADERS, Gate, SteppedStream
-from tokentape_fake_provider.journal import Entry, Outcome
-from tokentape_fake_provider.models import list_models
-from tokentape_fake_provider.ollama_models import ollama_models
-from tokentape_fake_provider.playback import gate_of, is_untimed, play
-from tokentape_fake_provider.session import DEFAULT_SESSION, Session
-from tokentape_fake_provider.sessions import Sessions
-from tokentape_fake_provider.spoken import spoken
+from tokentape_fake_provider.http.request_body import ClientLeft, read_body
+from tokentape_fake_provider.playback.connection import Connection, Message, Receive, Send
+from tokentape_fake_provider.playback.journal import Entry, Outcome
+from tokentape_fake_provider.playback.player import gate_of, is_untimed, play
+from tokentape_fake_provider.playback.stepped_stream import HEADERS, Gate, SteppedStream
+from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
+from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import retry_after
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 

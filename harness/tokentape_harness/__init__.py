@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from tokentape_harness import errors
 
 if TYPE_CHECKING:
-    from tokentape_harness.cassette import Cassette, Fault, Interaction, Request, Response, StreamRecord
-    from tokentape_harness.cassette_reader import parse_cassette, read_cassette
-    from tokentape_harness.cassette_writer import format_cassette, write_cassette
-    from tokentape_harness.chunks import Chunk
-    from tokentape_harness.fake_provider import FakeProvider
+    from tokentape_harness.cassettes.chunks import Chunk
+    from tokentape_harness.cassettes.model import Cassette, Fault, Interaction, Request, Response, StreamRecord
+    from tokentape_harness.cassettes.reader import parse_cassette, read_cassette
+    from tokentape_harness.cassettes.writer import format_cassette, write_cassette
     from tokentape_harness.recording import MismatchError
     from tokentape_harness.recording.use_cassette import use_cassette
-    from tokentape_harness.recordings import load_recordings, recordings_of
-    from tokentape_harness.sdk_environment import sdk_environment
+    from tokentape_harness.testing.fake_provider import FakeProvider
+    from tokentape_harness.testing.recordings import load_recordings, recordings_of
+    from tokentape_harness.testing.sdk_environment import sdk_environment
 
 __all__ = [
     "Cassette",
@@ -43,23 +43,23 @@ __all__ = [
 
 # The pytest plugin imports this package in every pytest run: what it does not use must not cost it anything.
 _LAZY = {
-    "Cassette": "cassette",
-    "Chunk": "chunks",
-    "FakeProvider": "fake_provider",
-    "Fault": "cassette",
-    "Interaction": "cassette",
+    "Cassette": "cassettes.model",
+    "Chunk": "cassettes.chunks",
+    "FakeProvider": "testing.fake_provider",
+    "Fault": "cassettes.model",
+    "Interaction": "cassettes.model",
     "MismatchError": "recording",
-    "Request": "cassette",
-    "Response": "cassette",
-    "StreamRecord": "cassette",
-    "format_cassette": "cassette_writer",
-    "load_recordings": "recordings",
-    "parse_cassette": "cassette_reader",
-    "read_cassette": "cassette_reader",
-    "recordings_of": "recordings",
-    "sdk_environment": "sdk_environment",
+    "Request": "cassettes.model",
+    "Response": "cassettes.model",
+    "StreamRecord": "cassettes.model",
+    "format_cassette": "cassettes.writer",
+    "load_recordings": "testing.recordings",
+    "parse_cassette": "cassettes.reader",
+    "read_cassette": "cassettes.reader",
+    "recordings_of": "testing.recordings",
+    "sdk_environment": "testing.sdk_environment",
     "use_cassette": "recording",
-    "write_cassette": "cassette_writer",
+    "write_cassette": "cassettes.writer",
 }
 
 

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from vcr import VCR
     from vcr.cassette import Cassette
 
-    from tokentape_fake_provider.provider import Provider
-    from tokentape_fake_provider.server import FakeProviderServer
-    from tokentape_fake_provider.session import Session
-    from tokentape_harness.fake_provider import FakeProvider
+    from tokentape_fake_provider.hosting.provider import Provider
+    from tokentape_fake_provider.hosting.server import FakeProviderServer
+    from tokentape_fake_provider.sessions.session import Session
     from tokentape_harness.flush.flush_probe import FlushProbe
     from tokentape_harness.sweep.pytest_sweep import FaultSweep
+    from tokentape_harness.testing.fake_provider import FakeProvider
 
 _MARKER = "fake_provider"
 _TAPE = "tape"
 _SWEEP = "fault_sweep"
-_CONFORMANCE = "tokentape_harness.conformance"
+_CONFORMANCE = "tokentape_conformance"
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
@@ -152,7 +152,7 @@ def tape(request: pytest.FixtureRequest, tape_config: dict[str, Any]) -> Iterato
 @pytest.fixture(scope="session")
 def fake_provider_server() -> Iterator[FakeProviderServer]:
     """The server of this run (of this worker under xdist), on a free port of the loopback interface."""
-    from tokentape_fake_provider.server import FakeProviderServer
+    from tokentape_fake_provider.hosting.server import FakeProviderServer
 
     with FakeProviderServer() as server:
         yield server
@@ -174,7 +174,7 @@ def fake_provider_in_process(request: pytest.FixtureRequest) -> Iterator[FakePro
 
     Its clock moves on by itself whenever nothing else is left to do.
     """
-    from tokentape_fake_provider.in_process import InProcessProvider
+    from tokentape_fake_provider.hosting import InProcessProvider
 
     with InProcessProvider() as provider:
         yield _set_up(provider, provider.create_session(clock="automatic"), request)
@@ -186,7 +186,7 @@ def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPat
     import os
     from urllib.parse import urlsplit
 
-    from tokentape_harness.sdk_environment import sdk_environment
+    from tokentape_harness.testing.sdk_environment import sdk_environment
 
     for name, value in sdk_environment(fake_provider.url).items():
         monkeypatch.setenv(name, value)
@@ -198,7 +198,7 @@ def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPat
 
 def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) -> FakeProvider:
     """The provider as the test's markers want it, the nearest last."""
-    from tokentape_harness.fake_provider import FakeProvider
+    from tokentape_harness.testing.fake_provider import FakeProvider
 
     provider = FakeProvider(server, session, _folders(request))
     for marker in reversed(list(request.node.iter_markers(_MARKER))):

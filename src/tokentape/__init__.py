@@ -24,12 +24,6 @@ from tokentape.errors import (
     TruncatedStreamError,
     UnknownWireError,
 )
-from tokentape.events import (
-    PostStreamingResponseEvent,
-    StreamingFailedEvent,
-    post_streaming_response,
-    streaming_failed,
-)
 from tokentape.finish_reason import FinishReason
 from tokentape.message import (
     ChatMessage,
@@ -47,6 +41,12 @@ from tokentape.sources.wrapping import stream_response, wrap
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.replay import replay
+from tokentape.stream.signals import (
+    PostStreamingResponseEvent,
+    StreamingFailedEvent,
+    post_streaming_response,
+    streaming_failed,
+)
 from tokentape.stream.state import StreamStatus
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.usage import TokenUsage

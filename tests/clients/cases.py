@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from tokentape_fake_provider.script import Error, FinishReason, Reasoning, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.model import Error, FinishReason, Reasoning, Script, Text, ToolCall, Usage
 
 HARD_TEXT: Final = 'Zürich: 日本語, مرحبا, 👩\u200d👩\u200d👧\n\ndata: [DONE]\n\n"quoted" \\ 0'
 FORECAST: Final = {"city": "Zürich 🌧", "days": 3}

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from tests.clients.clients import CLIENTS
 from tests.clients.environments import command
-from tokentape_fake_provider.script import Script
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.session import Session
 
 # A client that calls anything but the server finds nothing there.
 _NOWHERE: Final = "http://127.0.0.1:9"

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.script import Script
+from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.wires import Ask, wire_named
 
 PATHS = {

@@ -8,8 +8,8 @@ import httpx2
 import openai
 import pytest
 
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.sessions.session import Session
 
 
 @pytest.fixture(scope="module")

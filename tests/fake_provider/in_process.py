@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import Script
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import Ask, wire_for_path
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.fake_provider.in_process import InProcess
 from tests.script_strategies import scripts
-from tokentape_fake_provider.script import Error, Item, Reasoning, Refusal, Script, Text, ToolCall, Usage
-from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.script.model import Error, Item, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.anthropic_messages import FINISH_REASONS
 
 MESSAGES: Any = [{"role": "user", "content": "Say something nice."}]

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.journal import Entry
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
 

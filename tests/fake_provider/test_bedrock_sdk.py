@@ -18,8 +18,9 @@ from botocore.exceptions import ClientError, EventStreamError
 from hypothesis import HealthCheck, given, settings
 
 from tests.script_strategies import scripts
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import (
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     Item,
@@ -30,10 +31,9 @@ from tokentape_fake_provider.script import (
     ToolCall,
     Usage,
 )
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.script.usage import resolve_usage
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.usage import resolve_usage
 from tokentape_fake_provider.wires import Ask, wire_for_path
 from tokentape_fake_provider.wires.converse_events import FINISH_REASONS
 

@@ -28,7 +28,8 @@ from tests.fake_provider.in_process import InProcess
 from tests.fake_provider.test_wire_fidelity import events, recorded, shape
 from tests.script_strategies import scripts
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script import (
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
@@ -39,9 +40,8 @@ from tokentape_fake_provider.script import (
     ToolCall,
     Usage,
 )
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
-from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.script.usage import resolve_usage
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires import wire_named
 from tokentape_fake_provider.wires.cohere_chat import FINISH_REASONS
 

@@ -7,7 +7,7 @@ import socket
 from types import SimpleNamespace
 from typing import Any
 
-from tokentape_fake_provider.connection import Connection
+from tokentape_fake_provider.playback.connection import Connection
 
 
 class ClosedTransport:

@@ -11,9 +11,9 @@ import pytest
 from inline_snapshot import snapshot
 
 from tokentape_fake_provider.errors import CassetteAccessError
-from tokentape_fake_provider.folder import find_cassette
-from tokentape_fake_provider.recording import Recording
-from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.sessions.cassette_folder import find_cassette
+from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Frame, Tape
 
 REQUEST: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}

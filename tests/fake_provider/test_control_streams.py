@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import StepError, StepTimeoutError
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
 

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 
 from tests import corpus
 from tests.fake_provider.asks import ask_of
-from tokentape_fake_provider.encode import encode, tape_of_reply
+from tokentape_fake_provider.encoding.encode import encode, tape_of_reply
 from tokentape_fake_provider.errors import FaultError, FaultNotApplicableError
+from tokentape_fake_provider.fault_injection.apply import apply_fault
+from tokentape_fake_provider.fault_injection.events import events_of
+from tokentape_fake_provider.fault_injection.fault_context import output_tokens
+from tokentape_fake_provider.fault_injection.places import sweep_faults
+from tokentape_fake_provider.fault_injection.splice import Edit, cut, delay, splice, split
 from tokentape_fake_provider.faults import FAULTS, Fault, fault_name, format_fault, parse_fault
-from tokentape_fake_provider.faults.apply import apply_fault
-from tokentape_fake_provider.faults.events import events_of
-from tokentape_fake_provider.faults.scene import output_tokens
-from tokentape_fake_provider.faults.splice import Edit, cut, delay, splice, split
-from tokentape_fake_provider.faults.sweep import sweep_faults
-from tokentape_fake_provider.script import Error, Script
+from tokentape_fake_provider.script.model import Error, Script
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Instant, Synthetic
 from tokentape_fake_provider.wires import WIRES, Ask, Wire, wire_named

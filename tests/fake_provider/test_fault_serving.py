@@ -15,17 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fake_provider.asks import ask_of
-from tests.fake_provider.test_catalog import CHAT, ask, chat, recorded, stream
 from tests.fake_provider.test_control import refused
+from tests.fake_provider.test_resolver import CHAT, ask, chat, recorded, stream
 from tokentape_fake_provider import ControlledClock, InProcessProvider, Instant, parse_fault
-from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.fault_injection.events import events_of
 from tokentape_fake_provider.faults import FAULTS
-from tokentape_fake_provider.faults.events import events_of
-from tokentape_fake_provider.recording import Recording
-from tokentape_fake_provider.rule import Rule
-from tokentape_fake_provider.script import Script, Usage
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Script, Usage
+from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 
 STREAMED: Any = chat("Hi", stream=True)

@@ -14,9 +14,9 @@ from tokentape_fake_provider.errors import FaultError
 from tokentape_fake_provider.faults import FAULTS, Fault, as_fault, as_faults, fault_name, format_fault, parse_fault
 from tokentape_fake_provider.faults.fault import BitFlip, Fin, Gzip, HttpError, Quota, SlowHeaders, Split, Stall
 from tokentape_fake_provider.faults.specification import catalog_of_faults, fault_of_object
-from tokentape_fake_provider.rule import Rule
-from tokentape_fake_provider.script import Script
-from tokentape_fake_provider.session_settings import SessionSettings
+from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.settings import SessionSettings
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=12)
 

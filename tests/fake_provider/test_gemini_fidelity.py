@@ -12,7 +12,7 @@ import pytest
 from tests.corpus import items
 from tests.fake_provider.asks import ask_of
 from tests.fake_provider.test_wire_fidelity import events, recorded, shape
-from tokentape_fake_provider.script import Error, Reasoning, Script, ToolCall
+from tokentape_fake_provider.script.model import Error, Reasoning, Script, ToolCall
 from tokentape_fake_provider.wires import wire_named
 
 TEXT = Script.of("Hello there, how are you today, and what shall we do?")

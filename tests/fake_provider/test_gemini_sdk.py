@@ -15,10 +15,10 @@ from hypothesis import given
 
 from tests.fake_provider.in_process import InProcess
 from tests.script_strategies import scripts
-from tokentape_fake_provider.script import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
-from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.usage import resolve_usage
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires.gemini import FINISH_REASONS
 
 with warnings.catch_warnings():

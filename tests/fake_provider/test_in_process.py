@@ -19,9 +19,9 @@ import pytest
 
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import StepError, StreamOverError
-from tokentape_fake_provider.in_process import InProcessProvider
-from tokentape_fake_provider.script import Error, Script, Text
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting import InProcessProvider
+from tokentape_fake_provider.script.model import Error, Script, Text
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import End, Frame, Tape
 from tokentape_fake_provider.timing import Recorded, Stepped, Synthetic
 

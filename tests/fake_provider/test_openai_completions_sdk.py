@@ -13,10 +13,10 @@ from tests.fake_provider.asks import stream_of
 from tests.fake_provider.in_process import InProcess
 from tests.script_strategies import scripts
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script import Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
-from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.usage import resolve_usage
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires.openai_completions import FINISH_REASONS
 
 said = InProcess()

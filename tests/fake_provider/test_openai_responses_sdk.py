@@ -11,10 +11,10 @@ from hypothesis import given
 
 from tests.fake_provider.in_process import InProcess
 from tests.script_strategies import scripts
-from tokentape_fake_provider.script import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
-from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.usage import resolve_usage
+from tokentape_fake_provider.sessions.session import Session
 
 said = InProcess()
 client = openai.OpenAI(base_url="http://fake.test/v1", api_key="k", http_client=said.client(httpx2), max_retries=0)

@@ -16,9 +16,9 @@ import openai
 import pytest
 
 from tokentape_fake_provider.clock import ControlledClock, MonotonicClock
-from tokentape_fake_provider.script import Script, Text
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Script, Text
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import End, Frame, Tape
 from tokentape_fake_provider.timing import Recorded, Synthetic
 

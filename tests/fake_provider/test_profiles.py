@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from tests.fake_provider.test_wires import ask_of
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.cuts import cut_into_events
-from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.encoding.token_grouping import cut_into_events
 from tokentape_fake_provider.errors import TimingError
-from tokentape_fake_provider.rule import Rule
-from tokentape_fake_provider.script import Reasoning, Script, Text, ToolCall, Usage
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Reasoning, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import (
     Conditions,
@@ -37,9 +38,8 @@ from tokentape_fake_provider.timing import (
     retime,
     schedule,
 )
-from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.wires import WIRES, Piece, wire_named
-from tokentape_harness.transcoding.hearing import hear_tape
+from tokentape_harness.conversion.response_decoder import hear_tape
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "one two three four"}]}
 TEN_MS = InterToken(10)

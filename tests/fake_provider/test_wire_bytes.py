@@ -7,7 +7,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from tests.fake_provider.asks import ask_of, stream_of
-from tokentape_fake_provider.script import Reasoning, Script, ToolCall, Usage
+from tokentape_fake_provider.script.model import Reasoning, Script, ToolCall, Usage
 from tokentape_fake_provider.wires import wire_named
 
 SCRIPT = Script.of(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.corpus import items
 from tests.fake_provider.asks import ask_of, stream_of
-from tokentape_fake_provider.script import Error, Reasoning, Refusal, Script, ToolCall
+from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, ToolCall
 from tokentape_fake_provider.wires import wire_named
 
 Shape: TypeAlias = Any

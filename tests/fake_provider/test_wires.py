@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tests.fake_provider.asks import BODY, CONTENT_TYPES, ask_of, readable, stream_of
 from tests.script_strategies import json_values, scripts
-from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.errors import BadRequestError, ScriptError, UnknownWireError
-from tokentape_fake_provider.script import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.timing import Instant, Recorded, Synthetic
-from tokentape_fake_provider.usage import resolve_usage
 from tokentape_fake_provider.wires import WIRES, wire_for_path, wire_named
 
 SAYS_ALL = [name for name in WIRES if name != "openai_completions"]

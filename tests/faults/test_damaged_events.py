@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.readers import CLAUDE, MESSAGES, SDKS, bedrock_client, genai_client, read_with
 from tokentape_fake_provider import FakeProviderServer
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.sessions.session import Session
 
 # Some official clients leave the sockets of broken streams to the garbage collection.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -15,7 +15,7 @@ from tests.faults.readers import HELPERS, OURS, SDKS, Client, Reading, read_ours
 from tests.faults.specs import ENDLESS, TEXT, Ours, amount, said, specs_of
 from tokentape_fake_provider import FakeProviderServer, Rule, Script
 from tokentape_fake_provider.faults import parse_fault
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.sessions.session import Session
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ import pytest
 from tests import corpus
 from tokentape import ChatMessage, ProviderError, TruncatedStreamError, stream_bytes
 from tokentape_fake_provider import Frame, Tape, parse_fault
-from tokentape_fake_provider.faults.apply import apply_fault
-from tokentape_fake_provider.faults.events import Event, events_of
+from tokentape_fake_provider.fault_injection.apply import apply_fault
+from tokentape_fake_provider.fault_injection.events import Event, events_of
 from tokentape_fake_provider.wires import WIRES, Wire
 
 FORMATS = sorted(name for name, wire in corpus.WIRES.items() if wire in WIRES)

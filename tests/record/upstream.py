@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tests.record import environment
 from tokentape_fake_provider import Script
-from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.timing import parse_timing
 
 HERE = Path(__file__).parent

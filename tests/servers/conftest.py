@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.setups.running import Sites
-from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 
 @pytest.fixture(scope="session")

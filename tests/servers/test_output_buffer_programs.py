@@ -13,8 +13,8 @@ import pytest
 
 from tests.servers.site import APPS, ROOT
 from tokentape_fake_provider.errors import StreamOverError
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_harness.fake_provider import FakeProvider
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -14,7 +14,7 @@ from tests.servers.setups.running import RunningSetup, Sites
 from tests.servers.setups.servers import WEB, daphne, flask, granian, gthread, gunicorn, hypercorn, uvicorn, waitress
 from tests.servers.setups.setup import Setup
 from tokentape_fake_provider.errors import StreamOverError
-from tokentape_fake_provider.gate import SteppedStream
+from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 from tokentape_harness.flush import HttpTarget
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]

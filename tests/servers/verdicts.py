@@ -21,10 +21,10 @@ from tests.environments import UnavailableError
 from tests.servers.programs import DEBIAN, HERE
 from tests.servers.setups.catalog import EXPECTED
 from tests.servers.site import ServerError
-from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.errors import HarnessError
-from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush import FlushReport, check_flush
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "flush.md"
 _BEGIN: Final = "<!-- written by python -m tests.servers.verdicts --write -->\n"

@@ -11,8 +11,8 @@ from typing import Final
 
 from tests.sweep.agent import NAME, PATIENCE_S, agent, version
 from tokentape_fake_provider.faults import parse_fault
-from tokentape_fake_provider.in_process import InProcessProvider
-from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.hosting import InProcessProvider
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.sweep import Matrix, Plan, Subject, plan_sweep, read_subject
 from tokentape_harness.sweep.clients import sdk_client
 from tokentape_harness.sweep.matrix import LETTERS

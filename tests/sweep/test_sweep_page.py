@@ -11,15 +11,15 @@ import pytest
 from tests.environments import UnavailableError
 from tests.sweep.agent import NAME
 from tests.sweep.measured import PAGE, RECORDINGS, REPOSITORY, matrix_block, swept, whole_block
-from tokentape_fake_provider.in_process import InProcessProvider
+from tokentape_fake_provider.hosting import InProcessProvider
 from tokentape_harness import FakeProvider
-from tokentape_harness.client_behaviour import ClientBehaviour
 from tokentape_harness.errors import SweepError
 from tokentape_harness.sweep import OUTCOMES, plan_sweep, read_subject
 from tokentape_harness.sweep.clients import sdk_client
 from tokentape_harness.sweep.matrix import LETTERS
 from tokentape_harness.sweep.pytest_sweep import OPTIONS
 from tokentape_harness.sweep.run import run_sweep
+from tokentape_harness.testing.client_assertions import ClientBehaviour
 
 pytestmark = pytest.mark.slow
 

@@ -27,8 +27,8 @@ from tokentape import (
     wrap,
 )
 from tokentape.providers import BedrockConverse, BedrockInvoke, Tool
-from tokentape_fake_provider.script import Error, Reasoning, Script, Usage
-from tokentape_fake_provider.script import ToolCall as Call
+from tokentape_fake_provider.script.model import Error, Reasoning, Script, Usage
+from tokentape_fake_provider.script.model import ToolCall as Call
 from tokentape_harness import FakeProvider
 
 CLAUDE = "us.anthropic.claude-3-5-sonnet-20240620-v1:0"

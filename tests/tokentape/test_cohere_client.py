@@ -20,7 +20,7 @@ from tokentape.providers import CohereChat, Tool
 from tokentape.providers.cohere_request import cohere_messages
 from tokentape_fake_provider import Error, Reasoning, Script, Usage
 from tokentape_fake_provider import ToolCall as SaidCall
-from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 CALL = ToolCall("weather_1", "weather", {"city": "Ulm"}, '{"city": "Ulm"}')
 CITATION = {"start": 0, "end": 2, "text": "It", "sources": []}

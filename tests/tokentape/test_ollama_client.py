@@ -12,7 +12,7 @@ from tokentape.providers.ollama import host_url
 from tokentape.providers.ollama_request import ollama_messages
 from tokentape_fake_provider import Error, Reasoning, Script, Usage
 from tokentape_fake_provider import ToolCall as SaidCall
-from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 CALL = ToolCall("call_1", "weather", {"city": "Ulm"}, '{"city": "Ulm"}')
 

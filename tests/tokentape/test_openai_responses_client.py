@@ -28,7 +28,7 @@ from tokentape.providers import OpenAICompletions, OpenAIResponses, Tool
 from tokentape.providers.responses_request import responses_input, responses_tools
 from tokentape_fake_provider import Error, Reasoning, Script, Text, Usage
 from tokentape_fake_provider import ToolCall as SaidCall
-from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 CALL = ToolCall("call_1", "weather", {"city": "Ulm"}, '{"city": "Ulm"}')
 RUN = ToolCall("call_2", "run", {}, "print('hi')", valid=False)

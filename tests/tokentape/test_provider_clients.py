@@ -29,7 +29,7 @@ from tokentape.providers import AnthropicMessages, OpenAIChat, Tool
 from tokentape.providers.base import ChatProvider
 from tokentape_fake_provider import Error, FakeProviderServer, Frame, Reasoning, Script, Tape, Text, Usage
 from tokentape_fake_provider import ToolCall as SaidCall
-from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 KEY = "sk-a-secret-key"
 WIRES = {"openai_chat": OpenAIChat, "anthropic_messages": AnthropicMessages}

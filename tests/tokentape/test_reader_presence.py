@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tokentape import ChatMessage, StreamedChatMessageIterator
-from tokentape.web import presence, wsgi_stream
-from tokentape.web.presence import reader_left
+from tokentape.web import disconnect as presence
+from tokentape.web import wsgi_stream
+from tokentape.web.disconnect import reader_left
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from tokentape import (
 )
 from tokentape.sources.wrapping import stream_response, wrap
 from tokentape_fake_provider import Error, Reasoning, Script, Text, ToolCall
-from tokentape_harness.fake_provider import FakeProvider
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 
 def chunk(text: str) -> bytes:

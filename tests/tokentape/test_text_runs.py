@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tests.tokentape.driver import DRIVERS, Plain, both
 from tokentape import ChatMessage, ServerError, StreamedChatMessageIterator, stream_bytes
 from tokentape.text_run import TextRun
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import Reasoning, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script.model import Reasoning, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import wire_named
-from tokentape_harness.sample_request import sample_request
+from tokentape_harness.conversion.sample_request import sample_request
 
 WIRES = (
     "openai_chat",

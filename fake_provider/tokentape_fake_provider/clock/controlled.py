@@ -13,7 +13,7 @@ from itertools import count
 from typing import Final, TypeAlias
 
 from tokentape_fake_provider.clock.protocol import Call
-from tokentape_fake_provider.waiting import running_loop, settle, wait, wait_async
+from tokentape_fake_provider.event_loops.futures import running_loop, settle, wait, wait_async
 
 # How many turns of an event loop something gets to come to rest after it was called. Playback needs three, at the end
 # of a response (measured); readers in the same event loop need a few as well.

@@ -13,10 +13,10 @@ from starlette.responses import Response
 from tokentape_fake_provider.control.api import Api, Routes
 from tokentape_fake_provider.control.responses import Refused, json_response
 from tokentape_fake_provider.errors import CassetteAccessError
-from tokentape_fake_provider.folder import find_cassette
-from tokentape_fake_provider.rule import Rule
-from tokentape_fake_provider.script import Script
-from tokentape_fake_provider.session import QueueItem, Unplayed
+from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.cassette_folder import find_cassette
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.session import QueueItem, Unplayed
 from tokentape_fake_provider.tape import Tape
 
 # RFC 9110 section 5: a field name is a token, a value has no control characters.

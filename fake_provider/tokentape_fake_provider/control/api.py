@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tokentape_fake_provider.body import read_body
 from tokentape_fake_provider.control.responses import DOCUMENT, Refused, json_response, refusal
 from tokentape_fake_provider.errors import (
     CassetteAccessError,
@@ -26,8 +25,9 @@ from tokentape_fake_provider.errors import (
     UnknownSessionError,
 )
 from tokentape_fake_provider.faults.specification import fault_of_object
-from tokentape_fake_provider.host import is_local_authority
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.http.loopback import is_local_authority
+from tokentape_fake_provider.http.request_body import read_body
+from tokentape_fake_provider.sessions.session import Session
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.app import AppConfig

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from tokentape_fake_provider.control.api import Api, Routes, origin
 from tokentape_fake_provider.control.responses import json_response
 from tokentape_fake_provider.faults.specification import Faults
-from tokentape_fake_provider.script import Usage
-from tokentape_fake_provider.session import Session
-from tokentape_fake_provider.session_settings import ClockName, SessionSettings
+from tokentape_fake_provider.script.model import Usage
+from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.sessions.settings import ClockName, SessionSettings
 from tokentape_fake_provider.timing import Timing
 from tokentape_fake_provider.wires import WIRES
-from tokentape_fake_provider.wires.openai_dresses import DressName
+from tokentape_fake_provider.wires.openai_dialects import DressName
 
 
 class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

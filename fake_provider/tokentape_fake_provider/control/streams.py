@@ -11,8 +11,8 @@ from starlette.responses import Response
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.control.api import Api, Routes
 from tokentape_fake_provider.control.responses import Refused, json_response
-from tokentape_fake_provider.gate import SteppedStream
-from tokentape_fake_provider.session import Session
+from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+from tokentape_fake_provider.sessions.session import Session
 
 _LONGEST_WAIT_S = 600.0
 

@@ -16,7 +16,7 @@ from tokentape_fake_provider.wires.ollama import Ollama
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
 from tokentape_fake_provider.wires.openai_completions import OpenAICompletions
 from tokentape_fake_provider.wires.openai_responses import OpenAIResponses
-from tokentape_fake_provider.wires.request import match_path
+from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply, Wire
 
 _ALL: tuple[Wire, ...] = (

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.ids import HEX, make_id
-from tokentape_fake_provider.script import Error
-from tokentape_fake_provider.usage import Counts, uncached_input
-from tokentape_fake_provider.wires.request import texts_in
+from tokentape_fake_provider.script.ids import HEX, make_id
+from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.script.usage import Counts, uncached_input
+from tokentape_fake_provider.wires.request_reading import texts_in
 from tokentape_fake_provider.wires.wire import Ask, Reply
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"

@@ -21,8 +21,8 @@ from typing import Any
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
-from tokentape_fake_provider.script import Error, Script
-from tokentape_fake_provider.usage import Counts, resolve_usage, uncached_input
+from tokentape_fake_provider.script.model import Error, Script
+from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires.aws_frames import (
     OVERLOADED,
     converse_texts,
@@ -34,9 +34,9 @@ from tokentape_fake_provider.wires.aws_frames import (
     stream_headers,
 )
 from tokentape_fake_provider.wires.converse_events import choice_of, complete_block, content_events, stop_reason
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.marks import Marks
-from tokentape_fake_provider.wires.request import match_path
+from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.script import Error, Script
-from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.script.model import Error, Script
+from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.aws_frames import (
     OVERLOADED,
     error_reply,
@@ -27,9 +27,9 @@ from tokentape_fake_provider.wires.aws_frames import (
     stream_headers,
 )
 from tokentape_fake_provider.wires.bedrock_converse import model_of
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.invoke_bodies import body_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, assert_never
 import msgspec
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.ids import BASE62, make_id
-from tokentape_fake_provider.script import Choice, FinishReason, Item, Reasoning, Refusal, Script, Text, ToolCall
-from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.script.ids import BASE62, make_id
+from tokentape_fake_provider.script.model import Choice, FinishReason, Item, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.wire import Ask
 

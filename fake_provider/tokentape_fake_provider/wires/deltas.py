@@ -9,8 +9,8 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeVar
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script import Item, ToolCall
-from tokentape_fake_provider.tokens import count_tokens, split_tokens
+from tokentape_fake_provider.script.model import Item, ToolCall
+from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 
 
 class Delta(NamedTuple):

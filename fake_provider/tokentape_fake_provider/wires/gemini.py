@@ -30,8 +30,8 @@ from urllib.parse import parse_qs
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.ids import BASE62, make_id
-from tokentape_fake_provider.script import (
+from tokentape_fake_provider.script.ids import BASE62, make_id
+from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
@@ -41,9 +41,10 @@ from tokentape_fake_provider.script import (
     Text,
     ToolCall,
 )
-from tokentape_fake_provider.tokens import count_tokens
-from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.google_errors import (
     JSON_TYPE,
     OVERLOADED,
@@ -55,8 +56,7 @@ from tokentape_fake_provider.wires.google_errors import (
 )
 from tokentape_fake_provider.wires.google_values import arguments_of, partial_arguments, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.marks import Marks
-from tokentape_fake_provider.wires.request import json_type, match_path, texts_in
+from tokentape_fake_provider.wires.request_reading import json_type, match_path, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

@@ -24,8 +24,8 @@ from typing import Any, assert_never
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.ids import BASE62, make_id
-from tokentape_fake_provider.script import (
+from tokentape_fake_provider.script.ids import BASE62, make_id
+from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
@@ -36,14 +36,14 @@ from tokentape_fake_provider.script import (
     Text,
     ToolCall,
 )
-from tokentape_fake_provider.tokens import count_tokens
-from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.google_errors import JSON_TYPE, OVERLOADED, STATUSES, headers
 from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.marks import Marks
-from tokentape_fake_provider.wires.request import json_type, texts_in
+from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tokentape_fake_provider.ids import make_id
-from tokentape_fake_provider.script import Error
+from tokentape_fake_provider.script.ids import make_id
+from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.wires.wire import Reply
 
 STATUSES: Mapping[int, str] = {

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script import Reasoning, ToolCall
-from tokentape_fake_provider.tokens import split_tokens
+from tokentape_fake_provider.script.model import Reasoning, ToolCall
+from tokentape_fake_provider.script.tokenizer import split_tokens
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
-from tokentape_fake_provider.ids import BASE58, make_id
-from tokentape_fake_provider.script import Choice, Item, Reasoning, Script, Text, ToolCall
-from tokentape_fake_provider.usage import Counts, resolve_usage, uncached_input
+from tokentape_fake_provider.script.ids import BASE58, make_id
+from tokentape_fake_provider.script.model import Choice, Item, Reasoning, Script, Text, ToolCall
+from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires import invoke_text
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.aws_frames import converse_texts, vendor_of

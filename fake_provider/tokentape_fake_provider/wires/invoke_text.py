@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.ids import BASE62, HEX, make_id
-from tokentape_fake_provider.script import Choice, FinishReason, Item, Refusal, Text, ToolCall
-from tokentape_fake_provider.tokens import count_tokens
-from tokentape_fake_provider.usage import Counts
+from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.model import Choice, FinishReason, Item, Refusal, Text, ToolCall
+from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.wire import Ask
 

@@ -27,8 +27,8 @@ from typing import Any, assert_never
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.ids import make_id
-from tokentape_fake_provider.script import (
+from tokentape_fake_provider.script.ids import make_id
+from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
@@ -39,12 +39,12 @@ from tokentape_fake_provider.script import (
     Text,
     ToolCall,
 )
-from tokentape_fake_provider.tokens import count_tokens, split_tokens
-from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
+from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import Delta, split_item
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.marks import Marks
-from tokentape_fake_provider.wires.request import json_type, texts_in
+from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

@@ -22,8 +22,8 @@ from typing import Any, assert_never
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.ids import BASE62, HEX, make_id
-from tokentape_fake_provider.script import (
+from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
@@ -33,13 +33,13 @@ from tokentape_fake_provider.script import (
     Text,
     ToolCall,
 )
-from tokentape_fake_provider.tokens import count_tokens
-from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
-from tokentape_fake_provider.wires.dress import Dress, dress_complete, dress_stream, with_call_ids
+from tokentape_fake_provider.wires.dialect import Dress, dress_complete, dress_stream, with_call_ids
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
-from tokentape_fake_provider.wires.marks import Marks
-from tokentape_fake_provider.wires.openai_dresses import dress_named, dress_of
+from tokentape_fake_provider.wires.openai_dialects import dress_named, dress_of
 from tokentape_fake_provider.wires.openai_http import (
     OVERLOADED,
     completion_usage,
@@ -52,7 +52,7 @@ from tokentape_fake_provider.wires.openai_http import (
     stream_options,
     wanted_choices,
 )
-from tokentape_fake_provider.wires.request import match_path, texts_in
+from tokentape_fake_provider.wires.request_reading import match_path, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

@@ -18,12 +18,12 @@ from typing import Any
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.ids import BASE62, make_id
-from tokentape_fake_provider.script import Choice, Error, FinishReason, Reasoning, Refusal, Script, Text, ToolCall
-from tokentape_fake_provider.usage import resolve_usage
+from tokentape_fake_provider.script.ids import BASE62, make_id
+from tokentape_fake_provider.script.model import Choice, Error, FinishReason, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
-from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.openai_http import (
     OVERLOADED,
     completion_usage,
@@ -36,7 +36,7 @@ from tokentape_fake_provider.wires.openai_http import (
     stream_options,
     wanted_choices,
 )
-from tokentape_fake_provider.wires.request import match_path, texts_in
+from tokentape_fake_provider.wires.request_reading import match_path, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
-from tokentape_fake_provider.ids import HEX, make_id
-from tokentape_fake_provider.script import Error
-from tokentape_fake_provider.tokens import count_tokens
-from tokentape_fake_provider.usage import Counts
-from tokentape_fake_provider.wires.request import json_type
+from tokentape_fake_provider.script.ids import HEX, make_id
+from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.script.usage import Counts
+from tokentape_fake_provider.wires.request_reading import json_type
 from tokentape_fake_provider.wires.wire import Ask, Reply
 
 # (type, code) by status.

@@ -6,9 +6,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any, assert_never
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.ids import BASE62, HEX, make_id
-from tokentape_fake_provider.script import Choice, Error, FinishReason, Item, Reasoning, Refusal, Script, Text, ToolCall
-from tokentape_fake_provider.usage import Counts, resolve_usage
+from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.model import (
+    Choice,
+    Error,
+    FinishReason,
+    Item,
+    Reasoning,
+    Refusal,
+    Script,
+    Text,
+    ToolCall,
+)
+from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.openai_http import error_fields
 from tokentape_fake_provider.wires.wire import Ask
 

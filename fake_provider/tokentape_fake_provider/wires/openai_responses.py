@@ -23,12 +23,12 @@ from typing import Any, assert_never
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
-from tokentape_fake_provider.ids import make_id
-from tokentape_fake_provider.script import Error, Item, Reasoning, Refusal, Script, Text, ToolCall
-from tokentape_fake_provider.tokens import count_tokens
+from tokentape_fake_provider.script.ids import make_id
+from tokentape_fake_provider.script.model import Error, Item, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
-from tokentape_fake_provider.wires.marks import Marks
 from tokentape_fake_provider.wires.openai_http import (
     OVERLOADED,
     error_fields,
@@ -46,7 +46,7 @@ from tokentape_fake_provider.wires.openai_response_object import (
     output_runs,
     response_object,
 )
-from tokentape_fake_provider.wires.request import json_type, texts_in
+from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
 
 ROLES = ("assistant", "system", "developer", "user")

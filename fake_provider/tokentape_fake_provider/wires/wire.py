@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from tokentape_fake_provider.script import Error, Script
+from tokentape_fake_provider.script.model import Error, Script
+from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.limits import Limits
-from tokentape_fake_provider.wires.marks import Marks
 
 
 class Ask(msgspec.Struct, frozen=True):

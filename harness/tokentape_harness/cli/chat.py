@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from tokentape import ChatMessage, ChatOutput, TokentapeError
 from tokentape.providers import AnthropicMessages, OpenAIChat, OpenAICompletions, OpenAIResponses
 from tokentape.providers.base import ChatProvider
-from tokentape_fake_provider.host import is_loopback
-from tokentape_harness.cli import plain, report
+from tokentape_fake_provider.http.loopback import is_loopback
+from tokentape_harness import terminal_text
+from tokentape_harness.cli import report
 from tokentape_harness.cli.run import tell
+from tokentape_harness.cli.stream_timing import StreamTiming, timing_of
 from tokentape_harness.errors import UsageError
-from tokentape_harness.sdk_environment import FAKE_KEY
-from tokentape_harness.stream_timing import StreamTiming, timing_of
+from tokentape_harness.testing.sdk_environment import FAKE_KEY
 
 _PROVIDERS: dict[str, tuple[Callable[..., ChatProvider], str, tuple[str, ...], str]] = {
     "openai_chat": (OpenAIChat, "gpt-4o-mini", ("OPENAI_API_KEY",), "OPENAI_BASE_URL"),
@@ -68,12 +69,12 @@ class _TextChat:
         self._reasoning_open = False
         self._dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         # Both go to one screen unless stdout is redirected.
-        self._safe = plain.printable if sys.stdout.isatty() else str
+        self._safe = terminal_text.printable if sys.stdout.isatty() else str
 
     def message(self, message: ChatMessage, _at: float) -> None:
         """Show what a chunk adds, at once."""
         if message.reasoning:
-            said = plain.printable(message.reasoning)
+            said = terminal_text.printable(message.reasoning)
             print(f"\x1b[2m{said}\x1b[22m" if self._dim else said, end="", flush=True, file=sys.stderr)
             self._reasoning_open = True
         said = message.text + message.refusal
@@ -100,12 +101,12 @@ class _JsonChat:
 
     def message(self, message: ChatMessage, at: float) -> None:
         """Print a chunk, with its arrival in ms."""
-        print(plain.dump({"type": "message", "at": round(at, 3), **report.message_fields(message)}), flush=True)
+        print(terminal_text.dump({"type": "message", "at": round(at, 3), **report.message_fields(message)}), flush=True)
 
     def end(self, output: ChatOutput, timing: StreamTiming) -> None:
         """Print the output, with the stream's timing."""
-        fields = {"type": "output", **report.output_fields(output), "timing": plain.builtins(timing)}
-        print(plain.dump(fields), flush=True)
+        fields = {"type": "output", **report.output_fields(output), "timing": terminal_text.builtins(timing)}
+        print(terminal_text.dump(fields), flush=True)
 
 
 def _client(provider: str, base_url: str | None, model: str | None) -> ChatProvider:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tokentape_harness.cassette import Cassette
-from tokentape_harness.cassette_reader import read_cassette
-from tokentape_harness.cli import plain
+from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.model import Cassette
+from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteError, CassetteWarning, UsageError
-from tokentape_harness.hygiene import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
-from tokentape_harness.recordings import find_cassettes
+from tokentape_harness.lint import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
 from tokentape_harness.redaction import RedactionRules, redact_text
+from tokentape_harness.testing.recordings import find_cassettes
 
 
 def check(
@@ -39,10 +39,14 @@ def check(
         interactions += len(cassette)
     found = [problem for problem in found if problem.kind not in allow]
     if as_json:
-        print(plain.dump({"files": len(files), "interactions": interactions, "problems": [_fields(p) for p in found]}))
+        print(
+            terminal_text.dump(
+                {"files": len(files), "interactions": interactions, "problems": [_fields(p) for p in found]}
+            )
+        )
     else:
         for problem in found:
-            print(plain.printable(str(problem)))
+            print(terminal_text.printable(str(problem)))
         counts = Counter(problem.kind for problem in found)
         said = ", ".join(f"{counts[kind]} {kind}" for kind in PROBLEM_KINDS if counts[kind])
         amount = f"{_counted(len(files), 'file')}, {_counted(interactions, 'interaction')}"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tokentape_harness.conformance.execution import TIMEOUT_S, Job
-from tokentape_harness.conformance.reports.html import report_html
-from tokentape_harness.conformance.reports.json import report_json
-from tokentape_harness.conformance.reports.junit import report_junit
-from tokentape_harness.conformance.reports.table import progress, report_table
-from tokentape_harness.conformance.reports.text import told
-from tokentape_harness.conformance.result import Report, Result, summary
-from tokentape_harness.conformance.run import Run
+from tokentape_conformance.execution import TIMEOUT_S, Job
+from tokentape_conformance.reports.html import report_html
+from tokentape_conformance.reports.json import report_json
+from tokentape_conformance.reports.junit import report_junit
+from tokentape_conformance.reports.table import progress, report_table
+from tokentape_conformance.reports.text import told
+from tokentape_conformance.result import Report, Result, summary
+from tokentape_conformance.run import Run
 from tokentape_harness.errors import UsageError
 
 _TOLD_IN_FULL = 10

@@ -9,14 +9,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tokentape_harness.cassette import Cassette
-from tokentape_harness.cassette_reader import parse_cassette
-from tokentape_harness.cassette_writer import write_atomically, write_cassette
-from tokentape_harness.cli import plain
-from tokentape_harness.conversion import format_har, parse_har, parse_raw_stream, without_streams
+from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.model import Cassette
+from tokentape_harness.cassettes.reader import parse_cassette
+from tokentape_harness.cassettes.writer import write_atomically, write_cassette
+from tokentape_harness.conversion import (
+    Loss,
+    format_har,
+    parse_har,
+    parse_raw_stream,
+    transcode_cassette,
+    without_streams,
+)
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
 from tokentape_harness.redaction import RedactionRules, redact_all
-from tokentape_harness.transcoding import Loss, transcode_cassette
 
 Losses = tuple[Loss, ...]
 
@@ -84,7 +90,11 @@ def convert(
     else:
         losses = write(output, cassette)
     if as_json:
-        print(plain.dump({"wrote": str(output), "to": to, "interactions": len(cassette), "losses": _fields(losses)}))
+        print(
+            terminal_text.dump(
+                {"wrote": str(output), "to": to, "interactions": len(cassette), "losses": _fields(losses)}
+            )
+        )
     else:
         _print_losses(losses)
         print(f"wrote {output}")
@@ -132,6 +142,6 @@ def _print_losses(losses: Sequence[Loss]) -> None:
     for name in ("what", "where", "note"):
         table.add_column(name, header_style="bold", overflow="fold")
     for loss in losses:
-        note = plain.one_line(loss.note, 200)
-        table.add_row(loss.change, str(loss.count), plain.printable(loss.what), loss.where, note)
+        note = terminal_text.one_line(loss.note, 200)
+        table.add_row(loss.change, str(loss.count), terminal_text.printable(loss.what), loss.where, note)
     console.print(table)

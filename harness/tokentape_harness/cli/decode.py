@@ -9,10 +9,11 @@ from typing import BinaryIO
 
 from tokentape import ChatOutput, TokentapeError, stream_bytes
 from tokentape.wires import wire_named
-from tokentape_harness.cli import plain, report
+from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cli import report
 from tokentape_harness.cli.run import tell
 from tokentape_harness.errors import UsageError
-from tokentape_harness.split import split_body
 
 _READ = 65536
 
@@ -37,7 +38,7 @@ def decode(file: str, *, wire: str, as_json: bool, pieces: int | None) -> int:
     try:
         for number, message in enumerate(stream):
             if as_json:
-                print(plain.dump({"type": "message", **report.message_fields(message)}), flush=True)
+                print(terminal_text.dump({"type": "message", **report.message_fields(message)}), flush=True)
             else:
                 print(f"{number:4}  {report.chunk_line(message)}", flush=True)
     except TokentapeError as error:
@@ -48,7 +49,7 @@ def decode(file: str, *, wire: str, as_json: bool, pieces: int | None) -> int:
 
 def _print_output(output: ChatOutput, as_json: bool) -> int:
     if as_json:
-        print(plain.dump({"type": "output", **report.output_fields(output)}))
+        print(terminal_text.dump({"type": "output", **report.output_fields(output)}))
     else:
         print()
         for line in report.output_lines(output):

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tokentape_harness.cassette_reader import read_cassette
-from tokentape_harness.cli import plain
-from tokentape_harness.hygiene import ShapeChange, compare
+from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.lint import ShapeChange, compare
 
 
 def diff(a: Path, b: Path, *, as_json: bool) -> int:
     """Print the differences; 1 if there are any. Raises `CassetteError`."""
     changes = compare(read_cassette(a), read_cassette(b))
     if as_json:
-        print(plain.dump({"changes": [{name: getattr(c, name) for name in c.__struct_fields__} for c in changes]}))
+        print(
+            terminal_text.dump({"changes": [{name: getattr(c, name) for name in c.__struct_fields__} for c in changes]})
+        )
         return 1 if changes else 0
     place = None
     for change in changes:
         if (change.a, change.b) != place:
             place = (change.a, change.b)
             print(_heading(change))
-        print(f"  {change.kind}: {plain.printable(change.what)}")
+        print(f"  {change.kind}: {terminal_text.printable(change.what)}")
     if not changes:
         print("the same shape")
     return 1 if changes else 0

@@ -13,12 +13,12 @@ import msgspec
 from tokentape import TokentapeError
 from tokentape_fake_provider.timing import Pauses, Profile
 from tokentape_fake_provider.wires import wire_named
-from tokentape_harness.cassette_reader import read_cassette
-from tokentape_harness.cli import plain
+from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.profiles import Observed, format_profile, learn_profile, observed_stream, write_profile
-from tokentape_harness.recordings import find_cassettes
+from tokentape_harness.testing.recordings import find_cassettes
 
 # Of a single distribution of 100 values it is hardly ever so much.
 _FITS_BADLY = 0.15
@@ -44,7 +44,7 @@ def fit(paths: Sequence[Path], *, output: Path | None, model: str | None, wire: 
         print(format_profile(profile), end="")
     said = sys.stdout if output is not None else sys.stderr
     for line in _summary(profile, told):
-        print(plain.printable(line), file=said)
+        print(terminal_text.printable(line), file=said)
     if output is not None:
         print(f"wrote {output}: play it with --timing profile:{output}")
 

@@ -14,17 +14,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_harness.cli import plain
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_harness import terminal_text
 from tokentape_harness.errors import FlushError, UsageError
-from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.check import FlushOptions, check_flush
 from tokentape_harness.flush.report import FlushReport
 from tokentape_harness.flush.request_options import body_of, header_of
 from tokentape_harness.flush.serving import KNOWN_PORT, serving
 from tokentape_harness.flush.targets import Ask, CommandTarget, HttpTarget, Target, checked_url, target_of, through
 from tokentape_harness.flush.text import report_lines, token_line
-from tokentape_harness.sdk_environment import sdk_environment
+from tokentape_harness.testing.fake_provider import FakeProvider
+from tokentape_harness.testing.sdk_environment import sdk_environment
 
 _APP: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -75,7 +75,7 @@ def flush_check(
             command if by_http else (), target.url if isinstance(target, HttpTarget) else "", variables, options.start
         ):
             report = check_flush(target, provider, options)
-    print(plain.dump(report.to_builtins()) if as_json else _as_text(report))
+    print(terminal_text.dump(report.to_builtins()) if as_json else _as_text(report))
     return 0 if report.ok else 1
 
 
@@ -124,7 +124,7 @@ def _as_text(report: FlushReport) -> str:
     for token in report.tokens:
         number, verdict, when = token_line(token)
         table.add_row(number, Text(verdict, style=colours[token.verdict]), when)
-    title, *lines = (plain.printable(line) for line in report_lines(report))
+    title, *lines = (terminal_text.printable(line) for line in report_lines(report))
     with console.capture() as captured:
         console.print(Text(title))
         console.print(table)

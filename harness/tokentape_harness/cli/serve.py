@@ -9,19 +9,19 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokentape_fake_provider.host import is_loopback
-from tokentape_fake_provider.recording import Recording
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_fake_provider.session_settings import SessionSettings
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.http.loopback import is_loopback
+from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.wires import WIRES, wire_named
-from tokentape_fake_provider.wires.openai_dresses import dress_name
-from tokentape_harness.cassette_reader import read_cassette
+from tokentape_fake_provider.wires.openai_dialects import dress_name
+from tokentape_harness.cassettes.gc_paused import uncollected
+from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import CassetteError, UsageError
-from tokentape_harness.garbage import uncollected
 from tokentape_harness.profiles import timing_of
-from tokentape_harness.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
-from tokentape_harness.recordings_on_demand import recordings_on_demand
+from tokentape_harness.testing.lazy_recordings import recordings_on_demand
+from tokentape_harness.testing.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
 
 # To read them all takes 0.2 s for so many of 10 kB; 10,000 would take 5 s (measured).
 _READ_AT_ONCE = 500

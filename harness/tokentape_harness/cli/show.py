@@ -16,14 +16,14 @@ from tokentape import ChatMessage, ChatOutput, TokentapeError, stream_bytes
 from tokentape.wires import wire_named, wire_names
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.wires import wire_for_path
-from tokentape_harness import timeline
-from tokentape_harness.cassette import Interaction, Request, Response, StreamRecord, header_map
-from tokentape_harness.cassette_reader import read_cassette
-from tokentape_harness.chunks import cut, format_ms
-from tokentape_harness.cli import plain, report
+from tokentape_harness import terminal_text
+from tokentape_harness.cassettes.chunks import cut, format_ms
+from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cassettes.model import Interaction, Request, Response, StreamRecord, header_map
+from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.cli import report, timeline
+from tokentape_harness.conversion.request_reader import read_asked
 from tokentape_harness.errors import UsageError
-from tokentape_harness.split import split_body
-from tokentape_harness.transcoding.asked import read_asked
 
 _ROWS = 24
 
@@ -38,7 +38,7 @@ def show(file: Path, *, interaction: int | None, as_json: bool) -> None:
         numbered = [numbered[interaction]]
     if as_json:
         for number, item in numbered:
-            print(plain.dump(interaction_fields(number, item)))
+            print(terminal_text.dump(interaction_fields(number, item)))
         return
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not numbered:
@@ -63,7 +63,7 @@ def interaction_fields(number: int, item: Interaction) -> dict[str, Any]:
         },
     }
     if response.stream is not None:
-        record = plain.builtins(response.stream)
+        record = terminal_text.builtins(response.stream)
         fields["stream"] = {
             **record,
             "start": response.stream.start,
@@ -74,7 +74,7 @@ def interaction_fields(number: int, item: Interaction) -> dict[str, Any]:
         case ChatOutput():
             fields["output"] = report.output_fields(decoded)
         case TokentapeError():
-            fields["error"] = plain.builtins(decoded)
+            fields["error"] = terminal_text.builtins(decoded)
         case None:
             fields["body"] = _json(response.body)
     return fields
@@ -82,7 +82,7 @@ def interaction_fields(number: int, item: Interaction) -> dict[str, Any]:
 
 def _print_interaction(console: Console, number: int, item: Interaction) -> None:
     request, response = item.request, item.response
-    title = f"interaction {number}: {request.method} {plain.printable(request.uri)}"
+    title = f"interaction {number}: {request.method} {terminal_text.printable(request.uri)}"
     console.print(Text(title, style="bold"))
     for line in _request_lines(request):
         console.print(f"  {line}")
@@ -93,11 +93,11 @@ def _print_interaction(console: Console, number: int, item: Interaction) -> None
             for line in report.output_lines(decoded):
                 console.print(_indented(line))
             if decoded.error is not None:
-                console.print(f"  error: {plain.one_line(str(decoded.error), 300)}")
+                console.print(f"  error: {terminal_text.one_line(str(decoded.error), 300)}")
         case TokentapeError():
-            console.print(f"  error: {plain.one_line(str(decoded), 300)}")
+            console.print(f"  error: {terminal_text.one_line(str(decoded), 300)}")
         case None:
-            console.print(f"  body: {plain.one_line(_body_text(response), 300)}")
+            console.print(f"  body: {terminal_text.one_line(_body_text(response), 300)}")
     if response.stream is not None:
         _print_timeline(console, response.stream)
     elif len(pieces := split_body(response.body, response.content_type)) > 1:
@@ -108,7 +108,7 @@ def _request_lines(request: Request) -> Iterator[str]:
     body = _json(request.body)
     if not isinstance(body, Mapping):
         if body is not None:
-            yield f"body: {plain.one_line(str(body), 200)}"
+            yield f"body: {terminal_text.one_line(str(body), 200)}"
         return
     asked = read_asked(body)
     model, streamed = _model_and_stream(urlsplit(request.uri).path, body)
@@ -117,9 +117,9 @@ def _request_lines(request: Request) -> Iterator[str]:
     facts += [f"{len(asked.tools)} tool{'' if len(asked.tools) == 1 else 's'}"] if asked.tools else []
     facts += [loss.what.removeprefix("request ") for loss in asked.losses if loss.what != "request field"]
     if facts:
-        yield plain.one_line(", ".join(facts), 200)
+        yield terminal_text.one_line(", ".join(facts), 200)
     for message in asked.messages:
-        yield f"{message.role}: {plain.one_line(_said(message), 200)}"
+        yield f"{message.role}: {terminal_text.one_line(_said(message), 200)}"
 
 
 def _model_and_stream(path: str, body: Mapping[str, Any]) -> tuple[str, bool]:
@@ -154,8 +154,8 @@ def _response_line(response: Response) -> str:
         ended = "" if record.end_at is None else f" at {format_ms(record.end_at)} ms"
         facts.append(f"{record.end}{ended}")
         if record.error is not None:
-            facts.append(plain.one_line(f"{record.error.kind}: {record.error.message}", 200))
-    return plain.printable(", ".join(facts))
+            facts.append(terminal_text.one_line(f"{record.error.kind}: {record.error.message}", 200))
+    return terminal_text.printable(", ".join(facts))
 
 
 def _print_timeline(console: Console, record: StreamRecord) -> None:
@@ -209,7 +209,7 @@ def _json(body: bytes | None) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
-        return plain.builtins(body)
+        return terminal_text.builtins(body)
 
 
 def _body_text(response: Response) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from tokentape_fake_provider.in_process import InProcessProvider
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_harness.cli import plain
+from tokentape_fake_provider.hosting import InProcessProvider
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_harness import terminal_text
 from tokentape_harness.errors import UsageError
 from tokentape_harness.sweep.clients import sdk_client
 from tokentape_harness.sweep.command import command_client
@@ -67,12 +67,12 @@ def sweep(
             )
     failures = matrix.failures(failing)
     if as_json:
-        print(plain.dump({**matrix.to_builtins(), "failures": [result.cell for result in failures]}))
+        print(terminal_text.dump({**matrix.to_builtins(), "failures": [result.cell for result in failures]}))
     else:
         for line in matrix.lines():
-            print(plain.printable(line))
+            print(terminal_text.printable(line))
         for line in matrix.explain(failures):
-            print(plain.printable(line))
+            print(terminal_text.printable(line))
     return 1 if failures else 0
 
 

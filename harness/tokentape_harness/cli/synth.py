@@ -8,21 +8,21 @@ from typing import Any, get_args
 
 import msgspec
 
-from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.answers.synthetic import WORDS, synthetic_script
+from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.errors import FaultNotApplicableError
+from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.faults import Fault, as_faults, format_fault
-from tokentape_fake_provider.faults.apply import apply_fault
-from tokentape_fake_provider.script import FinishReason, Script, ToolCall, Usage
-from tokentape_fake_provider.synthetic import WORDS, synthetic_script
+from tokentape_fake_provider.script.model import FinishReason, Script, ToolCall, Usage
 from tokentape_fake_provider.tape import End, Tape, TapeEnd
 from tokentape_fake_provider.timing import Instant, Synthetic
 from tokentape_fake_provider.wires import Ask, wire_named
-from tokentape_harness.cassette import Cassette, Interaction, Response, StreamRecord
-from tokentape_harness.cassette_writer import write_cassette
-from tokentape_harness.chunks import Chunk
+from tokentape_harness.cassettes.chunks import Chunk
+from tokentape_harness.cassettes.model import Cassette, Interaction, Response, StreamRecord
+from tokentape_harness.cassettes.writer import write_cassette
+from tokentape_harness.conversion.sample_request import ask_of, sample_request
 from tokentape_harness.errors import UsageError
 from tokentape_harness.profiles import timing_of
-from tokentape_harness.sample_request import ask_of, sample_request
 
 MODEL = "tokentape"
 PROMPT = "Say something."

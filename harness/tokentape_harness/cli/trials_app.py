@@ -111,7 +111,7 @@ def flush_check(
     """Check that an app, or a proxy, passes each token on as it comes; exit with 1 if it does not."""
     from tokentape_harness.cli.flush_check import flush_check as run
     from tokentape_harness.flush.check import FlushOptions
-    from tokentape_harness.flush.probing import Pace
+    from tokentape_harness.flush.prober import Pace
 
     pace = Pace(patience=patience, wait=wait, tokens=tokens, max_bytes=max_bytes)
     return run(

@@ -19,12 +19,12 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from tokentape.framing.sse import SSEFraming
-from tokentape_harness.cassette import Cassette, Headers, Interaction, Response, StreamRecord, header_values
-from tokentape_harness.cassette_reader import interaction_of
-from tokentape_harness.cassette_writer import interaction_fields
-from tokentape_harness.chunks import Chunk
+from tokentape_harness.cassettes.chunks import Chunk
+from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Response, StreamRecord, header_values
+from tokentape_harness.cassettes.reader import interaction_of
+from tokentape_harness.cassettes.writer import interaction_fields
 from tokentape_harness.errors import CassetteFormatError
-from tokentape_harness.split import split_body
 
 # An interaction that says nothing of when it was recorded still needs a moment in a HAR. (2026-01-01)
 _UNKNOWN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from tokentape_harness.cassette import Cassette, Interaction
-from tokentape_harness.transcoding import Loss
+from tokentape_harness.cassettes.model import Cassette, Interaction
+from tokentape_harness.conversion.loss import Loss
 
 
 def without_streams(cassette: Cassette) -> tuple[Cassette, tuple[Loss, ...]]:

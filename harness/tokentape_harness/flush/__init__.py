@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from tokentape_harness.flush.check import FlushOptions, acheck_flush, check_flush
 from tokentape_harness.flush.flush_probe import FlushProbe
-from tokentape_harness.flush.probing import Pace
+from tokentape_harness.flush.prober import Pace
 from tokentape_harness.flush.report import Cause, FlushReport, TokenReport, Truncation
-from tokentape_harness.flush.shape import Shape, Verdict
 from tokentape_harness.flush.targets import (
     AsgiTarget,
     Ask,
@@ -21,6 +20,7 @@ from tokentape_harness.flush.targets import (
     WsgiTarget,
     through,
 )
+from tokentape_harness.flush.verdict import Shape, Verdict
 
 __all__ = [
     "AsgiTarget",

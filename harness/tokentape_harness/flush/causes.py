@@ -7,12 +7,12 @@ from typing import Final, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.journal import Entry
-from tokentape_harness.flush.far_end import Head
-from tokentape_harness.flush.hops import hops_named
+from tokentape_fake_provider.playback.journal import Entry
+from tokentape_harness.flush.observed_output import Head
+from tokentape_harness.flush.proxy_hints import hops_named
 from tokentape_harness.flush.report import Cause
-from tokentape_harness.flush.shape import Shape, Verdict
 from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, HttpTarget, Target, WsgiTarget
+from tokentape_harness.flush.verdict import Shape, Verdict
 
 _PIPE: Final = "print(..., flush=True) after each token; or python -u, PYTHONUNBUFFERED=1, stdbuf -oL"
 

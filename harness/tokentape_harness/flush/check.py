@@ -12,14 +12,11 @@ from typing import Final
 import msgspec
 
 from tokentape_fake_provider.faults.fault import Fin
-from tokentape_fake_provider.journal import MASK, Entry
+from tokentape_fake_provider.playback.journal import MASK, Entry
 from tokentape_fake_provider.timing import Instant
-from tokentape_harness.cli.plain import printable
 from tokentape_harness.errors import FlushError
-from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.causes import likely_causes
-from tokentape_harness.flush.far_end import FarEnd
-from tokentape_harness.flush.live import (
+from tokentape_harness.flush.live_stage import (
     STEPPED,
     Bench,
     LiveStage,
@@ -29,8 +26,9 @@ from tokentape_harness.flush.live import (
     send_until_cut,
     step_one,
 )
-from tokentape_harness.flush.marks import Marks, make_marks
-from tokentape_harness.flush.probing import Pace, Trace, probe
+from tokentape_harness.flush.marker_tokens import Marks, make_marks
+from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.prober import Pace, Trace, probe
 from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import (
     FlushReport,
@@ -40,10 +38,12 @@ from tokentape_harness.flush.report import (
     latency_of,
     token_reports,
 )
-from tokentape_harness.flush.shape import Shape, fitting, shape_of
 from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, Target, asking, is_shared, target_of
 from tokentape_harness.flush.truncation import truncation_of
+from tokentape_harness.flush.verdict import Shape, fitting, shape_of
 from tokentape_harness.redaction import redact_text
+from tokentape_harness.terminal_text import printable
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 _SECRET: Final = frozenset(("set-cookie", "authorization", "x-api-key"))
 # The tokens of a warm-up and of a stream that is cut, and after how many frames that is.

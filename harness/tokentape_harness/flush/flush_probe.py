@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from tokentape_harness.errors import UsageError
-from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush import targets
 from tokentape_harness.flush.check import FlushOptions, acheck_flush, check_flush
-from tokentape_harness.flush.probing import Pace
+from tokentape_harness.flush.prober import Pace
 from tokentape_harness.flush.report import FlushReport
 from tokentape_harness.flush.targets import Ask, Target, target_of
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 _UNSET: Any = object()
 

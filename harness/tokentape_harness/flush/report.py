@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from tokentape_harness.flush.far_end import FarEnd
-from tokentape_harness.flush.probing import PROMPT, Trace
-from tokentape_harness.flush.shape import Shape, Verdict
+from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.prober import PROMPT, Trace
+from tokentape_harness.flush.verdict import Shape, Verdict
 
 Held = Literal["flushed", "late", "held", "lost"]
 Readers = Literal["independent", "blocked", "not_checked"]

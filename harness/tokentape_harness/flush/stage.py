@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 
 
 class StageOverError(Exception):

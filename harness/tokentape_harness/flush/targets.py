@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tokentape_fake_provider.wires import wire_named
+from tokentape_harness.conversion.sample_request import sample_request
 from tokentape_harness.errors import UsageError
-from tokentape_harness.sample_request import sample_request
 
 # What a browser sends; of it, only what can be decoded here.
 _ACCEPT_ENCODING = "gzip, deflate"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tokentape_harness.cli.plain import printable
 from tokentape_harness.flush.report import FlushReport, TokenReport
-from tokentape_harness.flush.shape import Shape
+from tokentape_harness.flush.verdict import Shape
+from tokentape_harness.terminal_text import printable
 
 _OUTCOMES = {
     "not_checked": "not checked",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.report import Truncation
 from tokentape_harness.redaction import redact_text
 

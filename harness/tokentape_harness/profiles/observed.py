@@ -10,11 +10,11 @@ import msgspec
 
 from tokentape import ChatMessage, TokenUsage
 from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.tokens import count_tokens
 from tokentape_fake_provider.wires import wire_for_path
-from tokentape_harness.cassette import Interaction, Request
-from tokentape_harness.transcoding.hearing import Heard, hear, hear_tape
+from tokentape_harness.cassettes.model import Interaction, Request
+from tokentape_harness.conversion.response_decoder import Heard, hear, hear_tape
 
 
 class Event(NamedTuple):

@@ -10,7 +10,7 @@ import yaml
 
 from tokentape_fake_provider.errors import TimingError
 from tokentape_fake_provider.timing import Profile, Timing, parse_timing
-from tokentape_harness.cassette_writer import write_atomically
+from tokentape_harness.cassettes.writer import write_atomically
 
 _HEAD = "# A timing profile of tokentape (docs/timing.md): play it with --timing profile:FILE. Times are in ms.\n"
 

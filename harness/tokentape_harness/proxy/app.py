@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx2
 from vcr.request import Request
 
-from tokentape_fake_provider.body import ClientLeft, read_body
-from tokentape_fake_provider.connection import Connection, Message, Receive, Send
-from tokentape_fake_provider.host import is_local_authority
+from tokentape_fake_provider.http.loopback import is_local_authority
+from tokentape_fake_provider.http.request_body import ClientLeft, read_body
+from tokentape_fake_provider.playback.connection import Connection, Message, Receive, Send
 from tokentape_harness.errors import HarnessError
 from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import Failure
@@ -23,7 +23,7 @@ from tokentape_harness.proxy.signing import signed
 from tokentape_harness.proxy.upstream import Target, Upstream, target_of
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import MismatchError
-from tokentape_harness.recording.recording import Recording
+from tokentape_harness.recording.response_recorder import Recording
 
 _MAX_BODY: Final = 100_000_000
 _CONNECT_S: Final = 30.0

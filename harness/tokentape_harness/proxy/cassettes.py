@@ -17,7 +17,7 @@ from tokentape_harness.errors import CassetteError, HarnessError
 from tokentape_harness.recording.clock import Clock
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
-from tokentape_harness.recording.recording import Recording
+from tokentape_harness.recording.response_recorder import Recording
 from tokentape_harness.recording.use_cassette import use_cassette
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
 

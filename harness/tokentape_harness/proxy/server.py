@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from tokentape_fake_provider.server_thread import ServerThread
+from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy.app import ProxyApp
 from tokentape_harness.proxy.cassettes import CassetteFolder, check_replayable

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tokentape_harness.errors import UsageError
-from tokentape_harness.sdk_environment import BASE_URLS, fake_keys
+from tokentape_harness.testing.sdk_environment import BASE_URLS, fake_keys
 
 ORIGINS: Final = {
     "openai": "https://api.openai.com",

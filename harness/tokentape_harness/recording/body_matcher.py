@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from tokentape_fake_provider.matching import PREFERRED, differences, key_of
+from tokentape_fake_provider.sessions.request_matching import PREFERRED, differences, key_of
 
 NAME = "llm_body"
 
@@ -26,7 +26,8 @@ class Level(IntEnum):
 class BodyMatcher:
     """A matcher for vcrpy: two JSON bodies that are POSTed must ask for the same.
 
-    What counts is told in `tokentape_fake_provider.matching`. Bodies that are not JSON are not compared. With
+    What counts is told in `tokentape_fake_provider.sessions.request_matching`. Bodies that are not JSON are not
+    compared. With
     `Level.ANY` as the weakest level a body is preferred that is the same, and another is still found.
     """
 

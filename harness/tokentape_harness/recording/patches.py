@@ -12,10 +12,10 @@ from tokentape_harness.recording.recorder import Recorder
 
 # The client, vcrpy's own patchers that ours stand in for, and where ours are.
 _CLIENTS = {
-    "httpx2": (("httpx2",), "tokentape_harness.recording.httpx_patch"),
-    "httpx": (("httpx",), "tokentape_harness.recording.httpx_patch"),
-    "urllib3": (("urllib3", "requests", "boto3"), "tokentape_harness.recording.urllib3_patch"),
-    "aiohttp": (("aiohttp",), "tokentape_harness.recording.aiohttp_patch"),
+    "httpx2": (("httpx2",), "tokentape_harness.recording.clients.httpx"),
+    "httpx": (("httpx",), "tokentape_harness.recording.clients.httpx"),
+    "urllib3": (("urllib3", "requests", "boto3"), "tokentape_harness.recording.clients.urllib3"),
+    "aiohttp": (("aiohttp",), "tokentape_harness.recording.clients.aiohttp"),
 }
 
 Patch = tuple[Any, str, Any]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tokentape_fake_provider.tape import End
-from tokentape_harness.cassette import Fault, Headers, Interaction, Request, Response
-from tokentape_harness.cassette_reader import interaction_of
-from tokentape_harness.cassette_writer import interaction_fields
-from tokentape_harness.chunks import cut
+from tokentape_harness.cassettes.chunks import cut
+from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cassettes.model import Fault, Headers, Interaction, Request, Response
+from tokentape_harness.cassettes.reader import interaction_of
+from tokentape_harness.cassettes.writer import interaction_fields
 from tokentape_harness.errors import TruncatedRecordingError
 from tokentape_harness.recording.clock import Clock
-from tokentape_harness.recording.ending import CANCELLED
-from tokentape_harness.split import split_body
+from tokentape_harness.recording.stream_end import CANCELLED
 
 # A reader that was cancelled while it was recorded waits to be cancelled again, but not for ever.
 _PATIENCE_MS = 5000.0

@@ -13,8 +13,8 @@ from tokentape_harness.errors import HarnessError
 from tokentape_harness.recording.body_matcher import BodyMatcher, distance
 from tokentape_harness.recording.clock import Clock
 from tokentape_harness.recording.playback import Playback, response_of, vcr_response
-from tokentape_harness.recording.recording import Recording
 from tokentape_harness.recording.redactor import Redactor
+from tokentape_harness.recording.response_recorder import Recording
 
 
 class MismatchError(HarnessError, CannotOverwriteExistingCassetteException):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Any
 
 from vcr.request import Request
 
-from tokentape_harness import cassette as values
+from tokentape_harness.cassettes import model as values
 from tokentape_harness.redaction import RedactionRules, credentials_of, redact, redact_request
 
 

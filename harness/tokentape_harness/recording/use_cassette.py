@@ -21,9 +21,9 @@ from tokentape_harness.errors import UnplayedRecordingError, UsageError
 from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, Level
 from tokentape_harness.recording.clock import Clock, SystemClock
 from tokentape_harness.recording.patches import patched, replaced_patchers
+from tokentape_harness.recording.persister import CassetteStore
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.redactor import Redactor
-from tokentape_harness.recording.store import CassetteStore
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redacted_logs
 
 DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)

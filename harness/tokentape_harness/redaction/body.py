@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
-from tokentape_harness.chunks import Chunk
+from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.redaction.body_text import Piece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
 from tokentape_harness.redaction.json_text import Leaf, leaves, matches, unit_span

@@ -14,9 +14,9 @@ from struct import Struct
 from typing import NamedTuple, Protocol
 from zlib import crc32
 
+from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_text
 from tokentape_harness.redaction.json_text import Leaf, leaves
-from tokentape_harness.split import split_body
 
 _AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 _PRELUDE = Struct("!III")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from tokentape_harness.chunks import Chunk
+from tokentape_harness.cassettes.chunks import Chunk
 
 
 class TextEdit(NamedTuple):

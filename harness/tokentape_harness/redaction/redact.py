@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote, unquote_plus
 
 import msgspec
 
-from tokentape_harness.cassette import Headers, Interaction, Request, Response, header_values
-from tokentape_harness.content_coding import ContentCodingError, decode_content, split_codings
+from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
+from tokentape_harness.cassettes.model import Headers, Interaction, Request, Response, header_values
 from tokentape_harness.redaction.body import Found, redact_body, redact_text
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct, is_placeholder
 

@@ -10,11 +10,11 @@ import httpx2
 
 from tokentape import ChatMessage
 from tokentape.providers.base import DEFAULT_TIMEOUT
+from tokentape_harness.conversion.sample_request import client_for
 from tokentape_harness.errors import UsageError
-from tokentape_harness.fake_provider import FakeProvider
-from tokentape_harness.sample_request import client_for
 from tokentape_harness.sweep.run import Client
 from tokentape_harness.sweep.subject import Subject
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 _KEY: Final = "tokentape-fake-key"
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from tokentape_harness.errors import FlushError, SweepError
-from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.flush.reading.command import end_command, start_command
 from tokentape_harness.flush.targets import CommandTarget
-from tokentape_harness.sdk_environment import sdk_environment
 from tokentape_harness.sweep.run import Client, ClientError, ClientHungError
+from tokentape_harness.testing.fake_provider import FakeProvider
+from tokentape_harness.testing.sdk_environment import sdk_environment
 
 # The last line of a traceback: `openai.APIConnectionError: Connection error.`
 _ERROR: Final = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?::\s*(.*))?")

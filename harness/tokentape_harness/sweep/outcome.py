@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from tokentape_fake_provider.journal import Entry
+from tokentape_fake_provider.playback.journal import Entry
 from tokentape_harness.errors import UsageError
 from tokentape_harness.sweep.plan import Cell
 

@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tokentape_fake_provider.errors import FaultNotApplicableError
-from tokentape_fake_provider.faults.apply import apply_fault
-from tokentape_fake_provider.faults.events import events_of
+from tokentape_fake_provider.fault_injection.apply import apply_fault
+from tokentape_fake_provider.fault_injection.events import events_of
+from tokentape_fake_provider.fault_injection.fault_context import says_that_it_ended
+from tokentape_fake_provider.fault_injection.places import AT_FRAMES, OF_EVENTS, OF_FRAMES, sweep_faults
 from tokentape_fake_provider.faults.fault import (
     FAULTS,
     CleanEnd,
@@ -21,9 +23,7 @@ from tokentape_fake_provider.faults.fault import (
     SlowHeaders,
     Stall,
 )
-from tokentape_fake_provider.faults.scene import says_that_it_ended
 from tokentape_fake_provider.faults.specification import as_fault, format_fault
-from tokentape_fake_provider.faults.sweep import AT_FRAMES, OF_EVENTS, OF_FRAMES, sweep_faults
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires import Wire
 from tokentape_harness.errors import UsageError

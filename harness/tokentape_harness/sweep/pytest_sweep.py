@@ -12,13 +12,13 @@ import pytest
 
 from tokentape import ChatOutput
 from tokentape_harness.errors import HarnessError, UsageError
-from tokentape_harness.fake_provider import FakeProvider
-from tokentape_harness.recordings import SUFFIXES
 from tokentape_harness.sweep.matrix import Matrix
 from tokentape_harness.sweep.outcome import FAIL_ON, OUTCOMES, CellResult, Outcome, checked_outcomes, judge
 from tokentape_harness.sweep.plan import PLACES, Cell, Plan, plan_sweep
-from tokentape_harness.sweep.stage import set_stage, settled
+from tokentape_harness.sweep.session_setup import set_stage, settled
 from tokentape_harness.sweep.subject import Subject, read_subject
+from tokentape_harness.testing.fake_provider import FakeProvider
+from tokentape_harness.testing.recordings import SUFFIXES
 
 MARKER: Final = "fault_sweep"
 PROPERTY: Final = "fault_sweep"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from tokentape_fake_provider.provider import Provider
+from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_harness.errors import SweepError
-from tokentape_harness.fake_provider import FakeProvider
 from tokentape_harness.sweep.matrix import Matrix
 from tokentape_harness.sweep.outcome import CellResult, error_name, judge
 from tokentape_harness.sweep.plan import Cell, Plan
-from tokentape_harness.sweep.stage import set_stage, settled
+from tokentape_harness.sweep.session_setup import set_stage, settled
 from tokentape_harness.sweep.subject import Subject
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 Client: TypeAlias = Callable[[FakeProvider], Any]
 """Asks once, reads to the end, and returns the answer: any value that can be compared."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tokentape import ChatOutput, TokentapeError, stream_bytes
-from tokentape_fake_provider.faults.scene import says_that_it_ended
-from tokentape_fake_provider.recording import Recording
+from tokentape_fake_provider.fault_injection.fault_context import says_that_it_ended
+from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires import Wire, wire_named
 from tokentape_harness.errors import SweepError
-from tokentape_harness.recordings import load_recordings
+from tokentape_harness.testing.recordings import load_recordings
 
 
 class Subject(NamedTuple):

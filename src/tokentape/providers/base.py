@@ -14,13 +14,13 @@ from weakref import WeakKeyDictionary
 import httpx2
 
 from tokentape.errors import ConfigurationError
-from tokentape.http.accepted_response import StreamOptions, accepted_astream, accepted_stream, arefuse, refuse
 from tokentape.http.open_response import AsyncResponse, SyncResponse, async_response, sync_response
 from tokentape.http.request_id import request_id
 from tokentape.http.transport_error import transport_errors
 from tokentape.output import ChatOutput
 from tokentape.providers.messages import Message, Messages, Tools, as_input, encode_body, message_list
 from tokentape.providers.response import StreamedChatResponse
+from tokentape.sources.response_stream import StreamOptions, accepted_astream, accepted_stream, arefuse, refuse
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator

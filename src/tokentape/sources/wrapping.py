@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tokentape.errors import TokentapeError, UnknownWireError
-from tokentape.http.accepted_response import StreamOptions, accepted_stream, lazy_astream
 from tokentape.http.open_response import AsyncResponse, SyncResponse, open_response
+from tokentape.sources.response_stream import StreamOptions, accepted_stream, lazy_astream
 from tokentape.sources.sdk_stream import SDKStream, closing_too, response_of, typed_astream, typed_stream
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext

@@ -13,15 +13,15 @@ import anyio
 import blinker
 
 from tokentape.errors import ReentrantIterationError
-from tokentape.events import (
+from tokentape.message import ChatMessage
+from tokentape.stream.context import StreamContext
+from tokentape.stream.signals import (
     PostStreamingResponseEvent,
     completed_event,
     failed_event,
     post_streaming_response,
     streaming_failed,
 )
-from tokentape.message import ChatMessage
-from tokentape.stream.context import StreamContext
 from tokentape.stream.state import Reader, StreamState, follow_up_of, is_running
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.stream.turnstile import Turnstile

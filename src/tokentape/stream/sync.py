@@ -12,15 +12,15 @@ from typing import Any
 import blinker
 
 from tokentape.errors import AsyncCallbackError, ReentrantIterationError
-from tokentape.events import (
+from tokentape.message import ChatMessage
+from tokentape.stream.context import StreamContext
+from tokentape.stream.signals import (
     PostStreamingResponseEvent,
     completed_event,
     failed_event,
     post_streaming_response,
     streaming_failed,
 )
-from tokentape.message import ChatMessage
-from tokentape.stream.context import StreamContext
 from tokentape.stream.state import Reader, StreamState, follow_up_of, is_running, refuse_awaitable
 from tokentape.text_run import TextRun
 

@@ -23,7 +23,7 @@ from tokentape.web.frames import (
     response_headers,
 )
 from tokentape.web.reading import async_messages, close_unread, with_heartbeat
-from tokentape.web.silence import Silence
+from tokentape.web.timeouts import Silence
 
 log = logging.getLogger("tokentape.web")
 

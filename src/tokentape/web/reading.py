@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from tokentape.message import ChatMessage
-from tokentape.web.pulling import Puller
-from tokentape.web.silence import Silence
+from tokentape.web.thread_reader import Puller
+from tokentape.web.timeouts import Silence
 
 
 async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None]:

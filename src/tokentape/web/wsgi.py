@@ -12,6 +12,7 @@ from typing import Any
 
 from tokentape.clock import Clock
 from tokentape.message import ChatMessage
+from tokentape.web.disconnect import reader_left
 from tokentape.web.frames import (
     Format,
     check_format,
@@ -22,9 +23,8 @@ from tokentape.web.frames import (
     output_of,
     response_headers,
 )
-from tokentape.web.presence import reader_left
-from tokentape.web.pulling import Puller
-from tokentape.web.silence import Silence
+from tokentape.web.thread_reader import Puller
+from tokentape.web.timeouts import Silence
 
 log = logging.getLogger("tokentape.web")
 
@@ -82,7 +82,7 @@ def wsgi_stream(
     end from a failure.
 
     `environ` is the request's. With it the stream is closed at the first frame after the reader has left, where
-    the server tells (see `tokentape.web.presence`); without it, when the server fails to send, often one or two
+    the server tells (see `tokentape.web.disconnect`); without it, when the server fails to send, often one or two
     frames later.
     """
     silence = Silence(heartbeat, idle_timeout, clock)

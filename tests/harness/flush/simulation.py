@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 from itertools import count
 
-from tokentape_harness.flush.far_end import FarEnd
-from tokentape_harness.flush.marks import Marks, make_marks
+from tokentape_harness.flush.marker_tokens import Marks, make_marks
+from tokentape_harness.flush.observed_output import FarEnd
 
 Deliver = Callable[[float, bytes], None]
 

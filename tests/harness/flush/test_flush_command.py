@@ -11,7 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from tokentape_harness.cli.run import run as run_command
-from tokentape_harness.sdk_environment import sdk_environment
+from tokentape_harness.testing.sdk_environment import sdk_environment
 
 pytestmark = pytest.mark.slow
 

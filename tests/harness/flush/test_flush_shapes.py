@@ -22,9 +22,9 @@ from tests.harness.flush.simulation import (
     TokenBatches,
     World,
 )
-from tokentape_harness.flush.marks import Marks
-from tokentape_harness.flush.probing import Pace, probe
-from tokentape_harness.flush.shape import Shape, fitting, shape_of
+from tokentape_harness.flush.marker_tokens import Marks
+from tokentape_harness.flush.prober import Pace, probe
+from tokentape_harness.flush.verdict import Shape, fitting, shape_of
 
 PACE = Pace()
 Make = Callable[[World, Marks], Middleman]

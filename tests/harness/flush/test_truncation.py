@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from tokentape_harness.flush.far_end import FarEnd
-from tokentape_harness.flush.marks import Marks, make_marks
+from tokentape_harness.flush.marker_tokens import Marks, make_marks
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.truncation import truncation_of
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.encode import encode
-from tokentape_fake_provider.script import Script, ToolCall, Usage
-from tokentape_fake_provider.synthetic import synthetic_text
+from tokentape_fake_provider.answers.synthetic import synthetic_text
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script.model import Script, ToolCall, Usage
 from tokentape_fake_provider.timing import Profile
 from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_harness.conversion.sample_request import ask_of, sample_request
 from tokentape_harness.profiles import Observed, observed_tape
-from tokentape_harness.sample_request import ask_of, sample_request
 
 
 def ask(wire: str, seed: str) -> Ask:

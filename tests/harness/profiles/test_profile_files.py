@@ -26,7 +26,7 @@ from tests.harness.profiles.playing import played
 from tokentape_fake_provider.errors import TimingError
 from tokentape_fake_provider.timing import FirstToken, InterToken, Pauses, Profile
 from tokentape_harness import FakeProvider
-from tokentape_harness.cassette_reader import read_cassette
+from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.run import run as run_command
 from tokentape_harness.profiles import (
     Observed,

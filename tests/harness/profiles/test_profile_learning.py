@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.harness.profiles.playing import played
-from tokentape_fake_provider.script import Usage
+from tokentape_fake_provider.script.model import Usage
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Distribution, FirstToken, InterToken, Pauses, Profile
 from tokentape_fake_provider.timing.distribution import varying

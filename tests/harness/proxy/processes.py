@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tokentape_fake_provider import Script, Text
-from tokentape_fake_provider.encode import encode
+from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires.wire import Ask

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 import yaml
 
-from tests.harness.test_leaks import BODY, FORMED, HEADERS, OPAQUE, _strings, deltas, leaked
-from tests.harness.test_leaks import provider as provider
-from tokentape_fake_provider.server import FakeProviderServer
+from tests.harness.redaction.test_leaks import BODY, FORMED, HEADERS, OPAQUE, _strings, deltas, leaked
+from tests.harness.redaction.test_leaks import provider as provider
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness import read_cassette
 from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy import RecordingProxy, upstreams_of

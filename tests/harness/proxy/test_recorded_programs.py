@@ -13,12 +13,12 @@ import pytest
 from tests.clients import environments
 from tests.harness.proxy.processes import KEYS, SAID, SDKS, environment, printed, program, record, running, tape
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Recorded
 from tokentape_harness import read_cassette
-from tokentape_harness.recordings import load_recordings
-from tokentape_harness.sdk_environment import sdk_environment
+from tokentape_harness.testing.recordings import load_recordings
+from tokentape_harness.testing.sdk_environment import sdk_environment
 
 pytestmark = pytest.mark.slow
 

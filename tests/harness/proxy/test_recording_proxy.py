@@ -17,7 +17,7 @@ import pytest
 
 from tests.harness.proxy.processes import environment, record
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
 from tokentape_harness import read_cassette

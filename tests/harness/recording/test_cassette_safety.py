@@ -14,7 +14,7 @@ import pytest
 
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.errors import CassetteError, CassetteSyntaxError, CassetteWriteError
-from tokentape_harness.recording import store
+from tokentape_harness.recording import persister as store
 
 URL = "http://provider.test/v1/chat/completions"
 

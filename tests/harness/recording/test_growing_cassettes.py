@@ -6,7 +6,8 @@ import httpx2
 import pytest
 
 from tokentape_harness import read_cassette, use_cassette
-from tokentape_harness.recording import redactor, saved
+from tokentape_harness.recording import redacted_cache as saved
+from tokentape_harness.recording import redactor
 
 URL = "http://provider.test/v1/chat/completions"
 KEY = "no-known-format-5b7c9e2d4f"

@@ -11,7 +11,7 @@ import pytest
 
 from bench.victims import Order, left_in, victims
 from tokentape_fake_provider import FakeProviderServer, Rule, Script
-from tokentape_harness.temporary import remove_abandoned, temporary_of
+from tokentape_harness.cassettes.atomic_file import remove_abandoned, temporary_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")]
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tokentape_harness import read_cassette
-from tokentape_harness.transcoding.hearing import hear
+from tokentape_harness.conversion.response_decoder import hear
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from tests.harness.recording.reading_clients import read as read_with
 from tests.tokentape.stepped_server import SteppedServer
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.errors import TruncatedRecordingError
-from tokentape_harness.recording.http_body import ChunkedBody, PlainBody
+from tokentape_harness.recording.clients.chunked_body import ChunkedBody, PlainBody
 
 URL = "http://provider.test/stream"
 FAULTS = {

@@ -15,7 +15,7 @@ from google import genai
 
 from tokentape_fake_provider import Error
 from tokentape_harness import read_cassette, use_cassette
-from tokentape_harness.hygiene import inspect_cassette
+from tokentape_harness.lint import inspect_cassette
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 

@@ -17,11 +17,11 @@ import requests
 import urllib3
 
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.server import FakeProviderServer
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Recorded
 from tokentape_harness import read_cassette, use_cassette
-from tokentape_harness.hygiene import inspect_cassette
+from tokentape_harness.lint import inspect_cassette
 
 ASKED = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello?"}]}
 ERROR = b'{"error": {"message": "slow down"}}'

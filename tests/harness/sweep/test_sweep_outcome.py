@@ -8,7 +8,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from tokentape_fake_provider.faults import parse_fault
-from tokentape_fake_provider.journal import Entry
+from tokentape_fake_provider.playback.journal import Entry
 from tokentape_harness.errors import UsageError
 from tokentape_harness.sweep import OUTCOMES, Cell, CellResult, Matrix
 from tokentape_harness.sweep.outcome import checked_outcomes, error_name, judge

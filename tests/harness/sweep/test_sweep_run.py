@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from tokentape_fake_provider import FakeProviderServer
-from tokentape_fake_provider.in_process import InProcessProvider
+from tokentape_fake_provider.hosting import InProcessProvider
 from tokentape_harness import FakeProvider
 from tokentape_harness.errors import SweepError
 from tokentape_harness.sweep import Matrix, plan_sweep, read_subject

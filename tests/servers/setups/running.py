@@ -10,9 +10,9 @@ import pytest
 
 from tests.environments import UnavailableError
 from tests.servers.setups.setup import Command, Setup
-from tokentape_fake_provider.server import FakeProviderServer
-from tokentape_harness.fake_provider import FakeProvider
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.flush import CommandTarget, HttpTarget
+from tokentape_harness.testing.fake_provider import FakeProvider
 
 
 @dataclass(frozen=True)

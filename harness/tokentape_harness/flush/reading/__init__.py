@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, assert_never
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.reading.asgi import AsgiReader
 from tokentape_harness.flush.reading.call import CallReader
 from tokentape_harness.flush.reading.command import CommandReader

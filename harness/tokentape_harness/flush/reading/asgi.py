@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.reading.tasks import TaskReader
 from tokentape_harness.flush.targets import AsgiTarget
 

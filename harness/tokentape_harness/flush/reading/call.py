@@ -7,7 +7,7 @@ import inspect
 import threading
 from typing import Any
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.reading.tasks import TaskReader
 from tokentape_harness.flush.reading.threads import ThreadReader
 from tokentape_harness.flush.targets import CallTarget

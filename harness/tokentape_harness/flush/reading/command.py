@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.reading.threads import ThreadReader
 from tokentape_harness.flush.targets import CommandTarget
 

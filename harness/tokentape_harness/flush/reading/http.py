@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx2
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.targets import HttpTarget
 
 _CONNECT_S = 10.0

@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 
 # How long a cancelled task may take to end, in s.
 _CLOSING = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.reading.tasks import said
 
 # How long a thread may take to notice that it is left, in s.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tokentape_harness.flush.far_end import FarEnd
+from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.reading.threads import ThreadReader
 from tokentape_harness.flush.targets import WsgiTarget
 

@@ -1,0 +1,202 @@
+"""Execution: run one case, or all of a plan, in one process or in several."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+from tokentape_conformance.case import Case, include
+from tokentape_conformance.result import Finding, Planned, Result, Status
+from tokentape_conformance.suite import Suite, suite_named
+from tokentape_conformance.trial import SkippedError, Trial
+from tokentape_harness.errors import PromiseBrokenError
+from tokentape_harness.redaction import redact_text
+
+TIMEOUT_S = 30.0
+_MOST_FRAMES = 200
+_BATCHES = 8
+"""Batches a worker: small enough to spread evenly, large enough to cost nothing."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a worker process needs to run cases: all of it plain values."""
+
+    suite: str
+    target: str
+    options: Mapping[str, str] = {}
+    includes: tuple[str, ...] = ()
+    seed: int = 0
+    timeout: float = TIMEOUT_S
+
+
+def run_case(suite: Suite, target: Any, planned: Planned, *, seed: int = 0, timeout: float = TIMEOUT_S) -> Result:
+    """Run one case on one wire format; never raises for what the target does. `timeout` is in s."""
+    case, begun = planned.case, time.perf_counter()
+    lacks = [reason for need in sorted(case.needs) if (reason := suite.lack(target, need, planned.wire)) is not None]
+    if lacks:
+        return _result(planned, "skipped", reason="; ".join(lacks))
+    findings: list[Finding] = []
+    reasons: list[str] = []
+    tried = 0
+    for trial in suite.trials(target, case, planned.wire, seed):
+        tried += 1
+        try:
+            _run_trial(trial, case, timeout)
+        except SkippedError as skipped:
+            reasons.append(str(skipped))
+        except Exception as error:
+            findings.append(_finding(trial, error))
+    seconds = time.perf_counter() - begun
+    if findings:
+        return _result(planned, "failed", seconds=seconds, findings=tuple(findings))
+    if len(reasons) == tried:
+        return _result(planned, "skipped", seconds=seconds, reason="; ".join(dict.fromkeys(reasons)) or "no trial")
+    return _result(planned, "passed", seconds=seconds)
+
+
+def run_here(suite: Suite, target: Any, plan: Sequence[Planned], *, seed: int, timeout: float) -> Iterator[Result]:
+    """Run a plan one by one in this process."""
+    for planned in plan:
+        yield run_case(suite, target, planned, seed=seed, timeout=timeout)
+
+
+def run_in_processes(job: Job, plan: Sequence[Planned], workers: int) -> Iterator[Result]:
+    """Run a plan in worker processes; results come as they are ready. What kills its process fails alone."""
+    size = max(1, -(-len(plan) // (workers * _BATCHES)))
+    batches = [plan[start : start + size] for start in range(0, len(plan), size)]
+    orphans: list[Planned] = []
+    others = set(multiprocessing.active_children())
+    with _pool(job, workers) as pool:
+        with _workers_deaf():
+            futures = {pool.submit(_work, [(p.case.id, p.wire) for p in batch]): batch for batch in batches}
+        try:
+            for future in as_completed(futures):
+                try:
+                    yield from future.result()
+                except BrokenProcessPool:
+                    orphans += futures[future]
+        except BaseException:
+            # The pool's own shutdown(wait=False, cancel_futures=True) leaves it waiting for ever now and then (3.11).
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            raise
+    yield from _one_by_one(job, orphans)
+
+
+def _one_by_one(job: Job, plan: list[Planned]) -> Iterator[Result]:
+    """A process died: find out in which case."""
+    while plan:
+        with _pool(job, 1) as pool:
+            while plan:
+                planned = plan.pop(0)
+                try:
+                    with _workers_deaf():
+                        future = pool.submit(_work, [(planned.case.id, planned.wire)])
+                    yield from future.result()
+                except BrokenProcessPool:
+                    died = Finding("the process", expected="lives until the case is over", seen="it died")
+                    yield _result(planned, "failed", findings=(died,))
+                    break
+
+
+def _pool(job: Job, workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work, initargs=(job,))
+
+
+@contextlib.contextmanager
+def _workers_deaf() -> Iterator[None]:
+    """Processes that begin in this block ignore Ctrl-C, as one process is enough to end the run and tell of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Worker:
+    """A worker process's own suite and target."""
+
+    job: Job
+    suite: Suite
+    target: Any
+    cases: Mapping[str, Case]
+
+
+def _begin_work(job: Job) -> None:
+    include(job.includes)
+    _Worker.job, _Worker.suite = job, suite_named(job.suite)
+    _Worker.target = _Worker.suite.load(job.target, job.options)
+    _Worker.cases = {case.id: case for case in _Worker.suite.cases()}
+
+
+def _work(ids: list[tuple[str, str]]) -> list[Result]:
+    job = _Worker.job
+    plan = [Planned(_Worker.cases[case], wire) for case, wire in ids]
+    return list(run_here(_Worker.suite, _Worker.target, plan, seed=job.seed, timeout=job.timeout))
+
+
+def _run_trial(trial: Trial, case: Case, timeout: float) -> None:
+    try:
+        with _limited(timeout):
+            trial.run(case.function)
+    finally:
+        trial.close()
+
+
+class _TookTooLongError(BaseException):
+    """Not an `Exception`, so that no target takes it for one of its own."""
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Interrupt the block after so long, where signals can do that: in the main thread, and not on Windows."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise _TookTooLongError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    remaining, _ = signal.setitimer(signal.ITIMER_REAL, seconds)  # somebody else's: pytest-timeout's
+    try:
+        yield
+    except _TookTooLongError:
+        raise PromiseBrokenError("the case", expected=f"ends within {seconds:g} s", seen="it did not end") from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, remaining)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _finding(trial: Trial, error: Exception) -> Finding:
+    """What is told of a failure, without secrets: reports are published."""
+    frames = tuple(trial.frames[:_MOST_FRAMES])
+    if isinstance(error, PromiseBrokenError):
+        what, expected, seen, told = error.what, error.expected, error.seen, ""
+    else:
+        what, expected, seen = "the target", "raises nothing here", f"{type(error).__name__}: {error}"
+        told = "".join(traceback.format_exception(error, limit=-6))
+    request, expected, seen, told = map(redact_text, (trial.request, expected, seen, told))
+    return Finding(what, expected, seen, trial.label, request, frames, told)
+
+
+def _result(
+    planned: Planned, status: Status, *, seconds: float = 0.0, reason: str = "", findings: tuple[Finding, ...] = ()
+) -> Result:
+    case = planned.case
+    return Result(case.id, planned.wire, case.promise, case.source, status, seconds, reason, findings)

@@ -1,0 +1,71 @@
+"""Errors: what the provider refuses is no empty success."""
+
+from __future__ import annotations
+
+from tokentape_conformance.case import case
+from tokentape_conformance.pipeline.trial import PipelineTrial
+from tokentape_conformance.trial import Words
+from tokentape_fake_provider.faults.fault import Fault, Fin, HttpError, Overload
+from tokentape_harness.flush.truncation import truncation_of
+
+SOURCE = "the providers' documentation of errors"
+
+
+def _reaches(trial: PipelineTrial, fault: Fault) -> None:
+    far = trial.answer(marks=trial.marks(), faults=(fault,))
+    truncation = truncation_of(far, trial.whole, 1)
+    if truncation.outcome in ("laundered", "hangs"):
+        status = f"status {far.head.status}" if far.head else "no status"
+        seen = f"{status}, and {far.body[-120:]!r}" if far.ending else "the output does not end"
+        trial.fail("what the reader is told", Words(seen), Words("an error: by the status, in words, or a broken end"))
+
+
+@case("pipeline/errors/rate-limit", "A 429 reaches the reader.", source=SOURCE, needs=["errors"])
+def rate_limit(trial: PipelineTrial) -> None:
+    _reaches(trial, HttpError(status=429, message="Rate limit reached."))
+
+
+@case("pipeline/errors/server-error", "A 500 reaches the reader.", source=SOURCE, needs=["errors"])
+def server_error(trial: PipelineTrial) -> None:
+    _reaches(trial, HttpError(status=500))
+
+
+@case(
+    "pipeline/errors/overloaded",
+    "The provider's word that it is overloaded reaches the reader.",
+    source=SOURCE,
+    needs=["errors"],
+)
+def overloaded(trial: PipelineTrial) -> None:
+    _reaches(trial, Overload())
+
+
+@case("pipeline/errors/bad-request", "A 400 reaches the reader.", source=SOURCE, needs=["errors"])
+def bad_request(trial: PipelineTrial) -> None:
+    _reaches(trial, HttpError(status=400, message="The prompt is too long."))
+
+
+@case("pipeline/errors/unauthorized", "A 401 reaches the reader.", source=SOURCE, needs=["errors"])
+def unauthorized(trial: PipelineTrial) -> None:
+    _reaches(trial, HttpError(status=401, message="The key is wrong."))
+
+
+@case(
+    "pipeline/errors/no-answer",
+    "A provider that closes the connection without an answer is an error for the reader.",
+    source="RFC 9112",
+    needs=["errors"],
+)
+def no_answer(trial: PipelineTrial) -> None:
+    _reaches(trial, Fin(before_headers=True))
+
+
+@case(
+    "pipeline/errors/then-an-answer",
+    "After an error, the next answer comes whole.",
+    source="tokentape, docs/faults.md",
+    needs=["errors"],
+)
+def then_an_answer(trial: PipelineTrial) -> None:
+    trial.answer(marks=trial.marks(), faults=(HttpError(status=400),))
+    trial.expect_whole("the next answer", trial.answer(marks=trial.marks()))

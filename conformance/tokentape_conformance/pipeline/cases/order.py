@@ -1,0 +1,75 @@
+"""Order: what the provider says comes out once, in order, and nothing else does."""
+
+from __future__ import annotations
+
+from tokentape_conformance.case import case
+from tokentape_conformance.pipeline.trial import PipelineTrial
+from tokentape_conformance.trial import Words
+
+SOURCE = "the streaming chapter's first promise: messages are yielded as they are received"
+_MANY = 2000
+
+
+@case("pipeline/order/all-tokens", "Every token that the provider sent comes out.", source=SOURCE)
+def all_tokens(trial: PipelineTrial) -> None:
+    marks = trial.marks()
+    came = set(trial.numbers(trial.answer(marks=marks)))
+    trial.expect("the tokens that are missing", sorted(set(range(marks.count)) - came), [])
+
+
+@case("pipeline/order/in-order", "Tokens come out in the order in which the provider sent them.", source=SOURCE)
+def in_order(trial: PipelineTrial) -> None:
+    numbers = list(dict.fromkeys(trial.numbers(trial.answer(marks=trial.marks()))))
+    trial.expect("the order of the tokens", numbers, sorted(numbers))
+
+
+@case("pipeline/order/once", "No token comes out twice.", source=SOURCE)
+def once(trial: PipelineTrial) -> None:
+    numbers = trial.numbers(trial.answer(marks=trial.marks()))
+    trial.expect("the tokens that came twice", sorted({n for n in numbers if numbers.count(n) > 1}), [])
+
+
+@case(
+    "pipeline/order/repeated-tokens",
+    "A token that the provider says several times comes out as often.",
+    source=SOURCE,
+    needs=["text"],
+)
+def repeated_tokens(trial: PipelineTrial) -> None:
+    pieces = ("ha ", "ha ", "ha ", "no", "no", "\n", "\n", "-")
+    trial.expect("the text that came out", trial.told(*pieces), "".join(pieces))
+
+
+@case(
+    "pipeline/order/nothing-between",
+    "Nothing comes out between two tokens that the provider did not say.",
+    source=SOURCE,
+    needs=["text"],
+)
+def nothing_between(trial: PipelineTrial) -> None:
+    marks = trial.marks()
+    text = trial.text(trial.answer(marks=marks))
+    said = "".join(marks.tokens).strip()
+    if said not in text:
+        trial.fail("the text that came out", text, Words(f"{said!r} in it"))
+
+
+@case(
+    "pipeline/order/nothing-around",
+    "Nothing comes out before the first token or after the last: no role, no `None`, no `[DONE]`.",
+    source=SOURCE,
+    needs=["text", "bare_text"],
+)
+def nothing_around(trial: PipelineTrial) -> None:
+    marks = trial.marks()
+    text = trial.text(trial.answer(marks=marks))
+    first, last = text.find(marks.token(0)), text.rfind(marks.mark(marks.count - 1))
+    if first < 0 or last < 0:
+        trial.fail("the text that came out", text, Words("the first token and the last in it"))
+    around = text[:first] + text[last + len(marks.mark(0)) :]
+    trial.expect("the text around the answer", around.strip(), "")
+
+
+@case("pipeline/order/many-tokens", "Of 2,000 tokens that come at once each comes out, in order.", source=SOURCE)
+def many_tokens(trial: PipelineTrial) -> None:
+    trial.expect_whole("the answer", trial.answer(marks=trial.marks(_MANY)))

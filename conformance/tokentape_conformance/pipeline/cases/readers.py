@@ -1,0 +1,82 @@
+"""Readers: several at once, each with an answer of their own."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from tokentape_conformance.case import case
+from tokentape_conformance.pipeline.trial import PipelineTrial
+from tokentape_conformance.trial import Words
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.timing import Instant
+from tokentape_harness.flush.live_stage import script_of
+from tokentape_harness.flush.text import report_text
+
+SOURCE = "tokentape, docs/flush.md: a second reader"
+_READERS = 6
+
+
+@case(
+    "pipeline/readers/second-not-blocked",
+    "While one reader's answer stands still, another's comes.",
+    source=SOURCE,
+    needs=["readers", "flushing"],
+)
+def second_not_blocked(trial: PipelineTrial) -> None:
+    report = trial.pipeline.flush_report(trial.wire)
+    if any("asked for the whole answer" in cause.evidence for cause in report.causes):
+        trial.skip("the app asks the provider for the whole answer, and not for a stream")
+    if report.readers != "independent":
+        trial.fail(
+            "the second reader",
+            Words("\n" + report_text(report)),
+            Words("its answer while the first one's stands still"),
+        )
+
+
+@case(
+    "pipeline/readers/not-mixed",
+    "Two answers that come at once, a token of each in turn, are not mixed.",
+    source=SOURCE,
+    needs=["readers"],
+)
+def not_mixed(trial: PipelineTrial) -> None:
+    readers = trial.enter_reader(), trial.enter_reader()
+    for _ in range(readers[0].marks.count):
+        for reader in readers:
+            reader.step(0.05)
+    for reader, other in (readers, readers[::-1]):
+        reader.stream.release()
+        other.stream.release()
+        trial.wait_for_end(reader.far_end)
+        trial.expect("tokens of the other's answer", reader.far_end.body.lower().count(other.marks.nonce.encode()), 0)
+        trial.expect_whole("the reader's own answer", reader.far_end)
+
+
+@case(
+    "pipeline/readers/each-its-own",
+    "Six readers at once have six answers, each whole.",
+    source=SOURCE,
+    needs=["readers"],
+)
+def each_its_own(trial: PipelineTrial) -> None:
+    answers = [trial.marks() for _ in range(_READERS)]
+    rule = Rule(tuple(map(script_of, answers)))
+    with trial.bench.answering(rule, Instant()), ExitStack() as stack:
+        runs = [stack.enter_context(trial.bench.reading(marks)) for marks in answers]
+        for run in runs:
+            trial.far_ends.append(run.far_end)
+            trial.wait_for_end(run.far_end)
+    came = []
+    for run in runs:
+        body = run.far_end.body.lower()
+        whole = [
+            number
+            for number, marks in enumerate(answers)
+            if all(marks.mark(token).encode() in body for token in range(marks.count))
+        ]
+        some = [number for number, marks in enumerate(answers) if marks.nonce.encode() in body]
+        trial.expect("the answers that one reader has a part of", len(some), 1)
+        trial.expect("the answers that one reader has whole", whole, some)
+        came += whole
+    trial.expect("the answers of all readers", sorted(came), list(range(_READERS)))

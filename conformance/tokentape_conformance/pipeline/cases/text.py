@@ -1,0 +1,156 @@
+"""Text: what is said comes out as it was said, however its bytes were cut."""
+
+from __future__ import annotations
+
+from tokentape_conformance.case import case
+from tokentape_conformance.pipeline.trial import PipelineTrial
+from tokentape_fake_provider.faults.fault import Comments, Gzip, Split, TinyChunks
+from tokentape_fake_provider.script.model import Script, Text
+
+_APART = {Split: 0.01, TinyChunks: 0.001}
+"""How far apart frames leave that must be read one by one, in s."""
+
+SOURCE = "tokentape, docs/conformance.md: what is said comes out as it was said"
+UNICODE = "Unicode, and RFC 8259: JSON is UTF-8"
+_WORLD = ("Grüße, ", "日本", "語", " — ", "العربية", " ", "नमस्ते", " ", "👩‍👩‍👧", "🇳🇴", " ", "e\u0301", "\U0001d11e")
+
+
+@case("pipeline/text/non-ascii", "Text of any script comes out as it is, emoji too.", source=UNICODE, needs=["text"])
+def non_ascii(trial: PipelineTrial) -> None:
+    trial.expect("the text that came out", trial.told(*_WORLD), "".join(_WORLD))
+
+
+@case(
+    "pipeline/text/split-characters",
+    "A character whose bytes come in two reads is whole at the far end.",
+    source=UNICODE,
+    needs=["text"],
+)
+def split_characters(trial: PipelineTrial) -> None:
+    _whole_despite(trial, Split(inside="utf8"))
+
+
+@case("pipeline/text/single-bytes", "The provider's bytes may come one by one.", source="RFC 9112", needs=["text"])
+def single_bytes(trial: PipelineTrial) -> None:
+    _whole_despite(trial, TinyChunks(size=1))
+
+
+@case(
+    "pipeline/text/split-events",
+    "An event that comes in two reads is whole at the far end.",
+    source="WHATWG HTML, 9.2",
+    needs=["text"],
+)
+def split_events(trial: PipelineTrial) -> None:
+    _whole_despite(trial, Split(inside="event"))
+
+
+@case(
+    "pipeline/text/provider-comments",
+    "What the provider sends to keep the connection open is no text.",
+    source="WHATWG HTML, 9.2: comments are ignored",
+    needs=["text"],
+)
+def provider_comments(trial: PipelineTrial) -> None:
+    _whole_despite(trial, Comments())
+
+
+@case(
+    "pipeline/text/provider-compresses",
+    "An answer that the provider compresses comes out whole.",
+    source="RFC 9110, 8.4",
+    needs=["text"],
+)
+def provider_compresses(trial: PipelineTrial) -> None:
+    _whole_despite(trial, Gzip())
+
+
+def _whole_despite(trial: PipelineTrial, fault: Split | TinyChunks | Comments | Gzip) -> None:
+    marks = trial.marks(2)
+    said = (marks.token(0), *_WORLD, marks.mark(1))
+    script = Script.of(Text("".join(said), pieces=said))
+    far = trial.answer(script, marks=marks, faults=(fault,), apart=_APART.get(type(fault), 0.0))
+    text = trial.text(far)
+    begin, end = text.find(said[0]), text.rfind(said[-1])
+    trial.expect("the text that came out", text[begin : end + len(said[-1])] if end >= 0 else text, "".join(said))
+
+
+@case(
+    "pipeline/text/white-space",
+    "White space is text: a token's own, and tokens of nothing else.",
+    source=SOURCE,
+    needs=["text"],
+)
+def white_space(trial: PipelineTrial) -> None:
+    pieces = (" ", "  two", "two  ", "\t", "\n", "\n\n", "    code:", "\n", " ")
+    trial.expect("the text that came out", trial.told(*pieces), "".join(pieces))
+
+
+@case(
+    "pipeline/text/line-ends",
+    "Line ends of every kind come out as they are.",
+    source="WHATWG HTML, 9.2: a line end in data must be framed",
+    needs=["text"],
+)
+def line_ends(trial: PipelineTrial) -> None:
+    pieces = ("a\nb", "c\r\nd", "e\rf", "g\u2028h", "\r", "\n", "i")
+    trial.expect("the text that came out", trial.told(*pieces), "".join(pieces))
+
+
+@case(
+    "pipeline/text/falsy-words",
+    'Tokens like "0", "null" and "false" are text like any other.',
+    source='the reference drops a "0", as PHP\'s empty() has it',
+    needs=["text"],
+)
+def falsy_words(trial: PipelineTrial) -> None:
+    pieces = ("0", "0", "null", "false", "None", "0.0", "[]", "{}", '""', "undefined")
+    trial.expect("the text that came out", trial.told(*pieces), "".join(pieces))
+
+
+@case(
+    "pipeline/text/markup",
+    "Markup, quotes, backslashes and JSON in the text come out as they are.",
+    source=SOURCE,
+    needs=["text"],
+)
+def markup(trial: PipelineTrial) -> None:
+    pieces = (
+        "<b>",
+        "x &amp; y",
+        "</b>",
+        " \"q\" 'a'",
+        " \\n \\u0041 \\",
+        ' {"json": [1]}',
+        " %20 &#39; <!-- -->",
+        "`${x}`",
+    )
+    trial.expect("the text that came out", trial.told(*pieces), "".join(pieces))
+
+
+@case(
+    "pipeline/text/protocol-words",
+    "Text that looks like the protocol is text: `data: [DONE]`, `event: done`, blank lines.",
+    source="WHATWG HTML, 9.2",
+    needs=["text"],
+)
+def protocol_words(trial: PipelineTrial) -> None:
+    pieces = (
+        "data: [DONE]",
+        "\n\n",
+        "event: done\n",
+        "data: x\n\n",
+        ": comment\n",
+        "id: 1\n",
+        "[DONE]\n",
+        '{"type":"done"}',
+    )
+    trial.expect("the text that came out", trial.told(*pieces), "".join(pieces))
+
+
+@case("pipeline/text/long-token", "A token of 200,000 characters comes out whole.", source=SOURCE, needs=["text"])
+def long_token(trial: PipelineTrial) -> None:
+    piece = "0123456789" * 20_000
+    text = trial.told(piece)
+    trial.expect("how long it is", len(text), len(piece))
+    trial.expect("whether it is the same", text == piece, True)

@@ -1,0 +1,193 @@
+"""Pipeline: a target of the suite, set up between the fake provider and its readers."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, Final
+
+import msgspec
+
+from tokentape_conformance.case import import_named
+from tokentape_conformance.pipeline.options import PipelineOptions
+from tokentape_conformance.pipeline.reading import Reading, learn
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.timing import Instant
+from tokentape_fake_provider.wires import WIRES
+from tokentape_harness.conversion.request_reader import Asked, read_asked
+from tokentape_harness.errors import FlushError, HarnessError, UsageError
+from tokentape_harness.flush.check import FlushOptions, check_bench, refuse
+from tokentape_harness.flush.live_stage import Bench, event_loop, rule_of
+from tokentape_harness.flush.marker_tokens import Marks, make_marks
+from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.prober import Pace
+from tokentape_harness.flush.reading.lifespan import Lifespan
+from tokentape_harness.flush.report import FlushReport
+from tokentape_harness.flush.serving import KNOWN_PORT, serving
+from tokentape_harness.flush.targets import AsgiTarget, CallTarget, HttpTarget, Target, checked_url, target_of, through
+from tokentape_harness.testing.fake_provider import FakeProvider
+from tokentape_harness.testing.sdk_environment import sdk_environment
+
+SHORT: Final = 12
+"""The tokens of an ordinary answer."""
+_NAMED: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """A whole answer, as the first one shows it: what came out, and what the app asked the provider for."""
+
+    far_end: FarEnd
+    marks: Marks
+    asked: tuple[Entry, ...]
+    reading: Reading | str
+
+
+class Pipeline:
+    """An app or a gateway with the fake provider behind it; `close` ends all that was begun for it.
+
+    `app` is the application itself, where it is at hand; otherwise it is what `name` names.
+    An app is asked once at once, as the wire format is the one that it asks the provider in. Raises `UsageError`,
+    `FlushError` if it can't be asked, `PortInUseError`.
+    """
+
+    def __init__(self, name: str, options: PipelineOptions, app: Any = None) -> None:
+        self.name = name
+        self.options = options
+        self.lacks = options.declared()
+        self._draw = random.Random(0)  # noqa: S311 - not for secrets
+        self._stack = ExitStack()
+        self._wholes: dict[str, Whole] = {}
+        self._reports: dict[str, FlushReport | HarnessError] = {}
+        by_url = "://" in name
+        if options.through and not by_url:
+            raise UsageError(f"--through {name}: a gateway is asked by its URL")
+        if options.command and not by_url:
+            raise UsageError(f"{name} runs in this process: a command beside it is for a URL")
+        if app is None and not by_url and not _NAMED.fullmatch(name):
+            raise UsageError(f"target {name!r}: give a URL or module:app")
+        port = options.provider_port
+        if port is None:
+            port = KNOWN_PORT if by_url and not options.command else 0
+        try:
+            server = self._stack.enter_context(FakeProviderServer(port=port))
+            self.provider = FakeProvider(server, server.default)
+            self._loop = self._stack.enter_context(event_loop())
+            self._target = self._begin(app, by_url, sdk_environment(server.url))
+            self._wire = "" if options.through else self.whole("").asked[-1].wire or ""
+        except BaseException:
+            self.close()
+            raise
+        atexit.register(self.close)
+
+    def _begin(self, app: Any, by_url: bool, variables: dict[str, str]) -> Target:
+        options = self.options
+        if by_url:
+            url = checked_url(self.name)
+            self._stack.enter_context(serving(options.words, url, variables, options.start))
+            return HttpTarget(url, options.ask)
+        os.environ.update(variables)
+        target = target_of(app or _imported(self.name), options.path, options.ask)
+        if isinstance(target, AsgiTarget):
+            started = self._stack.enter_context(Lifespan(target.app, self._loop))
+            target = AsgiTarget(started, target.path, target.ask)
+        return target
+
+    def close(self) -> None:
+        """Stop the fake provider, and a command."""
+        atexit.unregister(self.close)
+        self._stack.close()
+
+    @property
+    def wires(self) -> Sequence[str]:
+        """The wire formats that it can be asked in: an app's own, and whatever a gateway is asked to pass on."""
+        return tuple(WIRES) if self.options.through else (self._wire,)
+
+    @property
+    def draw(self) -> random.Random:
+        """What marks are drawn from, so that no two answers have the same."""
+        return self._draw
+
+    def bench(self, wire: str) -> Bench:
+        """The target beside the provider."""
+        target = self._target
+        if self.options.through:
+            target = through(self.name, wire, model=self.options.model, headers=self.options.ask.headers)
+        return Bench(target, self.provider, self._loop)
+
+    def whole(self, wire: str) -> Whole:
+        """A whole answer; the first one is asked for before all others. Raises `FlushError`."""
+        if wire == getattr(self, "_wire", None):
+            wire = ""
+        if wire not in self._wholes:
+            self._wholes[wire] = self._ask(self.bench(wire))
+        return self._wholes[wire]
+
+    def _ask(self, bench: Bench) -> Whole:
+        marks = make_marks(SHORT, 0, self._draw)
+        before = len(self.provider.requests)
+        with bench.answering(rule_of(marks), Instant()), bench.reading(marks) as run:
+            far = run.far_end
+            far.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, self.options.start)
+            far.wait(lambda far: far.ending is not None, self.options.patience)
+            asked = tuple(self.provider.requests[before:])
+            refuse(bench, far, len(asked), self.options.start)
+            if not far.seen:
+                raise FlushError(f"{bench.target} asked the provider, but no token came out: {far.body[-200:]!r}")
+        return Whole(far, marks, asked, learn(far.head, far.body, marks))
+
+    def flush_report(self, wire: str) -> FlushReport:
+        """What the flush checker says, asked once. Raises `FlushError`."""
+        if wire not in self._reports:
+            pace = Pace(patience=self.options.patience, wait=min(0.25, self.options.patience))
+            options = FlushOptions(pace=pace, start=self.options.start, warm_up=False, cut=False)
+            try:
+                self._reports[wire] = check_bench(self.bench(wire), options)
+            except HarnessError as error:
+                self._reports[wire] = error
+        report = self._reports[wire]
+        if isinstance(report, HarnessError):
+            raise report
+        return report
+
+    def offered(self, wire: str) -> Asked:
+        """What the app asks of the model."""
+        body = self.whole(wire).asked[-1].body
+        return read_asked(body if isinstance(body, dict) else {})
+
+    def lack(self, need: str, wire: str) -> str | None:
+        """Why it has not this capability: it was declared, or it shows."""
+        if need in self.lacks:
+            return f"{need}: {self.lacks[need]}"
+        through = self.options.through
+        match need:
+            case "text":
+                reading = self.whole(wire).reading
+                return f"text: {reading}" if isinstance(reading, str) else None
+            case "http" if isinstance(self._target, CallTarget):
+                return "http: a function has no headers"
+            case "tools" if through:
+                return "tools: a gateway runs none"
+            case "tools" if not self.offered(wire).tools:
+                return "tools: the app offers the model none"
+            case "relay" if not through:
+                return "relay: the output is the app's own"
+            case "proxy_headers" if through:
+                return "proxy_headers: a gateway is a proxy itself"
+        return None
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    found: Any = import_named(module, "target")
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"target {name!r}: {module} has no {attribute}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"target {name!r} is of type {type(found).__name__}, and no app and no function")
+    return found

@@ -1,0 +1,43 @@
+"""The pipeline suite, as the runner sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tokentape_conformance.case import Case, import_cases, registered
+from tokentape_conformance.pipeline import cases
+from tokentape_conformance.pipeline.options import read_options
+from tokentape_conformance.pipeline.pipeline import Pipeline
+from tokentape_conformance.pipeline.trial import PipelineTrial
+
+_LAST = ("leaving", "endings", "errors")
+
+
+class PipelineSuite:
+    """Cases about what stands between a provider and a reader."""
+
+    name = "pipeline"
+
+    def cases(self) -> Sequence[Case]:
+        """Every case; those that make the provider fail come last, as gateways hold that against it for a while."""
+        import_cases(cases)
+        return sorted(registered(self.name), key=lambda case: _LAST.index(case.area) if case.area in _LAST else -1)
+
+    def load(self, target: str, options: Mapping[str, str]) -> Pipeline:
+        """The target, set up and asked once. Raises `UsageError`, `FlushError`, `PortInUseError`."""
+        return Pipeline(target, read_options(options))
+
+    def wires(self, target: Pipeline) -> Sequence[str]:
+        """The wire format that an app asks its provider in; all for a gateway."""
+        return target.wires
+
+    def lack(self, target: Pipeline, need: str, wire: str) -> str | None:
+        """Why the target has not this capability."""
+        return target.lack(need, wire)
+
+    def trials(self, target: Pipeline, case: Case, wire: str, seed: int) -> Iterator[PipelineTrial]:
+        """One trial."""
+        yield PipelineTrial(case, wire, target, seed=seed)
+
+
+SUITE = PipelineSuite()

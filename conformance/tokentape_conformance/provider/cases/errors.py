@@ -1,0 +1,164 @@
+"""Errors: refused requests in the provider's own shape, and errors inside a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from tokentape_conformance.provider import ProviderTrial, case
+from tokentape_conformance.provider.event import at_path
+from tokentape_conformance.provider.exchange import Exchange
+from tokentape_conformance.provider.request import SPEECHES, Request, raw_request, request_of
+from tokentape_conformance.provider.scenario import BREAKS, TEXT, refused
+from tokentape_conformance.trial import Words
+
+REFERENCE = "the provider's API reference: errors"
+_OPENAI = ("error.message", "error.type")
+_AWS = ("message",)
+SHAPES: Mapping[str, tuple[str, ...]] = {
+    "openai_chat": _OPENAI,
+    "openai_responses": _OPENAI,
+    "openai_completions": _OPENAI,
+    "anthropic_messages": ("type", "error.type", "error.message"),
+    "bedrock_converse": _AWS,
+    "bedrock_invoke": _AWS,
+    "gemini": ("error.message", "error.status"),
+    "gemini_interactions": ("error.message",),
+    "ollama": ("error",),
+    "cohere_chat": ("message",),
+}
+"""The strings that an error has."""
+
+
+def expect_error(trial: ProviderTrial, answer: Exchange, *statuses: int) -> None:
+    """It is a client's error, of one of these statuses if any are given, in the provider's shape."""
+    if answer.status not in (statuses or range(400, 500)):
+        expected = " or ".join(map(str, statuses)) or "400 to 499"
+        trial.fail("the status", Words(f"{answer.status} {answer.error}".strip()), Words(expected))
+    if not isinstance(answer.document, dict):
+        trial.fail("the body", Words(repr(answer.body[:200])), Words("a JSON object"))
+    for path in SHAPES[trial.wire]:
+        value = at_path(answer.document, path)
+        if not isinstance(value, str) or not value:
+            trial.fail(f"`{path}` of the error", value, Words("some text"))
+
+
+@case(
+    "provider/errors/bad-json",
+    "A body that is not JSON is refused with a 4xx, in the provider's shape.",
+    source=REFERENCE,
+    needs=["bad_json"],
+)
+def bad_json(trial: ProviderTrial) -> None:
+    answer = trial.send(raw_request(trial.wire, b'{"model": ', trial.target.model_for(trial.wire)))
+    expect_error(trial, answer)
+
+
+@case(
+    "provider/errors/missing-field",
+    "A request without its messages is refused with a 4xx, in the provider's shape.",
+    source=REFERENCE,
+    needs=["missing_field"],
+    # Ollama loads the model, and says so, for a chat without messages.
+    wires=[wire for wire in SHAPES if wire != "ollama"],
+)
+def missing_field(trial: ProviderTrial) -> None:
+    speech, model = SPEECHES[trial.wire], trial.target.model_for(trial.wire)
+    body = speech.body(TEXT, model, True)
+    del body[speech.asks]
+    expect_error(trial, trial.send(raw_request(trial.wire, json.dumps(body).encode(), model)))
+
+
+@case(
+    "provider/errors/wrong-type",
+    "Messages that are no array, or no text, are refused with a 4xx, in the provider's shape.",
+    source=REFERENCE,
+    needs=["missing_field"],
+)
+def wrong_type(trial: ProviderTrial) -> None:
+    speech, model = SPEECHES[trial.wire], trial.target.model_for(trial.wire)
+    body = speech.body(TEXT, model, True) | {speech.asks: 7}
+    expect_error(trial, trial.send(raw_request(trial.wire, json.dumps(body).encode(), model)))
+
+
+@case(
+    "provider/errors/unknown-path",
+    "A path that there is not is a 404.",
+    source="RFC 9110, 15.5.5",
+    needs=["unknown_path"],
+)
+def unknown_path(trial: ProviderTrial) -> None:
+    model = trial.target.model_for(trial.wire)
+    request = raw_request(trial.wire, b"{}", model)
+    path, _, _ = request.path.partition("?")
+    answer = trial.send(Request("POST", f"{path}-nothing-is-here", request.headers, request.body))
+    trial.expect("the status", answer.status, 404)
+
+
+@case(
+    "provider/errors/unknown-model",
+    "A model that there is not is refused with a 4xx, in the provider's shape.",
+    source=REFERENCE,
+    needs=["unknown_model"],
+)
+def unknown_model(trial: ProviderTrial) -> None:
+    answer = trial.send(request_of(trial.wire, TEXT, "no-such-model-7"))
+    expect_error(trial, answer, 400, 403, 404, 422)
+
+
+@case(
+    "provider/errors/nested",
+    "A body that is nested thousands deep is refused with a 4xx.",
+    source="RFC 8259, 9: a parser may limit the depth of nesting",
+    needs=["bad_json"],
+)
+def nested(trial: ProviderTrial) -> None:
+    answer = trial.send(raw_request(trial.wire, b"[" * 5000 + b"]" * 5000, trial.target.model_for(trial.wire)))
+    expect_error(trial, answer)
+
+
+@case(
+    "provider/errors/serves-on",
+    "After a request that it refused the server answers the next one.",
+    source="RFC 9110, 15.5",
+)
+def serves_on(trial: ProviderTrial) -> None:
+    trial.send(raw_request(trial.wire, b'{"model": ', trial.target.model_for(trial.wire)))
+    trial.expect("the status of the next", trial.ask(TEXT).status, 200)
+
+
+@case(
+    "provider/errors/rate-limit",
+    "A 429 is in the provider's shape, and says when to come again.",
+    source="RFC 9110, 10.2.3; the provider's API reference: rate limits",
+    needs=["scripted"],
+)
+def rate_limit(trial: ProviderTrial) -> None:
+    answer = trial.asked(refused(429))
+    expect_error(trial, answer, 429)
+    if trial.wire not in ("gemini", "gemini_interactions"):
+        trial.expect("retry-after", answer.header("retry-after"), "2")
+
+
+@case(
+    "provider/errors/server-error",
+    "A 500 is in the provider's shape.",
+    source=REFERENCE,
+    needs=["scripted"],
+)
+def server_error(trial: ProviderTrial) -> None:
+    expect_error(trial, trial.asked(refused(500)), 500)
+
+
+@case(
+    "provider/errors/in-stream",
+    "An error inside a stream is told in an event, and no end that looks whole follows.",
+    source="the provider's API reference: errors while streaming",
+    needs=["scripted"],
+)
+def in_stream(trial: ProviderTrial) -> None:
+    judged = trial.stream(BREAKS)
+    if judged.state != "failed":
+        trial.fail("the stream", Words(judged.state), Words("failed"))
+    trial.expect_none(judged.of("framing", "order", "over", "known"))
+    trial.expect("the text before it", judged.said.text, "This far, and")

@@ -1,0 +1,99 @@
+"""HTTP: status, headers, and how the body comes."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from tokentape_conformance.provider import ProviderTrial, case
+from tokentape_conformance.provider.control import Control
+from tokentape_conformance.provider.request import request_of
+from tokentape_conformance.provider.scenario import LONG, TEXT
+from tokentape_conformance.provider.target import Target
+from tokentape_conformance.trial import Words
+
+RFC = "RFC 9110, RFC 9112"
+REFERENCE = "the provider's API reference"
+_PATIENCE_S = 3.0
+
+
+@case("provider/http/status", "A request that is right is answered with 200.", source=RFC)
+def status(trial: ProviderTrial) -> None:
+    trial.expect("the status", trial.asked().status, 200)
+
+
+@case("provider/http/content-type", "The content type says how the stream is framed.", source=REFERENCE)
+def content_type(trial: ProviderTrial) -> None:
+    told = trial.asked().header("content-type").partition(";")[0].strip().lower()
+    trial.expect("content-type", told, trial.grammar.content_type)
+
+
+@case(
+    "provider/http/content-type-not-streamed",
+    "The content type of an answer that is not streamed is JSON's.",
+    source=REFERENCE,
+    needs=["not_streamed"],
+)
+def content_type_not_streamed(trial: ProviderTrial) -> None:
+    told = trial.asked(TEXT, stream=False).header("content-type").partition(";")[0].strip().lower()
+    trial.expect("content-type", told, "application/json")
+
+
+@case("provider/http/identity", "A body is not compressed for who asks for it as it is.", source="RFC 9110, 12.5.3")
+def identity(trial: ProviderTrial) -> None:
+    trial.expect("content-encoding", trial.asked().header("content-encoding") or "identity", "identity")
+
+
+@case("provider/http/ends", "The body ends as HTTP has it: the last chunk, or all of its length.", source="RFC 9112, 8")
+def ends(trial: ProviderTrial) -> None:
+    for streamed in (True, False):
+        if streamed or trial.lacks("not_streamed") is None:
+            answer = trial.asked(TEXT, stream=streamed)
+            if answer.error:
+                trial.fail("the end of the body", Words(answer.error), Words("an end as HTTP has it"))
+
+
+@case(
+    "provider/http/increments",
+    "The first piece is here before the last one is made.",
+    source="what streaming is for",
+    needs=["incremental"],
+)
+def increments(trial: ProviderTrial) -> None:
+    control = trial.target.control
+    if control is not None:
+        _while_held(trial, control)
+        return
+    answer = trial.asked(LONG)
+    trial.judged(answer)
+    times = [frame.at or 0.0 for frame in answer.frames]
+    if len(times) < 3 or times[-1] == times[0]:
+        trial.fail("reads of the body", len(times), Words("three or more"))
+
+
+def _while_held(trial: ProviderTrial, control: Control) -> None:
+    url, request = control.rules(LONG), request_of(trial.wire, LONG, trial.target.model_for(trial.wire))
+    arrived, reader = threading.Event(), Target.like(trial.target)
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(reader.send, url, trial.wire, request, on_read=arrived.set)
+        with control.held(url):
+            early = arrived.wait(_PATIENCE_S)
+        trial.judged(sent.result())
+    trial.expect("the first piece is here while the others are held", early, True)
+
+
+@case(
+    "provider/http/keep-alive",
+    "After a stream the same connection takes another request.",
+    source="RFC 9112, 9.3",
+    needs=["keep_alive"],
+)
+def keep_alive(trial: ProviderTrial) -> None:
+    fresh, url = Target.like(trial.target), trial.target.url(TEXT, TEXT)
+    request = request_of(trial.wire, TEXT, trial.target.model_for(trial.wire))
+    first = trial.show(fresh.send(url, trial.wire, request))
+    if first.header("connection").lower() == "close":
+        trial.fail("connection", "close", Words("no such header"))
+    second = trial.show(fresh.send(url, trial.wire, request))
+    trial.expect("the status of the second", (second.status, second.error), (200, ""))
+    trial.expect("its connection", second.connection, first.connection)

@@ -1,0 +1,130 @@
+"""Tool calls: asked for with a tool that must be called."""
+
+from __future__ import annotations
+
+import json
+
+from tokentape_conformance.provider import GRAMMARS, ProviderTrial, case
+from tokentape_conformance.provider.cases.finish import WORDS
+from tokentape_conformance.provider.event import Call
+from tokentape_conformance.provider.scenario import FUNCTION, TOOL, TOOLS
+from tokentape_conformance.trial import Words
+
+REFERENCE = "the provider's API reference: tools"
+WIRES = tuple(wire for wire in GRAMMARS if wire != "openai_completions")
+WITH_ID = tuple(wire for wire in WIRES if wire not in ("gemini", "ollama"))
+
+
+def calls(trial: ProviderTrial) -> tuple[Call, ...]:
+    """The calls of the answer to one question for a tool."""
+    found = trial.stream(TOOL).said.calls
+    if not found:
+        trial.fail("tool calls", 0, Words("one: the request says that the tool must be called"))
+    return found
+
+
+def arguments(trial: ProviderTrial, call: Call) -> object:
+    """A call's arguments; a fragment that is missing shows here."""
+    try:
+        found = json.loads(call.arguments)
+    except ValueError as error:
+        trial.fail("the arguments", Words(f"{call.arguments!r} ({error})"), Words("a JSON object"))
+    if not isinstance(found, dict):
+        trial.fail("the arguments", found, Words("a JSON object"))
+    return found
+
+
+@case(
+    "provider/tools/called",
+    "The tool that must be called is called.",
+    source=REFERENCE,
+    needs=["tool_calls"],
+    wires=WIRES,
+)
+def called(trial: ProviderTrial) -> None:
+    trial.expect("the name", calls(trial)[0].name, FUNCTION)
+
+
+@case("provider/tools/id", "A call has an id.", source=REFERENCE, needs=["tool_calls"], wires=WITH_ID)
+def call_id(trial: ProviderTrial) -> None:
+    if not calls(trial)[0].id:
+        trial.fail("the id", "", Words("one"))
+
+
+@case(
+    "provider/tools/arguments",
+    "The fragments of a call's arguments join to a JSON object.",
+    source=REFERENCE,
+    needs=["tool_calls"],
+    wires=WIRES,
+)
+def joined(trial: ProviderTrial) -> None:
+    found = arguments(trial, calls(trial)[0])
+    if trial.scripted:
+        trial.expect("the arguments", found, {"city": "Lisbon"})
+
+
+@case(
+    "provider/tools/types",
+    "Arguments are of the type that the format has for them: text, or an object.",
+    source=REFERENCE,
+    needs=["tool_calls"],
+    wires=["openai_chat", "gemini", "ollama"],
+)
+def types(trial: ProviderTrial) -> None:
+    trial.expect_none(trial.stream(TOOL).of("arguments"), TOOL)
+
+
+@case(
+    "provider/tools/index",
+    "Each fragment of a call says which call it is of.",
+    source="OpenAI API reference: tool_calls[].index",
+    needs=["tool_calls"],
+    wires=["openai_chat"],
+)
+def index(trial: ProviderTrial) -> None:
+    trial.expect_no("call-index")
+
+
+@case(
+    "provider/tools/parallel",
+    "Two calls in one answer are two: each with its own id and its own arguments.",
+    source=REFERENCE,
+    needs=["parallel_tool_calls"],
+    wires=WIRES,
+)
+def parallel(trial: ProviderTrial) -> None:
+    found = trial.stream(TOOLS).said.calls
+    if len(found) < 2 and not trial.scripted:
+        trial.skip("parallel_tool_calls: the model called once")
+    told = [arguments(trial, call) for call in found]
+    if trial.scripted:
+        trial.expect("the arguments", told, [{"city": "Lisbon"}, {"city": "Kraków"}])
+    if trial.wire in WITH_ID:
+        trial.expect("different ids", len({call.id for call in found}), len(found))
+
+
+@case(
+    "provider/tools/not-streamed",
+    "The same request without streaming calls the same tool.",
+    source=REFERENCE,
+    needs=["tool_calls", "not_streamed"],
+    wires=WIRES,
+)
+def not_streamed(trial: ProviderTrial) -> None:
+    whole = trial.whole(TOOL).calls
+    streamed = calls(trial)
+    trial.expect("the names", [call.name for call in whole], [call.name for call in streamed])
+    if trial.scripted:
+        trial.expect("the arguments", arguments(trial, whole[0]), arguments(trial, streamed[0]))
+
+
+@case(
+    "provider/tools/finish",
+    "An answer that ends in a tool call says so.",
+    source=REFERENCE,
+    needs=["tool_calls"],
+    wires=WIRES,
+)
+def finish(trial: ProviderTrial) -> None:
+    trial.expect("the finish reason", trial.stream(TOOL).said.finish, WORDS[trial.wire]["tool_calls"])

@@ -1,0 +1,193 @@
+"""Usage: where it belongs, and its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tokentape_conformance.provider import ProviderTrial, case
+from tokentape_conformance.provider.event import Document, at_path
+from tokentape_conformance.provider.scenario import LENGTH, REASONING, TEXT, UNASKED, Scenario
+from tokentape_conformance.trial import Words
+
+REFERENCE = "the provider's API reference"
+INCLUDE = "OpenAI API reference: stream_options.include_usage"
+CHAT = ("openai_chat", "openai_completions")
+COUNTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "openai_chat": (("prompt_tokens",), ("completion_tokens",)),
+    "openai_completions": (("prompt_tokens",), ("completion_tokens",)),
+    "openai_responses": (("input_tokens",), ("output_tokens",)),
+    "anthropic_messages": (
+        ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+        ("output_tokens",),
+    ),
+    "bedrock_invoke": (
+        ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+        ("output_tokens",),
+    ),
+    "bedrock_converse": (("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"), ("outputTokens",)),
+    "gemini": (("promptTokenCount",), ("candidatesTokenCount", "thoughtsTokenCount")),
+    "gemini_interactions": (("total_input_tokens",), ("total_output_tokens", "total_thought_tokens")),
+    "ollama": (("prompt_eval_count",), ("eval_count",)),
+    "cohere_chat": (("tokens.input_tokens",), ("tokens.output_tokens",)),
+}
+"""The counts that are all of the input, and all of the output."""
+CACHED: Mapping[str, str] = {
+    "openai_chat": "prompt_tokens_details.cached_tokens",
+    "openai_responses": "input_tokens_details.cached_tokens",
+    "anthropic_messages": "cache_read_input_tokens",
+    "bedrock_invoke": "cache_read_input_tokens",
+    "bedrock_converse": "cacheReadInputTokens",
+    "gemini": "cachedContentTokenCount",
+    "gemini_interactions": "total_cached_tokens",
+    "cohere_chat": "cached_tokens",
+}
+THOUGHT: Mapping[str, str] = {
+    "openai_chat": "completion_tokens_details.reasoning_tokens",
+    "openai_responses": "output_tokens_details.reasoning_tokens",
+    "gemini": "thoughtsTokenCount",
+    "gemini_interactions": "total_thought_tokens",
+}
+
+
+def counted(trial: ProviderTrial, usage: Document | None) -> tuple[int, int]:
+    """All of the input and all of the output, as a usage object tells them."""
+    if usage is None:
+        trial.fail("usage", None, Words("it is reported"))
+    sides = []
+    for paths in COUNTS[trial.wire]:
+        found = [at_path(usage, path) for path in paths]
+        if not any(isinstance(count, int | float) for count in found):
+            trial.fail(f"`{paths[0]}`", found[0], Words("a count"))
+        sides.append(sum(int(count or 0) for count in found))
+    return sides[0], sides[1]
+
+
+@case("provider/usage/reported", "The stream reports input and output.", source=REFERENCE, needs=["usage"])
+def reported(trial: ProviderTrial) -> None:
+    seen = counted(trial, trial.stream().said.usage)
+    if trial.scripted:
+        trial.expect("input and output", seen, (120, 34))
+    elif seen[0] < 1 or seen[1] < 1:
+        trial.fail("input and output", seen, Words("1 or more of each"))
+
+
+@case(
+    "provider/usage/parts",
+    "A part is at most its whole: cached tokens, reasoning tokens.",
+    source=REFERENCE,
+    needs=["usage"],
+)
+def parts(trial: ProviderTrial) -> None:
+    trial.expect_no("usage")
+
+
+@case("provider/usage/total", "The total is the sum of what it is the total of.", source=REFERENCE, needs=["usage"])
+def total(trial: ProviderTrial) -> None:
+    trial.expect_no("total")
+
+
+@case(
+    "provider/usage/cached",
+    "Cached tokens are told, in the provider's own arithmetic.",
+    source=REFERENCE,
+    needs=["usage", "scripted"],
+    wires=CACHED,
+)
+def cached(trial: ProviderTrial) -> None:
+    trial.expect(CACHED[trial.wire], at_path(trial.stream().said.usage, CACHED[trial.wire]), 20)
+
+
+@case(
+    "provider/usage/reasoning",
+    "Reasoning tokens are told, in the provider's own arithmetic.",
+    source=REFERENCE,
+    needs=["usage", "scripted", "reasoning"],
+    wires=THOUGHT,
+)
+def reasoning(trial: ProviderTrial) -> None:
+    usage = trial.stream(REASONING).said.usage
+    trial.expect("input and output", counted(trial, usage), (120, 34))
+    trial.expect(THOUGHT[trial.wire], at_path(usage, THOUGHT[trial.wire]), 10)
+
+
+@case(
+    "provider/usage/own-chunk",
+    "Usage that is asked for comes once, in a chunk without choices, after the finish reason.",
+    source=INCLUDE,
+    needs=["usage"],
+    wires=CHAT,
+)
+def own_chunk(trial: ProviderTrial) -> None:
+    for scenario, judged in trial.streams():
+        if not scenario.usage:
+            continue
+        told = [event for event in judged.events if event.document.get("usage")]
+        trial.expect(f"chunks with usage ({scenario.name})", len(told), 1)
+        trial.expect(f"the choices of event {told[0].number}", told[0].document.get("choices"), [])
+        later = [e.number for e in judged.events if e.number > told[0].number and e.text != "[DONE]"]
+        trial.expect(f"chunks after event {told[0].number}, which has the usage", later, [])
+
+
+@case(
+    "provider/usage/only-if-asked",
+    "Without `include_usage` there is no usage, and no chunk without choices.",
+    source=INCLUDE,
+    needs=["usage_on_request"],
+    wires=CHAT,
+)
+def only_if_asked(trial: ProviderTrial) -> None:
+    judged = trial.stream(UNASKED)
+    told = [event.number for event in judged.events if event.document.get("usage")]
+    trial.expect("chunks with usage", told, [])
+    empty = [event.number for event in judged.events if event.document.get("choices") == []]
+    trial.expect("chunks without choices", empty, [])
+
+
+@case(
+    "provider/usage/at-the-start",
+    "message_start has the input; message_delta's counts are those of all of the message.",
+    source="Anthropic API reference: message_delta's usage is cumulative",
+    needs=["usage"],
+    wires=["anthropic_messages", "bedrock_invoke"],
+)
+def at_the_start(trial: ProviderTrial) -> None:
+    events = trial.stream().events
+    first = next(event.document["message"]["usage"] for event in events if "message" in event.document)
+    last = [event.document["usage"] for event in events if event.document.get("type") == "message_delta"][-1]
+    if last["output_tokens"] < first["output_tokens"]:
+        trial.fail("output_tokens at the end", last["output_tokens"], Words(f"{first['output_tokens']} or more"))
+    if "input_tokens" in last and last["input_tokens"] is not None:
+        trial.expect("input_tokens at the end", last["input_tokens"], first["input_tokens"])
+
+
+@case(
+    "provider/usage/within-the-limit",
+    "An answer that was cut by a limit has not more output than the limit.",
+    source=REFERENCE,
+    needs=["usage", "finish_length"],
+)
+def within_the_limit(trial: ProviderTrial) -> None:
+    limit = max(16, LENGTH.limit) if trial.wire == "openai_responses" else LENGTH.limit
+    _, output = counted(trial, trial.stream(LENGTH).said.usage)
+    if output > limit:
+        trial.fail("output", output, Words(f"at most {limit}"))
+
+
+@case(
+    "provider/usage/not-streamed",
+    "The same request without streaming reports the same input.",
+    source=REFERENCE,
+    needs=["usage", "not_streamed"],
+)
+def not_streamed(trial: ProviderTrial) -> None:
+    streamed = counted(trial, trial.stream().said.usage)
+    whole = counted(trial, trial.whole().usage)
+    trial.expect("input", whole[0], streamed[0])
+    if trial.scripted:
+        trial.expect("output", whole[1], streamed[1])
+        _same_total(trial, TEXT)
+
+
+def _same_total(trial: ProviderTrial, scenario: Scenario) -> None:
+    usage = trial.whole(scenario).usage
+    trial.expect_none(trial.grammar.usage(usage or {}))

@@ -1,0 +1,35 @@
+"""Grammars: one module a wire format. To add one: a module with a `GRAMMAR`, and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tokentape_conformance.provider.grammar import Grammar
+from tokentape_conformance.provider.grammars import (
+    anthropic_messages,
+    bedrock_converse,
+    bedrock_invoke,
+    cohere_chat,
+    gemini,
+    gemini_interactions,
+    ollama,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
+
+_MODULES = (
+    openai_chat,
+    openai_responses,
+    openai_completions,
+    anthropic_messages,
+    bedrock_converse,
+    bedrock_invoke,
+    gemini,
+    gemini_interactions,
+    ollama,
+    cohere_chat,
+)
+
+GRAMMARS: Mapping[str, Grammar] = MappingProxyType({module.GRAMMAR.wire: module.GRAMMAR for module in _MODULES})

@@ -1,0 +1,133 @@
+"""Amazon Bedrock, ConverseStream: AWS events, blocks one after the other, metadata with the usage at the end.
+
+Amazon Bedrock API reference: ConverseStream.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
+from tokentape_conformance.provider.grammar import (
+    COUNT,
+    OBJECT,
+    STREAM,
+    TEXT,
+    Fields,
+    Grammar,
+    Machine,
+    Step,
+    count_problems,
+    exactly,
+)
+
+_BLOCK = {"contentBlockStart": "block", "contentBlockDelta": "block"}
+STREAM_MACHINE = Machine(
+    {
+        "start": {"messageStart": "message", "exception": "failed"},
+        "message": {**_BLOCK, "messageStop": "stopped", "exception": "failed"},
+        "block": {"contentBlockDelta": "block", "contentBlockStop": "message", "exception": "failed"},
+        "stopped": {"metadata": "over", "exception": "failed"},
+    },
+    ends=frozenset({"over", "failed"}),
+    over=frozenset({"over", "failed"}),
+)
+BLOCK_MACHINE = Machine(
+    {
+        # A block of text or reasoning begins with its first delta.
+        "start": {"toolUse": "tool", "toolResult": "result", "text": "text", "reasoningContent": "reasoning"},
+        "tool": {"toolUse": "tool", "stop": "ended"},
+        "result": {"toolResult": "result", "stop": "ended"},
+        "text": {"text": "text", "citation": "text", "stop": "ended"},
+        "reasoning": {"reasoningContent": "reasoning", "stop": "ended"},
+    },
+    ends=frozenset({"ended"}),
+    over=frozenset({"ended"}),
+)
+
+
+def _token(event: Event) -> str:
+    return "exception" if event.name.endswith("Exception") else event.name
+
+
+def _steps(event: Event) -> Iterator[Step]:
+    yield Step(STREAM, _token(event))
+    lane = f"block {event.document.get('contentBlockIndex', '?')}"
+    for name in ("start", "delta"):
+        found = event.document.get(name)
+        if isinstance(found, dict):
+            yield Step(lane, next(iter(found), "nothing"))
+    if event.name == "contentBlockStop":
+        yield Step(lane, "stop")
+
+
+_FIELDS: Mapping[str, Fields] = {
+    "messageStart": {"role": exactly("assistant")},
+    "contentBlockStart": {"contentBlockIndex": COUNT, "start": OBJECT},
+    "contentBlockDelta": {"contentBlockIndex": COUNT, "delta": OBJECT},
+    "contentBlockStop": {"contentBlockIndex": COUNT},
+    "messageStop": {"stopReason": TEXT},
+    "metadata": {
+        "usage.inputTokens": COUNT,
+        "usage.outputTokens": COUNT,
+        "usage.totalTokens": COUNT,
+        "metrics.latencyMs": COUNT,
+    },
+}
+
+
+def _fields(event: Event) -> Fields:
+    return _FIELDS.get(event.name, {})
+
+
+def _read(events: Sequence[Event]) -> Said:
+    text = reasoning = finish = ""
+    calls: dict[Any, list[str]] = {}
+    usage_told = None
+    for event in events:
+        document, index = event.document, event.document.get("contentBlockIndex")
+        start = at_path(document, "start.toolUse")
+        if isinstance(start, dict):
+            calls[index] = [str(start.get("toolUseId", "")), str(start.get("name", "")), ""]
+        text += str(at_path(document, "delta.text") or "")
+        reasoning += str(at_path(document, "delta.reasoningContent.text") or "")
+        if index in calls:
+            calls[index][2] += str(at_path(document, "delta.toolUse.input") or "")
+        finish = str(document.get("stopReason") or finish)
+        usage_told = document.get("usage") or usage_told
+    return Said(text, reasoning, "", tuple(Call(*parts) for parts in calls.values()), finish, usage_told)
+
+
+def _read_whole(document: Document) -> Said:
+    blocks = at_path(document, "output.message.content") or ()
+    tools = [block["toolUse"] for block in blocks if "toolUse" in block]
+    return Said(
+        "".join(block.get("text", "") for block in blocks),
+        "".join(at_path(block, "reasoningContent.reasoningText.text") or "" for block in blocks),
+        "",
+        tuple(Call(tool["toolUseId"], tool["name"], json.dumps(tool["input"])) for tool in tools),
+        document.get("stopReason") or "",
+        document.get("usage"),
+    )
+
+
+def usage(counts: Document) -> list[Problem]:
+    """What was read from and written to a cache is beside the input; the total is the sum of all."""
+    terms = ["inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"]
+    return count_problems(counts, {}, ("totalTokens", terms))
+
+
+GRAMMAR = Grammar(
+    "bedrock_converse",
+    "Amazon Bedrock API reference: ConverseStream",
+    "aws",
+    "application/vnd.amazon.eventstream",
+    {STREAM: STREAM_MACHINE, "block": BLOCK_MACHINE},
+    _steps,
+    _fields,
+    _read,
+    _read_whole,
+    usage,
+)

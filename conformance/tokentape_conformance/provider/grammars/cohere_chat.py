@@ -1,0 +1,164 @@
+"""Cohere, v2 chat: named events for the message, its contents, its plan and its tool calls, in this order.
+
+Cohere API reference: Chat with streaming (v2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
+from tokentape_conformance.provider.grammar import (
+    COUNT,
+    OBJECT,
+    STREAM,
+    TEXT,
+    Fields,
+    Grammar,
+    Machine,
+    Step,
+    count_problems,
+)
+
+STREAM_MACHINE = Machine(
+    {
+        "start": {"message-start": "message"},
+        "message": {
+            "content-start": "content",
+            "tool-plan-delta": "message",
+            "tool-call-start": "call",
+            "citation-start": "citation",
+            "message-end": "ended",
+            "error-end": "failed",
+        },
+        "content": {
+            "content-delta": "content",
+            "content-end": "message",
+            "citation-start": "cited content",
+            "message-end": "ended",
+            "error-end": "failed",
+        },
+        "cited content": {"citation-end": "content"},
+        "call": {"tool-call-delta": "call", "tool-call-end": "message"},
+        "citation": {"citation-end": "message"},
+        # `[DONE]` is on the wire since 2024; the reference does not tell of it.
+        "ended": {"done": "over"},
+        "failed": {"done": "failed"},
+    },
+    ends=frozenset({"ended", "over", "failed"}),
+    over=frozenset({"over"}),
+)
+PART_MACHINE = Machine(
+    {"start": {"start": "open"}, "open": {"delta": "open", "end": "ended"}},
+    ends=frozenset({"ended"}),
+)
+
+
+def _type(event: Event) -> str:
+    return "done" if event.text == "[DONE]" else str(event.document.get("type", event.name))
+
+
+def _steps(event: Event) -> Iterator[Step]:
+    kind = _type(event)
+    wrong = kind == "message-end" and at_path(event.document, "delta.finish_reason") == "ERROR"
+    yield Step(STREAM, "error-end" if wrong else kind)
+    part, _, token = kind.rpartition("-")
+    if part in ("content", "tool-call"):
+        yield Step(f"{part.removeprefix('tool-')} {event.document.get('index', '?')}", token)
+
+
+_FIELDS: Mapping[str, Fields] = {
+    "message-start": {"delta.message.role": TEXT},
+    "content-start": {"index": COUNT, "delta.message.content.type": TEXT},
+    "content-delta": {"index": COUNT, "delta.message.content": OBJECT},
+    "content-end": {"index": COUNT},
+    "tool-plan-delta": {"delta.message.tool_plan": TEXT},
+    "tool-call-start": {
+        "index": COUNT,
+        "delta.message.tool_calls.id": TEXT,
+        "delta.message.tool_calls.function.name": TEXT,
+    },
+    "tool-call-delta": {"index": COUNT, "delta.message.tool_calls.function.arguments": TEXT},
+    "tool-call-end": {"index": COUNT},
+    "message-end": {"delta.finish_reason": TEXT},
+}
+
+
+def _fields(event: Event) -> Fields:
+    return _FIELDS.get(_type(event), {})
+
+
+def _named(event: Event) -> str | None:
+    return None if event.text == "[DONE]" else _type(event)
+
+
+def _read(events: Sequence[Event]) -> Said:
+    text = reasoning = finish = ""
+    calls: dict[Any, list[str]] = {}
+    usage_told = None
+    for event in events:
+        document, index = event.document, event.document.get("index")
+        content = at_path(document, "delta.message.content")
+        if isinstance(content, dict):
+            text += content.get("text") or ""
+            reasoning += content.get("thinking") or ""
+        reasoning += str(at_path(document, "delta.message.tool_plan") or "")
+        call = at_path(document, "delta.message.tool_calls")
+        if isinstance(call, dict):
+            parts = calls.setdefault(index, ["", "", ""])
+            parts[0] += call.get("id") or ""
+            parts[1] += at_path(call, "function.name") or ""
+            arguments = at_path(call, "function.arguments")
+            parts[2] += arguments if isinstance(arguments, str) else ""
+        if _type(event) == "message-end":
+            finish = str(at_path(document, "delta.finish_reason") or "")
+            usage_told = at_path(document, "delta.usage")
+    return Said(text, reasoning, "", tuple(Call(*parts) for parts in calls.values()), finish, usage_told)
+
+
+def _read_whole(document: Document) -> Said:
+    message = document.get("message") or {}
+    parts = message.get("content") or ()
+    return Said(
+        "".join(part.get("text") or "" for part in parts),
+        "".join(part.get("thinking") or "" for part in parts) + (message.get("tool_plan") or ""),
+        "",
+        tuple(
+            Call(call["id"], call["function"]["name"], call["function"]["arguments"])
+            for call in message.get("tool_calls") or ()
+        ),
+        document.get("finish_reason") or "",
+        document.get("usage"),
+    )
+
+
+def usage(counts: Document) -> list[Problem]:
+    """Cached tokens are within the input."""
+    parts = {
+        "tokens.input_tokens": ["cached_tokens"],
+        "tokens.output_tokens": ["tokens.reasoning_tokens"],
+    }
+    whole = {name: value for name, value in counts.items() if name != "tokens"}
+    tokens = counts.get("tokens")
+    if isinstance(tokens, Mapping):
+        # Cohere's own counts are JSON numbers such as 12.0 in some of its models.
+        whole["tokens"] = {name: int(n) if isinstance(n, float) and n.is_integer() else n for name, n in tokens.items()}
+    return count_problems(whole, parts, None)
+
+
+GRAMMAR = Grammar(
+    "cohere_chat",
+    "Cohere API reference: chat v2 with streaming",
+    "sse",
+    "text/event-stream",
+    {STREAM: STREAM_MACHINE, "content": PART_MACHINE, "call": PART_MACHINE},
+    _steps,
+    _fields,
+    _read,
+    _read_whole,
+    usage,
+    named=_named,
+    constant=("id",),
+    counted=frozenset({"content", "call"}),
+)

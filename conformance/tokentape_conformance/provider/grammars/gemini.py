@@ -1,0 +1,149 @@
+"""Gemini, streamGenerateContent: responses, each with more parts of its candidates; the last one of each has why.
+
+Gemini API reference: GenerateContentResponse. Nothing ends the stream but its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
+from tokentape_conformance.provider.grammar import (
+    COUNT,
+    STREAM,
+    TEXT,
+    Fields,
+    Grammar,
+    Machine,
+    Step,
+    count_problems,
+)
+from tokentape_conformance.provider.grammars.openai_chat import objects
+
+STREAM_MACHINE = Machine(
+    {
+        "start": {"candidates": "open", "blocked": "blocked", "usage": "start", "error": "failed"},
+        "open": {"candidates": "open", "usage": "open", "error": "failed"},
+        "blocked": {"usage": "blocked", "blocked": "blocked"},
+    },
+    ends=frozenset({"open", "blocked", "failed"}),
+    over=frozenset({"failed"}),
+)
+CANDIDATE_MACHINE = Machine(
+    {
+        "start": {"parts": "speaking", "finish": "finished"},
+        "speaking": {"parts": "speaking", "finish": "finished"},
+    },
+    ends=frozenset({"finished"}),
+    over=frozenset({"finished"}),
+)
+
+
+def _candidates(document: Document) -> list[Document]:
+    return objects(document.get("candidates"))
+
+
+def _token(event: Event) -> str:
+    if event.document.get("error"):
+        return "error"
+    if _candidates(event.document):
+        return "candidates"
+    return "blocked" if event.document.get("promptFeedback") else "usage"
+
+
+def _steps(event: Event) -> Iterator[Step]:
+    yield Step(STREAM, _token(event))
+    for candidate in _candidates(event.document):
+        finish = "finish" if candidate.get("finishReason") else "parts"
+        yield Step(f"candidate {candidate.get('index', 0)}", finish)
+
+
+def _fields(event: Event) -> Fields:
+    if _token(event) == "error":
+        return {"error.code": COUNT, "error.message": TEXT, "error.status": TEXT}
+    if not any(candidate.get("finishReason") for candidate in _candidates(event.document)):
+        return {"modelVersion": TEXT}
+    # Vertex counts only when it is done.
+    return {"modelVersion": TEXT, "usageMetadata.promptTokenCount": COUNT, "usageMetadata.totalTokenCount": COUNT}
+
+
+def parts(candidate: Document) -> list[Document]:
+    """The parts of a candidate."""
+    return objects(at_path(candidate, "content.parts"))
+
+
+def _agree(events: Sequence[Event]) -> Iterable[Problem]:
+    for event in events:
+        for candidate in _candidates(event.document):
+            for part in parts(candidate):
+                call = part.get("functionCall")
+                if call is None:
+                    continue
+                if not TEXT.takes(call.get("name")):
+                    yield Problem("fields", "`functionCall.name`", TEXT.name, repr(call.get("name")), event.number)
+                if not isinstance(call.get("args", {}), dict):
+                    yield Problem(
+                        "arguments", "`functionCall.args`", "an object", repr(call["args"])[:80], event.number
+                    )
+
+
+def _read(events: Sequence[Event]) -> Said:
+    text = reasoning = finish = model = ""
+    calls: list[Call] = []
+    usage_told = None
+    for event in events:
+        model = model or str(event.document.get("modelVersion") or "")
+        usage_told = event.document.get("usageMetadata") or usage_told
+        for candidate in _candidates(event.document):
+            if candidate.get("index", 0) != 0:
+                continue
+            finish = candidate.get("finishReason") or finish
+            more = _said(parts(candidate))
+            text, reasoning = text + more.text, reasoning + more.reasoning
+            calls += more.calls
+    return Said(text, reasoning, "", tuple(calls), finish, usage_told, model)
+
+
+def _said(found: Sequence[Document]) -> Said:
+    thought = "".join(part["text"] for part in found if part.get("thought") and isinstance(part.get("text"), str))
+    text = "".join(part["text"] for part in found if not part.get("thought") and isinstance(part.get("text"), str))
+    told = [part["functionCall"] for part in found if isinstance(part.get("functionCall"), dict)]
+    calls = tuple(Call(call.get("id", ""), str(call.get("name")), json.dumps(call.get("args", {}))) for call in told)
+    return Said(text, thought, calls=calls)
+
+
+def _read_whole(document: Document) -> Said:
+    first = (_candidates(document) or [{}])[0]
+    said = _said(parts(first))
+    return Said(
+        said.text,
+        said.reasoning,
+        "",
+        said.calls,
+        first.get("finishReason") or "",
+        document.get("usageMetadata"),
+        str(document.get("modelVersion") or ""),
+    )
+
+
+def usage(counts: Document) -> list[Problem]:
+    """Cached tokens are within the prompt, thoughts beside the candidates; the total is the sum of all."""
+    terms = ["promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount"]
+    return count_problems(counts, {"promptTokenCount": ["cachedContentTokenCount"]}, ("totalTokenCount", terms))
+
+
+GRAMMAR = Grammar(
+    "gemini",
+    "Gemini API reference: GenerateContentResponse",
+    "sse",
+    "text/event-stream",
+    {STREAM: STREAM_MACHINE, "candidate": CANDIDATE_MACHINE},
+    _steps,
+    _fields,
+    _read,
+    _read_whole,
+    usage,
+    constant=("responseId", "modelVersion"),
+    agree=_agree,
+)

@@ -1,0 +1,149 @@
+"""Gemini, Interactions: named events, steps one after the other, usage with the last of them, `[DONE]`.
+
+Gemini API reference: Interactions, streaming.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
+from tokentape_conformance.provider.grammar import (
+    COUNT,
+    OBJECT,
+    STREAM,
+    TEXT,
+    Fields,
+    Grammar,
+    Machine,
+    Step,
+    count_problems,
+)
+
+STREAM_MACHINE = Machine(
+    {
+        "start": {"interaction.created": "created", "error": "failed"},
+        "created": {"interaction.status_update": "running", "step.start": "step", "error": "failed"},
+        "running": {
+            "interaction.status_update": "running",
+            "step.start": "step",
+            "interaction.completed": "completed",
+            "error": "failed",
+        },
+        "step": {"step.delta": "step", "step.stop": "running", "error": "failed"},
+        "completed": {"done": "over"},
+        "failed": {"done": "failed"},
+    },
+    ends=frozenset({"over", "failed"}),
+    over=frozenset({"over"}),
+)
+_DELTAS: Mapping[str, tuple[str, ...]] = {
+    "thought": ("thought_summary", "thought_signature"),
+    "model_output": ("text", "text_annotation_delta"),
+    "function_call": ("arguments_delta",),
+    "google_search_call": ("google_search_call",),
+    "google_search_result": ("google_search_result",),
+}
+STEP_MACHINE = Machine(
+    {
+        "start": {kind: kind for kind in _DELTAS},
+        **{kind: dict.fromkeys(deltas, kind) | {"stop": "stopped"} for kind, deltas in _DELTAS.items()},
+    },
+    ends=frozenset({"stopped"}),
+    over=frozenset({"stopped"}),
+)
+
+
+def _type(event: Event) -> str:
+    return "done" if event.text == "[DONE]" else str(event.document.get("event_type", event.name))
+
+
+def _steps(event: Event) -> Iterator[Step]:
+    kind, lane = _type(event), f"step {event.document.get('index', '?')}"
+    yield Step(STREAM, kind)
+    if kind == "step.start":
+        yield Step(lane, str(at_path(event.document, "step.type")))
+    elif kind == "step.delta":
+        yield Step(lane, str(at_path(event.document, "delta.type")))
+    elif kind == "step.stop":
+        yield Step(lane, "stop")
+
+
+_FIELDS: Mapping[str, Fields] = {
+    "interaction.created": {"interaction.id": TEXT, "interaction.status": TEXT},
+    "interaction.status_update": {"interaction_id": TEXT, "status": TEXT},
+    "step.start": {"index": COUNT, "step.type": TEXT},
+    "step.delta": {"index": COUNT, "delta.type": TEXT},
+    "step.stop": {"index": COUNT},
+    "interaction.completed": {
+        "interaction.id": TEXT,
+        "interaction.status": TEXT,
+        "interaction.usage": OBJECT,
+        "interaction.usage.total_tokens": COUNT,
+    },
+}
+
+
+def _fields(event: Event) -> Fields:
+    return _FIELDS.get(_type(event), {})
+
+
+def _read(events: Sequence[Event]) -> Said:
+    text = reasoning = finish = model = ""
+    calls: dict[Any, list[str]] = {}
+    usage_told = None
+    for event in events:
+        document, index = event.document, event.document.get("index")
+        delta = document.get("delta") or {}
+        model = model or str(at_path(document, "interaction.model") or "")
+        if at_path(document, "step.type") == "function_call":
+            step = document["step"]
+            calls[index] = [str(step.get("id", "")), str(step.get("name", "")), ""]
+        text += str(delta.get("text", "")) if delta.get("type") == "text" else ""
+        reasoning += str(at_path(delta, "content.text") or "") if delta.get("type") == "thought_summary" else ""
+        if delta.get("type") == "arguments_delta" and index in calls:
+            calls[index][2] += str(delta.get("arguments", ""))
+        if _type(event) == "interaction.completed":
+            finish = str(at_path(document, "interaction.status") or "")
+            usage_told = at_path(document, "interaction.usage")
+    made = tuple(Call(*told) for told in calls.values())
+    return Said(text, reasoning, "", made, finish, usage_told, model)
+
+
+def _read_whole(document: Document) -> Said:
+    text = reasoning = ""
+    calls: list[Call] = []
+    for step in document.get("steps") or document.get("outputs") or ():
+        if step.get("type") == "function_call":
+            calls.append(Call(step.get("id", ""), step.get("name", ""), json.dumps(step.get("arguments", {}))))
+        for part in step.get("content") or ():
+            text += part.get("text", "") if step.get("type") == "model_output" else ""
+        for part in step.get("summary") or ():
+            reasoning += part.get("text", "")
+    finish, model = str(document.get("status") or ""), str(document.get("model") or "")
+    return Said(text, reasoning, "", tuple(calls), finish, document.get("usage"), model)
+
+
+def usage(counts: Document) -> list[Problem]:
+    """Cached tokens are within the input, thoughts beside the output; the total is the sum of all."""
+    terms = ["total_input_tokens", "total_output_tokens", "total_thought_tokens", "total_tool_use_tokens"]
+    return count_problems(counts, {"total_input_tokens": ["total_cached_tokens"]}, ("total_tokens", terms))
+
+
+GRAMMAR = Grammar(
+    "gemini_interactions",
+    "Gemini API reference: Interactions, streaming",
+    "sse",
+    "text/event-stream",
+    {STREAM: STREAM_MACHINE, "step": STEP_MACHINE},
+    _steps,
+    _fields,
+    _read,
+    _read_whole,
+    usage,
+    named=_type,
+    constant=("interaction.id", "interaction.model"),
+    counted=frozenset({"step"}),
+)

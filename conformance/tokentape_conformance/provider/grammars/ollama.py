@@ -1,0 +1,120 @@
+"""Ollama, /api/chat and /api/generate: a line for each piece, `done` on the last, which has the counts.
+
+Ollama API documentation: Generate a chat completion, Generate a completion.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
+from tokentape_conformance.provider.grammar import (
+    BOOLEAN,
+    COUNT,
+    STREAM,
+    TEXT,
+    Fields,
+    Grammar,
+    Machine,
+    Step,
+    count_problems,
+    exactly,
+)
+from tokentape_conformance.provider.grammars.openai_chat import objects
+
+STREAM_MACHINE = Machine(
+    {
+        "start": {"piece": "open", "done": "over", "error": "failed"},
+        "open": {"piece": "open", "done": "over", "error": "failed"},
+    },
+    ends=frozenset({"over", "failed"}),
+    over=frozenset({"over", "failed"}),
+)
+
+
+def _token(event: Event) -> str:
+    if "error" in event.document:
+        return "error"
+    return "done" if event.document.get("done") else "piece"
+
+
+def _steps(event: Event) -> Iterator[Step]:
+    yield Step(STREAM, _token(event))
+
+
+_PIECE: Fields = {"model": TEXT, "created_at": TEXT, "done": BOOLEAN}
+_DONE: Fields = {
+    "prompt_eval_count": COUNT,
+    "eval_count": COUNT,
+    "total_duration": COUNT,
+    "done_reason": TEXT,
+}
+_CHAT: Fields = {"message.role": exactly("assistant"), "message.content": TEXT}
+
+
+def _fields(event: Event) -> Fields:
+    if _token(event) == "error":
+        return {"error": TEXT}
+    said: Fields = {"response": TEXT} if "response" in event.document else _CHAT
+    return {**_PIECE, **said, **(_DONE if _token(event) == "done" else {})}
+
+
+def _agree(events: Sequence[Event]) -> Iterable[Problem]:
+    for event in events:
+        for call in objects(at_path(event.document, "message.tool_calls")):
+            arguments = at_path(call, "function.arguments")
+            if not isinstance(arguments, dict):
+                yield Problem("arguments", "`function.arguments`", "an object", repr(arguments)[:80], event.number)
+
+
+def _read(events: Sequence[Event]) -> Said:
+    made = [_read_whole(event.document) for event in events]
+    return Said(
+        "".join(one.text for one in made),
+        "".join(one.reasoning for one in made),
+        "",
+        tuple(call for one in made for call in one.calls),
+        made[-1].finish if made else "",
+        made[-1].usage if made else None,
+        made[0].model if made else "",
+    )
+
+
+def _read_whole(document: Document) -> Said:
+    message = document.get("message") or {}
+    counts = {name: document[name] for name in ("prompt_eval_count", "eval_count") if name in document}
+    calls = tuple(
+        Call(call.get("id", ""), call["function"]["name"], json.dumps(call["function"]["arguments"]))
+        for call in objects(message.get("tool_calls"))
+    )
+    return Said(
+        message.get("content") or document.get("response") or "",
+        message.get("thinking") or document.get("thinking") or "",
+        "",
+        calls,
+        document.get("done_reason") or "",
+        counts or None,
+        str(document.get("model") or ""),
+    )
+
+
+def usage(counts: Document) -> list[Problem]:
+    """Two counts, with no parts and no total."""
+    return count_problems(counts, {"prompt_eval_count": [], "eval_count": []}, None)
+
+
+GRAMMAR = Grammar(
+    "ollama",
+    "Ollama API documentation: chat, generate",
+    "ndjson",
+    "application/x-ndjson",
+    {STREAM: STREAM_MACHINE},
+    _steps,
+    _fields,
+    _read,
+    _read_whole,
+    usage,
+    constant=("model",),
+    agree=_agree,
+)

@@ -1,0 +1,87 @@
+"""OpenAI, legacy completions: chunks of text, a chunk of usage, `[DONE]`.
+
+OpenAI API reference: Completions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tokentape_conformance.provider.event import Document, Event, Problem, Said
+from tokentape_conformance.provider.grammar import (
+    COUNT,
+    LIST,
+    STREAM,
+    TEXT,
+    Fields,
+    Grammar,
+    Step,
+    exactly,
+)
+from tokentape_conformance.provider.grammars.openai_chat import (
+    CHOICE_MACHINE,
+    STREAM_MACHINE,
+    choices,
+    objects,
+    said_usage,
+    stream_token,
+    usage,
+)
+
+
+def _steps(event: Event) -> Iterator[Step]:
+    yield Step(STREAM, stream_token(event))
+    for choice in choices(event):
+        yield Step(f"choice {choice.get('index', 0)}", "finish" if choice.get("finish_reason") else "delta")
+
+
+def _fields(event: Event) -> Fields:
+    if stream_token(event) in ("done", "error"):
+        return {}
+    return {"id": TEXT, "object": exactly("text_completion"), "created": COUNT, "model": TEXT, "choices": LIST}
+
+
+def _agree(events: Sequence[Event]) -> Iterable[Problem]:
+    for event in events:
+        for choice in choices(event):
+            if not COUNT.takes(choice.get("index")):
+                yield Problem("fields", "`choices[].index`", COUNT.name, repr(choice.get("index")), event.number)
+            if not TEXT.takes(choice.get("text")):
+                yield Problem("fields", "`choices[].text`", TEXT.name, repr(choice.get("text")), event.number)
+
+
+def _read(events: Sequence[Event]) -> Said:
+    text = finish = model = ""
+    for event in events:
+        model = model or str(event.document.get("model") or "")
+        for choice in choices(event):
+            if choice.get("index", 0) == 0:
+                text += choice.get("text") or ""
+                finish = choice.get("finish_reason") or finish
+    return Said(text, finish=finish, usage=said_usage(events), model=model)
+
+
+def _read_whole(document: Document) -> Said:
+    first = (objects(document.get("choices")) or [{}])[0]
+    return Said(
+        first.get("text") or "",
+        finish=first.get("finish_reason") or "",
+        usage=document.get("usage"),
+        model=str(document.get("model") or ""),
+    )
+
+
+GRAMMAR = Grammar(
+    "openai_completions",
+    "OpenAI API reference: legacy completions",
+    "sse",
+    "text/event-stream",
+    {STREAM: STREAM_MACHINE, "choice": CHOICE_MACHINE},
+    _steps,
+    _fields,
+    _read,
+    _read_whole,
+    usage,
+    constant=("id", "model", "created"),
+    agree=_agree,
+)

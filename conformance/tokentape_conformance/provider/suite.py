@@ -1,0 +1,49 @@
+"""The provider suite, as the runner sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tokentape_conformance.case import Case, import_cases, registered
+from tokentape_conformance.provider import cases
+from tokentape_conformance.provider.sdks import sdk_versions
+from tokentape_conformance.provider.target import Target, target_of
+from tokentape_conformance.provider.trial import ProviderTrial
+
+
+class ProviderSuite:
+    """Cases about a server's streams, a trial each."""
+
+    name = "provider"
+
+    def cases(self) -> Sequence[Case]:
+        """Every case."""
+        import_cases(cases)
+        return registered(self.name)
+
+    def load(self, target: str, options: Mapping[str, str]) -> Any:
+        """The server at this URL. Raises `UsageError`."""
+        return target_of(target, options)
+
+    def wires(self, target: Any) -> Sequence[str]:
+        """The wire formats that were asked for, or at whose paths it answers."""
+        spoken: Target = target
+        return spoken.wires
+
+    def lack(self, target: Any, need: str, wire: str) -> str | None:
+        """Why it has not this capability."""
+        spoken: Target = target
+        return spoken.lack(need, wire)
+
+    def versions(self, target: Any) -> dict[str, str]:
+        """The SDKs that read it."""
+        del target
+        return sdk_versions()
+
+    def trials(self, target: Any, case: Case, wire: str, seed: int) -> Iterator[ProviderTrial]:
+        """One."""
+        yield ProviderTrial(case, wire, target, seed=seed)
+
+
+SUITE = ProviderSuite()

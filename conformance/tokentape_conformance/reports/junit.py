@@ -1,0 +1,55 @@
+"""JUnit: the XML that CI services read."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+from tokentape_conformance.reports.text import told
+from tokentape_conformance.result import Report, Result
+
+# What XML 1.0 has no place for (section 2.2).
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def report_junit(report: Report) -> bytes:
+    """The report as JUnit's XML: a test case is a case on a wire format; known deviations count as skipped."""
+    skipped = sum(result.status in ("skipped", "known") for result in report.results)
+    suite = ET.Element(
+        "testsuite",
+        name=f"tokentape conformance {report.suite}",
+        tests=str(len(report.results)),
+        failures=str(len(report.failures)),
+        errors="0",
+        skipped=str(skipped),
+        time=f"{report.seconds:.3f}",
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name, value in {"target": report.target, "seed": str(report.seed), **report.versions}.items():
+        ET.SubElement(properties, "property", name=name, value=_legal(value))
+    for result in report.results:
+        _case(suite, result)
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return made + b"\n"
+
+
+def _case(suite: ET.Element, result: Result) -> None:
+    area, _, name = result.id.rpartition("/")
+    made = ET.SubElement(suite, "testcase", classname=area.replace("/", "."), name=name, time=f"{result.seconds:.4f}")
+    match result.status:
+        case "failed" | "mended":
+            first = result.findings[0] if result.findings else None
+            message = f"{first.what}: expected {first.expected}, seen {first.seen}" if first else result.reason
+            failure = ET.SubElement(made, "failure", message=_legal(message[:300]), type=result.status)
+            failure.text = _legal(told(result))
+        case "skipped" | "known":
+            ET.SubElement(made, "skipped", message=_legal(f"{result.status}: {result.reason}"))
+        case "passed":
+            pass
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub("\ufffd", text)

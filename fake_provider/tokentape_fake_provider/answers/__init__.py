@@ -1,0 +1,1 @@
+"""Answers: what answers a request."""

@@ -1,0 +1,1 @@
+"""Encoding: a script becomes a tape, whatever the wire format."""

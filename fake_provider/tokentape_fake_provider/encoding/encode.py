@@ -1,0 +1,61 @@
+"""From a script to a tape: the one way that a scripted response gets its bytes and its times."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tokentape_fake_provider.encoding.token_grouping import cut_into_events
+from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.script.model import Script, Usage
+from tokentape_fake_provider.script.usage import count_input
+from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.timing import Conditions, Instant, Timing, headers_at, profile_of, schedule
+from tokentape_fake_provider.wires import wire_named
+from tokentape_fake_provider.wires.wire import Ask, Reply, Wire
+
+
+def encode(script: Script, ask: Ask, timing: Timing, *, in_flight: int = 1) -> Tape:
+    """The response to `ask` that says `script`: streamed, whole, or an HTTP error (which comes at once).
+
+    What is not streamed leaves when the last frame of a stream would. `in_flight` counts the responses under
+    way, this one included. Raises `ScriptError` if the script can't be said in this wire format.
+    """
+    wire = wire_named(ask.wire)
+    try:
+        return _encode(script, ask, timing, wire, in_flight)
+    except UnicodeEncodeError as error:
+        raise ScriptError(
+            f"the script has half a surrogate pair, {error.object[error.start]!r}, which no UTF-8 can carry"
+        ) from error
+
+
+def conditions_of(timing: Timing, prompt: str, in_flight: int, usage: Usage) -> Conditions:
+    """What a profile's times depend on; the prompt is counted only if they depend on it."""
+    profile = profile_of(timing)
+    if profile is None or not profile.ttft.counts_input:
+        return Conditions(in_flight=in_flight)
+    return Conditions(count_input(usage, prompt), usage.cached or 0, in_flight)
+
+
+def _encode(script: Script, ask: Ask, timing: Timing, wire: Wire, in_flight: int) -> Tape:
+    if script.error is not None and not (script.error.in_stream and ask.stream):
+        return tape_of_reply(wire.encode_error(script.error, ask))
+    conditions = conditions_of(timing, ask.text, in_flight, script.usage)
+    profile = profile_of(timing)
+    if profile is not None and profile.tokens_per_event:
+        script = cut_into_events(script, profile.tokens_per_event, seed=f"{profile.seed}:{ask.seed}")
+    if ask.stream:
+        frames = schedule(wire.encode_stream(script, ask), timing, stream=ask.seed, conditions=conditions)
+        start = headers_at(frames, timing)
+        return Tape(frames, headers=wire.stream_headers(ask), start=start, end_at=frames[-1].at)
+    at = 0.0
+    if not isinstance(timing, Instant):
+        pieces = wire.encode_stream(script, msgspec.structs.replace(ask, stream=True))
+        at = schedule(pieces, timing, stream=ask.seed, conditions=conditions)[-1].at
+    return tape_of_reply(wire.encode_complete(script, ask), at)
+
+
+def tape_of_reply(reply: Reply, at: float = 0.0) -> Tape:
+    """A response of one frame, `at` ms after the request."""
+    headers = (*reply.headers, ("content-length", str(len(reply.body))))
+    return Tape((Frame(at, reply.body),), reply.status, headers, start=at, end_at=at)

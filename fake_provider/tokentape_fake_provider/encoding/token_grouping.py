@@ -1,0 +1,35 @@
+"""Cuts: into how many tokens each the text of a script goes, where the script does not say."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tokentape_fake_provider.script.model import Choice, Item, Script, ToolCall
+from tokentape_fake_provider.script.tokenizer import split_tokens
+from tokentape_fake_provider.timing.distribution import varying_size
+
+
+def cut_into_events(script: Script, sizes: Mapping[int, float], *, seed: str) -> Script:
+    """The script with pieces of so many tokens, drawn by their weights; items that have pieces keep them."""
+    size = varying_size(sizes, random.Random(f"{seed}:cuts"))  # noqa: S311 - not for secrets
+    choices = tuple(_cut_choice(choice, size) for choice in script.choices)
+    return msgspec.structs.replace(script, choices=choices)
+
+
+def _cut_choice(choice: Choice, size: Callable[[], int]) -> Choice:
+    return msgspec.structs.replace(choice, items=tuple(_cut(item, size) for item in choice.items))
+
+
+def _cut(item: Item, size: Callable[[], int]) -> Item:
+    text = item.arguments if isinstance(item, ToolCall) else item.text
+    if item.pieces or not text:
+        return item
+    tokens, pieces, start = split_tokens(text), list[str](), 0
+    while start < len(tokens):
+        end = start + size()
+        pieces.append("".join(tokens[start:end]))
+        start = end
+    return msgspec.structs.replace(item, pieces=tuple(pieces))

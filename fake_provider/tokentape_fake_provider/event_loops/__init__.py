@@ -1,0 +1,1 @@
+"""Event loops: waiting across them, and one without a thread."""

@@ -1,0 +1,63 @@
+"""Waiting: for what happens in another event loop, from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import TypeVar
+
+from tokentape_fake_provider.errors import StepError, StepTimeoutError
+from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
+
+T = TypeVar("T")
+
+
+def wait(loop: asyncio.AbstractEventLoop, future: Future[T], timeout: float, problem: str) -> T:
+    """The result of what happens in `loop`, within `timeout` s.
+
+    Raises `StepTimeoutError` of this problem, and `StepError` in that very loop, which could only hang.
+    """
+    if running_loop() is loop:
+        raise StepError("this would wait for its own event loop: await the method whose name begins with a")
+    try:
+        if isinstance(loop, DrivenLoop):
+            loop.drive(future, timeout)
+        return future.result(timeout)
+    except TimeoutError:
+        if not future.done():
+            raise late(future, timeout, problem) from None
+        raise
+
+
+async def wait_async(future: Future[T], timeout: float, problem: str) -> T:  # noqa: ASYNC109
+    """`wait` for coroutines."""
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(future), timeout)
+    except TimeoutError:
+        if not future.done() or future.cancelled():
+            raise late(future, timeout, problem) from None
+        raise
+
+
+def late(future: Future[T], timeout: float, problem: str) -> StepTimeoutError:
+    """Nobody waits for it any more."""
+    future.cancel()
+    return StepTimeoutError(f"{problem} within {timeout:g} s")
+
+
+def settle(future: Future[None], error: BaseException | None = None) -> None:
+    """Set the result, or the error, unless who waited has given up."""
+    with suppress(InvalidStateError):
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs here, if any."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

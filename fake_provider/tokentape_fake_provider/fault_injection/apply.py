@@ -1,0 +1,267 @@
+"""Apply: what a fault does to a tape. Pure: the same fault, tape and chance give the same tape."""
+
+from __future__ import annotations
+
+import random
+import re
+import zlib
+from collections.abc import Callable
+from typing import Final, assert_never
+
+import msgspec
+
+from tokentape_fake_provider.encoding.encode import tape_of_reply
+from tokentape_fake_provider.errors import FaultNotApplicableError
+from tokentape_fake_provider.fault_injection.events import ARRAY, LINES, OPAQUE, SSE, WHOLE
+from tokentape_fake_provider.fault_injection.fault_context import Scene
+from tokentape_fake_provider.fault_injection.splice import Edit, cut, delay, later, splice, split
+from tokentape_fake_provider.faults.fault import (
+    BitFlip,
+    CleanEnd,
+    Comments,
+    ContentType,
+    Duplicate,
+    EmptyStream,
+    Fault,
+    Fin,
+    GiantEvent,
+    Gzip,
+    HalfEvent,
+    HttpError,
+    InBandError,
+    Lose,
+    MalformedJson,
+    NoUsage,
+    Overload,
+    Pings,
+    Quota,
+    Rst,
+    SlowHeaders,
+    Split,
+    Stall,
+    TinyChunks,
+    WrongOrder,
+)
+from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.tape import Frame, Tape, TapeEnd
+from tokentape_fake_provider.wires.limits import Allowance, Limits
+from tokentape_fake_provider.wires.wire import Ask, Wire
+
+_ENDS: Final[dict[str, TapeEnd]] = {"clean_end": "complete", "fin": "dropped", "rst": "reset", "stall": "stall"}
+_CONTINUATION: Final = re.compile(rb"[\x80-\xbf]")
+
+
+def apply_fault(
+    fault: Fault, tape: Tape, wire: Wire | None = None, ask: Ask | None = None, draw: random.Random | None = None
+) -> Tape:
+    """The tape as the fault makes it. Raises `FaultNotApplicableError` that says why it changes nothing.
+
+    Without a wire format only bytes, frames and events can be damaged, not what they say. `ask` is the request, for
+    ids and for the dress of what is put in; `draw` is where random places come from.
+    """
+    return _apply(fault, Scene(tape, wire, ask or _any_ask(tape, wire), draw or random.Random(fault.seed)))  # noqa: S311 - not for secrets
+
+
+def _apply(fault: Fault, scene: Scene) -> Tape:
+    tape = scene.tape
+    match fault:
+        case HttpError() | Overload():
+            return _refusal(fault, scene)
+        case Quota():
+            raise FaultNotApplicableError("a quota counts in a session")
+        case _ if not tape.head:
+            raise FaultNotApplicableError("nothing is sent at all")
+        case SlowHeaders():
+            return Tape(end="stall", head=False) if fault.for_ms is None else later(tape, fault.for_ms)
+        case Stall():
+            at = scene.place(fault)
+            return cut(tape, at, "stall") if fault.for_ms is None else delay(tape, at, fault.for_ms)
+        case Fin() | Rst():
+            end: TapeEnd = "dropped" if isinstance(fault, Fin) else "reset"
+            if fault.before_headers:
+                return Tape(start=tape.start, end=end, end_at=tape.start, head=False)
+            return cut(tape, scene.place(fault), end)
+        case CleanEnd():
+            return cut(tape, scene.place(fault), "complete")
+        case HalfEvent():
+            return cut(tape, _middle(scene, scene.event(fault.event)), _ENDS[fault.then])
+        case InBandError():
+            return _error_event(fault, scene)
+        case MalformedJson():
+            number = scene.json_event(fault.event)
+            event = scene.events[number]
+            damaged = scene.replaced(number, lambda document: document.rstrip()[:-1])
+            return splice(tape, [Edit(event.start, event.stop, damaged)])
+        case WrongOrder():
+            return _swap(scene, scene.event(fault.event))
+        case Duplicate() | Lose():
+            return _duplicate_or_lose(fault, scene)
+        case NoUsage():
+            return _without_usage(scene)
+        case EmptyStream():
+            return msgspec.structs.replace(tape, frames=(), end="complete")
+        case TinyChunks():
+            return split(tape, range(fault.size, len(tape.body), fault.size))
+        case Split():
+            return _split(fault, scene)
+        case Comments():
+            if not scene.framing.comment:
+                raise FaultNotApplicableError("it is no event stream with comments")
+            return _between(scene, scene.framing.comment % fault.text.encode(), 0, fault.every)
+        case Pings():
+            ping = scene.owned().ping
+            if not ping or scene.framing is not SSE:
+                raise FaultNotApplicableError("the provider sends no pings")
+            return _between(scene, ping, 1, fault.every)
+        case GiantEvent():
+            number = scene.json_event(fault.event)
+            event = scene.events[number]
+            return splice(tape, [Edit(event.start, event.stop, scene.replaced(number, _padded(fault.size)))])
+        case ContentType():
+            return tape.with_headers(("content-type", fault.value))
+        case Gzip():
+            return _compressed(tape, flush=fault.flush)
+        case BitFlip():
+            index = scene.byte(fault.byte)
+            return splice(tape, [Edit(index, index + 1, bytes((tape.body[index] ^ (1 << fault.bit),)))])
+    assert_never(fault)
+
+
+def _any_ask(tape: Tape, wire: Wire | None) -> Ask:
+    query = "alt=sse" if tape.header("content-type").startswith("text/event-stream") else ""
+    return Ask(wire=wire.name if wire else "", model="tokentape", stream=True, query=query)
+
+
+def _refusal(fault: HttpError | Overload, scene: Scene) -> Tape:
+    wire, ask = scene.owned(), scene.ask
+    if isinstance(fault, Overload):
+        error = msgspec.structs.replace(wire.overloaded, retry_after=fault.retry_after)
+    else:
+        error = Error(
+            fault.status, fault.message, type=fault.error_type, code=fault.code, retry_after=fault.retry_after
+        )
+    refused = tape_of_reply(wire.encode_error(error, ask), scene.tape.start)
+    if error.status != 429:
+        return refused
+    spent = Allowance(500, 0, 1.0 if fault.retry_after is None else fault.retry_after)
+    return refused.with_headers(*wire.limit_headers(Limits(float(ask.created), requests=spent), ask))
+
+
+def _middle(scene: Scene, number: int) -> int:
+    """Amid the document of an event."""
+    event = scene.events[number]
+    found = scene.tape.body.find(event.document, event.start, event.stop) if event.document else -1
+    return (event.start + event.stop) // 2 if found < 0 else found + len(event.document) // 2
+
+
+def _error_event(fault: InBandError, scene: Scene) -> Tape:
+    wire, framing = scene.owned(), scene.framing
+    if framing in (WHOLE, OPAQUE):
+        raise FaultNotApplicableError("it is no stream of events")
+    at = scene.place(fault)
+    before = [event for event in scene.events if event.stop <= at and event.whole]
+    at = before[-1].stop if before else (scene.events[0].start if scene.events and framing is ARRAY else 0)
+    ask = msgspec.structs.replace(scene.ask, sent=len(before))
+    error = Error(fault.status, fault.message, type=fault.error_type, code=fault.code, in_stream=True)
+    told = (framing.between if before else b"") + wire.encode_error_event(error, ask) + framing.close
+    if framing is ARRAY and not scene.tape.body[:at].strip():
+        told = b"[" + told
+    kept = cut(scene.tape, at, "complete")
+    when = scene.tape.end_at if kept.end_at is None else kept.end_at
+    last = kept.frames[-1].at if kept.frames else kept.start
+    return msgspec.structs.replace(kept, frames=(*kept.frames, Frame(max(last, when or 0.0), told)))
+
+
+def _swap(scene: Scene, number: int) -> Tape:
+    if number + 1 >= len(scene.events):
+        raise FaultNotApplicableError(f"nothing is after event {number}")
+    body = scene.tape.body
+    first, second = scene.events[number], scene.events[number + 1]
+    one, two = body[first.start : first.stop], body[second.start : second.stop]
+    if not second.whole and scene.framing is SSE:
+        two += b"\n\n"
+    return splice(scene.tape, [Edit(first.start, first.stop, two), Edit(second.start, second.stop, one)])
+
+
+def _duplicate_or_lose(fault: Duplicate | Lose, scene: Scene) -> Tape:
+    tape = scene.tape
+    if fault.frame is not None:
+        index = scene.frame(fault.frame)
+        copies = 2 if isinstance(fault, Duplicate) else 0
+        frames = (*tape.frames[:index], *(tape.frames[index],) * copies, *tape.frames[index + 1 :])
+        return msgspec.structs.replace(tape, frames=frames)
+    number = scene.event(fault.event)
+    event = scene.events[number]
+    if isinstance(fault, Duplicate):
+        if not event.whole:
+            raise FaultNotApplicableError(f"event {number} is cut off")
+        again = scene.framing.between + tape.body[event.start : event.stop]
+        return splice(tape, [Edit(event.stop, event.stop, again)])
+    if number + 1 < len(scene.events):
+        return splice(tape, [Edit(event.start, scene.events[number + 1].start, b"")])
+    return splice(tape, [Edit(scene.events[number - 1].stop if number else event.start, event.stop, b"")])
+
+
+def _without_usage(scene: Scene) -> Tape:
+    edits = []
+    for number, (event, value) in enumerate(zip(scene.events, scene.documents, strict=True)):
+        if isinstance(value, dict) and scene.marks.without_usage(value):
+            edits.append(Edit(event.start, event.stop, scene.replaced(number, _always(msgspec.json.encode(value)))))
+    if not edits:
+        raise FaultNotApplicableError("it tells of no usage")
+    return splice(scene.tape, edits)
+
+
+def _always(document: bytes) -> Callable[[bytes], bytes]:
+    return lambda _: document
+
+
+def _split(fault: Split, scene: Scene) -> Tape:
+    tape, framing = scene.tape, scene.framing
+    match fault.inside:
+        case "utf8":
+            places = [match.start() for match in _CONTINUATION.finditer(tape.body)]
+        case "crlf":
+            if framing in (SSE, LINES) and b"\r" not in tape.body:
+                frames = tuple(Frame(frame.at, frame.data.replace(b"\n", b"\r\n")) for frame in tape.frames)
+                tape = msgspec.structs.replace(tape, frames=frames)
+            text = framing in (SSE, LINES, ARRAY)
+            places = [match.start() + 1 for match in re.finditer(rb"\r\n", tape.body)] if text else []
+        case "event":
+            places = [_middle(scene, number) for number in range(len(scene.events))]
+        case _:
+            assert_never(fault.inside)
+    if not places or framing is OPAQUE:
+        raise FaultNotApplicableError(f"it has no place inside {fault.inside}")
+    return split(tape, places)
+
+
+def _between(scene: Scene, said: bytes, first: int, every: int) -> Tape:
+    edits = [Edit(event.start, event.start, said) for event in scene.events[first::every]]
+    if not edits:
+        raise FaultNotApplicableError("it has no events to be between")
+    return splice(scene.tape, edits)
+
+
+def _padded(size: int) -> Callable[[bytes], bytes]:
+    def padded(document: bytes) -> bytes:
+        rest = document.lstrip()[1:].lstrip()
+        comma = b"" if rest.startswith(b"}") else b","
+        return b'{"padding":"' + b"x" * size + b'"' + comma + rest
+
+    return padded
+
+
+def _compressed(tape: Tape, *, flush: bool) -> Tape:
+    if tape.header("content-encoding") not in ("", "identity"):
+        raise FaultNotApplicableError("it is compressed already")
+    compressor = zlib.compressobj(wbits=31)
+    frames: list[Frame] = []
+    for at, data in tape.frames:
+        made = compressor.compress(data) + (compressor.flush(zlib.Z_SYNC_FLUSH) if flush else b"")
+        if made:
+            frames.append(Frame(at, made))
+    if tape.end == "complete":
+        last = tape.frames[-1].at if tape.frames else tape.start
+        frames.append(Frame(max(last, tape.end_at or 0.0), compressor.flush()))
+    return msgspec.structs.replace(tape, frames=tuple(frames)).with_headers(("content-encoding", "gzip"))

@@ -1,0 +1,140 @@
+"""Scene: the response that a fault happens to, and the places in it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from tokentape_fake_provider.errors import FaultNotApplicableError
+from tokentape_fake_provider.fault_injection.events import WHOLE, Event, Framing, framing_of
+from tokentape_fake_provider.faults.fault import Index, Place, Placed
+from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.wires.document_paths import NOTHING, Marks
+from tokentape_fake_provider.wires.wire import Ask, Wire
+
+
+class Scene(msgspec.Struct, frozen=True, dict=True):
+    """A tape, the wire format it is in, what was asked, and where chance is drawn from."""
+
+    tape: Tape
+    wire: Wire | None
+    ask: Ask
+    draw: random.Random
+
+    @cached_property
+    def framing(self) -> Framing:
+        """How its events are framed."""
+        return framing_of(self.tape)
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """Its events."""
+        return list(self.framing.cut(self.tape.body))
+
+    @cached_property
+    def marks(self) -> Marks:
+        """The marks of its wire format; a response that is no stream is not wrapped."""
+        if self.wire is None:
+            return NOTHING
+        return self.wire.marks._replace(wrapped=False) if self.framing is WHOLE else self.wire.marks
+
+    @cached_property
+    def documents(self) -> list[Any]:
+        """The documents of its events as values, `None` for what is no JSON."""
+        return [self.marks.read(event.document) for event in self.events]
+
+    @cached_property
+    def ending(self) -> int:
+        """The number of the first event that says that the answer has ended; how many there are if none does."""
+        for path in self.marks.endings:
+            for index in range(len(self.events) - 1, -1, -1):
+                if self.marks.ends(self.documents[index], path):
+                    return index
+        return next((i for i, event in enumerate(self.events) if event.document == b"[DONE]"), len(self.events))
+
+    def owned(self) -> Wire:
+        """Its wire format. Raises `FaultNotApplicableError` where there is none."""
+        if self.wire is None:
+            raise FaultNotApplicableError("no known wire format")
+        return self.wire
+
+    def place(self, fault: Placed) -> int:
+        """The byte that a fault is before. Raises `FaultNotApplicableError` where there is no such place."""
+        if fault.byte is not None:
+            return self._boundary(fault.byte, len(self.tape.body), "byte")
+        if fault.frame is not None:
+            return self.tape.boundaries[self._boundary(fault.frame, len(self.tape.frames), "frame")]
+        index = self.ending
+        if fault.event is not None:
+            index = self._boundary(fault.event, len(self.events), "event")
+            if index == len(self.events) and fault.event == "end":
+                return len(self.tape.body)
+        return self.events[index - 1].stop if index else 0
+
+    def frame(self, index: Index) -> int:
+        """The number of a frame. Raises `FaultNotApplicableError` where there is none."""
+        return self._number(index, len(self.tape.frames), "frame")
+
+    def event(self, index: Index | None) -> int:
+        """The number of an event; `None` is the last before the ending. Raises `FaultNotApplicableError`."""
+        if index is None:
+            index = max(0, self.ending - 1)
+        return self._number(index, len(self.events), "event")
+
+    def json_event(self, index: Index | None) -> int:
+        """The number of an event whose document is a JSON object. Raises `FaultNotApplicableError`."""
+        if index == "random":
+            able = [number for number, value in enumerate(self.documents) if isinstance(value, dict)]
+            if not able:
+                raise FaultNotApplicableError("it has no events of JSON")
+            return self.draw.choice(able)
+        number = self.event(index)
+        if not isinstance(self.documents[number], dict):
+            raise FaultNotApplicableError(f"event {number} is no JSON object")
+        return number
+
+    def byte(self, index: Index) -> int:
+        """The number of a byte. Raises `FaultNotApplicableError` where there is none."""
+        return self._number(index, len(self.tape.body), "byte")
+
+    def _boundary(self, place: Place, count: int, what: str) -> int:
+        if place == "end":
+            return count
+        if place == "random":
+            return self.draw.randint(0, count)
+        return _checked(place, count, count + 1, what)
+
+    def _number(self, index: Index, count: int, what: str) -> int:
+        if index == "random" and count:
+            return self.draw.randrange(count)
+        return _checked(0 if index == "random" else index, count, count, what)
+
+    def replaced(self, number: int, change: Callable[[bytes], bytes]) -> bytes:
+        """The bytes of an event whose own document is changed."""
+        event = self.events[number]
+        document = self.marks.outer(event.document, change(self.marks.inner(event.document)))
+        return self.framing.replace(self.tape.body[event.start : event.stop], document)
+
+
+def _checked(index: int, count: int, below: int, what: str) -> int:
+    number = index + count if index < 0 else index
+    if not 0 <= number < below:
+        raise FaultNotApplicableError(f"{what} {index}: it has {count}")
+    return number
+
+
+def output_tokens(tape: Tape, wire: Wire) -> int:
+    """The output tokens that a response counts; where it counts none, as many as it has events."""
+    scene = Scene(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    counted = [count for value in scene.documents if (count := scene.marks.output_tokens(value)) is not None]
+    return counted[-1] if counted else len(scene.events)
+
+
+def says_that_it_ended(tape: Tape, wire: Wire) -> bool:
+    """Whether any event of a response says that the answer is complete."""
+    scene = Scene(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    return scene.ending < len(scene.events)

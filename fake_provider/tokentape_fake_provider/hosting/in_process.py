@@ -1,0 +1,53 @@
+"""In-process provider: sessions that only transports reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final
+
+from tokentape_fake_provider.app import AppConfig
+from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.hosting.provider import Provider
+from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.settings import SessionSettings
+
+# RFC 2606 section 2: no such name resolves, so that a client without our transport reaches nobody.
+_URL: Final = "http://in-process.invalid"
+
+
+class InProcessProvider(Provider):
+    """A fake provider without a port. Use it as a context manager, or `close` it.
+
+    `settings` are those of the default session and of each new one.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: SessionSettings | None = None,
+        models: Sequence[str] = ("tokentape",),
+        max_body: int = 10_000_000,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(
+            AppConfig(
+                sessions=Sessions(settings),
+                models=tuple(models),
+                max_body=max_body,
+                clock=clock or MonotonicClock(),
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        """A URL that only its transports know."""
+        return _URL
+
+    def __enter__(self) -> InProcessProvider:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,245 @@
+"""Exchange: one request and its response, passed between a client and the application in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from tokentape_fake_provider.clock import Call, ControlledClock
+from tokentape_fake_provider.event_loops.futures import settle
+from tokentape_fake_provider.playback.connection import Message, Receive, Send
+
+App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
+Problem = Literal["dropped", "reset", "read_timeout"]
+
+# How many bytes a client may leave unread before the application waits for it: what uvicorn allows.
+_UNREAD: Final = 65_536
+
+# For how many turns of the event loop a client's leaving is on its way: what is due with the last frame that the
+# client read is sent still, as it is over a socket.
+_ON_THE_WAY: Final = 6
+
+
+class Head(NamedTuple):
+    """Status and headers of a response."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+
+
+class BrokenError(Exception):
+    """The exchange broke off, in a way that each client has an exception of its own for."""
+
+    def __init__(self, problem: Problem, detail: str) -> None:
+        super().__init__(detail)
+        self.problem = problem
+
+
+class Exchange:
+    """To the application it looks as uvicorn's request cycle does to `Connection`; the client asks it for parts.
+
+    It belongs to its event loop; `ask` and `leave` are called from there.
+    """
+
+    def __init__(self, app: App, scope: Message, body: bytes, clock: ControlledClock | None) -> None:
+        self.disconnected = False
+        self.write_paused = False
+        self.ended: Future[None] = Future()
+        self._clock = clock
+        self._body: bytes | None = body
+        self._loop = asyncio.get_running_loop()
+        self._gone = asyncio.Event()
+        self._room = asyncio.Event()
+        self._parts: deque[Head | bytes] = deque()
+        self._unread = 0
+        self._over: BrokenError | BaseException | Literal["complete"] | None = None
+        self._asked: Future[Head | bytes | None] | None = None
+        self._timer: Call | asyncio.TimerHandle | None = None
+        self._sent_head = False
+        self._received = 0
+        if clock is not None:
+            clock.work_in(self._loop, self)
+        self._task = self._loop.create_task(self._run(app, scope))
+
+    # What `Connection` knows of uvicorn's cycle, of its flow control and of its transport.
+
+    @property
+    def flow(self) -> Exchange:
+        """Its flow control."""
+        return self
+
+    @property
+    def transport(self) -> Exchange:
+        """Its transport."""
+        return self
+
+    def get_extra_info(self, name: str) -> None:
+        """It has no socket."""
+        del name
+
+    def close(self) -> None:
+        """Cut the response off after what was sent."""
+        self._break("dropped")
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        self._break("reset")
+
+    async def receive(self) -> Message:
+        """The request, and then that the client left or the response is over."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """A part of the response; waits while the client has too much to read."""
+        while self.write_paused and not self.disconnected:
+            self._room.clear()
+            await self._room.wait()
+        if self.disconnected or self._over is not None:
+            return
+        if message["type"] == "http.response.start":
+            self._sent_head = True
+            self._parts.append(Head(message["status"], list(message["headers"])))
+        else:
+            body = message.get("body", b"")
+            if body:
+                self._parts.append(body)
+                self._unread += len(body)
+                self.write_paused = self._unread > _UNREAD
+            if not message.get("more_body"):
+                self._over = "complete"
+                self._gone.set()
+        self._answer()
+
+    # What the client does.
+
+    def ask(self, future: Future[Head | bytes | None], timeout: float | None) -> None:
+        """Set the result of `future` to the next part, or to `None` after the last one.
+
+        Its exception is a `BrokenError`, or what the application raised.
+        """
+        self._asked = future
+        self._answer()
+        if future.done():
+            return
+        if self._clock is not None:
+            self._clock.wait_in(self._loop, self)
+        if timeout is None:
+            return
+        if self._clock is not None:
+            self._timer = self._clock.call_at(self._clock.now() + timeout * 1000.0, self._time_out)
+        else:
+            self._timer = self._loop.call_later(timeout, self._time_out)
+
+    def leave(self) -> None:
+        """The client closes its side; `ended` tells when the application is through with it."""
+        self._done()
+        self._parts.clear()
+        self._arrive(_ON_THE_WAY)
+
+    def _arrive(self, turns: int) -> None:
+        if turns:
+            self._loop.call_soon(self._arrive, turns - 1)
+            return
+        self.disconnected = True
+        self._gone.set()
+        self._room.set()
+
+    def _answer(self) -> None:
+        asked = self._asked
+        if asked is None:
+            return
+        if asked.cancelled():
+            self._done()
+        elif self._parts:
+            part = self._parts.popleft()
+            if isinstance(part, bytes):
+                self._received += len(part)
+                self._unread -= len(part)
+                if self.write_paused and self._unread <= _UNREAD:
+                    self.write_paused = False
+                    self._room.set()
+            self._done()
+            asked.set_result(part)
+        elif self._over == "complete":
+            if self._task.done():
+                self._done()
+                asked.set_result(None)
+        elif self._over is not None:
+            self._done()
+            asked.set_exception(self._over)
+
+    def _done(self) -> None:
+        self._asked = None
+        self._stop_timer()
+        if self._clock is not None:
+            self._clock.work_in(self._loop, self)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_out(self) -> None:
+        asked = self._asked
+        if asked is not None:
+            self._done()
+            if not asked.cancelled():
+                asked.set_exception(BrokenError("read_timeout", "The read operation timed out"))
+
+    def _break(self, problem: Problem) -> None:
+        if self._over is None:
+            self._over = BrokenError(problem, self._detail(problem))
+            self._gone.set()
+            self._answer()
+
+    def _detail(self, problem: Problem) -> str:
+        if problem == "reset":
+            return "[Errno 104] Connection reset by peer"
+        if not self._sent_head:
+            return "Server disconnected without sending a response."
+        return "peer closed connection without sending complete message body (incomplete chunked read)"
+
+    async def _run(self, app: App, scope: Message) -> None:
+        try:
+            await app(scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._break("dropped")
+            raise
+        except BaseException as error:
+            self._over = error
+        finally:
+            self._loop.call_soon(self._finished)
+
+    def _finished(self) -> None:
+        self._break("dropped")
+        self._answer()
+        if self._clock is not None:
+            self._clock.leave(self._loop, self)
+        settle(self.ended)
+
+
+def scope_of(request: Any) -> dict[str, Any]:
+    """The ASGI scope of a request of httpx or httpx2."""
+    url = request.url
+    path: bytes = url.raw_path.partition(b"?")[0]
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": url.scheme,
+        "path": url.path,
+        "raw_path": path,
+        "query_string": url.query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": ("127.0.0.1", 0),
+        "server": (url.host, url.port or 80),
+    }

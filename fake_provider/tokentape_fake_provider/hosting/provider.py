@@ -1,0 +1,94 @@
+"""Provider: what a fake provider is, wherever it runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, overload
+
+from tokentape_fake_provider.app import AppConfig
+from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
+from tokentape_fake_provider.wires import wire_named
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
+
+
+class Provider(ABC):
+    """Sessions behind a URL, and transports that reach them without it."""
+
+    def __init__(self, config: AppConfig) -> None:
+        self.sessions: Sessions = config.sessions
+        self._config = config
+        self._loop: DrivenLoop | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is, without a slash at the end."""
+
+    def base_url(self, wire: str, session: str | None = None) -> str:
+        """The base URL for a client of this wire format, in this session. Raises `UnknownWireError`."""
+        prefix = "" if session is None or session == DEFAULT_SESSION else f"/s/{session}"
+        return f"{self.url}{prefix}{wire_named(wire).base_path}"
+
+    @property
+    def default(self) -> Session:
+        """The session of base URLs without a prefix."""
+        return self.sessions.default
+
+    def session(self, session_id: str) -> Session:
+        """A session by its id. Raises `UnknownSessionError`."""
+        return self.sessions.get(session_id)
+
+    def create_session(self, session_id: str | None = None, **settings: Any) -> Session:
+        """A new session with these settings (the fields of `SessionSettings`) instead of the provider's own."""
+        made = self.sessions.create(session_id)
+        made.configure(**settings)
+        return made
+
+    def delete_session(self, session_id: str) -> None:
+        """Remove a session. Raises `UnknownSessionError`."""
+        self.sessions.delete(session_id)
+
+    @overload
+    def transport(self) -> httpx2.BaseTransport: ...
+    @overload
+    def transport(self, package: ModuleType) -> Any: ...
+    def transport(self, package: ModuleType | None = None) -> Any:
+        """A transport for a sync client of `httpx2`, or of `package` (`httpx`): no socket, no thread.
+
+        The client gets each part as it is sent; nothing happens between two of its reads. Its read timeout, like
+        all else, is in the session's time. Threads may share it.
+        """
+        from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
+        from tokentape_fake_provider.hosting.in_process_transport import sync_transport
+
+        if self._loop is None:
+            self._loop = DrivenLoop()
+        return sync_transport(package or _httpx2(), self._config, self._loop)
+
+    @overload
+    def async_transport(self) -> httpx2.AsyncBaseTransport: ...
+    @overload
+    def async_transport(self, package: ModuleType) -> Any: ...
+    def async_transport(self, package: ModuleType | None = None) -> Any:
+        """`transport` for an async client; the provider runs in the client's own event loop, which is asyncio's."""
+        from tokentape_fake_provider.hosting.in_process_transport import async_transport
+
+        return async_transport(package or _httpx2(), self._config)
+
+    def close(self) -> None:
+        """Break off what sync transports have open."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.shut_down()
+
+
+def _httpx2() -> ModuleType:
+    import httpx2
+
+    return httpx2

@@ -1,0 +1,90 @@
+"""Server: the fake provider on a port, in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from tokentape_fake_provider.app import AppConfig, create_app
+from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.errors import UnsafeHostError
+from tokentape_fake_provider.hosting.provider import Provider
+from tokentape_fake_provider.hosting.server_thread import ServerThread
+from tokentape_fake_provider.http.loopback import is_loopback
+from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
+from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.settings import SessionSettings
+
+
+class FakeProviderServer(Provider):
+    """A fake provider on a port of its own. Use it as a context manager, or `start` and `stop` it.
+
+    `port` 0 takes a free one. `settings` are those of the default session and of each new one. Beyond the
+    loopback interface it binds only with `allow_remote`, and then the control API needs a `token` or is off.
+    Raises `UnsafeHostError`; `start` raises `PortInUseError`.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        settings: SessionSettings | None = None,
+        allow_remote: bool = False,
+        token: str | None = None,
+        folders: Sequence[Path] = (),
+        loader: CassetteLoader | None = None,
+        models: Sequence[str] = ("tokentape",),
+        max_body: int = 10_000_000,
+        clock: Clock | None = None,
+    ) -> None:
+        local = is_loopback(host)
+        if not local and not allow_remote:
+            raise UnsafeHostError(
+                f"host {host!r} is open to the network: bind to 127.0.0.1, or allow it on purpose (allow_remote=True)"
+            )
+        self.host = host
+        self.clock = clock or MonotonicClock()
+        self.control = local or token is not None
+        super().__init__(
+            AppConfig(
+                sessions=Sessions(settings),
+                max_body=max_body,
+                models=tuple(models),
+                control=self.control,
+                token=token,
+                folders=tuple(folders),
+                loader=loader,
+                clock=self.clock,
+            )
+        )
+        self._thread = ServerThread(host, port, "tokentape-fake-provider")
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end."""
+        return self._thread.url
+
+    @property
+    def port(self) -> int:
+        """The port; 0 before the start, where any would do."""
+        return self._thread.port
+
+    def start(self) -> FakeProviderServer:
+        """Listen, in a thread; back when the first request would be answered."""
+        self._thread.start(create_app(self._config))
+        return self
+
+    def stop(self) -> None:
+        """Close the port and all connections; open streams break off. Back when all is closed."""
+        self._thread.stop()
+        self.close()
+
+    def __enter__(self) -> FakeProviderServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

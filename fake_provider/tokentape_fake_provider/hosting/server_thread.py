@@ -1,0 +1,184 @@
+"""Server thread: an ASGI app on a port of its own, in a thread of its own, which starts and stops promptly."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from tokentape_fake_provider.errors import FakeProviderError, PortInUseError, ServerStateError
+from tokentape_fake_provider.playback.connection import Message, Receive, Send
+
+# How long open responses may take to notice that the server stops, in s.
+_STOP_S: Final = 2.0
+
+
+class App(Protocol):
+    """An ASGI app that is told when its server stops, before its connections are broken off."""
+
+    stopping: bool
+
+    def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request."""
+
+
+class ServerThread:
+    """A server for apps that may be started and stopped again; `port` 0 takes a free port."""
+
+    def __init__(self, host: str, port: int, name: str) -> None:
+        self.host = host
+        self.port = port
+        self._name = name
+        self._thread: threading.Thread | None = None
+        self._server: _Server | None = None
+        self._ready = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end."""
+        if not self.port:
+            raise ServerStateError("the server has no port yet: start it first")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def start(self, app: App, at_end: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Listen; back when the first request would be answered. Raises `PortInUseError`, `ServerStateError`.
+
+        `at_end` is awaited in the server's event loop when all connections are closed.
+        """
+        if self._thread is not None:
+            raise ServerStateError(f"the server runs already, at {self.url}")
+        listener = self._listen()
+        self._ready.clear()
+        failures: list[BaseException] = []
+        self._server = _Server(app, self._ready, at_end)
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(self._server, listener, failures),
+            name=self._name,
+            daemon=True,
+        )
+        self._thread.start()
+        self._ready.wait()
+        if failures:
+            self._thread.join()
+            self._thread = self._server = None
+            raise FakeProviderError(f"the server did not start: {failures[0]}") from failures[0]
+
+    def stop(self) -> None:
+        """Close the port and all connections; open streams break off. Back when all is closed."""
+        thread, server = self._thread, self._server
+        if thread is None or server is None:
+            return
+        server.stop()
+        thread.join()
+        self._thread = self._server = None
+
+    def _listen(self) -> socket.socket:
+        """A listening socket; from here on the port is known and the kernel queues connections."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self.host, self.port))
+            listener.listen(2048)
+            listener.setblocking(False)
+        except OSError as error:
+            listener.close()
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUseError(
+                    f"port {self.port} on {self.host} is in use: stop what listens there, or take another "
+                    "port (0 finds a free one)"
+                ) from None
+            raise FakeProviderError(f"can't listen on {self.host}:{self.port}: {error.strerror or error}") from None
+        self.port = listener.getsockname()[1]
+        return listener
+
+    def _run(self, server: _Server, listener: socket.socket, failures: list[BaseException]) -> None:
+        try:
+            server.run(sockets=[listener])
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            self._ready.set()
+            listener.close()
+
+
+def _uvicorn_config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=30,
+    )
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's protocol without its access log, which would show up in the log of the program around it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False
+        self.logger = logging.getLogger("tokentape_fake_provider.http")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server with a prompt start and stop: its own looks every 0.1 s whether it should exit."""
+
+    def __init__(self, app: App, ready: threading.Event, at_end: Callable[[], Awaitable[None]] | None) -> None:
+        super().__init__(_uvicorn_config(app))
+        self._at_end = at_end
+        self._app = app
+        self._ready = ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def stop(self) -> None:
+        """Stop, from any thread."""
+        self.should_exit = True
+        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def main_loop(self) -> None:
+        """Until `stop`."""
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        if not self.should_exit:
+            await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Break off what is open, so that its tasks end by themselves."""
+        self._app.stopping = True
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        tasks = set(self.server_state.tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+            for task in late:
+                task.cancel()
+        for server in self.servers:
+            await server.wait_closed()
+        if self._at_end is not None:
+            await self._at_end()
+        # Transports tell their protocols that they are closed in the next turn of the loop.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)

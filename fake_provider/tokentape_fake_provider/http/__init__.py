@@ -1,0 +1,1 @@
+"""HTTP: what is read of a request before a wire format sees it."""

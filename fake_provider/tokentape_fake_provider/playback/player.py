@@ -1,0 +1,264 @@
+"""Playback: a tape goes out to a client, on time."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from contextlib import suppress
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from tokentape_fake_provider.clock import Call, Clock
+from tokentape_fake_provider.playback.connection import Connection
+from tokentape_fake_provider.playback.journal import Entry, Outcome
+from tokentape_fake_provider.playback.stepped_stream import HEADERS, OPEN, Gate
+from tokentape_fake_provider.tape import Tape
+
+# RFC 9110 section 7.6.1: they belong to a connection, and this one is the server's own.
+_HOP_BY_HOP: Final = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade")
+)
+
+# A body of up to this many bytes is taken whole by the socket's buffers: whether the client reads it, nobody
+# can know. A larger one is ended by a message of its own.
+_FITS_BUFFERS: Final = 262_144
+
+
+# What is due leaves in writes of about so many bytes: a reader that fell behind, and reads again, is not handed all
+# that it missed, which the server would have to keep for it.
+_ONE_WRITE: Final = 65_536
+
+
+def is_untimed(tape: Tape) -> bool:
+    """Whether everything is due at once."""
+    return tape.start <= 0 and not tape.end_at and (not tape.frames or tape.frames[-1].at <= 0)
+
+
+def gate_of(tape: Tape, limit: float = OPEN) -> Gate:
+    """The gate of its headers, frames, and end where that is something of its own."""
+    if tape.end == "stall":
+        return Gate(HEADERS + len(tape.frames), limit, endless=True)
+    size = sum(tape.sizes)
+    told = tape.end == "complete" and size and any(n == b"content-length" for n, _ in _head(tape.headers, size, True))
+    return Gate(HEADERS + len(tape.frames) + (not told), limit)
+
+
+async def play(
+    tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, gate: Gate | None = None
+) -> Outcome:
+    """Send the tape, whose times count from `began` (ms of `clock`), and note in `entry` what left when.
+
+    Without a gate its times are ignored and the body leaves in one write. Otherwise each frame is paced
+    against its own absolute deadline, and all that is due and that the gate lets go leaves together.
+
+    A paced tape is not kept while it plays: it has an object for each frame, and at 500 streams a collection of
+    so much garbage took 65 ms, for which all of them stood still.
+    """
+    if gate is None:
+        entry.instant = True
+        return await _play_at_once(tape, connection, clock, began, entry)
+    player = _Player(tape, connection, clock, began, entry, gate)
+    del tape
+    watch = asyncio.ensure_future(player.watch())
+    try:
+        return await player.play()
+    finally:
+        player.stop()
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+
+
+async def _start(tape: Tape, connection: Connection, size: int) -> None:
+    headers = _head(tape.headers, size, tape.end == "complete")
+    await connection.send({"type": "http.response.start", "status": tape.status, "headers": headers})
+
+
+@lru_cache(maxsize=256)
+def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> list[tuple[bytes, bytes]]:
+    """The headers without those of the connection, and without a `content-length` that the body belies."""
+    head = []
+    for name, value in headers:
+        key = name.lower()
+        if key in _HOP_BY_HOP:
+            continue
+        if key == "content-length":
+            length = int(value) if value.isdecimal() else -1
+            if length != size and (complete or length < size):
+                continue
+        head.append((key.encode("latin-1", "replace"), value.encode("latin-1", "replace")))
+    return head
+
+
+async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:
+    if tape.head:
+        await _start(tape, connection, len(tape.body))
+        entry.started = clock.now() - began
+        body = tape.body
+        whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
+        await connection.send({"type": "http.response.body", "body": body, "more_body": not whole})
+        entry.sizes = tape.sizes
+        entry.left.append(clock.now() - began)
+        if whole:
+            return "complete"
+    return await _end(tape, connection)
+
+
+async def _end(tape: Tape, connection: Connection) -> Outcome:
+    """End the response as its tape does."""
+    match tape.end:
+        case "complete":
+            # This waits until the client has read a large body, and so finds out whether the client left.
+            await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
+            return "client_left" if connection.gone else "complete"
+        case "stall":
+            await connection.wait_gone()
+            return "client_left"
+        case "reset":
+            await connection.reset()
+            return "reset"
+        case _:
+            await connection.cut()
+            return "dropped"
+
+
+class _Player:
+    """A paced playback and the watch for its client.
+
+    The frames run in callbacks of the clock rather than in a task: at 500 streams of 50 tokens/s, waking a task
+    took longer than writing the frame.
+    """
+
+    def __init__(
+        self, tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, gate: Gate
+    ) -> None:
+        self._gate = gate
+        self._head = msgspec.structs.replace(tape, frames=())
+        self._size = sum(tape.sizes)
+        self._data = [frame.data for frame in tape.frames]
+        self._connection = connection
+        self._clock = clock
+        self._began = began
+        self._entry = entry
+        self._loop = asyncio.get_running_loop()
+        self._left = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._index = 0
+        self._held = False
+        self._call: Call | None = None
+        self._due = array("d", [frame.at for frame in tape.frames])
+        self._on_time = self._turn
+        entry.due, entry.sizes = self._due, tape.sizes
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        if self._call is not None:
+            self._call.cancel()
+
+    async def watch(self) -> None:
+        """Wake the playback when the client leaves."""
+        await self._connection.wait_gone()
+        self._left = True
+        self._wake()
+
+    async def play(self) -> Outcome:
+        """Send everything on time."""
+        tape, connection = self._head, self._connection
+        if await self._left_before(tape.start, HEADERS):
+            return "client_left"
+        if tape.head:
+            await _start(tape, connection, self._size)
+            self._entry.started = self._clock.now() - self._began
+        self._gate.note_left(HEADERS)
+        if self._data:
+            self._waiter = self._loop.create_future()
+            self._turn()
+            await self._waiter
+        if await self._left_before(tape.end_at or 0.0, self._gate.units):
+            return "client_left"
+        return await _end(tape, connection)
+
+    async def _left_before(self, at: float, units: int) -> bool:
+        """Wait until `at` ms after the request, and until so many units may go; whether the client left meanwhile."""
+        while not self._left:
+            if self._began + at > self._clock.now():
+                self._waiter = self._loop.create_future()
+                self._call = self._clock.call_at(self._began + at, self._wake)
+            elif units > self._gate.limit:
+                self._waiter = self._loop.create_future()
+                self._gate.ask_again(self._wake)
+            else:
+                self._gate.taken = units
+                break
+            await self._waiter
+        return self._left
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _turn(self) -> None:
+        """Send all that is due, or wait for it."""
+        if self._left:
+            self._wake()
+            return
+        due, first, began, gate = self._due, self._index, self._began, self._gate
+        now = self._clock.now()
+        index, count = first, len(due)
+        if gate.limit is not OPEN:
+            count = min(count, int(gate.limit) - HEADERS)
+        if self._head.apart:
+            count = min(count, first + 1)
+        # Deadlines are compared as the clock was given them: `now - began` may round to less than `due`.
+        sizes, room = self._entry.sizes, _ONE_WRITE
+        while index < count and room > 0 and began + due[index] <= now:
+            room -= sizes[index]
+            index += 1
+        if index == first:
+            if began + due[first] > now:
+                self._call = self._clock.call_at(began + due[first], self._on_time)
+            else:
+                self._held = True
+                gate.ask_again(self._on_time)
+            return
+        if self._held or gate.limit is not OPEN:
+            self._held = False
+            for step in range(first, index):
+                due[step] = max(due[step], now - began)  # it was not late, but held
+        self._index = index
+        gate.taken = HEADERS + index
+        try:
+            pending = self._connection.write(self._bytes(first, index))
+        except Exception as error:
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
+            return
+        if pending is None:
+            # uvloop writes to the sockets at the end of a turn of its loop: in the next turn it has left indeed.
+            self._loop.call_soon(self._sent)
+        else:
+            pending.add_done_callback(self._sent)
+
+    def _bytes(self, first: int, index: int) -> bytes:
+        return self._data[first] if index == first + 1 else b"".join(self._data[first:index])
+
+    def _sent(self, pending: asyncio.Future[None] | None = None) -> None:
+        """Note when the frames left, and go on to the next."""
+        if pending is not None and not pending.cancelled():
+            pending.exception()  # a client that left; the watch knows
+        if self._left or self._connection.gone:
+            self._left = True
+            self._wake()
+            return
+        left, noted = self._clock.now() - self._began, self._entry.left
+        while len(noted) < self._index:
+            noted.append(left)
+        self._gate.note_left(HEADERS + self._index)
+        if self._index < len(self._due) and self._head.apart:
+            self._turn()
+        elif self._index < len(self._due):
+            self._call = self._clock.call_at(self._began + self._due[self._index], self._on_time)
+        else:
+            self._wake()

@@ -1,0 +1,1 @@
+"""Script: what is said, in no provider's words."""

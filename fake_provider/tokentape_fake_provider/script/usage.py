@@ -1,0 +1,85 @@
+"""Token counts of a response: those the script gives, and the rest computed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.script.model import Choice, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.tokenizer import count_tokens
+
+
+class Counts(NamedTuple):
+    """Resolved usage. `cached` and `cache_write` are parts of `input`, `reasoning` is a part of `output`.
+
+    `reasons` says whether reasoning is to be mentioned at all: the script has some, or gives a count of it.
+    """
+
+    input: int
+    output: int
+    total: int
+    cached: int
+    cache_write: int
+    reasoning: int
+    reasons: bool
+
+
+def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
+    """Tokens of all that is said, and those of them that are reasoning."""
+    output = reasoning = 0
+    for choice in choices:
+        for item in choice.items:
+            match item:
+                case Reasoning():
+                    reasoning += count_tokens(item.text or item.encrypted)
+                case Text() | Refusal():
+                    output += count_tokens(item.text)
+                case ToolCall():
+                    output += count_tokens(item.name) + count_tokens(item.arguments)
+    return output + reasoning, reasoning
+
+
+def count_input(usage: Usage, prompt: str) -> int:
+    """Input tokens: those that the script gives, else those of the prompt, at least what it says of the cache."""
+    if usage.input is not None:
+        return usage.input
+    return max(count_tokens(prompt), (usage.cached or 0) + (usage.cache_write or 0))
+
+
+def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> Counts | None:
+    """The usage to report, or `None` if the script reports none.
+
+    A field that the script gives is sent as it is, even where it contradicts another given one: that is how a
+    provider's nonsense is rehearsed. A computed field always fits the given ones: a computed `input` is at
+    least what is cached, a computed `reasoning` at most the output. `choices` are those that are sent, which
+    may be more than the script's.
+    """
+    usage = script.usage
+    if not usage.report:
+        return None
+    counted_output, counted_reasoning = count_output(choices)
+    cached, cache_write = usage.cached or 0, usage.cache_write or 0
+    asked = count_input(usage, prompt)
+    output = usage.output if usage.output is not None else max(counted_output, usage.reasoning or 0)
+    reasoning = usage.reasoning if usage.reasoning is not None else min(counted_reasoning, output)
+    total = usage.total if usage.total is not None else asked + output
+    return Counts(
+        asked,
+        output,
+        total,
+        cached,
+        cache_write,
+        reasoning,
+        bool(counted_reasoning) or usage.reasoning is not None,
+    )
+
+
+def uncached_input(counts: Counts) -> int:
+    """Input tokens neither read from nor written to a cache. Raises `ScriptError` if that is negative."""
+    rest = counts.input - counts.cached - counts.cache_write
+    if rest < 0:
+        raise ScriptError(
+            f"usage: cached ({counts.cached}) and cache_write ({counts.cache_write}) are more than input "
+            f"({counts.input}), of which they are parts: raise input or lower them"
+        )
+    return rest

@@ -1,0 +1,1 @@
+"""Sessions: what a test set up, and the recordings to choose from."""

@@ -1,0 +1,39 @@
+"""Folder: the places that cassettes may be read from, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from tokentape_fake_provider.errors import CassetteAccessError
+from tokentape_fake_provider.sessions.recording import Recording
+
+CassetteLoader: TypeAlias = Callable[[Path], Sequence[Recording]]
+"""Reads one cassette file. Its errors' texts are shown to who asked."""
+
+
+def find_cassette(folders: Sequence[Path], name: str) -> Path:
+    """The cassette of that name below one of the folders, symlinks followed.
+
+    `name` is a relative path with or without `.yaml`. Raises `CassetteAccessError` if it leaves the folders,
+    by `..`, as an absolute path or through a symlink, or if no such file is there.
+    """
+    if not folders:
+        raise CassetteAccessError(
+            f"cassette {name!r}: the server has no cassette folder: start it with one, like tokentape serve cassettes/"
+        )
+    if "\0" in name or not name.strip():
+        raise CassetteAccessError(f"cassette {name!r} is not a file name")
+    outside = False
+    for folder in folders:
+        root = folder.resolve()
+        for candidate in (root / name, root / f"{name}.yaml", root / f"{name}.yml"):
+            path = candidate.resolve()
+            if not path.is_relative_to(root):
+                outside = True
+            elif path.is_file():
+                return path
+    if outside:
+        raise CassetteAccessError(f"cassette {name!r} is outside the cassette folders: give a name below one of them")
+    raise CassetteAccessError(f"cassette {name!r} is in none of the {len(folders)} cassette folders")

@@ -1,0 +1,166 @@
+"""Shelf: the recordings of a session, and which of them were played."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from tokentape_fake_provider.errors import UnreadableRecordingError
+from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
+from tokentape_fake_provider.wires import named_in_path
+
+# One field differs, and the recording is still to be played: among thousands there is often such a one.
+_NEAREST = (1, 0)
+
+
+class Endpoint(NamedTuple):
+    """What a request is for: a method and a wire format, or else a method and a path.
+
+    One endpoint lives under many paths (`/v1/chat/completions`, `/openai/v1/chat/completions`), so the path
+    itself counts only where no wire format owns it. What a path names (`/openai/deployments/{model}/...`)
+    counts as a field of the body that the body does not have.
+    """
+
+    method: str
+    path: str
+    wire: str | None = None
+
+    @property
+    def identity(self) -> Endpoint:
+        """Equal for the same endpoint."""
+        return Endpoint(self.method, "", self.wire) if self.wire else self
+
+    def asked(self, body: Any) -> Any:
+        """The body with what the path says."""
+        return {**named_in_path(self.wire, self.path), **body} if isinstance(body, Mapping) else body
+
+
+class Miss(NamedTuple):
+    """Why no recording answers a request."""
+
+    endpoint: Endpoint
+    recordings: int
+    nearest: Recording | None = None
+    differences: Sequence[Difference] = ()
+    played: bool = False
+    unreadable: str = ""
+
+    def __str__(self) -> str:
+        asked = f"No recording answers {self.endpoint.method} {self.endpoint.path}"
+        if self.unreadable:
+            return f"{asked}: {self.unreadable}."
+        if self.nearest is None:
+            held = f"none of the {self.recordings} loaded" if self.recordings else "none is loaded"
+            return f"{asked}: {held} is of this endpoint." if self.recordings else f"{asked}: {held}."
+        if self.played:
+            return f"{asked}: {self.nearest.label} is the same request and was already played."
+        shown = "; ".join(map(str, self.differences[:3]))
+        rest = len(self.differences) - 3
+        more = f"; and {rest} more field{'' if rest == 1 else 's'}" if rest > 0 else ""
+        return f"{asked}. The nearest is {self.nearest.label}: {shown}{more}."
+
+
+class Shelf:
+    """Recordings in the order in which they were added. Not locked: its session does that."""
+
+    def __init__(self) -> None:
+        self._recordings: list[Recording] = []
+        self._plays: list[int] = []
+        self._unreadable: dict[int, str] = {}
+        self._endpoints: list[Endpoint] = []
+        self._same: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
+        self._nearly: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
+        self._said: dict[tuple[Endpoint, str], list[int]] = defaultdict(list)
+
+    def __len__(self) -> int:
+        return len(self._recordings)
+
+    @property
+    def recordings(self) -> Sequence[Recording]:
+        """All of them."""
+        return tuple(self._recordings)
+
+    @property
+    def unplayed(self) -> Sequence[Recording]:
+        """Those that answered nothing yet."""
+        return [item for item, plays in zip(self._recordings, self._plays, strict=True) if not plays]
+
+    def add(self, recordings: Iterable[Recording]) -> None:
+        """Put recordings on the shelf."""
+        for recording in recordings:
+            endpoint = Endpoint(recording.method.upper(), recording.path, recording.wire)
+            index, identity, body = len(self._recordings), endpoint.identity, endpoint.asked(recording.body)
+            self._recordings.append(recording)
+            self._plays.append(0)
+            self._endpoints.append(endpoint)
+            self._same[identity, key_of(body)].append(index)
+            self._nearly[identity, key_of(body, without=PREFERRED)].append(index)
+            if recording.prompt is not None:
+                self._said[identity, recording.prompt].append(index)
+
+    def take(
+        self, endpoint: Endpoint, body: Any, *, prompt: str | None = None, again: bool = False
+    ) -> Recording | Miss:
+        """The recording that answers; the same request recorded several times is played in order.
+
+        `prompt` is the text of the request's messages, by which recordings of other providers are found.
+
+        With `again` the last of them answers any further requests.
+        """
+        if not self._recordings:
+            return Miss(endpoint, 0)
+        identity, body = endpoint.identity, endpoint.asked(body)
+        same = self._same.get((identity, key_of(body)), [])
+        nearly = self._nearly.get((identity, key_of(body, without=PREFERRED)), [])
+        said = [] if prompt is None else self._said.get((identity, prompt), [])
+        candidates = list(dict.fromkeys([*same, *nearly, *said]))
+        order: Iterator[int] = (index for index in candidates if not self._plays[index])
+        if again:
+            played = (index for alike in (same, nearly, said) for index in reversed(alike) if self._plays[index])
+            order = chain(order, played)
+        index = next((index for index in order if self._is_open(index)), None)
+        if index is None:
+            return self._miss(endpoint, body, candidates)
+        self._plays[index] += 1
+        return self._recordings[index]
+
+    def give_back(self, recording: Recording) -> None:
+        """Undo that a recording was taken."""
+        for index, held in enumerate(self._recordings):
+            if held is recording and self._plays[index]:
+                self._plays[index] -= 1
+                return
+
+    def _is_open(self, index: int) -> bool:
+        """Whether the recording has its tape, read just now if need be."""
+        if self._recordings[index].read is None:
+            return True
+        try:
+            self._recordings[index] = self._recordings[index].opened()
+        except UnreadableRecordingError as error:
+            self._unreadable[index] = str(error)
+            return False
+        return True
+
+    def _miss(self, endpoint: Endpoint, body: Any, played: Sequence[int]) -> Miss:
+        if played:
+            told = next((self._unreadable[index] for index in played if index in self._unreadable), "")
+            if told:
+                return Miss(endpoint, len(self), unreadable=told)
+            return Miss(endpoint, len(self), self._recordings[played[-1]], played=True)
+        nearest: tuple[int, int] | None = None
+        found: Recording | None = None
+        differing: Sequence[Difference] = ()
+        for recording, plays, other in zip(self._recordings, self._plays, self._endpoints, strict=True):
+            if other.identity != endpoint.identity:
+                continue
+            fields = differences(other.asked(recording.body), body)
+            # Of equally near ones that which is still to be played is more likely meant.
+            if nearest is None or (len(fields), plays) < nearest:
+                nearest, found, differing = (len(fields), plays), recording, fields
+                if nearest <= _NEAREST:
+                    break
+        return Miss(endpoint, len(self), found, differing)

@@ -1,0 +1,70 @@
+"""Sessions: those of a server, by their ids."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from tokentape_fake_provider.errors import SessionExistsError, UnknownSessionError
+from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
+from tokentape_fake_provider.sessions.settings import SessionSettings
+
+
+class Sessions:
+    """The sessions of a server by id; the default one is always there. Safe from any thread."""
+
+    def __init__(self, settings: SessionSettings | None = None) -> None:
+        self.settings = settings or SessionSettings()
+        self._lock = threading.Lock()
+        self._sessions = {DEFAULT_SESSION: Session(DEFAULT_SESSION, self.settings)}
+        self._made = 0
+
+    def __iter__(self) -> Iterator[Session]:
+        with self._lock:
+            return iter(tuple(self._sessions.values()))
+
+    @property
+    def default(self) -> Session:
+        """The session of base URLs without a prefix."""
+        return self._sessions[DEFAULT_SESSION]
+
+    def find(self, session_id: str) -> Session | None:
+        """The session, or `None`."""
+        return self._sessions.get(session_id)
+
+    def get(self, session_id: str) -> Session:
+        """The session. Raises `UnknownSessionError`."""
+        found = self._sessions.get(session_id)
+        if found is None:
+            raise UnknownSessionError(
+                f"no session {session_id!r}: create it first (POST /_tokentape/sessions), or leave "
+                f"/s/{session_id} out of the base URL for the default session"
+            )
+        return found
+
+    def create(self, session_id: str | None = None, settings: SessionSettings | None = None) -> Session:
+        """A new session; without an id it gets a number. Raises `SessionExistsError`, `SessionNameError`."""
+        with self._lock:
+            if session_id is None:
+                session_id = self._free_id()
+            if session_id in self._sessions:
+                raise SessionExistsError(f"session {session_id!r} is there already: delete it first, or use another id")
+            made = self._sessions[session_id] = Session(session_id, settings or self.settings)
+            return made
+
+    def delete(self, session_id: str) -> None:
+        """Remove a session; the default one is emptied instead. Raises `UnknownSessionError`."""
+        found = self.get(session_id)
+        if session_id == DEFAULT_SESSION:
+            found.clear()
+            found.settings = self.settings
+            return
+        with self._lock:
+            self._sessions.pop(session_id, None)
+        found.let_go()
+
+    def _free_id(self) -> str:
+        self._made += 1
+        while f"session-{self._made}" in self._sessions:
+            self._made += 1
+        return f"session-{self._made}"

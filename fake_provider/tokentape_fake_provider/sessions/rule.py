@@ -1,0 +1,56 @@
+"""Rule: which scripts answer which requests."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from tokentape_fake_provider.faults.specification import Faults, as_faults
+from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.wires.wire import Ask
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Scripts that answer every request all conditions hold for, one after another, from the first again.
+
+    `model` and `path` are shell patterns (`gpt-*`), `contains` is a part of the prompt and `matches` a
+    regular expression found anywhere in it; `times` is how often the rule answers at most. A condition that
+    is not given holds. `faults` happen to what it answers; a rule without scripts answers nothing, and its faults
+    happen to whatever does. Raises `ValueError` on a pattern that can't be read, or without scripts and faults.
+    """
+
+    scripts: tuple[Script, ...] = ()
+    wire: str | None = None
+    model: str | None = None
+    path: str | None = None
+    contains: str | None = None
+    matches: str | None = None
+    stream: bool | None = None
+    times: int | None = None
+    faults: Faults = ()
+
+    def __post_init__(self) -> None:
+        if self.faults:
+            msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
+        if not self.scripts and not self.faults:
+            raise ValueError("a rule needs at least one script in `scripts`, or `faults`")
+        if self.times is not None and self.times < 1:
+            raise ValueError(f"`times` is {self.times}: a rule answers at least once, or leave it out")
+        if self.matches is not None:
+            try:
+                re.compile(self.matches)
+            except re.error as error:
+                raise ValueError(f"`matches` is not a regular expression: {error}") from None
+
+    def applies(self, ask: Ask) -> bool:
+        """Whether all conditions hold for this request."""
+        return (
+            (self.wire is None or self.wire == ask.wire)
+            and (self.stream is None or self.stream == ask.stream)
+            and (self.model is None or fnmatchcase(ask.model, self.model))
+            and (self.path is None or fnmatchcase(ask.path, self.path))
+            and (self.contains is None or self.contains in ask.text)
+            and (self.matches is None or re.search(self.matches, ask.text) is not None)
+        )

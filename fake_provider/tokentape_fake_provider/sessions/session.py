@@ -1,0 +1,274 @@
+"""Session: what one test (or one client) set up, and what happened to it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from tokentape_fake_provider.clock import ControlledClock
+from tokentape_fake_provider.errors import SessionNameError
+from tokentape_fake_provider.fault_injection.active_faults import ActiveFaults, Firing
+from tokentape_fake_provider.faults.fault import Fault
+from tokentape_fake_provider.faults.specification import as_faults
+from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
+from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Shelf
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.sessions.stepped_streams import Streams
+from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.wires.wire import Ask
+
+DEFAULT_SESSION: Final = "default"
+_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,200}")
+
+QueueItem: TypeAlias = Script | Tape
+
+
+class Unplayed(NamedTuple):
+    """What was set up and never asked for."""
+
+    queue: Sequence[QueueItem]
+    recordings: Sequence[Recording]
+    rules: Sequence[Rule]
+
+    def __str__(self) -> str:
+        parts = []
+        if self.queue:
+            parts.append(f"{_counted(len(self.queue), 'queued script')} not played")
+        if self.recordings:
+            labels = ", ".join(recording.label for recording in self.recordings[:5])
+            more = f" and {len(self.recordings) - 5} more" if len(self.recordings) > 5 else ""
+            parts.append(f"{_counted(len(self.recordings), 'recording')} not played: {labels}{more}")
+        if self.rules:
+            parts.append(f"{_counted(len(self.rules), 'rule')} never applied")
+        return "; ".join(parts) or "everything was played"
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything was played (rules may stay unused)."""
+        return not self.queue and not self.recordings
+
+
+class Taken(NamedTuple):
+    """What answers a request, and the faults that happen to it. `give_back` undoes that it was taken."""
+
+    what: Script | Tape
+    by: AnsweredBy
+    source: str
+    firings: list[Firing]
+    give_back: Callable[[], None]
+
+
+class _Queued(NamedTuple):
+    item: QueueItem
+    faults: ActiveFaults
+
+
+class _Applied:
+    """A rule, how often it answered or applied, and its faults and those of its scripts."""
+
+    __slots__ = ("count", "faults", "rule", "script_faults")
+
+    def __init__(self, rule: Rule, seed: str) -> None:
+        self.rule = rule
+        self.count = 0
+        self.faults = ActiveFaults(rule.faults, seed)
+        self.script_faults = [ActiveFaults(script.faults, f"{seed} {n}") for n, script in enumerate(rule.scripts)]
+
+    @property
+    def spent(self) -> bool:
+        return self.rule.times is not None and self.count >= self.rule.times
+
+
+class Session:
+    """Queue, rules, recordings, settings and journal under one base-URL prefix. Safe from any thread."""
+
+    def __init__(
+        self,
+        session_id: str = DEFAULT_SESSION,
+        settings: SessionSettings | None = None,
+        *,
+        journal: Journal | None = None,
+    ) -> None:
+        if not _ID.fullmatch(session_id):
+            raise SessionNameError(f"session id {session_id!r}: use 1 to 200 of the characters A-Z a-z 0-9 . _ ~ -")
+        self.id = session_id
+        self.settings = settings or SessionSettings()
+        self.journal = journal or Journal()
+        self.streams = Streams()
+        self._clock: ControlledClock | None = None
+        self._lock = threading.Lock()
+        self._queue: deque[_Queued] = deque()
+        self._queued = 0
+        self._rules: list[_Applied] = []
+        self._faults = ActiveFaults()
+        self._shelf = Shelf()
+        self._requests = 0
+
+    def configure(self, **changes: Any) -> None:
+        """Change some of the settings, by their names in `SessionSettings`, which says what it raises."""
+        self.settings = msgspec.structs.replace(self.settings, **changes)
+
+    def add_faults(self, *faults: Fault | str) -> None:
+        """Let these faults happen, too; those that are set up already go on as they are. Raises `FaultError`."""
+        self.configure(faults=(*self.settings.faults, *as_faults(faults)))
+
+    @property
+    def clock(self) -> ControlledClock | None:
+        """The clock of its own, which begins at 0; `None` if it keeps the server's time."""
+        name = self.settings.clock
+        if name == "server":
+            return None
+        with self._lock:
+            clock = self._clock = self._clock or ControlledClock()
+        clock.automatic = name == "automatic"
+        return clock
+
+    def push(self, *items: QueueItem | str) -> None:
+        """Queue responses: each answers one request, in order. A string is a script that says it."""
+        made = [Script.of(item) if isinstance(item, str) else item for item in items]
+        with self._lock:
+            for item in made:
+                faults = item.faults if isinstance(item, Script) else ()
+                self._queue.append(_Queued(item, ActiveFaults(faults, f"{self.settings.seed} queued {self._queued}")))
+                self._queued += 1
+
+    def add_rule(self, rule: Rule) -> None:
+        """Add a rule; the first one that applies answers."""
+        with self._lock:
+            self._rules.append(_Applied(rule, f"{self.settings.seed} rule {len(self._rules)}"))
+
+    def remove_rule(self, rule: Rule) -> None:
+        """Take this rule back; nothing happens if it is not there."""
+        with self._lock:
+            self._rules = [applied for applied in self._rules if applied.rule is not rule]
+
+    def add_recordings(self, recordings: Iterable[Recording]) -> int:
+        """Add recordings, and return how many."""
+        made = list(recordings)
+        with self._lock:
+            self._shelf.add(made)
+        return len(made)
+
+    def clear(self) -> None:
+        """Forget queue, rules, recordings and journal, and let held streams go; keep the settings."""
+        with self._lock:
+            self._queue.clear()
+            self._queued = 0
+            self._rules.clear()
+            self._faults = ActiveFaults()
+            self._shelf = Shelf()
+            self._requests = 0
+        self.journal.clear()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let what waits for a test go by itself; a clock of its own begins anew."""
+        with self._lock:
+            clock, self._clock = self._clock, None
+        self.streams.release()
+        if clock is not None:
+            clock.automatic = True
+
+    @property
+    def queue(self) -> Sequence[QueueItem]:
+        """What is queued and not played yet."""
+        with self._lock:
+            return tuple(queued.item for queued in self._queue)
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """All rules."""
+        with self._lock:
+            return tuple(applied.rule for applied in self._rules)
+
+    @property
+    def recordings(self) -> Sequence[Recording]:
+        """All recordings, played or not."""
+        with self._lock:
+            return self._shelf.recordings
+
+    @property
+    def unplayed(self) -> Unplayed:
+        """What was set up and never asked for."""
+        with self._lock:
+            rules = [applied.rule for applied in self._rules if not applied.count]
+            queue = tuple(queued.item for queued in self._queue)
+            return Unplayed(queue, tuple(self._shelf.unplayed), rules)
+
+    # What the catalog takes, in this order.
+
+    def next_number(self) -> int:
+        """The number of the next request, from 0."""
+        with self._lock:
+            self._requests += 1
+            return self._requests - 1
+
+    def fire(self, ask: Ask | None) -> list[Firing]:
+        """The faults of the session that happen to the next response, and those of rules that answer nothing."""
+        with self._lock:
+            if self._faults.faults is not self.settings.faults:
+                self._faults = self._faults.with_faults(self.settings.faults, f"{self.settings.seed}")
+            firings = self._faults.fire()
+            if ask is None:
+                return firings
+            for applied in self._rules:
+                if not applied.rule.scripts and not applied.spent and applied.rule.applies(ask):
+                    applied.count += 1
+                    firings += applied.faults.fire()
+            return firings
+
+    def take_queued(self) -> Taken | None:
+        """The next of the queue."""
+        if not self._queue:
+            return None
+        with self._lock:
+            if not self._queue:
+                return None
+            queued = self._queue.popleft()
+
+            def give_back() -> None:
+                with self._lock:
+                    self._queue.appendleft(queued)
+
+            return Taken(queued.item, "queue", "", queued.faults.fire(), give_back)
+
+    def take_by_rule(self, ask: Ask) -> Taken | None:
+        """The next script of the first rule that applies."""
+        if not self._rules:
+            return None
+        with self._lock:
+            for number, applied in enumerate(self._rules):
+                scripts = applied.rule.scripts
+                if scripts and not applied.spent and applied.rule.applies(ask):
+                    index = applied.count % len(scripts)
+                    applied.count += 1
+                    firings = applied.script_faults[index].fire() + applied.faults.fire()
+                    return Taken(scripts[index], "rule", f"rule {number}", firings, partial(self._unapply, applied))
+        return None
+
+    def _unapply(self, applied: _Applied) -> None:
+        with self._lock:
+            applied.count -= 1
+
+    def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
+        """The recording that answers, or why none does."""
+        with self._lock:
+            return self._shelf.take(endpoint, body, prompt=prompt, again=self.settings.repeat)
+
+    def give_back(self, recording: Recording) -> None:
+        """Undo that a recording was taken."""
+        with self._lock:
+            self._shelf.give_back(recording)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,58 @@
+"""Mistral: tool calls whole, thinking parts, usage beside the last choice, an error that is not wrapped."""
+
+from __future__ import annotations
+
+from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.script.usage import Counts
+from tokentape_fake_provider.wires.dialect import Dress, Object, Place
+from tokentape_fake_provider.wires.dialects.common import plain_usage, uuid_of
+from tokentape_fake_provider.wires.limits import mistral_limits
+from tokentape_fake_provider.wires.wire import Ask
+
+
+def _usage(counts: Counts, _ask: Ask) -> Object:
+    # Reasoning tokens are not told apart.
+    cached = {"prompt_tokens_details": {"cached_tokens": counts.cached}} if counts.cached else {}
+    return plain_usage(counts) | cached
+
+
+def _part(said: Object, _ask: Ask) -> None:
+    thought = said.pop("reasoning_content", None)
+    said.pop("annotations", None)
+    if thought:
+        parts: list[Object] = [{"type": "thinking", "thinking": [{"type": "text", "text": thought}]}]
+        if said.get("content"):
+            parts.append({"type": "text", "text": said["content"]})
+        said["content"] = parts
+
+
+def _choice(choice: Object) -> None:
+    choice.pop("logprobs", None)
+    if choice.get("finish_reason") and choice.get("delta") == {}:
+        choice["delta"] = {"content": ""}
+
+
+def _chunk(chunk: Object, _ask: Ask, _place: Place) -> None:
+    chunk.pop("service_tier", None)
+    chunk.pop("system_fingerprint", None)
+
+
+def _error(fields: Object, error: Error) -> Object:
+    return {"object": "error", **fields, "raw_status_code": error.status}
+
+
+DRESS = Dress(
+    "mistral",
+    _usage,
+    frozenset({"last"}),
+    completion_id=lambda ask: make_id(ask.seed, "completion", 32, HEX),
+    call_id=lambda seed: make_id(seed, "call", 9, BASE62),
+    part=_part,
+    choice=_choice,
+    chunk=_chunk,
+    whole_calls=True,
+    error=_error,
+    limits=mistral_limits,
+    headers=lambda seed: (("mistral-correlation-id", uuid_of(seed, "request")),),
+)

@@ -1,0 +1,85 @@
+"""OpenRouter: comments first, `provider`, `native_finish_reason`, `reasoning_details`, usage with cost."""
+
+from __future__ import annotations
+
+from tokentape_fake_provider.script.ids import BASE62, make_id
+from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.script.usage import Counts
+from tokentape_fake_provider.wires.dialect import Dress, Object, Place
+from tokentape_fake_provider.wires.dialects.common import plain_usage
+from tokentape_fake_provider.wires.limits import openrouter_limits
+from tokentape_fake_provider.wires.wire import Ask
+
+
+def _usage(counts: Counts, _ask: Ask) -> Object:
+    prompt, completion = counts.input * 1.5e-7, counts.output * 6e-7
+    return {
+        **plain_usage(counts),
+        "cost": prompt + completion,
+        "is_byok": False,
+        "prompt_tokens_details": {
+            "cached_tokens": counts.cached,
+            "cache_write_tokens": counts.cache_write,
+            "audio_tokens": 0,
+            "video_tokens": 0,
+        },
+        "cost_details": {
+            "upstream_inference_cost": None,
+            "upstream_inference_prompt_cost": prompt,
+            "upstream_inference_completions_cost": completion,
+        },
+        "completion_tokens_details": {"reasoning_tokens": counts.reasoning, "image_tokens": 0},
+    }
+
+
+def _part(said: Object, _ask: Ask) -> None:
+    thought = said.pop("reasoning_content", None)
+    said.pop("annotations", None)
+    rest = dict(said)
+    said.clear()
+    said |= {"role": "assistant", "content": rest.get("content", None if "tool_calls" in rest else "")} | rest
+    if thought:
+        detail = {"type": "reasoning.text", "text": thought, "format": "unknown", "index": 0}
+        said |= {"reasoning": thought, "reasoning_details": [detail]}
+
+
+def _choice(choice: Object) -> None:
+    choice["native_finish_reason"] = choice["finish_reason"]
+
+
+def _chunk(chunk: Object, _ask: Ask, _place: Place) -> None:
+    chunk.pop("service_tier", None)
+    chunk["provider"] = "OpenAI"
+
+
+def _error(fields: Object, error: Error) -> Object:
+    choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "error"}
+    told = {"code": error.status, "message": fields["message"]}
+    return {"error": told, "choices": [choice | {"native_finish_reason": None}]} if error.in_stream else {"error": told}
+
+
+DRESS = Dress(
+    "openrouter",
+    _usage,
+    frozenset({"own"}),
+    completion_id=lambda ask: f"gen-{ask.created}-" + make_id(ask.seed, "completion", 20, BASE62),
+    call_id=lambda seed: "call_" + make_id(seed, "call", 24, BASE62),
+    part=_part,
+    choice=_choice,
+    chunk=_chunk,
+    own={
+        "choices": [
+            {
+                "index": 0,
+                "delta": {"role": "assistant", "content": ""},
+                "finish_reason": None,
+                "native_finish_reason": None,
+                "logprobs": None,
+            }
+        ]
+    },
+    lead=lambda _ask: b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n",
+    error=_error,
+    limits=openrouter_limits,
+    refuses=True,
+)

@@ -1,0 +1,1 @@
+"""Cassettes: the file, read and written."""

@@ -1,0 +1,157 @@
+"""Write a cassette: a vcrpy file that reads well in a diff, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tokentape_harness.cassettes import yaml_io
+from tokentape_harness.cassettes.atomic_file import temporary_of
+from tokentape_harness.cassettes.chunks import format_chunks
+from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Response, StreamRecord
+from tokentape_harness.cassettes.reader import FORMAT_VERSION, STREAM_VERSION, read_cassette
+from tokentape_harness.errors import CassetteError, CassetteWriteError
+
+
+def write_cassette(path: str | Path, cassette: Cassette) -> None:
+    """Write a cassette file, in one step: a reader sees the old file or the new one.
+
+    Raises `CassetteWriteError` if it can't be written, or if there is a file that can't be read as a
+    cassette: that one is left as it is.
+    """
+    path = Path(path).resolve()
+    if path.exists() and (not path.is_file() or path.stat().st_size):
+        try:
+            read_cassette(path)
+        except CassetteError as error:
+            raise CassetteWriteError(
+                f"not overwritten, since what is there can't be read ({error.message}): move it away first",
+                path=path,
+            ) from error
+    write_atomically(path, format_cassette(cassette).encode())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file by a new one that is already on the disk. Raises `CassetteWriteError`."""
+    temporary = temporary_of(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise CassetteWriteError(f"can't be written ({error.strerror or error})", path=path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the rename itself durable, where a directory can be opened (not on Windows)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def format_cassette(cassette: Cassette) -> str:
+    """The text of a cassette file."""
+    return format_parts(map(format_interaction, cassette.interactions))
+
+
+def format_parts(parts: Iterable[str]) -> str:
+    """The text of a cassette file of these interactions, formatted by `format_interaction`."""
+    text = "".join(parts)
+    head = "interactions:\n" if text else "interactions: []\n"
+    return f"{head}{text}version: {FORMAT_VERSION}\n"
+
+
+def format_interaction(interaction: Interaction) -> str:
+    """The text of one interaction in a cassette file."""
+    # The keys stand in vcrpy's own order (sorted), so that a file that vcrpy saved again differs little.
+    fields = interaction_fields(interaction)
+    request, response = dict(fields["request"]), dict(fields["response"])
+    request_body = yaml_io.scalar(request.pop("body"), 6)
+    response_body = yaml_io.scalar(response.pop("body")["string"], 8)
+    return (
+        f"- request:\n    body: {request_body}{yaml_io.dump(request, 4)}"
+        f"  response:\n    body:\n      string: {response_body}{yaml_io.dump(response, 4)}"
+    )
+
+
+def interaction_fields(interaction: Interaction) -> dict[str, Any]:
+    """An interaction as vcrpy's own mapping of it: what its serializers take."""
+    request, response = interaction.request, interaction.response
+    return {
+        "request": {
+            "body": None if request.body is None else _text_or_bytes(request.body),
+            "headers": _headers(request.headers),
+            "method": request.method,
+            "uri": request.uri,
+        },
+        "response": _response_fields(response),
+    }
+
+
+def _response_fields(response: Response) -> dict[str, Any]:
+    fields = {
+        "body": {"string": _text_or_bytes(response.body)},
+        "headers": _headers(response.headers),
+        "status": {"code": response.status, "message": response.message},
+        **response.extra,
+    }
+    if response.stream is not None:
+        fields["stream"] = _stream_fields(response.stream, len(response.body))
+    return fields
+
+
+def _stream_fields(stream: StreamRecord, length: int) -> Mapping[str, Any]:
+    error = stream.error
+    optional = {
+        "end_at": None if stream.end_at is None else _number(stream.end_at),
+        "error": None if error is None else {"kind": error.kind, "type": error.type, "message": error.message},
+        "encoding": stream.encoding,
+        "seq": stream.seq,
+        "recorded_at": stream.recorded_at,
+    }
+    return {
+        "v": STREAM_VERSION,
+        "start": _number(stream.start),
+        "chunks": format_chunks(stream.chunks),
+        "bytes": length,
+        "end": stream.end,
+        **{key: value for key, value in optional.items() if value is not None},
+        **stream.extra,
+    }
+
+
+def _number(at: float) -> int | float:
+    """A time in ms, to the microsecond, whole where it is."""
+    rounded = round(at, 3)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _headers(headers: Headers) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, value in headers:
+        grouped.setdefault(name, []).append(value)
+    return grouped
+
+
+def _text_or_bytes(body: bytes) -> str | bytes:
+    """Text where the bytes are UTF-8, since vcrpy encodes it back as that."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body

@@ -1,0 +1,99 @@
+"""Hearing: what the library makes of a response, and when each of its chunks came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tokentape import ChatMessage, ChatOutput, ProviderError, TokentapeError, TruncatedStreamError
+from tokentape.http.response_error import response_error
+from tokentape.stream.accumulator import Accumulator
+from tokentape.wires import wire_named
+from tokentape_fake_provider.tape import Tape
+from tokentape_harness.cassettes.chunks import cut
+from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cassettes.model import Headers, Response, header_map, header_values
+
+
+class TimedChunk(NamedTuple):
+    """A chunk as it was decoded, and when it came, in ms since the request, where that is known."""
+
+    message: ChatMessage
+    at: float | None
+
+
+class Heard(NamedTuple):
+    """A response as it was heard.
+
+    `streamed` is false for one JSON document. `truncated` says that no terminal event came: what is there is
+    all that had arrived.
+    """
+
+    chunks: Sequence[TimedChunk]
+    output: ChatOutput
+    streamed: bool
+    truncated: bool = False
+
+    @property
+    def error(self) -> ProviderError | None:
+        """The provider's error, as a response of its own or inside the stream."""
+        return self.output.error if isinstance(self.output.error, ProviderError) else None
+
+
+def hear(response: Response, wire: str) -> Heard:
+    """Decode a recorded response. Raises `DecodeError`, `UnknownWireError`."""
+    if response.status >= 400:
+        error = response_error(response.status, header_map(response.headers), response.body, now=0.0)
+        return Heard((), ChatOutput(error=error), streamed=False)
+    record = response.stream
+    split = split_body(response.body, response.content_type)
+    if response.content_type.partition(";")[0].strip() == "application/json" and _is_document(response.body, split):
+        return _hear_whole(response.body, response.headers, wire)
+    if record is None:
+        return hear_chunks([(piece, None) for piece in split], wire)
+    pieces = cut(response.body, (chunk.size for chunk in record.chunks))
+    return hear_chunks(zip(pieces, (chunk.at for chunk in record.chunks), strict=True), wire)
+
+
+def hear_tape(tape: Tape, wire: str) -> Heard:
+    """Decode what the fake provider would send. Raises `DecodeError`, `UnknownWireError`."""
+    if tape.status >= 400:
+        return hear(Response(tape.status, "", tape.headers, tape.body), wire)
+    if header_values(tape.headers, "content-length"):
+        return _hear_whole(tape.body, tape.headers, wire)
+    return hear_chunks([(frame.data, frame.at) for frame in tape.frames], wire)
+
+
+def hear_chunks(pieces: Iterable[tuple[bytes, float | None]], wire: str) -> Heard:
+    """Decode a stream whose pieces arrived at these times. Raises `DecodeError`, `UnknownWireError`."""
+    decoder = wire_named(wire).decoder()
+    accumulator = Accumulator()
+    chunks: list[TimedChunk] = []
+    at: float | None = None
+    error: TokentapeError | None = None
+    try:
+        for piece, at in pieces:
+            for message in decoder.feed(piece):
+                accumulator.add(message)
+                chunks.append(TimedChunk(message, at))
+            if decoder.ended:
+                break
+        for message in decoder.end():
+            accumulator.add(message)
+            chunks.append(TimedChunk(message, at))
+    except (ProviderError, TruncatedStreamError) as raised:
+        error = raised
+    accumulator.finish()
+    return Heard(chunks, accumulator.output(error), True, isinstance(error, TruncatedStreamError))
+
+
+def _hear_whole(body: bytes, headers: Headers, wire: str) -> Heard:
+    try:
+        output = wire_named(wire).decode_complete(body, header_map(headers))
+    except ProviderError as error:
+        return Heard((), ChatOutput(error=error), streamed=False)
+    return Heard([TimedChunk(message, None) for message in output.messages], output, streamed=False)
+
+
+def _is_document(body: bytes, split: Sequence[bytes]) -> bool:
+    return len(split) == 1 and body.lstrip()[:1] == b"{"

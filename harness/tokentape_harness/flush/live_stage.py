@@ -1,0 +1,209 @@
+"""Live: runs against a real target, with the fake provider behind it and a reader in front."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
+from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+from tokentape_fake_provider.playback.text_search import frame_that_says
+from tokentape_fake_provider.script.model import Script, Text
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.timing import Instant, Stepped, Timing
+from tokentape_harness.errors import FlushError
+from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
+from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.reading import Reader, start_reader
+from tokentape_harness.flush.stage import StageOverError
+from tokentape_harness.flush.targets import CommandTarget, Target
+from tokentape_harness.testing.fake_provider import FakeProvider
+from tokentape_harness.testing.sdk_environment import sdk_environment
+
+# How often to look whether the output ended before any request came (s).
+_LOOK: Final = 0.1
+STEPPED: Final = Stepped()
+
+
+class Run:
+    """One reading of the target, from its request to the end of its output."""
+
+    def __init__(self, far_end: FarEnd, reader: Reader) -> None:
+        self.far_end = far_end
+        self.reader = reader
+        self.began = far_end.now()
+
+
+class Bench:
+    """A target, and a session of the fake provider whose answers it is given."""
+
+    def __init__(
+        self,
+        target: Target,
+        provider: FakeProvider,
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if isinstance(target, CommandTarget):
+            target = _with_environment(target, sdk_environment(provider.url))
+        self.target = target
+        self.provider = provider
+        self.now = now
+        self._loop = loop
+
+    @contextmanager
+    def answering(self, rule: Rule, timing: Timing) -> Iterator[None]:
+        """Answer requests like this for a time."""
+        session = self.provider.session
+        before = session.settings.timing
+        session.add_rule(rule)
+        session.configure(timing=timing)
+        try:
+            yield
+        finally:
+            session.remove_rule(rule)
+            session.configure(timing=before)
+
+    @contextmanager
+    def reading(self, marks: Marks, target: Target | None = None) -> Iterator[Run]:
+        """Ask the target, and read its output."""
+        far_end = FarEnd(marks, self.now)
+        run = Run(far_end, start_reader(target or self.target, far_end, self._loop))
+        try:
+            yield run
+        finally:
+            # What waits for the provider would not notice that its reader left.
+            self.release_all()
+            run.reader.close()
+
+    def release_all(self, but: SteppedStream | None = None) -> None:
+        """Let all streams go, but perhaps one."""
+        for stream in self.provider.streams:
+            if stream is not but:
+                stream.release()
+
+    def next_stream(self, run: Run, seconds: float) -> SteppedStream | None:
+        """The stream that this run's marks leave by; `None` if there is none within this time.
+
+        One that is asked for as a whole, and not as a stream, is let go; it is given if no other follows. Requests
+        that come later are answered at once.
+        """
+        until = self.now() + seconds
+        whole = None
+        while (left := until - self.now()) > 0:
+            try:
+                stream = self.provider.next_stream(min(left, _LOOK))
+            except StepTimeoutError:
+                if run.far_end.ending is not None:
+                    return whole
+                continue
+            if frame_that_says(run.far_end.marks.mark(0), stream.frames, 0) is not None:
+                if len(stream.frames) > 1:
+                    self.provider.session.configure(timing=Instant())
+                    return stream
+                whole = stream
+            stream.release()
+        return whole
+
+
+class LiveStage:
+    """A stream of the fake provider, and the far end it is to come out at."""
+
+    def __init__(self, bench: Bench, run: Run, stream: SteppedStream) -> None:
+        self.far_end = run.far_end
+        self._bench = bench
+        self._stream = stream
+        self._sent = 0
+
+    def now(self) -> float:
+        """The time."""
+        return self._bench.now()
+
+    def send(self, tokens: int) -> int:
+        """Step so many tokens on."""
+        self._bench.release_all(but=self._stream)
+        last = self._sent + tokens - 1
+        try:
+            self._stream.step_until(self.far_end.marks.mark(last))
+        except StreamOverError:
+            raise StageOverError(f"the app left the provider's stream after token {self._sent}") from None
+        except StepTimeoutError:
+            raise StageOverError(f"the app did not read on after token {self._sent}") from None
+        self._sent = last + 1
+        return sum(map(len, self._stream.frames[: self._stream.sent]))
+
+    def finish(self) -> None:
+        """Let all the rest go."""
+        self._stream.release()
+
+    def wait(self, done: Callable[[FarEnd], bool], seconds: float) -> bool:
+        """Wait in real time."""
+        return self.far_end.wait(done, seconds)
+
+
+def script_of(marks: Marks) -> Script:
+    """The answer that says all marks, a token a frame."""
+    return Script.of(Text("".join(marks.tokens), pieces=marks.tokens))
+
+
+def rule_of(marks: Marks) -> Rule:
+    """Answers whatever is asked with the marks."""
+    return Rule((script_of(marks),))
+
+
+def step_one(stream: SteppedStream, marks: Marks) -> None:
+    """Let the first token go. Raises `FlushError`."""
+    try:
+        stream.step_until(marks.mark(0))
+    except StepError as error:
+        raise FlushError(f"the first token could not be sent: {error}") from None
+
+
+def send_until_cut(bench: Bench, run: Run, wait: float, start: float) -> None:
+    """Let a stream that is cut off go, and its cut when what came before came out, or is held (`wait` s).
+
+    A client that has not read that when the cut comes may drop it (aiohttp does), and its app then answers as if
+    the provider had refused.
+    """
+    stream = bench.next_stream(run, start)
+    if stream is None:
+        return
+    with suppress(StepError):
+        said = len(MarkFinder(run.far_end.marks).feed(stream.step(len(stream.frames))))
+        run.far_end.wait(lambda far: len(far.seen) >= said or far.ending is not None, wait)
+    stream.release()
+
+
+@contextmanager
+def event_loop(given: asyncio.AbstractEventLoop | None = None) -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own, or the given one, which runs in another thread already."""
+    if given is not None:
+        yield given
+        return
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="tokentape-flush", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(_end_tasks())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _end_tasks() -> None:
+    """End what an app has left behind, as `asyncio.run` does."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _with_environment(target: CommandTarget, variables: dict[str, str]) -> CommandTarget:
+    return CommandTarget(target.command, tuple({**variables, **dict(target.environment)}.items()), target.folder)

@@ -1,0 +1,99 @@
+"""Far end: what has come out of the app or the proxy under test, and when."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from tokentape_harness.cassettes.content_coding import split_codings
+from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
+from tokentape_harness.recording.content_decoder import ContentDecoder, ContentError, content_decoder
+
+# What is kept of a body, to be compared and quoted.
+KEPT: Final = 2_000_000
+
+Headers = Sequence[tuple[str, str]]
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The head of a response. `at` is in s of the clock that the far end was given, as all times here."""
+
+    at: float
+    status: int
+    http_version: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, several joined; `None` if it is not there."""
+        values = [value for key, value in self.headers if key.lower() == name]
+        return ", ".join(values) if values else None
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How the output ended: `clean`, or `broken` off in a way that its reader gets to know; `note` says how."""
+
+    at: float
+    kind: Literal["clean", "broken"]
+    note: str = ""
+
+
+class FarEnd:
+    """The output of one run, written to by its reader from any thread."""
+
+    def __init__(self, marks: Marks, now: Callable[[], float]) -> None:
+        self.marks = marks
+        self.now = now
+        self.head: Head | None = None
+        self.ending: Ending | None = None
+        self.body = b""
+        self.size = 0
+        self.seen: dict[int, float] = {}
+        self.offsets: dict[int, int] = {}
+        self.pieces: list[tuple[float, bytes]] = []
+        self._finder = MarkFinder(marks)
+        self._decoder: ContentDecoder | None = None
+        self._changed = threading.Condition()
+
+    def on_head(self, status: int, headers: Headers, http_version: str = "") -> None:
+        """The head of the response came."""
+        head = Head(self.now(), status, http_version, tuple(headers))
+        codings = split_codings([head.header("content-encoding") or ""])
+        with self._changed:
+            self.head = head
+            self._decoder = content_decoder(codings)
+            if self._decoder is None:
+                self.ending = Ending(head.at, "broken", f"the content coding {', '.join(codings)} is not known here")
+            self._changed.notify_all()
+
+    def on_data(self, data: bytes) -> None:
+        """Bytes of the body came."""
+        at = self.now()
+        with self._changed:
+            self.size += len(data)
+            try:
+                plain = data if self._decoder is None else self._decoder.feed(data)
+            except ContentError as error:
+                self.ending = self.ending or Ending(at, "broken", str(error))
+                plain = b""
+            if len(self.body) < KEPT:
+                self.body += plain
+                self.pieces.append((at, plain))
+            for number, offset in self._finder.feed(plain):
+                self.seen.setdefault(number, at)
+                self.offsets.setdefault(number, offset)
+            self._changed.notify_all()
+
+    def on_end(self, note: str = "", *, broken: bool = False) -> None:
+        """The output ended; only the first end counts."""
+        at = self.now()
+        with self._changed:
+            self.ending = self.ending or Ending(at, "broken" if broken else "clean", note)
+            self._changed.notify_all()
+
+    def wait(self, done: Callable[[FarEnd], bool], seconds: float) -> bool:
+        """Wait in real time until something holds; whether it does."""
+        with self._changed:
+            return self._changed.wait_for(lambda: done(self), seconds)

@@ -1,0 +1,306 @@
+"""Probing: one token leaves, the next one only when it was seen or its wait ran out.
+
+Nothing here guesses from times how a stream was held. A token that does not come out within the patience is
+held; more are then sent, few at first, until some come out: what it took is noted, several times. Tokens that
+come out by themselves, but late, are sent close together: held ones come out together, slow ones apart.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.stage import Stage, StageOverError
+
+# Tokens that come out sooner are not worth holding against anyone: nobody sees them come in batches (s).
+PROMPT: Final = 0.06
+_BURSTS: Final = 3
+_BURST: Final = 4
+_RELEASES: Final = 4
+# In how many steps the size of a batch is narrowed down.
+_FINE: Final = 8
+# Tokens that are kept for the last question: does one come out by itself?
+_RESERVE: Final = 2
+
+
+Measure = Literal["far end", "provider", "tokens"]
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait, in s, and how much to send.
+
+    `patience` is how long a token may take to come out before it counts as held, `wait` how long one may take
+    once it is known that tokens are held; batches by time are found up to `longest`. `tokens` short tokens come
+    first, and then, if they are held, up to `max_bytes` of longer ones.
+    """
+
+    patience: float = 2.0
+    wait: float = 0.25
+    longest: float = 10.0
+    tokens: int = 10
+    max_bytes: int = 65_536
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What had been sent after a step, and what had been seen when its wait was over.
+
+    `sent` and `seen` count tokens, `up` bytes of body at the provider, `far` bytes at the far end; `at` is
+    when it left, `until` when the wait was over.
+    """
+
+    sent: int
+    up: int
+    at: float
+    seen: int
+    far: int
+    until: float
+
+
+class Burst(msgspec.Struct, frozen=True):
+    """Tokens that were sent one shortly after the other: when each left, and when each was seen."""
+
+    sent: tuple[float, ...]
+    seen: tuple[float, ...]
+
+
+class Trace(msgspec.Struct):
+    """What one probe saw. `over` says why it could not send all that it wanted to."""
+
+    steps: list[Step] = []
+    sent_at: list[float] = []
+    held_at: int | None = None
+    bursts: list[Burst] = []
+    stills: list[Burst] = []
+    finished_at: float = 0.0
+    over: str = ""
+
+    @property
+    def first_only(self) -> bool:
+        """Whether nothing was held any more after the first release."""
+        if not self.releases:
+            return False
+        after = [step for step in self.steps if step.at > self.releases[0][1].at]
+        return len(after) >= 2 and all(step.seen == step.sent for step in after)
+
+    @property
+    def begin(self) -> Step:
+        """What came before the first token that was held."""
+        return self.steps[self.held_at - 1] if self.held_at else Step(0, 0, 0.0, 0, 0, 0.0)
+
+    def taken(self, amount: Callable[[int], int]) -> tuple[int, int]:
+        """How much was not enough for a release, and how much was, if each release lets all out.
+
+        `amount` is how much so many tokens are.
+        """
+        least, most, begin = 0, sys.maxsize, self.begin
+        for before, after in self.releases:
+            least = max(least, amount(before.sent) - amount(begin.sent))
+            most = min(most, amount(after.sent) - amount(begin.sent))
+            begin = after
+        return least, most
+
+    @property
+    def releases(self) -> list[tuple[Step, Step]]:
+        """The steps after which tokens came out that were held, each with the step before it."""
+        first = self.held_at
+        if first is None:
+            return []
+        held = [step for step in self.steps if step.sent > first]
+        return [(before, after) for before, after in pairwise(held) if after.seen > before.seen]
+
+
+Fitting: TypeAlias = Callable[[Trace, FarEnd], Collection[Measure]]
+
+
+def probe(stage: Stage, pace: Pace, fitting: Fitting) -> Trace:
+    """Play the stage's tokens and note what comes out, then let the rest go and wait for the end.
+
+    `fitting` tells which kinds of batches explain what was seen so far: more is sent to tell two kinds apart, and
+    if there is none a hold by time is looked for.
+    """
+    prober = _Prober(stage, pace, fitting)
+    try:
+        prober.run()
+    except StageOverError as error:
+        prober.trace.over = str(error)
+    prober.trace.finished_at = stage.now()
+    stage.finish()
+    stage.wait(lambda far: far.ending is not None, max(pace.patience, pace.longest))
+    return prober.trace
+
+
+class _Prober:
+    def __init__(self, stage: Stage, pace: Pace, fitting: Fitting) -> None:
+        self._stage = stage
+        self._fitting = fitting
+        self._pace = pace
+        self._far = stage.far_end
+        self._total = stage.far_end.marks.count
+        self.trace = Trace(steps=[], sent_at=[], bursts=[], stills=[])
+
+    @property
+    def _sent(self) -> int:
+        return len(self.trace.sent_at)
+
+    def run(self) -> None:
+        """All of it but the end."""
+        for _ in range(self._pace.tokens):
+            if not self._step(1, self._pace.patience):
+                self.trace.held_at = self._sent - 1
+                self._grow()
+                return
+        if median(self._latencies()) >= PROMPT:
+            self._send_bursts(median(self._latencies()))
+
+    def _latencies(self) -> list[float]:
+        return [self._far.seen[number] - at for number, at in enumerate(self.trace.sent_at) if number in self._far.seen]
+
+    def _step(self, tokens: int, seconds: float, *, any_new: bool = False) -> bool:
+        """Send, and wait for all that was sent, or for any that was not seen yet; whether it came."""
+        before = len(self._far.seen)
+        up, at = self._send(tokens)
+        sent = self._sent
+
+        def done(far: FarEnd) -> bool:
+            return len(far.seen) > before if any_new else len(far.seen) >= sent
+
+        came = self._stage.wait(done, seconds)
+        if came and any_new:
+            self._settle()
+        self.trace.steps.append(Step(sent, up, at, len(self._far.seen), self._far.size, self._stage.now()))
+        if self._far.ending is not None:
+            raise StageOverError(f"the output ended after token {sent}, before the provider's stream did")
+        return came
+
+    def _send(self, tokens: int) -> tuple[int, float]:
+        at = self._stage.now()  # before it: a token may be seen before its sender is back
+        up = self._stage.send(tokens)
+        self.trace.sent_at += [at] * tokens
+        return up, at
+
+    def _settle(self) -> None:
+        """Wait until no more comes."""
+        seconds = min(0.1, self._pace.wait)
+        while self._stage.wait(_grows_from(self._far.size), seconds):
+            pass
+
+    def _grow(self) -> None:
+        """Send more and more until something comes out, then again in small steps to see what it takes."""
+        self._play(self._growing())
+        if not self.trace.releases or self.trace.first_only:
+            return
+        fitting = self._fitting(self.trace, self._far)
+        if "tokens" in fitting and len(fitting) > 1:
+            # Long tokens next: as many of them are far more bytes.
+            self._play(self._to_long_ones(), releases=1)
+            self._play(self._careful(), releases=3)
+            fitting = self._fitting(self.trace, self._far)
+        first, held = self.trace.releases[0][1], self.trace.sent_at[self.trace.held_at or 0]
+        if not fitting:
+            self._hold_still(first.until - held)
+        elif (interval := self._interval()) is not None:
+            self._hold_still(interval)
+
+    def _play(self, plan: Iterator[int], releases: int = _RELEASES) -> None:
+        """Take the steps of a plan, and of a careful one after each release, until there were so many."""
+        came = 0
+        while came < releases and (count := next(plan, 0)):
+            self._step(count, self._pace.wait, any_new=True)
+            found = self.trace.releases
+            if found and found[-1][1] is self.trace.steps[-1]:
+                came += 1
+                if came == releases - 1 and count == 1:
+                    return  # the size is known to a token already
+                plan = self._careful()
+
+    def _interval(self) -> float | None:
+        """The time between batches, if it was about the same each time, as it may be by chance."""
+        apart = [later[1].until - earlier[1].until for earlier, later in pairwise(self.trace.releases)]
+        return max(apart) if len(apart) > 1 and max(apart) < 1.25 * min(apart) else None
+
+    def _to_long_ones(self) -> Iterator[int]:
+        count = self._far.marks.long_from - self._sent
+        if count > 0:
+            yield count
+
+    def _growing(self) -> Iterator[int]:
+        """Short tokens, then as many as double the text each time, up to the limit."""
+        for _ in range(self._sent, self._pace.tokens):
+            yield 1
+        sizes = self._far.marks.sizes
+        last = bisect(sizes, self._pace.max_bytes, hi=self._total - _RESERVE)
+        while self._sent < last:
+            doubled = bisect(sizes, 2 * sizes[self._sent], hi=last) - 1
+            yield max(1, doubled - self._sent)
+
+    def _careful(self) -> Iterator[int]:
+        """At once what is known not to be enough, then a little at a time up to what is known to be."""
+        trace, sizes = self.trace, self._far.marks.sizes
+        step = trace.steps[-1]
+        framing = (step.up - sizes[step.sent]) // step.sent
+        # What may be counted: tokens, the text in them, or all that the provider sends.
+        amounts: tuple[Callable[[int], int], ...] = (
+            lambda sent: sent,
+            lambda sent: sizes[sent],
+            lambda sent: sizes[sent] + framing * sent,
+        )
+        known = [trace.taken(amount) for amount in amounts]
+        # What keeps a rest has filled a part of its next block already.
+        rest = step.seen < step.sent
+        least = [least // 2 if rest else least for least, _ in known]
+        spread = [max(most - least, least // 2 if rest else 0) for least, most in known]
+        last = self._total - _RESERVE
+
+        def within(limits: Sequence[int]) -> int:
+            """How many tokens are within all these limits."""
+            count = 0
+            while self._sent + count < last and all(
+                amount(self._sent + count + 1) - amount(self._sent) <= limit
+                for amount, limit in zip(amounts, limits, strict=True)
+            ):
+                count += 1
+            return count
+
+        if (skip := within(least)) > 1:
+            yield skip
+        while self._sent < last:
+            yield max(1, within([size // _FINE for size in spread]))
+
+    def _hold_still(self, seconds: float) -> None:
+        """Send one token and wait for longer than this: does it come out by itself, and late?
+
+        One that comes out at once was long enough for a batch of its own.
+        """
+        if self._sent < self._total:
+            still = self._send_together(1, 0.0, min(self._pace.longest, 1.25 * seconds))
+            if still.seen and still.seen[0] - still.sent[0] > self._pace.patience / 2:
+                self.trace.stills.append(still)
+
+    def _send_bursts(self, latency: float) -> None:
+        for _ in range(_BURSTS):
+            self.trace.bursts.append(self._send_together(_BURST, latency / _BURST, self._pace.patience))
+
+    def _send_together(self, count: int, apart: float, seconds: float) -> Burst:
+        first = self._sent
+        for number in range(count):
+            if number:
+                self._stage.wait(lambda _: False, apart)
+            self._send(1)
+        sent = self._sent
+        self._stage.wait(lambda far: len(far.seen) >= sent, seconds)
+        numbers = [number for number in range(first, sent) if number in self._far.seen]
+        return Burst(
+            tuple(self.trace.sent_at[number] for number in numbers),
+            tuple(self._far.seen[number] for number in numbers),
+        )
+
+
+def _grows_from(size: int) -> Callable[[FarEnd], bool]:
+    return lambda far: far.size > size

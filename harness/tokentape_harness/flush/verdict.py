@@ -1,0 +1,176 @@
+"""Shape: how tokens came out, found from what a probe saw. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.prober import Burst, Measure, Step, Trace
+
+Verdict = Literal[
+    "flushed",
+    "all_at_end",
+    "headers_early",
+    "byte_batches",
+    "time_batches",
+    "token_batches",
+    "first_reader_blocks",
+]
+
+# Sizes of buffers are seldom anything else.
+# So many releases tell the size without the first of them.
+_SURE: Final = 3
+_USUAL_SIZES: Final = tuple(1 << power for power in range(7, 23))
+
+
+class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How tokens came out.
+
+    `size` is what a batch takes: bytes, s, or tokens, as `verdict` has it; `None` if no number fits. `exact`
+    says that blocks of just so many bytes came. `counted` is where bytes were counted: in what came out, or in
+    what the provider sent. With `lag` every token waits for the `size` tokens after it; with `first_only` tokens
+    are held until so much is there, and none after that. `headers_early` says whether the response's head came
+    while tokens were held.
+    """
+
+    verdict: Verdict
+    size: float | None = None
+    exact: bool = False
+    counted: Measure = "far end"
+    lag: bool = False
+    first_only: bool = False
+    headers_early: bool = False
+
+
+def shape_of(trace: Trace, far_end: FarEnd) -> Shape:
+    """The shape of one probe, as far as it has gone."""
+    if trace.held_at is None:
+        held = [burst for burst in trace.bursts if came_together(burst)]
+        if len(held) * 2 > len(trace.bursts):
+            period = median(burst.seen[0] - burst.sent[0] for burst in held)
+            return Shape("time_batches", period, headers_early=_headers_early(trace, far_end))
+        return Shape("flushed")
+    early = _headers_early(trace, far_end)
+    if not trace.releases:
+        return Shape("headers_early" if early else "all_at_end", headers_early=early)
+    stills = [still.seen[0] - still.sent[0] for still in trace.stills if still.seen]
+    if stills:
+        return Shape("time_batches", max(stills), headers_early=early)
+    return msgspec.structs.replace(_batches(trace, far_end), headers_early=early)
+
+
+def came_together(burst: Burst) -> bool:
+    """Whether tokens that were sent apart came out together: they were held, and not merely under way."""
+    before = [number for number, sent in enumerate(burst.sent) if sent < burst.seen[0]] if burst.seen else []
+    if len(before) < 2:
+        return False
+    last = before[-1]
+    return burst.seen[last] - burst.seen[0] < (burst.sent[last] - burst.sent[0]) / 2
+
+
+def fitting(trace: Trace, far_end: FarEnd) -> set[Measure]:
+    """What, if it is counted, explains all batches so far."""
+    if _block_size(trace.releases, far_end) is not None:
+        return {"far end"}
+    return {measure for measure, amount in _amounts(far_end).items() if _size(trace.releases, trace.begin, amount).fits}
+
+
+def _amounts(far_end: FarEnd) -> dict[Measure, Callable[[Step], float]]:
+    """What each step had come to, in each measure."""
+    sizes = far_end.marks.sizes
+    # Before all has come out, the tokens' own text is what is known of it.
+    far = _end_of_tokens(far_end) if far_end.ending is not None else lambda step: sizes[step.sent]
+    return {"far end": far, "provider": lambda step: step.up, "tokens": lambda step: step.sent}
+
+
+def _headers_early(trace: Trace, far_end: FarEnd) -> bool:
+    """Whether the head had come before what let the first tokens out was sent."""
+    if far_end.head is None:
+        return False
+    if trace.releases:
+        return far_end.head.at < trace.releases[0][1].at
+    if trace.held_at is not None:
+        return far_end.head.at < trace.finished_at
+    # They came by themselves: with them, or while they were held.
+    return far_end.head.at < (trace.sent_at[0] + far_end.seen[0]) / 2
+
+
+class _Interval(NamedTuple):
+    """More than `low`, at most `high`."""
+
+    low: float
+    high: float
+
+    @property
+    def fits(self) -> bool:
+        return self.low < self.high * 1.02
+
+
+def _batches(trace: Trace, far_end: FarEnd) -> Shape:
+    releases = trace.releases
+    after_first = [step for step in trace.steps if step.at >= releases[0][1].at]
+    lags = {step.sent - step.seen for step in after_first}
+    if len(after_first) >= 3 and len(lags) == 1 and len(releases) == len(after_first) and (lag := lags.pop()):
+        return Shape("token_batches", lag, lag=True)
+    if trace.first_only:
+        releases = releases[:1]
+    elif (exact := _block_size(releases, far_end)) is not None:
+        return Shape("byte_batches", exact, exact=True)
+    amounts = _amounts(far_end)
+    sizes = {measure: _size(releases, trace.begin, amount) for measure, amount in amounts.items()}
+    for measure, size in sizes.items():
+        if size.fits and measure == "tokens":
+            came = math.gcd(*(after.seen - earlier.seen for (_, earlier), (_, after) in pairwise(releases)))
+            many = came if came > 1 else round(size.high)
+            return Shape("token_batches", many, first_only=trace.first_only)
+        if size.fits:
+            return Shape("byte_batches", _likely(size), counted=measure, first_only=trace.first_only)
+    return Shape("byte_batches")
+
+
+def _end_of_tokens(far_end: FarEnd) -> Callable[[Step], float]:
+    """Where in the body that came out the tokens of a step end, or nearly: known once all came out."""
+    offsets, marks = far_end.offsets, far_end.marks
+    framing = max(0, offsets.get(1, 0) - offsets.get(0, 0) - len(marks.token(0)))
+    return lambda step: offsets.get(step.sent, far_end.size + framing) - framing
+
+
+def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[Step], float]) -> _Interval:
+    """What each release may have taken, over all of them.
+
+    One that lets all out begins anew; one that keeps a rest goes on counting from where it was filled, which is
+    between the two steps.
+    """
+    low, high = 0.0, float("inf")
+    filled_low = filled_high = 0.0 if not begin.sent else amount(begin)
+    for number, (before, after) in enumerate(releases):
+        least, most = amount(before), amount(after)
+        # Of the first one, heads and first frames without a token may have been a part.
+        high = min(high, most - filled_low) if number or len(releases) < _SURE else high
+        low = max(low, least - filled_high)
+        filled_high = most
+        filled_low = most if after.seen == after.sent else least
+    return _Interval(low, high)
+
+
+def _block_size(releases: Sequence[tuple[Step, Step]], far_end: FarEnd) -> int | None:
+    """The size of the blocks that came, if they were equal and end anywhere in a token."""
+    sizes = [after.far - earlier.far for (_, earlier), (_, after) in pairwise(releases)]
+    ends = {far_end.offsets[after.seen] - after.far for _, after in releases if after.seen in far_end.offsets}
+    size = math.gcd(*sizes)
+    return size if len(sizes) >= 2 and len(ends) > 1 and size >= _USUAL_SIZES[0] else None
+
+
+def _likely(size: _Interval) -> float:
+    """The usual size in an interval; else its middle, in two digits."""
+    for usual in reversed(_USUAL_SIZES):
+        if size.low * 0.98 <= usual <= size.high * 1.02:
+            return usual
+    middle = (size.low + size.high) / 2
+    return float(f"{middle:.2g}")

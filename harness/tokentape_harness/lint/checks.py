@@ -1,0 +1,165 @@
+"""Inspection: what is wrong with a cassette that can be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Literal, get_args
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from tokentape import TokentapeError
+from tokentape_fake_provider.sessions.request_matching import key_of
+from tokentape_fake_provider.wires import wire_for_path
+from tokentape_harness.cassettes.chunks import format_ms
+from tokentape_harness.cassettes.model import Cassette, Interaction, Response, header_values
+from tokentape_harness.conversion.response_decoder import hear
+from tokentape_harness.errors import UsageError
+from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, find_secrets, redact_text
+
+ProblemKind = Literal[
+    "unreadable", "secret", "truncated", "client_closed", "edited", "undecodable", "old", "duplicate", "unused"
+]
+PROBLEM_KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)
+
+_AGE = re.compile(r"(\d+)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_REDACT = "`tokentape convert FILE FILE --to cassette` takes it out"
+_ENDS = {
+    "dropped": "the connection broke off",
+    "timeout": "the client's time ran out",
+    "open_at_exit": "it was still open when the recording ended",
+}
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong, in which file and which interaction of it, from 0; `None` for the file as a whole."""
+
+    kind: ProblemKind
+    file: str
+    interaction: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = self.file if self.interaction is None else f"{self.file}: interaction {self.interaction}"
+        return f"{place}: {self.kind}: {self.message}"
+
+
+def inspect_cassette(
+    cassette: Cassette,
+    *,
+    now: datetime,
+    max_age: timedelta | None = None,
+    unused: Iterable[tuple[Path, int]] = (),
+    rules: RedactionRules = DEFAULT_RULES,
+) -> list[Problem]:
+    """The problems of a cassette, by interaction. `unused` are interactions that nothing asked for."""
+    file = "" if cassette.path is None else str(cassette.path)
+    never_asked = {number for path, number in unused if cassette.path is not None and path == cassette.path.resolve()}
+    first = dict[object, int]()
+    found = []
+    for number, interaction in enumerate(cassette):
+        same = first.setdefault(_identity(interaction), number)
+        problems = list(_problems(interaction, now, max_age, rules))
+        if same != number:
+            problems.append(("duplicate", f"the same request and the same answer as interaction {same}: delete one"))
+        if number in never_asked:
+            problems.append(("unused", "nothing asked for it: delete it, or run what needs it"))
+        found += [Problem(kind, file, number, message) for kind, message in problems]
+    return found
+
+
+def parse_age(text: str) -> timedelta:
+    """An age such as `90d`, `12h` or `2w`. Raises `UsageError`."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"the age {text!r} can't be read: write it as 90d, 12h or 2w")
+    try:
+        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    except OverflowError as error:
+        raise UsageError(f"the age {text!r} is too long") from error
+
+
+_LABEL = re.compile(r"(.+), interaction (\d+)", re.DOTALL)
+
+
+def read_unused(report: bytes) -> list[tuple[Path, int]]:
+    """The interactions in what `GET /_tokentape/sessions/{id}/unplayed` answers. Raises `UsageError`."""
+    try:
+        fields = msgspec.json.decode(report, type=dict[str, object])
+        labels = msgspec.convert(fields.get("recordings"), list[str])
+    except msgspec.MsgspecError as error:
+        raise UsageError(
+            f"the report of unused recordings can't be read ({error}): save what "
+            "/_tokentape/sessions/default/unplayed of `tokentape serve` answers"
+        ) from error
+    matches = (_LABEL.fullmatch(label) for label in labels)
+    return [(Path(match[1]).resolve(), int(match[2])) for match in matches if match is not None]
+
+
+def _problems(
+    interaction: Interaction, now: datetime, max_age: timedelta | None, rules: RedactionRules
+) -> Iterator[tuple[ProblemKind, str]]:
+    for secret in find_secrets(interaction, rules):
+        yield "secret", f"{secret.rule} in the {secret.where}: {_REDACT}; revoke it if anybody could see it"
+    yield from _ending(interaction, rules)
+    recorded = recorded_at(interaction.response)
+    if max_age is not None and recorded is not None and now - recorded > max_age:
+        days = (now - recorded).days
+        yield "old", f"recorded {days} days ago ({recorded:%Y-%m-%d}): record it again"
+
+
+def _ending(interaction: Interaction, rules: RedactionRules) -> Iterator[tuple[ProblemKind, str]]:
+    response, record = interaction.response, interaction.response.stream
+    if record is not None and record.end in _ENDS:
+        at = "" if record.end_at is None else f" after {format_ms(record.end_at)} ms"
+        yield "truncated", f"{_ENDS[record.end]}{at}: record it again"
+        return
+    if record is not None and record.end == "client_closed":
+        yield "client_closed", "the client left before the end: record it again, unless that is meant"
+        return
+    owner = wire_for_path(unquote(urlsplit(interaction.request.uri).path))
+    if owner is None or interaction.request.method != "POST" or not 200 <= response.status < 300:
+        return
+    try:
+        heard = hear(response, owner.name)
+    except TokentapeError as error:
+        yield "undecodable", redact_text(f"not what {owner.name} answers ({error})", rules)
+        return
+    if heard.truncated:
+        yield "truncated", f"the stream has no terminal event of {owner.name}: record it again"
+
+
+def recorded_at(response: Response) -> datetime | None:
+    """When a response was recorded: as the cassette says, else by its Date header."""
+    if response.stream is not None and response.stream.recorded_at is not None:
+        try:
+            moment = datetime.fromisoformat(response.stream.recorded_at)
+        except ValueError:
+            return None
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    for value in header_values(response.headers, "date"):
+        try:
+            moment = parsedate_to_datetime(value)
+        except (TypeError, ValueError):
+            continue
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return None
+
+
+def _identity(interaction: Interaction) -> object:
+    """What makes two interactions the same: how a request is matched, and the whole answer."""
+    request, response = interaction.request, interaction.response
+    return request.method, request.uri, _asked(request.body), response.status, response.body
+
+
+def _asked(body: bytes | None) -> object:
+    try:
+        value = msgspec.json.decode(body or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body
+    return key_of(value) if isinstance(value, Mapping | list) else body

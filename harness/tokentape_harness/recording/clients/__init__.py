@@ -1,0 +1,1 @@
+"""Clients: where each HTTP client is recorded and replayed."""

@@ -1,0 +1,77 @@
+"""Ending: how a stream ended, from the client's own exception."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final, NamedTuple
+
+from tokentape import ProviderError, TokentapeError, stream_bytes
+from tokentape.wires import wire_names
+from tokentape_fake_provider.tape import End
+from tokentape_fake_provider.wires import wire_for_path
+from tokentape_harness.cassettes.model import Fault
+
+CANCELLED: Final = "cancelled"
+READ_TIMEOUT: Final = "read_timeout"
+INCOMPLETE_BODY: Final = "incomplete_body"
+READ_ERROR: Final = "read_error"
+
+# httpx and httpx2, http.client and urllib3, aiohttp.
+_INCOMPLETE = frozenset({"RemoteProtocolError", "IncompleteRead", "ProtocolError", "ClientPayloadError"})
+_LONGEST_MESSAGE = 300
+
+
+class Ending(NamedTuple):
+    """How a stream ended, and by what fault if it was not its own end."""
+
+    end: End
+    fault: Fault | None = None
+
+
+COMPLETE: Final = Ending("complete")
+
+
+def ending_of(error: BaseException) -> Ending:
+    """What an exception that a client raised while it read a body says about how that ended."""
+    name = type(error).__name__
+    message = str(error)[:_LONGEST_MESSAGE]
+    if not isinstance(error, Exception):
+        # Cancelled tasks (asyncio's CancelledError, trio's Cancelled), closed generators, Ctrl-C.
+        return Ending("client_closed", Fault(CANCELLED, name, message))
+    if isinstance(error, TimeoutError) or "Timeout" in name:
+        return Ending("timeout", Fault(READ_TIMEOUT, name, message))
+    return Ending("dropped", Fault(INCOMPLETE_BODY if name in _INCOMPLETE else READ_ERROR, name, message))
+
+
+def said_all(path: str, body: bytes) -> bool:
+    """Whether a body that the client stopped reading had come to its terminal event.
+
+    Some clients close a stream at that event, without waiting for the body's own end.
+    """
+    wire = _wire_below(path)
+    if wire is None or not body:
+        return False
+    try:
+        for _ in stream_bytes([body], wire):
+            pass
+    except ProviderError:
+        return True  # the provider's error event, at which SDKs raise and close
+    except TokentapeError:
+        return False
+    return True
+
+
+def _wire_below(path: str) -> str | None:
+    """The wire format of a path, wherever a gateway has put it: `/gateway/v1/messages` is `/v1/messages`."""
+    parts = path.split("/")
+    for first in range(1, len(parts)):
+        wire = wire_for_path("/" + "/".join(parts[first:]))
+        if wire is not None and wire.name in _decoded():
+            return wire.name
+    return None
+
+
+@cache
+def _decoded() -> frozenset[str]:
+    # To look for installed decoders reads the metadata of every package, in 5 ms (measured).
+    return frozenset(wire_names())

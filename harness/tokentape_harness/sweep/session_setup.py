@@ -1,0 +1,62 @@
+"""Stage: a session of the fake provider that plays a recording with the fault of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tokentape_fake_provider.hosting import InProcessProvider
+from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.sessions.session import Session
+from tokentape_harness.sweep.plan import Cell
+from tokentape_harness.sweep.subject import Subject
+from tokentape_harness.testing.fake_provider import FakeProvider
+
+# More requests than any client retries; then it gets a 404, so that an agent in a loop comes to an end.
+_ANSWERS: Final = 100
+
+# How long a client that waits for ever is left waiting: by a clock that costs nothing, and by the machine's.
+VIRTUAL_MS: Final = 3_600_000.0
+REAL_MS: Final = 1000.0
+
+# How long the server may take to note how a response ended.
+_SETTLE_S: Final = 5.0
+
+
+def patience_ms(session: Session, given_s: float | None) -> float:
+    """How long a client may wait, in ms of the session's clock."""
+    if given_s is not None:
+        return given_s * 1000.0
+    return VIRTUAL_MS if session.clock is not None and session.clock.automatic else REAL_MS
+
+
+def set_stage(
+    session: Session,
+    subject: Subject,
+    cell: Cell,
+    *,
+    match: bool = False,
+    times: int | None = 1,
+    patience_s: float | None = None,
+) -> None:
+    """Let a session answer with the subject as the cell damages it.
+
+    Every request is answered by the one recording, or with `match` each by the recording of the same request.
+    """
+    session.configure(strict=True, repeat=True)
+    if match:
+        session.add_recordings(subject.recordings)
+    else:
+        session.push(*[subject.tape] * _ANSWERS)
+    session.add_faults(*cell.faults(patience_ms(session, patience_s), times, subject.number if match else 0))
+
+
+def settled(provider: FakeProvider) -> Sequence[Entry]:
+    """The journal, once every response has ended that does by itself."""
+    if isinstance(provider.server, InProcessProvider):
+        # It goes on only while a client waits: what has not ended now is a stream that nobody reads any more.
+        return provider.journal.entries
+    try:
+        return provider.journal.wait(timeout=_SETTLE_S)
+    except TimeoutError:
+        return provider.journal.entries

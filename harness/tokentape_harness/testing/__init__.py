@@ -1,0 +1,1 @@
+"""Testing: what the fixtures hand out."""

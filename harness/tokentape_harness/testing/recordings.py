@@ -1,0 +1,154 @@
+"""Recordings: what the fake provider plays from a cassette."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.wires import wire_for_path
+from tokentape_harness.cassettes.chunks import cut
+from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
+from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Request, Response, header_values
+from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.conversion.loss import Loss, counted
+from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+# What belongs to one connection (RFC 9110, 7.6.1) or to the coding that was removed.
+_NOT_REPLAYED = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-encoding",
+        "alt-svc",
+    }
+)
+
+
+def load_recordings(path: str | Path) -> list[Recording]:
+    """The recordings of one cassette file. Raises `CassetteError`."""
+    return recordings_of(read_cassette(path))
+
+
+def recordings_of(cassette: Cassette) -> list[Recording]:
+    """The recordings of a cassette, one an interaction, in its order."""
+    source = "" if cassette.path is None else str(cassette.path)
+    return [_recording(interaction, source, number) for number, interaction in enumerate(cassette.interactions)]
+
+
+def recordings_as(cassette: Cassette, wire: str) -> tuple[list[Recording], tuple[Loss, ...]]:
+    """The recordings of a cassette as another provider's, matched by their messages, and what was lost.
+
+    Those of that wire format already, and requests of none, are left out. Raises `CassetteError`,
+    `UnknownWireError`.
+    """
+    from tokentape_harness.conversion import transcode_numbered
+
+    source = "" if cassette.path is None else str(cassette.path)
+    found, losses = [], list[Loss]()
+    for number, interaction in enumerate(cassette.interactions):
+        owner = wire_for_path(unquote(urlsplit(interaction.request.uri).path))
+        if owner is not None and owner.name == wire:
+            continue
+        made = transcode_numbered(interaction, wire, number, cassette.path)
+        if made is not None:
+            recording = _recording(made.interaction, source, number)
+            found.append(msgspec.structs.replace(recording, prompt=made.ask.text, script=made.script))
+            losses += made.losses
+    return found, counted(losses)
+
+
+def find_cassettes(paths: Iterable[str | Path]) -> list[Path]:
+    """The cassette files that paths name: files as they are, folders with all that is below them, sorted.
+
+    Raises `CassetteNotFoundError` for a path that is not there, `UsageError` for a folder without cassettes.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(
+                file for file in path.rglob("*") if file.suffix in SUFFIXES and not file.name.startswith(".")
+            )
+            if not inside:
+                raise UsageError(f"{path}: no cassettes in this folder (.yaml, .yml, .json): check the path")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise CassetteNotFoundError("no such cassette or folder: check the path", path=path)
+    return list(dict.fromkeys(found))
+
+
+def tape_of(response: Response) -> Tape:
+    """A response as it goes over the wire, in its recorded chunks and times.
+
+    Without a stream record it is cut at its events, and has no times.
+    """
+    record = response.stream
+    headers = tuple(
+        (name, value)
+        for name, value in response.headers
+        if name.lower() not in _NOT_REPLAYED and name.lower() != "content-length"
+    )
+    if record is None:
+        frames = tuple(Frame(0.0, piece) for piece in split_body(response.body, response.content_type))
+        return Tape(frames, response.status, headers + _content_length(response))
+    pieces = cut(response.body, (chunk.size for chunk in record.chunks))
+    frames = tuple(Frame(chunk.at, piece) for chunk, piece in zip(record.chunks, pieces, strict=True))
+    # A body that broke off must not have the length of what arrived: that would end it as if it were whole.
+    length = _content_length(response) if record.end == "complete" else ()
+    return Tape(frames, response.status, headers + length, record.start, record.end, record.end_at)
+
+
+def _content_length(response: Response) -> Headers:
+    """The length of the decoded body, where the response had one."""
+    if not header_values(response.headers, "content-length"):
+        return ()
+    return (("content-length", str(len(response.body))),)
+
+
+def asked_for(request: Request, source: str, number: int) -> Recording:
+    """What a request asks for, as a recording that has no tape yet. Raises `CassetteError`."""
+    path = unquote(urlsplit(request.uri).path) or "/"
+    body = _request_body(request, source, number)
+    return Recording(Tape(), path, body, request.method, _wire_of(path), source, number)
+
+
+def _recording(interaction: Interaction, source: str, number: int) -> Recording:
+    asked = asked_for(interaction.request, source, number)
+    return msgspec.structs.replace(asked, tape=tape_of(interaction.response))
+
+
+@lru_cache(maxsize=1024)
+def _wire_of(path: str) -> str | None:
+    wire = wire_for_path(path)
+    return None if wire is None else wire.name
+
+
+def _request_body(request: Request, source: str, number: int) -> Any:
+    if not request.body:
+        return None
+    try:
+        body = decode_content(request.body, split_codings(header_values(request.headers, "content-encoding")))
+    except ContentCodingError as error:
+        raise CassetteError(
+            f"its request: {error}", path=Path(source) if source else None, interaction=number
+        ) from error
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body

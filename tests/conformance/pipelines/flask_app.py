@@ -1,0 +1,42 @@
+"""Flask with the library's body: /sse, /ndjson, /text and /heartbeat."""
+
+from __future__ import annotations
+
+import logging
+
+import flask
+
+from tests.conformance.pipelines.chatting import stream
+from tokentape.web import wsgi_stream
+
+app = flask.Flask("pipeline")
+app.logger.setLevel(logging.CRITICAL)  # providers that refuse are what is asked for
+
+
+def _answer(**options: object) -> flask.Response:
+    body = wsgi_stream(stream(), environ=flask.request.environ, **options)  # type: ignore[arg-type]
+    return flask.Response(body, headers=body.headers)
+
+
+@app.get("/sse")
+def sse() -> flask.Response:
+    """Server-sent events."""
+    return _answer(format="sse")
+
+
+@app.get("/ndjson")
+def ndjson() -> flask.Response:
+    """Lines of JSON."""
+    return _answer(format="ndjson")
+
+
+@app.get("/text")
+def text() -> flask.Response:
+    """Plain text."""
+    return _answer()
+
+
+@app.get("/heartbeat")
+def heartbeat() -> flask.Response:
+    """With a sign of life, so that the stream is read in a thread."""
+    return _answer(format="sse", heartbeat=15)

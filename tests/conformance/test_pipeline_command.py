@@ -1,0 +1,210 @@
+"""`tokentape conformance pipeline`: what it runs, what it takes, and what it says of targets that can't be asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.conformance import leftovers
+from tokentape_conformance.pipeline.options import CAPABILITIES
+from tokentape_conformance.pipeline.suite import SUITE
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_harness.cli import main
+
+pytestmark = pytest.mark.slow
+
+APPS = "tests.conformance.pipelines"
+OURS = [
+    *((f"{APPS}.starlette_app:app", f"/{path}") for path in ("sse", "ndjson", "text", "plain")),
+    *((f"{APPS}.flask_app:app", f"/{path}") for path in ("sse", "ndjson", "text", "heartbeat")),
+    (f"{APPS}.django_app:wsgi", "/plain"),
+    (f"{APPS}.django_app:asgi", "/plain"),
+    (f"{APPS}.django_app:asgi", "/async"),
+]
+
+
+class Ran(NamedTuple):
+    """What a command did."""
+
+    code: Any
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run the command in this process; what it sets is gone afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def command(*arguments: object) -> Ran:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["conformance", "pipeline", *map(str, arguments)])
+        return Ran(ended.value.code, *capfd.readouterr())
+
+    with leftovers.cleared():
+        yield command
+
+
+@pytest.mark.parametrize(("app", "path"), OURS, ids=[f"{app.rpartition('.')[2]}{path}" for app, path in OURS])
+def test_our_own_responses_keep_every_promise(tmp_path: Path, app: str, path: str) -> None:
+    """All cases pass, as a command of its own; what a gateway alone is asked is skipped, and nothing else."""
+    file = tmp_path / "report.json"
+    command = [sys.executable, "-m", "tokentape_harness.cli", "conformance", "pipeline", app, "--path", path]
+    ran = subprocess.run([*command, "--json", str(file), "--jobs", "1"], capture_output=True, text=True, check=False)
+    report = json.loads(file.read_text())
+    assert [result for result in report["results"] if result["status"] == "failed"] == []
+    skipped = {result["case"] for result in report["results"] if result["status"] == "skipped"}
+    assert skipped == {case.id for case in SUITE.cases() if case.area == "relay"}
+    assert ran.returncode == 0
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_command_that_serves_the_url(run: Run) -> None:
+    """The app is started with the SDKs' variables, and asked by HTTP."""
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        f"{APPS}.starlette_app:app",
+        "--port",
+        str(port),
+        "--log-level",
+        "error",
+    ]
+    url = f"http://127.0.0.1:{port}/sse"
+    ran = run(url, "--case", "order", "--case", "leaving", "--case", "tools", "--", *command)
+    assert (ran.code, ran.err) == (0, "")
+    assert "15 passed" in ran.out
+
+
+def test_a_gateway(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked in the provider's own format, and must pass on all that is in it."""
+    # The fake provider that is behind itself: what is sent to it comes out of it.
+    port = free_port()
+    code = (
+        "import os, httpx2, uvicorn\n"
+        "from starlette.applications import Starlette\n"
+        "from starlette.responses import StreamingResponse\n"
+        "from starlette.routing import Route\n"
+        "async def relay(request):\n"
+        "    client = httpx2.AsyncClient(base_url=os.environ['ANTHROPIC_BASE_URL'])\n"
+        "    asked = client.build_request('POST', request.url.path, content=await request.body(),\n"
+        "        headers={'content-type': 'application/json'})\n"
+        "    got = await client.send(asked, stream=True)\n"
+        "    return StreamingResponse(got.aiter_raw(), got.status_code, dict(got.headers))\n"
+        "app = Starlette(routes=[Route('/{path:path}', relay, methods=['POST'])])\n"
+        f"uvicorn.run(app, port={port}, log_level='error')\n"
+    )
+    wires = ("--wire", "openai_chat", "--wire", "anthropic_messages")
+    cases = ("--case", "relay", "--case", "order/once", "--case", "tools")
+    ran = run(f"http://127.0.0.1:{port}", "--through", *wires, *cases, "--", sys.executable, "-c", code)
+    assert ran.code == 0
+    assert "10 passed, 8 skipped" in ran.out
+    assert "tools: a gateway runs none" in ran.out
+
+
+def test_what_is_declared_is_skipped_with_its_reason(run: Run, tmp_path: Path) -> None:
+    """By option or by file; a name that nobody knows and a missing reason are refused."""
+    declared = tmp_path / "lacks.toml"
+    declared.write_text('[lacks]\nheaders = "x"\n')
+    app = f"{APPS}.starlette_app:app"
+    assert "lacks 'headers', which is none of text, bare_text" in run(app, "--declare", declared).err
+    declared.write_text('[lacks]\nbare_text = "it says hello first"\n')
+    only = ("--path", "/text", "--case", "order/nothing-around", "--case", "headers/not-buffered")
+    ran = run(app, *only, "--declare", declared, "--lacks", "proxy_headers=no proxy is near")
+    assert "bare_text: it says hello first" in ran.out
+    assert "proxy_headers: no proxy is near" in ran.out
+    assert ran.code == 1  # nothing was run
+    assert "lacks text without a reason" in run(app, "--lacks", "text").err
+
+
+OWN_CASE = """\
+from tokentape_conformance.pipeline import PipelineTrial, case
+
+
+@case("pipeline/own/polite", "No answer begins with a sigh.", source="our house style", needs=["text"])
+def polite(trial: PipelineTrial) -> None:
+    trial.expect("the text that came out", trial.told("Sigh. ", "Hello"), "Hello")
+"""
+
+
+def test_a_case_of_ones_own(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file of a few lines; what came out and when is told as it fails."""
+    cases = sys.modules["tokentape_conformance.case"]  # the package's `case` is the decorator
+    monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
+    (tmp_path / "own.py").write_text(OWN_CASE)
+    ran = run(f"{APPS}.starlette_app:app", "--path", "/text", "--include", tmp_path / "own.py", "--case", "own")
+    assert ran.code == 1
+    assert "promise   No answer begins with a sigh." in ran.out
+    assert "request   GET /text of an ASGI app" in ran.out
+    assert " ms " in ran.out
+    assert "expected  'Hello'\n  seen      'Sigh. Hello'" in ran.out
+
+
+def test_every_capability_is_asked_for() -> None:
+    """What can be declared is what some case needs, and the other way round."""
+    assert set().union(*(case.needs for case in SUITE.cases())) == set(CAPABILITIES)
+
+
+def answers(scope: Any, receive: Any, send: Any) -> Any:
+    """An app that asks nobody."""
+
+    async def answer() -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"hello"})
+
+    return answer()
+
+
+nothing = None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["nonsense"], "give a URL or module:app"),
+        (["no_such_module:app"], "No module named 'no_such_module'"),
+        ([f"{__name__}:missing"], "has no missing"),
+        ([f"{__name__}:nothing"], "and no app and no function"),
+        ([f"{__name__}:answers", "--through"], "a gateway is asked by its URL"),
+        ([f"{__name__}:answers", "--", "true"], "a command beside it is for a URL"),
+        ([f"{__name__}:answers"], "did not ask the fake provider for anything"),
+        ([f"{APPS}.starlette_app:app", "--path", "/nowhere"], "answered with status 404"),
+        ([f"{__name__}:answers", "-H", "nonsense"], "is not 'Name: value'"),
+    ],
+)
+def test_a_target_that_cannot_be_asked_is_told_in_one_line(run: Run, arguments: list[str], error: str) -> None:
+    """What was wrong, and what to do; never a traceback."""
+    ran = run(*arguments)
+    assert ran.code in (1, 2)
+    assert error in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_told(run: Run) -> None:
+    """One fake provider at a time has the port that an app is set to."""
+    with FakeProviderServer() as server:
+        port = server.url.rpartition(":")[2]
+        ran = run("http://127.0.0.1:9/", "--provider-port", port)
+    assert ran.code != 0
+    assert shlex.quote(port) in ran.err

@@ -1,0 +1,80 @@
+"""Where an answer's text is in an output: learned from one answer, read in all others."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from tokentape_conformance.pipeline.reading import Reading, learn
+from tokentape_harness.flush.marker_tokens import make_marks
+from tokentape_harness.flush.observed_output import Head
+
+MARKS = make_marks(3, 0, random.Random(1))
+FIRST, SECOND, THIRD = MARKS.tokens
+
+
+def head(kind: str) -> Head:
+    """A head with this content type."""
+    return Head(0.0, 200, "HTTP/1.1", (("content-type", kind),))
+
+
+def events(*documents: object) -> bytes:
+    """Documents as server-sent events."""
+    return b"".join(f"data: {json.dumps(document)}\n\n".encode() for document in documents)
+
+
+def lines(*documents: object) -> bytes:
+    """Documents as lines of JSON."""
+    return b"".join(f"{json.dumps(document)}\n".encode() for document in documents)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        ("text/plain; charset=utf-8", f"AI: {FIRST}{SECOND}\n".encode(), f"AI: {FIRST}{SECOND}\n"),
+        ("text/event-stream", f"data: {FIRST}\n\ndata: {SECOND}\n\ndata: [DONE]\n\n".encode(), FIRST + SECOND),
+        ("text/event-stream", events({"text": FIRST}, {"text": SECOND}, {"usage": {}}), FIRST + SECOND),
+        (
+            "text/event-stream",
+            events({"choices": [{"delta": {"content": FIRST}}]}, {"choices": []}, {"choices": [{"delta": {}}]}),
+            FIRST,
+        ),
+        ("application/x-ndjson", lines({"type": "message", "text": FIRST}, {"type": "done", "text": FIRST}), FIRST),
+        ("application/json", lines({"a": FIRST}, {"a": SECOND}), FIRST + SECOND),
+        (
+            "text/event-stream",
+            events(*({"so_far": "".join(MARKS.tokens[:n])} for n in (1, 2, 3))),
+            "".join(MARKS.tokens),
+        ),
+        ("text/event-stream", events({"t": FIRST}, {"t": FIRST}, {"t": SECOND}), FIRST + FIRST + SECOND),
+        ("", FIRST.encode(), FIRST),
+    ],
+)
+def test_the_text_of_an_output(kind: str, body: bytes, text: str) -> None:
+    """Whatever the framing, it is all that was said, and nothing else; what comes twice is there twice."""
+    reading = learn(head(kind), body, MARKS)
+    assert isinstance(reading, Reading)
+    assert reading.text(body) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "reason"),
+    [
+        ("text/html", f"<p>{FIRST}</p>".encode(), "the output is HTML"),
+        ("application/octet-stream", FIRST.encode(), "the output is application/octet-stream"),
+        ("text/event-stream", b"data: hello\n\n", "no event says a token"),
+    ],
+)
+def test_why_it_cannot_be_read(kind: str, body: bytes, reason: str) -> None:
+    """The reason is what a skipped case tells."""
+    assert learn(head(kind), body, MARKS) == reason
+
+
+def test_another_answer_is_read_where_the_first_one_was() -> None:
+    """Text in other places, of other events, is not the answer's."""
+    learned = learn(head("text/event-stream"), b"event: token\n" + events({"text": FIRST}), MARKS)
+    assert isinstance(learned, Reading)
+    other = b"event: token\n" + events({"text": "a\n"}) + b"event: title\n" + events({"text": "A title"})
+    assert learned.text(other + b"event: token\n" + events({"text": "", "title": "b"}, {"text": "c"})) == "a\n"

@@ -1,0 +1,287 @@
+"""`tokentape conformance provider`: our own server, servers that can't be told what to say, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.conformance.provider_mutants.mangler import Answer, Mangler, Site, serving
+from tokentape_conformance.plan import plan
+from tokentape_conformance.provider.grammars import GRAMMARS
+from tokentape_conformance.provider.suite import SUITE
+from tokentape_conformance.provider.target import CAPABILITIES, Target, below
+from tokentape_conformance.run import Run as Runner
+from tokentape_fake_provider.app import App, AppConfig, create_app
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.hosting.server_thread import ServerThread
+from tokentape_fake_provider.playback.connection import Message, Receive, Send
+from tokentape_harness.cli import main
+
+pytestmark = pytest.mark.slow
+
+LACKS = "unknown_model=the fake provider answers for every model"
+
+
+class Ran(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in this process; cases that are included are gone afterwards."""
+    cases = sys.modules["tokentape_conformance.case"]  # the package's `case` is the decorator
+    monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
+
+    def command(*arguments: object) -> Ran:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["conformance", "provider", *map(str, arguments), "--jobs", "1"])
+        return Ran(ended.value.code, *capfd.readouterr())  # type: ignore[arg-type]
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeProviderServer]:
+    """A fake provider of its own, as `tokentape serve` starts it."""
+    with FakeProviderServer() as started:
+        yield started
+
+
+@pytest.fixture
+def mute() -> Iterator[FakeProviderServer]:
+    """One whose control API is guarded: nobody tells it what to say."""
+    with FakeProviderServer(token="secret") as started:
+        yield started
+
+
+@pytest.mark.parametrize("wire", GRAMMARS)
+def test_our_own_server_keeps_every_promise(run: Run, server: FakeProviderServer, wire: str, tmp_path: Path) -> None:
+    """Every case passes on every wire format, and only what is declared is skipped."""
+    report = tmp_path / "report.json"
+    ran = run(server.url, "--wire", wire, "--lacks", LACKS, "--json", report)
+    told = json.loads(report.read_text())
+    assert (ran.code, told["counts"].get("failed", 0), told["counts"].get("skipped")) == (0, 0, 1), ran.out
+    assert told["counts"]["passed"] > 40
+
+
+@pytest.mark.parametrize("wire", ["openai_chat", "anthropic_messages", "ollama"])
+def test_a_server_that_says_what_it_likes(run: Run, mute: FakeProviderServer, wire: str) -> None:
+    """What needs a script is skipped with the reason, and what a server may say by itself passes."""
+    lacks = ["finish_length", "tool_calls", "unknown_model", "incremental"]
+    ran = run(mute.url, "--wire", wire, *(part for name in lacks for part in ("--lacks", f"{name}=made-up text")))
+    assert ran.code == 0, ran.out
+    assert "scripted: the server can't be told what to say" in ran.out
+    assert "failed" not in ran.out.splitlines()[-1]
+
+
+def test_the_wire_formats_that_it_answers_in(mute: FakeProviderServer) -> None:
+    """Without --wire they are found: those at whose paths there is anything."""
+    assert Target(mute.url).wires == list(GRAMMARS)
+
+
+def test_a_server_of_one_wire_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has one path has one wire format."""
+
+    def one_path(answer: Answer) -> None:
+        answer.status = 400 if answer.path == "/v1/messages" else 404
+
+    monkeypatch.setitem(Mangler.mangles, "one-path", one_path)
+    monkeypatch.setattr("tokentape_conformance.provider.target.wires_of", lambda *_: None)
+    with serving():
+        assert Site.server is not None
+        assert Target(f"{Site.server.url}/m/one-path").wires == ["anthropic_messages"]
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "expected"),
+    [
+        ("http://h", "/v1/chat/completions", "/v1/chat/completions"),
+        ("http://h/v1", "/v1/chat/completions", "/v1/chat/completions"),
+        ("http://h/api/v1/", "/v1/messages", "/api/v1/messages"),
+        ("http://h/s/t1", "/v1/messages", "/s/t1/v1/messages"),
+        ("http://h/v1beta", "/v1beta/models/m:generateContent", "/v1beta/models/m:generateContent"),
+        ("http://h/v1", "/v1beta/interactions", "/v1/v1beta/interactions"),
+    ],
+)
+def test_paths_below_a_base_url(url: str, path: str, expected: str) -> None:
+    """What a base URL ends with, as SDKs take it, is not said twice."""
+    assert below(url, path) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["here"], "give the URL of a server"),
+        (["{url}", "--lacks", "tools=no"], "--lacks tools: the known capabilities are not_streamed, usage"),
+        (["{url}", "--lacks", "morse.usage=no"], "--lacks morse.usage: the known"),
+        (["{url}", "--lacks", "usage"], "--lacks usage: give the reason, usage=REASON"),
+        (["{url}", "--key-env", "NO_SUCH_KEY"], "--key-env NO_SUCH_KEY: this variable is not set"),
+        (["{url}", "--wire", "morse"], "--wire morse: the known ones are openai_chat"),
+        (["{url}", "--case", "usage/nothing"], "no case of the suite provider matches"),
+    ],
+)
+def test_wrong_usage(run: Run, server: FakeProviderServer, arguments: list[str], told: str) -> None:
+    """Each mistake is told in a line, with exit code 2."""
+    ran = run(*(argument.format(url=server.url) for argument in arguments))
+    assert ran.code == 2
+    assert told in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_server_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told that nothing answers."""
+    monkeypatch.setattr("tokentape_conformance.provider.target._START_S", 0.0)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        ran = run(f"http://127.0.0.1:{bound.getsockname()[1]}")
+    assert ran.code == 2
+    assert "it does not answer" in ran.err
+
+
+def test_what_a_failure_tells(run: Run) -> None:
+    """The promise, its source, the request, the frames with their times, what was expected and seen."""
+    Mangler.mangles["two-finishes"] = lambda answer: setattr(
+        answer, "events", [part for event in answer.events for part in [event] * (1 + (b'"finish_reason":"' in event))]
+    )
+    with serving():
+        assert Site.server is not None
+        ran = run(f"{Site.server.url}/m/two-finishes", "--wire", "openai_chat", "--case", "stream/order")
+    assert ran.code == 1
+    lines = [line.strip() for line in ran.out.splitlines()]
+    assert lines[0] == "FAILED provider/stream/order[openai_chat]"
+    assert lines[1] == "promise   Each event may follow the one before it."
+    assert any(line.startswith("request   POST /m/two-finishes/s/") and '"stream": true' in line for line in lines)
+    assert any(line.startswith("frame   0") and "chat.completion.chunk" in line for line in lines)
+    assert "what      choice 0, finished, event 9 (text)" in lines
+    assert "expected  nothing more" in lines
+    assert "seen      finish" in lines
+
+
+def test_the_key_is_sent_and_never_told(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The server gets the key of --key-env; no report has it."""
+    key = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
+    seen: list[bytes] = []
+    monkeypatch.setenv("THE_KEY", key)
+
+    def keep(answer: Answer) -> None:
+        seen.append(answer.asked_headers[b"authorization"])
+        answer.status = 500
+
+    Mangler.mangles["keeps-keys"] = keep
+    report = tmp_path / "report.json"
+    with serving():
+        assert Site.server is not None
+        url = f"{Site.server.url}/m/keeps-keys"
+        ran = run(url, "--wire", "openai_chat", "--case", "http", "--key-env", "THE_KEY", "--json", report)
+    assert set(seen) == {f"Bearer {key}".encode()}
+    assert ran.code == 1
+    assert key not in ran.out + ran.err + report.read_text()
+
+
+def test_an_sdk_that_is_not_installed(
+    run: Run, server: FakeProviderServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its cases are skipped, and say so."""
+    monkeypatch.setitem(sys.modules, "ollama", None)
+    report = tmp_path / "report.json"
+    ran = run(server.url, "--wire", "ollama", "--case", "sdk", "--case", "http/status", "--json", report)
+    results = {result["case"]: result for result in json.loads(report.read_text())["results"]}
+    assert ran.code == 0
+    assert results["provider/sdk/text"]["status"] == "skipped"
+    assert "ollama is not installed" in results["provider/sdk/text"]["reason"]
+
+
+class Gateway:
+    """An app that passes requests on to the session `gw`, and has no control API of its own."""
+
+    stopping = False
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        path = "/nothing" if scope["path"].startswith("/_tokentape") else f"/s/gw{scope['path']}"
+        await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+
+def test_what_is_behind_a_gateway_is_told_what_to_say(run: Run, tmp_path: Path) -> None:
+    """With --control the cases that need a script are asked through a gateway, too."""
+    app = create_app(AppConfig())
+    behind, gateway = ServerThread("127.0.0.1", 0, "behind"), ServerThread("127.0.0.1", 0, "gateway")
+    behind.start(app)
+    gateway.start(Gateway(app))
+    report = tmp_path / "report.json"
+    arguments = ("--wire", "openai_chat", "--lacks", LACKS, "--json", report)
+    try:
+        alone = run(gateway.url, *arguments, "--case", "finish/content-filter")
+        ran = run(gateway.url, *arguments, "--control", f"{behind.url}/s/gw")
+        wrong = run(gateway.url, *arguments, "--control", gateway.url)
+    finally:
+        gateway.stop()
+        behind.stop()
+    assert (alone.code, "scripted: the server can't be told" in alone.out) == (1, True)
+    told = json.loads(report.read_text())
+    assert (ran.code, told["counts"]["skipped"]) == (0, 1), ran.out
+    assert (wrong.code, f"--control {gateway.url}: no fake provider" in wrong.err) == (2, True)
+
+
+def test_a_capability_of_one_wire_format(server: FakeProviderServer) -> None:
+    """`ollama.usage` is lacking in that wire format only."""
+    target = Target(server.url, lacks={"ollama.usage": "no counts here"})
+    assert target.lack("usage", "ollama") == "usage: no counts here"
+    assert target.lack("usage", "openai_chat") is None
+
+
+def test_every_capability_is_asked_for(server: FakeProviderServer) -> None:
+    """What cases need is known, and what may be lacking some case needs."""
+    needed = set().union(*(case.needs for case in SUITE.cases()))
+    assert needed <= set(CAPABILITIES)
+    assert set(CAPABILITIES) - needed == set()
+    assert len(plan(SUITE, Target(server.url))) > 500
+
+
+def test_a_baseline_of_other_wire_formats(run: Run, server: FakeProviderServer, tmp_path: Path) -> None:
+    """What it says of wire formats that are not asked for now is no mistake."""
+    baseline = tmp_path / "known.toml"
+    baseline.write_text('[[deviation]]\ncase = "provider/usage/total[gemini]"\nreason = "it adds otherwise"\n')
+    ran = run(server.url, "--wire", "ollama", "--case", "usage/total", "--baseline", baseline)
+    assert (ran.code, "1 passed" in ran.out) == (0, True)
+
+
+def test_a_case_of_ones_own(run: Run, server: FakeProviderServer, tmp_path: Path) -> None:
+    """It is one short file, and runs on every wire format."""
+    file = tmp_path / "no_shouting.py"
+    file.write_text(
+        "from tokentape_conformance.provider import ProviderTrial, case\n\n\n"
+        '@case("provider/own/no-shouting", "Nobody shouts.", source="our house style")\n'
+        "def no_shouting(trial: ProviderTrial) -> None:\n"
+        '    trial.expect("capitals", trial.stream().said.text.isupper(), False)\n'
+    )
+    ran = run(server.url, "--include", file, "--case", "own")
+    assert ran.code == 0
+    assert "10 passed" in ran.out
+
+
+def test_the_runner_of_pytest_takes_its_options(server: FakeProviderServer) -> None:
+    """The options of the command are strings, as worker processes and pytest give them."""
+    from tokentape_conformance.execution import Job
+
+    options = {"wires": "ollama", "model": "m", "lacks": f"{LACKS}; reasoning=none"}
+    run = Runner(Job("provider", server.url, options), wires=["ollama"], jobs=1)
+    assert {planned.wire for planned in run.planned} == {"ollama"}
+    assert run.target.lacks["reasoning"] == "none"

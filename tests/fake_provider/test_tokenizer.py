@@ -1,0 +1,56 @@
+"""The splitter's laws."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import snapshot
+
+from tests.script_strategies import texts
+from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
+
+
+@given(st.one_of(texts, st.text()))
+def test_pieces_join_to_the_text_and_none_is_empty(text: str) -> None:
+    """Nothing is lost, added or empty, whatever the text."""
+    pieces = split_tokens(text)
+    assert "".join(pieces) == text
+    assert all(pieces)
+    assert count_tokens(text) == len(pieces)
+
+
+def test_cuts_are_where_a_tokenizer_cuts() -> None:
+    """Words keep the space before them; digits, punctuation, CJK and emoji are cut as tokenizers cut them."""
+    assert "|".join(split_tokens("It's 12345 o'clock, isn't it?\n\n- **Yes** foo_bar()")) == snapshot(
+        "It|'s| |123|45| o|'|clock|,| isn|'t| it|?\n\n|-| **|Yes|**| foo|_|bar|()"
+    )
+    assert split_tokens("日本語です。はい") == snapshot(["日本", "語で", "す", "。", "はい"])
+    assert split_tokens("internationalization") == snapshot(["internatio", "nalization"])
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "👩\u200d👩\u200d👧",
+        "👍🏽",
+        "🇯🇵",
+        "3\ufe0f\u20e3",
+        "❤\ufe0f",
+        "🏴\U000e0067\U000e0062\U000e007f",
+        "नमस्ते",
+        "e\u0301te\u0301",
+    ],
+)
+def test_a_joined_character_stays_whole(whole: str) -> None:
+    """Emoji sequences and letters with marks are one piece."""
+    assert split_tokens(whole) == [whole]
+    assert split_tokens(f"a {whole} b")[-2:] == [f" {whole}" if whole != "3\ufe0f\u20e3" else whole, " b"]
+
+
+@pytest.mark.timeout(20)  # 0.2 s; where one alternative backtracks it takes twice as long as this and more
+def test_a_long_run_is_split_in_linear_time() -> None:
+    """A megabyte of one kind of character is no trap."""
+    for run in ("a", " ", "\n", "日", "!", "👩\u200d", "\u0301", "1", "' "):
+        text = run * (300_000 // len(run))
+        assert "".join(split_tokens(text)) == text

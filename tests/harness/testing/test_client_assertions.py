@@ -1,0 +1,257 @@
+"""What a client did: assertions over the journal, on the official SDKs as they are and on clients that misbehave."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import anthropic
+import httpx2
+import openai
+import pytest
+from inline_snapshot import snapshot
+
+from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_harness import FakeProvider
+from tokentape_harness.testing.client_assertions import ClientBehaviour, idle_ms
+
+MESSAGES = [{"role": "user", "content": "Hi"}]
+REQUEST = {"model": "m", "stream": True, "messages": MESSAGES}
+SSE = (("content-type", "text/event-stream"),)
+
+
+def ask_openai(provider: FakeProvider, **options) -> str:
+    """What the openai SDK says, with its own retries."""
+    with openai.OpenAI(base_url=provider.base_url(), api_key="k", **options) as client:
+        return client.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content
+
+
+def ask_anthropic(provider: FakeProvider, **options) -> str:
+    """What the anthropic SDK says, with its own retries."""
+    with anthropic.Anthropic(base_url=provider.base_url("anthropic_messages"), api_key="k", **options) as client:
+        return client.messages.create(model="m", messages=MESSAGES, max_tokens=9).content[0].text
+
+
+def post(provider: FakeProvider, body: object = REQUEST) -> httpx2.Response:
+    """A client that retries nothing by itself."""
+    with httpx2.Client(transport=provider.transport()) as client:
+        return client.post(f"{provider.base_url()}/chat/completions", json=body)
+
+
+def problem(check) -> str:
+    """The first line of what an assertion says."""
+    with pytest.raises(AssertionError) as failed:
+        check()
+    return str(failed.value).splitlines()[0]
+
+
+@pytest.mark.parametrize("ask", [ask_openai, ask_anthropic])
+def test_the_sdks_retry_as_they_are_told_to(fake_provider, ask):
+    """Both SDKs ask twice more after two refusals, not before they may, and never without a reason."""
+    fake_provider.script("Hello", faults="http_error@status=429,retry_after=0.02,times=2")
+    assert ask(fake_provider) == "Hello"
+    fake_provider.client.assert_retried(2)
+    fake_provider.client.assert_retried()
+    fake_provider.client.assert_no_duplicates()
+    assert [retry.failed.retry_after for retry in fake_provider.client.retries] == [0.02, 0.02]
+    assert all(retry.waited_ms >= 19 for retry in fake_provider.client.retries)
+    assert problem(fake_provider.client.assert_not_retried) == snapshot(
+        "the client: it asked again after a failure: request 1, 2"
+    )
+    assert problem(lambda: fake_provider.client.assert_retried(1)) == snapshot(
+        "the client: requests that it made again after a failure: 2, and not 1"
+    )
+
+
+def test_a_client_that_retries_too_soon_is_found(fake_provider_in_process):
+    """A retry before the time that the response named is told with both times."""
+    fake_provider_in_process.fault("http_error", status=429, retry_after=30, times=1)
+    assert [post(fake_provider_in_process).status_code for _ in range(2)] == [429, 200]
+    told = problem(fake_provider_in_process.client.assert_retried)
+    assert told.startswith("the client: request 1 came ")
+    assert told.endswith(" ms after request 0 was refused, which said to wait 30000 ms")
+    fake_provider_in_process.client.assert_retried(1, respecting_retry_after=False)
+
+
+def test_a_client_that_waits_in_the_session_s_time_is_patient(fake_provider_in_process):
+    """The session's clock counts as well as the machine's."""
+    fake_provider_in_process.fault("overload", retry_after=30, times=1)
+    post(fake_provider_in_process)
+    fake_provider_in_process.clock.advance(30)
+    post(fake_provider_in_process)
+    fake_provider_in_process.client.assert_retried(1)
+    assert fake_provider_in_process.client.retries[0].waited_ms == pytest.approx(30_000, abs=1)
+
+
+def test_no_retry(fake_provider):
+    """A client that retries nothing is told so."""
+    fake_provider.fault("overload", retry_after=0.001)
+    with pytest.raises(openai.InternalServerError):
+        ask_openai(fake_provider, max_retries=0)
+    fake_provider.client.assert_not_retried()
+    assert problem(fake_provider.client.assert_retried) == snapshot("the client: it never asked again after a failure")
+
+
+def test_a_request_that_is_made_twice_is_found(fake_provider_in_process):
+    """The same request after a whole answer is a duplicate; another request is none."""
+    post(fake_provider_in_process)
+    post(fake_provider_in_process, {**REQUEST, "model": "other"})
+    fake_provider_in_process.client.assert_no_duplicates()
+    post(fake_provider_in_process)
+    assert problem(fake_provider_in_process.client.assert_no_duplicates) == snapshot(
+        "the client: request 2 is request 0 once more, which had not failed (it was answered 200, complete)"
+    )
+    fake_provider_in_process.client.assert_not_retried()
+
+
+def test_a_request_after_a_broken_answer_is_a_retry(fake_provider_in_process):
+    """What was cut off, or ended without its ending, may be asked for again."""
+    fake_provider_in_process.fault("fin", event=1, times=1)
+    fake_provider_in_process.fault("clean_end", event=1, times=1, after=1)
+    fake_provider_in_process.script("Hello, you")
+    for _ in range(3):
+        with suppress(httpx2.TransportError):
+            post(fake_provider_in_process)
+    fake_provider_in_process.client.assert_no_duplicates()
+    fake_provider_in_process.client.assert_retried(2)
+
+
+@pytest.mark.parametrize("ask", ["openai", "anthropic"])
+@pytest.mark.fake_provider(timing="stepped")
+def test_the_sdks_close_the_socket_when_the_stream_is_cancelled(fake_provider, ask):
+    """After `close()` at most one more frame leaves, and the connection is closed."""
+    fake_provider.script("One two three four five six seven")
+    if ask == "openai":
+        client = openai.OpenAI(base_url=fake_provider.base_url(), api_key="k")
+        chunks = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    else:
+        client = anthropic.Anthropic(base_url=fake_provider.base_url("anthropic_messages"), api_key="k")
+        chunks = client.messages.create(model="m", messages=MESSAGES, max_tokens=9, stream=True)
+    stream = fake_provider.next_stream()
+    stream.step(2)
+    next(chunks)
+    chunks.close()
+    stream.release()
+    entry = fake_provider.journal.wait()[-1]
+    client.close()
+    fake_provider.client.assert_left(after_frames=2, within_frames=1)
+    assert entry.frames_sent < entry.frames_planned
+
+
+def test_a_client_that_reads_on_is_found(fake_provider_in_process):
+    """A client that took everything did not leave."""
+    post(fake_provider_in_process)
+    client = fake_provider_in_process.client
+    assert problem(lambda: client.assert_left(after_frames=2)) == snapshot(
+        "the client: request 0 was not left by the client: it ended complete"
+    )
+    assert problem(lambda: client.assert_timed_out(at_least_ms=0, at_most_ms=1)) == snapshot(
+        "the client: request 0 was not left by the client: it ended complete"
+    )
+    assert problem(lambda: client.assert_held_back(most_bytes=1)) == snapshot(
+        "the client: request 0 was sent to its end: the client took all of it"
+    )
+    assert problem(lambda: client.assert_left(after_frames=2, number=3)) == snapshot(
+        "the client: there is no request 3"
+    )
+
+
+@pytest.mark.parametrize(("spec", "event"), [("stall@event=2", 2), ("slow_headers@for=ever", 0)])
+def test_an_idle_timeout_is_seen(fake_provider_in_process, spec, event):
+    """The openai SDK gives a silent stream up after its timeout, to the ms of the session's time."""
+    provider = fake_provider_in_process
+    provider.script("Hello, you all", faults=spec)
+    http_client = httpx2.Client(transport=provider.transport())
+    with openai.OpenAI(
+        base_url=provider.base_url(), api_key="k", timeout=30, max_retries=0, http_client=http_client
+    ) as client:
+        chunks = []
+        with pytest.raises(openai.APITimeoutError):
+            chunks.extend(client.chat.completions.create(model="m", messages=MESSAGES, stream=True))
+    assert len(chunks) == event
+    provider.client.assert_timed_out(at_least_ms=30_000, at_most_ms=30_000)
+    assert problem(lambda: provider.client.assert_timed_out(at_least_ms=0, at_most_ms=20_000)) == snapshot(
+        "the client: request 0 was left after 30000 ms in which nothing came, and not after 0 to 20000 ms"
+    )
+
+
+@pytest.mark.asyncio
+@pytest.mark.fake_provider(timing="recorded", clock="controlled")
+async def test_a_client_that_does_not_read_stops_the_server(fake_provider_in_process):
+    """Of 8 MB that are due, what nobody reads stays back; the same client can read on later."""
+    provider = fake_provider_in_process
+    frame = b"data: " + b"x" * 8184 + b"\n\n"
+    provider.script(Tape(tuple(Frame(float(at), frame) for at in range(1000)), 200, SSE))
+    async with httpx2.AsyncClient(transport=provider.async_transport()) as client:
+        url = f"{provider.base_url()}/chat/completions"
+        async with client.stream("POST", url, json=REQUEST) as response:
+            await provider.clock.aadvance(2)
+            provider.client.assert_held_back(most_bytes=200_000)
+            assert provider.requests[0].bytes_sent > 0
+            assert "bytes left for a client that does not read, and not at most 10" in problem(
+                lambda: provider.client.assert_held_back(most_bytes=10)
+            )
+            assert len(await response.aread()) == 1000 * len(frame)
+    assert "was sent to its end" in problem(lambda: provider.client.assert_held_back(most_bytes=200_000))
+
+
+def entry(number: int, *, arrived: float = 0.0, body: bytes = b"{}", status: int = 200) -> Entry:
+    """A request that nobody made."""
+    made = Entry(
+        session="s",
+        time=arrived / 1000,
+        method="POST",
+        path="/v1/x",
+        query="",
+        headers=(),
+        raw_body=body,
+        wire=None,
+        arrived=arrived,
+    )
+    made.number, made.status, made.outcome, made.started, made.ended = number, status, "complete", 1.0, 2.0
+    return made
+
+
+def test_a_request_beside_one_that_is_being_answered_is_a_duplicate():
+    """Two of the same at once are told as such."""
+    first, second = entry(0), entry(1, arrived=1.0)
+    first.ended, first.outcome = None, "pending"
+    told = problem(ClientBehaviour([first, second]).assert_no_duplicates)
+    assert told == snapshot(
+        "the client: request 1 is request 0 once more, which had not failed (it was still being answered)"
+    )
+
+
+def test_a_client_that_left_after_all_frames_did_not_fail():
+    """Closing at the terminal event is no failure: the same request after it is a duplicate."""
+    first, second = entry(0), entry(1, arrived=10.0)
+    first.outcome, first.sizes, first.instant, first.frames_planned = "client_left", [3], True, 1
+    first.left.append(1.0)
+    assert ClientBehaviour([first, second]).duplicates == [(first, second)]
+    assert idle_ms(first) == 1.0
+
+
+def test_the_requests_are_listed():
+    """A failed assertion lists the requests, the first of many."""
+    refused = entry(0, status=429)
+    refused.retry_after, refused.faults = 2.0, ("overload",)
+    with pytest.raises(AssertionError) as failed:
+        ClientBehaviour([refused, *(entry(number, arrived=number * 100.0) for number in range(1, 15))]).assert_retried(
+            9
+        )
+    assert str(failed.value) == snapshot("""\
+the client: requests that it made again after a failure: 1, and not 9
+  request 0 at 0 ms: POST /v1/x, 429, retry after 2 s, faults overload, complete, 0 of 0 frames
+  request 1 at 100 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 2 at 200 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 3 at 300 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 4 at 400 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 5 at 500 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 6 at 600 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 7 at 700 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 8 at 800 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 9 at 900 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 10 at 1000 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  request 11 at 1100 ms: POST /v1/x, 200, complete, 0 of 0 frames
+  and 3 more\
+""")
