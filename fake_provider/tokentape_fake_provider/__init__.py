@@ -15,8 +15,9 @@ from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refus
 from tokentape_fake_provider.tape import Frame, Tape
 
 if TYPE_CHECKING:
-    from tokentape_fake_provider.app import AppConfig, create_app
+    from tokentape_fake_provider.app import create_app
     from tokentape_fake_provider.clock import ControlledClock
+    from tokentape_fake_provider.config import AppConfig
     from tokentape_fake_provider.hosting import InProcessProvider
     from tokentape_fake_provider.hosting.server import FakeProviderServer
     from tokentape_fake_provider.playback.stepped_stream import SteppedStream
@@ -60,7 +61,7 @@ __all__ = [
 
 # The server brings uvicorn and starlette: who only writes scripts does not wait for them.
 _LAZY = {
-    "AppConfig": "app",
+    "AppConfig": "config",
     "ControlledClock": "clock",
     "FakeProviderServer": "hosting.server",
     "InProcessProvider": "hosting",

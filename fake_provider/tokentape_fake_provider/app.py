@@ -7,11 +7,8 @@ is a Starlette application.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -20,42 +17,19 @@ from tokentape_fake_provider.answers.error_format import spoken
 from tokentape_fake_provider.answers.model_list import list_models
 from tokentape_fake_provider.answers.ollama_model_list import ollama_models
 from tokentape_fake_provider.answers.resolver import Answer, Request, error_answer, find_answer
-from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.clock import Clock
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
 from tokentape_fake_provider.http.request_body import ClientLeft, read_body
 from tokentape_fake_provider.playback.connection import Connection, Message, Receive, Send
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.player import gate_of, is_untimed, play
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, Gate, SteppedStream
-from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
-from tokentape_fake_provider.sessions.registry import Sessions
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import retry_after
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
 HEALTH_PATH: Final = "/health"
-
-
-class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What the application is made of.
-
-    `max_body` is in bytes. `control` turns the control API on, `token` guards it. `loader` reads the
-    cassettes in `folders`. `clock` paces playback, `wall` is unix time in s.
-    """
-
-    sessions: Sessions = msgspec.field(default_factory=Sessions)
-    max_body: int = 10_000_000
-    models: Sequence[str] = ("tokentape",)
-    control: bool = True
-    token: str | None = None
-    folders: Sequence[Path] = ()
-    loader: CassetteLoader | None = None
-    clock: Clock = msgspec.field(default_factory=MonotonicClock)
-    wall: Callable[[], float] = time.time
-
-    def with_clock(self, clock: Clock) -> AppConfig:
-        """The same with another clock."""
-        return msgspec.structs.replace(self, clock=clock)
 
 
 def create_app(config: AppConfig | None = None) -> App:

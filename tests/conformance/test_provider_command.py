@@ -17,7 +17,8 @@ from tokentape_conformance.provider.grammars import GRAMMARS
 from tokentape_conformance.provider.suite import SUITE
 from tokentape_conformance.provider.target import CAPABILITIES, Target, below
 from tokentape_conformance.run import Run as Runner
-from tokentape_fake_provider.app import App, AppConfig, create_app
+from tokentape_fake_provider.app import App, create_app
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.playback.connection import Message, Receive, Send

@@ -16,8 +16,9 @@ import openai
 import pytest
 
 from tests.fake_provider.asks import ask_of
-from tokentape_fake_provider.app import AppConfig, create_app
+from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.clock import ControlledClock
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.hosting.server import FakeProviderServer

@@ -7,15 +7,11 @@ a rebound DNS name does not have). With a token, that is asked for instead.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starlette.applications import Starlette
 
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import answers, journal, server, sessions, streams
 from tokentape_fake_provider.control.api import CONTROL_PATH, Api
-
-if TYPE_CHECKING:
-    from tokentape_fake_provider.app import AppConfig
 
 __all__ = ["CONTROL_PATH", "control_routes"]
 

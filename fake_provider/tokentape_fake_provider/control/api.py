@@ -6,7 +6,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control.responses import DOCUMENT, Refused, json_response, refusal
 from tokentape_fake_provider.errors import (
     CassetteAccessError,
@@ -28,9 +29,6 @@ from tokentape_fake_provider.faults.specification import fault_of_object
 from tokentape_fake_provider.http.loopback import is_local_authority
 from tokentape_fake_provider.http.request_body import read_body
 from tokentape_fake_provider.sessions.session import Session
-
-if TYPE_CHECKING:
-    from tokentape_fake_provider.app import AppConfig
 
 CONTROL_PATH: Final = "/_tokentape"
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]

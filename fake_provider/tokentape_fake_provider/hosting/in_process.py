@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
-from tokentape_fake_provider.app import AppConfig
 from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.sessions.registry import Sessions
 from tokentape_fake_provider.sessions.settings import SessionSettings

@@ -11,8 +11,9 @@ from types import ModuleType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from tokentape_fake_provider.app import App, AppConfig, create_app
+from tokentape_fake_provider.app import App, create_app
 from tokentape_fake_provider.clock import ControlledClock, MonotonicClock
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
 from tokentape_fake_provider.hosting.in_process_exchange import BrokenError, Exchange, Head, Problem, scope_of

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, overload
 
-from tokentape_fake_provider.app import AppConfig
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.sessions.registry import Sessions
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.wires import wire_named

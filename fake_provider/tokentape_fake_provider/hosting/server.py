@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tokentape_fake_provider.app import AppConfig, create_app
+from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.errors import UnsafeHostError
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.hosting.server_thread import ServerThread

@@ -6,14 +6,24 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, Protocol, TextIO, TypeVar
 
 from tokentape.buffer.task_local import TaskLocal
 
-if TYPE_CHECKING:
-    from tokentape.buffer.output_buffer import OutputBuffer
 
-_routes: TaskLocal[list[OutputBuffer]] = TaskLocal("tokentape.print_routes", list)
+class Buffer(Protocol):
+    """What takes in the text that is printed."""
+
+    def write(self, text: str, /) -> int:
+        """Take in text."""
+
+    def flush(self) -> None:
+        """Pass it on."""
+
+
+AnyBuffer = TypeVar("AnyBuffer", bound=Buffer)
+
+_routes: TaskLocal[list[Buffer]] = TaskLocal("tokentape.print_routes", list)
 _installing = threading.Lock()
 _captures = 0
 
@@ -50,7 +60,7 @@ class PrintRouter:
 
 
 @contextlib.contextmanager
-def outside(buffer: OutputBuffer) -> Iterator[None]:
+def outside(buffer: Buffer) -> Iterator[None]:
     """While `buffer` writes to its sink: what the sink prints goes to the capture around this one.
 
     A buffer whose sink is `sys.stdout` would otherwise write into itself.
@@ -68,7 +78,7 @@ def outside(buffer: OutputBuffer) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def capturing(buffer: OutputBuffer) -> Iterator[OutputBuffer]:
+def capturing(buffer: AnyBuffer) -> Iterator[AnyBuffer]:
     """Route what this thread or task prints into `buffer`; see `OutputBuffer.capture_print`."""
     routes = _routes.get()
     _install()

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, TypeVar
 
 from tests.conformance.mutants import mutant
 from tokentape_conformance.provider.target import Target
-from tokentape_fake_provider.app import App, AppConfig, create_app
+from tokentape_fake_provider.app import App, create_app
+from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.playback.connection import Message, Receive, Send
 
