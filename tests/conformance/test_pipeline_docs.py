@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from tokentape_conformance.cli import app
 
 from tests.conformance import test_pipeline_mutants
 from tokentape_conformance.baseline import read_baseline
 from tokentape_conformance.pipeline.options import CAPABILITIES
 from tokentape_conformance.pipeline.suite import SUITE
 from tokentape_conformance.result import Planned
-from tokentape_harness.cli.conformance_app import app
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "conformance-pipeline.md"

@@ -14,9 +14,9 @@ from tokentape_fake_provider.answers.synthetic import (
     synthetic_script,
     synthetic_text,
     synthetic_tokens,
-    text_locale,
 )
 from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import Reasoning, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires import Ask

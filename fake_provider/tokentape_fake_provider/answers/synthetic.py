@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from functools import cache
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import (
     Choice,
     FinishReason,
@@ -97,31 +95,6 @@ def synthetic_script(
             items.append(Text(said))
         choices.append(Choice((*items, *tool_calls), finish_reason))
     return Script(tuple(choices), usage or Usage())
-
-
-def text_locale(locale: str) -> str:
-    """The locale that Faker has text for: this one, else one of its language (`ar_AA` for `ar_EG`).
-
-    Raises `ScriptError` that lists the known ones.
-    """
-    name = locale.replace("-", "_")
-    known = _text_locales()
-    if name in known:
-        return name
-    language = name.partition("_")[0].lower()
-    for candidate in known:
-        if candidate.partition("_")[0] == language:
-            return candidate
-    raise ScriptError(f"no synthetic text for the locale {locale!r}: take one of {', '.join(sorted(known))}")
-
-
-@cache
-def _text_locales() -> tuple[str, ...]:
-    from faker.providers import lorem
-
-    names = sorted(module.name for module in iter_modules(lorem.__path__))
-    # Of several for one language the first one answers for the others.
-    return tuple(sorted(names, key=lambda name: (name not in ("en_US", "de_DE", "es_ES", "nl_NL"), name)))
 
 
 def _faker(locale: str, seed: int | str) -> Faker:

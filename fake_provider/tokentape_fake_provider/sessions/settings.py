@@ -6,9 +6,9 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from tokentape_fake_provider.answers.synthetic import text_locale
 from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.faults.specification import Faults, as_faults
+from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import Usage
 from tokentape_fake_provider.timing import Instant, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dialects import DressName, dress_name

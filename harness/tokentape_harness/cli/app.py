@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib.metadata import entry_points
+from typing import Annotated, Final
 
 import typer
 
-from tokentape_harness.cli import cassettes_app, conformance_app, provider_app, trials_app
+from tokentape_harness.cli import cassettes_app, provider_app, trials_app
+
+COMMANDS: Final = "tokentape.commands"
+"""The group of entry points whose `typer.Typer`s are commands too."""
 
 app = typer.Typer(
     name="tokentape",
@@ -15,8 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (provider_app, cassettes_app, trials_app, conformance_app):
+for part in (provider_app, cassettes_app, trials_app):
     app.add_typer(part.app)
+for command in entry_points(group=COMMANDS):
+    app.add_typer(command.load())
 
 
 def _version(wanted: bool) -> None:

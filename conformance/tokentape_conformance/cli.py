@@ -51,7 +51,7 @@ def iterator(
     html: HtmlFile = None,
 ) -> int:
     """Ask an iterator for the promises of a stream: text, usage, tool calls, callbacks, events, endings."""
-    from tokentape_harness.cli.conformance import conformance
+    from tokentape_conformance.command import conformance
 
     return conformance(
         "iterator",
@@ -105,7 +105,7 @@ def provider(
     html: HtmlFile = None,
 ) -> int:
     """Ask a server whether its streams are what its wire format specifies: grammar, fields, usage, tools, errors."""
-    from tokentape_harness.cli.conformance import conformance
+    from tokentape_conformance.command import conformance
 
     wires = wire or []
     options = {
@@ -189,7 +189,7 @@ def pipeline(
     """Ask an app in front of a provider: order, text, flushing, endings, readers who leave, errors, headers."""
     import shlex
 
-    from tokentape_harness.cli.conformance import conformance
+    from tokentape_conformance.command import conformance
 
     name, *command = target
     given = {

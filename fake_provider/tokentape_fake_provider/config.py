@@ -1,0 +1,35 @@
+"""Config: what the application is made of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
+from tokentape_fake_provider.sessions.registry import Sessions
+
+
+class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the application is made of.
+
+    `max_body` is in bytes. `control` turns the control API on, `token` guards it. `loader` reads the
+    cassettes in `folders`. `clock` paces playback, `wall` is unix time in s.
+    """
+
+    sessions: Sessions = msgspec.field(default_factory=Sessions)
+    max_body: int = 10_000_000
+    models: Sequence[str] = ("tokentape",)
+    control: bool = True
+    token: str | None = None
+    folders: Sequence[Path] = ()
+    loader: CassetteLoader | None = None
+    clock: Clock = msgspec.field(default_factory=MonotonicClock)
+    wall: Callable[[], float] = time.time
+
+    def with_clock(self, clock: Clock) -> AppConfig:
+        """The same with another clock."""
+        return msgspec.structs.replace(self, clock=clock)
