@@ -94,6 +94,12 @@ def provider(
             help="The fake provider behind the server, where that is a gateway: what it is to say is told there.",
         ),
     ] = None,
+    token_env: Annotated[
+        str | None,
+        typer.Option(
+            "--token-env", metavar="NAME", help="The environment variable that has the token of the control API."
+        ),
+    ] = None,
     case: Cases = None,
     include: Include = None,
     baseline: BaselineFile = None,
@@ -114,6 +120,7 @@ def provider(
         "key_env": key_env or "",
         "lacks": ";".join(lacks or []),
         "control": control or "",
+        "token_env": token_env or "",
     }
     return conformance(
         "provider",

@@ -7,6 +7,7 @@ is a Starlette application.
 from __future__ import annotations
 
 import asyncio
+import logging
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final
@@ -20,8 +21,10 @@ from tokentape_fake_provider.answers.resolver import Answer, Request, error_answ
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
-from tokentape_fake_provider.http.request_body import ClientLeft, read_body
-from tokentape_fake_provider.playback.connection import Connection, Message, Receive, Send
+from tokentape_fake_provider.http.access import ALLOW_IT
+from tokentape_fake_provider.http.http_protocol import refuse_in_json
+from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
+from tokentape_fake_provider.playback.connection import Connection, Message, RawHeaders, Receive, Send
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.player import gate_of, is_untimed, play
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, Gate, SteppedStream
@@ -30,6 +33,8 @@ from tokentape_fake_provider.tape import retry_after
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
 HEALTH_PATH: Final = "/health"
+
+_logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
 def create_app(config: AppConfig | None = None) -> App:
@@ -53,18 +58,26 @@ class App:
         if not path or path.startswith(CONTROL_PATH) or path in ("/", HEALTH_PATH):
             await self._rest(scope, receive, send)
             return
-        with_prefix = path.startswith("/s/")
-        session_id, path = _split_session(path) if with_prefix else (DEFAULT_SESSION, path)
+        session_id, path = _split_session(path)
         session = self.sessions.find(session_id)
+        headers: RawHeaders = scope["headers"]
+        foreign = self.config.access.refusal(headers)
+        if foreign:
+            session = None  # a web page changes nothing, not even the journal
+        elif session is not None and path in ("", "/") and scope["method"] in ("GET", "HEAD"):
+            await self._rest({**scope, "path": "/"}, receive, send)
+            return
         clock = self._clock(session)
         began = clock.now()
-        connection = Connection(receive, send)
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        connection = Connection(receive, send, scope)
+        wire = self._wire_for_path(path)
+        refused = None
         try:
-            body = await read_body(receive, headers, self.config.max_body)
+            body = await read_body(receive, headers, self.config.limits)
         except ClientLeft:
             return
-        wire = self._wire_for_path(path)
+        except BodyRefused as error:
+            body, refused = b"", error
         entry = Entry(
             session=session_id,
             time=self.config.wall(),
@@ -72,15 +85,18 @@ class App:
             path=path,
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
-            raw_body=body or b"",
+            raw_body=body,
             wire=wire.name if wire else None,
             http_version=scope.get("http_version", ""),
             arrived=began,
         )
-        if session is None:
-            answer = self._unknown_session(session_id, wire or spoken(path, headers))
+        speaks = wire or spoken(path, headers)
+        if foreign:
+            answer = error_answer(speaks, 403, f"Refused: {foreign}; {ALLOW_IT}.", "foreign_origin")
+        elif session is None:
+            answer = self._unknown_session(session_id, speaks)
         else:
-            answer = self._answer(session, entry, body, wire, headers, clock.now())
+            answer = self._answer(session, entry, refused, speaks, headers, clock.now())
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults = answer.faults
@@ -110,26 +126,43 @@ class App:
 
     def clock_at(self, path: str) -> Clock:
         """Whose time a request to this path keeps."""
-        return self._clock(self.sessions.find(_split_session(path)[0] if path.startswith("/s/") else DEFAULT_SESSION))
+        return self._clock(self.sessions.find(_split_session(path)[0]))
+
+    def refuse(self, path: str, headers: RawHeaders, status: int, code: str, message: str) -> tuple[RawHeaders, bytes]:
+        """The headers and the body of a refusal, as whoever asks there understands it."""
+        if path.startswith(CONTROL_PATH):
+            return refuse_in_json(path, headers, status, code, message)
+        _, path = _split_session(path)
+        tape = error_answer(self._wire_for_path(path) or spoken(path, headers), status, message, code).tape
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in tape.headers], tape.body
 
     def _clock(self, session: Session | None) -> Clock:
         return self.config.clock if session is None else session.clock or self.config.clock
 
     def _answer(
-        self, session: Session, entry: Entry, body: bytes | None, wire: Wire | None, headers: Any, now: float
+        self,
+        session: Session,
+        entry: Entry,
+        refused: BodyRefused | None,
+        speaks: Wire,
+        headers: RawHeaders,
+        now: float,
     ) -> Answer:
+        if refused is not None:
+            return error_answer(speaks, refused.status, refused.message, refused.code)
+        try:
+            return self._found(session, entry, speaks, headers, now)
+        except RecursionError:
+            return error_answer(speaks, 400, "The request body is nested too deeply.", "invalid_request")
+        except Exception as error:
+            _logger.exception("%s %s can't be answered", entry.method, entry.path)
+            message = f"The fake provider failed, which its log explains: {type(error).__name__}: {error}"
+            return error_answer(speaks, 500, message, "internal_error")
+
+    def _found(self, session: Session, entry: Entry, speaks: Wire, headers: RawHeaders, now: float) -> Answer:
         method, path = entry.method, entry.path
-        speaks = wire or spoken(path, headers)
-        if body is None:
-            limit = self.config.max_body
-            return error_answer(
-                speaks,
-                413,
-                f"The request body is larger than this server's limit of {limit / 1e6:g} MB: send less, or "
-                "start the server with a higher limit (max_body).",
-                "request_too_large",
-            )
-        value, problem = _parse(body)
+        wire = None if entry.wire is None else speaks
+        value, problem = _parse(entry.raw_body)
         request = Request(method, path, value, wire, int(entry.time), problem, entry.query, headers, now)
         answer = find_answer(session, request)
         if answer is not None:
@@ -177,6 +210,9 @@ def _nearest_paths(path: str) -> str:
 
 
 def _split_session(path: str) -> tuple[str, str]:
+    """The session that a path names by its prefix, and the path below that."""
+    if not path.startswith("/s/"):
+        return DEFAULT_SESSION, path
     session_id, slash, rest = path[3:].partition("/")
     return session_id, slash + rest
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 
 from tokentape_fake_provider.clock import Clock, MonotonicClock
+from tokentape_fake_provider.http.access import Access
+from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.registry import Sessions
 
@@ -16,12 +18,13 @@ from tokentape_fake_provider.sessions.registry import Sessions
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the application is made of.
 
-    `max_body` is in bytes. `control` turns the control API on, `token` guards it. `loader` reads the
-    cassettes in `folders`. `clock` paces playback, `wall` is unix time in s.
+    `limits` bound each request. `control` turns the control API on, `token` guards it. `access` decides which web
+    pages may ask. `loader` reads the cassettes in `folders`. `clock` paces playback, `wall` is unix time in s.
     """
 
     sessions: Sessions = msgspec.field(default_factory=Sessions)
-    max_body: int = 10_000_000
+    limits: RequestLimits = DEFAULT_LIMITS
+    access: Access = Access()
     models: Sequence[str] = ("tokentape",)
     control: bool = True
     token: str | None = None

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from tokentape_conformance.cli import app
 
 from tests.conformance import test_pipeline_mutants
 from tokentape_conformance.baseline import read_baseline
+from tokentape_conformance.cli import app
 from tokentape_conformance.pipeline.options import CAPABILITIES
 from tokentape_conformance.pipeline.suite import SUITE
 from tokentape_conformance.result import Planned

@@ -47,5 +47,5 @@ class Cycle:
 def test_a_connection_that_the_client_has_left_is_reset_without_an_error() -> None:
     """Resetting a connection whose socket is closed already ends quietly: the client was first."""
     cycle = Cycle()
-    asyncio.run(Connection(cycle.receive, cycle.send).reset())
+    asyncio.run(Connection(cycle.receive, cycle.send, {}).reset())
     assert cycle.transport.aborted

@@ -23,8 +23,8 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers of this module run on h11 and asyncio."""
     config = server_module._uvicorn_config
 
-    def plain_config(app: Any) -> uvicorn.Config:
-        made = config(app)
+    def plain_config(app: Any, protocol: Any) -> uvicorn.Config:
+        made = config(app, protocol)
         made.http, made.loop = H11Protocol, "asyncio"
         return made
 

@@ -25,11 +25,12 @@ class Control:
     is in `base_url`: that is emptied for each request.
     """
 
-    def __init__(self, base_url: str, client: httpx2.Client, *, gateway: str = "") -> None:
+    def __init__(self, base_url: str, client: httpx2.Client, *, gateway: str = "", token: str | None = None) -> None:
         self._base_url, _, name = base_url.rstrip("/").partition("/s/")
         self._gateway = gateway
         self._session = name or _DEFAULT
         self._client = client
+        self._headers = authorization(token)
         if gateway:
             self._begin("instant")
 
@@ -107,15 +108,20 @@ class Control:
         return self._session if self._gateway else session_url.rpartition("/")[2]
 
     def _ask(self, method: str, path: str, body: Any) -> Any:
-        response = self._client.request(method, f"{self._base_url}{_PATH}{path}", json=body)
+        response = self._client.request(method, f"{self._base_url}{_PATH}{path}", json=body, headers=self._headers)
         response.raise_for_status()
         return response.json() if response.content else None
 
 
-def wires_of(base_url: str, client: httpx2.Client) -> list[str] | None:
+def authorization(token: str | None) -> dict[str, str]:
+    """The header that a control API with a token asks for."""
+    return {} if token is None else {"authorization": f"Bearer {token}"}
+
+
+def wires_of(base_url: str, client: httpx2.Client, token: str | None = None) -> list[str] | None:
     """The wire formats of a fake provider there; None if it is something else."""
     try:
-        told = client.get(f"{base_url.partition('/s/')[0]}{_PATH}").json()
+        told = client.get(f"{base_url.partition('/s/')[0]}{_PATH}", headers=authorization(token)).json()
     except (httpx2.HTTPError, ValueError):
         return None
     if not isinstance(told, dict) or told.get("server") != "tokentape":

@@ -47,7 +47,8 @@ _CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 class Target:
     """A server at a base URL, which may take `start` s to answer. `lacks` are reasons by (`wire.`)capability.
 
-    `control` is the URL of a fake provider that it stands in front of, as a gateway does.
+    `control` is the URL of a fake provider that it stands in front of, as a gateway does; `token` is that of its
+    control API.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Target:
         lacks: Mapping[str, str] = {},
         start: float = 0.0,
         control: str = "",
+        token: str | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.model = model
@@ -67,13 +69,13 @@ class Target:
         self.lacks = dict(lacks)
         self.client = self._connected()
         self._await(start)
-        spoken = wires_of(self.base_url, self.client)
-        if control and wires_of(control, self.client) is None:
+        spoken = wires_of(self.base_url, self.client, token)
+        if control and wires_of(control, self.client, token) is None:
             raise UsageError(f"--control {control}: no fake provider whose control API can be used answers there")
         if control:
-            self.control: Control | None = Control(control, self.client, gateway=self.base_url)
+            self.control: Control | None = Control(control, self.client, gateway=self.base_url, token=token)
         else:
-            self.control = None if spoken is None else Control(self.base_url, self.client)
+            self.control = None if spoken is None else Control(self.base_url, self.client, token=token)
         self.wires: list[str] = list(wires or spoken or self._answered())
         self._known: dict[tuple[str, str, bool], Exchange] = {}
 
@@ -193,9 +195,9 @@ def origin(url: str) -> str:
 
 
 def target_of(base_url: str, options: Mapping[str, str]) -> Target:
-    """A target from the options `wires`, `model`, `key_env`, `control`, `lacks` (`NAME=REASON`, `;` between).
+    """A target from the options `wires`, `model`, `key_env`, `token_env`, `control`, `lacks`.
 
-    Raises `UsageError`.
+    The last is `NAME=REASON`, with `;` between. Raises `UsageError`.
     """
     if urlsplit(base_url).scheme not in ("http", "https"):
         raise UsageError(f"target {base_url!r}: give the URL of a server, such as http://127.0.0.1:8089")
@@ -203,16 +205,26 @@ def target_of(base_url: str, options: Mapping[str, str]) -> Target:
     for wire in wires:
         if wire not in GRAMMARS:
             raise UsageError(f"--wire {wire}: the known ones are {', '.join(GRAMMARS)}")
-    key_env = options.get("key_env", "")
-    if key_env and not os.environ.get(key_env):
-        raise UsageError(f"--key-env {key_env}: this variable is not set")
+    key = _secret(options, "key_env")
+    token = _secret(options, "token_env")
     control = options.get("control", "")
     lacks = dict(_lack(told) for told in options.get("lacks", "").split(";") if told.strip())
-    key = os.environ[key_env] if key_env else "-"
     # Those that are asked for need no looking for; a baseline may tell of the others all the same.
     spoken = list(GRAMMARS) if wires else None
     model = options.get("model", "")
-    return Target(base_url, spoken, model=model, key=key, lacks=lacks, start=_START_S, control=control)
+    return Target(
+        base_url, spoken, model=model, key=key or "-", lacks=lacks, start=_START_S, control=control, token=token
+    )
+
+
+def _secret(options: Mapping[str, str], option: str) -> str | None:
+    """What the environment variable that an option names holds."""
+    name = options.get(option, "")
+    if not name:
+        return None
+    if not os.environ.get(name):
+        raise UsageError(f"--{option.replace('_', '-')} {name}: this variable is not set")
+    return os.environ[name]
 
 
 def _lack(told: str) -> tuple[str, str]:

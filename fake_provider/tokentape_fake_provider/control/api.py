@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -26,12 +28,15 @@ from tokentape_fake_provider.errors import (
     UnknownSessionError,
 )
 from tokentape_fake_provider.faults.specification import fault_of_object
-from tokentape_fake_provider.http.loopback import is_local_authority
-from tokentape_fake_provider.http.request_body import read_body
+from tokentape_fake_provider.http.access import ALLOW_IT, names_this_machine
+from tokentape_fake_provider.http.loopback import is_authority
+from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
 from tokentape_fake_provider.sessions.session import Session
 
 CONTROL_PATH: Final = "/_tokentape"
-_METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+_logger: Final = logging.getLogger("tokentape_fake_provider")
 
 Handler: TypeAlias = Callable[["Api", Request], Awaitable[Response]]
 Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
@@ -52,7 +57,7 @@ class Api:
         for path, handlers in ((path, handlers) for table in tables for path, handlers in table.items()):
             routes.append(Route(f"{CONTROL_PATH}{path}", partial(self._serve, handlers), methods=_METHODS))
         routes.append(Route(f"{CONTROL_PATH}/{{rest:path}}", partial(self._serve, {}), methods=_METHODS))
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, exception_handlers={HTTPException: self._not_routed})
 
     def session(self, request: Request) -> Session:
         """The session that the path names. Raises `UnknownSessionError`."""
@@ -60,10 +65,10 @@ class Api:
 
     async def read(self, request: Request, kind: type[T], default: T | None = None) -> T:
         """The body as JSON of this kind; without a body the default. Raises `Refused`."""
-        body = await read_body(request.receive, request.headers.raw, self.config.max_body)
-        if body is None:
-            limit = self.config.max_body / 1e6
-            raise Refused(413, f"the body is larger than {limit:g} MB", "send less, or raise the server's max_body")
+        try:
+            body = await read_body(request.receive, request.headers.raw, self.config.limits)
+        except BodyRefused as refused:
+            raise Refused(refused.status, refused.message, "send less, or send it at once") from None
         if not body and default is not None:
             return default
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -79,6 +84,10 @@ class Api:
     async def _health(self, _: Request) -> Response:
         """GET /health."""
         return json_response({"status": "ok"})
+
+    async def _not_routed(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return refusal(request, Refused(error.status_code, error.detail, f"see the list of routes in {DOCUMENT}"))
 
     async def _serve(self, handlers: Mapping[str, Handler], request: Request) -> Response:
         try:
@@ -103,8 +112,19 @@ class Api:
             return refusal(request, Refused(504, str(error), "give it a longer timeout (s), or see who is to read"))
         except FakeProviderError as error:
             return refusal(request, Refused(400, str(error), f"see {DOCUMENT}"))
+        except ClientLeft:
+            return refusal(request, Refused(400, "the client left", "send the whole body"))
+        except RecursionError:
+            return refusal(request, Refused(400, "the body is nested too deeply", "send less"))
+        except Exception as error:
+            _logger.exception("%s %s can't be answered", request.method, request.scope["path"])
+            what = f"the server failed: {type(error).__name__}: {error}"
+            return refusal(request, Refused(500, what, "see its log, and report it"))
 
     def _admit(self, request: Request) -> None:
+        foreign = self.config.access.refusal(request.headers.raw)
+        if foreign:
+            raise Refused(403, foreign, ALLOW_IT)
         if not self.config.control:
             raise Refused(
                 403,
@@ -113,10 +133,10 @@ class Api:
             )
         token = self.config.token
         if token is not None:
-            given = request.headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            scheme, _, given = request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
                 raise Refused(401, "the control API's token is missing or wrong", "send Authorization: Bearer TOKEN")
-        elif not is_local_authority(request.headers.get("host", "")):
+        elif not names_this_machine(request.headers.raw):
             raise Refused(403, "the Host header names another machine", "use http://127.0.0.1 or http://localhost")
 
 
@@ -148,12 +168,22 @@ def flag(request: Request, name: str) -> bool:
 
 def number(request: Request, name: str) -> int:
     """A query parameter that is a number. Raises `Refused`."""
-    value = request.query_params.get(name, "0")
-    if not value.isdecimal():
-        raise Refused(400, f"{name} is {value!r}", "use a whole number", f"?{name}")
-    return int(value)
+    text = request.query_params.get(name, "0")
+    found = whole_number(text)
+    if found is None:
+        raise Refused(400, f"{name} is {text[:40]!r}", "use a whole number", f"?{name}")
+    return found
+
+
+def whole_number(text: str) -> int | None:
+    """A number in a URL; `None` if it is none, or has too many digits to number anything."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def origin(request: Request) -> str:
     """The URL of the server, as the client knows it."""
-    return f"{request.url.scheme}://{request.url.netloc}"
+    host = request.headers.get("host", "")
+    if not is_authority(host):
+        name, port = request.scope.get("server") or ("127.0.0.1", 80)
+        host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+    return f"{request.scope['scheme']}://{host}"

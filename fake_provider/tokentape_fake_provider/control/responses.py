@@ -26,5 +26,5 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 def refusal(request: Request, refused: Refused) -> Response:
     """The refusal as JSON."""
-    where = f"{request.method} {request.url.path}" + (f", {refused.where}" if refused.where else "")
+    where = f"{request.method} {request.scope['path']}" + (f", {refused.where}" if refused.where else "")
     return json_response({"error": {"what": refused.what, "where": where, "do": refused.do}}, refused.status)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.control.api import Api, Routes
+from tokentape_fake_provider.control.api import Api, Routes, whole_number
 from tokentape_fake_provider.control.responses import Refused, json_response
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 from tokentape_fake_provider.sessions.session import Session
@@ -113,7 +113,9 @@ async def advance(api: Api, request: Request) -> Response:
 
 
 def _stream(session: Session, request: Request) -> SteppedStream:
-    number = request.path_params["number"]
+    number = whole_number(request.path_params["number"])
+    if number is None:
+        raise Refused(404, "no such route: a stream has a number", "see the journal, or POST .../streams/next")
     found = session.streams.find(number)
     if found is not None:
         return found
@@ -151,7 +153,7 @@ def _time(clock: ControlledClock) -> dict[str, Any]:
     return {"now": clock.now(), "next_deadline": clock.next_deadline, "automatic": clock.automatic}
 
 
-_STREAM = "/sessions/{id}/streams/{number:int}"
+_STREAM = "/sessions/{id}/streams/{number}"
 ROUTES: Routes = {
     "/sessions/{id}/streams": {"GET": list_streams},
     "/sessions/{id}/streams/next": {"POST": take_stream},

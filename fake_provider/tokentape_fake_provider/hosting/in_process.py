@@ -9,6 +9,7 @@ from typing import Final
 from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.provider import Provider
+from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.sessions.registry import Sessions
 from tokentape_fake_provider.sessions.settings import SessionSettings
 
@@ -34,7 +35,7 @@ class InProcessProvider(Provider):
             AppConfig(
                 sessions=Sessions(settings),
                 models=tuple(models),
-                max_body=max_body,
+                limits=RequestLimits(body=max_body),
                 clock=clock or MonotonicClock(),
             )
         )

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.errors import UnsafeHostError
+from tokentape_fake_provider.errors import SettingError, UnsafeHostError
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.hosting.server_thread import ServerThread
+from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.loopback import is_loopback
+from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.registry import Sessions
 from tokentape_fake_provider.sessions.settings import SessionSettings
+
+_TOKEN: Final = re.compile(r"[!-~]+")
 
 
 class FakeProviderServer(Provider):
     """A fake provider on a port of its own. Use it as a context manager, or `start` and `stop` it.
 
     `port` 0 takes a free one. `settings` are those of the default session and of each new one. Beyond the
-    loopback interface it binds only with `allow_remote`, and then the control API needs a `token` or is off.
-    Raises `UnsafeHostError`; `start` raises `PortInUseError`.
+    loopback interface it binds only with `allow_remote`, and then the control API needs a `token` or is off. Web
+    pages of this machine may ask, and those of `allowed_origins` (`https://app.example`, or `*` for all).
+    Raises `UnsafeHostError`, and `SettingError` for a token that no header can carry; `start` raises `PortInUseError`.
     """
 
     def __init__(
@@ -38,6 +45,7 @@ class FakeProviderServer(Provider):
         loader: CassetteLoader | None = None,
         models: Sequence[str] = ("tokentape",),
         max_body: int = 10_000_000,
+        allowed_origins: Sequence[str] = (),
         clock: Clock | None = None,
     ) -> None:
         local = is_loopback(host)
@@ -45,13 +53,16 @@ class FakeProviderServer(Provider):
             raise UnsafeHostError(
                 f"host {host!r} is open to the network: bind to 127.0.0.1, or allow it on purpose (allow_remote=True)"
             )
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise SettingError("the token is not usable: use 1 or more visible ASCII characters, without spaces")
         self.host = host
         self.clock = clock or MonotonicClock()
         self.control = local or token is not None
         super().__init__(
             AppConfig(
                 sessions=Sessions(settings),
-                max_body=max_body,
+                limits=RequestLimits(body=max_body),
+                access=Access(tuple(allowed_origins)),
                 models=tuple(models),
                 control=self.control,
                 token=token,
@@ -60,7 +71,10 @@ class FakeProviderServer(Provider):
                 clock=self.clock,
             )
         )
-        self._thread = ServerThread(host, port, "tokentape-fake-provider")
+        self._app = create_app(self._config)
+        self._thread = ServerThread(
+            host, port, "tokentape-fake-provider", limits=self._config.limits, refuse=self._app.refuse
+        )
 
     @property
     def url(self) -> str:
@@ -74,7 +88,7 @@ class FakeProviderServer(Provider):
 
     def start(self) -> FakeProviderServer:
         """Listen, in a thread; back when the first request would be answered."""
-        self._thread.start(create_app(self._config))
+        self._thread.start(self._app)
         return self
 
     def stop(self) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from tokentape_fake_provider.errors import FakeProviderError, PortInUseError, ServerStateError
+from tokentape_fake_provider.http.http_protocol import HttpProtocol, Refuse, refuse_in_json
+from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from tokentape_fake_provider.playback.connection import Message, Receive, Send
 
 # How long open responses may take to notice that the server stops, in s.
@@ -30,10 +31,22 @@ class App(Protocol):
 
 
 class ServerThread:
-    """A server for apps that may be started and stopped again; `port` 0 takes a free port."""
+    """A server for apps that may be started and stopped again; `port` 0 takes a free port.
 
-    def __init__(self, host: str, port: int, name: str) -> None:
+    `refuse` is how the app words the refusal of a request whose head does not arrive, or is not HTTP.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        name: str,
+        *,
+        limits: RequestLimits = DEFAULT_LIMITS,
+        refuse: Refuse = refuse_in_json,
+    ) -> None:
         self.host = host
+        self._protocol = partial(HttpProtocol, limits=limits, refuse=refuse)
         self.port = port
         self._name = name
         self._thread: threading.Thread | None = None
@@ -58,7 +71,7 @@ class ServerThread:
         listener = self._listen()
         self._ready.clear()
         failures: list[BaseException] = []
-        self._server = _Server(app, self._ready, at_end)
+        self._server = _Server(app, self._protocol, self._ready, at_end)
         self._thread = threading.Thread(
             target=self._run,
             args=(self._server, listener, failures),
@@ -111,10 +124,10 @@ class ServerThread:
             listener.close()
 
 
-def _uvicorn_config(app: App) -> uvicorn.Config:
+def _uvicorn_config(app: App, protocol: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Protocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -126,20 +139,13 @@ def _uvicorn_config(app: App) -> uvicorn.Config:
     )
 
 
-class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's protocol without its access log, which would show up in the log of the program around it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.access_log = False
-        self.logger = logging.getLogger("tokentape_fake_provider.http")
-
-
 class _Server(uvicorn.Server):
     """uvicorn's server with a prompt start and stop: its own looks every 0.1 s whether it should exit."""
 
-    def __init__(self, app: App, ready: threading.Event, at_end: Callable[[], Awaitable[None]] | None) -> None:
-        super().__init__(_uvicorn_config(app))
+    def __init__(
+        self, app: App, protocol: Any, ready: threading.Event, at_end: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        super().__init__(_uvicorn_config(app, protocol))
         self._at_end = at_end
         self._app = app
         self._ready = ready

@@ -1,1 +1,1 @@
-"""HTTP: what is read of a request before a wire format sees it."""
+"""HTTP: connections, who may ask, and what is read of a request before a wire format sees it."""

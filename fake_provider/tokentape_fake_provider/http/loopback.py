@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from typing import Final
+
+# RFC 3986 section 3.2, without user information.
+_AUTHORITY: Final = re.compile(
+    r"""(?: \[ (?P<literal> [0-9A-Fa-f:.]+ ) \] | (?P<name> [A-Za-z0-9._-]+ ) ) (?: : (?P<port> [0-9]{0,5} ) )?""",
+    re.VERBOSE,
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -10,13 +18,22 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def is_authority(text: str) -> bool:
+    """Whether this is a host, with a port or without."""
+    return _AUTHORITY.fullmatch(text) is not None
 
 
 def is_local_authority(authority: str) -> bool:
     """Whether a `Host` header (`localhost:8089`, `[::1]:8089`) names this machine by a loopback name."""
-    if authority.startswith("["):
-        return is_loopback(authority[1:].partition("]")[0])
-    return is_loopback(authority.partition(":")[0].lower())
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None or int(found["port"] or 0) > 65_535:
+        return False
+    if found["literal"]:
+        return ":" in found["literal"] and is_loopback(found["literal"])
+    return is_loopback(found["name"].lower().removesuffix("."))

@@ -1,11 +1,13 @@
-"""Body: reading a request's body, up to a limit."""
+"""Body: reading a request's body, within limits."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from tokentape_fake_provider.playback.connection import Receive
+from tokentape_fake_provider.http.request_limits import RequestLimits
+from tokentape_fake_provider.playback.connection import Message, Receive
 
 # What is thrown away of a body that is too large, so that its sender gets to read the answer: a client that
 # still writes when the connection closes sees a broken pipe instead of the error.
@@ -16,11 +18,38 @@ class ClientLeft(Exception):  # noqa: N818 - not an error
     """The client left before it had sent its request."""
 
 
-async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], limit: int) -> bytes | None:
-    """The body, or `None` if it has more than `limit` bytes (which are then not kept).
+class BodyRefused(Exception):  # noqa: N818 - a response
+    """A body that is not read: the HTTP status that answers it, the error code, and the message."""
 
-    Raises `ClientLeft` if the client leaves before its end.
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], limits: RequestLimits) -> bytes:
+    """The whole body.
+
+    Raises `ClientLeft` if the client leaves before its end, and `BodyRefused` for one that is too large or does not
+    arrive in time.
     """
+    loop = asyncio.get_running_loop()
+    last = loop.time() + limits.body_s
+
+    async def receive_in_time() -> Message:
+        try:
+            async with asyncio.timeout_at(min(loop.time() + limits.silence_s, last)):
+                message = await receive()
+        except TimeoutError:
+            raise BodyRefused(
+                408,
+                "request_timeout",
+                f"The request body did not arrive in time: this server waits {limits.silence_s:g} s for each part of "
+                f"it, and {limits.body_s:g} s for all.",
+            ) from None
+        if message["type"] != "http.request":
+            raise ClientLeft
+        return message
+
     declared = 0
     expects = False
     for name, value in headers:
@@ -28,23 +57,27 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], li
             declared = int(value)
         elif name == b"expect":
             expects = True
-    if declared > limit and expects:
-        return None  # it waits for our go-ahead, and has not begun to send
-    message = await receive()
-    if message["type"] != "http.request":
-        raise ClientLeft
+    too_large = BodyRefused(
+        413,
+        "request_too_large",
+        f"The request body is larger than this server's limit of {limits.body / 1e6:g} MB: send less, or start the "
+        "server with a higher limit (max_body).",
+    )
+    if declared > limits.body and expects:
+        raise too_large  # it waits for our go-ahead, and has not begun to send
+    message = await receive_in_time()
     body: bytes = message.get("body", b"")
-    if not message.get("more_body") and len(body) <= limit:
+    if not message.get("more_body") and len(body) <= limits.body:
         return body
     kept = bytearray(body)
     size = len(body)
     while message.get("more_body") and size <= DRAINED:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientLeft
+        message = await receive_in_time()
         size += len(message["body"])
-        if size <= limit and declared <= limit:
+        if size <= limits.body and declared <= limits.body:
             kept += message["body"]
         else:
             kept.clear()
-    return bytes(kept) if size <= limit else None
+    if size > limits.body:
+        raise too_large
+    return bytes(kept)

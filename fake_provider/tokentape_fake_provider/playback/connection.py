@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 Message: TypeAlias = MutableMapping[str, Any]
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
@@ -27,13 +28,16 @@ _FLUSH_S = 5.0
 class Connection:
     """One request's way back to its client."""
 
-    __slots__ = ("_cycle", "receive", "send")
+    __slots__ = ("_cycle", "_shared", "receive", "send")
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, scope: Message) -> None:
         self.receive = receive
         self.send = send
+        self._shared = scope.get("tokentape.transport")
         # uvicorn's `send` is a method of its request cycle (h11 and httptools alike).
         cycle: Any = getattr(send, "__self__", None)
+        if not hasattr(cycle, "flow"):
+            cycle = None
         self._cycle = cycle
         # With httptools uvicorn sends chunks to clients of HTTP/1.0 too, which RFC 9112 section 6.1 forbids; with
         # h11 (which has no such attribute) it does not.
@@ -106,7 +110,7 @@ class Connection:
 
     @property
     def _transport(self) -> asyncio.Transport | None:
-        return getattr(self._cycle, "transport", None)
+        return getattr(self._cycle, "transport", self._shared)
 
 
 class _UntilClosed(int):

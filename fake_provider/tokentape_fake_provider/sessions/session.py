@@ -27,7 +27,7 @@ from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.wire import Ask
 
 DEFAULT_SESSION: Final = "default"
-_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,200}")
+_ID: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,200}")
 
 QueueItem: TypeAlias = Script | Tape
 
@@ -99,7 +99,10 @@ class Session:
         journal: Journal | None = None,
     ) -> None:
         if not _ID.fullmatch(session_id):
-            raise SessionNameError(f"session id {session_id!r}: use 1 to 200 of the characters A-Z a-z 0-9 . _ ~ -")
+            raise SessionNameError(
+                f"session id {session_id!r}: use 1 to 200 of the characters A-Z a-z 0-9 . _ ~ -, but neither . nor .., "
+                "which clients take out of a URL"
+            )
         self.id = session_id
         self.settings = settings or SessionSettings()
         self.journal = journal or Journal()

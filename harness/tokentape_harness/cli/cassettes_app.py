@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from tokentape_harness.cli.options import Json, RedactHeaders, RedactPaths, RedactTexts, Wire, redaction_rules
+from tokentape_harness.cli.options import (
+    AllowedOrigins,
+    Json,
+    RedactHeaders,
+    RedactPaths,
+    RedactTexts,
+    Wire,
+    redaction_rules,
+)
 
 app = typer.Typer()
 
@@ -38,6 +46,7 @@ def record(
     redact_header: RedactHeaders = None,
     redact_path: RedactPaths = None,
     redact_text: RedactTexts = None,
+    allow_origin: AllowedOrigins = None,
 ) -> int:
     """Record what a command's LLM clients stream, live, or replay it; exit with the command's code."""
     from tokentape_harness.cli.record import record as run
@@ -51,6 +60,7 @@ def record(
         timeout=timeout,
         speed=speed,
         rules=redaction_rules(redact_header, redact_path, redact_text),
+        allowed_origins=allow_origin or (),
     )
 
 

@@ -21,6 +21,14 @@ Fault = Annotated[
         "--fault", metavar="SPEC", help="What goes wrong, such as fin@frame=5; repeatable. tokentape faults lists all."
     ),
 ]
+AllowedOrigins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-origin",
+        metavar="ORIGIN",
+        help="Web pages that may ask, such as https://app.example, besides those of this machine; repeatable.",
+    ),
+]
 TIMINGS = (
     "instant, recorded, recorded:2 (twice as fast), synthetic:ttft=300ms,tps=50,jitter=0.2 or profile:FILE (see fit)"
 )

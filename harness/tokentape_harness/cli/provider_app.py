@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tokentape_harness.cli.options import TIMINGS, Fault, Json, Seed, Wire
+from tokentape_harness.cli.options import TIMINGS, AllowedOrigins, Fault, Json, Seed, Wire
 
 app = typer.Typer()
 
@@ -18,7 +18,7 @@ def serve(
         list[Path] | None, typer.Argument(metavar="[PATHS]...", help="Cassettes, and folders of cassettes.")
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Beyond this machine the control API is off.")
+        str, typer.Option(help="Address to listen on. Beyond this machine the control API needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8089,
     timing: Annotated[str, typer.Option(metavar="SPEC", help=f"When tokens leave: {TIMINGS}.")] = "instant",
@@ -35,6 +35,14 @@ def serve(
         typer.Option(metavar="D", help="Speak openai_chat as azure, groq, mistral, openrouter, deepseek or xai do."),
     ] = None,
     fault: Fault = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TOKENTAPE_TOKEN",
+            help="What the control API asks for, also beyond this machine; else it is off there.",
+        ),
+    ] = None,
+    allow_origin: AllowedOrigins = None,
 ) -> None:
     """Start the fake provider: cassettes answer the requests they recorded, made-up text the others."""
     from tokentape_harness.cli.serve import serve as run
@@ -49,6 +57,8 @@ def serve(
         as_wires=as_wire or [],
         dress=dress,
         faults=fault or [],
+        token=token,
+        allowed_origins=allow_origin or [],
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy import RecordingProxy, upstreams_of
+from tokentape_harness.proxy.signing import is_aws
 from tokentape_harness.redaction import RedactionRules, secrets_of_environment
 
 # As a shell has it.
@@ -37,6 +38,7 @@ def record(
     timeout: float | None,
     speed: float | None,
     rules: RedactionRules,
+    allowed_origins: Sequence[str] = (),
 ) -> int:
     """Run the command against the proxy and give its exit code; without one, stay up until interrupted.
 
@@ -47,7 +49,17 @@ def record(
     known = upstreams_of(upstreams, os.environ)
     # Keys that the command is given, whatever they look like and wherever they turn up.
     rules = rules.adding(secrets=secrets_of_environment(os.environ))
-    proxy = RecordingProxy(known, folder, mode=mode, port=port, timeout=timeout, speed=speed, rules=rules, report=say)
+    proxy = RecordingProxy(
+        known,
+        folder,
+        mode=mode,
+        port=port,
+        timeout=timeout,
+        speed=speed,
+        rules=rules,
+        allowed_origins=allowed_origins,
+        report=say,
+    )
     if command:
         # The signals are held until all is saved.
         with _Signals() as signals, proxy:
@@ -57,7 +69,10 @@ def record(
             return code
     stop = threading.Event()
     with _handling((signal.SIGINT, signal.SIGTERM, *_HANGUP), lambda *_: stop.set()), proxy:
-        bases = {f"{proxy.url}/{name}{upstream.ending}": upstream for name, upstream in known.items()}
+        bases = {
+            f"{proxy.own_url if is_aws(upstream.url) else proxy.url}/{name}{upstream.ending}": upstream
+            for name, upstream in known.items()
+        }
         width = max(map(len, bases))
         print(f"tokentape records to {folder} (mode {mode}) at {proxy.url}")
         for base, upstream in bases.items():

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from tokentape_fake_provider.answers.synthetic import synthetic_text
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.sessions.recording import Recording
@@ -41,6 +42,8 @@ def serve(
     as_wires: Sequence[str] = (),
     dress: str | None = None,
     faults: Sequence[str] = (),
+    token: str | None = None,
+    allowed_origins: Sequence[str] = (),
 ) -> None:
     """Serve until interrupted.
 
@@ -63,6 +66,8 @@ def serve(
         allow_remote=True,
         folders=[path for path in paths if path.is_dir()],
         loader=load_recordings,
+        token=token,
+        allowed_origins=allowed_origins,
     )
     server.default.add_recordings(recordings)
     _allow_many_connections()
@@ -70,10 +75,12 @@ def serve(
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with server:
-            _announce(server, files, len(recordings), timing, faults)
+            if not strict:
+                synthetic_text(1)  # what makes text up is loaded now, not while the first client waits
             # At 500 streams a full collection stops all of them for 35 to 65 ms (measured); what is loaded now stays.
             gc.collect()
             gc.freeze()
+            _announce(server, files, len(recordings), timing, faults)
             # Without a timeout the wait can't be interrupted on Windows.
             while not stop.wait(0.5):
                 pass
@@ -137,7 +144,10 @@ def _announce(server: FakeProviderServer, files: int, recordings: int, timing: s
     if faults:
         print(f"  faults: {', '.join(faults)}")
     if not is_loopback(server.host):
-        print(f"  {server.host} is open to the network: anyone there can read the recordings; the control API is off")
+        control = "asks for the token" if server.control else "is off (--token turns it on)"
+        print(
+            f"  {server.host} is open to the network: anyone there can read the recordings; the control API {control}"
+        )
     print("Ctrl-C stops it.", flush=True)
 
 

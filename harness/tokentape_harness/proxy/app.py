@@ -12,20 +12,21 @@ from urllib.parse import urlsplit
 import httpx2
 from vcr.request import Request
 
-from tokentape_fake_provider.http.loopback import is_local_authority
-from tokentape_fake_provider.http.request_body import ClientLeft, read_body
+from tokentape_fake_provider.http.access import ALLOW_IT, Access, names_this_machine
+from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
+from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.playback.connection import Connection, Message, Receive, Send
 from tokentape_harness.errors import HarnessError
 from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, request_headers, text
-from tokentape_harness.proxy.signing import signed
-from tokentape_harness.proxy.upstream import Target, Upstream, target_of
+from tokentape_harness.proxy.signing import is_to_be_signed, signed
+from tokentape_harness.proxy.upstream import Target, Upstream, target_of, without_secret
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import MismatchError
 from tokentape_harness.recording.response_recorder import Recording
 
-_MAX_BODY: Final = 100_000_000
+LIMITS: Final = RequestLimits(body=100_000_000)
 _CONNECT_S: Final = 30.0
 # How long the rest of a small error may take to come.
 _REST_S: Final = 5.0
@@ -39,9 +40,13 @@ class ProxyApp:
         upstreams: Mapping[str, Upstream],
         cassettes: CassetteFolder,
         *,
+        secret: str,
+        access: Access,
         timeout: float | None,
         report: Callable[[str], None],
     ) -> None:
+        self._secret = secret
+        self._access = access
         self.stopping = False
         self.idle = threading.Event()
         """Set while no request is being answered."""
@@ -70,34 +75,40 @@ class ProxyApp:
                 self.idle.set()
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
-        connection = Connection(receive, send)
+        failure, body = self._refused(scope), b""
         try:
-            body = await read_body(receive, scope["headers"], _MAX_BODY)
+            if failure is None:
+                body = await read_body(receive, scope["headers"], LIMITS)
         except ClientLeft:
             return
-        target = target_of(_path(scope), scope["query_string"].decode("latin-1"), self._upstreams)
-        failure = self._refusal(scope, body, target)
+        except BodyRefused as refused:
+            failure = Failure(refused.status, refused.code, refused.message)
         if failure is None:
-            assert body is not None
-            assert target is not None
-            failure = await self._answered(scope, body, target, connection)
+            failure = await self._passed_on(scope, body, Connection(receive, send, scope))
         if failure is not None:
             self._report(failure.message)
             await send({"type": "http.response.start", "status": failure.status, "headers": failure.headers})
             await send({"type": "http.response.body", "body": failure.body})
 
-    def _refusal(self, scope: Message, body: bytes | None, target: Target | None) -> Failure | None:
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"127.0.0.1").decode("latin-1")
-        if not is_local_authority(host):
-            return Failure(403, "not_local", f"the host {host!r} is not this machine: ask by 127.0.0.1 or localhost")
-        if body is None:
-            return Failure(413, "request_too_large", f"a request body has more than {_MAX_BODY} bytes")
-        if target is None:
-            names = ", ".join(f"/{name}" for name in self._upstreams)
-            return Failure(404, "unknown_prefix", f"{_path(scope)}: no upstream has this prefix (known are {names})")
+    def _refused(self, scope: Message) -> Failure | None:
+        foreign = self._access.refusal(scope["headers"])
+        if foreign:
+            return Failure(403, "foreign_origin", f"{foreign}; {ALLOW_IT}")
+        if not names_this_machine(scope["headers"]):
+            return Failure(403, "not_local", "the Host header is not this machine's: ask by 127.0.0.1 or localhost")
         return None
 
-    async def _answered(self, scope: Message, body: bytes, target: Target, connection: Connection) -> Failure | None:
+    async def _passed_on(self, scope: Message, body: bytes, connection: Connection) -> Failure | None:
+        path, own = without_secret(_path(scope), self._secret)
+        target = target_of(path, scope["query_string"].decode("latin-1"), self._upstreams)
+        if target is None:
+            names = ", ".join(f"/{name}" for name in self._upstreams)
+            return Failure(404, "unknown_prefix", f"{path}: no upstream has this prefix (known are {names})")
+        return await self._answered(scope, body, target, own, connection)
+
+    async def _answered(
+        self, scope: Message, body: bytes, target: Target, own: bool, connection: Connection
+    ) -> Failure | None:
         headers = request_headers(scope["headers"], urlsplit(target.upstream.url).netloc, len(body))
         asked = Request(scope["method"], target.uri, body or None, dict(text(headers)))
         try:
@@ -110,6 +121,15 @@ class ProxyApp:
             return Failure(500, "cassette_error", str(error))
         if isinstance(answer, Playback):
             return await _until_gone(self._replay(scope["method"], answer, connection), connection)
+        if not own and is_to_be_signed(target.uri, headers):
+            if answer is not None:
+                answer.abandon()
+            return Failure(
+                403,
+                "not_signed",
+                "requests to AWS are signed only for clients that know this run's address: take the base URL from "
+                "TOKENTAPE_PROXY_URL or AWS_ENDPOINT_URL_BEDROCK_RUNTIME, or from what tokentape record prints",
+            )
         exchange = self._exchange(scope["method"], target, headers, body, connection, answer)
         return await _until_gone(exchange, connection, answer)
 

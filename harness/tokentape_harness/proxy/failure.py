@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-
+from tokentape_fake_provider.http.http_protocol import refuse_in_json
 from tokentape_harness.redaction import redact_text
 
 
@@ -25,9 +24,7 @@ class Failure(NamedTuple):
     @property
     def body(self) -> bytes:
         """JSON in which the SDKs find their message: where OpenAI, Anthropic and Google have it, and where AWS has."""
-        message = f"tokentape: {self.message}"
-        error = {"type": self.kind, "code": self.status, "status": self.kind, "message": message}
-        return msgspec.json.encode({"type": "error", "error": error, "message": message})
+        return refuse_in_json("", [], self.status, self.kind, f"tokentape: {self.message}")[1]
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from tokentape_fake_provider.hosting.server_thread import ServerThread
+from tokentape_fake_provider.http.access import Access
 from tokentape_harness.errors import UsageError
-from tokentape_harness.proxy.app import ProxyApp
+from tokentape_harness.proxy.app import LIMITS, ProxyApp
 from tokentape_harness.proxy.cassettes import CassetteFolder, check_replayable
 from tokentape_harness.proxy.upstream import Upstream, command_environment
 from tokentape_harness.recording.clock import Clock
@@ -22,9 +24,9 @@ MODES: Final = ("new_episodes", "all", "none", "once")
 class RecordingProxy:
     """A reverse proxy for these upstreams, each below `/NAME`, with a cassette `NAME.yaml` for each in `folder`.
 
-    `mode` is a record mode of vcrpy. `timeout` is how long an upstream may be silent, in s. `report` is told of what
-    the proxy itself answers. Use it as a context manager; entering raises `CassetteError` and `PortInUseError`,
-    leaving `CassetteWriteError`.
+    `mode` is a record mode of vcrpy. `timeout` is how long an upstream may be silent, in s. Web pages of this machine
+    may ask, and those of `allowed_origins`. `report` is told of what the proxy itself answers. Use it as a context
+    manager; entering raises `CassetteError` and `PortInUseError`, leaving `CassetteWriteError`.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class RecordingProxy:
         speed: float | None = None,
         clock: Clock | None = None,
         rules: RedactionRules = DEFAULT_RULES,
+        allowed_origins: Sequence[str] = (),
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         if mode not in MODES:
@@ -47,8 +50,12 @@ class RecordingProxy:
         self._cassettes = CassetteFolder(
             folder, upstreams, mode=mode, clock=clock, speed=speed, rules=rules, report=report
         )
-        self._app = ProxyApp(upstreams, self._cassettes, timeout=timeout, report=report)
-        self._thread = ServerThread("127.0.0.1", port, "tokentape-record")
+        self._secret = secrets.token_urlsafe(16)
+        access = Access(tuple(allowed_origins))
+        self._app = ProxyApp(
+            upstreams, self._cassettes, secret=self._secret, access=access, timeout=timeout, report=report
+        )
+        self._thread = ServerThread("127.0.0.1", port, "tokentape-record", limits=LIMITS)
         self._stack = ExitStack()
 
     @property
@@ -56,9 +63,14 @@ class RecordingProxy:
         """Where it listens, without a slash at the end; an upstream's prefix comes next."""
         return self._thread.url
 
+    @property
+    def own_url(self) -> str:
+        """The same for one's own programs: with this run's secret, without which no request to AWS is signed."""
+        return f"{self._thread.url}/{self._secret}"
+
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """This environment with the variables that send the SDKs here; where nothing is asked, keys are made up."""
-        return command_environment(self.url, given, keys=self._mode == "none")
+        return command_environment(self.own_url, given, keys=self._mode == "none")
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Whether every client has its answer, or has left, within `timeout` s."""

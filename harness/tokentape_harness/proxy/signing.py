@@ -13,14 +13,29 @@ _SCOPE: Final = re.compile(rb"AWS4-HMAC-SHA256 .*Credential=[^/]+/\d+/([^/]+)/([
 _OF_SIGNATURE: Final = frozenset((b"authorization", b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256"))
 
 
+def is_aws(uri: str) -> bool:
+    """Whether a URI is AWS's, which takes signed requests only."""
+    return (urlsplit(uri).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def is_to_be_signed(uri: str, headers: RawHeaders) -> bool:
+    """Whether the upstream is AWS and the client has signed."""
+    return _scope(uri, headers) is not None
+
+
+def _scope(uri: str, headers: RawHeaders) -> re.Match[bytes] | None:
+    if not is_aws(uri):
+        return None
+    return _SCOPE.match(next((value for name, value in headers if name.lower() == b"authorization"), b""))
+
+
 def signed(method: str, uri: str, headers: RawHeaders, body: bytes) -> RawHeaders:
     """The headers, signed anew with this process's AWS credentials where the upstream is AWS and they were signed.
 
     Raises `UsageError` if that can't be done.
     """
-    given = next((value for name, value in headers if name.lower() == b"authorization"), b"")
-    scope = _SCOPE.match(given)
-    if scope is None or not (urlsplit(uri).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+    scope = _scope(uri, headers)
+    if scope is None:
         return headers
     try:
         from botocore.auth import SigV4Auth  # type: ignore[import-untyped, unused-ignore]

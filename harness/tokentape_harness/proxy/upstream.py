@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -96,6 +97,12 @@ def _checked(name: str, url: str, source: str) -> str:
 
 def _shown(url: str) -> str:
     return repr(url.rpartition("@")[2].partition("?")[0])
+
+
+def without_secret(path: str, secret: str) -> tuple[str, bool]:
+    """The path below the secret that a client of one's own has in its base URL, and whether it is there."""
+    first, _, rest = path.removeprefix("/").partition("/")
+    return (f"/{rest}", True) if hmac.compare_digest(first.encode(), secret.encode()) else (path, False)
 
 
 def target_of(path: str, query: str, upstreams: Mapping[str, Upstream]) -> Target | None:
