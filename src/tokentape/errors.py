@@ -8,6 +8,7 @@ TokentapeError
 │   ├── AsyncCallbackError         a coroutine callback (or an async follow-up) under a plain `for`
 │   └── FollowUpError              a callback returned its own stream, or follow-ups never end
 ├── ReentrantIterationError        a callback or listener iterates the stream that is calling it
+├── ReadCancelledError             a loop was cancelled as it read the source: other loops lack the rest
 ├── OutputBufferError              a buffer was ended that is not open
 ├── ConfigurationError             a key, model or dependency is missing
 ├── ConnectionFailedError          the provider could not be reached, or the connection broke
@@ -75,6 +76,13 @@ class FollowUpError(CallbackError):
 
 class ReentrantIterationError(TokentapeError, RuntimeError):
     """A callback or listener iterates the very stream that is calling it."""
+
+
+class ReadCancelledError(TokentapeError):
+    """A loop over the stream was cancelled while it read the source, so that no other loop can have the rest.
+
+    What was received is in `output`; what interrupted the read is the cause.
+    """
 
 
 class OutputBufferError(TokentapeError, RuntimeError):

@@ -187,6 +187,7 @@ NAMES = {
     "ProviderPart",
     "RateLimitError",
     "ReasoningPart",
+    "ReadCancelledError",
     "ReentrantIterationError",
     "RequestTimeoutError",
     "Role",

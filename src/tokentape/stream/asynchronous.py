@@ -22,9 +22,8 @@ from tokentape.stream.signals import (
     post_streaming_response,
     streaming_failed,
 )
-from tokentape.stream.state import Reader, StreamState, follow_up_of, is_running
+from tokentape.stream.state import REENTRY, StreamState, follow_up_of, is_called_by, is_running
 from tokentape.stream.sync import StreamedChatMessageIterator
-from tokentape.stream.turnstile import Turnstile
 from tokentape.text_run import TextRun
 
 AsyncCallback = Callable[[ChatMessage], Any]
@@ -61,30 +60,40 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error)
         self._source: AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun] | None = source
         self._close = close
-        self._turnstile = Turnstile()
+        self._waiting: anyio.Event | None = None
         self._life = _async_generator(self._run())
         self._main: AsyncIterator[ChatMessage] | None = None
 
     async def __aiter__(self) -> AsyncGenerator[ChatMessage, None]:
         """Iterate from the first chunk; what was received already is replayed."""
-        received, reader = self._received, Reader()
-        self._readers.append(reader)
+        received, life, reader = self._received, self._life, self._enter()
+        position = 0
         try:
             while True:
-                end = reader.end
-                if end >= len(received) and not await self._advance(end):
-                    break
-                if end + 2 > len(received):
-                    for message in received[end:]:  # none, if another thread has just closed the stream
-                        reader.end = end + 1
+                if position < len(received):
+                    for message in received[position:]:
+                        reader.position = position = position + 1
+                        if position > self._limit and self._is_taken_back(position):
+                            break
                         yield message
+                elif life.ag_running:
+                    await self._others_turn()
                 else:
-                    for message in reader.begin(received[end:]):
-                        yield message
-            if self.error is not None:
-                raise self.error
+                    try:
+                        await anext(life)
+                    except StopAsyncIteration:
+                        break
+                    except Exception:
+                        raise
+                    except BaseException as error:
+                        self._cut(error)
+                        raise
+                    finally:
+                        if self._waiting is not None:
+                            self._wake()
+            self._raise_if_broken()
         finally:
-            if self._reader_left(reader):
+            if self._exit(reader):
                 await self._leave()
 
     async def __anext__(self) -> ChatMessage:
@@ -93,19 +102,18 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             self._main = self.__aiter__()
         return await anext(self._main)
 
-    async def _advance(self, position: int) -> bool:
-        """Read until there is a chunk at `position`; False if the stream has ended before."""
-        if self._turnstile.held_by_me():
-            raise ReentrantIterationError(
-                "a callback or listener iterates the stream that is calling it: use get_chat_output()"
-            )
-        async with self._turnstile:
-            while position >= len(self._received):
-                try:
-                    await anext(self._life)
-                except StopAsyncIteration:
-                    return False
-            return True
+    async def _others_turn(self) -> None:
+        """Wait until the loop that reads the source has read, or is cancelled."""
+        if is_called_by(self._life.ag_frame):
+            raise ReentrantIterationError(REENTRY)
+        if self._waiting is None:
+            self._waiting = anyio.Event()
+        await self._waiting.wait()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.set()
 
     async def _run(self) -> AsyncGenerator[None, None]:
         """The life of the stream; stops after each chunk that was received."""
@@ -117,33 +125,34 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                 iterator = aiter(source)
                 try:
                     async for chunk in Begun(iterator):
+                        if not take(chunk):
+                            break
+                        yield
                         if self._output is not None:
                             break
-                        take(chunk)
-                        yield
                 finally:
                     if iterator is not source or isinstance(iterator, AsyncGeneratorType):
                         await closed(getattr(iterator, "aclose", None))
             else:
                 for chunk in source:
+                    if not take(chunk):
+                        break
+                    yield
                     if self._output is not None:
                         break
-                    take(chunk)
-                    yield
-            if self._output is None and self._finish():
+            if self._finish():
                 yield
         except Exception as error:
             # Closed from elsewhere meanwhile: what reading a closed source raises is no news.
-            if self._output is None:
+            if self._end("failed", error):
                 await self._failed(error)
                 raise
         except BaseException:
             await self._cancelled()
             raise
-        if self._output is not None:
+        if not self._end("complete"):
             await self._close_source()
             return
-        self._ended("complete")
         await self._late(self._close_source)
         async with contextlib.aclosing(self._conclude(self)) as chunks:
             async for _ in chunks:
@@ -163,9 +172,10 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                     continue
                 stream._adopt(follow_up)
                 async with contextlib.aclosing(self._chunks_of(follow_up)) as chunks:
-                    async for chunk in chunks:
-                        stream._received.append(chunk)
-                        yield chunk
+                    with stream._follow_up_read(follow_up):
+                        async for chunk in chunks:
+                            stream._received.append(chunk)
+                            yield chunk
 
     async def _chunks_of(self, stream: StreamState[Any]) -> AsyncGenerator[ChatMessage, None]:
         """The chunks of a follow-up; a plain one is concluded here, as its listeners may want to be awaited."""
@@ -219,7 +229,6 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             (stream or self)._late_errors.append(error)
 
     async def _failed(self, error: Exception) -> None:
-        self._ended("failed", error)
         await self._late(self._close_source)
         await self._send_failure(self, error)
 
@@ -228,8 +237,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         stream._note_late_errors(error)
 
     async def _cancelled(self) -> None:
-        if self._output is None:
-            self._ended("cancelled")
+        self._end("cancelled")
         await self._close_source()
 
     async def _close_source(self) -> None:
@@ -243,19 +251,22 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
     async def aclose(self) -> None:
         """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
         self._closed = True
+        self._end("cancelled")
         await self._leave()
 
     async def _leave(self) -> None:
-        if self._output is None:
-            await self._cancelled()
-        if self._turnstile.held:
+        if self._life.ag_running:
             for follow_up in self.follow_ups:
                 if isinstance(follow_up, AsyncStreamedChatMessageIterator):
                     await follow_up.aclose()
                 elif isinstance(follow_up, StreamedChatMessageIterator):
                     follow_up.close()
-        elif not self._life.ag_running:
-            await self._life.aclose()
+        else:
+            try:
+                await self._life.aclose()
+            finally:
+                self._wake()
+        await self._close_source()
 
     async def __aenter__(self) -> AsyncStreamedChatMessageIterator:
         return self

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType, FrameType, GeneratorType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from tokentape.errors import AsyncCallbackError, CallbackError, FollowUpError, TokentapeError
+from tokentape.errors import AsyncCallbackError, CallbackError, FollowUpError, ReadCancelledError, TokentapeError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
@@ -24,6 +25,8 @@ StreamStatus = Literal["pending", "streaming", "complete", "failed", "cancelled"
 
 MAX_DEPTH = 16
 """How many follow-up streams may follow one from another before it is taken for an endless chain."""
+
+REENTRY = "a callback, a listener or the source iterates the stream that is calling it: use get_chat_output()"
 
 CallbackT = TypeVar("CallbackT", bound=Callable[[ChatMessage], Any])
 
@@ -44,33 +47,12 @@ class _Run(NamedTuple):
 
 
 class Reader:
-    """How far one loop is: its cursor runs over a part of what was received, which ends at `end`."""
+    """How far one loop is: how many chunks it was handed."""
 
-    __slots__ = ("cursor", "end")
+    __slots__ = ("position",)
 
     def __init__(self) -> None:
-        self.cursor: Any = iter(())  # a list iterator, which tells how much is left
-        self.end = 0
-
-    @property
-    def position(self) -> int:
-        """How many chunks it was handed."""
-        left: int = self.cursor.__length_hint__()
-        return self.end - left
-
-    def begin(self, part: list[ChatMessage]) -> Any:
-        """Begin with the next part; the one before is through."""
-        self.cursor = iter(part)
-        self.end += len(part)  # last: another thread may ask for the position in between, which is too low then
-        return self.cursor
-
-    def stop(self) -> None:
-        """End the loop over this part."""
-        self.end = self.position
-        self.cursor.__setstate__(_FAR)
-
-
-_FAR = 1 << 60
+        self.position = 0
 
 
 class StreamState(Generic[CallbackT]):
@@ -96,8 +78,13 @@ class StreamState(Generic[CallbackT]):
         self._handed_over = 0
         self._runs: deque[_Run] = deque()
         self._folded = 0
-        self._folding = threading.Lock()
+        # Held while any of this changes, never while the source is read or a callback runs. Reentrant: the garbage
+        # collector may close a loop at any time. A loop notes its position before it looks at the limit, and who
+        # ends the stream sets the limit before it looks at the positions: so loops need no lock for each chunk.
+        self._guard = threading.RLock()
+        self._limit = sys.maxsize
         self._output: ChatOutput | None = None
+        self._cut_short: BaseException | None = None
         self._callbacks: list[Callback[CallbackT]] = []
         self._on_callback_error = on_callback_error
         self._lineage: tuple[StreamState[Any], ...] = ()
@@ -113,7 +100,8 @@ class StreamState(Generic[CallbackT]):
     @property
     def usage(self) -> TokenUsage:
         """Token usage as last reported."""
-        return self._fold().usage
+        with self._guard:
+            return self._fold().usage
 
     @property
     def finish_reason(self) -> FinishReason | None:
@@ -140,7 +128,8 @@ class StreamState(Generic[CallbackT]):
 
         Text of follow-up streams is not in it: see `get_combined_output`.
         """
-        return self._output if self._output is not None else self._fold().output(self.error)
+        with self._guard:
+            return self._output if self._output is not None else self._fold().output(self.error)
 
     def get_combined_output(self) -> ChatOutput:
         """This stream's output and those of its follow-ups as one: text and tool calls joined, usage added up."""
@@ -158,42 +147,51 @@ class StreamState(Generic[CallbackT]):
             raise CallbackError(f"add_callback() came too late: the stream is {self.status}, callbacks run once")
         self._callbacks.append(Callback(function, inherit))
 
-    def _ended(self, status: StreamStatus, error: BaseException | None = None) -> ChatOutput:
-        """Enter a final status; the output stays the same object from here on."""
-        self._status = status
-        self.error = error
-        self._output = self._fold().output(error)
-        self._stop_readers()
-        if isinstance(error, TokentapeError):
-            error.output = self._output
-        return self._output
+    def _end(self, status: StreamStatus, error: BaseException | None = None) -> bool:
+        """Enter a final status, unless the stream has one; the output stays the same object from here on."""
+        with self._guard:
+            if self._output is not None:
+                return False
+            if status != "complete":
+                self._take_back()
+            self._status = status
+            self.error = error
+            self._output = self._fold().output(error)
+            if isinstance(error, TokentapeError):
+                error.output = self._output
+        return True
 
-    def _take(self, item: ChatMessage | TextRun) -> None:
-        """Take in what the source gave, once all that it gave before was handed over."""
+    def _take(self, item: ChatMessage | TextRun) -> bool:
+        """Take in what the source gave, once all that it gave before was handed over; False if the stream has ended."""
         received = self._received
-        if isinstance(item, TextRun):
-            start = len(received)
-            received += item
-            self._runs.append(_Run(start, len(received), item.reports_usage))
-        elif tells_more(item):
-            accumulator = self._fold()
-            with self._folding:
-                received.append(accumulator.add(item))
+        with self._guard:
+            if self._output is not None:
+                return False
+            if isinstance(item, TextRun):
+                start = len(received)
+                received += item
+                self._runs.append(_Run(start, len(received), item.reports_usage))
+            elif tells_more(item):
+                received.append(self._fold().add(item))
                 self._folded = len(received)
-        else:
-            received.append(item)
+            else:
+                received.append(item)
+        return True
 
     def _finish(self) -> bool:
         """Finish what the source has left open; whether that gave more chunks."""
-        closing = self._fold().finish()
-        self._received.extend(closing)
-        self._folded = len(self._received)
+        with self._guard:
+            if self._output is not None:
+                return False
+            closing = self._fold().finish()
+            self._received.extend(closing)
+            self._folded = len(self._received)
         return bool(closing)
 
     def _fold(self) -> Accumulator:
         """The accumulator, with all that was handed over folded into it."""
         accumulator = self._accumulator
-        with self._folding:
+        with self._guard:
             upto = self._folded if self._output is not None else self._delivered()
             while self._folded < upto:
                 begin = self._folded
@@ -211,22 +209,51 @@ class StreamState(Generic[CallbackT]):
 
     def _delivered(self) -> int:
         """How many chunks were handed to any reader."""
-        return max((self._handed_over, *(reader.position for reader in self._readers)))
+        return min(max((self._handed_over, *(reader.position for reader in self._readers))), len(self._received))
 
-    def _stop_readers(self) -> None:
+    def _take_back(self) -> None:
         """Forget what was not handed over, and let no reader have it."""
-        delivered = self._delivered()
-        if delivered < len(self._received):
-            self._handed_over = delivered
-            del self._received[delivered:]
-            for reader in self._readers:
-                reader.stop()
+        self._limit = 0  # loops wait for the guard from here on
+        delivered = max(self._folded, self._delivered())
+        del self._received[delivered:]
+        self._handed_over = self._limit = delivered
 
-    def _reader_left(self, reader: Reader) -> bool:
-        """Note how far a reader came; whether it was the last one."""
-        self._handed_over = max(self._handed_over, reader.position)
-        self._readers.remove(reader)
-        return not self._readers
+    def _is_taken_back(self, position: int) -> bool:
+        """Whether a loop that is above the limit may not hand over the chunk before `position`."""
+        with self._guard:
+            return position > self._limit
+
+    def _enter(self) -> Reader:
+        """A new reader, at the first chunk."""
+        reader = Reader()
+        with self._guard:
+            self._readers.append(reader)
+        return reader
+
+    def _exit(self, reader: Reader) -> bool:
+        """Note how far a reader came; the last one to leave ends the stream. Whether it was the last one."""
+        with self._guard:
+            self._handed_over = max(self._handed_over, reader.position)
+            self._readers.remove(reader)
+            if self._readers:
+                return False
+            self._end("cancelled")
+            return True
+
+    def _cut(self, error: BaseException) -> None:
+        """Note that the loop that read the source was interrupted: no other may take what came for the whole."""
+        self._cut_short = ReadCancelledError(
+            f"the read of the source was interrupted by {type(error).__name__} in another loop over this stream, "
+            "and can't be taken up again: the rest was not received"
+        )
+        self._cut_short.__cause__ = error
+        self._cut_short.output = self.get_chat_output()
+
+    def _raise_if_broken(self) -> None:
+        """Raise why the stream did not get to its end, where nobody closed it on purpose."""
+        error = self.error or self._cut_short
+        if error is not None:
+            raise error
 
     def _adopt(self, follow_up: StreamState[Any]) -> None:
         """Make a stream that a callback returned a follow-up of this one. Raises `FollowUpError`."""
@@ -242,6 +269,16 @@ class StreamState(Generic[CallbackT]):
             if callback.inherit and follow_up._output is None:
                 follow_up.add_callback(callback.function, inherit=True)
         self.follow_ups = (*self.follow_ups, follow_up)
+
+    @contextlib.contextmanager
+    def _follow_up_read(self, follow_up: StreamState[Any]) -> Iterator[None]:
+        """Note an error that breaks a follow-up off: each loop lacks the rest of it."""
+        try:
+            yield
+        except Exception as error:
+            if error in (follow_up.error, follow_up._cut_short):
+                self._cut_short = error
+            raise
 
     def _callback_failed(self, error: Exception) -> Any:
         """Hand a callback's error to the handler, and return what it returns; without one the error propagates."""
@@ -301,6 +338,16 @@ def is_running(close: Any) -> bool:
     if isinstance(owner, GeneratorType):
         return owner.gi_running
     return isinstance(owner, AsyncGeneratorType) and owner.ag_running
+
+
+def is_called_by(frame: FrameType | None) -> bool:
+    """Whether what runs now was called, or is awaited, by this frame."""
+    caller: FrameType | None = sys._getframe()
+    while caller is not None:
+        if caller is frame:
+            return True
+        caller = caller.f_back
+    return False
 
 
 def _name(function: Any) -> str:

@@ -21,7 +21,7 @@ from tokentape.stream.signals import (
     post_streaming_response,
     streaming_failed,
 )
-from tokentape.stream.state import Reader, StreamState, follow_up_of, is_running, refuse_awaitable
+from tokentape.stream.state import REENTRY, StreamState, follow_up_of, is_running, refuse_awaitable
 from tokentape.text_run import TextRun
 
 SyncCallback = Callable[[ChatMessage], Any]
@@ -61,32 +61,18 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
 
     def __iter__(self) -> Generator[ChatMessage, None, None]:
         """Iterate from the first chunk; what was received already is replayed."""
-        received, lock, reader = self._received, self._lock, Reader()
-        self._readers.append(reader)
+        received, reader = self._received, self._enter()
+        position = 0
         try:
-            while True:
-                end = reader.end
-                if end >= len(received):
-                    with lock:
-                        try:
-                            while end >= len(received):
-                                next(self._life)
-                        except StopIteration:
-                            break
-                        except ValueError:
-                            self._refuse_reentry()
-                            raise
-                if end + 2 > len(received):
-                    for message in received[end:]:  # none, if another thread has just closed the stream
-                        reader.end = end + 1
-                        yield message
-                else:
-                    for message in reader.begin(received[end:]):
-                        yield message
-            if self.error is not None:
-                raise self.error
+            while position < len(received) or self._advance(position):
+                for message in received[position:]:
+                    reader.position = position = position + 1
+                    if position > self._limit and self._is_taken_back(position):
+                        break
+                    yield message
+            self._raise_if_broken()
         finally:
-            if self._reader_left(reader):
+            if self._exit(reader):
                 self._leave()
 
     def __next__(self) -> ChatMessage:
@@ -95,11 +81,22 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             self._main = self.__iter__()
         return next(self._main)
 
-    def _refuse_reentry(self) -> None:
-        if self._life.gi_running:
-            raise ReentrantIterationError(
-                "a callback or listener iterates the stream that is calling it: use get_chat_output()"
-            ) from None
+    def _advance(self, position: int) -> bool:
+        """Read until there is a chunk at `position`; False if the stream has ended before."""
+        with self._lock:
+            if self._life.gi_running:
+                raise ReentrantIterationError(REENTRY)
+            try:
+                while position >= len(self._received):
+                    next(self._life)
+            except StopIteration:
+                return False
+            except Exception:
+                raise
+            except BaseException as error:
+                self._cut(error)
+                raise
+        return True
 
     def _run(self) -> Generator[None, None, None]:
         """The life of the stream; stops after each chunk that was received."""
@@ -113,22 +110,22 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         try:
             self._status = "streaming"
             for chunk in self._source if self._source is not None else ():
+                if not take(chunk):
+                    break
+                yield
                 if self._output is not None:
                     break
-                take(chunk)
-                yield
-            if self._output is None and self._finish():
+            if self._finish():
                 yield
         except Exception as error:
             # Closed from elsewhere meanwhile: what reading a closed source raises is no news.
-            if self._output is None:
+            if self._end("failed", error):
                 self._failed(error)
                 raise
         except BaseException:
             self._cancelled()
             raise
-        if self._output is None:
-            self._ended("complete")
+        if self._end("complete"):
             self._late(self._close_source)
         else:
             self._close_source()
@@ -149,7 +146,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
                         "a callback returned an async stream, but the stream is read by a plain `for`"
                     )
                 self._adopt(follow_up)
-                with contextlib.closing(follow_up.__iter__()) as chunks:
+                with contextlib.closing(follow_up.__iter__()) as chunks, self._follow_up_read(follow_up):
                     for chunk in chunks:
                         self._received.append(chunk)
                         yield
@@ -183,41 +180,45 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             self._late_errors.append(error)
 
     def _failed(self, error: Exception) -> None:
-        output = self._ended("failed", error)
         self._late(self._close_source)
         if self._sends_failure:
-            self._send(streaming_failed, failed_event(self.context, output, error))
+            self._send(streaming_failed, failed_event(self.context, self.get_chat_output(), error))
         self._note_late_errors(error)
 
     def _cancelled(self) -> None:
-        if self._output is None:
-            self._ended("cancelled")
+        self._end("cancelled")
         self._close_source()
 
+    def _closing(self) -> Callable[[], None] | None:
+        return self._close or getattr(self._source, "close", None)
+
     def _close_source(self) -> None:
-        close = self._close or getattr(self._source, "close", None)
+        close = self._closing()
         if is_running(close):
             return  # a generator can't be closed while it runs: its reader does it, coming back
-        source, self._source = self._source, None
+        with self._guard:
+            source, self._source = self._source, None
         if source is not None and close is not None:
             close()
 
     def close(self) -> None:
         """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
         self._closed = True
+        self._end("cancelled")
         self._leave()
 
     def _leave(self) -> None:
-        if self._output is None:
-            self._cancelled()
         if not self._lock.acquire(blocking=False):
             self._close_follow_ups()
+            if not isinstance(getattr(self._closing(), "__self__", None), GeneratorType):
+                self._close_source()  # ends the read of the other thread, which closes a generator as it comes back
             return
         try:
             if self._life.gi_running:
                 self._close_follow_ups()
             else:
                 self._life.close()
+            self._close_source()
         finally:
             self._lock.release()
 
