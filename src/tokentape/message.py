@@ -27,6 +27,19 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
     raw_arguments: str = ""
     valid: bool = True
 
+    def __post_init__(self) -> None:
+        for field, kind, value in (
+            ("id", str, self.id),
+            ("name", str, self.name),
+            ("arguments", dict, self.arguments),
+            ("raw_arguments", str, self.raw_arguments),
+        ):
+            if not isinstance(value, kind):
+                raise TypeError(
+                    f"ToolCall's {field} is a {kind.__name__}, not {type(value).__name__}: the order is "
+                    "ToolCall(id, name, arguments), or pass name= and arguments="
+                )
+
     @classmethod
     def parse(cls, id: str, name: str, raw_arguments: str) -> ToolCall:  # noqa: A002 - the field's name
         """Build a call from the argument text that a provider sent; never raises."""

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+class _Nothing(dict[str, Any]):
+    """An empty mapping that stays empty: the default of fields. It is pickled, copied and encoded as a dict may be."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> str:
+        return "NOTHING"
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("this mapping is a default that is shared: pass a dict of your own")
+
+    __setitem__ = setdefault = update = __ior__ = _refuse
+
+
+NOTHING: Mapping[str, Any] = _Nothing()
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):

@@ -29,6 +29,9 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
     pieces: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        _require_texts(self, "text")
+
 
 class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reasoning"):
     """Reasoning before or between the text; `encrypted` replaces it where the provider redacts it.
@@ -44,12 +47,15 @@ class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
     at: tuple[float, ...] = ()
     plan: bool = False
 
+    def __post_init__(self) -> None:
+        _require_texts(self, "text", "signature", "encrypted")
+
 
 class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tool_call"):
     """A tool call. `arguments` is the JSON text exactly as it is to be sent, valid or not.
 
-    Use `ToolCall.of(name, {...})` for a call with an object of arguments. An empty `id` is made up by the
-    encoder, from the seed.
+    A dict of arguments becomes compact JSON, as by `ToolCall.of(name, {...})`, which type checkers prefer. An empty
+    `id` is made up by the encoder, from the seed.
     """
 
     name: str
@@ -57,6 +63,12 @@ class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="too
     id: str = ""
     pieces: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        arguments: object = self.arguments
+        if isinstance(arguments, dict):
+            msgspec.structs.force_setattr(self, "arguments", msgspec.json.encode(arguments).decode())
+        _require_texts(self, "name", "arguments", "id")
 
     @classmethod
     def of(cls, name: str, arguments: dict[str, Any] | None = None, *, id: str = "") -> ToolCall:  # noqa: A002
@@ -71,8 +83,19 @@ class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="refu
     pieces: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        _require_texts(self, "text")
+
 
 Item: TypeAlias = Text | Reasoning | ToolCall | Refusal
+
+
+def _require_texts(item: msgspec.Struct, *fields: str) -> None:
+    """Raise ScriptError if one of these fields is no text."""
+    for field in fields:
+        value = getattr(item, field)
+        if not isinstance(value, str):
+            raise ScriptError(f"{type(item).__name__}'s {field} is a {type(value).__name__}: pass a str")
 
 
 class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,6 +154,12 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "tool_calls" if any(isinstance(item, ToolCall) for item in self.items) else "stop"
 
     def __post_init__(self) -> None:
+        for item in self.items:
+            if not isinstance(item, Item):
+                raise ScriptError(
+                    f"a {type(item).__module__}.{type(item).__qualname__} is no item of a script: pass Text, "
+                    "Reasoning, ToolCall or Refusal of tokentape_fake_provider"
+                )
         if self.finish_reason not in _FINISH_REASONS:
             known = ", ".join(get_args(FinishReason))
             raise ScriptError(

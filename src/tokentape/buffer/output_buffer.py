@@ -24,6 +24,7 @@ from typing import Literal, Protocol, TypeAlias
 from tokentape.buffer.output_level import Filter, Level, Levels
 from tokentape.buffer.print_capture import capturing, outside
 from tokentape.buffer.task_local import TaskLocal
+from tokentape.callables import require_callable
 from tokentape.errors import OutputBufferError
 from tokentape.message import ChatMessage
 
@@ -89,8 +90,11 @@ class OutputBuffer:
         """Open a level (`ob_start`). As a context manager it is ended, into its parent, after the block.
 
         `filter` changes the text as it leaves the level. A level that isn't `flushable` keeps its text when
-        `flush()` comes by: it is for catching the output of code that flushes.
+        `flush()` comes by: it is for catching the output of code that flushes. Raises TypeError for a filter that is
+        no function.
         """
+        if filter is not None:
+            require_callable(filter, "filter", "text")
         levels = self._levels.get()
         level = Level(filter, flushable)
         levels.open.append(level)

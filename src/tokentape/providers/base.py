@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
+from tokentape.callables import require_callable
 from tokentape.errors import ConfigurationError
 from tokentape.http.open_response import AsyncResponse, SyncResponse, async_response, sync_response
 from tokentape.http.request_id import request_id
@@ -82,6 +83,7 @@ class ChatProvider(abc.ABC):
                 raise ConfigurationError(
                     f"{name} is a {type(given).__module__}.{type(given).__name__}: pass an httpx2.{kind.__name__}"
                 )
+        require_callable(now, "now", "no arguments")
         self.model = model
         self.default_options = dict(default_options)
         self._url = _endpoint(base_url, self.path)

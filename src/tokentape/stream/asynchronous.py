@@ -57,7 +57,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         raw_events: list[bytes] | None = None,
         on_callback_error: Callable[[Exception], None] | None = None,
     ) -> None:
-        super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error)
+        super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error, close=close)
         self._source: AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun] | None = source
         self._close = close
         self._waiting: anyio.Event | None = None

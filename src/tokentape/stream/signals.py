@@ -12,24 +12,37 @@ fails; the failure is raised in the reader's loop after the stream, its callback
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import blinker
 import msgspec
 
+from tokentape.callables import require_callable
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.stream.context import StreamContext
 from tokentape.usage import TokenUsage
 
-post_streaming_response = blinker.Signal(
+ReceiverT = TypeVar("ReceiverT", bound=Callable[..., Any])
+
+
+class StreamSignal(blinker.Signal):
+    """A signal whose listeners are functions `(sender, event)`."""
+
+    def connect(self, receiver: ReceiverT, sender: Any = blinker.ANY, weak: bool = True) -> ReceiverT:
+        """Call `receiver` with each event, of one sender or of any. Raises TypeError for what is no function."""
+        require_callable(receiver, "connect()", "sender, event")
+        return super().connect(receiver, sender, weak)
+
+
+post_streaming_response = StreamSignal(
     "Sent once when a stream has been received whole: event=PostStreamingResponseEvent"
 )
 """Sent once for each stream that completes, after its last own chunk and before its callbacks."""
 
-streaming_failed = blinker.Signal("Sent once when a stream broke: event=StreamingFailedEvent")
+streaming_failed = StreamSignal("Sent once when a stream broke: event=StreamingFailedEvent")
 """Sent once for each stream that fails; a stream that the reader leaves sends nothing."""
 
 

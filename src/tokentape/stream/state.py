@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import AsyncGeneratorType, FrameType, GeneratorType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from tokentape.callables import require_callable
 from tokentape.errors import AsyncCallbackError, CallbackError, FollowUpError, ReadCancelledError, TokentapeError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
@@ -64,7 +65,12 @@ class StreamState(Generic[CallbackT]):
         context: StreamContext | None,
         raw_events: list[bytes] | None,
         on_callback_error: Callable[[Exception], None] | None,
+        close: Callable[[], Any] | None,
     ) -> None:
+        if on_callback_error is not None:
+            require_callable(on_callback_error, "on_callback_error", "error")
+        if close is not None:
+            require_callable(close, "close", "no arguments")
         self.context = context or StreamContext()
         self.raw_events: Sequence[bytes] | None = raw_events
         self.error: BaseException | None = None
@@ -141,8 +147,9 @@ class StreamState(Generic[CallbackT]):
 
         Callbacks run in the order they were added and get the same object. If one returns a stream, its chunks
         follow in the reader's loop before the next callback runs. `inherit=True` hands the callback on to
-        follow-up streams. Raises `CallbackError` if the stream has ended.
+        follow-up streams. Raises `TypeError` for what is no function, `CallbackError` if the stream has ended.
         """
+        require_callable(function, "add_callback()", "message")
         if self._output is not None:
             raise CallbackError(f"add_callback() came too late: the stream is {self.status}, callbacks run once")
         self._callbacks.append(Callback(function, inherit))

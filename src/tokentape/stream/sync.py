@@ -52,7 +52,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         raw_events: list[bytes] | None = None,
         on_callback_error: Callable[[Exception], None] | None = None,
     ) -> None:
-        super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error)
+        super().__init__(context=context, raw_events=raw_events, on_callback_error=on_callback_error, close=close)
         self._source: Iterable[ChatMessage | TextRun] | None = source
         self._close = close
         self._lock = threading.RLock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import repeat
 from typing import Any
@@ -64,6 +65,12 @@ class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
     def items(self) -> ItemsView[str, Any]:
         """The pairs of key and value."""
         return self._mapping().items()
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (self._mapping(),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return copy.deepcopy(self._mapping(), memo)
 
     def __repr__(self) -> str:
         return repr(self._mapping())
