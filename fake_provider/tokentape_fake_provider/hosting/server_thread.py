@@ -15,6 +15,7 @@ import uvicorn
 from tokentape_fake_provider.errors import FakeProviderError, PortInUseError, ServerStateError
 from tokentape_fake_provider.http.http_protocol import HttpProtocol, Refuse, refuse_in_json
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
+from tokentape_fake_provider.native_thread import native_thread
 from tokentape_fake_provider.playback.connection import Message, Receive, Send
 
 # How long open responses may take to notice that the server stops, in s.
@@ -49,7 +50,7 @@ class ServerThread:
         self._protocol = partial(HttpProtocol, limits=limits, refuse=refuse)
         self.port = port
         self._name = name
-        self._thread: threading.Thread | None = None
+        self._join: Callable[[], object] | None = None
         self._server: _Server | None = None
         self._ready = threading.Event()
 
@@ -66,33 +67,28 @@ class ServerThread:
 
         `at_end` is awaited in the server's event loop when all connections are closed.
         """
-        if self._thread is not None:
+        if self._join is not None:
             raise ServerStateError(f"the server runs already, at {self.url}")
         listener = self._listen()
         self._ready.clear()
         failures: list[BaseException] = []
         self._server = _Server(app, self._protocol, self._ready, at_end)
-        self._thread = threading.Thread(
-            target=self._run,
-            args=(self._server, listener, failures),
-            name=self._name,
-            daemon=True,
-        )
-        self._thread.start()
-        self._ready.wait()
+        self._join = native_thread(partial(self._run, self._server, listener, failures), self._name)
+        while not self._ready.wait(1.0):  # gevent takes a wait without an end for a deadlock
+            pass
         if failures:
-            self._thread.join()
-            self._thread = self._server = None
+            self._join()
+            self._join = self._server = None
             raise FakeProviderError(f"the server did not start: {failures[0]}") from failures[0]
 
     def stop(self) -> None:
         """Close the port and all connections; open streams break off. Back when all is closed."""
-        thread, server = self._thread, self._server
-        if thread is None or server is None:
+        join, server = self._join, self._server
+        if join is None or server is None:
             return
         server.stop()
-        thread.join()
-        self._thread = self._server = None
+        join()
+        self._join = self._server = None
 
     def _listen(self) -> socket.socket:
         """A listening socket; from here on the port is known and the kernel queues connections."""
