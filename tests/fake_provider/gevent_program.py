@@ -39,7 +39,7 @@ def main() -> None:
         for _ in readers:
             stream = provider.next_stream()
             stream.step()
-            stream.finish()
+            stream.release()
         print(sorted(reader.get(timeout=20) for reader in readers))
         print(len(provider.requests))
         web.stop()

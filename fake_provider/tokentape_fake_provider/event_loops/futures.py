@@ -7,6 +7,8 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TypeVar
 
+import anyio.to_thread
+
 from tokentape_fake_provider.errors import StepError, StepTimeoutError
 from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
 
@@ -33,11 +35,18 @@ def wait(loop: asyncio.AbstractEventLoop, future: Future[T], timeout: float, pro
 async def wait_async(future: Future[T], timeout: float, problem: str) -> T:  # noqa: ASYNC109
     """`wait` for coroutines."""
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(future), timeout)
+        return await result_within(future, timeout)
     except TimeoutError:
         if not future.done() or future.cancelled():
             raise late(future, timeout, problem) from None
         raise
+
+
+async def result_within(future: Future[T], timeout: float) -> T:  # noqa: ASYNC109
+    """The result, in the event loop of asyncio or of trio. Raises `TimeoutError`, and gives the future up."""
+    if running_loop() is None:
+        return await anyio.to_thread.run_sync(future.result, timeout, abandon_on_cancel=True)
+    return await asyncio.wait_for(asyncio.wrap_future(future), timeout)
 
 
 def late(future: Future[T], timeout: float, problem: str) -> StepTimeoutError:

@@ -14,8 +14,9 @@ from weakref import WeakKeyDictionary
 from tokentape_fake_provider.app import App, create_app
 from tokentape_fake_provider.clock import ControlledClock, MonotonicClock
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.errors import StepError
+from tokentape_fake_provider.errors import ServerStateError, StepError
 from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
+from tokentape_fake_provider.event_loops.futures import running_loop
 from tokentape_fake_provider.hosting.in_process_exchange import BrokenError, Exchange, Head, Problem, scope_of
 
 _EXCEPTIONS: Final[dict[Problem, str]] = {
@@ -147,7 +148,12 @@ def _async_class(package: Any) -> Any:
 
         async def handle_async_request(self, request: Any) -> Any:
             body = await request.aread()
-            loop = asyncio.get_running_loop()
+            loop = running_loop()
+            if loop is None:
+                raise ServerStateError(
+                    "async_transport() runs the provider in the client's event loop, which has to be asyncio's and is "
+                    "another (trio's): use a FakeProviderServer (the fixture `fake_provider`)"
+                )
             app = self._apps.get(loop)
             if app is None:
                 app = self._apps[loop] = _own_clock(self._config)

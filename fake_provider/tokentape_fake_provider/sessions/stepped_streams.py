@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from tokentape_fake_provider.errors import StepTimeoutError
+from tokentape_fake_provider.event_loops.futures import result_within
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 
 
@@ -62,7 +62,7 @@ class Streams:
         """`next` for coroutines."""
         asked = self._ask()
         with suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.wrap_future(asked), timeout)
+            return await result_within(asked, timeout)
         return self._give_up(asked, timeout)
 
     def release(self) -> None:

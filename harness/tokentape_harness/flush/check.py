@@ -14,7 +14,7 @@ import msgspec
 from tokentape_fake_provider.faults.fault import Fin
 from tokentape_fake_provider.playback.journal import MASK, Entry
 from tokentape_fake_provider.timing import Instant
-from tokentape_harness.errors import FlushError
+from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush.causes import likely_causes
 from tokentape_harness.flush.live_stage import (
     STEPPED,
@@ -98,8 +98,11 @@ async def acheck_flush(
     provider: FakeProvider,
     options: FlushOptions = FlushOptions(),  # noqa: B008 - frozen
 ) -> FlushReport:
-    """`check_flush` for coroutines: what is async runs in this event loop."""
-    loop = asyncio.get_running_loop()
+    """`check_flush` for coroutines: what is async runs in this event loop, which is asyncio's."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError("acheck_flush() needs asyncio's event loop, and another (trio's) runs here") from None
     return await asyncio.to_thread(check_flush, target, provider, options, loop=loop)
 
 

@@ -7,7 +7,7 @@
             out.write("twice")
         out.flush()                   # all of it is on the screen now
 
-Text goes to the innermost open level, or to the sink if none is open. Each thread and each asyncio task has
+Text goes to the innermost open level, or to the sink if none is open. Each thread and each task has
 levels of its own. What was written reaches the sink once and in order; text that a failing sink refused is
 kept and goes first at the next attempt.
 """

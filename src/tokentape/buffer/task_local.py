@@ -1,8 +1,10 @@
-"""A value of one thread or one asyncio task."""
+"""A value of one thread or one task."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -12,12 +14,14 @@ T = TypeVar("T")
 
 
 def current_owner() -> object:
-    """The running asyncio task, else the running thread."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    return task if task is not None else threading.current_thread()
+    """The running task of asyncio or trio, else the running thread."""
+    trio = sys.modules.get("trio")
+    for current_task in (asyncio.current_task, *((trio.lowlevel.current_task,) if trio is not None else ())):
+        with contextlib.suppress(RuntimeError):
+            task: object = current_task()
+            if task is not None:
+                return task
+    return threading.current_thread()
 
 
 class TaskLocal(Generic[T]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 from weakref import WeakKeyDictionary
 
 import httpx2
+from anyio.lowlevel import current_token
 
 from tokentape.callables import require_callable
 from tokentape.errors import ConfigurationError
@@ -93,8 +93,7 @@ class ChatProvider(abc.ABC):
         self._given_client = http_client
         self._given_async_client = async_http_client
         self._own_client: httpx2.Client | None = None
-        self._own_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient]
-        self._own_async_clients = WeakKeyDictionary()
+        self._own_async_clients: WeakKeyDictionary[Any, httpx2.AsyncClient] = WeakKeyDictionary()
         self._making = threading.Lock()
         self._timeout = timeout
         self._now = now
@@ -270,7 +269,7 @@ class ChatProvider(abc.ABC):
     async def aclose(self) -> None:
         """Close the HTTP clients that were made here for this event loop, and the sync one."""
         self.close()
-        client = self._own_async_clients.pop(asyncio.get_running_loop(), None)
+        client = self._own_async_clients.pop(_event_loop(), None)
         if client is not None:
             await client.aclose()
 
@@ -348,14 +347,20 @@ class ChatProvider(abc.ABC):
     def _async_client(self) -> httpx2.AsyncClient:
         if self._given_async_client is not None:
             return self._given_async_client
-        # A connection belongs to the event loop that opened it, so each loop has a client.
-        loop = asyncio.get_running_loop()
+        # A connection belongs to the event loop that opened it, asyncio's or trio's, so each loop has a client.
+        loop = _event_loop()
         with self._making:
             client = self._own_async_clients.get(loop)
             if client is None:
                 client = httpx2.AsyncClient(timeout=DEFAULT_TIMEOUT, follow_redirects=True)
                 self._own_async_clients[loop] = client
             return client
+
+
+def _event_loop() -> Any:
+    """What stands for the running event loop, as long as it runs: asyncio's loop itself, or trio's token."""
+    token = current_token()
+    return getattr(token, "native_token", token)  # anyio 4.11 wraps it anew at each call
 
 
 def _streamed(iterator: Any, response: SyncResponse | AsyncResponse) -> StreamedChatResponse[Any]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Mutabl
 from typing import Any, TypeAlias
 
 from tokentape.clock import Clock
+from tokentape.errors import ConfigurationError
 from tokentape.web.frames import (
     Format,
     check_format,
@@ -65,7 +66,11 @@ class ASGIStream:
         self._begun = False
 
     async def __call__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send the response; back when all is sent, or the reader has left and the stream is closed."""
+        """Send the response; back when all is sent, or the reader has left and the stream is closed.
+
+        Raises ConfigurationError in another event loop than asyncio's.
+        """
+        _require_asyncio()
         sending = asyncio.ensure_future(self._send(send))
         leaving = asyncio.ensure_future(_left(receive))
         try:
@@ -83,6 +88,7 @@ class ASGIStream:
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """The frames alone, for a framework that takes an async iterator of bytes (Django under ASGI)."""
+        _require_asyncio()
         self._begun = True
         messages = async_messages(self.stream)
         if self._silence.bounded:
@@ -116,6 +122,16 @@ class ASGIStream:
                     return
             with contextlib.suppress(OSError):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _require_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "streams as web responses need asyncio, and another event loop (trio's) runs here: serve the app by "
+            "asyncio, or write the messages of the stream yourself, which any event loop can read"
+        ) from None
 
 
 async def _left(receive: Receive) -> None:
