@@ -13,9 +13,9 @@ from typing import Any, Final, Protocol
 import uvicorn
 
 from tokentape_fake_provider.errors import FakeProviderError, PortInUseError, ServerStateError
+from tokentape_fake_provider.hosting.native_thread import native_thread
 from tokentape_fake_provider.http.http_protocol import HttpProtocol, Refuse, refuse_in_json
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
-from tokentape_fake_provider.native_thread import native_thread
 from tokentape_fake_provider.playback.connection import Message, Receive, Send
 
 # How long open responses may take to notice that the server stops, in s.
