@@ -12,6 +12,10 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+# A week in ms, and a file of 1 TB: what is above either was not recorded.
+_LONGEST = 7 * 24 * 3_600_000.0
+_LARGEST = 2**40
+
 
 class Chunk(NamedTuple):
     """`size` bytes that arrived together, `at` ms after the request was sent."""
@@ -31,6 +35,12 @@ def format_chunks(chunks: Iterable[Chunk]) -> str:
     return " ".join(f"{chunk.size}@{format_ms(chunk.at)}" for chunk in chunks)
 
 
+def check_ms(at: float, name: str) -> None:
+    """Raise `ValueError` for a time that no recording has."""
+    if not 0 <= at <= _LONGEST:
+        raise ValueError(f"`{name}` is {at:g} ms, and a time is from 0 to {_LONGEST:g} ms, a week")
+
+
 def parse_chunks(text: str) -> tuple[Chunk, ...]:
     """Read the scalar back. Raises `ValueError`, naming the chunk that is wrong."""
     chunks = []
@@ -40,9 +50,11 @@ def parse_chunks(text: str) -> tuple[Chunk, ...]:
         try:
             chunk = Chunk(int(size_text), float(at_text))
         except ValueError:
-            raise ValueError(f"chunk {number} is {item!r}, not bytes@ms such as 53@362") from None
-        if chunk.size < 0 or not math.isfinite(chunk.at) or chunk.at < 0:
-            raise ValueError(f"chunk {number} is {item!r}: bytes and ms must be 0 or more")
+            raise ValueError(f"chunk {number} is {item[:80]!r}, not bytes@ms such as 53@362") from None
+        if not (chunk.size >= 0 and 0 <= chunk.at < math.inf):
+            raise ValueError(f"chunk {number} is {item[:80]!r}: bytes and ms must be 0 or more")
+        if chunk.size > _LARGEST or chunk.at > _LONGEST:
+            raise ValueError(f"chunk {number} is {item[:80]!r}: more than was ever recorded")
         if chunk.at < last:
             raise ValueError(f"chunk {number} is {item!r}, earlier than the one before it ({format_ms(last)} ms)")
         last = chunk.at

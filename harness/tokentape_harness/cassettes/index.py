@@ -11,6 +11,7 @@ from typing import Literal
 
 from tokentape_harness.cassettes import yaml_io
 from tokentape_harness.cassettes.model import Request
+from tokentape_harness.cassettes.reader import check_uri
 from tokentape_harness.errors import CassetteError
 
 # Nothing else may stand at the margin: continued lines of a value are indented, in every style that is written.
@@ -45,7 +46,12 @@ def outlined_requests(data: bytes) -> tuple[Request, ...] | None:
         body = _body(match["body"])
         if body is False:
             return None
-        found.append(Request(match["method"].decode(), match["uri"].decode(), (), body))
+        uri = match["uri"].decode()
+        try:
+            check_uri(uri)
+        except CassetteError:
+            return None
+        found.append(Request(match["method"].decode(), uri, (), body))
         at = data.find(b"\n- request:\n", match.end() - 1) + 1
     return tuple(found) if len(found) == len(margin) else None
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import json
+import re
+import stat
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from tokentape_fake_provider.tape import End
 from tokentape_harness.cassettes import yaml_io
-from tokentape_harness.cassettes.chunks import parse_chunks, rechunk
+from tokentape_harness.cassettes.chunks import check_ms, parse_chunks, rechunk
 from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.gc_paused import uncollected
@@ -38,6 +42,15 @@ from tokentape_harness.errors import (
 
 FORMAT_VERSION = 1
 STREAM_VERSION = 1
+
+# Whoever reads a file has it in memory several times; no cassette comes near it.
+_LARGEST = 2**28
+_LARGE = 2**20
+
+# RFC 9110: methods and names of headers are tokens (5.6.2), values hold no control character but the tab (5.5).
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_STATUSES = range(100, 600)
 
 _RESPONSE_KEYS = {"status", "headers", "body", "stream", "status_code", "content", "http_version"}
 
@@ -69,11 +82,18 @@ def read_cassette(path: str | Path) -> Cassette:
 def read_file(path: Path) -> bytes:
     """The content of a cassette file. Raises `CassetteError`."""
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise CassetteError("can't be read: it is no file, but a folder, a pipe or a device", path=path)
+        if found.st_size > _LARGEST:
+            raise CassetteError(f"can't be read: {found.st_size:,} bytes are more than any cassette has", path=path)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise CassetteNotFoundError("no such cassette: check the path", path=path) from error
     except OSError as error:
         raise CassetteError(f"can't be read ({error.strerror or error})", path=path) from error
+    except ValueError as error:
+        raise CassetteError(f"can't be read ({error})") from error  # a NUL byte in the path
 
 
 @uncollected()
@@ -81,6 +101,8 @@ def parse_cassette(data: bytes, path: Path | None = None) -> Cassette:
     """Read the content of a cassette file. Raises `CassetteError`."""
     if not data.strip():
         raise CassetteSyntaxError("empty: record it again, or delete it", path=path)
+    if len(data) > _LARGE and b"interactions" not in data:
+        raise CassetteFormatError("not a cassette: it has no `interactions`", path=path)  # soon, whatever it is
     interactions = _interactions(yaml_io.load(data, path), path)
     made = []
     for number, interaction in enumerate(interactions):
@@ -110,9 +132,9 @@ def _interactions(document: Any, path: Path | None) -> list[Any]:
             path=path,
         )
     version = document["version"]
-    if version != FORMAT_VERSION:
+    if version != FORMAT_VERSION or isinstance(version, bool):
         raise CassetteFormatError(
-            f"has version {version!r}, and only {FORMAT_VERSION} is known: was it written by vcrpy?",
+            f"has version {_shown(version)}, and only {FORMAT_VERSION} is known: was it written by vcrpy?",
             path=path,
         )
     return interactions
@@ -141,9 +163,41 @@ def _request(fields: Mapping[str, Any]) -> Request:
     method, uri = fields.get("method"), fields.get("uri")
     if not isinstance(method, str) or not isinstance(uri, str):
         raise CassetteFormatError("its request has no `method` or no `uri`: the file is damaged, record it again")
+    if not _TOKEN.fullmatch(method):
+        raise CassetteFormatError(f"its request has the method {_shown(method)}, which HTTP doesn't allow: correct it")
+    check_uri(uri)
     raw = fields.get("body")
-    body = None if raw is None else _bytes(raw, "request")
-    return Request(method, uri, _headers(fields.get("headers"), "request"), body)
+    headers = _headers(fields.get("headers"), "request")
+    return Request(method, uri, headers, None if raw is None else _request_body(raw, headers))
+
+
+def check_uri(uri: str) -> None:
+    """Raise `CassetteFormatError` for a URI that no request can have been sent to."""
+    try:
+        parts = urlsplit(uri)
+        whole = bool(parts.scheme and parts.hostname) and parts.port != 0 and not _CONTROL.search(uri)
+    except ValueError as error:
+        raise CassetteFormatError(f"its request has the URI {_shown(uri)} ({error}): correct it") from error
+    if not whole:
+        raise CassetteFormatError(
+            f"its request has the URI {_shown(uri)}, which is not one such as https://host/path: correct it"
+        )
+
+
+def _request_body(raw: Any, headers: Headers) -> bytes:
+    """The body of a request; vcrpy keeps what aiohttp was given as `json=` or `data=`, before it was made bytes."""
+    if (
+        not isinstance(raw, dict | list | tuple)
+        or (isinstance(raw, dict) and set(raw) <= {"string", "base64_string", "encoding"})
+        or (isinstance(raw, list | tuple) and all(isinstance(item, bytes) for item in raw))
+    ):
+        return _bytes(raw, "request")
+    try:
+        if "x-www-form-urlencoded" in next(iter(header_values(headers, "content-type")), ""):
+            return urlencode(raw, doseq=True).encode()
+        return json.dumps(raw, default=_text).encode()
+    except (TypeError, ValueError) as error:
+        raise CassetteFormatError(f"the body of its request is no JSON value ({error}): record it again") from error
 
 
 def _response(fields: Mapping[str, Any], place: str) -> Response:
@@ -156,14 +210,19 @@ def _response(fields: Mapping[str, Any], place: str) -> Response:
         status = given.get("code") if isinstance(given, Mapping) else given
         message = (given.get("message") if isinstance(given, Mapping) else "") or ""
         raw = fields.get("body")
-    if not isinstance(status, int):
+    if not isinstance(status, int) or isinstance(status, bool):
         raise CassetteFormatError("its response has no status code: the file is damaged, record it again")
+    if status not in _STATUSES:
+        raise CassetteFormatError(
+            f"its response has the status {_shown(status)}, and a response has one from {_STATUSES[0]} to "
+            f"{_STATUSES[-1]}: correct it"
+        )
     headers = _headers(fields.get("headers"), "response")
     body, headers, codings = _decoded(_bytes(raw, "response"), headers)
     stream = fields.get("stream")
     record = None if stream is None else _stream(stream, body, headers, codings, place)
     extra = {key: value for key, value in fields.items() if key not in _RESPONSE_KEYS}
-    return Response(status, str(message), headers, body, record, extra)
+    return Response(status, _line(message, "the status message of its response"), headers, body, record, extra)
 
 
 def _headers(raw: Any, part: str) -> Headers:
@@ -176,16 +235,42 @@ def _headers(raw: Any, part: str) -> Headers:
     else:
         raise CassetteFormatError(f"its {part} has `headers` that are {_kind(raw)}, not a mapping of name to values")
     return tuple(
-        (_text(name), _text(value))
+        (_header_name(name, part), _line(value, f"the header {name} of its {part}"))
         for name, values in pairs
         for value in (values if isinstance(values, list | tuple) else [values])
     )
+
+
+def _header_name(value: Any, part: str) -> str:
+    name = _line(value, f"the name of a header of its {part}")
+    if not _TOKEN.fullmatch(name.removeprefix(":")):
+        raise CassetteFormatError(f"its {part} has a header named {_shown(name)}, which HTTP doesn't allow: correct it")
+    return name
+
+
+def _line(value: Any, what: str) -> str:
+    """A value that HTTP sends on one line."""
+    if isinstance(value, dict | list | tuple | set):
+        raise CassetteFormatError(f"{what} is {_kind(value)}, not text: correct it")
+    text = _text(value)
+    if _CONTROL.search(text):
+        raise CassetteFormatError(f"{what} is {_shown(text)}, with a control character: correct it")
+    return text
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("latin-1")
     return "" if value is None else str(value)
+
+
+def _shown(value: Any) -> str:
+    """A wrong value in a message, cut off where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of thousands of digits
+        return _kind(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _bytes(raw: Any, part: str) -> bytes:
@@ -241,14 +326,17 @@ def _decoded(body: bytes, headers: Headers) -> tuple[bytes, Headers, tuple[str, 
 
 def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], place: str) -> StreamRecord:
     version = raw.get("v") if isinstance(raw, Mapping) else None
-    if version != STREAM_VERSION:
+    if version != STREAM_VERSION or isinstance(version, bool):
         raise CassetteFormatError(
-            f"its `stream` has version {version!r}, and only {STREAM_VERSION} is known: upgrade tokentape"
+            f"its `stream` has version {_shown(version)}, and only {STREAM_VERSION} is known: upgrade tokentape"
         )
     try:
         fields = msgspec.convert(raw, _StreamFields, strict=True)
         chunks = parse_chunks(fields.chunks)
-    except (msgspec.ValidationError, ValueError) as error:
+        for name in ("start", "end_at"):
+            check_ms(getattr(fields, name) or 0.0, name)
+        recorded_at = _moment(fields.recorded_at)
+    except (msgspec.ValidationError, OverflowError, ValueError) as error:
         raise CassetteFormatError(f"its `stream` is damaged ({error}): record it again") from error
     recorded = sum(chunk.size for chunk in chunks)
     if recorded != len(body):
@@ -268,7 +356,7 @@ def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], p
         fields.error,
         fields.encoding or (", ".join(codings) or None),
         fields.seq,
-        _moment(fields.recorded_at),
+        recorded_at,
         {key: value for key, value in raw.items() if key not in _StreamFields.__struct_fields__},
     )
 
@@ -277,7 +365,7 @@ def _moment(value: Any) -> str | None:
     """A moment as text; YAML reads one without quotes as a datetime, in UTC where it has no zone (1.1)."""
     if isinstance(value, dt.datetime):
         return value.replace(tzinfo=value.tzinfo or dt.UTC).isoformat().replace("+00:00", "Z")
-    return None if value is None else str(value)
+    return None if value is None else _line(value, "`recorded_at`")
 
 
 def _kind(value: Any) -> str:

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tokentape_harness.errors import CassetteFormatError, CassetteSyntaxError
+from tokentape_harness.errors import CassetteError, CassetteFormatError, CassetteSyntaxError
 
 # libyaml, where PyYAML was built with it, is 75 times faster than the pure Python loader (measured).
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 _UNFOLDED = 2**31 - 1
-_PYTHON_TAG = "tag:yaml.org,2002:python/"
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_JSON_START = re.compile(rb"\s*\{")
+
+# The largest of 300 public cassettes has 60,000 values; they are nested up to 25 deep.
+_MOST, _DEEPEST = 2_000_000, 100
+# How deep an interaction stands: in a list, in the mapping that is the file.
+_INTERACTION = 3
+# A long text that is repeated counts as several values.
+_CHARACTERS = 64
+_TOO_MANY = f"more than {_MOST:,} values: not a cassette, or several in one (split it)"
+_TOO_DEEP = f"values nested more than {_DEEPEST} deep: not a cassette"
 
 # What stands in a literal block as it is: YAML's printable characters (1.1, 4.1), less those that it
 # would read as another line break (CR, NEL, LS, PS) and the byte order mark.
@@ -26,7 +39,47 @@ _NOT_IN_BLOCK = re.compile(
 
 
 class _CassetteLoader(_Loader):  # type: ignore[misc]
-    """PyYAML's safe loader, and the few harmless Python tags that vcrpy has written over the years."""
+    """PyYAML's safe loader, and the few harmless Python tags that vcrpy has written over the years.
+
+    It stops early at what no cassette holds: too many values, deep nesting (at which libyaml would end the process),
+    a key that stands twice.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._depth = self._count = 0
+        self._key: Any = None  # of the file's own mapping
+        self._flattened = set[Any]()
+
+    def descend_resolver(self, parent: Any, index: Any) -> None:
+        """PyYAML calls it before it reads a node of this parent."""
+        self._depth += 1
+        self._count += 1
+        if self._depth > _DEEPEST:
+            raise _wrong(_TOO_DEEP, parent)
+        if self._count > _MOST:
+            raise _wrong(_TOO_MANY, parent)
+        if self._depth == _INTERACTION and self._key == "interactions" and parent.value:
+            last = parent.value[-1]
+            if isinstance(parent, yaml.SequenceNode) and not (isinstance(last, yaml.MappingNode) and last.value):
+                raise _wrong("not a mapping of `request` and `response`, as each of the `interactions` is", last)
+        elif self._depth == _INTERACTION - 1 and isinstance(index, yaml.ScalarNode):
+            self._key = index.value
+
+    def ascend_resolver(self) -> None:
+        """PyYAML calls it after that node."""
+        self._depth -= 1
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Merge what `<<` names. Of two equal keys PyYAML would take the last, without a word."""
+        if node in self._flattened:
+            return
+        self._flattened.add(node)
+        keys = [key.value for key, _ in node.value if key.tag != _MERGE and isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            twice = next(key for number, key in enumerate(keys) if key in keys[:number])
+            raise _wrong(f"the key {twice[:80]!r} stands twice in one mapping: keep one of them", node)
+        super().flatten_mapping(node)
 
 
 def _plain_scalar(loader: Any, node: Any) -> Any:
@@ -38,13 +91,31 @@ def _sequence(loader: Any, node: Any) -> Any:
 
 
 def _file_content(loader: Any, node: Any) -> Any:
-    state = loader.construct_mapping(node, deep=True).get("state") or (b"",)
-    return state[0]
+    content, *_ = loader.construct_mapping(node, deep=True).get("state") or (b"",)
+    return _joined([content])
 
 
 def _iterator_items(loader: Any, node: Any) -> Any:
-    arguments: Any = loader.construct_mapping(node, deep=True).get("args") or ([],)
-    return arguments[0]
+    items, *_ = loader.construct_mapping(node, deep=True).get("args") or ([],)
+    return _joined(items)
+
+
+def _joined(items: Iterable[str | bytes | None]) -> bytes:
+    return b"".join(item.encode() if isinstance(item, str) else item or b"" for item in items)
+
+
+def _placed(construct: Any) -> Any:
+    """A constructor whose errors name the place: PyYAML's own raise whatever comes, such as a KeyError."""
+
+    def placed(loader: Any, node: Any) -> Any:
+        try:
+            return construct(loader, node)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            value = f" {node.value[:80]!r}" if isinstance(node, yaml.ScalarNode) else ""
+            kind = node.tag.removeprefix(_TAG)
+            raise _wrong(f"the value{value} is not what its tag {kind} promises: record it again", node) from error
+
+    return placed
 
 
 for _tag, _construct in {
@@ -54,24 +125,31 @@ for _tag, _construct in {
     "object/new:_io.BytesIO": _file_content,
     "object/apply:builtins.iter": _iterator_items,
 }.items():
-    _CassetteLoader.add_constructor(_PYTHON_TAG + _tag, _construct)
+    _CassetteLoader.add_constructor(f"{_TAG}python/{_tag}", _placed(_construct))
+for _tag in ("bool", "int", "float", "timestamp", "binary"):
+    _CassetteLoader.add_constructor(_TAG + _tag, _placed(_Loader.yaml_constructors[_TAG + _tag]))
 
 
 def load(data: bytes, path: Path | None = None) -> Any:
     """The document in a cassette file, YAML or JSON.
 
-    Raises `CassetteSyntaxError` if it is neither, `CassetteFormatError` if it would need Python objects.
+    Raises `CassetteSyntaxError` if it is neither, `CassetteFormatError` if it would need Python objects, or holds
+    what no cassette does.
     """
     # JSON has pairs of escapes for characters beyond U+FFFF, which YAML knows nothing of.
-    if data.lstrip()[:1] == b"{":
-        try:
-            return json.loads(data)
-        except ValueError as error:
-            json_error = error
-    else:
-        json_error = None
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    json_error: ValueError | None = None
     try:
-        return yaml.load(data, _CassetteLoader)  # noqa: S506 - a safe loader with five more tags
+        if _JSON_START.match(data):
+            try:
+                return _shallow(json.loads(data, object_pairs_hook=_unique))
+            except CassetteError:
+                raise
+            except ValueError as error:
+                json_error = error
+        return _load_yaml(data)
+    except CassetteError as error:
+        raise error.at(path) from error.__cause__
     except yaml.constructor.ConstructorError as error:
         raise CassetteFormatError(
             f"{_place(error)}a value that can't be loaded safely ({error.problem}): record it again",
@@ -88,12 +166,84 @@ def load(data: bytes, path: Path | None = None) -> Any:
             f"not a YAML text file ({problem}): restore the file or record it again", path=path
         ) from error
     except RecursionError as error:
-        raise CassetteSyntaxError("nested too deeply to be a cassette", path=path) from error
+        raise CassetteFormatError(_TOO_DEEP, path=path) from error
+
+
+def _load_yaml(data: bytes) -> Any:
+    loader = _CassetteLoader(data)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if b"&" in data and b"*" in data:
+            _check_aliases(node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _check_aliases(root: Any) -> None:
+    """Refuse aliases that repeat a value without end, or by the million (recorders share headers so, a few times)."""
+    known: dict[Any, tuple[int, int] | None] = {}
+
+    def measured(node: Any) -> tuple[int, int]:
+        """How many values there are with every alias written out, and how deep they are nested."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1 + len(node.value) // _CHARACTERS, 1
+        if node in known:
+            size = known[node]
+            if size is None:
+                raise _wrong("a value that holds itself", node)
+            return size
+        known[node] = None
+        pairs = isinstance(node, yaml.MappingNode)
+        parts = [measured(part) for part in (chain.from_iterable(node.value) if pairs else node.value)]
+        count, depth = 1 + sum(part[0] for part in parts), 1 + max((part[1] for part in parts), default=0)
+        if count > _MOST:
+            raise _wrong(_TOO_MANY, node)
+        if depth > _DEEPEST:
+            raise _wrong(_TOO_DEEP, node)
+        known[node] = count, depth
+        return count, depth
+
+    measured(root)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for number, key in enumerate(keys) if key in keys[:number])
+        raise _wrong(f"the key {twice[:80]!r} stands twice in one mapping: keep one of them")
+    return made
+
+
+def _shallow(document: Any) -> Any:
+    """A JSON document that is nested no deeper than a YAML one may be."""
+    level = [document]
+    for _ in range(_DEEPEST):
+        level = [
+            part
+            for value in level
+            for part in (value.values() if isinstance(value, dict) else value)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return document
+    raise _wrong(_TOO_DEEP)
+
+
+def _wrong(problem: str, node: Any = None) -> CassetteFormatError:
+    return CassetteFormatError(("" if node is None else _line(node.start_mark)) + problem)
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
-    return "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+    return "" if mark is None else _line(mark)
+
+
+def _line(mark: Any) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}: "
 
 
 def dump(value: Any, indent: int) -> str:

@@ -97,7 +97,7 @@ class Playback:
 
 def response_of(recorded: dict[str, Any], source: str) -> Response:
     """A response from vcrpy's mapping of it. Raises `CassetteError`."""
-    fields = {"request": {"method": "GET", "uri": source}, "response": recorded}
+    fields = {"request": {"method": "GET", "uri": "http://any.invalid/"}, "response": recorded}
     return interaction_of(fields, source).response
 
 
