@@ -10,9 +10,7 @@ import asyncio
 import logging
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from tokentape_fake_provider.answers.error_format import spoken
 from tokentape_fake_provider.answers.model_list import list_models
@@ -23,7 +21,7 @@ from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
 from tokentape_fake_provider.http.access import ALLOW_IT
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
-from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
+from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, parse_body, read_body
 from tokentape_fake_provider.playback.connection import Connection, Message, RawHeaders, Receive, Send
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.player import gate_of, is_untimed, play
@@ -162,7 +160,8 @@ class App:
     def _found(self, session: Session, entry: Entry, speaks: Wire, headers: RawHeaders, now: float) -> Answer:
         method, path = entry.method, entry.path
         wire = None if entry.wire is None else speaks
-        value, problem = _parse(entry.raw_body)
+        content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
+        value, problem = parse_body(entry.raw_body, content_type)
         request = Request(method, path, value, wire, int(entry.time), problem, entry.query, headers, now)
         answer = find_answer(session, request)
         if answer is not None:
@@ -215,15 +214,6 @@ def _split_session(path: str) -> tuple[str, str]:
         return DEFAULT_SESSION, path
     session_id, slash, rest = path[3:].partition("/")
     return session_id, slash + rest
-
-
-def _parse(body: bytes) -> tuple[Any, str]:
-    if not body:
-        return None, "it is empty"
-    try:
-        return msgspec.json.decode(body), ""
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return body, str(error)
 
 
 __all__ = ["App", "AppConfig", "create_app"]

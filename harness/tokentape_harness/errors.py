@@ -13,7 +13,7 @@ HarnessError
 ├── SweepError                     a sweep can't be made: no whole stream, or the client fails without a fault
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
-CassetteWarning                    a cassette was read, but something in it had to be mended
+CassetteWarning                    something in a cassette had to be mended, or a client's streams can't be kept
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class CassetteWriteError(CassetteError, OSError):
 
 
 class CassetteWarning(UserWarning):
-    """A cassette was read, but something in it had to be mended."""
+    """A cassette was read, but something in it had to be mended; or the streams of a client can't be kept."""
 
 
 class TruncatedRecordingError(HarnessError):

@@ -142,11 +142,24 @@ def tape(request: pytest.FixtureRequest, tape_config: dict[str, Any]) -> Iterato
 
     mode = request.config.getoption("--tape-record-mode")
     context = cassette_of(request.node, tape_config, mode)
+    if context.records:
+        _unblock_network(request)
     failures = request.session.testsfailed
     with context as cassette:
         yield cassette
         # A fixture does not see what its test raised.
         context.failed = request.session.testsfailed > failures
+
+
+def _unblock_network(request: pytest.FixtureRequest) -> None:
+    """Let a test record that pytest-recording would keep from the network, as it lets those that are marked `vcr`."""
+    if "block_network" not in request.fixturenames:
+        return
+    # It blocks when it is set up, and ends that by itself.
+    request.getfixturevalue("block_network")
+    from pytest_recording import network
+
+    network.unblock()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
 
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.playback.connection import Message, Receive
@@ -12,6 +15,18 @@ from tokentape_fake_provider.playback.connection import Message, Receive
 # What is thrown away of a body that is too large, so that its sender gets to read the answer: a client that
 # still writes when the connection closes sees a broken pipe instead of the error.
 DRAINED: Final = 256_000_000
+
+
+def parse_body(body: bytes, content_type: str) -> tuple[Any, str]:
+    """The value of a body, and what is wrong with it as JSON; of a form its fields, of what is neither its bytes."""
+    if not body:
+        return None, "it is empty"
+    try:
+        return msgspec.json.decode(body), ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if "x-www-form-urlencoded" in content_type.lower():
+            return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True)), str(error)
+        return body, str(error)
 
 
 class ClientLeft(Exception):  # noqa: N818 - not an error

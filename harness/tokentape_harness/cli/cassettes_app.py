@@ -112,7 +112,7 @@ def check(
     redact_text: RedactTexts = None,
     json: Json = False,
 ) -> int:
-    """Check cassettes for secrets, cut-off or old recordings, edits, duplicates; exit with 1 if there are any."""
+    """Check cassettes for secrets, cut-off or old recordings, edits; exit with 1 if there are any."""
     from tokentape_harness.cli.check import check as run
 
     return run(

@@ -92,7 +92,7 @@ def serve(
 def _load(paths: Sequence[Path], wires: Sequence[str], *, skip_unreadable: bool) -> tuple[int, list[Recording]]:
     """How many files were read, and their recordings, also as those of other wire formats.
 
-    A file that was named must be readable. One that only lies in a named folder is skipped with a warning. Of many
+    One that can't be read is skipped with a warning, unless it is the only one. Of many
     files the responses are read when they are asked for, unless they are to be transcoded.
     """
     files, recordings = 0, []
@@ -102,7 +102,7 @@ def _load(paths: Sequence[Path], wires: Sequence[str], *, skip_unreadable: bool)
         try:
             recordings += recordings_on_demand(file, say) if on_demand else _read(file, wires)
         except CassetteError as error:
-            if not skip_unreadable or file in paths:
+            if not skip_unreadable or found_files == [file]:
                 raise
             say(f"warning: skipped: {error}")
         else:

@@ -23,6 +23,7 @@ from tokentape_harness.cassettes.model import Interaction, Request, Response, St
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli import report, timeline
 from tokentape_harness.conversion.request_reader import read_asked
+from tokentape_harness.conversion.response_decoder import is_document
 from tokentape_harness.errors import UsageError
 
 _ROWS = 24
@@ -183,7 +184,7 @@ def _decode(item: Interaction) -> ChatOutput | TokentapeError | None:
         return None
     if response.status >= 400 or len(pieces := split_body(response.body, response.content_type)) < 1:
         return None
-    if response.content_type.startswith("application/json") and len(pieces) == 1:
+    if is_document(response, wire.name, pieces):
         try:
             return wire_named(wire.name).decode_complete(response.body, header_map(response.headers))
         except TokentapeError as error:
@@ -208,7 +209,7 @@ def _json(body: bytes | None) -> Any:
         return None
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return terminal_text.builtins(body)
 
 

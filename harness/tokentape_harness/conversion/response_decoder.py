@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tokentape import ChatMessage, ChatOutput, ProviderError, TokentapeError, TruncatedStreamError
+from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.http.response_error import response_error
 from tokentape.stream.accumulator import Accumulator
 from tokentape.wires import wire_named
@@ -47,7 +48,7 @@ def hear(response: Response, wire: str) -> Heard:
         return Heard((), ChatOutput(error=error), streamed=False)
     record = response.stream
     split = split_body(response.body, response.content_type)
-    if response.content_type.partition(";")[0].strip() == "application/json" and _is_document(response.body, split):
+    if is_document(response, wire, split):
         return _hear_whole(response.body, response.headers, wire)
     if record is None:
         return hear_chunks([(piece, None) for piece in split], wire)
@@ -95,5 +96,12 @@ def _hear_whole(body: bytes, headers: Headers, wire: str) -> Heard:
     return Heard([TimedChunk(message, None) for message in output.messages], output, streamed=False)
 
 
-def _is_document(body: bytes, split: Sequence[bytes]) -> bool:
-    return len(split) == 1 and body.lstrip()[:1] == b"{"
+def is_document(response: Response, wire: str, split: Sequence[bytes]) -> bool:
+    """Whether a response is one JSON document, and no stream; `split` is its body at its events."""
+    if len(split) != 1 or response.body.lstrip()[:1] != b"{":
+        return False
+    kind = response.content_type.partition(";")[0].strip()
+    # Without a content type one line of NDJSON looks the same.
+    return kind == "application/json" or (
+        not kind and getattr(wire_named(wire).decoder, "framing", None) is not NDJSONFraming
+    )

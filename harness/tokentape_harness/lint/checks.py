@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tokentape import TokentapeError
-from tokentape_fake_provider.sessions.request_matching import key_of
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.chunks import format_ms
 from tokentape_harness.cassettes.model import Cassette, Interaction, Response, header_values
@@ -21,9 +20,7 @@ from tokentape_harness.conversion.response_decoder import hear
 from tokentape_harness.errors import UsageError
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, find_secrets, redact_text
 
-ProblemKind = Literal[
-    "unreadable", "secret", "truncated", "client_closed", "edited", "undecodable", "old", "duplicate", "unused"
-]
+ProblemKind = Literal["unreadable", "secret", "truncated", "client_closed", "edited", "undecodable", "old", "unused"]
 PROBLEM_KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)
 
 _AGE = re.compile(r"(\d+)([smhdw])")
@@ -60,13 +57,9 @@ def inspect_cassette(
     """The problems of a cassette, by interaction. `unused` are interactions that nothing asked for."""
     file = "" if cassette.path is None else str(cassette.path)
     never_asked = {number for path, number in unused if cassette.path is not None and path == cassette.path.resolve()}
-    first = dict[object, int]()
     found = []
     for number, interaction in enumerate(cassette):
-        same = first.setdefault(_identity(interaction), number)
         problems = list(_problems(interaction, now, max_age, rules))
-        if same != number:
-            problems.append(("duplicate", f"the same request and the same answer as interaction {same}: delete one"))
         if number in never_asked:
             problems.append(("unused", "nothing asked for it: delete it, or run what needs it"))
         found += [Problem(kind, file, number, message) for kind, message in problems]
@@ -149,17 +142,3 @@ def recorded_at(response: Response) -> datetime | None:
             continue
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return None
-
-
-def _identity(interaction: Interaction) -> object:
-    """What makes two interactions the same: how a request is matched, and the whole answer."""
-    request, response = interaction.request, interaction.response
-    return request.method, request.uri, _asked(request.body), response.status, response.body
-
-
-def _asked(body: bytes | None) -> object:
-    try:
-        value = msgspec.json.decode(body or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return body
-    return key_of(value) if isinstance(value, Mapping | list) else body

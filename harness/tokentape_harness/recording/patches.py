@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
+from tokentape_harness.errors import CassetteWarning
 from tokentape_harness.recording.recorder import Recorder
 
 # The client, vcrpy's own patchers that ours stand in for, and where ours are.
@@ -30,8 +33,20 @@ def _patches(client: str) -> Callable[[Recorder], list[Patch]] | None:
         return None
     patcher = importlib.import_module(module)
     if not patcher.fits(package):
+        _warn_of(client, getattr(package, "__version__", ""))
         return None
     return lambda recorder: patcher.patches(recorder, package)
+
+
+@functools.cache
+def _warn_of(client: str, version: str) -> None:
+    """Tell once that a client is left to vcrpy."""
+    warnings.warn(
+        f"{client} {version} is too old to be recorded as it streams: vcrpy alone records it, whole bodies without "
+        f"their chunks and times (upgrade {client}, or ignore this warning if nothing here streams through it)",
+        CassetteWarning,
+        stacklevel=2,
+    )
 
 
 def replaced_patchers() -> tuple[str, ...]:

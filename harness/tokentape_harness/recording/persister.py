@@ -15,20 +15,30 @@ import filelock
 from vcr.persisters.filesystem import CassetteNotFoundError as Missing
 from vcr.request import Request
 from vcr.serialize import deserialize, serialize
-from vcr.serializers import yamlserializer
+from vcr.serializers import jsonserializer, yamlserializer
 
+from tokentape_harness.cassettes import yaml_io
 from tokentape_harness.cassettes.atomic_file import remove_abandoned
 from tokentape_harness.cassettes.chunks import format_chunks, parse_chunks, rechunk
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Interaction
-from tokentape_harness.cassettes.reader import interaction_of, parse_cassette
+from tokentape_harness.cassettes.reader import interaction_of, parse_cassette, read_file
 from tokentape_harness.cassettes.writer import format_interaction, format_parts, interaction_fields, write_atomically
-from tokentape_harness.errors import CassetteError, CassetteSyntaxError, CassetteWriteError
+from tokentape_harness.errors import (
+    CassetteError,
+    CassetteFormatError,
+    CassetteNotFoundError,
+    CassetteSyntaxError,
+    CassetteWriteError,
+)
 from tokentape_harness.recording.playback import vcr_response
 from tokentape_harness.recording.redacted_cache import SavedInteraction, SavedInteractions
 from tokentape_harness.recording.redactor import Redactor
 
 _LOCK_TIMEOUT_S = 60.0
+
+# What `parse_cassette` reads by itself.
+_KNOWN = (yamlserializer, jsonserializer)
 
 
 class CassetteStore:
@@ -58,7 +68,7 @@ class CassetteStore:
         if not interactions:
             raise Missing
         made = [_vcr_fields(interaction) for interaction in interactions]
-        return [request for request, _ in made], [response for _, response in made], _metadata(data, serializer)
+        return [request for request, _ in made], [response for _, response in made], _metadata(data, path, serializer)
 
     def save_cassette(self, cassette_path: Any, cassette_dict: dict[str, Any], serializer: Any) -> None:
         """Write the redacted interactions, in one step. Raises `CassetteWriteError`."""
@@ -98,31 +108,37 @@ class CassetteStore:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
+        return read_file(path)
+    except CassetteNotFoundError:
         return b""
-    except OSError as error:
-        raise CassetteError(f"can't be read ({error.strerror or error})", path=path) from error
 
 
 def _parsed(data: bytes, path: Path, serializer: Any) -> list[Interaction]:
     if not data.strip():
         return []  # vcrpy takes an empty file for a missing one
-    if serializer is yamlserializer:
+    if serializer in _KNOWN:
         return list(parse_cassette(data, path).interactions)
     try:
         requests, responses, *_ = deserialize(data.decode(), serializer)
+        return [_interaction(request, response) for request, response in zip(requests, responses, strict=True)]
+    except CassetteError as error:
+        raise error.at(path) from error.__cause__
     except Exception as error:
         raise CassetteSyntaxError(f"can't be read by its serializer ({error})", path=path) from error
-    return [_interaction(request, response) for request, response in zip(requests, responses, strict=True)]
 
 
-def _metadata(data: bytes, serializer: Any) -> dict[str, Any]:
+def _metadata(data: bytes, path: Path, serializer: Any) -> dict[str, Any]:
     """What vcrpy's `Cassette.get_metadata` stored beside the interactions."""
     if b"metadata" not in data:
         return {}
-    _, _, *found = deserialize(data.decode(), serializer)
-    return dict(found[0]) if found else {}
+    if serializer in _KNOWN:
+        found = yaml_io.load(data, path).get("metadata") or {}
+    else:
+        _, _, *rest = deserialize(data.decode(), serializer)
+        found = rest[0] if rest else {}
+    if not isinstance(found, dict):
+        raise CassetteFormatError("its `metadata` is not a mapping: correct it", path=path)
+    return found
 
 
 def _formatted(written: Sequence[SavedInteraction], metadata: Any, serializer: Any) -> str:

@@ -11,7 +11,6 @@ from vcr import VCR
 from vcr.persisters.filesystem import FilesystemPersister
 
 from tokentape_harness.errors import UsageError
-from tokentape_harness.recording.body_matcher import Level
 from tokentape_harness.recording.use_cassette import Options, StreamingCassette, use_cassette
 
 _OURS = frozenset(Options.__struct_fields__)
@@ -22,8 +21,8 @@ _FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
 def keep_streams(vcr: VCR) -> None:
     """Make every cassette that this `VCR` opens keep its streams.
 
-    Its own options, filters and matchers hold; of several recordings that match by them, one with the same body is
-    preferred. Options of ours (`speed`, `allow_truncated`, `all_played`, `rules`) may stand among the `vcr` mark's.
+    Its own options, filters and matchers hold: the recording answers that would in plain vcrpy. Options of ours
+    (`speed`, `allow_truncated`, `all_played`, `rules`) may stand among the `vcr` mark's.
     """
     persister = vcr.persister
     extra_paths = getattr(persister, "extra_paths", None)
@@ -34,9 +33,7 @@ def keep_streams(vcr: VCR) -> None:
 
     def use_streaming(path: str, **options: Any) -> StreamingCassette:
         ours = {name: options.pop(name) for name in _OURS & options.keys()}
-        made = StreamingCassette(
-            vcr, path, options, Options(**ours), use=use, weakest=Level.ANY, extra_paths=extra_paths or ()
-        )
+        made = StreamingCassette(vcr, path, options, Options(**ours), use=use, extra_paths=extra_paths or ())
         made.advice = "pytest --record-mode=new_episodes adds it"
         return made
 

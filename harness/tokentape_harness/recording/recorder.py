@@ -10,7 +10,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 from vcr.request import Request
 
 from tokentape_harness.errors import HarnessError
-from tokentape_harness.recording.body_matcher import BodyMatcher, distance
+from tokentape_harness.recording.body_matcher import BodyMatcher, Level, distance
 from tokentape_harness.recording.clock import Clock
 from tokentape_harness.recording.playback import Playback, response_of, vcr_response
 from tokentape_harness.recording.redactor import Redactor
@@ -101,7 +101,7 @@ class Recorder:
     def _played(self, request: Request) -> dict[str, Any] | None:
         if self._body_matcher is None:
             return self._play(request)
-        for level in self._body_matcher.levels:
+        for level in Level:  # the strictest first
             with self._body_matcher.searching(level):
                 played = self._play(request)
             if played is not None:

@@ -6,19 +6,20 @@ import difflib
 import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
 import msgspec
-from vcr import VCR
+from vcr import VCR, matchers
 from vcr.cassette import Cassette
 from vcr.persisters.filesystem import FilesystemPersister
 from vcr.record_mode import RecordMode
 
 from tokentape_harness.errors import UnplayedRecordingError, UsageError
-from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, Level
+from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, body
 from tokentape_harness.recording.clock import Clock, SystemClock
 from tokentape_harness.recording.patches import patched, replaced_patchers
 from tokentape_harness.recording.persister import CassetteStore
@@ -28,8 +29,6 @@ from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redacted_
 
 DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-_COMPARE_BODIES = frozenset({"body", "raw_body", NAME})
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -102,7 +101,6 @@ class StreamingCassette:
         options: Options,
         *,
         use: Callable[..., Any] | None = None,
-        weakest: Level = Level.SAME,
         extra_paths: Sequence[str] = (),
     ) -> None:
         self._vcr = vcr
@@ -110,7 +108,6 @@ class StreamingCassette:
         self._path = path
         self._vcr_options = vcr_options
         self._options = options
-        self._weakest = weakest
         self._extra_paths = extra_paths
         self.advice = "record_mode='new_episodes' adds it"
         """What to do about a request that nothing answers."""
@@ -121,25 +118,29 @@ class StreamingCassette:
     def __enter__(self) -> Cassette:
         if self._stack is not None:
             raise UsageError(f"{os.fspath(self._path)}: this cassette is open already: make another one")
-        matcher, redactor = BodyMatcher(self._weakest), Redactor(self._options.rules)
-        skip = tuple(self._vcr_options.get("skip_patchers", self._vcr.skip_patchers))
         with ExitStack() as stack:
-            stack.enter_context(redacted_logs(self._options.rules))
-            options = self._merged(matcher, redactor, skip)
-            cassette = stack.enter_context(self._use(os.fspath(self._path), **options))
-            recorder = Recorder(
-                cassette,
-                redactor=redactor,
-                clock=self._options.clock,
-                speed=self._options.speed,
-                allow_truncated=self._options.allow_truncated,
-                body_matcher=matcher if NAME in options["match_on"] else None,
-                advice=self.advice,
-            )
-            # The patches go first, then what is open is ended, and then vcrpy saves.
-            stack.callback(recorder.seal)
-            stack.enter_context(patched(recorder, skip))
-            self._stack, self._recorder = stack.pop_all(), recorder
+            stack.enter_context(_entered(os.fspath(self._path)))
+            return self._open(stack)
+
+    def _open(self, stack: ExitStack) -> Cassette:
+        matcher, redactor = BodyMatcher(), Redactor(self._options.rules)
+        skip = tuple(self._vcr_options.get("skip_patchers", self._vcr.skip_patchers))
+        stack.enter_context(redacted_logs(self._options.rules))
+        options = self._merged(matcher, redactor, skip)
+        cassette = stack.enter_context(self._use(os.fspath(self._path), **options))
+        recorder = Recorder(
+            cassette,
+            redactor=redactor,
+            clock=self._options.clock,
+            speed=self._options.speed,
+            allow_truncated=self._options.allow_truncated,
+            body_matcher=matcher if NAME in options["match_on"] else None,
+            advice=self.advice,
+        )
+        # The patches go first, then what is open is ended, and then vcrpy saves.
+        stack.callback(recorder.seal)
+        stack.enter_context(patched(recorder, skip))
+        self._stack, self._recorder = stack.pop_all(), recorder
         return cassette
 
     def __exit__(
@@ -182,7 +183,6 @@ class StreamingCassette:
             self._vcr_options,
             self._options,
             use=self._use,
-            weakest=self._weakest,
             extra_paths=self._extra_paths,
         )
 
@@ -195,6 +195,11 @@ class StreamingCassette:
         self.__exit__(kind, error, traceback)
 
     @property
+    def records(self) -> bool:
+        """Whether it may record, and not only replay."""
+        return RecordMode(self._vcr_options.get("record_mode", self._vcr.record_mode)) is not RecordMode.NONE
+
+    @property
     def recorder(self) -> Recorder:
         """What answers and records while the cassette is open."""
         if self._recorder is None:
@@ -205,9 +210,9 @@ class StreamingCassette:
         given = dict(self._vcr_options)
         vcr = self._vcr
         vcr.register_matcher(NAME, matcher)
+        if vcr.matchers["body"] is matchers.body:
+            vcr.register_matcher("body", body)
         match_on = tuple(given.pop("match_on", vcr.match_on))
-        if self._weakest is Level.ANY and not _COMPARE_BODIES & set(match_on):
-            match_on = (*match_on, NAME)
         hooks = given.pop("before_record_request", given.pop("before_record", vcr.before_record_request)) or ()
         hooks = (hooks,) if callable(hooks) else tuple(hooks)
         if given.get("persister", vcr.persister) is FilesystemPersister:
@@ -218,6 +223,32 @@ class StreamingCassette:
             "before_record_request": (*hooks, redactor.request),
             "skip_patchers": (*skip, *(name for name in replaced_patchers() if name not in skip)),
         }
+
+
+_OPEN: list[tuple[int, str]] = []  # by whom, and what
+_OPENING = threading.Lock()
+
+
+@contextmanager
+def _entered(path: str) -> Iterator[None]:
+    """Keep other threads from opening a cassette meanwhile: of threads that end in another order requests are lost.
+
+    The clients are patched for the whole process, and what one thread puts back is what another one still needs.
+    """
+    mine = threading.get_ident(), path
+    with _OPENING:
+        other = next((name for thread, name in _OPEN if thread != mine[0]), None)
+        if other is not None:
+            raise UsageError(
+                f"{path}: another thread has {other} open, and requests of all threads go to one cassette: "
+                "open it once, around the threads"
+            )
+        _OPEN.append(mine)
+    try:
+        yield
+    finally:
+        with _OPENING:
+            _OPEN.remove(mine)
 
 
 def _check_all_played(cassette: Cassette) -> None:

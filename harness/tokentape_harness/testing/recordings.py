@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from tokentape_fake_provider.http.request_body import parse_body
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.wires import wire_for_path
@@ -148,7 +149,4 @@ def _request_body(request: Request, source: str, number: int) -> Any:
         raise CassetteError(
             f"its request: {error}", path=Path(source) if source else None, interaction=number
         ) from error
-    try:
-        return msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return body
+    return parse_body(body, next(iter(header_values(request.headers, "content-type")), ""))[0]
