@@ -21,7 +21,7 @@ from tokentape_harness.testing.lazy_recordings import recordings_on_demand
 # A bomb, or a depth that ends the process, must not hold up all the others.
 pytestmark = pytest.mark.timeout(60)
 
-CASSETTES = Path(__file__).parents[2] / "cassettes"
+CASSETTES = Path(__file__).parents[3] / "cassettes"
 FIELD = ROOT.parent / "field" / "cassettes"
 FINE = ("converse_json_without_headers", "time_per_token_header", "vcrpy_aiohttp_form_body", "vcrpy_aiohttp_json_body")
 
