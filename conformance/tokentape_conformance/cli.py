@@ -183,6 +183,9 @@ def pipeline(
     limit: Annotated[
         float, typer.Option(min=0.1, metavar="S", help="How long an answer may take to end, in s.")
     ] = 15.0,
+    told_by: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="What the output matches if the app tells of a cut-off stream.")
+    ] = None,
     case: Cases = None,
     include: Include = None,
     baseline: BaselineFile = None,
@@ -213,6 +216,7 @@ def pipeline(
         "start": str(start),
         "patience": str(patience),
         "limit": str(limit),
+        "told_by": told_by,
     }
     # A gateway passes on what it is asked for; what is set to one fake provider can't be asked by two processes.
     wires = wire or (["openai_chat"] if through else [])

@@ -64,7 +64,7 @@ def test_the_text_of_an_output(kind: str, body: bytes, text: str) -> None:
     [
         ("text/html", f"<p>{FIRST}</p>".encode(), "the output is HTML"),
         ("application/octet-stream", FIRST.encode(), "the output is application/octet-stream"),
-        ("text/event-stream", b"data: hello\n\n", "no event says a token"),
+        ("text/event-stream", b"data: hello\n\n", "no event has a token"),
     ],
 )
 def test_why_it_cannot_be_read(kind: str, body: bytes, reason: str) -> None:

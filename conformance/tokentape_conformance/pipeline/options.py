@@ -36,9 +36,9 @@ class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of them are strings or numbers, since each worker process is given them anew.
 
     `header` has a line for each, `command` is split as a shell does it, `lacks` has lines of `NAME=REASON`, and
-    `declare` is a TOML file with a table `[lacks]`. `through` is for a gateway: the suite itself sends a
-    provider's request. Times are in s: how long the target may take to ask the provider, how long a token may
-    take before it counts as held, how long an answer may take to end.
+    `declare` is a TOML file with a table `[lacks]`. `told_by` is that of `FlushOptions`. `through` is for a gateway:
+    the suite itself sends a provider's request. Times are in s: how long the target may take to ask the provider, how
+    long a token may take before it counts as held, how long an answer may take to end.
     """
 
     path: str = "/"
@@ -51,6 +51,7 @@ class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: str = ""
     lacks: str = ""
     declare: str = ""
+    told_by: str = ""
     start: float = 30.0
     patience: float = 2.0
     limit: float = 15.0

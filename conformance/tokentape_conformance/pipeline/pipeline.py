@@ -7,7 +7,7 @@ import os
 import random
 import re
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 import msgspec
@@ -15,34 +15,42 @@ import msgspec
 from tokentape_conformance.case import import_named
 from tokentape_conformance.pipeline.options import PipelineOptions
 from tokentape_conformance.pipeline.reading import Reading, learn
+from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import WIRES
 from tokentape_harness.conversion.request_reader import Asked, read_asked
 from tokentape_harness.errors import FlushError, HarnessError, UsageError
-from tokentape_harness.flush.check import FlushOptions, check_bench, refuse
-from tokentape_harness.flush.live_stage import Bench, event_loop, rule_of
-from tokentape_harness.flush.marker_tokens import Marks, make_marks
+from tokentape_harness.flush.check import FlushOptions, check_bench, refuse, unseen
+from tokentape_harness.flush.live_stage import STEPPED, Bench, event_loop, rule_of
+from tokentape_harness.flush.marker_tokens import make_marks
 from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.prober import Pace
 from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import FlushReport
 from tokentape_harness.flush.serving import KNOWN_PORT, serving
 from tokentape_harness.flush.targets import AsgiTarget, CallTarget, HttpTarget, Target, checked_url, target_of, through
+from tokentape_harness.flush.truncation import told_pattern
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
 SHORT: Final = 12
 """The tokens of an ordinary answer."""
+_LONGER: Final = 40
+# How many tokens of a longer answer leave one by one.
+_STEPS: Final = 6
 _NAMED: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """A whole answer, as the first one shows it: what came out, and what the app asked the provider for."""
+    """A whole answer, as the first two show it: what came out, and what the app asked the provider for.
+
+    `stepped` is the second one, whose first tokens came one by one. It is longer, so that what counts tokens differs.
+    """
 
     far_end: FarEnd
-    marks: Marks
+    stepped: FarEnd
     asked: tuple[Entry, ...]
     reading: Reading | str
 
@@ -59,6 +67,7 @@ class Pipeline:
         self.name = name
         self.options = options
         self.lacks = options.declared()
+        self.told_by = told_pattern(options.told_by)
         self._draw = random.Random(0)  # noqa: S311 - not for secrets
         self._stack = ExitStack()
         self._wholes: dict[str, Whole] = {}
@@ -137,8 +146,26 @@ class Pipeline:
             asked = tuple(self.provider.requests[before:])
             refuse(bench, far, len(asked), self.options.start)
             if not far.seen:
-                raise FlushError(f"{bench.target} asked the provider, but no token came out: {far.body[-200:]!r}")
-        return Whole(far, marks, asked, learn(far.head, far.body, marks))
+                raise FlushError(unseen(far, marks.count))
+        stepped = self._step(bench)
+        shown = stepped if stepped.seen else far
+        return Whole(far, stepped, asked, learn(shown.head, shown.body, shown.marks))
+
+    def _step(self, bench: Bench) -> FarEnd:
+        """An answer whose first tokens leave one by one, each when the last one came out, until one is held."""
+        marks = make_marks(_LONGER, 0, self._draw)
+        with bench.answering(rule_of(marks), STEPPED), bench.reading(marks) as run:
+            far = run.far_end
+            stream = bench.next_stream(run, self.options.start)
+            if stream is not None:
+                with suppress(StepError):
+                    for number in range(_STEPS):
+                        stream.step_until(marks.mark(number))
+                        if not _wait_for_token(far, number, self.options.patience):
+                            break
+                stream.release()
+            far.wait(lambda far: far.ending is not None, self.options.patience)
+        return far
 
     def flush_report(self, wire: str) -> FlushReport:
         """What the flush checker says, asked once. Raises `FlushError`."""
@@ -179,6 +206,10 @@ class Pipeline:
             case "proxy_headers" if through:
                 return "proxy_headers: a gateway is a proxy itself"
         return None
+
+
+def _wait_for_token(far_end: FarEnd, number: int, seconds: float) -> bool:
+    return far_end.wait(lambda far: len(far.seen) > number, seconds)
 
 
 def _imported(name: str) -> Any:

@@ -1,145 +1,148 @@
 """Reading: the answer's text in an app's output, whose format nobody declared. Pure.
 
-One answer with marked tokens shows where the text is: the whole body, the data of server-sent events, or one place in
-the JSON of events or lines.
+One answer with marked tokens shows where the text is: the whole body, the data of server-sent events, or one string in
+the JSON of events or lines; whether that is HTML; and whether each message has a piece or all the text so far.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from tokentape.framing.sse import SSEFraming
 from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
 from tokentape_harness.flush.observed_output import Head
+from tokentape_harness.flush.units import Framing, Unit, is_event_stream, strings_in, units
 
 Path: TypeAlias = tuple[str | int, ...]
 
-
-class Unit(msgspec.Struct, frozen=True):
-    """An event or line: the name it has, its text and, if it is JSON, its value."""
-
-    name: str
-    text: str
-    value: Any = msgspec.UNSET
-
-    @property
-    def type(self) -> str:
-        """What the JSON says of its kind."""
-        kind = self.value.get("type") if isinstance(self.value, dict) else None
-        return kind if isinstance(kind, str) else ""
+_TAG: Final = re.compile(r"<[a-zA-Z][^<>]*>")
+_NOT_SHOWN: Final = ("script", "style")
+# What HTML, and the lines of an event's data, do not tell apart.
+_LINE_ENDS: Final = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 class Reading(msgspec.Struct, frozen=True):
     """Where the text is.
 
-    `whole`: the body is the text. `data`: the data of the events called `name` is. `json`: in events or lines of that
-    name and `type` it is the string at `path`; each is a piece, or if `growing` all that was said up to it.
+    Without a framing the body is the text. Otherwise it is the string at `path` in the JSON of the units with this
+    name and `type`, or without a path their data. Each is a piece, or if `growing` the whole text up to it. With
+    `markup` it is HTML, whose text is read.
     """
 
-    kind: Literal["whole", "data", "json"]
-    framing: Literal["sse", "lines", "none"] = "none"
+    framing: Framing = "none"
     name: str = ""
     type: str = ""
-    path: Path = ()
+    path: Path | None = None
     growing: bool = False
+    markup: bool = False
 
     def text(self, body: bytes) -> str:
         """The text in a body, as far as it goes."""
-        match self.kind:
-            case "whole":
-                return body.decode("utf-8", "replace")
-            case "data":
-                said = [unit.text for unit in units(body, "sse") if unit.name == self.name]
-                return "".join(text for text in said if text != "[DONE]")
-        pieces = list(self._pieces(body))
-        return "".join(pieces[-1:]) if self.growing else "".join(pieces)
+        texts = self.messages(body)[-1 if self.growing else 0 :]
+        return "".join(map(_shown_text, texts) if self.markup else texts)
 
-    def _pieces(self, body: bytes) -> Iterator[str]:
-        for unit in units(body, self.framing):
-            if (unit.name, unit.type) == (self.name, self.type):
-                value = _at(unit.value, self.path)
-                if isinstance(value, str):
-                    yield value
+    def messages(self, body: bytes) -> list[str]:
+        """What each message that has some text has, HTML as it is."""
+        if self.framing == "none":
+            return [body.decode("utf-8", "replace")]
+        return [text for unit in units(body, self.framing) if (text := self.text_of(unit))]
+
+    def text_of(self, unit: Unit) -> str:
+        """The string in a unit; empty if it has none."""
+        if unit.name != self.name:
+            return ""
+        if self.path is None:
+            return "" if unit.text == "[DONE]" else unit.text
+        value = _at(unit.value, self.path) if unit.type == self.type else None
+        return value if isinstance(value, str) else ""
+
+    def same(self, text: str, pieces: Sequence[str]) -> bool:
+        """Whether a text is that of these pieces; in HTML all line ends are one."""
+        if not self.markup:
+            return text == "".join(pieces)
+        each = "".join(_LINE_ENDS.sub("\n", piece) for piece in pieces)
+        return _LINE_ENDS.sub("\n", text) in (each, _LINE_ENDS.sub("\n", "".join(pieces)))
 
 
 def learn(head: Head | None, body: bytes, marks: Marks) -> Reading | str:
-    """Where the text is in this answer, which says these marks; or why that can't be told."""
+    """Where the text is in this answer, which consists of these marks; or why that can't be found out.
+
+    An answer whose tokens came one by one also shows whether each message has the text so far.
+    """
     kind = (head.header("content-type") or "" if head else "text/plain").partition(";")[0].strip().lower()
     if kind == "text/html":
         return "the output is HTML"
-    if kind == "text/event-stream" or body.lstrip().startswith((b"data:", b"event:", b": ")):
-        found = _learn_json(units(body, "sse"), "sse", marks)
-        if found is not None:
-            return found
-        unit = next((unit for unit in units(body, "sse") if _marks_in(unit.text, marks)), None)
-        return Reading("data", "sse", unit.name) if unit is not None else "no event says a token"
-    found = _learn_json(units(body, "lines"), "lines", marks)
+    if is_event_stream(kind, body):
+        return _learn(list(units(body, "sse")), "sse", marks) or "no event has a token"
+    found = _learn([unit for unit in units(body, "lines") if unit.value is not msgspec.UNSET], "lines", marks)
     if found is not None:
         return found
     if kind in ("text/plain", "text/markdown", ""):
-        return Reading("whole")
+        return Reading()
     return f"the output is {kind}"
 
 
-def _learn_json(every: Iterator[Unit], framing: Literal["sse", "lines"], marks: Marks) -> Reading | None:
+def _learn(every: Sequence[Unit], framing: Framing, marks: Marks) -> Reading | None:
     found: Reading | None = None
-    said: list[str] = []
     for unit in every:
-        if unit.value is msgspec.UNSET:
-            continue
-        if found is None:
-            path = next((path for path, text in _strings(unit.value) if _marks_in(text, marks)), None)
-            if path is None:
-                continue
-            found = Reading("json", framing, unit.name, unit.type, path)
-        if (unit.name, unit.type) == (found.name, found.type) and isinstance(text := _at(unit.value, found.path), str):
-            said.append(text)
+        path = next((path for path, text in strings_in(unit.value) if _numbers(text, marks)), None)
+        if path is not None:
+            found = Reading(framing, unit.name, unit.type, path)
+            break
     if found is None:
-        return None
-    spoken = [text for text in said if text]
-    growing = len(spoken) > 2 and all(
-        late.startswith(early) and len(late) > len(early) for early, late in pairwise(spoken)
-    )
-    return msgspec.structs.replace(found, growing=growing)
+        bare = next((unit for unit in every if _numbers(unit.text, marks)), None)
+        if bare is None:
+            return None
+        found = Reading(framing, bare.name)
+    texts = [text for unit in every if (text := found.text_of(unit))]
+    # The answer itself has no tags.
+    return msgspec.structs.replace(found, growing=_is_growing(texts, marks), markup=any(map(_TAG.search, texts)))
 
 
-def units(body: bytes, framing: Literal["sse", "lines", "none"]) -> Iterator[Unit]:
-    """The whole events or lines of a body."""
-    match framing:
-        case "sse":
-            for name, data in SSEFraming().feed(body):
-                yield _unit(name.decode("utf-8", "replace"), data)
-        case "lines":
-            for line in body.splitlines():
-                if line.strip():
-                    yield _unit("", line)
-        case "none":
-            return
+def _is_growing(texts: Sequence[str], marks: Marks) -> bool:
+    """Whether each text has all tokens of the one before, and the last more than the first.
+
+    Neighbours may be equal; what follows the last token (a cursor, a closing tag) may change.
+    """
+    numbers = [found for text in texts if (found := _numbers(text, marks))]
+    grows = all(late[: len(early)] == early for early, late in pairwise(numbers))
+    return grows and len(numbers) > 1 and len(numbers[-1]) > len(numbers[0])
 
 
-def _unit(name: str, data: bytes) -> Unit:
-    text = data.decode("utf-8", "replace")
-    try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Unit(name, text)
-    return Unit(name, text, value) if isinstance(value, dict | list) else Unit(name, text)
+def _shown_text(markup: str) -> str:
+    parser = _Text(convert_charrefs=True)
+    parser.feed(markup)
+    parser.close()
+    return "".join(parser.texts)
 
 
-def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    match value:
-        case str():
-            yield path, value
-        case dict():
-            for key, inner in value.items():
-                yield from _strings(inner, (*path, key))
-        case list():
-            for number, inner in enumerate(value):
-                yield from _strings(inner, (*path, number))
+class _Text(HTMLParser):
+    """The text of an HTML fragment as a browser shows it, but for white space."""
+
+    def __init__(self, *, convert_charrefs: bool = True) -> None:
+        super().__init__(convert_charrefs=convert_charrefs)
+        self.texts: list[str] = []
+        self._hidden = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        """A line break is text; scripts are not."""
+        self._hidden = tag in _NOT_SHOWN
+        if tag == "br":
+            self.texts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002
+        """The end of a script."""
+        self._hidden = False
+
+    def handle_data(self, data: str) -> None:
+        """Text between tags."""
+        if not self._hidden:
+            self.texts.append(data.replace("\xa0", " "))
 
 
 def _at(value: Any, path: Path) -> Any:
@@ -151,5 +154,5 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _marks_in(text: str, marks: Marks) -> bool:
-    return bool(MarkFinder(marks).feed(text.encode("utf-8", "replace")))
+def _numbers(text: str, marks: Marks) -> list[int]:
+    return [number for number, _ in MarkFinder(marks).feed(text.encode("utf-8", "replace"))]

@@ -23,7 +23,7 @@ from tokentape_fake_provider.timing import Instant, Timing
 from tokentape_harness.errors import FlushError
 from tokentape_harness.flush.live_stage import STEPPED, Bench, Run, rule_of, script_of, send_until_cut
 from tokentape_harness.flush.marker_tokens import MarkFinder, Marks, make_marks
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import KEPT, FarEnd
 from tokentape_harness.flush.report import Truncation
 from tokentape_harness.flush.targets import AsgiTarget, HttpTarget, Target, WsgiTarget
 from tokentape_harness.flush.truncation import truncation_of
@@ -128,18 +128,21 @@ class PipelineTrial(Trial):
                 self.skip("the app asks the provider for the whole answer, and not for a stream")
             yield Reader(run, stream)
 
-    def told(self, *pieces: str) -> str:
-        """The text that comes out of these pieces, each a token of its own, between two words that frame them."""
+    def expect_text(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> None:
+        """These pieces, each a token of its own between two words that frame them, come out as they are."""
         marks = self.marks(2)
         first, last = marks.token(0), marks.mark(1)
-        said = (first, *pieces, last)
-        far = self.answer(Script.of(Text("".join(said), pieces=said)), marks=marks)
+        sent = (first, *pieces, last)
+        script = Script.of(Text("".join(sent), pieces=sent))
+        far = self.answer(script, marks=marks, faults=faults, apart=apart)
         text = self.text(far)
         begin, end = text.find(first), text.rfind(last)
         if begin < 0 or end < 0:
             seen = Words(f"the words before and after it are not both there: {_short(text)!r}")
             self.fail("the text that came out", seen, Words("the text between them"))
-        return text[begin + len(first) : end]
+        came = text[begin + len(first) : end]
+        if not self.reading_of_text.same(came, pieces):
+            self.fail("the text that came out", came, "".join(pieces))
 
     def cut(self, fault: Fault) -> tuple[FarEnd, Truncation]:
         """A stream that ends in a fault after some of its tokens, and what the far end makes of it."""
@@ -151,7 +154,13 @@ class PipelineTrial(Trial):
         asked = self.asked
         if not any(entry.faults for entry in asked):
             self.skip("the provider's stream could not be cut off")
-        return run.far_end, truncation_of(run.far_end, self.whole, len(asked))
+        return run.far_end, self.truncation(run.far_end, len(asked))
+
+    def truncation(self, far: FarEnd, requests: int) -> Truncation:
+        """What became of a failure of the provider, which was asked so often."""
+        whole = self.pipeline.whole(self.wire)
+        wholes = [each for each in (whole.far_end, whole.stepped) if each.seen]
+        return truncation_of(far, wholes, requests, told_by=self.pipeline.told_by)
 
     def wait_for_end(self, far: FarEnd) -> bool:
         """Wait until the output ended; whether it did in time."""
@@ -164,21 +173,41 @@ class PipelineTrial(Trial):
         """The far end of a whole answer, from the beginning of the run."""
         return self.pipeline.whole(self.wire).far_end
 
-    def text(self, far: FarEnd) -> str:
-        """The answer's text in what came out. Skips the case where it can't be told."""
-        self._expect_success(far)
+    @property
+    def reading_of_text(self) -> Reading:
+        """Where the answer's text is in the output. Skips the case where that is unknown."""
         reading = self.pipeline.whole(self.wire).reading
-        if isinstance(reading, Reading):
-            return reading.text(far.body)
-        return self.skip(f"text: {reading}")
+        return reading if isinstance(reading, Reading) else self.skip(f"text: {reading}")
+
+    def text(self, far: FarEnd) -> str:
+        """The answer's text in what came out. Skips the case where it is unknown."""
+        self._expect_success(far)
+        return self.reading_of_text.text(self._body(far))
 
     def numbers(self, far: FarEnd) -> list[int]:
-        """The tokens that came out, by their numbers, in order and as often as they came."""
+        """The tokens that came out, by their numbers, in order and as often as they came.
+
+        Where each message has the text so far they are those of the last one, or of the first that does not begin
+        with those of the one before.
+        """
         self._expect_success(far)
         reading = self.pipeline.whole(self.wire).reading
-        readable = isinstance(reading, Reading) and "text" not in self.pipeline.lacks
-        body = self.text(far).encode("utf-8", "replace") if readable else far.body
-        return [number for number, _ in MarkFinder(far.marks).feed(body)]
+        if not isinstance(reading, Reading) or "text" in self.pipeline.lacks:
+            return _numbers(self._body(far), far.marks)
+        if not reading.growing:
+            return _numbers(reading.text(self._body(far)), far.marks)
+        before: list[int] = []
+        for message in reading.messages(self._body(far)):
+            numbers = _numbers(message, far.marks)
+            if numbers[: len(before)] != before:
+                return numbers
+            before = numbers
+        return before
+
+    def _body(self, far: FarEnd) -> bytes:
+        if far.dropped:
+            self.skip(f"the output is longer than the {KEPT:,} bytes that are kept of it")
+        return far.body
 
     def _expect_success(self, far: FarEnd) -> None:
         if far.head is not None and far.head.status >= 400:
@@ -220,6 +249,11 @@ class PipelineTrial(Trial):
     def close(self) -> None:
         """Send all readers away."""
         self._contexts.close()
+
+
+def _numbers(text: str | bytes, marks: Marks) -> list[int]:
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    return [number for number, _ in MarkFinder(marks).feed(data)]
 
 
 def _run(numbers: Sequence[int]) -> str:

@@ -106,6 +106,9 @@ def flush_check(
     warm_up: Annotated[bool, typer.Option(help="Ask once before, unjudged.")] = True,
     readers: Annotated[bool, typer.Option(help="Check whether a second reader waits for the first.")] = True,
     cut: Annotated[bool, typer.Option(help="Check what becomes of a stream that is cut off.")] = True,
+    told_by: Annotated[
+        str, typer.Option(metavar="REGEX", help="What the output matches if the app tells of a cut-off stream.")
+    ] = "",
     json: Json = False,
 ) -> int:
     """Check that an app, or a proxy, passes each token on as it comes; exit with 1 if it does not."""
@@ -123,6 +126,6 @@ def flush_check(
         data=data,
         path=path,
         provider_port=provider_port,
-        options=FlushOptions(pace=pace, start=start, warm_up=warm_up, readers=readers, cut=cut),
+        options=FlushOptions(pace=pace, start=start, warm_up=warm_up, readers=readers, cut=cut, told_by=told_by),
         as_json=json,
     )

@@ -39,7 +39,7 @@ from tokentape_harness.flush.report import (
     token_reports,
 )
 from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, Target, asking, is_shared, target_of
-from tokentape_harness.flush.truncation import truncation_of
+from tokentape_harness.flush.truncation import told_pattern, truncation_of
 from tokentape_harness.flush.verdict import Shape, fitting, shape_of
 from tokentape_harness.redaction import redact_text
 from tokentape_harness.terminal_text import printable
@@ -65,6 +65,7 @@ class FlushOptions(msgspec.Struct, frozen=True, kw_only=True):
     readers: bool = True
     cut: bool = True
     experiments: bool = True
+    told_by: str = ""
     seed: int | None = None
 
 
@@ -115,6 +116,7 @@ class _Check:
         self._notes: list[str] = []
         self._whole: FarEnd | None = None
         self._asked_after = 0.0
+        self._told_by = told_pattern(options.told_by)
 
     def run(self) -> FlushReport:
         """All of it."""
@@ -126,7 +128,7 @@ class _Check:
         if isinstance(self._bench.target, CommandTarget) and os.environ.get("PYTHONUNBUFFERED"):
             self._notes.append("PYTHONUNBUFFERED is set here, and so for the command: elsewhere it may hold its output")
         if options.warm_up:
-            self._whole = self._warm_up()
+            self._whole = self._ask_whole(_SHORT)
         trace, far_end, shape, as_whole = self._probe()
         if shape.first_only and not _runs_once(self._bench.target):
             # So does a machine that stood still for once.
@@ -141,7 +143,7 @@ class _Check:
             verdict = "first_reader_blocks"
         truncation = Truncation("not_checked")
         if options.cut and not as_whole:
-            truncation = self._check_cut(self._whole or far_end)
+            truncation = self._check_cut(self._wholes(far_end))
         plain = self._probe_plainly(far_end) if verdict != "flushed" else None
         head = far_end.head
         return FlushReport(
@@ -175,9 +177,9 @@ class _Check:
     def _short(self) -> Marks:
         return make_marks(_SHORT, 0, self._draw)
 
-    def _warm_up(self) -> FarEnd:
+    def _ask_whole(self, tokens: int) -> FarEnd:
         """Have one whole answer, at once."""
-        marks = self._short()
+        marks = make_marks(tokens, 0, self._draw)
         before = self._asked()
         with self._bench.answering(rule_of(marks), Instant()), self._bench.reading(marks) as run:
             far_end = run.far_end
@@ -185,10 +187,20 @@ class _Check:
             far_end.wait(lambda far: far.ending is not None, self._pace.patience)
             refuse(self._bench, far_end, self._asked() - before, self._options.start)
             if len(far_end.seen) < marks.count:
-                raise FlushError(_unseen(far_end, marks.count))
+                raise FlushError(unseen(far_end, marks.count))
             if far_end.ending is None:
                 self._notes.append("the output goes on after the provider's stream has ended")
         return far_end
+
+    def _wholes(self, probed: FarEnd) -> Sequence[FarEnd]:
+        """Two whole answers that differ in length: from before, or if need be asked for now."""
+        found = [self._whole] if self._whole is not None else []
+        if len(probed.seen) == probed.marks.count and (probed.ending is None or probed.ending.kind == "clean"):
+            found.append(probed)
+        with suppress(FlushError):
+            while len(found) < 2:
+                found.append(self._ask_whole(_SHORT + len(found)))
+        return found or [probed]
 
     def _asked(self) -> int:
         return len(self._requests()) + self._bench.provider.journal.forgotten
@@ -209,7 +221,7 @@ class _Check:
             trace = probe(LiveStage(self._bench, run, stream), self._pace, fitting)
         if not run.far_end.seen:
             refuse(self._bench, run.far_end, 1, self._options.start)
-            raise FlushError(_unseen(run.far_end, marks.count))
+            raise FlushError(unseen(run.far_end, marks.count))
         if trace.over:
             self._notes.append(trace.over)
         return trace, run.far_end, shape_of(trace, run.far_end), False
@@ -241,18 +253,21 @@ class _Check:
         """Whether this reader gets its whole answer within this time."""
         return run.far_end.wait(lambda far: len(far.seen) >= far.marks.count, seconds)
 
-    def _check_cut(self, whole: FarEnd) -> Truncation:
+    def _check_cut(self, wholes: Sequence[FarEnd]) -> Truncation:
         """Cut a stream off after a few frames."""
         marks = self._short()
         before = self._asked()
         rule = msgspec.structs.replace(rule_of(marks), faults=(Fin(frame=_CUT_AT, times=1),))
+        seconds = max(self._options.start, self._pace.longest) if wholes[0].ending else self._pace.patience
         with self._bench.answering(rule, STEPPED), self._bench.reading(marks) as run:
-            send_until_cut(self._bench, run, self._pace.wait, self._options.start)
-            run.far_end.wait(lambda far: far.ending is not None, max(self._options.start, self._pace.longest))
+            sent = send_until_cut(self._bench, run, self._pace.wait, self._options.start)
+            run.far_end.wait(lambda far: far.ending is not None, seconds)
             asked = self._asked() - before
             if not self._was_cut(asked):
                 return Truncation("not_checked", "the provider's stream could not be cut off")
-            return truncation_of(run.far_end, whole, asked)
+            return truncation_of(
+                run.far_end, wholes, asked, told_by=self._told_by, relayed=sent.startswith(run.far_end.body)
+            )
 
     def _was_cut(self, asked: int) -> bool:
         """Whether one of the last so many requests had its stream cut off, which is noted a little later."""
@@ -320,7 +335,8 @@ def _whole_tokens(far_end: FarEnd) -> tuple[TokenReport, ...]:
     )
 
 
-def _unseen(far_end: FarEnd, count: int) -> str:
+def unseen(far_end: FarEnd, count: int) -> str:
+    """The error of an output that lacks tokens."""
     seen = len(far_end.seen)
     some = f"only {seen} of {count} tokens came out" if seen else "the provider was asked, but no token came out"
     quoted = f"; it ends: {_quoted(far_end.body[-300:])}" if far_end.body else " (there was no output)"

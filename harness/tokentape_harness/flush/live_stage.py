@@ -163,19 +163,22 @@ def step_one(stream: SteppedStream, marks: Marks) -> None:
         raise FlushError(f"the first token could not be sent: {error}") from None
 
 
-def send_until_cut(bench: Bench, run: Run, wait: float, start: float) -> None:
-    """Let a stream that is cut off go, and its cut when what came before came out, or is held (`wait` s).
+def send_until_cut(bench: Bench, run: Run, wait: float, start: float) -> bytes:
+    """Let a stream that is cut off go, and its cut when what came before came out, or is held (`wait` s): what it sent.
 
     A client that has not read that when the cut comes may drop it (aiohttp does), and its app then answers as if
     the provider had refused.
     """
     stream = bench.next_stream(run, start)
     if stream is None:
-        return
+        return b""
+    sent = b""
     with suppress(StepError):
-        said = len(MarkFinder(run.far_end.marks).feed(stream.step(len(stream.frames))))
-        run.far_end.wait(lambda far: len(far.seen) >= said or far.ending is not None, wait)
+        sent = stream.step(len(stream.frames))
+        tokens = len(MarkFinder(run.far_end.marks).feed(sent))
+        run.far_end.wait(lambda far: len(far.seen) >= tokens or far.ending is not None, wait)
     stream.release()
+    return sent
 
 
 @contextmanager

@@ -12,8 +12,10 @@ from tokentape_harness.cassettes.content_coding import split_codings
 from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
 from tokentape_harness.recording.content_decoder import ContentDecoder, ContentError, content_decoder
 
-# What is kept of a body, to be compared and quoted.
-KEPT: Final = 2_000_000
+# Bytes of a body that are kept, to be read and compared: text so far grows with the square of its length.
+KEPT: Final = 64_000_000
+# Of these, those that are also kept as they came.
+_KEPT_AS_PIECES: Final = 2_000_000
 
 Headers = Sequence[tuple[str, str]]
 
@@ -41,21 +43,31 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class FarEnd:
-    """The output of one run, written to by its reader from any thread."""
+    """The output of one run, written to by its reader from any thread.
+
+    `dropped` is how many bytes of the body were not kept.
+    """
 
     def __init__(self, marks: Marks, now: Callable[[], float]) -> None:
         self.marks = marks
         self.now = now
         self.head: Head | None = None
         self.ending: Ending | None = None
-        self.body = b""
         self.size = 0
+        self.dropped = 0
         self.seen: dict[int, float] = {}
         self.offsets: dict[int, int] = {}
         self.pieces: list[tuple[float, bytes]] = []
+        self._body = bytearray()
         self._finder = MarkFinder(marks)
         self._decoder: ContentDecoder | None = None
         self._changed = threading.Condition()
+
+    @property
+    def body(self) -> bytes:
+        """The body so far, decoded."""
+        with self._changed:
+            return bytes(self._body)
 
     def on_head(self, status: int, headers: Headers, http_version: str = "") -> None:
         """The head of the response came."""
@@ -78,12 +90,16 @@ class FarEnd:
             except ContentError as error:
                 self.ending = self.ending or Ending(at, "broken", str(error))
                 plain = b""
-            if len(self.body) < KEPT:
-                self.body += plain
+            if len(self._body) < _KEPT_AS_PIECES:
                 self.pieces.append((at, plain))
+            if len(self._body) + len(plain) <= KEPT:
+                self._body += plain
+            else:
+                self.dropped += len(plain)
             for number, offset in self._finder.feed(plain):
-                self.seen.setdefault(number, at)
-                self.offsets.setdefault(number, offset)
+                if number not in self.seen:
+                    self.seen[number] = at
+                    self.offsets[number] = offset
             self._changed.notify_all()
 
     def on_end(self, note: str = "", *, broken: bool = False) -> None:

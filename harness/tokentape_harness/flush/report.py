@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -13,7 +13,10 @@ from tokentape_harness.flush.verdict import Shape, Verdict
 
 Held = Literal["flushed", "late", "held", "lost"]
 Readers = Literal["independent", "blocked", "not_checked"]
-TruncationOutcome = Literal["passed_on", "told", "laundered", "asked_again", "hangs", "not_checked"]
+TruncationOutcome = Literal["passed_on", "told", "unfinished", "laundered", "asked_again", "hangs", "not_checked"]
+
+FAULTS: Final[frozenset[TruncationOutcome]] = frozenset(("unfinished", "laundered", "hangs"))
+"""What should not become of a stream that is cut off."""
 
 
 class TokenReport(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,8 +35,9 @@ class Truncation(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the far end makes of a provider's stream that is cut off.
 
     `passed_on`: its reader finds the output broken off, too, or an error status. `told`: the output ends well, and
-    says that something went wrong. `laundered`: it looks complete. `asked_again`: the app asked again, and had a
-    whole answer. `hangs`: it does not end.
+    has something that whole answers don't have, which `note` quotes. `unfinished`: it ends well, without the ending of
+    a whole answer. `laundered`: it looks complete. `asked_again`: the app asked again, and had a whole answer.
+    `hangs`: it does not end.
     """
 
     outcome: TruncationOutcome
@@ -82,8 +86,8 @@ class FlushReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether it flushes, and no cut-off stream was made to look complete."""
-        return self.flushes and self.truncation.outcome not in ("laundered", "hangs")
+        """Whether it flushes, and the reader of a cut-off stream gets to know."""
+        return self.flushes and self.truncation.outcome not in FAULTS
 
     def to_builtins(self) -> dict[str, Any]:
         """As JSON."""

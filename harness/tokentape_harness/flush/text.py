@@ -12,6 +12,7 @@ _OUTCOMES = {
     "not_checked": "not checked",
     "passed_on": "passed on: the reader finds the output broken off",
     "told": "told in the output",
+    "unfinished": "UNFINISHED: the provider's stream was cut off, and the output just ends",
     "laundered": "LAUNDERED: the provider's stream was cut off, and the output looks complete",
     "asked_again": "mended: the app asked the provider again",
     "hangs": "HANGS: the provider's stream was cut off, and the output does not end",

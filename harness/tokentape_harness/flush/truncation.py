@@ -1,54 +1,112 @@
-"""Truncation: what the far end makes of a provider's stream that was cut off. Pure."""
+"""Truncation: what becomes of a provider's stream that was cut off, at the far end. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.errors import FlushError, UsageError
+from tokentape_harness.flush.comparison import News, Vocabulary
+from tokentape_harness.flush.observed_output import KEPT, FarEnd
 from tokentape_harness.flush.report import Truncation
 from tokentape_harness.redaction import redact_text
 
-# Words that tell a reader that something went wrong, in what an app may say at the end.
+# Words of errors, which also tell where they come before the last token.
 _TROUBLE: Final = re.compile(
-    rb"error|exception|fail|incomplete|interrupt|truncat|abort|broke|unexpected|premature|disconnect|connection|"
-    rb"went wrong|try again|timed? ?out|unavailable|traceback",
+    r"error|exception|fail|incomplete|interrupt|truncat|abort|broke|unexpected|premature|disconnect|connection|"
+    r"went wrong|try again|timed? ?out|unavailable|traceback",
     re.IGNORECASE,
 )
 _QUOTED: Final = 120
+# How far around the news secrets are looked for.
+_NEAR: Final = 1000
 
 
-def truncation_of(cut: FarEnd, whole: FarEnd, requests: int) -> Truncation:
-    """What became of a cut, beside what came out of a whole answer; `requests` is how often the provider was asked."""
-    if cut.ending is None:
-        return Truncation("hangs", "the output did not end")
+def truncation_of(
+    cut: FarEnd,
+    wholes: Sequence[FarEnd],
+    requests: int,
+    *,
+    told_by: re.Pattern[str] | None = None,
+    relayed: bool = False,
+) -> Truncation:
+    """What became of a cut, by comparison with whole answers, of which two show what differs by itself.
+
+    `requests` is how often the provider was asked. `told_by` is what the output of a cut must match to be told, beside
+    what is found without it. What is `relayed` are the provider's own bytes: their end is that of the transfer, and
+    not an event in it. Raises `FlushError` if a whole answer matches `told_by`.
+    """
     if cut.head is not None and cut.head.status >= 400:
         return Truncation("passed_on", f"status {cut.head.status}")
-    if cut.ending.kind == "broken":
+    if cut.ending is None and any(whole.ending is not None for whole in wholes):
+        return Truncation("hangs", "the output did not end")
+    if cut.ending is not None and cut.ending.kind == "broken":
         return Truncation("passed_on", cut.ending.note)
     if requests > 1 and len(cut.seen) >= cut.marks.count:
         return Truncation("asked_again", f"the provider was asked {requests} times")
-    said = _trouble(cut, whole)
-    if said:
-        return Truncation("told", said)
-    same = _tail(cut) == _tail(whole)
-    return Truncation("laundered", "it ends just as a whole answer does" if same else "it ends without an error")
+    if cut.dropped:
+        return Truncation("not_checked", f"the output is longer than the {KEPT:,} bytes that are kept of it")
+    vocabulary = Vocabulary(wholes)
+    news = _matched(cut, wholes, told_by) or vocabulary.news_in(cut) or _trouble(cut, wholes)
+    if news is not None:
+        return Truncation("told", _excerpt(news))
+    if not vocabulary.ends_whole(cut):
+        if not relayed:
+            return Truncation("unfinished", "the ending of a whole answer is not there")
+        return Truncation("laundered", "the provider's bytes end well, without their ending")
+    return Truncation("laundered", "it ends as a whole answer does")
 
 
-def _trouble(cut: FarEnd, whole: FarEnd) -> str:
-    """The line that says that something went wrong, if the whole answer has no such words."""
-    usual = {match.lower() for match in _TROUBLE.findall(whole.body)}
-    for line in reversed(cut.body.splitlines()):
-        if any(match.lower() not in usual for match in _TROUBLE.findall(line)):
-            text = redact_text(" ".join(line.decode("utf-8", "replace").split()))
-            return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
-    return ""
+def told_pattern(text: str) -> re.Pattern[str] | None:
+    """The pattern of `--told-by`; `None` if there is none. Raises `UsageError`."""
+    if not text:
+        return None
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UsageError(f"--told-by {text!r} is not a regular expression: {error}") from None
 
 
-def _tail(far: FarEnd) -> bytes:
-    """What comes after the last token, without the numbers in it."""
-    if not far.offsets:
-        return far.body
-    last = max(far.offsets, key=lambda number: far.offsets[number])
-    tail = far.body[far.offsets[last] + len(far.marks.token(last)) :]
-    return re.sub(rb"\d+", b"0", tail)
+def _matched(cut: FarEnd, wholes: Sequence[FarEnd], told_by: re.Pattern[str] | None) -> News | None:
+    if told_by is None:
+        return None
+    for whole in wholes:
+        if match := told_by.search(_readable(whole)):
+            raise FlushError(
+                f"--told-by {told_by.pattern!r} also matches a whole answer ({_excerpt(_found(match))}): it must match "
+                "only what the reader is told when a stream breaks off"
+            )
+    match = told_by.search(_readable(cut))
+    return _found(match) if match else None
+
+
+def _readable(far: FarEnd) -> str:
+    r"""The output, and once more with the escapes of JSON (`\u00e9`) as what they stand for."""
+    text = far.body.decode("utf-8", "replace")
+    plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+    return text if plain == text else f"{text}\n{plain.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')}"
+
+
+def _found(match: re.Match[str]) -> News:
+    begin = match.string.rfind("\n", 0, match.start()) + 1
+    end = match.string.find("\n", match.end())
+    return News(match.string[begin : end if end >= 0 else None], match.start() - begin)
+
+
+def _trouble(cut: FarEnd, wholes: Sequence[FarEnd]) -> News | None:
+    """The last line that has a word of trouble which no whole answer has."""
+    usual = {match.lower() for whole in wholes for match in _TROUBLE.findall(_readable(whole))}
+    matches = [match for match in _TROUBLE.finditer(_readable(cut)) if match[0].lower() not in usual]
+    return _found(matches[-1]) if matches else None
+
+
+def _excerpt(news: News) -> str:
+    """The news on one line, with as much around it as there is room for."""
+    start = max(0, news.at - _NEAR)
+    near = news.text[start : news.at + _NEAR]
+    at = len(redact_text(near[: news.at - start]))
+    text = redact_text(near)
+    begin = max(0, min(at - _QUOTED // 3, len(text) - _QUOTED))
+    quoted = " ".join(text[begin : begin + _QUOTED].split())
+    return f"{'…' if begin or start else ''}{quoted}{'…' if begin + _QUOTED < len(text) else ''}"

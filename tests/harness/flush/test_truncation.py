@@ -1,37 +1,131 @@
-"""Truncation: whether the output of a stream that was cut off says so."""
+"""Truncation: whether the output of a stream that was cut off says so, by comparison with whole answers."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
+from inline_snapshot import snapshot
 
-from tokentape_harness.flush.marker_tokens import Marks, make_marks
+from tests.harness.flush import endings
+from tests.harness.flush.endings import App
+from tokentape_harness.errors import FlushError, UsageError
+from tokentape_harness.flush import observed_output
+from tokentape_harness.flush.marker_tokens import make_marks
 from tokentape_harness.flush.observed_output import FarEnd
-from tokentape_harness.flush.truncation import truncation_of
+from tokentape_harness.flush.report import Truncation
+from tokentape_harness.flush.truncation import told_pattern, truncation_of
+
+DRAW = random.Random(0)
 
 
-def output(marks: Marks, said: str) -> FarEnd:
-    """An output that ended cleanly; `{}` is where its tokens are."""
-    far_end = FarEnd(marks, lambda: 0.0)
-    far_end.on_data(said.format("".join(marks.tokens)).encode())
-    far_end.on_end()
-    return far_end
+def output(app: App, number: int, *, count: int = 12, pads: int = 0, cut: int | None = None) -> FarEnd:
+    """What came out of an app: a whole answer of so many tokens, or of as many before it was cut off."""
+    marks = make_marks(count, pads, DRAW)
+    far = FarEnd(marks, lambda: 0.0)
+    far.on_head(200, [("content-type", app.kind)])
+    far.on_data(app.output(marks.tokens if cut is None else marks.tokens[:cut], number, cut=cut is not None))
+    far.on_end()
+    return far
+
+
+def judged(app: App, wholes: Sequence[FarEnd] | None = None, *, cut: int = 7) -> Truncation:
+    """What becomes of a cut, by two whole answers unless others are given."""
+    if wholes is None:
+        wholes = output(app, 11), output(app, 24, count=10, pads=2000)
+    return truncation_of(output(app, 35, cut=cut), wholes, 1)
+
+
+@pytest.mark.parametrize("cut", [7, 1, 0])
+@pytest.mark.parametrize("name", endings.APPS)
+def test_each_ending_is_judged(name: str, cut: int) -> None:
+    """A change that whole answers do not have tells of a cut; what differs between them does not; nor does nothing."""
+    app = endings.APPS[name]
+    found = judged(app, cut=cut)
+    assert found.outcome == app.outcome, found.note
 
 
 @pytest.mark.parametrize(
-    ("whole", "cut", "outcome"),
+    ("name", "note"),
     [
-        ("{} [DONE]", "{} [DONE]", "laundered"),
-        ("{} [DONE]", "{}", "laundered"),
-        ("{} [DONE]", "{} Something went wrong.", "told"),
-        ('{} {{"error":null}}', '{} {{"error":null}}', "laundered"),
-        ('{} {{"error":null}}', '{} {{"error":"incomplete"}}', "told"),
-        ("connection: ok {}", "connection: ok {}", "laundered"),
+        ("tells: null that becomes a text", '"error":"upstream closed early"'),
+        ("tells: an apology in pieces", "I lost my thread"),
+        ("tells: an event's name", "event: halt {}"),
+        ("tells: a comment", ": the upstream went away"),
+        ("tells: an HTML class", '<span class="warn"></span>'),
+        ("tells: Japanese", "申し訳ありません"),
+        ("tells: another body", '{"detail":"no answer"}'),
     ],
 )
-def test_a_cut_is_told_by_words_that_a_whole_answer_does_not_have(whole: str, cut: str, outcome: str) -> None:
-    """What an app always says, `"error":null` too, tells its reader nothing of a cut."""
-    draw = random.Random(0)
-    far_ends = [output(make_marks(3, 0, draw), said) for said in (cut, whole)]
-    assert truncation_of(*far_ends, requests=1).outcome == outcome
+def test_the_news_are_quoted(name: str, note: str) -> None:
+    """The note has what was matched, as it is read and not as JSON escapes it."""
+    assert note in judged(endings.APPS[name]).note
+
+
+def test_news_in_a_long_line_are_quoted_with_what_is_around_them() -> None:
+    """Of a line that is too long the part with the news is quoted, and no secret in it."""
+    long = {"before": "x " * 500, "key": "sk-proj-" + "A1b2C3d4" * 6, "error": None, "after": "y " * 500}
+    app = App("told", endings.TEXT, endings.line(lambda _: long), endings.line(lambda _: {**long, "error": "cut off"}))
+    note = judged(app).note
+    assert '"error":"cut off"' in note
+    assert len(note) <= 122
+    assert "A1b2C3d4" not in note
+
+
+def test_words_of_trouble_also_count_before_the_last_token() -> None:
+    """An error that comes before a token that was held back is news as well."""
+    app = App(
+        "told",
+        lambda a: endings.TEXT(a) if len(a.tokens) != 7 else f'{{"note": "it broke"}}\n{endings.TEXT(a)}',
+        endings.DONE,
+        endings.DONE,
+    )
+    wholes = [output(endings.APPS["hides: the same line"], number) for number in (1, 2)]
+    assert judged(app, wholes).outcome == "told"
+
+
+def test_a_pattern_finds_what_else_tells() -> None:
+    """What matches `--told-by` is told; a pattern that a whole answer matches too, or that is none, is refused."""
+    app = App("laundered", endings.TEXT, endings.DONE, endings.DONE)
+    cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]
+    assert truncation_of(cut, wholes, 1).outcome == "laundered"
+    assert truncation_of(cut, wholes, 1, told_by=told_pattern("never")).outcome == "laundered"
+    with pytest.raises(FlushError, match="also matches a whole answer"):
+        truncation_of(cut, wholes, 1, told_by=told_pattern('"done"'))
+    titled = endings.hiding(
+        endings.TEXT, endings.state(title="whole"), endings.line(lambda a: {"text": "", "title": f"été {a.name}"})
+    )
+    cut, wholes = output(titled, 3, cut=7), [output(endings.APPS["hides: a title"], number) for number in (1, 2)]
+    assert truncation_of(cut, wholes, 1, told_by=told_pattern("été [k-t]+")).outcome == "told"
+    with pytest.raises(UsageError, match=r"--told-by '\(' is not a regular expression"):
+        told_pattern("(")
+
+
+def test_relayed_bytes_are_laundered_without_their_ending() -> None:
+    """A proxy that ends the provider's own bytes well has made the cut look complete: clients trust the transfer."""
+    app = endings.APPS["ends: no [DONE]"]
+    cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]
+    assert truncation_of(cut, wholes, 1, relayed=True).outcome == "laundered"
+
+
+@pytest.mark.parametrize("name", ["tells: a code", "hides: ids", "ends: no last line"])
+def test_an_output_that_never_ends_is_judged_by_what_is_in_it(name: str) -> None:
+    """Where whole answers leave the connection open, one that stays open does not hang; where they end it does."""
+    app = endings.APPS[name]
+    cut, *opened = output(app, 3, cut=7), output(app, 1), output(app, 2)
+    for far in (cut, *opened):
+        far.ending = None
+    assert truncation_of(cut, opened, 1).outcome == app.outcome
+    assert truncation_of(cut, [output(app, 1), output(app, 2)], 1).outcome == "hangs"
+
+
+def test_what_is_too_long_is_reported_as_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output of which not all is kept is not judged by its beginning."""
+    app = endings.APPS["hides: text so far"]
+    wholes = output(app, 1), output(app, 2)
+    monkeypatch.setattr(observed_output, "KEPT", 200)
+    found = truncation_of(output(app, 3, cut=7), wholes, 1)
+    assert found == snapshot(
+        Truncation(outcome="not_checked", note="the output is longer than the 64,000,000 bytes that are kept of it")
+    )

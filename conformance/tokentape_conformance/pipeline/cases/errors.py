@@ -6,15 +6,14 @@ from tokentape_conformance.case import case
 from tokentape_conformance.pipeline.trial import PipelineTrial
 from tokentape_conformance.trial import Words
 from tokentape_fake_provider.faults.fault import Fault, Fin, HttpError, Overload
-from tokentape_harness.flush.truncation import truncation_of
+from tokentape_harness.flush.report import FAULTS
 
 SOURCE = "the providers' documentation of errors"
 
 
 def _reaches(trial: PipelineTrial, fault: Fault) -> None:
     far = trial.answer(marks=trial.marks(), faults=(fault,))
-    truncation = truncation_of(far, trial.whole, 1)
-    if truncation.outcome in ("laundered", "hangs"):
+    if trial.truncation(far, 1).outcome in FAULTS:
         status = f"status {far.head.status}" if far.head else "no status"
         seen = f"{status}, and {far.body[-120:]!r}" if far.ending else "the output does not end"
         trial.fail("what the reader is told", Words(seen), Words("an error: by the status, in words, or a broken end"))

@@ -37,7 +37,7 @@ def once(trial: PipelineTrial) -> None:
 )
 def repeated_tokens(trial: PipelineTrial) -> None:
     pieces = ("ha ", "ha ", "ha ", "no", "no", "\n", "\n", "-")
-    trial.expect("the text that came out", trial.told(*pieces), "".join(pieces))
+    trial.expect_text(*pieces)
 
 
 @case(

@@ -18,7 +18,7 @@ from tokentape_fake_provider.timing import Instant
 from tokentape_harness.errors import FlushError
 from tokentape_harness.flush.live_stage import STEPPED, Run, script_of
 from tokentape_harness.flush.marker_tokens import Marks
-from tokentape_harness.flush.truncation import truncation_of
+from tokentape_harness.flush.report import FAULTS
 
 SOURCE = "the streaming chapter: a callback may return a new stream, which is yielded as well, in the same loop"
 
@@ -121,6 +121,6 @@ def follow_up_cut_off(trial: PipelineTrial) -> None:
     marks = trial.marks()
     cut = msgspec.structs.replace(script_of(marks), faults=(Fin(frame=8, times=1),))
     far = trial.answer(_call(trial), cut, marks=marks)
-    truncation = truncation_of(far, trial.whole, len(trial.asked) - 1)
-    if truncation.outcome in ("laundered", "hangs"):
+    truncation = trial.truncation(far, len(trial.asked) - 1)
+    if truncation.outcome in FAULTS:
         trial.fail("the end of the output", Words(f"{truncation.outcome}: {truncation.note}"), Words("an error"))
