@@ -40,6 +40,7 @@ WORDS: Final = {
     "first_reader_blocks": "first reader blocks the second",
     "passed_on": "passed on",
     "told": "told in the stream",
+    "unfinished": "**ended without its ending**",
     "laundered": "**made to look complete**",
     "asked_again": "asked for again",
     "hangs": "left hanging",

@@ -18,12 +18,13 @@ _PIPE: Final = "print(..., flush=True) after each token; or python -u, PYTHONUNB
 
 
 _FULL_BUFFER: Final = "in a buffer that is passed on when it is full"
-_ONE_AT_A_TIME: Final = Cause(
-    "in the server, which answers one reader at a time",
-    "the second reader got its answer only when the first one's had ended",
-    "more workers or threads (gunicorn --threads 8, or an ASGI server); no lock around the answer",
-    proved=True,
+# Servers that give each reader a task, and so wait only if their app does.
+_OF_TASKS: Final = ("uvicorn", "hypercorn", "granian", "Daphne", "Express", "Next.js")
+_IN_APP: Final = (
+    "no lock around the answer, and no blocking call in a coroutine (an async client, or a plain `def`); LitServe: "
+    "more `workers_per_device`; Gradio: `concurrency_limit` of the event, which is 1 unless given"
 )
+_IN_SERVER: Final = "more workers or threads (gunicorn --threads 8, or an ASGI server)"
 _NOT_STREAMED: Final = Cause(
     "in the app's request to the provider",
     "it asked for the whole answer, and not for a stream",
@@ -53,13 +54,15 @@ def likely_causes(
 
     `plain` is the shape without compression, where that was tried; `blocked` is whether a second reader waits.
     """
-    causes = [_ONE_AT_A_TIME] if blocked else []
+    causes = [_one_at_a_time(target, head)] if blocked else []
     if verdict in ("flushed", "first_reader_blocks"):
         return tuple(causes)
     if as_whole:
         return (*causes, _NOT_STREAMED)
     causes += [*_by_compression(head, plain), *_by_head(head), *_by_request(request)]
-    hops, by_shape = list(_by_hops(head)), list(_by_shape(shape, target))
+    named = [hop for hop, _ in hops_named(head)] if head is not None else []
+    in_app = not isinstance(target, HttpTarget) or (bool(named) and not any(hop.holding for hop in named))
+    hops, by_shape = list(_by_hops(head)), list(_by_shape(shape, target, in_app=in_app))
     if hops and by_shape and by_shape[0].where == _FULL_BUFFER:
         # A named hop has a remedy of its own; what its batches are like belongs to the evidence.
         hops = [msgspec.structs.replace(hop, evidence=f"{hop.evidence}; {by_shape[0].evidence}") for hop in hops]
@@ -70,6 +73,24 @@ def likely_causes(
     return tuple(sorted(causes, key=lambda cause: not cause.proved))
 
 
+def _one_at_a_time(target: Target, head: Head | None) -> Cause:
+    hops = [hop for hop, _ in hops_named(head)] if head is not None else []
+    in_app = not isinstance(target, HttpTarget) or any(hop.name in _OF_TASKS for hop in hops)
+    servers = [hop for hop in hops if not hop.holding]
+    if in_app:
+        where, remedy = "in the app", _IN_APP
+    elif servers:
+        where, remedy = "in the server", f"{_IN_SERVER}; {_IN_APP}"
+    else:
+        where, remedy = "in the server or the app", f"{_IN_SERVER}; in the app {_IN_APP}"
+    return Cause(
+        f"{where}, which answers one reader at a time",
+        "the second reader got its answer only when the first one's had ended",
+        remedy,
+        proved=True,
+    )
+
+
 def _by_compression(head: Head | None, plain: Shape | None) -> Iterator[Cause]:
     coding = head.header("content-encoding") if head is not None else None
     if coding is None or coding.lower() == "identity":
@@ -77,7 +98,7 @@ def _by_compression(head: Head | None, plain: Shape | None) -> Iterator[Cause]:
     where = "in what compresses the response"
     remedy = (
         "no compression of text/event-stream and other streams (or one that flushes after each chunk, as Starlette's "
-        "GZipMiddleware does from 0.46 on)"
+        "GZipMiddleware does from 0.46 on, and Express's compression with `res.flush()`)"
     )
     if plain is None:
         yield Cause(where, f"content-encoding: {coding}", remedy)
@@ -115,7 +136,19 @@ def _by_request(request: Entry | None) -> Iterator[Cause]:
         )
 
 
-def _by_shape(shape: Shape, target: Target) -> Iterator[Cause]:
+def _timer(seconds: float, in_app: bool) -> Cause:
+    evidence = f"tokens come out together, {seconds * 1000:.0f} ms after the first of them"
+    app = "pydantic-ai: `debounce_by=None`, which is 0.1 s unless given; no batching of writes"
+    if in_app:
+        return Cause("in a timer of the app", evidence, app)
+    if 0.15 <= seconds <= 0.25:
+        where, proxy = "in a timer, as the kernel's for a corked socket (200 ms)", "HAProxy: `option http-no-delay`"
+    else:
+        where, proxy = "in a timer", "no flush interval in the proxy (Go's ReverseProxy: FlushInterval -1)"
+    return Cause(where, evidence, f"{proxy}; in the app, {app}")
+
+
+def _by_shape(shape: Shape, target: Target, *, in_app: bool) -> Iterator[Cause]:
     piped = isinstance(target, CommandTarget)
     match shape.verdict:
         case "byte_batches" if shape.size is not None:
@@ -140,14 +173,7 @@ def _by_shape(shape: Shape, target: Target) -> Iterator[Cause]:
                     "after each token in the app",
                 )
         case "time_batches" if shape.size is not None:
-            corked = 0.15 <= shape.size <= 0.25
-            yield Cause(
-                "in a timer" + (", as the kernel's for a corked socket (200 ms)" if corked else ""),
-                f"tokens come out together, {shape.size * 1000:.0f} ms after the first of them",
-                "HAProxy: `option http-no-delay`"
-                if corked
-                else "no flush interval in the proxy (Go's ReverseProxy: FlushInterval -1), and no batching of writes",
-            )
+            yield _timer(shape.size, in_app)
         case "token_batches":
             yield Cause(
                 "in the app, which keeps the last tokens back" if shape.lag else "in the app, which collects tokens",
@@ -172,7 +198,7 @@ def _by_hops(head: Head | None) -> Iterator[Cause]:
     accel = head.header("x-accel-buffering")
     for hop, evidence in hops_named(head):
         told = f"; x-accel-buffering: {accel}" if accel is not None else ""
-        yield Cause(f"in {hop.name}, or behind it", evidence + told, hop.remedy)
+        yield Cause(hop.where, evidence + told, hop.remedy)
 
 
 def _by_target(target: Target) -> Iterator[Cause]:

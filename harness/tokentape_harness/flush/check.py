@@ -40,9 +40,9 @@ from tokentape_harness.flush.report import (
 )
 from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, Target, asking, is_shared, target_of
 from tokentape_harness.flush.truncation import told_pattern, truncation_of
+from tokentape_harness.flush.unexpected_answer import quoted, reader_needed
 from tokentape_harness.flush.verdict import Shape, fitting, shape_of
 from tokentape_harness.redaction import redact_text
-from tokentape_harness.terminal_text import printable
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 _SECRET: Final = frozenset(("set-cookie", "authorization", "x-api-key"))
@@ -306,23 +306,27 @@ def _runs_once(target: Target) -> bool:
 
 
 def refuse(bench: Bench, far_end: FarEnd, asked: int, start: float) -> None:
-    """Raise `FlushError` if this is no answer to check; the provider was `asked` so often within `start` s."""
+    """Raise `FlushError` if this is no answer to check; the provider was asked `asked` times within `start` s."""
     target, provider = bench.target, bench.provider
+    ended = far_end.ending
     if far_end.head is not None and far_end.head.status >= 400:
         raise FlushError(
             f"{target} answered with status {far_end.head.status}: "
-            f"{_quoted(far_end.body) or 'no body'}. Ask it as its own page does: path, method, body, headers"
+            f"{quoted(far_end.body) or 'no body'}. Ask it as its own page does: path, method, body, headers"
         )
-    ended = far_end.ending
     if not asked and far_end.head is None and ended is not None and ended.kind == "broken":
         raise FlushError(f"{target} gave no answer, and asked the provider for none: {ended.note}")
-    if not asked:
-        how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {start:g} s"
-        raise FlushError(
-            f"{target} did not ask the fake provider for anything: {how}. Its base URL must be "
-            f"{provider.base_url('openai_chat')} (OPENAI_BASE_URL), or "
-            f"{provider.base_url('anthropic_messages')} for Anthropic's SDK, and so on"
-        )
+    if asked:
+        return
+    how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {start:g} s"
+    came = f" with {quoted(far_end.body)!r}" if far_end.body else ""
+    advice = reader_needed(far_end) or (
+        f"its base URL must be {provider.base_url('openai_chat')} (OPENAI_BASE_URL), or "
+        f"{provider.base_url('anthropic_messages')} for Anthropic's SDK, and so on"
+    )
+    raise FlushError(
+        f"{target} did not ask the fake provider for anything: {how}{came}. {advice[0].upper()}{advice[1:]}"
+    )
 
 
 def _without_cookies(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -338,13 +342,13 @@ def _whole_tokens(far_end: FarEnd) -> tuple[TokenReport, ...]:
 def unseen(far_end: FarEnd, count: int) -> str:
     """The error of an output that lacks tokens."""
     seen = len(far_end.seen)
+    needed = "" if seen else reader_needed(far_end)
+    if needed:
+        return (
+            f"the provider was asked, but no token came out: {quoted(far_end.body)!r}. {needed[0].upper()}{needed[1:]}"
+        )
     some = f"only {seen} of {count} tokens came out" if seen else "the provider was asked, but no token came out"
-    quoted = f"; it ends: {_quoted(far_end.body[-300:])}" if far_end.body else " (there was no output)"
+    end = f"; it ends: {quoted(far_end.body[-300:])}" if far_end.body else " (there was no output)"
     ending = far_end.ending
     how = f" and broke off ({ending.note})" if ending is not None and ending.kind == "broken" else ""
-    return f"{some} of the target whole{how}{quoted}. Each token is a word like {far_end.marks.mark(0)}"
-
-
-def _quoted(body: bytes) -> str:
-    text = printable(" ".join(body.decode("utf-8", "replace").split()))
-    return text if len(text) <= 200 else f"{text[:199]}…"
+    return f"{some} of the target whole{how}{end}. Each token is a word like {far_end.marks.mark(0)}"

@@ -8,14 +8,43 @@ from typing import Final, NamedTuple
 
 from tokentape_harness.flush.observed_output import Head
 
+_APP_SERVERS: Final = frozenset(
+    (
+        "gunicorn",
+        "Werkzeug",
+        "wsgiref",
+        "waitress",
+        "uvicorn",
+        "hypercorn",
+        "granian",
+        "Daphne",
+        "Express",
+        "Next.js",
+        "PHP",
+    )
+)
+
 
 class Hop(NamedTuple):
-    """A server or proxy: by which header it is known (a pattern of its value), and its remedy."""
+    """A server or proxy: by which header it is known (a pattern of its value), and its remedy.
+
+    One that is not `holding` passes on what its app gives it: what is held is held in the app.
+    """
 
     name: str
     header: str
     pattern: str
     remedy: str
+
+    @property
+    def holding(self) -> bool:
+        """Whether it may hold a stream itself."""
+        return self.name not in _APP_SERVERS
+
+    @property
+    def where(self) -> str:
+        """Where it may be held."""
+        return f"in {self.name}, or behind it" if self.holding else f"in the app behind {self.name}"
 
 
 HOPS: Final = (
@@ -106,6 +135,24 @@ HOPS: Final = (
     ),
     Hop("hypercorn", "server", r"hypercorn", "a streaming response, and no middleware that reads it"),
     Hop("granian", "server", r"granian", "a streaming response, and no middleware that reads it"),
+    Hop(
+        "Express",
+        "x-powered-by",
+        r"express",
+        "`res.write()` for each token as it comes; with the compression middleware `res.flush()` after it",
+    ),
+    Hop(
+        "Next.js",
+        "x-powered-by",
+        r"next\.js",
+        "a Response over a ReadableStream that is read token by token; `compress: false` in next.config.js",
+    ),
+    Hop(
+        "PHP",
+        "x-powered-by",
+        r"php",
+        "`ob_flush(); flush();` after each token; `output_buffering = 0`, `zlib.output_compression = Off`",
+    ),
     Hop("Daphne", "server", r"daphne", "a StreamingHttpResponse of an async iterator"),
 )
 

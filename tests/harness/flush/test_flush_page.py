@@ -43,10 +43,9 @@ def test_the_options_of_the_page():
 
 
 def test_the_verdicts_of_the_page():
-    """The table has every verdict, and the text every fate of a cut."""
-    assert re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE) == list(get_args(Verdict))
-    for outcome in set(get_args(TruncationOutcome)) - {"not_checked"}:
-        assert f"`{outcome}`: " in PAGE
+    """The tables have every verdict, and everything that becomes of a cut."""
+    rows = re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE)
+    assert sorted(rows) == sorted({*get_args(Verdict), *get_args(TruncationOutcome)} - {"not_checked"})
 
 
 def test_the_json_of_the_page(flush_probe):

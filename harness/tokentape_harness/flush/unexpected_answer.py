@@ -1,0 +1,83 @@
+"""Unexpected answers: what came instead of a stream, quoted, and the reader that it takes. Pure."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any, Final
+
+import msgspec
+
+from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.redaction import redact_text
+from tokentape_harness.terminal_text import one_line
+
+_QUOTED: Final = 200
+_NOT_SHOWN: Final = re.compile(r"<(script|style|svg|head)\b.*?(</\1\s*>|$)", re.IGNORECASE | re.DOTALL)
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TAG: Final = re.compile(r"<!--.*?(-->|$)|<[!/?a-zA-Z][^<>]*(>|$)", re.DOTALL)
+_FUNCTION: Final = (
+    "check a function that asks as its page does and yields what comes out: tokentape flush-check MODULE:FUNCTION, "
+    "with -- COMMAND to serve the app"
+)
+# By which words the page of a framework is known, and how its answers leave it.
+_PAGES: Final = (
+    (rb"streamlit", "Streamlit answers by WebSocket (/_stcore/stream)"),
+    (
+        rb"gradio_config|gradio-app|<title>gradio",
+        "Gradio answers from a queue (/gradio_api/call/NAME, then .../EVENT_ID)",
+    ),
+    (rb"chainlit", "Chainlit answers by socket.io"),
+    (rb"nicegui", "NiceGUI answers by socket.io"),
+    (rb"socket\.io", "this app answers by socket.io"),
+)
+_LATER: Final = ("job_id", "task_id", "run_id", "request_id", "job", "jobId", "taskId", "runId", "requestId")
+
+
+def quoted(body: bytes) -> str:
+    """The beginning of a body on one line; of HTML its title and its text."""
+    text = body.decode("utf-8", "replace")
+    if is_page(body):
+        title = _TITLE.search(text)
+        shown = f"{title[1] if title else ''} {_TAG.sub(' ', _NOT_SHOWN.sub(' ', text))}"
+        text = html.unescape(shown)
+    return one_line(redact_text(text), _QUOTED)
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a body is an HTML document."""
+    return (
+        re.match(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|title|h1)\b", body, re.IGNORECASE | re.DOTALL)
+        is not None
+    )
+
+
+def reader_needed(far_end: FarEnd) -> str:
+    """Of an answer without a token: what it is, and which reader it takes; empty if it may be a stream."""
+    body = far_end.body
+    if is_page(body):
+        how = next(
+            (how for words, how in _PAGES if re.search(words, body, re.IGNORECASE)),
+            "what it shows comes by a request of its own",
+        )
+        return f"this is a page, and not a stream: {how}. Check the path that streams, or {_FUNCTION}"
+    if re.match(rb"\d*\{\"sid\":", body):
+        return f"this is the handshake of socket.io, and not a stream: {_FUNCTION}"
+    value = _object(body)
+    if "event_id" in value:
+        return (
+            "this is a place in Gradio's queue, and not a stream: the answer comes by GET on the same path and "
+            f"/{value['event_id']}. So {_FUNCTION}"
+        )
+    later = next((key for key in _LATER if key in value), None)
+    if later is not None:
+        return f"this names an answer that comes by another request ({later}), and is not a stream: {_FUNCTION}"
+    return ""
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return value if isinstance(value, dict) else {}
