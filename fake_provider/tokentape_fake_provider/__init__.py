@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokentape_fake_provider import errors
-from tokentape_fake_provider.faults import Fault, parse_fault
+from tokentape_fake_provider.faults import CustomFault, Fault, parse_fault
 from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.tape import Frame, Tape
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokentape_fake_provider.app import create_app
     from tokentape_fake_provider.clock import ControlledClock
     from tokentape_fake_provider.config import AppConfig
+    from tokentape_fake_provider.fault_injection.fault_context import FaultContext
     from tokentape_fake_provider.hosting import InProcessProvider
     from tokentape_fake_provider.hosting.server import FakeProviderServer
     from tokentape_fake_provider.playback.stepped_stream import SteppedStream
@@ -31,9 +32,11 @@ __all__ = [
     "AppConfig",
     "Choice",
     "ControlledClock",
+    "CustomFault",
     "Error",
     "FakeProviderServer",
     "Fault",
+    "FaultContext",
     "Frame",
     "InProcessProvider",
     "Instant",
@@ -64,6 +67,7 @@ _LAZY = {
     "AppConfig": "config",
     "ControlledClock": "clock",
     "FakeProviderServer": "hosting.server",
+    "FaultContext": "fault_injection.fault_context",
     "InProcessProvider": "hosting",
     "Instant": "timing",
     "Profile": "timing",

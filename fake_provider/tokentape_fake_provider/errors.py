@@ -57,7 +57,12 @@ class TimingError(FakeProviderError, ValueError):
 
 
 class FaultError(FakeProviderError, ValueError):
-    """A fault that is not in the catalog, or whose parameters make no sense."""
+    """A fault that is not in the catalog, or whose parameters make no sense.
+
+    `where` is its place in the list of faults and the field that is wrong, such as `[0].frame`; empty if unknown.
+    """
+
+    where = ""
 
 
 class FaultNotApplicableError(FakeProviderError):

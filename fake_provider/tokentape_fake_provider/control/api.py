@@ -27,7 +27,6 @@ from tokentape_fake_provider.errors import (
     StreamOverError,
     UnknownSessionError,
 )
-from tokentape_fake_provider.faults.specification import fault_of_object
 from tokentape_fake_provider.http.access import ALLOW_IT, names_this_machine
 from tokentape_fake_provider.http.loopback import is_authority
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
@@ -77,7 +76,10 @@ class Api:
             return msgspec.json.decode(body, type=kind)
         except msgspec.ValidationError as error:
             what, _, where = str(error).partition(" - at `")
-            raise Refused(400, _fault_problem(body, where) or what, f"see {DOCUMENT}", where.rstrip("`")) from None
+            where = where.rstrip("`")
+            if isinstance(error.__cause__, FaultError):
+                where = f"{where or '$'}.faults{error.__cause__.where}"
+            raise Refused(400, what, f"see {DOCUMENT}", where) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(400, f"the body is not JSON: {error}", "send a JSON object") from None
 
@@ -110,6 +112,8 @@ class Api:
             return refusal(request, Refused(409, str(error), "the journal tells what was sent"))
         except StepTimeoutError as error:
             return refusal(request, Refused(504, str(error), "give it a longer timeout (s), or see who is to read"))
+        except FaultError as error:
+            return refusal(request, Refused(400, str(error), f"see {DOCUMENT}", f"$.faults{error.where}"))
         except FakeProviderError as error:
             return refusal(request, Refused(400, str(error), f"see {DOCUMENT}"))
         except ClientLeft:
@@ -138,24 +142,6 @@ class Api:
                 raise Refused(401, "the control API's token is missing or wrong", "send Authorization: Bearer TOKEN")
         elif not names_this_machine(request.headers.raw):
             raise Refused(403, "the Host header names another machine", "use http://127.0.0.1 or http://localhost")
-
-
-def _fault_problem(body: bytes, where: str) -> str:
-    """What is wrong with the fault at a place of a body, if one is there."""
-    if "faults[" not in where:
-        return ""
-    value = msgspec.json.decode(body)
-    for name, index in re.findall(
-        r"([a-z_]+)|\[(\d+)\]", where.partition("faults[")[0] + where[where.index("faults[") :]
-    ):
-        if isinstance(value, dict) and "fault" in value:
-            break
-        value = value[int(index)] if index else value[name]
-    try:
-        fault_of_object(value)
-    except FaultError as error:
-        return str(error)
-    return ""
 
 
 def flag(request: Request, name: str) -> bool:

@@ -13,13 +13,14 @@ import msgspec
 from tokentape_fake_provider.encoding.encode import tape_of_reply
 from tokentape_fake_provider.errors import FaultNotApplicableError
 from tokentape_fake_provider.fault_injection.events import ARRAY, LINES, OPAQUE, SSE, WHOLE
-from tokentape_fake_provider.fault_injection.fault_context import Scene
+from tokentape_fake_provider.fault_injection.fault_context import FaultContext
 from tokentape_fake_provider.fault_injection.splice import Edit, cut, delay, later, splice, split
 from tokentape_fake_provider.faults.fault import (
     BitFlip,
     CleanEnd,
     Comments,
     ContentType,
+    CustomFault,
     Duplicate,
     EmptyStream,
     Fault,
@@ -59,14 +60,16 @@ def apply_fault(
     Without a wire format only bytes, frames and events can be damaged, not what they say. `ask` is the request, for
     ids and for the dress of what is put in; `draw` is where random places come from.
     """
-    return _apply(fault, Scene(tape, wire, ask or _any_ask(tape, wire), draw or random.Random(fault.seed)))  # noqa: S311 - not for secrets
+    return _apply(fault, FaultContext(tape, wire, ask or _any_ask(tape, wire), draw or random.Random(fault.seed)))  # noqa: S311 - not for secrets
 
 
-def _apply(fault: Fault, scene: Scene) -> Tape:
-    tape = scene.tape
+def _apply(fault: Fault, context: FaultContext) -> Tape:
+    tape = context.tape
     match fault:
+        case CustomFault():
+            return fault.apply(context)
         case HttpError() | Overload():
-            return _refusal(fault, scene)
+            return _refusal(fault, context)
         case Quota():
             raise FaultNotApplicableError("a quota counts in a session")
         case _ if not tape.head:
@@ -74,55 +77,55 @@ def _apply(fault: Fault, scene: Scene) -> Tape:
         case SlowHeaders():
             return Tape(end="stall", head=False) if fault.for_ms is None else later(tape, fault.for_ms)
         case Stall():
-            at = scene.place(fault)
+            at = context.place(fault)
             return cut(tape, at, "stall") if fault.for_ms is None else delay(tape, at, fault.for_ms)
         case Fin() | Rst():
             end: TapeEnd = "dropped" if isinstance(fault, Fin) else "reset"
             if fault.before_headers:
                 return Tape(start=tape.start, end=end, end_at=tape.start, head=False)
-            return cut(tape, scene.place(fault), end)
+            return cut(tape, context.place(fault), end)
         case CleanEnd():
-            return cut(tape, scene.place(fault), "complete")
+            return cut(tape, context.place(fault), "complete")
         case HalfEvent():
-            return cut(tape, _middle(scene, scene.event(fault.event)), _ENDS[fault.then])
+            return cut(tape, _middle(context, context.event(fault.event)), _ENDS[fault.then])
         case InBandError():
-            return _error_event(fault, scene)
+            return _error_event(fault, context)
         case MalformedJson():
-            number = scene.json_event(fault.event)
-            event = scene.events[number]
-            damaged = scene.replaced(number, lambda document: document.rstrip()[:-1])
+            number = context.json_event(fault.event)
+            event = context.events[number]
+            damaged = context.replaced(number, lambda document: document.rstrip()[:-1])
             return splice(tape, [Edit(event.start, event.stop, damaged)])
         case WrongOrder():
-            return _swap(scene, scene.event(fault.event))
+            return _swap(context, context.event(fault.event))
         case Duplicate() | Lose():
-            return _duplicate_or_lose(fault, scene)
+            return _duplicate_or_lose(fault, context)
         case NoUsage():
-            return _without_usage(scene)
+            return _without_usage(context)
         case EmptyStream():
             return msgspec.structs.replace(tape, frames=(), end="complete")
         case TinyChunks():
             return split(tape, range(fault.size, len(tape.body), fault.size))
         case Split():
-            return _split(fault, scene)
+            return _split(fault, context)
         case Comments():
-            if not scene.framing.comment:
+            if not context.framing.comment:
                 raise FaultNotApplicableError("it is no event stream with comments")
-            return _between(scene, scene.framing.comment % fault.text.encode(), 0, fault.every)
+            return _between(context, context.framing.comment % fault.text.encode(), 0, fault.every)
         case Pings():
-            ping = scene.owned().ping
-            if not ping or scene.framing is not SSE:
+            ping = context.owned().ping
+            if not ping or context.framing is not SSE:
                 raise FaultNotApplicableError("the provider sends no pings")
-            return _between(scene, ping, 1, fault.every)
+            return _between(context, ping, 1, fault.every)
         case GiantEvent():
-            number = scene.json_event(fault.event)
-            event = scene.events[number]
-            return splice(tape, [Edit(event.start, event.stop, scene.replaced(number, _padded(fault.size)))])
+            number = context.json_event(fault.event)
+            event = context.events[number]
+            return splice(tape, [Edit(event.start, event.stop, context.replaced(number, _padded(fault.size)))])
         case ContentType():
             return tape.with_headers(("content-type", fault.value))
         case Gzip():
             return _compressed(tape, flush=fault.flush)
         case BitFlip():
-            index = scene.byte(fault.byte)
+            index = context.byte(fault.byte)
             return splice(tape, [Edit(index, index + 1, bytes((tape.body[index] ^ (1 << fault.bit),)))])
     assert_never(fault)
 
@@ -132,92 +135,92 @@ def _any_ask(tape: Tape, wire: Wire | None) -> Ask:
     return Ask(wire=wire.name if wire else "", model="tokentape", stream=True, query=query)
 
 
-def _refusal(fault: HttpError | Overload, scene: Scene) -> Tape:
-    wire, ask = scene.owned(), scene.ask
+def _refusal(fault: HttpError | Overload, context: FaultContext) -> Tape:
+    wire, ask = context.owned(), context.ask
     if isinstance(fault, Overload):
         error = msgspec.structs.replace(wire.overloaded, retry_after=fault.retry_after)
     else:
         error = Error(
             fault.status, fault.message, type=fault.error_type, code=fault.code, retry_after=fault.retry_after
         )
-    refused = tape_of_reply(wire.encode_error(error, ask), scene.tape.start)
+    refused = tape_of_reply(wire.encode_error(error, ask), context.tape.start)
     if error.status != 429:
         return refused
     spent = Allowance(500, 0, 1.0 if fault.retry_after is None else fault.retry_after)
     return refused.with_headers(*wire.limit_headers(Limits(float(ask.created), requests=spent), ask))
 
 
-def _middle(scene: Scene, number: int) -> int:
+def _middle(context: FaultContext, number: int) -> int:
     """Amid the document of an event."""
-    event = scene.events[number]
-    found = scene.tape.body.find(event.document, event.start, event.stop) if event.document else -1
+    event = context.events[number]
+    found = context.tape.body.find(event.document, event.start, event.stop) if event.document else -1
     return (event.start + event.stop) // 2 if found < 0 else found + len(event.document) // 2
 
 
-def _error_event(fault: InBandError, scene: Scene) -> Tape:
-    wire, framing = scene.owned(), scene.framing
+def _error_event(fault: InBandError, context: FaultContext) -> Tape:
+    wire, framing = context.owned(), context.framing
     if framing in (WHOLE, OPAQUE):
         raise FaultNotApplicableError("it is no stream of events")
-    at = scene.place(fault)
-    before = [event for event in scene.events if event.stop <= at and event.whole]
-    at = before[-1].stop if before else (scene.events[0].start if scene.events and framing is ARRAY else 0)
-    ask = msgspec.structs.replace(scene.ask, sent=len(before))
+    at = context.place(fault)
+    before = [event for event in context.events if event.stop <= at and event.whole]
+    at = before[-1].stop if before else (context.events[0].start if context.events and framing is ARRAY else 0)
+    ask = msgspec.structs.replace(context.ask, sent=len(before))
     error = Error(fault.status, fault.message, type=fault.error_type, code=fault.code, in_stream=True)
     told = (framing.between if before else b"") + wire.encode_error_event(error, ask) + framing.close
-    if framing is ARRAY and not scene.tape.body[:at].strip():
+    if framing is ARRAY and not context.tape.body[:at].strip():
         told = b"[" + told
-    kept = cut(scene.tape, at, "complete")
-    when = scene.tape.end_at if kept.end_at is None else kept.end_at
+    kept = cut(context.tape, at, "complete")
+    when = context.tape.end_at if kept.end_at is None else kept.end_at
     last = kept.frames[-1].at if kept.frames else kept.start
     return msgspec.structs.replace(kept, frames=(*kept.frames, Frame(max(last, when or 0.0), told)))
 
 
-def _swap(scene: Scene, number: int) -> Tape:
-    if number + 1 >= len(scene.events):
+def _swap(context: FaultContext, number: int) -> Tape:
+    if number + 1 >= len(context.events):
         raise FaultNotApplicableError(f"nothing is after event {number}")
-    body = scene.tape.body
-    first, second = scene.events[number], scene.events[number + 1]
+    body = context.tape.body
+    first, second = context.events[number], context.events[number + 1]
     one, two = body[first.start : first.stop], body[second.start : second.stop]
-    if not second.whole and scene.framing is SSE:
+    if not second.whole and context.framing is SSE:
         two += b"\n\n"
-    return splice(scene.tape, [Edit(first.start, first.stop, two), Edit(second.start, second.stop, one)])
+    return splice(context.tape, [Edit(first.start, first.stop, two), Edit(second.start, second.stop, one)])
 
 
-def _duplicate_or_lose(fault: Duplicate | Lose, scene: Scene) -> Tape:
-    tape = scene.tape
+def _duplicate_or_lose(fault: Duplicate | Lose, context: FaultContext) -> Tape:
+    tape = context.tape
     if fault.frame is not None:
-        index = scene.frame(fault.frame)
+        index = context.frame(fault.frame)
         copies = 2 if isinstance(fault, Duplicate) else 0
         frames = (*tape.frames[:index], *(tape.frames[index],) * copies, *tape.frames[index + 1 :])
         return msgspec.structs.replace(tape, frames=frames)
-    number = scene.event(fault.event)
-    event = scene.events[number]
+    number = context.event(fault.event)
+    event = context.events[number]
     if isinstance(fault, Duplicate):
         if not event.whole:
             raise FaultNotApplicableError(f"event {number} is cut off")
-        again = scene.framing.between + tape.body[event.start : event.stop]
+        again = context.framing.between + tape.body[event.start : event.stop]
         return splice(tape, [Edit(event.stop, event.stop, again)])
-    if number + 1 < len(scene.events):
-        return splice(tape, [Edit(event.start, scene.events[number + 1].start, b"")])
-    return splice(tape, [Edit(scene.events[number - 1].stop if number else event.start, event.stop, b"")])
+    if number + 1 < len(context.events):
+        return splice(tape, [Edit(event.start, context.events[number + 1].start, b"")])
+    return splice(tape, [Edit(context.events[number - 1].stop if number else event.start, event.stop, b"")])
 
 
-def _without_usage(scene: Scene) -> Tape:
+def _without_usage(context: FaultContext) -> Tape:
     edits = []
-    for number, (event, value) in enumerate(zip(scene.events, scene.documents, strict=True)):
-        if isinstance(value, dict) and scene.marks.without_usage(value):
-            edits.append(Edit(event.start, event.stop, scene.replaced(number, _always(msgspec.json.encode(value)))))
+    for number, (event, value) in enumerate(zip(context.events, context.documents, strict=True)):
+        if isinstance(value, dict) and context.marks.without_usage(value):
+            edits.append(Edit(event.start, event.stop, context.replaced(number, _always(msgspec.json.encode(value)))))
     if not edits:
         raise FaultNotApplicableError("it tells of no usage")
-    return splice(scene.tape, edits)
+    return splice(context.tape, edits)
 
 
 def _always(document: bytes) -> Callable[[bytes], bytes]:
     return lambda _: document
 
 
-def _split(fault: Split, scene: Scene) -> Tape:
-    tape, framing = scene.tape, scene.framing
+def _split(fault: Split, context: FaultContext) -> Tape:
+    tape, framing = context.tape, context.framing
     match fault.inside:
         case "utf8":
             places = [match.start() for match in _CONTINUATION.finditer(tape.body)]
@@ -228,7 +231,7 @@ def _split(fault: Split, scene: Scene) -> Tape:
             text = framing in (SSE, LINES, ARRAY)
             places = [match.start() + 1 for match in re.finditer(rb"\r\n", tape.body)] if text else []
         case "event":
-            places = [_middle(scene, number) for number in range(len(scene.events))]
+            places = [_middle(context, number) for number in range(len(context.events))]
         case _:
             assert_never(fault.inside)
     if not places or framing is OPAQUE:
@@ -236,11 +239,11 @@ def _split(fault: Split, scene: Scene) -> Tape:
     return split(tape, places)
 
 
-def _between(scene: Scene, said: bytes, first: int, every: int) -> Tape:
-    edits = [Edit(event.start, event.start, said) for event in scene.events[first::every]]
+def _between(context: FaultContext, said: bytes, first: int, every: int) -> Tape:
+    edits = [Edit(event.start, event.start, said) for event in context.events[first::every]]
     if not edits:
         raise FaultNotApplicableError("it has no events to be between")
-    return splice(scene.tape, edits)
+    return splice(context.tape, edits)
 
 
 def _padded(size: int) -> Callable[[bytes], bytes]:

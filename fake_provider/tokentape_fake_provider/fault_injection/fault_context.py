@@ -1,4 +1,4 @@
-"""Scene: the response that a fault happens to, and the places in it."""
+"""Fault context: the response that a fault happens to, and the places in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tokentape_fake_provider.wires.document_paths import NOTHING, Marks
 from tokentape_fake_provider.wires.wire import Ask, Wire
 
 
-class Scene(msgspec.Struct, frozen=True, dict=True):
+class FaultContext(msgspec.Struct, frozen=True, dict=True):
     """A tape, the wire format it is in, what was asked, and where chance is drawn from."""
 
     tape: Tape
@@ -129,12 +129,12 @@ def _checked(index: int, count: int, below: int, what: str) -> int:
 
 def output_tokens(tape: Tape, wire: Wire) -> int:
     """The output tokens that a response counts; where it counts none, as many as it has events."""
-    scene = Scene(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
-    counted = [count for value in scene.documents if (count := scene.marks.output_tokens(value)) is not None]
-    return counted[-1] if counted else len(scene.events)
+    context = FaultContext(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    counted = [count for value in context.documents if (count := context.marks.output_tokens(value)) is not None]
+    return counted[-1] if counted else len(context.events)
 
 
 def says_that_it_ended(tape: Tape, wire: Wire) -> bool:
     """Whether any event of a response says that the answer is complete."""
-    scene = Scene(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
-    return scene.ending < len(scene.events)
+    context = FaultContext(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    return context.ending < len(context.events)

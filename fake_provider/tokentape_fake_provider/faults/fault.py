@@ -1,21 +1,25 @@
 """Fault: what goes wrong with a response, as plain data.
 
-A fault is one of a closed union of values, tagged by name: `{"fault": "fin", "frame": 5}` in JSON, `fin@frame=5`
-as a specification (`specification`). `apply` carries it out.
+A fault is a value that is tagged by its name: `{"fault": "fin", "frame": 5}` in JSON, `fin@frame=5` as a
+specification (`specification`). The faults here are a closed union, which `fault_injection.apply` carries out;
+a fault of another package is a `CustomFault`, which carries itself out.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta
 
 from tokentape_fake_provider.errors import FaultError
+from tokentape_fake_provider.tape import Tape
 
 Index: TypeAlias = int | Literal["random"]
 Place: TypeAlias = int | Literal["random", "end"]
+SweptPlaces: TypeAlias = Literal["between_frames", "each_frame", "each_event"]
 
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -37,6 +41,10 @@ class FaultBase(
 
     breaks: ClassVar[bool] = True
     """Whether the response does not arrive as it was meant, so that a client would ask again."""
+    swept_places: ClassVar[SweptPlaces | None] = None
+    """Where a sweep tries it: at each boundary of frames, or in each frame or event; `None` if it has no place."""
+    swept_variants: ClassVar[Sequence[str]] = ("",)
+    """What a sweep tries for the whole response: the parameters of a specification, each once."""
 
     times: Annotated[int | None, Meta(description="how often it happens at most; without it always")] = None
     after: Annotated[int, Meta(description="how many responses are left alone first")] = 0
@@ -56,6 +64,9 @@ class FaultBase(
 class _Placed(FaultBase, frozen=True, kw_only=True):
     """A fault at a place between two bytes of the body; without one it is before what ends the answer."""
 
+    swept_places = "between_frames"
+    swept_variants: ClassVar[Sequence[str]] = ()
+
     frame: Annotated[Place | None, Meta(description="after so many frames, from the end if negative")] = None
     event: Annotated[Place | None, Meta(description="after so many events, from the end if negative")] = None
     byte: Annotated[Place | None, Meta(description="after so many bytes, from the end if negative")] = None
@@ -68,6 +79,8 @@ class _Placed(FaultBase, frozen=True, kw_only=True):
 
 class HttpError(FaultBase, frozen=True):
     """An HTTP error in the provider's shape, instead of the response; a 429 says that no requests remain."""
+
+    swept_variants = ("retry_after=0.001", "status=429,retry_after=0.001")
 
     status: Annotated[int, Meta(description="400 to 599")] = 500
     message: Annotated[str, Meta(description="what it says")] = "The server had an error while processing your request."
@@ -84,6 +97,8 @@ class HttpError(FaultBase, frozen=True):
 class Overload(FaultBase, frozen=True):
     """The provider's own error for an overloaded server (503, Anthropic's 529), instead of the response."""
 
+    swept_variants = ("retry_after=0.001",)
+
     retry_after: Annotated[float | None, Meta(description="when to ask again, in s")] = None
 
     def __post_init__(self) -> None:
@@ -93,6 +108,8 @@ class Overload(FaultBase, frozen=True):
 
 class Quota(FaultBase, frozen=True, kw_only=True):
     """Requests and tokens that count down: headers say what remains, and a request beyond it gets a 429."""
+
+    swept_variants = ()
 
     requests: Annotated[int | None, Meta(description="requests in a window")] = None
     tokens: Annotated[int | None, Meta(description="input and output tokens in a window")] = None
@@ -114,6 +131,8 @@ class Quota(FaultBase, frozen=True, kw_only=True):
 class SlowHeaders(FaultBase, frozen=True):
     """The headers come late, and everything after them."""
 
+    swept_variants = ("for=ever",)
+
     for_ms: Annotated[float | None, Meta(description="how late (`for=ever`: nothing is sent at all)")] = 1000.0
 
     def __post_init__(self) -> None:
@@ -134,6 +153,8 @@ class Stall(_Placed, frozen=True, kw_only=True):
 class Fin(_Placed, frozen=True, kw_only=True):
     """The connection is closed at a place, without the end of the body (in chunked coding: the last chunk)."""
 
+    swept_variants = ("before_headers",)
+
     before_headers: Annotated[bool, Meta(description="nothing at all is sent before")] = False
 
     def __post_init__(self) -> None:
@@ -144,6 +165,8 @@ class Fin(_Placed, frozen=True, kw_only=True):
 
 class Rst(_Placed, frozen=True, kw_only=True):
     """The connection is reset at a place: what was sent before it has arrived."""
+
+    swept_variants = ("before_headers",)
 
     before_headers: Annotated[bool, Meta(description="nothing at all is sent before")] = False
 
@@ -159,6 +182,9 @@ class CleanEnd(_Placed, frozen=True, kw_only=True):
 
 class HalfEvent(FaultBase, frozen=True, kw_only=True):
     """The first half of an event, and then the end."""
+
+    swept_places = "each_event"
+    swept_variants = ()
 
     event: Annotated[Index | None, Meta(description="which, from 0; the last before the ending")] = None
     then: Annotated[
@@ -182,17 +208,26 @@ class InBandError(_Placed, frozen=True, kw_only=True):
 class MalformedJson(FaultBase, frozen=True, kw_only=True):
     """An event whose JSON is cut short, in a frame that is whole."""
 
+    swept_places = "each_event"
+    swept_variants = ()
+
     event: Annotated[Index | None, Meta(description="which, from 0; the last before the ending")] = None
 
 
 class WrongOrder(FaultBase, frozen=True, kw_only=True):
     """An event changes places with the next one."""
 
+    swept_places = "each_event"
+    swept_variants = ()
+
     event: Annotated[Index, Meta(description="which, from 0")] = 0
 
 
 class _Picked(FaultBase, frozen=True, kw_only=True):
     """A fault of one frame or one event."""
+
+    swept_places = "each_frame"
+    swept_variants = ()
 
     frame: Annotated[Index | None, Meta(description="which frame, from 0")] = None
     event: Annotated[Index | None, Meta(description="which event, from 0; the last before the ending")] = None
@@ -236,6 +271,7 @@ class Split(FaultBase, frozen=True):
     """Frames are cut where it hurts, and the parts leave in writes of their own."""
 
     breaks = False
+    swept_variants = ("inside=utf8", "inside=crlf", "inside=event")
 
     inside: Annotated[
         Literal["utf8", "crlf", "event"],
@@ -296,6 +332,7 @@ class Gzip(FaultBase, frozen=True):
     """The body is compressed with gzip."""
 
     breaks = False
+    swept_variants = ("", "flush=false")
 
     flush: Annotated[bool, Meta(description="each frame can be read at once; else they come when a block is full")] = (
         True
@@ -313,10 +350,24 @@ class BitFlip(FaultBase, frozen=True, kw_only=True):
         self._check(0 <= self.bit <= 7, f"bit is {self.bit}: it is 0 to 7")
 
 
+class CustomFault(FaultBase, frozen=True, kw_only=True):
+    """A fault of another package, found by its entry point in the group `tokentape.faults`.
+
+    Its docstring says what happens, as `tokentape faults` shows it; each field is `Annotated` with a description.
+    """
+
+    def apply(self, context: Any) -> Tape:
+        """The tape as this fault makes it, of a `FaultContext`: pure, so that the same context gives the same tape.
+
+        Raises `FaultNotApplicableError` that says why nothing changes.
+        """
+        raise NotImplementedError
+
+
 Refusal: TypeAlias = HttpError | Overload | Quota
 Placed: TypeAlias = Stall | Fin | Rst | CleanEnd | InBandError
 Picked: TypeAlias = Duplicate | Lose
-Fault: TypeAlias = (
+BuiltInFault: TypeAlias = (
     HttpError
     | Overload
     | Quota
@@ -342,6 +393,7 @@ Fault: TypeAlias = (
     | Gzip
     | BitFlip
 )
+Fault: TypeAlias = BuiltInFault | CustomFault
 
 
 def fault_name(fault: FaultBase | type[FaultBase]) -> str:
@@ -350,5 +402,5 @@ def fault_name(fault: FaultBase | type[FaultBase]) -> str:
     return _name(kind.__name__)
 
 
-FAULTS: dict[str, type[Fault]] = {fault_name(kind): kind for kind in get_args(Fault)}
-"""Every kind of fault by its name."""
+FAULTS: dict[str, type[Fault]] = {fault_name(kind): kind for kind in get_args(BuiltInFault)}
+"""The kinds of faults that are here, by name."""

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
 from types import NoneType
-from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from tokentape_fake_provider.errors import FaultError
 from tokentape_fake_provider.faults.fault import FAULTS, Fault, FaultBase, fault_name
+from tokentape_fake_provider.faults.registry import fault_kind, fault_kinds, nearest
 
-Faults: TypeAlias = tuple[Fault | str, ...]
+if TYPE_CHECKING:
+    Faults: TypeAlias = tuple[Fault | str, ...]
+else:
+    # What is in JSON is read by `as_faults`, which knows the faults of other packages too.
+    Faults = tuple[Any, ...]
 """Faults in a setting: each as a value or as a specification."""
 
 _OPTION: Final = re.compile(r'\s*([A-Za-z_]*)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,"]*))?\s*(?:,|$)')
@@ -45,7 +49,7 @@ def parse_fault(spec: str) -> Fault:
         position = match.end()
         option, value = match[1], match[2]
         if option not in known:
-            raise FaultError(f"fault {spec!r}: {name} has no parameter {option!r}{_nearest(option, known)}")
+            raise FaultError(f"fault {spec!r}: {name} has no parameter {option!r}{nearest(option, known)}")
         field = known[option]
         if field in given:
             raise FaultError(f"fault {spec!r}: {option} is given twice")
@@ -53,24 +57,22 @@ def parse_fault(spec: str) -> Fault:
     return _made(spec, kind, given)
 
 
-def fault_kind(name: str) -> type[Fault]:
-    """The kind of fault of this name. Raises `FaultError` that names the nearest, or all."""
-    kind = FAULTS.get(name)
-    if kind is None:
-        raise FaultError(f"no fault {name!r}{_nearest(name, FAULTS)}")
-    return kind
+def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault:
+    """A fault, of its specification or JSON object too, with parameters changed, by their fields.
 
-
-def as_fault(fault: Fault | str, **parameters: Any) -> Fault:
-    """A fault, or what a specification says, with parameters changed, by their fields. Raises `FaultError`."""
-    made = parse_fault(fault) if isinstance(fault, str) else fault
+    Raises `FaultError`.
+    """
+    if isinstance(fault, FaultBase):
+        made = fault
+    else:
+        made = parse_fault(fault) if isinstance(fault, str) else fault_of_object(fault)
     if not parameters:
         return made
     kind = type(made)
     fields = set(kind.__struct_fields__)
     for name in parameters:
         if name not in fields:
-            raise FaultError(f"fault {fault_name(kind)}: no parameter {name!r}{_nearest(name, fields)}")
+            raise FaultError(f"fault {fault_name(kind)}: no parameter {name!r}{nearest(name, fields)}")
     changed = {**{name: getattr(made, name) for name in kind.__struct_fields__}, **parameters}
     return _made(fault_name(kind), kind, changed)
 
@@ -80,11 +82,15 @@ def fault_of_object(value: Any) -> Fault:
     if not isinstance(value, dict) or not isinstance(value.get("fault"), str):
         raise FaultError(f'fault {value!r}: it is a specification or an object with its name in "fault"')
     name = value["fault"]
-    kind = fault_kind(name)
+    try:
+        kind = fault_kind(name)
+    except FaultError as error:
+        error.where = ".fault"
+        raise
     given = {field: given for field, given in value.items() if field != "fault"}
     for field in given:
         if field not in kind.__struct_fields__:
-            raise FaultError(f"fault {name}: no parameter {field!r}{_nearest(field, kind.__struct_fields__)}")
+            raise FaultError(f"fault {name}: no parameter {field!r}{nearest(field, kind.__struct_fields__)}")
     return _made(name, kind, given)
 
 
@@ -92,7 +98,14 @@ def as_faults(faults: Iterable[Fault | str] | Fault | str) -> tuple[Fault, ...]:
     """Faults of any kind of setting: one or many, values or specifications. Raises `FaultError`."""
     if isinstance(faults, str | FaultBase):
         faults = (faults,)
-    return tuple(as_fault(fault) for fault in faults)
+    made = []
+    for index, fault in enumerate(faults):
+        try:
+            made.append(as_fault(fault))
+        except FaultError as error:
+            error.where = f"[{index}]{error.where}"
+            raise
+    return tuple(made)
 
 
 def format_fault(fault: Fault) -> str:
@@ -144,7 +157,9 @@ def _made(spec: str, kind: type[Fault], given: dict[str, Any]) -> Fault:
         field = str(error).partition(" - at `$.")[2].rstrip("`")
         value = given.get(field)
         shown = field.removesuffix(_MS)
-        raise FaultError(f"fault {spec!r}: {shown} {value!r} is not {_wanted(kind, field)}") from None
+        wrong = FaultError(f"fault {spec!r}: {shown} {value!r} is not {_wanted(kind, field)}")
+        wrong.where = f".{field}"
+        raise wrong from None
 
 
 def _formatted(field: str, value: Any) -> str:
@@ -175,12 +190,6 @@ def _wanted(kind: type[Fault], field: str) -> str:
     return " or ".join(filter(None, (", ".join(said[:-1]), said[-1])))
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    near = get_close_matches(name, known, 1, 0.5)
-    return f": did you mean {near[0]}?" if near else f": the known ones are {', '.join(known)}"
-
-
 class Parameter(msgspec.Struct, frozen=True):
     """A parameter of a fault; `name` and `default` are those of a specification."""
 
@@ -202,7 +211,7 @@ def catalog_of_faults() -> tuple[CatalogEntry, ...]:
     """All kinds of faults."""
     return tuple(
         CatalogEntry(name, inspect.getdoc(kind) or "", _parameters(kind, kind.__struct_fields__, FaultBase))
-        for name, kind in FAULTS.items()
+        for name, kind in fault_kinds().items()
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from tokentape_fake_provider.faults import fault_name
+from tokentape_fake_provider.faults.registry import fault_kind
 from tokentape_fake_provider.faults.specification import (
     CatalogEntry,
     Parameter,
     catalog_of_faults,
-    fault_kind,
     shared_parameters,
 )
 

@@ -12,9 +12,8 @@ from tokentape_fake_provider.errors import FaultNotApplicableError
 from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.fault_injection.events import events_of
 from tokentape_fake_provider.fault_injection.fault_context import says_that_it_ended
-from tokentape_fake_provider.fault_injection.places import AT_FRAMES, OF_EVENTS, OF_FRAMES, sweep_faults
+from tokentape_fake_provider.fault_injection.places import sweep_faults, swept_names
 from tokentape_fake_provider.faults.fault import (
-    FAULTS,
     CleanEnd,
     ContentType,
     Fault,
@@ -34,8 +33,6 @@ PLACES: Final = 50
 # The beginning and the ending are where clients differ most: these are always among the places.
 _FIRST, _LAST = 2, 4
 FEWEST: Final = _FIRST + _LAST
-
-_PLACED: Final = frozenset((*AT_FRAMES, *OF_FRAMES, *OF_EVENTS))
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -117,14 +114,14 @@ def sampled(count: int, most: int, seed: int) -> list[int]:
 def _rows(tape: Tape, faults: Sequence[str | Fault] | None) -> Iterator[tuple[str, list[Fault], bool]]:
     """The faults of each row of the matrix, and whether it is one fault at many places."""
     if faults is None:
-        faults = [name for name in FAULTS if name != "quota"]
+        faults = swept_names()
     for given in faults:
         if not isinstance(given, str) or "@" in given:
             fault = as_fault(given)
             yield format_fault(fault), [fault], False
             continue
         found = list(sweep_faults(tape, [given]))
-        placed = [fault for fault in found if given in _PLACED and _place(fault) is not None]
+        placed = [fault for fault in found if fault.swept_places and _place(fault) is not None]
         if placed:
             yield given, placed, True
         for fault in found:

@@ -1,0 +1,51 @@
+"""Registry: every kind of fault by its name, those of other packages too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import Final
+
+from tokentape_fake_provider.errors import FaultError
+from tokentape_fake_provider.faults.fault import FAULTS, CustomFault, Fault, fault_name
+
+ENTRY_POINTS: Final = "tokentape.faults"
+"""The group of entry points whose objects are subclasses of `CustomFault`, each under the name of its fault."""
+
+
+@cache
+def fault_kinds() -> Mapping[str, type[Fault]]:
+    """Every kind of fault by its name. Raises `FaultError` that names an entry point which is not a fault."""
+    kinds = dict(FAULTS)
+    for entry in entry_points(group=ENTRY_POINTS):
+        where = f"the fault {entry.name!r} of the entry point {entry.value}"
+        try:
+            kind = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise FaultError(f"{where} can't be loaded: {error}. Fix or remove the package that installs it") from error
+        if not (isinstance(kind, type) and issubclass(kind, CustomFault)):
+            raise FaultError(f"{where} is not a subclass of CustomFault")
+        if fault_name(kind) != entry.name:
+            raise FaultError(f"{where} has the class {kind.__name__}: its name must be {fault_name(kind)}")
+        if entry.name in kinds:
+            raise FaultError(f"{where} has a name that is taken")
+        kinds[entry.name] = kind
+    return MappingProxyType(kinds)
+
+
+def fault_kind(name: str) -> type[Fault]:
+    """The kind of fault of this name. Raises `FaultError` that names the nearest, or all."""
+    kind = FAULTS.get(name) or fault_kinds().get(name)
+    if kind is None:
+        raise FaultError(f"no fault {name!r}{nearest(name, fault_kinds())}")
+    return kind
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the known name that is nearest, or all of them."""
+    known = list(known)
+    near = get_close_matches(name, known, 1, 0.5)
+    return f": did you mean {near[0]}?" if near else f": the known ones are {', '.join(known)}"
