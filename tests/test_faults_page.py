@@ -10,6 +10,8 @@ import openai
 import pytest
 
 from tests.faults.specs import FAULTS as SPECS
+from tokentape_fake_provider import Frame, Tape
+from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.faults import FAULTS, parse_fault
 from tokentape_fake_provider.faults.specification import CatalogEntry, catalog_of_faults, shared_parameters
 from tokentape_harness import FakeProvider
@@ -81,11 +83,23 @@ def test_specifications_of_the_page() -> None:
     assert {name for spec in found for name in [spec.partition("@")[0]]} <= set(FAULTS)
 
 
+def executed(number: int) -> dict[str, object]:
+    """What the page's code defines."""
+    defined: dict[str, object] = {}
+    exec(compile(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[number], "faults.md", "exec"), defined)
+    return defined
+
+
+def test_a_fault_of_your_own() -> None:
+    """The page's fault does what it says."""
+    fault = executed(1)["Shout"](frame=1)
+    tape = Tape((Frame(0, b"data: 1a\n\n"), Frame(0, b"data: 2b\n\n")))
+    assert apply_fault(fault, tape).body == b"data: 1a\n\nDATA: 2B\n\n"
+
+
 def test_the_example(fake_provider: FakeProvider) -> None:
     """The page's test passes."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    defined: dict[str, object] = {}
-    exec(compile(code, "faults.md", "exec"), defined)
+    defined = executed(0)
     client = openai.OpenAI(base_url=fake_provider.base_url(), api_key="any")
     for name, made in defined.items():
         if name.startswith("test_") and callable(made):
