@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ from tokentape_harness.lint import compare, inspect_cassette, parse_age, read_un
 from tokentape_harness.redaction import redact
 
 KEY = "sk-proj-Ab0_Cd1-Ef2Gh3Ij4Kl5Mn6Op7Qr8St9"
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
+NOW = datetime.now(UTC)
 ASKED = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 
 
@@ -32,10 +33,14 @@ def recorded(
 ) -> Interaction:
     """An interaction with a stream record."""
     body = _said("Hello.") if body is None else body
-    made = {"recorded_at": "2026-11-20T10:00:00Z", **record}
+    made = {"recorded_at": _days_ago(2).isoformat(), **record}
     stream = StreamRecord((Chunk(len(body), 5.0),) if body else (), **made)
     request = Request("POST", f"http://localhost{path}", headers, json.dumps(asked).encode())
     return Interaction(request, Response(200, "OK", (("content-type", "text/event-stream"),), body, stream))
+
+
+def _days_ago(days: int) -> datetime:
+    return NOW - timedelta(days=days)
 
 
 def _said(*items, wire="openai_chat", path="/v1/chat/completions", asked=ASKED, **script) -> bytes:
@@ -75,10 +80,13 @@ def test_a_stream_without_its_terminal_event():
 
 def test_age_is_that_of_the_record_or_of_the_date_header():
     """A recording is as old as it says, else as its Date header says; without both its age is not known."""
-    old = recorded(recorded_at="2026-08-01T00:00:00Z")
+    old = recorded(recorded_at=_days_ago(113).isoformat())
     dated = recorded(recorded_at=None)
     dated = msgspec.structs.replace(
-        dated, response=msgspec.structs.replace(dated.response, headers=(("Date", "Sat, 01 Aug 2026 00:00:00 GMT"),))
+        dated,
+        response=msgspec.structs.replace(
+            dated.response, headers=(("Date", format_datetime(_days_ago(113), usegmt=True)),)
+        ),
     )
     assert kinds(old, dated, max_age=timedelta(days=90))[:1] == [(0, "old")]
     assert (1, "old") in kinds(old, dated, max_age=timedelta(days=90))
