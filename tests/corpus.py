@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,6 +93,14 @@ def all_items() -> tuple[Item, ...]:
         )
         for row in rows
     )
+
+
+def each(chosen: Sequence[Item]) -> Sequence[Any]:
+    """These items as a parameter set; where the folder is absent one set that is skipped with that reason."""
+    if all_items():
+        return chosen
+    reason = f"no recorded streams at {ROOT}: set TOKENTAPE_CORPUS"
+    return [pytest.param(None, marks=pytest.mark.skip(reason), id="no recorded streams")]
 
 
 def items(*wire_formats: str, kind: str = "stream") -> list[Item]:

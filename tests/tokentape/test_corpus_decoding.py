@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.corpus import WIRES, Item, all_items
+from tests.corpus import WIRES, Item, all_items, each
 from tests.corpus_expectations import DIFFERENCES, EXPECTED_USAGE
 from tokentape import ChatOutput, ProviderError, stream_bytes
 
@@ -109,7 +109,7 @@ def check(item: Item, seen: str, output: ChatOutput) -> None:
         assert output.error is None
 
 
-@pytest.mark.parametrize("item", STREAMS, ids=lambda item: f"{item.wire_format}-{item.id}")
+@pytest.mark.parametrize("item", each(STREAMS), ids=lambda item: f"{item.wire_format}-{item.id}")
 def test_agrees_with_its_summary(item: Item) -> None:
     """Text, reasoning, tool calls, finish reason, usage and errors agree: whole, in bytes, at random, as it arrived."""
     body = item.body

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from tests.corpus import Item, all_items
+from tests.corpus import Item, all_items, each
 from tests.script_strategies import CHOICES, scripts
 from tokentape import ChatMessage, ProviderError, TruncatedStreamError
 from tokentape_fake_provider.encoding.encode import encode
@@ -357,7 +357,7 @@ def sample() -> list[Item]:
 
 
 @pytest.mark.parametrize("to", sorted(WIRES))
-@pytest.mark.parametrize("item", sample(), ids=lambda item: f"{item.wire_format}-{item.id}")
+@pytest.mark.parametrize("item", each(sample()), ids=lambda item: f"{item.wire_format}-{item.id}")
 def test_recorded_streams_say_the_same_in_every_format(item: Item, to: str) -> None:
     """Text, calls and tokens of a real stream are the same afterwards, or are listed as lost."""
     request = item.meta["request"]
