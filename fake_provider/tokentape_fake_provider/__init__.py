@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokentape_fake_provider import errors
+from tokentape_fake_provider.errors import StepTimeoutError, StreamOverError
 from tokentape_fake_provider.faults import CustomFault, Fault, parse_fault
 from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.tape import Frame, Tape
@@ -49,8 +50,10 @@ __all__ = [
     "Script",
     "Session",
     "SessionSettings",
+    "StepTimeoutError",
     "Stepped",
     "SteppedStream",
+    "StreamOverError",
     "Synthetic",
     "Tape",
     "Text",
@@ -89,7 +92,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    from tokentape_fake_provider.missing_extra import extra_needed
+
+    with extra_needed("fake-provider", f"{__name__}.{name}"):
+        value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     globals()[name] = value
     return value
 

@@ -19,7 +19,8 @@ FakeProviderError
 ├── UnreadableRecordingError  a recording that was left on the disk and can't be read there any more
 ├── PortInUseError        another program listens on that port
 ├── UnsafeHostError       the server would be open to the network
-└── ServerStateError      the server is not running, or runs already
+├── ServerStateError      the server is not running, or runs already
+└── MissingExtraError     a package that only an extra installs is not there
 """
 
 from __future__ import annotations
@@ -123,3 +124,7 @@ class UnsafeHostError(FakeProviderError):
 
 class ServerStateError(FakeProviderError):
     """The server is not running, or it runs already."""
+
+
+class MissingExtraError(FakeProviderError, ImportError):
+    """A package that only an extra installs is not there: the message says which extra to install."""

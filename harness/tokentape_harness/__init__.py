@@ -68,7 +68,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    from tokentape_fake_provider.missing_extra import extra_needed
+
+    with extra_needed("harness", f"{__name__}.{name}"):
+        value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     globals()[name] = value
     return value
 

@@ -5,6 +5,7 @@ It is loaded in every pytest run once installed, so it imports nothing before a 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,7 +35,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     path = _CONFORMANCE.replace(".", "/")
     asked = [arg.partition("::")[0].replace("\\", "/").rstrip("/") for arg in args]
     if any(arg == _CONFORMANCE or arg.removesuffix("/test_suites.py").endswith(path) for arg in asked):
-        early_config.pluginmanager.import_plugin(f"{_CONFORMANCE}.pytest_suites")
+        with _extra("the conformance suites"):
+            early_config.pluginmanager.import_plugin(f"{_CONFORMANCE}.pytest_suites")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,7 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let a test that is marked so run once for each fault at each frame."""
     if metafunc.definition.get_closest_marker(_SWEEP) is not None:
-        from tokentape_harness.sweep.pytest_sweep import parametrize
+        with _extra(f"the mark {_SWEEP}"):
+            from tokentape_harness.sweep.pytest_sweep import parametrize
 
         parametrize(metafunc)
 
@@ -101,7 +104,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     path = config.getoption("--fault-sweep-json")
     if not reports and path is None:
         return
-    from tokentape_harness.sweep.pytest_sweep import matrices, write_json
+    with _extra("--fault-sweep-json"):
+        from tokentape_harness.sweep.pytest_sweep import matrices, write_json
 
     found = matrices(reports)
     for matrix in found:
@@ -124,7 +128,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
     """Make pytest-recording's cassettes keep streams; it calls this for every test that is marked `vcr`."""
     del config
-    from tokentape_harness.recording.pytest_cassettes import keep_streams
+    with _extra("the mark vcr"):
+        from tokentape_harness.recording.pytest_cassettes import keep_streams
 
     keep_streams(vcr)
 
@@ -138,7 +143,8 @@ def tape_config() -> dict[str, Any]:
 @pytest.fixture
 def tape(request: pytest.FixtureRequest, tape_config: dict[str, Any]) -> Iterator[Cassette]:
     """The cassette of this test, open: vcrpy's own object."""
-    from tokentape_harness.recording.pytest_cassettes import cassette_of
+    with _extra("the fixture tape"):
+        from tokentape_harness.recording.pytest_cassettes import cassette_of
 
     mode = request.config.getoption("--tape-record-mode")
     context = cassette_of(request.node, tape_config, mode)
@@ -165,7 +171,8 @@ def _unblock_network(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 def fake_provider_server() -> Iterator[FakeProviderServer]:
     """The server of this run (of this worker under xdist), on a free port of the loopback interface."""
-    from tokentape_fake_provider.hosting.server import FakeProviderServer
+    with _extra("the fixture fake_provider"):
+        from tokentape_fake_provider.hosting.server import FakeProviderServer
 
     with FakeProviderServer() as server:
         yield server
@@ -187,7 +194,8 @@ def fake_provider_in_process(request: pytest.FixtureRequest) -> Iterator[FakePro
 
     Its clock moves on by itself whenever nothing else is left to do.
     """
-    from tokentape_fake_provider.hosting import InProcessProvider
+    with _extra("the fixture fake_provider_in_process"):
+        from tokentape_fake_provider.hosting import InProcessProvider
 
     with InProcessProvider() as provider:
         yield _set_up(provider, provider.create_session(clock="automatic"), request)
@@ -211,7 +219,8 @@ def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPat
 
 def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) -> FakeProvider:
     """The provider as the test's markers want it, the nearest last."""
-    from tokentape_harness.testing.fake_provider import FakeProvider
+    with _extra("the fixture fake_provider"):
+        from tokentape_harness.testing.fake_provider import FakeProvider
 
     provider = FakeProvider(server, session, _folders(request))
     for marker in reversed(list(request.node.iter_markers(_MARKER))):
@@ -228,8 +237,9 @@ def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) 
 @pytest.fixture
 def fault_sweep(request: pytest.FixtureRequest) -> FaultSweep:
     """The cell that a test marked `fault_sweep` is in."""
-    from tokentape_harness.errors import UsageError
-    from tokentape_harness.sweep.pytest_sweep import SWEEPS, FaultSweep
+    with _extra("the fixture fault_sweep"):
+        from tokentape_harness.errors import UsageError
+        from tokentape_harness.sweep.pytest_sweep import SWEEPS, FaultSweep
 
     if getattr(request, "param", None) is None:
         raise UsageError("the fixture fault_sweep is for tests that are marked fault_sweep(cassette)")
@@ -244,6 +254,18 @@ def flush_probe(fake_provider_env: FakeProvider) -> FlushProbe:
     from tokentape_harness.flush.flush_probe import FlushProbe
 
     return FlushProbe(fake_provider_env)
+
+
+@contextmanager
+def _extra(by: str) -> Iterator[None]:
+    """Import within it what the extra installs; without it the test fails in one line."""
+    from tokentape_fake_provider.missing_extra import MissingExtraError, extra_needed
+
+    try:
+        with extra_needed("harness", by):
+            yield
+    except MissingExtraError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _folders(request: pytest.FixtureRequest) -> list[Path]:

@@ -162,8 +162,12 @@ def test_parameters_by_keyword() -> None:
     """A name with keyword arguments is the fault with these fields; others are refused by the nearest name."""
     assert as_fault("http_error", status=429, times=2) == HttpError(429, times=2)
     assert as_fault(Fin(frame=3), times=1) == Fin(frame=3, times=1)
+    assert as_fault("quota", requests=1) == Quota(requests=1)
+    assert as_fault("quota@requests=1", tokens=5) == Quota(requests=1, tokens=5)
     with pytest.raises(FaultError, match="fault fin: no parameter 'fram': did you mean frame"):
         as_fault("fin", fram=3)
+    with pytest.raises(FaultError, match="quota"):
+        as_fault("quota", window_ms=1000)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,12 @@ _KINDS: Final = {int: "a whole number", float: "a number", str: "text", bool: "t
 
 def parse_fault(spec: str) -> Fault:
     """Read a specification. Raises `FaultError` with one line that names the bad part and what is nearest to it."""
+    kind, given = _read(spec)
+    return _made(spec, kind, given)
+
+
+def _read(spec: str) -> tuple[type[Fault], dict[str, Any]]:
+    """The kind of fault that a specification names, and the fields that it sets."""
     name, at, rest = spec.strip().partition("@")
     name = name.strip()
     kind = fault_kind(name)
@@ -54,7 +60,7 @@ def parse_fault(spec: str) -> Fault:
         if field in given:
             raise FaultError(f"fault {spec!r}: {option} is given twice")
         given[field] = _value(spec, option, field, value)
-    return _made(spec, kind, given)
+    return kind, given
 
 
 def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault:
@@ -62,19 +68,16 @@ def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault
 
     Raises `FaultError`.
     """
-    if isinstance(fault, FaultBase):
-        made = fault
-    else:
-        made = parse_fault(fault) if isinstance(fault, str) else fault_of_object(fault)
+    if isinstance(fault, Mapping):
+        return fault_of_object({**fault, **parameters})
     if not parameters:
-        return made
-    kind = type(made)
-    fields = set(kind.__struct_fields__)
+        return parse_fault(fault) if isinstance(fault, str) else fault
+    kind, given = _read(fault) if isinstance(fault, str) else (type(fault), msgspec.structs.asdict(fault))
     for name in parameters:
-        if name not in fields:
-            raise FaultError(f"fault {fault_name(kind)}: no parameter {name!r}{nearest(name, fields)}")
-    changed = {**{name: getattr(made, name) for name in kind.__struct_fields__}, **parameters}
-    return _made(fault_name(kind), kind, changed)
+        if name not in kind.__struct_fields__:
+            raise FaultError(f"fault {fault_name(kind)}: no parameter {name!r}{nearest(name, kind.__struct_fields__)}")
+    # What is given together is judged together: `quota` alone limits nothing, `quota` with `requests=1` does.
+    return _made(fault_name(kind), kind, {**given, **parameters})
 
 
 def fault_of_object(value: Any) -> Fault:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import UsageError
-from tokentape_harness.proxy import RecordingProxy, upstreams_of
+from tokentape_harness.proxy import RecordingProxy, recorded_upstreams, upstreams_of
 from tokentape_harness.proxy.signing import is_aws
 from tokentape_harness.redaction import RedactionRules, secrets_of_environment
 
@@ -47,6 +47,8 @@ def record(
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file: give a folder for the cassettes")
     known = upstreams_of(upstreams, os.environ)
+    if mode == "none":
+        known = recorded_upstreams(folder) | known
     # Keys that the command is given, whatever they look like and wherever they turn up.
     rules = rules.adding(secrets=secrets_of_environment(os.environ))
     proxy = RecordingProxy(

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from tokentape_fake_provider.missing_extra import extra_needed
 from tokentape_harness.errors import CassetteWarning, HarnessError, UsageError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -34,10 +35,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    from tokentape_harness.cli.app import app
-
     try:
-        result = app(args=arguments, prog_name="tokentape", standalone_mode=False)
+        with extra_needed("harness", "the tokentape command"):
+            from tokentape_harness.cli.app import app
+
+            result = app(args=arguments, prog_name="tokentape", standalone_mode=False)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -67,17 +67,19 @@ def _first_token(streams: Sequence[Observed]) -> tuple[FirstToken, float | None]
             "input": [float(each.input - each.cached) for each in asked],
             "cached": [float(each.cached) for each in asked],
         }
-        costs = regress(columns, times, constant="base")
+        # A prompt's cost that left no base, and then was too uncertain itself, leaves the mean.
+        costs = regress(columns, times, constant="base") or costs
     made = FirstToken(
         _rounded(costs.get("base", 0.0)),
         _rounded(costs.get("input", 0.0)),
         _rounded(costs.get("cached", 0.0)),
         headers_ms=_headers(streams),
     )
-    if len(streams) < 3:
-        return made, None
     expected = [made.expected(each) for each in asked]
-    noise = fit_family([Sample(time / mean) for time, mean in zip(times, expected, strict=True) if mean > 0])
+    shares = [Sample(time / mean) for time, mean in zip(times, expected, strict=True) if mean > 0]
+    if len(shares) < 3:
+        return made, None
+    noise = fit_family(shares)
     made = msgspec.structs.replace(made, jitter=_rounded(noise.jitter), distribution=noise.distribution)
     return made, _rounded(noise.ks)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tokentape_harness.proxy.cassettes import recorded_upstreams
 from tokentape_harness.proxy.server import RecordingProxy
 from tokentape_harness.proxy.upstream import Upstream, upstreams_of
 
-__all__ = ["RecordingProxy", "Upstream", "upstreams_of"]
+__all__ = ["RecordingProxy", "Upstream", "recorded_upstreams", "upstreams_of"]

@@ -104,7 +104,7 @@ class ProxyApp:
         if target is None:
             names = ", ".join(f"/{name}" for name in self._upstreams)
             return Failure(404, "unknown_prefix", f"{path}: no upstream has this prefix (known are {names})")
-        return await self._answered(scope, body, target, own, connection)
+        return await self._answered(scope, body, self._cassettes.remembered(target), own, connection)
 
     async def _answered(
         self, scope: Message, body: bytes, target: Target, own: bool, connection: Connection

@@ -9,11 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final
+from urllib.parse import urlsplit
 
 from vcr.patch import PATCHER_NAMES
 from vcr.request import Request
 
+from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteError, HarnessError
+from tokentape_harness.proxy.upstream import NAME, Target, Upstream
 from tokentape_harness.recording.clock import Clock
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
@@ -85,6 +88,17 @@ class CassetteFolder:
         """What answers a request to this upstream; see `Recorder.answer`."""
         return self._recorders[name].answer(request)
 
+    def remembered(self, target: Target) -> Target:
+        """Where nothing is sent on: the upstream that the recording of this path was made of, if it is another one."""
+        if self._mode != "none":
+            return target
+        path = target.path.partition("?")[0]
+        requests = self._recorders[target.upstream.name].cassette.requests
+        found = [uri for request in requests if (uri := request.uri.partition("?")[0]).endswith(path)]
+        if not found or target.upstream.url + path in found:
+            return target
+        return target._replace(upstream=target.upstream._replace(url=found[0].removesuffix(path)))
+
     def recorded(self) -> None:
         """A recording has ended."""
         self._changed.set()
@@ -103,6 +117,16 @@ class CassetteFolder:
                     self._report(f"warning: not saved yet: {error}")
                 failed = True
             self._leaving.wait(_PAUSE * (time.perf_counter() - began))
+
+
+def recorded_upstreams(folder: Path) -> dict[str, Upstream]:
+    """An upstream for each cassette of a folder, by its name. Raises `CassetteError` for a file that can't be read."""
+    made: dict[str, Upstream] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if NAME.fullmatch(path.stem) and (interactions := read_cassette(path).interactions):
+            parts = urlsplit(interactions[0].request.uri)
+            made[path.stem] = Upstream(path.stem, f"{parts.scheme}://{parts.netloc}")
+    return made
 
 
 def check_replayable(paths: Iterable[Path], folder: Path) -> None:

@@ -26,7 +26,7 @@ ORIGINS: Final = {
     "together": "https://api.together.xyz",
 }
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _ENDINGS: Final = {base.provider: base.ending for base in BASE_URLS.values()}
 _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -67,7 +67,7 @@ def upstreams_of(given: Iterable[str], environment: Mapping[str, str]) -> dict[s
             urls[base.provider] = _checked(base.provider, _absolute(base.provider, environment[variable]), variable)
     for option in given:
         name, equals, url = option.partition("=")
-        if not equals or not _NAME.fullmatch(name):
+        if not equals or not NAME.fullmatch(name):
             raise UsageError(f"--upstream {option}: give NAME=URL, such as openai=https://gateway.example/v1")
         urls[name] = _checked(name, url, f"--upstream {name}")
     return {name: Upstream(name, url) for name, url in urls.items()}
@@ -122,4 +122,5 @@ def command_environment(url: str, environment: Mapping[str, str], *, keys: bool)
     for variable in ("NO_PROXY", "no_proxy"):
         listed = [host.strip() for host in environment.get(variable, "").split(",") if host.strip()]
         made[variable] = ",".join([*listed, *(host for host in _LOCAL if host not in listed)])
-    return {**fake_keys(), **made} if keys else made
+    # A key that is set to nothing, as CI sets a secret that a fork has not, is no key.
+    return made | {name: key for name, key in fake_keys().items() if not made.get(name)} if keys else made

@@ -145,6 +145,25 @@ def test_one_stream_is_enough_for_a_profile() -> None:
 # What is seen of a stream
 
 
+def test_prompts_that_tell_nothing_leave_the_mean() -> None:
+    """Where longer prompts came sooner, and not reliably, the time to first token is the mean of all."""
+    times = [(900.0, 10), (20.0, 900), (15.0, 950), (18.0, 870), (22.0, 910), (17.0, 940), (21.0, 890), (19.0, 905)]
+    streams = [Observed((Event(at, 1, 1), Event(at + 5, 1, 1)), tokens) for at, tokens in times]
+    first = learn_profile(streams).ttft
+    assert first.base_ms == pytest.approx(sum(at for at, _ in times) / len(times), rel=1e-3)
+    assert first.per_input_token_ms == 0
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("apart", [0.0, 5.0])
+def test_times_of_zero_are_learned(count: int, apart: float) -> None:
+    """Streams whose first token, or all tokens, came at 0 ms give a profile, and no division by zero."""
+    streams = [Observed(tuple(Event(apart * n, 1, 1) for n in range(3)), 10 + made) for made in range(count)]
+    profile = learn_profile(streams)
+    assert profile.ttft.base_ms == 0
+    assert profile.latency.mean_ms == (apart or InterToken().mean_ms)
+
+
 def test_an_observed_stream() -> None:
     """Events with tokens are seen with their times, protocol is not; those of one read count as one arrival."""
 

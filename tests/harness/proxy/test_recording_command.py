@@ -226,6 +226,41 @@ def test_an_upstream_of_the_environment(upstream: FakeProviderServer, tmp_path: 
     assert interaction.request.uri == f"{upstream.url}/v1/chat/completions"
 
 
+ANYWHERE = """
+import os, sys, urllib.request
+url = os.environ["TOKENTAPE_PROXY_URL"] + sys.argv[1]
+body = b'{"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hello?"}]}'
+request = urllib.request.Request(url, body, {"content-type": "application/json"})
+try:
+    print(urllib.request.urlopen(request).read().decode().strip(), os.environ["OPENAI_API_KEY"])
+except urllib.error.HTTPError as error:
+    sys.exit(error.read().decode())
+"""
+
+
+@pytest.mark.parametrize("below", ["", "/s/default"])
+@pytest.mark.parametrize("name", ["openai", "mine"])
+def test_a_replay_needs_neither_upstream_nor_key(
+    name: str, below: str, upstream: FakeProviderServer, tmp_path: Path
+) -> None:
+    """With mode none a cassette answers below its own name, wherever it is from, and an empty key is filled in."""
+    upstream.default.clear()
+    upstream.default.push(Tape((Frame(0.0, b"data: [DONE]\n\n"),), 200, (("content-type", "text/event-stream"),)))
+    given = environment(OPENAI_API_KEY="")
+
+    def run(path: str, *options: str) -> subprocess.CompletedProcess[str]:
+        asks = [sys.executable, "-c", ANYWHERE, f"/{name}{path}"]
+        command = record("--cassettes", str(tmp_path), *options, command=asks)
+        return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
+
+    recorded = run("/v1/chat/completions", "--upstream", f"{name}={upstream.url}{below}")
+    assert (recorded.stderr, recorded.stdout) == ("", "data: [DONE] \n")
+    upstream.stop()
+    replayed = run("/v1/chat/completions", "--mode", "none")
+    assert (replayed.stderr, replayed.stdout) == ("", "data: [DONE] tokentape-fake-key\n")
+    assert "no_recording" in run("/v1/other", "--mode", "none").stderr
+
+
 ASKS = """
 import os, urllib.request
 url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"

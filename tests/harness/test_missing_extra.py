@@ -1,0 +1,105 @@
+"""Where only the library's own packages are installed, everything else says in one line which extra to install."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions, requires
+
+import pytest
+
+from tokentape_fake_provider.missing_extra import PACKAGES
+
+pytest_plugins = ["pytester"]
+BLOCK = f"import sys; sys.modules.update(dict.fromkeys({sorted(PACKAGES - {'pytest'})}))\n"
+FAKE_PROVIDER = "which is not installed: pip install 'tokentape[fake-provider]'"
+HARNESS = "which is not installed: pip install 'tokentape[harness]'"
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """Run this where no package of an extra can be imported."""
+    return subprocess.run([sys.executable, "-c", BLOCK + code], capture_output=True, text=True, timeout=60)
+
+
+def test_the_packages_are_those_of_the_extras() -> None:
+    """Each package that an extra installs is known, but for those that uvicorn and vcrpy use by themselves."""
+    wanted = {re.split(r"[^a-z0-9-]", line)[0] for line in requires("tokentape") or () if "extra == " in line}
+    installed = {name.lower(): package for package, names in packages_distributions().items() for name in names}
+    modules = {installed[name] for name in wanted - {"tokentape", "httptools", "uvloop", "botocore"}}
+    assert modules - {"_pytest", "py", "_yaml"} <= PACKAGES
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["chat", "Hi"], []])
+def test_the_command_names_the_extra(arguments: list[str]) -> None:
+    """Every command ends with one line and an exit code."""
+    ended = run(f"from tokentape_harness.cli import main; main({arguments})")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"tokentape: the tokentape command needs the package typer, {HARNESS}\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (
+            "from tokentape_harness import use_cassette",
+            f"tokentape_harness.use_cassette needs the package vcr, {HARNESS}",
+        ),
+        (
+            "from tokentape_harness import read_cassette",
+            f"tokentape_harness.read_cassette needs the package yaml, {HARNESS}",
+        ),
+        (
+            "from tokentape_fake_provider import FakeProviderServer",
+            f"tokentape_fake_provider.FakeProviderServer needs the package starlette, {FAKE_PROVIDER}",
+        ),
+    ],
+)
+def test_the_packages_name_the_extra(code: str, told: str) -> None:
+    """An import that needs an extra is an `ImportError` that names it."""
+    ended = run(f"try:\n    {code}\nexcept ImportError as error:\n    print(error)")
+    assert (ended.stdout, ended.stderr) == (f"{told}\n", "")
+
+
+def test_another_package_that_is_missing_is_none_of_ours() -> None:
+    """What no extra installs keeps its own error."""
+    ended = run(
+        "from tokentape_fake_provider.missing_extra import extra_needed\n"
+        "try:\n    with extra_needed('harness', 'it'):\n        import nowhere_at_all\n"
+        "except ModuleNotFoundError as error:\n    print(error)"
+    )
+    assert ended.stdout == "No module named 'nowhere_at_all'\n"
+
+
+def test_fixtures_and_marks_name_the_extra(pytester: pytest.Pytester) -> None:
+    """Each fixture and mark fails its test with that line alone; tests that use none of them pass."""
+    pytester.makepyfile(blocked=BLOCK)
+    pytester.makepyfile(
+        test_them="""
+        import pytest
+
+        @pytest.mark.parametrize("name", ["fake_provider", "fake_provider_in_process", "fake_provider_env", "tape",
+                                          "flush_probe", "fault_sweep", "fake_provider_server"])
+        def test_fixture(name, request):
+            request.getfixturevalue(name)
+
+        @pytest.mark.tape
+        def test_mark(): ...
+
+        def test_none_of_them(tape_config): ...
+        """
+    )
+    pytester.makepyfile(test_swept="import pytest\n@pytest.mark.fault_sweep('a.yaml')\ndef test(): ...")
+    ended = pytester.runpytest_subprocess("-p", "blocked", "-p", "no:recording", "--continue-on-collection-errors")
+    ended.assert_outcomes(passed=1, failed=7, errors=2)
+    told = [line for line in ended.outlines if line.endswith(HARNESS)]
+    assert len(told) == 9
+    assert not [line for line in ended.outlines if line.startswith("E  ") or "Traceback" in line or "handling" in line]
+
+
+def test_python_m_tokentape_is_the_command() -> None:
+    """`python -m tokentape` runs what `tokentape` runs."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tokentape", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.startswith("tokentape ")
