@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from array import array
@@ -88,10 +89,10 @@ class Entry:
 
     @cached_property
     def body(self) -> Any:
-        """The request body as JSON, `None` where it is not."""
+        """The request body as JSON, `None` where it is not, or is nested too deeply to be read."""
         try:
             return msgspec.json.decode(self.raw_body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
 
     @property
@@ -175,6 +176,7 @@ class Journal:
         self._added = 0
         self._changed = threading.Condition()
         self._waiting = 0
+        self._watchers: list[Callable[[], object]] = []
         self._in_flight = 0
 
     @property
@@ -231,14 +233,46 @@ class Journal:
             self._waiting += 1
             try:
                 if not self._changed.wait_for(lambda: condition(tuple(self._entries)), timeout):
-                    raise TimeoutError(f"the journal is not there after {timeout:g} s: {len(self._entries)} entries")
+                    raise self._late(timeout)
             finally:
                 self._waiting -= 1
             return tuple(self._entries)
 
+    async def wait_async(
+        self,
+        until: Callable[[Sequence[Entry]], bool] | None = None,
+        timeout: float = 10.0,  # noqa: ASYNC109
+    ) -> Sequence[Entry]:
+        """`wait` for coroutines: their event loop goes on meanwhile, and with it an async client."""
+        condition = until or _settled
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        with self._changed:
+            self._watchers.append(wake)
+        try:
+            async with asyncio.timeout(timeout):
+                while not condition(entries := self.entries):
+                    await changed.wait()
+                    changed.clear()
+                return entries
+        except TimeoutError:
+            raise self._late(timeout) from None
+        finally:
+            with self._changed:
+                self._watchers.remove(wake)
+
+    def _late(self, timeout: float) -> TimeoutError:
+        pending = sum(entry.outcome == "pending" for entry in self._entries)
+        return TimeoutError(f"not so after {timeout:g} s: {len(self._entries)} requests, {pending} under way")
+
     def _notify(self) -> None:
         if self._waiting:
             self._changed.notify_all()
+        for wake in self._watchers:
+            wake()
 
 
 def _settled(entries: Sequence[Entry]) -> bool:

@@ -1,19 +1,24 @@
 """Client behaviour: what a client did, read from the journal, as assertions.
 
-Pure: journal entries in, `AssertionError` out, which lists the requests that it is about. Times are in ms.
+Journal entries in, `AssertionError` out, which lists the requests that it is about. Times are in ms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
+from tokentape_fake_provider.event_loops.futures import running_loop
 from tokentape_fake_provider.faults import parse_fault
-from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.playback.journal import Entry, Journal
 
 # A client that waits for the ms that a header says may wake a little early by its own clock.
 _EARLY_MS: Final = 2.0
 _SHOWN: Final = 12
+
+TIMEOUT_S: Final = 10.0
+"""How long an assertion waits, at most, for a request to be over."""
 
 
 class Retry(NamedTuple):
@@ -25,10 +30,20 @@ class Retry(NamedTuple):
 
 
 class ClientBehaviour:
-    """What the client of these journal entries did."""
+    """What the client of these requests did: those of a journal at any time, or just these.
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self.entries = tuple(entries)
+    A client has closed its connection a little before the server knows. So each assertion waits until the requests that
+    it judges are over, at most `timeout` s; it blocks its thread, so that coroutines first `await` the journal's
+    `wait_async`.
+    """
+
+    def __init__(self, requests: Journal | Sequence[Entry]) -> None:
+        self._requests = requests
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The requests so far."""
+        return self._requests.entries if isinstance(self._requests, Journal) else self._requests
 
     @property
     def retries(self) -> Sequence[Retry]:
@@ -40,12 +55,15 @@ class ClientBehaviour:
         """Each request that was made twice though it had not failed, with what came first."""
         return [(before, entry) for before, entry in self._pairs() if not _failed(before)]
 
-    def assert_retried(self, times: int | None = None, *, respecting_retry_after: bool = True) -> None:
+    def assert_retried(
+        self, times: int | None = None, *, respecting_retry_after: bool = True, timeout: float = TIMEOUT_S
+    ) -> None:
         """The client asked again after a failure: so many times, or at least once.
 
         With `respecting_retry_after` never before the time that the failed response named, by the session's clock or
         the machine's, whichever went further.
         """
+        self._wait_for_pairs(timeout)
         retries = self.retries
         if times is None and not retries:
             self._fail("it never asked again after a failure")
@@ -59,14 +77,16 @@ class ClientBehaviour:
                     f"said to wait {asked * 1000:g} ms"
                 )
 
-    def assert_not_retried(self) -> None:
+    def assert_not_retried(self, *, timeout: float = TIMEOUT_S) -> None:
         """The client made no request again that had failed."""
+        self._wait_for_pairs(timeout)
         if retries := self.retries:
             numbers = ", ".join(str(retry.again.number) for retry in retries)
             self._fail(f"it asked again after a failure: request {numbers}")
 
-    def assert_no_duplicates(self) -> None:
+    def assert_no_duplicates(self, *, timeout: float = TIMEOUT_S) -> None:
         """The client made no request twice that had not failed: each would be paid for twice."""
+        self._wait_for_pairs(timeout)
         if duplicates := self.duplicates:
             first, second = duplicates[0]
             self._fail(
@@ -74,14 +94,14 @@ class ClientBehaviour:
                 f"({_state(first, second)})"
             )
 
-    def assert_left(self, *, after_frames: int, within_frames: int = 1, number: int = -1) -> None:
+    def assert_left(
+        self, *, after_frames: int, within_frames: int = 1, number: int = -1, timeout: float = TIMEOUT_S
+    ) -> None:
         """The client closed its connection when it had got so many frames: at most `within_frames` left after them.
 
         `number` is which of the requests, the last one if not given.
         """
-        entry = self._entry(number)
-        if entry.outcome != "client_left":
-            self._fail(f"request {entry.number} was not left by the client: it ended {entry.outcome}")
+        entry = self._left(number, timeout)
         late = entry.frames_sent - after_frames
         if late > within_frames:
             self._fail(
@@ -89,11 +109,11 @@ class ClientBehaviour:
                 f"{within_frames}, before its connection was closed"
             )
 
-    def assert_timed_out(self, *, at_least_ms: float, at_most_ms: float, number: int = -1) -> None:
+    def assert_timed_out(
+        self, *, at_least_ms: float, at_most_ms: float, number: int = -1, timeout: float = TIMEOUT_S
+    ) -> None:
         """The client closed its connection after nothing had come for that long."""
-        entry = self._entry(number)
-        if entry.outcome != "client_left":
-            self._fail(f"request {entry.number} was not left by the client: it ended {entry.outcome}")
+        entry = self._left(number, timeout)
         idle = idle_ms(entry)
         if not at_least_ms <= idle <= at_most_ms:
             self._fail(
@@ -102,7 +122,10 @@ class ClientBehaviour:
             )
 
     def assert_held_back(self, *, most_bytes: int, number: int = -1) -> None:
-        """The client did not read, and that stopped the server, with at most so many bytes on their way."""
+        """The client did not read, and that stopped the server, with at most so many bytes on their way.
+
+        That is so while the request is under way: this waits for nothing.
+        """
         entry = self._entry(number)
         if entry.outcome == "complete" or entry.frames_sent >= entry.frames_planned:
             self._fail(f"request {entry.number} was sent to its end: the client took all of it")
@@ -120,6 +143,30 @@ class ClientBehaviour:
             if key in seen:
                 yield seen[key], entry
             seen[key] = entry
+
+    def _left(self, number: int, timeout: float) -> Entry:
+        """The request of this number, which the client left."""
+        entry = self._entry(number)
+        if not self._wait(lambda: entry.outcome != "pending", timeout):
+            await_it = ""
+            if running_loop() is not None:
+                await_it = "; this event loop stood still meanwhile: first await the journal's wait_async()"
+            self._fail(
+                f"request {entry.number} was not left by the client within {timeout:g} s: it is still under way{await_it}"
+            )
+        if entry.outcome != "client_left":
+            self._fail(f"request {entry.number} was not left by the client: it ended {entry.outcome}")
+        return entry
+
+    def _wait_for_pairs(self, timeout: float) -> None:
+        """Wait until each request that was made again is over: only then it is known whether it had failed."""
+        self._wait(lambda: all(before.outcome != "pending" for before, _ in self._pairs()), timeout)
+
+    def _wait(self, until: Callable[[], bool], timeout: float) -> bool:
+        if isinstance(self._requests, Journal):
+            with suppress(TimeoutError):
+                self._requests.wait(lambda _: until(), timeout)
+        return until()
 
     def _entry(self, number: int) -> Entry:
         if not -len(self.entries) <= number < len(self.entries):

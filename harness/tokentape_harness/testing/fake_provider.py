@@ -155,7 +155,7 @@ class FakeProvider:
         """Refuse a request that nothing answers, instead of making text up."""
         self.session.configure(strict=on)
 
-    def set_up(self, *, cassette: str | Path | None = None, speed: float | None = None, **settings: Any) -> None:
+    def set_up(self, cassette: str | Path | None = None, *, speed: float | None = None, **settings: Any) -> None:
         """Load a cassette and change settings of the session, by their names in `SessionSettings`.
 
         This is what the marker `fake_provider` takes. Raises `UsageError`, `CassetteError` and `TimingError`.
@@ -231,7 +231,7 @@ class FakeProvider:
         """The requests so far, oldest first.
 
         What was sent when (`frames`, `outcome`) is whole a moment after the client has its last byte:
-        `journal.wait()` gives the same once every response has ended.
+        `journal.wait()`, or `await journal.wait_async()`, gives the same once every response has ended.
         """
         return self.session.journal.entries
 
@@ -239,9 +239,9 @@ class FakeProvider:
     def client(self) -> ClientBehaviour:
         """What the client did, as assertions: `client.assert_retried(2)`, `assert_no_duplicates()`, `assert_left(...)`.
 
-        It knows what is in the journal now; see `requests` for when that is whole.
+        Each waits until the requests that it judges are over, for a limited time.
         """
-        return ClientBehaviour(self.requests)
+        return ClientBehaviour(self.session.journal)
 
     def assert_all_played(self) -> None:
         """Raise `AssertionError` that names what was queued or loaded and never asked for."""
