@@ -32,6 +32,8 @@ from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
 HEALTH_PATH: Final = "/health"
 
+# For how long, in s, a stream that nobody has stepped waits until that is told.
+_UNSTEPPED_S: Final = 5.0
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
@@ -103,11 +105,15 @@ class App:
             entry.retry_after = retry_after(answer.tape)
         outcome: Outcome = "server_stopped"
         gate = _gate(answer)
-        stream = None
+        stream = reminder = None
+        steps = answer.steps is not None
         if gate is not None and session is not None:
             stream = SteppedStream(entry, [frame.data for frame in answer.tape.frames], gate)
             # When it can be taken it waits already, so that a clock that is advanced then finds its deadline.
-            asyncio.get_running_loop().call_soon(session.streams.add, stream)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(session.streams.add, stream)
+            if steps:
+                reminder = loop.call_later(_UNSTEPPED_S, _remind, stream, gate)
         try:
             playing = play(answer.tape, connection, clock, began, entry, gate)
             del answer  # see `play`
@@ -115,6 +121,10 @@ class App:
             if outcome == "client_left" and self.stopping:
                 outcome = "server_stopped"
         finally:
+            if reminder is not None:
+                reminder.cancel()
+            if steps and gate is not None and not gate.moved and outcome == "client_left":
+                entry.note = entry.note or "its timing is stepped, and nobody stepped it"
             if session is not None:
                 session.journal.finish(entry, outcome, clock.now() - began)
             if gate is not None:
@@ -187,6 +197,17 @@ class App:
             f"No session {session_id!r}: create it first (POST {CONTROL_PATH}/sessions), or leave "
             f"/s/{session_id} out of the base URL for the default session.",
             "unknown_session",
+        )
+
+
+def _remind(stream: SteppedStream, gate: Gate) -> None:
+    """Tell that a stream waits for somebody who does not come: else only its client would be seen to hang."""
+    if not gate.moved:
+        _logger.warning(
+            "%r waits for a step: the timing is stepped, and for %g s nobody has stepped it. Take it with "
+            "next_stream(), then step() or finish() it, or set another timing (docs/time.md).",
+            stream,
+            _UNSTEPPED_S,
         )
 
 

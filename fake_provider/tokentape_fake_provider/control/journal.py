@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tokentape_fake_provider.control.api import Api, Routes, flag, number
-from tokentape_fake_provider.control.responses import json_response
+from tokentape_fake_provider.control.responses import Refused, json_response
+from tokentape_fake_provider.playback.journal import Entry
+
+LONGEST_WAIT_S: Final = 600.0
 
 
 async def read_journal(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/journal."""
+    """GET /sessions/{id}/journal; with `wait` as soon as every response has ended."""
     journal = api.session(request).journal
     frames = flag(request, "frames")
     since = number(request, "since")
-    entries = [entry.to_builtins(frames=frames) for entry in journal.entries if entry.number >= since]
+    if wait := number(request, "wait"):
+        if wait > LONGEST_WAIT_S:
+            raise Refused(400, f"wait is {wait}", f"wait at most {LONGEST_WAIT_S:g} s", "?wait")
+        try:
+            await journal.wait_async(timeout=wait)
+        except TimeoutError as error:
+            raise Refused(504, str(error), "without wait it tells which responses are pending", "?wait") from None
+    entries = [_shown(entry, frames) for entry in journal.entries if entry.number >= since]
     return json_response({"forgotten": journal.forgotten, "entries": entries})
+
+
+def _shown(entry: Entry, frames: bool) -> dict[str, Any]:
+    """The entry as JSON, its body as it came: to encode one that is nested deeply may not be possible."""
+    body = None if entry.body is None else msgspec.Raw(entry.raw_body)
+    return {**entry.to_builtins(frames=frames), "body": body}
 
 
 async def clear_journal(api: Api, request: Request) -> Response:

@@ -10,11 +10,10 @@ from starlette.responses import Response
 
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.control.api import Api, Routes, whole_number
+from tokentape_fake_provider.control.journal import LONGEST_WAIT_S
 from tokentape_fake_provider.control.responses import Refused, json_response
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 from tokentape_fake_provider.sessions.session import Session
-
-_LONGEST_WAIT_S = 600.0
 
 
 class WaitRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,8 +22,8 @@ class WaitRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.timeout <= _LONGEST_WAIT_S:
-            raise ValueError(f"timeout is 0 to {_LONGEST_WAIT_S:g} s, not {self.timeout:g}")
+        if not 0 <= self.timeout <= LONGEST_WAIT_S:
+            raise ValueError(f"timeout is 0 to {LONGEST_WAIT_S:g} s, not {self.timeout:g}")
 
 
 class StepRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):

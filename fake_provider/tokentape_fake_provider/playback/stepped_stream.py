@@ -32,12 +32,13 @@ class Gate:
     the socket. After the last one the response is over, unless it is `endless`.
     """
 
-    __slots__ = ("_ask", "_waiting", "endless", "left", "limit", "outcome", "taken", "units")
+    __slots__ = ("_ask", "_waiting", "endless", "left", "limit", "moved", "outcome", "taken", "units")
 
     def __init__(self, units: int, limit: float = OPEN, *, endless: bool = False) -> None:
         self.units = units
         self.endless = endless
         self.limit = limit
+        self.moved = False
         self.taken = 0
         self.left = 0
         self.outcome: Outcome | None = None
@@ -51,6 +52,7 @@ class Gate:
     def move(self, limit: float) -> None:
         """Let so many units go."""
         self.limit = limit
+        self.moved = True
         ask, self._ask = self._ask, None
         if ask is not None:
             ask()

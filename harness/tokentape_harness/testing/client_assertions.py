@@ -202,6 +202,8 @@ def describe(entry: Entry, since: float = 0.0) -> str:
     if entry.faults:
         parts.append(f"faults {' '.join(entry.faults)}")
     parts.append(f"{entry.outcome}, {entry.frames_sent} of {entry.frames_planned} frames")
+    if entry.outcome == "client_left" and entry.note:
+        parts.append(entry.note)
     return ", ".join(parts)
 
 
