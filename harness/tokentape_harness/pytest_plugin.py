@@ -259,7 +259,8 @@ def flush_probe(fake_provider_env: FakeProvider) -> FlushProbe:
 @contextmanager
 def _extra(by: str) -> Iterator[None]:
     """Import within it what the extra installs; without it the test fails in one line."""
-    from tokentape_fake_provider.missing_extra import MissingExtraError, extra_needed
+    from tokentape_fake_provider.errors import MissingExtraError
+    from tokentape_fake_provider.missing_extra import extra_needed
 
     try:
         with extra_needed("harness", by):

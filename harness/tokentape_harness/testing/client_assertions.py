@@ -148,12 +148,10 @@ class ClientBehaviour:
         """The request of this number, which the client left."""
         entry = self._entry(number)
         if not self._wait(lambda: entry.outcome != "pending", timeout):
-            await_it = ""
+            told = f"request {entry.number} was not left by the client within {timeout:g} s: it is still under way"
             if running_loop() is not None:
-                await_it = "; this event loop stood still meanwhile: first await the journal's wait_async()"
-            self._fail(
-                f"request {entry.number} was not left by the client within {timeout:g} s: it is still under way{await_it}"
-            )
+                told += "; this event loop stood still meanwhile: first await the journal's wait_async()"
+            self._fail(told)
         if entry.outcome != "client_left":
             self._fail(f"request {entry.number} was not left by the client: it ended {entry.outcome}")
         return entry
