@@ -10,6 +10,7 @@ import httpx2
 import msgspec
 
 from tokentape_conformance.provider.scenario import Scenario
+from tokentape_fake_provider.wires import WIRES
 
 _PATH = "/_tokentape"
 _DEFAULT = "default"
@@ -26,7 +27,7 @@ class Control:
     """
 
     def __init__(self, base_url: str, client: httpx2.Client, *, gateway: str = "", token: str | None = None) -> None:
-        self._base_url, _, name = base_url.rstrip("/").partition("/s/")
+        self._base_url, name = _located(base_url)
         self._gateway = gateway
         self._session = name or _DEFAULT
         self._client = client
@@ -113,6 +114,14 @@ class Control:
         return response.json() if response.content else None
 
 
+def _located(url: str) -> tuple[str, str]:
+    """The address of a fake provider and the session, if any, in a base URL, which may end as SDKs want it (`/v1`)."""
+    address, _, rest = url.rstrip("/").partition("/s/")
+    for wire in WIRES.values():
+        address = address.removesuffix(wire.base_path)
+    return address, rest.partition("/")[0]
+
+
 def authorization(token: str | None) -> dict[str, str]:
     """The header that a control API with a token asks for."""
     return {} if token is None else {"authorization": f"Bearer {token}"}
@@ -121,7 +130,7 @@ def authorization(token: str | None) -> dict[str, str]:
 def wires_of(base_url: str, client: httpx2.Client, token: str | None = None) -> list[str] | None:
     """The wire formats of a fake provider there; None if it is something else."""
     try:
-        told = client.get(f"{base_url.partition('/s/')[0]}{_PATH}", headers=authorization(token)).json()
+        told = client.get(f"{_located(base_url)[0]}{_PATH}", headers=authorization(token)).json()
     except (httpx2.HTTPError, ValueError):
         return None
     if not isinstance(told, dict) or told.get("server") != "tokentape":

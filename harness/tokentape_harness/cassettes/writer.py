@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TextIO
 
 from tokentape_harness.cassettes import yaml_io
 from tokentape_harness.cassettes.atomic_file import temporary_of
@@ -15,6 +17,8 @@ from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Re
 from tokentape_harness.cassettes.reader import FORMAT_VERSION, STREAM_VERSION, read_cassette
 from tokentape_harness.errors import CassetteError, CassetteWriteError
 
+_DESCRIPTOR: Final = re.compile(r"/dev/(stdin|stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]{1,9})")
+
 
 def write_cassette(path: str | Path, cassette: Cassette) -> None:
     """Write a cassette file, in one step: a reader sees the old file or the new one.
@@ -22,8 +26,8 @@ def write_cassette(path: str | Path, cassette: Cassette) -> None:
     Raises `CassetteWriteError` if it can't be written, or if there is a file that can't be read as a
     cassette: that one is left as it is.
     """
-    path = Path(path).resolve()
-    if path.exists() and (not path.is_file() or path.stat().st_size):
+    path = Path(path)
+    if not is_special(path) and path.exists() and (not path.is_file() or path.stat().st_size):
         try:
             read_cassette(path)
         except CassetteError as error:
@@ -35,7 +39,17 @@ def write_cassette(path: str | Path, cassette: Cassette) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file by a new one that is already on the disk. Raises `CassetteWriteError`."""
+    """Replace a file by a new one that is already on the disk; write a special one through.
+
+    Raises `CassetteWriteError`.
+    """
+    if is_special(path):
+        try:
+            _write_through(path, data)
+        except OSError as error:
+            raise CassetteWriteError(f"can't be written ({error.strerror or error})", path=path) from error
+        return
+    path = path.resolve()
     temporary = temporary_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +66,30 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def is_special(path: Path) -> bool:
+    """Whether it is a device, a pipe or a descriptor such as `/dev/stdout`: no other file may take its place."""
+    return _descriptor(path) is not None or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def report_file(output: Path) -> TextIO:
+    """Where a command that wrote `output` reports: standard output, unless that is what it wrote to."""
+    return sys.stderr if _descriptor(output) == 1 else sys.stdout
+
+
+def _descriptor(path: Path) -> int | None:
+    """The open descriptor of this process that a path names: where it leads to a file, that file is half written."""
+    found = _DESCRIPTOR.fullmatch(str(path))
+    return None if found is None else int(found[2] or ("stdin", "stdout", "stderr").index(found[1]))
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    descriptor = _descriptor(path)
+    sys.stdout.flush()
+    # A pipe has a reader, or waits for one; a device is not made by opening it.
+    with os.fdopen(os.open(path, os.O_WRONLY) if descriptor is None else os.dup(descriptor), "wb") as file:
+        file.write(data)
 
 
 def _sync_directory(directory: Path) -> None:

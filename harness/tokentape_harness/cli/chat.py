@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
+
 from tokentape import ChatMessage, ChatOutput, TokentapeError
 from tokentape.providers import AnthropicMessages, OpenAIChat, OpenAICompletions, OpenAIResponses
-from tokentape.providers.base import ChatProvider
+from tokentape.providers.base import DEFAULT_TIMEOUT, ChatProvider
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_harness import terminal_text
 from tokentape_harness.cli import report
@@ -38,14 +40,21 @@ def chat(prompt: str, *, provider: str, base_url: str | None, model: str | None,
 
     Returns the exit code: a stream that breaks shows what had arrived.
     """
-    client = _client(provider, base_url, model)
+    began = time.perf_counter()
+
+    def leaves(_: httpx2.Request) -> None:
+        # The time until here, of which certificates take most, is not the provider's.
+        nonlocal began
+        began = time.perf_counter()
+
+    http_client = httpx2.Client(timeout=DEFAULT_TIMEOUT, follow_redirects=True, event_hooks={"request": [leaves]})
+    client = _client(provider, base_url, model, http_client)
     if prompt == "-":
         prompt = sys.stdin.buffer.read().decode("utf-8", "replace")
     show = _JsonChat() if as_json else _TextChat()
     arrivals: list[float] = []
     failure: TokentapeError | None = None
-    with client:
-        began = time.perf_counter()
+    with http_client, client:
         stream = client.chat([ChatMessage.user(prompt)], stream=True).normalized
         try:
             for message in stream:
@@ -109,12 +118,12 @@ class _JsonChat:
         print(terminal_text.dump(fields), flush=True)
 
 
-def _client(provider: str, base_url: str | None, model: str | None) -> ChatProvider:
+def _client(provider: str, base_url: str | None, model: str | None, http_client: httpx2.Client) -> ChatProvider:
     if provider not in _PROVIDERS:
         raise UsageError(f"no provider {provider!r}: the known ones are {', '.join(_PROVIDERS)}")
     make, default_model, keys, url_variable = _PROVIDERS[provider]
     url = base_url or os.environ.get(url_variable)
-    options: dict[str, Any] = {"base_url": url}
+    options: dict[str, Any] = {"base_url": url, "http_client": http_client}
     if not any(os.environ.get(name) for name in keys):
         if not url or not is_loopback(urlsplit(url).hostname or ""):
             raise UsageError(f"no API key: set {keys[0]}, or ask a server of this machine (--base-url)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,7 @@ from rich.table import Table
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.model import Cassette
 from tokentape_harness.cassettes.reader import parse_cassette
-from tokentape_harness.cassettes.writer import write_atomically, write_cassette
+from tokentape_harness.cassettes.writer import report_file, write_atomically, write_cassette
 from tokentape_harness.conversion import (
     Loss,
     format_har,
@@ -39,7 +40,7 @@ def _write_vcrpy(path: Path, cassette: Cassette) -> Losses:
 
 
 def _write_har(path: Path, cassette: Cassette) -> Losses:
-    write_atomically(path.resolve(), format_har(cassette, version("tokentape")).encode())
+    write_atomically(path, format_har(cassette, version("tokentape")).encode())
     return ()
 
 
@@ -47,7 +48,7 @@ def _write_raw(path: Path, cassette: Cassette) -> Losses:
     if len(cassette) != 1:
         raise UsageError(f"--to raw writes one body, and there are {len(cassette)} interactions: pick one with -i N")
     (interaction,) = cassette
-    write_atomically(path.resolve(), interaction.response.body)
+    write_atomically(path, interaction.response.body)
     return tuple(Loss(what, "left out", "interaction 0") for what in ("request", "headers", "times"))
 
 
@@ -89,15 +90,13 @@ def convert(
         write_cassette(output, cassette)
     else:
         losses = write(output, cassette)
+    report = report_file(output)
     if as_json:
-        print(
-            terminal_text.dump(
-                {"wrote": str(output), "to": to, "interactions": len(cassette), "losses": _fields(losses)}
-            )
-        )
+        fields = {"wrote": str(output), "to": to, "interactions": len(cassette), "losses": _fields(losses)}
+        print(terminal_text.dump(fields), file=report)
     else:
-        _print_losses(losses)
-        print(f"wrote {output}")
+        _print_losses(losses, report)
+        print(f"wrote {output}", file=report)
     return 1 if fail_on_loss and any(loss.is_content for loss in losses) else 0
 
 
@@ -131,8 +130,8 @@ def _fields(losses: Sequence[Loss]) -> list[dict[str, object]]:
     return [{name: getattr(loss, name) for name in loss.__struct_fields__} for loss in losses]
 
 
-def _print_losses(losses: Sequence[Loss]) -> None:
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+def _print_losses(losses: Sequence[Loss], report: TextIO) -> None:
+    console = Console(file=report, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not losses:
         console.print("nothing was lost")
         return

@@ -15,6 +15,7 @@ from tokentape_fake_provider.timing import Pauses, Profile
 from tokentape_fake_provider.wires import wire_named
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.cassettes.writer import report_file
 from tokentape_harness.cli.run import say
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.profiles import Observed, format_profile, learn_profile, observed_stream, write_profile
@@ -42,11 +43,11 @@ def fit(paths: Sequence[Path], *, output: Path | None, model: str | None, wire: 
         print(msgspec.json.encode(profile).decode())
     else:
         print(format_profile(profile), end="")
-    said = sys.stdout if output is not None else sys.stderr
+    said = report_file(output) if output is not None else sys.stderr
     for line in _summary(profile, told):
         print(terminal_text.printable(line), file=said)
     if output is not None:
-        print(f"wrote {output}: play it with --timing profile:{output}")
+        print(f"wrote {output}: play it with --timing profile:{output}", file=said)
 
 
 def _observed(paths: Sequence[Path], model: str | None, wire: str | None) -> tuple[list[Observed], Counter[str]]:

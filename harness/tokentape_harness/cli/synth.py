@@ -19,7 +19,7 @@ from tokentape_fake_provider.timing import Instant, Synthetic
 from tokentape_fake_provider.wires import Ask, wire_named
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, Response, StreamRecord
-from tokentape_harness.cassettes.writer import write_cassette
+from tokentape_harness.cassettes.writer import report_file, write_cassette
 from tokentape_harness.conversion.sample_request import ask_of, sample_request
 from tokentape_harness.errors import UsageError
 from tokentape_harness.profiles import timing_of
@@ -72,7 +72,7 @@ def synth(
         usage=_usage(usage),
     )
     write_cassette(output, Cassette((Interaction(request, _response(script, ask, when, as_faults(faults))),)))
-    print(f"wrote {output}")
+    print(f"wrote {output}", file=report_file(output))
 
 
 def _response(script: Script, ask: Ask, when: Any, faults: Sequence[Fault]) -> Response:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from contextlib import suppress
+from functools import partial
 
 import anthropic
 import httpx2
@@ -10,7 +13,7 @@ import openai
 import pytest
 from inline_snapshot import snapshot
 
-from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.playback.journal import Entry, Journal
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_harness import FakeProvider
 from tokentape_harness.testing.client_assertions import ClientBehaviour, idle_ms
@@ -255,3 +258,129 @@ the client: requests that it made again after a failure: 1, and not 9
   request 11 at 1100 ms: POST /v1/x, 200, complete, 0 of 0 frames
   and 3 more\
 """)
+
+
+def closing(provider: FakeProvider) -> None:
+    """A stream of the openai SDK that its program closes after two frames."""
+    provider.script("One two three four five six seven")
+    with openai.OpenAI(base_url=provider.base_url(), api_key="k") as client:
+        chunks = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+        provider.next_stream().step(2)
+        next(chunks)
+        chunks.close()
+
+
+@pytest.mark.parametrize("again", range(20))
+@pytest.mark.fake_provider(timing="stepped")
+def test_leaving_is_waited_for(fake_provider, again):
+    """However soon after `close()` it is asserted, the request is over by then, and nobody has to step its stream."""
+    closing(fake_provider)
+    fake_provider.client.assert_left(after_frames=2)
+    fake_provider.client.assert_timed_out(at_least_ms=0, at_most_ms=600_000)
+    fake_provider.client.assert_not_retried()
+    fake_provider.client.assert_no_duplicates()
+
+
+@pytest.mark.asyncio
+@pytest.mark.fake_provider(timing="stepped")
+async def test_coroutines_wait_for_the_journal(fake_provider):
+    """`journal.wait_async()` lets the client's event loop go on until each request is over."""
+    fake_provider.script("One two three four five six seven")
+    async with openai.AsyncOpenAI(base_url=fake_provider.base_url(), api_key="k") as client:
+        chunks = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+        await (await fake_provider.anext_stream()).astep(2)
+        await anext(chunks)
+        with pytest.raises(TimeoutError, match=r"not so after 0 s: 1 requests, 1 under way"):
+            await fake_provider.journal.wait_async(timeout=0)
+        leaving = asyncio.ensure_future(fake_provider.journal.wait_async())
+        await chunks.close()
+        (entry,) = await leaving
+    assert entry.outcome == "client_left"
+    fake_provider.client.assert_left(after_frames=2, timeout=0)
+
+
+@pytest.mark.fake_provider(timing="stepped")
+def test_a_client_that_stays_is_found_in_time(fake_provider):
+    """A client that never leaves fails the assertion when its time is up, with the state of the request."""
+    fake_provider.script("One two three four five six seven")
+    with openai.OpenAI(base_url=fake_provider.base_url(), api_key="k") as client:
+        client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+        stream = fake_provider.next_stream()
+        stream.step(2)
+        for check in (
+            partial(fake_provider.client.assert_left, after_frames=2),
+            partial(fake_provider.client.assert_timed_out, at_least_ms=0, at_most_ms=1),
+        ):
+            with pytest.raises(AssertionError) as failed:
+                check(timeout=0.01)
+            first, second = str(failed.value).splitlines()
+            assert first == snapshot(
+                "the client: request 0 was not left by the client within 0.01 s: it is still under way"
+            )
+            assert second.endswith("200, pending, 2 of 10 frames")
+        # What does not depend on how the stream ends is judged at once.
+        fake_provider.client.assert_not_retried()
+        fake_provider.client.assert_no_duplicates()
+        stream.release()
+
+
+@pytest.mark.fake_provider(timing="stepped")
+def test_a_blocked_event_loop_is_named(fake_provider):
+    """Where the assertion itself keeps an async client from leaving, it says what to await."""
+
+    async def check() -> str:
+        async with openai.AsyncOpenAI(base_url=fake_provider.base_url(), api_key="k") as client:
+            await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+            (await fake_provider.anext_stream()).step(1)
+            return problem(lambda: fake_provider.client.assert_left(after_frames=1, timeout=0.01))
+
+    assert asyncio.run(check()).endswith(
+        "still under way; this event loop stood still meanwhile: first await the journal's wait_async()"
+    )
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_request_that_is_made_again_is_judged_when_the_first_is_over(left):
+    """Until then it is not known whether the first had failed: who left it retries, who did not asks twice."""
+    journal = Journal()
+    first, second = entry(0), entry(1)
+    first.outcome = second.outcome = "pending"
+    first.frames_planned = 2
+    journal.add(first)
+    journal.add(second)
+    client = ClientBehaviour(journal)
+    ending = threading.Timer(0.05, journal.finish, (first, "client_left" if left else "complete", 5.0))
+    ending.start()
+    if left:
+        client.assert_no_duplicates()
+        client.assert_retried(1)
+    else:
+        client.assert_not_retried()
+        assert "request 1 is request 0 once more" in problem(client.assert_no_duplicates)
+    ending.join()
+
+
+@pytest.mark.fake_provider(timing="stepped")
+def test_a_stream_that_nobody_steps_says_so(fake_provider_in_process):
+    """A client that gives up a stepped stream that nobody has stepped is told why nothing came."""
+    provider = fake_provider_in_process
+    with httpx2.Client(transport=provider.transport(), timeout=60) as client, pytest.raises(httpx2.ReadTimeout):
+        client.post(f"{provider.base_url()}/chat/completions", json=REQUEST)
+    assert provider.requests[0].note == snapshot("its timing is stepped, and nobody stepped it")
+    with pytest.raises(AssertionError, match="its timing is stepped, and nobody stepped it"):
+        provider.client.assert_left(after_frames=9, number=-2)
+
+
+@pytest.mark.fake_provider(timing="stepped")
+def test_a_stream_that_waits_long_for_a_step_is_logged(fake_provider, caplog, monkeypatch):
+    """After some seconds without a step a warning names the request and what to do."""
+    monkeypatch.setattr("tokentape_fake_provider.app._UNSTEPPED_S", 0.0)
+    logged = threading.Event()
+    caplog.handler.addFilter(lambda record: logged.set() or True)
+    with openai.OpenAI(base_url=fake_provider.base_url(), api_key="k") as client:
+        client.chat.completions.create(model="m", messages=MESSAGES, stream=True).close()
+    assert logged.wait(10)
+    fake_provider.journal.wait()
+    (record,) = caplog.records
+    assert record.getMessage().startswith("<SteppedStream 0 of POST /v1/chat/completions: 0 of ")
+    assert "nobody has stepped it. Take it with next_stream(), then step() or finish() it" in record.getMessage()

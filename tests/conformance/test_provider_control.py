@@ -1,0 +1,22 @@
+"""The conformance of a provider finds a fake provider's control API, however its base URL is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokentape_conformance.provider.target import Target
+from tokentape_fake_provider import FakeProviderServer
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/", "/s/default", "/s/default/v1"])
+def test_the_control_api_is_found_below_any_base_url(fake_provider_server: FakeProviderServer, ending: str) -> None:
+    """With `/v1`, with a session or without, it is told what to say, in all its wire formats."""
+    target = Target(fake_provider_server.url + ending)
+    assert target.control is not None
+    assert "anthropic_messages" in target.wires
+    assert target.control.session().startswith(f"{fake_provider_server.url}/s/session-")
+
+
+def test_another_server_has_none(fake_provider_server: FakeProviderServer) -> None:
+    """A path that only looks like one is no base URL of a fake provider."""
+    assert Target(f"{fake_provider_server.url}/v3", ["openai_chat"]).control is None
