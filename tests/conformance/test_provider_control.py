@@ -14,7 +14,7 @@ def test_the_control_api_is_found_below_any_base_url(fake_provider_server: FakeP
     target = Target(fake_provider_server.url + ending)
     assert target.control is not None
     assert "anthropic_messages" in target.wires
-    assert target.control.session().startswith(f"{fake_provider_server.url}/s/session-")
+    assert target.control.rules().startswith(f"{fake_provider_server.url}/s/session-")
 
 
 def test_another_server_has_none(fake_provider_server: FakeProviderServer) -> None:
