@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tokentape_harness.cli.options import Data, Reader, Until
+
 app = typer.Typer(
     name="conformance",
     help="Tell whether an implementation keeps the contract of streaming.",
@@ -143,9 +145,14 @@ def provider(
 @app.command(context_settings={"allow_interspersed_args": True})
 def pipeline(
     target: Annotated[
-        list[str],
-        typer.Argument(metavar="URL|MODULE:APP [-- COMMAND...]", help="What answers; COMMAND serves the URL."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[URL|MODULE:APP] [-- COMMAND...]",
+            help="What answers; COMMAND serves the URL, or the app that a function or --reader reads.",
+        ),
+    ] = None,
+    reader: Reader = None,
+    until: Until = "",
     path: Annotated[str, typer.Option(help="Path and query to ask MODULE:APP for.")] = "/",
     request: Annotated[
         str | None, typer.Option("--request", "-X", metavar="METHOD", help="GET, or POST with --data, unless given.")
@@ -153,7 +160,7 @@ def pipeline(
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Of the request; repeatable.")
     ] = None,
-    data: Annotated[str | None, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Body of the request.")] = None,
+    data: Data = None,
     through: Annotated[
         bool, typer.Option("--through", help="The URL is a gateway: ask it as a provider, with no app at all.")
     ] = False,
@@ -200,9 +207,15 @@ def pipeline(
     import shlex
 
     from tokentape_conformance.command import conformance
+    from tokentape_harness.errors import UsageError
 
-    name, *command = target
+    words = list(target or ())
+    if reader is None and not words:
+        raise UsageError("nothing to check: give a URL, module:app, or --reader")
+    name = reader if reader is not None else words.pop(0)
     given = {
+        "reader": "true" if reader is not None else None,
+        "until": until,
         "path": path,
         "method": request,
         "header": "\n".join(header or []),
@@ -210,7 +223,7 @@ def pipeline(
         "through": "true" if through else None,
         "model": model,
         "provider_port": None if provider_port is None else str(provider_port),
-        "command": shlex.join(command),
+        "command": shlex.join(words),
         "lacks": "\n".join(lacks or []),
         "declare": declare,
         "start": str(start),
@@ -229,7 +242,8 @@ def pipeline(
         include=include or [],
         baseline=baseline,
         seed=seed,
-        jobs=1 if "://" in name else jobs,
+        # So can nothing that is served: what two processes start would want the same port.
+        jobs=1 if "://" in name or words or reader is not None else jobs,
         timeout=timeout,
         json=json,
         junit=junit,

@@ -35,12 +35,16 @@ CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
 class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of them are strings or numbers, since each worker process is given them anew.
 
+    With `reader` the target is a function or a command line that reads what is served; `until` ends an answer over a
+    WebSocket (see `WebSocketTarget`).
     `header` has a line for each, `command` is split as a shell does it, `lacks` has lines of `NAME=REASON`, and
     `declare` is a TOML file with a table `[lacks]`. `told_by` is that of `FlushOptions`. `through` is for a gateway:
     the suite itself sends a provider's request. Times are in s: how long the target may take to ask the provider, how
     long a token may take before it counts as held, how long an answer may take to end.
     """
 
+    reader: bool = False
+    until: str = ""
     path: str = "/"
     method: str = ""
     header: str = ""

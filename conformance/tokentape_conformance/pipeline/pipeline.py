@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import random
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Final
@@ -30,7 +29,21 @@ from tokentape_harness.flush.prober import Pace
 from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import FlushReport
 from tokentape_harness.flush.serving import KNOWN_PORT, serving
-from tokentape_harness.flush.targets import AsgiTarget, CallTarget, HttpTarget, Target, checked_url, target_of, through
+from tokentape_harness.flush.targets import (
+    NAMED,
+    AsgiTarget,
+    Ask,
+    CallTarget,
+    ReaderTarget,
+    Target,
+    WebSocketTarget,
+    by_url,
+    reader_of,
+    reader_target,
+    target_of,
+    through,
+    url_target,
+)
 from tokentape_harness.flush.truncation import told_pattern
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
@@ -40,7 +53,6 @@ SHORT: Final = 12
 _LONGER: Final = 40
 # How many tokens of a longer answer leave one by one.
 _STEPS: Final = 6
-_NAMED: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -72,35 +84,42 @@ class Pipeline:
         self._stack = ExitStack()
         self._wholes: dict[str, Whole] = {}
         self._reports: dict[str, FlushReport | HarnessError] = {}
-        by_url = "://" in name
-        if options.through and not by_url:
+        at_url = by_url(name) and not options.reader
+        if options.through and not at_url:
             raise UsageError(f"--through {name}: a gateway is asked by its URL")
-        if options.command and not by_url:
-            raise UsageError(f"{name} runs in this process: a command beside it is for a URL")
-        if app is None and not by_url and not _NAMED.fullmatch(name):
+        if options.until and not at_url:
+            raise UsageError("--until is for the URL of a WebSocket")
+        if app is None and not at_url and not options.reader and not NAMED.fullmatch(name):
             raise UsageError(f"target {name!r}: give a URL or module:app")
         port = options.provider_port
         if port is None:
-            port = KNOWN_PORT if by_url and not options.command else 0
+            port = KNOWN_PORT if (at_url or options.reader) and not options.command else 0
         try:
             server = self._stack.enter_context(FakeProviderServer(port=port))
             self.provider = FakeProvider(server, server.default)
             self._loop = self._stack.enter_context(event_loop())
-            self._target = self._begin(app, by_url, sdk_environment(server.url))
+            self._target = self._begin(app)
+            self._benches: dict[str, Bench] = {}
+            self._stack.enter_context(serving(options.words, self.bench(""), options.start))
             self._wire = "" if options.through else self.whole("").asked[-1].wire or ""
         except BaseException:
             self.close()
             raise
         atexit.register(self.close)
 
-    def _begin(self, app: Any, by_url: bool, variables: dict[str, str]) -> Target:
+    def _begin(self, app: Any) -> Target:
         options = self.options
-        if by_url:
-            url = checked_url(self.name)
-            self._stack.enter_context(serving(options.words, url, variables, options.start))
-            return HttpTarget(url, options.ask)
-        os.environ.update(variables)
-        target = target_of(app or _imported(self.name), options.path, options.ask)
+        if by_url(self.name) and not options.reader:
+            return url_target(self.name, options.ask, options.until)
+        os.environ.update(sdk_environment(self.provider.url))
+        if options.reader:
+            target: Target = reader_of(self.name, _imported)
+        else:
+            target = target_of(app or _imported(self.name), options.path, options.ask)
+            if options.command:
+                target = reader_target(target, self.name)
+        if isinstance(target, ReaderTarget) and options.ask != Ask():
+            raise UsageError(f"{target} sends its own request: --request, --header and --data are for a URL or an app")
         if isinstance(target, AsgiTarget):
             started = self._stack.enter_context(Lifespan(target.app, self._loop))
             target = AsgiTarget(started, target.path, target.ask)
@@ -122,11 +141,14 @@ class Pipeline:
         return self._draw
 
     def bench(self, wire: str) -> Bench:
-        """The target beside the provider."""
-        target = self._target
-        if self.options.through:
-            target = through(self.name, wire, model=self.options.model, headers=self.options.ask.headers)
-        return Bench(target, self.provider, self._loop)
+        """The target beside the provider; a gateway is another target in each wire format."""
+        key = wire if self.options.through else ""
+        if key not in self._benches:
+            target = self._target
+            if key:
+                target = through(self.name, wire, model=self.options.model, headers=self.options.ask.headers)
+            self._benches[key] = Bench(target, self.provider, self._loop)
+        return self._benches[key]
 
     def whole(self, wire: str) -> Whole:
         """A whole answer; the first one is asked for before all others. Raises `FlushError`."""
@@ -145,6 +167,8 @@ class Pipeline:
             far.wait(lambda far: far.ending is not None, self.options.patience)
             asked = tuple(self.provider.requests[before:])
             refuse(bench, far, len(asked), self.options.start)
+            if len(far.seen) >= marks.count:
+                bench.learn_end(far)
             if not far.seen:
                 raise FlushError(unseen(far, marks.count))
         stepped = self._step(bench)
@@ -164,7 +188,7 @@ class Pipeline:
                         if not _wait_for_token(far, number, self.options.patience):
                             break
                 stream.release()
-            far.wait(lambda far: far.ending is not None, self.options.patience)
+            bench.wait_for_end(far, self.options.limit if bench.stays_open else self.options.patience)
         return far
 
     def flush_report(self, wire: str) -> FlushReport:
@@ -195,8 +219,10 @@ class Pipeline:
             case "text":
                 reading = self.whole(wire).reading
                 return f"text: {reading}" if isinstance(reading, str) else None
-            case "http" if isinstance(self._target, CallTarget):
-                return "http: a function has no headers"
+            case "http" if isinstance(self._target, CallTarget | ReaderTarget):
+                return "http: a function or a command has no headers"
+            case "http" if isinstance(self._target, WebSocketTarget):
+                return "http: the messages of a WebSocket have no headers"
             case "tools" if through:
                 return "tools: a gateway runs none"
             case "tools" if not self.offered(wire).tools:

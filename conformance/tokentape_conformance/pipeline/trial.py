@@ -13,7 +13,7 @@ from tokentape_conformance.case import Case
 from tokentape_conformance.pipeline.pipeline import SHORT, Pipeline
 from tokentape_conformance.pipeline.reading import Reading
 from tokentape_conformance.trial import Frame, Trial, Words
-from tokentape_fake_provider.errors import StepError, StepTimeoutError
+from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
@@ -164,7 +164,7 @@ class PipelineTrial(Trial):
 
     def wait_for_end(self, far: FarEnd) -> bool:
         """Wait until the output ended; whether it did in time."""
-        return far.wait(lambda far: far.ending is not None, self.options.limit)
+        return self.bench.wait_for_end(far, self.options.limit)
 
     # What came of it.
 
@@ -229,18 +229,12 @@ class PipelineTrial(Trial):
 
     def outcome(self, stream: SteppedStream, seconds: float) -> str:
         """How the provider's side of a stream ended; `pending` if it does not within this time."""
-        with suppress(TimeoutError):
-            self.pipeline.provider.journal.wait(lambda _: stream.entry.outcome != "pending", seconds)
-        return stream.entry.outcome
+        return self.bench.outcome(stream, seconds)
 
     def frames_until_left(self, stream: SteppedStream, most: int) -> int | None:
         """How many frames still leave until the provider finds its client gone; None if it is there after `most`."""
-        for count in range(most + 1):
-            if self.outcome(stream, min(0.25, self.options.patience)) != "pending":
-                return count if stream.entry.outcome == "client_left" else None
-            with suppress(StepTimeoutError, StepError):
-                stream.step(timeout=self.options.patience)
-        return None
+        patience = self.options.patience
+        return self.bench.frames_until_left(stream, most, min(0.25, patience), patience)
 
     def enter_reader(self, marks: Marks | None = None) -> Reader:
         """A reader that stays until the trial is over."""

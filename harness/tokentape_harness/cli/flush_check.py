@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -20,19 +19,31 @@ from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush.check import FlushOptions, check_flush
 from tokentape_harness.flush.report import FlushReport
 from tokentape_harness.flush.request_options import body_of, header_of
-from tokentape_harness.flush.serving import KNOWN_PORT, serving
-from tokentape_harness.flush.targets import Ask, CommandTarget, HttpTarget, Target, checked_url, target_of, through
+from tokentape_harness.flush.serving import KNOWN_PORT
+from tokentape_harness.flush.targets import (
+    NAMED,
+    Ask,
+    CommandTarget,
+    ReaderTarget,
+    Target,
+    by_url,
+    reader_of,
+    reader_target,
+    target_of,
+    through,
+    url_target,
+)
 from tokentape_harness.flush.text import report_lines, token_line
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
-
-_APP: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 def flush_check(
     arguments: Sequence[str],
     *,
     through_url: str | None,
+    reader: str | None,
+    until: str,
     wire: str,
     method: str | None,
     headers: Sequence[str],
@@ -47,41 +58,49 @@ def flush_check(
     Raises `UsageError`, `FlushError`, `PortInUseError`.
     """
     named, command = _split(arguments)
-    if through_url is not None and named is not None:
-        raise UsageError(f"--through and {named} exclude each other: give one of them")
-    if through_url is None and named is None and not command:
-        raise UsageError("nothing to check: give a URL, module:app, --through URL, or -- COMMAND")
+    given = [
+        name
+        for name, value in (("--through", through_url), ("--reader", reader), (str(named), named))
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
+    if not given and not command:
+        raise UsageError("nothing to check: give a URL, module:app, --through URL, or -- COMMAND (see --help)")
     ask = Ask(method=method or "", headers=tuple(map(header_of, headers)), body=body_of(data))
-    by_http = through_url is not None or (named is not None and "://" in named)
-    port = provider_port if provider_port is not None else KNOWN_PORT if by_http and not command else 0
+    if until and not by_url(named or ""):
+        raise UsageError("--until is for the URL of a WebSocket")
+    runs_already = not command and (named is None or by_url(named))
+    port = provider_port if provider_port is not None else KNOWN_PORT if runs_already else 0
     with FakeProviderServer(port=port) as server:
         provider = FakeProvider(server, server.default)
-        variables = sdk_environment(server.url)
         target: Target
         if through_url is not None:
             target = through(through_url, wire, headers=ask.headers)
-        elif named is not None and by_http:
-            target = HttpTarget(checked_url(named), ask)
+        elif named is not None and by_url(named):
+            target = url_target(named, ask, until)
+        elif reader is not None:
+            os.environ.update(sdk_environment(server.url))
+            target = reader_of(reader, _imported)
         elif named is not None:
-            if command:
-                raise UsageError(f"{named} runs in this process: a command beside it is for a URL")
-            os.environ.update(variables)
+            os.environ.update(sdk_environment(server.url))
             target = target_of(_imported(named), path, ask)
+            if command:
+                target = reader_target(target, named)
         else:
-            target = CommandTarget(tuple(command))
-        if by_http and not as_json:
+            target, command = CommandTarget(tuple(command)), ()
+        if isinstance(target, ReaderTarget) and ask != Ask():
+            raise UsageError(f"{target} sends its own request: --request, --header and --data are for a URL or an app")
+        if (runs_already or command) and not as_json:
             _tell_address(server.url, through_url, started=bool(command))
-        with serving(
-            command if by_http else (), target.url if isinstance(target, HttpTarget) else "", variables, options.start
-        ):
-            report = check_flush(target, provider, options)
+        report = check_flush(target, provider, options, serve=command)
     print(terminal_text.dump(report.to_builtins()) if as_json else _as_text(report))
     return 0 if report.ok else 1
 
 
 def _split(arguments: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     """The URL or app that is named first, if one is, and the command."""
-    if arguments and ("://" in arguments[0] or _APP.fullmatch(arguments[0])):
+    if arguments and (by_url(arguments[0]) or NAMED.fullmatch(arguments[0])):
         return arguments[0], arguments[1:]
     return None, arguments
 

@@ -29,6 +29,23 @@ AllowedOrigins = Annotated[
         help="Web pages that may ask, such as https://app.example, besides those of this machine; repeatable.",
     ),
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", "-d", metavar="TEXT|@FILE", help="Body of the request; the first message that a WebSocket is sent."
+    ),
+]
+Reader = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:FUNCTION|COMMAND",
+        help="Reads the app and yields, or prints, what came out of it: for apps that answer by other means than HTTP.",
+    ),
+]
+Until = Annotated[
+    str,
+    typer.Option(metavar="REGEX", help="An answer over a WebSocket that stays open ends with a message like this."),
+]
 TIMINGS = (
     "instant, recorded, recorded:2 (twice as fast), synthetic:ttft=300ms,tps=50,jitter=0.2 or profile:FILE (see fit)"
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tokentape_harness.cli.options import Json
+from tokentape_harness.cli.options import Data, Json, Reader, Until
 
 app = typer.Typer()
 
@@ -70,13 +70,16 @@ def flush_check(
         list[str] | None,
         typer.Argument(
             metavar="[TARGET] [-- COMMAND]",
-            help="TARGET is a URL that streams, or MODULE:NAME of an ASGI or WSGI app or of a function that yields. "
-            "COMMAND serves the URL; without one, its standard output is what is checked.",
+            help="TARGET is a URL that streams (http, https, ws, wss), or MODULE:NAME of an ASGI or WSGI app or of a "
+            "function that yields. COMMAND serves the URL, or the app that the function reads; without a TARGET its "
+            "standard output is what is checked.",
         ),
     ] = None,
     through: Annotated[
         str | None, typer.Option(metavar="URL", help="Ask the provider through this proxy, with no app at all.")
     ] = None,
+    reader: Reader = None,
+    until: Until = "",
     wire: Annotated[
         str, typer.Option("--wire", "-w", metavar="W", help="Wire format of the request that goes --through.")
     ] = "openai_chat",
@@ -86,7 +89,7 @@ def flush_check(
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Of the request; repeatable.")
     ] = None,
-    data: Annotated[str | None, typer.Option("--data", "-d", metavar="TEXT|@FILE", help="Body of the request.")] = None,
+    data: Data = None,
     path: Annotated[str, typer.Option(help="Path and query to ask MODULE:APP for.")] = "/",
     provider_port: Annotated[
         int | None,
@@ -105,6 +108,9 @@ def flush_check(
     ] = 30.0,
     warm_up: Annotated[bool, typer.Option(help="Ask once before, unjudged.")] = True,
     readers: Annotated[bool, typer.Option(help="Check whether a second reader waits for the first.")] = True,
+    leaving: Annotated[
+        bool, typer.Option(help="Check whether a reader of what is served who leaves ends the stream.")
+    ] = True,
     cut: Annotated[bool, typer.Option(help="Check what becomes of a stream that is cut off.")] = True,
     told_by: Annotated[
         str, typer.Option(metavar="REGEX", help="What the output matches if the app tells of a cut-off stream.")
@@ -120,12 +126,16 @@ def flush_check(
     return run(
         target or [],
         through_url=through,
+        reader=reader,
+        until=until,
         wire=wire,
         method=request,
         headers=header or [],
         data=data,
         path=path,
         provider_port=provider_port,
-        options=FlushOptions(pace=pace, start=start, warm_up=warm_up, readers=readers, cut=cut, told_by=told_by),
+        options=FlushOptions(
+            pace=pace, start=start, warm_up=warm_up, readers=readers, leaving=leaving, cut=cut, told_by=told_by
+        ),
         as_json=json,
     )

@@ -11,7 +11,16 @@ from tokentape_fake_provider.playback.journal import Entry
 from tokentape_harness.flush.observed_output import Head
 from tokentape_harness.flush.proxy_hints import hops_named
 from tokentape_harness.flush.report import Cause
-from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, HttpTarget, Target, WsgiTarget
+from tokentape_harness.flush.targets import (
+    AsgiTarget,
+    CallTarget,
+    CommandTarget,
+    HttpTarget,
+    ReaderTarget,
+    Target,
+    WebSocketTarget,
+    WsgiTarget,
+)
 from tokentape_harness.flush.verdict import Shape, Verdict
 
 _PIPE: Final = "print(..., flush=True) after each token; or python -u, PYTHONUNBUFFERED=1, stdbuf -oL"
@@ -212,7 +221,7 @@ def _by_target(target: Target) -> Iterator[Cause]:
             )
         case CallTarget():
             yield Cause("in the function itself", "nothing is in between", "a yield for each token", proved=True)
-        case HttpTarget() | CommandTarget():
+        case HttpTarget() | WebSocketTarget() | CommandTarget() | ReaderTarget():
             return
         case _:
             assert_never(target)

@@ -17,6 +17,7 @@ from tokentape_fake_provider.timing import Instant
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush.causes import likely_causes
 from tokentape_harness.flush.live_stage import (
+    LEAVING_FRAMES,
     STEPPED,
     Bench,
     LiveStage,
@@ -32,13 +33,27 @@ from tokentape_harness.flush.prober import Pace, Trace, probe
 from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import (
     FlushReport,
+    Leaving,
     Readers,
     TokenReport,
     Truncation,
     latency_of,
     token_reports,
 )
-from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, Target, asking, is_shared, target_of
+from tokentape_harness.flush.serving import serving
+from tokentape_harness.flush.targets import (
+    AsgiTarget,
+    CallTarget,
+    CommandTarget,
+    ReaderTarget,
+    Target,
+    WebSocketTarget,
+    asking,
+    is_served,
+    is_shared,
+    reader_target,
+    target_of,
+)
 from tokentape_harness.flush.truncation import told_pattern, truncation_of
 from tokentape_harness.flush.unexpected_answer import quoted, reader_needed
 from tokentape_harness.flush.verdict import Shape, fitting, shape_of
@@ -55,14 +70,16 @@ class FlushOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is checked. `start` is how long the target may take to ask the provider, in s.
 
     `warm_up` asks once before, unjudged: a first request may be slow, and it shows what a whole answer looks like.
-    `readers` checks whether one reader waits for another, `cut` what becomes of a stream that is cut off; `experiments`
-    asks again without compression, to prove a cause.
+    `readers` checks whether one reader waits for another, `leaving` whether the provider's stream is closed when the
+    reader of what is served leaves, `cut` what becomes of a stream that is cut off; `experiments` asks again without compression, to
+    prove a cause.
     """
 
     pace: Pace = Pace()
     start: float = 30.0
     warm_up: bool = True
     readers: bool = True
+    leaving: bool = True
     cut: bool = True
     experiments: bool = True
     told_by: str = ""
@@ -74,19 +91,25 @@ def check_flush(
     provider: FakeProvider,
     options: FlushOptions = FlushOptions(),  # noqa: B008 - frozen
     *,
+    serve: Sequence[str] = (),
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> FlushReport:
     """Find out how what `provider` streams comes out of a target (see `target_of`).
 
     The target must send its requests to `provider.base_url(wire)`; a command is given the SDKs' variables for it.
+    `serve` is a command that serves the target: its URL, or what a function or a command as the target reads.
     `loop` is where what is async runs, which must not be the one that waits for this; without it there is a new one.
     Raises `FlushError` if the target can't be checked, `UsageError` if it is none.
     """
     made = target_of(target)
+    if serve and not is_served(made):
+        made = reader_target(made)
     with event_loop(loop) as running, ExitStack() as stack:
         if isinstance(made, AsgiTarget):
             made = AsgiTarget(stack.enter_context(Lifespan(made.app, running)), made.path, made.ask)
-        return check_bench(Bench(made, provider, running), options)
+        bench = Bench(made, provider, running)
+        stack.enter_context(serving(serve, bench, options.start))
+        return check_bench(bench, options)
 
 
 def check_bench(bench: Bench, options: FlushOptions) -> FlushReport:
@@ -98,13 +121,15 @@ async def acheck_flush(
     target: Target | object,
     provider: FakeProvider,
     options: FlushOptions = FlushOptions(),  # noqa: B008 - frozen
+    *,
+    serve: Sequence[str] = (),
 ) -> FlushReport:
     """`check_flush` for coroutines: what is async runs in this event loop, which is asyncio's."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise UsageError("acheck_flush() needs asyncio's event loop, and another (trio's) runs here") from None
-    return await asyncio.to_thread(check_flush, target, provider, options, loop=loop)
+    return await asyncio.to_thread(check_flush, target, provider, options, serve=serve, loop=loop)
 
 
 class _Check:
@@ -123,7 +148,9 @@ class _Check:
         began = self._bench.now()
         options = self._options
         if _runs_once(self._bench.target):
-            options = msgspec.structs.replace(options, warm_up=False, readers=False, cut=False, experiments=False)
+            options = msgspec.structs.replace(
+                options, warm_up=False, readers=False, leaving=False, cut=False, experiments=False
+            )
             self._options = options
         if isinstance(self._bench.target, CommandTarget) and os.environ.get("PYTHONUNBUFFERED"):
             self._notes.append("PYTHONUNBUFFERED is set here, and so for the command: elsewhere it may hold its output")
@@ -141,6 +168,9 @@ class _Check:
             readers = self._check_readers()
         if readers == "blocked" and verdict == "flushed":
             verdict = "first_reader_blocks"
+        leaving: Leaving = "not_checked"
+        if options.leaving and is_served(self._bench.target) and not as_whole:
+            leaving = self._check_leaving()
         truncation = Truncation("not_checked")
         if options.cut and not as_whole:
             truncation = self._check_cut(self._wholes(far_end))
@@ -156,6 +186,7 @@ class _Check:
             http_version=head.http_version if head else "",
             headers=_without_cookies(head.headers) if head else (),
             readers=readers,
+            leaving=leaving,
             truncation=truncation,
             causes=likely_causes(
                 verdict,
@@ -185,6 +216,8 @@ class _Check:
             far_end = run.far_end
             far_end.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, self._options.start)
             far_end.wait(lambda far: far.ending is not None, self._pace.patience)
+            if len(far_end.seen) >= marks.count:
+                self._bench.learn_end(far_end)
             refuse(self._bench, far_end, self._asked() - before, self._options.start)
             if len(far_end.seen) < marks.count:
                 raise FlushError(unseen(far_end, marks.count))
@@ -222,6 +255,8 @@ class _Check:
         if not run.far_end.seen:
             refuse(self._bench, run.far_end, 1, self._options.start)
             raise FlushError(unseen(run.far_end, marks.count))
+        if self._whole is None:
+            self._bench.learn_end(run.far_end)
         if trace.over:
             self._notes.append(trace.over)
         return trace, run.far_end, shape_of(trace, run.far_end), False
@@ -253,6 +288,19 @@ class _Check:
         """Whether this reader gets its whole answer within this time."""
         return run.far_end.wait(lambda far: len(far.seen) >= far.marks.count, seconds)
 
+    def _check_leaving(self) -> Leaving:
+        """Leave after the first token: does the provider find its client gone?"""
+        marks, pace = self._short(), self._pace
+        with self._bench.answering(rule_of(marks), STEPPED), self._bench.reading(marks) as run:
+            stream = self._bench.next_stream(run, self._options.start)
+            if stream is None or len(stream.frames) == 1:
+                return "not_checked"
+            step_one(stream, marks)
+            run.far_end.wait(lambda far: bool(far.seen), pace.wait)
+            run.reader.leave()
+            left = self._bench.frames_until_left(stream, LEAVING_FRAMES, max(pace.wait, 0.25), pace.patience)
+        return "ignored" if left is None else "passed_on"
+
     def _check_cut(self, wholes: Sequence[FarEnd]) -> Truncation:
         """Cut a stream off after a few frames."""
         marks = self._short()
@@ -261,7 +309,7 @@ class _Check:
         seconds = max(self._options.start, self._pace.longest) if wholes[0].ending else self._pace.patience
         with self._bench.answering(rule, STEPPED), self._bench.reading(marks) as run:
             sent = send_until_cut(self._bench, run, self._pace.wait, self._options.start)
-            run.far_end.wait(lambda far: far.ending is not None, seconds)
+            self._bench.wait_for_end(run.far_end, seconds)
             asked = self._asked() - before
             if not self._was_cut(asked):
                 return Truncation("not_checked", "the provider's stream could not be cut off")
@@ -319,6 +367,8 @@ def refuse(bench: Bench, far_end: FarEnd, asked: int, start: float) -> None:
     if asked:
         return
     how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {start:g} s"
+    if isinstance(target, WebSocketTarget) and target.ask.body is None and ended is None:
+        how += " (no first message was sent to it: give one as the body of the request)"
     came = f" with {quoted(far_end.body)!r}" if far_end.body else ""
     advice = reader_needed(far_end) or (
         f"its base URL must be {provider.base_url('openai_chat')} (OPENAI_BASE_URL), or "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -37,15 +37,18 @@ class FlushProbe:
         headers: Mapping[str, str] | None = None,
         body: bytes | str | None = None,
         json: Any = _UNSET,
+        serve: Sequence[str] = (),
+        until: str = "",
         **options: Any,
     ) -> FlushReport:
         """Check a URL, an ASGI or WSGI app, a command (a list), or a function that returns an iterable.
 
-        `path` is what an app is asked for. `options` are those of `FlushOptions` and `Pace`, by their names. Raises
-        `FlushError` if the target can't be checked, `UsageError`.
+        `path` is what an app is asked for. `serve` is a command that serves a URL, or what a function or a command
+        reads; `until` matches the last message of an answer over a WebSocket. `options` are those of `FlushOptions` and
+        `Pace`, by their names. Raises `FlushError` if the target can't be checked, `UsageError`.
         """
-        made = target_of(target, path, _ask(method, headers, body, json))
-        return check_flush(made, self.provider, self._with(options))
+        made = target_of(target, path, _ask(method, headers, body, json), until)
+        return check_flush(made, self.provider, self._with(options), serve=serve)
 
     async def acheck(
         self,
@@ -56,11 +59,13 @@ class FlushProbe:
         headers: Mapping[str, str] | None = None,
         body: bytes | str | None = None,
         json: Any = _UNSET,
+        serve: Sequence[str] = (),
+        until: str = "",
         **options: Any,
     ) -> FlushReport:
         """`check` for coroutines: what is async runs in this event loop."""
-        made = target_of(target, path, _ask(method, headers, body, json))
-        return await acheck_flush(made, self.provider, self._with(options))
+        made = target_of(target, path, _ask(method, headers, body, json), until)
+        return await acheck_flush(made, self.provider, self._with(options), serve=serve)
 
     def through(self, url: str, wire: str = "openai_chat", **options: Any) -> FlushReport:
         """Check what listens at `url` and passes requests on to the fake provider, with a request of that wire format.

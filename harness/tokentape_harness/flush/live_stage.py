@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+import msgspec
+
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 from tokentape_fake_provider.playback.text_search import frame_that_says
@@ -20,13 +22,19 @@ from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
 from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.reading import Reader, start_reader
 from tokentape_harness.flush.stage import StageOverError
-from tokentape_harness.flush.targets import CommandTarget, Target
+from tokentape_harness.flush.targets import CommandTarget, ReaderTarget, Target, WebSocketTarget
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
 # How often to look whether the output ended before any request came (s).
 _LOOK: Final = 0.1
+# How long an open socket is silent when an answer is over (s).
+_SILENCE: Final = 2.0
+# How long a loop may take to stop (s): one that a coroutine blocks never does.
+_STOPPING: Final = 5.0
 STEPPED: Final = Stepped()
+LEAVING_FRAMES: Final = 3
+"""Frames after which a reader's leaving must show: a WSGI server finds out when it sends, or the time after."""
 
 
 class Run:
@@ -39,7 +47,10 @@ class Run:
 
 
 class Bench:
-    """A target, and a session of the fake provider whose answers it is given."""
+    """A target, and a session of the fake provider whose answers it is given.
+
+    `stays_open` is whether the target's socket stays open after a whole answer, which then ends in silence.
+    """
 
     def __init__(
         self,
@@ -48,9 +59,8 @@ class Bench:
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        if isinstance(target, CommandTarget):
-            target = _with_environment(target, sdk_environment(provider.url))
-        self.target = target
+        self.target = _with_environment(target, sdk_environment(provider.url))
+        self.stays_open = False
         self.provider = provider
         self.now = now
         self._loop = loop
@@ -85,6 +95,35 @@ class Bench:
         for stream in self.provider.streams:
             if stream is not but:
                 stream.release()
+
+    def wait_for_end(self, far_end: FarEnd, seconds: float) -> bool:
+        """Wait until the output has ended, once the provider's stream is over; whether it has in time."""
+        until = self.now() + seconds
+        while self.stays_open and far_end.ending is None and self.now() < until:
+            if not far_end.wait(_more_than(far_end.size), _SILENCE):
+                far_end.on_end("nothing more came; the socket stays open, as it does after a whole answer")
+        return far_end.wait(lambda far: far.ending is not None, until - self.now())
+
+    def learn_end(self, far_end: FarEnd) -> None:
+        """Note how a whole answer ended, where it did or did not in good time."""
+        if far_end.ending is None and isinstance(self.target, WebSocketTarget):
+            self.stays_open = True
+            far_end.on_end("the socket stays open")
+
+    def frames_until_left(self, stream: SteppedStream, most: int, wait: float, patience: float) -> int | None:
+        """How many frames still leave until the provider finds its client gone; None if it is there after `most`."""
+        for count in range(most + 1):
+            if self.outcome(stream, wait) != "pending":
+                return count if stream.entry.outcome == "client_left" else None
+            with suppress(StepError):
+                stream.step(timeout=patience)
+        return None
+
+    def outcome(self, stream: SteppedStream, seconds: float) -> str:
+        """How the provider's side of a stream ended; `pending` if it does not within this time."""
+        with suppress(TimeoutError):
+            self.provider.journal.wait(lambda _: stream.entry.outcome != "pending", seconds)
+        return stream.entry.outcome
 
     def next_stream(self, run: Run, seconds: float) -> SteppedStream | None:
         """The stream that this run's marks leave by; `None` if there is none within this time.
@@ -144,6 +183,10 @@ class LiveStage:
         """Wait in real time."""
         return self.far_end.wait(done, seconds)
 
+    def wait_for_end(self, seconds: float) -> bool:
+        """Wait in real time."""
+        return self._bench.wait_for_end(self.far_end, seconds)
+
 
 def script_of(marks: Marks) -> Script:
     """The answer that says all marks, a token a frame."""
@@ -194,10 +237,11 @@ def event_loop(given: asyncio.AbstractEventLoop | None = None) -> Iterator[async
         yield loop
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(_end_tasks())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        thread.join(_STOPPING)
+        if not thread.is_alive():
+            loop.run_until_complete(_end_tasks())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
 
 
 async def _end_tasks() -> None:
@@ -208,5 +252,17 @@ async def _end_tasks() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _with_environment(target: CommandTarget, variables: dict[str, str]) -> CommandTarget:
-    return CommandTarget(target.command, tuple({**variables, **dict(target.environment)}.items()), target.folder)
+def _with_environment(target: Target, variables: dict[str, str]) -> Target:
+    """The target, where it is a command with these variables."""
+    match target:
+        case CommandTarget(environment=own):
+            return msgspec.structs.replace(target, environment=tuple({**variables, **dict(own)}.items()))
+        case ReaderTarget(reader=CommandTarget() as reader):
+            # The reader's own buffer is not what is checked.
+            return ReaderTarget(_with_environment(reader, {**variables, "PYTHONUNBUFFERED": "1"}))  # type: ignore[arg-type]
+        case _:
+            return target
+
+
+def _more_than(size: int) -> Callable[[FarEnd], bool]:
+    return lambda far: far.ending is not None or far.size > size

@@ -132,7 +132,7 @@ def probe(stage: Stage, pace: Pace, fitting: Fitting) -> Trace:
         prober.trace.over = str(error)
     prober.trace.finished_at = stage.now()
     stage.finish()
-    stage.wait(lambda far: far.ending is not None, max(pace.patience, pace.longest))
+    stage.wait_for_end(max(pace.patience, pace.longest))
     return prober.trace
 
 

@@ -13,6 +13,7 @@ from tokentape_harness.flush.verdict import Shape, Verdict
 
 Held = Literal["flushed", "late", "held", "lost"]
 Readers = Literal["independent", "blocked", "not_checked"]
+Leaving = Literal["passed_on", "ignored", "not_checked"]
 TruncationOutcome = Literal["passed_on", "told", "unfinished", "laundered", "asked_again", "hangs", "not_checked"]
 
 FAULTS: Final[frozenset[TruncationOutcome]] = frozenset(("unfinished", "laundered", "hangs"))
@@ -54,7 +55,10 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FlushReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a flush check found. `flushes` is whether each token came out before the next was sent."""
+    """What a flush check found. `flushes` is whether each token came out before the next was sent.
+
+    `leaving` is whether the provider's stream is closed when the reader leaves, or goes on for nobody.
+    """
 
     target: str
     verdict: Verdict
@@ -65,6 +69,7 @@ class FlushReport(msgspec.Struct, frozen=True, kw_only=True):
     http_version: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     readers: Readers = "not_checked"
+    leaving: Leaving = "not_checked"
     truncation: Truncation = Truncation("not_checked")
     causes: tuple[Cause, ...] = ()
     notes: tuple[str, ...] = ()

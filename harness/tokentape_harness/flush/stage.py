@@ -31,3 +31,6 @@ class Stage(Protocol):
 
     def wait(self, done: Callable[[FarEnd], bool], seconds: float) -> bool:
         """Wait until something holds at the far end, at most so long; whether it does."""
+
+    def wait_for_end(self, seconds: float) -> bool:
+        """Wait until the output has ended, at most so long; whether it has."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +15,8 @@ from tokentape_fake_provider.wires import wire_named
 from tokentape_harness.conversion.sample_request import sample_request
 from tokentape_harness.errors import UsageError
 
+# How an app or a function is named: a URL and a command's name have no such form.
+NAMED: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 # What a browser sends; of it, only what can be decoded here.
 _ACCEPT_ENCODING = "gzip, deflate"
 
@@ -48,6 +52,21 @@ class HttpTarget(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.ask.verb} {self.url}"
+
+
+class WebSocketTarget(msgspec.Struct, frozen=True):
+    """A WebSocket URL: the headers of `ask` are those of the handshake, its body is the first message that is sent.
+
+    The output ends when the server closes the socket, or with the first message that `until` (a regular expression)
+    matches. Where neither happens after a whole answer, it ends when nothing more comes.
+    """
+
+    url: str
+    ask: Ask = Ask()
+    until: str = ""
+
+    def __str__(self) -> str:
+        return self.url
 
 
 class AsgiTarget(msgspec.Struct, frozen=True):
@@ -97,18 +116,36 @@ class CallTarget(msgspec.Struct, frozen=True):
         return str(getattr(self.call, "__qualname__", self.call))
 
 
-Target: TypeAlias = HttpTarget | AsgiTarget | WsgiTarget | CommandTarget | CallTarget
+class ReaderTarget(msgspec.Struct, frozen=True):
+    """A function or a command that reads an app which runs elsewhere: what it yields, or prints, came out of the app.
+
+    It asks the app once each time it is called or run, and ends when the answer has ended. A failure (an exception, an
+    exit code) tells that the output broke off.
+    """
+
+    reader: CallTarget | CommandTarget
+
+    def __str__(self) -> str:
+        return f"the reader {self.reader}"
+
+
+Target: TypeAlias = HttpTarget | WebSocketTarget | AsgiTarget | WsgiTarget | CommandTarget | CallTarget | ReaderTarget
 
 
 def is_shared(target: Target) -> bool:
     """Whether two readers meet at one and the same thing, so that one may wait for the other."""
     match target:
-        case HttpTarget() | AsgiTarget() | WsgiTarget() | CallTarget():
+        case HttpTarget() | WebSocketTarget() | AsgiTarget() | WsgiTarget() | CallTarget() | ReaderTarget():
             return True
         case CommandTarget():
             return False
         case _:
             assert_never(target)
+
+
+def is_served(target: Target) -> bool:
+    """Whether the target is reached through a server, which is to tell the app that its reader left."""
+    return isinstance(target, HttpTarget | WebSocketTarget | ReaderTarget)
 
 
 def asking(target: Target, headers: Mapping[str, str]) -> Target | None:
@@ -119,7 +156,7 @@ def asking(target: Target, headers: Mapping[str, str]) -> Target | None:
             kept = tuple((name, value) for name, value in ask.headers if name.lower() not in changed)
             made = msgspec.structs.replace(ask, headers=(*kept, *headers.items()))
             return msgspec.structs.replace(target, ask=made)
-        case CommandTarget() | CallTarget():
+        case WebSocketTarget() | CommandTarget() | CallTarget() | ReaderTarget():
             return None
         case _:
             assert_never(target)
@@ -147,25 +184,73 @@ def through(
     return HttpTarget(checked_url(base) + prefix + path, ask)
 
 
-def checked_url(url: str) -> str:
-    """The URL, if it is one that can be asked. Raises `UsageError`."""
+def checked_url(url: str, *schemes: str) -> str:
+    """The URL, if it is one that can be asked: of HTTP, or of these schemes. Raises `UsageError`."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in (schemes or ("http", "https")) or not parts.hostname:
         raise UsageError(f"{url!r} is no URL: give http://HOST:PORT/PATH")
     return url
 
 
-def target_of(target: object, path: str = "/", ask: Ask | None = None) -> Target:
+def url_target(url: str, ask: Ask, until: str = "") -> HttpTarget | WebSocketTarget:
+    """A URL of HTTP or of a WebSocket. Raises `UsageError`."""
+    if urlsplit(url).scheme in ("ws", "wss"):
+        _check_pattern(until)
+        if ask.method:
+            raise UsageError(
+                f"{url}: a WebSocket has no method {ask.method}: give headers, and the first message as body"
+            )
+        return WebSocketTarget(checked_url(url, "ws", "wss"), ask, until)
+    if until:
+        raise UsageError(f"{url}: only a WebSocket is read until a message matches; an HTTP response ends by itself")
+    return HttpTarget(checked_url(url), ask)
+
+
+def by_url(name: str) -> bool:
+    """Whether what is named is a URL."""
+    return "://" in name
+
+
+def reader_of(text: str, imported: Callable[[str], object]) -> ReaderTarget:
+    """The reader that is named by `MODULE:FUNCTION`, or by a command line. Raises `UsageError`, and as `imported`."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"reader {text!r} is no command line: {error}") from None
+    if not words:
+        raise UsageError("the reader is empty: give MODULE:FUNCTION or a command line")
+    return reader_target(target_of(imported(text)) if NAMED.fullmatch(text) else CommandTarget(tuple(words)), text)
+
+
+def reader_target(target: Target, name: str = "") -> ReaderTarget:
+    """A function or a command as what reads an app that is served. Raises `UsageError` for what is an app itself."""
+    if isinstance(target, CommandTarget) or (isinstance(target, CallTarget) and not target.runs_once):
+        return ReaderTarget(target)
+    raise UsageError(
+        f"{name or target} runs in this process: a command beside it is for a URL, or for a function without arguments "
+        "or a command that reads what is served"
+    )
+
+
+def target_of(target: object, path: str = "/", ask: Ask | None = None, until: str = "") -> Target:
     """A target made of a URL, a command (a list), an ASGI or WSGI app, a function without arguments, or an iterator.
 
     Apps are told apart by how many arguments they take. Raises `UsageError`.
     """
     ask = ask or Ask()
     match target:
-        case HttpTarget() | AsgiTarget() | WsgiTarget() | CommandTarget() | CallTarget():
+        case (
+            HttpTarget()
+            | WebSocketTarget()
+            | AsgiTarget()
+            | WsgiTarget()
+            | CommandTarget()
+            | CallTarget()
+            | ReaderTarget()
+        ):
             return target
         case str():
-            return HttpTarget(checked_url(target), ask)
+            return url_target(target, ask, until)
         case list() | tuple():
             return CommandTarget(tuple(map(str, target)))
     if hasattr(target, "__next__") or hasattr(target, "__anext__"):
@@ -182,6 +267,13 @@ def target_of(target: object, path: str = "/", ask: Ask | None = None) -> Target
         f"{target!r} can't be checked: give a URL, a command as a list, an ASGI app (3 arguments), a WSGI app (2), "
         "a function (none) that returns an iterable, or an iterator"
     )
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"until {pattern!r} is no regular expression: {error}") from None
 
 
 def _is_asgi_framework(app: object) -> bool:

@@ -63,6 +63,10 @@ def report_lines(report: FlushReport) -> Iterator[str]:
         yield "readers: the second does not wait for the first"
     elif report.readers == "blocked":
         yield "readers: the second WAITS for the first"
+    if report.leaving == "passed_on":
+        yield "leaving: the provider's stream is closed when the reader leaves"
+    elif report.leaving == "ignored":
+        yield "leaving: the provider's stream GOES ON when the reader has left"
     if report.truncation.outcome != "not_checked" or report.truncation.note:
         note = f" ({report.truncation.note})" if report.truncation.note else ""
         yield f"cut-off stream: {_OUTCOMES[report.truncation.outcome]}{note}"

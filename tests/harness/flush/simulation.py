@@ -233,3 +233,6 @@ class SimulatedStage:
 
     def wait(self, done: Callable[[FarEnd], bool], seconds: float) -> bool:
         return self.world.run_until(self.world.time + seconds, lambda: done(self.far_end))
+
+    def wait_for_end(self, seconds: float) -> bool:
+        return self.wait(lambda far: far.ending is not None, seconds)

@@ -11,8 +11,18 @@ from tokentape_harness.flush.reading.call import CallReader
 from tokentape_harness.flush.reading.command import CommandReader
 from tokentape_harness.flush.reading.http import read_http
 from tokentape_harness.flush.reading.tasks import TaskReader
+from tokentape_harness.flush.reading.websocket import WebSocketReader
 from tokentape_harness.flush.reading.wsgi import WsgiReader
-from tokentape_harness.flush.targets import AsgiTarget, CallTarget, CommandTarget, HttpTarget, Target, WsgiTarget
+from tokentape_harness.flush.targets import (
+    AsgiTarget,
+    CallTarget,
+    CommandTarget,
+    HttpTarget,
+    ReaderTarget,
+    Target,
+    WebSocketTarget,
+    WsgiTarget,
+)
 
 
 class Reader(Protocol):
@@ -30,6 +40,8 @@ def start_reader(target: Target, far_end: FarEnd, loop: asyncio.AbstractEventLoo
     match target:
         case HttpTarget():
             return TaskReader(read_http(target, far_end), far_end, loop)
+        case WebSocketTarget():
+            return WebSocketReader(target, far_end, loop)
         case AsgiTarget():
             return AsgiReader(target, far_end, loop)
         case WsgiTarget():
@@ -38,5 +50,9 @@ def start_reader(target: Target, far_end: FarEnd, loop: asyncio.AbstractEventLoo
             return CommandReader(target, far_end)
         case CallTarget():
             return CallReader(target, far_end, loop)
+        case ReaderTarget(reader=reader):
+            if isinstance(reader, CommandTarget):
+                return CommandReader(reader, far_end, ends_on_leaving=True)
+            return CallReader(reader, far_end, loop)
         case _:
             assert_never(target)

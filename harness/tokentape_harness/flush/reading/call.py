@@ -7,6 +7,8 @@ import inspect
 import threading
 from typing import Any
 
+import msgspec
+
 from tokentape_harness.flush.observed_output import FarEnd
 from tokentape_harness.flush.reading.tasks import TaskReader
 from tokentape_harness.flush.reading.threads import ThreadReader
@@ -79,6 +81,8 @@ def _bytes(item: object) -> bytes:
             return bytes(item)
         case str():
             return item.encode("utf-8", "replace")
+        case dict() | list():
+            return msgspec.json.encode(item, enc_hook=str) + b"\n"
         case _:
             # A ChatMessage says what it is about; other objects do so as a whole.
             text = getattr(item, "text", None)

@@ -15,6 +15,7 @@ from tokentape_harness.flush.reading.threads import ThreadReader
 from tokentape_harness.flush.targets import CommandTarget
 
 _LEAVING_S = 2.0
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 def start_command(
@@ -38,17 +39,19 @@ def start_command(
 
 def end_command(process: subprocess.Popen[bytes]) -> None:
     """End a command and what it started, at first by asking."""
-    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-        if process.poll() is not None and os.name != "posix":
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            if os.name == "posix":
-                os.killpg(process.pid, number)
-            else:
-                process.send_signal(number)
+    for number in (signal.SIGTERM, _KILL):
+        _signal(process, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_LEAVING_S)
-            return
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to a command and what it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        if os.name == "posix":
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
 
 
 class LastLines:
@@ -80,9 +83,13 @@ class LastLines:
 
 
 class CommandReader:
-    """Runs a command and reads its output from a pipe, as it comes."""
+    """Runs a command and reads its output from a pipe, as it comes.
 
-    def __init__(self, target: CommandTarget, far_end: FarEnd) -> None:
+    One that reads an app in its turn is ended when it is to leave, so that its connection closes.
+    """
+
+    def __init__(self, target: CommandTarget, far_end: FarEnd, *, ends_on_leaving: bool = False) -> None:
+        self._ends_on_leaving = ends_on_leaving
         self._process = process = start_command(target, subprocess.PIPE)
         assert process.stdout is not None
         pipe = process.stdout.fileno()
@@ -100,6 +107,8 @@ class CommandReader:
     def leave(self) -> None:
         """Read no more of its output."""
         self._reader.leave()
+        if self._ends_on_leaving:
+            _signal(self._process, _KILL)
 
     def close(self) -> None:
         """End the command."""
