@@ -45,7 +45,6 @@ from tokentape_harness.flush.targets import (
     AsgiTarget,
     CallTarget,
     CommandTarget,
-    ReaderTarget,
     Target,
     WebSocketTarget,
     asking,
@@ -71,8 +70,8 @@ class FlushOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `warm_up` asks once before, unjudged: a first request may be slow, and it shows what a whole answer looks like.
     `readers` checks whether one reader waits for another, `leaving` whether the provider's stream is closed when the
-    reader of what is served leaves, `cut` what becomes of a stream that is cut off; `experiments` asks again without compression, to
-    prove a cause.
+    reader leaves (of what is served, not of apps in process), `cut` what becomes of a stream that is cut off;
+    `experiments` asks again without compression, to prove a cause.
     """
 
     pace: Pace = Pace()

@@ -105,7 +105,7 @@ async def _app(scope, receive, send):
 
 @pytest.mark.parametrize(
     ("target", "message"),
-    [(_app, "GET / of an ASGI app reads nothing that a command serves"), (iter("abc"), "reads nothing that")],
+    [(_app, "GET / of an ASGI app runs in this process: a command beside it is for"), (iter("abc"), "runs in this")],
     ids=["app", "iterator"],
 )
 def test_what_reads_nothing(flush_probe, target, message):
