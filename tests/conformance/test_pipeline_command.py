@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.conformance import leftovers
+from tests.harness.flush.served import PORT_VARIABLE as SERVED_PORT
 from tokentape_conformance.pipeline.options import CAPABILITIES
 from tokentape_conformance.pipeline.suite import SUITE
 from tokentape_fake_provider.hosting.server import FakeProviderServer
@@ -94,6 +96,59 @@ def test_a_command_that_serves_the_url(run: Run) -> None:
     ran = run(url, "--case", "order", "--case", "leaving", "--case", "tools", "--", *command)
     assert (ran.code, ran.err) == (0, "")
     assert "15 passed" in ran.out
+
+
+def served(kind: str, port: int) -> list[object]:
+    """The command that serves an app which does not answer by HTTP."""
+    return ["--", sys.executable, "-m", "tests.harness.flush.served", kind, port]
+
+
+READERS = ("order", "leaving", "readers", "flushing", "endings", "headers")
+
+
+@pytest.mark.parametrize("reader", ["function", "command"])
+def test_a_reader_beside_a_serving_command(reader: str) -> None:
+    """A function or a command reads what is served: order, flushing, second readers, leaving and endings are judged."""
+    port = free_port()
+    read = f"{sys.executable} -m tests.harness.flush.served read"
+    target = ["tests.harness.flush.served:ask_async"] if reader == "function" else ["--reader", read]
+    # A command takes its time to start, for each case.
+    cases = READERS if reader == "function" else ("order/once", "leaving/half-way", "readers/not-mixed")
+    ran = subprocess.run(
+        [sys.executable, "-m", "tokentape_harness.cli", "conformance", "pipeline", *target]
+        + [str(word) for case in cases for word in ("--case", case)]
+        + list(map(str, served("lines", port))),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, SERVED_PORT: str(port)},
+    )
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert "http: a function or a command has no headers" in ran.stdout or reader == "command"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("path", ["close", "open"])
+def test_a_websocket(run: Run, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """A WebSocket is asked with its first message, whether it closes after an answer or stays open."""
+    port = free_port()
+    monkeypatch.chdir(Path(__file__).parents[2])
+    until = ("--until", '"done"') if path == "open" else ()
+    cases = [word for case in READERS for word in ("--case", case)]
+    ran = run(f"ws://127.0.0.1:{port}/{path}", "-d", "Hi", *until, *cases, *served("websocket", port))
+    assert (ran.code, ran.err) == (0, ""), ran.out
+    assert "http: the messages of a WebSocket have no headers" in ran.out
+
+
+def test_what_can_not_be_read(run: Run) -> None:
+    """A command beside an app, options of a request beside a reader, and no target at all are refused in a line."""
+    app = f"{APPS}.starlette_app:app"
+    assert "runs in this process: a command beside it is for a URL" in run(app, "--", "true").err
+    assert "--data are for a URL or an app" in run("--reader", "cat", "-d", "x", "--", "true").err
+    assert "--until is for the URL of a WebSocket" in run(app, "--until", "x").err
+    assert "nothing to check" in run("--case", "order").err
 
 
 def test_a_gateway(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

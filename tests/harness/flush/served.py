@@ -20,16 +20,22 @@ PORT_VARIABLE = "SERVED_PORT"
 
 
 async def tokens() -> AsyncIterator[str]:
-    """What the provider streams, without an SDK: it takes a second to import."""
+    """What the provider streams, without an SDK: it takes a second to import. Raises `httpx2.HTTPError`."""
     url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
-    framing = SSEFraming()
+    framing, done = SSEFraming(), False
     async with httpx2.AsyncClient(timeout=None) as client, client.stream("POST", url, json=body) as response:
         response.raise_for_status()
         async for data in response.aiter_raw():
             for _, event in framing.feed(data):
-                for choice in json.loads(event)["choices"] if event[:1] == b"{" else ():
+                done = done or event == b"[DONE]"
+                value = json.loads(event) if event[:1] == b"{" else {}
+                if "error" in value:
+                    raise httpx2.RemoteProtocolError(str(value["error"]))
+                for choice in value.get("choices", ()):
                     yield choice["delta"].get("content") or ""
+    if not done:
+        raise httpx2.RemoteProtocolError("the provider's stream ended too soon")
 
 
 async def over_lines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,6 +126,7 @@ async def ask_async() -> AsyncIterator[Any]:
         raise EOFError("the answer has no end")
     finally:
         writer.close()
+        await writer.wait_closed()
 
 
 async def silent() -> AsyncIterator[str]:

@@ -10,6 +10,8 @@ import sys
 import pytest
 from inline_snapshot import snapshot
 
+from tests.harness.flush import served
+from tests.test_docs import REPOSITORY
 from tokentape_harness.cli.run import run as run_command
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
@@ -140,6 +142,27 @@ def test_a_command_that_serves_a_url(run):
         socket.create_connection(("127.0.0.1", port))
 
 
+def test_a_reader_beside_a_command(run, monkeypatch):
+    """A function or a command reads what the command serves, which is ended."""
+    port = free_port()
+    monkeypatch.setenv(served.PORT_VARIABLE, str(port))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    serve = ("--no-cut", "--no-readers", "--", sys.executable, "-m", "tests.harness.flush.served", "lines", port)
+    read = f"{sys.executable} -m tests.harness.flush.served read"
+    for reader in (
+        ["tests.harness.flush.served:ask"],
+        ["--reader", "tests.harness.flush.served:ask"],
+        ["--reader", read],
+    ):
+        ran = run(*reader, *serve)
+        assert ran.code == 0, ran.err
+        assert "verdict: flushed" in ran.out
+        assert "leaving: the provider's stream is closed when the reader leaves" in ran.out
+        assert "the command gets it in OPENAI_BASE_URL" in ran.err
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+
+
 def test_through_a_proxy(run):
     """With --through the checker asks for itself, in any wire format."""
     port = free_port()
@@ -166,6 +189,11 @@ def test_through_a_proxy(run):
         (["chats:QUESTION"], 2, "chats:QUESTION is of type list, and no app and no function"),
         (["chats:good", "--path", "/none"], 1, "GET /none of an ASGI app answered with status 404: Not Found"),
         (["--", "no-such-command"], 1, "no-such-command: can't be run (No such file or directory)"),
+        (["chats:good", "--reader", "cat"], 2, "--reader and chats:good exclude each other"),
+        (["--reader", "cat 'x", "--", "true"], 2, 'reader "cat \'x" is no command line'),
+        (["--reader", "cat", "-d", "x", "--", "true"], 2, "--data are for a URL or an app"),
+        (["chats:good", "--until", "x"], 2, "--until is for the URL of a WebSocket"),
+        (["http://127.0.0.1:9/", "--until", "x"], 2, "only a WebSocket is read until a message matches"),
         (["http://127.0.0.1:9/", "--", "sh", "-c", "echo no port >&2; exit 3"], 1, "exit code 3: no port"),
     ],
 )
