@@ -10,10 +10,10 @@ import asyncio
 import logging
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from tokentape_fake_provider.answers.error_format import spoken
-from tokentape_fake_provider.answers.model_list import list_models
+from tokentape_fake_provider.answers.model_list import delete_model, list_models
 from tokentape_fake_provider.answers.ollama_model_list import ollama_models
 from tokentape_fake_provider.answers.resolver import Answer, Request, error_answer, find_answer
 from tokentape_fake_provider.clock import Clock
@@ -70,7 +70,8 @@ class App:
         clock = self._clock(session)
         began = clock.now()
         connection = Connection(receive, send, scope)
-        wire = self._wire_for_path(path)
+        # Where a model is looked at, its name may end as a method of Google's does (ft:gpt-4o:acme).
+        wire = None if scope["method"] != "POST" and "/models/" in path else self._wire_for_path(path)
         refused = None
         try:
             body = await read_body(receive, headers, self.config.limits)
@@ -172,14 +173,15 @@ class App:
         wire = None if entry.wire is None else speaks
         content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
         value, problem = parse_body(entry.raw_body, content_type)
-        request = Request(method, path, value, wire, int(entry.time), problem, entry.query, headers, now)
-        answer = find_answer(session, request)
+        listing = None if wire is not None else self._listing(session, method, path, headers, value)
+        request = Request(
+            *(method, path, value, wire, int(entry.time), problem, entry.query, headers, now),
+            speaks=speaks,
+            listed=listing is not None or method in ("HEAD", "OPTIONS"),
+        )
+        answer = find_answer(session, request) or listing
         if answer is not None:
             return answer
-        if method in ("GET", "HEAD") and (listed := list_models(session, self.config.models, path, headers)):
-            return listed
-        if told := ollama_models(session, self.config.models, method, path, value):
-            return told
         if wire is not None:
             return error_answer(
                 wire,
@@ -189,6 +191,14 @@ class App:
                 headers=(("allow", "POST"),),
             )
         return error_answer(speaks, 404, f"Nothing is at {method} {path}. {_nearest_paths(path)}.", "unknown_path")
+
+    def _listing(self, session: Session, method: str, path: str, headers: RawHeaders, body: Any) -> Answer | None:
+        """What is known of models; nothing for any other request."""
+        if method in ("GET", "HEAD") and (listed := list_models(session, self.config.models, path, headers)):
+            return listed
+        if method == "DELETE" and (deleted := delete_model(path, headers)):
+            return deleted
+        return ollama_models(session, self.config.models, method, path, body)
 
     def _unknown_session(self, session_id: str, wire: Wire) -> Answer:
         return error_answer(
@@ -222,7 +232,7 @@ def _gate(answer: Answer) -> Gate | None:
 
 def _nearest_paths(path: str) -> str:
     """The paths that one may have meant; without any, one of each wire format."""
-    known = dict.fromkeys(known for wire in WIRES.values() for known in wire.paths)
+    known = dict.fromkeys(known for wire in WIRES.values() for known in wire.paths if "*" not in known)
     near = get_close_matches(path, [*known, "/v1/models", "/api/tags"], 3, 0.6)
     if near:
         return f"Near it are {', '.join(near)}"

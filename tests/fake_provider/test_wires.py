@@ -145,7 +145,13 @@ def test_a_script_becomes_a_tape(wire: str) -> None:
         ("/v1/chat", None),
         ("/v1/models", None),
         ("/v1/chat/completions/", None),
-        ("/openai/deployments/a/b/chat/completions", None),
+        ("/openai/deployments/a/b/chat/completions", "openai_chat"),
+        ("/inference/v1/chat/completions", "openai_chat"),
+        ("/inference/v1/completions", "openai_completions"),
+        ("/v1beta/openai/responses", "openai_responses"),
+        ("//chat/completions", "openai_chat"),
+        ("/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict", "anthropic_messages"),
+        ("/v1/projects/p/locations/l/publishers/anthropic/models/m:predict", None),
     ],
 )
 def test_paths_lead_to_wire_formats(path: str, name: str | None) -> None:

@@ -11,9 +11,13 @@ from tokentape_fake_provider.wires import WIRES, Wire
 _OTHERWISE: Final = "openai_chat"
 _PATHS: Final = (
     (r"/v1/messages\b|.*/publishers/anthropic/", "anthropic_messages"),
-    (r".*/openai/", "openai_chat"),  # Google's and Azure's paths for OpenAI's format
+    # OpenRouter's, Azure's, Google's, Cohere's, Alibaba's and Fireworks' paths for OpenAI's format
+    (r"/api/v1/|.*/(openai|endpoints/[^/]+|compatibility|compatible-mode|inference)/", "openai_chat"),
     (r"/(model|guardrail|async-invoke)\b", "bedrock_converse"),
-    (r"/v1(alpha|beta)|.*/(projects|publishers)/|.*:[a-zA-Z]+$", "gemini"),
+    (
+        r"/v1(alpha|beta)|.*/(projects|publishers)/|.*:\w*(Contents?|Tokens|Text|Message|Answer|LongRunning|[pP]redict)$",
+        "gemini",
+    ),
     (r"/api/", "ollama"),
     (r"/v2/", "cohere_chat"),
 )

@@ -25,13 +25,22 @@ def list_models(
     answers. The shape is that of the provider whose clients ask so.
     """
     parent, found, model = path.partition("/models")
-    if not found or parent.count("/") > 2 or (model and not model.startswith("/")):
+    wire = spoken(path, headers).name
+    if not found or (parent.count("/") > 2 and wire != "openai_chat") or (model and not model.startswith("/")):
         return None
-    shape = _SHAPES.get(spoken(path, headers).name, _OPENAI)
+    shape = _SHAPES.get(wire, _OPENAI)
     if model.strip("/"):
         return _json(shape.model(model.strip("/")))
     recorded = [recording.model for recording in session.recordings if recording.model is not None]
     return _json(shape.listed([shape.model(name) for name in dict.fromkeys((*recorded, *known))]))
+
+
+def delete_model(path: str, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
+    """The answer to DELETE .../models/ft:..., which OpenAI takes for fine-tuned models; `None` for any other path."""
+    _, _, model = path.partition("/models/")
+    if not model.startswith("ft:") or spoken(path, headers).name != "openai_chat":
+        return None
+    return _json({"id": model, "object": "model", "deleted": True})
 
 
 def _openai_model(model: str) -> dict[str, Any]:

@@ -28,9 +28,9 @@ from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
-from tokentape_fake_provider.wires import wire_named
+from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dressed_for
-from tokentape_fake_provider.wires.request_reading import json_type
+from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Wire
 
 # 404 is what no official SDK retries; those of OpenAI and Anthropic also obey `x-should-retry`.
@@ -44,7 +44,9 @@ class Request(NamedTuple):
     """A request below the session prefix.
 
     `body` is its JSON value, or its bytes where it is not JSON; `problem` then says why not. `created` is the
-    unix time in s that the answer names, `now` the time in ms of the session's clock.
+    unix time in s that the answer names, `now` the time in ms of the session's clock. `speaks` is the wire format that
+    the client understands where none owns the path. With `listed` neither queue nor rules answer, as lists of models
+    are asked for by clients unasked.
     """
 
     method: str
@@ -56,6 +58,8 @@ class Request(NamedTuple):
     query: str = ""
     headers: Sequence[tuple[bytes, bytes]] = ()
     now: float = 0.0
+    speaks: Wire | None = None
+    listed: bool = False
 
 
 class Answer(NamedTuple):
@@ -122,8 +126,10 @@ class _Finding:
             if (answer := self._refused_by_fault(wire, ask)) is not None:
                 return answer
             self._taken = session.take_queued() or session.take_by_rule(ask)
-            if self._taken is not None:
-                return self._of(self._taken)
+        elif wire is None or self._request.method != "POST":
+            self._taken = self._taken_for_any_path()
+        if self._taken is not None:
+            return self._of(self._taken)
         request = self._request
         endpoint = Endpoint(request.method, request.path, wire.name if wire else None)
         recording = session.take_recording(endpoint, request.body, None if ask is None else ask.text)
@@ -146,6 +152,43 @@ class _Finding:
             return error_answer(wire, NO_ANSWER_STATUS, f"{recording} {advice}", "no_recording", ask=ask)
         script = synthetic_script(ask, seed=ask.seed, locale=settings.locale)
         return self._from_script(script, ask, "synthetic", note=note)
+
+    def _taken_for_any_path(self) -> Taken | None:
+        """A queued tape, or a script of a rule that names the path: they answer where no wire format does."""
+        session, request = self._session, self._request
+        if request.listed:
+            return None
+        if (tape := session.take_queued(tape=True)) is not None:
+            self._firings = session.fire(None)
+            return tape
+        if not session.has_paths or request.speaks is None:
+            return None
+        for wire in dict.fromkeys((request.speaks, *WIRES.values())):
+            ask = self._ask_anywhere(wire)
+            if (taken := session.take_by_rule(ask, named=True)) is not None:
+                self._ask, self._firings = ask, session.fire(ask)
+                return taken
+        return None
+
+    def _ask_anywhere(self, wire: Wire) -> Ask:
+        """The request as this wire format reads it, or what can be told of it."""
+        ask, self._refusal = self._read(wire), None
+        if ask is not None:
+            return ask
+        request = self._request
+        body = request.body if isinstance(request.body, Mapping) else {}
+        model = body.get("model")
+        return Ask(
+            wire=wire.name,
+            model=model if isinstance(model, str) and model else "tokentape",
+            stream=body.get("stream") is True,
+            text="\n".join(texts_in([body.get(name) for name in ("system", "messages", "prompt", "input")])),
+            created=request.created,
+            seed=f"{self._settings.seed}:{self._number}",
+            body=body,
+            path=request.path,
+            query=request.query,
+        )
 
     def _refused_by_fault(self, wire: Wire, ask: Ask) -> Answer | None:
         """The first of the faults that answer instead of anything else; nothing is taken for it."""

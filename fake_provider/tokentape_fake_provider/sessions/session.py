@@ -229,12 +229,17 @@ class Session:
                     firings += applied.faults.fire()
             return firings
 
-    def take_queued(self) -> Taken | None:
-        """The next of the queue."""
+    @property
+    def has_paths(self) -> bool:
+        """Whether a rule names a path."""
+        return any(applied.rule.path is not None for applied in self._rules)
+
+    def take_queued(self, *, tape: bool = False) -> Taken | None:
+        """The next of the queue; with `tape` only if it is one."""
         if not self._queue:
             return None
         with self._lock:
-            if not self._queue:
+            if not self._queue or (tape and not isinstance(self._queue[0].item, Tape)):
                 return None
             queued = self._queue.popleft()
 
@@ -244,13 +249,15 @@ class Session:
 
             return Taken(queued.item, "queue", "", queued.faults.fire(), give_back)
 
-    def take_by_rule(self, ask: Ask) -> Taken | None:
-        """The next script of the first rule that applies."""
+    def take_by_rule(self, ask: Ask, *, named: bool = False) -> Taken | None:
+        """The next script of the first rule that applies; with `named` of those that name a path."""
         if not self._rules:
             return None
         with self._lock:
             for number, applied in enumerate(self._rules):
                 scripts = applied.rule.scripts
+                if named and applied.rule.path is None:
+                    continue
                 if scripts and not applied.spent and applied.rule.applies(ask):
                     index = applied.count % len(scripts)
                     applied.count += 1

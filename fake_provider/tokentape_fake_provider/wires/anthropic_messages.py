@@ -89,6 +89,11 @@ class AnthropicMessages:
         "/messages",  # @ai-sdk/anthropic, turned here by ANTHROPIC_BASE_URL alone
         "/anthropic/v1/messages",  # Azure
         "/api/v1/messages",  # OpenRouter
+        *(
+            f"{version}/projects/{{_project}}/locations/{{_location}}/publishers/anthropic/models/{{model}}:{method}"
+            for version in ("/v1", "/v1beta1", "")  # Vertex: the model is in the path
+            for method in ("rawPredict", "streamRawPredict")
+        ),
     )
     marks = Marks(
         endings=(("delta", "stop_reason"), ("stop_reason",)),
@@ -100,6 +105,8 @@ class AnthropicMessages:
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""
+        if path.endswith("/count-tokens:rawPredict"):
+            raise BadRequestError("tokens are not counted here", status=404)
         model = body.get("model") or (match_path(self.paths, path) or {}).get("model")
         if model is None or model == "":
             raise BadRequestError("model: Field required")

@@ -83,6 +83,7 @@ class OpenAIChat:
         "/openai/v1/chat/completions",  # Groq, Azure's v1
         "/openai/deployments/{model}/chat/completions",  # Azure
         "/api/v1/chat/completions",  # OpenRouter
+        "{_base*}/chat/completions",  # /v1beta/openai, /inference/v1, /compatible-mode/v1, .../endpoints/openapi, ...
     )
     marks = Marks(
         endings=(("choices", "*", "finish_reason"),),

@@ -66,6 +66,7 @@ class OpenAICompletions:
         "/openai/v1/completions",  # Azure's v1
         "/openai/deployments/{model}/completions",  # Azure
         "/api/v1/completions",  # OpenRouter
+        "{_base*}/completions",  # as openai_chat
     )
     marks = Marks(
         endings=(("choices", "*", "finish_reason"),),

@@ -68,6 +68,7 @@ class OpenAIResponses:
         "/openai/v1/responses",  # Groq, Azure's v1
         "/openai/responses",  # Azure
         "/api/v1/responses",  # OpenRouter
+        "{_base*}/responses",  # as openai_chat
     )
     marks = Marks(
         endings=(("type",),),

@@ -10,12 +10,16 @@ from typing import Any
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"\{(\w+)\}", pattern)
-    return re.compile("".join(f"(?P<{part}>[^/]+)" if i % 2 else re.escape(part) for i, part in enumerate(parts)))
+    parts = re.split(r"\{(\w+\*?)\}", pattern)
+    return re.compile("".join(_segments(part) if i % 2 else re.escape(part) for i, part in enumerate(parts)))
+
+
+def _segments(name: str) -> str:
+    return f"(?P<{name[:-1]}>.+)" if name.endswith("*") else f"(?P<{name}>[^/]+)"
 
 
 def match_path(patterns: Sequence[str], path: str) -> dict[str, str] | None:
-    """The named segments of a path that matches one of the patterns, else `None`.
+    """The named segments of a path that matches one of the patterns, else `None`; `{name*}` is several segments.
 
     Names that begin with `_` are left out: they do not say what is asked for.
     """
