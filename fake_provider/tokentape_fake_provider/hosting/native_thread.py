@@ -15,7 +15,7 @@ def native_thread(run: Callable[[], None], name: str) -> Callable[[], object]:
     """Start a thread, and return what waits for its end."""
     monkey: Any = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
-        from gevent.threadpool import ThreadPool  # type: ignore[import-untyped,unused-ignore]
+        from gevent.threadpool import ThreadPool  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         pool = ThreadPool(1)
         ended = pool.spawn(run)
