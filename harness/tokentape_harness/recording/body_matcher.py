@@ -84,10 +84,12 @@ def _is_form_of(asked: Any, recorded: Any) -> bool:
     """Whether a form has the fields of a recorded value, as vcrpy keeps aiohttp's `data=`."""
     if "x-www-form-urlencoded" not in str(asked.headers.get("content-type", "")):
         return False
-    value = json_body(recorded)
-    pairs = value.items() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    form, data = json_body(asked), sorted([str(part) for part in pair] for pair in pairs)
-    return isinstance(form, bytes) and data == sorted(map(list, parse_qsl(form.decode("latin-1"), True)))
+    value, form = json_body(recorded), json_body(asked)
+    pairs = list(value.items()) if isinstance(value, dict) else value
+    if not isinstance(form, bytes) or not isinstance(pairs, list):
+        return False
+    fields = [list(pair) for pair in parse_qsl(form.decode("latin-1"), keep_blank_values=True)]
+    return sorted(fields) == sorted([str(part) for part in pair] for pair in pairs if isinstance(pair, list | tuple))
 
 
 def json_body(request: Any) -> Any:

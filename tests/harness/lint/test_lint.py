@@ -19,6 +19,7 @@ from tokentape_harness import read_cassette, recordings_of, write_cassette
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Response, StreamRecord
 from tokentape_harness.cli import main
+from tokentape_harness.conversion.response_decoder import hear
 from tokentape_harness.errors import UsageError
 from tokentape_harness.lint import compare, inspect_cassette, parse_age, read_unused, shape_of
 from tokentape_harness.redaction import redact
@@ -351,3 +352,19 @@ def test_recordings_of_the_corpus_have_the_shape_of_themselves():
         assert compare(cassette, cassette) == []
         streamed += sum(len(shape_of(interaction).order) > 1 for interaction in cassette)
     assert streamed > 50
+
+
+def test_a_converse_answer_without_headers_is_json():
+    """A JSON document is no stream where the recording has no content type, but in formats of JSON lines."""
+    answer = {
+        "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
+    }
+    ask = Request("POST", "https://bedrock-runtime.us-east-1.amazonaws.com/model/some.model/converse")
+    interaction = Interaction(ask, Response(200, "OK", (), json.dumps(answer).encode()))
+    assert inspect_cassette(Cassette((interaction,)), now=datetime(2026, 11, 1, tzinfo=UTC)) == []
+    heard = hear(interaction.response, "bedrock_converse")
+    assert (heard.streamed, heard.output.text) == (False, "Hello")
+    line = Response(200, "OK", (), b'{"model": "m", "message": {"role": "assistant", "content": "Hi"}, "done": true}\n')
+    assert hear(line, "ollama").streamed

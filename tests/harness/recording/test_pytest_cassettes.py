@@ -206,25 +206,76 @@ def test_own_rules_of_redaction(pytester, upstream, mark, fixture, plugins):
     assert len(upstream.requests) == 2, "the replay asked nobody"
 
 
-def test_the_vcr_mark_swaps_no_answers(pytester, fake_provider):
-    """pytest-recording matches no bodies: of the recordings that match, the one with the same body answers."""
-    for word in ("first", "second"):
-        fake_provider.rule(f"the {word} answer", contains=f"the {word} question")
-    code = """
-        import os
+TWO = """
+interactions:
+- request: {method: POST, uri: "http://api.example.test/ask", headers: {}, body: '{"model":"a"}'}
+  response: {status: {code: 200, message: OK}, headers: {}, body: {string: one}}
+- request: {method: POST, uri: "http://api.example.test/ask", headers: {}, body: '{"model":"b"}'}
+  response: {status: {code: 200, message: OK}, headers: {}, body: {string: two}}
+version: 1
+"""
+
+
+@pytest.mark.parametrize("plugin", [["-p", "no:tokentape"], []])
+def test_the_same_recording_answers_as_in_plain_vcrpy(plugin, pytester):
+    """The first in the file, unless `body` is in `match_on`, with repeats and without, with our plugin as without."""
+    pytester.makepyfile(
+        test_two="""
         import httpx2
         import pytest
 
-        @pytest.mark.vcr
-        def test_both():
-            for word in os.environ["ORDER"].split():
-                asked = [{"role": "user", "content": f"the {word} question"}]
-                said = httpx2.post("URL/chat/completions", json={"model": "m", "messages": asked}).text
-                assert f"the {word} answer" in said
-    """
-    pytester.makepyfile(test_streams=code.replace("URL", fake_provider.base_url()))
-    for order, option in (("first second", "once"), ("second first", "none"), ("first second", "none")):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("ORDER", order)
-            pytester.runpytest_inprocess(*OFF, f"--record-mode={option}").assert_outcomes(passed=1)
-    assert len(fake_provider.requests) == 2, "the replays asked nobody"
+        def ask(model):
+            return httpx2.post("http://api.example.test/ask", json={"model": model}).text
+
+        @pytest.mark.vcr("two.yaml")
+        def test_in_order():
+            assert [ask("b"), ask("b")] == ["one", "two"]
+
+        @pytest.mark.vcr("two.yaml", allow_playback_repeats=True)
+        def test_repeats():
+            assert [ask("b"), ask("a"), ask("b")] == ["one"] * 3
+
+        @pytest.mark.vcr("two.yaml", match_on=["method", "uri", "body"])
+        def test_bodies():
+            assert [ask("b"), ask("a")] == ["two", "one"]
+        """
+    )
+    folder = pytester.path / "cassettes" / "test_two"
+    folder.mkdir(parents=True)
+    (folder / "two.yaml").write_text(TWO)
+    pytester.runpytest_subprocess(*OFF, *plugin).assert_outcomes(passed=3)
+
+
+def test_a_tape_records_where_the_network_is_blocked(pytester, upstream):
+    """With pytest-recording's --block-network a test that may record reaches the network, and no other does."""
+    pytester.makepyfile(
+        test_blocked=f"""
+        import socket
+        import httpx2
+        import pytest
+
+        SAID = [{{"role": "user", "content": "Hello?"}}]
+
+        def ask():
+            return httpx2.post("{upstream.base_url()}/chat/completions", json={{"model": "m", "messages": SAID}}).text
+
+        @pytest.mark.tape
+        def test_tape():
+            assert "seven" in ask()
+
+        @pytest.mark.tape(record_mode="none")
+        def test_replay():
+            with pytest.raises(RuntimeError, match="Network is disabled"):
+                socket.create_connection(("127.0.0.1", 9))
+
+        @pytest.mark.block_network
+        def test_unmarked():
+            with pytest.raises(RuntimeError, match="Network is disabled"):
+                socket.create_connection(("127.0.0.1", 9))
+        """
+    )
+    record = pytester.runpytest_subprocess(*OFF, "--block-network", "--tape-record-mode=once", "-k", "not replay")
+    record.assert_outcomes(passed=2, deselected=1)
+    assert cassettes(pytester) == ["test_blocked/test_tape.yaml"]
+    pytester.runpytest_subprocess(*OFF, "--block-network").assert_outcomes(passed=3)
+    assert len(upstream.requests) == 1
