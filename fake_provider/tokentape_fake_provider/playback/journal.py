@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from array import array
 from collections import deque
@@ -13,17 +12,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from tokentape_fake_provider.secret_names import is_secret_name, mask_members, mask_parameters
+
 AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "fault", "error"]
 Outcome = Literal["pending", "complete", "client_left", "dropped", "reset", "server_stopped"]
 
 MASK: Final = "(masked)"
-_SECRET_HEADERS: Final = frozenset(
-    b"authorization proxy-authorization cookie set-cookie x-api-key api-key x-goog-api-key "
-    b"openai-organization openai-project x-amz-security-token x-auth-token anthropic-organization-id".split()
-)
-_SECRET_QUERY: Final = re.compile(
-    r"(?i)(^|&)((?:api[-_]?)?key|(?:access[-_]?)?token|sig(?:nature)?|x-amz-[^=&]*|secret)=[^&]*"
-)
 
 
 class SentFrame(NamedTuple):
@@ -61,11 +55,9 @@ class Entry:
         self.arrived = arrived
         self.method = method
         self.path = path
-        self.query = _SECRET_QUERY.sub(rf"\1\2={MASK}", query) if query else ""
-        self.headers = [
-            (name.decode("latin-1"), MASK if name in _SECRET_HEADERS else value.decode("latin-1"))
-            for name, value in headers
-        ]
+        self.query = mask_parameters(query, MASK) if query else ""
+        named = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+        self.headers = [(name, MASK if is_secret_name(name, "header") else value) for name, value in named]
         self.raw_body = raw_body
         self.wire = wire
         self.http_version = http_version
@@ -89,11 +81,13 @@ class Entry:
 
     @cached_property
     def body(self) -> Any:
-        """The request body as JSON, `None` where it is not, or is nested too deeply to be read."""
+        """The request body as JSON, its secrets masked; `None` where it is not, or is nested too deeply to be read."""
         try:
-            return msgspec.json.decode(self.raw_body)
+            body = msgspec.json.decode(self.raw_body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
+        mask_members(body, MASK)
+        return body
 
     @property
     def model(self) -> str | None:

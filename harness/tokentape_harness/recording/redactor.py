@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from vcr.cassette import Cassette
 from vcr.request import Request
 
 from tokentape_harness.cassettes import model as values
@@ -18,6 +19,21 @@ class Redactor:
         self._rules = rules
         self.credentials: tuple[str, ...] = ()
         self._lock = threading.Lock()
+
+    def keep(self, placeholder: str) -> None:
+        """Leave a value as it is that the user named to stand for secrets."""
+        with self._lock:
+            self._rules = self._rules.adding(placeholders=[placeholder])
+
+    def watch(self, cassette: Cassette) -> None:
+        """Learn the credentials of whatever is recorded, before any filter takes them out: echoes of them go, too."""
+        append = cassette.append
+
+        def learning(request: Request, response: dict[str, Any]) -> None:
+            self.learn(values.Interaction(_plain(request), values.Response()))
+            append(request, response)
+
+        cassette.append = learning
 
     def request(self, request: Request) -> Request:
         """The request as the file has it: that is what it is compared with, and what errors show."""

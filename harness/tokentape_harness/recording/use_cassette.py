@@ -30,6 +30,8 @@ from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redacted_
 DEFAULT_MATCH_ON = ("method", "scheme", "host", "port", "path", "query", NAME)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_FILTERS = ("filter_headers", "filter_query_parameters", "filter_post_data_parameters")
+
 
 class Options(msgspec.Struct, frozen=True):
     """What we add to the options of `vcr.use_cassette`.
@@ -128,6 +130,7 @@ class StreamingCassette:
         stack.enter_context(redacted_logs(self._options.rules))
         options = self._merged(matcher, redactor, skip)
         cassette = stack.enter_context(self._use(os.fspath(self._path), **options))
+        redactor.watch(cassette)
         recorder = Recorder(
             cassette,
             redactor=redactor,
@@ -217,6 +220,9 @@ class StreamingCassette:
         hooks = (hooks,) if callable(hooks) else tuple(hooks)
         if given.get("persister", vcr.persister) is FilesystemPersister:
             given["persister"] = CassetteStore(redactor, self._extra_paths)
+        for name in _FILTERS:
+            filters = given.get(name, getattr(vcr, name)) or ()
+            given[name] = [_keeping(entry, redactor) for entry in filters]
         return {
             **given,
             "match_on": match_on,

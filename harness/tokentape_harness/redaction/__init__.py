@@ -15,9 +15,9 @@ from tokentape_harness.redaction.rules import (
     DEFAULT_RULES,
     PLACEHOLDER,
     RedactionRules,
-    TextRule,
     secrets_of_environment,
 )
+from tokentape_harness.redaction.text_rules import TextRule
 
 __all__ = [
     "DEFAULT_RULES",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
@@ -12,13 +14,18 @@ from urllib.parse import quote, quote_plus
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.redaction.body_text import Piece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
-from tokentape_harness.redaction.json_text import Leaf, leaves, matches, unit_span
-from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_placeholder
+from tokentape_harness.redaction.json_text import Leaf, Path, leaves, unit_span
+from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
+from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules
+from tokentape_harness.redaction.text_rules import NAME_RULES, TextRule, is_placeholder
 
 Found: TypeAlias = Callable[[str], object]
 
 # A replacement can only bring about another match where two rules meet: this is more than has been seen.
 _PASSES = 8
+_FIELD = "field "
+# Where a model's answers have the arguments of its tool calls.
+_GENERATED = frozenset(("input", "args", "arguments", "parameters"))
 
 
 class Span(NamedTuple):
@@ -29,29 +36,29 @@ class Span(NamedTuple):
     rule: str
 
 
-def find_spans(text: str, rules: RedactionRules) -> list[Span]:
-    """The secrets in a text, in order; those that overlap as one."""
+def find_spans(text: str, rules: RedactionRules, candidates: Sequence[TextRule] | None = None) -> list[Span]:
+    """The secrets in a text, in order; those that overlap as one. `candidates` are the text rules that may match."""
     found: list[Span] = []
-    lower = text.lower()
-    for rule in rules.text:
-        if rule.hints and not any(hint in lower for hint in rule.hints):
-            continue
+    for rule in _candidates(text, rules.text) if candidates is None else candidates:
         group = "secret" if "secret" in rule.pattern.groupindex else 0
-        spans = (match.span(group) for match in rule.pattern.finditer(text))
-        found += [Span(start, end, rule.name) for start, end in spans if start < end]
+        for match in rule.pattern.finditer(text):
+            start, end = match.span(group)
+            if start < end and (rule.is_secret is None or rule.is_secret(match)):
+                found.append(Span(start, end, rule.name))
     for secret in rules.secrets:
-        for written in dict.fromkeys((secret, quote(encode(secret), safe=""), quote_plus(encode(secret)))):
+        for written in _spellings(secret):
             at = text.find(written)
             while at >= 0:
                 found.append(Span(at, at + len(written), "own credential"))
                 at = text.find(written, at + len(written))
-    return _merged(text, found)
+    return _merged(text, found, rules)
 
 
 def redact_text(text: str, rules: RedactionRules = DEFAULT_RULES, note: Found = lambda _: None) -> str:
-    """The text without its secrets; `note` is told the rule of each."""
+    """A message or address without its secrets, also those known by name alone; `note` gets the rule of each."""
+    every = (*rules.text, *NAME_RULES) if rules.known_names else rules.text
     for _ in range(_PASSES):
-        spans = find_spans(text, rules)
+        spans = find_spans(text, rules, _candidates(text, every))
         if not spans:
             break
         for span in spans:
@@ -61,16 +68,17 @@ def redact_text(text: str, rules: RedactionRules = DEFAULT_RULES, note: Found = 
 
 
 def redact_body(
-    body: bytes, content_type: str, chunks: Sequence[Chunk], rules: RedactionRules, note: Found
+    body: bytes, content_type: str, chunks: Sequence[Chunk], rules: RedactionRules, note: Found, *, sent: bool = False
 ) -> tuple[bytes, tuple[Chunk, ...]]:
-    """The body without its secrets, and its chunks at their times.
+    """The body without its secrets, and its chunks at their times; `sent` for the body of a request.
 
-    First what stands in JSON strings, joined over the events of a stream; then what is left in the text around.
+    First what stands in JSON strings, joined over the events of a stream; then the parameters of forms; then what is
+    left in the text around.
     """
     chunks = tuple(chunks)
-    for find in (_in_strings, _in_text, _in_frame_headers):
+    for find in (_in_strings, _in_parameters, _in_text, _in_frame_headers):
         for _ in range(_PASSES):
-            edits = find(body, content_type, rules, note)
+            edits = find(body, content_type, rules, note, sent)
             if not edits:
                 break
             chunks = edit_chunks(chunks, edits)
@@ -78,8 +86,22 @@ def redact_body(
     return body, chunks
 
 
-def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Spans in order, those that overlap as one; what is a placeholder already is none."""
+def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
+    """The text rules of which a hint stands in the text."""
+    lower = text.lower()
+    return [rule for rule in text_rules if not rule.hints or any(hint in lower for hint in rule.hints)]
+
+
+@lru_cache(maxsize=256)
+def _spellings(secret: str) -> tuple[str, ...]:
+    """The secret as it is, and as a URL and a form have it."""
+    return tuple(dict.fromkeys((secret, quote(encode(secret), safe=""), quote_plus(encode(secret)))))
+
+
+def _merged(text: str, spans: Sequence[Span], rules: RedactionRules) -> list[Span]:
+    """Spans in order, those that overlap as one, without what is a placeholder already."""
+    if not spans:
+        return []
     merged: list[Span] = []
     for span in sorted(spans):
         if merged and span.start < merged[-1].end:
@@ -88,21 +110,36 @@ def _merged(text: str, spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append(span)
     # A rule may match the placeholder itself, or a part of it: that would never end.
-    done = [match.start() for match in re.finditer(PLACEHOLDER, text)]
+    pattern = "|".join(map(re.escape, sorted(rules.placeholders, key=len, reverse=True)))
+    done = [match.span() for match in re.finditer(pattern, text)]
     return [span for span in merged if not _is_done(span, done)]
 
 
-def _is_done(span: Span, done: Sequence[int]) -> bool:
-    """Whether a span lies within one of the placeholders that begin at `done`."""
-    number = bisect_right(done, span.start) - 1
-    return number >= 0 and span.end <= done[number] + len(PLACEHOLDER)
+def _is_done(span: Span, done: Sequence[tuple[int, int]]) -> bool:
+    """Whether a span lies within one of the placeholders at `done`."""
+    number = bisect_right(done, (span.start, sys.maxsize)) - 1
+    return number >= 0 and span.end <= done[number][1]
 
 
-def _in_text(body: bytes, content_type: str, rules: RedactionRules, note: Found) -> list[Edit]:
+def _in_parameters(body: bytes, content_type: str, rules: RedactionRules, note: Found, _: bool) -> list[Edit]:
+    edits = list[Edit]()
+    for piece in raw_pieces(body, content_type) if may_have_parameters(content_type) else ():
+        found = list[TextEdit]()
+        for name, start, end in secret_parameters(piece.text, content_type, rules):
+            value = piece.text[start:end]
+            if value not in rules.placeholders:
+                if not is_placeholder(value):
+                    note(f"parameter {name}")
+                found.append(TextEdit(start, end, PLACEHOLDER))
+        edits += piece.edited(found)
+    return edits
+
+
+def _in_text(body: bytes, content_type: str, rules: RedactionRules, note: Found, _: bool) -> list[Edit]:
     return _in_pieces(raw_pieces(body, content_type), rules, note)
 
 
-def _in_frame_headers(body: bytes, content_type: str, rules: RedactionRules, note: Found) -> list[Edit]:
+def _in_frame_headers(body: bytes, content_type: str, rules: RedactionRules, note: Found, _: bool) -> list[Edit]:
     return _in_pieces(header_pieces(body, content_type), rules, note)
 
 
@@ -121,22 +158,24 @@ def _is_filler(text: str) -> bool:
     return (PLACEHOLDER * (len(text) // len(PLACEHOLDER) + 1)).startswith(text)
 
 
-def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Found) -> list[Edit]:
+def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Found, sent: bool) -> list[Edit]:
     pieces = text_pieces(body, content_type)
     edits: dict[int, list[TextEdit]] = {}
     groups: dict[object, list[tuple[int, Leaf]]] = {}
     for number, piece in enumerate(pieces):
         for position, leaf in enumerate(leaves(piece.text, _json_start(piece))):
             if not leaf.is_string:
-                if _is_wanted(leaf, rules) and leaf.value != "0":
+                if rules.json_paths and rules.is_wanted(leaf.path) and leaf.value != "0":
                     note("JSON path")
                     edits.setdefault(number, []).append(TextEdit(leaf.start, leaf.end, "0"))
                 continue
             # Only the events of a stream carry on from each other; the strings of a document end where they end.
             group: object = leaf.group if len(pieces) > 1 else position
             groups.setdefault(group, []).append((number, leaf))
-    for members in groups.values():
-        for number, edit in _group_edits(members, pieces, rules, note):
+    texts = ["".join(leaf.value for _, leaf in members) for members in groups.values()]
+    candidates = _candidates("\n".join(texts), rules.text)
+    for text, members in zip(texts, groups.values(), strict=True):
+        for number, edit in _group_edits(text, members, pieces, rules, candidates, note, sent):
             edits.setdefault(number, []).append(edit)
     made: list[Edit] = []
     for number in sorted(edits):
@@ -150,24 +189,35 @@ def _json_start(piece: Piece) -> int:
     return min(found, default=len(piece.text))
 
 
-def _is_wanted(leaf: Leaf, rules: RedactionRules) -> bool:
-    return any(matches(leaf.path, pattern) for pattern in rules.json_paths)
+def _is_named(path: Path, rules: RedactionRules, sent: bool) -> bool:
+    """Whether a string is secret by its name, which what a model generated is not."""
+    return rules.is_member(path) and (sent or _GENERATED.isdisjoint(path[:-1]))
 
 
 def _group_edits(
-    members: Sequence[tuple[int, Leaf]], pieces: Sequence[Piece], rules: RedactionRules, note: Found
+    text: str,
+    members: Sequence[tuple[int, Leaf]],
+    pieces: Sequence[Piece],
+    rules: RedactionRules,
+    candidates: Sequence[TextRule],
+    note: Found,
+    sent: bool,
 ) -> Iterable[tuple[int, TextEdit]]:
     """The edits of strings that carry on from each other: the first part becomes the placeholder, the others go."""
     ends = list(accumulate(len(leaf.value) for _, leaf in members))
-    text = "".join(leaf.value for _, leaf in members)
-    spans = find_spans(text, rules)
-    for (_, leaf), end in zip(members, ends, strict=True):
-        start = end - len(leaf.value)
-        named = leaf.path[-1:] and str(leaf.path[-1]).lower() in rules.fields
-        if leaf.value and (named or _is_wanted(leaf, rules)) and leaf.value != PLACEHOLDER:
-            spans.append(Span(start, end, f"field {leaf.path[-1]}" if named else "JSON path"))
-    for span in _merged(text, spans):
-        if not (span.rule.startswith("field ") and is_placeholder(text[span.start : span.end])):
+    spans = find_spans(text, rules, candidates)
+    path = members[0][1].path
+    # The strings of a group have the same names on their paths.
+    named = _is_named(path, rules, sent)
+    if named or rules.json_paths:
+        for (_, leaf), end in zip(members, ends, strict=True):
+            if leaf.value and leaf.value not in rules.placeholders and (named or rules.is_wanted(leaf.path)):
+                rule = f"{_FIELD}{path[-1]}" if named else "JSON path"
+                spans.append(Span(end - len(leaf.value), end, rule))
+    elif sent and text[:1] in ("{", "["):
+        spans += _nested_spans(text, rules)
+    for span in _merged(text, spans, rules):
+        if not (span.rule.startswith(_FIELD) and is_placeholder(text[span.start : span.end])):
             note(span.rule)
         new = PLACEHOLDER
         index = bisect_right(ends, span.start)
@@ -179,3 +229,10 @@ def _group_edits(
                 yield number, TextEdit(*unit_span(pieces[number].text, leaf, first, last), new)
                 new = ""
             index += 1
+
+
+def _nested_spans(text: str, rules: RedactionRules) -> Iterable[Span]:
+    """The secrets by name in JSON that a string of a request holds, such as the arguments of a tool call."""
+    for leaf in leaves(text):
+        if leaf.is_string and leaf.value and leaf.value not in rules.placeholders and rules.is_member(leaf.path):
+            yield Span(leaf.start, leaf.end, f"{_FIELD}{leaf.path[-1]}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Sequence
 from itertools import accumulate
 from struct import Struct
@@ -18,10 +20,20 @@ from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_text
 from tokentape_harness.redaction.json_text import Leaf, leaves
 
+_UTF_8 = "utf-8"
 _AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 _PRELUDE = Struct("!III")
 _SIZES = Struct("!II")
 _CRC = Struct("!I")
+# The longer marks first: that of UTF-32 begins with that of UTF-16.
+_MARKS = (
+    (BOM_UTF32_LE, "utf-32-le"),
+    (BOM_UTF32_BE, "utf-32-be"),
+    (BOM_UTF16_LE, "utf-16-le"),
+    (BOM_UTF16_BE, "utf-16-be"),
+)
+_CHARSET = re.compile(r"(?i);\s*charset=\s*\"?utf-?(16|32)-?(le|be)?")
+_SAMPLE = 64
 
 
 class Piece(Protocol):
@@ -40,14 +52,15 @@ class TextPiece(NamedTuple):
 
     text: str
     start: int
+    codec: str = _UTF_8
 
     def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
         made, at, offset = [], 0, self.start
         for edit in edits:
-            start = offset + len(encode(self.text[at : edit.start]))
-            offset = start + len(encode(self.text[edit.start : edit.end]))
+            start = offset + len(encode(self.text[at : edit.start], self.codec))
+            offset = start + len(encode(self.text[edit.start : edit.end], self.codec))
             at = edit.end
-            made.append(Edit(start, offset, encode(edit.new)))
+            made.append(Edit(start, offset, encode(edit.new, self.codec)))
         return made
 
 
@@ -93,12 +106,33 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def encode(text: str) -> bytes:
+def encode(text: str, codec: str = _UTF_8) -> bytes:
     """What `decode` read; half a character stays as bytes."""
     try:
-        return text.encode("utf-8", "surrogateescape")
+        return text.encode(codec, "surrogateescape" if codec == _UTF_8 else "surrogatepass")
     except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+        return text.encode(codec, "surrogatepass")
+
+
+def _wide_piece(body: bytes, content_type: str) -> TextPiece | None:
+    """The body as text if it is UTF-16 or UTF-32, by its mark, its charset or its zeros."""
+    start, codec = next(((len(mark), codec) for mark, codec in _MARKS if body.startswith(mark)), (0, ""))
+    if not codec:
+        named = _CHARSET.search(content_type)
+        zeros = [body[at:_SAMPLE:2].count(0) for at in (0, 1)]
+        end = "be" if zeros[0] > zeros[1] else "le"
+        if named is not None:
+            codec = f"utf-{named[1]}-{named[2] or end}".lower()
+        elif min(zeros) == 0 and 4 * max(zeros) > min(len(body), _SAMPLE):
+            codec = f"utf-16-{end}"
+        else:
+            return None
+    width = int(codec[4:6]) // 8
+    stop = len(body) - (len(body) - start) % width
+    try:
+        return TextPiece(body[start:stop].decode(codec, "surrogatepass"), start, codec)
+    except UnicodeDecodeError:
+        return None
 
 
 def is_aws_event_stream(content_type: str) -> bool:
@@ -109,6 +143,9 @@ def is_aws_event_stream(content_type: str) -> bool:
 def text_pieces(body: bytes, content_type: str) -> list[Piece]:
     """The texts of a body, one an event."""
     framed = is_aws_event_stream(content_type)
+    wide = None if framed else _wide_piece(body, content_type)
+    if wide is not None:
+        return [wide]
     return [
         _frame_piece(data, at) if framed and _is_frame(data) else TextPiece(decode(data), at)
         for at, data in _split(body, content_type)
@@ -119,7 +156,7 @@ def raw_pieces(body: bytes, content_type: str) -> list[Piece]:
     """The whole body as one text, or the frames of an AWS event stream."""
     if is_aws_event_stream(content_type):
         return text_pieces(body, content_type)
-    return [TextPiece(decode(body), 0)]
+    return [_wide_piece(body, content_type) or TextPiece(decode(body), 0)]
 
 
 def header_pieces(body: bytes, content_type: str) -> list[Piece]:

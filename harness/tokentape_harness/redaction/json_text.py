@@ -14,6 +14,8 @@ Path: TypeAlias = tuple[Key, ...]
 _TOKEN = re.compile(r'"((?:[^"\\\n]++|\\.)*+)"?|[{}\[\],:]|-?\d[\d.eE+-]*+|true|false|null')
 # Each unit of the inside of a string is one character of its value.
 _UNIT = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
+# Of a value that is nested deeper, only so many of the names around it count.
+_DEEPEST = 100
 
 
 class Leaf(NamedTuple):
@@ -93,7 +95,9 @@ def _leaf(match: re.Match[str], value: str, container: _Container | None, member
     begin, end = match.span(1) if is_string else match.span()
     path: list[Key] = [member]
     group: list[str] = [str(member) if isinstance(member, str) else ""]
-    while container is not None:
+    for _ in range(_DEEPEST):
+        if container is None:
+            break
         group += container.labels
         if container.parent is not None:
             path.append(container.key)

@@ -7,14 +7,16 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, unquote_plus
 
 import msgspec
 
 from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.cassettes.model import Headers, Interaction, Request, Response, header_values
 from tokentape_harness.redaction.body import Found, redact_body, redact_text
-from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct, is_placeholder
+from tokentape_harness.redaction.credentials import sent_secrets
+from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct
+from tokentape_harness.redaction.text_rules import is_placeholder
 
 _SCHEME = re.compile(r"(?i)(bearer|basic|digest|negotiate|token|apikey|key|aws4-hmac-sha256|aws4-ecdsa-p256-sha256)\s+")
 _COOKIE_ATTRIBUTES = frozenset(
@@ -81,11 +83,12 @@ def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RUL
     userinfo = _USERINFO.match(request.uri)
     if userinfo is not None:
         values += [part for part in userinfo[2].partition(":") if part != ":"]
-    values += [
-        match[2] for match in _PARAMETER.finditer(_query(request.uri)) if unquote_plus(match[1]).lower() in rules.query
-    ]
-    values += [unquote(value) for value in values if "%" in value]
-    return tuple(dict.fromkeys(value for value in values if is_distinct(value)))
+    values += [match[2] for match in _PARAMETER.finditer(_query(request.uri)) if rules.is_parameter(match[1])]
+    if request.body:
+        plain, content_type = _plain_body(request)
+        values += sent_secrets(plain, content_type, rules)
+    values += [unquote_plus(value) for value in values if "%" in value or "+" in value]
+    return tuple(dict.fromkeys(value for value in values if is_distinct(value) and value not in rules.placeholders))
 
 
 def redact_uri(uri: str, rules: RedactionRules = DEFAULT_RULES) -> str:
@@ -106,17 +109,23 @@ def _request(request: Request, rules: RedactionRules, found: list[Secret]) -> Re
     headers = _headers(request.headers, rules, found, "request")
     body = request.body
     if body:
-        try:
-            plain = decode_content(body, split_codings(header_values(headers, "content-encoding")))
-        except ContentCodingError:
-            plain = body
-        content_type = next(iter(header_values(headers, "content-type")), "")
-        clean, _ = redact_body(plain, content_type, (), rules, _noting(found, "request body"))
+        plain, content_type = _plain_body(request)
+        clean, _ = redact_body(plain, content_type, (), rules, _noting(found, "request body"), sent=True)
         if clean != plain:
+            headers = tuple(pair for pair in headers if plain is body or pair[0].lower() != "content-encoding")
             body = clean
-            headers = tuple(pair for pair in headers if plain is request.body or pair[0].lower() != "content-encoding")
             headers = _resized(headers, len(body))
     return Request(request.method, uri, headers, body)
+
+
+def _plain_body(request: Request) -> tuple[bytes, str]:
+    """The body as it was before it was compressed, and its content type."""
+    body = request.body or b""
+    content_type = next(iter(header_values(request.headers, "content-type")), "")
+    try:
+        return decode_content(body, split_codings(header_values(request.headers, "content-encoding"))), content_type
+    except ContentCodingError:
+        return body, content_type
 
 
 def _response(response: Response, rules: RedactionRules, found: list[Secret]) -> Response:
@@ -153,12 +162,12 @@ def _header(name: str, value: str, rules: RedactionRules, note: Found) -> str:
     lower = name.lower()
     if not rules.is_header(name):
         return _uri(value, rules, note)
-    if not value:
+    scheme = _SCHEME.match(value)
+    if not value or value in rules.placeholders or (scheme and value[scheme.end() :] in rules.placeholders):
         return value
     if lower in _COOKIES:
         redacted = "".join(_cookie(*match.groups()) for match in _COOKIE.finditer(value))
     else:
-        scheme = _SCHEME.match(value)
         redacted = (scheme.group() if scheme else "") + PLACEHOLDER
     if redacted != value and not is_placeholder(_SCHEME.sub("", value, count=1)):
         note("a secret value")
@@ -177,7 +186,7 @@ def _cookie(name: str, equals: str, value: str, semicolon: str) -> str:
 
 def _uri(uri: str, rules: RedactionRules, note: Found) -> str:
     match = _USERINFO.match(uri)
-    if match is not None and match[2] != PLACEHOLDER:
+    if match is not None and match[2] not in rules.placeholders:
         note("URL credentials")
         uri = f"{match[1] or ''}//{PLACEHOLDER}@{uri[match.end() :]}"
     query = _query(uri)
@@ -194,7 +203,7 @@ def _query(uri: str) -> str:
 
 def _parameter(match: re.Match[str], rules: RedactionRules, note: Found) -> str:
     name, value = match[1], match[2]
-    if value and value != PLACEHOLDER and unquote_plus(name).lower() in rules.query:
+    if value and value not in rules.placeholders and rules.is_parameter(name):
         if not is_placeholder(value):
             note(f"query parameter {unquote_plus(name).lower()}")
         return f"{name}={PLACEHOLDER}"
@@ -228,7 +237,9 @@ def _value(value: Any, rules: RedactionRules, note: Found) -> Any:
         case Mapping():
             made = {}
             for key, item in value.items():
-                secret = str(key).lower() in rules.fields and isinstance(item, str) and item not in ("", PLACEHOLDER)
+                secret = (
+                    isinstance(item, str) and item not in ("", *rules.placeholders) and rules.is_member((str(key),))
+                )
                 if secret:
                     note(f"field {str(key).lower()}")
                 made[key] = PLACEHOLDER if secret else _value(item, rules, note)

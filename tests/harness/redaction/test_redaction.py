@@ -333,8 +333,8 @@ def test_members_and_form_parameters_with_secret_names():
 
 
 def test_a_tool_calls_arguments_in_fragments():
-    """A secret in the fragments of a tool call goes, by the name of its member and by its form."""
-    arguments = json.dumps({"city": "Oslo", "api_key": "opaque-value", "note": OPENAI})
+    """A secret in the fragments of a tool call goes by its form; a name alone makes none of what a model generated."""
+    arguments = json.dumps({"city": "Oslo", "api_key": "opaque-value", "token": "7f3Q9xK2mP8vL4nR6tW1", "note": OPENAI})
     body = b"".join(
         b"event: content_block_delta\ndata: "
         + json.dumps(
@@ -346,7 +346,7 @@ def test_a_tool_calls_arguments_in_fragments():
     clean = redact(streamed(body)).response.body
     events = [json.loads(line[6:]) for line in clean.split(b"\n") if line.startswith(b"data: ") and b"delta" in line]
     joined = "".join(event["delta"]["partial_json"] for event in events)
-    assert json.loads(joined) == {"city": "Oslo", "api_key": "REDACTED", "note": "REDACTED"}
+    assert json.loads(joined) == {"city": "Oslo", "api_key": "opaque-value", "token": "REDACTED", "note": "REDACTED"}
 
 
 def test_choices_are_told_apart():

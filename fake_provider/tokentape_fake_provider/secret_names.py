@@ -1,0 +1,119 @@
+"""Secret names: which headers, parameters and JSON members hold a secret by their name, however that is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final, Literal
+from urllib.parse import unquote_plus
+
+Place = Literal["header", "parameter", "member"]
+"""A header; a parameter of a query or form; a member of a JSON object."""
+
+# Longer names are judged by their ends.
+_LONGEST: Final = 100
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PARAMETER: Final = re.compile(r"([^&=]*)=([^&]*)")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SECRET_HEADERS: Final = _words(
+    "openai-organization openai-project anthropic-organization-id x-goog-user-project cf-access-client-id"
+)
+_LAST_WORDS: Final = _words("password passwd passphrase passcode secret authorization credential")
+# Elsewhere these are ordinary: a model's `signature` of its reasoning, the working directory `pwd`.
+_LAST_WORDS_OUTSIDE_JSON: Final = _words("auth signature sig assertion jwt pwd pass cookie")
+_RUN_TOGETHER: Final = (
+    *("apikey", "apisecret", "apitoken", "accesskey", "accesskeyid", "accesstoken", "authkey", "authtoken"),
+    *("bearertoken", "clientsecret", "idtoken", "privatekey", "refreshtoken", "secretkey", "securitytoken"),
+    *("sessiontoken", "subscriptionkey"),
+)
+_PLURALS: Final = {"keys": "key", "secrets": "secret", "passwords": "password"}
+# A JSON member that ends in `key` is mostly a name (sort_key, prompt_cache_key): these words make it a credential.
+_SECRET_KEYS: Final = _words(
+    "access account admin api app application auth authentication client consumer deploy encryption function "
+    "functions host license master private provisioning rapidapi secret security service shared signing "
+    "subscription virtual webhook write"
+)
+# Of headers and parameters that end in `key`, those that are none.
+_PUBLIC_KEYS: Final = _words(
+    "cache deduplication dedupe foreign group hash idempotency index lock object order partition per primary "
+    "public range routing row shard sort surrogate websocket"
+)
+# Counts, places and words of a vocabulary: x-time-per-token, next_page_token, eos_token.
+_PUBLIC_TOKENS: Final = _words(
+    "additional begin bos cached change cls completion continuation cost current cursor decoder draft end eos "
+    "first generated idempotency image input inter last marker mask max min new next num output pad page "
+    "pagination per prev previous prompt reasoning request resume sampled scan sep special start stop sync "
+    "target text thinking top total unk"
+)
+
+
+@lru_cache(maxsize=4096)
+def is_secret_name(name: str, place: Place) -> bool:
+    """Whether the values under this name are secret: `X-Api-Key`, `api_key` and `apiKey` are one name."""
+    if place == "header" and name.lower() in _SECRET_HEADERS:
+        return True
+    words = [word.lower() for word in _WORD.findall(name[-_LONGEST:])]
+    while words and words[-1].isdigit():
+        words.pop()
+    if not words:
+        return False
+    last = _PLURALS.get(words[-1], words[-1])
+    before = words[-2] if len(words) > 1 else ""
+    if last in _LAST_WORDS or last.endswith(_RUN_TOGETHER):
+        return True
+    if last == "id":
+        return words[-3:-1] == ["access", "key"]
+    if place == "member":
+        return (last == "token" and bool(before) and before not in _PUBLIC_TOKENS) or (
+            last == "key" and before in _SECRET_KEYS
+        )
+    return (
+        last in _LAST_WORDS_OUTSIDE_JSON
+        or (last == "token" and before not in _PUBLIC_TOKENS)
+        or (last == "key" and before not in _PUBLIC_KEYS)
+        or (place == "header" and "authorization" in words)
+    )
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether a parameter of a query or form is secret; its name may be percent-encoded."""
+    return is_secret_name(unquote_plus(name) if "%" in name or "+" in name else name, "parameter")
+
+
+def mask_parameters(query: str, mask: str) -> str:
+    """A query with `mask` in place of its secrets."""
+    return _PARAMETER.sub(lambda found: f"{found[1]}={mask}" if is_secret_parameter(found[1]) else found[0], query)
+
+
+def mask_members(document: Any, mask: str) -> None:
+    """Put `mask` in place of the secrets of decoded JSON, which is changed."""
+    pending = [(document, False)]
+    while pending:
+        value, is_headers = pending.pop()
+        members: Iterable[tuple[Any, Any]] = ()
+        if isinstance(value, dict):
+            members = list(value.items())
+        elif isinstance(value, list):
+            members = list(enumerate(value))
+        for key, item in members:
+            if isinstance(item, str):
+                if isinstance(key, str) and is_secret_member(key, is_headers):
+                    value[key] = mask
+            elif isinstance(item, dict | list):
+                pending.append((item, isinstance(key, str) and holds_headers(key)))
+
+
+def is_secret_member(key: str, is_header: bool) -> bool:
+    """Whether a member of a JSON object is secret; `is_header` is whether the object holds headers."""
+    return is_secret_name(key, "header" if is_header else "member")
+
+
+def holds_headers(key: str) -> bool:
+    """Whether the members of this member are headers, as in the definition of an MCP server."""
+    return key.lower().endswith("headers")

@@ -1,0 +1,30 @@
+"""Credentials: the secrets that the body of a request gives by name, to be found where its answer repeats them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+from tokentape_harness.redaction.body_text import raw_pieces
+from tokentape_harness.redaction.parameters import secret_parameters
+from tokentape_harness.redaction.rules import RedactionRules
+from tokentape_harness.redaction.text_rules import is_placeholder
+
+_MEMBER = re.compile(r'"([\w.-]{1,60})"\s{0,20}:\s{0,20}"((?:[^"\\]++|\\.)*+)"')
+
+
+def sent_secrets(body: bytes, content_type: str, rules: RedactionRules) -> Iterator[str]:
+    """The values of secret members, form parameters and parts, but for text such as a field's label."""
+    for piece in raw_pieces(body, content_type):
+        for parameter in secret_parameters(piece.text, content_type, rules):
+            yield piece.text[parameter.start : parameter.end]
+        for match in _MEMBER.finditer(piece.text):
+            if rules.is_member((match[1],)) and not _is_text(match[2]):
+                with suppress(ValueError):
+                    yield str(json.loads(f'"{match[2]}"'))
+
+
+def _is_text(value: str) -> bool:
+    return is_placeholder(value) or (" " in value and not any(char.isdigit() for char in value))

@@ -1,0 +1,92 @@
+"""Secret names: which names hold secrets, in each place and each way of writing."""
+
+# ruff: noqa: SIM905 - lists of words
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tokentape_fake_provider.playback.journal import MASK, Entry
+from tokentape_fake_provider.secret_names import is_secret_name
+
+ANYWHERE = (
+    "api-key x-api-key client-secret access-token refresh-token id-token session-token aws-session-token auth-token "
+    "api-token x-api-token api-secret secret-key private-key aws-secret-access-key aws-access-key-id x-rapidapi-key "
+    "x-functions-key x-portkey-virtual-key x-secret-key cf-aig-authorization authorization x-goog-api-key app-key "
+    "ocp-apim-subscription-key password db-passwd private-token x-vault-token xi-api-key api-key-2 api-keys"
+).split()
+OUTSIDE_JSON = "x-auth helicone-auth sig signature x-amz-signature pwd key token x-slack-signature jwt hapikey".split()
+HEADERS = (
+    "cookie set-cookie openai-organization openai-project anthropic-organization-id x-goog-user-project "
+    "proxy-authorization x-ms-authorization-auxiliary"
+).split()
+NEVER = (
+    "max-tokens prompt-tokens token-count x-time-per-token x-max-token tokenizer next-page-token page-token author "
+    "authorized monkey keyboard x-ratelimit-remaining-tokens idempotency-key sec-websocket-key cache-key "
+    "prompt-cache-key eos-token stop-token passwordless access-control-allow-credentials content-type secretary"
+).split()
+IN_JSON_ONLY_ORDINARY = ["key", "token", "signature", "thought-signature", "pwd", "sort-key", "translation-key", "sig"]
+
+
+def spellings(name: str) -> list[str]:
+    """The name in kebab, snake, camel, Pascal, upper and Train case."""
+    words = name.split("-")
+    pascal = "".join(word.capitalize() for word in words)
+    train = "-".join(word.capitalize() for word in words)
+    snake = "_".join(words)
+    return list(dict.fromkeys((name, snake, pascal[:1].lower() + pascal[1:], pascal, snake.upper(), train)))
+
+
+def named(names, *places):
+    return [(spelling, place) for name, place in itertools.product(names, places) for spelling in spellings(name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        *named(ANYWHERE, "header", "parameter", "member"),
+        *named(OUTSIDE_JSON, "header", "parameter"),
+        *((name, "header") for name in HEADERS),
+        *((name, "member") for name in ("apikey", "hapikey", "accesstoken", "clientsecret", "sessiontoken", "idtoken")),
+    ],
+)
+def test_a_secret_name_is_known_in_each_way_of_writing(name, place):
+    """A secret name is known whatever joins its words."""
+    assert is_secret_name(name, place)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [*named(NEVER, "header", "parameter", "member"), *named(IN_JSON_ONLY_ORDINARY, "member")],
+)
+def test_an_ordinary_name_is_not_secret(name, place):
+    """Counts, page tokens and names that only contain such a word stay."""
+    assert not is_secret_name(name, place)
+
+
+def test_the_journal_masks_by_the_same_names():
+    """Headers, parameters and JSON members with secret names are masked in the journal; everything else stays."""
+    entry = Entry(
+        session="s",
+        time=0.0,
+        method="POST",
+        path="/v1",
+        query="a=1&hapikey=opaque1&pwd=opaque2&x-amz-signature=opaque3&max_tokens=5&api%5Fkey=opaque4",
+        headers=[(name.encode(), b"opaque") for name in ANYWHERE] + [(b"x-time-per-token", b"0.2")],
+        raw_body=b'{"accessToken": "opaque5", "max_tokens": 7, "password": {"type": "string"}, "tools": [{"headers": '
+        b'{"X-Auth": "opaque6", "Cookie": "opaque7"}, "authorization": "opaque8"}], "apiKeys": ["k"]}',
+        wire=None,
+    )
+    assert entry.query == ("a=1&hapikey=(masked)&pwd=(masked)&x-amz-signature=(masked)&max_tokens=5&api%5Fkey=(masked)")
+    assert {value for name, value in entry.headers if name != "x-time-per-token"} == {MASK}
+    assert ("x-time-per-token", "0.2") in entry.headers
+    assert entry.body == {
+        "accessToken": MASK,
+        "max_tokens": 7,
+        "password": {"type": "string"},
+        "tools": [{"headers": {"X-Auth": MASK, "Cookie": MASK}, "authorization": MASK}],
+        "apiKeys": ["k"],
+    }
+    assert "opaque" not in str(entry.to_builtins(frames=True))

@@ -1,0 +1,350 @@
+"""Redaction by form and by name: what a model generated stays but for true secrets, and no secret is missed."""
+
+# ruff: noqa: E501, SIM905 - planted secrets and lines of code are long
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.request import Request as URLRequest
+from urllib.request import urlopen
+
+import httpx2
+import pytest
+
+from tokentape_harness.cassettes.chunks import Chunk
+from tokentape_harness.cassettes.model import Fault, Interaction, Request, Response, StreamRecord
+from tokentape_harness.recording import use_cassette
+from tokentape_harness.redaction import DEFAULT_RULES, PLACEHOLDER, find_secrets, redact, redact_request, redact_text
+
+# What follows no rule of a provider, and what does.
+OPAQUE = "7f3Q9xK2mP8vL4nR6tW1"
+MIXED = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1"
+HEX = "0123456789abcdef0a1b2c3d4e5f6789"
+FORMS = {
+    "Pinecone": f"pcsk_2abCd_{MIXED}",
+    "Voyage": f"pa-{MIXED[:43]}",
+    "Vault": f"hvs.CAESI{MIXED[:24]}",
+    "Vault of old": f"s.{MIXED[:24]}",
+    "DigitalOcean": f"dop_v1_{HEX}{HEX}",
+    "age": "AGE-SECRET-KEY-1QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQS3290GQ",
+    "Alibaba": f"LTAI5t{MIXED[:18]}",
+    "DashScope": f"sk-{HEX}",
+    "ElevenLabs": f"sk_{HEX}{HEX[:16]}",
+    "Jina": f"jina_{MIXED}",
+    "Azure AD": f"aB38Q~{MIXED[:32]}",
+    "Azure OpenAI": f"{MIXED}abCDJQQJ99{MIXED[:26]}",
+    "Baidu": f"bce-v3/ALTAK-{MIXED[:21]}/{HEX}",
+    "Shopify": f"shpat_{HEX}",
+    "Telegram": f"123456789:AA{MIXED[:33]}",
+    "GitLab runner": f"glrt-{MIXED[:20]}",
+    "user of a URL": f"https://{OPAQUE}@h.example/x",
+    "password of a URL": "https://bob:hunter2@h.example/x",
+    "password alone in a URL": f"redis://:{OPAQUE}@h.example:6379/0",
+}
+# Values behind a name: in each language a literal.
+NAMED = [
+    f'api_key="{OPAQUE}"',
+    f"const apiKey: string = '{OPAQUE}';",
+    f'apiKey := "{OPAQUE}"',
+    f'var apiKey string = "{OPAQUE}"',
+    f'api_key: "{OPAQUE}"',
+    f':api_key => "{OPAQUE}"',
+    f"OPENAI_API_KEY={OPAQUE}",
+    f"ENV API_KEY {OPAQUE}",
+    f"--api-key {OPAQUE}",
+    f"--token={OPAQUE}",
+    f"password: {OPAQUE}",
+    f"Authorization: Bearer {OPAQUE}",
+    f'"client_secret": "{OPAQUE}"',
+    f'\\"accessToken\\": \\"{OPAQUE}\\"',
+    f"config['secret_key'] = '{OPAQUE}'",
+    f'os.environ["API_KEY"] = "{OPAQUE}"',
+    f"https://h/?api_key={OPAQUE}&x=1",
+    f"AccountName=x;AccountKey={MIXED}+/{MIXED[:36]}==;EndpointSuffix=y",
+    f"SharedAccessKey={MIXED[:43]}=",
+    "awsSecretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY'",
+]
+ORDINARY = [
+    'OpenAI(api_key=os.environ["OPENAI_API_KEY"])',
+    "password=None, secret_key=True, token=settings.token",
+    "access_token=get_token(); access_token=client.auth.getAccessTokenV2B3C4()",
+    ".sk-folding-cube-animation-wrapper-2 { animation: sk-foldCubeAngle 2.4s }",
+    ".sk-cube3d-4x-rotate-90deg-fade-in-out",
+    "gsk_renderer_new_for_surface gsk_gl_shader_builder_set_glsl_version",
+    "git clone ssh://git@github.com:22/org/repo.git && pip install git+ssh://git@host/x",
+    "a basic understanding-of-the-fundamentals-of-2-things",
+    "Bearer YOUR_API_KEY_HERE, Bearer ${TOKEN}, Bearer <token>",
+    "const apiKey: string = process.env.API_KEY_V2 ?? '';",
+    'apiKey := os.Getenv("OPENAI_API_KEY_2")',
+    'api_key: ENV.fetch("OPENAI_API_KEY")',
+    'password: "{{ vault_db_password_2 }}"',
+    "OPENAI_API_KEY=sk-your-key-here",
+    "API_KEY=${{ secrets.OPENAI_API_KEY }}",
+    "ENV OPENAI_API_KEY changeme",
+    '--token "$GITHUB_TOKEN_V2"',
+    "postgresql://user:password@localhost:5432/db",
+    'f"https://{user}:{pw}@host" postgres://${DB_USER}:${DB_PASS}@db/x',
+    "https://cdn.jsdelivr.net/npm/@scope/pkg@1.2.3/x.js",
+    "550e8400-e29b-41d4-a716-446655440000 9fceb02d0ae598e95dc970b74767f19372d61af8",
+    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    'etag: "33a64df551425fcc55e4d42a148795d9f25f89d4"',
+    'cache_key: "v1-deps-a1b2c3d4e5f6g7h8", nextPageToken: "CAUQAA1b2c3d4e5f6"',
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg==",
+    "eyJhbGciOiJIUzI1NiJ9... is header.payload.signature",
+    "def login(password: str, token: Optional[str] = None, secret_key: bytes = b''):",
+    "private_key: x25519.X25519PrivateKey, keys: PKCS7PrivateKeyTypes",
+    "token = tokenizer.decode(ids[0:4]); tokens: 4096; max_tokens=1024",
+    "hf_hub_download, sk_live_your_key_here, ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx, sk-xxxxxxxxxxxxxxxxxxxxxxxx",
+    'if line.startswith("-----BEGIN RSA PRIVATE KEY-----"): pass',
+    "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
+    "some**bold****bold2** and s****y",
+    "https://h/?token=YOUR_TOKEN&api_key=<key>&key={key}",
+    "arn:aws:secretsmanager:us-west-2:123456789012:secret:MyTestDatabaseSecret-a1b2c3",
+    'example: {"password": "hunter", "api_key": null, "token": " the", "signature": "EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}',
+]
+SECRETS = [*FORMS.values(), *NAMED]
+
+
+def planted(text: str) -> str:
+    """The part of a text that must go."""
+    return next((part for part in (OPAQUE, MIXED[:20], "wJalrX", "hunter2", HEX) if part in text), text)
+
+
+def sse(text: str) -> bytes:
+    """A stream with the text in deltas of seven characters."""
+    parts = [text[at : at + 7] for at in range(0, len(text), 7)]
+    events = [{"choices": [{"index": 0, "delta": {"content": part}}]} for part in parts]
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+def answer(body: bytes, content_type: str) -> Interaction:
+    return Interaction(Request("POST", "https://h/"), Response(200, "", (("content-type", content_type),), body))
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_what_a_model_generated_stays(text):
+    """Code, prose, hashes and templates come out unchanged: in deltas, in a whole answer, in arguments, in a request."""
+    arguments = {"content": [{"type": "tool_use", "input": {"password": "hunter", "code": text}}], "text": text}
+    for body, content_type in ((sse(text), "text/event-stream"), (json.dumps(arguments).encode(), "application/json")):
+        assert redact(answer(body, content_type)) == answer(body, content_type)
+    request = Request("POST", "https://h/", (), json.dumps({"messages": [{"content": text}]}).encode())
+    assert redact_request(request) == request
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_goes_from_every_place(text):
+    """A secret by its form goes from headers, requests, answers, deltas, multipart, UTF-16, and the text of an error."""
+    part = planted(text)
+    whole = f"it is {text} , I think"
+    document = json.dumps({"messages": [{"content": whole}]})
+    multipart = f'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\n{whole}\r\n--b--\r\n'
+    bodies = [
+        (sse(whole), "text/event-stream"),
+        (document.encode(), "application/json"),
+        (whole.encode(), "text/plain"),
+        (multipart.encode(), "multipart/form-data; boundary=b"),
+        (document.encode("utf-16"), "application/json"),
+        (document.encode("utf-16-le"), "application/json; charset=utf-16le"),
+        (document.encode("utf-16-be"), "application/json"),
+        (document.encode("utf-32"), ""),
+    ]
+    for body, content_type in bodies:
+        request = Request("POST", "https://h/", (("content-type", content_type), ("x-note", whole)), body)
+        record = StreamRecord((Chunk(len(body), 1.0),), error=Fault("read", "Error", whole))
+        headers = (("content-type", content_type), ("x-echo", whole))
+        clean = redact(Interaction(request, Response(200, whole, headers, body, record)))
+        shown = repr(clean) + text_of(clean.request.body) + text_of(clean.response.body)
+        assert part not in shown
+        assert "I think" in shown
+        assert sum(chunk.size for chunk in clean.response.stream.chunks) == len(clean.response.body)
+        assert redact(clean) == clean
+    assert part not in redact_text(whole)
+
+
+def text_of(body: bytes) -> str:
+    """What a body says, its deltas joined."""
+    if body.startswith(b"data: "):
+        events = [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: ")]
+        return "".join(event["choices"][0]["delta"]["content"] for event in events)
+    return body.replace(b"\0", b"").decode("utf-8", "replace")
+
+
+NAMES = "apiKey accessToken refreshToken authToken privateKey awsSecretAccessKey api_secret api_token api_key app_key"
+
+
+@pytest.mark.parametrize("name", [*NAMES.split(), "client_secret", "id_token", "x-goog-api-key", "password"])
+def test_a_name_is_enough_where_names_are_structure(name):
+    """Whatever its value, a secret name is enough in a header, query, form, multipart body and JSON, of both sides."""
+    value = "plain words"
+    document = json.dumps({"a": {name: value, "max_tokens": 5}, "list": {name: [value]}}).encode()
+    form = f"x=1&{name}=plain+words&y=2".encode()
+    multipart = (
+        b'--b\r\nContent-Disposition: form-data; name="' + name.encode() + b'"\r\nContent-Type: text/plain\r\n\r\n'
+        b'plain words\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nplain text\r\n--b--\r\n'
+    )
+    kinds = [
+        (document, "application/json"),
+        (document.decode().encode("utf-16"), "application/json"),
+        (form, "application/x-www-form-urlencoded"),
+        (form, ""),
+        (multipart, "multipart/form-data; boundary=b"),
+        (form.decode().encode("utf-16-le"), "application/x-www-form-urlencoded"),
+    ]
+    for body, content_type in kinds:
+        headers = ((name, value), ("content-type", content_type))
+        request = Request("POST", f"https://h/?{name}=plain%20words&x=1", headers, body)
+        clean = redact(Interaction(request, Response(200, "", headers, body)))
+        for made in (clean.request.body, clean.response.body):
+            assert "words" not in text_of(made)
+            assert PLACEHOLDER in text_of(made)
+        assert clean.request.headers[0] == clean.response.headers[0] == (name, PLACEHOLDER)
+        assert clean.request.uri == f"https://h/?{name}={PLACEHOLDER}&x=1"
+    assert b"plain text" in redact_request(Request("POST", "h", (("content-type", kinds[4][1]),), multipart)).body
+
+
+def test_a_secret_of_the_request_body_goes_from_the_answer():
+    """What a request gives as a secret is taken out of the answer that repeats it; a field's label is not."""
+    body = b'{"tools": [{"authorization": "0paque member value"}], "password": "Enter your password"}'
+    said = b'{"text": "0paque member value. Enter your password"}'
+    clean = redact(Interaction(Request("POST", "h", (), body), Response(body=said)))
+    assert clean.response.body == b'{"text": "REDACTED. Enter your password"}'
+
+
+def test_a_short_lived_key_is_secret_under_its_value():
+    """The `value` of a client secret goes, as in the answer that makes an ephemeral key."""
+    made = redact(answer(b'{"client_secret": {"value": "short", "expires_at": 1}}', "application/json"))
+    assert made.response.body == b'{"client_secret": {"value": "REDACTED", "expires_at": 1}}'
+
+
+HOSTILE = [
+    *("sk-", "sk-a1B2", "-----BEGIN PRIVATE KEY-----", "a://b:c", "eyJ", "eyJaaaaaaaaeyJ.", "key=", "key   ", '"a":'),
+    *(
+        "key\\",
+        "_token_key",
+        "bearer a1B2",
+        "?a=",
+        "ab_****",
+        "*",
+        "SG.",
+        "1Q~",
+        "aB1",
+        "12345678:AA",
+        "--token ",
+        "[1,",
+    ),
+    *('{"a":1,"b":', '\\"', '"', "content-disposition: form-data; name=key\r\n\r\n", 'content-disposition: x; name="'),
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_hostile_text_takes_linear_time(unit):
+    """Text made to be slow to search takes no longer than other text: 200 kB would take hours otherwise."""
+    text = unit * (200_000 // len(unit))
+    for content_type in ("application/json", "multipart/form-data; boundary=b"):
+        redact(answer(text.encode(), content_type))
+    redact_text(text)
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Repeats the credentials that it gets."""
+
+    def do_GET(self):
+        body = f"no such key: {self.headers['authorization']} {self.headers['x-auth']}".encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("x-time-per-token", "0.0123456789")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def echo():
+    """The port of a server that repeats credentials."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+CREDENTIALS = {"authorization": "Bearer 0paque words of mine", "x-auth": "an0ther opaque one"}
+
+
+def ask_urllib(port):
+    with urlopen(URLRequest(f"http://127.0.0.1:{port}/", headers=CREDENTIALS)) as response:
+        return response.read()
+
+
+def ask_http_client(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/", headers=CREDENTIALS)
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+def ask_httplib2(port):
+    httplib2 = pytest.importorskip("httplib2")
+    return httplib2.Http().request(f"http://127.0.0.1:{port}/", headers=CREDENTIALS)[1]
+
+
+def ask_httpx2(port):
+    with httpx2.Client(headers=CREDENTIALS) as client:
+        return client.get(f"http://127.0.0.1:{port}/").content
+
+
+@pytest.mark.parametrize("ask", [ask_urllib, ask_http_client, ask_httplib2, ask_httpx2])
+@pytest.mark.parametrize("filters", [(), ("authorization", "x-auth")])
+def test_echoes_go_whatever_the_client_and_the_filters(ask, filters, echo, tmp_path):
+    """An answer that repeats a credential is redacted, also for clients of vcrpy's own patch and behind its filters."""
+    path = tmp_path / "c.yaml"
+    with use_cassette(path, filter_headers=list(filters)):
+        assert b"0paque words" in ask(echo)
+    written = path.read_text()
+    assert "0paque" not in written
+    assert "an0ther" not in written
+    assert "0.0123456789" in written
+    with use_cassette(path, record_mode="none", filter_headers=list(filters)):
+        assert ask(echo) == b"no such key: Bearer REDACTED REDACTED"
+
+
+@pytest.mark.parametrize("ask", [ask_urllib, ask_httpx2])
+def test_a_placeholder_of_the_user_stays(ask, echo, tmp_path):
+    """What vcrpy's `filter_headers` puts in place of a secret stays, as text or made by a function."""
+    path = tmp_path / "c.yaml"
+    filters = [("authorization", "Bearer MY-PLACEHOLDER-1"), ("x-auth", lambda key, value, request: f"my {key}")]
+    with use_cassette(path, filter_headers=filters):
+        ask(echo)
+    written = Path(path).read_text()
+    assert "Bearer MY-PLACEHOLDER-1" in written
+    assert "my x-auth" in written
+    assert "0paque" not in written
+
+
+def test_a_function_that_gives_the_secret_back_keeps_nothing(echo, tmp_path):
+    """A filter that returns the value itself names no placeholder."""
+    with use_cassette(tmp_path / "c.yaml", filter_headers=[("x-auth", lambda key, value, request: value)]):
+        ask_httpx2(echo)
+    assert "an0ther" not in (tmp_path / "c.yaml").read_text()
+
+
+def test_placeholders_are_a_rule():
+    """A placeholder stays in a header, a parameter, a member and a text, though it has the form of a secret."""
+    mine = f"sk-proj-{MIXED}"
+    rules = DEFAULT_RULES.adding(placeholders=[mine])
+    body = json.dumps({"api_key": mine, "text": mine}).encode()
+    request = Request("POST", f"http://h/?key={mine}", (("authorization", f"Bearer {mine}"), ("x-api-key", mine)), body)
+    made = Interaction(request, Response(body=body))
+    assert redact(made, rules) == made
+    assert not find_secrets(made, rules)
+    assert mine not in repr(redact(made))
