@@ -1,6 +1,6 @@
 """Redaction by form and by name: what a model generated stays but for true secrets, and no secret is missed."""
 
-# ruff: noqa: E501, SIM905 - planted secrets and lines of code are long
+# ruff: noqa: E501 - planted secrets and lines of code are long
 
 from __future__ import annotations
 
@@ -240,6 +240,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_hostile_text_takes_linear_time(unit):

@@ -39,6 +39,13 @@ FORMED = {
     "answer": "sk-Answ3rAnsw3rAnsw3rAnsw3rAnsw3rAnsw3rAnsw3r12",
     "set-cookie": "S3tC00kie-aB1cD2eF3gH4iJ5kL6",
     "aws": "ASIAY34FZKBOKMUTVV7A",
+    "pinecone": "pcsk_2abCd_aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD5eF6",
+    "vault": "hvs.CAESIaB1cD2eF3gH4iJ5kL6mN7oP8",
+    # By their names alone, in headers, the query and JSON.
+    "x-functions-key": "0paque functions words",
+    "x-auth": "0paque auth words",
+    "accessToken": "0paque access words",
+    "pwd": "0paque.query.words",
 }
 OPAQUE = "7f3Q-opaque-93zzKq"
 
@@ -112,7 +119,9 @@ HEADERS = {
     "openai-organization": FORMED["organisation"],
     "cookie": f"session={FORMED['cookie']}; theme=dark",
     "x-amz-security-token": FORMED["binary"],
-    "x-note": f"see {FORMED['body']}",
+    "x-note": f"see {FORMED['body']} and {FORMED['vault']}",
+    "x-functions-key": FORMED["x-functions-key"],
+    "x-auth": FORMED["x-auth"],
 }
 BODY = json.dumps(
     {
@@ -120,13 +129,15 @@ BODY = json.dumps(
         "messages": [{"role": "user", "content": f"mine are {FORMED['body']} and {OPAQUE}"}],
         "tools": [{"type": "mcp", "authorization": FORMED["member"]}],
         "aws": FORMED["aws"],
+        "accessToken": FORMED["accessToken"],
+        "note": [FORMED["pinecone"], FORMED["vault"]],
     }
 ).encode()
 
 
 def url(port: int, kind: str) -> str:
     """The URL, with secrets in it."""
-    return f"http://me:{FORMED['userinfo']}@127.0.0.1:{port}/v1/{kind}?key={FORMED['query']}&x=1"
+    return f"http://me:{FORMED['userinfo']}@127.0.0.1:{port}/v1/{kind}?key={FORMED['query']}&pwd={FORMED['pwd']}&x=1"
 
 
 def ask_httpx2(address):
