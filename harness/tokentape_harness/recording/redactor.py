@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -24,6 +25,25 @@ class Redactor:
         """Leave a value as it is that the user named to stand for secrets."""
         with self._lock:
             self._rules = self._rules.adding(placeholders=[placeholder])
+
+    def keeping(self, entry: Any) -> Any:
+        """A filter of vcrpy's, a name or it and what stands there instead, whose placeholder is kept."""
+        if not isinstance(entry, tuple):
+            return entry
+        name, value = entry
+        if not callable(value):
+            if isinstance(value, str):
+                self.keep(value)
+            return entry
+
+        @functools.wraps(value)
+        def replaced(**given: Any) -> Any:
+            made = value(**given)
+            if isinstance(made, str) and made != given.get("value"):
+                self.keep(made)
+            return made
+
+        return name, replaced
 
     def watch(self, cassette: Cassette) -> None:
         """Learn the credentials of whatever is recorded, before any filter takes them out: echoes of them go, too."""

@@ -222,7 +222,7 @@ class StreamingCassette:
             given["persister"] = CassetteStore(redactor, self._extra_paths)
         for name in _FILTERS:
             filters = given.get(name, getattr(vcr, name)) or ()
-            given[name] = [_keeping(entry, redactor) for entry in filters]
+            given[name] = [redactor.keeping(entry) for entry in filters]
         return {
             **given,
             "match_on": match_on,
