@@ -8,7 +8,12 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from tokentape_fake_provider.secret_names import holds_headers, is_secret_member, is_secret_name, is_secret_parameter
+from tokentape_fake_provider.http.secret_names import (
+    holds_headers,
+    is_secret_member,
+    is_secret_name,
+    is_secret_parameter,
+)
 from tokentape_harness.errors import UsageError
 from tokentape_harness.redaction.json_text import Path, matches
 from tokentape_harness.redaction.text_rules import TEXT_RULES, TextRule
