@@ -8,8 +8,8 @@ import itertools
 
 import pytest
 
-from tokentape_fake_provider.http.secret_names import is_secret_name
 from tokentape_fake_provider.playback.journal import MASK, Entry
+from tokentape_fake_provider.playback.secret_names import is_secret_name
 
 ANYWHERE = (
     "api-key x-api-key client-secret access-token refresh-token id-token session-token aws-session-token auth-token "

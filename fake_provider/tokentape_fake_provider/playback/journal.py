@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from tokentape_fake_provider.http.secret_names import is_secret_name, mask_members, mask_parameters
+from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_members, mask_parameters
 
 AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "fault", "error"]
 Outcome = Literal["pending", "complete", "client_left", "dropped", "reset", "server_stopped"]

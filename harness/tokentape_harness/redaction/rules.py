@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from tokentape_fake_provider.http.secret_names import (
+from tokentape_fake_provider.playback.secret_names import (
     holds_headers,
     is_secret_member,
     is_secret_name,

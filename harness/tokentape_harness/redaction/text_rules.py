@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from tokentape_fake_provider.http.secret_names import is_secret_name, is_secret_parameter
+from tokentape_fake_provider.playback.secret_names import is_secret_name, is_secret_parameter
 from tokentape_harness.redaction.randomness import is_random
 
 Check = Callable[[re.Match[str]], bool]
