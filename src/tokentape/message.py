@@ -72,31 +72,39 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text"):
-    """A run of text. `citations` are the provider's own objects."""
+    """A run of text. `citations` are the provider's own objects.
+
+    `phase` is what the provider says the text is for (OpenAI's `commentary` or `final_answer`), and wants back.
+    """
 
     text: str = ""
     citations: tuple[Any, ...] = ()
+    phase: str = ""
 
 
 class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning"):
     """A run of reasoning, with what the provider wants back in a follow-up request.
 
-    `signature` proves the text to the provider; `encrypted` replaces it (redacted thinking).
+    `signature` proves the text to the provider; `encrypted` replaces it (redacted thinking). `item` has the other
+    fields of the provider's own object (OpenRouter's `reasoning_details`: type, format, id, index).
     """
 
     text: str = ""
     signature: str = ""
     encrypted: str = ""
+    item: Mapping[str, Any] = NOTHING
 
 
 class ProviderPart(msgspec.Struct, frozen=True, tag="provider"):
     """A content block that only its provider knows (server tools and their results, images), kept whole.
 
-    `kind` is the provider's own type name.
+    `kind` is the provider's own type name. `awaits_result` is True for a call that the application must run and
+    answer in the provider's own form (OpenAI's `apply_patch_call`); the finish reason is then `tool_calls`.
     """
 
     kind: str
     data: Mapping[str, Any] = NOTHING
+    awaits_result: bool = False
 
 
 Part: TypeAlias = TextPart | ReasoningPart | ToolCall | ProviderPart

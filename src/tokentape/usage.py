@@ -31,7 +31,7 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     The arithmetic is OpenTelemetry's for generative AI: `input` counts all of the prompt, and `cached`
     (read from a prompt cache) and `cache_write` are parts of it; `output` counts all that was generated,
     and `reasoning` is a part of it; `total` is the provider's own figure, else `input + output`.
-    `raw` holds the provider's own numbers, unchanged.
+    `raw` holds the provider's own numbers as they were last reported, unchanged.
     """
 
     input: int | None = None
@@ -51,9 +51,6 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
 
 def merged(usages: Sequence[TokenUsage]) -> TokenUsage:
     """The usage that these leave: the last reported value of each field, never a sum; linear in how many there are."""
-    raw: dict[str, Any] = {}
-    for usage in usages:
-        raw.update(usage.raw)
     fields = {}
     for name in TokenUsage.__struct_fields__[:-1]:
         for usage in reversed(usages):
@@ -61,4 +58,20 @@ def merged(usages: Sequence[TokenUsage]) -> TokenUsage:
             if value is not None:
                 fields[name] = value
                 break
-    return TokenUsage(**fields, raw=raw)
+    return TokenUsage(**fields, raw=_last_reports([usage.raw for usage in usages]))
+
+
+def _last_reports(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The provider's numbers: the last report whole, beside those of other objects, which share no key with it.
+
+    A null reports nothing: the value before it stays.
+    """
+    last: Mapping[str, Any] = NOTHING
+    for report in reports:
+        if all(value is None for value in report.values()):
+            continue
+        if last.keys().isdisjoint(report):
+            last = {**last, **report} if last else report
+        else:
+            last = {key: last.get(key) if value is None else value for key, value in report.items()}
+    return last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import NamedTuple, TypeAlias
@@ -42,7 +42,9 @@ class AWSEventStreamFraming:
     offset: `feed` raises it after the frames before it, `feed_data` leaves it in `fault`.
     """
 
-    __slots__ = ("_envelopes", "_frame", "_held", "_need", "_offset", "_pieces", "fault")
+    __slots__ = ("_cut_last", "_envelopes", "_frame", "_held", "_need", "_offset", "_pieces", "fault")
+
+    what = "an AWS event stream"
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -51,7 +53,22 @@ class AWSEventStreamFraming:
         self._offset = 0
         self._frame = 0
         self._envelopes: dict[bytes, tuple[bytes, bool]] = {}
+        self._cut_last: list[tuple[bytes, bytes]] = []
         self.fault: DecodeError | None = None
+
+    @staticmethod
+    def may_begin(body: bytes) -> bool:
+        """Whether a body that begins so can be an event stream: a frame begins with its size."""
+        return body[:1] in (b"", b"\0", b"\1")
+
+    def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:  # noqa: ARG002
+        """Where the payloads begin of the frames that were cut last."""
+        found: list[int] = []
+        at = self._offset - sum(map(_size, self._cut_last))
+        for frame in self._cut_last[: len(documents)]:
+            found.append(at + _PRELUDE_SIZE + len(frame[0]))
+            at += _size(frame)
+        return found
 
     @property
     def rest(self) -> bytes:
@@ -75,7 +92,7 @@ class AWSEventStreamFraming:
         `{":exception-type": "...", ":payload": ...}` and an error `{":error-code": "...", ":error-message": "..."}`,
         named as in the frame.
         """
-        frames = self._cut(data)
+        frames = self._cut_last = self._cut(data)
         documents: list[bytes] = []
         envelopes = self._envelopes
         for headers, payload in frames:

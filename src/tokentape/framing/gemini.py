@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tokentape.framing.json_array import JSONArrayFraming
-from tokentape.framing.sse import SSEFraming, parse_event, split_plain_data
+from tokentape.framing.sse import SSEFraming
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
@@ -13,6 +15,8 @@ class GeminiFraming:
     """Cuts either of the two into the JSON documents of its chunks."""
 
     __slots__ = ("_array", "_before", "_first", "_sse")
+
+    what = "a stream of server-sent events or a JSON array"
 
     def __init__(self) -> None:
         self._array: JSONArrayFraming | None = None
@@ -27,10 +31,20 @@ class GeminiFraming:
             return self._sse.rest
         return self._first if self._array is None else self._array.rest
 
+    @staticmethod
+    def may_begin(body: bytes) -> bool:
+        """Whether a body that begins so can be either of the two."""
+        return body.removeprefix(_BOM).lstrip()[:1] == b"[" or SSEFraming.may_begin(body)
+
+    def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:
+        """Where the documents begin that end in `region`, which begins at byte `start`."""
+        framing = self._sse or self._array
+        return framing.offsets(region, start, documents) if framing is not None else []
+
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the documents that end in `data`."""
         if self._sse is not None:
-            return self._events(self._sse.complete(data))
+            return self._sse.feed_data(data)
         if self._array is not None:
             return self._array.feed_data(data)
         self._before.append(data)
@@ -45,18 +59,4 @@ class GeminiFraming:
             self._array = JSONArrayFraming()
             return self._array.feed_data(whole[whole.index(b"[") :])
         self._sse = SSEFraming()
-        return self._events(self._sse.complete(whole))
-
-    def _events(self, block: bytes) -> list[bytes]:
-        found = split_plain_data(block)
-        if found is not None:
-            return found
-        # An error is sent as plain JSON lines, without `data:`.
-        return [document for event in block.split(b"\n\n") if (document := _document(event)) is not None]
-
-
-def _document(event: bytes) -> bytes | None:
-    parsed = parse_event(event)
-    if parsed is not None:
-        return parsed[1]
-    return event if event.lstrip().startswith(b"{") else None
+        return self._sse.feed_data(whole)

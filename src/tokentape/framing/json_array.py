@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from tokentape.framing.verbatim import verbatim_offsets
 
 _OUTSIDE = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
@@ -42,6 +45,10 @@ class JSONArrayFraming:
     def rest(self) -> bytes:
         """The bytes of the element that is not complete yet."""
         return b"".join(self._pieces).lstrip(_BETWEEN)
+
+    def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:
+        """Where the elements begin that end in `region`, which begins at byte `start`."""
+        return verbatim_offsets(region, start, documents, b"".join(self._pieces))
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the elements that end in `data`."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from tokentape.framing.verbatim import verbatim_offsets
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -9,6 +13,8 @@ class NDJSONFraming:
     """Cuts a byte stream into lines, in linear time whatever the split; blank lines and a leading BOM are dropped."""
 
     __slots__ = ("_first", "_tail")
+
+    what = "lines of JSON"
 
     def __init__(self) -> None:
         self._tail: list[bytes] = []
@@ -19,6 +25,15 @@ class NDJSONFraming:
         """The bytes of the line that no line feed has ended."""
         rest = b"".join(self._tail)
         return rest.removeprefix(_BOM) if self._first else rest
+
+    @staticmethod
+    def may_begin(body: bytes) -> bool:
+        """Whether a body that begins so can be lines of JSON objects."""
+        return body.removeprefix(_BOM).lstrip()[:1] in (b"", b"{")
+
+    def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:
+        """Where the lines begin that end in `region`, which begins at byte `start`."""
+        return verbatim_offsets(region, start, documents, b"".join(self._tail))
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the lines that end in `data`, in order."""

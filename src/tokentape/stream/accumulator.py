@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -19,8 +19,9 @@ from tokentape.message import (
     ToolCall,
 )
 from tokentape.output import ChatOutput
+from tokentape.stream.output_metadata import LOGPROBS, join, joined, merge
 from tokentape.stream.tool_call_assembly import OpenCall, ToolCallAssembly
-from tokentape.usage import TokenUsage, merged
+from tokentape.usage import NOTHING, TokenUsage, merged
 
 _Kind = Literal["text", "reasoning", "tool_call", "provider"]
 
@@ -28,13 +29,15 @@ _Kind = Literal["text", "reasoning", "tool_call", "provider"]
 class _Segment:
     """A run of one kind of content in one content block."""
 
-    __slots__ = ("call", "citations", "encrypted", "kind", "pieces", "provider", "signature")
+    __slots__ = ("call", "citations", "encrypted", "item", "kind", "phase", "pieces", "provider", "signature")
 
     def __init__(self, kind: _Kind) -> None:
         self.kind = kind
         self.pieces: list[str] = []
         self.signature = ""
         self.encrypted = ""
+        self.item: dict[str, Any] = {}
+        self.phase = ""
         self.citations: list[Any] = []
         self.provider: ProviderPart | None = None
         self.call: OpenCall | None = None
@@ -56,6 +59,8 @@ class _Choice:
         self.segments: dict[tuple[_Kind, int | None, int], _Segment] = {}
         self.refusal: list[str] = []
         self.tools = ToolCallAssembly()
+        self.metadata: dict[str, Any] = {}
+        self.logprobs: dict[str, Any] = {}
         self.finish_reason: FinishReason | None = None
         self.provider_finish_reason: str | None = None
         self.name: str | None = None
@@ -86,15 +91,23 @@ class _Choice:
         for part in chunk.parts:
             match part:
                 case TextPart():
-                    self.segment("text", chunk.block).citations.extend(part.citations)
+                    segment = self.segment("text", chunk.block)
+                    segment.citations.extend(part.citations)
+                    segment.phase = part.phase or segment.phase
                 case ReasoningPart():
                     segment = self.segment("reasoning", chunk.block)
                     segment.signature += part.signature
                     segment.encrypted += part.encrypted
+                    merge(segment.item, part.item)
                 case ProviderPart():
                     self.segment("provider", chunk.block, len(self.segments)).provider = part
                 case ToolCall():
                     pass  # the chunk's tool_calls are the authority
+
+    def note(self, metadata: Mapping[str, Any]) -> None:
+        """Take in what was reported of this choice beside its content."""
+        merge(self.metadata, {key: value for key, value in metadata.items() if key not in LOGPROBS})
+        join(self.logprobs, {key: metadata[key] for key in LOGPROBS if metadata.get(key)})
 
     def message(self, model: str | None, metadata: dict[str, Any], usage: TokenUsage | None) -> ChatMessage:
         calls = self.tools.calls
@@ -124,10 +137,10 @@ class _Choice:
             elif segment.provider is not None:
                 yield segment.provider
             elif segment.kind == "reasoning":
-                if segment.text or segment.signature or segment.encrypted:
-                    yield ReasoningPart(segment.text, segment.signature, segment.encrypted)
+                if segment.text or segment.signature or segment.encrypted or segment.item:
+                    yield ReasoningPart(segment.text, segment.signature, segment.encrypted, segment.item or NOTHING)
             elif segment.text or segment.citations:
-                yield TextPart(segment.text, tuple(segment.citations))
+                yield TextPart(segment.text, tuple(segment.citations), segment.phase)
 
 
 class Accumulator:
@@ -198,9 +211,16 @@ class Accumulator:
     def _note_metadata(self, chunk: ChatMessage) -> None:
         if chunk.model is not None and self._model is None:
             self._model = chunk.model
+        if chunk.metadata.__class__ is dict or not chunk.tool_call_deltas or not self._begun or chunk.finish_reason:
+            self._note(chunk)
+
+    def _note(self, chunk: ChatMessage) -> None:
         metadata = chunk.metadata
-        if metadata.__class__ is dict or not chunk.tool_call_deltas or not self._begun or chunk.finish_reason:
-            self._metadata |= metadata
+        if not metadata:
+            return
+        merge(self._metadata, {key: value for key, value in metadata.items() if key not in LOGPROBS})
+        if _is_content(chunk) or any(key in metadata for key in LOGPROBS):
+            self._choice(chunk.index).note(metadata)
 
     def _choice(self, index: int) -> _Choice:
         found = self._choices.get(index)
@@ -213,7 +233,7 @@ class Accumulator:
         first = run[0]
         if not self._begun:
             self._begun = True
-            self._metadata |= first.metadata
+            self._note(first)
         text = "".join([chunk.text for chunk in run])
         if text:
             self._choice(0).segment("text", first.block).pieces.append(text)
@@ -222,16 +242,14 @@ class Accumulator:
 
     def add_texts(self, chunks: Sequence[ChatMessage]) -> None:
         """Add chunks that have no tool calls, finish reason or model."""
-        if not self._begun and chunks:
-            self._begun = True
-            self._metadata |= chunks[0].metadata
         index, block, role, append = -1, None, None, None
         for chunk in chunks:
             if chunk.usage is not None:
                 self._usages.append(chunk.usage)
-            if chunk.metadata.__class__ is dict:
-                # Made by hand. What decoders give is read when it is asked for: only a few events tell something new.
-                self._metadata |= chunk.metadata
+            if chunk.metadata.__class__ is dict or not self._begun or not _is_content(chunk):
+                # Made by hand, or with something new. What stands beside text is read when it is asked for: it repeats.
+                self._begun = True
+                self._note(chunk)
             if chunk.index != index or chunk.block != block or chunk.role != role:
                 index, block, role, append = chunk.index, chunk.block, chunk.role, None
             if (
@@ -266,9 +284,15 @@ class Accumulator:
             named = self._metadata.get("model")
             model = named if isinstance(named, str) else None
         choices = sorted(self._choices.values(), key=lambda choice: choice.index) or [_Choice(0)]
-        usage = self.usage if self._usages and len(choices) == 1 else None
-        metadata = dict(self._metadata)
-        messages = tuple(choice.message(model, metadata, usage) for choice in choices)
+        alone = len(choices) == 1
+        usage = self.usage if self._usages and alone else None
+        metadata = self._metadata | joined(choices[0].logprobs)
+        messages = tuple(
+            choice.message(
+                model, metadata if alone else self._metadata | choice.metadata | joined(choice.logprobs), usage
+            )
+            for choice in choices
+        )
         return ChatOutput(messages, self.usage, model, error, metadata)
 
 

@@ -51,14 +51,13 @@ def _message_chunks(message: ChatMessage, size: int | None) -> Iterator[ChatMess
             case TextPart():
                 for text in _pieces(part.text, size):
                     yield ChatMessage(text, role, index=index, block=block)
-                if part.citations:
-                    yield ChatMessage("", role, index=index, block=block, parts=(TextPart("", part.citations),))
+                if part.citations or part.phase:
+                    yield ChatMessage("", role, index=index, block=block, parts=(_silent(part),))
             case ReasoningPart():
                 for text in _pieces(part.text, size):
                     yield ChatMessage("", role, reasoning=text, index=index, block=block)
-                if part.signature or part.encrypted:
-                    seal = ReasoningPart("", part.signature, part.encrypted)
-                    yield ChatMessage("", role, index=index, block=block, parts=(seal,))
+                if part.signature or part.encrypted or part.item:
+                    yield ChatMessage("", role, index=index, block=block, parts=(_silent(part),))
             case ToolCall():
                 yield ChatMessage("", role, tool_calls=(part,), index=index, block=block)
             case ProviderPart():

@@ -6,32 +6,80 @@ from collections import defaultdict
 
 from tokentape.message import ToolCall, ToolCallDelta
 
+NO_ID = "null"
+"""Mistral's clients and servers write this where a call has no id."""
+_PLACEHOLDERS = ("{}", "null")
+_LONGEST_PLACEHOLDER = 8  # with white space
 
 class OpenCall:
     """A tool call as far as it was received; `copy` if it turned out to be one that is there already."""
 
-    __slots__ = ("copy", "done", "fragments", "id", "index", "name")
+    __slots__ = ("copy", "done", "fragments", "id", "index", "name", "size")
 
     def __init__(self, index: int | None, id: str) -> None:  # noqa: A002 - the field's own name
         self.index = index
         self.id = id
         self.name = ""
         self.fragments: list[str] = []
+        self.size = 0
         self.done: ToolCall | None = None
         self.copy = False
 
     @property
     def call(self) -> ToolCall:
         """The call as it stands."""
-        return self.done or ToolCall.parse(self.id, self.name, "".join(self.fragments))
+        return self.done or ToolCall.parse(self.id, self.name, self.arguments)
+
+    @property
+    def arguments(self) -> str:
+        """The argument text so far."""
+        if len(self.fragments) > 1:
+            self.fragments[:] = ["".join(self.fragments)]
+        return self.fragments[0] if self.fragments else ""
+
+    def add_arguments(self, delta: ToolCallDelta) -> None:
+        """Add a fragment's arguments, unless they repeat what is there; what only held their place goes."""
+        given = delta.arguments
+        if self.fragments and given.lstrip()[:1] == "{":
+            if self.size <= _LONGEST_PLACEHOLDER and self.arguments.strip() in _PLACEHOLDERS:
+                self._clear()
+            elif self._is_repeated_by(delta):
+                return
+            elif _names_its_call(delta) and len(given) > self.size and _completes(given, self.arguments):
+                self._clear()
+        self.fragments.append(given)
+        self.size += len(given)
+
+    def _clear(self) -> None:
+        self.fragments.clear()
+        self.size = 0
+
+    def _is_repeated_by(self, delta: ToolCallDelta) -> bool:
+        """Whether a fragment has the whole arguments that are there already; one that names its call may format them."""
+        given = delta.arguments
+        if len(given) != self.size and not _names_its_call(delta):
+            return False
+        before = ToolCall.parse("", "", self.arguments)
+        if not before.valid:
+            return False
+        again = ToolCall.parse("", "", given)
+        return given == self.arguments or (again.valid and again.arguments == before.arguments)
+
+    def goes_on_with(self, delta: ToolCallDelta) -> bool:
+        """Whether a fragment that names no call can only be the rest of this one's arguments."""
+        if delta.id or delta.name or self.done is not None or delta.arguments.lstrip()[:1] in ("", "{"):
+            return False
+        return bool(self.fragments) and not ToolCall.parse("", "", self.arguments).valid
 
 
 class ToolCallAssembly:
     """The tool calls of one choice, from fragments that may be interleaved, or from whole calls.
 
-    Fragments belong together by index; a new id under an index that is taken begins a new call (servers exist
-    that number every call 0), and without an index the id decides, else the fragment goes to the last call.
-    A call that comes twice, whole, with the same id is one call.
+    Fragments belong together by index, and without one by id, else the fragment goes to the last call. Under an index
+    that is taken a new id begins a new call if it comes with a name (servers exist that number every call 0); without
+    one it is the same call (servers exist that give each fragment an id). A fragment under an index of its own that
+    only goes on with the last call's arguments belongs to that call. Arguments `{}` before others hold their place
+    only, and a call that comes twice, whole, with the same id is one call.
     """
 
     def __init__(self) -> None:
@@ -49,50 +97,54 @@ class ToolCallAssembly:
         call = self._call_of(delta)
         if delta.id and not call.id:
             call.id = delta.id
-            self._by_id[delta.id].append(call)
+            self._note_id(call)
         if delta.name and not call.name:
             call.name = delta.name
         elif delta.name and not delta.id and delta.name != call.name and not call.fragments:
             call.name += delta.name
-        if delta.arguments and not self._repeats(call, delta):
-            call.fragments.append(delta.arguments)
+        if delta.arguments:
+            call.add_arguments(delta)
         return call
-
-    def _repeats(self, call: OpenCall, delta: ToolCallDelta) -> bool:
-        """Whether the fragment says again, under the same id, all that its call has said."""
-        if not delta.id or not call.fragments or delta.arguments[:1] != "{":
-            return False
-        said = "".join(call.fragments)
-        return said == delta.arguments and ToolCall.parse("", "", said).valid
 
     def _call_of(self, delta: ToolCallDelta) -> OpenCall:
-        if delta.index is not None:
-            call = self._by_index.get(delta.index)
-            if call is not None and not (delta.id and call.id and delta.id != call.id):
+        index, last = delta.index, self.begun[-1] if self.begun else None
+        if index is not None:
+            call = self._by_index.get(index)
+            if call is not None and not _is_other(delta, call):
                 return call
-        elif delta.id:
-            if self._by_id[delta.id]:
+            if call is not None and not delta.name:
+                # Of calls under one number, the id tells which goes on.
+                known = self._by_id.get(delta.id)
+                return known[-1] if known else call
+            if call is None and last is not None and last.goes_on_with(delta):
+                self._by_index[index] = last
+                return last
+        elif delta.id and delta.id != NO_ID:
+            if self._by_id.get(delta.id):
                 return self._by_id[delta.id][-1]
-        elif self.begun and not (delta.name and self.begun[-1].name):
-            return self.begun[-1]
-        call = OpenCall(delta.index, delta.id)
+        elif last is not None and not (delta.name and last.name):
+            return last
+        call = OpenCall(index, delta.id)
         self.begun.append(call)
-        if delta.index is not None:
-            self._by_index[delta.index] = call
-        if delta.id:
-            self._by_id[delta.id].append(call)
+        if index is not None:
+            self._by_index[index] = call
+        self._note_id(call)
         return call
+
+    def _note_id(self, call: OpenCall) -> None:
+        if call.id and call.id != NO_ID:
+            self._by_id[call.id].append(call)
 
     def add_call(self, call: ToolCall) -> bool:
         """Add a whole call, or let it finish the open one that has its id; False if it is there already."""
-        known = self._by_id[call.id] if call.id else []
+        known = self._by_id.get(call.id, ())
         if any(other.done == call for other in known):
             return False
         opened = next((other for other in known if other.done is None), None)
         if opened is None:
             opened = OpenCall(None, call.id)
             self.begun.append(opened)
-            known.append(opened)
+            self._note_id(opened)
         opened.done = call
         return True
 
@@ -111,3 +163,18 @@ class ToolCallAssembly:
 
     def _is_copy(self, call: OpenCall) -> bool:
         return any(other is not call and other.done == call.done for other in self._by_id.get(call.id, ()))
+
+
+def _is_other(delta: ToolCallDelta, call: OpenCall) -> bool:
+    """Whether the fragment has another id than the call."""
+    return bool(delta.id and call.id and delta.id != call.id)
+
+
+def _names_its_call(delta: ToolCallDelta) -> bool:
+    return bool(delta.id and delta.name)
+
+
+def _completes(given: str, before: str) -> bool:
+    """Whether these are whole arguments of which the text before is a part."""
+    return given.startswith(before) and ToolCall.parse("", "", given).valid
+

@@ -8,14 +8,15 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from tokentape.errors import provider_error_class
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.finish import finish_of
+from tokentape.wires.json_document import as_json, as_text, parse_document
 from tokentape.wires.openai_usage import count
+from tokentape.wires.stream_error import error_of, stream_error
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "end_turn": "stop",
@@ -46,7 +47,7 @@ class _Event(msgspec.Struct, gc=False):
     content_block: dict[str, Any] | None = None
     message: dict[str, Any] | None = None
     usage: dict[str, Any] | None = None
-    error: dict[str, Any] | str | None = None
+    error: Any = None
 
 
 class _Block:
@@ -54,7 +55,7 @@ class _Block:
 
     def __init__(self, start: dict[str, Any]) -> None:
         self.start = start
-        self.kind = _string(start.get("type"))
+        self.kind = as_text(start.get("type"))
         self.fragments: list[str] = []
         self.deltas: list[dict[str, Any]] = []
 
@@ -89,6 +90,8 @@ def _text_events(block: int) -> Callable[[bytes], list[Any]]:
 
 
 _NO_DELTA = _Delta()
+_MOST_BLOCKS = 1 << 62
+"""Block numbers that a type can be made of; no provider counts so far."""
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
@@ -102,6 +105,7 @@ class AnthropicMessagesDecoder(EventDecoder):
         self._usage: dict[str, Any] = {}
         self._blocks: dict[int, _Block] = {}
         self._block = 0
+        self._stopped = False
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         block = self._block
@@ -117,14 +121,18 @@ class AnthropicMessagesDecoder(EventDecoder):
         try:
             event = _decode_event(document)
         except DecodeFailure:
-            if document.strip() in (b"[DONE]", b""):
-                # Gateways add it after message_stop: it ends nothing by itself.
+            if self._is_mark(document):
                 return ()
-            event = salvage(self._parse(document), _Event)
+            event = self._salvaged(document, _Event)
         if event.type == "content_block_delta" and event.delta is not None:
-            self._text, self._block = event.delta.type == "text_delta", event.index or 0
+            self._block = event.index or 0
+            self._text = event.delta.type == "text_delta" and -_MOST_BLOCKS < self._block < _MOST_BLOCKS
             return self._block_delta(event, event.delta, document)
         return self._protocol_event(event, document)
+
+    def _done(self) -> None:
+        """Gateways add the mark behind message_stop, or have it in its place: it ends a message that has a reason."""
+        self.ended = self.ended or self._stopped
 
     def _protocol_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         match event.type:
@@ -134,7 +142,7 @@ class AnthropicMessagesDecoder(EventDecoder):
                 return self._block_stop(event.index or 0, document)
             case "message_start":
                 message = event.message or {}
-                return (self._chunk(document, usage=message.get("usage"), model=_string(message.get("model"))),)
+                return (self._chunk(document, usage=message.get("usage"), model=as_text(message.get("model"))),)
             case "message_delta":
                 delta = event.delta or _NO_DELTA
                 return (self._chunk(document, usage=event.usage, reason=delta.stop_reason),)
@@ -143,9 +151,12 @@ class AnthropicMessagesDecoder(EventDecoder):
                 return ()
             case "message":
                 return self._decode_whole(self._parse(document))
+            case "ping":
+                return ()
             case _:
-                if event.error is not None:
-                    self._fail(event.error)
+                error = event.error or error_of(self._parse(document))
+                if error:
+                    self._fail(error)
                 return ()
 
     def _chunk(self, document: bytes, *, usage: Any = None, model: str = "", reason: str | None = None) -> ChatMessage:
@@ -155,13 +166,15 @@ class AnthropicMessagesDecoder(EventDecoder):
             # Usage is cumulative: a field that a later event leaves out, or sends as null, keeps its value.
             self._usage |= {key: value for key, value in usage.items() if value is not None or key not in self._usage}
             reported = anthropic_usage(self._usage)
+        finish = finish_of(reason, FINISH_REASONS)
+        self._stopped = self._stopped or finish.word is not None
         return ChatMessage(
             "",
             "assistant",
             cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata)),
             usage=reported,
-            finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
-            provider_finish_reason=reason or None,
+            finish_reason=finish.reason,
+            provider_finish_reason=finish.word,
             model=model or None,
         )
 
@@ -171,18 +184,18 @@ class AnthropicMessagesDecoder(EventDecoder):
             case "text":
                 citations = start.get("citations")
                 parts = (TextPart("", tuple(citations)),) if isinstance(citations, list) and citations else ()
-                return _if_any(ChatMessage(_string(start.get("text")), "assistant", metadata, block=index, parts=parts))
+                return _if_any(ChatMessage(as_text(start.get("text")), "assistant", metadata, block=index, parts=parts))
             case "thinking":
-                signature = _string(start.get("signature"))
+                signature = as_text(start.get("signature"))
                 parts_ = (ReasoningPart("", signature),) if signature else ()
-                text = _string(start.get("thinking"))
+                text = as_text(start.get("thinking"))
                 return _if_any(ChatMessage("", "assistant", metadata, text, block=index, parts=parts_))
             case "redacted_thinking":
-                part = ReasoningPart("", "", _string(start.get("data")))
+                part = ReasoningPart("", "", as_text(start.get("data")))
                 return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
             case "tool_use":
                 self._blocks[index] = _Block(start)
-                call = ToolCallDelta(index, _string(start.get("id")), _string(start.get("name")))
+                call = ToolCallDelta(index, as_text(start.get("id")), as_text(start.get("name")))
                 return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
             case _:
                 self._blocks[index] = _Block(start)
@@ -226,23 +239,18 @@ class AnthropicMessagesDecoder(EventDecoder):
             part = ProviderPart(block.kind, block.whole)
             return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
         given = block.start.get("input")
-        arguments = ""
-        if given is not None and not any(block.fragments):
-            # The whole input came with the start of the block.
-            arguments = given if isinstance(given, str) else msgspec.json.encode(given).decode()
+        # The whole input may have come with the start of the block.
+        arguments = "" if any(block.fragments) else as_json(given)
         call = ToolCallDelta(index, arguments=arguments, done=True)
         return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
 
     def _fail(self, error: Any) -> None:
-        detail = error if isinstance(error, dict) else {"message": error}
-        kind = _string(detail.get("type")) or None
-        message = _string(detail.get("message")) or "the provider gave no message"
-        self._error = provider_error_class(None, kind)(message, type=kind, body=detail)
+        self._error = stream_error(error)
         self.ended = True
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        if body.get("error") is not None:
-            self._fail(body["error"])
+        if body.get("type") != "message" and (error := error_of(body)):
+            self._fail(error)
             return ()
         messages: list[ChatMessage] = []
         content = body.get("content")
@@ -252,25 +260,39 @@ class AnthropicMessagesDecoder(EventDecoder):
                 messages += self._block_stop(index, b"{}")
         self.ended = True
         header = msgspec.json.encode({"message": body})
-        reason = _string(body.get("stop_reason"))
-        messages.append(self._chunk(header, usage=body.get("usage"), model=_string(body.get("model")), reason=reason))
+        reason = as_text(body.get("stop_reason"))
+        messages.append(self._chunk(header, usage=body.get("usage"), model=as_text(body.get("model")), reason=reason))
         return messages
 
 
 def anthropic_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read a `usage` object: cached tokens stand beside `input_tokens`, so they are added to the input."""
-    uncached = count(raw, "input_tokens")
-    cached, written = count(raw, "cache_read_input_tokens"), count(raw, "cache_creation_input_tokens")
+    """Read a `usage` object: cached tokens stand beside `input_tokens`, so they are added to the input.
+
+    With compaction the top level counts the last sampling only: all `iterations` of the model are added up. Those of
+    an advisor, another model, are beside the top level always.
+    """
+    iterations = raw.get("iterations")
+    samplings = [each for each in iterations if isinstance(each, Mapping)] if isinstance(iterations, list) else []
+    if not any(each.get("type") == "compaction" for each in samplings):
+        samplings = [raw]
+    samplings = [each for each in samplings if each.get("type") != "advisor_message"]
+    uncached = _sum(samplings, "input_tokens")
+    cached, written = _sum(samplings, "cache_read_input_tokens"), _sum(samplings, "cache_creation_input_tokens")
     details = raw.get("output_tokens_details")
     return TokenUsage(
         None if uncached is None else uncached + (cached or 0) + (written or 0),
-        count(raw, "output_tokens"),
+        _sum(samplings, "output_tokens"),
         None,
         cached,
         written,
         count(details, "thinking_tokens", "reasoning_tokens") if isinstance(details, Mapping) else None,
         dict(raw),
     ).with_total()
+
+
+def _sum(samplings: Sequence[Mapping[str, Any]], key: str) -> int | None:
+    counts = [counted for each in samplings if (counted := count(each, key)) is not None]
+    return sum(counts) if counts else None
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
@@ -294,6 +316,3 @@ _MESSAGE_FIELDS = {"content", "usage", "stop_reason", "role", "type"}
 def _if_any(message: ChatMessage) -> Sequence[ChatMessage]:
     return (message,) if message.text or message.reasoning or message.parts else ()
 
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -20,6 +20,7 @@ from tokentape.framing.aws_event_stream import AWSEventStreamFraming
 from tokentape.message import ChatMessage
 from tokentape.text_run import TextRun
 from tokentape.wires.event_decoder import EventDecoder
+from tokentape.wires.json_document import as_text
 
 # The statuses are those of Bedrock's service model (botocore, bedrock-runtime 2023-09-30). 408 and 424 are the
 # model's failure, not the request's, so the class is not that of the status.
@@ -65,8 +66,8 @@ class AWSEventDecoder(EventDecoder):
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
         """The chunks of one event that is no error."""
 
-    def _rest_document(self, rest: bytes) -> bytes | None:  # noqa: ARG002 - half a frame is none
-        return None
+    def _rest_documents(self, rest: bytes) -> Sequence[bytes]:  # noqa: ARG002 - half a frame is none
+        return ()
 
     def _malformed(self, document: bytes, what: str) -> DecodeError:
         # The payload is what stands in the frame.
@@ -75,19 +76,16 @@ class AWSEventDecoder(EventDecoder):
 
 def aws_error(said: Mapping[str, Any]) -> ProviderError:
     """The error of an exception or error frame."""
-    kind = _string(said.get(":exception-type")) or _string(said.get(":error-code"))
+    kind = as_text(said.get(":exception-type")) or as_text(said.get(":error-code"))
     payload = said.get(":payload")
     detail = payload if isinstance(payload, dict) else {}
     message = (
-        _string(detail.get("message"))
-        or _string(detail.get("Message"))
-        or _string(said.get(":error-message"))
-        or _string(payload)
+        as_text(detail.get("message"))
+        or as_text(detail.get("Message"))
+        or as_text(said.get(":error-message"))
+        or as_text(payload)
         or "the provider gave no message"
     )
     status, error_class = EXCEPTIONS.get(kind.lower(), (None, provider_error_class(None, kind)))
     return error_class(message, status=status, type=kind or None, body=payload or None)
 
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -9,23 +9,30 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
-from tokentape.errors import DecodeError, ProviderError, TruncatedStreamError, UnknownWireError
-from tokentape.framing.sse import SSEFraming, parse_event
+from tokentape.errors import DecodeError, ProviderError, TokentapeError, TruncatedStreamError, UnknownWireError
+from tokentape.framing.sse import SSEFraming, event_documents
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.text_run import TextRun
 from tokentape.usage import NOTHING
-from tokentape.wires.json_document import parse_document
+from tokentape.wires.finish import Endings
+from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.stream_error import request_id_of
 
 EventT = TypeVar("EventT")
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 # How many events are taken for text at first and at most: those before something else are decoded twice.
 _FIRST = 16
 _MOST = 256
+_HEAD = 256
+"""How many bytes of the body are kept to tell what it is, if it is no stream."""
 
 
 class Framing(Protocol):
-    """Cuts bytes into the documents of events."""
+    """Cuts bytes into the documents of events; `what` names what it reads."""
+
+    what: str
 
     @property
     def rest(self) -> bytes:
@@ -33,6 +40,13 @@ class Framing(Protocol):
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the documents that end in `data`."""
+
+    def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:
+        """Where the documents begin that `feed_data` gave last, and that end in `region`, which begins at `start`."""
+
+    @staticmethod
+    def may_begin(body: bytes) -> bool:
+        """Whether a body that begins so can be of this kind."""
 
 
 class EventDecoder(abc.ABC):
@@ -53,10 +67,16 @@ class EventDecoder(abc.ABC):
         self._complete = False
         self._text = False
         self._cut = False
-        self._error: ProviderError | None = None
+        self._error: TokentapeError | None = None
+        self._given = False
+        self._unread: dict[str, Any] = {}
+        self._endings = Endings()
         self._events = 0
+        self._position = 0
+        self._documents: Sequence[bytes] = ()
         self._fed = 0
-        self._feeding = b""
+        self._fed_last: list[bytes] = []
+        self._head = b""
 
     @abc.abstractmethod
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
@@ -68,19 +88,25 @@ class EventDecoder(abc.ABC):
 
     def feed_runs(self, data: bytes) -> Iterable[ChatMessage | TextRun]:
         """As `feed`, with runs of text left together."""
-        self._feeding = data
+        if self._fed < _HEAD:
+            self._head += data[:_HEAD]
+        self._fed_last.append(data)
+        self._fed += len(data)
         documents = self._framing.feed_data(data)
         if not documents:
-            self._fed += len(data)
+            if data[-2:] == b"\n\n":
+                self._fed_last.clear()  # a comment
             return ()
+        self._documents, self._position = documents, 0
         if self._text and len(documents) == 1:
             # What a network mostly gives: one event, and that is text.
             one = self._decode_text(documents)
             if one:
                 if self.raw_events is not None:
                     self.raw_events += documents
+                self._given = True
                 self._events += 1
-                self._fed += len(data)
+                self._fed_last = [data]
                 return one
             self._text = False
         found: list[ChatMessage | TextRun] = []
@@ -93,6 +119,7 @@ class EventDecoder(abc.ABC):
                     run = self._decode_text(part)
                     if run:
                         found.append(TextRun(run, reports_usage=self.usage_beside_text) if len(run) > 1 else run[0])
+                        self._given = True
                         position += len(run)
                         if len(run) == len(part):
                             size = min(2 * size, _MOST)
@@ -102,18 +129,32 @@ class EventDecoder(abc.ABC):
                         size = len(part) // 2
                         continue
                 self._text = False
-                found += self._decode(documents[position])
+                self._position = position
+                found += self._chunks(documents[position])
                 position += 1
         except DecodeError as error:
             failure = error
-            error.event = self._events + position
+            if error.event is None:
+                error.event, error.offset = self._events + position, self._offset()
         if self.raw_events is not None:
             self.raw_events += documents[:position]
         self._events += position
-        self._fed += len(data)
+        self._fed_last = [data]
         if failure is None and self.ended:
             failure = self._error
         return found if failure is None else _and_then_raise(found, failure)
+
+    def _chunks(self, document: bytes) -> Sequence[ChatMessage]:
+        """The chunks of one event, with what is the same over all wires: how it ends, and what could not be read."""
+        before = self._error
+        chunks = self._endings.told(self._decode(document))
+        if self._unread:
+            chunks = [*chunks, ChatMessage(metadata={"unread": self._unread})]
+            self._unread = {}
+        if self._error is not before and isinstance(self._error, ProviderError) and self._error.request_id is None:
+            self._error.request_id = request_id_of(self._parse(document))
+        self._given = self._given or bool(chunks)
+        return chunks
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:  # noqa: ARG002
         """The chunks of the first of these events, one each, as many as are text of one block and nothing else.
@@ -128,7 +169,8 @@ class EventDecoder(abc.ABC):
         """Decode one event that is cut out already."""
         if self.raw_events is not None:
             self.raw_events.append(data)
-        yield from self._decode(data)
+        self._documents, self._position = (), 0
+        yield from self._chunks(data)
         self._events += 1
         if self.ended and self._error is not None:
             raise self._error
@@ -141,33 +183,63 @@ class EventDecoder(abc.ABC):
         if self._error is not None:
             raise self._error
         if not self.ended and (self._cut or not self._complete):
+            self._refuse_other_kinds()
             raise TruncatedStreamError(
                 f"the stream was cut after event {self._events} ({self._fed} bytes"
                 f"{', inside an event' if rest.strip() else ''}): {self.terminal} never came. "
                 "What had arrived is in get_chat_output()"
             )
 
-    def _last(self, rest: bytes) -> Sequence[ChatMessage]:
-        """Read what no blank line ended, if it is whole: recordings exist whose last event is cut short by that."""
-        document = self._rest_document(rest)
-        if document is None:
-            return ()
-        try:
-            messages = self._decode(document)
-        except DecodeError:
-            self._cut = not b"[DONE]".startswith(document)
-            return ()
-        if self.raw_events is not None:
-            self.raw_events.append(document)
-        self._events += 1
-        return messages
+    def _refuse_other_kinds(self) -> None:
+        """Raise `DecodeError` if the body is no stream of this framing at all: a page, or compressed data."""
+        if not self._events and not self._framing.may_begin(self._head):
+            raise DecodeError(
+                f"the body is not {self._framing.what}: it begins with {_shown(self._head)!r}. "
+                "Is it an error page, compressed, or of another wire format?",
+                event=0,
+                offset=0,
+            )
 
-    def _rest_document(self, rest: bytes) -> bytes | None:
-        event = parse_event(rest.rstrip(b"\n"))
-        if event is not None:
-            return event[1]
-        # Not an event stream at all: a whole JSON answer where a stream was asked for.
-        return rest if rest.lstrip()[:1] == b"{" else None
+    def _last(self, rest: bytes) -> Iterator[ChatMessage]:
+        """Read what no blank line ended, if it is whole: recordings exist whose last event is cut short by that."""
+        self._documents = self._rest_documents(rest)
+        for self._position, document in enumerate(self._documents):
+            if self.ended:
+                break
+            try:
+                messages = self._chunks(document)
+            except DecodeError:
+                self._cut = not b"[DONE]".startswith(document)
+                break
+            if self.raw_events is not None:
+                self.raw_events.append(document)
+            self._events += 1
+            yield from messages
+
+    def _rest_documents(self, rest: bytes) -> Sequence[bytes]:
+        """The documents of what no line end has ended, if it is whole."""
+        return event_documents(rest.rstrip(b"\n"))
+
+    def _is_mark(self, document: bytes) -> bool:
+        """Whether a document is no event, but blank or the mark of the end, which `_done` acts on."""
+        word = document.strip()
+        if word in (b"[DONE]", b'"[DONE]"'):
+            if not self._given and self._error is None:
+                self._error = TruncatedStreamError(
+                    f"the stream ended before anything came: {word.decode()} was its first event. "
+                    "Look for an error in the provider's or the gateway's log"
+                )
+                self.ended = True
+            self._done()
+        return word in (b"[DONE]", b'"[DONE]"', b"")
+
+    def _done(self) -> None:
+        """The mark of the end came."""
+        self.ended = True
+
+    def _salvaged(self, document: bytes, struct: type[StructT]) -> StructT:
+        """Read a document field by field; what can't be read goes into the metadata as `unread`."""
+        return salvage(self._parse(document), struct, self._unread)
 
     def _parse(self, document: bytes) -> dict[str, Any]:
         """Parse a document without a schema; what JSON parsers differ about is read leniently."""
@@ -175,25 +247,28 @@ class EventDecoder(abc.ABC):
             value = parse_document(document)
         except ValueError as error:
             raise self._malformed(document, f"is not JSON ({error})") from error
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]  # Google's servers put an error into a list
         if not isinstance(value, dict):
             raise self._malformed(document, "is not a JSON object")
         return value
 
     def _malformed(self, document: bytes, what: str) -> DecodeError:
-        at = max(self._fed - len(document), 0)
-        # What began in an earlier read ends in this one, mostly with its line.
-        end = document[-64:]
-        for found, before in ((b"data: " + document, 6), (b"data:" + document, 5), (document, 0), (end + b"\n", None)):
-            offset = self._feeding.find(found)
-            if document and offset >= 0:
-                at = self._fed + offset + (len(end) - len(document) if before is None else before)
-                break
-        shown = document[:60].decode("utf-8", "replace") + ("..." if len(document) > 60 else "")
+        number, offset = self._events + self._position, self._offset()
+        place = "" if offset is None else f" (at byte {offset})"
         return DecodeError(
-            f"an event near byte {at} {what}: {shown!r}. Is this the right wire format?",
-            event=self._events,
-            offset=at,
+            f"event {number}{place} {what}: {_shown(document)!r}. Is this the right wire format?",
+            event=number,
+            offset=offset,
         )
+
+    def _offset(self) -> int | None:
+        """The byte at which the document begins that is being decoded; None if it was not cut out of bytes."""
+        if not self._documents:
+            return None
+        region = b"".join(self._fed_last)
+        found = self._framing.offsets(region, self._fed - len(region), self._documents)
+        return found[self._position - len(self._documents)] if len(found) >= len(self._documents) else None
 
     @classmethod
     def decode_complete(
@@ -205,10 +280,14 @@ class EventDecoder(abc.ABC):
         from tokentape.stream.accumulator import Accumulator
 
         decoder = cls()
-        decoder._feeding = body
+        parsed = decoder._parse(body)
         accumulator = Accumulator()
-        for message in decoder._decode_whole(decoder._parse(body)):
+        for message in decoder._endings.told(decoder._decode_whole(parsed)):
             accumulator.add(message)
+        if decoder._unread:
+            accumulator.add(ChatMessage(metadata={"unread": decoder._unread}))
+        if isinstance(decoder._error, ProviderError) and decoder._error.request_id is None:
+            decoder._error.request_id = request_id_of(parsed)
         if decoder._error is not None:
             raise decoder._error
         accumulator.finish()
@@ -219,6 +298,10 @@ class EventDecoder(abc.ABC):
         raise UnknownWireError(
             f"{type(self).__name__} reads streams only: give it a _decode_whole to read whole bodies"
         )
+
+
+def _shown(document: bytes) -> str:
+    return document[:60].decode("utf-8", "replace") + ("..." if len(document) > 60 else "")
 
 
 def flattened(found: Iterable[ChatMessage | TextRun]) -> Iterator[ChatMessage]:

@@ -41,20 +41,45 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
-def salvage(value: dict[str, Any], struct: type[StructT]) -> StructT:
-    """Convert a JSON object field by field: a field whose type is not the expected one is left at its default."""
+def as_text(value: Any) -> str:
+    """The text of what should be a string: a number as it is written, and the texts of content parts joined; else ""."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list):
+        return "".join(as_text(part) for part in value if not isinstance(part, int | float))
+    return as_text(value.get("text")) if isinstance(value, dict) else ""
+
+
+def as_json(value: Any) -> str:
+    """The JSON text of what should be one: a string is that already, and null is none."""
+    return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
+
+
+def salvage(value: dict[str, Any], struct: type[StructT], unread: dict[str, Any] | None = None) -> StructT:
+    """Convert a JSON object field by field.
+
+    A field of another type is read as far as its meaning is plain: a number for a string, one object for a list of
+    them. What can't be read is left at its default, and put into `unread` by its path.
+    """
+    return _salvage_object(value, struct, {} if unread is None else unread, "")
+
+
+def _salvage_object(value: dict[str, Any], struct: type[StructT], unread: dict[str, Any], path: str) -> StructT:
     hints = get_type_hints(struct)
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(struct):
         if field.encode_name not in value:
             continue
-        found, kept = _salvage_field(value[field.encode_name], hints[field.name])
+        place = f"{path}.{field.encode_name}" if path else field.encode_name
+        found, kept = _salvage_field(value[field.encode_name], hints[field.name], unread, place)
         if found:
             fields[field.name] = kept
     return struct(**fields)
 
 
-def _salvage_field(value: Any, hint: Any) -> tuple[bool, Any]:
+def _salvage_field(value: Any, hint: Any, unread: dict[str, Any], path: str) -> tuple[bool, Any]:
     if hint is msgspec.Raw:
         return True, msgspec.Raw(json.dumps(value).encode())
     try:
@@ -63,9 +88,26 @@ def _salvage_field(value: Any, hint: Any) -> tuple[bool, Any]:
         pass
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for option in options:
-        if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
-            return True, salvage(value, option)
-        if get_origin(option) is list and isinstance(value, list):
-            kept = [_salvage_field(item, get_args(option)[0]) for item in value]
+        is_struct = isinstance(option, type) and issubclass(option, msgspec.Struct)
+        is_list = get_origin(option) is list
+        if is_struct and isinstance(value, dict):
+            return True, _salvage_object(value, option, unread, path)
+        if is_list and isinstance(value, list | dict):
+            items = value if isinstance(value, list) else [value]
+            kept = [
+                _salvage_field(item, get_args(option)[0], unread, f"{path}[{number}]")
+                for number, item in enumerate(items)
+            ]
             return True, [item for found, item in kept if found]
+        if (is_struct or get_origin(option) is dict) and _is_one_object(value):
+            return _salvage_field(value[0], option, unread, path)
+    text = as_text(value) if str in options else ""
+    if text:
+        return True, text
+    if value not in (None, "", [], {}):
+        unread[path] = value
     return False, None
+
+
+def _is_one_object(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict)

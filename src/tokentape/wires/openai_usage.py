@@ -54,6 +54,8 @@ def count(raw: Mapping[str, Any], *keys: str) -> int | None:
             return value
         if isinstance(value, float) and value.is_integer():
             return int(value)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
+            return int(value)
     return None
 
 

@@ -1,0 +1,61 @@
+"""OpenRouter's `reasoning_details`: reasoning as items of a type, an index and a format, which go back as they came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tokentape.message import ChatMessage, ReasoningPart
+from tokentape.wires.json_document import as_text
+
+TEXT_FIELDS = {"reasoning.text": "text", "reasoning.summary": "summary"}
+"""Where each type of item has its text."""
+
+
+class ReasoningDetails:
+    """The items of one choice; each is a content block of its own."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[tuple[Any, ...], int] = {}
+
+    def chunks(self, details: Sequence[Any], reasoning: str, index: int) -> tuple[list[ChatMessage], str]:
+        """The chunks of the items of one delta, and what is left of the reasoning text beside them.
+
+        The text is mostly in both. Where it differs, that beside the items is the reasoning, and the items keep theirs.
+        """
+        items = [detail for detail in details if isinstance(detail, dict)]
+        texts = [_text(item) for item in items]
+        inside = not reasoning or "".join(texts) == reasoning
+        chunks = [
+            self._chunk(item, text if inside else "", index) for item, text in zip(items, texts, strict=True)
+        ]
+        return chunks, "" if inside and any(texts) else reasoning
+
+    def _chunk(self, item: dict[str, Any], text: str, index: int) -> ChatMessage:
+        key = (item.get("type"), str(item.get("index")))
+        block = self._blocks.setdefault(key, len(self._blocks))
+        sealed = ("signature", "data", *((TEXT_FIELDS.get(as_text(item.get("type")), "text"),) if text else ()))
+        part = ReasoningPart(
+            "",
+            as_text(item.get("signature")),
+            as_text(item.get("data")),
+            {key: value for key, value in item.items() if key not in sealed and value is not None},
+        )
+        return ChatMessage(reasoning=text, index=index, block=block, parts=(part,))
+
+
+def reasoning_detail(part: ReasoningPart) -> dict[str, Any]:
+    """An item as it goes back."""
+    item = dict(part.item)
+    for field, value in (
+        (TEXT_FIELDS.get(as_text(item.get("type")), "text"), part.text),
+        ("signature", part.signature),
+        ("data", part.encrypted),
+    ):
+        if value:
+            item[field] = value
+    return item
+
+
+def _text(item: dict[str, Any]) -> str:
+    return as_text(item.get(TEXT_FIELDS.get(as_text(item.get("type")), "text")))
