@@ -22,6 +22,10 @@ DIFFERENCES: Mapping[str, Difference] = {
         "tool_calls",
         "Nova's own code interpreter is in its tool calls; the provider runs that, so we make it a provider part",
     ),
+    "reqllm-84f759f844": Difference(
+        "tool_calls",
+        "xAI's own search is in its tool calls; xAI runs that, so we make it a provider part",
+    ),
     **dict.fromkeys(
         ("vercel-25c627a630", "vercel-4801a0bcf8", "vercel-b1415e2224"),
         Difference("tool_calls", "the summary lists the partial arguments as they came; we put the arguments together"),
@@ -31,7 +35,11 @@ DIFFERENCES: Mapping[str, Difference] = {
 
 
 def anthropic_usage(raw: dict[str, Any]) -> dict[str, int | None]:
-    """Cached tokens stand beside the input."""
+    """Cached tokens stand beside the input; with compaction the counts of all samplings are added up."""
+    samplings = raw.get("iterations") or []
+    if any(sampling["type"] == "compaction" for sampling in samplings):
+        names = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        raw = {name: sum(sampling[name] for sampling in samplings) for name in names}
     cached, written = raw.get("cache_read_input_tokens"), raw.get("cache_creation_input_tokens")
     whole = raw["input_tokens"] + (cached or 0) + (written or 0)
     return {

@@ -109,7 +109,7 @@ OPENAI: dict[str, tuple[bytes, str, str]] = {
     ),
     "no index, object or id": (sse(b'{"choices":[{"delta":{"content":"a"}}]}', STOP), "a", ""),
     "a string of null": (sse({"choices": [{"delta": {"content": "null"}, "index": "0"}]}, STOP), "null", ""),
-    "done at once": (b"data: [DONE]\n\n", "", ""),
+    "done at once": (b"data: [DONE]\n\n", "", "TruncatedStreamError"),
     "deep": (sse({"x": json.loads("[" * 300 + "]" * 300), **delta("a")}, STOP), "a", ""),
     "whole answer": (b'{"choices":[{"message":{"role":"assistant","content":"a"},"finish_reason":"stop"}]}', "a", ""),
     "OpenRouter comments": (
@@ -167,7 +167,12 @@ def test_openai_chat_dialects() -> None:
             (),
             (("reasoning", "think "),),
             (("reasoning", "more "),),
-            (("parts", [ReasoningPart(text="", signature="", encrypted="sealed")]),),
+            (
+                (
+                    "parts",
+                    [ReasoningPart(text="", signature="", encrypted="sealed", item={"type": "reasoning.encrypted"})],
+                ),
+            ),
             (("text", "Hi"), ("reasoning", "deep")),
             (
                 ("text", "!"),

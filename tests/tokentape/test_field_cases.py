@@ -16,13 +16,22 @@ from tokentape import ChatOutput, TokentapeError, stream_bytes
 ROOT = Path(os.environ.get("TOKENTAPE_FIELD", Path(__file__).parents[3] / "shared" / "field"))
 CASES = ROOT / "cases.jsonl"
 
-DIFFERENCES: dict[str, str] = {}
+DIFFERENCES: dict[str, str] = {
+    "inputs/48-lone-surrogate.sse": "text",
+    "inputs/176-invalid-utf8.sse": "error",
+    "inputs/178-huge-number-depth.sse": "text error",
+}
 """Judgement calls (`soft`) that we decide otherwise, and the fields that differ; docs/wire-formats.md says why."""
 
 
 def cases() -> list[dict[str, Any]]:
     """Every case; none where the field is absent."""
     return [json.loads(line) for line in CASES.read_bytes().splitlines()] if CASES.exists() else []
+
+
+PARAMETERS = [pytest.param(case, id=Path(case["file"]).stem) for case in cases()] or [
+    pytest.param({}, marks=pytest.mark.skip(reason=f"there are no field cases at {ROOT}"))
+]
 
 
 def cuts(body: bytes, how: str) -> Iterator[bytes]:
@@ -69,9 +78,7 @@ def found(output: ChatOutput, expected: dict[str, Any]) -> dict[str, Any]:
 
 def calls(output: ChatOutput, expected: list[list[Any]]) -> list[list[Any]]:
     """The tool calls; an id that is not judged, and arguments that are not JSON, are None as in the case."""
-    found = [
-        [call.id, call.name, call.arguments if call.valid else None] for call in output.message.tool_calls
-    ]
+    found = [[call.id, call.name, call.arguments if call.valid else None] for call in output.message.tool_calls]
     for call, (id_, _, _) in zip(found, expected, strict=False):
         call[0] = None if id_ is None else call[0]
     return found
@@ -80,16 +87,14 @@ def calls(output: ChatOutput, expected: list[list[Any]]) -> list[list[Any]]:
 def check(case: dict[str, Any], seen: str, output: ChatOutput) -> None:
     """Compare an output with what the case expects."""
     expected = {
-        name: value
-        for name, value in case["expect"].items()
-        if name not in DIFFERENCES.get(case["file"], "").split()
+        name: value for name, value in case["expect"].items() if name not in DIFFERENCES.get(case["file"], "").split()
     }
     assert seen == output.text
     names = {kind.__name__ for kind in type(output.error).__mro__}
     if expected.get("error"):
         assert expected["error"] in names, output.error
         assert expected.get("msg", "") in str(output.error)
-    else:
+    elif "error" not in DIFFERENCES.get(case["file"], "").split():
         assert output.error is None
     fields = {name: value for name, value in expected.items() if name in found(output, expected)}
     assert found(output, expected) == fields
@@ -105,7 +110,7 @@ def check(case: dict[str, Any], seen: str, output: ChatOutput) -> None:
 
 
 @pytest.mark.parametrize("how", ["whole", "bytes-1", "bytes-2", "seed-1", "seed-2", "seed-3"])
-@pytest.mark.parametrize("case", [pytest.param(case, id=Path(case["file"]).stem) for case in cases()] or [pytest.param({}, marks=pytest.mark.skip(reason=f"no field cases at {ROOT}"))])
+@pytest.mark.parametrize("case", PARAMETERS)
 def test_field_case(case: dict[str, Any], how: str) -> None:
     """A case decodes to what it expects: text, calls, usage, how it ended and the error."""
     seen, output = read(cuts((ROOT / case["file"]).read_bytes(), how), case["wire"])

@@ -341,13 +341,17 @@ def test_partial_arguments_say_the_last_values(values: list[tuple[list[Any], Any
 
 
 def put(tree: Any, steps: list[Any], value: Any) -> None:
-    """Put a value into a tree, the plain way."""
+    """Put a value into a tree, the plain way; elements that are left out are null."""
     for step, following in pairwise(steps):
+        if isinstance(tree, list):
+            tree.extend([None] * (step - len(tree)))
         if isinstance(tree, list) and step == len(tree):
             tree.append({} if isinstance(following, str) else [])
         elif isinstance(tree, dict):
             tree.setdefault(step, {} if isinstance(following, str) else [])
         tree = tree[step]
+    if isinstance(tree, list):
+        tree.extend([None] * (steps[-1] - len(tree)))
     if isinstance(tree, list) and steps[-1] == len(tree):
         tree.append(value)
     elif (

@@ -194,7 +194,7 @@ def test_refusals_and_annotations() -> None:
         + done(0, id="msg_1", type="message", content=[final, {"type": "refusal", "refusal": "I can't."}])
     )
     message = read([CREATED + body + COMPLETED]).message
-    assert (message.text, message.refusal, message.finish_reason) == ("See.", "I can't.", "stop")
+    assert (message.text, message.refusal, message.finish_reason) == ("See.", "I can't.", "refusal")
     assert message.parts == (TextPart("See.", (one, two)),)
 
 
@@ -426,12 +426,13 @@ def test_without_streaming() -> None:
         decode(b'{"error":{"type":"invalid_request_error","message":"No."}}')
 
 
-def test_fields_of_the_wrong_type_are_left_out() -> None:
-    """A type that is not the expected one costs its own field alone."""
+def test_fields_of_the_wrong_type_cost_themselves_alone() -> None:
+    """What can't be read is kept in the metadata as `unread`; a number that is a text is read."""
     odd = event("response.output_text.delta", delta="Hi", output_index="zero", content_index=None, item_id=5)
     final = event("response.completed", response=response("completed", output="none", usage={"input_tokens": "3"}))
     output = read([event("response.created", response="?") + odd + added(1, type=3, id=[1]) + final])
-    assert (output.text, output.usage.input) == ("Hi", None)
+    assert (output.text, output.usage.input) == ("Hi", 3)
+    assert output.metadata["unread"] == {"output_index": "zero", "response": "?"}
 
 
 def test_what_is_not_json_is_a_decode_error() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tokentape import ChatOutput, TokentapeError, stream_bytes
-from tokentape.wires import wire_named
+from tokentape.framing.ndjson import NDJSONFraming
+from tokentape.wires import Wire, wire_named
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cli import report
@@ -28,7 +29,7 @@ def decode(file: str, *, wire: str, as_json: bool, pieces: int | None) -> int:
     first = next(chunks, b"")
     if first.lstrip()[:1] == b"{":
         body = first + b"".join(chunks)
-        if len(split_body(body)) == 1:
+        if len(split_body(body)) == 1 and not _is_line(body, wire_format):
             return _print_output(wire_format.decode_complete(body), as_json)
         chunks = iter([body])
     else:
@@ -45,6 +46,11 @@ def decode(file: str, *, wire: str, as_json: bool, pieces: int | None) -> int:
         failure = error
     code = _print_output(stream.get_chat_output(), as_json)
     return code if failure is None else tell(failure) or 1
+
+
+def _is_line(body: bytes, wire: Wire) -> bool:
+    """Whether a document is a line of a format that streams lines: it may be all that was left of them."""
+    return getattr(wire.decoder, "framing", None) is NDJSONFraming and b"\n" not in body.strip()
 
 
 def _print_output(output: ChatOutput, as_json: bool) -> int:

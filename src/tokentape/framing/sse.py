@@ -162,8 +162,8 @@ def _as_error(said: bytes) -> bytes:
         value = json.loads(said)
     except (ValueError, RecursionError):
         value = said.decode("utf-8", "replace")
-    if said.strip() == b"[DONE]" or (isinstance(value, dict) and (value.get("error") or value.get("type") == "error")):
-        return said
+    if said.strip() == b"[DONE]" or (isinstance(value, dict) and b'"error"' in said):
+        return said  # it says itself where the error is
     return json.dumps({"error": value}).encode()
 
 

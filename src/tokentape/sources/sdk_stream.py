@@ -141,6 +141,8 @@ def _document(event: Any) -> bytes:
     if dump is not None:
         # Not as JSON: pydantic writes bytes in the URL-safe alphabet, as no provider does, and no lone surrogates.
         event = dump(by_alias=True, exclude_unset=True, exclude=_NOT_SENT, warnings=False)
+        if isinstance(event, dict) and event.keys() == {"data"} and isinstance(event["data"], dict):
+            event = event["data"]  # mistralai puts each chunk into an event
     if isinstance(event, dict | msgspec.Struct):
         try:
             return msgspec.json.encode(event)

@@ -10,7 +10,7 @@ LOGPROBS = ("logprobs", "logprobsResult")
 
 
 def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    """Add what a later chunk reports: its values replace the earlier ones, objects key by key; empty ones erase nothing."""
+    """Add what a later chunk reports: its values replace earlier ones, objects key by key; empty ones do not."""
     for key, value in new.items():
         old = into.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):

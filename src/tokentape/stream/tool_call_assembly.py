@@ -11,6 +11,7 @@ NO_ID = "null"
 _PLACEHOLDERS = ("{}", "null")
 _LONGEST_PLACEHOLDER = 8  # with white space
 
+
 class OpenCall:
     """A tool call as far as it was received; `copy` if it turned out to be one that is there already."""
 
@@ -55,7 +56,7 @@ class OpenCall:
         self.size = 0
 
     def _is_repeated_by(self, delta: ToolCallDelta) -> bool:
-        """Whether a fragment has the whole arguments that are there already; one that names its call may format them."""
+        """Whether a fragment has the whole arguments that are there already; one with a name may format them."""
         given = delta.arguments
         if len(given) != self.size and not _names_its_call(delta):
             return False
@@ -177,4 +178,3 @@ def _names_its_call(delta: ToolCallDelta) -> bool:
 def _completes(given: str, before: str) -> bool:
     """Whether these are whole arguments of which the text before is a part."""
     return given.startswith(before) and ToolCall.parse("", "", given).valid
-

@@ -154,7 +154,7 @@ class AnthropicMessagesDecoder(EventDecoder):
             case "ping":
                 return ()
             case _:
-                error = event.error or error_of(self._parse(document))
+                error = event.error or (error_of(self._parse(document)) if event.type in (None, "error") else None)
                 if error:
                     self._fail(error)
                 return ()
@@ -249,7 +249,7 @@ class AnthropicMessagesDecoder(EventDecoder):
         self.ended = True
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        if body.get("type") != "message" and (error := error_of(body)):
+        if error := body.get("error") if "content" in body else error_of(body):
             self._fail(error)
             return ()
         messages: list[ChatMessage] = []
@@ -315,4 +315,3 @@ _MESSAGE_FIELDS = {"content", "usage", "stop_reason", "role", "type"}
 
 def _if_any(message: ChatMessage) -> Sequence[ChatMessage]:
     return (message,) if message.text or message.reasoning or message.parts else ()
-

@@ -88,4 +88,3 @@ def aws_error(said: Mapping[str, Any]) -> ProviderError:
     )
     status, error_class = EXCEPTIONS.get(kind.lower(), (None, provider_error_class(None, kind)))
     return error_class(message, status=status, type=kind or None, body=payload or None)
-

@@ -13,8 +13,10 @@ from tokentape.usage import TokenUsage
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, decode_lines, same
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.finish import finish_of
+from tokentape.wires.json_document import as_json, as_text, parse_document
 from tokentape.wires.openai_usage import count
+from tokentape.wires.stream_error import error_of, stream_error
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "end_turn": "stop",
@@ -32,7 +34,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 
 
 class _ToolUse(msgspec.Struct, gc=False):
-    input: str | dict[str, Any] | None = None
+    input: Any = None
 
 
 class _Reasoning(msgspec.Struct, gc=False):
@@ -151,7 +153,7 @@ class BedrockConverseDecoder(AWSEventDecoder):
         try:
             event = _decode_typed(document)
         except DecodeFailure:
-            event = salvage(self._parse(document), _Event)
+            event = self._salvaged(document, _Event)
         block = event.delta
         if block is not None and block.delta is not None:
             text = block.delta.text
@@ -171,20 +173,15 @@ class BedrockConverseDecoder(AWSEventDecoder):
             return self._block_stop(event.stop.index or 0, metadata)
         if event.message_stop is not None:
             self._complete = True
-            reason = event.message_stop.reason or None
-            return (
-                ChatMessage(
-                    "",
-                    "assistant",
-                    metadata,
-                    finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
-                    provider_finish_reason=reason,
-                ),
-            )
+            reason, word = finish_of(event.message_stop.reason, FINISH_REASONS)
+            return (ChatMessage("", "assistant", metadata, finish_reason=reason, provider_finish_reason=word),)
         if event.metadata is not None:
             self.ended = self._complete
             usage = event.metadata.usage
             return (ChatMessage("", "assistant", metadata, usage=converse_usage(usage) if usage else None),)
+        if error := error_of(self._parse(document)):
+            self._error = stream_error(error)
+            self.ended = True
         return ()
 
     def _block_start(self, index: int, start: dict[str, Any], metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
@@ -194,7 +191,7 @@ class BedrockConverseDecoder(AWSEventDecoder):
         block = self._blocks[index] = _Block(kind, start[kind])
         if not block.is_tool_call:
             return ()
-        call = ToolCallDelta(index, _string(block.start.get("toolUseId")), _string(block.start.get("name")))
+        call = ToolCallDelta(index, as_text(block.start.get("toolUseId")), as_text(block.start.get("name")))
         return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
 
     def _block_delta(self, index: int, delta: _Delta, document: bytes) -> Sequence[ChatMessage]:
@@ -209,8 +206,7 @@ class BedrockConverseDecoder(AWSEventDecoder):
             return (ChatMessage("", "assistant", metadata, block=index, parts=(TextPart("", (delta.citation,)),)),)
         block = self._blocks.get(index)
         if delta.tool_use is not None:
-            given = delta.tool_use.input
-            fragment = msgspec.json.encode(given).decode() if isinstance(given, dict) else given or ""
+            fragment = as_json(delta.tool_use.input)
             if block is not None and not block.is_tool_call:
                 block.fragments.append(fragment)
                 return ()
@@ -241,6 +237,9 @@ class BedrockConverseDecoder(AWSEventDecoder):
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
         output = body.get("output")
+        if output is None and (error := error_of(body, bare=True)):
+            self._error = stream_error(error)
+            return ()
         message = output.get("message") if isinstance(output, dict) else None
         content = message.get("content") if isinstance(message, dict) else None
         messages: list[ChatMessage] = []
@@ -248,7 +247,7 @@ class BedrockConverseDecoder(AWSEventDecoder):
             if isinstance(block, dict):
                 messages += _whole_block(index, block)
         self.ended = True
-        reason, usage = _string(body.get("stopReason")) or None, body.get("usage")
+        (reason, word), usage = finish_of(body.get("stopReason"), FINISH_REASONS), body.get("usage")
         metadata = {key: value for key, value in body.items() if key not in ("output", "stopReason", "usage")}
         messages.append(
             ChatMessage(
@@ -256,8 +255,8 @@ class BedrockConverseDecoder(AWSEventDecoder):
                 "assistant",
                 metadata,
                 usage=converse_usage(usage) if isinstance(usage, dict) and usage else None,
-                finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
-                provider_finish_reason=reason,
+                finish_reason=reason,
+                provider_finish_reason=word,
             )
         )
         return messages
@@ -272,20 +271,17 @@ def _whole_block(index: int, block: dict[str, Any]) -> Sequence[ChatMessage]:
         case "reasoningContent", dict(reasoning):
             said = reasoning.get("reasoningText")
             said = said if isinstance(said, dict) else {}
-            part = ReasoningPart("", _string(said.get("signature")), _string(reasoning.get("redactedContent")))
-            return (ChatMessage("", reasoning=_string(said.get("text")), block=index, parts=(part,)),)
+            part = ReasoningPart("", as_text(said.get("signature")), as_text(reasoning.get("redactedContent")))
+            return (ChatMessage("", reasoning=as_text(said.get("text")), block=index, parts=(part,)),)
         case "citationsContent", dict(cited):
             content, citations = cited.get("content"), cited.get("citations")
             pieces = content if isinstance(content, list) else ()
-            text = "".join(_string(piece.get("text")) for piece in pieces if isinstance(piece, dict))
+            text = "".join(as_text(piece.get("text")) for piece in pieces if isinstance(piece, dict))
             sources = tuple(citations) if isinstance(citations, list) else ()
             return (ChatMessage(text, block=index, parts=(TextPart("", sources),)),)
         case "toolUse", dict(use) if use.get("type") != "server_tool_use":
-            given = use.get("input")
-            arguments = (
-                "" if given is None else given if isinstance(given, str) else msgspec.json.encode(given).decode()
-            )
-            call = ToolCallDelta(index, _string(use.get("toolUseId")), _string(use.get("name")), arguments, done=True)
+            named, arguments = as_text(use.get("toolUseId")), as_json(use.get("input"))
+            call = ToolCallDelta(index, named, as_text(use.get("name")), arguments, done=True)
             return (ChatMessage("", tool_call_deltas=(call,), block=index),)
         case _, dict(data):
             return (ChatMessage("", block=index, parts=(ProviderPart(kind, data),)),)
@@ -325,7 +321,3 @@ def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
 
 
 _EVENT_FIELDS = {"contentBlockIndex", "delta", "start", "stopReason", "usage", "role", "p"}
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""

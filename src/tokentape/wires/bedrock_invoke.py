@@ -1,7 +1,8 @@
 """Amazon Bedrock's InvokeModel: the body of another format, in an AWS event stream when it is streamed.
 
 What is inside is told by the first event: Anthropic's events, the chunks of OpenAI's format, the events of
-Converse (Nova), or one of the text bodies of Titan, Llama, Mistral and Cohere.
+Converse (Nova) or of Cohere's first version (Command R), or one of the text bodies of Titan, Llama, Mistral, Cohere
+and Claude 2.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
+from tokentape.errors import DecodeError
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.usage import NOTHING, TokenUsage
@@ -19,8 +21,9 @@ from tokentape.wires.aws_event_decoder import AWSEventDecoder
 from tokentape.wires.bedrock_converse import BedrockConverseDecoder
 from tokentape.wires.bedrock_text import BedrockTextDecoder, is_text_body
 from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.cohere_v1 import CohereV1Decoder
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.json_document import parse_document
 from tokentape.wires.openai_chat import OpenAIChatDecoder
 from tokentape.wires.openai_usage import count
 
@@ -73,7 +76,7 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         try:
             event = _decode_typed(document)
         except DecodeFailure:
-            event = salvage(self._parse(document), _Event)
+            event = self._salvaged(document, _Event)
         if event.chunk is None or not event.chunk.body:
             return ()
         return self._decode_inner(event.chunk.body)
@@ -82,15 +85,23 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         inner = self._inner
         if inner is None:
             inner = self._inner = self._decoder_of(self._parse(body))
-        inner._text = False
-        messages: Sequence[ChatMessage] = inner._decode(body)
+        inner._text, inner._given, inner._events = False, self._given, self._events + self._position
+        try:
+            messages: Sequence[ChatMessage] = inner._decode(body)
+        except DecodeError as error:
+            error.offset = self._offset()
+            raise
+        self._unread |= inner._unread
+        inner._unread = {}
         self._text = inner._text
         if _METRICS_KEY in body:
             messages = self._with_metrics(messages, body)
         elif any(message.usage is not None for message in messages):
             self._usage_reported = True
         self._complete = self._complete or inner._complete
-        self.ended = self.ended or inner.ended
+        # Command R's last event comes before the one with the metrics.
+        self.ended = self.ended or (inner.ended and not isinstance(inner, CohereV1Decoder))
+        self._complete = self._complete or inner.ended
         self._error = inner._error
         return messages
 
@@ -111,6 +122,8 @@ class BedrockInvokeDecoder(AWSEventDecoder):
     def _decoder_of(self, body: dict[str, Any]) -> EventDecoder:
         if "choices" in body and "object" in body:
             return OpenAIChatDecoder()
+        if "event_type" in body:
+            return CohereV1Decoder()
         if is_text_body(body):
             return BedrockTextDecoder()
         if any(name in body for name in _CONVERSE_EVENTS):

@@ -16,8 +16,10 @@ from tokentape.message import ChatMessage, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata
 from tokentape.wires.event_decoder import EventDecoder
-from tokentape.wires.json_document import parse_document
+from tokentape.wires.finish import finish_of
+from tokentape.wires.json_document import as_json, as_text, parse_document
 from tokentape.wires.openai_usage import count
+from tokentape.wires.stream_error import error_of, stream_error
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "finish": "stop",
@@ -39,13 +41,13 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 
 _LISTS = ("results", "outputs", "generations", "choices")
-_TEXTS = ("outputText", "generation", "text")
+_TEXTS = ("outputText", "generation", "text", "completion")
 _REASONS = ("completionReason", "stop_reason", "finish_reason")
 
 
 def is_text_body(body: Mapping[str, Any]) -> bool:
     """Whether a body, or the first event of a stream, is of one of these models."""
-    return any(key in body for key in (*_LISTS, *_TEXTS, "is_finished", "event_type"))
+    return any(key in body for key in (*_LISTS, *_TEXTS, "is_finished"))
 
 
 class BedrockTextDecoder(EventDecoder):
@@ -65,6 +67,10 @@ class BedrockTextDecoder(EventDecoder):
             if isinstance(body.get(key), list):
                 choices = body[key]
         usage = text_usage(body)
+        if choices == [body] and not is_text_body(body) and (error := error_of(body, bare=True)):
+            self._error = stream_error(error)
+            self.ended = True
+            return ()
         messages: list[ChatMessage] = []
         for position, choice in enumerate(choices):
             if isinstance(choice, dict):
@@ -76,21 +82,21 @@ class BedrockTextDecoder(EventDecoder):
     def _message(
         self, choice: dict[str, Any], position: int, metadata: Mapping[str, Any], usage: TokenUsage | None
     ) -> ChatMessage:
-        reason = next((_string(choice[key]) for key in _REASONS if choice.get(key)), "")
-        if reason or choice.get("totalOutputTextTokenCount") is not None or choice.get("is_finished") is True:
+        finish = finish_of(next((choice[key] for key in _REASONS if choice.get(key)), None), FINISH_REASONS)
+        if finish.word or choice.get("totalOutputTextTokenCount") is not None or choice.get("is_finished") is True:
             self._complete = True
         # Mistral's chat models put a message around it, and Cohere's number their generations.
         said = choice.get("message") or choice.get("delta")
         said = said if isinstance(said, dict) else choice
         index = count(choice, "index")
         return ChatMessage(
-            next((text for key in (*_TEXTS, "content") if (text := _string(said.get(key)))), ""),
+            next((text for key in (*_TEXTS, "content") if (text := as_text(said.get(key)))), ""),
             "assistant",
             metadata,
             tool_call_deltas=_tool_calls(said.get("tool_calls")),
             usage=usage,
-            finish_reason=FINISH_REASONS.get(reason.lower(), "other") if reason else None,
-            provider_finish_reason=reason or None,
+            finish_reason=finish.reason,
+            provider_finish_reason=finish.word,
             index=position if index is None else index,
         )
 
@@ -119,9 +125,8 @@ def _tool_calls(calls: Any) -> tuple[ToolCallDelta, ...]:
     for position, call in enumerate(calls if isinstance(calls, list) else ()):
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
-            arguments = function.get("arguments")
-            text = arguments or "" if isinstance(arguments, str | None) else msgspec.json.encode(arguments).decode()
-            made.append(ToolCallDelta(position, _string(call.get("id")), _string(function.get("name")), text))
+            named, text = as_text(call.get("id")), as_json(function.get("arguments"))
+            made.append(ToolCallDelta(position, named, as_text(function.get("name")), text))
     return tuple(made)
 
 
@@ -138,7 +143,3 @@ def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
 
 
 _BODY_FIELDS = {*_LISTS, *_TEXTS, *_REASONS, *_COUNTS, "index", "message", "delta", "response"}
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -7,14 +7,15 @@ from typing import Any, cast
 
 import msgspec
 
-from tokentape.errors import provider_error_class
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.finish import finish_of
+from tokentape.wires.json_document import as_json, as_text, parse_document, salvage
 from tokentape.wires.openai_usage import count, first
+from tokentape.wires.stream_error import error_of, stream_error
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "COMPLETE": "stop",
@@ -36,11 +37,11 @@ class _Content(msgspec.Struct, gc=False):
 
 class _Function(msgspec.Struct, gc=False):
     name: str | None = None
-    arguments: str | None = None
+    arguments: Any = None
 
 
 class _ToolCall(msgspec.Struct, gc=False):
-    id: str | None = None
+    id: str | int | None = None
     function: _Function | None = None
 
 
@@ -55,15 +56,15 @@ class _Delta(msgspec.Struct, gc=False):
     message: _Message | None = None
     finish_reason: str | None = None
     usage: dict[str, Any] | None = None
-    error: str | None = None
+    error: Any = None
 
 
 class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     index: int | None = None
     delta: _Delta | None = None
-    message: str | dict[str, Any] | None = None
-    error: str | dict[str, Any] | None = None
+    logprobs: Any = None
+    error: Any = None
 
 
 class _Response(msgspec.Struct, gc=False):
@@ -72,7 +73,7 @@ class _Response(msgspec.Struct, gc=False):
     message: _WholeMessage | str | None = None
     finish_reason: str | None = None
     usage: dict[str, Any] | None = None
-    error: str | None = None
+    error: Any = None
 
 
 class _WholeMessage(msgspec.Struct, gc=False):
@@ -99,6 +100,7 @@ class _TextDelta(msgspec.Struct, gc=False):
 class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="content-delta"):
     delta: _TextDelta
     index: int | None = None
+    logprobs: None = None
 
 
 _NO_DELTA = _Delta()
@@ -138,10 +140,9 @@ class CohereChatDecoder(EventDecoder):
         try:
             event = _decode_event(document)
         except DecodeFailure:
-            if document.strip() in (b"[DONE]", b""):
-                self.ended = bool(document.strip())
+            if self._is_mark(document):
                 return self._end_plan()
-            event = salvage(self._parse(document), _Event)
+            event = self._salvaged(document, _Event)
         if event.type == "tool-plan-delta":
             return (self._plan_delta(event, document),)
         return (*self._end_plan(), *self._event(event, document))
@@ -149,7 +150,9 @@ class CohereChatDecoder(EventDecoder):
     def _event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         delta = event.delta or _NO_DELTA
         message = delta.message or _NO_MESSAGE
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        metadata: Any = ChunkMetadata(document, _read_metadata)
+        if event.logprobs is not None:
+            metadata = dict(metadata)  # of every chunk, so they are read at once
         self._text = False
         match event.type:
             case "content-delta" | "content-start":
@@ -169,11 +172,12 @@ class CohereChatDecoder(EventDecoder):
                 return (ChatMessage("", "assistant", metadata),)
             case "message-end":
                 return self._message_end(delta, document, metadata)
-            case None:
-                if event.message is not None or event.error is not None:
-                    self._fail(event.error or event.message, document)
-                return ()
             case _:
+                error = event.error or (
+                    error_of(self._parse(document), bare=True) if event.type in (None, "error") else None
+                )
+                if error:
+                    self._fail(error, document)
                 return ()
 
     def _plan_delta(self, event: _Event, document: bytes) -> ChatMessage:
@@ -196,24 +200,21 @@ class CohereChatDecoder(EventDecoder):
         self._complete = True
         if delta.error:
             self._fail(delta.error, document)
-        reason = delta.finish_reason
+        finish = finish_of(delta.finish_reason, FINISH_REASONS)
         return (
             ChatMessage(
                 "",
                 "assistant",
                 metadata,
                 usage=cohere_usage(delta.usage) if delta.usage else None,
-                finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
-                provider_finish_reason=reason or None,
+                finish_reason=finish.reason,
+                provider_finish_reason=finish.word,
             ),
         )
 
-    def _fail(self, error: str | dict[str, Any] | None, document: bytes) -> None:
-        detail = self._parse(document)
-        if isinstance(error, dict):
-            error = error.get("message")
-        message = error if isinstance(error, str) and error else "the provider gave no message"
-        self._error = provider_error_class(None)(message, body=detail)
+    def _fail(self, error: Any, document: bytes) -> None:
+        self._error = failed = stream_error(error)
+        failed.body = self._parse(document)
         self.ended = True
 
     def end(self) -> Iterable[ChatMessage]:
@@ -222,7 +223,7 @@ class CohereChatDecoder(EventDecoder):
         yield from super().end()
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        response = salvage(body, _Response)
+        response = salvage(body, _Response, self._unread)
         document = msgspec.json.encode(body)
         message = response.message
         if not isinstance(message, _WholeMessage):
@@ -271,7 +272,7 @@ def tool_plan(text: str) -> ProviderPart:
 
 def _tool_call(call: _ToolCall, index: int | None, *, done: bool) -> ToolCallDelta:
     function = call.function or _NO_FUNCTION
-    return ToolCallDelta(index, call.id or "", function.name or "", function.arguments or "", done)
+    return ToolCallDelta(index, as_text(call.id), function.name or "", as_json(function.arguments), done)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

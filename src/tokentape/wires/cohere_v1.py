@@ -10,20 +10,21 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from tokentape.errors import provider_error_class
-from tokentape.finish_reason import FinishReason
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.cohere_chat import FINISH_REASONS, cohere_usage, tool_plan
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.finish import finish_of
+from tokentape.wires.json_document import as_json, parse_document, salvage
+from tokentape.wires.received_text import ReceivedText
+from tokentape.wires.stream_error import error_of, stream_error
 
 
 class _CallDelta(msgspec.Struct, gc=False):
     name: str | None = None
     index: int | None = None
-    parameters: str | dict[str, Any] | None = None
+    parameters: Any = None
     text: str | None = None
 
 
@@ -41,7 +42,7 @@ class _Response(msgspec.Struct, gc=False):
     finish_reason: str | None = None
     meta: dict[str, Any] | None = None
     message: str | None = None
-    error: str | None = None
+    error: Any = None
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -53,7 +54,7 @@ class _Event(msgspec.Struct, gc=False):
     finish_reason: str | None = None
     response: _Response | None = None
     message: str | None = None
-    error: str | None = None
+    error: Any = None
 
 
 class _TextEvent(msgspec.Struct, gc=False):
@@ -84,21 +85,24 @@ class CohereV1Decoder(EventDecoder):
         self._plan: list[str] = []
         self._begun: set[int] = set()
         self._called = False
+        self._received = ReceivedText()
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         events = decode_lines(_decode_text_events, documents)
         if events is None:
             return None
-        return [
+        run = [
             ChatMessage(event.text, "assistant", metadata)
             for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
         ]
+        self._received.add_run(run)
+        return run
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         try:
             event = _decode_event(document)
         except DecodeFailure:
-            event = salvage(self._parse(document), _Event)
+            event = self._salvaged(document, _Event)
         self._text = event.event_type == "text-generation"
         metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
         if event.event_type == "tool-calls-chunk":
@@ -108,6 +112,7 @@ class CohereV1Decoder(EventDecoder):
     def _event(self, event: _Event, document: bytes, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
         match event.event_type:
             case "text-generation":
+                self._received.add(event.text or "")
                 return (ChatMessage(event.text or "", "assistant", metadata),)
             case "tool-calls-generation":
                 return (
@@ -120,9 +125,13 @@ class CohereV1Decoder(EventDecoder):
                 return (ChatMessage("", "assistant", metadata, parts=(ProviderPart(event.event_type, data),)),)
             case "stream-end":
                 response = event.response or _NO_RESPONSE
-                return self._end(response, event.finish_reason or response.finish_reason, event.error, metadata)
-            case None if event.message or event.error:
-                self._fail(event.error or event.message or "", document)
+                word = event.finish_reason or response.finish_reason
+                return (*self._unsaid(response), *self._end(response, word, event.error, metadata))
+            case None if event.text is not None:
+                # A whole response where a stream was asked for.
+                return self._decode_whole(self._parse(document))
+            case None if error := error_of(self._parse(document), bare=True):
+                self._fail(error, document)
                 return ()
             case _:
                 return (ChatMessage("", "assistant", metadata),)
@@ -135,10 +144,7 @@ class CohereV1Decoder(EventDecoder):
             return ChatMessage("", "assistant", metadata)
         index = delta.index or 0
         self._begun.add(index)
-        arguments = delta.parameters
-        if isinstance(arguments, dict):
-            arguments = msgspec.json.encode(arguments).decode()
-        call = ToolCallDelta(index, "", delta.name or "", arguments or "")
+        call = ToolCallDelta(index, "", delta.name or "", as_json(delta.parameters))
         return ChatMessage("", "assistant", metadata, tool_call_deltas=(call,))
 
     def _whole_calls(self, calls: list[_Call]) -> tuple[ToolCallDelta, ...]:
@@ -156,28 +162,36 @@ class CohereV1Decoder(EventDecoder):
         self._plan.clear()
         return (ChatMessage(parts=(tool_plan(plan),)),) if plan else ()
 
+    def _unsaid(self, response: _Response) -> Sequence[ChatMessage]:
+        """What the response has at the end of the stream that no event has brought: calls, or else text."""
+        if self._called or self._begun:
+            return ()  # its text is the plan
+        if response.tool_calls:
+            return (ChatMessage(tool_call_deltas=self._whole_calls(response.tool_calls)),)
+        rest = self._received.unsaid(response.text or "")
+        return (ChatMessage(rest),) if rest else ()
+
     def _end(
-        self, response: _Response, word: str | None, error: str | None, metadata: Mapping[str, Any]
+        self, response: _Response, word: str | None, error: Any, metadata: Mapping[str, Any]
     ) -> Sequence[ChatMessage]:
         self.ended = True
-        reason: FinishReason | None = FINISH_REASONS.get(word, "other") if word else None
-        if reason == "stop" and (self._called or self._begun):
-            reason = "tool_calls"
+        finish = finish_of(word, FINISH_REASONS)
         if error:
-            self._error = provider_error_class(None)(error, body=error)
+            self._error = stream_error(error)
         return (
             ChatMessage(
                 "",
                 "assistant",
                 metadata,
                 usage=cohere_usage(response.meta) if response.meta else None,
-                finish_reason=reason,
-                provider_finish_reason=word or None,
+                finish_reason=finish.reason,
+                provider_finish_reason=finish.word,
             ),
         )
 
-    def _fail(self, message: str, document: bytes) -> None:
-        self._error = provider_error_class(None)(message, body=self._parse(document))
+    def _fail(self, error: Any, document: bytes) -> None:
+        self._error = failed = stream_error(error)
+        failed.body = self._parse(document)
         self.ended = True
 
     def end(self) -> Iterable[ChatMessage]:
@@ -186,7 +200,7 @@ class CohereV1Decoder(EventDecoder):
         yield from super().end()
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        response = salvage(body, _Response)
+        response = salvage(body, _Response, self._unread)
         if response.text is None and (response.message or response.error):
             self._fail(response.error or response.message or "", msgspec.json.encode(body))
             return ()

@@ -203,7 +203,8 @@ class EventDecoder(abc.ABC):
     def _last(self, rest: bytes) -> Iterator[ChatMessage]:
         """Read what no blank line ended, if it is whole: recordings exist whose last event is cut short by that."""
         self._documents = self._rest_documents(rest)
-        for self._position, document in enumerate(self._documents):
+        for position, document in enumerate(self._documents):
+            self._position = position
             if self.ended:
                 break
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, To
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.gemini_chunk import (
     Candidate,
     Chunk,
@@ -27,8 +28,9 @@ from tokentape.wires.gemini_chunk import (
 )
 from tokentape.wires.gemini_usage import gemini_usage
 from tokentape.wires.google_error import google_error
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.json_document import as_text, parse_document, salvage
 from tokentape.wires.partial_arguments import PartialArguments
+from tokentape.wires.stream_error import error_of
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "STOP": "stop",
@@ -86,7 +88,7 @@ class GeminiDecoder(EventDecoder):
     There is no terminal event but the end of the array: an event stream has ended well once a candidate has
     a finish reason, or the prompt was blocked. Runs of thoughts, of text and of other parts are blocks. A thought
     signature is on the reasoning before the part that it came with; without such reasoning it is reasoning
-    without text. `STOP` with function calls is `tool_calls`.
+    without text.
     """
 
     framing = GeminiFraming
@@ -105,10 +107,9 @@ class GeminiDecoder(EventDecoder):
             if document == END:
                 self.ended = True
                 return ()
-            if document.strip() in (b"[DONE]", b""):
-                # Gateways add it; it ends nothing by itself.
+            if self._is_mark(document):
                 return ()
-            chunk = salvage(self._parse(document), Chunk)
+            chunk = self._salvaged(document, Chunk)
         messages = self._messages(chunk, document)
         # Text mostly comes in runs; a run is read with the state that the chunk before it has left.
         self._text = (
@@ -119,6 +120,9 @@ class GeminiDecoder(EventDecoder):
             and self._states[0].kind == "text"
         )
         return messages
+
+    def _done(self) -> None:
+        """Gateways add the mark; it ends nothing by itself."""
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         chunks = decode_lines(decode_text_chunks, documents)
@@ -137,22 +141,28 @@ class GeminiDecoder(EventDecoder):
         ]
 
     def _messages(self, chunk: Chunk, document: bytes) -> Sequence[ChatMessage]:
-        if chunk.error:
-            self._error = google_error(chunk.error)
-            self.ended = True
-            return ()
         usage = gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None
+        error = chunk.error or next((each.error for each in chunk.candidates or () if each.error), None)
+        if not error and not chunk.candidates and usage is None and chunk.promptFeedback is None:
+            error = error_of(self._parse(document))
+        if error:
+            self._error = google_error(error)
+            self.ended = True
+            if not chunk.candidates:
+                return ()
         model = chunk.modelVersion if self._model is None else None
         self._model = self._model or chunk.modelVersion
         candidates = chunk.candidates or ()
         messages: list[ChatMessage] = []
         for position, candidate in enumerate(candidates):
-            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, position))
+            metadata: Any = ChunkMetadata(document, _read_metadata, position)
+            if candidate.logprobsResult is not None:
+                metadata = dict(metadata)  # of every chunk, so they are read at once
             last = position == len(candidates) - 1
             told = chunk.modelVersion if candidate.tells_more else model
             messages += self._candidate(candidate, position, document, metadata, usage if last else None, told)
         if not candidates:
-            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+            metadata = ChunkMetadata(document, _read_metadata)
             blocked = _word(chunk.promptFeedback.blockReason) if chunk.promptFeedback is not None else None
             self._complete = self._complete or blocked is not None
             reason: FinishReason | None = None if blocked is None else "content_filter"
@@ -184,7 +194,7 @@ class GeminiDecoder(EventDecoder):
         messages: list[ChatMessage] = []
         for number, part in enumerate((candidate.content or _NO_CONTENT).parts or ()):
             messages += self._part(part, (position, number), state, index, document)
-        reason, word = _finish_reason(candidate.finishReason, called=bool(state.calls))
+        reason, word = _finish(candidate.finishReason)
         if reason is not None:
             self._complete = True
             if state.open_call is not None:
@@ -237,6 +247,8 @@ class GeminiDecoder(EventDecoder):
     def _call_delta(self, call: FunctionCall, state: _State, document: bytes) -> ToolCallDelta:
         """A function call: whole, or its name first, then values of arguments until one says it is the last."""
         arguments = bytes(call.args).decode("utf-8", "replace")
+        if arguments.strip() in ("{}", "null") and (call.willContinue or call.partialArgs):
+            arguments = ""  # it holds the place of those that come
         if state.open_call is None or call.name:
             state.calls += 1
             state.open_call = PartialArguments() if call.willContinue or call.partialArgs else None
@@ -250,7 +262,7 @@ class GeminiDecoder(EventDecoder):
                 arguments += open_call.close()
         if not call.willContinue:
             state.open_call = None
-        return ToolCallDelta(number, call.id or "", call.name or "", arguments, done=not call.willContinue)
+        return ToolCallDelta(number, as_text(call.id), call.name or "", arguments, done=not call.willContinue)
 
     @staticmethod
     def _end_call(state: _State, index: int) -> ChatMessage:
@@ -272,7 +284,7 @@ class GeminiDecoder(EventDecoder):
         return None if kind is None else ProviderPart(kind, part)
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        return self._messages(salvage(body, Chunk), json.dumps(body).encode())
+        return self._messages(salvage(body, Chunk, self._unread), json.dumps(body).encode())
 
 
 def _partial(call: PartialArguments, arg: PartialArg) -> str:
@@ -285,14 +297,13 @@ def _partial(call: PartialArguments, arg: PartialArg) -> str:
     return call.add(arg.jsonPath, value, continues=bool(arg.willContinue))
 
 
-def _finish_reason(reason: str | int | None, *, called: bool) -> tuple[FinishReason | None, str | None]:
+def _finish(reason: str | int | None) -> Finish:
     word = _word(reason)
-    if word is None or word == "FINISH_REASON_UNSPECIFIED":
-        return None, None
+    if word == "FINISH_REASON_UNSPECIFIED":
+        return Finish(None, None)
     if isinstance(reason, int) and reason in _NUMBERED_FILTERS:
-        return "content_filter", word
-    found = FINISH_REASONS.get(word, "other")
-    return "tool_calls" if called and found == "stop" else found, word
+        return Finish("content_filter", word)
+    return finish_of(word, FINISH_REASONS)
 
 
 def _word(value: str | int | None) -> str | None:
@@ -310,5 +321,5 @@ def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
     candidates = chunk.get("candidates")
     if isinstance(candidates, list) and position < len(candidates) and isinstance(candidates[position], dict):
         candidate = candidates[position]
-        metadata |= {k: v for k, v in candidate.items() if k not in ("content", "finishReason", "index")}
+        metadata |= {k: v for k, v in candidate.items() if k not in ("content", "finishReason", "index", "error")}
     return metadata

@@ -19,7 +19,7 @@ class PartialArg(msgspec.Struct, gc=False):
 class FunctionCall(msgspec.Struct, gc=False):
     name: str | None = None
     args: msgspec.Raw = msgspec.Raw()
-    id: str | None = None
+    id: str | int | None = None
     partialArgs: list[PartialArg] | None = None  # noqa: N815
     willContinue: bool | None = None  # noqa: N815
 
@@ -42,6 +42,8 @@ class Candidate(msgspec.Struct, gc=False):
     groundingMetadata: Any = None  # noqa: N815
     urlContextMetadata: Any = None  # noqa: N815
     citationMetadata: Any = None  # noqa: N815
+    logprobsResult: Any = None  # noqa: N815
+    error: Any = None
 
     @property
     def tells_more(self) -> bool:
@@ -62,7 +64,7 @@ class Chunk(msgspec.Struct, gc=False):
     usageMetadata: dict[str, Any] | None = None  # noqa: N815
     modelVersion: str | None = None  # noqa: N815
     promptFeedback: PromptFeedback | None = None  # noqa: N815
-    error: dict[str, Any] | str | None = None
+    error: Any = None
 
 
 class TextPart(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -82,6 +84,8 @@ class TextCandidate(msgspec.Struct, gc=False):
     groundingMetadata: None = None  # noqa: N815
     urlContextMetadata: None = None  # noqa: N815
     citationMetadata: None = None  # noqa: N815
+    logprobsResult: None = None  # noqa: N815
+    error: None = None
 
 
 class TextChunk(msgspec.Struct, gc=False):

@@ -13,9 +13,11 @@ from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, Te
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
+from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.google_error import google_error
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.json_document import as_json, as_text, parse_document, salvage
 from tokentape.wires.openai_usage import count
+from tokentape.wires.stream_error import error_of
 
 STATUSES: Mapping[str, FinishReason] = {
     "completed": "stop",
@@ -57,7 +59,7 @@ class _Event(msgspec.Struct, gc=False):
     step: dict[str, Any] | None = None
     interaction: _Interaction | None = None
     status: str | None = None
-    error: dict[str, Any] | str | None = None
+    error: Any = None
 
 
 class _Step:
@@ -65,7 +67,7 @@ class _Step:
 
     def __init__(self, start: dict[str, Any]) -> None:
         self.start = start
-        self.kind = _string(start.get("type"))
+        self.kind = as_text(start.get("type"))
         self.spoken = False
         self.deltas: list[dict[str, Any]] = []
 
@@ -107,10 +109,9 @@ class GeminiInteractionsDecoder(EventDecoder):
         try:
             event = _decode_event(document)
         except DecodeFailure:
-            if document.strip() in (b"[DONE]", b""):
-                self.ended = bool(document.strip())
+            if self._is_mark(document):
                 return ()
-            event = salvage(self._parse(document), _Event)
+            event = self._salvaged(document, _Event)
         delta = event.delta
         if delta is not None and delta.type == "text" and delta.text is not None:
             self._text = True
@@ -130,8 +131,11 @@ class GeminiInteractionsDecoder(EventDecoder):
             case "step.stop":
                 return self._step_stop(event.index or 0, document)
             case _:
-                if event.error is not None:
-                    self._error = google_error(event.error)
+                error = event.error or (
+                    error_of(self._parse(document)) if event.event_type in (None, "error") else None
+                )
+                if error:
+                    self._error = google_error(error)
                     self.ended = True
                     return ()
                 return self._progress(event.interaction or _Interaction(event.status), document)
@@ -149,16 +153,16 @@ class GeminiInteractionsDecoder(EventDecoder):
     def _progress(self, interaction: _Interaction, document: bytes) -> Sequence[ChatMessage]:
         """What is said of the interaction itself."""
         status = interaction.status or ""
-        finished = bool(status) and status not in _UNFINISHED
-        self._complete = self._complete or finished
+        finish = Finish(None, None) if status in _UNFINISHED else finish_of(status, STATUSES)
+        self._complete = self._complete or finish.word is not None
         return (
             ChatMessage(
                 "",
                 "assistant",
                 _metadata(document),
                 usage=interactions_usage(interaction.usage) if interaction.usage else None,
-                finish_reason=STATUSES.get(status, "other") if finished else None,
-                provider_finish_reason=status if finished else None,
+                finish_reason=finish.reason,
+                provider_finish_reason=finish.word,
                 model=interaction.model or None,
             ),
         )
@@ -169,12 +173,12 @@ class GeminiInteractionsDecoder(EventDecoder):
                 return self._content(index, start.get("content"), document)
             case "thought":
                 text = "".join(_texts(start.get("summary")))
-                return self._thought(index, text, _string(start.get("signature")), document)
+                return self._thought(index, text, as_text(start.get("signature")), document)
             case "function_call":
                 self._steps[index] = _Step(start)
                 number = self._calls.setdefault(index, len(self._calls))
-                call = ToolCallDelta(number, _string(start.get("id")), _string(start.get("name")))
-                signed = self._thought(index, "", _string(start.get("signature")), document)
+                call = ToolCallDelta(number, as_text(start.get("id")), as_text(start.get("name")))
+                signed = self._thought(index, "", as_text(start.get("signature")), document)
                 return (
                     *signed,
                     ChatMessage("", "assistant", _metadata(document), tool_call_deltas=(call,), block=index),
@@ -197,7 +201,7 @@ class GeminiInteractionsDecoder(EventDecoder):
                 part = TextPart("", tuple(delta.annotations or ()))
                 return (ChatMessage("", "assistant", _metadata(document), block=index, parts=(part,)),)
             case "arguments_delta" if step is not None and step.kind == "function_call":
-                fragment = _string(delta.arguments)
+                fragment = as_json(delta.arguments)
                 step.spoken = step.spoken or bool(fragment)
                 call = ToolCallDelta(self._calls[index], arguments=fragment)
                 return (ChatMessage("", "assistant", _metadata(document), tool_call_deltas=(call,), block=index),)
@@ -218,13 +222,8 @@ class GeminiInteractionsDecoder(EventDecoder):
         if step.kind != "function_call":
             part = ProviderPart(step.kind, step.whole)
             return (ChatMessage("", "assistant", _metadata(document), block=index, parts=(part,)),)
-        given = step.start.get("arguments")
-        arguments = ""
-        if given is not None and not step.spoken:
-            # The arguments came whole, with the start of the step.
-            arguments = (
-                given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
-            )
+        # The arguments may have come whole, with the start of the step.
+        arguments = "" if step.spoken else as_json(step.start.get("arguments"))
         call = ToolCallDelta(self._calls[index], arguments=arguments, done=True)
         return (ChatMessage("", "assistant", _metadata(document), tool_call_deltas=(call,), block=index),)
 
@@ -243,18 +242,18 @@ class GeminiInteractionsDecoder(EventDecoder):
             if item.get("type") == "text":
                 annotations = item.get("annotations")
                 parts: tuple[Part, ...] = (TextPart("", tuple(annotations)),) if isinstance(annotations, list) else ()
-                text = _string(item.get("text"))
+                text = as_text(item.get("text"))
                 messages.append(ChatMessage(text, "assistant", _metadata(document), block=index, parts=parts))
             else:
-                part = ProviderPart(_string(item.get("type")), item)
+                part = ProviderPart(as_text(item.get("type")), item)
                 messages.append(ChatMessage("", "assistant", _metadata(document), block=index, parts=(part,)))
         return messages
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        if body.get("error") is not None:
-            self._error = google_error(body["error"] if isinstance(body["error"], dict) else str(body["error"]))
+        if error := body.get("error") if "steps" in body else error_of(body):
+            self._error = google_error(error)
             return ()
-        interaction = salvage(body, _Interaction)
+        interaction = salvage(body, _Interaction, self._unread)
         messages: list[ChatMessage] = []
         for index, step in enumerate(interaction.steps or ()):
             if isinstance(step, dict):
@@ -301,8 +300,4 @@ _INTERACTION_FIELDS = {"usage", "steps", "status", "object"}
 
 def _texts(content: Any) -> list[str]:
     items = content if isinstance(content, list) else [content]
-    return [_string(item.get("text")) for item in items if isinstance(item, dict)]
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return [as_text(item.get("text")) for item in items if isinstance(item, dict)]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokentape.errors import ProviderError, provider_error_class
+from tokentape.wires.json_document import as_text
+from tokentape.wires.openai_usage import count
 
 # google.rpc.Code, in the HTTP status that each is sent with.
 _STATUSES: Mapping[str, int] = {
@@ -24,18 +26,22 @@ _STATUSES: Mapping[str, int] = {
 }
 
 
-def google_error(error: Mapping[str, Any] | str) -> ProviderError:
+def google_error(error: Any) -> ProviderError:
     """Make the error of an `error` object: `code` is an HTTP status, `status` the name of the error."""
-    if isinstance(error, str):
-        return ProviderError(error, body=error)
+    while isinstance(error, list) and error:
+        error = error[0]
+    if isinstance(error, Mapping) and isinstance(error.get("error"), Mapping) and not error.get("message"):
+        error = error["error"]
+    if not isinstance(error, Mapping):
+        return ProviderError(str(error), body=error)
     code, name = error.get("code"), error.get("status")
-    status = code if isinstance(code, int) and 400 <= code < 600 else None
+    number = count(error, "code")
+    status = number if number is not None and 400 <= number < 600 else None
     kind = name if isinstance(name, str) else code if isinstance(code, str) else None
     if status is None and kind is not None:
         status = _STATUSES.get(kind.upper())
-    message = error.get("message")
     return provider_error_class(status)(
-        message if isinstance(message, str) and message else "the provider gave no message",
+        as_text(error.get("message")) or "the provider gave no message",
         status=status,
         type=kind,
         code=None if code is None else str(code),

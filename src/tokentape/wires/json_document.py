@@ -42,7 +42,7 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """The text of what should be a string: a number as it is written, and the texts of content parts joined; else ""."""
+    """The text of what should be a string: a number as written, the texts of content parts joined; else ""."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -6,19 +6,20 @@ Each line of a stream has the shape of the response that is not streamed. Fields
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
-from tokentape.errors import provider_error_class
 from tokentape.finish_reason import FinishReason
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.finish import finish_of
+from tokentape.wires.json_document import as_text, parse_document, salvage
 from tokentape.wires.openai_usage import count
+from tokentape.wires.stream_error import error_of, stream_error
 
 # Ollama itself says `stop`, `length`, `load` or `unload`; the others are of servers that speak as it does.
 FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -35,7 +36,7 @@ class _Function(msgspec.Struct, gc=False):
 
 
 class _ToolCall(msgspec.Struct, gc=False):
-    id: str | None = None
+    id: str | int | None = None
     function: _Function | None = None
 
 
@@ -54,7 +55,8 @@ class _Line(msgspec.Struct, gc=False):
     image: str | None = None
     done: bool | None = None
     done_reason: str | None = None
-    error: str | dict[str, Any] | None = None
+    logprobs: Any = None
+    error: Any = None
 
 
 class _TextMessage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -74,6 +76,7 @@ class _TextLine(msgspec.Struct, gc=False):
     thinking: Literal[""] | None = None
     tool_calls: None = None
     image: None = None
+    logprobs: None = None
     error: None = None
 
 
@@ -86,7 +89,7 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 class OllamaDecoder(EventDecoder):
     """Decodes the lines of a stream; it has ended at the line that is `done`.
 
-    Tool calls come whole, mostly without an id. `stop` after tool calls is `tool_calls`.
+    Tool calls come whole, mostly without an id.
     """
 
     framing = NDJSONFraming
@@ -95,7 +98,6 @@ class OllamaDecoder(EventDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._text = True
-        self._called = False
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         lines = decode_lines(_decode_text_lines, documents)
@@ -115,7 +117,7 @@ class OllamaDecoder(EventDecoder):
         try:
             line = _decode_line(document)
         except DecodeFailure:
-            line = salvage(self._parse(document), _Line)
+            line = self._salvaged(document, _Line)
         messages = self._messages(line, document)
         # Text mostly comes in runs, and so does what is not text.
         self._text = bool(messages) and bool(messages[0].text)
@@ -123,44 +125,47 @@ class OllamaDecoder(EventDecoder):
 
     def _messages(self, line: _Line, document: bytes) -> Sequence[ChatMessage]:
         if line.error:
-            self._fail(line.error, document)
-            return ()
+            return self._fail(line.error, document)
+        if (
+            line.message is None
+            and line.response is None
+            and not line.done
+            and (error := error_of(self._parse(document)))
+        ):
+            return self._fail(error, document)
         message = line.message or _NO_MESSAGE
         calls = tuple(_tool_call(call) for call in (*(message.tool_calls or ()), *(line.tool_calls or ())))
-        self._called = self._called or bool(calls)
         images = (*(message.images or ()), *((line.image,) if line.image else ()))
-        usage: TokenUsage | None = None
-        reason: FinishReason | None = None
-        if line.done:
-            self.ended = True
-            usage = ollama_usage(self._parse(document))
-            reason = FINISH_REASONS.get(line.done_reason, "other") if line.done_reason else None
-            if reason == "stop" and self._called:
-                reason = "tool_calls"
+        self.ended = bool(line.done)
+        finish = finish_of(line.done_reason if line.done else None, FINISH_REASONS)
+        metadata: Any = ChunkMetadata(document, _read_metadata)
+        if line.logprobs is not None:
+            metadata = dict(metadata)  # of every chunk, so they are read at once
         chunk = ChatMessage(
             (message.content or "") + (line.response or ""),
             "assistant",
-            cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata)),
+            metadata,
             (message.thinking or "") + (line.thinking or ""),
             tool_call_deltas=calls,
-            usage=usage,
-            finish_reason=reason,
-            provider_finish_reason=line.done_reason or None if line.done else None,
+            usage=ollama_usage(self._parse(document)) if line.done else None,
+            finish_reason=finish.reason,
+            provider_finish_reason=finish.word,
             parts=tuple(ProviderPart("image", {"data": image}) for image in images),
         )
         return (chunk,)
 
-    def _fail(self, error: str | dict[str, Any], document: bytes) -> None:
-        detail: Mapping[str, Any] = self._parse(document)
-        if isinstance(error, dict):
-            detail, error = error, str(error.get("message") or "the provider gave no message")
+    def _fail(self, error: Any, document: bytes) -> Sequence[ChatMessage]:
+        detail = self._parse(document)
         # Ollama's cloud models give the status that they were answered with.
         status = next((code for key in ("status_code", "StatusCode") if (code := count(detail, key))), None)
-        self._error = provider_error_class(status)(error, status=status, body=detail)
+        self._error = failed = stream_error(error, status)
+        if not isinstance(error, dict):
+            failed.body = detail
         self.ended = True
+        return ()
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        return self._messages(salvage(body, _Line), msgspec.json.encode(body))
+        return self._messages(salvage(body, _Line, self._unread), msgspec.json.encode(body))
 
 
 def ollama_usage(line: Mapping[str, Any]) -> TokenUsage | None:
@@ -188,7 +193,7 @@ def _tool_call(call: _ToolCall) -> ToolCallDelta:
     if arguments.startswith('"'):
         # Some servers that speak this format send the JSON text, as OpenAI does.
         arguments = str(parse_document(arguments.encode()))
-    return ToolCallDelta(None, call.id or "", function.name or "", arguments, done=True)
+    return ToolCallDelta(None, as_text(call.id), function.name or "", arguments, done=True)
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:

@@ -275,9 +275,11 @@ def _content(content: Any) -> tuple[str, str, list[Part]]:
     if isinstance(content, str):
         return content, "", []
     text, reasoning, parts = "", "", list[Part]()
+    if not isinstance(content, list | dict):
+        return as_text(content), "", []
     for part in content if isinstance(content, list) else [content]:
         if not isinstance(part, dict):
-            text += as_text(part)
+            text += part if isinstance(part, str) else ""
             continue
         match part.get("type"):
             case "text" | "output_text" | None if isinstance(part.get("text"), str | int | float | list | dict):

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 
 from tokentape.message import ChatMessage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import parse_document, salvage
-from tokentape.wires.openai_chat import FINISH_REASONS, stream_error
+from tokentape.wires.openai_chat import FINISH_REASONS
 from tokentape.wires.openai_usage import openai_usage
+from tokentape.wires.stream_error import error_of, stream_error
 
 
 class _Choice(msgspec.Struct, gc=False):
     text: str | None = None
     finish_reason: str | None = None
     index: int | None = None
+    logprobs: Any = None
+    error: Any = None
 
 
 class _TextChoice(msgspec.Struct, gc=False):
     text: str
     finish_reason: None = None
     index: Literal[0] = 0
+    logprobs: None = None
+    error: None = None
 
 
 class _TextChunk(msgspec.Struct, gc=False):
@@ -38,8 +44,7 @@ class _TextChunk(msgspec.Struct, gc=False):
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: dict[str, Any] | None = None
-    error: str | dict[str, Any] | None = None
-    object: str | None = None
+    error: Any = None
 
 
 _decode_text_chunks = msgspec.json.Decoder(_TextChunk).decode_lines
@@ -73,10 +78,9 @@ class OpenAICompletionsDecoder(EventDecoder):
         try:
             chunk = _decode_chunk(document)
         except DecodeFailure:
-            if document.strip() in (b"[DONE]", b""):
-                self.ended = bool(document.strip())
+            if self._is_mark(document):
                 return ()
-            chunk = salvage(self._parse(document), _Chunk)
+            chunk = self._salvaged(document, _Chunk)
         messages = self._messages(chunk, document)
         # Text comes in runs; a choice that has begun and not finished keeps the input from ending.
         self._text = len(messages) == 1 and bool(messages[0].text) and not messages[0].index
@@ -85,39 +89,43 @@ class OpenAICompletionsDecoder(EventDecoder):
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
         """The chunks of one event: one a choice, or one that holds usage or metadata alone."""
         error = chunk.error
-        if error is None and chunk.object == "error":
-            # vLLM's older shape has no "error" key.
-            error = self._parse(document)
         usage = openai_usage(chunk.usage) if chunk.usage else None
         choices = chunk.choices or ()
+        if not error and not choices and usage is None:
+            error = error_of(self._parse(document))
         messages: list[ChatMessage] = []
         for position, choice in enumerate(choices):
-            reason, index = choice.finish_reason, position if choice.index is None else choice.index
+            index = position if choice.index is None else choice.index
+            finish = finish_of(choice.finish_reason, FINISH_REASONS)
             self._begun.add(index)
-            if reason:
+            if finish.word:
                 self._finished.add(index)
+            error = error or choice.error
+            metadata: Any = ChunkMetadata(document, _read_metadata, position)
+            if choice.logprobs is not None:
+                metadata = dict(metadata)  # of every chunk, so they are read at once
             messages.append(
                 ChatMessage(
                     choice.text or "",
                     "assistant",
-                    cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, position)),
+                    metadata,
                     usage=usage if position == len(choices) - 1 else None,
-                    finish_reason=FINISH_REASONS.get(reason, "other") if reason else None,
-                    provider_finish_reason=reason or None,
+                    finish_reason=finish.reason,
+                    provider_finish_reason=finish.word,
                     index=index,
                 )
             )
         self._complete = self._begun == self._finished and bool(choices or self._complete)
         if error:
             self._error = stream_error(error)
-            self.ended = True
+            self.ended = not choices
         elif not choices:
-            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+            metadata = ChunkMetadata(document, _read_metadata)
             messages.append(ChatMessage("", "assistant", metadata, usage=usage))
         return messages
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
-        return self._messages(salvage(body, _Chunk), msgspec.json.encode(body))
+        return self._messages(salvage(body, _Chunk, self._unread), msgspec.json.encode(body))
 
 
 def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
@@ -128,5 +136,8 @@ def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
     metadata = {key: value for key, value in chunk.items() if key not in ("choices", "usage", "error")}
     if isinstance(choices, list) and position < len(choices) and isinstance(choices[position], dict):
         choice = choices[position]
-        metadata |= {key: value for key, value in choice.items() if key not in _Choice.__struct_fields__}
+        metadata |= {key: value for key, value in choice.items() if key not in _CHOICE_FIELDS}
     return metadata
+
+
+_CHOICE_FIELDS = ("text", "finish_reason", "index", "error")

@@ -2,7 +2,8 @@
 
 The output is a list of items (messages, reasoning, calls, what built-in tools did), each of content parts. Deltas name
 their item by id and position; gateways exist that give each event another id, or several items one position, so the
-id decides and then the position. What no delta has said is taken from the `done` events and the final response.
+id decides and then the position. What no delta has brought is taken from the `done` events and the final response,
+and where these have other arguments of a call than its deltas, they count.
 """
 
 from __future__ import annotations
@@ -14,22 +15,32 @@ import msgspec
 
 from tokentape.errors import ServerError
 from tokentape.finish_reason import FinishReason
-from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
+from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall, ToolCallDelta
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
-from tokentape.wires.json_document import parse_document, salvage
-from tokentape.wires.openai_chat import stream_error
+from tokentape.wires.finish import Endings
+from tokentape.wires.json_document import as_json, as_text, parse_document
 from tokentape.wires.openai_usage import openai_usage
-from tokentape.wires.output_items import OutputItem, OutputItems
+from tokentape.wires.output_items import CALLS, OutputItem, OutputItems
+from tokentape.wires.received_text import ReceivedText
+from tokentape.wires.stream_error import error_of, stream_error
 
 INCOMPLETE_REASONS: Mapping[str, FinishReason] = {
     "max_output_tokens": "length",
     "max_messages": "length",
     "content_filter": "content_filter",
 }
-"""By `incomplete_details.reason`; of a response that is complete, its tool calls tell why it ended."""
+"""By `incomplete_details.reason`."""
 
-_CALLS = ("function_call", "custom_tool_call")
+_XAI_SEARCHES = (
+    "x_user_search",
+    "x_keyword_search",
+    "x_semantic_search",
+    "x_thread_fetch",
+    "view_x_video",
+    "view_image",
+)
+"""Tools that xAI runs itself, and sends as if they were custom tools of the application."""
 _LATER = -1_000_000
 """Raw reasoning is counted from here, so that its parts are not those of the summary."""
 
@@ -44,10 +55,15 @@ class _Event(msgspec.Struct, gc=False):
     item: dict[str, Any] | None = None
     text: str | None = None
     refusal: str | None = None
+    arguments: Any = None
+    input: Any = None
+    name: str | None = None
     annotation: Any = None
+    logprobs: list[Any] | None = None
     response: dict[str, Any] | None = None
-    error: dict[str, Any] | str | None = None
+    error: Any = None
     object: str | None = None
+    sequence_number: int | None = None
 
 
 class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="response.output_text.delta"):
@@ -56,6 +72,8 @@ class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="response.outpu
     delta: str
     item_id: str
     content_index: int
+    logprobs: tuple[()] | None = None
+    sequence_number: int | None = None
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -80,9 +98,12 @@ class OpenAIResponsesDecoder(EventDecoder):
 
     def _begin(self) -> None:
         self._items = OutputItems(self._items.blocks)
-        self._calls = False
         self._text = False
-        self._speaking = ("", 0, 0)
+        self._speaking = ("", 0, 0, ReceivedText())
+        self._model = ""
+        self._number: int | None = None
+        self._shortened = False
+        self._endings = Endings()
         self._started = True
         self._complete = False
 
@@ -90,57 +111,80 @@ class OpenAIResponsesDecoder(EventDecoder):
         try:
             event = _decode_event(document)
         except DecodeFailure:
-            if document.strip() in (b"[DONE]", b""):
-                # Gateways add it after the final response; it takes nothing's place.
-                self.ended = self._complete and bool(document.strip())
+            if self._is_mark(document):
                 return ()
-            event = salvage(self._parse(document), _Event)
+            event = self._salvaged(document, _Event)
+        self._note_number(event.sequence_number, 1)
         if event.type == "response.output_text.delta" and event.delta is not None:
-            part = event.content_index or 0
-            block = self._items.speak(self._item(event), part)
+            part, item = event.content_index or 0, self._item(event, "message")
+            block = self._items.speak(item, part, event.delta)
             self._text = event.item_id is not None
-            self._speaking = (event.item_id or "", part, block)
-            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+            self._speaking = (event.item_id or "", part, block, item.received[part])
+            metadata: Any = ChunkMetadata(document, _read_metadata)
+            if event.logprobs:
+                metadata = dict(metadata)  # of every chunk, so they are read at once
             return (ChatMessage(event.delta, "assistant", metadata, block=block),)
         return self._other_event(event, document)
+
+    def _done(self) -> None:
+        """Gateways add the mark behind the final response; it takes nothing's place."""
+        self.ended = self.ended or self._complete
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         events = decode_lines(_decode_text_events, documents)
         if events is None:
             return None
-        item_id, part, block = self._speaking
+        item_id, part, block, received = self._speaking
         if not same([item_id, *[event.item_id for event in events]]):
             return None
         if not same([part, *[event.content_index for event in events]]):
             return None
-        return [
+        run = [
             ChatMessage(event.delta, "assistant", metadata, block=block)
             for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
         ]
+        received.add_run(run)
+        self._note_number(events[-1].sequence_number, len(events))
+        return run
+
+    def _note_number(self, number: int | None, events: int) -> None:
+        """Note the number of the last of these events: a jump shows that events were left out of a recording."""
+        if number is not None:
+            self._shortened = self._shortened or (self._number is not None and number > self._number + events)
+            self._number = number
 
     def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
         text = event.delta or ""
         match event.type:
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
-                item = self._item(event)
-                item.argued = True
+                item = self._item(event, _call_kind(event))
+                if item.kind not in CALLS or self._is_run_by_provider(item.start):
+                    return ()
+                item.arguments.add(text)
                 call = ToolCallDelta(item.number, arguments=text)
                 return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number),)
+            case "response.function_call_arguments.done" | "response.custom_tool_call_input.done":
+                return self._arguments_done(self._item(event, _call_kind(event)), event, metadata)
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                block = self._items.speak(self._item(event), _reasoning_part(event))
+                block = self._items.speak(self._item(event, "reasoning"), _reasoning_part(event), text)
                 return (ChatMessage("", "assistant", metadata, text, block=block),)
             case "response.refusal.delta":
-                block = self._items.speak(self._item(event), event.content_index or 0)
+                block = self._items.speak(self._item(event, "message"), event.content_index or 0, text)
                 return (ChatMessage("", "assistant", metadata, block=block, refusal=text),)
             case "response.output_text.done":
-                return self._unsaid(self._item(event), event.content_index or 0, metadata, text=event.text or "")
+                item, part = self._item(event, "message"), event.content_index or 0
+                return self._unsaid(item, part, metadata, text=event.text or "")
             case "response.refusal.done":
-                return self._unsaid(self._item(event), event.content_index or 0, metadata, refusal=event.refusal or "")
+                item, part = self._item(event, "message"), event.content_index or 0
+                return self._unsaid(item, part, metadata, refusal=event.refusal or "")
             case "response.reasoning_summary_text.done" | "response.reasoning_text.done":
-                return self._unsaid(self._item(event), _reasoning_part(event), metadata, reasoning=event.text or "")
+                item, part = self._item(event, "reasoning"), _reasoning_part(event)
+                return self._unsaid(item, part, metadata, reasoning=event.text or "")
             case "response.output_text.annotation.added":
-                return self._annotation(self._item(event), event.content_index or 0, event.annotation, metadata)
+                return self._annotation(
+                    self._item(event, "message"), event.content_index or 0, event.annotation, metadata
+                )
             case "response.output_item.added":
                 return self._item_added(event.item or {}, event.output_index, metadata)
             case "response.output_item.done":
@@ -155,7 +199,7 @@ class OpenAIResponsesDecoder(EventDecoder):
                 if self._started and not self._complete:
                     return ()
                 self._begin()
-                model = _string((event.response or {}).get("model"))
+                model = self._model = as_text((event.response or {}).get("model"))
                 return (ChatMessage("", "assistant", metadata, model=model or None),)
             case "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled":
                 status = event.type.removeprefix("response.")
@@ -169,21 +213,27 @@ class OpenAIResponsesDecoder(EventDecoder):
             case _ if event.object == "response":
                 return self._decode_whole(self._parse(document))
             case _:
-                if event.error:
-                    self._error = stream_error(event.error)
+                error = event.error or (None if event.type else error_of(self._parse(document)))
+                if error:
+                    self._error = stream_error(error)
                     self.ended = True
                 return ()
 
-    def _item(self, event: _Event) -> OutputItem:
+    def _item(self, event: _Event, kind: str) -> OutputItem:
         """The item that an event belongs to; one that was never announced begins here."""
         items = self._items
-        return items.find(event.item_id, event.output_index) or items.begin({"id": event.item_id}, event.output_index)
+        found = items.find(event.item_id, event.output_index)
+        return found or items.begin({"id": event.item_id, "type": kind}, event.output_index)
 
     def _unsaid(self, item: OutputItem, part: int, metadata: Mapping[str, Any], **said: str) -> Sequence[ChatMessage]:
-        """What a part says at its end, if no delta said it."""
-        if part in item.spoken or not any(said.values()):
+        """What a part has at its end that no delta has brought; a shortened recording is read as it is."""
+        ((field, whole),) = said.items()
+        received = item.received.get(part)
+        rest = whole if received is None else "" if self._shortened else received.unsaid(whole)
+        if not rest:
             return ()
-        return (ChatMessage(role="assistant", metadata=metadata, block=self._items.speak(item, part), **said),)  # type: ignore[arg-type]
+        block = self._items.speak(item, part, rest)
+        return (ChatMessage(role="assistant", metadata=metadata, block=block, **{field: rest}),)  # type: ignore[arg-type]
 
     def _annotation(
         self, item: OutputItem, part: int, annotation: Any, metadata: Mapping[str, Any]
@@ -196,20 +246,44 @@ class OpenAIResponsesDecoder(EventDecoder):
         self, start: dict[str, Any], index: int | None, metadata: Mapping[str, Any]
     ) -> Sequence[ChatMessage]:
         item = self._items.begin(start, index)
-        if start.get("type") not in _CALLS:
-            return ()
-        return (self._call(item, start, "", metadata),)
+        if item.kind in CALLS and not self._is_run_by_provider(start):
+            item.announced = True
+            call = ToolCallDelta(item.number, *_id_and_name(start))
+            return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number),)
+        if phase := as_text(start.get("phase")):
+            part = TextPart(phase=phase)
+            return (ChatMessage("", "assistant", metadata, block=self._items.block(item, 0), parts=(part,)),)
+        return ()
 
-    def _call(
-        self, item: OutputItem, said: dict[str, Any], arguments: str, metadata: Mapping[str, Any], *, done: bool = False
-    ) -> ChatMessage:
-        self._calls = True
-        id_ = _string(said.get("call_id")) or _string(said.get("id"))
-        name = _string(said.get("name"))
-        # Under one number the first id counts: a later one would begin another call.
-        again = item.start is not said and item.start.get("type") in _CALLS
-        call = ToolCallDelta(item.number, "" if again else id_, "" if again else name, arguments, done)
-        return ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number)
+    def _is_run_by_provider(self, call: dict[str, Any]) -> bool:
+        """Whether a call of a custom tool is xAI's own search."""
+        if call.get("type") != "custom_tool_call":
+            return False
+        return self._model.startswith("grok") or as_text(call.get("name")) in _XAI_SEARCHES
+
+    def _arguments_done(self, item: OutputItem, event: _Event, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
+        """What the arguments have at their end that no delta has brought; the end of the item may correct them."""
+        if item.kind not in CALLS or self._is_run_by_provider(item.start) or item.done:
+            return ()
+        rest = item.arguments.unsaid(as_json(event.arguments) or as_json(event.input))
+        if not rest:
+            return ()
+        item.arguments.add(rest)
+        call = ToolCallDelta(item.number, arguments=rest)
+        return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number),)
+
+    def _call_done(self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]) -> ChatMessage:
+        """What ends a call: what is missing of its arguments, or the call as a whole if its deltas were others."""
+        whole = as_json(final.get("input") if final.get("type") == "custom_tool_call" else final.get("arguments"))
+        # Under one number the first id counts: a later one would be another call.
+        id_, name = ("", "") if item.announced else _id_and_name(final)
+        received = item.arguments.text
+        if whole and not whole.startswith(received):
+            known, named = _id_and_name(item.start) if item.announced else (id_, name)
+            call = ToolCall.parse(known, named, whole)
+            return ChatMessage("", "assistant", metadata, tool_calls=(call,), block=item.number)
+        delta = ToolCallDelta(item.number, id_, name, whole[len(received) :], done=True)
+        return ChatMessage("", "assistant", metadata, tool_call_deltas=(delta,), block=item.number)
 
     def _item_done(self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]) -> Iterator[ChatMessage]:
         if item.done:
@@ -217,29 +291,43 @@ class OpenAIResponsesDecoder(EventDecoder):
         item.done = True
         match final.get("type"):
             case "message":
-                for part, content in enumerate(_objects(final.get("content"))):
-                    refusal = _string(content.get("refusal"))
-                    yield from self._unsaid(item, part, metadata, text=_string(content.get("text")), refusal=refusal)
-                    annotations = content.get("annotations")
-                    for annotation in (annotations if isinstance(annotations, list) else ())[item.cited.get(part, 0) :]:
-                        yield from self._annotation(item, part, annotation, metadata)
+                yield from self._message_done(item, final, metadata)
             case "reasoning":
                 yield from self._reasoning_done(item, final, metadata)
-            case "function_call" | "custom_tool_call":
-                arguments = "" if item.argued else _arguments(final)
-                yield self._call(item, final, arguments, metadata, done=True)
+            case "function_call" | "custom_tool_call" if not self._is_run_by_provider(final):
+                yield self._call_done(item, final, metadata)
             case kind:
-                provided = ProviderPart(_string(kind), final)
+                provided = ProviderPart(as_text(kind), final, _awaits_result(final))
                 yield ChatMessage("", "assistant", metadata, block=item.number, parts=(provided,))
+
+    def _message_done(
+        self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]
+    ) -> Iterator[ChatMessage]:
+        taken: set[int] = set()
+        for number, content in enumerate(_objects(final.get("content"))):
+            refusal, text = as_text(content.get("refusal")), as_text(content.get("text"))
+            part = item.part_of(number, refusal or text, taken)
+            taken.add(part)
+            yield from self._unsaid(item, part, metadata, **({"refusal": refusal} if refusal else {"text": text}))
+            annotations = content.get("annotations")
+            for annotation in (annotations if isinstance(annotations, list) else ())[item.cited.get(part, 0) :]:
+                yield from self._annotation(item, part, annotation, metadata)
+        if phase := as_text(final.get("phase")):
+            for block in item.blocks.values():
+                yield ChatMessage("", "assistant", metadata, block=block, parts=(TextPart(phase=phase),))
 
     def _reasoning_done(
         self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]
     ) -> Iterator[ChatMessage]:
+        taken: set[int] = set()
         for first, parts in ((0, final.get("summary")), (_LATER, final.get("content"))):
-            for part, content in enumerate(_objects(parts), first):
-                yield from self._unsaid(item, part, metadata, reasoning=_string(content.get("text")))
-        id_, encrypted = _string(final.get("id")), _string(final.get("encrypted_content"))
-        for block in list(item.spoken.values()) or [item.number]:
+            for number, content in enumerate(_objects(parts), first):
+                text = as_text(content.get("text"))
+                part = item.part_of(number, text, taken)
+                taken.add(part)
+                yield from self._unsaid(item, part, metadata, reasoning=text)
+        id_, encrypted = as_text(final.get("id")), as_text(final.get("encrypted_content"))
+        for block in list(item.blocks.values()) or [item.number]:
             if id_ or encrypted:
                 part_ = ReasoningPart("", id_, encrypted)
                 yield ChatMessage("", "assistant", metadata, block=block, parts=(part_,))
@@ -248,17 +336,10 @@ class OpenAIResponsesDecoder(EventDecoder):
     def _final(self, response: dict[str, Any], status: str, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
         """The chunks of the final response: items of which nothing has come, or not their end; then why it ended."""
         messages: list[ChatMessage] = []
-        output = _objects(response.get("output"))
-        if self._items.begun:
-            finals = {_string(final.get("id")): final for final in output if final.get("id")}
-            for item in [item for item in self._items.begun if not item.done]:
-                final = finals.get(_string(item.start.get("id")))
-                if final is not None and final.get("type") == item.start.get("type"):
-                    messages += self._item_done(item, final, metadata)
-        else:
-            for index, final in enumerate(output):
-                messages += self._item_done(self._items.begin(final, index), final, metadata)
-        status = _string(response.get("status")) or status
+        self._model = as_text(response.get("model")) or self._model
+        for item, final in self._items.pairs(_objects(response.get("output"))):
+            messages += self._item_done(item, final, metadata)
+        status = as_text(response.get("status")) or status
         reason = self._finish_reason(status, response.get("incomplete_details"))
         usage = response.get("usage")
         error = response.get("error")
@@ -275,7 +356,7 @@ class OpenAIResponsesDecoder(EventDecoder):
                 usage=openai_usage(usage) if isinstance(usage, dict) and usage else None,
                 finish_reason=reason,
                 provider_finish_reason=None if reason is None else status,
-                model=_string(response.get("model")) or None,
+                model=as_text(response.get("model")) or None,
             )
         )
         return messages
@@ -283,10 +364,10 @@ class OpenAIResponsesDecoder(EventDecoder):
     def _finish_reason(self, status: str, details: Any) -> FinishReason | None:
         match status:
             case "completed":
-                return "tool_calls" if self._calls else "stop"
+                return "stop"
             case "incomplete":
                 reason = details.get("reason") if isinstance(details, dict) else None
-                return INCOMPLETE_REASONS.get(_string(reason), "other")
+                return INCOMPLETE_REASONS.get(as_text(reason), "other")
             case "failed":
                 return "error"
             case "queued" | "in_progress":
@@ -309,9 +390,26 @@ def _reasoning_part(event: _Event) -> int:
     return _LATER + (event.content_index or 0)
 
 
-def _arguments(call: dict[str, Any]) -> str:
-    given = call.get("input") if call.get("type") == "custom_tool_call" else call.get("arguments")
-    return given if isinstance(given, str) else "" if given is None else msgspec.json.encode(given).decode()
+def _call_kind(event: _Event) -> str:
+    return "custom_tool_call" if (event.type or "").startswith("response.custom") else "function_call"
+
+
+def _id_and_name(call: dict[str, Any]) -> tuple[str, str]:
+    return as_text(call.get("call_id")) or as_text(call.get("id")), as_text(call.get("name"))
+
+
+def _awaits_result(item: dict[str, Any]) -> bool:
+    """Whether an item is a call that the application must run: of a tool of the provider's that runs at its user's."""
+    match item.get("type"):
+        case "apply_patch_call" | "local_shell_call" | "computer_call":
+            return True
+        case "shell_call":
+            environment = item.get("environment")
+            return not (isinstance(environment, dict) and as_text(environment.get("type")).startswith("container"))
+        case "tool_search_call":
+            return item.get("execution") == "client"
+        case _:
+            return False
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
@@ -325,7 +423,7 @@ def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
 
 
 _EVENT_FIELDS = {
-    *("delta", "item", "part", "text", "refusal", "arguments", "input", "annotation"),
+    *("delta", "item", "part", "text", "refusal", "arguments", "input", "annotation", "name"),
     *("output_index", "content_index", "summary_index", "obfuscation"),
 }
 _RESPONSE_FIELDS = {"object", "output", "usage", "error"}
@@ -333,7 +431,3 @@ _RESPONSE_FIELDS = {"object", "output", "usage", "error"}
 
 def _objects(values: Any) -> list[dict[str, Any]]:
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""

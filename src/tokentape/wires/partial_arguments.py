@@ -12,6 +12,8 @@ Step: TypeAlias = str | int
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _DEEPEST = 500
+_WIDEST_GAP = 1000
+"""How many elements of an array may be left out; they are null."""
 
 
 class _Text:
@@ -59,10 +61,12 @@ class PartialArguments:
 
     def close(self) -> str:
         """Return the text that ends the arguments."""
-        if not self._path:
+        if not self._tree:
             return ""
-        late = "".join(f",{_json(name)}:{_json(self._tree[name])}" for name in self._late)
-        return ('"' if self._in_string else "") + self._closing(0) + late + "}"
+        late = [f"{_json(name)}:{_json(self._tree[name])}" for name in self._late]
+        if not self._path:
+            return "{" + ",".join(late) + "}"
+        return ('"' if self._in_string else "") + self._closing(0) + "".join(f",{member}" for member in late) + "}"
 
     def _is_next(self, steps: list[Step]) -> bool:
         """Whether the text goes on with a value at this path."""
@@ -76,7 +80,7 @@ class PartialArguments:
                     return False
             elif isinstance(node, list) and isinstance(step, int):
                 if step >= len(node):
-                    return True
+                    return step == len(node)
                 if step != len(node) - 1:
                     return False
             else:
@@ -94,7 +98,7 @@ class PartialArguments:
         for depth in range(common, len(steps)):
             step = steps[depth]
             if depth > common:
-                opening.append("{" if isinstance(step, str) else "[")
+                opening.append("{" if isinstance(step, str) else "[" + "null," * step)
             if isinstance(step, str):
                 opening.append(_json(step) + ":")
         return end + "".join(opening)
@@ -109,8 +113,10 @@ class PartialArguments:
             if isinstance(node, dict) is not isinstance(step, str) or not isinstance(node, dict | list):
                 raise ValueError("a value at a path is taken for an object or an array at another")
             missing = step not in node if isinstance(node, dict) else step >= len(node)  # type: ignore[operator]
-            if isinstance(node, list) and missing and step != len(node):
-                raise ValueError(f"element {step} comes after {len(node)} elements")
+            if isinstance(node, list) and missing:
+                if step > len(node) + _WIDEST_GAP:  # type: ignore[operator]
+                    raise ValueError(f"element {step} comes after {len(node)} elements")
+                node.extend([None] * (step - len(node)))  # type: ignore[operator]
             if following is None:
                 self._put(node, step, value, missing=missing)
                 return

@@ -26,9 +26,7 @@ class ReasoningDetails:
         items = [detail for detail in details if isinstance(detail, dict)]
         texts = [_text(item) for item in items]
         inside = not reasoning or "".join(texts) == reasoning
-        chunks = [
-            self._chunk(item, text if inside else "", index) for item, text in zip(items, texts, strict=True)
-        ]
+        chunks = [self._chunk(item, text if inside else "", index) for item, text in zip(items, texts, strict=True)]
         return chunks, "" if inside and any(texts) else reasoning
 
     def _chunk(self, item: dict[str, Any], text: str, index: int) -> ChatMessage:
@@ -46,15 +44,9 @@ class ReasoningDetails:
 
 def reasoning_detail(part: ReasoningPart) -> dict[str, Any]:
     """An item as it goes back."""
-    item = dict(part.item)
-    for field, value in (
-        (TEXT_FIELDS.get(as_text(item.get("type")), "text"), part.text),
-        ("signature", part.signature),
-        ("data", part.encrypted),
-    ):
-        if value:
-            item[field] = value
-    return item
+    text_field = TEXT_FIELDS.get(as_text(part.item.get("type")), "text")
+    content = {text_field: part.text, "signature": part.signature, "data": part.encrypted}
+    return {**part.item, **{field: value for field, value in content.items() if value}}
 
 
 def _text(item: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from tokentape.errors import ProviderError, provider_error_class
 from tokentape.wires.json_document import as_text
 
 _STATUS = re.compile("[45][0-9][0-9]")
-_CODES = ("code", "status", "status_code", "statusCode")
+_CODES = ("status_code", "statusCode", "raw_status_code", "status", "code")
 _MESSAGES = ("message", "detail", "msg", "error_message", "error_description", "error")
 _REQUEST_IDS = ("request_id", "requestId")
 
@@ -24,7 +24,7 @@ def stream_error(error: Any, status: int | None = None) -> ProviderError:
     if not isinstance(error, Mapping):
         return provider_error_class(status)(str(error), status=status, body=error)
     kind, code = error.get("type"), error.get("code")
-    for candidate in (error.get("status_code"), error.get("raw_status_code"), error.get("status"), code):
+    for candidate in (error.get(key) for key in _CODES):
         if status is None and isinstance(candidate, int | str) and _STATUS.fullmatch(str(candidate)):
             status = int(candidate)
     kind = kind if isinstance(kind, str) else None
@@ -42,8 +42,11 @@ def stream_error(error: Any, status: int | None = None) -> ProviderError:
     )
 
 
-def error_of(body: Mapping[str, Any]) -> Any:
-    """What an event without content reports as an error, wherever it stands; None if that is nothing."""
+def error_of(body: Mapping[str, Any], *, bare: bool = False) -> Any:
+    """What an event without content reports as an error, wherever it stands; None if that is nothing.
+
+    With `bare`, a message alone is one.
+    """
     for key in ("error", "errors"):
         if body.get(key):
             return body[key]
@@ -52,7 +55,8 @@ def error_of(body: Mapping[str, Any]) -> Any:
     if body.get("detail"):
         detail = body["detail"]
         return {**body, "message": as_text(detail) or str(detail)}
-    return body if isinstance(body.get("message"), str) and any(body.get(key) for key in _CODES) else None
+    failed = bool(body.get("code")) or any(_STATUS.fullmatch(str(body.get(key))) for key in _CODES)
+    return body if isinstance(body.get("message"), str) and (bare or failed) else None
 
 
 def request_id_of(body: Any) -> str | None:
