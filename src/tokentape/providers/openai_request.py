@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
 from tokentape.errors import ConfigurationError
-from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCall
+from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCall
 from tokentape.providers.messages import Message, Tools, provider_part
 from tokentape.providers.tool import Tool
+from tokentape.wires.reasoning_details import reasoning_detail
 
 
 def openai_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
@@ -19,7 +20,7 @@ def openai_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
 
 
 def openai_message(message: ChatMessage) -> dict[str, Any]:
-    """One message. Reasoning is left out: the API takes none back."""
+    """One message. Reasoning is left out, as the API takes none back, but for OpenRouter's items, which it wants."""
     body: dict[str, Any] = {"role": message.role, "content": _content(message)}
     if message.name:
         body["name"] = message.name
@@ -30,11 +31,17 @@ def openai_message(message: ChatMessage) -> dict[str, Any]:
     elif message.role == "assistant":
         if message.refusal:
             body["refusal"] = message.refusal
+        if details := [reasoning_detail(part) for part in message.parts if _is_item(part)]:
+            body["reasoning_details"] = details
         if message.tool_calls:
             body["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
         if body["content"] == "" and (message.tool_calls or message.refusal):
             body["content"] = None
     return body
+
+
+def _is_item(part: Part) -> TypeGuard[ReasoningPart]:
+    return isinstance(part, ReasoningPart) and bool(part.item)
 
 
 def openai_tools(tools: Tools) -> list[Mapping[str, Any]]:
@@ -53,17 +60,23 @@ def with_usage(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(message: ChatMessage) -> str | list[dict[str, Any]]:
-    if not any(isinstance(part, ProviderPart) for part in message.parts):
+    parts = [part for part in message.parts if not (message.role == "assistant" and _is_output(part))]
+    if not any(isinstance(part, ProviderPart) for part in parts):
         return message.text
     content: list[dict[str, Any]] = []
-    if message.text and not any(isinstance(part, TextPart) for part in message.parts):
+    if message.text and not any(isinstance(part, TextPart) for part in parts):
         content.append({"type": "text", "text": message.text})
-    for part in message.parts:
+    for part in parts:
         if isinstance(part, TextPart):
             content.append({"type": "text", "text": part.text})
         elif isinstance(part, ProviderPart):
             content.append(provider_part(part))
     return content
+
+
+def _is_output(part: Part) -> bool:
+    """Whether a part is sent beside an answer and never taken back: media, tools that the provider ran."""
+    return isinstance(part, ProviderPart) and part.kind in ("image", "audio", "executed_tools")
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:

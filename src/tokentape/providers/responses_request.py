@@ -24,10 +24,12 @@ def responses_input(
     """The input items of messages; a provider's own item is passed through.
 
     `tools` tells which calls are calls of custom tools, and `stored` whether the provider keeps responses, so that
-    reasoning can be named by its id alone. Raises ConfigurationError for a tool result without an id.
+    reasoning can be named by its id alone. Raises ConfigurationError for a tool result without an id, and for one of a
+    call that is answered in a form of its own.
     """
     custom = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
     customs: set[str] = set()
+    own_calls: dict[str, str] = {}
     items: list[Mapping[str, Any]] = []
     for message in messages:
         if not isinstance(message, ChatMessage):
@@ -37,9 +39,17 @@ def responses_input(
             case "system" | "developer" | "user":
                 items.append({"role": message.role, "content": _content(message)})
             case "tool":
+                if (kind := own_calls.get(message.tool_call_id or "")) is not None:
+                    raise ConfigurationError(
+                        f"call {message.tool_call_id} is a {kind}: answer it with the API's own item, a dict of the "
+                        f"type {kind.removesuffix('_call')}_call_output or as the API names it, not with a tool message"
+                    )
                 items.append(_result(message, customs))
             case "assistant":
                 customs.update(call.id for call in message.tool_calls if call.name in custom)
+                for part in message.parts:
+                    if isinstance(part, ProviderPart) and part.awaits_result:
+                        own_calls[str(part.data.get("call_id"))] = part.kind
                 items.extend(_answer(message, customs, stored=stored))
             case never:
                 assert_never(never)
@@ -80,7 +90,7 @@ def _answer(message: ChatMessage, customs: set[str], *, stored: bool) -> Iterato
         match part:
             case TextPart():
                 if part.text:
-                    yield _said(part.text)
+                    yield _said(part)
             case ReasoningPart():
                 # The parts of one item's summary have its id; the encrypted text is with the first.
                 if reasoning is not None and reasoning["id"] == part.signature:
@@ -96,7 +106,7 @@ def _answer(message: ChatMessage, customs: set[str], *, stored: bool) -> Iterato
             case _:
                 assert_never(part)
     if message.text and not any(isinstance(part, TextPart) for part in message.parts):
-        yield _said(message.text)
+        yield _said(TextPart(message.text))
     if message.refusal:
         yield {"role": "assistant", "content": [{"type": "refusal", "refusal": message.refusal}]}
     placed = {part.id for part in message.parts if isinstance(part, ToolCall)}
@@ -105,8 +115,9 @@ def _answer(message: ChatMessage, customs: set[str], *, stored: bool) -> Iterato
             yield _call(call, custom=call.id in customs)
 
 
-def _said(text: str) -> InputItem:
-    return {"role": "assistant", "content": [{"type": "output_text", "text": text}]}
+def _said(part: TextPart) -> InputItem:
+    phase = {"phase": part.phase} if part.phase else {}
+    return {"role": "assistant", "content": [{"type": "output_text", "text": part.text}], **phase}
 
 
 def _reasoning(part: ReasoningPart, *, stored: bool) -> InputItem | None:
