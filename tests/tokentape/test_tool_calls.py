@@ -234,12 +234,12 @@ def openai(*deltas: str) -> bytes:
     [
         (
             ['{"function_call":{"name":"f","arguments":"{"}}', '{"function_call":{"arguments":"}"}}'],
-            ("", "f", {}, True),
+            ("1", "f", {}, True),
         ),
         (['{"tool_calls":[{"index":0,"id":"1","function":{"name":"f"}}]}'], ("1", "f", {}, True)),
         (['{"tool_calls":[{"index":0,"id":"1","function":{"name":"f","arguments":null}}]}'], ("1", "f", {}, True)),
         (['{"tool_calls":[{"id":"1","function":{"name":"f","arguments":{"x":1}}}]}'], ("1", "f", X, True)),
-        (['{"tool_calls":[{"index":"0","id":1,"function":{"name":"f"}}]}'], ("", "f", {}, True)),
+        (['{"tool_calls":[{"index":"0","id":1,"function":{"name":"f"}}]}'], ("1", "f", {}, True)),
         (['{"tool_calls":[{"index":0,"id":"1","function":null}]}'], ("1", "", {}, True)),
     ],
     ids=["legacy function_call", "no arguments", "null", "an object", "wrong types", "no function"],
