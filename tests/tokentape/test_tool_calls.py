@@ -234,7 +234,7 @@ def openai(*deltas: str) -> bytes:
     [
         (
             ['{"function_call":{"name":"f","arguments":"{"}}', '{"function_call":{"arguments":"}"}}'],
-            ("1", "f", {}, True),
+            ("", "f", {}, True),
         ),
         (['{"tool_calls":[{"index":0,"id":"1","function":{"name":"f"}}]}'], ("1", "f", {}, True)),
         (['{"tool_calls":[{"index":0,"id":"1","function":{"name":"f","arguments":null}}]}'], ("1", "f", {}, True)),
