@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from difflib import get_close_matches
-from functools import lru_cache
-from typing import Any, Final
+from functools import lru_cache, partial
+from typing import Any, Final, TypeVar
 
 from tokentape_fake_provider.answers.error_format import spoken
 from tokentape_fake_provider.answers.model_list import delete_model, list_models
 from tokentape_fake_provider.answers.ollama_model_list import ollama_models
-from tokentape_fake_provider.answers.resolver import Answer, Request, error_answer, find_answer
+from tokentape_fake_provider.answers.resolver import Answer, Request, error_answer, plan_answer
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
+from tokentape_fake_provider.event_loops.aside import run_aside
 from tokentape_fake_provider.http.access import ALLOW_IT
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, parse_body, read_body
@@ -34,6 +36,11 @@ HEALTH_PATH: Final = "/health"
 
 # For how long, in s, a stream that nobody has stepped waits until that is told.
 _UNSTEPPED_S: Final = 5.0
+T = TypeVar("T")
+
+LONG_SCRIPT: Final = 20_000
+"""How many characters are encoded (in some 50 ms) while the other requests wait."""
+
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
@@ -97,7 +104,12 @@ class App:
         elif session is None:
             answer = self._unknown_session(session_id, speaks)
         else:
-            answer = self._answer(session, entry, refused, speaks, headers, clock.now())
+            try:
+                answer = await self._answer(session, entry, refused, speaks, connection, clock.now())
+            except ClientLeft:
+                session.journal.add(entry)
+                session.journal.finish(entry, "server_stopped" if self.stopping else "client_left", clock.now() - began)
+                return
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults = answer.faults
@@ -148,19 +160,21 @@ class App:
     def _clock(self, session: Session | None) -> Clock:
         return self.config.clock if session is None else session.clock or self.config.clock
 
-    def _answer(
+    async def _answer(
         self,
         session: Session,
         entry: Entry,
         refused: BodyRefused | None,
         speaks: Wire,
-        headers: RawHeaders,
+        connection: Connection,
         now: float,
     ) -> Answer:
         if refused is not None:
             return error_answer(speaks, refused.status, refused.message, refused.code)
         try:
-            return self._found(session, entry, speaks, headers, now)
+            return await self._found(session, entry, speaks, connection, now)
+        except ClientLeft:
+            raise
         except RecursionError:
             return error_answer(speaks, 400, "The request body is nested too deeply.", "invalid_request")
         except Exception as error:
@@ -168,8 +182,8 @@ class App:
             message = f"The fake provider failed, which its log explains: {type(error).__name__}: {error}"
             return error_answer(speaks, 500, message, "internal_error")
 
-    def _found(self, session: Session, entry: Entry, speaks: Wire, headers: RawHeaders, now: float) -> Answer:
-        method, path = entry.method, entry.path
+    async def _found(self, session: Session, entry: Entry, speaks: Wire, connection: Connection, now: float) -> Answer:
+        method, path, headers = entry.method, entry.path, connection.headers
         wire = None if entry.wire is None else speaks
         content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
         value, problem = parse_body(entry.raw_body, content_type)
@@ -179,7 +193,9 @@ class App:
             speaks=speaks,
             listed=listing is not None or method in ("HEAD", "OPTIONS"),
         )
-        answer = find_answer(session, request) or listing
+        plan = plan_answer(session, request)
+        aside = self.config.threads and plan.size > LONG_SCRIPT
+        answer = (await _while_there(connection, partial(_joined, plan.finish)) if aside else plan.finish()) or listing
         if answer is not None:
             return answer
         if wire is not None:
@@ -228,6 +244,27 @@ def _gate(answer: Answer) -> Gate | None:
     if answer.instant or (is_untimed(answer.tape) and not answer.tape.apart):
         return None
     return gate_of(answer.tape)
+
+
+async def _while_there(connection: Connection, work: Callable[[], T]) -> T:
+    """The result of work in a thread. Raises `ClientLeft` if the client does not wait for it."""
+    working, gone = asyncio.ensure_future(run_aside(work)), asyncio.ensure_future(connection.wait_gone())
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientLeft
+        return working.result()
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+def _joined(finish: Callable[[], Answer | None]) -> Answer | None:
+    """The answer; one that leaves at once has its body joined, which takes long for a long one."""
+    answer = finish()
+    if answer is not None and answer.instant:
+        _ = answer.tape.body, answer.tape.sizes
+    return answer
 
 
 def _nearest_paths(path: str) -> str:

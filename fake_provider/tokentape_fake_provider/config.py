@@ -19,7 +19,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the application is made of.
 
     `limits` bound each request. `control` turns the control API on, `token` guards it. `access` decides which web
-    pages may ask. `loader` reads the cassettes in `folders`. `clock` paces playback, `wall` is unix time in s.
+    pages may ask. `loader` reads the cassettes in `folders`. `clock` paces playback, `wall` is unix time in s. With
+    `threads` long scripts are encoded in threads of their own, while other requests are answered.
     """
 
     sessions: Sessions = msgspec.field(default_factory=Sessions)
@@ -32,6 +33,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     loader: CassetteLoader | None = None
     clock: Clock = msgspec.field(default_factory=MonotonicClock)
     wall: Callable[[], float] = time.time
+    threads: bool = False
 
     def with_clock(self, clock: Clock) -> AppConfig:
         """The same with another clock."""

@@ -6,7 +6,7 @@ error that names the nearest recording and what differs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,7 +22,7 @@ from tokentape_fake_provider.fault_injection.quota import QuotaCount, Spent
 from tokentape_fake_provider.faults.fault import HttpError, Overload
 from tokentape_fake_provider.faults.specification import format_fault
 from tokentape_fake_provider.playback.journal import AnsweredBy
-from tokentape_fake_provider.script.model import Error, Script, Usage
+from tokentape_fake_provider.script.model import Error, Script, ToolCall, Usage
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
@@ -77,11 +77,29 @@ class Answer(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
+class Plan(NamedTuple):
+    """What answers a request, taken from the session already; `finish` encodes it, from any thread.
+
+    `finish` returns `None` if no wire format owns the path and no recording has it. `size` is how many characters are
+    to be encoded.
+    """
+
+    finish: Callable[[], Answer | None]
+    size: int = 0
+
+
+def plan_answer(session: Session, request: Request) -> Plan:
+    """Take what answers, in the order of the requests."""
+    found = _Finding(session, request)
+    made = found.answer()
+    if made is None or isinstance(made, Answer):
+        return Plan(lambda: found.finished(made))
+    return Plan(lambda: found.finished(made()), found.size)
+
+
 def find_answer(session: Session, request: Request) -> Answer | None:
     """What answers; `None` if no wire format owns the path and no recording has it."""
-    found = _Finding(session, request)
-    answer = found.answer()
-    return answer if answer is None or answer.by in ("error", "fault") else found.with_faults(answer)
+    return plan_answer(session, request).finish()
 
 
 class _Finding:
@@ -119,8 +137,21 @@ class _Finding:
             self._refusal = error
             return None
 
-    def answer(self) -> Answer | None:
-        """What answers, before any fault that damages it."""
+    def finished(self, answer: Answer | None) -> Answer | None:
+        """The answer, damaged by its faults."""
+        return answer if answer is None or answer.by in ("error", "fault") else self.with_faults(answer)
+
+    @property
+    def size(self) -> int:
+        """How many characters the script has that was taken."""
+        what = None if self._taken is None else self._taken.what
+        if not isinstance(what, Script):
+            return 0
+        items = (item for choice in what.choices for item in choice.items)
+        return sum(len(item.arguments if isinstance(item, ToolCall) else item.text) for item in items)
+
+    def answer(self) -> Answer | Callable[[], Answer] | None:
+        """What answers, before any fault that damages it, or what makes that."""
         wire, ask, session, settings = self._wire, self._ask, self._session, self._settings
         if wire is not None and ask is not None:
             if (answer := self._refused_by_fault(wire, ask)) is not None:
@@ -129,7 +160,7 @@ class _Finding:
         elif wire is None or self._request.method != "POST":
             self._taken = self._taken_for_any_path()
         if self._taken is not None:
-            return self._of(self._taken)
+            return partial(self._of, self._taken)
         request = self._request
         endpoint = Endpoint(request.method, request.path, wire.name if wire else None)
         recording = session.take_recording(endpoint, request.body, None if ask is None else ask.text)
@@ -140,7 +171,7 @@ class _Finding:
                 self._firings = session.fire(None)
             own = ActiveFaults(what.faults).fire() if isinstance(what, Script) else []
             self._taken = Taken(what, "recording", recording.label, own, partial(session.give_back, recording))
-            return self._of(self._taken)
+            return partial(self._of, self._taken)
         if wire is None or request.method != "POST":
             return None
         if ask is None:

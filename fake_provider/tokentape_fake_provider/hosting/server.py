@@ -69,6 +69,7 @@ class FakeProviderServer(Provider):
                 folders=tuple(folders),
                 loader=loader,
                 clock=self.clock,
+                threads=True,
             )
         )
         self._app = create_app(self._config)

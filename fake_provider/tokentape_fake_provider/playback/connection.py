@@ -28,11 +28,12 @@ _FLUSH_S = 5.0
 class Connection:
     """One request's way back to its client."""
 
-    __slots__ = ("_cycle", "_shared", "receive", "send")
+    __slots__ = ("_cycle", "_shared", "headers", "receive", "send")
 
     def __init__(self, receive: Receive, send: Send, scope: Message) -> None:
         self.receive = receive
         self.send = send
+        self.headers: RawHeaders = scope.get("headers", [])
         self._shared = scope.get("tokentape.transport")
         # uvicorn's `send` is a method of its request cycle (h11 and httptools alike).
         cycle: Any = getattr(send, "__self__", None)

@@ -98,7 +98,9 @@ async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began:
         entry.started = clock.now() - began
         body = tape.body
         whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
-        await connection.send({"type": "http.response.body", "body": body, "more_body": not whole})
+        for start in range(0, len(body) or 1, _FITS_BUFFERS):
+            part = body[start : start + _FITS_BUFFERS]
+            await connection.send({"type": "http.response.body", "body": part, "more_body": not whole})
         entry.sizes = tape.sizes
         entry.left.append(clock.now() - began)
         if whole:

@@ -40,11 +40,17 @@ _TOKEN = re.compile(
 )
 
 
+# To find all in one call takes 0.1 s for each 800 kB, in which no other thread runs.
+_LONG = 20_000
+
+
 def split_tokens(text: str) -> list[str]:
     """The token-like pieces of a text; they join to it."""
-    return _TOKEN.findall(text)
+    if len(text) < _LONG:
+        return _TOKEN.findall(text)
+    return [found[0] for found in _TOKEN.finditer(text)]
 
 
 def count_tokens(text: str) -> int:
     """How many such pieces a text has."""
-    return len(_TOKEN.findall(text))
+    return len(split_tokens(text))
