@@ -281,3 +281,33 @@ def test_control_is_off_beyond_this_machine() -> None:
         status, error = refused(client.get(f"{url}/_tokentape/sessions"))
         assert (status, error["do"]) == (403, "start it on 127.0.0.1, or with a token")
         assert client.post(f"{url}/v1/chat/completions", json=REQUEST).status_code == 200
+
+
+def test_the_journal_can_be_waited_for(server: FakeProviderServer, control: httpx2.Client) -> None:
+    """With `wait` the journal is told when each response has ended, or a 504 when the time is up."""
+    server.default.configure(timing="stepped")
+    with httpx2.Client(base_url=server.base_url("openai_chat")) as client:
+        with client.stream("POST", "/chat/completions", json=REQUEST | {"stream": True}):
+            late = control.get("/sessions/default/journal?wait=1")
+            assert (late.status_code, late.json()["error"]["what"]) == (
+                504,
+                "not so after 1 s: 1 requests, 1 under way",
+            )
+        (entry,) = control.get("/sessions/default/journal?wait=10").json()["entries"]
+    assert entry["outcome"] == "client_left"
+    assert control.get("/sessions/default/journal?wait=601").status_code == 400
+
+
+@pytest.mark.parametrize("depth", [10, 500, 800, 900, 940, 960, 980, 990, 995, 1000, 5000, 100_000])
+def test_a_deeply_nested_body_leaves_the_journal_readable(
+    server: FakeProviderServer, control: httpx2.Client, depth: int
+) -> None:
+    """However deep a body is, its entry can be read: with the body, or with `null` where it can't be."""
+    body = b'{"a":' * depth + b"1" + b"}" * depth
+    with httpx2.Client(base_url=server.base_url("openai_chat")) as client:
+        assert client.post("/chat/completions", content=body).status_code == 400
+    (entry,) = server.default.journal.wait()
+    assert (entry.body is None) == (depth >= 5000) or 500 <= depth <= 1000
+    told = control.get("/sessions/default/journal")
+    assert told.status_code == 200
+    assert (b'"body":null' in told.content) == (entry.body is None) or 500 <= depth <= 1000

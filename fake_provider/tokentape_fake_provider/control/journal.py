@@ -32,9 +32,12 @@ async def read_journal(api: Api, request: Request) -> Response:
 
 
 def _shown(entry: Entry, frames: bool) -> dict[str, Any]:
-    """The entry as JSON, its body as it came: to encode one that is nested deeply may not be possible."""
-    body = None if entry.body is None else msgspec.Raw(entry.raw_body)
-    return {**entry.to_builtins(frames=frames), "body": body}
+    """The entry as JSON, without a body that is nested too deeply to be encoded."""
+    try:
+        body = msgspec.json.encode(entry.body)
+    except RecursionError:
+        body = b"null"
+    return {**entry.to_builtins(frames=frames), "body": msgspec.Raw(body)}
 
 
 async def clear_journal(api: Api, request: Request) -> Response:

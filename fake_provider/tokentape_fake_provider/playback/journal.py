@@ -84,9 +84,9 @@ class Entry:
         """The request body as JSON, its secrets masked; `None` where it is not, or is nested too deeply to be read."""
         try:
             body = msgspec.json.decode(self.raw_body)
+            mask_members(body, MASK)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
-        mask_members(body, MASK)
         return body
 
     @property

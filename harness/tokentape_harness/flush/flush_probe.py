@@ -16,6 +16,7 @@ from tokentape_harness.flush.targets import Ask, Target, target_of
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 _UNSET: Any = object()
+_OF_THE_REQUEST = ("path", "method", "headers", "body", "json", "serve", "until")
 
 
 class FlushProbe:
@@ -44,8 +45,10 @@ class FlushProbe:
         """Check a URL, an ASGI or WSGI app, a command (a list), or a function that returns an iterable.
 
         `path` is what an app is asked for. `serve` is a command that serves a URL, or what a function or a command
-        reads; `until` matches the last message of an answer over a WebSocket. `options` are those of `FlushOptions` and
-        `Pace`, by their names. Raises `FlushError` if the target can't be checked, `UsageError`.
+        reads; `until` matches the last message of an answer over a WebSocket. The `options` are those of
+        `FlushOptions`: `pace`, `start`, `warm_up`, `readers`, `cut`, `experiments`, `told_by`, `seed`; and those of
+        `Pace`: `patience`, `wait`, `longest`, `tokens`, `max_bytes`. Raises `FlushError` if the target can't be checked,
+        `UsageError`.
         """
         made = target_of(target, path, _ask(method, headers, body, json), until)
         return check_flush(made, self.provider, self._with(options), serve=serve)
@@ -85,7 +88,7 @@ class FlushProbe:
         own = {name: value for name, value in options.items() if name in FlushOptions.__struct_fields__}
         unknown = options.keys() - pace.keys() - own.keys()
         if unknown:
-            known = (*FlushOptions.__struct_fields__, *Pace.__struct_fields__)
+            known = (*_OF_THE_REQUEST, *FlushOptions.__struct_fields__, *Pace.__struct_fields__)
             raise UsageError(f"no option {', '.join(sorted(unknown))}: the known ones are {', '.join(known)}")
         made = msgspec.structs.replace(made, **own)
         return msgspec.structs.replace(made, pace=msgspec.structs.replace(made.pace, **pace))

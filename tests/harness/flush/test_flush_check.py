@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from functools import partial
 
@@ -11,6 +12,9 @@ from inline_snapshot import snapshot
 from tests.harness.flush import apps
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush import AsgiTarget, CallTarget, WsgiTarget
+from tokentape_harness.flush.check import FlushOptions
+from tokentape_harness.flush.flush_probe import FlushProbe
+from tokentape_harness.flush.prober import Pace
 
 pytestmark = pytest.mark.slow
 
@@ -273,7 +277,11 @@ def test_targets_that_cannot_be_checked(flush_probe, target, path, message):
     [
         (42, {}, "42 can't be checked: give a URL"),
         ("chat", {}, "'chat' is no URL"),
-        (apps.tokens, {"patients": 3}, "no option patients: the known ones are pace, start"),
+        (
+            apps.tokens,
+            {"patients": 3},
+            "no option patients: the known ones are path, method, headers, body",
+        ),
         (apps.tokens, {"body": b"", "json": {}}, "body and json exclude each other"),
     ],
 )
@@ -338,3 +346,10 @@ def test_the_session_is_left_as_it_was(flush_probe):
     assert provider.session.settings == before
     assert len(provider.session.rules) == 1
     assert not provider.streams
+
+
+def test_every_option_of_a_check_is_named() -> None:
+    """The docstring of `flush_probe.check` has each option by its name."""
+    documented = inspect.getdoc(FlushProbe.check) or ""
+    for name in (*FlushOptions.__struct_fields__, *Pace.__struct_fields__):
+        assert f"`{name}`" in documented
