@@ -47,8 +47,8 @@ class FlushProbe:
         `path` is what an app is asked for. `serve` is a command that serves a URL, or what a function or a command
         reads; `until` matches the last message of an answer over a WebSocket. The `options` are those of
         `FlushOptions`: `pace`, `start`, `warm_up`, `readers`, `cut`, `experiments`, `told_by`, `seed`; and those of
-        `Pace`: `patience`, `wait`, `longest`, `tokens`, `max_bytes`. Raises `FlushError` if the target can't be checked,
-        `UsageError`.
+        `Pace`: `patience`, `wait`, `longest`, `tokens`, `max_bytes`. Raises `FlushError` if the target can't be
+        checked, `UsageError`.
         """
         made = target_of(target, path, _ask(method, headers, body, json), until)
         return check_flush(made, self.provider, self._with(options), serve=serve)

@@ -147,6 +147,18 @@ def test_a_cassette_replays_its_frames(cassettes, fake_provider):
     assert [frame.at for frame in entry.frames] == [0, 0, 0]
 
 
+def test_a_cassette_may_be_the_first_argument(cassettes, fake_provider):
+    """The cassette is what a mark is mostly given, so it needs no name."""
+    fake_provider.set_up("timed.yaml", strict=True)
+    assert ask(fake_provider.base_url()) == "ab"
+
+
+@pytest.mark.fake_provider("openai_chat/text", strict=True)
+def test_a_mark_takes_the_cassette_by_its_place(fake_provider):
+    """`fake_provider("NAME")` loads it, as `fake_provider(cassette="NAME")` does."""
+    assert len(fake_provider.session.recordings) == 1
+
+
 def test_speed_keeps_the_recorded_times(cassettes, fake_provider):
     """With a speed each frame is due at its recorded time divided by it."""
     fake_provider.cassette("timed", speed=2)
