@@ -15,7 +15,7 @@ from tokentape_harness.cassettes.model import Interaction, Request, Response
 from tokentape_harness.redaction import DEFAULT_RULES, redact
 from tokentape_harness.redaction.body import find_spans
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CORPUS = ROOT / "../shared/corpus"
 SUFFIXES = {".py", ".pyi", ".md", ".rst", ".txt", ".js", ".css", ".html", ".json", ".yaml", ".toml"}
 
