@@ -22,7 +22,7 @@ _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _JSON_START = re.compile(rb"\s*\{")
 
-# The largest of 300 public cassettes has 60,000 values; they are nested up to 25 deep.
+# Of 140 cassettes, public and ours, none has more than 600 values, or nests them over 16 deep.
 _MOST, _DEEPEST = 2_000_000, 100
 # How deep an interaction stands: in a list, in the mapping that is the file.
 _INTERACTION = 3

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.model import Cassette
-from tokentape_harness.cassettes.reader import parse_cassette
+from tokentape_harness.cassettes.reader import parse_cassette, read_file
 from tokentape_harness.cassettes.writer import report_file, write_atomically, write_cassette
 from tokentape_harness.conversion import (
     Loss,
@@ -106,7 +106,8 @@ def _read(source: Path, kind: str, wire: str | None) -> Cassette:
     if (wire is not None) != (kind == "raw"):
         raise UsageError("--from raw needs --wire W, which says whose body it is; nothing else takes it")
     try:
-        data = source.read_bytes()
+        # A body or a HAR may come through a pipe.
+        data = read_file(source) if READERS.get(kind) is parse_cassette else source.read_bytes()
     except FileNotFoundError as error:
         raise CassetteNotFoundError("no such cassette: check the path", path=source) from error
     except OSError as error:

@@ -93,7 +93,7 @@ def parse_har(data: bytes) -> Cassette:
     """The entries of a HAR that were answered. Raises `CassetteFormatError`, naming the entry."""
     try:
         entries = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_File).log.entries
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CassetteFormatError(f"not a HAR ({error}): export it again") from error
     made = []
     for number, fields in enumerate(entries):
@@ -101,8 +101,8 @@ def parse_har(data: bytes) -> Cassette:
             entry = msgspec.convert(fields, _Entry)
         except msgspec.ValidationError as error:
             raise CassetteFormatError(f"an entry of the HAR is damaged ({error})", interaction=number) from error
-        # 0 is a request that was blocked or cancelled before an answer came.
-        if entry.response.status:
+        # 0 is a request that was blocked or cancelled before an answer came; `data:` and `blob:` are not sent at all.
+        if entry.response.status and not entry.request.url.startswith(("data:", "blob:")):
             made.append(_interaction(entry, number))
     return Cassette(tuple(made))
 
@@ -137,8 +137,10 @@ def _interaction(entry: _Entry, number: int) -> Interaction:
 
 
 def _headers(pairs: Sequence[_NameValue]) -> Headers:
-    """The headers, without the pseudo-headers of HTTP/2."""
-    return tuple((pair.name, pair.value) for pair in pairs if not pair.name.startswith(":"))
+    """The headers, without the pseudo-headers of HTTP/2; Chrome puts several of one name on lines of one value."""
+    return tuple(
+        (pair.name, value) for pair in pairs if not pair.name.startswith(":") for value in pair.value.split("\n")
+    )
 
 
 def _posted(data: _PostData | None, number: int) -> bytes | None:

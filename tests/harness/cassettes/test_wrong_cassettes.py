@@ -239,6 +239,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         assert caught.value.path == path
         with pytest.raises(CassetteError), use_cassette(path):
             pass
+    assert run(["convert", str(tmp_path / "pipe.yaml"), str(tmp_path / "out.yaml"), "--to", "cassette"]) == 1
 
 
 def test_a_file_beyond_measure_is_not_read(tmp_path):

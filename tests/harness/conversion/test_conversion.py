@@ -19,7 +19,15 @@ from tests.harness.cli.test_cli import SSE
 from tests.harness.cli.test_cli import run as run
 from tokentape_harness import read_cassette, write_cassette
 from tokentape_harness.cassettes.chunks import Chunk, cut
-from tokentape_harness.cassettes.model import Cassette, Fault, Interaction, Request, Response, StreamRecord
+from tokentape_harness.cassettes.model import (
+    Cassette,
+    Fault,
+    Interaction,
+    Request,
+    Response,
+    StreamRecord,
+    header_values,
+)
 from tokentape_harness.conversion import format_har, parse_har, parse_raw_stream, without_streams
 from tokentape_harness.errors import CassetteFormatError
 from tokentape_harness.redaction import find_secrets
@@ -128,6 +136,16 @@ def test_a_recorded_body_is_taken_as_it_is():
         record = made.response.stream
         assert [round(chunk.at) for chunk in record.chunks] == [300, 500, 500]
         assert cut(body, (chunk.size for chunk in record.chunks))[0] == b": hello\n\ndata: 1\r\n\r\n"
+
+
+def test_what_chrome_writes_beside_http():
+    """Cookies on lines of one value are headers of their own; what was never sent is left out."""
+    har = json.loads(chrome(None))
+    (entry,) = har["log"]["entries"]
+    entry["response"]["headers"].append({"name": "set-cookie", "value": "a=1\nb=2"})
+    har["log"]["entries"].append({**entry, "request": {"method": "GET", "url": "data:image/png;base64,AA=="}})
+    (made,) = parse_har(json.dumps(har).encode())
+    assert header_values(made.response.headers, "set-cookie") == ("a=1", "b=2")
 
 
 def test_times_of_another_clock_begin_with_the_headers():
