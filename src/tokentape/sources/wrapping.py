@@ -12,44 +12,7 @@ from tokentape.sources.sdk_stream import SDKStream, closing_too, response_of, ty
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
-from tokentape.wires import wire_named, wire_names
-
-_WIRE_OF_PATH = (
-    ("/chat/completions", "openai_chat"),
-    ("/agents/completions", "openai_chat"),  # Mistral's agents
-    ("/fim/completions", "openai_chat"),  # Mistral's code completion
-    ("/completions", "openai_completions"),
-    ("/responses", "openai_responses"),
-    ("/v1/messages", "anthropic_messages"),
-    (":streamRawPredict", "anthropic_messages"),  # Anthropic on Vertex
-    (":rawPredict", "anthropic_messages"),
-    (":streamGenerateContent", "gemini"),
-    (":generateContent", "gemini"),
-    ("/interactions", "gemini_interactions"),
-    ("/api/chat", "ollama"),
-    ("/api/generate", "ollama"),
-    ("/v2/chat", "cohere_chat"),
-    ("/v1/chat", "cohere_v1"),
-    ("/converse-stream", "bedrock_converse"),
-    ("/invoke-with-response-stream", "bedrock_invoke"),
-)
-_WIRE_OF_SDK = {
-    "anthropic": "anthropic_messages",
-    "cohere.v2": "cohere_chat",
-    "cohere": "cohere_v1",
-    "google.genai.types": "gemini",
-    "google.genai": "gemini_interactions",
-    "groq": "openai_chat",
-    "mistralai": "openai_chat",
-    "ollama": "ollama",
-    "openai.types.responses": "openai_responses",
-    "openai.lib.streaming.responses": "openai_responses",
-    "openai.types.completion": "openai_completions",
-    "openai": "openai_chat",
-}
-"""By the module that a type is from, or a package that it is in; the first that fits."""
-_WIRE_OF_EVENT = {"messageStart": "bedrock_converse", "chunk": "bedrock_invoke"}
-"""By the only key of a first event that is a dict, as boto3 has them."""
+from tokentape.wires import longest_match, wire_named, wire_names
 
 AnyStream = StreamedChatMessageIterator | AsyncStreamedChatMessageIterator
 
@@ -131,14 +94,14 @@ def _stream(
 
 def _wire_of_url(url: str) -> str | None:
     path = urlsplit(url).path.rstrip("/")
-    return next((wire for end, wire in _WIRE_OF_PATH if path.endswith(end)), None)
+    return longest_match("request_paths", path.endswith)
 
 
 def _wire_of_type(value: object) -> str | None:
     if isinstance(value, dict):
-        return _WIRE_OF_EVENT.get(next(iter(value))) if len(value) == 1 else None
-    modules = [f"{kind.__module__}." for kind in type(value).__mro__]
-    return next((wire for name, wire in _WIRE_OF_SDK.items() if any(m.startswith(f"{name}.") for m in modules)), None)
+        return longest_match("sdk_event_keys", value.__contains__) if len(value) == 1 else None
+    modules = tuple(f"{kind.__module__}." for kind in type(value).__mro__)
+    return longest_match("sdk_modules", lambda name: any(module.startswith(f"{name}.") for module in modules))
 
 
 def _close_unread(opened: SyncResponse | AsyncResponse) -> None:

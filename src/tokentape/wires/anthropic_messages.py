@@ -99,6 +99,9 @@ class AnthropicMessagesDecoder(EventDecoder):
     """Decodes the events of a streamed message; it has ended at `message_stop`."""
 
     terminal = "message_stop"
+    # The latter are those of Anthropic on Vertex.
+    request_paths = ("/v1/messages", ":streamRawPredict", ":rawPredict")
+    sdk_modules = ("anthropic",)
 
     def __init__(self) -> None:
         super().__init__()

@@ -133,6 +133,8 @@ class BedrockConverseDecoder(AWSEventDecoder):
     """Decodes the events of ConverseStream; it has ended at `metadata`, which comes after `messageStop`."""
 
     terminal = "messageStop"
+    request_paths = ("/converse-stream",)
+    sdk_event_keys = ("messageStart",)
 
     def __init__(self) -> None:
         super().__init__()

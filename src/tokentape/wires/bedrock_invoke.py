@@ -60,6 +60,8 @@ class BedrockInvokeDecoder(AWSEventDecoder):
     """
 
     terminal = "the model's last chunk"
+    request_paths = ("/invoke-with-response-stream",)
+    sdk_event_keys = ("chunk",)
 
     def __init__(self) -> None:
         super().__init__()

@@ -120,6 +120,8 @@ class CohereChatDecoder(EventDecoder):
     """
 
     terminal = "message-end"
+    request_paths = ("/v2/chat",)
+    sdk_modules = ("cohere.v2",)
 
     def __init__(self) -> None:
         super().__init__()

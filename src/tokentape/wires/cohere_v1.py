@@ -79,6 +79,8 @@ class CohereV1Decoder(EventDecoder):
 
     framing = NDJSONFraming
     terminal = "stream-end"
+    request_paths = ("/v1/chat",)
+    sdk_modules = ("cohere",)
 
     def __init__(self) -> None:
         super().__init__()

@@ -59,6 +59,12 @@ class EventDecoder(abc.ABC):
     framing: ClassVar[type[Framing]] = SSEFraming
     terminal: ClassVar[str] = "its terminal event"
     usage_beside_text: ClassVar[bool] = False
+    request_paths: ClassVar[Sequence[str]] = ()
+    """How the paths of its requests end: `stream_response` finds the wire format by the longest that fits."""
+    sdk_modules: ClassVar[Sequence[str]] = ()
+    """Modules and packages of official SDKs with the types of its events: `wrap` takes the longest that fits."""
+    sdk_event_keys: ClassVar[Sequence[str]] = ()
+    """What the only key of a first event may be, where an SDK's events are dicts, as boto3's are."""
 
     def __init__(self) -> None:
         self.ended = False

@@ -93,6 +93,8 @@ class GeminiDecoder(EventDecoder):
 
     framing = GeminiFraming
     terminal = "a finish reason"
+    request_paths = (":streamGenerateContent", ":generateContent")
+    sdk_modules = ("google.genai.types",)
     usage_beside_text = True
 
     def __init__(self) -> None:

@@ -99,6 +99,8 @@ class GeminiInteractionsDecoder(EventDecoder):
     """Decodes the events of a streamed interaction; each step is a block. It has ended at `[DONE]`."""
 
     terminal = "interaction.completed"
+    request_paths = ("/interactions",)
+    sdk_modules = ("google.genai",)
 
     def __init__(self) -> None:
         super().__init__()

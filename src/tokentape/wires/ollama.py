@@ -94,6 +94,8 @@ class OllamaDecoder(EventDecoder):
 
     framing = NDJSONFraming
     terminal = "the line with done: true"
+    request_paths = ("/api/chat", "/api/generate")
+    sdk_modules = ("ollama",)
 
     def __init__(self) -> None:
         super().__init__()

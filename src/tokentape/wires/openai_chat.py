@@ -131,6 +131,9 @@ class OpenAIChatDecoder(EventDecoder):
     """
 
     terminal = "a finish reason or [DONE]"
+    # Mistral has agents and code completion at paths of their own.
+    request_paths = ("/chat/completions", "/agents/completions", "/fim/completions")
+    sdk_modules = ("openai", "groq", "mistralai")
 
     def __init__(self) -> None:
         super().__init__()

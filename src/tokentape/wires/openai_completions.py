@@ -59,6 +59,8 @@ class OpenAICompletionsDecoder(EventDecoder):
     """
 
     terminal = "a finish reason or [DONE]"
+    request_paths = ("/completions",)
+    sdk_modules = ("openai.types.completion",)
 
     def __init__(self) -> None:
         super().__init__()

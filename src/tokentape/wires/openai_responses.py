@@ -89,6 +89,8 @@ class OpenAIResponsesDecoder(EventDecoder):
     """
 
     terminal = "response.completed, response.incomplete or response.failed"
+    request_paths = ("/responses",)
+    sdk_modules = ("openai.types.responses", "openai.lib.streaming.responses")
 
     def __init__(self) -> None:
         super().__init__()

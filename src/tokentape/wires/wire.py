@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from tokentape.errors import UnknownWireError
@@ -20,7 +22,8 @@ class WireDecoder(Protocol):
 
     A wire format of one's own is a class with these members that is made without required arguments and
     registered under the entry point group `tokentape.wires`: its name there is the name of the wire.
-    `EventDecoder` does most of it for formats that are a sequence of JSON documents.
+    `EventDecoder` does most of it for formats that are a sequence of JSON documents; its `request_paths`,
+    `sdk_modules` and `sdk_event_keys` let `stream_response` and `wrap` find the wire format.
     """
 
     ended: bool
@@ -63,50 +66,56 @@ class Wire(NamedTuple):
         return output
 
 
-def _built_in() -> dict[str, type[WireDecoder]]:
-    from tokentape.wires.anthropic_messages import AnthropicMessagesDecoder
-    from tokentape.wires.bedrock_converse import BedrockConverseDecoder
-    from tokentape.wires.bedrock_invoke import BedrockInvokeDecoder
-    from tokentape.wires.cohere_chat import CohereChatDecoder
-    from tokentape.wires.cohere_v1 import CohereV1Decoder
-    from tokentape.wires.gemini import GeminiDecoder
-    from tokentape.wires.gemini_interactions import GeminiInteractionsDecoder
-    from tokentape.wires.ollama import OllamaDecoder
-    from tokentape.wires.openai_chat import OpenAIChatDecoder
-    from tokentape.wires.openai_completions import OpenAICompletionsDecoder
-    from tokentape.wires.openai_responses import OpenAIResponsesDecoder
-
-    return {
-        "anthropic_messages": AnthropicMessagesDecoder,
-        "bedrock_converse": BedrockConverseDecoder,
-        "bedrock_invoke": BedrockInvokeDecoder,
-        "cohere_chat": CohereChatDecoder,
-        "cohere_v1": CohereV1Decoder,
-        "gemini": GeminiDecoder,
-        "gemini_interactions": GeminiInteractionsDecoder,
-        "ollama": OllamaDecoder,
-        "openai_chat": OpenAIChatDecoder,
-        "openai_completions": OpenAICompletionsDecoder,
-        "openai_responses": OpenAIResponsesDecoder,
-    }
+_BUILT_IN: Mapping[str, str] = {
+    "anthropic_messages": "AnthropicMessagesDecoder",
+    "bedrock_converse": "BedrockConverseDecoder",
+    "bedrock_invoke": "BedrockInvokeDecoder",
+    "cohere_chat": "CohereChatDecoder",
+    "cohere_v1": "CohereV1Decoder",
+    "gemini": "GeminiDecoder",
+    "gemini_interactions": "GeminiInteractionsDecoder",
+    "ollama": "OllamaDecoder",
+    "openai_chat": "OpenAIChatDecoder",
+    "openai_completions": "OpenAICompletionsDecoder",
+    "openai_responses": "OpenAIResponsesDecoder",
+}
+"""The decoder's class by wire format, in the module of that name; imported when it is first used."""
 
 
 def wire_names() -> list[str]:
     """Every wire format that can be decoded, by name."""
-    return sorted({*_built_in(), *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+    return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
+
+
+@cache
+def _built_in(name: str) -> type[WireDecoder]:
+    decoder: type[WireDecoder] = getattr(import_module(f"tokentape.wires.{name}"), _BUILT_IN[name])
+    return decoder
 
 
 def wire_named(name: str) -> Wire:
     """Return the wire format of this name. Raises `UnknownWireError`."""
-    decoder = _built_in().get(name)
-    if decoder is None:
-        for entry in entry_points(group=ENTRY_POINTS, name=name):
-            try:
-                decoder = entry.load()
-            except (ImportError, AttributeError) as error:
-                raise UnknownWireError(
-                    f"wire format {name!r} can't be loaded from {entry.value}: {error}. Mend or remove what installs it"
-                ) from error
-        if decoder is None:
-            raise UnknownWireError(f"unknown wire format {name!r}: use one of {', '.join(wire_names())}")
-    return Wire(name, decoder)
+    if name in _BUILT_IN:
+        return Wire(name, _built_in(name))
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        return _loaded(entry)
+    raise UnknownWireError(f"unknown wire format {name!r}: use one of {', '.join(wire_names())}")
+
+
+def longest_match(attribute: str, fits: Callable[[str], bool]) -> str | None:
+    """The wire format whose decoder has the longest value that fits in an attribute; built-in ones come first."""
+
+    def longest(wires: Iterable[Wire]) -> str | None:
+        values = ((value, wire.name) for wire in wires for value in getattr(wire.decoder, attribute, ()) if fits(value))
+        return max(values, key=lambda found: len(found[0]), default=(None, None))[1]
+
+    return longest(map(wire_named, _BUILT_IN)) or longest(map(_loaded, entry_points(group=ENTRY_POINTS)))
+
+
+def _loaded(entry: EntryPoint) -> Wire:
+    try:
+        return Wire(entry.name, entry.load())
+    except (ImportError, AttributeError) as error:
+        raise UnknownWireError(
+            f"wire format {entry.name!r} can't be loaded from {entry.value}: {error}. Fix or remove what installs it"
+        ) from error
