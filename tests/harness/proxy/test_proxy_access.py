@@ -16,14 +16,15 @@ from tokentape_harness.proxy import app as proxy_app
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "x" * 1000}]}
 SIGNED = {
-    "authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=0"
+    "authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/bedrock/aws4_request, "
+    "SignedHeaders=host, Signature=0"
 }
 
 
 @pytest.fixture
 def upstream() -> Any:
     """A provider."""
-    with FakeProviderServer() as server:
+    with FakeProviderServer(allowed_origins=["*"]) as server:
         yield server
 
 
@@ -84,7 +85,7 @@ def test_a_client_that_offers_to_upgrade(upstream: FakeProviderServer, tmp_path:
     upstream.default.push("Hello")
     with (
         proxy(upstream, tmp_path) as running,
-        socket.create_connection(("127.0.0.1", int(running.url[-5:])), 30) as client,
+        socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2])), 30) as client,
     ):
         client.sendall(
             b"POST /openai/v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade, HTTP2-Settings\r\n"
