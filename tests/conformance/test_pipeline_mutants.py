@@ -10,7 +10,15 @@ import pytest
 
 from tests.conformance import leftovers, pipeline_mutants
 from tests.conformance.mutants import MUTANTS, Mutant, outcome
-from tests.conformance.pipeline_mutants.ground import HURRIED, Ground, PlainText
+from tests.conformance.pipeline_mutants.ground import (
+    HURRIED,
+    Ground,
+    Htmx,
+    HtmxSoFar,
+    PlainText,
+    SoFar,
+    SoFarWithCursor,
+)
 from tokentape_conformance.execution import run_case
 from tokentape_conformance.pipeline.pipeline import Pipeline
 from tokentape_conformance.pipeline.suite import SUITE
@@ -49,7 +57,7 @@ def test_it_is_caught(mutant: Mutant) -> None:
     assert results == dict.fromkeys(mutant.cases, "failed")
 
 
-@pytest.mark.parametrize("ground", [Ground, PlainText])
+@pytest.mark.parametrize("ground", [Ground, PlainText, SoFar, SoFarWithCursor, Htmx, HtmxSoFar])
 def test_the_ground_has_no_fault(ground: type[Ground]) -> None:
     """What the broken ones are made of passes every case: it is the one fault that is caught."""
     target = Pipeline("ground", HURRIED, app=ground())

@@ -50,6 +50,38 @@ def lines(*documents: object) -> bytes:
         ),
         ("text/event-stream", events({"t": FIRST}, {"t": FIRST}, {"t": SECOND}), FIRST + FIRST + SECOND),
         ("", FIRST.encode(), FIRST),
+        # Text so far: equal neighbours, a cursor, an empty last message, another kind of message at the end.
+        ("application/x-ndjson", lines({"t": FIRST}, {"t": FIRST}, {"t": FIRST + SECOND}), FIRST + SECOND),
+        ("application/x-ndjson", lines({"t": "…"}, {"t": FIRST}, {"t": FIRST + SECOND}), FIRST + SECOND),
+        (
+            "text/event-stream",
+            events({"t": FIRST + "▌"}, {"t": FIRST + SECOND + "▌"}, {"t": FIRST + SECOND}),
+            FIRST + SECOND,
+        ),
+        ("application/x-ndjson", lines({"t": FIRST}, {"t": FIRST + SECOND}, {"t": ""}), FIRST + SECOND),
+        ("text/event-stream", f"data: {FIRST}\n\ndata: {FIRST}{SECOND}\n\n".encode(), FIRST + SECOND),
+        ("text/event-stream", events([FIRST, None], [FIRST + SECOND, None]), FIRST + SECOND),
+        # HTML in events and in JSON.
+        (
+            "text/event-stream",
+            f'data: <p class="x">{FIRST}</p>\n\ndata: <p>{SECOND}&lt;b&gt; &amp;<br>&nbsp;</p>\n\n'.encode(),
+            f"{FIRST}{SECOND}<b> &\n ",
+        ),
+        ("text/event-stream", events({"html": f"<i>{FIRST}</i>"}, {"html": f"<i>{SECOND}</i>"}), FIRST + SECOND),
+        (
+            "text/event-stream",
+            f"data: <div>{FIRST}</div>\n\ndata: <div>{FIRST}\ndata: {SECOND}</div>\n\n".encode(),
+            f"{FIRST}\n{SECOND}",
+        ),
+        ("text/event-stream", f"data: <p>\n\ndata: {FIRST}\n\ndata: </p>\n\n".encode(), FIRST),
+        # Strings as the JSON of events, and lines with a name.
+        ("text/event-stream", events(FIRST, SECOND), FIRST + SECOND),
+        (
+            "text/plain",
+            f'f:{{"id":"1"}}\n0:"{FIRST}"\n0:"{SECOND}"\nd:{{"finishReason":"stop"}}\n'.encode(),
+            FIRST + SECOND,
+        ),
+        ("application/json", f'[{{"t":"{FIRST}"}}\n,\n{{"t":"{SECOND}"}}]'.encode(), FIRST + SECOND),
     ],
 )
 def test_the_text_of_an_output(kind: str, body: bytes, text: str) -> None:
@@ -78,3 +110,23 @@ def test_another_answer_is_read_where_the_first_one_was() -> None:
     assert isinstance(learned, Reading)
     other = b"event: token\n" + events({"text": "a\n"}) + b"event: title\n" + events({"text": "A title"})
     assert learned.text(other + b"event: token\n" + events({"text": "", "title": "b"}, {"text": "c"})) == "a\n"
+
+
+def test_what_html_does_not_tell_apart() -> None:
+    """In HTML all line ends are one, by themselves or together; elsewhere each is itself."""
+    pieces = ("a\r\n", "b\r", "\n", "c\u2028")
+    text, markup = Reading("sse"), Reading("sse", markup=True)
+    assert text.same("a\r\nb\r\nc\u2028", pieces)
+    assert not text.same("a\nb\n\nc\n", pieces)
+    assert markup.same("a\nb\n\nc\n", pieces)
+    assert markup.same("a\nb\nc\n", pieces)
+    assert not markup.same("a\nb\nc", pieces)
+    assert not markup.same("a b\n\nc\n", pieces)
+
+
+def test_only_growing_texts_are_text_so_far() -> None:
+    """A message that lacks a token of the one before shows that each has a piece, and tokens that come twice."""
+    for messages in ([FIRST, SECOND, FIRST + SECOND], [FIRST + SECOND, FIRST], [FIRST, FIRST], [FIRST + SECOND]):
+        learned = learn(head("application/x-ndjson"), lines(*({"t": text} for text in messages)), MARKS)
+        assert isinstance(learned, Reading)
+        assert not learned.growing

@@ -128,21 +128,24 @@ class PipelineTrial(Trial):
                 self.skip("the app asks the provider for the whole answer, and not for a stream")
             yield Reader(run, stream)
 
-    def expect_text(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> None:
-        """These pieces, each a token of its own between two words that frame them, come out as they are."""
+    def told(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> str:
+        """The text that comes out of these pieces, each a token of its own, between two words that frame them."""
         marks = self.marks(2)
         first, last = marks.token(0), marks.mark(1)
         sent = (first, *pieces, last)
         script = Script.of(Text("".join(sent), pieces=sent))
-        far = self.answer(script, marks=marks, faults=faults, apart=apart)
-        text = self.text(far)
+        text = self.text(self.answer(script, marks=marks, faults=faults, apart=apart))
         begin, end = text.find(first), text.rfind(last)
         if begin < 0 or end < 0:
             seen = Words(f"the words before and after it are not both there: {_short(text)!r}")
             self.fail("the text that came out", seen, Words("the text between them"))
-        came = text[begin + len(first) : end]
-        if not self.reading_of_text.same(came, pieces):
-            self.fail("the text that came out", came, "".join(pieces))
+        return text[begin + len(first) : end]
+
+    def expect_text(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> None:
+        """The text of these pieces comes out as it is; in HTML all line ends are one."""
+        text = self.told(*pieces, faults=faults, apart=apart)
+        if not self.reading_of_text.same(text, pieces):
+            self.fail("the text that came out", text, "".join(pieces))
 
     def cut(self, fault: Fault) -> tuple[FarEnd, Truncation]:
         """A stream that ends in a fault after some of its tokens, and what the far end makes of it."""
@@ -178,6 +181,12 @@ class PipelineTrial(Trial):
         """Where the answer's text is in the output. Skips the case where that is unknown."""
         reading = self.pipeline.whole(self.wire).reading
         return reading if isinstance(reading, Reading) else self.skip(f"text: {reading}")
+
+    @property
+    def has_text_so_far(self) -> bool:
+        """Whether each message has the whole text up to it."""
+        reading = self.pipeline.whole(self.wire).reading
+        return isinstance(reading, Reading) and reading.growing
 
     def text(self, far: FarEnd) -> str:
         """The answer's text in what came out. Skips the case where it is unknown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -135,3 +136,56 @@ class PlainText(Ground):
 
     def failed(self, error: Exception) -> bytes:
         return b"\n[the answer broke off with an error]\n"
+
+
+class SoFar(Ground):
+    """Each message has the text so far, the last one again."""
+
+    async def texts(self, stream: Any) -> AsyncGenerator[str, None]:
+        text = ""
+        async with aclosing(super().texts(stream)) as texts:
+            async for piece in texts:
+                text = self.added(text, piece)
+                yield text
+        if text:
+            yield text
+
+    def added(self, text: str, piece: str) -> str:
+        """The text with one piece more."""
+        return text + piece
+
+
+class SoFarWithCursor(SoFar):
+    """The same with a cursor behind it, until it is whole."""
+
+    async def frames(self, stream: Any) -> AsyncGenerator[bytes, None]:
+        text = ""
+        try:
+            async with aclosing(Ground.texts(self, stream)) as texts:
+                async for piece in texts:
+                    text = self.added(text, piece)
+                    yield self.frame(f"{text}▌")
+        except TokentapeError as error:
+            yield self.failed(error)
+            return
+        yield self.frame(text)
+        yield self.last()
+
+
+class Htmx(Ground):
+    """Each event has a fragment of HTML."""
+
+    def frame(self, text: str) -> bytes:
+        lines = f"<span>{self.escaped(text)}</span>".splitlines()
+        return "".join(f"data: {line}\n" for line in lines).encode() + b"\n"
+
+    def escaped(self, text: str) -> str:
+        """A text as HTML."""
+        return html.escape(text)
+
+    def last(self) -> bytes:
+        return b"event: close\ndata:\n\n"
+
+
+class HtmxSoFar(SoFar, Htmx):
+    """Each event has the text so far as HTML."""

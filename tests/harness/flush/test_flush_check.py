@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import json
 import sys
+import uuid
 from functools import partial
+from typing import Any
 
+import openai
 import pytest
 from inline_snapshot import snapshot
 
@@ -155,18 +160,70 @@ def test_a_reader_that_waits_for_another(flush_probe, target):
     ("target", "outcome", "note"),
     [
         (apps.tokens, "passed_on", "APIConnectionError: Connection error."),
-        (apps.swallowing, "laundered", "it ends just as a whole answer does"),
+        (apps.swallowing, "laundered", "it ends as a whole answer does"),
         (apps.apologising, "told", "Sorry, something went wrong. Please try again."),
         (apps.asking_again, "asked_again", "the provider was asked 2 times"),
     ],
 )
 def test_a_stream_that_is_cut_off(flush_probe, target, outcome, note):
-    """A cut is passed on, told, mended or laundered; only the last is a fault."""
+    """A cut is passed on, told, asked again or laundered; only the last is a fault."""
     report = flush_probe.check(target, readers=False)
     assert report.truncation.outcome == outcome
     assert report.truncation.note == note
     assert report.flushes
     assert report.ok == (outcome != "laundered")
+
+
+def lines(*, end: bool, failed: bytes = b"") -> Any:
+    """An ASGI app that answers in lines of JSON; the last one comes always with `end`, after `failed` if it failed."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        kind = (b"content-type", b"application/x-ndjson")
+        await send({"type": "http.response.start", "status": 200, "headers": [kind]})
+
+        async def out(data: bytes) -> None:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        whole = False
+        with contextlib.suppress(openai.APIError):
+            async for token in apps.async_tokens():
+                await out(json.dumps({"text": token, "error_code": 0, "id": uuid.uuid4().hex}).encode() + b"\n")
+            whole = True
+        if not whole:
+            await out(failed)
+        if whole or end:
+            await out(json.dumps({"text": "", "error_code": 0, "done": True, "id": uuid.uuid4().hex}).encode() + b"\n")
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+@pytest.mark.parametrize("warm_up", [True, False])
+@pytest.mark.parametrize(
+    ("app", "outcome", "note"),
+    [
+        (lines(end=True), "laundered", "it ends as a whole answer does"),
+        (lines(end=False), "unfinished", "the ending of a whole answer is not there"),
+        (lines(end=True, failed=b'{"text":"","error_code":17}\n'), "told", '{"text":"","error_code":17}'),
+        (lines(end=False, failed="Entschuldigung …\n".encode()), "told", "Entschuldigung …"),
+    ],
+    ids=["hides", "just ends", "code", "apology"],
+)
+def test_a_cut_is_judged_by_what_whole_answers_have(flush_probe, app, outcome, note, warm_up):
+    """With and without a warm-up there are two whole answers to compare with."""
+    report = flush_probe.check(app, readers=False, warm_up=warm_up)
+    assert (report.truncation.outcome, report.truncation.note) == (outcome, note)
+    assert report.ok == (outcome == "told")
+
+
+def test_what_the_user_knows_to_tell(flush_probe):
+    """`told_by` finds what nothing else does, and is refused if a whole answer matches it."""
+    app = lines(end=True)
+    assert flush_probe.check(app, readers=False, told_by="never").truncation.outcome == "laundered"
+    with pytest.raises(FlushError, match="--told-by 'error_code' also matches a whole answer"):
+        flush_probe.check(app, readers=False, told_by="error_code")
+    with pytest.raises(UsageError, match="is not a regular expression"):
+        flush_probe.check(app, told_by="(")
 
 
 def test_responses_that_tell_of_a_cut(flush_probe):

@@ -86,7 +86,7 @@ token  result   came out
     3  flushed  after N ms
 verdict: flushed: each token came out before the next was sent
 readers: the second does not wait for the first
-cut-off stream: told in the output (data: {"error":{"type":"ConnectionFailedError","message":"the stream broke off before it was complete"}})
+cut-off stream: told in the output (event: error {"error":{"type":"ConnectionFailedError","message":"the stream broke off before it was complete"}})
 """)  # noqa: E501
 
 
