@@ -644,3 +644,11 @@ def test_mistrals_completion_events_are_read() -> None:
 def test_reasoning_parts_of_other_formats_have_no_item() -> None:
     """So nothing of them goes back where nobody takes it."""
     assert "reasoning_details" not in openai_message(ChatMessage.assistant("a", parts=(ReasoningPart("b", "sig"),)))
+
+
+@pytest.mark.parametrize("value", [[], {}, 1, "x", None, [{}]])
+@pytest.mark.parametrize("field", ["type", "index", "text", "signature", "data"])
+def test_odd_reasoning_details_break_nothing(field: str, value: Any) -> None:
+    """Whatever the types of their fields."""
+    body = sse(delta(reasoning_details=[DETAILS[0] | {field: value}]), delta("stop", content="c"), DONE)
+    assert read(body).text == "c"

@@ -126,7 +126,7 @@ class PartialArguments:
                     node[step] = inner
                 else:
                     node.append(inner)
-            node = node[step]  # type: ignore[index]  # its kind was checked above
+            node = node[step]
 
     @staticmethod
     def _put(node: Any, step: Step, value: Any, *, missing: bool) -> None:

@@ -16,7 +16,7 @@ class ReasoningDetails:
     """The items of one choice; each is a content block of its own."""
 
     def __init__(self) -> None:
-        self._blocks: dict[tuple[Any, ...], int] = {}
+        self._blocks: dict[tuple[str, str], int] = {}
 
     def chunks(self, details: Sequence[Any], reasoning: str, index: int) -> tuple[list[ChatMessage], str]:
         """The chunks of the items of one delta, and what is left of the reasoning text beside them.
@@ -30,7 +30,7 @@ class ReasoningDetails:
         return chunks, "" if inside and any(texts) else reasoning
 
     def _chunk(self, item: dict[str, Any], text: str, index: int) -> ChatMessage:
-        key = (item.get("type"), str(item.get("index")))
+        key = (str(item.get("type")), str(item.get("index")))
         block = self._blocks.setdefault(key, len(self._blocks))
         sealed = ("signature", "data", *((TEXT_FIELDS.get(as_text(item.get("type")), "text"),) if text else ()))
         part = ReasoningPart(
