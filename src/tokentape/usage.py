@@ -68,6 +68,9 @@ def _last_reports(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """
     last: Mapping[str, Any] = NOTHING
     for report in reports:
+        if report.keys() == last.keys() and None not in report.values():
+            last = report  # mostly
+            continue
         if all(value is None for value in report.values()):
             continue
         if last.keys().isdisjoint(report):

@@ -246,7 +246,8 @@ class Accumulator:
         for chunk in chunks:
             if chunk.usage is not None:
                 self._usages.append(chunk.usage)
-            if chunk.metadata.__class__ is dict or not self._begun or not _is_content(chunk):
+            silent = not chunk.text and not _is_content(chunk)
+            if silent or chunk.metadata.__class__ is dict or not self._begun:
                 # Made by hand, or with something new. What stands beside text is read when it is asked for: it repeats.
                 self._begun = True
                 self._note(chunk)

@@ -81,7 +81,8 @@ class EventDecoder(abc.ABC):
         self._position = 0
         self._documents: Sequence[bytes] = ()
         self._fed = 0
-        self._fed_last: list[bytes] = []
+        self._decoded = b""
+        self._waiting: list[bytes] = []
         self._head = b""
 
     @abc.abstractmethod
@@ -96,14 +97,12 @@ class EventDecoder(abc.ABC):
         """As `feed`, with runs of text left together."""
         if self._fed < _HEAD:
             self._head += data[:_HEAD]
-        self._fed_last.append(data)
         self._fed += len(data)
         documents = self._framing.feed_data(data)
         if not documents:
-            if data[-2:] == b"\n\n":
-                self._fed_last.clear()  # a comment
+            if data[-2:] != b"\n\n":  # else a comment
+                self._waiting.append(data)
             return ()
-        self._documents, self._position = documents, 0
         if self._text and len(documents) == 1:
             # What a network mostly gives: one event, and that is text.
             one = self._decode_text(documents)
@@ -112,9 +111,13 @@ class EventDecoder(abc.ABC):
                     self.raw_events += documents
                 self._given = True
                 self._events += 1
-                self._fed_last = [data]
+                self._decoded = data
+                if self._waiting:
+                    self._waiting.clear()
                 return one
             self._text = False
+        self._documents, self._position = documents, 0
+        self._waiting.append(data)
         found: list[ChatMessage | TextRun] = []
         failure: Exception | None = None
         position, size = 0, _FIRST
@@ -145,7 +148,8 @@ class EventDecoder(abc.ABC):
         if self.raw_events is not None:
             self.raw_events += documents[:position]
         self._events += position
-        self._fed_last = [data]
+        self._decoded = data
+        self._waiting.clear()
         if failure is None and self.ended:
             failure = self._error
         return found if failure is None else _and_then_raise(found, failure)
@@ -273,7 +277,7 @@ class EventDecoder(abc.ABC):
         """The byte at which the document begins that is being decoded; None if it was not cut out of bytes."""
         if not self._documents:
             return None
-        region = b"".join(self._fed_last)
+        region = self._decoded + b"".join(self._waiting)
         found = self._framing.offsets(region, self._fed - len(region), self._documents)
         return found[self._position - len(self._documents)] if len(found) >= len(self._documents) else None
 

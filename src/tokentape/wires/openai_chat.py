@@ -150,7 +150,8 @@ class OpenAIChatDecoder(EventDecoder):
             for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=False)
         ]
         self._state(0).text.add_run(run)
-        self._complete = 0 in self._finished and len(self._choices) == len(self._finished)
+        if self._complete:
+            self._complete = len(self._choices) == len(self._finished)
         return run
 
     def _state(self, index: int) -> _State:

@@ -73,7 +73,6 @@ class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="response.outpu
     item_id: str
     content_index: int
     logprobs: tuple[()] | None = None
-    sequence_number: int | None = None
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -104,6 +103,7 @@ class OpenAIResponsesDecoder(EventDecoder):
         self._speaking = ("", 0, 0, ReceivedText())
         self._model = ""
         self._number: int | None = None
+        self._since = 0
         self._shortened = False
         self._endings = Endings()
         self._started = True
@@ -116,7 +116,8 @@ class OpenAIResponsesDecoder(EventDecoder):
             if self._is_mark(document):
                 return ()
             event = self._salvaged(document, _Event)
-        self._note_number(event.sequence_number, 1)
+        if event.sequence_number is not None:
+            self._note_number(event.sequence_number)
         if event.type == "response.output_text.delta" and event.delta is not None:
             part, item = event.content_index or 0, self._item(event, "message")
             block = self._items.speak(item, part, event.delta)
@@ -146,14 +147,14 @@ class OpenAIResponsesDecoder(EventDecoder):
             for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
         ]
         received.add_run(run)
-        self._note_number(events[-1].sequence_number, len(events))
+        self._since += len(events)
         return run
 
-    def _note_number(self, number: int | None, events: int) -> None:
-        """Note the number of the last of these events: a jump shows that events were left out of a recording."""
-        if number is not None:
-            self._shortened = self._shortened or (self._number is not None and number > self._number + events)
-            self._number = number
+    def _note_number(self, number: int) -> None:
+        """Note the number of an event: a jump shows that events were left out of a recording."""
+        if self._number is not None and number > self._number + self._since + 1:
+            self._shortened = True
+        self._number, self._since = number, 0
 
     def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))

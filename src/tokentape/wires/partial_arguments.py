@@ -113,10 +113,10 @@ class PartialArguments:
             if isinstance(node, dict) is not isinstance(step, str) or not isinstance(node, dict | list):
                 raise ValueError("a value at a path is taken for an object or an array at another")
             missing = step not in node if isinstance(node, dict) else step >= len(node)  # type: ignore[operator]
-            if isinstance(node, list) and missing:
-                if step > len(node) + _WIDEST_GAP:  # type: ignore[operator]
+            if isinstance(node, list) and isinstance(step, int) and missing:
+                if step > len(node) + _WIDEST_GAP:
                     raise ValueError(f"element {step} comes after {len(node)} elements")
-                node.extend([None] * (step - len(node)))  # type: ignore[operator]
+                node.extend([None] * (step - len(node)))
             if following is None:
                 self._put(node, step, value, missing=missing)
                 return

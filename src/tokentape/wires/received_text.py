@@ -22,7 +22,7 @@ class ReceivedText:
 
     def add_run(self, run: Sequence[ChatMessage]) -> None:
         """Add the text of chunks."""
-        self._pieces.append(run)
+        self._pieces.append(run if len(run) > 1 else run[0].text)
 
     @property
     def text(self) -> str:
