@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,31 @@ def made(place: Path, of: str, make: Callable[[], None]) -> Path:
             make()
             stamp.write_text(mark)
     return place
+
+
+def node_environment(place: Path, pins: Path, sources: Iterable[Path], why: str) -> Path:
+    """A folder with the packages that `pins` (a package.json) lists, and these modules beside them.
+
+    Raises `UnavailableError` where there is no node or npm.
+    """
+    node = program("node", why)
+    version = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
+    made(place, pins.read_text() + version, lambda: _install_node(place, pins, why))
+    with locked(place.with_name(f"{place.name}.lock")):
+        # Modules are looked for beside the file that imports them.
+        for source in sources:
+            target = place / source.name
+            if not target.exists() or target.read_bytes() != source.read_bytes():
+                shutil.copyfile(source, target)
+    return place
+
+
+def _install_node(place: Path, pins: Path, why: str) -> None:
+    npm = program("npm", why)
+    place.mkdir(parents=True)
+    shutil.copyfile(pins, place / "package.json")
+    flags = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+    run(npm, "install", *flags, cwd=place)
 
 
 def program(name: str, why: str) -> str:

@@ -6,15 +6,13 @@ python -m tests.clients.environments        makes them all
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.environments import UnavailableError, locked, made, program, python_environment, run
+from tests.environments import UnavailableError, node_environment, program, python_environment
 
 HERE: Final = Path(__file__).parent
 DRIVERS: Final = HERE / "drivers"
@@ -54,25 +52,7 @@ def _python(environment: str) -> Path:
 
 
 def _node() -> Path:
-    pins, place = HERE / "package.json", FOLDER / NODE
-    node = program("node", _WHY_NODE)
-    version = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
-    made(place, pins.read_text() + version, lambda: _install_node(place, pins))
-    with locked(place.with_name(f"{NODE}.lock")):
-        # Modules are looked for beside the file that imports them.
-        for source in DRIVERS.glob("*.mjs"):
-            target = place / source.name
-            if not target.exists() or target.read_bytes() != source.read_bytes():
-                shutil.copyfile(source, target)
-    return place
-
-
-def _install_node(place: Path, pins: Path) -> None:
-    npm = program("npm", _WHY_NODE)
-    place.mkdir(parents=True)
-    shutil.copyfile(pins, place / "package.json")
-    flags = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-    run(npm, "install", *flags, cwd=place)
+    return node_environment(FOLDER / NODE, HERE / "package.json", DRIVERS.glob("*.mjs"), _WHY_NODE)
 
 
 def main(wanted: Sequence[str]) -> None:

