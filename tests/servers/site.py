@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 ROOT: Final = Path(__file__).parents[2]
 APPS: Final = Path(__file__).parent / "apps"
-_UP_S: Final = 60.0
+_UP_S: Final = 240.0
 # Below the range that the kernel takes outgoing ports from, so that no connection takes it meanwhile.
 _PORTS: Final = range(21000, 32000)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from tests.servers.setups.catalog import EXPECTED
-from tests.servers.verdicts import PAGE, WORDS
+from tests.servers.setups.stacks import STACKS
+from tests.servers.verdicts import LEAVING, PAGE, WORDS
 
 
 def test_the_page_has_what_is_tested() -> None:
@@ -22,3 +23,12 @@ def test_the_page_has_what_is_tested() -> None:
     cuts = {name: cut for name, _, _, cut, _ in rows[2:]}
     assert all(each.cut is None or cuts[each.setup.name] == WORDS[each.cut] for each in EXPECTED)
     assert {equal for *_, equal in rows[2:]} == {"20 of 20"}
+
+
+def test_the_page_has_every_stack() -> None:
+    """Each stack is in the second table with what its test expects."""
+    _, _, section = PAGE.read_text().partition("<!-- written by python -m tests.servers.verdicts --stacks --write -->")
+    table, _, _ = section.partition("<!-- end -->")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:2] == "| "]
+    told = {name: (verdict, cut, leaving) for name, verdict, cut, _, leaving, _ in rows[2:]}
+    assert told == {each.setup.name: (WORDS[each.verdict], WORDS[each.cut], LEAVING[each.leaving]) for each in STACKS}

@@ -107,7 +107,7 @@ def checked(name: str, runs: int) -> Result:
         try:
             with setup.running(provider.url) as address:
                 for _ in range(runs):
-                    options = FlushOptions(start=60.0)
+                    options = FlushOptions(start=180.0)
                     verdicts[found(check_flush(setup.target(address, provider.url), provider, options))] += 1
                     provider.session.clear()
         except (UnavailableError, ServerError, HarnessError) as error:
@@ -160,9 +160,8 @@ def _stack_rows(result: Result) -> list[tuple[str, ...]]:
 def stack_versions() -> str:
     """The versions of the stacks that were checked."""
     found = list(_pinned(_STACK_PACKAGES))
-    found += [
-        f"{name} {version}" for name, version in json.loads((HERE / "package.json").read_text())["dependencies"].items()
-    ]
+    packages = json.loads((HERE / "package.json").read_text())["dependencies"]
+    found += [f"{name} (npm) {version}" for name, version in packages.items()]
     return ", ".join(found)
 
 

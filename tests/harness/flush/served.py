@@ -70,7 +70,8 @@ async def over_websocket(socket: ServerConnection) -> None:
     if path == "/deaf":
         await socket.wait_closed()
         return
-    await socket.recv()
+    for _ in range(2 if path == "/chat" else 1):
+        await socket.recv()
     async with asyncio.TaskGroup() as group:
         answering = group.create_task(_answer_socket(socket, path))
         await socket.wait_closed() if path != "/close" else await answering

@@ -28,7 +28,7 @@ def test_the_commands_of_the_page():
     command = typer.main.get_command(commands).commands["flush-check"]
     blocks = [*code_blocks(PAGE, "console"), *code_blocks(README, "console")]
     lines = [line.partition("#")[0] for block in blocks for line in block.splitlines() if "flush-check" in line]
-    assert len(lines) == 11
+    assert len(lines) == 12
     for line in lines:
         _, name, _, *arguments = shlex.split(line)
         assert name == "tokentape"

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.flush import served
+from tests.test_docs import block_with, run
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush import CommandTarget, ReaderTarget
 from tokentape_harness.flush.reading.websocket import message_bytes
@@ -152,6 +153,16 @@ def test_a_websocket(flush_probe, port, path, options, expected):
     found = (report.verdict, report.readers, report.leaving, report.truncation.outcome)
     assert found == expected, str(report)
     assert report.status is None
+
+
+def test_the_websocket_reader_of_the_page(flush_probe, port, monkeypatch):
+    """The reader of docs/readers.md for an app that wants two messages before it answers."""
+    monkeypatch.setenv("APP_URL", f"http://127.0.0.1:{port}")
+    page = (ROOT / "docs" / "readers.md").read_text()
+    reader = run(block_with(page, "# websocket:"))["ask"]
+    report = flush_probe.check(reader, serve=serve("websocket", port))
+    found = (report.verdict, report.readers, report.leaving, report.truncation.outcome)
+    assert found == ("flushed", "independent", "passed_on", "passed_on"), str(report)
 
 
 def test_a_cut_that_an_open_websocket_hides(flush_probe, port):

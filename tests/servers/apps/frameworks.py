@@ -1,6 +1,6 @@
 """The same stream in many ASGI and asyncio frameworks, each as its documentation has it, without a handler of errors.
 
-python frameworks.py NAME PORT      serves one; the ASGI ones are also attributes, made when asked for
+python frameworks.py NAME PORT      one that has a server of its own; the ASGI ones are attributes of the module
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from openai_tokens import aevents, atokens, event, tokens
 SSE = "text/event-stream"
 
 
-def fastapi() -> Any:
+def _fastapi() -> Any:
     """A StreamingResponse."""
     from fastapi import FastAPI
     from fastapi.responses import StreamingResponse
@@ -26,7 +26,7 @@ def fastapi() -> Any:
     return app
 
 
-def sse_starlette() -> Any:
+def _sse_starlette() -> Any:
     """An EventSourceResponse."""
     from sse_starlette import EventSourceResponse
     from starlette.applications import Starlette
@@ -42,7 +42,7 @@ def sse_starlette() -> Any:
     return Starlette(routes=[Route("/chat", chat, methods=["GET", "POST"])])
 
 
-def pydantic_ai() -> Any:
+def _pydantic_ai() -> Any:
     """What pydantic-ai streams: the text so far, a line of JSON each time."""
     from fastapi import FastAPI
     from fastapi.responses import StreamingResponse
@@ -63,7 +63,7 @@ def pydantic_ai() -> Any:
     return app
 
 
-def litestar() -> Any:
+def _litestar() -> Any:
     """A ServerSentEvent."""
     from litestar import Litestar, route
     from litestar.response import ServerSentEvent
@@ -80,7 +80,7 @@ def litestar() -> Any:
     return Litestar([chat])
 
 
-def quart() -> Any:
+def _quart() -> Any:
     """An async generator as the response."""
     from quart import Quart, Response
 
@@ -95,7 +95,7 @@ def quart() -> Any:
     return app
 
 
-def channels() -> Any:
+def _channels() -> Any:
     """A consumer of Django Channels that answers each message of a WebSocket."""
     import django
     from channels.generic.websocket import AsyncWebsocketConsumer
@@ -115,12 +115,12 @@ def channels() -> Any:
 
 
 ASGI = {
-    "fastapi": fastapi,
-    "sse_starlette": sse_starlette,
-    "pydantic_ai": pydantic_ai,
-    "litestar": litestar,
-    "quart": quart,
-    "channels": channels,
+    "fastapi": _fastapi,
+    "sse_starlette": _sse_starlette,
+    "pydantic_ai": _pydantic_ai,
+    "litestar": _litestar,
+    "quart": _quart,
+    "channels": _channels,
 }
 
 

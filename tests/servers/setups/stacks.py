@@ -91,10 +91,10 @@ STACKS: Final = (
     _python("Litestar, ServerSentEvent", "litestar", "flushed", "passed_on", "passed_on"),
     _python("Quart under uvicorn", "quart", "flushed", "passed_on", "passed_on"),
     Stack(_script("Sanic", "sanic_app.py"), "flushed", "laundered", "passed_on", tested=True),
-    Stack(_script("LitServe", "litserve_app.py"), "flushed", "laundered", "passed_on"),
+    Stack(_script("LitServe", "litserve_app.py"), "flushed", "laundered", "ignored"),
     Stack(_script("aiohttp", "frameworks.py", "aiohttp"), "flushed", "passed_on", "passed_on"),
-    Stack(_script("Tornado", "frameworks.py", "tornado"), "flushed", "passed_on", "passed_on"),
-    Stack(_script("Flask under gevent", "frameworks.py", "gevent_flask"), "flushed", "passed_on", "ignored"),
+    Stack(_script("Tornado", "frameworks.py", "tornado"), "flushed", "laundered", "passed_on"),
+    Stack(_script("Flask under gevent", "frameworks.py", "gevent_flask"), "flushed", "passed_on", "passed_on"),
     Stack(
         Setup("daphne, Starlette without a handler", WEB, daphne("starlette_app:plain"), "/chat"),
         "flushed",
@@ -137,5 +137,5 @@ STACKS: Final = (
     _node("Hono, stream", "hono_stream", "flushed", "laundered", "ignored"),
     _node("Hono, streamSSE", "hono_sse", "flushed", "laundered", "ignored", tested=True),
     _node("AI SDK, pipeTextStreamToResponse", "ai_sdk_text", "flushed", "laundered", "ignored"),
-    _node("AI SDK, pipeUIMessageStreamToResponse", "ai_sdk_ui", "flushed", "told", "ignored"),
+    _node("AI SDK, pipeUIMessageStreamToResponse", "ai_sdk_ui", "flushed", "unfinished", "ignored"),
 )
