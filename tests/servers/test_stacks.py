@@ -15,14 +15,14 @@ from tokentape_harness.flush import FlushOptions, check_flush
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
 
-def tested() -> Iterator[Any]:
+def checked_here() -> Iterator[Any]:
     """The stacks that stand for the others, and those that a ready reader reads."""
     for stack in STACKS:
         if stack.tested:
             yield pytest.param(stack, id=stack.setup.name, marks=pytest.mark.xdist_group(stack.setup.name))
 
 
-@pytest.mark.parametrize("stack", list(tested()))
+@pytest.mark.parametrize("stack", list(checked_here()))
 def test_the_verdict_is_what_was_measured(sites: Sites, stack: Stack) -> None:
     """The verdict, what becomes of a cut, and whether a reader who leaves ends the provider's stream."""
     running = sites.get(stack.setup)
