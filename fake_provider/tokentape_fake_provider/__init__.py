@@ -10,23 +10,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokentape_fake_provider import errors
-from tokentape_fake_provider.errors import StepTimeoutError, StreamOverError
-from tokentape_fake_provider.faults import CustomFault, Fault, parse_fault
-from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
-from tokentape_fake_provider.tape import Frame, Tape
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.app import create_app
     from tokentape_fake_provider.clock import ControlledClock
     from tokentape_fake_provider.config import AppConfig
+    from tokentape_fake_provider.errors import StepTimeoutError, StreamOverError
     from tokentape_fake_provider.fault_injection.fault_context import FaultContext
+    from tokentape_fake_provider.faults import CustomFault, Fault, parse_fault
     from tokentape_fake_provider.hosting import InProcessProvider
     from tokentape_fake_provider.hosting.server import FakeProviderServer
     from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+    from tokentape_fake_provider.script.model import (
+        Choice,
+        Error,
+        Reasoning,
+        Refusal,
+        Script,
+        Text,
+        ToolCall,
+        Usage,
+    )
     from tokentape_fake_provider.sessions.recording import Recording
     from tokentape_fake_provider.sessions.rule import Rule
     from tokentape_fake_provider.sessions.session import Session
     from tokentape_fake_provider.sessions.settings import SessionSettings
+    from tokentape_fake_provider.tape import Frame, Tape
     from tokentape_fake_provider.timing import Instant, Profile, Recorded, Stepped, Synthetic, parse_timing
 
 __all__ = [
@@ -65,24 +74,39 @@ __all__ = [
     "parse_timing",
 ]
 
-# The server brings uvicorn and starlette: who only writes scripts does not wait for them.
+# A name is imported when it is used: the command line and the pytest plugin import this package in every run.
 _LAZY = {
     "AppConfig": "config",
+    "Choice": "script.model",
     "ControlledClock": "clock",
+    "CustomFault": "faults",
+    "Error": "script.model",
     "FakeProviderServer": "hosting.server",
+    "Fault": "faults",
     "FaultContext": "fault_injection.fault_context",
+    "Frame": "tape",
     "InProcessProvider": "hosting",
     "Instant": "timing",
     "Profile": "timing",
+    "Reasoning": "script.model",
     "Recorded": "timing",
     "Recording": "sessions.recording",
+    "Refusal": "script.model",
     "Rule": "sessions.rule",
+    "Script": "script.model",
     "Session": "sessions.session",
     "SessionSettings": "sessions.settings",
+    "StepTimeoutError": "errors",
     "Stepped": "timing",
     "SteppedStream": "playback.stepped_stream",
+    "StreamOverError": "errors",
     "Synthetic": "timing",
+    "Tape": "tape",
+    "Text": "script.model",
+    "ToolCall": "script.model",
+    "Usage": "script.model",
     "create_app": "app",
+    "parse_fault": "faults",
     "parse_timing": "timing",
 }
 

@@ -6,10 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import httpx2
+import typer
 
 from tokentape import ChatMessage, ChatOutput, TokentapeError
 from tokentape.providers import AnthropicMessages, OpenAIChat, OpenAICompletions, OpenAIResponses
@@ -17,7 +18,8 @@ from tokentape.providers.base import DEFAULT_TIMEOUT, ChatProvider
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_harness import terminal_text
 from tokentape_harness.cli import report
-from tokentape_harness.cli.run import tell
+from tokentape_harness.cli.messages import report_error
+from tokentape_harness.cli.options import Json
 from tokentape_harness.cli.stream_timing import StreamTiming, timing_of
 from tokentape_harness.errors import UsageError
 from tokentape_harness.testing.sdk_environment import FAKE_KEY
@@ -35,7 +37,17 @@ _PROVIDERS: dict[str, tuple[Callable[..., ChatProvider], str, tuple[str, ...], s
 }
 
 
-def chat(prompt: str, *, provider: str, base_url: str | None, model: str | None, as_json: bool) -> int:
+def chat(
+    prompt: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
+    provider: Annotated[
+        str, typer.Option(metavar="P", help="Whose client: openai_chat, openai_responses, anthropic_messages, ...")
+    ] = "openai_chat",
+    base_url: Annotated[
+        str | None, typer.Option(help="Another server, as the provider's SDK takes it. Local ones need no key.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model to ask.")] = None,
+    as_json: Json = False,
+) -> int:
     """Stream one answer to stdout; usage and timing go to stderr, so that a pipe carries only the answer.
 
     Returns the exit code: a stream that breaks shows what had arrived.
@@ -67,7 +79,7 @@ def chat(prompt: str, *, provider: str, base_url: str | None, model: str | None,
         total = (time.perf_counter() - began) * 1000
     output = stream.get_chat_output()
     show.end(output, timing_of(arrivals, total, output.usage.output))
-    return 0 if failure is None else tell(failure) or 1
+    return 0 if failure is None else report_error(failure) or 1
 
 
 class _TextChat:

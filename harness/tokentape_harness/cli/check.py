@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.model import Cassette
 from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.cli.options import Json, RedactHeaders, RedactPaths, RedactTexts, redaction_rules
 from tokentape_harness.errors import CassetteError, CassetteWarning, UsageError
 from tokentape_harness.lint import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
 from tokentape_harness.redaction import RedactionRules, redact_text
@@ -18,16 +22,28 @@ from tokentape_harness.testing.recordings import find_cassettes
 
 
 def check(
-    paths: Sequence[Path],
-    *,
-    max_age: str | None,
-    unused: Path | None,
-    allow: Sequence[str],
-    rules: RedactionRules,
-    as_json: bool,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Cassettes, and folders of cassettes.")],
+    max_age: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Older recordings are a problem, such as 90d.")
+    ] = None,
+    unused: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REPORT", help="What /_tokentape/sessions/default/unplayed of `tokentape serve` said at the end."
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help="A kind of problem that is meant, such as client_closed; repeatable."),
+    ] = None,
+    redact_header: RedactHeaders = None,
+    redact_path: RedactPaths = None,
+    redact_text: RedactTexts = None,
+    as_json: Json = False,
 ) -> int:
     """Print the problems of all cassettes; 1 if there are any that are not allowed. Raises `UsageError`."""
-    for kind in allow:
+    rules = redaction_rules(redact_header, redact_path, redact_text)
+    for kind in allow or ():
         if kind not in PROBLEM_KINDS:
             raise UsageError(f"--allow {kind!r} is none of {', '.join(PROBLEM_KINDS)}")
     age = None if max_age is None else parse_age(max_age)
@@ -37,7 +53,7 @@ def check(
         cassette, problems = _checked(path, age, never_asked, rules)
         found += problems
         interactions += len(cassette)
-    found = [problem for problem in found if problem.kind not in allow]
+    found = [problem for problem in found if problem.kind not in (allow or ())]
     if as_json:
         print(
             terminal_text.dump(

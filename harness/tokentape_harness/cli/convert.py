@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated, TextIO
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -14,6 +15,7 @@ from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.model import Cassette
 from tokentape_harness.cassettes.reader import parse_cassette, read_file
 from tokentape_harness.cassettes.writer import report_file, write_atomically, write_cassette
+from tokentape_harness.cli.options import Json, RedactHeaders, RedactPaths, RedactTexts, redaction_rules
 from tokentape_harness.conversion import (
     Loss,
     format_har,
@@ -23,7 +25,7 @@ from tokentape_harness.conversion import (
     without_streams,
 )
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
-from tokentape_harness.redaction import RedactionRules, redact_all
+from tokentape_harness.redaction import redact_all
 
 Losses = tuple[Loss, ...]
 
@@ -67,21 +69,37 @@ WRITERS: Mapping[str, Callable[[Path, Cassette], Losses]] = {
 
 
 def convert(
-    source: Path,
-    output: Path,
-    *,
-    to: str,
-    kind: str,
-    wire: str | None,
-    interaction: int | None,
-    fail_on_loss: bool,
-    rules: RedactionRules,
-    as_json: bool,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="What was recorded.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            "-t",
+            metavar="W",
+            help="Wire format to say it in; or cassette, vcrpy (without times), har, raw (a body).",
+        ),
+    ],
+    kind: Annotated[
+        str, typer.Option("--from", metavar="KIND", help="What IN is: cassette, vcrpy, har or raw (a body).")
+    ] = "cassette",
+    wire: Annotated[
+        str | None, typer.Option("--wire", "-w", metavar="W", help="Wire format of a raw body, such as openai_chat.")
+    ] = None,
+    interaction: Annotated[
+        int | None, typer.Option("--interaction", "-i", min=0, metavar="N", help="Only this one, from 0.")
+    ] = None,
+    fail_on_loss: Annotated[bool, typer.Option("--fail-on-loss", help="Exit with 1 if anything was lost.")] = False,
+    redact_header: RedactHeaders = None,
+    redact_path: RedactPaths = None,
+    redact_text: RedactTexts = None,
+    as_json: Json = False,
 ) -> int:
     """Write the file without secrets, print what was lost, return the exit code.
 
     Raises `CassetteError`, `UsageError`, `UnknownWireError`.
     """
+    rules = redaction_rules(redact_header, redact_path, redact_text)
     cassette = _picked(_read(source, kind, wire), interaction, source)
     cassette = Cassette(redact_all(cassette, rules), cassette.path)
     write = WRITERS.get(to)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
+
+import typer
 
 from tokentape import ChatOutput, TokentapeError, stream_bytes
 from tokentape.framing.ndjson import NDJSONFraming
@@ -13,13 +15,19 @@ from tokentape.wires import Wire, wire_named
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cli import report
-from tokentape_harness.cli.run import tell
+from tokentape_harness.cli.messages import report_error
+from tokentape_harness.cli.options import Json, WireName
 from tokentape_harness.errors import UsageError
 
 _READ = 65536
 
 
-def decode(file: str, *, wire: str, as_json: bool, pieces: int | None) -> int:
+def decode(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A raw response body; - reads standard input.")],
+    wire: WireName,
+    as_json: Json = False,
+    pieces: Annotated[int | None, typer.Option(min=1, metavar="N", help="Feed the decoder N bytes at a time.")] = None,
+) -> int:
     """Print messages as they are decoded, then the output. Returns the exit code.
 
     A pipe is decoded as it arrives; a body that is one JSON document is a response that was not streamed.
@@ -45,7 +53,7 @@ def decode(file: str, *, wire: str, as_json: bool, pieces: int | None) -> int:
     except TokentapeError as error:
         failure = error
     code = _print_output(stream.get_chat_output(), as_json)
-    return code if failure is None else tell(failure) or 1
+    return code if failure is None else report_error(failure) or 1
 
 
 def _is_line(body: bytes, wire: Wire) -> bool:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.cli.options import Json
 from tokentape_harness.lint import ShapeChange, compare
 
 
-def diff(a: Path, b: Path, *, as_json: bool) -> int:
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A cassette.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="A later recording of the same requests.")],
+    as_json: Json = False,
+) -> int:
     """Print the differences; 1 if there are any. Raises `CassetteError`."""
     changes = compare(read_cassette(a), read_cassette(b))
     if as_json:

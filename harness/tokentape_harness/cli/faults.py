@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+import typer
 
 from tokentape_fake_provider.faults import fault_name
 from tokentape_fake_provider.faults.registry import fault_kind
@@ -12,9 +15,13 @@ from tokentape_fake_provider.faults.specification import (
     catalog_of_faults,
     shared_parameters,
 )
+from tokentape_harness.cli.options import Json
 
 
-def faults(name: str | None, *, as_json: bool) -> None:
+def faults(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, with its parameters.")] = None,
+    as_json: Json = False,
+) -> None:
     """List all of them, or one with its parameters. Raises `FaultError`."""
     catalog = catalog_of_faults() if name is None else (_entry(name),)
     if as_json:

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 
 from tokentape import TokentapeError
 from tokentape_fake_provider.timing import Pauses, Profile
@@ -16,7 +18,8 @@ from tokentape_fake_provider.wires import wire_named
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cassettes.writer import report_file
-from tokentape_harness.cli.run import say
+from tokentape_harness.cli.messages import print_error
+from tokentape_harness.cli.options import Json
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.profiles import Observed, format_profile, learn_profile, observed_stream, write_profile
 from tokentape_harness.testing.recordings import find_cassettes
@@ -25,7 +28,19 @@ from tokentape_harness.testing.recordings import find_cassettes
 _FITS_BADLY = 0.15
 
 
-def fit(paths: Sequence[Path], *, output: Path | None, model: str | None, wire: str | None, as_json: bool) -> None:
+def fit(
+    paths: Annotated[list[Path], typer.Argument(metavar="CASSETTES...", help="Cassettes, and folders of cassettes.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The profile to write. [standard output]")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Only streams of such models, like 'gpt-4o*'.")
+    ] = None,
+    wire: Annotated[
+        str | None, typer.Option("--wire", "-w", metavar="W", help="Only streams in this wire format.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Write or print the profile of all timed streams in these cassettes, and tell what it was learned from.
 
     Raises `CassetteError`, `UsageError`, `UnknownWireError`.
@@ -59,7 +74,7 @@ def _observed(paths: Sequence[Path], model: str | None, wire: str | None) -> tup
         except CassetteError as error:
             if file in paths:
                 raise
-            say(f"warning: skipped: {error}")
+            print_error(f"warning: skipped: {error}")
             continue
         for interaction in cassette:
             try:

@@ -7,16 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness import terminal_text
+from tokentape_harness.cli.options import Data, Json, Reader, Until
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush.check import FlushOptions, check_flush
+from tokentape_harness.flush.prober import Pace
 from tokentape_harness.flush.report import FlushReport
 from tokentape_harness.flush.request_options import body_of, header_of
 from tokentape_harness.flush.serving import KNOWN_PORT
@@ -39,25 +42,67 @@ from tokentape_harness.testing.sdk_environment import sdk_environment
 
 
 def flush_check(
-    arguments: Sequence[str],
-    *,
-    through_url: str | None,
-    reader: str | None,
-    until: str,
-    wire: str,
-    method: str | None,
-    headers: Sequence[str],
-    data: str | None,
-    path: str,
-    provider_port: int | None,
-    options: FlushOptions,
-    as_json: bool,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TARGET] [-- COMMAND]",
+            help="TARGET is a URL that streams (http, https, ws, wss), or MODULE:NAME of an ASGI or WSGI app or of a "
+            "function that yields. COMMAND serves the URL, or the app that the function reads; without a TARGET its "
+            "standard output is what is checked.",
+        ),
+    ] = None,
+    through_url: Annotated[
+        str | None,
+        typer.Option("--through", metavar="URL", help="Ask the provider through this proxy, with no app at all."),
+    ] = None,
+    reader: Reader = None,
+    until: Until = "",
+    wire: Annotated[
+        str, typer.Option("--wire", "-w", metavar="W", help="Wire format of the request that goes --through.")
+    ] = "openai_chat",
+    method: Annotated[
+        str | None, typer.Option("--request", "-X", metavar="METHOD", help="GET, or POST with --data, unless given.")
+    ] = None,
+    headers: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Of the request; repeatable.")
+    ] = None,
+    data: Data = None,
+    path: Annotated[str, typer.Option(help="Path and query to ask MODULE:APP for.")] = "/",
+    provider_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of the fake provider: 8089 for what runs already, else a free one."),
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=2, max=1000, help="Short tokens to send one by one.")] = 10,
+    patience: Annotated[
+        float, typer.Option(min=0.01, metavar="S", help="How long a token may take before it counts as held, in s.")
+    ] = 2.0,
+    wait: Annotated[
+        float, typer.Option(min=0.01, metavar="S", help="How long to wait for each more once tokens are held, in s.")
+    ] = 0.25,
+    max_bytes: Annotated[int, typer.Option(min=0, help="Bytes of tokens to send to find a buffer's size.")] = 65_536,
+    start: Annotated[
+        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to ask the provider, in s.")
+    ] = 30.0,
+    warm_up: Annotated[bool, typer.Option(help="Ask once before, unjudged.")] = True,
+    readers: Annotated[bool, typer.Option(help="Check whether a second reader waits for the first.")] = True,
+    leaving: Annotated[
+        bool, typer.Option(help="Check whether a reader of what is served who leaves ends the stream.")
+    ] = True,
+    cut: Annotated[bool, typer.Option(help="Check what becomes of a stream that is cut off.")] = True,
+    told_by: Annotated[
+        str, typer.Option(metavar="REGEX", help="What the output matches if the app tells of a cut-off stream.")
+    ] = "",
+    as_json: Json = False,
 ) -> int:
     """Print the report; 0 if the target flushes and launders no cut-off stream, else 1.
 
     Raises `UsageError`, `FlushError`, `PortInUseError`.
     """
-    named, command = _split(arguments)
+    pace = Pace(patience=patience, wait=wait, tokens=tokens, max_bytes=max_bytes)
+    options = FlushOptions(
+        pace=pace, start=start, warm_up=warm_up, readers=readers, leaving=leaving, cut=cut, told_by=told_by
+    )
+    named, command = _split(arguments or [])
     given = [
         name
         for name, value in (("--through", through_url), ("--reader", reader), (str(named), named))
@@ -67,7 +112,7 @@ def flush_check(
         raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
     if not given and not command:
         raise UsageError("nothing to check: give a URL, module:app, --through URL, or -- COMMAND (see --help)")
-    ask = Ask(method=method or "", headers=tuple(map(header_of, headers)), body=body_of(data))
+    ask = Ask(method=method or "", headers=tuple(map(header_of, headers or ())), body=body_of(data))
     if until and not by_url(named or ""):
         raise UsageError("--until is for the URL of a WebSocket")
     runs_already = not command and (named is None or by_url(named))

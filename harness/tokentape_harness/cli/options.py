@@ -10,12 +10,12 @@ import typer
 if TYPE_CHECKING:
     from tokentape_harness.redaction import RedactionRules
 
-Wire = Annotated[
+WireName = Annotated[
     str, typer.Option("--wire", "-w", metavar="W", help="Wire format, such as openai_chat or anthropic_messages.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Seed = Annotated[int, typer.Option(help="Seed of ids, made-up text and jitter.")]
-Fault = Annotated[
+FaultSpecs = Annotated[
     list[str] | None,
     typer.Option(
         "--fault", metavar="SPEC", help="What goes wrong, such as fin@frame=5; repeatable. tokentape faults lists all."

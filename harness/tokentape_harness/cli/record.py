@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
-from tokentape_harness.cli.run import say
+import typer
+
+from tokentape_harness.cli.messages import print_error
+from tokentape_harness.cli.options import AllowedOrigins, RedactHeaders, RedactPaths, RedactTexts, redaction_rules
 from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy import RecordingProxy, recorded_upstreams, upstreams_of
 from tokentape_harness.proxy.signing import is_aws
-from tokentape_harness.redaction import RedactionRules, secrets_of_environment
+from tokentape_harness.redaction import secrets_of_environment
 
 # As a shell has it.
 _NOT_RUNNABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
@@ -29,16 +32,33 @@ _HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 def record(
-    command: Sequence[str],
-    *,
-    folder: Path,
-    upstreams: Sequence[str],
-    mode: str,
-    port: int,
-    timeout: float | None,
-    speed: float | None,
-    rules: RedactionRules,
-    allowed_origins: Sequence[str] = (),
+    folder: Annotated[
+        Path, typer.Option("--cassettes", metavar="DIR", help="The folder to record to: a cassette for each provider.")
+    ],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- COMMAND]...", help="What to run, in any language.")
+    ] = None,
+    upstreams: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--upstream", metavar="NAME=URL", help="Where the requests below /NAME go, such as openai=URL; repeatable."
+        ),
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="As in vcrpy: new_episodes, all (record anew), none (only replay) or once.")
+    ] = "new_episodes",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.001, metavar="S", help="How long a provider may be silent, in s; no limit unless given."),
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Replay in recorded time, 2 twice as fast; at once unless given.")
+    ] = None,
+    redact_header: RedactHeaders = None,
+    redact_path: RedactPaths = None,
+    redact_text: RedactTexts = None,
+    allowed_origins: AllowedOrigins = None,
 ) -> int:
     """Run the command against the proxy and give its exit code; without one, stay up until interrupted.
 
@@ -46,11 +66,11 @@ def record(
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file: give a folder for the cassettes")
-    known = upstreams_of(upstreams, os.environ)
+    known = upstreams_of(upstreams or (), os.environ)
     if mode == "none":
         known = recorded_upstreams(folder) | known
     # Keys that the command is given, whatever they look like and wherever they turn up.
-    rules = rules.adding(secrets=secrets_of_environment(os.environ))
+    rules = redaction_rules(redact_header, redact_path, redact_text).adding(secrets=secrets_of_environment(os.environ))
     proxy = RecordingProxy(
         known,
         folder,
@@ -59,8 +79,8 @@ def record(
         timeout=timeout,
         speed=speed,
         rules=rules,
-        allowed_origins=allowed_origins,
-        report=say,
+        allowed_origins=allowed_origins or (),
+        report=print_error,
     )
     if command:
         # The signals are held until all is saved.
@@ -90,10 +110,10 @@ def _run(command: Sequence[str], environment: Mapping[str, str], signals: _Signa
     try:
         process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own command
     except FileNotFoundError:
-        say(f"{command[0]}: no such command")
+        print_error(f"{command[0]}: no such command")
         return _NOT_FOUND
     except OSError as error:
-        say(f"{command[0]}: can't be run ({error.strerror or error})")
+        print_error(f"{command[0]}: can't be run ({error.strerror or error})")
         return _NOT_RUNNABLE
     signals.hand_on_to(process)
     code = process.wait()

@@ -8,6 +8,9 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from tokentape_fake_provider.answers.synthetic import synthetic_text
 from tokentape_fake_provider.hosting.server import FakeProviderServer
@@ -18,7 +21,8 @@ from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dress_name
 from tokentape_harness.cassettes.gc_paused import uncollected
 from tokentape_harness.cassettes.reader import read_cassette
-from tokentape_harness.cli.run import say
+from tokentape_harness.cli.messages import print_error
+from tokentape_harness.cli.options import TIMINGS, AllowedOrigins, FaultSpecs, Seed
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.profiles import timing_of
 from tokentape_harness.testing.lazy_recordings import recordings_on_demand
@@ -32,24 +36,42 @@ _CONNECTIONS = 10_240
 
 
 def serve(
-    paths: Sequence[Path],
-    *,
-    host: str,
-    port: int,
-    timing: str,
-    seed: int,
-    strict: bool,
-    as_wires: Sequence[str] = (),
-    dress: str | None = None,
-    faults: Sequence[str] = (),
-    token: str | None = None,
-    allowed_origins: Sequence[str] = (),
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATHS]...", help="Cassettes, and folders of cassettes.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Beyond this machine the control API needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8089,
+    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"When tokens leave: {TIMINGS}.")] = "instant",
+    seed: Seed = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse what no cassette answers, instead of making text up.")
+    ] = False,
+    as_wires: Annotated[
+        list[str] | None,
+        typer.Option("--as", metavar="W", help="Serve the cassettes in this wire format, too; repeatable."),
+    ] = None,
+    dress: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="Speak openai_chat as azure, groq, mistral, openrouter, deepseek or xai do."),
+    ] = None,
+    faults: FaultSpecs = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TOKENTAPE_TOKEN",
+            help="What the control API asks for, also beyond this machine; else it is off there.",
+        ),
+    ] = None,
+    allowed_origins: AllowedOrigins = None,
 ) -> None:
     """Serve until interrupted.
 
     Raises `CassetteError`, `UsageError`, `TimingError`, `FaultError`, `PortInUseError`, `UnknownWireError`,
     `UnknownDressError`.
     """
+    paths, as_wires, faults = paths or [], as_wires or [], faults or []
     # A server is asked many times: its recordings answer again and again.
     worn = None if dress is None else dress_name(dress)
     settings = SessionSettings(
@@ -67,7 +89,7 @@ def serve(
         folders=[path for path in paths if path.is_dir()],
         loader=load_recordings,
         token=token,
-        allowed_origins=allowed_origins,
+        allowed_origins=allowed_origins or (),
     )
     server.default.add_recordings(recordings)
     _allow_many_connections()
@@ -100,11 +122,11 @@ def _load(paths: Sequence[Path], wires: Sequence[str], *, skip_unreadable: bool)
     on_demand = len(found_files) > _READ_AT_ONCE and not wires
     for file in found_files:
         try:
-            recordings += recordings_on_demand(file, say) if on_demand else _read(file, wires)
+            recordings += recordings_on_demand(file, print_error) if on_demand else _read(file, wires)
         except CassetteError as error:
             if not skip_unreadable or found_files == [file]:
                 raise
-            say(f"warning: skipped: {error}")
+            print_error(f"warning: skipped: {error}")
         else:
             files += 1
     if paths and not files:
@@ -119,7 +141,7 @@ def _read(file: Path, wires: Sequence[str]) -> list[Recording]:
         transcoded, losses = recordings_as(cassette, wire)
         found += transcoded
         if losses:
-            say(f"note: {file} as {wire}: {len(losses)} losses; tokentape convert lists them")
+            print_error(f"note: {file} as {wire}: {len(losses)} losses; tokentape convert lists them")
     return found
 
 

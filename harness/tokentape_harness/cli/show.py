@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +23,7 @@ from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Interaction, Request, Response, StreamRecord, header_map
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli import report, timeline
+from tokentape_harness.cli.options import Json
 from tokentape_harness.conversion.request_reader import read_asked
 from tokentape_harness.conversion.response_decoder import is_document
 from tokentape_harness.errors import UsageError
@@ -29,7 +31,13 @@ from tokentape_harness.errors import UsageError
 _ROWS = 24
 
 
-def show(file: Path, *, interaction: int | None, as_json: bool) -> None:
+def show(
+    file: Annotated[Path, typer.Argument(help="A cassette.")],
+    interaction: Annotated[
+        int | None, typer.Option("--interaction", "-i", min=0, metavar="N", help="Only this one, from 0.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Print the interactions of a cassette, or one of them. Raises `CassetteError`, `UsageError`."""
     cassette = read_cassette(file)
     numbered = list(enumerate(cassette))

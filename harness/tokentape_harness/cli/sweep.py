@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from tokentape_fake_provider.hosting import InProcessProvider
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness import terminal_text
+from tokentape_harness.cli.options import Json
 from tokentape_harness.errors import UsageError
 from tokentape_harness.sweep.clients import sdk_client
 from tokentape_harness.sweep.command import command_client
@@ -23,29 +25,47 @@ from tokentape_harness.sweep.subject import read_subject
 
 
 def sweep(
-    cassette: Path,
-    command: Sequence[str],
-    *,
-    sdk: str | None,
-    interaction: int | None,
-    faults: Sequence[str],
-    places: int,
-    seed: int,
-    times: int,
-    patience: float | None,
-    timeout: float,
-    fail_on: str,
-    as_json: bool,
+    cassette: Annotated[Path, typer.Argument(metavar="CASSETTE", help="Its first whole stream is damaged.")],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND]",
+            help="Asks once, and prints the answer; the SDKs' variables send it to the fake provider.",
+        ),
+    ] = None,
+    sdk: Annotated[
+        str | None, typer.Option(metavar="SDK", help="openai, anthropic or tokentape, in this process, instead.")
+    ] = None,
+    interaction: Annotated[int | None, typer.Option(min=0, help="Another stream of the cassette, from 0.")] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="NAME|SPEC", help="Of the catalog, or one at one place; repeatable."),
+    ] = None,
+    places: Annotated[int, typer.Option(min=6, help="Places of each fault to try at most, drawn from the seed.")] = 50,
+    seed: Annotated[int, typer.Option(help="What the places are drawn from.")] = 0,
+    times: Annotated[int, typer.Option(min=0, help="How often a fault happens; 0 is always.")] = 1,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, metavar="S", help="How long a stalled client may wait: 1 s, of an SDK an hour that takes no time."
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, metavar="S", help="How long the command may take, in s.")] = 60.0,
+    fail_on: Annotated[
+        str, typer.Option(metavar="OUTCOMES", help="What makes the exit code 1, with commas between; or none.")
+    ] = "silent,hung",
+    as_json: Json = False,
 ) -> int:
     """Print the matrix; 1 if there are outcomes that are not to be, else 0.
 
     Raises `UsageError`, `SweepError`, `CassetteError`, `FaultError`.
     """
+    command = command or []
     if (sdk is None) == (not command):
         raise UsageError("who asks? Give one of --sdk openai|anthropic|tokentape and -- COMMAND")
     failing = checked_outcomes(fail_on)
     subject = read_subject(cassette, interaction)
-    plan = plan_sweep(subject.tape, subject.wire, list(faults) or None, places, seed)
+    plan = plan_sweep(subject.tape, subject.wire, faults or None, places, seed)
     client: Client
     if sdk is not None:
         client, name = sdk_client(sdk, subject)

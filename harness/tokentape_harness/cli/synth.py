@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
+import typer
 
 from tokentape_fake_provider.answers.synthetic import WORDS, synthetic_script
 from tokentape_fake_provider.encoding.encode import encode
@@ -20,6 +21,7 @@ from tokentape_fake_provider.wires import Ask, wire_named
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, Response, StreamRecord
 from tokentape_harness.cassettes.writer import report_file, write_cassette
+from tokentape_harness.cli.options import TIMINGS, FaultSpecs, Seed, WireName
 from tokentape_harness.conversion.sample_request import ask_of, sample_request
 from tokentape_harness.errors import UsageError
 from tokentape_harness.profiles import timing_of
@@ -31,19 +33,29 @@ CREATED = 1_767_225_600
 
 
 def synth(
-    wire_name: str,
-    output: Path,
-    *,
-    words: int | None,
-    text: str | None,
-    reasoning: int,
-    tool_calls: Sequence[str],
-    usage: str | None,
-    finish_reason: str | None,
-    locale: str,
-    seed: int,
-    timing: str,
-    faults: Sequence[str] = (),
+    wire_name: WireName,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.yaml", help="The cassette to write.")],
+    words: Annotated[int | None, typer.Option(min=0, help="Words of made-up text. [default: 60]")] = None,
+    text: Annotated[str | None, typer.Option(help="The text to say, instead of made-up text.")] = None,
+    reasoning: Annotated[int, typer.Option(min=0, help="Words of made-up reasoning before it.")] = 0,
+    tool_calls: Annotated[
+        list[str] | None,
+        typer.Option("--tool-call", metavar="NAME={...}", help="A tool call with its arguments; repeatable."),
+    ] = None,
+    usage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="input=12,cached=5",
+            help="Token counts: input, output, total, cached, cache_write, reasoning; none leaves usage out.",
+        ),
+    ] = None,
+    finish_reason: Annotated[
+        str | None, typer.Option(metavar="R", help="stop, length, tool_calls, content_filter, refusal, ...")
+    ] = None,
+    locale: Annotated[str, typer.Option(help="Language of the made-up text.")] = "en_US",
+    seed: Seed = 0,
+    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"When chunks come: {TIMINGS}.")] = "synthetic",
+    faults: FaultSpecs = None,
 ) -> None:
     """Write the cassette.
 
@@ -67,11 +79,11 @@ def synth(
         words=words,
         text=text,
         reasoning=reasoning,
-        tool_calls=[_tool_call(call) for call in tool_calls],
+        tool_calls=[_tool_call(call) for call in tool_calls or ()],
         finish_reason=_finish_reason(finish_reason),
         usage=_usage(usage),
     )
-    write_cassette(output, Cassette((Interaction(request, _response(script, ask, when, as_faults(faults))),)))
+    write_cassette(output, Cassette((Interaction(request, _response(script, ask, when, as_faults(faults or ()))),)))
     print(f"wrote {output}", file=report_file(output))
 
 

@@ -1,0 +1,130 @@
+"""Commands: where each one is, and its line of help. A command's module is imported when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class Command(NamedTuple):
+    """A command: its name, the function or the `typer.Typer` that it is (`MODULE:NAME`), and its help."""
+
+    name: str
+    target: str
+    help: str
+    no_args_is_help: bool = False
+    settings: Mapping[str, Any] = {}
+
+    def load(self) -> Any:
+        """Import it. Its signature is that of the function."""
+        module, _, attribute = self.target.partition(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command(
+            self.name, help=self.help, no_args_is_help=self.no_args_is_help, context_settings=dict(self.settings)
+        )(found)
+        return typer.main.get_command(app)
+
+
+COMMANDS: Final = (
+    Command(
+        "serve",
+        "tokentape_harness.cli.serve:serve",
+        "Start the fake provider: cassettes answer the requests they recorded, made-up text the others.",
+    ),
+    Command(
+        "chat",
+        "tokentape_harness.cli.chat:chat",
+        "Ask a model and show its answer as it arrives, then usage and timing.",
+    ),
+    Command(
+        "synth",
+        "tokentape_harness.cli.synth:synth",
+        "Make up a streamed response and write it as a cassette.",
+    ),
+    Command(
+        "faults",
+        "tokentape_harness.cli.faults:faults",
+        "List what can go wrong with a response: for --fault, fake_provider.fault() and the control API.",
+    ),
+    Command(
+        "record",
+        "tokentape_harness.cli.record:record",
+        "Record what a command's LLM clients stream, live, or replay it; exit with the command's code.",
+        settings={"allow_interspersed_args": False},
+    ),
+    Command(
+        "show",
+        "tokentape_harness.cli.show:show",
+        "Show a cassette: requests, messages, usage, and a picture of when each chunk came.",
+    ),
+    Command(
+        "decode",
+        "tokentape_harness.cli.decode:decode",
+        "Decode a raw response body to messages and output: what is in this `curl -N`?",
+    ),
+    Command(
+        "check",
+        "tokentape_harness.cli.check:check",
+        "Check cassettes for secrets, cut-off or old recordings, edits; exit with 1 if there are any.",
+    ),
+    Command(
+        "diff",
+        "tokentape_harness.cli.diff:diff",
+        "Show what changed in the shape of the events, values aside; exit with 1 if anything did.",
+    ),
+    Command(
+        "convert",
+        "tokentape_harness.cli.convert:convert",
+        "Turn a recording into one of another provider or tool, and list what that can't express. Secrets are "
+        "redacted.",
+    ),
+    Command(
+        "fit",
+        "tokentape_harness.cli.fit:fit",
+        "Learn a timing profile from recorded streams: what --timing profile:FILE plays.",
+    ),
+    Command(
+        "sweep",
+        "tokentape_harness.cli.sweep:sweep",
+        "Show what a client does with each fault at each frame of a recording; exit with 1 if it is silent, or hangs.",
+        no_args_is_help=True,
+    ),
+    Command(
+        "flush-check",
+        "tokentape_harness.cli.flush_check:flush_check",
+        "Check that an app, or a proxy, passes each token on as it comes; exit with 1 if it does not.",
+        no_args_is_help=True,
+    ),
+    Command(
+        "conformance",
+        "tokentape_conformance.cli:app",
+        "Tell whether an implementation keeps the contract of streaming.",
+    ),
+)
+
+
+class LazyCommand(TyperCommand):
+    """A command that is imported when its arguments are parsed; until then it is its help alone."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command.name, help=command.help)
+        self._command = command
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the command itself."""
+        return self._command.load().make_context(info_name, args, parent, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """All commands, none of them imported."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands = {command.name: LazyCommand(command) for command in COMMANDS}
