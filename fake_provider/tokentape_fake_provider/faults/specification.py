@@ -70,6 +70,8 @@ def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault
     """
     if isinstance(fault, Mapping):
         return fault_of_object({**fault, **parameters})
+    if not isinstance(fault, str | FaultBase):
+        return fault_of_object(fault)
     if not parameters:
         return parse_fault(fault) if isinstance(fault, str) else fault
     kind, given = _read(fault) if isinstance(fault, str) else (type(fault), msgspec.structs.asdict(fault))

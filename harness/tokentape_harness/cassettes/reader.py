@@ -46,6 +46,7 @@ STREAM_VERSION = 1
 # Whoever reads a file has it in memory several times; no cassette comes near it.
 _LARGEST = 2**28
 _LARGE = 2**20
+_NO_LIST = "not a cassette: it has no list of `interactions`"
 
 # RFC 9110: methods and names of headers are tokens (5.6.2), values hold no control character but the tab (5.5).
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -103,7 +104,13 @@ def parse_cassette(data: bytes, path: Path | None = None) -> Cassette:
         raise CassetteSyntaxError("empty: record it again, or delete it", path=path)
     if len(data) > _LARGE and b"interactions" not in data:
         raise CassetteFormatError("not a cassette: it has no `interactions`", path=path)  # soon, whatever it is
-    interactions = _interactions(yaml_io.load(data, path), path)
+    try:
+        document = yaml_io.load(data, path)
+    except CassetteFormatError:
+        if b"interactions" in data:
+            raise
+        raise CassetteFormatError(_NO_LIST, path=path) from None  # what else is wrong with it is beside the point
+    interactions = _interactions(document, path)
     made = []
     for number, interaction in enumerate(interactions):
         try:
@@ -122,7 +129,7 @@ def _interactions(document: Any, path: Path | None) -> list[Any]:
         raise CassetteFormatError("a cassette of Ruby's VCR, not of vcrpy: record it again here", path=path)
     interactions = document.get("interactions")
     if not isinstance(interactions, list):
-        raise CassetteFormatError("not a cassette: it has no list of `interactions`", path=path)
+        raise CassetteFormatError(_NO_LIST, path=path)
     # vcrpy sorts its keys, so that `version` is the last line: a file cut short within a value can still be
     # YAML, but it has lost that line.
     if "version" not in document:

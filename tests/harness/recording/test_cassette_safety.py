@@ -70,7 +70,7 @@ def test_json_cassettes_too(path):
         assert ask(client, "one").text == "fine"
     assert read_cassette(path).interactions[0].response.stream.chunks
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(CassetteSyntaxError, match="by its serializer"), use_cassette(path, serializer="json"):
+    with pytest.raises(CassetteSyntaxError, match="cut short"), use_cassette(path, serializer="json"):
         raise AssertionError("not reached")
 
 
