@@ -40,7 +40,7 @@ test-servers: $(READY) ## Run real servers and proxies in front of the fake prov
 	$(BIN)/pytest -m servers -n $(SERVER_JOBS) --dist loadgroup tests/servers $(ARGS)
 
 conformance: $(READY) ## Ask the library, the fake provider and the web responses for the promises of streaming, through the command line
-	$(BIN)/tokentape conformance iterator tokentape_conformance.adapters.tokentape:adapter
+	$(BIN)/tokentape conformance iterator tokentape_conformance:tokentape_adapter
 	@$(BIN)/tokentape serve --port $(CONFORMANCE_PORT) & server=$$!; trap "kill $$server" EXIT; \
 	$(BIN)/tokentape conformance provider http://127.0.0.1:$(CONFORMANCE_PORT) \
 		--lacks "unknown_model=the fake provider answers for every model"

@@ -1,12 +1,114 @@
-"""Conformance: does an implementation keep the contract of streaming? Cases, a runner, and suites of them.
+"""Conformance suites for streaming: cases, adapters and baselines of your own, and a runner for them.
 
-A case is a function under `@case`; a suite knows its targets and wires; the runner plans, runs and reports.
+A case is a function under `@case`; a suite knows its targets and wire formats; a `Run` plans, runs and reports.
 """
 
 from __future__ import annotations
 
-from tokentape_conformance.case import Case, case
-from tokentape_conformance.trial import Trial
-from tokentape_harness.errors import PromiseBrokenError
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Case", "PromiseBrokenError", "Trial", "case"]
+if TYPE_CHECKING:
+    from tokentape_conformance.adapters.anthropic_sdk import adapter as anthropic_sdk_adapter
+    from tokentape_conformance.adapters.openai_sdk import adapter as openai_sdk_adapter
+    from tokentape_conformance.adapters.sdk_response import async_http_client, http_client
+    from tokentape_conformance.adapters.tokentape import TokentapeAdapter
+    from tokentape_conformance.adapters.tokentape import adapter as tokentape_adapter
+    from tokentape_conformance.baseline import Baseline, Deviation, read_baseline
+    from tokentape_conformance.case_registry import Case, case
+    from tokentape_conformance.execution import Job
+    from tokentape_conformance.iterator.adapter import Adapter
+    from tokentape_conformance.iterator.iterator_trial import IteratorTrial, OpenedStream
+    from tokentape_conformance.iterator.source import AsyncSource, Source, SyncSource
+    from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+    from tokentape_conformance.provider.provider_trial import ProviderTrial
+    from tokentape_conformance.provider.scenario import Scenario
+    from tokentape_conformance.result import Finding, Report, Result
+    from tokentape_conformance.run import Run
+    from tokentape_conformance.suite import Suite
+    from tokentape_conformance.trial import Prose, TimedFrame, Trial
+    from tokentape_harness.errors import PromiseBrokenError
+
+__all__ = [
+    "Adapter",
+    "AsyncSource",
+    "Baseline",
+    "Case",
+    "Deviation",
+    "Finding",
+    "IteratorTrial",
+    "Job",
+    "OpenedStream",
+    "PipelineTrial",
+    "PromiseBrokenError",
+    "Prose",
+    "ProviderTrial",
+    "Report",
+    "Result",
+    "Run",
+    "Scenario",
+    "Source",
+    "Suite",
+    "SyncSource",
+    "TimedFrame",
+    "TokentapeAdapter",
+    "Trial",
+    "anthropic_sdk_adapter",
+    "async_http_client",
+    "case",
+    "http_client",
+    "openai_sdk_adapter",
+    "read_baseline",
+    "tokentape_adapter",
+]
+
+# Lazy, as an adapter needs no suite, one suite not the others, and an SDK's adapter that SDK.
+_LAZY = {
+    "Adapter": "iterator.adapter",
+    "AsyncSource": "iterator.source",
+    "Baseline": "baseline",
+    "Case": "case_registry",
+    "Deviation": "baseline",
+    "Finding": "result",
+    "IteratorTrial": "iterator.iterator_trial",
+    "Job": "execution",
+    "OpenedStream": "iterator.iterator_trial",
+    "PipelineTrial": "pipeline.pipeline_trial",
+    "PromiseBrokenError": "trial",
+    "Prose": "trial",
+    "ProviderTrial": "provider.provider_trial",
+    "Report": "result",
+    "Result": "result",
+    "Run": "run",
+    "Scenario": "provider.scenario",
+    "Source": "iterator.source",
+    "Suite": "suite",
+    "SyncSource": "iterator.source",
+    "TimedFrame": "trial",
+    "TokentapeAdapter": "adapters.tokentape",
+    "Trial": "trial",
+    "anthropic_sdk_adapter": "adapters.anthropic_sdk:adapter",
+    "async_http_client": "adapters.sdk_response",
+    "case": "case_registry",
+    "http_client": "adapters.sdk_response",
+    "openai_sdk_adapter": "adapters.openai_sdk:adapter",
+    "read_baseline": "baseline",
+    "tokentape_adapter": "adapters.tokentape:adapter",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    from tokentape_fake_provider.missing_extra import extra_needed
+
+    module, _, attribute = _LAZY[name].partition(":")
+    with extra_needed("harness", f"{__name__}.{name}"):
+        value = getattr(import_module(f"{__name__}.{module}"), attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,9 +1,9 @@
-"""Baseline: deviations that are known, each with its reason.
+"""Baseline: known deviations, each with its reason.
 
 [[deviation]]
-case = "iterator/choices/*"          # an id, the beginning of one, or a pattern; with [wire] if it is one wire's
+case = "iterator/choices/*"          # an id, its beginning, or a pattern; with [wire] for one wire format
 reason = "the SDK's stream gives the first choice only"
-sometimes = true                     # it may pass as well; otherwise a case that passes fails the run
+sometimes = true                     # it may also pass; without this, a case that passes fails the run
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tokentape_conformance.plan import matches
-from tokentape_conformance.result import Planned, Result
+from tokentape_conformance.result import PlannedCase, Result
 from tokentape_harness.errors import UsageError
 
 
@@ -28,14 +28,14 @@ class Deviation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known to fail."""
+    """All known deviations."""
 
     deviation: tuple[Deviation, ...] = ()
 
-    def apply(self, result: Result, planned: Planned) -> Result:
-        """The result as the baseline sees it: a known failure, one that is mended, or as it is.
+    def apply(self, result: Result, planned: PlannedCase) -> Result:
+        """The result by the baseline: a known failure, a fixed one, or unchanged.
 
-        A mended one fails the run: a deviation that is gone must leave the file, or it could come back unseen.
+        A fixed one fails the run: a deviation that is gone must leave the file, or it could return unnoticed.
         """
         known = next((deviation for deviation in self.deviation if matches(deviation.case, planned)), None)
         if known is None or result.status == "skipped":
@@ -44,11 +44,11 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return msgspec.structs.replace(result, status="known", reason=known.reason)
         if known.sometimes:
             return result
-        return msgspec.structs.replace(result, status="mended", reason=known.reason)
+        return msgspec.structs.replace(result, status="fixed", reason=known.reason)
 
 
-def read_baseline(path: Path, every: Sequence[Planned]) -> Baseline:
-    """Read a baseline for these cases. Raises `UsageError`, also for a deviation without a reason or without a case."""
+def read_baseline(path: Path, all_cases: Sequence[PlannedCase]) -> Baseline:
+    """Read a baseline. Raises `UsageError`, also for a deviation that lacks a reason or matches none of these cases."""
     try:
         baseline = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Baseline)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
@@ -58,6 +58,6 @@ def read_baseline(path: Path, every: Sequence[Planned]) -> Baseline:
     for deviation in baseline.deviation:
         if not deviation.reason.strip():
             raise UsageError(f"{path}: {deviation.case} has no reason")
-        if not any(matches(deviation.case, planned) for planned in every):
-            raise UsageError(f"{path}: no case is called {deviation.case}")
+        if not any(matches(deviation.case, planned) for planned in all_cases):
+            raise UsageError(f"{path}: no case matches {deviation.case}")
     return baseline

@@ -1,4 +1,4 @@
-"""The commands under `tokentape conformance`, one a suite, and the options that they share."""
+"""The commands under `tokentape conformance`, one for each suite, and the options that they share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokentape_harness.cli.options import Data, Reader, Until
 
 app = typer.Typer(
     name="conformance",
-    help="Tell whether an implementation keeps the contract of streaming.",
+    help="Check whether an implementation keeps the contract of streaming.",
     no_args_is_help=True,
 )
 
@@ -28,10 +28,10 @@ Include = Annotated[
 BaselineFile = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="Known deviations, each with a reason, as TOML.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of what cases draw at random.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [default: one a processor]")]
+Seed = Annotated[int, typer.Option(help="Seed of the cases' random values.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [default: one per processor]")]
 Timeout = Annotated[float, typer.Option(min=0.01, metavar="S", help="How long a case may take, in s.")]
-JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write all of it as JSON.")]
+JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write the whole report as JSON.")]
 JunitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit's XML.")]
 HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a scorecard page.")]
 
@@ -39,7 +39,10 @@ HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="W
 @app.command()
 def iterator(
     target: Annotated[
-        str, typer.Argument(metavar="MODULE:FACTORY", help="What makes the adapter, see docs/conformance.md.")
+        str,
+        typer.Argument(
+            metavar="MODULE:FACTORY", help="The function that creates the adapter, see docs/conformance.md."
+        ),
     ],
     wire: Wires = None,
     case: Cases = None,
@@ -52,7 +55,7 @@ def iterator(
     junit: JunitFile = None,
     html: HtmlFile = None,
 ) -> int:
-    """Ask an iterator for the promises of a stream: text, usage, tool calls, callbacks, events, endings."""
+    """Check an iterator: text, usage, tool calls, callbacks, events, how streams end."""
     from tokentape_conformance.command import conformance
 
     return conformance(
@@ -77,9 +80,9 @@ def provider(
         str, typer.Argument(metavar="BASE_URL", help="A server: a fake provider, a gateway, a local model server.")
     ],
     wire: Wires = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", metavar="M", help="The model to ask for.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="M", help="The model to request.")] = None,
     key_env: Annotated[
-        str | None, typer.Option("--key-env", metavar="NAME", help="The environment variable that has the key.")
+        str | None, typer.Option("--key-env", metavar="NAME", help="The environment variable that holds the key.")
     ] = None,
     lacks: Annotated[
         list[str] | None,
@@ -93,13 +96,13 @@ def provider(
         str | None,
         typer.Option(
             metavar="URL",
-            help="The fake provider behind the server, where that is a gateway: what it is to say is told there.",
+            help="The fake provider behind the server, if that is a gateway: its responses are scripted there.",
         ),
     ] = None,
     token_env: Annotated[
         str | None,
         typer.Option(
-            "--token-env", metavar="NAME", help="The environment variable that has the token of the control API."
+            "--token-env", metavar="NAME", help="The environment variable that holds the control API's token."
         ),
     ] = None,
     case: Cases = None,
@@ -112,7 +115,7 @@ def provider(
     junit: JunitFile = None,
     html: HtmlFile = None,
 ) -> int:
-    """Ask a server whether its streams are what its wire format specifies: grammar, fields, usage, tools, errors."""
+    """Check a server's streams against the specification: grammar, fields, usage, tools, errors."""
     from tokentape_conformance.command import conformance
 
     wires = wire or []
@@ -133,7 +136,7 @@ def provider(
         include=include or [],
         baseline=baseline,
         seed=seed,
-        # What is behind a gateway is told one thing at a time.
+        # The fake provider behind a gateway serves one script at a time.
         jobs=1 if control else jobs,
         timeout=timeout,
         json=json,
@@ -148,29 +151,32 @@ def pipeline(
         list[str] | None,
         typer.Argument(
             metavar="[URL|MODULE:APP] [-- COMMAND...]",
-            help="What answers; COMMAND serves the URL, or the app that a function or --reader reads.",
+            help="What responds; COMMAND serves the URL, or the app that a function or --reader reads.",
         ),
     ] = None,
     reader: Reader = None,
     until: Until = "",
-    path: Annotated[str, typer.Option(help="Path and query to ask MODULE:APP for.")] = "/",
+    path: Annotated[str, typer.Option(help="Path and query of the request to MODULE:APP.")] = "/",
     request: Annotated[
-        str | None, typer.Option("--request", "-X", metavar="METHOD", help="GET, or POST with --data, unless given.")
+        str | None, typer.Option("--request", "-X", metavar="METHOD", help="[default: GET, or POST with --data]")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Of the request; repeatable.")
+        list[str] | None,
+        typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header of the request; repeatable."),
     ] = None,
     data: Data = None,
     through: Annotated[
-        bool, typer.Option("--through", help="The URL is a gateway: ask it as a provider, with no app at all.")
+        bool, typer.Option("--through", help="The URL is a gateway: send it a provider's requests, without an app.")
     ] = False,
     wire: Wires = None,
-    model: Annotated[str, typer.Option("--model", "-m", metavar="M", help="The model to ask a gateway for.")] = (
+    model: Annotated[str, typer.Option("--model", "-m", metavar="M", help="The model to request of a gateway.")] = (
         "tokentape"
     ),
     provider_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port of the fake provider: 8089 for what runs already, else a free one."),
+        typer.Option(
+            min=0, max=65535, help="Port of the fake provider. [default: 8089 for a running app, else a free one]"
+        ),
     ] = None,
     lacks: Annotated[
         list[str] | None,
@@ -182,16 +188,16 @@ def pipeline(
         str | None, typer.Option(metavar="FILE", help="The same as TOML: a table [lacks] of names and reasons.")
     ] = None,
     start: Annotated[
-        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to ask the provider, in s.")
+        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to call the provider, in s.")
     ] = 30.0,
     patience: Annotated[
         float, typer.Option(min=0.01, metavar="S", help="How long a token may take before it counts as held, in s.")
     ] = 2.0,
     limit: Annotated[
-        float, typer.Option(min=0.1, metavar="S", help="How long an answer may take to end, in s.")
+        float, typer.Option(min=0.1, metavar="S", help="How long a response may take to end, in s.")
     ] = 15.0,
     told_by: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="What the output matches if the app tells of a cut-off stream.")
+        str | None, typer.Option(metavar="REGEX", help="Matches the output of an app that reports a cut-off stream.")
     ] = None,
     case: Cases = None,
     include: Include = None,
@@ -203,7 +209,7 @@ def pipeline(
     junit: JunitFile = None,
     html: HtmlFile = None,
 ) -> int:
-    """Ask an app in front of a provider: order, text, flushing, endings, readers who leave, errors, headers."""
+    """Check an app in front of a provider: order, text, flushing, stream ends, disconnects, errors, headers."""
     import shlex
 
     from tokentape_conformance.command import conformance
@@ -213,7 +219,7 @@ def pipeline(
     if reader is None and not words:
         raise UsageError("nothing to check: give a URL, module:app, or --reader")
     name = reader if reader is not None else words.pop(0)
-    given = {
+    options = {
         "reader": "true" if reader is not None else None,
         "until": until,
         "path": path,
@@ -231,18 +237,18 @@ def pipeline(
         "limit": str(limit),
         "told_by": told_by,
     }
-    # A gateway passes on what it is asked for; what is set to one fake provider can't be asked by two processes.
+    # A gateway forwards what is requested of it; two processes can't share a target that is set to one fake provider.
     wires = wire or (["openai_chat"] if through else [])
     return conformance(
         "pipeline",
         name,
-        {option: value for option, value in given.items() if value},
+        {option: value for option, value in options.items() if value},
         wires=wires,
         cases=case or [],
         include=include or [],
         baseline=baseline,
         seed=seed,
-        # So can nothing that is served: what two processes start would want the same port.
+        # Nor one that a command serves: it would want the same port in both.
         jobs=1 if "://" in name or words or reader is not None else jobs,
         timeout=timeout,
         json=json,

@@ -1,4 +1,4 @@
-"""conformance: run a suite against a target, and report."""
+"""Command: run a suite against a target, print the results, write the reports."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from rich.console import Console
 
 from tokentape_conformance.execution import TIMEOUT_S, Job
+from tokentape_conformance.reports.failures import failure_text
 from tokentape_conformance.reports.html import report_html
 from tokentape_conformance.reports.json import report_json
 from tokentape_conformance.reports.junit import report_junit
 from tokentape_conformance.reports.table import progress, report_table
-from tokentape_conformance.reports.text import told
 from tokentape_conformance.result import Report, Result, summary
 from tokentape_conformance.run import Run
 from tokentape_harness.errors import UsageError
 
-_TOLD_IN_FULL = 10
+_PRINTED_IN_FULL = 10
 _WIDTH = 120
-"""Columns where there is no terminal."""
+"""Columns if the output is not a terminal."""
 
 
 def conformance(
@@ -40,9 +40,9 @@ def conformance(
     junit: Path | None = None,
     html: Path | None = None,
 ) -> int:
-    """Run the cases, print the table and the failures, write the reports; 1 if a promise is broken.
+    """Run the cases, print the failures and the table, write the reports; 1 if a promise is broken.
 
-    `json` is a file, or `-` for standard output, where the table then goes to standard error.
+    `json` is a file, or `-` for standard output; then the table goes to standard error.
     """
     job = Job(suite, target, options, tuple(include), seed, timeout)
     run = Run(job, wires=wires, patterns=cases, baseline=baseline, jobs=jobs)
@@ -62,8 +62,8 @@ def _print(console: Console, report: Report) -> None:
         by_case.setdefault(result.case, []).append(result)
     for number, (case, found) in enumerate(by_case.items()):
         wires = [result.wire for result in found]
-        if number < _TOLD_IN_FULL:
-            console.print(told(found[0]), markup=False, soft_wrap=True)
+        if number < _PRINTED_IN_FULL:
+            console.print(failure_text(found[0]), markup=False, soft_wrap=True)
             if wires[1:]:
                 console.print(f"  and on     {', '.join(wires[1:])}", markup=False, soft_wrap=True)
             console.print()

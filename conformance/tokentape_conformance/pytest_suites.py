@@ -1,6 +1,6 @@
 """pytest plugin: the options of `pytest --pyargs tokentape_conformance --target ...`.
 
-It is registered by the harness's plugin when that package is among the arguments, and in no other run.
+The harness's plugin registers it only in runs that name this package among their arguments.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the target, so that a wrong one is told at once."""
+    """Load the target, so that a wrong one is reported at once."""
     if config.getoption("--target") is None:
         raise pytest.UsageError("conformance: give the target, --target module:factory")
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Result: what became of each case, and the report of all of them."""
+"""Result: the outcome of each case, and the report of a run."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Literal
 
 import msgspec
 
-from tokentape_conformance.case import Case
-from tokentape_conformance.trial import Frame
+from tokentape_conformance.case_registry import Case
+from tokentape_conformance.trial import TimedFrame
 
-Status = Literal["passed", "failed", "skipped", "known", "mended"]
-"""`known` fails as the baseline says; `mended` passes although the baseline says it fails."""
+Status = Literal["passed", "failed", "skipped", "known", "fixed"]
+"""`known` fails as the baseline states; `fixed` passes although the baseline states that it fails."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """How one trial failed: `what` was `seen` instead of `expected`."""
+    """How one trial failed: of `what`, `expected` was promised and `seen` was observed."""
 
     what: str
     expected: str
     seen: str
     label: str = ""
     request: str = ""
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[TimedFrame, ...] = ()
     traceback: str = ""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What became of one case on one wire format; `reason` is why it was skipped or is known to fail."""
+    """The outcome of one case on one wire format; `reason` is why it was skipped or is known to fail."""
 
     case: str
     wire: str
@@ -41,7 +41,7 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The whole id: `iterator/text/concatenated[openai_chat]`."""
+        """The full id: `iterator/text/concatenated[openai_chat]`."""
         return full_id(self.case, self.wire)
 
     @property
@@ -52,10 +52,10 @@ class Result(msgspec.Struct, frozen=True):
     @property
     def is_failure(self) -> bool:
         """Whether it fails the run."""
-        return self.status in ("failed", "mended")
+        return self.status in ("failed", "fixed")
 
 
-class Planned(msgspec.Struct, frozen=True):
+class PlannedCase(msgspec.Struct, frozen=True):
     """A case on a wire format, to be run."""
 
     case: Case
@@ -63,12 +63,12 @@ class Planned(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The whole id."""
+        """The full id."""
         return full_id(self.case.id, self.wire)
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A run of a suite against a target, its results in order of the plan."""
+    """A run of a suite against a target; the results are in the order of the plan."""
 
     suite: str
     target: str
@@ -79,7 +79,7 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def counts(self) -> Counter[Status]:
-        """How many results there are of each status."""
+        """The number of results by status."""
         return Counter(result.status for result in self.results)
 
     @property
@@ -99,7 +99,7 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def kept(self) -> bool:
-        """Whether nothing failed, and something was run at all."""
+        """Whether nothing failed and at least one case ran."""
         return not self.failures and any(result.status != "skipped" for result in self.results)
 
 
@@ -109,7 +109,7 @@ def full_id(case: str, wire: str) -> str:
 
 
 def summary(report: Report) -> str:
-    """The counts in words."""
+    """The counts as one line of text."""
     counts = report.counts
-    names: Sequence[Status] = ("passed", "failed", "known", "mended", "skipped")
-    return ", ".join(f"{counts[name]} {name}" for name in names if counts[name]) or "nothing was run"
+    names: Sequence[Status] = ("passed", "failed", "known", "fixed", "skipped")
+    return ", ".join(f"{counts[name]} {name}" for name in names if counts[name]) or "no case ran"

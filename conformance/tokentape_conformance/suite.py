@@ -1,4 +1,4 @@
-"""Suite: what the runner must know of each, and the table of them."""
+"""Suite: what the runner needs of each suite, and the table of suites."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from tokentape_conformance.case import Case
+from tokentape_conformance.case_registry import Case
 from tokentape_conformance.trial import Trial
 from tokentape_harness.errors import UsageError
 
@@ -18,37 +18,37 @@ SUITES: Mapping[str, str] = MappingProxyType(
         "pipeline": "tokentape_conformance.pipeline.suite:SUITE",
     }
 )
-"""Where each suite is. To add one: a module with such an object, and a row here."""
+"""Where each suite is. To add one: a module with a `Suite` object, and a row here."""
 
 
 class Suite(Protocol):
     """A set of cases for one kind of target.
 
-    Everything is made anew in each worker process from strings: a target is what `load` makes of them.
+    Each worker process loads its own target: `load` creates it from strings.
     """
 
     name: str
 
     def cases(self) -> Sequence[Case]:
-        """Every case, imported now."""
+        """All cases, imported when this is called."""
 
     def load(self, target: str, options: Mapping[str, str]) -> Any:
-        """The target, from what was given on the command line. Raises `UsageError`."""
+        """Create the target from the command line's arguments. Raises `UsageError`."""
 
     def wires(self, target: Any) -> Sequence[str]:
-        """The wire formats that the target can be asked in."""
+        """The wire formats that the target supports."""
 
     def lack(self, target: Any, need: str, wire: str) -> str | None:
-        """Why the target has not this capability; None if it has."""
+        """Why the target lacks this capability; None if it has it."""
 
     def trials(self, target: Any, case: Case, wire: str, seed: int) -> Iterator[Trial]:
-        """The trials of a case on a wire format: each is run and closed, and all must succeed."""
+        """The trials of a case on a wire format. Each is run and closed; all must succeed."""
 
 
 def suite_named(name: str) -> Suite:
-    """The suite of this name. Raises `UsageError` that lists the known ones."""
+    """The suite of this name. Raises a `UsageError` that lists the suites."""
     if name not in SUITES:
-        raise UsageError(f"no suite {name!r}: the known ones are {', '.join(SUITES)}")
+        raise UsageError(f"unknown suite {name!r}: the suites are {', '.join(SUITES)}")
     module, _, attribute = SUITES[name].partition(":")
     found: Suite = getattr(importlib.import_module(module), attribute)
     return found

@@ -1,4 +1,4 @@
-"""Trial: one run of a case on one wire format, and the evidence that it leaves."""
+"""Trial: one run of a case on one wire format, and the evidence that it keeps for the report."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from tokentape_conformance.case import Case
+from tokentape_conformance.case_registry import Case
 from tokentape_harness.errors import PromiseBrokenError
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """Bytes of a stream; `at` is when they were sent or read, in ms since the start, None if they never were."""
+class TimedFrame(msgspec.Struct, frozen=True):
+    """Bytes of a stream; `at` is when they were sent or read, in ms since the start, None if they were not."""
 
     data: bytes
     at: float | None = None
 
 
 class SkippedError(Exception):
-    """What the case asks for is not there; the message is the reason."""
+    """The target lacks what the case needs; the message is the reason."""
 
 
 class Trial:
-    """What a case gets. Suites have their own kind, with what their cases need to reach the target.
+    """The argument of a case. Each suite has its own subclass, with what its cases need to reach the target.
 
-    `request` and `frames` are printed if the case fails. `label` tells trials of one case apart (sync, async).
+    `request` and `frames` are printed if the case fails. `label` distinguishes the trials of a case (sync, async).
     """
 
     def __init__(self, case: Case, wire: str, *, seed: int = 0, label: str = "") -> None:
@@ -40,21 +40,21 @@ class Trial:
         self.request = ""
 
     @property
-    def frames(self) -> list[Frame]:
-        """The frames of the stream, as far as there was one."""
+    def frames(self) -> list[TimedFrame]:
+        """The frames of the stream; empty if there was none."""
         return []
 
     def expect(self, what: str, seen: Any, expected: Any) -> None:
-        """Go on if both are equal. Raises `PromiseBrokenError`."""
+        """Check that both are equal. Raises `PromiseBrokenError`."""
         if seen != expected:
             self.fail(what, seen, expected)
 
     def fail(self, what: str, seen: Any, expected: Any) -> NoReturn:
-        """Break off: `what` was `seen` instead of `expected`. Raises `PromiseBrokenError`."""
+        """Fail the case: `what` was `seen` instead of `expected`. Raises `PromiseBrokenError`."""
         raise PromiseBrokenError(what, expected=_shown(expected), seen=_shown(seen))
 
     def skip(self, reason: str) -> NoReturn:
-        """Break off: the target has not what this case asks for, which only shows now."""
+        """Skip the case: only now does it show that the target lacks what the case needs."""
         raise SkippedError(reason)
 
     def run(self, function: Callable[..., Any]) -> None:
@@ -64,11 +64,11 @@ class Trial:
             asyncio.run(value)
 
     def close(self) -> None:
-        """Let go of what the trial opened; called after every run."""
+        """Release what the trial opened; called after each run."""
 
 
-class Words(str):
-    """A description in place of a value, shown without quotes: `Words("one event")`."""
+class Prose(str):
+    """A description instead of a value, printed without quotes: `Prose("one event")`."""
 
     __slots__ = ()
 

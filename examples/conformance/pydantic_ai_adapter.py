@@ -1,4 +1,4 @@
-"""Adapter of pydantic-ai's streams, as `model_request_stream` gives them, over the official SDKs.
+"""Adapter of pydantic-ai's streams, as `model_request_stream` yields them, over the official SDKs.
 
 $ uv pip install 'tokentape[harness]' 'pydantic-ai-slim[openai,anthropic]'
 $ tokentape conformance iterator examples.conformance.pydantic_ai_adapter:Adapter --baseline pydantic_ai.toml
@@ -29,13 +29,13 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tokentape_conformance.adapters.sdk_response import async_client
+from tokentape_conformance import async_http_client
 
 _FINISH = {"tool_call": "tool_calls"}
 
 
 class Stream:
-    """A request whose stream is read by `async for`, and what it has added up to."""
+    """A request whose stream is read by `async for`, and the response so far."""
 
     def __init__(self, model: Any) -> None:
         self._request = model_request_stream(model, [ModelRequest.user_text_prompt("Hi")])
@@ -57,7 +57,7 @@ class Stream:
                 yield event
 
     async def aclose(self) -> None:
-        """Leave the request, which may not have been made yet."""
+        """Leave the request, which may not have been sent yet."""
         if self._loop is not None:
             await self._loop.aclose()
         else:
@@ -79,7 +79,7 @@ class Adapter:
 
     def aopen(self, source: Any, wire: str, **_options: Any) -> Stream:
         """A stream over the SDK of the wire format."""
-        http = async_client(source)
+        http = async_http_client(source)
         if wire == "anthropic_messages":
             client = anthropic.AsyncAnthropic(api_key="none", http_client=http, max_retries=0)
             return Stream(AnthropicModel("m", provider=AnthropicProvider(anthropic_client=client)))
@@ -100,7 +100,7 @@ class Adapter:
         return _added(chunk, ThinkingPart, ThinkingPartDelta)
 
     def usage(self, stream: Stream) -> dict[str, int | None]:
-        """Usage; nothing is 0."""
+        """Usage; 0 by default."""
         return self.output_usage(stream.response)
 
     def finish_reason(self, stream: Stream) -> str | None:
@@ -112,7 +112,7 @@ class Adapter:
         return stream.response
 
     def messages(self, output: Any) -> list[Any]:
-        """The one that there is."""
+        """The only one."""
         return [output]
 
     def output_usage(self, output: Any) -> dict[str, int | None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from tokentape_conformance.execution import run_case
-from tokentape_conformance.result import Planned, Result
+from tokentape_conformance.result import PlannedCase, Result
 from tokentape_conformance.suite import suite_named
 
 MakerT = TypeVar("MakerT", bound=Callable[[], Any])
@@ -44,4 +44,4 @@ def mutant(suite: str, *cases: str, wire: str = "openai_chat") -> Callable[[Make
 def outcome(suite: str, target: Any, case: str, wire: str, *, timeout: float = 10.0) -> Result:
     """What a case makes of a target."""
     cases = {known.id: known for known in suite_named(suite).cases()}
-    return run_case(suite_named(suite), target, Planned(cases[case], wire), timeout=timeout)
+    return run_case(suite_named(suite), target, PlannedCase(cases[case], wire), timeout=timeout)

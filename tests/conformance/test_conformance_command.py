@@ -22,12 +22,12 @@ from inline_snapshot import snapshot
 from tokentape_conformance.iterator.suite import SUITE
 from tokentape_conformance.iterator.wires import ALL
 from tokentape_conformance.plan import matches
-from tokentape_conformance.result import Planned
+from tokentape_conformance.result import PlannedCase
 from tokentape_harness.cli import main
 
 pytestmark = pytest.mark.slow
 
-OURS = "tokentape_conformance.adapters.tokentape:adapter"
+OURS = "tokentape_conformance:tokentape_adapter"
 TARGETS = "tests.conformance.targets"
 ZERO = f"{TARGETS}:drops_zero"
 
@@ -46,7 +46,7 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `tokentape conformance iterator` in this process; cases that are included are gone afterwards."""
-    cases = sys.modules["tokentape_conformance.case"]  # the package's `case` is the decorator
+    cases = sys.modules["tokentape_conformance.case_registry"]
     monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
     monkeypatch.setattr(sys, "path", list(sys.path))
 
@@ -238,11 +238,11 @@ def test_wrong_usage_is_told_in_one_line(run: Run, arguments: list[str], error: 
 def test_patterns_of_cases(pattern: str) -> None:
     """An id, the beginning of one up to a slash, or a pattern, with or without wire and suite."""
     cases = {case.id: case for case in SUITE.cases()}
-    zero = Planned(cases["iterator/text/zero"], "openai_chat")
+    zero = PlannedCase(cases["iterator/text/zero"], "openai_chat")
     assert matches(pattern, zero)
     others = [("iterator/usage/cached", "ollama"), ("iterator/text/zero-alone", "gemini")]
     wide = pattern.strip("/") in ("text", "iterator/text", "iterator", "text/z*")
-    assert [matches(pattern, Planned(cases[case], wire)) for case, wire in others] == [pattern == "iterator", wide]
+    assert [matches(pattern, PlannedCase(cases[case], wire)) for case, wire in others] == [pattern == "iterator", wide]
 
 
 BASELINE = """
@@ -264,14 +264,14 @@ def test_a_known_deviation_does_not_fail(run: Run, tmp_path: Path) -> None:
     assert new.code == 1
 
 
-def test_a_mended_deviation_fails_until_it_is_taken_out(run: Run, tmp_path: Path) -> None:
+def test_a_fixed_deviation_fails_until_it_is_removed(run: Run, tmp_path: Path) -> None:
     """It must leave the baseline, unless it comes and goes."""
     baseline = tmp_path / "known.toml"
     baseline.write_text(BASELINE)
-    mended = run(OURS, "--case", "text/zero[openai_chat]", "--baseline", baseline)
-    assert mended.code == 1
-    assert "MENDED iterator/text/zero[openai_chat]" in mended.out
-    assert "take it out of the baseline" in mended.out
+    fixed = run(OURS, "--case", "text/zero[openai_chat]", "--baseline", baseline)
+    assert fixed.code == 1
+    assert "FIXED iterator/text/zero[openai_chat]" in fixed.out
+    assert "remove it from the baseline" in fixed.out
     baseline.write_text(f"{BASELINE}sometimes = true\n")
     assert run(OURS, "--case", "text/zero[openai_chat]", "--baseline", baseline).code == 0
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conformance.iterator_mutants.chunks import DropsZero
 from tests.conformance.mutants import MUTANTS
 from tokentape_conformance.adapters.tokentape import TokentapeAdapter
-from tokentape_conformance.case import include
+from tokentape_conformance.case_registry import include
 from tokentape_conformance.execution import run_case
 from tokentape_conformance.iterator.adapter import ASSUMED, Adapter, has, lack
 from tokentape_conformance.iterator.suite import SUITE
@@ -20,7 +20,7 @@ from tokentape_conformance.iterator.wires import ALL
 from tokentape_conformance.plan import plan
 from tokentape_harness.cli import main
 
-cases = sys.modules["tokentape_conformance.case"]  # the package's `case` is the decorator
+cases = sys.modules["tokentape_conformance.case_registry"]
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 if not PAGE.exists():
     pytest.skip("the pages are not here: only the package is tested", allow_module_level=True)
@@ -29,7 +29,7 @@ SHOUTING, ADAPTER = (
     next(block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if mark in block)
     for mark in ("@case", "class Adapter")
 )
-OURS = "tokentape_conformance.adapters.tokentape:adapter"
+OURS = "tokentape_conformance:tokentape_adapter"
 METHODS = {name for name in vars(Adapter) if not name.startswith("_")} - {"open", "aopen"}
 
 
@@ -84,7 +84,7 @@ def test_what_the_official_sdks_do_otherwise(sdk: str, capsys: pytest.CaptureFix
     """Their deviations are those of the baseline, no more and no fewer, at the version that it and the page name."""
     pytest.importorskip(sdk)
     baseline = PAGE.parents[1] / "examples" / "conformance" / f"{sdk}_sdk.toml"
-    target = f"tokentape_conformance.adapters.{sdk}_sdk:adapter"
+    target = f"tokentape_conformance:{sdk}_sdk_adapter"
     assert code(target, "--baseline", str(baseline)) == 0, capsys.readouterr().out
     named = f"({version(sdk)})"
     assert named in baseline.read_text()

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 pytest_plugins = ["pytester"]
 
-OURS = "tokentape_conformance.adapters.tokentape:adapter"
+OURS = "tokentape_conformance:tokentape_adapter"
 QUIET = [
     option
     for name in ("hypothesispytest", "inline_snapshot", "faker", "pytest_cov", "asyncio", "anyio", "cacheprovider")
@@ -70,7 +70,7 @@ def test_failures_skips_and_known_deviations(pytester: pytest.Pytester, little: 
             '*promise   A piece "0" is text like any other.',
             "*expected  '1000'",
             "*seen      '1'",
-            "*take it out of the baseline*",
+            "*remove it from the baseline*",
             "SKIPPED*usage: the target has no usage()*",
             "XFAIL*known*",
         ]

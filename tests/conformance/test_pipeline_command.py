@@ -204,7 +204,7 @@ def polite(trial: PipelineTrial) -> None:
 
 def test_a_case_of_ones_own(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One file of a few lines; what came out and when is told as it fails."""
-    cases = sys.modules["tokentape_conformance.case"]  # the package's `case` is the decorator
+    cases = sys.modules["tokentape_conformance.case_registry"]
     monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
     (tmp_path / "own.py").write_text(OWN_CASE)
     ran = run(f"{APPS}.starlette_app:app", "--path", "/text", "--include", tmp_path / "own.py", "--case", "own")

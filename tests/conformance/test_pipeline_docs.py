@@ -14,7 +14,7 @@ from tokentape_conformance.baseline import read_baseline
 from tokentape_conformance.cli import app
 from tokentape_conformance.pipeline.options import CAPABILITIES
 from tokentape_conformance.pipeline.suite import SUITE
-from tokentape_conformance.result import Planned
+from tokentape_conformance.result import PlannedCase
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "conformance-pipeline.md"
@@ -55,5 +55,5 @@ def test_the_number_of_mutants() -> None:
 def test_the_baseline_of_the_gateway_names_cases() -> None:
     """Each deviation of LiteLLM's is a case that there is, and has a reason."""
     path = ROOT / "examples" / "conformance" / "litellm_pipeline.toml"
-    every = [Planned(case, "openai_chat") for case in SUITE.cases()]
+    every = [PlannedCase(case, "openai_chat") for case in SUITE.cases()]
     assert len(read_baseline(path, every).deviation) == len(tomllib.loads(path.read_text())["deviation"]) == 3

@@ -43,7 +43,7 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command in this process; cases that are included are gone afterwards."""
-    cases = sys.modules["tokentape_conformance.case"]  # the package's `case` is the decorator
+    cases = sys.modules["tokentape_conformance.case_registry"]
     monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
 
     def command(*arguments: object) -> Ran:

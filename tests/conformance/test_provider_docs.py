@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance import test_provider_mutants
 from tests.corpus import ROOT, WIRES, all_items
-from tokentape_conformance.case import Case
+from tokentape_conformance.case_registry import Case
 from tokentape_conformance.plan import plan
 from tokentape_conformance.provider.grammars import GRAMMARS
 from tokentape_conformance.provider.suite import SUITE

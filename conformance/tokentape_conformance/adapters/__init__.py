@@ -1,1 +1,1 @@
-"""Adapters that are ready: targets for the suites."""
+"""Ready adapters: targets of the iterator suite."""

@@ -1,6 +1,6 @@
 """Adapter of the official anthropic SDK's streams, as `create(stream=True)` returns them.
 
-The target `tokentape_conformance.adapters.anthropic_sdk:adapter`.
+The target `tokentape_conformance:anthropic_sdk_adapter`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import anthropic
 
-from tokentape_conformance.adapters.openai_sdk import ONE_PASS, Requested
-from tokentape_conformance.adapters.sdk_response import async_client, client
+from tokentape_conformance.adapters.openai_sdk import ONE_PASS, LazyStream
+from tokentape_conformance.adapters.sdk_response import async_http_client, http_client
 from tokentape_conformance.iterator.source import AsyncSource, SyncSource
 
 _REQUEST: Mapping[str, Any] = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
@@ -29,14 +29,14 @@ class AnthropicSDK:
     def open(self, source: SyncSource, wire: str, **options: Any) -> Any:
         """A plain stream."""
         del wire, options
-        sdk = anthropic.Anthropic(api_key=_KEY, http_client=client(source), max_retries=0)
+        sdk = anthropic.Anthropic(api_key=_KEY, http_client=http_client(source), max_retries=0)
         return sdk.messages.create(**_REQUEST, stream=True)
 
     def aopen(self, source: AsyncSource, wire: str, **options: Any) -> Any:
-        """An async stream, which makes its request when it is first read."""
+        """An async stream, which sends its request when it is first read."""
         del wire, options
-        sdk = anthropic.AsyncAnthropic(api_key=_KEY, http_client=async_client(source), max_retries=0)
-        return Requested(sdk.messages.create(**_REQUEST, stream=True))
+        sdk = anthropic.AsyncAnthropic(api_key=_KEY, http_client=async_http_client(source), max_retries=0)
+        return LazyStream(sdk.messages.create(**_REQUEST, stream=True))
 
     def text(self, event: Any) -> str:
         """The text that an event adds."""

@@ -1,6 +1,6 @@
 """Adapter of the official openai SDK's streams, as `create(stream=True)` returns them.
 
-The target `tokentape_conformance.adapters.openai_sdk:adapter`.
+The target `tokentape_conformance:openai_sdk_adapter`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any, ClassVar
 
 import openai
 
-from tokentape_conformance.adapters.sdk_response import async_client, client
+from tokentape_conformance.adapters.sdk_response import async_http_client, http_client
 from tokentape_conformance.iterator.source import AsyncSource, SyncSource
 
 _KEY = "not-a-key"
 ONE_PASS = {
     "second_loop": "the stream is read once, by design",
     "two_loops": "the stream is read once, by design",
-    "several_choices": "the reader keeps choices apart",
-    "tool_calls": "the reader puts fragments together",
+    "several_choices": "the caller separates the choices",
+    "tool_calls": "the caller joins the fragments",
 }
 
 
@@ -33,19 +33,19 @@ class OpenAISDK:
     def open(self, source: SyncSource, wire: str, **options: Any) -> Any:
         """A plain stream."""
         del options
-        sdk = openai.OpenAI(api_key=_KEY, http_client=client(source), max_retries=0)
+        sdk = openai.OpenAI(api_key=_KEY, http_client=http_client(source), max_retries=0)
         if wire == "openai_completions":
             return sdk.completions.create(model="m", prompt="Hi", stream=True)
         return sdk.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}], stream=True)
 
     def aopen(self, source: AsyncSource, wire: str, **options: Any) -> Any:
-        """An async stream, which makes its request when it is first read."""
+        """An async stream, which sends its request when it is first read."""
         del options
-        sdk = openai.AsyncOpenAI(api_key=_KEY, http_client=async_client(source), max_retries=0)
+        sdk = openai.AsyncOpenAI(api_key=_KEY, http_client=async_http_client(source), max_retries=0)
         if wire == "openai_completions":
-            return Requested(sdk.completions.create(model="m", prompt="Hi", stream=True))
+            return LazyStream(sdk.completions.create(model="m", prompt="Hi", stream=True))
         messages: Any = [{"role": "user", "content": "Hi"}]
-        return Requested(sdk.chat.completions.create(model="m", messages=messages, stream=True))
+        return LazyStream(sdk.chat.completions.create(model="m", messages=messages, stream=True))
 
     def text(self, chunk: Any) -> str:
         """The text that a chunk adds, to whichever choice."""
@@ -57,7 +57,7 @@ class OpenAISDK:
         return chunk.choices[0].index if chunk.choices else 0
 
     def chunk_finish_reason(self, chunk: Any) -> str | None:
-        """The finish reason that a chunk carries."""
+        """The finish reason that a chunk reports."""
         return chunk.choices[0].finish_reason if chunk.choices else None
 
     def chunk_usage(self, chunk: Any) -> Mapping[str, int | None] | None:
@@ -76,8 +76,8 @@ class OpenAISDK:
         await stream.close()
 
 
-class Requested:
-    """An async stream that is not there before it is awaited."""
+class LazyStream:
+    """An async stream whose request is sent when it is first read."""
 
     def __init__(self, request: Any) -> None:
         self._request = request

@@ -1,4 +1,4 @@
-"""SDK response: scripted bytes as the answer to whatever an official SDK asks, without a network."""
+"""SDK response: HTTP clients for official SDKs that receive scripted bytes, without a network."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class _AsyncBody(httpx2.AsyncByteStream):
         await self._source.aclose()
 
 
-def client(source: SyncSource) -> httpx2.Client:
-    """A client that gets the source as the body of every response."""
+def http_client(source: SyncSource) -> httpx2.Client:
+    """An httpx2 client that receives the source as the body of each response."""
 
-    def answer(_request: httpx2.Request) -> httpx2.Response:
+    def respond(_request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, headers=_HEADERS, stream=_Body(source))
 
-    return httpx2.Client(transport=httpx2.MockTransport(answer))
+    return httpx2.Client(transport=httpx2.MockTransport(respond))
 
 
-def async_client(source: AsyncSource) -> httpx2.AsyncClient:
-    """The async twin of `client`."""
+def async_http_client(source: AsyncSource) -> httpx2.AsyncClient:
+    """The async twin of `http_client`."""
 
-    def answer(_request: httpx2.Request) -> httpx2.Response:
+    def respond(_request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, headers=_HEADERS, stream=_AsyncBody(source))
 
-    return httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    return httpx2.AsyncClient(transport=httpx2.MockTransport(respond))

@@ -1,4 +1,4 @@
-"""Adapter of this library: the target `tokentape_conformance.adapters.tokentape:adapter`."""
+"""Adapter of this library: the target `tokentape_conformance:tokentape_adapter`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TokentapeAdapter:
         return None if chunk.usage is None else _usage(chunk.usage)
 
     def chunk_finish_reason(self, chunk: ChatMessage) -> str | None:
-        """The finish reason that it carries."""
+        """The finish reason that it reports."""
         return chunk.finish_reason
 
     def chunk_tool_calls(self, chunk: ChatMessage) -> Sequence[Mapping[str, Any]]:
@@ -63,7 +63,7 @@ class TokentapeAdapter:
         return [_call(call) for call in chunk.tool_calls]
 
     def status(self, stream: Stream) -> str:
-        """How far it is."""
+        """Its status."""
         return stream.status
 
     def usage(self, stream: Stream) -> Mapping[str, int | None]:
@@ -95,7 +95,7 @@ class TokentapeAdapter:
         return stream.get_chat_output()
 
     def messages(self, output: ChatOutput) -> Sequence[ChatMessage]:
-        """One message a choice."""
+        """One message per choice."""
         return output.messages
 
     def output_usage(self, output: ChatOutput) -> Mapping[str, int | None]:
@@ -107,7 +107,7 @@ class TokentapeAdapter:
         return output.error
 
     def output_metadata(self, output: ChatOutput) -> Mapping[str, Any]:
-        """What the provider said beside the message."""
+        """What the provider reported beside the message."""
         return output.metadata
 
     def combined_output(self, stream: Stream) -> ChatOutput:
@@ -139,7 +139,7 @@ class TokentapeAdapter:
         stream.add_callback(function)
 
     def add_inherited_callback(self, stream: Stream, function: Callable[[Any], Any]) -> None:
-        """Add a callback that follow-ups get too."""
+        """Add a callback that follow-ups inherit."""
         stream.add_callback(function, inherit=True)
 
     @contextmanager

@@ -1,22 +1,22 @@
 """Adapter: how the iterator suite reaches the implementation under test.
 
 The target of `tokentape conformance iterator my_module:factory` is what `factory()` returns: any object with the
-methods below, of which only `open` or `aopen`, and `text`, must be there. Each other method is a capability of that
-name: cases that need it are skipped if it is missing. What has no method is a capability too, taken to be there
-unless `lacks` says otherwise:
+methods below, of which only `open` or `aopen`, and `text`, are required. Each other method is a capability of that
+name: cases that need it are skipped if it is missing. These capabilities have no method; a target has them unless
+its `lacks` names them:
 
-    request              `open(..., request={...})`: the event carries what is given here
+    request              `open(..., request={...})`: the event has these fields
     raw_events           `open(..., keep_raw=True)`
-    callback_errors      `open(..., on_callback_error=function)` takes what callbacks raise
+    callback_errors      `open(..., on_callback_error=function)`: it receives what callbacks raise
     second_loop          a loop after the first replays what was received
-    two_loops            two loops at once, in threads or tasks, each see everything
+    two_loops            concurrent loops, in threads or tasks, each see everything
     with_block           `with stream:`, `async with stream:`
     follow_ups           a callback may return a stream, which goes on in the same loop
     several_choices      n > 1
     tool_calls           messages and chunks have tool calls
 
-Values go as plain Python: usage as a mapping of `input`, `output`, `total`, `cached`, `cache_write` and `reasoning` to
-ints or None; a tool call as a mapping of `id`, `name`, `arguments` (a dict), `raw` (the text as it was sent), `valid`.
+Values are plain Python: usage as a mapping of `input`, `output`, `total`, `cached`, `cache_write` and `reasoning` to
+ints or None; a tool call as a mapping of `id`, `name`, `arguments` (a dict), `raw` (the text as received), `valid`.
 Streams, chunks, messages, outputs and events are the implementation's own objects.
 """
 
@@ -43,14 +43,14 @@ ASSUMED = (
 
 
 class Adapter(Protocol):
-    """The implementation under test; all but `open` or `aopen`, and `text`, may be left out."""
+    """The implementation under test; only `text`, and `open` or `aopen`, are required."""
 
     wires: Sequence[str]
-    """The wire formats that it reads; all if there is no such attribute."""
+    """The wire formats that it reads; all by default."""
     lacks: Mapping[str, str]
-    """Capabilities that it has not, each with the reason; {} if there is no such attribute."""
+    """The capabilities that it lacks, each with the reason; {} by default."""
     versions: Mapping[str, str]
-    """Names and versions to put into the report; {} if there is no such attribute."""
+    """Names and versions for the report; {} by default."""
 
     def open(self, source: SyncSource, wire: str, **options: Any) -> Any:
         """A stream under `for`, of a one-pass iterable of bytes that has a `close()`."""
@@ -71,7 +71,7 @@ class Adapter(Protocol):
         """The usage that a chunk reports."""
 
     def chunk_finish_reason(self, chunk: Any) -> str | None:
-        """The finish reason that a chunk carries."""
+        """The finish reason that a chunk reports."""
 
     def chunk_tool_calls(self, chunk: Any) -> Sequence[Mapping[str, Any]]:
         """The tool calls that a chunk completes."""
@@ -98,22 +98,22 @@ class Adapter(Protocol):
         """Stop reading; the twin of `close` for streams of `aopen`."""
 
     def output(self, stream: Any) -> Any:
-        """The output as far as it was received, without reading more."""
+        """The output received so far, without reading more."""
 
     def messages(self, output: Any) -> Sequence[Any]:
-        """The messages of an output, one a choice."""
+        """The messages of an output, one per choice."""
 
     def output_usage(self, output: Any) -> Mapping[str, int | None]:
         """The usage of an output."""
 
     def output_error(self, output: Any) -> BaseException | None:
-        """What broke the stream."""
+        """The error that broke the stream; None if none did."""
 
     def output_metadata(self, output: Any) -> Mapping[str, Any]:
-        """What the provider said beside the message: the response's id and the like."""
+        """What the provider reported beside the message, such as the response's id."""
 
     def combined_output(self, stream: Any) -> Any:
-        """The output of a stream and of those that followed from it, as one."""
+        """The output of a stream and its follow-ups as one."""
 
     def message_text(self, message: Any) -> str:
         """A whole message's text."""
@@ -122,7 +122,7 @@ class Adapter(Protocol):
         """A whole message's reasoning."""
 
     def message_refusal(self, message: Any) -> str:
-        """A whole message's refusal, where the provider has a place of its own for it."""
+        """A whole message's refusal, if the provider sends it apart from text."""
 
     def message_tool_calls(self, message: Any) -> Sequence[Mapping[str, Any]]:
         """A whole message's tool calls."""
@@ -134,7 +134,7 @@ class Adapter(Protocol):
         """Have `function` called with the complete message."""
 
     def add_inherited_callback(self, stream: Any, function: Callable[[Any], Any]) -> None:
-        """The same, for follow-up streams as well."""
+        """The same, also for follow-up streams."""
 
     def listen(self, handler: Callable[[str, Any], Any]) -> AbstractContextManager[Any]:
         """Call `handler("completed" or "failed", event)` for each stream that ends, while the context is open."""
@@ -144,7 +144,7 @@ class Adapter(Protocol):
         `error` if it failed."""
 
     def kept_events(self, stream: Any) -> Sequence[bytes] | None:
-        """The raw bytes of each wire event; None unless they were asked for."""
+        """The raw bytes of each wire event; None without `keep_raw`."""
 
     def replay(self, text: str) -> Any:
         """A stream under `for` of a finished text."""
@@ -164,17 +164,17 @@ CAPABILITIES = (
     *ASSUMED,
     *(name for name, member in vars(Adapter).items() if callable(member) and not name.startswith("_")),
 )
-"""Every name that `needs` and `lacks` know."""
+"""Every name that `needs` and `lacks` accept."""
 
 
 def has(adapter: Any, capability: str) -> bool:
-    """Whether an adapter has a method of this name, of its own."""
+    """Whether an adapter defines a method of this name."""
     found = getattr(adapter, capability, None)
     return callable(found) and getattr(found, "__func__", found) is not getattr(Adapter, capability, None)
 
 
 def lack(adapter: Any, capability: str) -> str | None:
-    """Why an adapter has not this capability; None if it has."""
+    """Why an adapter lacks this capability; None if it has it."""
     declared: Mapping[str, str] = getattr(adapter, "lacks", None) or {}
     if capability in declared:
         return f"{capability}: {declared[capability]}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tokentape_conformance.case import Case, import_cases, import_named, registered
+from tokentape_conformance.case_registry import Case, import_cases, import_named, registered
 from tokentape_conformance.iterator import cases
 from tokentape_conformance.iterator.adapter import CAPABILITIES, lack
-from tokentape_conformance.iterator.trial import IteratorTrial, Mode
+from tokentape_conformance.iterator.iterator_trial import IteratorTrial, Mode
 from tokentape_conformance.iterator.wires import ALL
 from tokentape_harness.errors import UsageError
 
@@ -16,7 +16,7 @@ MODES: tuple[Mode, ...] = ("sync", "async")
 
 
 class IteratorSuite:
-    """Cases about an iterator, each in every mode that the target and the case have."""
+    """Cases about an iterator; each runs in every mode that the target and the case support."""
 
     name = "iterator"
 
@@ -26,11 +26,11 @@ class IteratorSuite:
         return registered(self.name)
 
     def load(self, target: str, options: Mapping[str, str]) -> Any:
-        """The adapter that `module:factory` makes. Raises `UsageError`."""
+        """The adapter that `module:factory` returns. Raises `UsageError`."""
         del options
         name, colon, attribute = target.partition(":")
         if not (name and colon and attribute):
-            raise UsageError(f"target {target!r}: give module:factory, such as my_adapter:make")
+            raise UsageError(f"target {target!r}: give module:factory, such as my_adapter:adapter")
         factory = getattr(import_named(name, "target"), attribute, None)
         if not callable(factory):
             raise UsageError(f"target {target!r}: {name} has no function {attribute}")
@@ -42,22 +42,22 @@ class IteratorSuite:
 
     def wires(self, target: Any) -> Sequence[str]:
         """The wire formats that the adapter reads."""
-        spoken = getattr(target, "wires", None)
-        return ALL if spoken is None else [wire for wire in ALL if wire in spoken]
+        supported = getattr(target, "wires", None)
+        return ALL if supported is None else [wire for wire in ALL if wire in supported]
 
     def lack(self, target: Any, need: str, wire: str) -> str | None:
-        """Why the adapter has not this capability; closing is asked for in either mode."""
+        """Why the adapter lacks this capability; for `close`, either mode suffices."""
         del wire
         if need == "close" and lack(target, "aclose") is None:
             return None
         return lack(target, need)
 
     def versions(self, target: Any) -> dict[str, str]:
-        """What the adapter tells of itself."""
+        """The versions that the adapter reports."""
         return dict(getattr(target, "versions", None) or {})
 
     def trials(self, target: Any, case: Case, wire: str, seed: int) -> Iterator[IteratorTrial]:
-        """One trial a mode; a case that needs both runs once, on the event loop."""
+        """One trial per mode; a case that needs both runs once, on the event loop."""
         wanted: Sequence[Mode] = [mode for mode in MODES if mode in case.needs] or MODES
         if len(wanted) == len(MODES) and case.needs.issuperset(MODES):
             wanted = ("async",)
@@ -68,12 +68,12 @@ class IteratorSuite:
 
 
 def checked(adapter: Any, name: str) -> Any:
-    """The adapter, if it has what none can do without and names nothing that is not known. Raises `UsageError`."""
+    """The adapter, if it has the required methods and all names in it are known. Raises `UsageError`."""
     if lack(adapter, "text") or (lack(adapter, "sync") and lack(adapter, "async")):
         raise UsageError(f"target {name!r}: an adapter needs text(), and open() or aopen()")
     for capability in getattr(adapter, "lacks", None) or ():
         if capability not in CAPABILITIES:
-            raise UsageError(f"target {name!r}: it lacks {capability!r}, which is none of {', '.join(CAPABILITIES)}")
+            raise UsageError(f"target {name!r}: lacks {capability!r}, which is not one of {', '.join(CAPABILITIES)}")
     for wire in getattr(adapter, "wires", None) or ():
         if wire not in ALL:
             raise UsageError(f"target {name!r}: no wire format {wire!r}: the known ones are {', '.join(ALL)}")

@@ -1,4 +1,4 @@
-"""Wires: what can be said in each wire format, and its bytes."""
+"""Wires: what each wire format can express, and the bytes of a script in it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, ...]] = MappingProxyType(
         "cohere_chat": ("stop", "length", "tool_calls", "content_filter", "error"),
     }
 )
-"""What each can say of why an answer of text ended."""
+"""The finish reasons of a text response that each can express."""
 
-_SILENT: Mapping[str, frozenset[str]] = MappingProxyType(
+_NOT_REPORTED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "bedrock_converse": frozenset({"reasoning"}),
         "cohere_chat": frozenset({"cache_write"}),
@@ -45,13 +45,13 @@ _SILENT: Mapping[str, frozenset[str]] = MappingProxyType(
         "ollama": frozenset({"cached", "cache_write", "reasoning"}),
     }
 )
-"""The fields of usage that each has no place for."""
+"""The usage fields that each has no field for."""
 
 ALL = tuple(WIRES)
 TOOL_CALLS = tuple(wire for wire in ALL if wire != "openai_completions")
 REASONING = tuple(wire for wire in ALL if wire != "openai_completions")
 ARGUMENT_TEXT = tuple(wire for wire in TOOL_CALLS if wire not in ("gemini", "ollama"))
-"""Those that send arguments as text, in fragments, and so can send text that is no JSON."""
+"""Those that send arguments as text fragments, which need not be valid JSON."""
 REFUSALS = ("openai_chat", "openai_responses")
 SEVERAL_CHOICES = ("openai_chat", "openai_completions", "gemini")
 SSE = tuple(wire for wire in ALL if _FRAMING.get(wire, _SSE) == _SSE)
@@ -60,33 +60,33 @@ AWS = ("bedrock_converse", "bedrock_invoke")
 
 
 def reporting(field: str) -> tuple[str, ...]:
-    """The wire formats that have a place for this field of usage."""
-    return tuple(wire for wire in ALL if field not in _SILENT.get(wire, frozenset()))
+    """The wire formats that report this field of usage."""
+    return tuple(wire for wire in ALL if field not in _NOT_REPORTED.get(wire, frozenset()))
 
 
-def ending(reason: FinishReason) -> tuple[str, ...]:
-    """The wire formats that can say this of why an answer ended."""
+def with_finish_reason(reason: FinishReason) -> tuple[str, ...]:
+    """The wire formats that can express this finish reason."""
     return tuple(wire for wire in ALL if reason in FINISH_REASONS[wire])
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """A request: as it is shown, and as encoders read it."""
+class SampleRequest(msgspec.Struct, frozen=True):
+    """A request: as reports print it (`line`), and as encoders read it (`ask`)."""
 
     line: str
     ask: Ask
 
 
 @cache
-def asked(wire: str, choices: int = 1) -> Asked:
-    """The request whose answers the cases make up."""
+def sample_request(wire: str, choices: int = 1) -> SampleRequest:
+    """The request whose response the cases encode."""
     request = request_for(wire, MODEL, [ChatMessage.user(PROMPT)], choices=choices)
     ask = ask_of(request, wire, created=_CREATED, seed="conformance")
-    return Asked(f"{request.method} {request.uri} {(request.body or b'').decode()}", ask)
+    return SampleRequest(f"{request.method} {request.uri} {(request.body or b'').decode()}", ask)
 
 
-def pieces(wire: str, script: Script) -> list[Piece]:
-    """The frames that say this script: those that carry what is said have tokens."""
-    ask = asked(wire, len(script.choices)).ask
+def encoded_frames(wire: str, script: Script) -> list[Piece]:
+    """The frames of this script; those with content have `tokens`."""
+    ask = sample_request(wire, len(script.choices)).ask
     if not script.usage.report:
         ask = msgspec.structs.replace(ask, include_usage=False)
     return wire_named(wire).encode_stream(script, ask)

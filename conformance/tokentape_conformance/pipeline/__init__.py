@@ -5,7 +5,7 @@ Cases run the target between the fake provider and a reader of their own, as the
 
 from __future__ import annotations
 
-from tokentape_conformance.case import Case, case
-from tokentape_conformance.pipeline.trial import PipelineTrial
+from tokentape_conformance.case_registry import Case, case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 
 __all__ = ["Case", "PipelineTrial", "case"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_conformance.case import import_named
+from tokentape_conformance.case_registry import import_named
 from tokentape_conformance.pipeline.options import PipelineOptions
 from tokentape_conformance.pipeline.reading import Reading, learn
 from tokentape_fake_provider.errors import StepError

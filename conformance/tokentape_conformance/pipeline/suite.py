@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tokentape_conformance.case import Case, import_cases, registered
+from tokentape_conformance.case_registry import Case, import_cases, registered
 from tokentape_conformance.pipeline import cases
 from tokentape_conformance.pipeline.options import read_options
 from tokentape_conformance.pipeline.pipeline import Pipeline
-from tokentape_conformance.pipeline.trial import PipelineTrial
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 
 _LAST = ("leaving", "endings", "errors")
 

@@ -12,7 +12,7 @@ import httpx2
 import msgspec
 
 from tokentape_conformance.provider.request import Request
-from tokentape_conformance.trial import Frame
+from tokentape_conformance.trial import TimedFrame
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Exchange(msgspec.Struct, frozen=True):
     request: Request
     status: int
     headers: tuple[tuple[str, str], ...]
-    frames: tuple[Frame, ...]
+    frames: tuple[TimedFrame, ...]
     error: str = ""
     left: bool = False
     """Whether the client left before the end."""
@@ -68,7 +68,7 @@ def exchange(
 ) -> Exchange:
     """Send a request and read its answer, or leave after so many reads; `on_read` is called at each."""
     begun = time.perf_counter()
-    frames: list[Frame] = []
+    frames: list[TimedFrame] = []
     url = str(client.base_url).rstrip("/") + request.path
     try:
         with client.stream(request.method, url, content=request.body, headers={**request.headers, **auth}) as response:
@@ -76,7 +76,7 @@ def exchange(
             port = _port(response)
             try:
                 for data in response.iter_raw():
-                    frames.append(Frame(data, 1000 * (time.perf_counter() - begun)))
+                    frames.append(TimedFrame(data, 1000 * (time.perf_counter() - begun)))
                     on_read()
                     if len(frames) == leave_after:
                         return Exchange(request, *head, tuple(frames), left=True, connection=port)

@@ -16,7 +16,7 @@ import httpx2
 
 from tokentape_conformance.provider.exchange import Exchange
 from tokentape_conformance.provider.request import Request
-from tokentape_conformance.trial import Frame
+from tokentape_conformance.trial import TimedFrame
 
 _OWN = {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "expect"}
 _HOPS = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
@@ -60,7 +60,7 @@ def relay_to(target_url: str) -> Iterator[Relay]:
             sent = Request("POST", self.path, {}, self.rfile.read(size))
             headers = [(name, value) for name, value in self.headers.items() if name.lower() not in _OWN]
             headers.append(("accept-encoding", "identity"))
-            begun, frames = time.perf_counter(), list[Frame]()
+            begun, frames = time.perf_counter(), list[TimedFrame]()
             url = f"{parts.scheme}://{parts.netloc}{self.path}"
             with (
                 httpx2.Client(timeout=_TIMEOUT_S, trust_env=False) as client,
@@ -72,7 +72,7 @@ def relay_to(target_url: str) -> Iterator[Relay]:
                 finally:
                     relay.keep(Exchange(sent, answer.status_code, told, tuple(frames)))
 
-        def _pass_on(self, answer: httpx2.Response, begun: float, frames: list[Frame]) -> None:
+        def _pass_on(self, answer: httpx2.Response, begun: float, frames: list[TimedFrame]) -> None:
             self.send_response(answer.status_code)
             for name, value in answer.headers.multi_items():
                 if name.lower() not in _HOPS:
@@ -80,7 +80,7 @@ def relay_to(target_url: str) -> Iterator[Relay]:
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             for data in answer.iter_raw():
-                frames.append(Frame(data, 1000 * (time.perf_counter() - begun)))
+                frames.append(TimedFrame(data, 1000 * (time.perf_counter() - begun)))
                 # An SDK may hang up at the terminal event; what follows it counts all the same.
                 with contextlib.suppress(ConnectionError):
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tokentape_conformance.case import Case, import_cases, registered
+from tokentape_conformance.case_registry import Case, import_cases, registered
 from tokentape_conformance.provider import cases
+from tokentape_conformance.provider.provider_trial import ProviderTrial
 from tokentape_conformance.provider.sdks import sdk_versions
 from tokentape_conformance.provider.target import Target, target_of
-from tokentape_conformance.provider.trial import ProviderTrial
 
 
 class ProviderSuite:

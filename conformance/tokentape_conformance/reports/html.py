@@ -1,4 +1,4 @@
-"""HTML: a scorecard page that stands alone and can be published."""
+"""HTML: a self-contained scorecard page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from tokentape_conformance.reports.text import told
+from tokentape_conformance.reports.failures import failure_text
 from tokentape_conformance.result import Report, Result, Status
 
-_ORDER: Sequence[Status] = ("passed", "failed", "mended", "known", "skipped")
+_ORDER: Sequence[Status] = ("passed", "failed", "fixed", "known", "skipped")
 
 
 def report_html(report: Report) -> str:
@@ -30,15 +30,13 @@ def report_html(report: Report) -> str:
         rows="".join(_row(report, area) for area in report.areas),
         failures=_failures(report),
         cases="".join(_area(report, area) for area in report.areas),
-        footer=escape(_said_by_the_numbers(report)),
+        footer=escape(_footer(report)),
     )
 
 
-def _said_by_the_numbers(report: Report) -> str:
+def _footer(report: Report) -> str:
     cases = len({result.case for result in report.results})
-    return (
-        f"{cases} cases on {len(report.wires)} wire formats. A cell says how many cases passed, of how many that ran."
-    )
+    return f"{cases} cases on {len(report.wires)} wire formats. A cell shows the cases that passed, of those that ran."
 
 
 def _row(report: Report, area: str) -> str:
@@ -51,7 +49,7 @@ def _row(report: Report, area: str) -> str:
 
 def _cell(results: Sequence[Result]) -> str:
     if not results:
-        return '<td class="none" title="this wire format has none of it">-</td>'
+        return '<td class="none" title="no case runs on this wire format">-</td>'
     counts = Counter(result.status for result in results)
     title = ", ".join(f"{counts[status]} {status}" for status in _ORDER if counts[status])
     passed, skipped = counts["passed"], counts["skipped"]
@@ -67,13 +65,13 @@ def _cell(results: Sequence[Result]) -> str:
 
 
 def _failures(report: Report) -> str:
-    found = [result for result in report.results if result.status in ("failed", "mended", "known")]
+    found = [result for result in report.results if result.status in ("failed", "fixed", "known")]
     if not found:
         return ""
-    return "<h2>What deviates</h2>" + "".join(
+    return "<h2>Deviations</h2>" + "".join(
         f"<details><summary><code>{escape(result.id)}</code> "
         f'<b class="{result.status}-text">{result.status}</b> <span>{escape(result.promise)}</span></summary>'
-        f"<div><pre>{escape(told(result))}</pre></div></details>"
+        f"<div><pre>{escape(failure_text(result))}</pre></div></details>"
         for result in found
     )
 
@@ -94,12 +92,12 @@ def _area(report: Report, area: str) -> str:
 
 def _case(case: str, results: Sequence[Result]) -> str:
     counts = Counter(result.status for result in results)
-    said = ", ".join(
+    outcomes = ", ".join(
         f'<span class="{status}-text">{counts[status]} {status}</span>' for status in _ORDER if counts[status]
     )
     reasons = dict.fromkeys(result.reason for result in results if result.reason)
     why = "".join(f'<p class="source">{escape(reason)}</p>' for reason in reasons)
     return (
-        f"<li><code>{escape(case)}</code> {said}<p>{escape(results[0].promise)}</p>"
+        f"<li><code>{escape(case)}</code> {outcomes}<p>{escape(results[0].promise)}</p>"
         f'<p class="source">{escape(results[0].source)}</p>{why}</li>'
     )

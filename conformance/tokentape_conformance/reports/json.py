@@ -1,4 +1,4 @@
-"""JSON: everything that a run found, for programs."""
+"""JSON: the whole report, for programs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 
-from tokentape_conformance.reports.text import readable
+from tokentape_conformance.reports.failures import readable
 from tokentape_conformance.result import Finding, Report, Result
 
-FORMAT = 1
+FORMAT = 2
 
 
 def report_json(report: Report) -> bytes:
-    """The report as one JSON object; `format` rises when something in it changes its meaning."""
-    made = {
+    """The report as one JSON object; `format` rises when a field or value changes its meaning."""
+    document = {
         "format": FORMAT,
         "suite": report.suite,
         "target": report.target,
@@ -26,11 +26,11 @@ def report_json(report: Report) -> bytes:
         "wires": report.wires,
         "results": [_result(result) for result in report.results],
     }
-    return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
 def _result(result: Result) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    document: dict[str, Any] = {
         "id": result.id,
         "case": result.case,
         "wire": result.wire,
@@ -40,10 +40,10 @@ def _result(result: Result) -> dict[str, Any]:
         "source": result.source,
     }
     if result.reason:
-        made["reason"] = result.reason
+        document["reason"] = result.reason
     if result.findings:
-        made["findings"] = [_finding(finding) for finding in result.findings]
-    return made
+        document["findings"] = [_finding(finding) for finding in result.findings]
+    return document
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

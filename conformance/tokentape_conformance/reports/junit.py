@@ -1,14 +1,14 @@
-"""JUnit: the XML that CI services read."""
+"""JUnit: the report as the XML that CI services read."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
 
-from tokentape_conformance.reports.text import told
+from tokentape_conformance.reports.failures import failure_text
 from tokentape_conformance.result import Report, Result
 
-# What XML 1.0 has no place for (section 2.2).
+# The characters that XML 1.0 does not allow (section 2.2).
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -32,21 +32,23 @@ def report_junit(report: Report) -> bytes:
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
-    made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return made + b"\n"
+    data: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return data + b"\n"
 
 
 def _case(suite: ET.Element, result: Result) -> None:
     area, _, name = result.id.rpartition("/")
-    made = ET.SubElement(suite, "testcase", classname=area.replace("/", "."), name=name, time=f"{result.seconds:.4f}")
+    element = ET.SubElement(
+        suite, "testcase", classname=area.replace("/", "."), name=name, time=f"{result.seconds:.4f}"
+    )
     match result.status:
-        case "failed" | "mended":
+        case "failed" | "fixed":
             first = result.findings[0] if result.findings else None
             message = f"{first.what}: expected {first.expected}, seen {first.seen}" if first else result.reason
-            failure = ET.SubElement(made, "failure", message=_legal(message[:300]), type=result.status)
-            failure.text = _legal(told(result))
+            failure = ET.SubElement(element, "failure", message=_legal(message[:300]), type=result.status)
+            failure.text = _legal(failure_text(result))
         case "skipped" | "known":
-            ET.SubElement(made, "skipped", message=_legal(f"{result.status}: {result.reason}"))
+            ET.SubElement(element, "skipped", message=_legal(f"{result.status}: {result.reason}"))
         case "passed":
             pass
 

@@ -1,4 +1,4 @@
-"""Table: areas by wire formats, with progress while a run goes on."""
+"""Table: areas by wire formats, and a progress bar while the run goes on."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Advance(Protocol):
     """Called with each result as it is ready."""
 
     def __call__(self, result: Result, /) -> None:
-        """Take it into account."""
+        """Count it."""
 
 
 @contextmanager
 def progress(console: Console, total: int) -> Iterator[Advance]:
-    """A bar on a terminal, nothing anywhere else; gone when the run is over."""
+    """A progress bar on a terminal, removed after the run; nothing elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     failed = 0
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -38,7 +38,7 @@ def progress(console: Console, total: int) -> Iterator[Advance]:
 
 
 def report_table(report: Report) -> Table:
-    """Areas as rows, wire formats as columns; in a cell how many passed of those that ran, + skipped ones."""
+    """Areas as rows, wire formats as columns; a cell counts passed of run, + skipped cases."""
     table = Table(box=None, pad_edge=False, header_style="bold", row_styles=("", "dim"))
     table.add_column(report.suite)
     for wire in report.wires:

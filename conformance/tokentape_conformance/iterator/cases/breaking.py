@@ -1,4 +1,4 @@
-"""Breaking: promise 7. No ending is made to look better than it was."""
+"""Breaking: promise 7. A broken stream never looks complete."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Iterator
 
 from tokentape_conformance.iterator import IteratorTrial, case
 from tokentape_conformance.iterator.cases.sources import CONTRACT
-from tokentape_conformance.iterator.edits import document
-from tokentape_conformance.iterator.trial import carrying
+from tokentape_conformance.iterator.frame_edits import document
+from tokentape_conformance.iterator.iterator_trial import content_indexes
 from tokentape_conformance.iterator.wires import NDJSON, SSE
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.script.model import Error, Text
 
 WORDS = Text("one two three", pieces=("one", " two", " three"))
 
 
 class BrokenConnectionError(OSError):
-    """What a transport raises, as no library can know it."""
+    """An error of a transport, of a type that no library knows."""
 
 
 def cut_off(trial: IteratorTrial, pieces: int = 2) -> list[bytes]:
-    """The frames up to so many pieces of text."""
-    told = trial.pieces(WORDS)
-    return [piece.data for piece in told[: carrying(told)[pieces - 1] + 1]]
+    """The frames up to and with this number of pieces of text."""
+    encoded = trial.encoded_frames(WORDS)
+    return [frame.data for frame in encoded[: content_indexes(encoded)[pieces - 1] + 1]]
 
 
 @case(
     "iterator/breaking/source-error",
-    "An error of the source reaches the reader, itself or as the cause.",
+    "An error of the source reaches the reader, itself or as the cause of another.",
     source=CONTRACT,
 )
 async def source_error(trial: IteratorTrial) -> None:
@@ -35,10 +35,10 @@ async def source_error(trial: IteratorTrial) -> None:
     stream = trial.open([*cut_off(trial), error])
     chunks, raised = await stream.failure()
     trial.expect("the text before the error", stream.joined(chunks), "one two")
-    trial.expect("the source's error is the one raised, or its cause", error in _causes(raised), True)
+    trial.expect("the error is the source's, or has it as its cause", error in _causes(raised), True)
 
 
-@case("iterator/breaking/source-closed", "A stream that broke closes its source once.", source=CONTRACT)
+@case("iterator/breaking/source-closed", "A broken stream closes its source once.", source=CONTRACT)
 async def source_closed(trial: IteratorTrial) -> None:
     for ending in ([BrokenConnectionError("the connection broke")], []):
         stream = trial.open([*cut_off(trial), *ending])
@@ -46,27 +46,27 @@ async def source_closed(trial: IteratorTrial) -> None:
         trial.expect_closed_once(stream)
 
 
-@case("iterator/breaking/truncated", "A stream that ends before its end is an error.", source=CONTRACT)
+@case("iterator/breaking/truncated", "A stream that ends before its terminal event is an error.", source=CONTRACT)
 async def truncated(trial: IteratorTrial) -> None:
     stream = trial.open(cut_off(trial))
     chunks, _ = await stream.failure()
     trial.expect("the text before the error", stream.joined(chunks), "one two")
 
 
-@case("iterator/breaking/every-ending", "Cut off after any frame before the end: an error each time.", source=CONTRACT)
+@case("iterator/breaking/every-ending", "A stream that is cut off after any frame is an error.", source=CONTRACT)
 async def every_ending(trial: IteratorTrial) -> None:
-    told = trial.pieces(WORDS)
-    for kept in range(carrying(told)[-1] + 2):
-        stream = trial.open([piece.data for piece in told[:kept]])
+    encoded = trial.encoded_frames(WORDS)
+    for kept in range(content_indexes(encoded)[-1] + 2):
+        stream = trial.open([frame.data for frame in encoded[:kept]])
         chunks, _ = await stream.failure()
-        pieces = sum(number < kept for number in carrying(told))
+        pieces = sum(number < kept for number in content_indexes(encoded))
         trial.expect(f"the text of {kept} frames", stream.joined(chunks), "".join(WORDS.pieces[:pieces]))
         trial.opened.remove(stream)
 
 
 @case(
     "iterator/breaking/inside-an-event",
-    "Cut off inside an event: an error, and no half of it as text.",
+    "A stream that is cut off inside an event is an error, and no part of the event is text.",
     source=CONTRACT,
 )
 async def inside_an_event(trial: IteratorTrial) -> None:
@@ -77,9 +77,9 @@ async def inside_an_event(trial: IteratorTrial) -> None:
         trial.expect("the text before the error", stream.joined(chunks), "one")
 
 
-@case("iterator/breaking/empty-body", "A body without a byte is an error, not an empty answer.", source=CONTRACT)
+@case("iterator/breaking/empty-body", "An empty body is an error, not an empty response.", source=CONTRACT)
 async def empty_body(trial: IteratorTrial) -> None:
-    trial.say(WORDS)
+    trial.encode(WORDS)
     for frames in ([], [b""]):
         chunks, _ = await trial.open(frames).failure()
         trial.expect("the chunks", chunks, [])
@@ -87,7 +87,7 @@ async def empty_body(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/breaking/failure-event",
-    "A stream that broke sends the failure signal once, and no completion event.",
+    "A broken stream sends the failure signal once, and no completion event.",
     source=CONTRACT,
     needs=["listen"],
 )
@@ -109,17 +109,17 @@ async def failure_event_tells(trial: IteratorTrial) -> None:
     events = trial.listen()
     stream = trial.open(cut_off(trial))
     _, error = await stream.failure()
-    told = [trial.adapter.event_fields(event) for kind, event in events if kind == "failed"]
-    trial.expect("how many failure signals there were", len(told), 1)
-    trial.expect("the error in it", told[0]["error"], error)
-    trial.expect("the thread id in it", told[0]["thread_id"], trial.adapter.thread_id(stream.stream))
-    output = trial.adapter.messages(told[0]["output"])[0]
+    sent = [trial.adapter.event_fields(event) for kind, event in events if kind == "failed"]
+    trial.expect("the number of failure signals", len(sent), 1)
+    trial.expect("the error in it", sent[0]["error"], error)
+    trial.expect("the thread id in it", sent[0]["thread_id"], trial.adapter.thread_id(stream.stream))
+    output = trial.adapter.messages(sent[0]["output"])[0]
     trial.expect("the text in it", trial.adapter.message_text(output), "one two")
 
 
 @case(
     "iterator/breaking/no-callback",
-    "A stream that broke runs no callback.",
+    "A broken stream runs no callback.",
     source=CONTRACT,
     needs=["add_callback"],
 )
@@ -133,7 +133,7 @@ async def no_callback(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/breaking/partial-output",
-    "The output of a stream that broke has what had arrived, and the error.",
+    "The output of a broken stream has what was received, and the error.",
     source=CONTRACT,
     needs=["output", "messages", "message_text", "output_error"],
 )
@@ -146,20 +146,20 @@ async def partial_output(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/breaking/error-event",
-    "An error event of the provider is raised, with its words, after what came before it.",
+    "An error event of the provider is raised, with its message, after the chunks before it.",
     source="the providers' API references: errors inside a stream",
 )
 async def error_event(trial: IteratorTrial) -> None:
-    stream = trial.tell(WORDS, error=Error(status=503, message="The tide is out.", in_stream=True))
+    stream = trial.stream(WORDS, error=Error(status=503, message="The tide is out.", in_stream=True))
     chunks, error = await stream.failure()
     trial.expect("the text before the error", stream.joined(chunks), WORDS.text)
     if not any("The tide is out." in str(cause) for cause in _causes(error)):
-        trial.fail("the error", error, Words("one that says 'The tide is out.'"))
+        trial.fail("the error", error, Prose("one with the message 'The tide is out.'"))
 
 
 @case(
     "iterator/breaking/damaged-event",
-    "An event that is no JSON is an error, and what came before it is kept.",
+    "An event that is not JSON is an error, and the chunks before it are kept.",
     source=CONTRACT,
     wires=[*SSE, *NDJSON],
 )

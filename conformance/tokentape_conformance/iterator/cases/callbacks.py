@@ -1,4 +1,4 @@
-"""Callbacks: promises 11 and 13. Each is called once, when there is a complete message to call it with."""
+"""Callbacks: promises 11 and 13. Each is called once, with the complete message."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from tokentape_conformance.iterator import IteratorTrial, case
 from tokentape_conformance.iterator.cases.sources import CONTRACT, REFERENCE
 from tokentape_conformance.iterator.wires import TOOL_CALLS
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.script.model import Script, Text, ToolCall
 
 WORDS = Text("one two three", pieces=("one", " two", " three"))
 
 
 class CallbackFailedError(Exception):
-    """What a callback raises, as no library can know it."""
+    """An error of a callback, of a type that no library knows."""
 
 
 @case(
@@ -26,7 +26,7 @@ class CallbackFailedError(Exception):
 )
 async def once(trial: IteratorTrial) -> None:
     log: list[str] = []
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     stream.add_callback(trial.callback(lambda message: log.append("callback")))
     async for chunk in stream.chunks():
         log += filter(None, [trial.adapter.text(chunk)])
@@ -35,35 +35,35 @@ async def once(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/callbacks/complete-message",
-    "It gets one normal, complete message.",
+    "A callback receives one complete message.",
     source=REFERENCE,
     needs=["add_callback", "message_text"],
 )
 async def complete_message(trial: IteratorTrial) -> None:
     texts: list[str] = []
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     stream.add_callback(trial.callback(lambda message: texts.append(trial.adapter.message_text(message))))
     await stream.read()
-    trial.expect("the text of the messages that the callback got", texts, [WORDS.text])
+    trial.expect("the text of the messages that the callback received", texts, [WORDS.text])
 
 
 @case(
     "iterator/callbacks/tool-calls",
-    "The message that it gets has the tool calls.",
+    "The message that a callback receives has the tool calls.",
     source=REFERENCE,
     needs=["add_callback", "tool_calls", "message_tool_calls"],
     wires=TOOL_CALLS,
 )
 async def tool_calls(trial: IteratorTrial) -> None:
     names: list[str] = []
-    stream = trial.tell("Let me look.", ToolCall.of("depth", {"of": "sea"}), ToolCall.of("now"))
+    stream = trial.stream("Let me look.", ToolCall.of("depth", {"of": "sea"}), ToolCall.of("now"))
 
     def note(message: Any) -> None:
         names.extend(call["name"] for call in trial.adapter.message_tool_calls(message))
 
     stream.add_callback(trial.callback(note))
     await stream.read()
-    trial.expect("the tool calls that the callback got", names, ["depth", "now"])
+    trial.expect("the tool calls that the callback received", names, ["depth", "now"])
 
 
 @case(
@@ -74,7 +74,7 @@ async def tool_calls(trial: IteratorTrial) -> None:
 )
 async def in_order(trial: IteratorTrial) -> None:
     log: list[int] = []
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
 
     def noting(number: int) -> Callable[[Any], Any]:
         return trial.callback(lambda message: log.append(number))
@@ -87,44 +87,44 @@ async def in_order(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/callbacks/same-message",
-    "Callbacks share one message object, which is the output's.",
+    "All callbacks receive the same message object, the output's.",
     source=CONTRACT,
     needs=["add_callback", "output", "messages"],
 )
 async def same_message(trial: IteratorTrial) -> None:
-    got: list[Any] = []
-    stream = trial.tell(WORDS)
+    received: list[Any] = []
+    stream = trial.stream(WORDS)
     for _ in range(2):
-        stream.add_callback(trial.callback(got.append))
+        stream.add_callback(trial.callback(received.append))
     await stream.read()
-    trial.expect("how many messages there were", len(got), 2)
-    trial.expect("they are one object, the output's", [got[0] is stream.message, got[1] is stream.message], [True] * 2)
+    trial.expect("the number of messages", len(received), 2)
+    trial.expect("they are the output's", [message is stream.message for message in received], [True] * 2)
 
 
 @case(
     "iterator/callbacks/empty-stream",
-    "They run for an answer without text as well.",
+    "Callbacks also run for a response without text.",
     source=CONTRACT,
     needs=["add_callback", "message_text"],
 )
 async def empty_stream(trial: IteratorTrial) -> None:
     texts: list[str] = []
-    stream = trial.open(trial.say(Script.of()))
+    stream = trial.open(trial.encode(Script.of()))
     stream.add_callback(trial.callback(lambda message: texts.append(trial.adapter.message_text(message))))
     await stream.read()
-    trial.expect("the text of the messages that the callback got", texts, [""])
+    trial.expect("the text of the messages that the callback received", texts, [""])
 
 
 @case(
     "iterator/callbacks/event-first",
-    "The event comes first, then the callbacks.",
+    "The event is sent before the callbacks run.",
     source=REFERENCE,
     needs=["add_callback", "listen"],
 )
 async def event_first(trial: IteratorTrial) -> None:
     log: list[str] = []
     trial.listen(lambda kind, event: log.append(kind))
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     stream.add_callback(trial.callback(lambda message: log.append("callback")))
     await stream.read()
     trial.expect("the order", log, ["completed", "callback"])
@@ -138,18 +138,18 @@ async def event_first(trial: IteratorTrial) -> None:
 )
 async def added_while_streaming(trial: IteratorTrial) -> None:
     calls: list[Any] = []
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     added = False
     async for _ in stream.chunks():
         if not added:
             stream.add_callback(trial.callback(calls.append))
             added = True
-    trial.expect("how often it was called", len(calls), 1)
+    trial.expect("how often the callback was called", len(calls), 1)
 
 
 @case(
     "iterator/callbacks/returns-anything",
-    "What a callback returns, if it is no stream, changes nothing.",
+    "A callback's return value that is not a stream changes nothing.",
     source=CONTRACT,
     needs=["add_callback"],
 )
@@ -159,7 +159,7 @@ async def returns_anything(trial: IteratorTrial) -> None:
         return trial.callback(lambda message: value)
 
     for value in (None, 0, "text", ["a"], object()):
-        stream = trial.tell(WORDS)
+        stream = trial.stream(WORDS)
         stream.add_callback(returning(value))
         trial.expect(f"the text of all chunks if a callback returns {value!r}", await stream.text(), WORDS.text)
 
@@ -171,21 +171,21 @@ async def returns_anything(trial: IteratorTrial) -> None:
     needs=["async", "add_callback"],
 )
 async def awaited(trial: IteratorTrial) -> None:
-    done: list[str] = []
+    log: list[str] = []
 
     async def note(message: Any) -> None:
         del message
-        done.append("done")
+        log.append("done")
 
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     stream.add_callback(note)
     await stream.read()
-    trial.expect("what the coroutine did", done, ["done"])
+    trial.expect("what the coroutine did", log, ["done"])
 
 
 @case(
     "iterator/callbacks/coroutine-under-for",
-    "A coroutine callback under a plain for is an error, never a coroutine that nobody awaits.",
+    "A coroutine callback under a plain for is an error, never a coroutine that is not awaited.",
     source=CONTRACT,
     needs=["sync", "add_callback"],
 )
@@ -193,7 +193,7 @@ async def coroutine_under_for(trial: IteratorTrial) -> None:
     async def note(message: Any) -> None:
         raise AssertionError(message)
 
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     stream.add_callback(note)
     chunks, _ = await stream.failure()
     trial.expect("the text before the error", stream.joined(chunks), WORDS.text)
@@ -201,7 +201,7 @@ async def coroutine_under_for(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/callbacks/raises",
-    "What a callback raises reaches the reader, after every chunk.",
+    "An error of a callback reaches the reader after all chunks.",
     source=CONTRACT,
     needs=["add_callback"],
 )
@@ -209,17 +209,17 @@ async def raises(trial: IteratorTrial) -> None:
     def fail(message: Any) -> None:
         raise CallbackFailedError(message)
 
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     stream.add_callback(trial.callback(fail))
     chunks, error = await stream.failure()
     trial.expect("the text before the error", stream.joined(chunks), WORDS.text)
     if not isinstance(error, CallbackFailedError):
-        trial.fail("the error", error, Words("the callback's"))
+        trial.fail("the error", error, Prose("the callback's"))
 
 
 @case(
     "iterator/callbacks/raises-keeps-output",
-    "A callback that raises costs nothing of the output.",
+    "An error of a callback does not change the output.",
     source=CONTRACT,
     needs=["add_callback", "output", "messages", "message_text"],
 )
@@ -227,7 +227,7 @@ async def raises_keeps_output(trial: IteratorTrial) -> None:
     def fail(message: Any) -> None:
         raise CallbackFailedError(message)
 
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     stream.add_callback(trial.callback(fail))
     await stream.failure()
     trial.expect("the text of the output", stream.output_text, WORDS.text)
@@ -235,7 +235,7 @@ async def raises_keeps_output(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/callbacks/error-handler",
-    "A handler takes what callbacks raise, and the others run.",
+    "A handler receives the errors of callbacks, and the other callbacks run.",
     source=CONTRACT,
     needs=["add_callback", "callback_errors"],
 )
@@ -245,9 +245,9 @@ async def error_handler(trial: IteratorTrial) -> None:
 
     handled: list[type] = []
     calls: list[Any] = []
-    stream = trial.open(trial.say(WORDS), on_callback_error=lambda error: handled.append(type(error)))
+    stream = trial.open(trial.encode(WORDS), on_callback_error=lambda error: handled.append(type(error)))
     stream.add_callback(trial.callback(fail))
     stream.add_callback(trial.callback(calls.append))
     trial.expect("the text of all chunks", await stream.text(), WORDS.text)
-    trial.expect("what the handler took", handled, [CallbackFailedError])
+    trial.expect("what the handler received", handled, [CallbackFailedError])
     trial.expect("calls of the next callback", len(calls), 1)

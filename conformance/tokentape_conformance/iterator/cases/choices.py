@@ -1,4 +1,4 @@
-"""Choices: promise 16. Several answers in one stream never mix."""
+"""Choices: promise 16. Several choices in one stream never mix."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TWO = Script((Choice((RED,)), Choice((BLUE,), "length")))
     wires=SEVERAL_CHOICES,
 )
 async def apart(trial: IteratorTrial) -> None:
-    stream = trial.open(trial.say(TWO))
+    stream = trial.open(trial.encode(TWO))
     await stream.read()
     texts = [trial.adapter.message_text(message) for message in trial.adapter.messages(stream.output)]
     trial.expect("the text of each choice", texts, [RED.text, BLUE.text])
@@ -29,13 +29,13 @@ async def apart(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/choices/chunks",
-    "A chunk says which choice it belongs to.",
+    "A chunk has the index of its choice.",
     source=CONTRACT,
     needs=["several_choices", "choice"],
     wires=SEVERAL_CHOICES,
 )
 async def chunks(trial: IteratorTrial) -> None:
-    stream = trial.open(trial.say(TWO))
+    stream = trial.open(trial.encode(TWO))
     texts = ["", ""]
     for chunk in await stream.read():
         texts[trial.adapter.choice(chunk)] += trial.adapter.text(chunk)
@@ -50,7 +50,7 @@ async def chunks(trial: IteratorTrial) -> None:
     wires=SEVERAL_CHOICES,
 )
 async def finish_reasons(trial: IteratorTrial) -> None:
-    stream = trial.open(trial.say(TWO))
+    stream = trial.open(trial.encode(TWO))
     await stream.read()
     reasons = [trial.adapter.message_finish_reason(message) for message in trial.adapter.messages(stream.output)]
     trial.expect("the finish reason of each choice", reasons, ["stop", "length"])
@@ -58,17 +58,17 @@ async def finish_reasons(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/choices/tool-calls",
-    "Each choice has its own tool calls, although both number theirs from 0.",
+    "Each choice has its own tool calls, although both are numbered from 0.",
     source=CONTRACT,
     needs=[*NEEDS, "tool_calls", "message_tool_calls"],
     wires=["openai_chat"],
 )
 async def tool_calls(trial: IteratorTrial) -> None:
     calls = [ToolCall.of("red", {"is": 1}, id="call_1"), ToolCall.of("blue", {"is": 2}, id="call_2")]
-    stream = trial.open(trial.say(Script(tuple(Choice((call,)) for call in calls))))
+    stream = trial.open(trial.encode(Script(tuple(Choice((call,)) for call in calls))))
     await stream.read()
-    told = [
+    seen = [
         [(call["name"], call["arguments"]) for call in trial.adapter.message_tool_calls(message)]
         for message in trial.adapter.messages(stream.output)
     ]
-    trial.expect("the calls of each choice", told, [[("red", {"is": 1})], [("blue", {"is": 2})]])
+    trial.expect("the calls of each choice", seen, [[("red", {"is": 1})], [("blue", {"is": 2})]])

@@ -1,40 +1,45 @@
-"""Finish: promise 9. Why it ended, in one vocabulary and in the provider's own."""
+"""Finish: promise 9. The finish reason, in the common vocabulary and in the provider's own."""
 
 from __future__ import annotations
 
 from tokentape_conformance.iterator import IteratorTrial, case
 from tokentape_conformance.iterator.cases.sources import CONTRACT
-from tokentape_conformance.iterator.wires import ending
+from tokentape_conformance.iterator.wires import with_finish_reason
 from tokentape_fake_provider.script.model import Choice, FinishReason, Script, Text, ToolCall
 
-SAID = Text("one two three", pieces=("one", " two", " three"))
+ANSWER = Text("one two three", pieces=("one", " two", " three"))
 UNKNOWN = "because_of_the_tide"
 
 
 async def ends(trial: IteratorTrial, reason: FinishReason) -> None:
-    """The stream says this of why it ended."""
-    items = (SAID, ToolCall.of("depth", {"of": "sea"})) if reason == "tool_calls" else (SAID,)
-    stream = trial.tell(*items, finish_reason=reason)
+    """The stream has this finish reason."""
+    items = (ANSWER, ToolCall.of("depth", {"of": "sea"})) if reason == "tool_calls" else (ANSWER,)
+    stream = trial.stream(*items, finish_reason=reason)
     await stream.read()
     trial.expect("the finish reason", stream.finish_reason, reason)
 
 
-@case("iterator/finish/stop", "An answer that ended by itself: stop.", source=CONTRACT, needs=["finish_reason"])
+@case("iterator/finish/stop", "A response that ended by itself: stop.", source=CONTRACT, needs=["finish_reason"])
 async def stop(trial: IteratorTrial) -> None:
     await ends(trial, "stop")
 
 
-@case("iterator/finish/length", "An answer at its limit: length.", source=CONTRACT, needs=["finish_reason"])
+@case(
+    "iterator/finish/length",
+    "A response at its token limit: length.",
+    source=CONTRACT,
+    needs=["finish_reason"],
+)
 async def length(trial: IteratorTrial) -> None:
     await ends(trial, "length")
 
 
 @case(
     "iterator/finish/tool-calls",
-    "An answer that waits for tools: tool_calls.",
+    "A response that waits for tools: tool_calls.",
     source=CONTRACT,
     needs=["finish_reason", "tool_calls"],
-    wires=ending("tool_calls"),
+    wires=with_finish_reason("tool_calls"),
 )
 async def tool_calls(trial: IteratorTrial) -> None:
     await ends(trial, "tool_calls")
@@ -42,10 +47,10 @@ async def tool_calls(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/finish/content-filter",
-    "An answer that was filtered: content_filter.",
+    "A response that was filtered: content_filter.",
     source=CONTRACT,
     needs=["finish_reason"],
-    wires=ending("content_filter"),
+    wires=with_finish_reason("content_filter"),
 )
 async def content_filter(trial: IteratorTrial) -> None:
     await ends(trial, "content_filter")
@@ -53,10 +58,10 @@ async def content_filter(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/finish/refusal",
-    "An answer that was refused: refusal.",
+    "A response that was refused: refusal.",
     source=CONTRACT,
     needs=["finish_reason"],
-    wires=ending("refusal"),
+    wires=with_finish_reason("refusal"),
 )
 async def refusal(trial: IteratorTrial) -> None:
     await ends(trial, "refusal")
@@ -64,10 +69,10 @@ async def refusal(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/finish/pause",
-    "A turn that is to be continued: pause.",
+    "A response to be continued in the next request: pause.",
     source=CONTRACT,
     needs=["finish_reason"],
-    wires=ending("pause"),
+    wires=with_finish_reason("pause"),
 )
 async def pause(trial: IteratorTrial) -> None:
     await ends(trial, "pause")
@@ -75,17 +80,17 @@ async def pause(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/finish/unknown",
-    "A reason that nobody knows is other, with the provider's word beside it.",
+    "An unknown reason is `other`, and the provider's own word is kept.",
     source=CONTRACT,
     needs=["finish_reason", "provider_finish_reason"],
-    wires=[wire for wire in ending("length") if wire not in ("openai_responses", "gemini_interactions")],
+    wires=[wire for wire in with_finish_reason("length") if wire not in ("openai_responses", "gemini_interactions")],
 )
 async def unknown(trial: IteratorTrial) -> None:
-    stream = trial.open(trial.say(Script((Choice((SAID,), provider_finish_reason=UNKNOWN),))))
+    stream = trial.open(trial.encode(Script((Choice((ANSWER,), provider_finish_reason=UNKNOWN),))))
     await stream.read()
     trial.expect("the finish reason", stream.finish_reason, "other")
     word = trial.adapter.provider_finish_reason(stream.stream)
-    trial.expect("the provider's own word, in small letters", (word or "").lower(), UNKNOWN)
+    trial.expect("the provider's own word, in lowercase", (word or "").lower(), UNKNOWN)
 
 
 @case(
@@ -96,33 +101,33 @@ async def unknown(trial: IteratorTrial) -> None:
 )
 async def output_and_event(trial: IteratorTrial) -> None:
     events = trial.listen()
-    stream = trial.tell(SAID, finish_reason="length")
+    stream = trial.stream(ANSWER, finish_reason="length")
     await stream.read()
     trial.expect("the stream's", stream.finish_reason, "length")
     trial.expect("the output's", trial.adapter.message_finish_reason(stream.message), "length")
-    told = trial.adapter.messages(trial.adapter.event_fields(events[0][1])["output"])[0]
-    trial.expect("the event's", trial.adapter.message_finish_reason(told), "length")
+    sent = trial.adapter.messages(trial.adapter.event_fields(events[0][1])["output"])[0]
+    trial.expect("the event's", trial.adapter.message_finish_reason(sent), "length")
 
 
 @case(
     "iterator/finish/none-before",
-    "While it streams there is no finish reason.",
+    "There is no finish reason before the stream ends.",
     source=CONTRACT,
     needs=["finish_reason"],
 )
 async def none_before(trial: IteratorTrial) -> None:
-    stream = trial.tell(SAID)
+    stream = trial.stream(ANSWER)
     seen = [stream.finish_reason async for chunk in stream.chunks() if trial.adapter.text(chunk)]
     trial.expect("the finish reason at each piece", seen, [None, None, None])
 
 
 @case(
     "iterator/finish/on-a-chunk",
-    "One chunk carries the finish reason, as the reader sees it.",
+    "Exactly one chunk has the finish reason.",
     source=CONTRACT,
     needs=["chunk_finish_reason"],
 )
 async def on_a_chunk(trial: IteratorTrial) -> None:
-    stream = trial.tell(SAID, finish_reason="length")
+    stream = trial.stream(ANSWER, finish_reason="length")
     seen = [reason for chunk in await stream.read() if (reason := trial.adapter.chunk_finish_reason(chunk))]
     trial.expect("the finish reasons of the chunks", seen, ["length"])

@@ -1,4 +1,4 @@
-"""Framing: what the specifications of the framings allow, and servers do."""
+"""Framing: what the framings' specifications allow, and servers send."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable
 from tokentape_conformance.iterator import IteratorTrial, case
 from tokentape_conformance.iterator.cases.sources import NDJSON as NDJSON_SPEC
 from tokentape_conformance.iterator.cases.sources import WHATWG
-from tokentape_conformance.iterator.trial import cut
+from tokentape_conformance.iterator.iterator_trial import split_at
 from tokentape_conformance.iterator.wires import AWS, NDJSON, SSE
 from tokentape_fake_provider.script.model import Text
 
-SAID = Text("The sea is 10 m deep.", pieces=("The sea", " is", " 10", " m", " deep."))
+ANSWER = Text("The sea is 10 m deep.", pieces=("The sea", " is", " 10", " m", " deep."))
 
 
 async def reads_the_same(trial: IteratorTrial, change: Callable[[bytes], bytes], *, whole: bool = False) -> None:
-    """The chunks are the same when each frame (or the whole body) is changed so, whole and byte by byte."""
-    frames = trial.say(SAID)
+    """After this change of each frame (or the whole body) the chunks are the same, also if sent byte by byte."""
+    frames = trial.encode(ANSWER)
     unchanged = trial.open(frames)
     expected = [trial.adapter.text(chunk) for chunk in await unchanged.read()]
-    trial.expect("the text of the unchanged stream", "".join(expected), SAID.text)
+    trial.expect("the text of the unchanged stream", "".join(expected), ANSWER.text)
     trial.opened.remove(unchanged)
     changed = [change(b"".join(frames))] if whole else [change(frame) for frame in frames]
     body = b"".join(changed)
@@ -39,19 +39,19 @@ async def cr(trial: IteratorTrial) -> None:
     await reads_the_same(trial, lambda frame: frame.replace(b"\n", b"\r"))
 
 
-@case("iterator/framing/crlf-cut", "A CR LF that is cut in two is one line end.", source=WHATWG, wires=SSE)
+@case("iterator/framing/crlf-cut", "A CR LF that is split in two is one line end.", source=WHATWG, wires=SSE)
 async def crlf_cut(trial: IteratorTrial) -> None:
-    body = b"".join(trial.say(SAID)).replace(b"\n", b"\r\n")
-    stream = trial.open(cut(body, *(at for at, byte in enumerate(body) if byte == 0x0A)))
-    trial.expect("the text of all chunks", await stream.text(), SAID.text)
+    body = b"".join(trial.encode(ANSWER)).replace(b"\n", b"\r\n")
+    stream = trial.open(split_at(body, *(at for at, byte in enumerate(body) if byte == 0x0A)))
+    trial.expect("the text of all chunks", await stream.text(), ANSWER.text)
 
 
-@case("iterator/framing/bom", "One BOM at the beginning is left out.", source=WHATWG, wires=SSE)
+@case("iterator/framing/bom", "A BOM at the beginning is ignored.", source=WHATWG, wires=SSE)
 async def bom(trial: IteratorTrial) -> None:
     await reads_the_same(trial, lambda body: b"\xef\xbb\xbf" + body, whole=True)
 
 
-@case("iterator/framing/comments", "Comments, such as heartbeats, say nothing.", source=WHATWG, wires=SSE)
+@case("iterator/framing/comments", "Comments, such as heartbeats, are ignored.", source=WHATWG, wires=SSE)
 async def comments(trial: IteratorTrial) -> None:
     await reads_the_same(trial, lambda frame: b": ping\n\n" + frame + b":\n\n: data: no\n\n")
 
@@ -86,14 +86,14 @@ async def ndjson_crlf(trial: IteratorTrial) -> None:
     await reads_the_same(trial, lambda frame: frame.replace(b"\n", b"\r\n"))
 
 
-@case("iterator/framing/ndjson-blank-lines", "Empty lines say nothing.", source=NDJSON_SPEC, wires=NDJSON)
+@case("iterator/framing/ndjson-blank-lines", "Empty lines are ignored.", source=NDJSON_SPEC, wires=NDJSON)
 async def ndjson_blank_lines(trial: IteratorTrial) -> None:
     await reads_the_same(trial, lambda frame: b"\n" + frame + b"\n\n")
 
 
 @case(
     "iterator/framing/ndjson-no-last-line-end",
-    "The last line may come without its end.",
+    "The last line may lack its line end.",
     source=NDJSON_SPEC,
     wires=NDJSON,
 )
@@ -108,7 +108,7 @@ async def ndjson_no_last_line_end(trial: IteratorTrial) -> None:
     wires=AWS,
 )
 async def damaged_message(trial: IteratorTrial) -> None:
-    frames = trial.say(SAID)
+    frames = trial.encode(ANSWER)
     at = len(frames) // 2
     damaged = bytearray(frames[at])
     damaged[len(damaged) // 2] ^= 1

@@ -1,4 +1,4 @@
-"""Iteration: promise 4. Loops after the first, and loops at once."""
+"""Iteration: promise 4. Later loops and concurrent loops."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 from tokentape_conformance.iterator import IteratorTrial, case
 from tokentape_conformance.iterator.cases.sources import CONTRACT
-from tokentape_conformance.iterator.trial import carrying, together
+from tokentape_conformance.iterator.iterator_trial import content_indexes, together
 from tokentape_fake_provider.script.model import Text
 
 WORDS = Text("one two three", pieces=("one", " two", " three"))
@@ -19,7 +19,7 @@ WORDS = Text("one two three", pieces=("one", " two", " three"))
     needs=["second_loop"],
 )
 async def second_loop(trial: IteratorTrial) -> None:
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     first = await stream.read()
     reads = stream.source.reads
     trial.expect("the chunks of the second loop", await stream.read(), first)
@@ -36,7 +36,7 @@ async def second_loop(trial: IteratorTrial) -> None:
 async def second_loop_calls_nothing(trial: IteratorTrial) -> None:
     calls: list[object] = []
     events = trial.listen()
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     stream.add_callback(calls.append)
     for _ in range(3):
         await stream.read()
@@ -51,8 +51,8 @@ async def second_loop_calls_nothing(trial: IteratorTrial) -> None:
     needs=["second_loop"],
 )
 async def loop_after_a_failure(trial: IteratorTrial) -> None:
-    pieces = trial.pieces(WORDS)
-    frames = [piece.data for piece in pieces[: carrying(pieces)[1] + 1]]
+    encoded = trial.encoded_frames(WORDS)
+    frames = [frame.data for frame in encoded[: content_indexes(encoded)[1] + 1]]
     stream = trial.open([*frames, OSError("the connection broke")])
     chunks, error = await stream.failure()
     again, same = await stream.failure()
@@ -63,28 +63,28 @@ async def loop_after_a_failure(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/iteration/loop-from-the-middle",
-    "A loop that begins while another is on its way begins at the first chunk.",
+    "A loop that starts while another one runs begins at the first chunk.",
     source=CONTRACT,
     needs=["second_loop", "two_loops"],
 )
 async def loop_from_the_middle(trial: IteratorTrial) -> None:
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     loop = stream.chunks()
-    begun = [await anext(loop)]
+    first = [await anext(loop)]
     whole = await stream.read()
     rest = [chunk async for chunk in loop]
-    trial.expect("the chunks of the loop that began first", begun + rest, whole)
+    trial.expect("the chunks of the loop that started first", first + rest, whole)
     trial.expect("the text of the other", stream.joined(whole), WORDS.text)
 
 
 @case(
     "iterator/iteration/two-loops",
-    "Two loops at once each see everything: neither steals from the other.",
+    "Two concurrent loops each see everything: neither takes chunks from the other.",
     source=CONTRACT,
     needs=["two_loops"],
 )
 async def two_loops(trial: IteratorTrial) -> None:
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     one, other = stream.chunks(), stream.chunks()
     seen: tuple[list[object], list[object]] = ([], [])
     open_loops = [(one, seen[0]), (other, seen[1])]
@@ -95,17 +95,17 @@ async def two_loops(trial: IteratorTrial) -> None:
             except StopAsyncIteration:
                 open_loops.remove((loop, got))
     trial.expect("the text that each loop saw", [stream.joined(got) for got in seen], [WORDS.text, WORDS.text])
-    trial.expect("how often the source was begun", stream.source.begun, 1)
+    trial.expect("how often the source was started", stream.source.started, 1)
 
 
 @case(
     "iterator/iteration/readers-at-once",
-    "Readers in threads, or in tasks, each see everything.",
+    "Concurrent readers, in threads or tasks, each see everything.",
     source=CONTRACT,
     needs=["two_loops"],
 )
 async def readers_at_once(trial: IteratorTrial) -> None:
-    stream = trial.tell(WORDS)
+    stream = trial.stream(WORDS)
     seen: list[str] = []
 
     async def read() -> None:
@@ -136,7 +136,7 @@ async def readers_at_once(trial: IteratorTrial) -> None:
     needs=["sync", "async"],
 )
 async def sync_and_async_alike(trial: IteratorTrial) -> None:
-    frames = trial.say(WORDS)
+    frames = trial.encode(WORDS)
     asynchronous, plain = trial.open(frames), trial.open_plain(frames)
     text = trial.adapter.text
     expected = [text(chunk) for chunk in await plain.read()]

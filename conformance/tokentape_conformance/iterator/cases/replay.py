@@ -1,10 +1,10 @@
-"""Replay: promise 17. Something finished as a stream, losing nothing."""
+"""Replay: promise 17. A finished text or output becomes a stream, and nothing is lost."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tokentape_conformance.iterator import IteratorTrial, Opened, case
+from tokentape_conformance.iterator import IteratorTrial, OpenedStream, case
 from tokentape_conformance.iterator.cases.sources import CONTRACT
 from tokentape_conformance.iterator.source import SyncSource
 from tokentape_conformance.iterator.wires import REASONING, TOOL_CALLS
@@ -13,22 +13,22 @@ from tokentape_fake_provider.script.model import Reasoning, Text, ToolCall, Usag
 OUTPUT = ("sync", "output", "messages", "message_text")
 
 
-def of(trial: IteratorTrial, stream: Any) -> Opened:
-    """A stream that has no source of ours."""
-    return Opened(trial, stream, SyncSource([]))
+def of(trial: IteratorTrial, stream: Any) -> OpenedStream:
+    """Wrap a stream that has no source of the suite."""
+    return OpenedStream(trial, stream, SyncSource([]))
 
 
 @case(
     "iterator/replay/text",
-    "A text becomes a stream that says it, and ends as any other.",
+    "A text becomes a stream of that text, which ends like any other.",
     source=CONTRACT,
     needs=["replay", *OUTPUT],
 )
 async def text(trial: IteratorTrial) -> None:
-    for said in ("The sea is deep.", "0", ""):
-        stream = of(trial, trial.adapter.replay(said))
-        trial.expect("the text of all chunks", await stream.text(), said)
-        trial.expect("the text of the output", stream.output_text, said)
+    for original in ("The sea is deep.", "0", ""):
+        stream = of(trial, trial.adapter.replay(original))
+        trial.expect("the text of all chunks", await stream.text(), original)
+        trial.expect("the text of the output", stream.output_text, original)
 
 
 @case(
@@ -48,12 +48,12 @@ async def callbacks_and_event(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/replay/output",
-    "An output becomes a stream whose output is equal: text, finish reason and usage.",
+    "An output becomes a stream whose output has the same text, finish reason and usage.",
     source=CONTRACT,
     needs=["replay_output", "output_usage", "message_finish_reason", *OUTPUT],
 )
 async def output(trial: IteratorTrial) -> None:
-    original = trial.tell(
+    original = trial.stream(
         Text("one two", pieces=("one", " two")), finish_reason="length", usage=Usage(input=9, output=2)
     )
     await original.read()
@@ -72,12 +72,12 @@ async def output(trial: IteratorTrial) -> None:
     wires=TOOL_CALLS,
 )
 async def tool_calls(trial: IteratorTrial) -> None:
-    original = trial.tell("Let me look.", ToolCall.of("depth", {"of": "sea"}, id="call_1"))
+    original = trial.stream("Let me look.", ToolCall.of("depth", {"of": "sea"}, id="call_1"))
     await original.read()
     stream = of(trial, trial.adapter.replay_output(original.output))
     await stream.read()
     trial.expect("the tool calls", stream.tool_calls, original.tool_calls)
-    trial.expect("how many there are", len(stream.tool_calls), 1)
+    trial.expect("the number of tool calls", len(stream.tool_calls), 1)
 
 
 @case(
@@ -88,7 +88,7 @@ async def tool_calls(trial: IteratorTrial) -> None:
     wires=REASONING,
 )
 async def reasoning(trial: IteratorTrial) -> None:
-    original = trial.tell(Reasoning("Let me see."), "It is deep.")
+    original = trial.stream(Reasoning("Let me see."), "It is deep.")
     await original.read()
     stream = of(trial, trial.adapter.replay_output(original.output))
     await stream.read()
@@ -98,12 +98,12 @@ async def reasoning(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/replay/error",
-    "The output of a stream that broke replays to its error.",
+    "The output of a broken stream replays up to its error.",
     source=CONTRACT,
     needs=["replay_output", "output_error", *OUTPUT],
 )
 async def error(trial: IteratorTrial) -> None:
-    frames = trial.say(Text("one two", pieces=("one", " two")))
+    frames = trial.encode(Text("one two", pieces=("one", " two")))
     original = trial.open([*frames[:1], OSError("the connection broke")])
     await original.failure()
     stream = of(trial, trial.adapter.replay_output(original.output))

@@ -1,4 +1,4 @@
-"""Text: promises 2 and 3. Nothing of what is said is lost, changed or merged."""
+"""Text: promises 2 and 3. No text is lost, changed or merged."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ OUTPUT = ("output", "messages", "message_text")
 
 
 async def survives(trial: IteratorTrial, *pieces: str) -> None:
-    """These pieces come out of the loop, joined, as they went in."""
+    """The loop's text is these pieces, joined."""
     text = "".join(pieces)
-    stream = trial.tell(Text(text, pieces=pieces))
+    stream = trial.stream(Text(text, pieces=pieces))
     trial.expect("the text of all chunks", await stream.text(), text)
 
 
-@case("iterator/text/concatenated", "The chunks' text, joined, is the text that was said.", source=REFERENCE)
+@case("iterator/text/concatenated", "The chunks' text, joined, is the text that was sent.", source=REFERENCE)
 async def concatenated(trial: IteratorTrial) -> None:
     await survives(trial, "The", " sea", " is", " deep", ".")
 
 
 @case(
     "iterator/text/as-pieces",
-    "Each piece is a chunk of its own: none is held back, joined or cut.",
+    "Each piece is one chunk: none is held back, joined or split.",
     source=REFERENCE,
 )
 async def as_pieces(trial: IteratorTrial) -> None:
-    said = Text("The sea is deep.", pieces=("The", " sea", " is", " deep", "."))
-    stream = trial.tell(said)
+    sent = Text("The sea is deep.", pieces=("The", " sea", " is", " deep", "."))
+    stream = trial.stream(sent)
     seen = [trial.adapter.text(chunk) for chunk in await stream.read()]
-    trial.expect("the text of each chunk that has some", tuple(filter(None, seen)), said.pieces)
+    trial.expect("the text of each chunk with text", tuple(filter(None, seen)), sent.pieces)
 
 
 @case(
@@ -41,7 +41,7 @@ async def as_pieces(trial: IteratorTrial) -> None:
     needs=OUTPUT,
 )
 async def output(trial: IteratorTrial) -> None:
-    stream = trial.tell("The sea is deep, ", "and the sky is high.")
+    stream = trial.stream("The sea is deep, ", "and the sky is high.")
     await stream.read()
     trial.expect("the text of the output", stream.output_text, "The sea is deep, and the sky is high.")
 
@@ -51,14 +51,14 @@ async def zero(trial: IteratorTrial) -> None:
     await survives(trial, "1", "0", "0", "0")
 
 
-@case("iterator/text/zero-alone", 'An answer of "0" is "0".', source=CONTRACT, needs=OUTPUT)
+@case("iterator/text/zero-alone", 'The text of a response "0" is "0".', source=CONTRACT, needs=OUTPUT)
 async def zero_alone(trial: IteratorTrial) -> None:
-    stream = trial.tell("0")
+    stream = trial.stream("0")
     trial.expect("the text of all chunks", await stream.text(), "0")
     trial.expect("the text of the output", stream.output_text, "0")
 
 
-@case("iterator/text/falsy-words", "Words that languages take for nothing are text.", source=CONTRACT)
+@case("iterator/text/falsy-words", "Words for nothing, such as null and false, are text.", source=CONTRACT)
 async def falsy_words(trial: IteratorTrial) -> None:
     await survives(trial, "false", " ", "null", " ", "None", " ", "[]", "{}", "0.0")
 
@@ -68,7 +68,7 @@ async def white_space(trial: IteratorTrial) -> None:
     await survives(trial, " ", "a", "\n", "\n\n", "\t", "b", "\r\n", " ", "  ")
 
 
-@case("iterator/text/unicode", "Characters of every plane, joined and combining ones survive.", source=CONTRACT)
+@case("iterator/text/unicode", "Characters of every plane, joined and combining ones, are kept.", source=CONTRACT)
 async def unicode(trial: IteratorTrial) -> None:
     await survives(trial, "é", "日本語", " مرحبا", "👩\u200d👩\u200d👧", "👍🏽", "e\u0301", "\U00010348", "\u00a0")
 
@@ -87,7 +87,7 @@ async def framing_words(trial: IteratorTrial) -> None:
     await survives(trial, "data: ", "\n\ndata: [DONE]\n\n", "event: error\n", ":", "\r\n\r\n", '{"done":true}\n', "end")
 
 
-@case("iterator/text/escapes", "Quotes, backslashes and escapes in the text survive JSON.", source="RFC 8259, 7")
+@case("iterator/text/escapes", "Quotes, backslashes and escapes in the text are kept.", source="RFC 8259, 7")
 async def escapes(trial: IteratorTrial) -> None:
     await survives(trial, '"', "\\", "\\n", "\\u0041", "\\\\", "/", "</script>")
 
@@ -102,9 +102,9 @@ async def many_pieces(trial: IteratorTrial) -> None:
     await survives(trial, *(f"{number} " for number in range(300)))
 
 
-@case("iterator/text/empty-answer", "An answer without text is an empty text.", source=CONTRACT, needs=OUTPUT)
+@case("iterator/text/empty-answer", "The text of a response without text is empty.", source=CONTRACT, needs=OUTPUT)
 async def empty_answer(trial: IteratorTrial) -> None:
-    stream = trial.open(trial.say(Script.of()))
+    stream = trial.open(trial.encode(Script.of()))
     trial.expect("the text of all chunks", await stream.text(), "")
     trial.expect("the text of the output", stream.output_text, "")
 
@@ -117,21 +117,21 @@ async def empty_answer(trial: IteratorTrial) -> None:
     wires=TOOL_CALLS,
 )
 async def always_a_string(trial: IteratorTrial) -> None:
-    stream = trial.tell("Let me look.", ToolCall.of("depth", {"of": "sea"}))
+    stream = trial.stream("Let me look.", ToolCall.of("depth", {"of": "sea"}))
     kinds = {type(trial.adapter.text(chunk)).__name__ for chunk in await stream.read()}
     trial.expect("the types of the chunks' text", kinds, {"str"})
 
 
 @case(
     "iterator/text/reasoning-apart",
-    "Reasoning is not text, and is not lost.",
+    "Reasoning is kept apart from text.",
     source=CONTRACT,
     needs=["reasoning", "message_reasoning", *OUTPUT],
     wires=REASONING,
 )
 async def reasoning_apart(trial: IteratorTrial) -> None:
     thought = Reasoning("Let me see.", pieces=("Let", " me", " see."))
-    stream = trial.tell(thought, "It is deep.")
+    stream = trial.stream(thought, "It is deep.")
     chunks = await stream.read()
     trial.expect("the text of all chunks", stream.joined(chunks), "It is deep.")
     trial.expect("the reasoning of all chunks", "".join(map(trial.adapter.reasoning, chunks)), thought.text)
@@ -141,13 +141,13 @@ async def reasoning_apart(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/text/refusal-apart",
-    "A refusal that has a place of its own is kept there.",
+    "A refusal that is sent apart from text is kept apart.",
     source="OpenAI API reference: message.refusal, response.refusal.delta",
     needs=["message_refusal", *OUTPUT],
     wires=REFUSALS,
 )
 async def refusal_apart(trial: IteratorTrial) -> None:
-    stream = trial.tell(Refusal("I can't help with that.", pieces=("I can't", " help with", " that.")))
+    stream = trial.stream(Refusal("I can't help with that.", pieces=("I can't", " help with", " that.")))
     await stream.read()
     trial.expect("the refusal of the output", trial.adapter.message_refusal(stream.message), "I can't help with that.")
     trial.expect("the text of the output", stream.output_text, "")

@@ -1,4 +1,4 @@
-"""Usage: promise 8. What the provider reported, in one arithmetic, and nothing made up."""
+"""Usage: promise 8. What the provider reported, with the same meaning for every provider, and nothing invented."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 from tokentape_conformance.iterator import IteratorTrial, case
 from tokentape_conformance.iterator.cases.sources import CONTRACT, OPENTELEMETRY, REFERENCE
-from tokentape_conformance.iterator.edits import document, edited
+from tokentape_conformance.iterator.frame_edits import document, edited
 from tokentape_conformance.iterator.wires import ALL, reporting
 from tokentape_fake_provider.script.model import Script, Text, Usage
 
-SAID = Text("one two three", pieces=("one", " two", " three"))
+ANSWER = Text("one two three", pieces=("one", " two", " three"))
 CHAT = ("openai_chat", "openai_completions")
 
 
 async def reported(trial: IteratorTrial, usage: Usage) -> dict[str, int | None]:
-    """The stream's usage, after it was read."""
-    stream = trial.tell(SAID, usage=usage)
+    """Read a stream that reports this usage; the stream's usage."""
+    stream = trial.stream(ANSWER, usage=usage)
     await stream.read()
     return stream.usage
 
@@ -29,7 +29,7 @@ async def counts(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/usage/cached",
-    "Cached tokens are a part of the input, whatever the provider's own arithmetic.",
+    "Cached tokens are included in the input, however the provider counts them.",
     source=OPENTELEMETRY,
     needs=["usage"],
     wires=reporting("cached"),
@@ -42,7 +42,7 @@ async def cached(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/usage/cache-write",
-    "Tokens written to a cache are a part of the input.",
+    "Tokens written to a cache are included in the input.",
     source=OPENTELEMETRY,
     needs=["usage"],
     wires=reporting("cache_write"),
@@ -55,7 +55,7 @@ async def cache_write(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/usage/reasoning",
-    "Reasoning tokens are a part of the output, whatever the provider's own arithmetic.",
+    "Reasoning tokens are included in the output, however the provider counts them.",
     source=OPENTELEMETRY,
     needs=["usage"],
     wires=reporting("reasoning"),
@@ -68,18 +68,18 @@ async def reasoning(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/usage/last-report-wins",
-    "Where usage is reported again and again, the last report counts, never their sum.",
+    "If usage is reported repeatedly, the last report counts, never the sum.",
     source="vLLM: stream_options.continuous_usage_stats",
     needs=["usage"],
     wires=CHAT,
 )
 async def last_report_wins(trial: IteratorTrial) -> None:
-    frames = trial.say(SAID, usage=Usage(input=10, output=9))
-    told = iter(range(1, len(frames)))
+    frames = trial.encode(ANSWER, usage=Usage(input=10, output=9))
+    counts = iter(range(1, len(frames)))
 
     def report(chunk: dict[str, Any]) -> None:
         if chunk["choices"]:
-            count = next(told)
+            count = next(counts)
             chunk["usage"] = {"prompt_tokens": 10, "completion_tokens": count, "total_tokens": 10 + count}
 
     stream = trial.open(edited(frames, report))
@@ -90,19 +90,19 @@ async def last_report_wins(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/usage/each-field-for-itself",
-    "A later report that leaves a field out does not erase it.",
+    "A later report that omits a field does not erase it.",
     source="Anthropic API reference: message_start reports input, message_delta output",
     needs=["usage"],
     wires=["anthropic_messages"],
 )
 async def each_field_for_itself(trial: IteratorTrial) -> None:
-    frames = trial.say(SAID, usage=Usage(input=120, output=34, cached=100))
+    frames = trial.encode(ANSWER, usage=Usage(input=120, output=34, cached=100))
 
-    def leave_out(event: dict[str, Any]) -> None:
+    def omit_input(event: dict[str, Any]) -> None:
         if event["type"] == "message_delta":
             event["usage"] = {"output_tokens": event["usage"]["output_tokens"]}
 
-    stream = trial.open(edited(frames, leave_out))
+    stream = trial.open(edited(frames, omit_input))
     await stream.read()
     usage = stream.usage
     trial.expect("input, cached, output", [usage["input"], usage["cached"], usage["output"]], [120, 100, 34])
@@ -110,7 +110,7 @@ async def each_field_for_itself(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/usage/trailing-chunk",
-    "Usage that comes after the finish reason, in a chunk of its own, counts.",
+    "Usage in a chunk of its own after the finish reason counts.",
     source="OpenAI API reference: stream_options.include_usage",
     needs=["usage"],
     wires=[*CHAT, "bedrock_converse"],
@@ -122,16 +122,16 @@ async def trailing_chunk(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/usage/beside-the-finish-reason",
-    "Usage that comes in the same chunk as the finish reason counts.",
-    source="DeepSeek, Mistral and others send it so",
+    "Usage in the same chunk as the finish reason counts.",
+    source="sent by DeepSeek, Mistral and others",
     needs=["usage"],
     wires=CHAT,
 )
 async def beside_the_finish_reason(trial: IteratorTrial) -> None:
-    frames = trial.say(SAID, usage=Usage(input=7, output=5))
-    told = [document(frame) for frame in frames]
-    usage = next(chunk["usage"] for chunk in told if chunk and not chunk["choices"])
-    kept = [frame for frame, chunk in zip(frames, told, strict=True) if chunk is None or chunk["choices"]]
+    frames = trial.encode(ANSWER, usage=Usage(input=7, output=5))
+    chunks = [document(frame) for frame in frames]
+    usage = next(chunk["usage"] for chunk in chunks if chunk and not chunk["choices"])
+    kept = [frame for frame, chunk in zip(frames, chunks, strict=True) if chunk is None or chunk["choices"]]
 
     def join(chunk: dict[str, Any]) -> None:
         if chunk["choices"][0]["finish_reason"]:
@@ -144,7 +144,7 @@ async def beside_the_finish_reason(trial: IteratorTrial) -> None:
 
 @case(
     "iterator/usage/not-reported",
-    "Usage that was not reported is None, never 0 and never a guess.",
+    "Usage that was not reported is None, never 0 and never an estimate.",
     source=CONTRACT,
     needs=["usage"],
     wires=[wire for wire in ALL if wire not in ("anthropic_messages", "bedrock_invoke")],
@@ -160,51 +160,51 @@ async def not_reported(trial: IteratorTrial) -> None:
     "A count of 0 that was reported is 0, not None.",
     source=CONTRACT,
     needs=["usage"],
-    wires=[wire for wire in ALL if wire != "gemini"],  # which leaves zeros out, as proto3's JSON does
+    wires=[wire for wire in ALL if wire != "gemini"],  # which omits zeros, as proto3's JSON does
 )
 async def zero(trial: IteratorTrial) -> None:
-    stream = trial.open(trial.say(Script.of(usage=Usage(input=7, output=0))))
+    stream = trial.open(trial.encode(Script.of(usage=Usage(input=7, output=0))))
     await stream.read()
     trial.expect("output and total", [stream.usage["output"], stream.usage["total"]], [0, 7])
 
 
 @case(
     "iterator/usage/none-before",
-    "Before anything was reported usage is None.",
+    "Usage is None before the first report.",
     source=CONTRACT,
     needs=["usage"],
 )
 async def none_before(trial: IteratorTrial) -> None:
-    stream = trial.tell(SAID, usage=Usage(input=7, output=5))
+    stream = trial.stream(ANSWER, usage=Usage(input=7, output=5))
     trial.expect("output before the loop", stream.usage["output"], None)
     await stream.read()
 
 
 @case(
     "iterator/usage/while-streaming",
-    "What was reported at the beginning is known while the stream goes on.",
+    "Usage that is reported at the beginning is known while the stream is read.",
     source="Anthropic API reference: message_start",
     needs=["usage"],
     wires=["anthropic_messages"],
 )
 async def while_streaming(trial: IteratorTrial) -> None:
-    stream = trial.tell(SAID, usage=Usage(input=120, output=34))
+    stream = trial.stream(ANSWER, usage=Usage(input=120, output=34))
     seen = [stream.usage["input"] async for chunk in stream.chunks() if trial.adapter.text(chunk)]
     trial.expect("input at each piece", seen, [120, 120, 120])
 
 
 @case(
     "iterator/usage/chunks-keep-theirs",
-    "A chunk that reported usage has it; the last of each field is the stream's.",
+    "A chunk that reports usage has it; the last value of each field is the stream's.",
     source=CONTRACT,
     needs=["usage", "chunk_usage"],
 )
 async def chunks_keep_theirs(trial: IteratorTrial) -> None:
-    stream = trial.tell(SAID, usage=Usage(input=120, output=34))
+    stream = trial.stream(ANSWER, usage=Usage(input=120, output=34))
     chunks = await stream.read()
-    told = [dict(usage) for chunk in chunks if (usage := trial.adapter.chunk_usage(chunk)) is not None]
+    reports = [dict(usage) for chunk in chunks if (usage := trial.adapter.chunk_usage(chunk)) is not None]
     last: dict[str, int | None] = {}
-    for usage in told:
+    for usage in reports:
         last |= {name: count for name, count in usage.items() if count is not None}
     trial.expect("input and output of the chunks", [last.get("input"), last.get("output")], [120, 34])
 
@@ -217,10 +217,10 @@ async def chunks_keep_theirs(trial: IteratorTrial) -> None:
 )
 async def output_and_event(trial: IteratorTrial) -> None:
     events = trial.listen()
-    stream = trial.tell(SAID, usage=Usage(input=120, output=34))
+    stream = trial.stream(ANSWER, usage=Usage(input=120, output=34))
     await stream.read()
     expected = stream.usage
     trial.expect("the output's usage", dict(trial.adapter.output_usage(stream.output)), expected)
-    told = trial.adapter.event_fields(events[0][1])["output"]
-    trial.expect("the usage of the event's output", dict(trial.adapter.output_usage(told)), expected)
+    sent = trial.adapter.event_fields(events[0][1])["output"]
+    trial.expect("the usage of the event's output", dict(trial.adapter.output_usage(sent)), expected)
     trial.expect("input", expected["input"], 120)

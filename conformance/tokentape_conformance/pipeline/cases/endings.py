@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import CUT_AT, PipelineTrial
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import CUT_AT, PipelineTrial
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.faults.fault import (
     CleanEnd,
     EmptyStream,
@@ -42,8 +42,8 @@ def _told(trial: PipelineTrial, fault: Fault, *, passed_on: bool = False) -> Non
         if truncation.outcome == "laundered"
         else "just ends"
     )
-    seen = Words(f"it {how}: {truncation.note}; it ends {far.body[-120:]!r}")
-    trial.fail("the end of the output", seen, Words(_WANTED))
+    seen = Prose(f"it {how}: {truncation.note}; it ends {far.body[-120:]!r}")
+    trial.fail("the end of the output", seen, Prose(_WANTED))
 
 
 @case("pipeline/endings/fin", "A connection that the provider closes half-way is no complete answer.", source=SOURCE)

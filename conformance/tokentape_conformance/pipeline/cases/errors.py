@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import PipelineTrial
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.faults.fault import Fault, Fin, HttpError, Overload
 from tokentape_harness.flush.report import FAULTS
 
@@ -16,7 +16,11 @@ def _reaches(trial: PipelineTrial, fault: Fault) -> None:
     if trial.truncation(far, 1).outcome in FAULTS:
         status = f"status {far.head.status}" if far.head else "no status"
         seen = f"{status}, and {far.body[-120:]!r}" if far.ending else "the output does not end"
-        trial.fail("what the reader is told", Words(seen), Words("an error: by the status, in words, or a broken end"))
+        trial.fail(
+            "what the reader is told",
+            Prose(seen),
+            Prose("an error: by the status, in words, or a broken end"),
+        )
 
 
 @case("pipeline/errors/rate-limit", "A 429 reaches the reader.", source=SOURCE, needs=["errors"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import PipelineTrial
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+from tokentape_conformance.trial import Prose
 from tokentape_harness.flush.text import report_text
 from tokentape_harness.flush.verdict import Verdict
 
@@ -14,7 +14,11 @@ SOURCE = "tokentape, docs/flush.md"
 def _never(trial: PipelineTrial, *verdicts: Verdict) -> None:
     report = trial.pipeline.flush_report(trial.wire)
     if report.verdict in verdicts:
-        trial.fail("how tokens come out", Words("\n" + report_text(report)), Words("each one before the next is sent"))
+        trial.fail(
+            "how tokens come out",
+            Prose("\n" + report_text(report)),
+            Prose("each one before the next is sent"),
+        )
 
 
 @case(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import PipelineTrial
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+from tokentape_conformance.trial import Prose
 from tokentape_harness.flush.observed_output import Head
 from tokentape_harness.flush.targets import AsgiTarget, HttpTarget, WsgiTarget
 from tokentape_harness.flush.text import report_text
@@ -15,7 +15,7 @@ from tokentape_harness.flush.text import report_text
 def _head(trial: PipelineTrial) -> Head:
     head = trial.whole.head
     if head is None:
-        trial.fail("the head of the response", Words("none"), Words("one"))
+        trial.fail("the head of the response", Prose("none"), Prose("one"))
     return head
 
 
@@ -38,11 +38,13 @@ def no_content_length(trial: PipelineTrial) -> None:
 def content_type(trial: PipelineTrial) -> None:
     kind = (_head(trial).header("content-type") or "").partition(";")[0].strip().lower()
     if not kind:
-        trial.fail("content-type", None, Words("one"))
+        trial.fail("content-type", None, Prose("one"))
     is_events = re.match(rb"(\xef\xbb\xbf)?(data|event|id|retry)?:", trial.whole.body.lstrip()) is not None
     if is_events != (kind == "text/event-stream"):
         trial.fail(
-            "content-type", kind, "text/event-stream" if is_events else Words("that of the body, which is no events")
+            "content-type",
+            kind,
+            "text/event-stream" if is_events else Prose("that of the body, which is no events"),
         )
 
 
@@ -74,7 +76,7 @@ def not_cached(trial: PipelineTrial) -> None:
     asked = target.ask.verb if isinstance(target, HttpTarget | AsgiTarget | WsgiTarget) else "GET"
     allowed = "public" in told or re.search(r"(s-maxage|max-age)\s*=\s*[1-9]", told) is not None
     if allowed or asked == "GET":
-        trial.fail("cache-control", told or None, Words("no-cache or no-store"))
+        trial.fail("cache-control", told or None, Prose("no-cache or no-store"))
 
 
 @case(
@@ -97,4 +99,4 @@ def compression_flushes(trial: PipelineTrial) -> None:
     coding = _head(trial).header("content-encoding")
     report = trial.pipeline.flush_report(trial.wire)
     if coding not in (None, "identity") and report.verdict not in ("flushed", "first_reader_blocks"):
-        trial.fail(f"what is compressed with {coding}", Words("\n" + report_text(report)), Words("flushed"))
+        trial.fail(f"what is compressed with {coding}", Prose("\n" + report_text(report)), Prose("flushed"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import PipelineTrial, Reader
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial, Reader
+from tokentape_conformance.trial import Prose
 
 SOURCE = "tokentape, docs/web.md: when the reader leaves"
 _FRAMES = 3
@@ -17,8 +17,8 @@ def _leaves(trial: PipelineTrial, reader: Reader) -> None:
     if frames is None:
         outcome = reader.stream.entry.outcome
         read = "goes on" if outcome == "pending" else f"is {outcome}"
-        seen = Words(f"it {read} after {_FRAMES} more frames")
-        trial.fail("the provider's stream, when the reader had left", seen, Words("its client closed it"))
+        seen = Prose(f"it {read} after {_FRAMES} more frames")
+        trial.fail("the provider's stream, when the reader had left", seen, Prose("its client closed it"))
 
 
 @case(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import PipelineTrial
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+from tokentape_conformance.trial import Prose
 
 SOURCE = "the streaming chapter's first promise: messages are yielded as they are received"
 _MANY = 2000
@@ -53,7 +53,7 @@ def nothing_between(trial: PipelineTrial) -> None:
     text = trial.text(trial.answer(marks=marks))
     said = "".join(marks.tokens).strip()
     if said not in text:
-        trial.fail("the text that came out", text, Words(f"{said!r} in it"))
+        trial.fail("the text that came out", text, Prose(f"{said!r} in it"))
 
 
 @case(
@@ -67,7 +67,7 @@ def nothing_around(trial: PipelineTrial) -> None:
     text = trial.text(trial.answer(marks=marks))
     first, last = text.find(marks.token(0)), text.rfind(marks.mark(marks.count - 1))
     if first < 0 or last < 0:
-        trial.fail("the text that came out", text, Words("the first token and the last in it"))
+        trial.fail("the text that came out", text, Prose("the first token and the last in it"))
     around = text[:first] + text[last + len(marks.mark(0)) :]
     trial.expect("the text around the answer", around.strip(), "")
 

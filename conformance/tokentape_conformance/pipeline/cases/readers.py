@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import PipelineTrial
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.timing import Instant
 from tokentape_harness.flush.live_stage import script_of
@@ -29,8 +29,8 @@ def second_not_blocked(trial: PipelineTrial) -> None:
     if report.readers != "independent":
         trial.fail(
             "the second reader",
-            Words("\n" + report_text(report)),
-            Words("its answer while the first one's stands still"),
+            Prose("\n" + report_text(report)),
+            Prose("its answer while the first one's stands still"),
         )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tokentape import ChatOutput, TokentapeError, stream_bytes
-from tokentape_conformance.case import case
-from tokentape_conformance.iterator.wires import TOOL_CALLS, ending, reporting
-from tokentape_conformance.pipeline.trial import PipelineTrial
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.iterator.wires import TOOL_CALLS, reporting, with_finish_reason
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.script.model import Script, ToolCall, Usage
 
 SOURCE = "the provider's own format"
@@ -20,7 +20,7 @@ def _output(trial: PipelineTrial, script: Script) -> ChatOutput:
         for _ in stream:
             pass
     except TokentapeError as error:
-        trial.fail("the stream that came out", Words(f"{type(error).__name__}: {error}"), Words("a whole one"))
+        trial.fail("the stream that came out", Prose(f"{type(error).__name__}: {error}"), Prose("a whole one"))
     return stream.get_chat_output()
 
 
@@ -29,7 +29,7 @@ def _output(trial: PipelineTrial, script: Script) -> ChatOutput:
     "Why the answer ended comes out.",
     source=SOURCE,
     needs=["relay"],
-    wires=ending("length"),
+    wires=with_finish_reason("length"),
 )
 def finish_reason(trial: PipelineTrial) -> None:
     output = _output(trial, Script.of("The sea is", finish_reason="length"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import PipelineTrial
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 from tokentape_fake_provider.faults.fault import Comments, Gzip, Split, TinyChunks
 
 _APART = {Split: 0.01, TinyChunks: 0.001}

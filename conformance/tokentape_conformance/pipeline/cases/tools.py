@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from tokentape_conformance.case import case
-from tokentape_conformance.pipeline.trial import PipelineTrial
-from tokentape_conformance.trial import Words
+from tokentape_conformance.case_registry import case
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.faults.fault import Fin
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 from tokentape_fake_provider.script.model import Script, ToolCall
@@ -90,8 +90,8 @@ def follow_up_flushes(trial: PipelineTrial) -> None:
             if not _seen(run, number, trial.options.patience):
                 trial.fail(
                     f"token {number + 1} of the follow-up",
-                    Words(f"not there after {trial.options.patience:g} s"),
-                    Words("seen before the next is sent"),
+                    Prose(f"not there after {trial.options.patience:g} s"),
+                    Prose("seen before the next is sent"),
                 )
 
 
@@ -123,4 +123,4 @@ def follow_up_cut_off(trial: PipelineTrial) -> None:
     far = trial.answer(_call(trial), cut, marks=marks)
     truncation = trial.truncation(far, len(trial.asked) - 1)
     if truncation.outcome in FAULTS:
-        trial.fail("the end of the output", Words(f"{truncation.outcome}: {truncation.note}"), Words("an error"))
+        trial.fail("the end of the output", Prose(f"{truncation.outcome}: {truncation.note}"), Prose("an error"))

@@ -13,7 +13,7 @@ from tokentape_conformance.provider.grammar import id_path, judge
 from tokentape_conformance.provider.request import request_of
 from tokentape_conformance.provider.scenario import LONG, TEXT
 from tokentape_conformance.provider.target import Target
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.script.model import Script, Text
 
 CONTRACT = "tokentape, docs/conformance.md"
@@ -68,7 +68,7 @@ def two_at_once(trial: ProviderTrial) -> None:
             trial.expect("the text", judged.said.text, text)
     ids = [_id(trial, answer.body) for answer in answers]
     if ids[0] is not None and ids[0] == ids[1]:
-        trial.fail("their ids", ids, Words("two of them"))
+        trial.fail("their ids", ids, Prose("two of them"))
 
 
 def _id(trial: ProviderTrial, body: bytes) -> object:

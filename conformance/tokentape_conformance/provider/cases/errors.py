@@ -10,7 +10,7 @@ from tokentape_conformance.provider.event import at_path
 from tokentape_conformance.provider.exchange import Exchange
 from tokentape_conformance.provider.request import SPEECHES, Request, raw_request, request_of
 from tokentape_conformance.provider.scenario import BREAKS, TEXT, refused
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference: errors"
 _OPENAI = ("error.message", "error.type")
@@ -34,13 +34,13 @@ def expect_error(trial: ProviderTrial, answer: Exchange, *statuses: int) -> None
     """It is a client's error, of one of these statuses if any are given, in the provider's shape."""
     if answer.status not in (statuses or range(400, 500)):
         expected = " or ".join(map(str, statuses)) or "400 to 499"
-        trial.fail("the status", Words(f"{answer.status} {answer.error}".strip()), Words(expected))
+        trial.fail("the status", Prose(f"{answer.status} {answer.error}".strip()), Prose(expected))
     if not isinstance(answer.document, dict):
-        trial.fail("the body", Words(repr(answer.body[:200])), Words("a JSON object"))
+        trial.fail("the body", Prose(repr(answer.body[:200])), Prose("a JSON object"))
     for path in SHAPES[trial.wire]:
         value = at_path(answer.document, path)
         if not isinstance(value, str) or not value:
-            trial.fail(f"`{path}` of the error", value, Words("some text"))
+            trial.fail(f"`{path}` of the error", value, Prose("some text"))
 
 
 @case(
@@ -159,6 +159,6 @@ def server_error(trial: ProviderTrial) -> None:
 def in_stream(trial: ProviderTrial) -> None:
     judged = trial.stream(BREAKS)
     if judged.state != "failed":
-        trial.fail("the stream", Words(judged.state), Words("failed"))
+        trial.fail("the stream", Prose(judged.state), Prose("failed"))
     trial.expect_none(judged.of("framing", "order", "over", "known"))
     trial.expect("the text before it", judged.said.text, "This far, and")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tokentape_conformance.provider import ProviderTrial, case
 from tokentape_conformance.provider.scenario import LENGTH, TEXT, ended
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.script.model import FinishReason
 
 REFERENCE = "the provider's API reference: finish and stop reasons"
@@ -59,7 +59,7 @@ def told(trial: ProviderTrial) -> None:
     if trial.scripted:
         trial.expect("the finish reason", finish, WORDS[trial.wire]["stop"])
     elif finish not in WORDS[trial.wire].values() and finish != "stop_sequence":
-        trial.fail("the finish reason", finish, Words(" or ".join(WORDS[trial.wire].values())))
+        trial.fail("the finish reason", finish, Prose(" or ".join(WORDS[trial.wire].values())))
 
 
 @case(

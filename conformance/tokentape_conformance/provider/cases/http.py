@@ -10,7 +10,7 @@ from tokentape_conformance.provider.control import Control
 from tokentape_conformance.provider.request import request_of
 from tokentape_conformance.provider.scenario import LONG, TEXT
 from tokentape_conformance.provider.target import Target
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 
 RFC = "RFC 9110, RFC 9112"
 REFERENCE = "the provider's API reference"
@@ -50,7 +50,7 @@ def ends(trial: ProviderTrial) -> None:
         if streamed or trial.lacks("not_streamed") is None:
             answer = trial.asked(TEXT, stream=streamed)
             if answer.error:
-                trial.fail("the end of the body", Words(answer.error), Words("an end as HTTP has it"))
+                trial.fail("the end of the body", Prose(answer.error), Prose("an end as HTTP has it"))
 
 
 @case(
@@ -68,7 +68,7 @@ def increments(trial: ProviderTrial) -> None:
     trial.judged(answer)
     times = [frame.at or 0.0 for frame in answer.frames]
     if len(times) < 3 or times[-1] == times[0]:
-        trial.fail("reads of the body", len(times), Words("three or more"))
+        trial.fail("reads of the body", len(times), Prose("three or more"))
 
 
 def _while_held(trial: ProviderTrial, control: Control) -> None:
@@ -93,7 +93,7 @@ def keep_alive(trial: ProviderTrial) -> None:
     request = request_of(trial.wire, TEXT, trial.target.model_for(trial.wire))
     first = trial.show(fresh.send(url, trial.wire, request))
     if first.header("connection").lower() == "close":
-        trial.fail("connection", "close", Words("no such header"))
+        trial.fail("connection", "close", Prose("no such header"))
     second = trial.show(fresh.send(url, trial.wire, request))
     trial.expect("the status of the second", (second.status, second.error), (200, ""))
     trial.expect("its connection", second.connection, first.connection)

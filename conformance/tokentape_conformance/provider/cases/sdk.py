@@ -13,7 +13,7 @@ from tokentape_conformance.provider.relay import relay_to
 from tokentape_conformance.provider.scenario import TEXT, TOOL, Scenario, refused
 from tokentape_conformance.provider.sdks import SDKS
 from tokentape_conformance.provider.target import below, origin
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 
 SOURCE = "the provider's official Python SDK"
 TOOL_WIRES = tuple(wire for wire in SDKS if wire != "openai_completions")
@@ -33,10 +33,10 @@ def heard(trial: ProviderTrial, scenario: Scenario, *, stream: bool = True) -> t
         except Exception as error:
             if (last := relay.last()) is not None:
                 trial.show(last)
-            trial.fail(sdk.distribution, Words(f"{type(error).__name__}: {error}"), Words("reads the answer"))
+            trial.fail(sdk.distribution, Prose(f"{type(error).__name__}: {error}"), Prose("reads the answer"))
         last = relay.last()
         if last is None:
-            trial.fail(sdk.distribution, Words("no request"), Words("one"))
+            trial.fail(sdk.distribution, Prose("no request"), Prose("one"))
         answer = trial.show(last)
     if stream:
         return said, judge(trial.grammar, answer.body).said
@@ -74,7 +74,7 @@ def tool_calls(trial: ProviderTrial) -> None:
     said, raw = heard(trial, TOOL)
     trial.expect("the calls", same(said.calls), same(raw.calls))
     if not said.calls:
-        trial.fail("the calls", [], Words("one"))
+        trial.fail("the calls", [], Prose("one"))
 
 
 @case(
@@ -117,4 +117,4 @@ def error(trial: ProviderTrial) -> None:
             seen = "nothing"
         if (last := relay.last()) is not None:
             trial.show(last)
-    trial.fail("what it raises", Words(seen), Words(sdk.errors))
+    trial.fail("what it raises", Prose(seen), Prose(sdk.errors))

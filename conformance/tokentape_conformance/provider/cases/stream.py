@@ -7,7 +7,7 @@ from tokentape_conformance.provider.event import Document, at_path
 from tokentape_conformance.provider.grammar import id_path
 from tokentape_conformance.provider.request import request_of
 from tokentape_conformance.provider.scenario import REASONING, TEXT
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference, as cited in conformance/provider/grammars"
 WHATWG = "WHATWG HTML, 9.2.6; NDJSON; Amazon event stream encoding"
@@ -90,7 +90,7 @@ def new_id(trial: ProviderTrial) -> None:
         for answer in answers
     ]
     if seen[0] is None or seen[0] == seen[1]:
-        trial.fail("the ids of two responses", seen, Words("two of them"))
+        trial.fail("the ids of two responses", seen, Prose("two of them"))
 
 
 @case(
@@ -155,7 +155,7 @@ def text(trial: ProviderTrial) -> None:
         expected = "".join(item.text for item in TEXT.script.choices[0].items if hasattr(item, "text"))
         trial.expect("the text", said.text, expected)
     elif not (said.text or said.reasoning):
-        trial.fail("the text", said.text, Words("some"))
+        trial.fail("the text", said.text, Prose("some"))
 
 
 @case("provider/stream/model", "The stream names a model.", source=REFERENCE, wires=[
@@ -163,7 +163,7 @@ def text(trial: ProviderTrial) -> None:
 ])  # fmt: skip
 def model(trial: ProviderTrial) -> None:
     if not trial.stream().said.model:
-        trial.fail("the model", "", Words("its name"))
+        trial.fail("the model", "", Prose("its name"))
 
 
 @case(

@@ -8,7 +8,7 @@ from tokentape_conformance.provider import GRAMMARS, ProviderTrial, case
 from tokentape_conformance.provider.cases.finish import WORDS
 from tokentape_conformance.provider.event import Call
 from tokentape_conformance.provider.scenario import FUNCTION, TOOL, TOOLS
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference: tools"
 WIRES = tuple(wire for wire in GRAMMARS if wire != "openai_completions")
@@ -19,7 +19,7 @@ def calls(trial: ProviderTrial) -> tuple[Call, ...]:
     """The calls of the answer to one question for a tool."""
     found = trial.stream(TOOL).said.calls
     if not found:
-        trial.fail("tool calls", 0, Words("one: the request says that the tool must be called"))
+        trial.fail("tool calls", 0, Prose("one: the request says that the tool must be called"))
     return found
 
 
@@ -28,9 +28,9 @@ def arguments(trial: ProviderTrial, call: Call) -> object:
     try:
         found = json.loads(call.arguments)
     except ValueError as error:
-        trial.fail("the arguments", Words(f"{call.arguments!r} ({error})"), Words("a JSON object"))
+        trial.fail("the arguments", Prose(f"{call.arguments!r} ({error})"), Prose("a JSON object"))
     if not isinstance(found, dict):
-        trial.fail("the arguments", found, Words("a JSON object"))
+        trial.fail("the arguments", found, Prose("a JSON object"))
     return found
 
 
@@ -48,7 +48,7 @@ def called(trial: ProviderTrial) -> None:
 @case("provider/tools/id", "A call has an id.", source=REFERENCE, needs=["tool_calls"], wires=WITH_ID)
 def call_id(trial: ProviderTrial) -> None:
     if not calls(trial)[0].id:
-        trial.fail("the id", "", Words("one"))
+        trial.fail("the id", "", Prose("one"))
 
 
 @case(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tokentape_conformance.provider import ProviderTrial, case
 from tokentape_conformance.provider.event import Document, at_path
 from tokentape_conformance.provider.scenario import LENGTH, REASONING, TEXT, UNASKED, Scenario
-from tokentape_conformance.trial import Words
+from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference"
 INCLUDE = "OpenAI API reference: stream_options.include_usage"
@@ -52,12 +52,12 @@ THOUGHT: Mapping[str, str] = {
 def counted(trial: ProviderTrial, usage: Document | None) -> tuple[int, int]:
     """All of the input and all of the output, as a usage object tells them."""
     if usage is None:
-        trial.fail("usage", None, Words("it is reported"))
+        trial.fail("usage", None, Prose("it is reported"))
     sides = []
     for paths in COUNTS[trial.wire]:
         found = [at_path(usage, path) for path in paths]
         if not any(isinstance(count, int | float) for count in found):
-            trial.fail(f"`{paths[0]}`", found[0], Words("a count"))
+            trial.fail(f"`{paths[0]}`", found[0], Prose("a count"))
         sides.append(sum(int(count or 0) for count in found))
     return sides[0], sides[1]
 
@@ -68,7 +68,7 @@ def reported(trial: ProviderTrial) -> None:
     if trial.scripted:
         trial.expect("input and output", seen, (120, 34))
     elif seen[0] < 1 or seen[1] < 1:
-        trial.fail("input and output", seen, Words("1 or more of each"))
+        trial.fail("input and output", seen, Prose("1 or more of each"))
 
 
 @case(
@@ -155,7 +155,7 @@ def at_the_start(trial: ProviderTrial) -> None:
     first = next(event.document["message"]["usage"] for event in events if "message" in event.document)
     last = [event.document["usage"] for event in events if event.document.get("type") == "message_delta"][-1]
     if last["output_tokens"] < first["output_tokens"]:
-        trial.fail("output_tokens at the end", last["output_tokens"], Words(f"{first['output_tokens']} or more"))
+        trial.fail("output_tokens at the end", last["output_tokens"], Prose(f"{first['output_tokens']} or more"))
     if "input_tokens" in last and last["input_tokens"] is not None:
         trial.expect("input_tokens at the end", last["input_tokens"], first["input_tokens"])
 
@@ -170,7 +170,7 @@ def within_the_limit(trial: ProviderTrial) -> None:
     limit = max(16, LENGTH.limit) if trial.wire == "openai_responses" else LENGTH.limit
     _, output = counted(trial, trial.stream(LENGTH).said.usage)
     if output > limit:
-        trial.fail("output", output, Words(f"at most {limit}"))
+        trial.fail("output", output, Prose(f"at most {limit}"))
 
 
 @case(

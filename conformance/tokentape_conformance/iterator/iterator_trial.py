@@ -1,4 +1,4 @@
-"""Trial of an iterator: opens streams of scripted bytes through the adapter, plain or async."""
+"""Iterator trial: opens streams of scripted bytes through the adapter, plain or async."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import contextlib
 import functools
 import itertools
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal
 
-from tokentape_conformance.case import Case
+from tokentape_conformance.case_registry import Case
 from tokentape_conformance.iterator.adapter import lack
 from tokentape_conformance.iterator.source import AsyncSource, Pause, Source, SyncSource
-from tokentape_conformance.iterator.wires import asked, pieces
-from tokentape_conformance.trial import Frame, Trial, Words
+from tokentape_conformance.iterator.wires import encoded_frames, sample_request
+from tokentape_conformance.trial import Prose, TimedFrame, Trial
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.wires import Piece
 
 Mode = Literal["sync", "async"]
 
 
-class Opened:
-    """An open stream: the target's own (`stream`), its `source`, and the adapter's views of it."""
+class OpenedStream:
+    """An open stream: the target's own (`stream`), its `source`, and what the adapter reads of both."""
 
     def __init__(self, trial: IteratorTrial, stream: Any, source: Source) -> None:
         self.trial = trial
@@ -34,11 +34,15 @@ class Opened:
         self._loop: Any = None
 
     async def chunks(self) -> AsyncGenerator[Any, None]:
-        """The stream's own loop; leaving this one leaves that."""
+        """Loop over the stream; leaving this loop leaves the stream's own."""
         if self._is_async:
             loop = aiter(self.stream)
             try:
-                async for chunk in _Begun(loop):
+                while True:  # not `async for`, which would call `aiter` a second time
+                    try:
+                        chunk = await anext(loop)
+                    except StopAsyncIteration:
+                        break
                     yield chunk
             finally:
                 if hasattr(loop, "aclose") and loop is not self.stream:
@@ -53,7 +57,7 @@ class Opened:
                     plain.close()
 
     async def read(self, limit: int | None = None) -> list[Any]:
-        """A loop over the stream: its chunks. Leaves the loop after `limit` of them."""
+        """Loop over the stream, at most until `limit` chunks; the chunks."""
         got: list[Any] = []
         async with contextlib.aclosing(self.chunks()) as chunks:
             async for chunk in chunks:
@@ -63,11 +67,11 @@ class Opened:
         return got
 
     async def text(self, limit: int | None = None) -> str:
-        """The text that a loop sees, of the first choice."""
+        """Loop over the stream; the text of the chunks."""
         return self.joined(await self.read(limit))
 
     async def until_text(self, text: str) -> list[Any]:
-        """A loop that is left as soon as so much text was seen, and its chunks."""
+        """Loop until the chunks have this text, then leave the loop; the chunks."""
         got: list[Any] = []
         async with contextlib.aclosing(self.chunks()) as chunks:
             async for chunk in chunks:
@@ -77,19 +81,19 @@ class Opened:
         return got
 
     async def failure(self) -> tuple[list[Any], BaseException]:
-        """A loop that must end in an exception: the chunks before it, and the exception."""
+        """Loop until the exception that must come; the chunks before it, and the exception."""
         got: list[Any] = []
         try:
             async for chunk in self.chunks():
-                got.append(chunk)  # noqa: PERF401 - what came before the error counts
+                got.append(chunk)  # noqa: PERF401 - the chunks before the error are kept
         except Exception as error:
             return got, error
         return self.trial.fail(
-            "the end of the loop", Words(f"a normal end after {self.joined(got)!r}"), Words("an error")
+            "the end of the loop", Prose(f"a normal end after {self.joined(got)!r}"), Prose("an error")
         )
 
     async def next(self) -> Any:
-        """One chunk, by `next` or `anext`; None at the end."""
+        """The next chunk, by `next` or `anext`; None at the end."""
         if self._loop is None:
             self._loop = aiter(self.stream) if self._is_async else iter(self.stream)
         return await anext(self._loop, None) if self._is_async else next(self._loop, None)
@@ -146,130 +150,123 @@ class Opened:
 
 
 class IteratorTrial(Trial):
-    """What a case of the iterator suite gets. Cases are coroutine functions that run in both modes."""
+    """The argument of the iterator suite's cases, which are coroutine functions that run in both modes."""
 
     def __init__(self, case: Case, wire: str, adapter: Any, mode: Mode, *, seed: int = 0) -> None:
         super().__init__(case, wire, seed=seed, label=mode)
         self.adapter = adapter
         self.mode = mode
         self.is_async = mode == "async"
-        self.opened: list[Opened] = []
+        self.opened: list[OpenedStream] = []
         self._contexts = contextlib.ExitStack()
 
     @property
-    def frames(self) -> list[Frame]:
+    def frames(self) -> list[TimedFrame]:
         """The frames of every stream that was opened."""
         return [frame for opened in self.opened for frame in opened.source.frames]
 
     def has(self, capability: str) -> bool:
-        """Whether the target has a capability that the case can do without."""
+        """Whether the target has a capability that the case uses but does not need."""
         return lack(self.adapter, capability) is None
 
-    def say(self, *items: Any, **fields: Any) -> list[bytes]:
-        """The frames that say this, in this wire format: a `Script`, or what `Script.of` takes."""
-        return [piece.data for piece in self.pieces(*items, **fields)]
+    def encode(self, *items: Any, **fields: Any) -> list[bytes]:
+        """The frames of a response in this wire format; the arguments are a `Script`, or those of `Script.of`."""
+        return [frame.data for frame in self.encoded_frames(*items, **fields)]
 
-    def pieces(self, *items: Any, **fields: Any) -> list[Piece]:
-        """The same with what each frame carries: `tokens` is 0 for protocol."""
+    def encoded_frames(self, *items: Any, **fields: Any) -> list[Piece]:
+        """The same frames with the number of `tokens` in each: 0 if it has no content."""
         script = self.script(*items, **fields)
-        self.request = asked(self.wire, len(script.choices)).line
-        return pieces(self.wire, script)
+        self.request = sample_request(self.wire, len(script.choices)).line
+        return encoded_frames(self.wire, script)
 
     def script(self, *items: Any, **fields: Any) -> Script:
-        """A `Script`, or what `Script.of` makes of it."""
+        """A `Script` as it is, or `Script.of` these arguments."""
         return items[0] if items and isinstance(items[0], Script) else Script.of(*items, **fields)
 
     def readable(self, frame: bytes) -> bytes:
-        """A frame, with the base64 undone that InvokeModel's documents are in."""
+        """A frame whose base64, if it is InvokeModel's, is decoded."""
         return re.sub(rb'"bytes":"([^"]*)"', lambda found: base64.b64decode(found[1]), frame)
 
-    def open(self, frames: Sequence[bytes | BaseException | Pause], **options: Any) -> Opened:
-        """A stream of these bytes; each is one read of its source."""
+    def open(self, frames: Sequence[bytes | BaseException | Pause], **options: Any) -> OpenedStream:
+        """Open a stream of these frames; each is one read of its source."""
         if self.is_async:
             asynchronous = AsyncSource(frames)
             return self._opened(self.adapter.aopen(asynchronous, self.wire, **options), asynchronous)
         return self.open_plain(frames, **options)
 
-    def open_plain(self, frames: Sequence[bytes | BaseException | Pause], **options: Any) -> Opened:
-        """A stream of these bytes under `for`, in either mode."""
+    def open_plain(self, frames: Sequence[bytes | BaseException | Pause], **options: Any) -> OpenedStream:
+        """Open a stream of these frames for a plain `for`, in either mode."""
         plain = SyncSource(frames)
         return self._opened(self.adapter.open(plain, self.wire, **options), plain)
 
-    def tell(self, *items: Any, **fields: Any) -> Opened:
-        """A stream that says this: `open(say(...))`."""
-        return self.open(self.say(*items, **fields))
+    def stream(self, *items: Any, **fields: Any) -> OpenedStream:
+        """Open a stream of this response: `open(encode(...))`."""
+        return self.open(self.encode(*items, **fields))
 
-    def _opened(self, stream: Any, source: Source) -> Opened:
-        opened = Opened(self, stream, source)
+    say, pieces, tell = encode, encoded_frames, stream
+    """The former names, which still work."""
+
+    def _opened(self, stream: Any, source: Source) -> OpenedStream:
+        opened = OpenedStream(self, stream, source)
         self.opened.append(opened)
         return opened
 
     def listen(self, handler: Callable[[str, Any], Any] | None = None) -> list[tuple[str, Any]]:
-        """Hear the events of all streams until the trial is over: a list of their kinds and themselves."""
-        heard: list[tuple[str, Any]] = []
-        own = handler or (lambda kind, event: heard.append((kind, event)))
-        self._contexts.enter_context(self.adapter.listen(own))
-        return heard
+        """Receive the events of all streams until the trial ends; without a `handler`, the list has (kind, event)."""
+        received: list[tuple[str, Any]] = []
+        handler = handler or (lambda kind, event: received.append((kind, event)))
+        self._contexts.enter_context(self.adapter.listen(handler))
+        return received
 
     def callback(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """A callback in the manner of the loop: a coroutine function for async ones."""
+        """The function as a callback that fits the mode: a coroutine function for async."""
         if not self.is_async:
             return function
 
         @functools.wraps(function)
-        async def waited(message: Any) -> Any:
+        async def callback(message: Any) -> Any:
             await asyncio.sleep(0)
             return function(message)
 
-        return waited
+        return callback
 
-    def expect_closed_once(self, opened: Opened) -> None:
-        """The source was closed exactly once, and not read or begun again."""
+    def expect_closed_once(self, opened: OpenedStream) -> None:
+        """Check that the source was closed exactly once, and neither read nor started again."""
         self.expect("how often the source was closed", opened.source.closed, 1)
         self.expect("misuse of the source", opened.source.misuse, [])
 
     def run(self, function: Callable[..., Any]) -> None:
-        """Run the case: on an event loop, or, where nothing can wait, to its end at once."""
+        """Run the case: on an event loop in async mode, else to its end in one step."""
         value = function(self)
         if not isinstance(value, Coroutine):
             return
         if self.is_async:
             with asyncio.Runner() as runner:
-                # What a target leaves behind on the loop is no part of the case: a closed source is asked for.
+                # What a target leaves on the loop is not judged here: cases check that the source is closed.
                 runner.get_loop().set_exception_handler(lambda _loop, _context: None)
                 runner.run(value)
             return
         with contextlib.suppress(StopIteration):
             value.send(None)
             value.close()
-            raise RuntimeError("a case waited in sync mode")
+            raise RuntimeError("a case awaited something in sync mode")
 
     def close(self) -> None:
         """Stop listening."""
         self._contexts.close()
 
 
-class _Begun:
-    """An async iterator that is not asked to begin a second time."""
-
-    def __init__(self, iterator: AsyncIterator[Any]) -> None:
-        self._iterator = iterator
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self._iterator
-
-
 async def together(*cases: Callable[[], Awaitable[None]]) -> None:
-    """Run these at once, each as a task."""
+    """Run these concurrently, each as a task."""
     await asyncio.gather(*(case() for case in cases))
 
 
-def cut(data: bytes, *ends: int) -> list[bytes]:
-    """Data in pieces that end there."""
-    edges = [0, *sorted(ends), len(data)]
+def split_at(data: bytes, *offsets: int) -> list[bytes]:
+    """Data split at these offsets."""
+    edges = [0, *sorted(offsets), len(data)]
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def carrying(pieces: Sequence[Piece]) -> list[int]:
-    """The numbers of the frames that carry what is said."""
-    return [number for number, piece in enumerate(pieces) if piece.tokens]
+def content_indexes(frames: Sequence[Piece]) -> list[int]:
+    """The indexes of the frames that have content."""
+    return [number for number, frame in enumerate(frames) if frame.tokens]

@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from tokentape_conformance.case import Case
+from tokentape_conformance.case_registry import Case
 from tokentape_conformance.pipeline.pipeline import SHORT, Pipeline
 from tokentape_conformance.pipeline.reading import Reading
-from tokentape_conformance.trial import Frame, Trial, Words
+from tokentape_conformance.trial import Prose, TimedFrame, Trial
 from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.playback.journal import Entry
@@ -65,9 +65,9 @@ class PipelineTrial(Trial):
         self._asked = pipeline.provider.journal.forgotten + len(pipeline.provider.requests)
 
     @property
-    def frames(self) -> list[Frame]:
+    def frames(self) -> list[TimedFrame]:
         """What came out, as it came."""
-        return [Frame(data, (at - far.pieces[0][0]) * 1000) for far in self.far_ends for at, data in far.pieces]
+        return [TimedFrame(data, (at - far.pieces[0][0]) * 1000) for far in self.far_ends for at, data in far.pieces]
 
     @property
     def asked(self) -> Sequence[Entry]:
@@ -137,8 +137,8 @@ class PipelineTrial(Trial):
         text = self.text(self.answer(script, marks=marks, faults=faults, apart=apart))
         begin, end = text.find(first), text.rfind(last)
         if begin < 0 or end < 0:
-            seen = Words(f"the words before and after it are not both there: {_short(text)!r}")
-            self.fail("the text that came out", seen, Words("the text between them"))
+            seen = Prose(f"the words before and after it are not both there: {_short(text)!r}")
+            self.fail("the text that came out", seen, Prose("the text between them"))
         return text[begin + len(first) : end]
 
     def expect_text(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> None:
@@ -221,7 +221,7 @@ class PipelineTrial(Trial):
     def _expect_success(self, far: FarEnd) -> None:
         if far.head is not None and far.head.status >= 400:
             seen = f"status {far.head.status}: {_short(far.body.decode('utf-8', 'replace'))}"
-            self.fail("the answer", Words(seen), Words("a success"))
+            self.fail("the answer", Prose(seen), Prose("a success"))
 
     def expect_whole(self, what: str, far: FarEnd) -> None:
         """All tokens came out, each once and in order, and the output ended well."""
@@ -232,9 +232,9 @@ class PipelineTrial(Trial):
         """The output ended, cleanly."""
         ending = far.ending
         if ending is None:
-            self.fail("the end of the output", Words("none"), Words(f"one within {self.options.limit:g} s"))
+            self.fail("the end of the output", Prose("none"), Prose(f"one within {self.options.limit:g} s"))
         if ending.kind != "clean":
-            self.fail("the end of the output", Words(f"it broke off: {ending.note}"), Words("a clean end"))
+            self.fail("the end of the output", Prose(f"it broke off: {ending.note}"), Prose("a clean end"))
 
     def outcome(self, stream: SteppedStream, seconds: float) -> str:
         """How the provider's side of a stream ended; `pending` if it does not within this time."""

@@ -1,4 +1,4 @@
-"""Edits: streams as servers other than the encoders' models send them, made by changing the bytes of frames."""
+"""Frame edits: streams as other servers send them, created by changes to the encoders' frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DATA = b"data: "
 
 
 def document(frame: bytes) -> dict[str, Any] | None:
-    """The JSON object in an SSE or NDJSON frame; None if there is none."""
+    """The JSON object in an SSE or NDJSON frame; None if it has none."""
     for line in frame.splitlines():
         text = line.removeprefix(_DATA)
         if text.startswith(b"{"):
@@ -20,23 +20,22 @@ def document(frame: bytes) -> dict[str, Any] | None:
 
 
 def edited(frames: Sequence[bytes], change: Callable[[dict[str, Any]], object]) -> list[bytes]:
-    """The frames of an SSE stream, each JSON object changed in place."""
-    made = []
+    """The frames of an SSE stream after `change` has edited each JSON object in place."""
+    result = []
     for frame in frames:
-        told = document(frame)
-        if told is None:
-            made.append(frame)
+        content = document(frame)
+        if content is None:
+            result.append(frame)
             continue
-        change(told)
+        change(content)
         head, _, _ = frame.partition(_DATA)
-        made.append(head + _DATA + json.dumps(told).encode() + b"\n\n")
-    return made
+        result.append(head + _DATA + json.dumps(content).encode() + b"\n\n")
+    return result
 
 
 def call_index(frame: bytes) -> int | None:
-    """Which tool call an `openai_chat` frame carries a fragment of."""
-    told = document(frame) or {}
-    for choice in told.get("choices", ()):
+    """The index of the tool call that an `openai_chat` frame has a fragment of; None if it has none."""
+    for choice in (document(frame) or {}).get("choices", ()):
         for call in choice.get("delta", {}).get("tool_calls", ()):
             return int(call["index"])
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tokentape_conformance.case import Case
+from tokentape_conformance.case_registry import Case
 from tokentape_conformance.provider.event import Problem, Said
 from tokentape_conformance.provider.exchange import Exchange
 from tokentape_conformance.provider.grammar import Judged, judge
@@ -12,7 +12,7 @@ from tokentape_conformance.provider.grammars import GRAMMARS
 from tokentape_conformance.provider.request import Request
 from tokentape_conformance.provider.scenario import STREAMED, TEXT, Scenario
 from tokentape_conformance.provider.target import Target
-from tokentape_conformance.trial import Frame, Trial, Words
+from tokentape_conformance.trial import Prose, TimedFrame, Trial
 from tokentape_harness.errors import PromiseBrokenError
 
 
@@ -23,10 +23,10 @@ class ProviderTrial(Trial):
         super().__init__(case, wire, seed=seed)
         self.target = target
         self.grammar = GRAMMARS[wire]
-        self._shown: tuple[Frame, ...] = ()
+        self._shown: tuple[TimedFrame, ...] = ()
 
     @property
-    def frames(self) -> list[Frame]:
+    def frames(self) -> list[TimedFrame]:
         """The frames of the last answer that was looked at."""
         return list(self._shown)
 
@@ -66,7 +66,7 @@ class ProviderTrial(Trial):
         self.show(answer)
         self.expect("the status", answer.status, 200)
         if answer.error:
-            self.fail("the connection", Words(answer.error), Words("an end as HTTP has it"))
+            self.fail("the connection", Prose(answer.error), Prose("an end as HTTP has it"))
         return judge(self.grammar, answer.body)
 
     def whole(self, scenario: Scenario = TEXT) -> Said:
@@ -74,11 +74,15 @@ class ProviderTrial(Trial):
         answer = self.asked(scenario, stream=False)
         self.expect("the status", answer.status, 200)
         if not isinstance(answer.document, dict):
-            self.fail("the body", Words(repr(answer.body[:200])), Words("a JSON object"))
+            self.fail("the body", Prose(repr(answer.body[:200])), Prose("a JSON object"))
         try:
             return self.grammar.read_whole(answer.document)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            self.fail("the body", Words(f"{type(error).__name__}: {error}"), Words("the fields of its specification"))
+            self.fail(
+                "the body",
+                Prose(f"{type(error).__name__}: {error}"),
+                Prose("the fields of its specification"),
+            )
 
     def streams(self) -> Iterator[tuple[Scenario, Judged]]:
         """The streams of all scenarios that the target can do, each judged."""

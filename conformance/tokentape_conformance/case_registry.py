@@ -1,4 +1,4 @@
-"""Case: one promise, and the function that finds it kept or broken."""
+"""Case registry: a case is one promise and the function that checks it; cases are registered when imported."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 class Case(msgspec.Struct, frozen=True):
     """A case of a suite.
 
-    `id` is `suite/area/name` and never changes; `promise` is one sentence; `source` says who promises it;
-    `needs` are the capabilities without which it can't be asked of a target; `wires` are the wire formats that
-    it can be told in (None: every one that the suite has). `function` takes the suite's trial.
+    `id` is `suite/area/name` and never changes; `promise` is one sentence; `source` is where it is specified;
+    `needs` are the capabilities that a target must have for it to run; `wires` are the wire formats that it runs
+    on (None: all of the suite's). `function` takes the suite's trial.
     """
 
     id: str
@@ -58,23 +58,22 @@ def case(
     needs: Iterable[str] = (),
     wires: Iterable[str] | None = None,
 ) -> Callable[[FunctionT], FunctionT]:
-    """Register a function as a case; a coroutine function is awaited. Raises `UsageError` for a bad or taken id."""
+    """Register a function, plain or async, as a case. Raises `UsageError` for an invalid or taken id."""
     if not _ID.fullmatch(id):
-        raise UsageError(f"case {id!r}: an id is suite/area/name in small letters, digits and hyphens")
+        raise UsageError(f"case {id!r}: an id is suite/area/name in lowercase letters, digits and hyphens")
 
     def register(function: FunctionT) -> FunctionT:
         known = _CASES.get(id)
         if known is not None and known.function.__code__.co_filename != function.__code__.co_filename:
-            raise UsageError(f"case {id!r} is there twice: {_place(known.function)} and {_place(function)}")
-        told = None if wires is None else tuple(wires)
-        _CASES[id] = Case(id, promise, source, function, frozenset(needs), told)
+            raise UsageError(f"case {id!r} is defined twice: {_place(known.function)} and {_place(function)}")
+        _CASES[id] = Case(id, promise, source, function, frozenset(needs), None if wires is None else tuple(wires))
         return function
 
     return register
 
 
 def registered(suite: str) -> list[Case]:
-    """The cases of a suite that were imported, in the order in which they were."""
+    """The imported cases of a suite, in the order of their import."""
     return [found for found in _CASES.values() if found.suite == suite]
 
 
@@ -102,17 +101,17 @@ def include(names: Sequence[str]) -> None:
             raise UsageError(f"--include {name}: importing it raised {type(error).__name__}: {error}") from error
 
 
-def import_named(name: str, asked_by: str) -> ModuleType:
-    """Import a module, from the working directory too. Raises `UsageError` if there is none of that name."""
+def import_named(name: str, option: str) -> ModuleType:
+    """Import a module, also from the working directory. `option` names it in errors. Raises `UsageError`."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{asked_by} {name}: {error}; is it installed, or in {here}?") from error
+        raise UsageError(f"{option} {name}: {error}; is it installed, or in {here}?") from error
     except Exception as error:
-        raise UsageError(f"{asked_by} {name}: importing it raised {type(error).__name__}: {error}") from error
+        raise UsageError(f"{option} {name}: importing it raised {type(error).__name__}: {error}") from error
 
 
 def _place(function: Callable[..., Any]) -> str:
