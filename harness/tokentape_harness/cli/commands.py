@@ -105,7 +105,7 @@ COMMANDS: Final = (
     Command(
         "conformance",
         "tokentape_conformance.cli:app",
-        "Tell whether an implementation keeps the contract of streaming.",
+        "Check whether an implementation keeps the contract of streaming.",
     ),
 )
 
