@@ -13,8 +13,8 @@ from tokentape_fake_provider.tape import End
 from tokentape_harness import FakeProvider, read_cassette
 from tokentape_harness.lint import PROBLEM_KINDS
 from tokentape_harness.proxy.server import MODES
-from tokentape_harness.proxy.upstream import ORIGINS
 from tokentape_harness.recording.use_cassette import Options
+from tokentape_harness.testing.sdk_environment import providers
 
 RECORDING = (REPOSITORY / "docs" / "recording.md").read_text()
 CASSETTES = (REPOSITORY / "docs" / "cassettes.md").read_text()
@@ -62,7 +62,7 @@ def test_the_modes_and_the_providers_without_a_variable_are_told() -> None:
     for mode in MODES:
         assert f"`{mode}`" in proxy
     for name in re.findall(r"`/(\w+)`", proxy):
-        assert name in ORIGINS
+        assert name in providers()
 
 
 def test_own_rules_are_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_harness.errors import UsageError
 
 _ID = re.compile(r"[a-z]+(/[a-z0-9]+(-[a-z0-9]+)*){2}")
@@ -48,6 +50,11 @@ class Case(msgspec.Struct, frozen=True):
 
 
 _CASES: dict[str, Case] = {}
+
+
+def having(holds: Callable[[WireFacts], object]) -> list[str]:
+    """The wire formats whose facts meet this condition."""
+    return [name for name, wire in WIRES.items() if holds(wire.facts)]
 
 
 def case(

@@ -13,6 +13,8 @@ import msgspec
 
 from tokentape_conformance.provider.event import Document, Event, Problem, Said, at_path, has_path
 from tokentape_conformance.provider.framing import Framed, Framing, framed
+from tokentape_conformance.provider.request_format import RequestFormat
+from tokentape_conformance.provider.sdks import Sdk
 
 START = "start"
 STREAM = "stream"
@@ -99,6 +101,11 @@ class Grammar(msgspec.Struct, frozen=True):
     """What a response that is not streamed says."""
     usage: Callable[[Document], Sequence[Problem]]
     """What is wrong with a usage object's arithmetic."""
+    request: RequestFormat
+    whole_fields: Fields
+    """The fields that a response must have that is not streamed."""
+    sdk: Sdk | None = None
+    """The provider's own client, if it has one."""
     named: Callable[[Event], str | None] = lambda _: None
     """The name that an event must have, as its document tells; None if it needs none."""
     constant: tuple[str, ...] = ()

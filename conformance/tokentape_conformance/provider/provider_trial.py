@@ -13,6 +13,7 @@ from tokentape_conformance.provider.request import Request
 from tokentape_conformance.provider.scenario import STREAMED, TEXT, Scenario
 from tokentape_conformance.provider.target import Target
 from tokentape_conformance.trial import Prose, TimedFrame, Trial
+from tokentape_fake_provider.wires import wire_named
 from tokentape_harness.errors import PromiseBrokenError
 
 
@@ -23,6 +24,7 @@ class ProviderTrial(Trial):
         super().__init__(case, wire, seed=seed)
         self.target = target
         self.grammar = GRAMMARS[wire]
+        self.facts = wire_named(wire).facts
         self._shown: tuple[TimedFrame, ...] = ()
 
     @property

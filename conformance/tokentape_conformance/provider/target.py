@@ -13,8 +13,9 @@ import httpx2
 from tokentape_conformance.provider.control import Control, wires_of
 from tokentape_conformance.provider.exchange import Exchange, exchange
 from tokentape_conformance.provider.grammars import GRAMMARS
-from tokentape_conformance.provider.request import SPEECHES, Request, path_of, raw_request, request_of
+from tokentape_conformance.provider.request import Request, path_of, raw_request, request_of
 from tokentape_conformance.provider.scenario import Scenario
+from tokentape_fake_provider.wires import wire_named
 from tokentape_harness.errors import UsageError
 
 CAPABILITIES: Mapping[str, str] = {
@@ -41,7 +42,6 @@ UNSCRIPTED = "scripted: the server can't be told what to say"
 _WAIT_S = 60.0
 _START_S = 10.0
 _AGAIN_S = 0.05
-_CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 
 
 class Target:
@@ -110,7 +110,7 @@ class Target:
 
     def model_for(self, wire: str) -> str:
         """The model to ask for."""
-        return self.model or (_CLAUDE if wire.startswith("bedrock") else "model-1")
+        return self.model or wire_named(wire).facts.sample_model
 
     def lack(self, need: str, wire: str) -> str | None:
         """Why it has not this capability; None if it has."""
@@ -121,7 +121,7 @@ class Target:
             return UNSCRIPTED
         if need == "parallel_tool_calls":
             return self.lack("tool_calls", wire)
-        if need in ("tool_calls", "reasoning") and wire == "openai_completions":
+        if need in ("tool_calls", "reasoning") and not getattr(wire_named(wire).facts, need):
             return f"{need}: this wire format has none"
         return None
 
@@ -131,7 +131,7 @@ class Target:
 
     def auth(self, wire: str) -> dict[str, str]:
         """The headers that say who asks."""
-        return dict(SPEECHES[wire].auth(self.key))
+        return dict(GRAMMARS[wire].request.auth(self.key))
 
     def ask(self, wire: str, scenario: Scenario, *, stream: bool = True, leave_after: int | None = None) -> Exchange:
         """Ask anew."""

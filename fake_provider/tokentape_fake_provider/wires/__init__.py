@@ -1,9 +1,8 @@
-"""Wire formats: to add one, write a module with an encoder and give it a row here."""
+"""Wire formats: to add one, write a module with an encoder and its facts, and give it a row here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from tokentape_fake_provider.errors import UnknownWireError
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
@@ -16,6 +15,7 @@ from tokentape_fake_provider.wires.ollama import Ollama
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
 from tokentape_fake_provider.wires.openai_completions import OpenAICompletions
 from tokentape_fake_provider.wires.openai_responses import OpenAIResponses
+from tokentape_fake_provider.wires.registry import Registry
 from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply, Wire
 
@@ -32,7 +32,9 @@ _ALL: tuple[Wire, ...] = (
     CohereChat(),
 )
 
-WIRES: Mapping[str, Wire] = MappingProxyType({wire.name: wire for wire in _ALL})
+ENTRY_POINTS = "tokentape.fake_provider_wires"
+"""The group of entry points whose objects are wire formats, each under its name."""
+WIRES: Mapping[str, Wire] = Registry({wire.name: wire for wire in _ALL}, ENTRY_POINTS, Wire, UnknownWireError, "name")
 
 __all__ = ["WIRES", "Ask", "Piece", "Reply", "Wire", "named_in_path", "wire_for_path", "wire_named"]
 
@@ -47,7 +49,7 @@ def wire_named(name: str) -> Wire:
 
 def wire_for_path(path: str) -> Wire | None:
     """The wire format whose requests come to this path (below the session prefix), if any."""
-    return next((wire for wire in _ALL if match_path(wire.paths, path) is not None), None)
+    return next((wire for wire in WIRES.values() if match_path(wire.paths, path) is not None), None)
 
 
 def named_in_path(wire: str | None, path: str) -> Mapping[str, str]:

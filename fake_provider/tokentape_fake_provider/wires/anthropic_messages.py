@@ -40,6 +40,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts
 from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -79,6 +80,15 @@ _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _json = msgspec.json.encode
 
 
+def _listed_model(model: str) -> dict[str, Any]:
+    return {"type": "model", "id": model, "display_name": model, "created_at": "2025-01-01T00:00:00Z"}
+
+
+def _model_list(data: list[dict[str, Any]]) -> dict[str, Any]:
+    ids = [model["id"] for model in data] or [None]
+    return {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
+
+
 class AnthropicMessages:
     """The wire format `anthropic_messages`."""
 
@@ -102,6 +112,41 @@ class AnthropicMessages:
     )
     overloaded = Error(529, "Overloaded")
     ping = _PING
+    facts = WireFacts(
+        provider=Provider(
+            "anthropic",
+            "https://api.anthropic.com",
+            sdk="anthropic",
+            # The latter two are litellm's and langchain's.
+            base_urls=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE", "ANTHROPIC_API_URL"),
+            keys=("ANTHROPIC_API_KEY",),
+        ),
+        client_settings={"max_tokens": 1024},
+        option_paths={
+            "max_tokens": "max_tokens",
+            "temperature": "temperature",
+            "top_p": "top_p",
+            "stop": "stop_sequences",
+        },
+        named_events=True,
+        terminal_event=True,
+        response_id=True,
+        finish_words={
+            "stop": "end_turn",
+            "length": "max_tokens",
+            "tool_calls": "tool_use",
+            "refusal": "refusal",
+            "pause": "pause_turn",
+        },
+        text_finish_reasons=("stop", "length", "tool_calls", "refusal", "pause"),
+        input_usage=("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+        output_usage=("output_tokens",),
+        cached_usage="cache_read_input_tokens",
+        error_fields=("type", "error.type", "error.message"),
+        error_paths=r"/v1/messages\b|.*/publishers/anthropic/",
+        error_headers=((b"anthropic-version", b""),),
+        model_list=ModelList(_listed_model, _model_list),
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

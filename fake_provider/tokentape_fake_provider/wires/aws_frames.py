@@ -17,9 +17,18 @@ import msgspec
 from tokentape_fake_provider.script.ids import HEX, make_id
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.usage import Counts, uncached_input
+from tokentape_fake_provider.wires.facts import Provider
 from tokentape_fake_provider.wires.request_reading import texts_in
 from tokentape_fake_provider.wires.wire import Ask, Reply
 
+AMAZON = Provider(
+    "bedrock",
+    "https://bedrock-runtime.{region}.amazonaws.com",
+    sdk="boto3",
+    base_urls=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME",),
+    keys=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+)
+SAMPLE_MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
 # docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html, and the service model of botocore.

@@ -24,7 +24,9 @@ from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.model import Error, Script
 from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires.aws_frames import (
+    AMAZON,
     OVERLOADED,
+    SAMPLE_MODEL,
     converse_texts,
     error_reply,
     event_frame,
@@ -35,6 +37,7 @@ from tokentape_fake_provider.wires.aws_frames import (
 )
 from tokentape_fake_provider.wires.converse_events import choice_of, complete_block, content_events, stop_reason
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -54,6 +57,34 @@ class BedrockConverse:
     marks = Marks(endings=(("stopReason",),), usage=(("usage",),), output=(("usage", "outputTokens"),))
     overloaded = OVERLOADED
     ping = b""
+    facts = WireFacts(
+        provider=AMAZON,
+        framing="aws",
+        client_settings={"region": "us-east-1"},
+        sample_model=SAMPLE_MODEL,
+        option_paths={
+            "max_tokens": "inferenceConfig.maxTokens",
+            "temperature": "inferenceConfig.temperature",
+            "top_p": "inferenceConfig.topP",
+            "stop": "inferenceConfig.stopSequences",
+        },
+        terminal_event=True,
+        model_reported=False,
+        finish_words={
+            "stop": "end_turn",
+            "length": "max_tokens",
+            "tool_calls": "tool_use",
+            "content_filter": "content_filtered",
+        },
+        text_finish_reasons=("stop", "length", "tool_calls", "content_filter"),
+        input_usage=("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"),
+        output_usage=("outputTokens",),
+        cached_usage="cacheReadInputTokens",
+        unreported_usage=frozenset({"reasoning"}),
+        error_fields=("message",),
+        error_paths=r"/(model|guardrail|async-invoke)\b",
+        error_headers=((b"x-amz-date", b""), (b"user-agent", b"boto3/")),
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

@@ -16,8 +16,11 @@ import msgspec
 
 from tokentape_fake_provider.script.model import Error, Script
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.aws_frames import (
+    AMAZON,
     OVERLOADED,
+    SAMPLE_MODEL,
     error_reply,
     event_frame,
     exception_frame,
@@ -28,6 +31,7 @@ from tokentape_fake_provider.wires.aws_frames import (
 )
 from tokentape_fake_provider.wires.bedrock_converse import model_of
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.invoke_bodies import body_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -75,6 +79,20 @@ class BedrockInvoke:
     )
     overloaded = OVERLOADED
     ping = b""
+    facts = WireFacts(
+        provider=AMAZON,
+        framing="aws",
+        client_settings={"region": "us-east-1"},
+        # A model of another provider: its name does not say what body it takes.
+        unknown_model_settings={"family": "anthropic"},
+        sample_model=SAMPLE_MODEL,
+        finish_words=AnthropicMessages.facts.finish_words,
+        text_finish_reasons=("stop", "length"),
+        input_usage=AnthropicMessages.facts.input_usage,
+        output_usage=("output_tokens",),
+        cached_usage="cache_read_input_tokens",
+        error_fields=("message",),
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

@@ -39,6 +39,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts
 from tokentape_fake_provider.wires.limits import Limits, cohere_limits
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -59,6 +60,10 @@ _DONE = b"data: [DONE]\n\n"
 _json = msgspec.json.encode
 
 
+def _listed_model(model: str) -> dict[str, Any]:
+    return {"name": model, "is_deprecated": False, "endpoints": ["chat"], "finetuned": False, "context_length": 128_000}
+
+
 class CohereChat:
     """The wire format `cohere_chat`."""
 
@@ -73,6 +78,31 @@ class CohereChat:
     )
     overloaded = Error(503, "The service is currently overloaded, please try again later.")
     ping = b""
+    facts = WireFacts(
+        provider=Provider(
+            "cohere", "https://api.cohere.com", sdk="cohere", base_urls=("CO_API_URL",), keys=("CO_API_KEY",)
+        ),
+        option_paths={
+            "max_tokens": "max_tokens",
+            "temperature": "temperature",
+            "top_p": "p",
+            "stop": "stop_sequences",
+        },
+        named_events=True,
+        terminal_event=True,
+        response_id=True,
+        model_reported=False,
+        finish_words={"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL"},
+        text_finish_reasons=("stop", "length", "tool_calls", "content_filter", "error"),
+        input_usage=("tokens.input_tokens",),
+        output_usage=("tokens.output_tokens",),
+        cached_usage="cached_tokens",
+        unreported_usage=frozenset({"cache_write"}),
+        error_fields=("message",),
+        error_paths=r"/v2/",
+        error_headers=((b"user-agent", b"cohere/"),),
+        model_list=ModelList(_listed_model, lambda data: {"models": data}),
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

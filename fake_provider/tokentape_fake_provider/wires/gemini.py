@@ -45,7 +45,9 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import ModelList, WireFacts
 from tokentape_fake_provider.wires.google_errors import (
+    GOOGLE,
     JSON_TYPE,
     OVERLOADED,
     error_object,
@@ -85,6 +87,11 @@ TOKENS_PER_DELTA = (1, 8, 16, 12, 20)
 _IDS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
+def _listed_model(model: str) -> dict[str, Any]:
+    methods = ["generateContent", "streamGenerateContent"]
+    return {"name": f"models/{model}", "version": "001", "displayName": model, "supportedGenerationMethods": methods}
+
+
 class Gemini:
     """The wire format `gemini`."""
 
@@ -101,6 +108,32 @@ class Gemini:
     )
     overloaded = OVERLOADED
     ping = b""
+    facts = WireFacts(
+        provider=GOOGLE,
+        client_settings={"api_version": "v1beta"},
+        option_paths={
+            "max_tokens": "generationConfig.maxOutputTokens",
+            "temperature": "generationConfig.temperature",
+            "top_p": "generationConfig.topP",
+            "stop": "generationConfig.stopSequences",
+        },
+        choices_path="generationConfig.candidateCount",
+        tool_call_ids=False,
+        argument_text=False,
+        finish_words={"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"},
+        text_finish_reasons=("stop", "length", "content_filter"),
+        input_usage=("promptTokenCount",),
+        output_usage=("candidatesTokenCount", "thoughtsTokenCount"),
+        cached_usage="cachedContentTokenCount",
+        reasoning_usage="thoughtsTokenCount",
+        unreported_usage=frozenset({"cache_write"}),
+        error_fields=("error.message", "error.status"),
+        retry_after=False,
+        error_paths=r"/v1(alpha|beta)|.*/(projects|publishers)/"
+        r"|.*:\w*(Contents?|Tokens|Text|Message|Answer|LongRunning|[pP]redict)$",
+        error_headers=((b"x-goog-api-key", b""), (b"x-goog-api-client", b"")),
+        model_list=ModelList(_listed_model, lambda data: {"models": data}),
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

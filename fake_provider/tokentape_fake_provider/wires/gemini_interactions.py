@@ -40,7 +40,8 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.google_errors import JSON_TYPE, OVERLOADED, STATUSES, headers
+from tokentape_fake_provider.wires.facts import WireFacts
+from tokentape_fake_provider.wires.google_errors import GOOGLE, JSON_TYPE, OVERLOADED, STATUSES, headers
 from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
@@ -88,6 +89,26 @@ class GeminiInteractions:
     )
     overloaded = OVERLOADED
     ping = b""
+    facts = WireFacts(
+        provider=GOOGLE,
+        client_settings={"api_version": "v1beta"},
+        option_paths={
+            "max_tokens": "generation_config.max_output_tokens",
+            "temperature": "generation_config.temperature",
+            "top_p": "generation_config.top_p",
+            "stop": "generation_config.stop_sequences",
+        },
+        named_events=True,
+        finish_words={"stop": "completed", "length": "incomplete", "tool_calls": "requires_action"},
+        text_finish_reasons=("stop", "length"),
+        input_usage=("total_input_tokens",),
+        output_usage=("total_output_tokens", "total_thought_tokens"),
+        cached_usage="total_cached_tokens",
+        reasoning_usage="total_thought_tokens",
+        unreported_usage=frozenset({"cache_write"}),
+        error_fields=("error.message",),
+        retry_after=False,
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.wires.facts import Provider
 from tokentape_fake_provider.wires.wire import Reply
 
 STATUSES: Mapping[int, str] = {
@@ -24,6 +25,13 @@ STATUSES: Mapping[int, str] = {
     504: "DEADLINE_EXCEEDED",
 }
 
+GOOGLE = Provider(
+    "gemini",
+    "https://generativelanguage.googleapis.com",
+    sdk="google-genai",
+    base_urls=("GOOGLE_GEMINI_BASE_URL",),
+    keys=("GEMINI_API_KEY",),
+)
 OVERLOADED = Error(503, "The model is overloaded. Please try again later.")
 
 JSON_TYPE = ("content-type", "application/json; charset=UTF-8")

@@ -43,6 +43,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import Provider, WireFacts
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -96,6 +97,29 @@ class Ollama:
     # server/sched.go
     overloaded = Error(503, "server busy, please try again.  maximum pending requests exceeded")
     ping = b""
+    facts = WireFacts(
+        provider=Provider("ollama", "http://localhost:11434", sdk="ollama", base_urls=("OLLAMA_HOST",)),
+        framing="ndjson",
+        option_paths={
+            "max_tokens": "options.num_predict",
+            "temperature": "options.temperature",
+            "top_p": "options.top_p",
+            "stop": "options.stop",
+        },
+        # It loads the model, and says so, for a chat without messages.
+        prompt_required=False,
+        terminal_event=True,
+        tool_call_ids=False,
+        argument_text=False,
+        finish_words={"stop": "stop", "length": "length", "tool_calls": "stop"},
+        text_finish_reasons=("stop", "length"),
+        input_usage=("prompt_eval_count",),
+        output_usage=("eval_count",),
+        unreported_usage=frozenset({"cached", "cache_write", "reasoning"}),
+        error_fields=("error",),
+        error_paths=r"/api/",
+        error_headers=((b"user-agent", b"ollama"),),
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

@@ -38,9 +38,11 @@ from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.dialect import Dress, dress_complete, dress_stream, with_call_ids
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_dialects import dress_named, dress_of
 from tokentape_fake_provider.wires.openai_http import (
+    OPENAI,
     OVERLOADED,
     completion_usage,
     error_fields,
@@ -92,6 +94,34 @@ class OpenAIChat:
     )
     overloaded = OVERLOADED
     ping = b""
+    facts = WireFacts(
+        provider=OPENAI,
+        option_paths={
+            "max_tokens": "max_completion_tokens",
+            "temperature": "temperature",
+            "top_p": "top_p",
+            "stop": "stop",
+        },
+        choices_path="n",
+        terminal_event=True,
+        response_id=True,
+        usage_on_request=True,
+        refusals=True,
+        finish_words={
+            "stop": "stop",
+            "length": "length",
+            "tool_calls": "tool_calls",
+            "content_filter": "content_filter",
+        },
+        text_finish_reasons=("stop", "length", "tool_calls", "content_filter"),
+        input_usage=("prompt_tokens",),
+        output_usage=("completion_tokens",),
+        cached_usage="prompt_tokens_details.cached_tokens",
+        reasoning_usage="completion_tokens_details.reasoning_tokens",
+        error_fields=("error.message", "error.type"),
+        # OpenRouter's, Azure's, Google's, Cohere's, Alibaba's and Fireworks' paths for this format
+        error_paths=r"/api/v1/|.*/(openai|endpoints/[^/]+|compatibility|compatible-mode|inference)/",
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through, as dialects have many."""

@@ -23,8 +23,10 @@ from tokentape_fake_provider.script.model import Choice, Error, FinishReason, Re
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_http import (
+    OPENAI,
     OVERLOADED,
     completion_usage,
     error_fields,
@@ -75,6 +77,26 @@ class OpenAICompletions:
     )
     overloaded = OVERLOADED
     ping = b""
+    facts = WireFacts(
+        provider=OPENAI,
+        option_paths={
+            "max_tokens": "max_tokens",
+            "temperature": "temperature",
+            "top_p": "top_p",
+            "stop": "stop",
+        },
+        choices_path="n",
+        terminal_event=True,
+        response_id=True,
+        usage_on_request=True,
+        tool_calls=False,
+        reasoning=False,
+        finish_words={"stop": "stop", "length": "length", "content_filter": "content_filter"},
+        text_finish_reasons=("stop", "length", "content_filter"),
+        input_usage=("prompt_tokens",),
+        output_usage=("completion_tokens",),
+        error_fields=("error.message", "error.type"),
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

@@ -12,6 +12,7 @@ from tokentape_fake_provider.script.ids import HEX, make_id
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
+from tokentape_fake_provider.wires.facts import Provider
 from tokentape_fake_provider.wires.request_reading import json_type
 from tokentape_fake_provider.wires.wire import Ask, Reply
 
@@ -27,6 +28,13 @@ ERRORS: Mapping[int, tuple[str, str | None]] = {
     429: ("requests", "rate_limit_exceeded"),
 }
 
+OPENAI = Provider(
+    "openai",
+    "https://api.openai.com",
+    sdk="openai",
+    base_urls=("OPENAI_BASE_URL", "OPENAI_API_BASE"),  # the second is litellm's and langchain's
+    keys=("OPENAI_API_KEY",),
+)
 # platform.openai.com/docs/guides/error-codes
 OVERLOADED = Error(503, "The engine is currently overloaded, please try again later", type="server_error")
 

@@ -28,8 +28,10 @@ from tokentape_fake_provider.script.model import Error, Item, Reasoning, Refusal
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_http import (
+    OPENAI,
     OVERLOADED,
     error_fields,
     error_reply,
@@ -78,6 +80,29 @@ class OpenAIResponses:
     )
     overloaded = OVERLOADED
     ping = b""
+    facts = WireFacts(
+        provider=OPENAI,
+        option_paths={
+            "max_tokens": "max_output_tokens",
+            "temperature": "temperature",
+            "top_p": "top_p",
+        },
+        named_events=True,
+        response_id=True,
+        refusals=True,
+        finish_words={
+            "stop": "completed",
+            "length": "max_output_tokens",
+            "tool_calls": "completed",
+            "content_filter": "content_filter",
+        },
+        text_finish_reasons=("stop", "length", "content_filter"),
+        input_usage=("input_tokens",),
+        output_usage=("output_tokens",),
+        cached_usage="input_tokens_details.cached_tokens",
+        reasoning_usage="output_tokens_details.reasoning_tokens",
+        error_fields=("error.message", "error.type"),
+    )
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
         """Read a request body; fields it doesn't know are let through."""

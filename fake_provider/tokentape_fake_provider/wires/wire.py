@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from tokentape_fake_provider.script.model import Error, Script
 from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.limits import Limits
 
 
@@ -56,10 +57,15 @@ class Reply(NamedTuple):
     body: bytes
 
 
+@runtime_checkable
 class Wire(Protocol):
-    """One provider's wire format. To add one: a module with such an object, and a row in `WIRES`."""
+    """One provider's wire format. To add one: a module with such an object, and a row in `wires/__init__.py`.
+
+    Those of other packages are found by an entry point of the group `tokentape.fake_provider_wires`.
+    """
 
     name: str
+    facts: WireFacts
     base_path: str
     """What a client's base URL ends with, after the session prefix: `/v1` for openai, `""` for anthropic."""
     paths: Sequence[str]

@@ -9,25 +9,9 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tokentape_harness.errors import UsageError
-from tokentape_harness.testing.sdk_environment import BASE_URLS, fake_keys
-
-ORIGINS: Final = {
-    "openai": "https://api.openai.com",
-    "anthropic": "https://api.anthropic.com",
-    "gemini": "https://generativelanguage.googleapis.com",
-    "ollama": "http://127.0.0.1:11434",
-    "cohere": "https://api.cohere.com",
-    "groq": "https://api.groq.com",
-    "bedrock": "https://bedrock-runtime.{region}.amazonaws.com",
-    "mistral": "https://api.mistral.ai",
-    "deepseek": "https://api.deepseek.com",
-    "xai": "https://api.x.ai",
-    "openrouter": "https://openrouter.ai",
-    "together": "https://api.together.xyz",
-}
+from tokentape_harness.testing.sdk_environment import base_urls, fake_keys, providers
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_ENDINGS: Final = {base.provider: base.ending for base in BASE_URLS.values()}
 _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -40,7 +24,7 @@ class Upstream(NamedTuple):
     @property
     def ending(self) -> str:
         """With what the base URL of the provider's own SDK ends, for this URL and for the proxy's."""
-        return _ENDINGS.get(self.name, "")
+        return next((base.ending for base in base_urls().values() if base.provider == self.name), "")
 
 
 class Target(NamedTuple):
@@ -61,8 +45,10 @@ def upstreams_of(given: Iterable[str], environment: Mapping[str, str]) -> dict[s
     A URL may be a base URL as the SDK takes it (`https://gateway.example/v1`). Raises `UsageError`.
     """
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
-    urls = {name: origin.format(region=region) for name, origin in ORIGINS.items()}
-    for variable, base in reversed(BASE_URLS.items()):
+    # By address, as a server on this machine may listen to one kind only.
+    origins = {name: known.origin.replace("//localhost", "//127.0.0.1") for name, known in providers().items()}
+    urls = {name: origin.format(region=region) for name, origin in origins.items()}
+    for variable, base in reversed(base_urls().items()):
         if environment.get(variable):
             urls[base.provider] = _checked(base.provider, _absolute(base.provider, environment[variable]), variable)
     for option in given:
@@ -118,7 +104,7 @@ def command_environment(url: str, environment: Mapping[str, str], *, keys: bool)
     `TOKENTAPE_PROXY_URL` is for programs whose SDK reads no variable: an upstream's prefix comes next.
     """
     made = dict(environment) | {"TOKENTAPE_PROXY_URL": url}
-    made |= {variable: f"{url}/{base.provider}{base.ending}" for variable, base in BASE_URLS.items()}
+    made |= {variable: f"{url}/{base.provider}{base.ending}" for variable, base in base_urls().items()}
     for variable in ("NO_PROXY", "no_proxy"):
         listed = [host.strip() for host in environment.get(variable, "").split(",") if host.strip()]
         made[variable] = ",".join([*listed, *(host for host in _LOCAL if host not in listed)])

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires.facts import Provider
+
+COMPATIBLE: Final = (
+    Provider("groq", "https://api.groq.com", base_urls=("GROQ_BASE_URL",), keys=("GROQ_API_KEY",)),
+    Provider("mistral", "https://api.mistral.ai", keys=("MISTRAL_API_KEY",)),
+    Provider("deepseek", "https://api.deepseek.com", keys=("DEEPSEEK_API_KEY",)),
+    Provider("xai", "https://api.x.ai", keys=("XAI_API_KEY",)),
+    Provider("openrouter", "https://openrouter.ai", keys=("OPENROUTER_API_KEY",)),
+    Provider("together", "https://api.together.xyz", keys=("TOGETHER_API_KEY",)),
+)
+"""Providers that speak a wire format of another one."""
+FAKE_KEY = "tokentape-fake-key"
 
 
 class BaseUrl(NamedTuple):
@@ -12,43 +27,30 @@ class BaseUrl(NamedTuple):
     ending: str = ""
 
 
-BASE_URLS: Final = {
-    "OPENAI_BASE_URL": BaseUrl("openai", "/v1"),
-    "OPENAI_API_BASE": BaseUrl("openai", "/v1"),  # litellm, langchain
-    "ANTHROPIC_BASE_URL": BaseUrl("anthropic"),
-    "ANTHROPIC_API_BASE": BaseUrl("anthropic"),  # litellm
-    "ANTHROPIC_API_URL": BaseUrl("anthropic"),  # langchain
-    "GROQ_BASE_URL": BaseUrl("groq"),
-    "GOOGLE_GEMINI_BASE_URL": BaseUrl("gemini"),
-    "OLLAMA_HOST": BaseUrl("ollama"),
-    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": BaseUrl("bedrock"),
-    "CO_API_URL": BaseUrl("cohere"),
-}
+def providers() -> Mapping[str, Provider]:
+    """Every provider by name: those of the wire formats, and those that are compatible with them."""
+    return {known.name: known for known in (*(wire.facts.provider for wire in WIRES.values()), *COMPATIBLE)}
 
-# The SDKs refuse to start without a key; these are not secret.
-_KEYS = (
-    "OPENAI_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "GROQ_API_KEY",
-    "GEMINI_API_KEY",
-    "CO_API_KEY",
-    "MISTRAL_API_KEY",
-    "DEEPSEEK_API_KEY",
-    "XAI_API_KEY",
-    "OPENROUTER_API_KEY",
-    "TOGETHER_API_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-)
-FAKE_KEY = "tokentape-fake-key"
+
+def base_urls() -> dict[str, BaseUrl]:
+    """The variables that SDKs take their base URL from."""
+    endings = {wire.facts.provider.name: wire.base_path for wire in WIRES.values()}
+    return {
+        variable: BaseUrl(known.name, endings.get(known.name, ""))
+        for known in providers().values()
+        for variable in known.base_urls
+    }
 
 
 def sdk_environment(url: str, *, keys: bool = True) -> dict[str, str]:
     """The variables for a server at `url` (with a session's prefix), and keys for the SDKs that need one."""
-    made = {name: url.rstrip("/") + base.ending for name, base in BASE_URLS.items()}
+    made = {name: url.rstrip("/") + base.ending for name, base in base_urls().items()}
     return made | fake_keys() if keys else made
 
 
 def fake_keys() -> dict[str, str]:
-    """What the SDKs need beside a base URL to start at all."""
-    return {**dict.fromkeys(_KEYS, FAKE_KEY), "AWS_DEFAULT_REGION": "us-east-1"}
+    """What the SDKs need beside a base URL to start at all; these keys are not secret."""
+    return {
+        **{key: FAKE_KEY for known in providers().values() for key in known.keys},
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }

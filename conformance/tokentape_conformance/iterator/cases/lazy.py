@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from tokentape_conformance.iterator import IteratorTrial, case
+from tokentape_conformance.iterator import IteratorTrial, case, having
 from tokentape_conformance.iterator.cases.sources import CONTRACT
 from tokentape_conformance.iterator.iterator_trial import content_indexes
 from tokentape_fake_provider.script.model import Text
@@ -70,7 +70,7 @@ async def inspecting_reads_nothing(trial: IteratorTrial) -> None:
     "Nothing is read after the terminal event: servers keep connections open.",
     source="the providers' API references: [DONE], message_stop, metadata, the line with done",
     # The Responses API ends with the body: some servers send several responses in one.
-    wires=["openai_chat", "openai_completions", "anthropic_messages", "bedrock_converse", "ollama", "cohere_chat"],
+    wires=having(lambda facts: facts.terminal_event),
 )
 async def not_beyond_the_end(trial: IteratorTrial) -> None:
     frames = trial.encode(WORDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tokentape_conformance.iterator import IteratorTrial, case
+from tokentape_conformance.iterator import IteratorTrial, case, having
 from tokentape_conformance.iterator.cases.sources import CONTRACT
 from tokentape_conformance.iterator.frame_edits import document
 from tokentape_conformance.iterator.iterator_trial import content_indexes
@@ -49,7 +49,7 @@ async def at_the_end_already(trial: IteratorTrial) -> None:
     "The response's id is not lost.",
     source="the providers' API references: id",
     needs=["output", "output_metadata"],
-    wires=["openai_chat", "openai_responses", "openai_completions", "anthropic_messages", "cohere_chat"],
+    wires=having(lambda facts: facts.response_id),
 )
 async def response_id(trial: IteratorTrial) -> None:
     frames = trial.encode(WORDS)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokentape_conformance.iterator import IteratorTrial, case
+from tokentape_conformance.iterator import IteratorTrial, case, having
 from tokentape_conformance.iterator.cases.sources import CONTRACT, OPENTELEMETRY, REFERENCE
 from tokentape_conformance.iterator.frame_edits import document, edited
 from tokentape_conformance.iterator.wires import ALL, reporting
 from tokentape_fake_provider.script.model import Script, Text, Usage
 
 ANSWER = Text("one two three", pieces=("one", " two", " three"))
-CHAT = ("openai_chat", "openai_completions")
+CHAT = having(lambda facts: facts.usage_on_request)
 
 
 async def reported(trial: IteratorTrial, usage: Usage) -> dict[str, int | None]:

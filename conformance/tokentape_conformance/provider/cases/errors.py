@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
-from tokentape_conformance.provider import ProviderTrial, case
+from tokentape_conformance.provider import ProviderTrial, case, having
 from tokentape_conformance.provider.event import at_path
 from tokentape_conformance.provider.exchange import Exchange
-from tokentape_conformance.provider.request import SPEECHES, Request, raw_request, request_of
+from tokentape_conformance.provider.request import Request, raw_request, request_of
 from tokentape_conformance.provider.scenario import BREAKS, TEXT, refused
 from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference: errors"
-_OPENAI = ("error.message", "error.type")
-_AWS = ("message",)
-SHAPES: Mapping[str, tuple[str, ...]] = {
-    "openai_chat": _OPENAI,
-    "openai_responses": _OPENAI,
-    "openai_completions": _OPENAI,
-    "anthropic_messages": ("type", "error.type", "error.message"),
-    "bedrock_converse": _AWS,
-    "bedrock_invoke": _AWS,
-    "gemini": ("error.message", "error.status"),
-    "gemini_interactions": ("error.message",),
-    "ollama": ("error",),
-    "cohere_chat": ("message",),
-}
-"""The strings that an error has."""
 
 
 def expect_error(trial: ProviderTrial, answer: Exchange, *statuses: int) -> None:
@@ -37,7 +21,7 @@ def expect_error(trial: ProviderTrial, answer: Exchange, *statuses: int) -> None
         trial.fail("the status", Prose(f"{answer.status} {answer.error}".strip()), Prose(expected))
     if not isinstance(answer.document, dict):
         trial.fail("the body", Prose(repr(answer.body[:200])), Prose("a JSON object"))
-    for path in SHAPES[trial.wire]:
+    for path in trial.facts.error_fields:
         value = at_path(answer.document, path)
         if not isinstance(value, str) or not value:
             trial.fail(f"`{path}` of the error", value, Prose("some text"))
@@ -59,13 +43,12 @@ def bad_json(trial: ProviderTrial) -> None:
     "A request without its messages is refused with a 4xx, in the provider's shape.",
     source=REFERENCE,
     needs=["missing_field"],
-    # Ollama loads the model, and says so, for a chat without messages.
-    wires=[wire for wire in SHAPES if wire != "ollama"],
+    wires=having(lambda facts: facts.prompt_required),
 )
 def missing_field(trial: ProviderTrial) -> None:
-    speech, model = SPEECHES[trial.wire], trial.target.model_for(trial.wire)
-    body = speech.body(TEXT, model, True)
-    del body[speech.asks]
+    form, model = trial.grammar.request, trial.target.model_for(trial.wire)
+    body = form.body(TEXT, model, True)
+    del body[form.prompt_field]
     expect_error(trial, trial.send(raw_request(trial.wire, json.dumps(body).encode(), model)))
 
 
@@ -76,8 +59,8 @@ def missing_field(trial: ProviderTrial) -> None:
     needs=["missing_field"],
 )
 def wrong_type(trial: ProviderTrial) -> None:
-    speech, model = SPEECHES[trial.wire], trial.target.model_for(trial.wire)
-    body = speech.body(TEXT, model, True) | {speech.asks: 7}
+    form, model = trial.grammar.request, trial.target.model_for(trial.wire)
+    body = form.body(TEXT, model, True) | {form.prompt_field: 7}
     expect_error(trial, trial.send(raw_request(trial.wire, json.dumps(body).encode(), model)))
 
 
@@ -136,7 +119,7 @@ def serves_on(trial: ProviderTrial) -> None:
 def rate_limit(trial: ProviderTrial) -> None:
     answer = trial.asked(refused(429))
     expect_error(trial, answer, 429)
-    if trial.wire not in ("gemini", "gemini_interactions"):
+    if trial.facts.retry_after:
         trial.expect("retry-after", answer.header("retry-after"), "2")
 
 

@@ -5,38 +5,51 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tokentape_conformance.provider import ProviderTrial, case
-from tokentape_conformance.provider.cases.usage import COUNTS, counted
+from tokentape_conformance.provider import ProviderTrial, case, having
+from tokentape_conformance.provider.cases.usage import counted
 from tokentape_conformance.provider.event import Call, Said
 from tokentape_conformance.provider.grammar import judge
 from tokentape_conformance.provider.relay import relay_to
 from tokentape_conformance.provider.scenario import TEXT, TOOL, Scenario, refused
-from tokentape_conformance.provider.sdks import SDKS
+from tokentape_conformance.provider.sdks import Sdk
 from tokentape_conformance.provider.target import below, origin
 from tokentape_conformance.trial import Prose
+from tokentape_fake_provider.wires import wire_named
 
 SOURCE = "the provider's official Python SDK"
-TOOL_WIRES = tuple(wire for wire in SDKS if wire != "openai_completions")
+
+
+def installed(trial: ProviderTrial) -> Sdk:
+    """The SDK, if there is one that can be imported."""
+    sdk = trial.grammar.sdk
+    missing = "none is known for this wire format" if sdk is None else sdk.missing(trial.facts.provider.sdk)
+    if sdk is None or missing is not None:
+        trial.skip(f"sdk: {missing}")
+    return sdk
+
+
+def base_for(trial: ProviderTrial, relay_url: str, url: str) -> str:
+    """The base URL that an SDK needs to send the requests for `url` through a relay."""
+    end = wire_named(trial.wire).base_path
+    return relay_url + below(url, f"{end}/-").removesuffix("/-")
 
 
 def heard(trial: ProviderTrial, scenario: Scenario, *, stream: bool = True) -> tuple[Said, Said]:
     """What the SDK says of an answer, and what its bytes say."""
-    sdk = SDKS[trial.wire]
-    missing = sdk.missing()
-    if missing is not None:
-        trial.skip(f"sdk: {missing}")
+    sdk = installed(trial)
     url, model = trial.target.url(scenario), trial.target.model_for(trial.wire)
+    body = trial.grammar.request.body(scenario, model, stream)
     with relay_to(origin(url)) as relay:
-        base = relay.url + below(url, f"{sdk.base}/-").removesuffix("/-").removesuffix(sdk.base)
+        base = base_for(trial, relay.url, url)
         try:
-            said = sdk.said(trial.wire, base, trial.target.key, scenario, model, stream=stream)
+            said = sdk.said(base, trial.target.key, body, model, stream=stream)
         except Exception as error:
             if (last := relay.last()) is not None:
                 trial.show(last)
-            trial.fail(sdk.distribution, Prose(f"{type(error).__name__}: {error}"), Prose("reads the answer"))
+            trial.fail(trial.facts.provider.sdk, Prose(f"{type(error).__name__}: {error}"), Prose("reads the answer"))
         last = relay.last()
         if last is None:
-            trial.fail(sdk.distribution, Prose("no request"), Prose("one"))
+            trial.fail(trial.facts.provider.sdk, Prose("no request"), Prose("one"))
         answer = trial.show(last)
     if stream:
         return said, judge(trial.grammar, answer.body).said
@@ -60,7 +73,6 @@ def text(trial: ProviderTrial) -> None:
     trial.expect("the finish reason", said.finish, raw.finish)
     if trial.lacks("usage") is None:
         trial.expect("input and output", counted(trial, said.usage), counted(trial, raw.usage))
-    assert trial.wire in COUNTS
 
 
 @case(
@@ -68,7 +80,7 @@ def text(trial: ProviderTrial) -> None:
     "The SDK reads the tool calls that the bytes have.",
     source=SOURCE,
     needs=["sdk", "tool_calls"],
-    wires=TOOL_WIRES,
+    wires=having(lambda facts: facts.tool_calls),
 )
 def tool_calls(trial: ProviderTrial) -> None:
     said, raw = heard(trial, TOOL)
@@ -96,19 +108,16 @@ def not_streamed(trial: ProviderTrial) -> None:
     needs=["sdk"],
 )
 def error(trial: ProviderTrial) -> None:
-    sdk = SDKS[trial.wire]
-    missing = sdk.missing()
-    if missing is not None:
-        trial.skip(f"sdk: {missing}")
+    sdk = installed(trial)
     if not trial.scripted and (reason := trial.lacks("unknown_model")) is not None:
         trial.skip(reason)
     scenario = refused(400)
     url, model = trial.target.url(scenario), trial.target.model_for(trial.wire)
     model = model if trial.scripted else "no-such-model-7"
     with relay_to(origin(url)) as relay:
-        base = relay.url + below(url, f"{sdk.base}/-").removesuffix("/-").removesuffix(sdk.base)
+        base = base_for(trial, relay.url, url)
         try:
-            sdk.said(trial.wire, base, trial.target.key, scenario, model, stream=True)
+            sdk.said(base, trial.target.key, trial.grammar.request.body(scenario, model, True), model, stream=True)
         except sdk.error:
             return
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokentape_conformance.provider import GRAMMARS, ProviderTrial, case
+from tokentape_conformance.provider import GRAMMARS, ProviderTrial, case, having
 from tokentape_conformance.provider.event import Document, at_path
 from tokentape_conformance.provider.grammar import id_path
 from tokentape_conformance.provider.request import request_of
@@ -11,10 +11,8 @@ from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference, as cited in conformance/provider/grammars"
 WHATWG = "WHATWG HTML, 9.2.6; NDJSON; Amazon event stream encoding"
-NAMED = ("openai_responses", "anthropic_messages", "gemini_interactions", "cohere_chat")
 COUNTED = tuple(wire for wire, grammar in GRAMMARS.items() if grammar.counted)
 WITH_ID = tuple(wire for wire, grammar in GRAMMARS.items() if id_path(grammar))
-REASONS = tuple(wire for wire in GRAMMARS if wire != "openai_completions")
 CONSTANT = tuple(wire for wire, grammar in GRAMMARS.items() if grammar.constant)
 
 
@@ -53,7 +51,7 @@ def fields(trial: ProviderTrial) -> None:
     "The name of a server-sent event is the type in its data.",
     source=REFERENCE,
     needs=["names"],
-    wires=NAMED,
+    wires=having(lambda facts: facts.named_events),
 )
 def names(trial: ProviderTrial) -> None:
     trial.expect_no("names")
@@ -158,9 +156,12 @@ def text(trial: ProviderTrial) -> None:
         trial.fail("the text", said.text, Prose("some"))
 
 
-@case("provider/stream/model", "The stream names a model.", source=REFERENCE, wires=[
-    wire for wire in GRAMMARS if wire not in ("cohere_chat", "bedrock_converse")
-])  # fmt: skip
+@case(
+    "provider/stream/model",
+    "The stream names a model.",
+    source=REFERENCE,
+    wires=having(lambda facts: facts.model_reported),
+)
 def model(trial: ProviderTrial) -> None:
     if not trial.stream().said.model:
         trial.fail("the model", "", Prose("its name"))
@@ -171,7 +172,7 @@ def model(trial: ProviderTrial) -> None:
     "Reasoning comes in its own place, before the text.",
     source=REFERENCE,
     needs=["reasoning"],
-    wires=REASONS,
+    wires=having(lambda facts: facts.reasoning),
 )
 def reasoning(trial: ProviderTrial) -> None:
     said = trial.stream(REASONING).said

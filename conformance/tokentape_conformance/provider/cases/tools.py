@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 
-from tokentape_conformance.provider import GRAMMARS, ProviderTrial, case
-from tokentape_conformance.provider.cases.finish import WORDS
+from tokentape_conformance.provider import ProviderTrial, case, having
 from tokentape_conformance.provider.event import Call
 from tokentape_conformance.provider.scenario import FUNCTION, TOOL, TOOLS
 from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference: tools"
-WIRES = tuple(wire for wire in GRAMMARS if wire != "openai_completions")
-WITH_ID = tuple(wire for wire in WIRES if wire not in ("gemini", "ollama"))
+CALLING = having(lambda facts: facts.tool_calls)
 
 
 def calls(trial: ProviderTrial) -> tuple[Call, ...]:
@@ -39,13 +37,19 @@ def arguments(trial: ProviderTrial, call: Call) -> object:
     "The tool that must be called is called.",
     source=REFERENCE,
     needs=["tool_calls"],
-    wires=WIRES,
+    wires=CALLING,
 )
 def called(trial: ProviderTrial) -> None:
     trial.expect("the name", calls(trial)[0].name, FUNCTION)
 
 
-@case("provider/tools/id", "A call has an id.", source=REFERENCE, needs=["tool_calls"], wires=WITH_ID)
+@case(
+    "provider/tools/id",
+    "A call has an id.",
+    source=REFERENCE,
+    needs=["tool_calls"],
+    wires=having(lambda facts: facts.tool_calls and facts.tool_call_ids),
+)
 def call_id(trial: ProviderTrial) -> None:
     if not calls(trial)[0].id:
         trial.fail("the id", "", Prose("one"))
@@ -56,7 +60,7 @@ def call_id(trial: ProviderTrial) -> None:
     "The fragments of a call's arguments join to a JSON object.",
     source=REFERENCE,
     needs=["tool_calls"],
-    wires=WIRES,
+    wires=CALLING,
 )
 def joined(trial: ProviderTrial) -> None:
     found = arguments(trial, calls(trial)[0])
@@ -91,7 +95,7 @@ def index(trial: ProviderTrial) -> None:
     "Two calls in one answer are two: each with its own id and its own arguments.",
     source=REFERENCE,
     needs=["parallel_tool_calls"],
-    wires=WIRES,
+    wires=CALLING,
 )
 def parallel(trial: ProviderTrial) -> None:
     found = trial.stream(TOOLS).said.calls
@@ -100,7 +104,7 @@ def parallel(trial: ProviderTrial) -> None:
     told = [arguments(trial, call) for call in found]
     if trial.scripted:
         trial.expect("the arguments", told, [{"city": "Lisbon"}, {"city": "Kraków"}])
-    if trial.wire in WITH_ID:
+    if trial.facts.tool_call_ids:
         trial.expect("different ids", len({call.id for call in found}), len(found))
 
 
@@ -109,7 +113,7 @@ def parallel(trial: ProviderTrial) -> None:
     "The same request without streaming calls the same tool.",
     source=REFERENCE,
     needs=["tool_calls", "not_streamed"],
-    wires=WIRES,
+    wires=CALLING,
 )
 def not_streamed(trial: ProviderTrial) -> None:
     whole = trial.whole(TOOL).calls
@@ -124,7 +128,7 @@ def not_streamed(trial: ProviderTrial) -> None:
     "An answer that ends in a tool call says so.",
     source=REFERENCE,
     needs=["tool_calls"],
-    wires=WIRES,
+    wires=CALLING,
 )
 def finish(trial: ProviderTrial) -> None:
-    trial.expect("the finish reason", trial.stream(TOOL).said.finish, WORDS[trial.wire]["tool_calls"])
+    trial.expect("the finish reason", trial.stream(TOOL).said.finish, trial.facts.finish_words["tool_calls"])

@@ -2,51 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from tokentape_conformance.provider import ProviderTrial, case
+from tokentape_conformance.provider import ProviderTrial, case, having
 from tokentape_conformance.provider.event import Document, at_path
 from tokentape_conformance.provider.scenario import LENGTH, REASONING, TEXT, UNASKED, Scenario
 from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference"
 INCLUDE = "OpenAI API reference: stream_options.include_usage"
-CHAT = ("openai_chat", "openai_completions")
-COUNTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "openai_chat": (("prompt_tokens",), ("completion_tokens",)),
-    "openai_completions": (("prompt_tokens",), ("completion_tokens",)),
-    "openai_responses": (("input_tokens",), ("output_tokens",)),
-    "anthropic_messages": (
-        ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
-        ("output_tokens",),
-    ),
-    "bedrock_invoke": (
-        ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
-        ("output_tokens",),
-    ),
-    "bedrock_converse": (("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"), ("outputTokens",)),
-    "gemini": (("promptTokenCount",), ("candidatesTokenCount", "thoughtsTokenCount")),
-    "gemini_interactions": (("total_input_tokens",), ("total_output_tokens", "total_thought_tokens")),
-    "ollama": (("prompt_eval_count",), ("eval_count",)),
-    "cohere_chat": (("tokens.input_tokens",), ("tokens.output_tokens",)),
-}
-"""The counts that are all of the input, and all of the output."""
-CACHED: Mapping[str, str] = {
-    "openai_chat": "prompt_tokens_details.cached_tokens",
-    "openai_responses": "input_tokens_details.cached_tokens",
-    "anthropic_messages": "cache_read_input_tokens",
-    "bedrock_invoke": "cache_read_input_tokens",
-    "bedrock_converse": "cacheReadInputTokens",
-    "gemini": "cachedContentTokenCount",
-    "gemini_interactions": "total_cached_tokens",
-    "cohere_chat": "cached_tokens",
-}
-THOUGHT: Mapping[str, str] = {
-    "openai_chat": "completion_tokens_details.reasoning_tokens",
-    "openai_responses": "output_tokens_details.reasoning_tokens",
-    "gemini": "thoughtsTokenCount",
-    "gemini_interactions": "total_thought_tokens",
-}
 
 
 def counted(trial: ProviderTrial, usage: Document | None) -> tuple[int, int]:
@@ -54,7 +16,7 @@ def counted(trial: ProviderTrial, usage: Document | None) -> tuple[int, int]:
     if usage is None:
         trial.fail("usage", None, Prose("it is reported"))
     sides = []
-    for paths in COUNTS[trial.wire]:
+    for paths in (trial.facts.input_usage, trial.facts.output_usage):
         found = [at_path(usage, path) for path in paths]
         if not any(isinstance(count, int | float) for count in found):
             trial.fail(f"`{paths[0]}`", found[0], Prose("a count"))
@@ -91,10 +53,11 @@ def total(trial: ProviderTrial) -> None:
     "Cached tokens are told, in the provider's own arithmetic.",
     source=REFERENCE,
     needs=["usage", "scripted"],
-    wires=CACHED,
+    wires=having(lambda facts: facts.cached_usage),
 )
 def cached(trial: ProviderTrial) -> None:
-    trial.expect(CACHED[trial.wire], at_path(trial.stream().said.usage, CACHED[trial.wire]), 20)
+    path = trial.facts.cached_usage
+    trial.expect(path, at_path(trial.stream().said.usage, path), 20)
 
 
 @case(
@@ -102,12 +65,13 @@ def cached(trial: ProviderTrial) -> None:
     "Reasoning tokens are told, in the provider's own arithmetic.",
     source=REFERENCE,
     needs=["usage", "scripted", "reasoning"],
-    wires=THOUGHT,
+    wires=having(lambda facts: facts.reasoning_usage),
 )
 def reasoning(trial: ProviderTrial) -> None:
     usage = trial.stream(REASONING).said.usage
     trial.expect("input and output", counted(trial, usage), (120, 34))
-    trial.expect(THOUGHT[trial.wire], at_path(usage, THOUGHT[trial.wire]), 10)
+    path = trial.facts.reasoning_usage
+    trial.expect(path, at_path(usage, path), 10)
 
 
 @case(
@@ -115,7 +79,7 @@ def reasoning(trial: ProviderTrial) -> None:
     "Usage that is asked for comes once, in a chunk without choices, after the finish reason.",
     source=INCLUDE,
     needs=["usage"],
-    wires=CHAT,
+    wires=having(lambda facts: facts.usage_on_request),
 )
 def own_chunk(trial: ProviderTrial) -> None:
     for scenario, judged in trial.streams():
@@ -133,7 +97,7 @@ def own_chunk(trial: ProviderTrial) -> None:
     "Without `include_usage` there is no usage, and no chunk without choices.",
     source=INCLUDE,
     needs=["usage_on_request"],
-    wires=CHAT,
+    wires=having(lambda facts: facts.usage_on_request),
 )
 def only_if_asked(trial: ProviderTrial) -> None:
     judged = trial.stream(UNASKED)

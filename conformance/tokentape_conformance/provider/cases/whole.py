@@ -2,74 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from tokentape_conformance.provider import ProviderTrial, case
+from tokentape_conformance.provider import ProviderTrial, case, having
 from tokentape_conformance.provider.event import Problem, at_path
-from tokentape_conformance.provider.grammar import COUNT, LIST, OBJECT, TEXT, Fields, exactly
-from tokentape_conformance.provider.scenario import LENGTH, REASONING
-from tokentape_conformance.provider.scenario import TEXT as SAID
+from tokentape_conformance.provider.scenario import LENGTH, REASONING, TEXT
 
 REFERENCE = "the provider's API reference"
-_CLAUDE: Fields = {
-    "id": TEXT,
-    "type": exactly("message"),
-    "role": exactly("assistant"),
-    "model": TEXT,
-    "content": LIST,
-    "stop_reason": TEXT,
-    "usage.input_tokens": COUNT,
-    "usage.output_tokens": COUNT,
-}
-FIELDS: Mapping[str, Fields] = {
-    "openai_chat": {
-        "id": TEXT,
-        "object": exactly("chat.completion"),
-        "created": COUNT,
-        "model": TEXT,
-        "choices": LIST,
-        "usage": OBJECT,
-    },
-    "openai_completions": {
-        "id": TEXT,
-        "object": exactly("text_completion"),
-        "created": COUNT,
-        "model": TEXT,
-        "choices": LIST,
-    },
-    "openai_responses": {
-        "id": TEXT,
-        "object": exactly("response"),
-        "model": TEXT,
-        "output": LIST,
-        "status": TEXT,
-        "usage": OBJECT,
-    },
-    "anthropic_messages": _CLAUDE,
-    "bedrock_invoke": _CLAUDE,
-    "bedrock_converse": {
-        "output.message.role": exactly("assistant"),
-        "output.message.content": LIST,
-        "stopReason": TEXT,
-        "usage.totalTokens": COUNT,
-        "metrics.latencyMs": COUNT,
-    },
-    "gemini": {"candidates": LIST, "usageMetadata": OBJECT, "modelVersion": TEXT},
-    "gemini_interactions": {"id": TEXT, "status": TEXT, "usage": OBJECT},
-    "ollama": {
-        "model": TEXT,
-        "created_at": TEXT,
-        "message.role": exactly("assistant"),
-        "message.content": TEXT,
-        "done_reason": TEXT,
-    },
-    "cohere_chat": {
-        "id": TEXT,
-        "finish_reason": TEXT,
-        "message.role": exactly("assistant"),
-        "usage": OBJECT,
-    },
-}
 
 
 @case(
@@ -80,10 +17,10 @@ FIELDS: Mapping[str, Fields] = {
 )
 def fields(trial: ProviderTrial) -> None:
     trial.whole()
-    document = trial.asked(SAID, stream=False).document
+    document = trial.asked(TEXT, stream=False).document
     trial.expect_none(
         Problem("fields", f"`{path}`", kind.name, repr(at_path(document, path))[:80])
-        for path, kind in FIELDS[trial.wire].items()
+        for path, kind in trial.grammar.whole_fields.items()
         if not kind.takes(at_path(document, path))
     )
 
@@ -96,7 +33,7 @@ def fields(trial: ProviderTrial) -> None:
 )
 def text(trial: ProviderTrial) -> None:
     if not trial.scripted:
-        first, second = (trial.judged(trial.ask(SAID)).said.text for _ in range(2))
+        first, second = (trial.judged(trial.ask(TEXT)).said.text for _ in range(2))
         if first != second:
             trial.skip("the text differs from request to request")
     trial.expect("the text", trial.whole().text, trial.stream().said.text)
@@ -107,7 +44,7 @@ def text(trial: ProviderTrial) -> None:
     "Its reasoning is that of the stream.",
     source=REFERENCE,
     needs=["not_streamed", "reasoning", "scripted"],
-    wires=[wire for wire in FIELDS if wire != "openai_completions"],
+    wires=having(lambda facts: facts.reasoning),
 )
 def reasoning(trial: ProviderTrial) -> None:
     trial.expect("the reasoning", trial.whole(REASONING).reasoning, trial.stream(REASONING).said.reasoning)
@@ -128,7 +65,7 @@ def finish(trial: ProviderTrial) -> None:
     "It names the same model.",
     source=REFERENCE,
     needs=["not_streamed"],
-    wires=[wire for wire in FIELDS if wire not in ("cohere_chat", "bedrock_converse")],
+    wires=having(lambda facts: facts.model_reported),
 )
 def model(trial: ProviderTrial) -> None:
     trial.expect("the model", trial.whole().model, trial.stream().said.model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from tokentape_conformance.provider.grammar import Grammar
 from tokentape_conformance.provider.grammars import (
@@ -18,6 +17,8 @@ from tokentape_conformance.provider.grammars import (
     openai_completions,
     openai_responses,
 )
+from tokentape_fake_provider.wires.registry import Registry
+from tokentape_harness.errors import UsageError
 
 _MODULES = (
     openai_chat,
@@ -32,4 +33,8 @@ _MODULES = (
     cohere_chat,
 )
 
-GRAMMARS: Mapping[str, Grammar] = MappingProxyType({module.GRAMMAR.wire: module.GRAMMAR for module in _MODULES})
+ENTRY_POINTS = "tokentape.grammars"
+"""The group of entry points whose objects are grammars, each under the name of its wire format."""
+GRAMMARS: Mapping[str, Grammar] = Registry(
+    {module.GRAMMAR.wire: module.GRAMMAR for module in _MODULES}, ENTRY_POINTS, Grammar, UsageError
+)

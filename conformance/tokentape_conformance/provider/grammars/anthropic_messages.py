@@ -24,6 +24,9 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.request_format import TOOL_MEANING, Body, RequestFormat
+from tokentape_conformance.provider.scenario import FUNCTION, PARAMETERS, Scenario
+from tokentape_conformance.provider.sdks import Sdk, model_usage
 
 STREAM_MACHINE = Machine(
     {
@@ -184,6 +187,36 @@ def usage(counts: Document) -> list[Problem]:
     return count_problems(counts, parts, None)
 
 
+def claude_body(scenario: Scenario) -> Body:
+    """The body of a request, without the model."""
+    body: Body = {"max_tokens": scenario.limit, "messages": [{"role": "user", "content": scenario.prompt}]}
+    body |= {"thinking": {"type": "enabled", "budget_tokens": 1024}} if scenario.reasoning else {}
+    tools = {
+        "tools": [{"name": FUNCTION, "description": TOOL_MEANING, "input_schema": dict(PARAMETERS)}],
+        "tool_choice": {"type": "any"},
+    }
+    return body | (tools if scenario.tool else {})
+
+
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    return {"model": model, **claude_body(scenario)} | ({"stream": True} if stream else {})
+
+
+def _read_sdk(anthropic: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    del model
+    with anthropic.Anthropic(base_url=url, api_key=key, max_retries=0) as client:
+        if stream:
+            del body["stream"]
+            with client.messages.stream(**body) as events:
+                text = "".join(events.text_stream)
+                whole = events.get_final_message()
+        else:
+            whole = client.messages.create(**body)
+            text = "".join(block.text for block in whole.content if block.type == "text")
+        calls = [Call(b.id, b.name, json.dumps(b.input)) for b in whole.content if b.type == "tool_use"]
+        return Said(text, calls=tuple(calls), finish=whole.stop_reason or "", usage=model_usage(whole.usage))
+
+
 GRAMMAR = Grammar(
     "anthropic_messages",
     "Anthropic API reference: streaming messages",
@@ -198,4 +231,22 @@ GRAMMAR = Grammar(
     named=_named,
     constant=("message.id", "message.model"),
     counted=frozenset({"block"}),
+    request=RequestFormat(
+        "/v1/messages",
+        "/v1/messages",
+        _request_body,
+        "messages",
+        lambda key: {"x-api-key": key, "anthropic-version": "2023-06-01"},
+    ),
+    whole_fields={
+        "id": TEXT,
+        "type": exactly("message"),
+        "role": exactly("assistant"),
+        "model": TEXT,
+        "content": LIST,
+        "stop_reason": TEXT,
+        "usage.input_tokens": COUNT,
+        "usage.output_tokens": COUNT,
+    },
+    sdk=Sdk("anthropic", "anthropic.APIStatusError", _read_sdk),
 )

@@ -12,6 +12,7 @@ from typing import Any
 from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     COUNT,
+    LIST,
     OBJECT,
     STREAM,
     TEXT,
@@ -22,6 +23,9 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.request_format import TOOL_MEANING, Body, RequestFormat
+from tokentape_conformance.provider.scenario import FUNCTION, PARAMETERS, Scenario
+from tokentape_conformance.provider.sdks import Sdk, bedrock_client
 
 _BLOCK = {"contentBlockStart": "block", "contentBlockDelta": "block"}
 STREAM_MACHINE = Machine(
@@ -119,6 +123,44 @@ def usage(counts: Document) -> list[Problem]:
     return count_problems(counts, {}, ("totalTokens", terms))
 
 
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    del model, stream
+    body: Body = {
+        "messages": [{"role": "user", "content": [{"text": scenario.prompt}]}],
+        "inferenceConfig": {"maxTokens": scenario.limit},
+    }
+    spec = {"name": FUNCTION, "description": TOOL_MEANING, "inputSchema": {"json": dict(PARAMETERS)}}
+    tools = {"toolConfig": {"tools": [{"toolSpec": spec}], "toolChoice": {"any": {}}}}
+    return body | (tools if scenario.tool else {})
+
+
+def _read_sdk(boto3: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    client = bedrock_client(boto3, url, key)
+    try:
+        if not stream:
+            whole = client.converse(modelId=model, **body)
+            blocks = whole["output"]["message"]["content"]
+            told = [block["toolUse"] for block in blocks if "toolUse" in block]
+            calls = [Call(t["toolUseId"], t["name"], json.dumps(t["input"])) for t in told]
+            text = "".join(block.get("text", "") for block in blocks)
+            return Said(text, calls=tuple(calls), finish=whole["stopReason"], usage=whole["usage"])
+        text, finish, usage, parts = "", "", None, dict[int, list[str]]()
+        for event in client.converse_stream(modelId=model, **body)["stream"]:
+            start = event.get("contentBlockStart", {})
+            block = event.get("contentBlockDelta", {})
+            if "toolUse" in start.get("start", {}):
+                tool = start["start"]["toolUse"]
+                parts[start["contentBlockIndex"]] = [tool["toolUseId"], tool["name"], ""]
+            text += block.get("delta", {}).get("text", "")
+            if "toolUse" in block.get("delta", {}):
+                parts[block["contentBlockIndex"]][2] += block["delta"]["toolUse"]["input"]
+            finish = event.get("messageStop", {}).get("stopReason", finish)
+            usage = event.get("metadata", {}).get("usage", usage)
+        return Said(text, calls=tuple(Call(*told) for told in parts.values()), finish=finish, usage=usage)
+    finally:
+        client.close()
+
+
 GRAMMAR = Grammar(
     "bedrock_converse",
     "Amazon Bedrock API reference: ConverseStream",
@@ -130,4 +172,13 @@ GRAMMAR = Grammar(
     _read,
     _read_whole,
     usage,
+    request=RequestFormat("/model/{model}/converse-stream", "/model/{model}/converse", _request_body, "messages"),
+    whole_fields={
+        "output.message.role": exactly("assistant"),
+        "output.message.content": LIST,
+        "stopReason": TEXT,
+        "usage.totalTokens": COUNT,
+        "metrics.latencyMs": COUNT,
+    },
+    sdk=Sdk("boto3", "botocore.exceptions.ClientError", _read_sdk),
 )

@@ -5,11 +5,18 @@ Amazon Bedrock API reference: InvokeModelWithResponseStream; Anthropic Claude Me
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import msgspec
 
+from tokentape_conformance.provider.event import Event, Said
 from tokentape_conformance.provider.framing import invoked
 from tokentape_conformance.provider.grammar import STREAM
 from tokentape_conformance.provider.grammars import anthropic_messages as anthropic
+from tokentape_conformance.provider.request_format import Body, RequestFormat
+from tokentape_conformance.provider.scenario import Scenario
+from tokentape_conformance.provider.sdks import Sdk, bedrock_client
 
 _EXCEPTIONS = dict.fromkeys(
     ("internalServerException", "modelStreamErrorException", "modelTimeoutException", "throttlingException"), "failed"
@@ -18,6 +25,27 @@ _MACHINE = msgspec.structs.replace(
     anthropic.STREAM_MACHINE,
     table={state: {**row, **_EXCEPTIONS} for state, row in anthropic.STREAM_MACHINE.table.items()},
 )
+
+
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    del model, stream
+    return {"anthropic_version": "bedrock-2023-05-31", **anthropic.claude_body(scenario)}
+
+
+def _read_sdk(boto3: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    client = bedrock_client(boto3, url, key)
+    try:
+        told = {"modelId": model, "body": json.dumps(body), "contentType": "application/json"}
+        if not stream:
+            return anthropic.read_whole(json.loads(client.invoke_model(**told)["body"].read()))
+        chunks = [event["chunk"]["bytes"] for event in client.invoke_model_with_response_stream(**told)["body"]]
+        # It hands out documents as they are; what they say is read as Anthropic's.
+        return anthropic.read(
+            [Event(number, "", chunk.decode(), json.loads(chunk)) for number, chunk in enumerate(chunks)]
+        )
+    finally:
+        client.close()
+
 
 GRAMMAR = msgspec.structs.replace(
     anthropic.GRAMMAR,
@@ -28,4 +56,8 @@ GRAMMAR = msgspec.structs.replace(
     machines={**anthropic.GRAMMAR.machines, STREAM: _MACHINE},
     named=lambda _: None,
     open=invoked,
+    request=RequestFormat(
+        "/model/{model}/invoke-with-response-stream", "/model/{model}/invoke", _request_body, "messages"
+    ),
+    sdk=Sdk("boto3", "botocore.exceptions.ClientError", _read_sdk),
 )

@@ -19,7 +19,11 @@ from tokentape_conformance.provider.grammar import (
     Machine,
     Step,
     count_problems,
+    exactly,
 )
+from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
+from tokentape_conformance.provider.scenario import Scenario
+from tokentape_conformance.provider.sdks import Sdk
 
 STREAM_MACHINE = Machine(
     {
@@ -147,6 +151,43 @@ def usage(counts: Document) -> list[Problem]:
     return count_problems(whole, parts, None)
 
 
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    body: Body = {"model": model, "messages": [{"role": "user", "content": scenario.prompt}], "stream": stream}
+    body["max_tokens"] = scenario.limit
+    choice = {"tool_choice": "REQUIRED"}
+    return body | with_function(scenario, lambda f: {"tools": [{"type": "function", "function": f}], **choice})
+
+
+def _read_sdk(cohere: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    del model
+    import httpx
+
+    del body["stream"]
+    with httpx.Client(trust_env=False) as transport:
+        client = cohere.ClientV2(api_key=key, base_url=url, httpx_client=transport)
+        if not stream:
+            whole = client.chat(**body, request_options={"max_retries": 0})
+            text = "".join(part.text for part in whole.message.content or () if part.type == "text")
+            calls = [Call(c.id, c.function.name, c.function.arguments) for c in whole.message.tool_calls or ()]
+            return Said(text, calls=tuple(calls), finish=whole.finish_reason, usage=_cohere_usage(whole.usage))
+        text, finish, usage, parts = "", "", None, dict[int, list[str]]()
+        for event in client.chat_stream(**body, request_options={"max_retries": 0}):
+            if event.type == "content-delta":
+                text += event.delta.message.content.text or ""
+            elif event.type == "tool-call-start":
+                call = event.delta.message.tool_calls
+                parts[event.index] = [call.id, call.function.name, call.function.arguments or ""]
+            elif event.type == "tool-call-delta":
+                parts[event.index][2] += event.delta.message.tool_calls.function.arguments or ""
+            elif event.type == "message-end":
+                finish, usage = event.delta.finish_reason or "", _cohere_usage(event.delta.usage)
+        return Said(text, calls=tuple(Call(*told) for told in parts.values()), finish=finish, usage=usage)
+
+
+def _cohere_usage(usage: Any) -> Body | None:
+    return None if usage is None else usage.dict()
+
+
 GRAMMAR = Grammar(
     "cohere_chat",
     "Cohere API reference: chat v2 with streaming",
@@ -161,4 +202,12 @@ GRAMMAR = Grammar(
     named=_named,
     constant=("id",),
     counted=frozenset({"content", "call"}),
+    request=RequestFormat("/v2/chat", "/v2/chat", _request_body, "messages"),
+    whole_fields={
+        "id": TEXT,
+        "finish_reason": TEXT,
+        "message.role": exactly("assistant"),
+        "usage": OBJECT,
+    },
+    sdk=Sdk("cohere", "cohere.core.api_error.ApiError", _read_sdk),
 )

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     COUNT,
+    LIST,
+    OBJECT,
     STREAM,
     TEXT,
     Fields,
@@ -20,6 +23,9 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
 )
 from tokentape_conformance.provider.grammars.openai_chat import objects
+from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
+from tokentape_conformance.provider.scenario import Scenario
+from tokentape_conformance.provider.sdks import Sdk, genai_client
 
 STREAM_MACHINE = Machine(
     {
@@ -133,6 +139,39 @@ def usage(counts: Document) -> list[Problem]:
     return count_problems(counts, {"promptTokenCount": ["cachedContentTokenCount"]}, ("totalTokenCount", terms))
 
 
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    del model, stream
+    options: Body = {"maxOutputTokens": scenario.limit}
+    options |= {"thinkingConfig": {"includeThoughts": True}} if scenario.reasoning else {}
+    body: Body = {
+        "contents": [{"role": "user", "parts": [{"text": scenario.prompt}]}],
+        "generationConfig": options,
+    }
+    mode = {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}
+    return body | with_function(scenario, lambda f: {"tools": [{"functionDeclarations": [f]}], **mode})
+
+
+def _read_sdk(genai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    config = dict(body["generationConfig"])
+    config |= {name: body[name] for name in ("tools", "toolConfig") if name in body}
+    config["automaticFunctionCalling"] = {"disable": True}
+    with genai_client(genai, url, key) as client:
+        ask = client.models.generate_content_stream if stream else client.models.generate_content
+        made = ask(model=model, contents=body["contents"], config=config)
+        chunks = list(made) if stream else [made]
+    candidates = [candidate for chunk in chunks for candidate in chunk.candidates or ()]
+    parts = [part for c in candidates if c.content is not None for part in c.content.parts or ()]
+    told = [part.function_call for part in parts if part.function_call]
+    finish = next((c.finish_reason.value for c in reversed(candidates) if c.finish_reason), "")
+    usage = next((chunk.usage_metadata for chunk in reversed(chunks) if chunk.usage_metadata), None)
+    return Said(
+        "".join(part.text for part in parts if part.text and not part.thought),
+        calls=tuple(Call(call.id or "", call.name, json.dumps(call.args or {})) for call in told),
+        finish=finish,
+        usage=None if usage is None else usage.model_dump(exclude_none=True, by_alias=True, mode="json"),
+    )
+
+
 GRAMMAR = Grammar(
     "gemini",
     "Gemini API reference: GenerateContentResponse",
@@ -146,4 +185,13 @@ GRAMMAR = Grammar(
     usage,
     constant=("responseId", "modelVersion"),
     agree=_agree,
+    request=RequestFormat(
+        "/v1beta/models/{model}:streamGenerateContent?alt=sse",
+        "/v1beta/models/{model}:generateContent",
+        _request_body,
+        "contents",
+        lambda key: {"x-goog-api-key": key},
+    ),
+    whole_fields={"candidates": LIST, "usageMetadata": OBJECT, "modelVersion": TEXT},
+    sdk=Sdk("google.genai", "google.genai.errors.APIError", _read_sdk),
 )

@@ -21,6 +21,9 @@ from tokentape_conformance.provider.grammar import (
     Step,
     count_problems,
 )
+from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
+from tokentape_conformance.provider.scenario import Scenario
+from tokentape_conformance.provider.sdks import Sdk, genai_client
 
 STREAM_MACHINE = Machine(
     {
@@ -132,6 +135,39 @@ def usage(counts: Document) -> list[Problem]:
     return count_problems(counts, {"total_input_tokens": ["total_cached_tokens"]}, ("total_tokens", terms))
 
 
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    options: Body = {"max_output_tokens": scenario.limit} | ({"tool_choice": "any"} if scenario.tool else {})
+    body: Body = {"model": model, "input": scenario.prompt, "generation_config": options}
+    body |= {"stream": True} if stream else {}
+    return body | with_function(scenario, lambda f: {"tools": [{"type": "function", **f}]})
+
+
+def _read_sdk(genai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    del model
+    with genai_client(genai, url, key) as client:
+        made = client.interactions.create(**body)
+        if not stream:
+            whole = made.model_dump(mode="json", exclude_none=True)
+            steps = whole.get("steps") or whole.get("outputs") or []
+            text = "".join(p.get("text", "") for s in steps if s["type"] == "model_output" for p in s["content"])
+            calls = [
+                Call(s["id"], s["name"], json.dumps(s["arguments"])) for s in steps if s["type"] == "function_call"
+            ]
+            return Said(text, calls=tuple(calls), finish=whole["status"], usage=whole.get("usage"))
+        text, finish, usage, parts = "", "", None, dict[int, list[str]]()
+        for event in made:
+            told = event.model_dump(mode="json", exclude_none=True)
+            step, delta = told.get("step") or {}, told.get("delta") or {}
+            if step.get("type") == "function_call":
+                parts[told["index"]] = [step["id"], step["name"], ""]
+            text += delta.get("text", "") if delta.get("type") == "text" else ""
+            if delta.get("type") == "arguments_delta":
+                parts[told["index"]][2] += delta.get("arguments") or ""
+            if told.get("event_type") == "interaction.completed":
+                finish, usage = told["interaction"]["status"], told["interaction"].get("usage")
+        return Said(text, calls=tuple(Call(*told) for told in parts.values()), finish=finish, usage=usage)
+
+
 GRAMMAR = Grammar(
     "gemini_interactions",
     "Gemini API reference: Interactions, streaming",
@@ -146,4 +182,9 @@ GRAMMAR = Grammar(
     named=_type,
     constant=("interaction.id", "interaction.model"),
     counted=frozenset({"step"}),
+    request=RequestFormat(
+        "/v1beta/interactions", "/v1beta/interactions", _request_body, "input", lambda key: {"x-goog-api-key": key}
+    ),
+    whole_fields={"id": TEXT, "status": TEXT, "usage": OBJECT},
+    sdk=Sdk("google.genai", "google.genai._gaos.lib.compat_errors.APIError", _read_sdk),
 )

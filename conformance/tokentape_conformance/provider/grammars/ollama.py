@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
@@ -22,6 +23,9 @@ from tokentape_conformance.provider.grammar import (
     exactly,
 )
 from tokentape_conformance.provider.grammars.openai_chat import objects
+from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
+from tokentape_conformance.provider.scenario import Scenario
+from tokentape_conformance.provider.sdks import Sdk
 
 STREAM_MACHINE = Machine(
     {
@@ -104,6 +108,30 @@ def usage(counts: Document) -> list[Problem]:
     return count_problems(counts, {"prompt_eval_count": [], "eval_count": []}, None)
 
 
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    body: Body = {"model": model, "messages": [{"role": "user", "content": scenario.prompt}], "stream": stream}
+    body |= {"options": {"num_predict": scenario.limit}} | ({"think": True} if scenario.reasoning else {})
+    return body | with_function(scenario, lambda f: {"tools": [{"type": "function", "function": f}]})
+
+
+def _read_sdk(ollama: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    del model
+    client = ollama.Client(host=url, headers={"authorization": f"Bearer {key}"})
+    try:
+        made = client.chat(**body)
+        chunks = list(made) if stream else [made]
+    finally:
+        client._client.close()
+    last = chunks[-1]
+    told = [call.function for chunk in chunks for call in chunk.message.tool_calls or ()]
+    return Said(
+        "".join(chunk.message.content or "" for chunk in chunks),
+        calls=tuple(Call("", call.name, json.dumps(dict(call.arguments))) for call in told),
+        finish=last.done_reason or "",
+        usage={"prompt_eval_count": last.prompt_eval_count, "eval_count": last.eval_count},
+    )
+
+
 GRAMMAR = Grammar(
     "ollama",
     "Ollama API documentation: chat, generate",
@@ -117,4 +145,13 @@ GRAMMAR = Grammar(
     usage,
     constant=("model",),
     agree=_agree,
+    request=RequestFormat("/api/chat", "/api/chat", _request_body, "messages"),
+    whole_fields={
+        "model": TEXT,
+        "created_at": TEXT,
+        "message.role": exactly("assistant"),
+        "message.content": TEXT,
+        "done_reason": TEXT,
+    },
+    sdk=Sdk("ollama", "ollama.ResponseError", _read_sdk),
 )

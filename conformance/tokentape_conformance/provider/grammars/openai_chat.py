@@ -22,6 +22,9 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
+from tokentape_conformance.provider.scenario import Scenario
+from tokentape_conformance.provider.sdks import Sdk, model_usage, openai_client
 
 STREAM_MACHINE = Machine(
     {
@@ -194,6 +197,45 @@ def usage(counts: Document) -> list[Problem]:
     )
 
 
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    body: Body = {"model": model, "messages": [{"role": "user", "content": scenario.prompt}]}
+    body["max_tokens"] = scenario.limit
+    if stream:
+        body |= {"stream": True} | ({"stream_options": {"include_usage": True}} if scenario.usage else {})
+    tools = with_function(
+        scenario, lambda f: {"tools": [{"type": "function", "function": f}], "tool_choice": "required"}
+    )
+    return body | tools
+
+
+def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    del model
+    with openai_client(openai, url, key) as client:
+        if not stream:
+            whole = client.chat.completions.create(**body)
+            first = whole.choices[0]
+            told = [Call(c.id, c.function.name, c.function.arguments) for c in first.message.tool_calls or ()]
+            return Said(
+                first.message.content or "",
+                calls=tuple(told),
+                finish=first.finish_reason,
+                usage=model_usage(whole.usage),
+            )
+        text, finish, usage, calls = "", "", None, dict[int, list[str]]()
+        for chunk in client.chat.completions.create(**body):
+            usage = model_usage(chunk.usage) or usage
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+                finish = choice.finish_reason or finish
+                for call in choice.delta.tool_calls or ():
+                    parts = calls.setdefault(call.index, ["", "", ""])
+                    parts[0] = call.id or parts[0]
+                    if call.function is not None:
+                        parts[1] = call.function.name or parts[1]
+                        parts[2] += call.function.arguments or ""
+        return Said(text, calls=tuple(Call(*parts) for parts in calls.values()), finish=finish, usage=usage)
+
+
 GRAMMAR = Grammar(
     "openai_chat",
     "OpenAI API reference: chat completion chunks",
@@ -208,4 +250,14 @@ GRAMMAR = Grammar(
     constant=("id", "model", "created"),
     counted=frozenset({"call"}),
     agree=_agree,
+    request=RequestFormat("/v1/chat/completions", "/v1/chat/completions", _request_body, "messages"),
+    whole_fields={
+        "id": TEXT,
+        "object": exactly("chat.completion"),
+        "created": COUNT,
+        "model": TEXT,
+        "choices": LIST,
+        "usage": OBJECT,
+    },
+    sdk=Sdk("openai", "openai.APIStatusError", _read_sdk),
 )

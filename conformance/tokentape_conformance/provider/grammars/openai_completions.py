@@ -6,6 +6,7 @@ OpenAI API reference: Completions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from tokentape_conformance.provider.event import Document, Event, Problem, Said
 from tokentape_conformance.provider.grammar import (
@@ -27,6 +28,9 @@ from tokentape_conformance.provider.grammars.openai_chat import (
     stream_token,
     usage,
 )
+from tokentape_conformance.provider.request_format import Body, RequestFormat
+from tokentape_conformance.provider.scenario import Scenario
+from tokentape_conformance.provider.sdks import Sdk, model_usage, openai_client
 
 
 def _steps(event: Event) -> Iterator[Step]:
@@ -71,6 +75,24 @@ def _read_whole(document: Document) -> Said:
     )
 
 
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    body: Body = {"model": model, "prompt": scenario.prompt, "max_tokens": scenario.limit}
+    if stream:
+        body |= {"stream": True} | ({"stream_options": {"include_usage": True}} if scenario.usage else {})
+    return body
+
+
+def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    del model
+    with openai_client(openai, url, key) as client:
+        made = client.completions.create(**body)
+        chunks = list(made) if stream else [made]
+        choices = [choice for chunk in chunks for choice in chunk.choices]
+        finish = next((choice.finish_reason for choice in choices if choice.finish_reason), "")
+        usage = next((model_usage(chunk.usage) for chunk in reversed(chunks) if chunk.usage), None)
+        return Said("".join(choice.text for choice in choices), finish=finish, usage=usage)
+
+
 GRAMMAR = Grammar(
     "openai_completions",
     "OpenAI API reference: legacy completions",
@@ -84,4 +106,13 @@ GRAMMAR = Grammar(
     usage,
     constant=("id", "model", "created"),
     agree=_agree,
+    request=RequestFormat("/v1/completions", "/v1/completions", _request_body, "prompt"),
+    whole_fields={
+        "id": TEXT,
+        "object": exactly("text_completion"),
+        "created": COUNT,
+        "model": TEXT,
+        "choices": LIST,
+    },
+    sdk=Sdk("openai", "openai.APIStatusError", _read_sdk),
 )

@@ -22,6 +22,9 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
+from tokentape_conformance.provider.scenario import Scenario
+from tokentape_conformance.provider.sdks import Sdk, model_usage, openai_client
 
 _ENDINGS = {"completed": "over", "incomplete": "cut", "failed": "failed", "error": "failed"}
 STREAM_MACHINE = Machine(
@@ -243,6 +246,31 @@ def usage(counts: Document) -> list[Problem]:
     )
 
 
+def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
+    body: Body = {"model": model, "input": scenario.prompt, "max_output_tokens": max(16, scenario.limit)}
+    body |= {"stream": True} if stream else {}
+    body |= {"reasoning": {"summary": "auto"}} if scenario.reasoning else {}
+    return body | with_function(scenario, lambda f: {"tools": [{"type": "function", **f}], "tool_choice": "required"})
+
+
+def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+    del model
+    with openai_client(openai, url, key) as client:
+        if stream:
+            del body["stream"]
+            with client.responses.stream(**body) as events:
+                text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+                whole = events.get_final_response()
+        else:
+            whole = client.responses.create(**body)
+            text = whole.output_text
+        calls = [Call(i.call_id, i.name, i.arguments) for i in whole.output if i.type == "function_call"]
+        cut = whole.incomplete_details
+        return Said(
+            text, calls=tuple(calls), finish=(cut and cut.reason) or whole.status, usage=model_usage(whole.usage)
+        )
+
+
 GRAMMAR = Grammar(
     "openai_responses",
     "OpenAI API reference: Responses, streaming events",
@@ -266,4 +294,14 @@ GRAMMAR = Grammar(
     sequence="sequence_number",
     agree=_agree,
     broken=frozenset({"failed", "cut"}),
+    request=RequestFormat("/v1/responses", "/v1/responses", _request_body, "input"),
+    whole_fields={
+        "id": TEXT,
+        "object": exactly("response"),
+        "model": TEXT,
+        "output": LIST,
+        "status": TEXT,
+        "usage": OBJECT,
+    },
+    sdk=Sdk("openai", "openai.APIStatusError", _read_sdk),
 )
