@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tokentape_fake_provider.faults.registry import fault_kinds
+from tokentape_fake_provider.wires.registry import entry_points_of
 
 Install = Callable[[str], None]
 
@@ -22,7 +23,12 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(entry_points)
         monkeypatch.syspath_prepend(info.parent)
-        fault_kinds.cache_clear()
+        _forget()
 
     yield installed
+    _forget()
+
+
+def _forget() -> None:
     fault_kinds.cache_clear()
+    entry_points_of.cache_clear()

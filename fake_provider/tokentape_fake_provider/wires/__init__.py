@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tokentape_fake_provider.errors import UnknownWireError
+from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.bedrock_converse import BedrockConverse
 from tokentape_fake_provider.wires.bedrock_invoke import BedrockInvoke
 from tokentape_fake_provider.wires.cohere_chat import CohereChat
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts
 from tokentape_fake_provider.wires.gemini import Gemini
 from tokentape_fake_provider.wires.gemini_interactions import GeminiInteractions
 from tokentape_fake_provider.wires.ollama import Ollama
@@ -34,9 +38,26 @@ _ALL: tuple[Wire, ...] = (
 
 ENTRY_POINTS = "tokentape.fake_provider_wires"
 """The group of entry points whose objects are wire formats, each under its name."""
-WIRES: Mapping[str, Wire] = Registry({wire.name: wire for wire in _ALL}, ENTRY_POINTS, Wire, UnknownWireError, "name")
+WIRES: Mapping[str, Wire] = Registry(
+    {wire.name: wire for wire in _ALL}, ENTRY_POINTS, Wire, UnknownWireError, attribute="name"
+)
 
-__all__ = ["WIRES", "Ask", "Piece", "Reply", "Wire", "named_in_path", "wire_for_path", "wire_named"]
+__all__ = [
+    "WIRES",
+    "Ask",
+    "Marks",
+    "ModelList",
+    "Piece",
+    "Provider",
+    "Reply",
+    "Wire",
+    "WireFacts",
+    "named_in_path",
+    "resolve_usage",
+    "split_item",
+    "wire_for_path",
+    "wire_named",
+]
 
 
 def wire_named(name: str) -> Wire:

@@ -25,7 +25,7 @@ _BUILT_IN = {
     for kind in (getattr(providers, name) for name in providers.__all__)
     if isinstance(kind, type) and issubclass(kind, ChatProvider)
 }
-_CLIENTS: Mapping[str, type[ChatProvider]] = Registry(_BUILT_IN, ENTRY_POINTS, ChatProvider, UsageError)
+_CLIENTS: Mapping[str, type[ChatProvider]] = Registry(_BUILT_IN, ENTRY_POINTS, ChatProvider, UsageError, classes=True)
 
 
 def sample_request(wire: str, model: str, prompt: str) -> Request:

@@ -1,5 +1,6 @@
 """The wire formats that the library decodes: a table from name to decoder."""
 
+from tokentape.wires.event_decoder import EventDecoder
 from tokentape.wires.wire import Wire, WireDecoder, longest_match, wire_named, wire_names
 
-__all__ = ["Wire", "WireDecoder", "longest_match", "wire_named", "wire_names"]
+__all__ = ["EventDecoder", "Wire", "WireDecoder", "longest_match", "wire_named", "wire_names"]

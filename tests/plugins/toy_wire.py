@@ -1,0 +1,119 @@
+"""A wire format of another package, whole: how it is decoded, requested, served and judged."""
+
+from typing import Any
+
+from msgspec.json import encode
+
+from tokentape import ChatMessage, ProviderError, TokenUsage
+from tokentape.framing.ndjson import NDJSONFraming
+from tokentape.providers.base import CLIENT_DEFAULT, ChatProvider
+from tokentape.wires import EventDecoder
+from tokentape_conformance.provider import Grammar, Kind, Machine, RequestFormat, Said, Step
+from tokentape_fake_provider import Error, Script, Text
+from tokentape_fake_provider.errors import BadRequestError, ScriptError
+from tokentape_fake_provider.wires import Ask, Marks, Piece, Provider, Reply, WireFacts, resolve_usage, split_item
+
+JSON = (("content-type", "application/json"),)
+WORDS = {"stop": "done", "length": "limit"}
+
+
+class ToyDecoder(EventDecoder):
+    """{"say": "Hello"} lines, then {"over": "done", "in": 3, "out": 1}; {"oops": "..."} is an error."""
+
+    framing = NDJSONFraming
+    terminal = "the line with `over`"
+    request_paths = ("/toy/chat",)
+
+    def _decode(self, document: bytes) -> list[ChatMessage]:
+        return self._decode_whole(self._parse(document))  # a dict, or DecodeError with the place
+
+    def _decode_whole(self, body: dict[str, Any]) -> list[ChatMessage]:
+        self.ended = "over" in body or "oops" in body  # nothing more is read
+        if "oops" in body:
+            self._error = ProviderError(body["oops"], body=body)
+            return []
+        word = body.get("over")
+        reason = {own: known for known, own in WORDS.items()}.get(word, "other") if word else None
+        usage = TokenUsage(body["in"], body["out"]) if "in" in body else None
+        return [ChatMessage(body.get("say", ""), finish_reason=reason, provider_finish_reason=word, usage=usage)]
+
+
+class ToyChat(ChatProvider):
+    provider, wire, path = "toy", "toy", "/toy/chat"
+
+    def __init__(self, model: str, *, api_key: str, base_url: str, **options: Any) -> None:
+        shared = {"headers": {}, "secrets": (api_key,), "http_client": None, "async_http_client": None}
+        super().__init__(model, base_url=base_url, timeout=CLIENT_DEFAULT, default_options=options, **shared)
+
+    def request_body(self, messages: Any, *, stream: bool, tools: Any, options: Any) -> dict[str, Any]:
+        return {"model": self.model, "prompt": "\n".join(m.text for m in messages), "stream": stream, **options}
+
+
+class ToyWire:
+    name, base_path, paths, ping = "toy", "", ("/toy/chat",), b""
+    marks = Marks(endings=(("over",),), usage=(("in",), ("out",)), output=(("out",),))
+    overloaded = Error(503, "The toys are all taken.")
+    facts = WireFacts(
+        provider=Provider("toy", "https://toys.example", base_urls=("TOY_URL",)), framing="ndjson", terminal_event=True,
+        tool_calls=False, reasoning=False, retry_after=False, model_reported=False, input_usage=("in",),
+        output_usage=("out",), option_paths={"max_tokens": "limit"}, finish_words=WORDS, error_fields=("oops",),
+        error_paths="/toy/", text_finish_reasons=tuple(WORDS), unreported_usage={"cached", "cache_write", "reasoning"},
+    )  # fmt: skip
+
+    def read(self, path: str, body: dict[str, Any], *, created: int, seed: str) -> Ask:
+        if not isinstance(body.get("prompt"), str):
+            raise BadRequestError("prompt: a string is missing")
+        model, stream = str(body.get("model") or "toy"), bool(body.get("stream"))
+        return Ask("toy", model, stream, body["prompt"], created=created, seed=seed, body=body, path=path)
+
+    def stream_headers(self, ask: Ask) -> Any:
+        return (("content-type", "application/x-ndjson"),)
+
+    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+        pieces = [Piece(encode({"say": d.text}) + b"\n", d.tokens, d.at) for i in _texts(script) for d in split_item(i)]
+        end = self.encode_error_event(script.error, ask) if script.error else encode(_end(script, ask)) + b"\n"
+        return [*pieces, Piece(end)]
+
+    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+        return Reply(200, JSON, encode({"say": "".join(item.text for item in _texts(script)), **_end(script, ask)}))
+
+    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+        return Reply(error.status, JSON, encode({"oops": error.message}))
+
+    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+        return encode({"oops": error.message}) + b"\n"
+
+    def limit_headers(self, limits: Any, ask: Ask) -> Any:
+        return ()
+
+
+def _texts(script: Script) -> list[Text]:
+    items = [item for item in script.choices[0].items if isinstance(item, Text)]
+    if len(script.choices) > 1 or len(items) < len(script.choices[0].items):
+        raise ScriptError("toy says one text and nothing else")
+    return items
+
+
+def _end(script: Script, ask: Ask) -> dict[str, Any]:
+    choice, counts = script.choices[0], resolve_usage(script, ask.text, script.choices)
+    usage = {"in": counts.input, "out": counts.output} if counts else {}
+    return {"over": choice.provider_finish_reason or WORDS.get(choice.ended, "other"), **usage}
+
+
+def _said(bodies: list[Any]) -> Said:
+    end, text = bodies[-1], "".join(body.get("say", "") for body in bodies)
+    return Said(text, finish=end.get("over", ""), usage={name: end[name] for name in ("in", "out") if name in end})
+
+
+COUNT, ENDS = Kind("an integer", (int,)), frozenset({"over", "failed"})
+REQUEST = RequestFormat("/toy/chat", "/toy/chat", lambda scenario, model, stream: {
+    "model": model, "prompt": scenario.prompt, "limit": scenario.limit, "stream": stream}, "prompt")  # fmt: skip
+GRAMMAR = Grammar(
+    "toy", "The reference of toys", "ndjson", "application/x-ndjson",
+    {"stream": Machine({"start": {"say": "start", "over": "over", "oops": "failed"}}, ends=ENDS, over=ENDS)},
+    lambda event: [Step("stream", next(iter(event.document)))],
+    lambda event: {"in": COUNT, "out": COUNT} if "over" in event.document else {},
+    lambda events: _said([event.document for event in events]), lambda body: _said([body]), lambda usage: (),
+    REQUEST, {"in": COUNT, "out": COUNT},
+)  # fmt: skip
+WIRE = ToyWire()
