@@ -182,7 +182,7 @@ def test_what_is_declared_is_skipped_with_its_reason(run: Run, tmp_path: Path) -
     declared = tmp_path / "lacks.toml"
     declared.write_text('[lacks]\nheaders = "x"\n')
     app = f"{APPS}.starlette_app:app"
-    assert "lacks 'headers', which is none of text, bare_text" in run(app, "--declare", declared).err
+    assert "lacks 'headers', which is not one of text, bare_text" in run(app, "--declare", declared).err
     declared.write_text('[lacks]\nbare_text = "it says hello first"\n')
     only = ("--path", "/text", "--case", "order/nothing-around", "--case", "headers/not-buffered")
     ran = run(app, *only, "--declare", declared, "--lacks", "proxy_headers=no proxy is near")
@@ -193,12 +193,12 @@ def test_what_is_declared_is_skipped_with_its_reason(run: Run, tmp_path: Path) -
 
 
 OWN_CASE = """\
-from tokentape_conformance.pipeline import PipelineTrial, case
+from tokentape_conformance import PipelineTrial, case
 
 
 @case("pipeline/own/polite", "No answer begins with a sigh.", source="our house style", needs=["text"])
 def polite(trial: PipelineTrial) -> None:
-    trial.expect("the text that came out", trial.told("Sigh. ", "Hello"), "Hello")
+    trial.expect("the text that came out", trial.received_text("Sigh. ", "Hello"), "Hello")
 """
 
 

@@ -203,8 +203,7 @@ class IteratorTrial(Trial):
         """Open a stream of this response: `open(encode(...))`."""
         return self.open(self.encode(*items, **fields))
 
-    say, pieces, tell = encode, encoded_frames, stream
-    """The former names, which still work."""
+    say, pieces, tell = encode, encoded_frames, stream  # the former names, which still work
 
     def _opened(self, stream: Any, source: Source) -> OpenedStream:
         opened = OpenedStream(self, stream, source)

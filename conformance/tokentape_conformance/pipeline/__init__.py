@@ -1,4 +1,4 @@
-"""Pipeline suite: an app in front of a provider, or a gateway, from the model's first token to the reader.
+"""Pipeline suite: an app in front of a provider, or a gateway, from the provider's first token to the reader.
 
 Cases run the target between the fake provider and a reader of their own, as the flush checker does.
 """

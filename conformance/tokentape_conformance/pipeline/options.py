@@ -1,4 +1,4 @@
-"""Options of the pipeline suite: what is asked for, how long is waited, and what the target is not meant to do."""
+"""Options of the pipeline suite: the request, the time limits, and what the target is not meant to do."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from tokentape_harness.flush.targets import Ask
 
 CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "text": "the output is text, server-sent events or lines of JSON, in which the answer's text can be read",
-        "bare_text": "nothing of the app's own comes before or after the answer's text",
-        "flushing": "tokens are passed on as they come",
+        "text": "the output is text, server-sent events or lines of JSON, from which the response's text can be read",
+        "bare_text": "the output has nothing before or after the response's text",
+        "flushing": "tokens are forwarded as they come",
         "http": "the target answers by HTTP, ASGI or WSGI, and so has headers",
         "proxy_headers": "the response tells proxies not to buffer it",
         "leaving": "the target notices that its reader left",
-        "readers": "the target has more than one reader at once",
-        "errors": "the reader is told of errors",
-        "tools": "the app offers tools to the model, runs them, and streams what the model says then",
+        "readers": "the target serves more than one reader at once",
+        "errors": "errors are reported to the reader",
+        "tools": "the app offers tools to the model, runs them, and streams the follow-up",
         "relay": "the output is the provider's own wire format",
     }
 )
-"""What cases need of a target. All are taken for granted but those that show by themselves (`Pipeline.lack`)."""
+"""What cases need of a target. A target is assumed to have all but those that it visibly lacks (`Pipeline.lack`)."""
 
 
 class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of them are strings or numbers, since each worker process is given them anew.
+    """All are strings or numbers, since each worker process receives them.
 
-    With `reader` the target is a function or a command line that reads what is served; `until` ends an answer over a
-    WebSocket (see `WebSocketTarget`).
-    `header` has a line for each, `command` is split as a shell does it, `lacks` has lines of `NAME=REASON`, and
+    With `reader` the target is a function or a command line that reads a served app; `until` matches the last message
+    of a response over a WebSocket (see `WebSocketTarget`).
+    `header` has one header per line, `command` is split as in a shell, `lacks` has lines of `NAME=REASON`, and
     `declare` is a TOML file with a table `[lacks]`. `told_by` is that of `FlushOptions`. `through` is for a gateway:
-    the suite itself sends a provider's request. Times are in s: how long the target may take to ask the provider, how
-    long a token may take before it counts as held, how long an answer may take to end.
+    the suite itself sends a provider's request. Times are in s: how long the target may take to call the provider, how
+    long a token may take before it counts as held, how long a response may take to end.
     """
 
     reader: bool = False
@@ -78,14 +78,14 @@ class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             lacks[name.strip()] = reason.strip()
         for name, reason in lacks.items():
             if name not in CAPABILITIES:
-                raise UsageError(f"lacks {name!r}, which is none of {', '.join(CAPABILITIES)}")
+                raise UsageError(f"lacks {name!r}, which is not one of {', '.join(CAPABILITIES)}")
             if not reason:
                 raise UsageError(f"lacks {name} without a reason: {name}=REASON")
         return lacks
 
 
 def read_options(options: Mapping[str, str]) -> PipelineOptions:
-    """The options of strings. Raises `UsageError`."""
+    """Parse options from strings. Raises `UsageError`."""
     try:
         return msgspec.convert(dict(options), PipelineOptions, strict=False)
     except msgspec.ValidationError as error:

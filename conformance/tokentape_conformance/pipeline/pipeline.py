@@ -1,4 +1,4 @@
-"""Pipeline: a target of the suite, set up between the fake provider and its readers."""
+"""Pipeline: a target between the fake provider and its readers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 
 from tokentape_conformance.case_registry import import_named
 from tokentape_conformance.pipeline.options import PipelineOptions
-from tokentape_conformance.pipeline.reading import Reading, learn
+from tokentape_conformance.pipeline.text_location import TextLocation, locate_text
 from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry
@@ -49,30 +49,31 @@ from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
 SHORT: Final = 12
-"""The tokens of an ordinary answer."""
+"""The number of tokens of an ordinary response."""
 _LONGER: Final = 40
-# How many tokens of a longer answer leave one by one.
+# The number of tokens of a longer response that are sent one by one.
 _STEPS: Final = 6
 
 
-class Whole(msgspec.Struct, frozen=True):
-    """A whole answer, as the first two show it: what came out, and what the app asked the provider for.
+class WholeResponse(msgspec.Struct, frozen=True):
+    """What the first two responses show: the output, and the app's requests to the provider.
 
-    `stepped` is the second one, whose first tokens came one by one. It is longer, so that what counts tokens differs.
+    `stepped` is the second one, whose first tokens came one by one. It is longer, so that token counts in it differ.
     """
 
     far_end: FarEnd
     stepped: FarEnd
-    asked: tuple[Entry, ...]
-    reading: Reading | str
+    requests: tuple[Entry, ...]
+    text_location: TextLocation | str
+    """Or why it is unknown."""
 
 
 class Pipeline:
-    """An app or a gateway with the fake provider behind it; `close` ends all that was begun for it.
+    """An app or a gateway with the fake provider behind it; `close` ends all that was started for it.
 
-    `app` is the application itself, where it is at hand; otherwise it is what `name` names.
-    An app is asked once at once, as the wire format is the one that it asks the provider in. Raises `UsageError`,
-    `FlushError` if it can't be asked, `PortInUseError`.
+    `app` is the application itself; without it, `name` names it. An app receives a request at once, which shows the
+    wire format of its requests to the provider. Raises `UsageError`, `FlushError` if it does not respond,
+    `PortInUseError`.
     """
 
     def __init__(self, name: str, options: PipelineOptions, app: Any = None) -> None:
@@ -82,13 +83,13 @@ class Pipeline:
         self.told_by = told_pattern(options.told_by)
         self._draw = random.Random(0)  # noqa: S311 - not for secrets
         self._stack = ExitStack()
-        self._wholes: dict[str, Whole] = {}
+        self._wholes: dict[str, WholeResponse] = {}
         self._reports: dict[str, FlushReport | HarnessError] = {}
         at_url = by_url(name) and not options.reader
         if options.through and not at_url:
-            raise UsageError(f"--through {name}: a gateway is asked by its URL")
+            raise UsageError(f"--through {name}: give a gateway's URL")
         if options.until and not at_url:
-            raise UsageError("--until is for the URL of a WebSocket")
+            raise UsageError("--until requires the URL of a WebSocket")
         if app is None and not at_url and not options.reader and not NAMED.fullmatch(name):
             raise UsageError(f"target {name!r}: give a URL or module:app")
         port = options.provider_port
@@ -98,16 +99,16 @@ class Pipeline:
             server = self._stack.enter_context(FakeProviderServer(port=port))
             self.provider = FakeProvider(server, server.default)
             self._loop = self._stack.enter_context(event_loop())
-            self._target = self._begin(app)
+            self._target = self._create_target(app)
             self._benches: dict[str, Bench] = {}
             self._stack.enter_context(serving(options.words, self.bench(""), options.start))
-            self._wire = "" if options.through else self.whole("").asked[-1].wire or ""
+            self._wire = "" if options.through else self.whole("").requests[-1].wire or ""
         except BaseException:
             self.close()
             raise
         atexit.register(self.close)
 
-    def _begin(self, app: Any) -> Target:
+    def _create_target(self, app: Any) -> Target:
         options = self.options
         if by_url(self.name) and not options.reader:
             return url_target(self.name, options.ask, options.until)
@@ -132,16 +133,16 @@ class Pipeline:
 
     @property
     def wires(self) -> Sequence[str]:
-        """The wire formats that it can be asked in: an app's own, and whatever a gateway is asked to pass on."""
+        """The wire formats that cases can use: that of the app's requests, or all for a gateway."""
         return tuple(WIRES) if self.options.through else (self._wire,)
 
     @property
     def draw(self) -> random.Random:
-        """What marks are drawn from, so that no two answers have the same."""
+        """The source of marker tokens, so that no two responses have the same."""
         return self._draw
 
     def bench(self, wire: str) -> Bench:
-        """The target beside the provider; a gateway is another target in each wire format."""
+        """The target with the provider; a gateway is another target for each wire format."""
         key = wire if self.options.through else ""
         if key not in self._benches:
             target = self._target
@@ -150,33 +151,33 @@ class Pipeline:
             self._benches[key] = Bench(target, self.provider, self._loop)
         return self._benches[key]
 
-    def whole(self, wire: str) -> Whole:
-        """A whole answer; the first one is asked for before all others. Raises `FlushError`."""
+    def whole(self, wire: str) -> WholeResponse:
+        """The first responses, requested before all others. Raises `FlushError`."""
         if wire == getattr(self, "_wire", None):
             wire = ""
         if wire not in self._wholes:
-            self._wholes[wire] = self._ask(self.bench(wire))
+            self._wholes[wire] = self._first_responses(self.bench(wire))
         return self._wholes[wire]
 
-    def _ask(self, bench: Bench) -> Whole:
+    def _first_responses(self, bench: Bench) -> WholeResponse:
         marks = make_marks(SHORT, 0, self._draw)
         before = len(self.provider.requests)
         with bench.answering(rule_of(marks), Instant()), bench.reading(marks) as run:
             far = run.far_end
             far.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, self.options.start)
             far.wait(lambda far: far.ending is not None, self.options.patience)
-            asked = tuple(self.provider.requests[before:])
-            refuse(bench, far, len(asked), self.options.start)
+            requests = tuple(self.provider.requests[before:])
+            refuse(bench, far, len(requests), self.options.start)
             if len(far.seen) >= marks.count:
                 bench.learn_end(far)
             if not far.seen:
                 raise FlushError(unseen(far, marks.count))
         stepped = self._step(bench)
         shown = stepped if stepped.seen else far
-        return Whole(far, stepped, asked, learn(shown.head, shown.body, shown.marks))
+        return WholeResponse(far, stepped, requests, locate_text(shown.head, shown.body, shown.marks))
 
     def _step(self, bench: Bench) -> FarEnd:
-        """An answer whose first tokens leave one by one, each when the last one came out, until one is held."""
+        """A response whose first tokens are sent one by one, each when the last one came out, until one is held."""
         marks = make_marks(_LONGER, 0, self._draw)
         with bench.answering(rule_of(marks), STEPPED), bench.reading(marks) as run:
             far = run.far_end
@@ -192,7 +193,7 @@ class Pipeline:
         return far
 
     def flush_report(self, wire: str) -> FlushReport:
-        """What the flush checker says, asked once. Raises `FlushError`."""
+        """The flush checker's report, created once. Raises `FlushError`."""
         if wire not in self._reports:
             pace = Pace(patience=self.options.patience, wait=min(0.25, self.options.patience))
             options = FlushOptions(pace=pace, start=self.options.start, warm_up=False, cut=False)
@@ -206,27 +207,27 @@ class Pipeline:
         return report
 
     def offered(self, wire: str) -> Asked:
-        """What the app asks of the model."""
-        body = self.whole(wire).asked[-1].body
+        """The app's last request to the model."""
+        body = self.whole(wire).requests[-1].body
         return read_asked(body if isinstance(body, dict) else {})
 
     def lack(self, need: str, wire: str) -> str | None:
-        """Why it has not this capability: it was declared, or it shows."""
+        """Why it lacks this capability, as declared or observed; None if it has it."""
         if need in self.lacks:
             return f"{need}: {self.lacks[need]}"
         through = self.options.through
         match need:
             case "text":
-                reading = self.whole(wire).reading
-                return f"text: {reading}" if isinstance(reading, str) else None
+                location = self.whole(wire).text_location
+                return f"text: {location}" if isinstance(location, str) else None
             case "http" if isinstance(self._target, CallTarget | ReaderTarget):
                 return "http: a function or a command has no headers"
             case "http" if isinstance(self._target, WebSocketTarget):
                 return "http: the messages of a WebSocket have no headers"
             case "tools" if through:
-                return "tools: a gateway runs none"
+                return "tools: a gateway runs no tools"
             case "tools" if not self.offered(wire).tools:
-                return "tools: the app offers the model none"
+                return "tools: the app offers the model no tools"
             case "relay" if not through:
                 return "relay: the output is the app's own"
             case "proxy_headers" if through:
@@ -246,5 +247,5 @@ def _imported(name: str) -> Any:
             raise UsageError(f"target {name!r}: {module} has no {attribute}")
         found = getattr(found, part)
     if not callable(found):
-        raise UsageError(f"target {name!r} is of type {type(found).__name__}, and no app and no function")
+        raise UsageError(f"target {name!r} is of type {type(found).__name__}, not an app or a function")
     return found

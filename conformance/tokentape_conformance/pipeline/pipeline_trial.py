@@ -1,4 +1,4 @@
-"""Trial of a pipeline: has the target answer, and sees what comes out at the far end."""
+"""Pipeline trial: sends requests to the target, and observes its output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from tokentape_conformance.case_registry import Case
 from tokentape_conformance.pipeline.pipeline import SHORT, Pipeline
-from tokentape_conformance.pipeline.reading import Reading
+from tokentape_conformance.pipeline.text_location import TextLocation
 from tokentape_conformance.trial import Prose, TimedFrame, Trial
 from tokentape_fake_provider.errors import StepError
 from tokentape_fake_provider.faults.fault import Fault
@@ -28,14 +28,14 @@ from tokentape_harness.flush.report import Truncation
 from tokentape_harness.flush.targets import AsgiTarget, HttpTarget, Target, WsgiTarget
 from tokentape_harness.flush.truncation import truncation_of
 
-CUT_AT: Final = 8
-"""After how many frames a stream is cut off."""
+BREAK_AT: Final = 8
+"""The number of frames before a stream breaks."""
 _QUOTED: Final = 200
 _MOST_APART: Final = 700
 
 
-class Reader:
-    """A reader of the target, its far end, and the provider's stream that is for it."""
+class SteppedReader:
+    """A reader of the target, the output that it observes, and the provider's stream for it."""
 
     def __init__(self, run: Run, stream: SteppedStream) -> None:
         self.run = run
@@ -45,14 +45,14 @@ class Reader:
         self.sent = 0
 
     def step(self, seconds: float) -> bool:
-        """Let the next token go; whether it came out within this time. Raises `StepError`."""
+        """Send the next token; whether it came out within this time. Raises `StepError`."""
         self.stream.step_until(self.marks.mark(self.sent))
         self.sent += 1
         return self.far_end.wait(lambda far: len(far.seen) >= self.sent, seconds)
 
 
 class PipelineTrial(Trial):
-    """What a case of the pipeline suite gets: ways to have the target answer, and to see what came of it."""
+    """The argument of the pipeline suite's cases: sends requests to the target, and observes its output."""
 
     def __init__(self, case: Case, wire: str, pipeline: Pipeline, *, seed: int = 0) -> None:
         super().__init__(case, wire, seed=seed)
@@ -62,24 +62,24 @@ class PipelineTrial(Trial):
         self.request = _shown(self.bench.target)
         self.far_ends: list[FarEnd] = []
         self._contexts = ExitStack()
-        self._asked = pipeline.provider.journal.forgotten + len(pipeline.provider.requests)
+        self._requests_before = pipeline.provider.journal.forgotten + len(pipeline.provider.requests)
 
     @property
     def frames(self) -> list[TimedFrame]:
-        """What came out, as it came."""
+        """The output, with its times."""
         return [TimedFrame(data, (at - far.pieces[0][0]) * 1000) for far in self.far_ends for at, data in far.pieces]
 
     @property
-    def asked(self) -> Sequence[Entry]:
+    def provider_requests(self) -> Sequence[Entry]:
         """The requests to the provider since the trial began."""
         provider = self.pipeline.provider
-        return provider.requests[max(0, self._asked - provider.journal.forgotten) :]
+        return provider.requests[max(0, self._requests_before - provider.journal.forgotten) :]
 
     def marks(self, count: int = SHORT) -> Marks:
-        """So many tokens that no other answer has."""
+        """Marker tokens, `count` of them, that no other response has."""
         return make_marks(count, 0, self.pipeline.draw)
 
-    # Having it answer.
+    # Requests to the target.
 
     def answer(
         self,
@@ -88,14 +88,14 @@ class PipelineTrial(Trial):
         faults: Sequence[Fault] = (),
         apart: float = 0.0,
     ) -> FarEnd:
-        """A whole answer, at once; what is asked first is answered by the first script, and so on.
+        """A whole response. The provider answers the app's first request with the first script, and so on.
 
-        It may take the time that the options allow to end. With `apart` its first frames leave so many s apart, so
-        that each is likely read by itself.
+        Waits for its end as long as the options allow. With `apart`, the provider sends its first frames this many s
+        apart, so that each is likely read by itself.
         """
         marks = marks or self.marks()
-        said = Rule(scripts or (script_of(marks),), faults=tuple(faults))
-        with self.reading(said, STEPPED if apart else Instant(), marks) as run:
+        rule = Rule(scripts or (script_of(marks),), faults=tuple(faults))
+        with self.reading(rule, STEPPED if apart else Instant(), marks) as run:
             stream = self.bench.next_stream(run, self.options.start) if apart else None
             if stream is not None:
                 with suppress(StepError):
@@ -108,14 +108,14 @@ class PipelineTrial(Trial):
 
     @contextmanager
     def reading(self, rule: Rule, timing: Timing, marks: Marks) -> Iterator[Run]:
-        """A reader, while the provider answers so."""
+        """A reader, while the provider answers by this rule."""
         with self.bench.answering(rule, timing), self.bench.reading(marks) as run:
             self.far_ends.append(run.far_end)
             yield run
 
     @contextmanager
-    def reader(self, marks: Marks | None = None) -> Iterator[Reader]:
-        """A reader whose provider stands still before its first token, and waits for steps."""
+    def reader(self, marks: Marks | None = None) -> Iterator[SteppedReader]:
+        """A reader for which the provider holds every token until it is stepped."""
         marks = marks or self.marks()
         with ExitStack() as stack:
             with self.bench.answering(rule_of(marks), STEPPED):
@@ -123,13 +123,13 @@ class PipelineTrial(Trial):
                 self.far_ends.append(run.far_end)
                 stream = self.bench.next_stream(run, self.options.start)
             if stream is None:
-                raise FlushError(f"{self.bench.target} did not ask the provider for this answer")
+                raise FlushError(f"{self.bench.target} sent the provider no request for this response")
             if len(stream.frames) == 1:
-                self.skip("the app asks the provider for the whole answer, and not for a stream")
-            yield Reader(run, stream)
+                self.skip("the app requests a whole response of the provider, not a stream")
+            yield SteppedReader(run, stream)
 
-    def told(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> str:
-        """The text that comes out of these pieces, each a token of its own, between two words that frame them."""
+    def received_text(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> str:
+        """The text that comes out if the provider sends these pieces, each a token, between two marker tokens."""
         marks = self.marks(2)
         first, last = marks.token(0), marks.mark(1)
         sent = (first, *pieces, last)
@@ -137,76 +137,78 @@ class PipelineTrial(Trial):
         text = self.text(self.answer(script, marks=marks, faults=faults, apart=apart))
         begin, end = text.find(first), text.rfind(last)
         if begin < 0 or end < 0:
-            seen = Prose(f"the words before and after it are not both there: {_short(text)!r}")
-            self.fail("the text that came out", seen, Prose("the text between them"))
+            seen = Prose(f"the markers before and after it are not both there: {_short(text)!r}")
+            self.fail("the text that came out", seen, Prose("the text between the markers"))
         return text[begin + len(first) : end]
 
+    told = received_text  # the former name, which still works
+
     def expect_text(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> None:
-        """The text of these pieces comes out as it is; in HTML all line ends are one."""
-        text = self.told(*pieces, faults=faults, apart=apart)
-        if not self.reading_of_text.same(text, pieces):
+        """Check that the text of these pieces comes out unchanged; in HTML all line ends are equal."""
+        text = self.received_text(*pieces, faults=faults, apart=apart)
+        if not self.text_location.same(text, pieces):
             self.fail("the text that came out", text, "".join(pieces))
 
-    def cut(self, fault: Fault) -> tuple[FarEnd, Truncation]:
-        """A stream that ends in a fault after some of its tokens, and what the far end makes of it."""
+    def break_stream(self, fault: Fault) -> tuple[FarEnd, Truncation]:
+        """A stream that ends in a fault after some tokens: the output, and how the break showed in it."""
         marks = self.marks()
         rule = msgspec.structs.replace(rule_of(marks), faults=(fault,))
         with self.reading(rule, STEPPED, marks) as run:
             send_until_cut(self.bench, run, min(0.25, self.options.patience), self.options.start)
             self.wait_for_end(run.far_end)
-        asked = self.asked
-        if not any(entry.faults for entry in asked):
-            self.skip("the provider's stream could not be cut off")
-        return run.far_end, self.truncation(run.far_end, len(asked))
+        requests = self.provider_requests
+        if not any(entry.faults for entry in requests):
+            self.skip("the provider's stream could not be broken")
+        return run.far_end, self.truncation(run.far_end, len(requests))
 
     def truncation(self, far: FarEnd, requests: int) -> Truncation:
-        """What became of a failure of the provider, which was asked so often."""
+        """How a failure of the provider, after this number of requests, showed in the output."""
         whole = self.pipeline.whole(self.wire)
         wholes = [each for each in (whole.far_end, whole.stepped) if each.seen]
         return truncation_of(far, wholes, requests, told_by=self.pipeline.told_by)
 
     def wait_for_end(self, far: FarEnd) -> bool:
-        """Wait until the output ended; whether it did in time."""
+        """Wait for the output to end; whether it did in time."""
         return self.bench.wait_for_end(far, self.options.limit)
 
-    # What came of it.
+    # Its output.
 
     @property
     def whole(self) -> FarEnd:
-        """The far end of a whole answer, from the beginning of the run."""
+        """The output of a whole response, from the beginning of the run."""
         return self.pipeline.whole(self.wire).far_end
 
     @property
-    def reading_of_text(self) -> Reading:
-        """Where the answer's text is in the output. Skips the case where that is unknown."""
-        reading = self.pipeline.whole(self.wire).reading
-        return reading if isinstance(reading, Reading) else self.skip(f"text: {reading}")
+    def text_location(self) -> TextLocation:
+        """Where the response's text is in the output. Skips the case if that is unknown."""
+        location = self.pipeline.whole(self.wire).text_location
+        return location if isinstance(location, TextLocation) else self.skip(f"text: {location}")
 
     @property
     def has_text_so_far(self) -> bool:
-        """Whether each message has the whole text up to it."""
-        reading = self.pipeline.whole(self.wire).reading
-        return isinstance(reading, Reading) and reading.growing
+        """Whether each message has the text so far."""
+        location = self.pipeline.whole(self.wire).text_location
+        return isinstance(location, TextLocation) and location.growing
 
     def text(self, far: FarEnd) -> str:
-        """The answer's text in what came out. Skips the case where it is unknown."""
+        """The response's text in the output. Skips the case if it is unknown where that is."""
         self._expect_success(far)
-        return self.reading_of_text.text(self._body(far))
+        return self.text_location.text(self._body(far))
 
     def numbers(self, far: FarEnd) -> list[int]:
-        """The tokens that came out, by their numbers, in order and as often as they came.
+        """The numbers of the tokens that came out, in order, repeated ones included.
 
-        Where each message has the text so far they are those of the last one, or of the first that does not begin
-        with those of the one before.
+        Where each message has the text so far, these are the tokens of the last one, or of the first message that does
+        not begin with the tokens of the previous one.
         """
         self._expect_success(far)
-        reading = self.pipeline.whole(self.wire).reading
-        if not isinstance(reading, Reading) or "text" in self.pipeline.lacks:
+        location = self.pipeline.whole(self.wire).text_location
+        if not isinstance(location, TextLocation) or "text" in self.pipeline.lacks:
             return _numbers(self._body(far), far.marks)
-        if not reading.growing:
-            return _numbers(reading.text(self._body(far)), far.marks)
+        if not location.growing:
+            return _numbers(location.text(self._body(far)), far.marks)
         before: list[int] = []
-        for message in reading.messages(self._body(far)):
+        for message in location.messages(self._body(far)):
             numbers = _numbers(message, far.marks)
             if numbers[: len(before)] != before:
                 return numbers
@@ -215,7 +217,7 @@ class PipelineTrial(Trial):
 
     def _body(self, far: FarEnd) -> bytes:
         if far.dropped:
-            self.skip(f"the output is longer than the {KEPT:,} bytes that are kept of it")
+            self.skip(f"the output is longer than the {KEPT:,} bytes that are kept")
         return far.body
 
     def _expect_success(self, far: FarEnd) -> None:
@@ -224,12 +226,12 @@ class PipelineTrial(Trial):
             self.fail("the answer", Prose(seen), Prose("a success"))
 
     def expect_whole(self, what: str, far: FarEnd) -> None:
-        """All tokens came out, each once and in order, and the output ended well."""
+        """Check that all tokens came out, each once and in order, and that the output ended cleanly."""
         self.expect(f"the tokens of {what}", _run(self.numbers(far)), _run(list(range(far.marks.count))))
         self.expect_end(far)
 
     def expect_end(self, far: FarEnd) -> None:
-        """The output ended, cleanly."""
+        """Check that the output ended cleanly."""
         ending = far.ending
         if ending is None:
             self.fail("the end of the output", Prose("none"), Prose(f"one within {self.options.limit:g} s"))
@@ -237,20 +239,20 @@ class PipelineTrial(Trial):
             self.fail("the end of the output", Prose(f"it broke off: {ending.note}"), Prose("a clean end"))
 
     def outcome(self, stream: SteppedStream, seconds: float) -> str:
-        """How the provider's side of a stream ended; `pending` if it does not within this time."""
+        """How the provider's side of a stream ended; `pending` if it did not within this time."""
         return self.bench.outcome(stream, seconds)
 
     def frames_until_left(self, stream: SteppedStream, most: int) -> int | None:
-        """How many frames still leave until the provider finds its client gone; None if it is there after `most`."""
+        """The frames sent until the provider noticed that its client left; None if it did not within `most`."""
         patience = self.options.patience
         return self.bench.frames_until_left(stream, most, min(0.25, patience), patience)
 
-    def enter_reader(self, marks: Marks | None = None) -> Reader:
-        """A reader that stays until the trial is over."""
+    def enter_reader(self, marks: Marks | None = None) -> SteppedReader:
+        """A reader that stays until the trial ends."""
         return self._contexts.enter_context(self.reader(marks))
 
     def close(self) -> None:
-        """Send all readers away."""
+        """Close all readers."""
         self._contexts.close()
 
 
@@ -260,11 +262,10 @@ def _numbers(text: str | bytes, marks: Marks) -> list[int]:
 
 
 def _run(numbers: Sequence[int]) -> str:
-    """Numbers as they are told: `0-11`, `0 1 1 3`."""
+    """Numbers as reports print them: `0-11`, `0 1 1 3`."""
     if len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]}-{numbers[-1]}"
-    told = " ".join(map(str, numbers))
-    return _short(told) or "none"
+    return _short(" ".join(map(str, numbers))) or "none"
 
 
 def _short(text: str) -> str:

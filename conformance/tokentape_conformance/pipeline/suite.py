@@ -14,25 +14,25 @@ _LAST = ("leaving", "endings", "errors")
 
 
 class PipelineSuite:
-    """Cases about what stands between a provider and a reader."""
+    """Cases about an app or gateway between a provider and a reader."""
 
     name = "pipeline"
 
     def cases(self) -> Sequence[Case]:
-        """Every case; those that make the provider fail come last, as gateways hold that against it for a while."""
+        """All cases. Those in which the provider fails run last: gateways then avoid a provider for a while."""
         import_cases(cases)
         return sorted(registered(self.name), key=lambda case: _LAST.index(case.area) if case.area in _LAST else -1)
 
     def load(self, target: str, options: Mapping[str, str]) -> Pipeline:
-        """The target, set up and asked once. Raises `UsageError`, `FlushError`, `PortInUseError`."""
+        """The target, set up, after a first request. Raises `UsageError`, `FlushError`, `PortInUseError`."""
         return Pipeline(target, read_options(options))
 
     def wires(self, target: Pipeline) -> Sequence[str]:
-        """The wire format that an app asks its provider in; all for a gateway."""
+        """The wire format of the app's own requests; all for a gateway."""
         return target.wires
 
     def lack(self, target: Pipeline, need: str, wire: str) -> str | None:
-        """Why the target has not this capability."""
+        """Why the target lacks this capability; None if it has it."""
         return target.lack(need, wire)
 
     def trials(self, target: Pipeline, case: Case, wire: str, seed: int) -> Iterator[PipelineTrial]:

@@ -68,6 +68,9 @@ class NoCarriageReturns(Framed):
     def lines(self, data: bytes) -> list[bytes]:
         return data.split(b"\n")
 
+    def last(self, event: list[bytes], waiting: bytes) -> Iterator[bytes]:
+        yield from ()  # a blank line of a CR alone has ended no event
+
 
 @broken("framing/cr")
 class NoBareCarriageReturns(Framed):

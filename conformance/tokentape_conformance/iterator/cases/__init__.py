@@ -1,1 +1,1 @@
-"""The cases, a module for each area or two."""
+"""Cases of the iterator suite, a module per area."""

@@ -1,1 +1,1 @@
-"""Cases of the pipeline suite, a module an area."""
+"""Cases of the pipeline suite, a module per area."""

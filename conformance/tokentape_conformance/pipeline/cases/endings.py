@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokentape_conformance.case_registry import case
-from tokentape_conformance.pipeline.pipeline_trial import CUT_AT, PipelineTrial
+from tokentape_conformance.pipeline.pipeline_trial import BREAK_AT, PipelineTrial
 from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.faults.fault import (
     CleanEnd,
@@ -18,11 +18,11 @@ from tokentape_fake_provider.faults.fault import (
 from tokentape_fake_provider.script.model import Script
 from tokentape_harness.flush.report import FAULTS
 
-SOURCE = "tokentape, docs/flush.md: a cut-off stream is not laundered"
-_WANTED = "the output breaks off, or says that something went wrong, or the answer is asked for again and comes whole"
+SOURCE = "tokentape, docs/flush.md: a broken stream must not look complete"
+_WANTED = "the output breaks off or reports an error, or the app retries and the response comes whole"
 
 
-@case("pipeline/endings/whole", "A whole answer ends, cleanly and with a status of success.", source="RFC 9112")
+@case("pipeline/endings/whole", "A whole response ends cleanly, with status 200.", source="RFC 9112")
 def whole(trial: PipelineTrial) -> None:
     far = trial.answer(marks=trial.marks())
     trial.expect_end(far)
@@ -30,9 +30,9 @@ def whole(trial: PipelineTrial) -> None:
         trial.expect("the status", far.head.status, 200)
 
 
-def _told(trial: PipelineTrial, fault: Fault, *, passed_on: bool = False) -> None:
-    """With `passed_on` it is enough if the end that a whole answer has is not there."""
-    far, truncation = trial.cut(fault)
+def _expect_break_shown(trial: PipelineTrial, fault: Fault, *, passed_on: bool = False) -> None:
+    """With `passed_on`, an output without the end of a whole response suffices."""
+    far, truncation = trial.break_stream(fault)
     if truncation.outcome not in FAULTS or (truncation.outcome == "unfinished" and passed_on):
         return
     how = (
@@ -46,79 +46,83 @@ def _told(trial: PipelineTrial, fault: Fault, *, passed_on: bool = False) -> Non
     trial.fail("the end of the output", seen, Prose(_WANTED))
 
 
-@case("pipeline/endings/fin", "A connection that the provider closes half-way is no complete answer.", source=SOURCE)
+@case("pipeline/endings/fin", "A connection that the provider closes half-way must not look complete.", source=SOURCE)
 def fin(trial: PipelineTrial) -> None:
-    _told(trial, Fin(frame=CUT_AT, times=1))
+    _expect_break_shown(trial, Fin(frame=BREAK_AT, times=1))
 
 
-@case("pipeline/endings/rst", "A connection that is reset half-way is no complete answer.", source=SOURCE)
+@case("pipeline/endings/rst", "A connection that is reset half-way must not look complete.", source=SOURCE)
 def rst(trial: PipelineTrial) -> None:
-    _told(trial, Rst(frame=CUT_AT, times=1))
+    _expect_break_shown(trial, Rst(frame=BREAK_AT, times=1))
 
 
 @case(
     "pipeline/endings/clean-end",
-    "A stream that ends well but without its terminal event is no complete answer.",
-    source="the providers' streaming formats: each has an event that ends the answer",
+    "A stream that ends cleanly but without its terminal event must not look complete.",
+    source="the providers' streaming formats: each has a terminal event",
 )
 def clean_end(trial: PipelineTrial) -> None:
-    _told(trial, CleanEnd(frame=CUT_AT, times=1), passed_on=True)
+    _expect_break_shown(trial, CleanEnd(frame=BREAK_AT, times=1), passed_on=True)
 
 
 @case(
     "pipeline/endings/half-event",
-    "A stream that ends in the middle of an event is no complete answer.",
-    source="WHATWG HTML, 9.2: an event that no blank line ends is none",
+    "A stream that ends in the middle of an event must not look complete.",
+    source="WHATWG HTML, 9.2: an event without a blank line after it is discarded",
 )
 def half_event(trial: PipelineTrial) -> None:
-    _told(trial, HalfEvent(event=CUT_AT, times=1), passed_on=True)
+    _expect_break_shown(trial, HalfEvent(event=BREAK_AT, times=1), passed_on=True)
 
 
 @case(
     "pipeline/endings/error-in-stream",
-    "An error that the provider tells of inside the stream reaches the reader.",
+    "An error that the provider sends inside the stream reaches the reader.",
     source="the providers' streaming formats: errors come in the stream, after a status of 200",
 )
 def error_in_stream(trial: PipelineTrial) -> None:
-    _told(trial, InBandError(frame=CUT_AT, times=1))
+    _expect_break_shown(trial, InBandError(frame=BREAK_AT, times=1))
 
 
 @case(
     "pipeline/endings/malformed-event",
-    "An answer with an event that can't be read is not passed off as whole.",
+    "A stream with an event that can't be parsed must not look complete.",
     source=SOURCE,
 )
 def malformed_event(trial: PipelineTrial) -> None:
-    _told(trial, MalformedJson(event=CUT_AT, times=1), passed_on=True)
+    _expect_break_shown(trial, MalformedJson(event=BREAK_AT, times=1), passed_on=True)
 
 
-@case("pipeline/endings/no-tokens", "A connection closed before the first token is no empty answer.", source=SOURCE)
+@case(
+    "pipeline/endings/no-tokens",
+    "A connection closed before the first token must not look like an end.",
+    source=SOURCE,
+)
 def no_tokens(trial: PipelineTrial) -> None:
-    _told(trial, Fin(frame=0, times=1))
+    _expect_break_shown(trial, Fin(frame=0, times=1))
 
 
-@case("pipeline/endings/empty-body", "A success without a body is no empty answer.", source=SOURCE)
+@case("pipeline/endings/empty-body", "Status 200 without a body must not look like an empty response.", source=SOURCE)
 def empty_body(trial: PipelineTrial) -> None:
-    _told(trial, EmptyStream(times=1), passed_on=True)
+    _expect_break_shown(trial, EmptyStream(times=1), passed_on=True)
 
 
 @case(
     "pipeline/endings/tokens-before-the-cut",
-    "What was said before a stream broke off is not lost.",
+    "The tokens before a break are not lost.",
     source="tokentape: partial output is readable at any time",
 )
 def tokens_before_the_cut(trial: PipelineTrial) -> None:
-    far, _ = trial.cut(Fin(frame=CUT_AT, times=1))
-    before = [n for n in trial.numbers(far) if n < CUT_AT]
-    ours = _said_in(trial, CUT_AT)
-    trial.expect("the tokens before the cut that are missing", sorted(set(range(ours)) - set(before)), [])
+    far, _ = trial.break_stream(Fin(frame=BREAK_AT, times=1))
+    before = [n for n in trial.numbers(far) if n < BREAK_AT]
+    sent = _tokens_in(trial, BREAK_AT)
+    trial.expect("the missing tokens before the break", sorted(set(range(sent)) - set(before)), [])
 
 
-def _said_in(trial: PipelineTrial, frames: int) -> int:
-    """How many tokens so many frames of the provider's stream say, at least."""
+def _tokens_in(trial: PipelineTrial, frames: int) -> int:
+    """The number of tokens in the first frames of the provider's stream, at least."""
     with trial.reader() as reader:
-        said = b"".join(reader.stream.frames[:frames])
-        count = sum(reader.marks.mark(number).encode() in said for number in range(reader.marks.count))
+        data = b"".join(reader.stream.frames[:frames])
+        count = sum(reader.marks.mark(number).encode() in data for number in range(reader.marks.count))
         reader.stream.release()
         trial.wait_for_end(reader.far_end)
     return count
@@ -126,7 +130,7 @@ def _said_in(trial: PipelineTrial, frames: int) -> int:
 
 @case(
     "pipeline/endings/empty-answer",
-    "An answer without any text ends well, and is no error.",
+    "A response without text ends cleanly, and is not an error.",
     source="tokentape: callbacks and events also for an empty stream",
 )
 def empty_answer(trial: PipelineTrial) -> None:
@@ -134,4 +138,4 @@ def empty_answer(trial: PipelineTrial) -> None:
     trial.expect_end(far)
     if far.head is not None:
         trial.expect("the status", far.head.status, 200)
-    trial.expect("how often the provider was asked", len(trial.asked), 1)
+    trial.expect("the number of requests to the provider", len(trial.provider_requests), 1)

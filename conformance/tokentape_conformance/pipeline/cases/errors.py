@@ -17,9 +17,9 @@ def _reaches(trial: PipelineTrial, fault: Fault) -> None:
         status = f"status {far.head.status}" if far.head else "no status"
         seen = f"{status}, and {far.body[-120:]!r}" if far.ending else "the output does not end"
         trial.fail(
-            "what the reader is told",
+            "what the reader receives",
             Prose(seen),
-            Prose("an error: by the status, in words, or a broken end"),
+            Prose("an error: an error status, a message, or a broken end"),
         )
 
 
@@ -35,7 +35,7 @@ def server_error(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/errors/overloaded",
-    "The provider's word that it is overloaded reaches the reader.",
+    "The provider's overload error reaches the reader.",
     source=SOURCE,
     needs=["errors"],
 )
@@ -55,7 +55,7 @@ def unauthorized(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/errors/no-answer",
-    "A provider that closes the connection without an answer is an error for the reader.",
+    "A connection that the provider closes without a response is an error for the reader.",
     source="RFC 9112",
     needs=["errors"],
 )
@@ -65,10 +65,10 @@ def no_answer(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/errors/then-an-answer",
-    "After an error, the next answer comes whole.",
+    "After an error, the next response comes whole.",
     source="tokentape, docs/faults.md",
     needs=["errors"],
 )
 def then_an_answer(trial: PipelineTrial) -> None:
     trial.answer(marks=trial.marks(), faults=(HttpError(status=400),))
-    trial.expect_whole("the next answer", trial.answer(marks=trial.marks()))
+    trial.expect_whole("the next response", trial.answer(marks=trial.marks()))

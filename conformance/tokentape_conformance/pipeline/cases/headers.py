@@ -1,4 +1,4 @@
-"""Headers: what is told to browsers, caches and proxies of a stream."""
+"""Headers: what a stream's headers tell browsers, caches and proxies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _head(trial: PipelineTrial) -> Head:
 
 @case(
     "pipeline/headers/no-content-length",
-    "A response that is not yet complete doesn't say how long it is.",
+    "A streamed response has no content-length.",
     source="RFC 9112, 6.2",
     needs=["http"],
 )
@@ -31,7 +31,7 @@ def no_content_length(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/headers/content-type",
-    "The content type is that of the body: text/event-stream for server-sent events, and for nothing else.",
+    "The content type fits the body: text/event-stream for server-sent events, and for nothing else.",
     source="WHATWG HTML, 9.2.3: a browser's EventSource refuses any other",
     needs=["http"],
 )
@@ -44,13 +44,13 @@ def content_type(trial: PipelineTrial) -> None:
         trial.fail(
             "content-type",
             kind,
-            "text/event-stream" if is_events else Prose("that of the body, which is no events"),
+            "text/event-stream" if is_events else Prose("another, since the body has no events"),
         )
 
 
 @case(
     "pipeline/headers/charset",
-    "Text says that it is UTF-8.",
+    "The charset of text is declared as UTF-8.",
     source="RFC 2046, 4.1.2: text without a charset is US-ASCII, and windows-1252 in browsers",
     needs=["http"],
 )
@@ -63,20 +63,20 @@ def charset(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/headers/not-cached",
-    "No cache is told that it may keep an answer, and none may guess.",
+    "Caches are forbidden to keep a response, explicitly if they could by default.",
     source="RFC 9111, 5.2.2",
     needs=["http"],
 )
 def not_cached(trial: PipelineTrial) -> None:
-    told = (_head(trial).header("cache-control") or "").lower()
-    forbidden = any(word in told for word in ("no-cache", "no-store"))
+    value = (_head(trial).header("cache-control") or "").lower()
+    forbidden = any(word in value for word in ("no-cache", "no-store"))
     if forbidden:
         return
     target = trial.bench.target
-    asked = target.ask.verb if isinstance(target, HttpTarget | AsgiTarget | WsgiTarget) else "GET"
-    allowed = "public" in told or re.search(r"(s-maxage|max-age)\s*=\s*[1-9]", told) is not None
-    if allowed or asked == "GET":
-        trial.fail("cache-control", told or None, Prose("no-cache or no-store"))
+    method = target.ask.verb if isinstance(target, HttpTarget | AsgiTarget | WsgiTarget) else "GET"
+    allowed = "public" in value or re.search(r"(s-maxage|max-age)\s*=\s*[1-9]", value) is not None
+    if allowed or method == "GET":
+        trial.fail("cache-control", value or None, Prose("no-cache or no-store"))
 
 
 @case(

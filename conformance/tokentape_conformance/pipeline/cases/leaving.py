@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from tokentape_conformance.case_registry import case
-from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial, Reader
+from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial, SteppedReader
 from tokentape_conformance.trial import Prose
 
 SOURCE = "tokentape, docs/web.md: when the reader leaves"
 _FRAMES = 3
-"""A WSGI server finds out when it sends: at the next frame, or the one after it."""
+"""A WSGI server notices when it sends: at the next frame, or the one after it."""
 
 
-def _leaves(trial: PipelineTrial, reader: Reader) -> None:
+def _leaves(trial: PipelineTrial, reader: SteppedReader) -> None:
     reader.run.reader.leave()
     frames = trial.frames_until_left(reader.stream, _FRAMES)
     if frames is None:
         outcome = reader.stream.entry.outcome
         read = "goes on" if outcome == "pending" else f"is {outcome}"
         seen = Prose(f"it {read} after {_FRAMES} more frames")
-        trial.fail("the provider's stream, when the reader had left", seen, Prose("its client closed it"))
+        trial.fail("the provider's stream, after the reader left", seen, Prose("its client closed it"))
 
 
 @case(
@@ -36,7 +36,7 @@ def half_way(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/leaving/before-the-first-token",
-    "So does one who leaves before there is a token.",
+    "A reader who leaves before the first token ends the provider's stream, too.",
     source=SOURCE,
     needs=["leaving"],
 )
@@ -48,7 +48,7 @@ def before_the_first_token(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/leaving/others-stay",
-    "A reader who leaves takes no other's stream with them.",
+    "A reader who leaves does not end another's stream.",
     source=SOURCE,
     needs=["leaving", "readers"],
 )
@@ -65,7 +65,7 @@ def others_stay(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/leaving/next-reader",
-    "After a reader who left, the next one is served as ever.",
+    "After a reader left, the next one is served normally.",
     source=SOURCE,
     needs=["leaving"],
 )

@@ -1,4 +1,4 @@
-"""Order: what the provider says comes out once, in order, and nothing else does."""
+"""Order: what the provider sends comes out once, in order, and nothing else does."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tokentape_conformance.trial import Prose
 SOURCE = "the streaming chapter's first promise: messages are yielded as they are received"
 _MANY = 2000
 _MANY_SO_FAR = 500
-"""As many where each message has the text so far, whose bytes grow with the square of it."""
+"""The number where each message has the text so far, whose bytes grow with its square."""
 
 
 @case("pipeline/order/all-tokens", "Every token that the provider sent comes out.", source=SOURCE)
 def all_tokens(trial: PipelineTrial) -> None:
     marks = trial.marks()
-    came = set(trial.numbers(trial.answer(marks=marks)))
-    trial.expect("the tokens that are missing", sorted(set(range(marks.count)) - came), [])
+    received = set(trial.numbers(trial.answer(marks=marks)))
+    trial.expect("the missing tokens", sorted(set(range(marks.count)) - received), [])
 
 
 @case("pipeline/order/in-order", "Tokens come out in the order in which the provider sent them.", source=SOURCE)
@@ -28,12 +28,12 @@ def in_order(trial: PipelineTrial) -> None:
 @case("pipeline/order/once", "No token comes out twice.", source=SOURCE)
 def once(trial: PipelineTrial) -> None:
     numbers = trial.numbers(trial.answer(marks=trial.marks()))
-    trial.expect("the tokens that came twice", sorted({n for n in numbers if numbers.count(n) > 1}), [])
+    trial.expect("the repeated tokens", sorted({n for n in numbers if numbers.count(n) > 1}), [])
 
 
 @case(
     "pipeline/order/repeated-tokens",
-    "A token that the provider says several times comes out as often.",
+    "A token that the provider sends several times comes out the same number of times.",
     source=SOURCE,
     needs=["text"],
 )
@@ -44,16 +44,16 @@ def repeated_tokens(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/order/nothing-between",
-    "Nothing comes out between two tokens that the provider did not say.",
+    "Nothing that the provider did not send comes out between two tokens.",
     source=SOURCE,
     needs=["text"],
 )
 def nothing_between(trial: PipelineTrial) -> None:
     marks = trial.marks()
     text = trial.text(trial.answer(marks=marks))
-    said = "".join(marks.tokens).strip()
-    if said not in text:
-        trial.fail("the text that came out", text, Prose(f"{said!r} in it"))
+    sent = "".join(marks.tokens).strip()
+    if sent not in text:
+        trial.fail("the text that came out", text, Prose(f"{sent!r} in it"))
 
 
 @case(
@@ -69,10 +69,10 @@ def nothing_around(trial: PipelineTrial) -> None:
     if first < 0 or last < 0:
         trial.fail("the text that came out", text, Prose("the first token and the last in it"))
     around = text[:first] + text[last + len(marks.mark(0)) :]
-    trial.expect("the text around the answer", around.strip(), "")
+    trial.expect("the text around the response", around.strip(), "")
 
 
-@case("pipeline/order/many-tokens", "Of 2,000 tokens that come at once each comes out, in order.", source=SOURCE)
+@case("pipeline/order/many-tokens", "2,000 tokens that are sent at once all come out, in order.", source=SOURCE)
 def many_tokens(trial: PipelineTrial) -> None:
     many = _MANY_SO_FAR if trial.has_text_so_far else _MANY
-    trial.expect_whole("the answer", trial.answer(marks=trial.marks(many)))
+    trial.expect_whole("the response", trial.answer(marks=trial.marks(many)))

@@ -18,25 +18,25 @@ _READERS = 6
 
 @case(
     "pipeline/readers/second-not-blocked",
-    "While one reader's answer stands still, another's comes.",
+    "While one reader's response is held, another's comes.",
     source=SOURCE,
     needs=["readers", "flushing"],
 )
 def second_not_blocked(trial: PipelineTrial) -> None:
     report = trial.pipeline.flush_report(trial.wire)
     if any("asked for the whole answer" in cause.evidence for cause in report.causes):
-        trial.skip("the app asks the provider for the whole answer, and not for a stream")
+        trial.skip("the app requests a whole response of the provider, not a stream")
     if report.readers != "independent":
         trial.fail(
             "the second reader",
             Prose("\n" + report_text(report)),
-            Prose("its answer while the first one's stands still"),
+            Prose("its response while the first one's is held"),
         )
 
 
 @case(
     "pipeline/readers/not-mixed",
-    "Two answers that come at once, a token of each in turn, are not mixed.",
+    "Two concurrent responses, a token of each in turn, are not mixed.",
     source=SOURCE,
     needs=["readers"],
 )
@@ -49,34 +49,34 @@ def not_mixed(trial: PipelineTrial) -> None:
         reader.stream.release()
         other.stream.release()
         trial.wait_for_end(reader.far_end)
-        trial.expect("tokens of the other's answer", reader.far_end.body.lower().count(other.marks.nonce.encode()), 0)
-        trial.expect_whole("the reader's own answer", reader.far_end)
+        trial.expect("tokens of the other's response", reader.far_end.body.lower().count(other.marks.nonce.encode()), 0)
+        trial.expect_whole("the reader's own response", reader.far_end)
 
 
 @case(
     "pipeline/readers/each-its-own",
-    "Six readers at once have six answers, each whole.",
+    "Six concurrent readers have six whole responses.",
     source=SOURCE,
     needs=["readers"],
 )
 def each_its_own(trial: PipelineTrial) -> None:
-    answers = [trial.marks() for _ in range(_READERS)]
-    rule = Rule(tuple(map(script_of, answers)))
+    responses = [trial.marks() for _ in range(_READERS)]
+    rule = Rule(tuple(map(script_of, responses)))
     with trial.bench.answering(rule, Instant()), ExitStack() as stack:
-        runs = [stack.enter_context(trial.bench.reading(marks)) for marks in answers]
+        runs = [stack.enter_context(trial.bench.reading(marks)) for marks in responses]
         for run in runs:
             trial.far_ends.append(run.far_end)
             trial.wait_for_end(run.far_end)
-    came = []
+    received = []
     for run in runs:
         body = run.far_end.body.lower()
         whole = [
             number
-            for number, marks in enumerate(answers)
+            for number, marks in enumerate(responses)
             if all(marks.mark(token).encode() in body for token in range(marks.count))
         ]
-        some = [number for number, marks in enumerate(answers) if marks.nonce.encode() in body]
-        trial.expect("the answers that one reader has a part of", len(some), 1)
-        trial.expect("the answers that one reader has whole", whole, some)
-        came += whole
-    trial.expect("the answers of all readers", sorted(came), list(range(_READERS)))
+        some = [number for number, marks in enumerate(responses) if marks.nonce.encode() in body]
+        trial.expect("the responses that one reader has a part of", len(some), 1)
+        trial.expect("the responses that one reader has whole", whole, some)
+        received += whole
+    trial.expect("the responses of all readers", sorted(received), list(range(_READERS)))

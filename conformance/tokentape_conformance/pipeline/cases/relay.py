@@ -1,4 +1,4 @@
-"""Relay: a gateway that speaks the provider's own format passes on all that it says."""
+"""Relay: a gateway in the provider's own format forwards everything that it sends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOURCE = "the provider's own format"
 
 
 def _output(trial: PipelineTrial, script: Script) -> ChatOutput:
-    """What a client reads of the answer."""
+    """The output that a client decodes from the response."""
     far = trial.answer(script)
     stream = stream_bytes(far.body, trial.wire)
     try:
@@ -26,7 +26,7 @@ def _output(trial: PipelineTrial, script: Script) -> ChatOutput:
 
 @case(
     "pipeline/relay/finish-reason",
-    "Why the answer ended comes out.",
+    "The finish reason comes out.",
     source=SOURCE,
     needs=["relay"],
     wires=with_finish_reason("length"),
@@ -38,7 +38,7 @@ def finish_reason(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/relay/usage",
-    "How many tokens were used comes out.",
+    "Token usage comes out.",
     source=SOURCE,
     needs=["relay"],
     wires=reporting("input"),
@@ -50,8 +50,8 @@ def usage(trial: PipelineTrial) -> None:
 
 @case("pipeline/relay/tool-call", "A tool call comes out whole.", source=SOURCE, needs=["relay"], wires=TOOL_CALLS)
 def tool_call(trial: PipelineTrial) -> None:
-    made = ToolCall("measure", '{"sea":"North Sea","unit":"m"}', id="call_abc")
-    calls = _output(trial, Script.of(made)).message.tool_calls
+    call = ToolCall("measure", '{"sea":"North Sea","unit":"m"}', id="call_abc")
+    calls = _output(trial, Script.of(call)).message.tool_calls
     trial.expect(
         "the calls", [(call.name, call.arguments) for call in calls], [("measure", {"sea": "North Sea", "unit": "m"})]
     )
@@ -61,6 +61,6 @@ def tool_call(trial: PipelineTrial) -> None:
     "pipeline/relay/two-tool-calls", "Two tool calls come out as two.", source=SOURCE, needs=["relay"], wires=TOOL_CALLS
 )
 def two_tool_calls(trial: PipelineTrial) -> None:
-    made = [ToolCall("measure", f'{{"sea":"{sea}"}}', id=f"call_{sea}") for sea in ("north", "south")]
-    calls = _output(trial, Script.of(*made)).message.tool_calls
+    sent = [ToolCall("measure", f'{{"sea":"{sea}"}}', id=f"call_{sea}") for sea in ("north", "south")]
+    calls = _output(trial, Script.of(*sent)).message.tool_calls
     trial.expect("their arguments", [call.arguments for call in calls], [{"sea": "north"}, {"sea": "south"}])

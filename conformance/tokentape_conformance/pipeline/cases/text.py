@@ -1,4 +1,4 @@
-"""Text: what is said comes out as it was said, however its bytes were cut."""
+"""Text: the text comes out unchanged, however its bytes are split."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 from tokentape_fake_provider.faults.fault import Comments, Gzip, Split, TinyChunks
 
 _APART = {Split: 0.01, TinyChunks: 0.001}
-"""How far apart frames leave that must be read one by one, in s."""
+"""The time between frames that must be read one by one, in s."""
 
-SOURCE = "tokentape, docs/conformance.md: what is said comes out as it was said"
+SOURCE = "tokentape, docs/conformance.md: text comes out unchanged"
 UNICODE = "Unicode, and RFC 8259: JSON is UTF-8"
 _WORLD = ("Grüße, ", "日本", "語", " — ", "العربية", " ", "नमस्ते", " ", "👩‍👩‍👧", "🇳🇴", " ", "e\u0301", "\U0001d11e")
 
 
-@case("pipeline/text/non-ascii", "Text of any script comes out as it is, emoji too.", source=UNICODE, needs=["text"])
+@case("pipeline/text/non-ascii", "Text of any script comes out unchanged, emoji too.", source=UNICODE, needs=["text"])
 def non_ascii(trial: PipelineTrial) -> None:
     trial.expect_text(*_WORLD)
 
 
 @case(
     "pipeline/text/split-characters",
-    "A character whose bytes come in two reads is whole at the far end.",
+    "A character whose bytes come in two reads comes out whole.",
     source=UNICODE,
     needs=["text"],
 )
@@ -36,7 +36,7 @@ def single_bytes(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/text/split-events",
-    "An event that comes in two reads is whole at the far end.",
+    "An event that comes in two reads comes out whole.",
     source="WHATWG HTML, 9.2",
     needs=["text"],
 )
@@ -46,7 +46,7 @@ def split_events(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/text/provider-comments",
-    "What the provider sends to keep the connection open is no text.",
+    "The provider's keep-alive comments are not text.",
     source="WHATWG HTML, 9.2: comments are ignored",
     needs=["text"],
 )
@@ -56,7 +56,7 @@ def provider_comments(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/text/provider-compresses",
-    "An answer that the provider compresses comes out whole.",
+    "A response that the provider compresses comes out whole.",
     source="RFC 9110, 8.4",
     needs=["text"],
 )
@@ -70,7 +70,7 @@ def _whole_despite(trial: PipelineTrial, fault: Split | TinyChunks | Comments | 
 
 @case(
     "pipeline/text/white-space",
-    "White space is text: a token's own, and tokens of nothing else.",
+    "White space is text, within tokens and as whole tokens.",
     source=SOURCE,
     needs=["text"],
 )
@@ -81,7 +81,7 @@ def white_space(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/text/line-ends",
-    "Line ends of every kind come out as they are.",
+    "Line ends of every kind come out unchanged.",
     source="WHATWG HTML, 9.2: a line end in data must be framed",
     needs=["text"],
 )
@@ -103,7 +103,7 @@ def falsy_words(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/text/markup",
-    "Markup, quotes, backslashes and JSON in the text come out as they are.",
+    "Markup, quotes, backslashes and JSON in the text come out unchanged.",
     source=SOURCE,
     needs=["text"],
 )

@@ -1,4 +1,4 @@
-"""Tools: what the model says after a tool call belongs to the same answer."""
+"""Tools: the follow-up after a tool call belongs to the same response."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from tokentape_harness.flush.report import FAULTS
 SOURCE = "the streaming chapter: a callback may return a new stream, which is yielded as well, in the same loop"
 
 
-def _call(trial: PipelineTrial, *said: str) -> Script:
-    """An answer that calls the first tool that the app offers."""
+def _call(trial: PipelineTrial, *texts: str) -> Script:
+    """A response that calls the first tool that the app offers."""
     tool = trial.pipeline.offered(trial.wire).tools[0]
-    arguments = msgspec.json.encode(_made_up(tool.parameters or {})).decode()
-    return Script.of(*said, ToolCall(tool.name, arguments, id="call_1"))
+    arguments = msgspec.json.encode(_example_of(tool.parameters or {})).decode()
+    return Script.of(*texts, ToolCall(tool.name, arguments, id="call_1"))
 
 
-def _made_up(schema: Mapping[str, Any]) -> Any:
-    """A value that a JSON schema allows, of the simple ones."""
+def _example_of(schema: Mapping[str, Any]) -> Any:
+    """A value that a simple JSON schema allows."""
     if schema.get("enum"):
         return schema["enum"][0]
     match schema.get("type"):
@@ -44,25 +44,25 @@ def _made_up(schema: Mapping[str, Any]) -> Any:
         case "array":
             return []
     properties = schema.get("properties", {})
-    return {name: _made_up(properties.get(name, {})) for name in schema.get("required", properties)}
+    return {name: _example_of(properties.get(name, {})) for name in schema.get("required", properties)}
 
 
 @case(
     "pipeline/tools/follow-up-comes-out",
-    "What the model says after its tool call comes out, whole and once.",
+    "The follow-up after a tool call comes out, whole and once.",
     source=SOURCE,
     needs=["tools"],
 )
 def follow_up_comes_out(trial: PipelineTrial) -> None:
     marks = trial.marks()
     far = trial.answer(_call(trial), script_of(marks), marks=marks)
-    trial.expect("how often the provider was asked", len(trial.asked), 2)
+    trial.expect("the number of requests to the provider", len(trial.provider_requests), 2)
     trial.expect_whole("the follow-up", far)
 
 
 @case(
     "pipeline/tools/text-before-the-call",
-    "What the model said before its tool call comes out, and before the follow-up.",
+    "The text before a tool call comes out before the follow-up.",
     source=SOURCE,
     needs=["tools"],
 )
@@ -74,7 +74,7 @@ def text_before_the_call(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/tools/follow-up-flushes",
-    "Each token of the follow-up is seen before the next is sent.",
+    "Each token of the follow-up comes out before the next is sent.",
     source=SOURCE,
     needs=["tools", "flushing"],
 )
@@ -84,43 +84,43 @@ def follow_up_flushes(trial: PipelineTrial) -> None:
         trial.far_ends.append(run.far_end)
         stream = _follow_up(trial, marks)
         if len(stream.frames) == 1:
-            trial.fail("what the app asks the provider for", "the whole follow-up", "a stream")
+            trial.fail("what the app requests of the provider", "the whole follow-up", "a stream")
         for number in range(marks.count):
             stream.step_until(marks.mark(number))
             if not _seen(run, number, trial.options.patience):
                 trial.fail(
                     f"token {number + 1} of the follow-up",
                     Prose(f"not there after {trial.options.patience:g} s"),
-                    Prose("seen before the next is sent"),
+                    Prose("there before the next is sent"),
                 )
 
 
 def _seen(run: Run, number: int, seconds: float) -> bool:
-    """Whether so many tokens and one more came out within this time."""
+    """Whether the token of this number came out within this time."""
     return run.far_end.wait(lambda far: len(far.seen) > number, seconds)
 
 
 def _follow_up(trial: PipelineTrial, marks: Marks) -> SteppedStream:
-    """The provider's second stream; the first one is let go."""
+    """The provider's second stream; the first one is released."""
     first = trial.pipeline.provider.next_stream(trial.options.start)
     first.release()
     stream = trial.pipeline.provider.next_stream(trial.options.start)
     trial.pipeline.provider.session.configure(timing=Instant())
     if not any(marks.nonce.encode() in frame for frame in stream.frames):
-        raise FlushError("the app asked the provider again, but not for the follow-up")
+        raise FlushError("the app sent a second request, but not for the follow-up")
     return stream
 
 
 @case(
     "pipeline/tools/follow-up-cut-off",
-    "A follow-up that breaks off is no complete answer.",
+    "A follow-up that breaks off must not look complete.",
     source=SOURCE,
     needs=["tools"],
 )
 def follow_up_cut_off(trial: PipelineTrial) -> None:
     marks = trial.marks()
-    cut = msgspec.structs.replace(script_of(marks), faults=(Fin(frame=8, times=1),))
-    far = trial.answer(_call(trial), cut, marks=marks)
-    truncation = trial.truncation(far, len(trial.asked) - 1)
+    broken = msgspec.structs.replace(script_of(marks), faults=(Fin(frame=8, times=1),))
+    far = trial.answer(_call(trial), broken, marks=marks)
+    truncation = trial.truncation(far, len(trial.provider_requests) - 1)
     if truncation.outcome in FAULTS:
         trial.fail("the end of the output", Prose(f"{truncation.outcome}: {truncation.note}"), Prose("an error"))

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from tokentape_conformance.pipeline.reading import Reading, learn
+from tokentape_conformance.pipeline.text_location import TextLocation, locate_text
 from tokentape_harness.flush.marker_tokens import make_marks
 from tokentape_harness.flush.observed_output import Head
 
@@ -86,8 +86,8 @@ def lines(*documents: object) -> bytes:
 )
 def test_the_text_of_an_output(kind: str, body: bytes, text: str) -> None:
     """Whatever the framing, it is all that was said, and nothing else; what comes twice is there twice."""
-    reading = learn(head(kind), body, MARKS)
-    assert isinstance(reading, Reading)
+    reading = locate_text(head(kind), body, MARKS)
+    assert isinstance(reading, TextLocation)
     assert reading.text(body) == text
 
 
@@ -101,13 +101,13 @@ def test_the_text_of_an_output(kind: str, body: bytes, text: str) -> None:
 )
 def test_why_it_cannot_be_read(kind: str, body: bytes, reason: str) -> None:
     """The reason is what a skipped case tells."""
-    assert learn(head(kind), body, MARKS) == reason
+    assert locate_text(head(kind), body, MARKS) == reason
 
 
 def test_another_answer_is_read_where_the_first_one_was() -> None:
     """Text in other places, of other events, is not the answer's."""
-    learned = learn(head("text/event-stream"), b"event: token\n" + events({"text": FIRST}), MARKS)
-    assert isinstance(learned, Reading)
+    learned = locate_text(head("text/event-stream"), b"event: token\n" + events({"text": FIRST}), MARKS)
+    assert isinstance(learned, TextLocation)
     other = b"event: token\n" + events({"text": "a\n"}) + b"event: title\n" + events({"text": "A title"})
     assert learned.text(other + b"event: token\n" + events({"text": "", "title": "b"}, {"text": "c"})) == "a\n"
 
@@ -115,7 +115,7 @@ def test_another_answer_is_read_where_the_first_one_was() -> None:
 def test_what_html_does_not_tell_apart() -> None:
     """In HTML all line ends are one, by themselves or together; elsewhere each is itself."""
     pieces = ("a\r\n", "b\r", "\n", "c\u2028")
-    text, markup = Reading("sse"), Reading("sse", markup=True)
+    text, markup = TextLocation("sse"), TextLocation("sse", markup=True)
     assert text.same("a\r\nb\r\nc\u2028", pieces)
     assert not text.same("a\nb\n\nc\n", pieces)
     assert markup.same("a\nb\n\nc\n", pieces)
@@ -127,6 +127,6 @@ def test_what_html_does_not_tell_apart() -> None:
 def test_only_growing_texts_are_text_so_far() -> None:
     """A message that lacks a token of the one before shows that each has a piece, and tokens that come twice."""
     for messages in ([FIRST, SECOND, FIRST + SECOND], [FIRST + SECOND, FIRST], [FIRST, FIRST], [FIRST + SECOND]):
-        learned = learn(head("application/x-ndjson"), lines(*({"t": text} for text in messages)), MARKS)
-        assert isinstance(learned, Reading)
+        learned = locate_text(head("application/x-ndjson"), lines(*({"t": text} for text in messages)), MARKS)
+        assert isinstance(learned, TextLocation)
         assert not learned.growing

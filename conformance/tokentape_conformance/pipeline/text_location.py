@@ -1,7 +1,7 @@
-"""Reading: the answer's text in an app's output, whose format nobody declared. Pure.
+"""Text location: where the response's text is in an app's output, whose format is not declared. Pure.
 
-One answer with marked tokens shows where the text is: the whole body, the data of server-sent events, or one string in
-the JSON of events or lines; whether that is HTML; and whether each message has a piece or all the text so far.
+A response with marker tokens shows where the text is: the whole body, the data of server-sent events, or one string in
+the JSON of events or lines; whether it is HTML; and whether each message has a piece or all the text so far.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _TAG: Final = re.compile(r"<[a-zA-Z][^<>]*>")
 _NOT_SHOWN: Final = ("script", "style")
-# What HTML, and the lines of an event's data, do not tell apart.
+# The line ends that HTML, and the lines of an event's data, do not distinguish.
 _LINE_ENDS: Final = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
-class Reading(msgspec.Struct, frozen=True):
+class TextLocation(msgspec.Struct, frozen=True):
     """Where the text is.
 
     Without a framing the body is the text. Otherwise it is the string at `path` in the JSON of the units with this
-    name and `type`, or without a path their data. Each is a piece, or if `growing` the whole text up to it. With
-    `markup` it is HTML, whose text is read.
+    `name` and `type`, or, without a path, their data. Each is a piece, or the text so far if `growing`. With `markup`
+    it is HTML, whose text is read.
     """
 
     framing: Framing = "none"
@@ -42,12 +42,12 @@ class Reading(msgspec.Struct, frozen=True):
     markup: bool = False
 
     def text(self, body: bytes) -> str:
-        """The text in a body, as far as it goes."""
+        """The text in a body, which may be incomplete."""
         texts = self.messages(body)[-1 if self.growing else 0 :]
         return "".join(map(_shown_text, texts) if self.markup else texts)
 
     def messages(self, body: bytes) -> list[str]:
-        """What each message that has some text has, HTML as it is."""
+        """The text of each message that has some; HTML is not parsed."""
         if self.framing == "none":
             return [body.decode("utf-8", "replace")]
         return [text for unit in units(body, self.framing) if (text := self.text_of(unit))]
@@ -62,50 +62,50 @@ class Reading(msgspec.Struct, frozen=True):
         return value if isinstance(value, str) else ""
 
     def same(self, text: str, pieces: Sequence[str]) -> bool:
-        """Whether a text is that of these pieces; in HTML all line ends are one."""
+        """Whether a text is that of these pieces; in HTML all line ends are equal."""
         if not self.markup:
             return text == "".join(pieces)
         each = "".join(_LINE_ENDS.sub("\n", piece) for piece in pieces)
         return _LINE_ENDS.sub("\n", text) in (each, _LINE_ENDS.sub("\n", "".join(pieces)))
 
 
-def learn(head: Head | None, body: bytes, marks: Marks) -> Reading | str:
-    """Where the text is in this answer, which consists of these marks; or why that can't be found out.
+def locate_text(head: Head | None, body: bytes, marks: Marks) -> TextLocation | str:
+    """Where the text is in this response, which consists of these tokens; or why it was not found.
 
-    An answer whose tokens came one by one also shows whether each message has the text so far.
+    A response whose tokens came one by one also shows whether each message has the text so far.
     """
     kind = (head.header("content-type") or "" if head else "text/plain").partition(";")[0].strip().lower()
     if kind == "text/html":
         return "the output is HTML"
     if is_event_stream(kind, body):
-        return _learn(list(units(body, "sse")), "sse", marks) or "no event has a token"
-    found = _learn([unit for unit in units(body, "lines") if unit.value is not msgspec.UNSET], "lines", marks)
+        return _locate_in_units(list(units(body, "sse")), "sse", marks) or "no event has a token"
+    found = _locate_in_units([unit for unit in units(body, "lines") if unit.value is not msgspec.UNSET], "lines", marks)
     if found is not None:
         return found
     if kind in ("text/plain", "text/markdown", ""):
-        return Reading()
+        return TextLocation()
     return f"the output is {kind}"
 
 
-def _learn(every: Sequence[Unit], framing: Framing, marks: Marks) -> Reading | None:
-    found: Reading | None = None
-    for unit in every:
+def _locate_in_units(all_units: Sequence[Unit], framing: Framing, marks: Marks) -> TextLocation | None:
+    found: TextLocation | None = None
+    for unit in all_units:
         path = next((path for path, text in strings_in(unit.value) if _numbers(text, marks)), None)
         if path is not None:
-            found = Reading(framing, unit.name, unit.type, path)
+            found = TextLocation(framing, unit.name, unit.type, path)
             break
     if found is None:
-        bare = next((unit for unit in every if _numbers(unit.text, marks)), None)
+        bare = next((unit for unit in all_units if _numbers(unit.text, marks)), None)
         if bare is None:
             return None
-        found = Reading(framing, bare.name)
-    texts = [text for unit in every if (text := found.text_of(unit))]
-    # The answer itself has no tags.
+        found = TextLocation(framing, bare.name)
+    texts = [text for unit in all_units if (text := found.text_of(unit))]
+    # The tokens have no tags.
     return msgspec.structs.replace(found, growing=_is_growing(texts, marks), markup=any(map(_TAG.search, texts)))
 
 
 def _is_growing(texts: Sequence[str], marks: Marks) -> bool:
-    """Whether each text has all tokens of the one before, and the last more than the first.
+    """Whether each text has all tokens of the previous one, and the last more than the first.
 
     Neighbours may be equal; what follows the last token (a cursor, a closing tag) may change.
     """
@@ -115,14 +115,14 @@ def _is_growing(texts: Sequence[str], marks: Marks) -> bool:
 
 
 def _shown_text(markup: str) -> str:
-    parser = _Text(convert_charrefs=True)
+    parser = _TextParser(convert_charrefs=True)
     parser.feed(markup)
     parser.close()
     return "".join(parser.texts)
 
 
-class _Text(HTMLParser):
-    """The text of an HTML fragment as a browser shows it, but for white space."""
+class _TextParser(HTMLParser):
+    """The text of an HTML fragment as a browser shows it, except for white space."""
 
     def __init__(self, *, convert_charrefs: bool = True) -> None:
         super().__init__(convert_charrefs=convert_charrefs)
