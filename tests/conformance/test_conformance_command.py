@@ -195,7 +195,7 @@ def test_the_exit_code_is_0_if_all_is_kept(run: Run) -> None:
     ("arguments", "error"),
     [
         ([f"{TARGETS}:nothing"], f"target '{TARGETS}:nothing': {TARGETS} has no function nothing"),
-        (["targets"], "target 'targets': give module:factory, such as my_adapter:make"),
+        (["targets"], "target 'targets': give module:factory, such as my_adapter:adapter"),
         (["no_such_module:make"], "No module named 'no_such_module'"),
         ([f"{TARGETS}:textless"], "an adapter needs text(), and open() or aopen()"),
         ([f"{TARGETS}:Fails"], "Fails() raised RuntimeError: no connection"),

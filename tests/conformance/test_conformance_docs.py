@@ -75,7 +75,7 @@ def test_the_adapter_of_the_page(folder: Path, capsys: pytest.CaptureFixture[str
         "from tokentape import stream_bytes\n\n\ndef read(source):\n"
         "    return (chunk.text for chunk in stream_bytes(source))\n"
     )
-    assert code("my_adapter:make", "--case", "text", "--case", "iteration", "--case", "splits") == 0
+    assert code("my_adapter:adapter", "--case", "text", "--case", "iteration", "--case", "splits") == 0
     assert "second_loop: one pass by design" in capsys.readouterr().out
 
 
