@@ -31,10 +31,12 @@ class TextRule(NamedTuple):
 
 _LONGEST_NAME = 60
 _IN_NAMES = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-_SHORTEST_LITERAL = 10
+_SHORTEST_LITERAL, _LONGEST_LITERAL = 10, 256
 _SHORTEST_BARE = 16
 _SHORTEST_PASSWORD = 8
 _ABRIDGED = ("...", "…")
+# What a program fills in, as in `"Bearer {token}"`, `"<your key>"` or `"${KEY}"`.
+_TEMPLATE = re.compile(r"[{(\[<].*[})\]>]")
 # An attribute, as in `private_key: x25519.X25519PrivateKey`.
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _DIGIT = re.compile(r"\d")
@@ -163,7 +165,8 @@ def _is_named_secret(match: re.Match[str]) -> bool:
     if not _is_named(match) or "://" in value or value[0] in "/.~$" or value.endswith(_ABRIDGED):
         return False
     if match["quote"]:
-        return len(value) >= _SHORTEST_LITERAL and is_random(value)
+        literal = _TEMPLATE.sub("", value[:_LONGEST_LITERAL])
+        return len(literal) >= _SHORTEST_LITERAL and is_random(literal)
     between = match.string[match.end("word") : match.start("secret")]
     return (
         len(value) >= _SHORTEST_BARE
@@ -205,7 +208,8 @@ _NAMED = re.compile(
     r"(?:\\*[\"'`\]]){0,2}"
     r"(?:\s{0,8}(?:(?P<equals>(?::?\s{0,8}[A-Za-z][\w.]{0,30}\s{0,8})?=>?|:=)|:)\s{0,8}|(?P<space>\s{1,4}))"
     r"(?P<quote>\\*[\"'`])?(?:(?i:bearer|basic|token)\s{1,8})?"
-    r"(?P<secret>[^\s\"'`\\<>(){}\[\],;&]{4,})"
+    # A literal in quotes ends at a quote, another value where the next one may begin.
+    r"(?P<secret>(?(quote)[^\s\"'`\\]{4,}|[^\s\"'`\\<>(){}\[\],;&]{4,}))"
 )
 
 

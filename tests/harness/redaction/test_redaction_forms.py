@@ -67,6 +67,9 @@ NAMED = [
     f"AccountName=x;AccountKey={MIXED}+/{MIXED[:36]}==;EndpointSuffix=y",
     f"SharedAccessKey={MIXED[:43]}=",
     "awsSecretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY'",
+    *(f'password = "tr0ub4dor{mark}3x9"' for mark in "&,;()[]<>{}|"),
+    "{'password': 'tr0ub4dor&amp;3x', 'user': 'bob'}",
+    '\\"password\\": \\"tr0ub4dor&3x\\"',
 ]
 ORDINARY = [
     'OpenAI(api_key=os.environ["OPENAI_API_KEY"])',
@@ -84,6 +87,7 @@ ORDINARY = [
     'password: "{{ vault_db_password_2 }}"',
     "OPENAI_API_KEY=sk-your-key-here",
     "API_KEY=${{ secrets.OPENAI_API_KEY }}",
+    'token="{tok1A2b3C4d5E}", api_key="<YOUR1A2b3C4d>", secret="${A1b2C3d4E5f6}", password="$(pass9Show2X8yZ)"',
     "ENV OPENAI_API_KEY changeme",
     '--token "$GITHUB_TOKEN_V2"',
     "postgresql://user:password@localhost:5432/db",
@@ -111,7 +115,7 @@ SECRETS = [*FORMS.values(), *NAMED]
 
 def planted(text: str) -> str:
     """The part of a text that must go."""
-    return next((part for part in (OPAQUE, MIXED[:20], "wJalrX", "hunter2", HEX) if part in text), text)
+    return next((part for part in (OPAQUE, MIXED[:20], "wJalrX", "hunter2", "tr0ub4dor", HEX) if part in text), text)
 
 
 def sse(text: str) -> bytes:
@@ -236,6 +240,7 @@ HOSTILE = [
         "--token ",
         "[1,",
     ),
+    *('key="[', 'token="a1[b2<'),
     *('{"a":1,"b":', '\\"', '"', "content-disposition: form-data; name=key\r\n\r\n", 'content-disposition: x; name="'),
 ]
 
