@@ -11,7 +11,15 @@ from tokentape_harness import errors
 
 if TYPE_CHECKING:
     from tokentape_harness.cassettes.chunks import Chunk
-    from tokentape_harness.cassettes.model import Cassette, Fault, Interaction, Request, Response, StreamRecord
+    from tokentape_harness.cassettes.model import (
+        Cassette,
+        Fault,
+        Interaction,
+        RecordedError,
+        Request,
+        Response,
+        StreamRecord,
+    )
     from tokentape_harness.cassettes.reader import parse_cassette, read_cassette
     from tokentape_harness.cassettes.writer import format_cassette, write_cassette
     from tokentape_harness.recording import MismatchError
@@ -27,6 +35,7 @@ __all__ = [
     "Fault",
     "Interaction",
     "MismatchError",
+    "RecordedError",
     "Request",
     "Response",
     "StreamRecord",
@@ -49,6 +58,7 @@ _LAZY = {
     "Fault": "cassettes.model",
     "Interaction": "cassettes.model",
     "MismatchError": "recording",
+    "RecordedError": "cassettes.model",
     "Request": "cassettes.model",
     "Response": "cassettes.model",
     "StreamRecord": "cassettes.model",

@@ -1,1 +1,1 @@
-"""Cassettes: the file, read and written."""
+"""Cassettes: read and write cassette files."""

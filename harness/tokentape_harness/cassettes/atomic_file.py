@@ -1,4 +1,4 @@
-"""Temporary files: what is written beside a file before it takes its place, and what killed writers left of them."""
+"""Atomic file: names of the temporary files that replace a file in one step, and removal of abandoned ones."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import time
 from pathlib import Path
 from typing import Final
 
-# A writer that is not known to be dead may be on another machine, or be slow: nothing is written for so long.
+# A writer whose process is not known to be dead may be on another machine; no write takes this long.
 _ABANDONED_S: Final = 3600.0
 
 
-def temporary_of(path: Path) -> Path:
-    """A new name beside a file, for what is about to replace it; it names this process."""
+def temporary_path(path: Path) -> Path:
+    """A new path beside a file, for its replacement; the name holds the id of this process."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def remove_abandoned(path: Path) -> None:
-    """Remove the temporary files of writers of this file that were killed.
+    """Remove the temporary files that killed writers of this file left behind.
 
-    Call it where no other process of this machine writes the file, as under its lock.
+    Call it under the lock of the file, so that no other process of this machine writes it.
     """
     pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-[0-9a-f]{{8}}\.tmp")
     with contextlib.suppress(OSError):
@@ -30,16 +30,16 @@ def remove_abandoned(path: Path) -> None:
             found = pattern.fullmatch(name)
             if found is None:
                 continue
-            left = path.with_name(name)
+            temporary = path.with_name(name)
             with contextlib.suppress(OSError):
-                if _is_gone(int(found[1])) or time.time() - left.stat().st_mtime > _ABANDONED_S:
-                    left.unlink()
+                if _is_gone(int(found[1])) or time.time() - temporary.stat().st_mtime > _ABANDONED_S:
+                    temporary.unlink()
 
 
 def _is_gone(process: int) -> bool:
-    """Whether there is no such process here."""
+    """Whether no process of this machine has this id."""
     if os.name != "posix":
-        return False  # on Windows to signal a process ends it
+        return False  # on Windows any signal ends the process
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

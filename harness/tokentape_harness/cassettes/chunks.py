@@ -1,7 +1,7 @@
 """Chunks: how a recorded body arrived, as one scalar `53@362 288@663`.
 
-Each item is `bytes@ms`: how many bytes of the body, and when they came, in ms since the request. One scalar
-and not a list, since a YAML list of them loads 14 times slower (measured).
+Each item is `bytes@ms`: a number of bytes of the body, and when they arrived, in ms since the request. They are one
+scalar, since a YAML list of them loads 14 times slower (measured).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-# A week in ms, and a file of 1 TB: what is above either was not recorded.
+# A week in ms, and 1 TB: no recording is longer.
 _LONGEST = 7 * 24 * 3_600_000.0
 _LARGEST = 2**40
 
@@ -36,13 +36,13 @@ def format_chunks(chunks: Iterable[Chunk]) -> str:
 
 
 def check_ms(at: float, name: str) -> None:
-    """Raise `ValueError` for a time that no recording has."""
+    """Raise `ValueError` for a time that is negative or more than a week."""
     if not 0 <= at <= _LONGEST:
         raise ValueError(f"`{name}` is {at:g} ms, and a time is from 0 to {_LONGEST:g} ms, a week")
 
 
 def parse_chunks(text: str) -> tuple[Chunk, ...]:
-    """Read the scalar back. Raises `ValueError`, naming the chunk that is wrong."""
+    """The chunks of a scalar. Raises `ValueError` that names the wrong chunk."""
     chunks = []
     last = 0.0
     for number, item in enumerate(text.split()):
@@ -54,7 +54,7 @@ def parse_chunks(text: str) -> tuple[Chunk, ...]:
         if not (chunk.size >= 0 and 0 <= chunk.at < math.inf):
             raise ValueError(f"chunk {number} is {item[:80]!r}: bytes and ms must be 0 or more")
         if chunk.size > _LARGEST or chunk.at > _LONGEST:
-            raise ValueError(f"chunk {number} is {item[:80]!r}: more than was ever recorded")
+            raise ValueError(f"chunk {number} is {item[:80]!r}: too large for a recording")
         if chunk.at < last:
             raise ValueError(f"chunk {number} is {item!r}, earlier than the one before it ({format_ms(last)} ms)")
         last = chunk.at
@@ -62,17 +62,17 @@ def parse_chunks(text: str) -> tuple[Chunk, ...]:
     return tuple(chunks)
 
 
-def cut(body: bytes, sizes: Iterable[int]) -> list[bytes]:
-    """Cut a body into pieces of these sizes."""
+def split_by_sizes(body: bytes, sizes: Iterable[int]) -> list[bytes]:
+    """Split a body into pieces of these sizes."""
     ends = list(accumulate(sizes))
     return [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def rechunk(chunks: Sequence[Chunk], pieces: Sequence[bytes]) -> tuple[Chunk, ...]:
-    """Give the pieces of an edited body the times of the chunks it was recorded with.
+    """Give the pieces of an edited body the times of the recorded chunks.
 
-    With as many pieces as chunks each keeps its time. Otherwise a piece takes the time at which the same
-    share of the recorded bytes had arrived.
+    If there is one piece for each chunk, it takes the time of that chunk. Otherwise a piece takes the time at which the
+    same share of the recorded bytes had arrived.
     """
     if len(pieces) == len(chunks):
         return tuple(Chunk(len(piece), chunk.at) for piece, chunk in zip(pieces, chunks, strict=True))

@@ -1,6 +1,6 @@
-"""Split: where the events of a body end, for a body whose chunks nobody recorded.
+"""Event split: splits a body without recorded chunks between its events.
 
-This cuts between events and understands nothing inside them: a body in pieces is the same body.
+It does not read the events. The pieces join to the same body.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _AWS_SMALLEST = 16
 
 
 def split_body(body: bytes, content_type: str = "") -> list[bytes]:
-    """The body in pieces, one an event, by its content type and, where that says nothing, its first bytes.
+    """The body in pieces, one for each event, by its content type, or by its first bytes if the type is unknown.
 
-    SSE at blank lines, NDJSON at line ends, a JSON array after each element, AWS event streams by the
-    length that begins each frame, anything else whole. The pieces join to the body.
+    SSE is split at blank lines, NDJSON at line ends, a JSON array after each element, an AWS event stream by the length
+    of each frame. Any other body is one piece.
     """
     if not body:
         return []
@@ -43,14 +43,14 @@ def split_body(body: bytes, content_type: str = "") -> list[bytes]:
     return [body]
 
 
-def _cut_at(body: bytes, ends: list[int]) -> list[bytes]:
+def _split_at(body: bytes, ends: list[int]) -> list[bytes]:
     if not ends or ends[-1] != len(body):
         ends.append(len(body))
     return [body[start:end] for start, end in zip([0, *ends], ends, strict=False) if end > start]
 
 
 def _split_sse(body: bytes) -> list[bytes]:
-    return _cut_at(body, [match.end() for match in _SSE_END.finditer(body)])
+    return _split_at(body, [match.end() for match in _SSE_END.finditer(body)])
 
 
 def _split_aws(body: bytes) -> list[bytes]:
@@ -62,11 +62,11 @@ def _split_aws(body: bytes) -> list[bytes]:
             break
         position += length
         ends.append(position)
-    return _cut_at(body, ends)
+    return _split_at(body, ends)
 
 
 def _split_array(body: bytes) -> list[bytes]:
-    """Cut after the comma that follows each element of the outer array."""
+    """Split after the comma that follows each element of the outer array."""
     ends = []
     depth = 0
     for match in _JSON_TOKEN.finditer(body):
@@ -77,10 +77,10 @@ def _split_array(body: bytes) -> list[bytes]:
             depth -= 1
         elif token == b"," and depth == 1:
             ends.append(match.end())
-    return _cut_at(body, ends)
+    return _split_at(body, ends)
 
 
 def _is_ndjson(body: bytes) -> bool:
-    """Whether there are several lines, and each is an object of its own."""
+    """Whether the body has several lines, and each is a JSON object."""
     lines = [line for line in map(bytes.strip, body.split(b"\n")) if line]
     return len(lines) > 1 and all(line[:1] == b"{" and line[-1:] == b"}" for line in lines)

@@ -1,4 +1,4 @@
-"""Garbage: none is looked for while much is loaded that stays."""
+"""GC paused: turn garbage collection off while many objects are loaded that stay."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Turn the collector of cycles off for this long, as to go through what is loaded takes as long as loading it."""
-    # Of threads that do so at the same time the one that found it on turns it on again, perhaps early for the others.
+def gc_paused() -> Iterator[None]:
+    """Turn the cycle collector off meanwhile: its passes over the loaded objects take as long as loading them."""
+    # If threads overlap, the one that turned it off turns it on again, perhaps too early for the others.
     was_on = gc.isenabled()
     gc.disable()
     try:

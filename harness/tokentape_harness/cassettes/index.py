@@ -1,7 +1,7 @@
-"""Cassette outline: the requests of a cassette file, found without reading the responses.
+"""Index: finds the requests of a cassette file without reading the responses.
 
-To read 10,000 cassettes takes seconds, and a server needs the response of those only that it is asked for. Only the
-layout that vcrpy and we write is known here, and whatever departs from it is left to `cassette_reader`.
+Reading 10,000 cassettes takes seconds, and a server needs only the responses that are requested. This module knows
+only the layout that vcrpy and tokentape write; `reader` reads every other one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tokentape_harness.cassettes.model import Request
 from tokentape_harness.cassettes.reader import check_uri
 from tokentape_harness.errors import CassetteError
 
-# Nothing else may stand at the margin: continued lines of a value are indented, in every style that is written.
+# No other line may start at the margin: further lines of a value are indented, in every style that is written.
 _MARGIN = re.compile(rb"\n[^ \n].*")
 _FIRST, _EACH, _LAST = b"interactions:\n", b"\n- request:", b"\nversion: 1"
 
@@ -32,8 +32,8 @@ _REQUEST = re.compile(
 _QUOTED = re.compile(rb"'((?:[ -&(-~]|'')*)'")
 
 
-def outlined_requests(data: bytes) -> tuple[Request, ...] | None:
-    """The requests in the content of a cassette file, without their headers; `None` if only reading it all can tell."""
+def indexed_requests(data: bytes) -> tuple[Request, ...] | None:
+    """The requests in the content of a cassette file, without headers; `None` if the whole file must be read."""
     margin = _MARGIN.findall(data)
     if not data.startswith(_FIRST) or not margin or margin.pop() != _LAST or any(line != _EACH for line in margin):
         return None
@@ -57,7 +57,7 @@ def outlined_requests(data: bytes) -> tuple[Request, ...] | None:
 
 
 def _body(scalar: bytes) -> bytes | Literal[False] | None:
-    """The body that is written so; false if it can't be told from here."""
+    """The body of this scalar; false if it can't be read here."""
     quoted = _QUOTED.fullmatch(scalar)
     if quoted is not None:
         return quoted[1].replace(b"''", b"'")

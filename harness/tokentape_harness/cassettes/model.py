@@ -1,7 +1,4 @@
-"""Cassette: recorded interactions, as values.
-
-`cassette_reader` and `cassette_writer` turn them into vcrpy's file format and back.
-"""
+"""Model: a cassette's recorded interactions, as values. `reader` and `writer` convert them from and to files."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ def header_map(headers: Headers) -> dict[str, str]:
 
 
 class Request(msgspec.Struct, frozen=True):
-    """The request of an interaction; `body` is None where there was none."""
+    """The request of an interaction; `body` is None if it has no body."""
 
     method: str
     uri: str
@@ -40,26 +37,29 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes | None = None
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """How a stream broke: our kind, and the client's own exception type and message."""
+class RecordedError(msgspec.Struct, frozen=True):
+    """How a stream broke: the kind of error, and the client's own exception type and message."""
 
     kind: str
     type: str = ""
     message: str = ""
 
 
+Fault = RecordedError  # the older name, still exported
+
+
 class StreamRecord(msgspec.Struct, frozen=True):
     """When a body arrived, and how it ended. Times are in ms since the request was sent.
 
-    `start` is when the headers came, `encoding` the content coding that was removed, `seq` the order of
-    the requests, `extra` what a later version wrote beside these.
+    `start` is when the headers came, `encoding` the content coding that was removed, `seq` the order of the requests,
+    `extra` the fields that this version does not know.
     """
 
     chunks: tuple[Chunk, ...] = ()
     start: float = 0.0
     end: End = "complete"
     end_at: float | None = None
-    error: Fault | None = None
+    error: RecordedError | None = None
     encoding: str | None = None
     seq: int | None = None
     recorded_at: str | None = None
@@ -69,7 +69,7 @@ class StreamRecord(msgspec.Struct, frozen=True):
 class Response(msgspec.Struct, frozen=True):
     """The response: the body with its content coding undone, and its stream record if it has one.
 
-    `extra` holds other keys that a recorder left beside vcrpy's own.
+    `extra` holds the keys that vcrpy does not write.
     """
 
     status: int = 200
@@ -81,7 +81,7 @@ class Response(msgspec.Struct, frozen=True):
 
     @property
     def content_type(self) -> str:
-        """The content type, or nothing."""
+        """The content type, or an empty text."""
         return next(iter(header_values(self.headers, "content-type")), "")
 
 
@@ -93,7 +93,7 @@ class Interaction(msgspec.Struct, frozen=True):
 
 
 class Cassette(msgspec.Struct, frozen=True):
-    """All interactions of one file. `path` is where it was read from, if it was."""
+    """All interactions of one file. `path` is the file that they were read from, if any."""
 
     interactions: tuple[Interaction, ...] = ()
     path: Path | None = None

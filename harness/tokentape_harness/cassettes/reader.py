@@ -1,4 +1,4 @@
-"""Read a cassette: our own files, and whatever vcrpy has written over the years."""
+"""Read a cassette: files of tokentape, and those of every vcrpy since 1.0."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tokentape_harness.cassettes import yaml_io
 from tokentape_harness.cassettes.chunks import check_ms, parse_chunks, rechunk
 from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.cassettes.event_split import split_body
-from tokentape_harness.cassettes.gc_paused import uncollected
+from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.model import (
     Cassette,
-    Fault,
     Headers,
     Interaction,
+    RecordedError,
     Request,
     Response,
     StreamRecord,
@@ -43,7 +43,7 @@ from tokentape_harness.errors import (
 FORMAT_VERSION = 1
 STREAM_VERSION = 1
 
-# Whoever reads a file has it in memory several times; no cassette comes near it.
+# A reader holds a file in memory several times; no cassette is near this size.
 _LARGEST = 2**28
 _LARGE = 2**20
 _NO_LIST = "not a cassette: it has no list of `interactions`"
@@ -57,7 +57,7 @@ _RESPONSE_KEYS = {"status", "headers", "body", "stream", "status_code", "content
 
 
 class _StreamFields(msgspec.Struct):
-    """The `stream` mapping as the file has it."""
+    """The `stream` mapping of a file."""
 
     v: int
     chunks: str = ""
@@ -65,7 +65,7 @@ class _StreamFields(msgspec.Struct):
     bytes: int | None = None
     end: End = "complete"
     end_at: float | None = None
-    error: Fault | None = None
+    error: RecordedError | None = None
     encoding: str | None = None
     seq: int | None = None
     recorded_at: Any = None
@@ -74,7 +74,7 @@ class _StreamFields(msgspec.Struct):
 def read_cassette(path: str | Path) -> Cassette:
     """Read a cassette file. Raises `CassetteError`, naming the file and the interaction.
 
-    A `CassetteWarning` says where the recorded chunks no longer fit an edited body and were cut anew.
+    A `CassetteWarning` reports an edited body that no longer fits its recorded chunks and was split again.
     """
     path = Path(path)
     return parse_cassette(read_file(path), path)
@@ -85,7 +85,7 @@ def read_file(path: Path) -> bytes:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise CassetteError("can't be read: it is no file, but a folder, a pipe or a device", path=path)
+            raise CassetteError("can't be read: it is not a file, but a folder, a pipe or a device", path=path)
         if found.st_size > _LARGEST:
             raise CassetteError(f"can't be read: {found.st_size:,} bytes are more than any cassette has", path=path)
         return path.read_bytes()
@@ -97,27 +97,27 @@ def read_file(path: Path) -> bytes:
         raise CassetteError(f"can't be read ({error})") from error  # a NUL byte in the path
 
 
-@uncollected()
+@gc_paused()
 def parse_cassette(data: bytes, path: Path | None = None) -> Cassette:
     """Read the content of a cassette file. Raises `CassetteError`."""
     if not data.strip():
         raise CassetteSyntaxError("empty: record it again, or delete it", path=path)
     if len(data) > _LARGE and b"interactions" not in data:
-        raise CassetteFormatError("not a cassette: it has no `interactions`", path=path)  # soon, whatever it is
+        raise CassetteFormatError("not a cassette: it has no `interactions`", path=path)  # before a slow parse
     try:
         document = yaml_io.load(data, path)
     except CassetteFormatError:
         if b"interactions" in data:
             raise
-        raise CassetteFormatError(_NO_LIST, path=path) from None  # what else is wrong with it is beside the point
+        raise CassetteFormatError(_NO_LIST, path=path) from None  # its other faults do not matter then
     interactions = _interactions(document, path)
-    made = []
+    read = []
     for number, interaction in enumerate(interactions):
         try:
-            made.append(interaction_of(interaction, f"{path or 'cassette'}: interaction {number}"))
+            read.append(interaction_of(interaction, f"{path or 'cassette'}: interaction {number}"))
         except CassetteError as error:
             raise error.at(path, number) from error.__cause__
-    return Cassette(tuple(made), path)
+    return Cassette(tuple(read), path)
 
 
 def _interactions(document: Any, path: Path | None) -> list[Any]:
@@ -130,8 +130,8 @@ def _interactions(document: Any, path: Path | None) -> list[Any]:
     interactions = document.get("interactions")
     if not isinstance(interactions, list):
         raise CassetteFormatError(_NO_LIST, path=path)
-    # vcrpy sorts its keys, so that `version` is the last line: a file cut short within a value can still be
-    # YAML, but it has lost that line.
+    # vcrpy sorts its keys, so `version` is the last line. A file that was cut short inside a value can still be
+    # YAML, but it lacks that line.
     if "version" not in document:
         raise CassetteSyntaxError(
             f"cut short: it ends without `version: {FORMAT_VERSION}` "
@@ -179,7 +179,7 @@ def _request(fields: Mapping[str, Any]) -> Request:
 
 
 def check_uri(uri: str) -> None:
-    """Raise `CassetteFormatError` for a URI that no request can have been sent to."""
+    """Raise `CassetteFormatError` for a URI that no request can be sent to."""
     try:
         parts = urlsplit(uri)
         whole = bool(parts.scheme and parts.hostname) and parts.port != 0 and not _CONTROL.search(uri)
@@ -192,7 +192,7 @@ def check_uri(uri: str) -> None:
 
 
 def _request_body(raw: Any, headers: Headers) -> bytes:
-    """The body of a request; vcrpy keeps what aiohttp was given as `json=` or `data=`, before it was made bytes."""
+    """The body of a request; of aiohttp, vcrpy keeps the values of `json=` and `data=` before they are encoded."""
     if (
         not isinstance(raw, dict | list | tuple)
         or (isinstance(raw, dict) and set(raw) <= {"string", "base64_string", "encoding"})
@@ -204,7 +204,7 @@ def _request_body(raw: Any, headers: Headers) -> bytes:
             return urlencode(raw, doseq=True).encode()
         return json.dumps(raw, default=_text).encode()
     except (TypeError, ValueError) as error:
-        raise CassetteFormatError(f"the body of its request is no JSON value ({error}): record it again") from error
+        raise CassetteFormatError(f"the body of its request is not a JSON value ({error}): record it again") from error
 
 
 def _response(fields: Mapping[str, Any], place: str) -> Response:
@@ -213,15 +213,15 @@ def _response(fields: Mapping[str, Any], place: str) -> Response:
         status, message = fields["status_code"], ""
         raw = fields.get("content")
     else:
-        given = fields.get("status")
-        status = given.get("code") if isinstance(given, Mapping) else given
-        message = (given.get("message") if isinstance(given, Mapping) else "") or ""
+        line = fields.get("status")
+        status = line.get("code") if isinstance(line, Mapping) else line
+        message = (line.get("message") if isinstance(line, Mapping) else "") or ""
         raw = fields.get("body")
     if not isinstance(status, int) or isinstance(status, bool):
         raise CassetteFormatError("its response has no status code: the file is damaged, record it again")
     if status not in _STATUSES:
         raise CassetteFormatError(
-            f"its response has the status {_shown(status)}, and a response has one from {_STATUSES[0]} to "
+            f"its response has the status {_shown(status)}, and a response has a status from {_STATUSES[0]} to "
             f"{_STATUSES[-1]}: correct it"
         )
     headers = _headers(fields.get("headers"), "response")
@@ -256,7 +256,7 @@ def _header_name(value: Any, part: str) -> str:
 
 
 def _line(value: Any, what: str) -> str:
-    """A value that HTTP sends on one line."""
+    """A value that HTTP sends on one line. Raises `CassetteFormatError` for any other."""
     if isinstance(value, dict | list | tuple | set):
         raise CassetteFormatError(f"{what} is {_kind(value)}, not text: correct it")
     text = _text(value)
@@ -272,7 +272,7 @@ def _text(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A wrong value in a message, cut off where it is long."""
+    """A wrong value for a message, shortened if it is long."""
     try:
         text = repr(value)
     except ValueError:  # a number of thousands of digits
@@ -315,7 +315,7 @@ def _bytes(raw: Any, part: str) -> bytes:
 
 
 def _decoded(body: bytes, headers: Headers) -> tuple[bytes, Headers, tuple[str, ...]]:
-    """Undo the content coding: the body, the headers that fit it, and what was undone."""
+    """Undo the content coding: the decoded body, the headers that fit it, and the codings."""
     codings = split_codings(header_values(headers, "content-encoding"))
     if not codings:
         return body, headers, ()
@@ -351,7 +351,7 @@ def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], p
         chunks = rechunk(chunks, split_body(body, content_type))
         warnings.warn(
             f"{place}: {recorded} bytes were recorded and the body has {len(body)}, so it was edited: "
-            "it is cut at its events, in the recorded time (record it again for the real chunks)",
+            "it is split at its events, in the recorded time (record it again for the real chunks)",
             CassetteWarning,
             stacklevel=2,
         )

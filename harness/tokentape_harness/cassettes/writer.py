@@ -1,4 +1,4 @@
-"""Write a cassette: a vcrpy file that reads well in a diff, whole or not at all."""
+"""Write a cassette: a vcrpy file that reads well in a diff. A write replaces the whole file or leaves it unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from tokentape_harness.cassettes import yaml_io
-from tokentape_harness.cassettes.atomic_file import temporary_of
+from tokentape_harness.cassettes.atomic_file import temporary_path
 from tokentape_harness.cassettes.chunks import format_chunks
 from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Response, StreamRecord
 from tokentape_harness.cassettes.reader import FORMAT_VERSION, STREAM_VERSION, read_cassette
@@ -23,8 +23,8 @@ _DESCRIPTOR: Final = re.compile(r"/dev/(stdin|stdout|stderr)|/(?:dev|proc/self)/
 def write_cassette(path: str | Path, cassette: Cassette) -> None:
     """Write a cassette file, in one step: a reader sees the old file or the new one.
 
-    Raises `CassetteWriteError` if it can't be written, or if there is a file that can't be read as a
-    cassette: that one is left as it is.
+    Raises `CassetteWriteError` if it can't be written, or if the file there can't be read as a cassette; that file is
+    not changed.
     """
     path = Path(path)
     if not is_special(path) and path.exists() and (not path.is_file() or path.stat().st_size):
@@ -32,14 +32,14 @@ def write_cassette(path: str | Path, cassette: Cassette) -> None:
             read_cassette(path)
         except CassetteError as error:
             raise CassetteWriteError(
-                f"not overwritten, since what is there can't be read ({error.message}): move it away first",
+                f"not overwritten, since the file there can't be read ({error.message}): move it away first",
                 path=path,
             ) from error
     write_atomically(path, format_cassette(cassette).encode())
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file by a new one that is already on the disk; write a special one through.
+    """Replace a file by a new one that is already on the disk; a special file is written directly.
 
     Raises `CassetteWriteError`.
     """
@@ -50,7 +50,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             raise CassetteWriteError(f"can't be written ({error.strerror or error})", path=path) from error
         return
     path = path.resolve()
-    temporary = temporary_of(path)
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666

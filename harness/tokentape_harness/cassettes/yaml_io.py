@@ -1,4 +1,4 @@
-"""The YAML of a cassette file: a safe loader for what vcrpy writes, and text that reads well in a diff."""
+"""YAML of cassette files: a safe loader for the files of vcrpy, and text that reads well in a diff."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _JSON_START = re.compile(rb"\s*\{")
 
-# Of 140 cassettes, public and ours, none has more than 600 values, or nests them over 16 deep.
+# No cassette of 140, public and ours, has more than 600 values or nests them over 16 deep.
 _MOST, _DEEPEST = 2_000_000, 100
 # How deep an interaction stands: in a list, in the mapping that is the file.
 _INTERACTION = 3
@@ -31,18 +31,18 @@ _CHARACTERS = 64
 _TOO_MANY = f"more than {_MOST:,} values: not a cassette, or several in one (split it)"
 _TOO_DEEP = f"values nested more than {_DEEPEST} deep: not a cassette"
 
-# What stands in a literal block as it is: YAML's printable characters (1.1, 4.1), less those that it
-# would read as another line break (CR, NEL, LS, PS) and the byte order mark.
+# A literal block holds YAML's printable characters (1.1, 4.1), but not the other line breaks (CR, NEL, LS, PS) and the
+# byte order mark.
 _NOT_IN_BLOCK = re.compile(
     "[^\\t\\n\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
 )
 
 
 class _CassetteLoader(_Loader):  # type: ignore[misc]
-    """PyYAML's safe loader, and the few harmless Python tags that vcrpy has written over the years.
+    """PyYAML's safe loader, and the few harmless Python tags that versions of vcrpy have written.
 
-    It stops early at what no cassette holds: too many values, deep nesting (at which libyaml would end the process),
-    a key that stands twice.
+    It stops at what no cassette holds: too many values, nesting so deep that libyaml would end the process, a repeated
+    key.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -52,7 +52,7 @@ class _CassetteLoader(_Loader):  # type: ignore[misc]
         self._flattened = set[Any]()
 
     def descend_resolver(self, parent: Any, index: Any) -> None:
-        """PyYAML calls it before it reads a node of this parent."""
+        """PyYAML calls this before it reads a node of this parent."""
         self._depth += 1
         self._count += 1
         if self._depth > _DEEPEST:
@@ -67,18 +67,18 @@ class _CassetteLoader(_Loader):  # type: ignore[misc]
             self._key = index.value
 
     def ascend_resolver(self) -> None:
-        """PyYAML calls it after that node."""
+        """PyYAML calls this after that node."""
         self._depth -= 1
 
     def flatten_mapping(self, node: Any) -> None:
-        """Merge what `<<` names. Of two equal keys PyYAML would take the last, without a word."""
+        """Merge the mappings of `<<`. Refuse a repeated key, of which PyYAML would silently take the last."""
         if node in self._flattened:
             return
         self._flattened.add(node)
         keys = [key.value for key, _ in node.value if key.tag != _MERGE and isinstance(key, yaml.ScalarNode)]
         if len(set(keys)) < len(keys):
             twice = next(key for number, key in enumerate(keys) if key in keys[:number])
-            raise _wrong(f"the key {twice[:80]!r} stands twice in one mapping: keep one of them", node)
+            raise _wrong(f"the key {twice[:80]!r} appears twice in one mapping: keep one of them", node)
         super().flatten_mapping(node)
 
 
@@ -105,7 +105,7 @@ def _joined(items: Iterable[str | bytes | None]) -> bytes:
 
 
 def _placed(construct: Any) -> Any:
-    """A constructor whose errors name the place: PyYAML's own raise whatever comes, such as a KeyError."""
+    """A constructor whose errors name the place; those of PyYAML raise a bare KeyError and the like."""
 
     def placed(loader: Any, node: Any) -> Any:
         try:
@@ -133,10 +133,10 @@ for _tag in ("bool", "int", "float", "timestamp", "binary"):
 def load(data: bytes, path: Path | None = None) -> Any:
     """The document in a cassette file, YAML or JSON.
 
-    Raises `CassetteSyntaxError` if it is neither, `CassetteFormatError` if it would need Python objects, or holds
-    what no cassette does.
+    Raises `CassetteSyntaxError` if it is neither, and `CassetteFormatError` if it needs Python objects or holds what no
+    cassette holds.
     """
-    # JSON has pairs of escapes for characters beyond U+FFFF, which YAML knows nothing of.
+    # JSON writes characters beyond U+FFFF as two escapes, which YAML does not allow.
     data = data.removeprefix(b"\xef\xbb\xbf")
     json_error: ValueError | None = None
     try:
@@ -183,7 +183,7 @@ def _load_yaml(data: bytes) -> Any:
 
 
 def _check_aliases(root: Any) -> None:
-    """Refuse aliases that repeat a value without end, or by the million (recorders share headers so, a few times)."""
+    """Refuse aliases that repeat a value without end or millions of times; recorders use a few for shared headers."""
     known: dict[Any, tuple[int, int] | None] = {}
 
     def measured(node: Any) -> tuple[int, int]:
@@ -210,16 +210,16 @@ def _check_aliases(root: Any) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for number, key in enumerate(keys) if key in keys[:number])
-        raise _wrong(f"the key {twice[:80]!r} stands twice in one mapping: keep one of them")
-    return made
+        raise _wrong(f"the key {twice[:80]!r} appears twice in one mapping: keep one of them")
+    return mapping
 
 
 def _shallow(document: Any) -> Any:
-    """A JSON document that is nested no deeper than a YAML one may be."""
+    """The JSON document, if it is nested no deeper than YAML may be."""
     level = [document]
     for _ in range(_DEEPEST):
         level = [
@@ -257,8 +257,8 @@ def dump(value: Any, indent: int) -> str:
 def scalar(value: str | bytes | None, indent: int) -> str:
     """A body as a YAML scalar, ending in a newline; its further lines are indented.
 
-    Text of several lines stands as a literal block, so that each line of a stream is a line of the file; text
-    that YAML can't hold so stands in double quotes, still a line each. Bytes are `!!binary`.
+    Text of several lines is a literal block, so that each line of a stream is a line of the file. Text that a block
+    can't hold is in double quotes, also line by line. Bytes are `!!binary`.
     """
     if isinstance(value, str) and _NOT_IN_BLOCK.search(value):
         return _quoted(value, indent)
@@ -272,7 +272,7 @@ def _block(text: str, indent: int) -> str:
     stripped = text.rstrip("\n")
     ending = len(text) - len(stripped)
     margin = " " * indent
-    # The indentation is written out (relative to the key that holds the block), as a first line may be blank.
+    # The header names the indentation (relative to the key of the block) where the first line does not show it.
     header = "|2" if text[:1] in " \t\n" else "|"
     header += "-" if ending == 0 else "" if ending == 1 else "+"
     lines = [margin + line if line else "" for line in stripped.split("\n")]
@@ -283,7 +283,7 @@ def _quoted(text: str, indent: int) -> str:
     lines = []
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         escaped = _NOT_IN_BLOCK.sub(_escape, json.dumps(line, ensure_ascii=False)[1:-1])
-        # A line that begins with a space would lose it to the margin.
+        # YAML would take a space at the start of a line for margin.
         lines.append(" " * indent + ("\\" if escaped[:1] == " " else "") + escaped)
     return '"\\\n' + "\\\n".join(lines) + '"\n'
 

@@ -10,7 +10,7 @@ import typer
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.options import Json
-from tokentape_harness.lint import ShapeChange, compare
+from tokentape_harness.lint import SchemaChange, compare
 
 
 def diff(
@@ -36,7 +36,7 @@ def diff(
     return 1 if changes else 0
 
 
-def _heading(change: ShapeChange) -> str:
+def _heading(change: SchemaChange) -> str:
     if change.a is None or change.b is None:
         return f"interaction {change.b} of the second" if change.a is None else f"interaction {change.a} of the first"
     return f"interaction {change.a}" if change.a == change.b else f"interactions {change.a} and {change.b}"

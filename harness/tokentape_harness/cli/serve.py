@@ -19,7 +19,7 @@ from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dress_name
-from tokentape_harness.cassettes.gc_paused import uncollected
+from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.cli.options import TIMINGS, AllowedOrigins, FaultSpecs, Seed
@@ -79,7 +79,7 @@ def serve(
     )
     for wire in as_wires:
         wire_named(wire)
-    with uncollected():
+    with gc_paused():
         files, recordings = _load(paths, as_wires, skip_unreadable=not strict)
     server = FakeProviderServer(
         host,

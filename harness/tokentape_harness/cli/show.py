@@ -18,7 +18,7 @@ from tokentape.wires import wire_named, wire_names
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness import terminal_text
-from tokentape_harness.cassettes.chunks import cut, format_ms
+from tokentape_harness.cassettes.chunks import format_ms, split_by_sizes
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Interaction, Request, Response, StreamRecord, header_map
 from tokentape_harness.cassettes.reader import read_cassette
@@ -209,7 +209,7 @@ def _decode(item: Interaction) -> ChatOutput | TokentapeError | None:
 def _chunks(response: Response) -> Iterable[bytes]:
     if response.stream is None:
         return [response.body]
-    return cut(response.body, (chunk.size for chunk in response.stream.chunks))
+    return split_by_sizes(response.body, (chunk.size for chunk in response.stream.chunks))
 
 
 def _json(body: bytes | None) -> Any:

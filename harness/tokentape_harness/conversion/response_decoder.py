@@ -11,7 +11,7 @@ from tokentape.http.response_error import response_error
 from tokentape.stream.accumulator import Accumulator
 from tokentape.wires import wire_named
 from tokentape_fake_provider.tape import Tape
-from tokentape_harness.cassettes.chunks import cut
+from tokentape_harness.cassettes.chunks import split_by_sizes
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Headers, Response, header_map, header_values
 
@@ -52,7 +52,7 @@ def hear(response: Response, wire: str) -> Heard:
         return _hear_whole(response.body, response.headers, wire)
     if record is None:
         return hear_chunks([(piece, None) for piece in split], wire)
-    pieces = cut(response.body, (chunk.size for chunk in record.chunks))
+    pieces = split_by_sizes(response.body, (chunk.size for chunk in record.chunks))
     return hear_chunks(zip(pieces, (chunk.at for chunk in record.chunks), strict=True), wire)
 
 

@@ -8,9 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from tokentape_harness.cassettes.content_coding import split_codings
+from tokentape_harness.cassettes.content_coding import ContentCodingError, ContentDecoder, split_codings
 from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
-from tokentape_harness.recording.content_decoder import ContentDecoder, ContentError, content_decoder
 
 # Bytes of a body that are kept, to be read and compared: text so far grows with the square of its length.
 KEPT: Final = 64_000_000
@@ -75,9 +74,10 @@ class FarEnd:
         codings = split_codings([head.header("content-encoding") or ""])
         with self._changed:
             self.head = head
-            self._decoder = content_decoder(codings)
-            if self._decoder is None:
-                self.ending = Ending(head.at, "broken", f"the content coding {', '.join(codings)} is not known here")
+            try:
+                self._decoder = ContentDecoder(codings)
+            except ContentCodingError as error:
+                self.ending = Ending(head.at, "broken", str(error))
             self._changed.notify_all()
 
     def on_data(self, data: bytes) -> None:
@@ -87,7 +87,7 @@ class FarEnd:
             self.size += len(data)
             try:
                 plain = data if self._decoder is None else self._decoder.feed(data)
-            except ContentError as error:
+            except ContentCodingError as error:
                 self.ending = self.ending or Ending(at, "broken", str(error))
                 plain = b""
             if len(self._body) < _KEPT_AS_PIECES:

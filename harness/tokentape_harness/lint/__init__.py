@@ -1,17 +1,17 @@
-"""Hygiene: what is wrong with cassettes, and what changed between two of them."""
+"""Lint: the problems of cassettes, and the differences between two of them."""
 
 from tokentape_harness.lint.checks import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
-from tokentape_harness.lint.diff import ShapeChange, compare
-from tokentape_harness.lint.event_schema import Shape, shape_of
+from tokentape_harness.lint.diff import SchemaChange, compare
+from tokentape_harness.lint.event_schema import EventSchema, event_schema_of
 
 __all__ = [
     "PROBLEM_KINDS",
+    "EventSchema",
     "Problem",
-    "Shape",
-    "ShapeChange",
+    "SchemaChange",
     "compare",
+    "event_schema_of",
     "inspect_cassette",
     "parse_age",
     "read_unused",
-    "shape_of",
 ]

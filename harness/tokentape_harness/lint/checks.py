@@ -1,4 +1,4 @@
-"""Inspection: what is wrong with a cassette that can be read."""
+"""Checks: the problems of a cassette that can be read."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _REDACT = "`tokentape convert FILE FILE --to cassette` takes it out"
 _ENDS = {
     "dropped": "the connection broke off",
-    "timeout": "the client's time ran out",
+    "timeout": "the client timed out",
     "open_at_exit": "it was still open when the recording ended",
 }
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong, in which file and which interaction of it, from 0; `None` for the file as a whole."""
+    """A problem, with its file and the number of its interaction from 0, or `None` for the whole file."""
 
     kind: ProblemKind
     file: str
@@ -54,14 +54,14 @@ def inspect_cassette(
     unused: Iterable[tuple[Path, int]] = (),
     rules: RedactionRules = DEFAULT_RULES,
 ) -> list[Problem]:
-    """The problems of a cassette, by interaction. `unused` are interactions that nothing asked for."""
+    """The problems of a cassette, by interaction. `unused` are interactions that no request replayed."""
     file = "" if cassette.path is None else str(cassette.path)
-    never_asked = {number for path, number in unused if cassette.path is not None and path == cassette.path.resolve()}
+    unused_here = {number for path, number in unused if cassette.path is not None and path == cassette.path.resolve()}
     found = []
     for number, interaction in enumerate(cassette):
         problems = list(_problems(interaction, now, max_age, rules))
-        if number in never_asked:
-            problems.append(("unused", "nothing asked for it: delete it, or run what needs it"))
+        if number in unused_here:
+            problems.append(("unused", "no request replayed it: delete it, or run the test that needs it"))
         found += [Problem(kind, file, number, message) for kind, message in problems]
     return found
 
@@ -81,14 +81,14 @@ _LABEL = re.compile(r"(.+), interaction (\d+)", re.DOTALL)
 
 
 def read_unused(report: bytes) -> list[tuple[Path, int]]:
-    """The interactions in what `GET /_tokentape/sessions/{id}/unplayed` answers. Raises `UsageError`."""
+    """The interactions in a response of `GET /_tokentape/sessions/{id}/unplayed`. Raises `UsageError`."""
     try:
         fields = msgspec.json.decode(report, type=dict[str, object])
         labels = msgspec.convert(fields.get("recordings"), list[str])
     except msgspec.MsgspecError as error:
         raise UsageError(
-            f"the report of unused recordings can't be read ({error}): save what "
-            "/_tokentape/sessions/default/unplayed of `tokentape serve` answers"
+            f"the report of unused recordings can't be read ({error}): save the response of "
+            "/_tokentape/sessions/default/unplayed of `tokentape serve`"
         ) from error
     matches = (_LABEL.fullmatch(label) for label in labels)
     return [(Path(match[1]).resolve(), int(match[2])) for match in matches if match is not None]
@@ -98,37 +98,37 @@ def _problems(
     interaction: Interaction, now: datetime, max_age: timedelta | None, rules: RedactionRules
 ) -> Iterator[tuple[ProblemKind, str]]:
     for secret in find_secrets(interaction, rules):
-        yield "secret", f"{secret.rule} in the {secret.where}: {_REDACT}; revoke it if anybody could see it"
-    yield from _ending(interaction, rules)
+        yield "secret", f"{secret.rule} in the {secret.where}: {_REDACT}; revoke it if anyone may have seen it"
+    yield from _end_problems(interaction, rules)
     recorded = recorded_at(interaction.response)
     if max_age is not None and recorded is not None and now - recorded > max_age:
         days = (now - recorded).days
         yield "old", f"recorded {days} days ago ({recorded:%Y-%m-%d}): record it again"
 
 
-def _ending(interaction: Interaction, rules: RedactionRules) -> Iterator[tuple[ProblemKind, str]]:
+def _end_problems(interaction: Interaction, rules: RedactionRules) -> Iterator[tuple[ProblemKind, str]]:
     response, record = interaction.response, interaction.response.stream
     if record is not None and record.end in _ENDS:
         at = "" if record.end_at is None else f" after {format_ms(record.end_at)} ms"
         yield "truncated", f"{_ENDS[record.end]}{at}: record it again"
         return
     if record is not None and record.end == "client_closed":
-        yield "client_closed", "the client left before the end: record it again, unless that is meant"
+        yield "client_closed", "the client left before the end: record it again, unless that is intended"
         return
     owner = wire_for_path(unquote(urlsplit(interaction.request.uri).path))
     if owner is None or interaction.request.method != "POST" or not 200 <= response.status < 300:
         return
     try:
-        heard = hear(response, owner.name)
+        decoded = hear(response, owner.name)
     except TokentapeError as error:
-        yield "undecodable", redact_text(f"not what {owner.name} answers ({error})", rules)
+        yield "undecodable", redact_text(f"not a response of {owner.name} ({error})", rules)
         return
-    if heard.truncated:
+    if decoded.truncated:
         yield "truncated", f"the stream has no terminal event of {owner.name}: record it again"
 
 
 def recorded_at(response: Response) -> datetime | None:
-    """When a response was recorded: as the cassette says, else by its Date header."""
+    """When a response was recorded: the time in the cassette, or else in its Date header."""
     if response.stream is not None and response.stream.recorded_at is not None:
         try:
             moment = datetime.fromisoformat(response.stream.recorded_at)

@@ -1,4 +1,4 @@
-"""Comparison: what changed in the shape of events between two cassettes."""
+"""Diff: how the events and fields of two cassettes differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.model import Cassette, Interaction
-from tokentape_harness.lint.event_schema import Shape, shape_of
+from tokentape_harness.lint.event_schema import EventSchema, event_schema_of
 
 ChangeKind = Literal[
     "interaction",
@@ -27,8 +27,8 @@ ChangeKind = Literal[
 ]
 
 
-class ShapeChange(msgspec.Struct, frozen=True):
-    """One difference. `a` and `b` are the numbers of the interactions in their files, `None` for one that has none."""
+class SchemaChange(msgspec.Struct, frozen=True):
+    """One difference. `a` and `b` are the numbers of the interactions in their files, `None` for a missing one."""
 
     kind: ChangeKind
     what: str
@@ -36,10 +36,10 @@ class ShapeChange(msgspec.Struct, frozen=True):
     b: int | None
 
 
-def compare(a: Cassette, b: Cassette) -> list[ShapeChange]:
-    """What is different in `b`.
+def compare(a: Cassette, b: Cassette) -> list[SchemaChange]:
+    """The differences of `b` from `a`.
 
-    Interactions are paired in their order, with those of the same wire format that were streamed alike, or else of
+    Interactions are paired in their order: those of the same wire format, both streamed or both not, or else those of
     the same method and path.
     """
     changes = []
@@ -47,11 +47,11 @@ def compare(a: Cassette, b: Cassette) -> list[ShapeChange]:
     for group in dict.fromkeys((*left, *right)):
         ours, theirs = left.get(group, []), right.get(group, [])
         for (number, before), (other, after) in zip(ours, theirs, strict=False):
-            found = _differences(shape_of(before), shape_of(after))
-            changes += [ShapeChange(kind, what, number, other) for kind, what in found]
+            found = _differences(event_schema_of(before), event_schema_of(after))
+            changes += [SchemaChange(kind, what, number, other) for kind, what in found]
         common = min(len(ours), len(theirs))
-        changes += [ShapeChange("interaction", f"gone: {group}", number, None) for number, _ in ours[common:]]
-        changes += [ShapeChange("interaction", f"new: {group}", None, number) for number, _ in theirs[common:]]
+        changes += [SchemaChange("interaction", f"gone: {group}", number, None) for number, _ in ours[common:]]
+        changes += [SchemaChange("interaction", f"new: {group}", None, number) for number, _ in theirs[common:]]
     return changes
 
 
@@ -72,18 +72,18 @@ def _group(interaction: Interaction) -> str:
 
 
 def _is_streamed(interaction: Interaction) -> bool:
-    """Whether a stream was asked for, as far as the body says; error answers are JSON either way."""
+    """Whether the request body, or else the path or the content type, names a stream; errors are JSON anyway."""
     request = interaction.request
     try:
-        asked = msgspec.json.decode(request.body or b"")
+        body = msgspec.json.decode(request.body or b"")
     except (msgspec.DecodeError, UnicodeDecodeError):
-        asked = None
-    if isinstance(asked, dict) and isinstance(asked.get("stream"), bool):
-        return bool(asked["stream"])
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("stream"), bool):
+        return bool(body["stream"])
     return "stream" in urlsplit(request.uri).path.lower() or "stream" in interaction.response.content_type
 
 
-def _differences(a: Shape, b: Shape) -> Iterator[tuple[ChangeKind, str]]:
+def _differences(a: EventSchema, b: EventSchema) -> Iterator[tuple[ChangeKind, str]]:
     if a.status != b.status:
         yield "status", f"was {a.status}, now {b.status}"
     if a.content_type != b.content_type:
@@ -97,11 +97,11 @@ def _differences(a: Shape, b: Shape) -> Iterator[tuple[ChangeKind, str]]:
     for kind, before in a.fields.items():
         after = b.fields.get(kind)
         if after is not None:
-            yield from (("new field", f"{kind}: {path} ({_said(after[path])})") for path in _roots(after, before))
-            yield from (("gone field", f"{kind}: {path} ({_said(before[path])})") for path in _roots(before, after))
+            yield from (("new field", f"{kind}: {path} ({_types(after[path])})") for path in _roots(after, before))
+            yield from (("gone field", f"{kind}: {path} ({_types(before[path])})") for path in _roots(before, after))
             for path, types in before.items():
                 if path in after and after[path] != types:
-                    yield "type", f"{kind}: {path} was {_said(types)}, now {_said(after[path])}"
+                    yield "type", f"{kind}: {path} was {_types(types)}, now {_types(after[path])}"
     if a.order != b.order:
         yield "order", _order(a.order, b.order)
     if a.usage != b.usage:
@@ -109,7 +109,7 @@ def _differences(a: Shape, b: Shape) -> Iterator[tuple[ChangeKind, str]]:
 
 
 def _roots(paths: Iterable[str], without: Iterable[str]) -> list[str]:
-    """The paths that the other side lacks, but for those below one of them."""
+    """The paths that are not in `without`, but not those below another such path."""
     missing = dict.fromkeys(path for path in paths if path not in set(without))
     return [path for path in missing if not any(parent in missing for parent in _parents(path))]
 
@@ -122,18 +122,18 @@ def _parents(path: str) -> Iterator[str]:
 
 
 def _order(a: tuple[str, ...], b: tuple[str, ...]) -> str:
-    """Where the sequences part, with what is around it."""
+    """The places where the sequences differ, each with the event before it."""
     matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
-    said = []
+    found = []
     for tag, start, end, other, until in matcher.get_opcodes():
         if tag == "equal":
             continue
         place = f"after {a[start - 1]}" if start else "at the start"
         was, now = " ".join(a[start:end]), " ".join(b[other:until])
-        said.append(f"{place} was {was or 'nothing'}, now {now or 'nothing'}")
-    more = f"; and {len(said) - 3} more" if len(said) > 3 else ""
-    return "; ".join(said[:3]) + more
+        found.append(f"{place} was {was or 'nothing'}, now {now or 'nothing'}")
+    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    return "; ".join(found[:3]) + more
 
 
-def _said(types: Iterable[str]) -> str:
+def _types(types: Iterable[str]) -> str:
     return " or ".join(sorted(types))

@@ -1,4 +1,4 @@
-"""Shape: which events and fields a response is made of, values aside."""
+"""Event schema: the events and fields of a response, without their values."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tokentape_harness.conversion.response_decoder import hear
 from tokentape_harness.redaction.body_text import is_aws_event_stream
 
 _USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
-# Their members are the model's or the user's words, not the format's.
+# The model or the user names their members, not the format.
 _OPAQUE = frozenset({"args", "arguments", "input", "parameters", "properties", "input_schema", "json_schema"})
-# What tells the events of one type apart: a chunk with a tool call from one with text.
+# The members that distinguish events of one type, such as a chunk with a tool call from one with text.
 _VARIANTS = ("delta", "message", "parts", "content")
 
 
-class Shape(msgspec.Struct, frozen=True):
-    """The shape of a response.
+class EventSchema(msgspec.Struct, frozen=True):
+    """The events and fields of a response.
 
-    `order` is the sequence of its events, each run of equal ones once; `fields` are the JSON types of each path
-    of each type of event; `usage` are the token counts that were reported, in this library's names.
+    `order` is the sequence of its events, with each run of equal events once. `fields` are the JSON types of each path
+    of each type of event. `usage` are the token counts that were reported, in this library's names.
     """
 
     wire: str | None
@@ -42,8 +42,8 @@ class Shape(msgspec.Struct, frozen=True):
     usage: tuple[str, ...]
 
 
-def shape_of(interaction: Interaction) -> Shape:
-    """The shape of an interaction's response. What is not JSON is an event without fields."""
+def event_schema_of(interaction: Interaction) -> EventSchema:
+    """The event schema of an interaction's response. An event that is not JSON has no fields."""
     response = interaction.response
     owner = wire_for_path(unquote(urlsplit(interaction.request.uri).path))
     wire = None if owner is None else owner.name
@@ -55,7 +55,7 @@ def shape_of(interaction: Interaction) -> Shape:
         known = fields.setdefault(kind, {})
         for path, json_type in _paths(value, ""):
             known.setdefault(path, set()).add(json_type)
-    return Shape(
+    return EventSchema(
         wire,
         response.status,
         response.content_type.partition(";")[0].strip().lower(),
@@ -76,7 +76,7 @@ def _usage(response: Response, wire: str | None) -> tuple[str, ...]:
 
 
 def _events(response: Response) -> Iterator[tuple[str, Any]]:
-    """Each event: its name, if the framing gives it one, and its JSON value or text."""
+    """Each event: its name, if its framing has one, and its JSON value or text."""
     content_type, body = response.content_type, response.body
     if is_aws_event_stream(content_type):
         for document in AWSEventStreamFraming().feed_data(body):
@@ -121,7 +121,7 @@ def _json(data: bytes) -> Any:
 
 
 def _type(value: Any) -> str:
-    """What an event says it is."""
+    """The type that an event names."""
     if not isinstance(value, dict):
         return "text" if isinstance(value, str) else "value"
     for name in ("type", "event_type", "object"):
@@ -131,7 +131,7 @@ def _type(value: Any) -> str:
 
 
 def _variant(value: Any) -> str:
-    """The members of the part of an event that varies, or the type it names."""
+    """The type of the part of an event that varies, or else the names of its members."""
     part = _first(value, 4)
     if part is None:
         return ""

@@ -1,4 +1,4 @@
-"""Profiles: learned from the times of recordings, and kept in files."""
+"""Profiles: learn timing profiles from the times of recordings, and read and write their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Families: the distributions of a profile, as densities; which of them made these times?"""
+"""Families: the distributions of a profile, as densities, and the most likely one for measured times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tokentape_fake_provider.timing import Distribution
 # Below this jitter a latency is as good as constant: recorded times have microseconds.
 CONSTANT: Final = 0.005
 _LEAST, _MOST = CONSTANT, 4.0
-# Above it a normal distribution is drawn again so often below 0 that it is none.
+# Above it so many draws of a normal distribution are below 0 and drawn again that it is not normal.
 _MOST_NORMAL = 0.4
 _MOST_UNIFORM = 1 / math.sqrt(3)
 _SAMPLE = 4000
@@ -23,17 +23,17 @@ _STANDARD = NormalDist()
 
 
 class Sample(NamedTuple):
-    """A time in ms that is the sum of the latencies of so many tokens."""
+    """A time in ms, the sum of the latencies of `tokens` tokens."""
 
     time: float
     tokens: int = 1
 
 
 class Fit(NamedTuple):
-    """The family that is most likely to have made the samples.
+    """The most likely family for the samples.
 
-    `ks` is the Kolmogorov-Smirnov distance: the largest difference between the share of samples below a
-    time and the share that the family has there, from 0 (the same) to 1.
+    `ks` is the Kolmogorov-Smirnov distance: the largest difference, over all times, between the share of samples below
+    a time and that of the family, from 0 (equal) to 1.
     """
 
     distribution: Distribution
@@ -43,10 +43,10 @@ class Fit(NamedTuple):
 
 
 def fit_family(samples: Sequence[Sample], *, default: Distribution = "lognormal", enough: int = 30) -> Fit:
-    """Mean, jitter and family of these times; with fewer than `enough` the family is the default one.
+    """Mean, jitter and family of these times; the family of fewer than `enough` times is the default.
 
-    The mean is that of the samples. For each family the jitter is the most likely one; a sum of several
-    log-normal latencies is taken for log-normal, one of several uniform ones for normal.
+    The mean is that of the samples. For each family the jitter is the most likely one. A sum of several log-normal
+    latencies is treated as log-normal, a sum of several uniform ones as normal.
     """
     mean = sum(sample.time for sample in samples) / sum(sample.tokens for sample in samples)
     if mean <= 0:
@@ -74,7 +74,7 @@ def fit_family(samples: Sequence[Sample], *, default: Distribution = "lognormal"
 
 
 def distance(samples: Sequence[Sample], family: Distribution, mean: float, jitter: float) -> float:
-    """The Kolmogorov-Smirnov distance of samples from a family: their shares in it should be uniform."""
+    """The Kolmogorov-Smirnov distance of samples from a family."""
     shares = sorted(_share_below(sample, family, mean, jitter) for sample in samples)
     count = len(shares)
     return max((max(share - rank / count, (rank + 1) / count - share) for rank, share in enumerate(shares)), default=0)
@@ -86,13 +86,13 @@ def _spread(samples: Sequence[Sample], mean: float) -> float:
 
 
 def _least_uniform(samples: Sequence[Sample], mean: float) -> float:
-    """The jitter of the narrowest uniform distribution that has all single latencies in it."""
+    """The jitter of the narrowest uniform distribution that holds all single latencies."""
     widest = max((abs(sample.time - mean) for sample in samples if sample.tokens == 1), default=0.0)
     return max(widest / mean / math.sqrt(3) * (1 + 1e-9), _LEAST)
 
 
 def _best(value: Callable[[float], float], least: float, most: float) -> float:
-    """Where a function with one peak is highest, by golden sections of a logarithmic scale."""
+    """The argument at which a function with one peak is highest, by golden-section search on a logarithmic scale."""
     golden = (math.sqrt(5) - 1) / 2
     low, high = math.log(least), math.log(most)
     left, right = high - golden * (high - low), low + golden * (high - low)
@@ -139,7 +139,7 @@ def _log_density(sample: Sample, family: Distribution, mean: float, jitter: floa
 
 
 def _share_below(sample: Sample, family: Distribution, mean: float, jitter: float) -> float:
-    """The share of the family's times that is below this one."""
+    """The share of the family's times below this one."""
     time, count = sample
     match family:
         case "normal":
@@ -172,9 +172,9 @@ def _normal_log_density(value: float, mean: float, sigma: float) -> float:
 def gamma_share(shape: float, value: float) -> float:
     """The regularized lower incomplete gamma function, P(shape, value).
 
-    By its series below `shape + 1`, and above by the continued fraction of the upper one, evaluated by Lentz's method
-    (DLMF 8.11.4, 8.9.2). For large shapes, where those take long, the cube root of a gamma variable is as good as
-    normal (Wilson and Hilferty 1931).
+    Below `shape + 1` it is the series, above it the continued fraction of the upper function by Lentz's method (DLMF
+    8.11.4, 8.9.2). Both are slow for large shapes, where the cube root of a gamma variable is nearly normal (Wilson and
+    Hilferty 1931).
     """
     if value <= 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""Learning: a profile from the times of recorded streams."""
+"""Learning: learn a profile from the times of recorded streams."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tokentape_harness.profiles.observed import Arrival, Observed
 from tokentape_harness.profiles.pauses import count_pauses
 from tokentape_harness.profiles.regression import regress
 
-# What one read of a socket brings comes in pieces, some 0.1 ms apart. The latencies of fast models are near that.
+# The pieces of one read of a socket come some 0.1 ms apart; the latencies of fast models are not much longer.
 _TOGETHER_MS: Final = 0.25
 _TOGETHER_SHARE: Final = 0.05
-# A few events fall together by chance.
+# A few events come together by chance.
 _FEWEST_BURSTS: Final = 0.02
 _ENOUGH_STREAMS: Final = 8
 _LEAST_HEAD_START: Final = 0.5
@@ -29,10 +29,10 @@ _MOST_SIZES: Final = 20
 
 
 def learn_profile(streams: Sequence[Observed]) -> Profile:
-    """The profile that is most likely to have timed these streams. Raises `UsageError` if there are none.
+    """The most likely profile for the times of these streams. Raises `UsageError` if there is no stream.
 
-    A prefill is learned where the streams show one: at least 8 of them, and a slope of at least 3 standard
-    errors. The load at which they were recorded is not known: what is learned has none.
+    A prefill is learned from at least 8 streams, if its slope is at least 3 standard errors. The load at which they
+    were recorded is unknown, so a learned profile has none.
     """
     if not streams:
         raise UsageError("no stream with times and tokens to learn a profile from: record some")
@@ -59,33 +59,33 @@ def learn_profile(streams: Sequence[Observed]) -> Profile:
 
 def _first_token(streams: Sequence[Observed]) -> tuple[FirstToken, float | None]:
     times = [stream.ttft for stream in streams]
-    asked = [Conditions(stream.input or 0, min(stream.cached, stream.input or 0)) for stream in streams]
+    conditions = [Conditions(stream.input or 0, min(stream.cached, stream.input or 0)) for stream in streams]
     costs = {"base": fmean(times)}
     if len(streams) >= _ENOUGH_STREAMS and all(stream.input is not None for stream in streams):
         columns = {
             "base": [1.0] * len(streams),
-            "input": [float(each.input - each.cached) for each in asked],
-            "cached": [float(each.cached) for each in asked],
+            "input": [float(each.input - each.cached) for each in conditions],
+            "cached": [float(each.cached) for each in conditions],
         }
-        # A prompt's cost that left no base, and then was too uncertain itself, leaves the mean.
+        # Without any certain cost the base is the mean.
         costs = regress(columns, times, constant="base") or costs
-    made = FirstToken(
+    first = FirstToken(
         _rounded(costs.get("base", 0.0)),
         _rounded(costs.get("input", 0.0)),
         _rounded(costs.get("cached", 0.0)),
         headers_ms=_headers(streams),
     )
-    expected = [made.expected(each) for each in asked]
+    expected = [first.expected(each) for each in conditions]
     shares = [Sample(time / mean) for time, mean in zip(times, expected, strict=True) if mean > 0]
     if len(shares) < 3:
-        return made, None
+        return first, None
     noise = fit_family(shares)
-    made = msgspec.structs.replace(made, jitter=_rounded(noise.jitter), distribution=noise.distribution)
-    return made, _rounded(noise.ks)
+    first = msgspec.structs.replace(first, jitter=_rounded(noise.jitter), distribution=noise.distribution)
+    return first, _rounded(noise.ks)
 
 
 def _headers(streams: Sequence[Observed]) -> float | None:
-    """When the headers came, if that was before the first token."""
+    """The time of the headers in ms, if they came before the first token."""
     known = [(stream.headers, stream.ttft) for stream in streams if stream.headers is not None]
     if not known or median(ttft - headers for headers, ttft in known) < _LEAST_HEAD_START:
         return None
@@ -93,7 +93,7 @@ def _headers(streams: Sequence[Observed]) -> float | None:
 
 
 def _arrivals(streams: Sequence[Observed]) -> tuple[Counter[int], list[list[Arrival]]]:
-    """How many events came together how often, and the arrivals of each stream."""
+    """How often each number of events came together, and the arrivals of each stream."""
     gaps = [later.at - sooner.at for stream in streams for sooner, later in pairwise(stream.events)]
     positive = [gap for gap in gaps if gap > 0]
     together = min(_TOGETHER_MS, _TOGETHER_SHARE * median(positive)) if positive else 0.0
@@ -126,21 +126,21 @@ def _latency(gaps: Sequence[Sample]) -> tuple[InterToken, Pauses | None, float |
 
 
 def _weights(sizes: Counter[int]) -> dict[int, float]:
-    """Sizes and how often they came; of many sizes, bins of about as many events each, by their means."""
+    """Sizes and how often they came; more than 20 sizes are put in bins of about equally many events."""
     if len(sizes) <= _MOST_SIZES:
         return {size: float(sizes[size]) for size in sorted(sizes)}
-    made: Counter[int] = Counter()
+    bins: Counter[int] = Counter()
     held: list[int] = []
     for size in sorted(sizes.elements()):
         held.append(size)
         if len(held) * _MOST_SIZES >= sizes.total():
-            made[round(fmean(held))] += len(held)
+            bins[round(fmean(held))] += len(held)
             held = []
     if held:
-        made[round(fmean(held))] += len(held)
-    return {size: float(count) for size, count in made.items()}
+        bins[round(fmean(held))] += len(held)
+    return {size: float(count) for size, count in bins.items()}
 
 
 def _rounded(value: float) -> float:
-    """Four digits: no recording tells more."""
+    """The value with four digits, the precision of recordings."""
     return float(f"{value:.4g}")

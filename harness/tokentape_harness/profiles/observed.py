@@ -1,4 +1,4 @@
-"""Observed: what of a recorded stream tells about its provider's timing."""
+"""Observed: the times and token counts of a recorded stream, from which a profile is learned."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tokentape_harness.cassettes.model import Interaction, Request
 from tokentape_harness.conversion.response_decoder import Heard, hear, hear_tape
 
 
-class Event(NamedTuple):
-    """An event with tokens: when it came (ms since the request) and how many tokens it had, of text and in all."""
+class TokenEvent(NamedTuple):
+    """An event with tokens: when it came (ms since the request), its tokens, and those of them that are text."""
 
     at: float
     tokens: int
@@ -34,13 +34,13 @@ class Arrival(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """The events with tokens of one stream, and what its time to first token may depend on.
+    """The events with tokens of one stream, and the values that its time to first token may depend on.
 
-    Tokens are counted as the fake provider counts them when it plays, not as the provider bills them; `input`
-    and `cached` are the provider's counts where it gave any, and else the prompt is counted.
+    The tokens of events are those of the fake provider's tokenizer, not those that the provider bills. `input` and
+    `cached` are the provider's counts if it reported them; else `input` is the count of the prompt.
     """
 
-    events: tuple[Event, ...]
+    events: tuple[TokenEvent, ...]
     input: int | None = None
     cached: int = 0
     headers: float | None = None
@@ -53,7 +53,7 @@ class Observed(NamedTuple):
         return self.events[0].at
 
     def arrivals(self, together: float) -> list[Arrival]:
-        """Events that came within `together` ms of the one before them, as one."""
+        """The arrivals: each event that came within `together` ms of the one before it belongs to the same arrival."""
         found: list[Arrival] = []
         last = float("-inf")
         for event in self.events:
@@ -67,7 +67,7 @@ class Observed(NamedTuple):
 
 
 def observed_stream(interaction: Interaction) -> Observed | str:
-    """What a recorded interaction tells, or why it tells nothing. Raises `DecodeError`."""
+    """The observed stream of a recorded interaction, or the reason why there is none. Raises `DecodeError`."""
     request, response = interaction.request, interaction.response
     path = unquote(urlsplit(request.uri).path)
     wire = wire_for_path(path)
@@ -75,39 +75,39 @@ def observed_stream(interaction: Interaction) -> Observed | str:
         return "no known wire format"
     if response.stream is None:
         return "no times"
-    heard = hear(response, wire.name)
-    if not heard.streamed:
+    decoded = hear(response, wire.name)
+    if not decoded.streamed:
         return "not streamed"
-    return _observed(heard, _prompt_tokens(request, path), response.stream.start, wire.name)
+    return _observed(decoded, _prompt_tokens(request, path), response.stream.start, wire.name)
 
 
 def observed_tape(tape: Tape, wire: str, *, input_tokens: int | None = None) -> Observed | str:
-    """The same of a tape, whose times are those that it will be played with. Raises `DecodeError`."""
-    heard = hear_tape(tape, wire)
-    return _observed(heard, input_tokens, tape.start, wire) if heard.streamed else "not streamed"
+    """The same for a tape, at the times of its frames. Raises `DecodeError`."""
+    decoded = hear_tape(tape, wire)
+    return _observed(decoded, input_tokens, tape.start, wire) if decoded.streamed else "not streamed"
 
 
-def _observed(heard: Heard, prompt_tokens: int | None, headers: float | None, wire: str) -> Observed | str:
-    events = tuple(_events(heard))
+def _observed(decoded: Heard, prompt_tokens: int | None, headers: float | None, wire: str) -> Observed | str:
+    events = tuple(_events(decoded))
     if not events:
         return "no tokens"
     if len(events) > 1 and events[0].at == events[-1].at:
         return "all at once"
-    usage: TokenUsage = heard.output.usage
-    given = usage.input if usage.input is not None else prompt_tokens
-    return Observed(events, given, usage.cached or 0, headers, heard.output.model or "", wire)
+    usage: TokenUsage = decoded.output.usage
+    input_tokens = usage.input if usage.input is not None else prompt_tokens
+    return Observed(events, input_tokens, usage.cached or 0, headers, decoded.output.model or "", wire)
 
 
-def _events(heard: Heard) -> Iterable[Event]:
-    """Messages that were decoded from one chunk may be parts of one event, and are told apart all the same."""
-    for chunk in heard.chunks:
+def _events(decoded: Heard) -> Iterable[TokenEvent]:
+    """Each message with tokens as an event, also if several messages came in one chunk."""
+    for chunk in decoded.chunks:
         text, tokens = _tokens(chunk.message)
         if tokens and chunk.at is not None:
-            yield Event(chunk.at, tokens, text)
+            yield TokenEvent(chunk.at, tokens, text)
 
 
 def _tokens(message: ChatMessage) -> tuple[int, int]:
-    text = sum(count_tokens(said) for said in (message.text, message.reasoning, message.refusal) if said)
+    text = sum(count_tokens(part) for part in (message.text, message.reasoning, message.refusal) if part)
     calls = [*message.tool_call_deltas]
     called = sum(count_tokens(call.name) + count_tokens(call.arguments) for call in calls)
     return text, text + called + sum(count_tokens(c.name) + count_tokens(c.raw_arguments) for c in message.tool_calls)

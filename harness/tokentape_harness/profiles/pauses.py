@@ -1,4 +1,4 @@
-"""Pauses: which of the longest gaps are something else than latencies?"""
+"""Pauses: find which of the longest gaps are pauses, not latencies."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from itertools import accumulate
 from typing import Final
 
 _MOST: Final = 0.1
-# Pauses vary at least so much (of the logarithm): a few that happen to be alike would else be too likely.
+# The least standard deviation of the logarithms of pauses: a few equal ones would else be too likely.
 _LEAST_SIGMA: Final = 0.5
 # A share of pauses, their mean and their jitter.
 _PARAMETERS: Final = 3
 
 
 def count_pauses(latencies: Sequence[float]) -> int:
-    """How many of these latencies, in ascending order and more than 0, are pauses: the last so many, or none.
+    """The number of pauses at the end of these latencies, which are positive and in ascending order.
 
-    Two log-normal distributions, one for the latencies and one for the pauses, are to be more likely than one by
-    more than their further parameters are worth (Schwarz 1978). Of gamma, normal and uniform latencies, whose tails
-    are lighter, this finds none either.
+    There are pauses if two log-normal distributions, one for latencies and one for pauses, are more likely than one, by
+    more than the penalty for their further parameters (Schwarz 1978). Gamma, normal and uniform latencies have lighter
+    tails, and so have no pauses by this test.
     """
     logs = [math.log(latency) for latency in latencies]
     count = len(logs)
     sums, squares = [0.0, *accumulate(logs)], [0.0, *accumulate(log * log for log in logs)]
 
     def likelihood(first: int, end: int, least_sigma: float = 1e-6) -> float:
-        """Of the latencies in this range, as a log-normal share of all."""
+        """The log-likelihood of the latencies in this range, as a log-normal share of all."""
         size = end - first
         mean = (sums[end] - sums[first]) / size
         variance = max((squares[end] - squares[first]) / size - mean * mean, 1e-12)

@@ -1,4 +1,4 @@
-"""Profile file: a profile as YAML that people read and change."""
+"""Profile file: a profile as YAML that users read and edit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEAD = "# A timing profile of tokentape (docs/timing.md): play it with --timing
 
 
 def format_profile(profile: Profile) -> str:
-    """The text of a profile's file; what is as it is by default is left out, but for what is always said."""
+    """The text of a profile's file, without fields that have their default, but for the main ones."""
     fields: dict[str, Any] = msgspec.to_builtins(profile)
     defaults: dict[str, Any] = msgspec.to_builtins(Profile())
     always = ("type", "v", "ttft", "latency")
@@ -25,7 +25,7 @@ def format_profile(profile: Profile) -> str:
 
 
 def write_profile(path: Path, profile: Profile) -> None:
-    """Write a profile's file, whole or not at all. Raises `CassetteWriteError`."""
+    """Write a profile's file in one step. Raises `CassetteWriteError`."""
     write_atomically(path, format_profile(profile).encode())
 
 
@@ -55,7 +55,7 @@ def timing_of(spec: str) -> Timing:
 
 
 def _plain(value: Any) -> Any:
-    """Whole numbers without a point, as people write them."""
+    """Whole numbers as integers, and mappings without None."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Regression: how much of a time each of several things costs."""
+"""Regression: the cost of each of several quantities, from the times of measurements."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Columns = Mapping[str, Sequence[float]]
 def regress(columns: Columns, times: Sequence[float], *, constant: str) -> dict[str, float]:
     """The cost of each column, by least squares of relative errors: `times` vary in proportion to their mean.
 
-    Costs are never negative, and those of columns but the `constant` one are at least 3 standard errors: a column
-    without such a cost is left out, the least certain first. The constant is left out only if it were negative.
+    A cost is never negative and at least 3 standard errors; columns with a lower one are left out, the least certain
+    first. The `constant` column is left out only if its cost is negative.
     """
     kept = {name: values for name, values in columns.items() if name == constant or len(set(values)) > 1}
     while kept:
         solved = _solve(list(kept.values()), times)
-        if solved is None:  # two columns that say the same
+        if solved is None:  # two equal columns
             kept.popitem()
             continue
         costs, errors = solved
@@ -41,7 +41,7 @@ def regress(columns: Columns, times: Sequence[float], *, constant: str) -> dict[
 def _solve(columns: Sequence[Sequence[float]], times: Sequence[float]) -> tuple[list[float], list[float]] | None:
     """Costs and their standard errors; `None` if the columns depend on each other.
 
-    The weights are from the last round's own expectations, as the true ones are not known.
+    The weights come from the expectations of the round before, since the true ones are unknown.
     """
     rows = list(zip(*columns, strict=True))
     if len(rows) <= len(columns):
@@ -79,7 +79,7 @@ def _expected(row: Sequence[float], costs: Sequence[float]) -> float:
 
 
 def _inverse(matrix: Sequence[Sequence[float]]) -> list[list[float]] | None:
-    """By Gauss and Jordan, scaled to ones on the diagonal first; `None` of a singular one."""
+    """The inverse by Gauss-Jordan elimination, after scaling the diagonal to 1; `None` for a singular matrix."""
     size = len(matrix)
     scale = [math.sqrt(matrix[i][i]) if matrix[i][i] > 0 else 1.0 for i in range(size)]
     work = [

@@ -1,4 +1,4 @@
-"""Proxy: records what passes between a program in any language and its providers, and replays it."""
+"""Proxy: records the requests of a program in any language to its providers, and replays them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""App: an ASGI app that passes requests on to their upstreams and bytes back as they come."""
+"""App: an ASGI app that forwards requests to their upstreams, and the bytes of responses as they arrive."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tokentape_harness.errors import HarnessError
 from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, request_headers, text
-from tokentape_harness.proxy.signing import is_to_be_signed, signed
+from tokentape_harness.proxy.signing import is_signed_for_aws, sign_again
 from tokentape_harness.proxy.upstream import Target, Upstream, target_of, without_secret
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import MismatchError
-from tokentape_harness.recording.response_recorder import Recording
+from tokentape_harness.recording.response_recorder import ResponseRecorder
 
 LIMITS: Final = RequestLimits(body=100_000_000)
 _CONNECT_S: Final = 30.0
@@ -33,7 +33,7 @@ _REST_S: Final = 5.0
 
 
 class ProxyApp:
-    """Answers from the cassettes, or from the upstream while the cassette listens."""
+    """Replays the cassettes, or forwards to the upstream and records the response."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ProxyApp:
             await self._client.aclose()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         self._open += 1
         self.idle.clear()
         try:
@@ -84,7 +84,7 @@ class ProxyApp:
         except BodyRefused as refused:
             failure = Failure(refused.status, refused.code, refused.message)
         if failure is None:
-            failure = await self._passed_on(scope, body, Connection(receive, send, scope))
+            failure = await self._forward(scope, body, Connection(receive, send, scope))
         if failure is not None:
             self._report(failure.message)
             await send({"type": "http.response.start", "status": failure.status, "headers": failure.headers})
@@ -95,25 +95,25 @@ class ProxyApp:
         if foreign:
             return Failure(403, "foreign_origin", f"{foreign}; {ALLOW_IT}")
         if not names_this_machine(scope["headers"]):
-            return Failure(403, "not_local", "the Host header is not this machine's: ask by 127.0.0.1 or localhost")
+            return Failure(403, "not_local", "the Host header does not name this machine: use 127.0.0.1 or localhost")
         return None
 
-    async def _passed_on(self, scope: Message, body: bytes, connection: Connection) -> Failure | None:
+    async def _forward(self, scope: Message, body: bytes, connection: Connection) -> Failure | None:
         path, own = without_secret(_path(scope), self._secret)
         target = target_of(path, scope["query_string"].decode("latin-1"), self._upstreams)
         if target is None:
             names = ", ".join(f"/{name}" for name in self._upstreams)
             return Failure(404, "unknown_prefix", f"{path}: no upstream has this prefix (known are {names})")
-        return await self._answered(scope, body, self._cassettes.remembered(target), own, connection)
+        return await self._respond(scope, body, self._cassettes.recorded_target(target), own, connection)
 
-    async def _answered(
+    async def _respond(
         self, scope: Message, body: bytes, target: Target, own: bool, connection: Connection
     ) -> Failure | None:
         headers = request_headers(scope["headers"], urlsplit(target.upstream.url).netloc, len(body))
-        asked = Request(scope["method"], target.uri, body or None, dict(text(headers)))
+        request = Request(scope["method"], target.uri, body or None, dict(text(headers)))
         try:
-            # Matching and redaction take time that other streams must not wait for.
-            answer = await asyncio.to_thread(self._cassettes.answer, target.upstream.name, asked)
+            # Matching and redaction must not block other streams.
+            answer = await asyncio.to_thread(self._cassettes.answer, target.upstream.name, request)
         except MismatchError as error:
             path = self._cassettes.paths[target.upstream.name]
             return Failure(404, "no_recording", f"{path}: {error.summary} (--mode new_episodes adds it)")
@@ -121,7 +121,7 @@ class ProxyApp:
             return Failure(500, "cassette_error", str(error))
         if isinstance(answer, Playback):
             return await _until_gone(self._replay(scope["method"], answer, connection), connection)
-        if not own and is_to_be_signed(target.uri, headers):
+        if not own and is_signed_for_aws(target.uri, headers):
             if answer is not None:
                 answer.abandon()
             return Failure(
@@ -139,7 +139,7 @@ class ProxyApp:
         head = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
             for name, value in playback.unframed_headers
-            # What was edited since, or was cut off: a length that the body belies.
+            # The length may be wrong if the body was edited or cut off.
             if name.lower() != "content-length" or value == str(size) or playback.end != "complete" or method == "HEAD"
         ]
         await connection.send({"type": "http.response.start", "status": playback.status, "headers": end_to_end(head)})
@@ -162,15 +162,15 @@ class ProxyApp:
         headers: RawHeaders,
         body: bytes,
         connection: Connection,
-        recording: Recording | None,
+        recording: ResponseRecorder | None,
     ) -> Failure | None:
         try:
             request = httpx2.Request(
                 method,
                 target.uri,
-                headers=signed(method, target.uri, headers, body),
+                headers=sign_again(method, target.uri, headers, body),
                 content=body or None,
-                # The target as the client wrote it: to decode and encode it again may change it.
+                # The target as the client wrote it: decoding and encoding it may change it.
                 extensions={"timeout": self._timeout, "target": _target(target)},
             )
             response = await self._upstream_client().send(request, stream=True)
@@ -189,12 +189,14 @@ class ProxyApp:
                 recording.abandon()
             raise
         try:
-            await self._pass_on(response, connection, recording)
+            await self._forward_response(response, connection, recording)
         finally:
             await response.aclose()
         return None
 
-    async def _pass_on(self, response: httpx2.Response, connection: Connection, recording: Recording | None) -> None:
+    async def _forward_response(
+        self, response: httpx2.Response, connection: Connection, recording: ResponseRecorder | None
+    ) -> None:
         head = end_to_end(response.headers.raw)
         if recording is not None:
             recording.head(response.status_code, response.reason_phrase, text(head))
@@ -205,10 +207,10 @@ class ProxyApp:
                     recording.chunk(chunk)
                 await connection.send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx2.HTTPError as error:
-            # Before the cut, after which the client is gone, and this task with it.
+            # Before the connection is cut, since this task is cancelled when the client is gone.
             if recording is not None:
                 await self._end(recording.failed, error)
-            # Not ended but cut: a clean end would tell the client that this was all.
+            # Cut, not ended: after a clean end the client would take the body for complete.
             await connection.cut()
         except asyncio.CancelledError:
             if recording is not None:
@@ -219,12 +221,12 @@ class ProxyApp:
             if recording is not None:
                 await self._end(recording.complete)
 
-    async def _end(self, end: Callable[..., None], *said: object) -> None:
-        """End a recording in a thread: redaction takes time that other streams must not wait for."""
+    async def _end(self, end: Callable[..., None], *arguments: object) -> None:
+        """End a recording in a thread, since redaction must not block other streams."""
 
         def run() -> None:
-            end(*said)
-            self._cassettes.recorded()
+            end(*arguments)
+            self._cassettes.on_recorded()
 
         await asyncio.to_thread(run)
 
@@ -236,24 +238,24 @@ class ProxyApp:
 
 
 async def _until_gone(
-    exchange: Coroutine[Any, Any, Failure | None], connection: Connection, recording: Recording | None = None
+    exchange: Coroutine[Any, Any, Failure | None], connection: Connection, recording: ResponseRecorder | None = None
 ) -> Failure | None:
-    """Run an exchange to its end, or until its client leaves; a small error that it left unread is still recorded."""
+    """Run an exchange to its end or until its client leaves; a small error is still recorded when it leaves."""
     task = asyncio.ensure_future(exchange)
     gone = asyncio.ensure_future(connection.wait_gone())
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done() and recording is not None and recording.wants_rest:
             await asyncio.wait({task}, timeout=_REST_S)
-        # A response that is complete counts as gone, too, and has a step or two left.
+        # A connection is also gone after a complete response, whose task may still have a step to do.
         if not task.done() and connection.gone:
             task.cancel()
         with suppress(asyncio.CancelledError):
             return await task
         return None
     finally:
-        for one in (task, gone):
-            one.cancel()
+        task.cancel()
+        gone.cancel()
         await asyncio.gather(task, gone, return_exceptions=True)
 
 

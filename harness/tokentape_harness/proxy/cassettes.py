@@ -1,4 +1,4 @@
-"""Cassettes: one for each upstream, saved as they grow."""
+"""Cassettes: one for each upstream, saved while they grow."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from vcr.request import Request
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteError, HarnessError
 from tokentape_harness.proxy.upstream import NAME, Target, Upstream
-from tokentape_harness.recording.clock import Clock
+from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
-from tokentape_harness.recording.response_recorder import Recording
+from tokentape_harness.recording.response_recorder import ResponseRecorder
 from tokentape_harness.recording.use_cassette import use_cassette
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
 
-# A save writes all of the file: pauses this many times as long as the last one keep the cost of them all in bounds.
+# Each save writes the whole file. The pause after it is this many times as long, which limits the share of saving.
 _PAUSE: Final = 9
 
 
 class CassetteFolder:
     """The cassettes `NAME.yaml` of these upstreams in a folder; enter it to load them, leave it to save them.
 
-    Entering raises `CassetteError` for a file that can't be read, leaving it `CassetteWriteError`. What has ended is
-    saved meanwhile, in a thread; `report` is told if that fails.
+    Entering raises `CassetteError` for a file that can't be read, leaving raises `CassetteWriteError`. Meanwhile a
+    thread saves what has ended, and calls `report` with a message if that fails.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class CassetteFolder:
         names: Iterable[str],
         *,
         mode: str,
-        clock: Clock | None = None,
+        clock: RecordingClock | None = None,
         speed: float | None = None,
         rules: RedactionRules = DEFAULT_RULES,
         report: Callable[[str], None],
@@ -61,7 +61,7 @@ class CassetteFolder:
     def __enter__(self) -> CassetteFolder:
         with ExitStack() as stack:
             for name, path in self.paths.items():
-                # The proxy is told of its requests by itself: no client in this process is patched.
+                # The proxy calls the recorder itself: no client in this process is patched.
                 cassette = use_cassette(
                     path,
                     record_mode=self._mode,
@@ -84,12 +84,12 @@ class CassetteFolder:
         self._saver.join()
         self._stack.__exit__(kind, error, trace)
 
-    def answer(self, name: str, request: Request) -> Playback | Recording | None:
-        """What answers a request to this upstream; see `Recorder.answer`."""
+    def answer(self, name: str, request: Request) -> Playback | ResponseRecorder | None:
+        """The playback or recorder for a request to this upstream; see `Recorder.answer`."""
         return self._recorders[name].answer(request)
 
-    def remembered(self, target: Target) -> Target:
-        """Where nothing is sent on: the upstream that the recording of this path was made of, if it is another one."""
+    def recorded_target(self, target: Target) -> Target:
+        """In mode `none`, the target with the upstream from which its path was recorded."""
         if self._mode != "none":
             return target
         path = target.path.partition("?")[0]
@@ -99,8 +99,8 @@ class CassetteFolder:
             return target
         return target._replace(upstream=target.upstream._replace(url=found[0].removesuffix(path)))
 
-    def recorded(self) -> None:
-        """A recording has ended."""
+    def on_recorded(self) -> None:
+        """Save soon: a recording has ended."""
         self._changed.set()
 
     def _save_as_it_grows(self) -> None:
@@ -120,16 +120,16 @@ class CassetteFolder:
 
 
 def recorded_upstreams(folder: Path) -> dict[str, Upstream]:
-    """An upstream for each cassette of a folder, by its name. Raises `CassetteError` for a file that can't be read."""
-    made: dict[str, Upstream] = {}
+    """An upstream for each cassette in a folder, by name. Raises `CassetteError` for a file that can't be read."""
+    upstreams: dict[str, Upstream] = {}
     for path in sorted(folder.glob("*.yaml")):
         if NAME.fullmatch(path.stem) and (interactions := read_cassette(path).interactions):
             parts = urlsplit(interactions[0].request.uri)
-            made[path.stem] = Upstream(path.stem, f"{parts.scheme}://{parts.netloc}")
-    return made
+            upstreams[path.stem] = Upstream(path.stem, f"{parts.scheme}://{parts.netloc}")
+    return upstreams
 
 
 def check_replayable(paths: Iterable[Path], folder: Path) -> None:
-    """Raise `CassetteError` if a folder has nothing that could be replayed."""
+    """Raise `CassetteError` if a folder has no cassette to replay."""
     if not any(path.exists() for path in paths):
         raise CassetteError("no cassettes here to replay: record them first (--mode new_episodes)", path=folder)

@@ -1,4 +1,4 @@
-"""Failure: what the proxy itself answers, in a shape that the SDKs can show."""
+"""Failure: an error response of the proxy itself, in a format that SDKs show."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from tokentape_harness.redaction import redact_text
 
 
 class Failure(NamedTuple):
-    """A status, a word for what failed, and what happened; it is told without secrets."""
+    """A status, an error code, and a description, which is redacted before it is sent or reported."""
 
     status: int
     kind: str
-    what: str
+    description: str
     retry: bool = False
 
     @property
     def message(self) -> str:
-        """What to tell."""
-        return redact_text(self.what)
+        """The description without secrets."""
+        return redact_text(self.description)
 
     @property
     def body(self) -> bytes:
-        """JSON in which the SDKs find their message: where OpenAI, Anthropic and Google have it, and where AWS has."""
+        """JSON with the message where the SDKs of OpenAI, Anthropic, Google and AWS look for it."""
         return refuse_in_json("", [], self.status, self.kind, f"tokentape: {self.message}")[1]
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers of the answer; one that would fail again asks not to be tried again."""
+        """The headers of the response; `x-should-retry` is false if a retry would fail again."""
         retry = [] if self.retry else [(b"x-should-retry", b"false")]
         size = str(len(self.body)).encode()
         return [(b"content-type", b"application/json"), (b"content-length", size), *retry]

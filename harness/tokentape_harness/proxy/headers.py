@@ -1,4 +1,4 @@
-"""Headers: what of a message's head is passed on."""
+"""Headers: which headers the proxy forwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-# RFC 9110, 7.6.1: they are for one connection.
+# RFC 9110, 7.6.1: they hold for one connection.
 _HOP_BY_HOP: Final = frozenset(
     (
         b"connection",
@@ -36,7 +36,7 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
 
 
 def request_headers(headers: Iterable[tuple[bytes, bytes]], authority: str, length: int) -> RawHeaders:
-    """The headers for the upstream: its own host, and the length of the body that was read."""
+    """The headers for the upstream: with its own host, and the length of the body."""
     sized = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
     kept = [pair for pair in end_to_end(headers) if pair[0].lower() not in (b"host", b"content-length", b"expect")]
     size = [(b"content-length", str(length).encode())] if sized else []

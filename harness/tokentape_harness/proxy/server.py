@@ -15,7 +15,7 @@ from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy.app import LIMITS, ProxyApp
 from tokentape_harness.proxy.cassettes import CassetteFolder, check_replayable
 from tokentape_harness.proxy.upstream import Upstream, command_environment
-from tokentape_harness.recording.clock import Clock
+from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
 
 MODES: Final = ("new_episodes", "all", "none", "once")
@@ -25,8 +25,8 @@ class RecordingProxy:
     """A reverse proxy for these upstreams, each below `/NAME`, with a cassette `NAME.yaml` for each in `folder`.
 
     `mode` is a record mode of vcrpy. `timeout` is how long an upstream may be silent, in s. Web pages of this machine
-    may ask, and those of `allowed_origins`. `report` is told of what the proxy itself answers. Use it as a context
-    manager; entering raises `CassetteError` and `PortInUseError`, leaving `CassetteWriteError`.
+    and of `allowed_origins` may send requests. `report` is called with the message of each error response of the proxy.
+    Use it as a context manager; entering raises `CassetteError` and `PortInUseError`, leaving `CassetteWriteError`.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class RecordingProxy:
         port: int = 0,
         timeout: float | None = None,
         speed: float | None = None,
-        clock: Clock | None = None,
+        clock: RecordingClock | None = None,
         rules: RedactionRules = DEFAULT_RULES,
         allowed_origins: Sequence[str] = (),
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         if mode not in MODES:
-            raise UsageError(f"mode {mode!r} is none of {', '.join(MODES)}")
+            raise UsageError(f"mode {mode!r} is not one of {', '.join(MODES)}")
         self._folder = folder
         self._mode = mode
         self._cassettes = CassetteFolder(
@@ -60,20 +60,20 @@ class RecordingProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end; an upstream's prefix comes next."""
+        """Its URL without a slash at the end; an upstream's prefix follows."""
         return self._thread.url
 
     @property
     def own_url(self) -> str:
-        """The same for one's own programs: with this run's secret, without which no request to AWS is signed."""
+        """The URL for the user's own programs, with the secret of this run: only their requests to AWS are signed."""
         return f"{self._thread.url}/{self._secret}"
 
-    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        """This environment with the variables that send the SDKs here; where nothing is asked, keys are made up."""
-        return command_environment(self.own_url, given, keys=self._mode == "none")
+    def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """This environment with the base URLs of the SDKs set to the proxy; in mode `none` also with fake keys."""
+        return command_environment(self.own_url, environment, keys=self._mode == "none")
 
     def wait_until_idle(self, timeout: float) -> bool:
-        """Whether every client has its answer, or has left, within `timeout` s."""
+        """Whether every client gets its response or leaves within `timeout` s."""
         return self._app.idle.wait(timeout)
 
     def __enter__(self) -> RecordingProxy:

@@ -1,4 +1,4 @@
-"""Signing: AWS's signatures hold for one host, and a client of the proxy has signed for the proxy's."""
+"""Signing: signs requests to AWS again, since a client of the proxy has signed them for the host of the proxy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _OF_SIGNATURE: Final = frozenset((b"authorization", b"x-amz-date", b"x-amz-secur
 
 
 def is_aws(uri: str) -> bool:
-    """Whether a URI is AWS's, which takes signed requests only."""
+    """Whether a URI is one of AWS, which accepts only signed requests."""
     return (urlsplit(uri).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
-def is_to_be_signed(uri: str, headers: RawHeaders) -> bool:
-    """Whether the upstream is AWS and the client has signed."""
+def is_signed_for_aws(uri: str, headers: RawHeaders) -> bool:
+    """Whether the upstream is AWS and the client has signed the request."""
     return _scope(uri, headers) is not None
 
 
@@ -29,10 +29,10 @@ def _scope(uri: str, headers: RawHeaders) -> re.Match[bytes] | None:
     return _SCOPE.match(next((value for name, value in headers if name.lower() == b"authorization"), b""))
 
 
-def signed(method: str, uri: str, headers: RawHeaders, body: bytes) -> RawHeaders:
-    """The headers, signed anew with this process's AWS credentials where the upstream is AWS and they were signed.
+def sign_again(method: str, uri: str, headers: RawHeaders, body: bytes) -> RawHeaders:
+    """The headers of a request, signed with the AWS credentials of this process if it is signed for AWS.
 
-    Raises `UsageError` if that can't be done.
+    Raises `UsageError` without botocore or credentials.
     """
     scope = _scope(uri, headers)
     if scope is None:
@@ -42,18 +42,18 @@ def signed(method: str, uri: str, headers: RawHeaders, body: bytes) -> RawHeader
         from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped, unused-ignore]
         from botocore.session import Session  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
-        raise UsageError("requests to AWS must be signed anew: install tokentape[bedrock]") from None
+        raise UsageError("requests to AWS must be signed again: install tokentape[bedrock]") from None
     credentials = Session().get_credentials()
     if credentials is None:
-        raise UsageError("requests to AWS must be signed anew, and no AWS credentials are found here")
+        raise UsageError("requests to AWS must be signed again, and no AWS credentials are found here")
     region, service = scope[1].decode("latin-1"), scope[2].decode("latin-1")
     types = (value.decode("latin-1") for name, value in headers if name.lower() == b"content-type")
     kind = next(types, None)
     request = AWSRequest(method, uri, data=body, headers={} if kind is None else {"content-type": kind})
     SigV4Auth(credentials.get_frozen_credentials(), service, region).add_auth(request)
-    made = [
+    signature = [
         (name.lower().encode(), str(value).encode("latin-1"))
         for name, value in request.headers.items()
         if name.lower().encode() in _OF_SIGNATURE
     ]
-    return [*(pair for pair in headers if pair[0].lower() not in _OF_SIGNATURE), *made]
+    return [*(pair for pair in headers if pair[0].lower() not in _OF_SIGNATURE), *signature]

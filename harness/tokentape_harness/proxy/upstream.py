@@ -1,4 +1,4 @@
-"""Upstream: where the requests below each path prefix go."""
+"""Upstream: the provider to which requests below each path prefix go."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class Upstream(NamedTuple):
-    """A provider by the name of its prefix, and its origin, with the path before all of its own if it has one."""
+    """A provider: the name of its prefix, and its origin, with a base path if it has one."""
 
     name: str
     url: str
 
     @property
     def ending(self) -> str:
-        """With what the base URL of the provider's own SDK ends, for this URL and for the proxy's."""
+        """The path at the end of the base URL for the provider's SDK, both of this URL and of the proxy's."""
         return next((base.ending for base in base_urls().values() if base.provider == self.name), "")
 
 
 class Target(NamedTuple):
-    """Where one request goes: its upstream, and the path and query there, as the client wrote them."""
+    """The upstream of one request, and its path and query there, as the client wrote them."""
 
     upstream: Upstream
     path: str
 
     @property
     def uri(self) -> str:
-        """The URI that the client would have asked for without the proxy."""
+        """The URI that the client would request without the proxy."""
         return self.upstream.url + self.path
 
 
-def upstreams_of(given: Iterable[str], environment: Mapping[str, str]) -> dict[str, Upstream]:
-    """The upstreams by name: those given as `NAME=URL`, those of the SDKs' variables, and the providers' own.
+def upstreams_of(options: Iterable[str], environment: Mapping[str, str]) -> dict[str, Upstream]:
+    """The upstreams by name: those of `options` (`NAME=URL`), of the SDKs' variables, and the providers' own.
 
     A URL may be a base URL as the SDK takes it (`https://gateway.example/v1`). Raises `UsageError`.
     """
@@ -51,7 +51,7 @@ def upstreams_of(given: Iterable[str], environment: Mapping[str, str]) -> dict[s
     for variable, base in reversed(base_urls().items()):
         if environment.get(variable):
             urls[base.provider] = _checked(base.provider, _absolute(base.provider, environment[variable]), variable)
-    for option in given:
+    for option in options:
         name, equals, url = option.partition("=")
         if not equals or not NAME.fullmatch(name):
             raise UsageError(f"--upstream {option}: give NAME=URL, such as openai=https://gateway.example/v1")
@@ -60,7 +60,7 @@ def upstreams_of(given: Iterable[str], environment: Mapping[str, str]) -> dict[s
 
 
 def _absolute(provider: str, url: str) -> str:
-    """A URL of a variable; Ollama's may be a bare host, which means its own port."""
+    """A URL of a variable; that of Ollama may be a host without scheme and port."""
     if provider != "ollama" or "://" in url:
         return url
     parts = urlsplit(f"http://{url}")
@@ -77,7 +77,7 @@ def _checked(name: str, url: str, source: str) -> str:
     if not usable or parts.query or parts.fragment:
         raise wrong
     if parts.username is not None or parts.password is not None:
-        raise UsageError(f"{source}: the URL holds a user or password: give the program its key in its own way")
+        raise UsageError(f"{source}: the URL holds a user or password: give the key to the program itself")
     return url.rstrip("/").removesuffix(Upstream(name, url).ending).rstrip("/")
 
 
@@ -86,27 +86,29 @@ def _shown(url: str) -> str:
 
 
 def without_secret(path: str, secret: str) -> tuple[str, bool]:
-    """The path below the secret that a client of one's own has in its base URL, and whether it is there."""
+    """The path without the secret that the user's own programs have in their base URL, and whether it was there."""
     first, _, rest = path.removeprefix("/").partition("/")
     return (f"/{rest}", True) if hmac.compare_digest(first.encode(), secret.encode()) else (path, False)
 
 
 def target_of(path: str, query: str, upstreams: Mapping[str, Upstream]) -> Target | None:
-    """Where a request goes; `None` if no upstream has its prefix."""
+    """The target of a request; `None` if no upstream has its prefix."""
     name, _, rest = path.removeprefix("/").partition("/")
     upstream = upstreams.get(name)
     return None if upstream is None else Target(upstream, f"/{rest}" + (f"?{query}" if query else ""))
 
 
 def command_environment(url: str, environment: Mapping[str, str], *, keys: bool) -> dict[str, str]:
-    """The environment of a program that shall ask the proxy at `url`; `keys` fills in those that it lacks.
+    """The environment for a program that uses the proxy at `url`; `keys` adds fake keys for missing ones.
 
-    `TOKENTAPE_PROXY_URL` is for programs whose SDK reads no variable: an upstream's prefix comes next.
+    `TOKENTAPE_PROXY_URL` is for programs whose SDK reads no variable: an upstream's prefix follows it.
     """
-    made = dict(environment) | {"TOKENTAPE_PROXY_URL": url}
-    made |= {variable: f"{url}/{base.provider}{base.ending}" for variable, base in base_urls().items()}
+    variables = dict(environment) | {"TOKENTAPE_PROXY_URL": url}
+    variables |= {variable: f"{url}/{base.provider}{base.ending}" for variable, base in base_urls().items()}
     for variable in ("NO_PROXY", "no_proxy"):
         listed = [host.strip() for host in environment.get(variable, "").split(",") if host.strip()]
-        made[variable] = ",".join([*listed, *(host for host in _LOCAL if host not in listed)])
-    # A key that is set to nothing, as CI sets a secret that a fork has not, is no key.
-    return made | {name: key for name, key in fake_keys().items() if not made.get(name)} if keys else made
+        variables[variable] = ",".join([*listed, *(host for host in _LOCAL if host not in listed)])
+    if not keys:
+        return variables
+    # CI sets the secrets that a fork lacks to an empty text.
+    return variables | {name: key for name, key in fake_keys().items() if not variables.get(name)}

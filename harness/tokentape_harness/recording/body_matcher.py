@@ -1,4 +1,4 @@
-"""Body matcher: which recorded request to an LLM asks for the same thing."""
+"""Body matcher: which recorded request to an LLM is the same as a new one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ NAME = "llm_body"
 
 
 class Level(IntEnum):
-    """How close two bodies must be: the same in all that counts, or but for tracing options."""
+    """How close two bodies must be: equal in every field that counts, or in all but the tracing options."""
 
     EXACT = 0
     SAME = 1
 
 
 class BodyMatcher:
-    """A matcher for vcrpy: two JSON bodies that are POSTed must ask for the same.
+    """A matcher for vcrpy: the JSON bodies of two POST requests must be the same.
 
-    What counts is told in `tokentape_fake_provider.sessions.request_matching`. Bodies that are not JSON are not
+    `tokentape_fake_provider.sessions.request_matching` decides which fields count. Bodies that are not JSON are not
     compared.
     """
 
@@ -40,27 +40,27 @@ class BodyMatcher:
 
     @contextmanager
     def searching(self, level: Level) -> Iterator[None]:
-        """Match at this level and say no reasons, for a caller that lets nobody else match meanwhile."""
+        """Match at this level and give no reasons; the caller lets no other thread match meanwhile."""
         before, self._level, self._searching = self._level, level, True
         try:
             yield
         finally:
             self._level, self._searching = before, False
 
-    def __call__(self, asked: Any, recorded: Any) -> None:
+    def __call__(self, request: Any, recorded: Any) -> None:
         """Raise `AssertionError` that names the fields in which two requests differ."""
-        if asked.method != "POST":
+        if request.method != "POST":
             return
-        if self._key(asked) == self._key(recorded) or _is_form_of(asked, recorded):
+        if self._key(request) == self._key(recorded) or _is_form_of(request, recorded):
             return
         if self._searching:
             raise AssertionError
-        found = differences(json_body(recorded), json_body(asked))
-        told = "; ".join(map(str, found[:3])) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
-        raise AssertionError(told or "the bodies differ")
+        found = differences(json_body(recorded), json_body(request))
+        message = "; ".join(map(str, found[:3])) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+        raise AssertionError(message or "the bodies differ")
 
     def _key(self, request: Any) -> bytes:
-        """What is equal for bodies that ask for the same; one value for all that are not JSON."""
+        """A key that is equal for bodies that match; one key for all bodies that are not JSON."""
         keys = self._keys.setdefault(request, {})
         if self._level not in keys:
             body = json_body(request)
@@ -69,22 +69,22 @@ class BodyMatcher:
         return keys[self._level]
 
 
-def body(asked: Any, recorded: Any) -> None:
-    """vcrpy's matcher `body`, also for what vcrpy recorded of aiohttp: a value that was not yet made bytes."""
+def body(request: Any, recorded: Any) -> None:
+    """vcrpy's matcher `body`, also for the value that vcrpy records of aiohttp before it is encoded."""
     try:
-        matchers.body(asked, recorded)
+        matchers.body(request, recorded)
     except AssertionError:
         value = json_body(recorded)
-        given = isinstance(value, dict | list) and "content-type" not in recorded.headers
-        if not given or not (json_body(asked) == value or _is_form_of(asked, recorded)):
+        is_value = isinstance(value, dict | list) and "content-type" not in recorded.headers
+        if not is_value or not (json_body(request) == value or _is_form_of(request, recorded)):
             raise
 
 
-def _is_form_of(asked: Any, recorded: Any) -> bool:
+def _is_form_of(request: Any, recorded: Any) -> bool:
     """Whether a form has the fields of a recorded value, as vcrpy keeps aiohttp's `data=`."""
-    if "x-www-form-urlencoded" not in str(asked.headers.get("content-type", "")):
+    if "x-www-form-urlencoded" not in str(request.headers.get("content-type", "")):
         return False
-    value, form = json_body(recorded), json_body(asked)
+    value, form = json_body(recorded), json_body(request)
     pairs = list(value.items()) if isinstance(value, dict) else value
     if not isinstance(form, bytes) or not isinstance(pairs, list):
         return False
@@ -104,6 +104,6 @@ def json_body(request: Any) -> Any:
         return data
 
 
-def distance(asked: Any, recorded: Any) -> int:
-    """In how many fields two requests' bodies differ."""
-    return len(differences(json_body(recorded), json_body(asked)))
+def distance(request: Any, recorded: Any) -> int:
+    """The number of fields in which two requests' bodies differ."""
+    return len(differences(json_body(recorded), json_body(request)))

@@ -1,4 +1,4 @@
-"""Clock: when chunks came, and when they are due again."""
+"""Recording clock: when chunks arrive, and when a replay sends them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from typing import Protocol
 
 
-class Clock(Protocol):
-    """Time in ms from any fixed point on, waiting for it, and the date."""
+class RecordingClock(Protocol):
+    """The time in ms since any fixed point, waits until such a time, and the date."""
 
     def now(self) -> float:
         """The time in ms."""

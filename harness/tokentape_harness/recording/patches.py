@@ -1,4 +1,4 @@
-"""Patches: put a recorder between the HTTP clients and the network, for as long as a cassette is open."""
+"""Patches: put a recorder between the HTTP clients and the network while a cassette is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unittest import mock
 from tokentape_harness.errors import CassetteWarning
 from tokentape_harness.recording.recorder import Recorder
 
-# The client, vcrpy's own patchers that ours stand in for, and where ours are.
+# Each client, the patchers of vcrpy that ours replace, and our module.
 _CLIENTS = {
     "httpx2": (("httpx2",), "tokentape_harness.recording.clients.httpx"),
     "httpx": (("httpx",), "tokentape_harness.recording.clients.httpx"),
@@ -25,7 +25,7 @@ Patch = tuple[Any, str, Any]
 
 
 def _patches(client: str) -> Callable[[Recorder], list[Patch]] | None:
-    """What makes the patches of this client, if it is installed in a version that they fit."""
+    """The patcher of this client, if it is installed in a version that has what the patches need."""
     _, module = _CLIENTS[client]
     try:
         package = importlib.import_module(client)
@@ -40,7 +40,7 @@ def _patches(client: str) -> Callable[[Recorder], list[Patch]] | None:
 
 @functools.cache
 def _warn_of(client: str, version: str) -> None:
-    """Tell once that a client is left to vcrpy."""
+    """Warn once that vcrpy alone records a client."""
     warnings.warn(
         f"{client} {version} is too old to be recorded as it streams: vcrpy alone records it, whole bodies without "
         f"their chunks and times (upgrade {client}, or ignore this warning if nothing here streams through it)",
@@ -56,10 +56,10 @@ def replaced_patchers() -> tuple[str, ...]:
 
 @contextmanager
 def patched(recorder: Recorder, skip: tuple[str, ...] = ()) -> Iterator[None]:
-    """Send every request of the known clients to the recorder; `skip` are clients to leave alone."""
+    """Send every request of the known clients to the recorder; clients in `skip` stay unpatched."""
     with ExitStack() as stack:
         for client, (names, _) in _CLIENTS.items():
-            make = None if set(names) & set(skip) else _patches(client)
-            for target, name, replacement in make(recorder) if make else ():
+            patcher = None if set(names) & set(skip) else _patches(client)
+            for target, name, replacement in patcher(recorder) if patcher else ():
                 stack.enter_context(mock.patch.object(target, name, replacement))
         yield

@@ -1,4 +1,4 @@
-"""Store: a cassette's file, as vcrpy's persister. It is read strictly, and written whole or not at all."""
+"""Persister: loads and saves a cassette's file for vcrpy. A save writes the whole file or leaves it unchanged."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ from tokentape_harness.errors import (
     CassetteWriteError,
 )
 from tokentape_harness.recording.playback import vcr_response
-from tokentape_harness.recording.redacted_cache import SavedInteraction, SavedInteractions
+from tokentape_harness.recording.redacted_cache import RedactedCache, RedactedInteraction
 from tokentape_harness.recording.redactor import Redactor
 
 _LOCK_TIMEOUT_S = 60.0
 
-# What `parse_cassette` reads by itself.
+# The serializers whose files `parse_cassette` reads.
 _KNOWN = (yamlserializer, jsonserializer)
 
 
-class CassetteStore:
+class CassettePersister:
     """Loads and saves the file of one open cassette.
 
-    What another process added to the file since it was loaded is kept. A file that can't be read is an error, and
-    stays as it is. `extra_paths` are more cassettes to replay from, which are never written.
+    It keeps what another process added to the file since it was loaded. A file that can't be read is an error, and
+    is not changed. `extra_paths` are more cassettes to replay from, which are never written.
     """
 
     def __init__(self, redactor: Redactor, extra_paths: Sequence[str] = ()) -> None:
-        self._saved = SavedInteractions(redactor, _interaction)
+        self._cache = RedactedCache(redactor, _interaction)
         self._extra_paths = tuple(extra_paths)
         self._loaded: list[Interaction] = []
-        self._others: list[SavedInteraction] = []
+        self._others: list[RedactedInteraction] = []
         self._digest = b""
 
     def load_cassette(self, cassette_path: Any, serializer: Any) -> tuple[Any, ...]:
-        """vcrpy's own requests, responses and metadata. Raises `CassetteError`, or vcrpy's error for no file."""
+        """vcrpy's requests, responses and metadata. Raises `CassetteError`, or vcrpy's error if there is no file."""
         path = Path(cassette_path)
         data = _read(path)
         self._digest = hashlib.sha256(data).digest()
@@ -67,27 +67,28 @@ class CassetteStore:
                 interactions += _parsed(_read(extra), extra, serializer)
         if not interactions:
             raise Missing
-        made = [_vcr_fields(interaction) for interaction in interactions]
-        return [request for request, _ in made], [response for _, response in made], _metadata(data, path, serializer)
+        pairs = [_vcr_fields(interaction) for interaction in interactions]
+        requests, responses = [request for request, _ in pairs], [response for _, response in pairs]
+        return requests, responses, _metadata(data, path, serializer)
 
     def save_cassette(self, cassette_path: Any, cassette_dict: dict[str, Any], serializer: Any) -> None:
         """Write the redacted interactions, in one step. Raises `CassetteWriteError`."""
         path = Path(cassette_path).resolve()
         pairs = zip(cassette_dict["requests"], cassette_dict["responses"], strict=True)
-        ours = self._saved.of(pairs)
+        ours = self._cache.redacted(pairs)
         with _lock(path):
             remove_abandoned(path)
             added = self._added_since(path, serializer, [saved.interaction for saved in ours])
-            self._others += map(SavedInteraction, added)
+            self._others += map(RedactedInteraction, added)
             written = [*self._others, *ours]
             data = _formatted(written, cassette_dict.get("metadata"), serializer).encode()
             write_atomically(path, data)
-            # A cassette that is saved as it grows must not take its own for another process's.
+            # The next save of a growing cassette must not take these for another process's.
             self._loaded = [saved.interaction for saved in written]
             self._digest = hashlib.sha256(data).digest()
 
     def _added_since(self, path: Path, serializer: Any, ours: Sequence[Interaction]) -> list[Interaction]:
-        """What another process put into the file since it was loaded, but for requests that we recorded too."""
+        """What another process added to the file since it was loaded, but for requests that were recorded here, too."""
         data = _read(path)
         if hashlib.sha256(data).digest() == self._digest:
             return []
@@ -95,14 +96,14 @@ class CassetteStore:
             present = _parsed(data, path, serializer)
         except CassetteError as error:
             raise CassetteWriteError(
-                f"not overwritten, since what is there can't be read ({error.message}): move it away first", path=path
+                f"not overwritten, since the file there can't be read ({error.message}): move it away first", path=path
             ) from error
         known = Counter(map(_key, self._loaded))
-        recorded = Counter(map(_asked, ours)) - Counter(map(_asked, self._loaded))
+        recorded = Counter(map(_request_key, ours)) - Counter(map(_request_key, self._loaded))
         return [
             interaction
             for interaction in present
-            if not _taken(known, _key(interaction)) and not _taken(recorded, _asked(interaction))
+            if not _take(known, _key(interaction)) and not _take(recorded, _request_key(interaction))
         ]
 
 
@@ -128,7 +129,7 @@ def _parsed(data: bytes, path: Path, serializer: Any) -> list[Interaction]:
 
 
 def _metadata(data: bytes, path: Path, serializer: Any) -> dict[str, Any]:
-    """What vcrpy's `Cassette.get_metadata` stored beside the interactions."""
+    """The metadata that vcrpy's `Cassette.get_metadata` stored beside the interactions."""
     if b"metadata" not in data:
         return {}
     if serializer in _KNOWN:
@@ -141,22 +142,22 @@ def _metadata(data: bytes, path: Path, serializer: Any) -> dict[str, Any]:
     return found
 
 
-def _formatted(written: Sequence[SavedInteraction], metadata: Any, serializer: Any) -> str:
+def _formatted(written: Sequence[RedactedInteraction], metadata: Any, serializer: Any) -> str:
     if serializer is yamlserializer and not metadata:
         return format_parts(saved.text for saved in written)
-    made = [_vcr_fields(saved.interaction) for saved in written]
-    document = {"requests": [request for request, _ in made], "responses": [response for _, response in made]}
+    pairs = [_vcr_fields(saved.interaction) for saved in written]
+    document = {"requests": [request for request, _ in pairs], "responses": [response for _, response in pairs]}
     text: str = serialize({**document, "metadata": metadata}, serializer)
     return text
 
 
-def _taken(counts: Counter[Any], key: Any) -> bool:
-    """Take one of this key away, if there is one."""
+def _take(counts: Counter[Any], key: Any) -> bool:
+    """Subtract one from the count of this key. Whether there was one."""
     counts[key] -= 1
     return counts[key] >= 0
 
 
-def _asked(interaction: Interaction) -> tuple[str, str, bytes | None]:
+def _request_key(interaction: Interaction) -> tuple[str, str, bytes | None]:
     return interaction.request.method, interaction.request.uri, interaction.request.body
 
 
@@ -176,11 +177,11 @@ def _interaction(request: Request, response: dict[str, Any]) -> Interaction:
         "body": bytes(body) if isinstance(body, bytearray) else body,
         "headers": {str(name): [value] for name, value in request.headers.items()},
     }
-    return interaction_of({"request": fields, "response": _mended(response)}, str(request.uri))
+    return interaction_of({"request": fields, "response": _with_fitting_chunks(response)}, str(request.uri))
 
 
-def _mended(response: dict[str, Any]) -> dict[str, Any]:
-    """The response with chunks that fit its body, where a hook of the user's changed that before it was saved."""
+def _with_fitting_chunks(response: dict[str, Any]) -> dict[str, Any]:
+    """The response with chunks that fit its body, which a hook of the user may have changed before the save."""
     stream = response.get("stream")
     body = response.get("body", {}).get("string") or b""
     body = body.encode() if isinstance(body, str) else body
@@ -194,7 +195,7 @@ def _mended(response: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Keep other processes from writing this file; the lock itself is outside the folder of cassettes."""
+    """Keep other processes from writing this file. The lock file is outside the folder of cassettes."""
     folder = Path(tempfile.gettempdir()) / f"tokentape-locks-{_user()}"
     lock = filelock.FileLock(folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:32]}.lock")
     try:

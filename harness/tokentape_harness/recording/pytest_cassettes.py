@@ -1,4 +1,4 @@
-"""pytest cassettes: where a test's cassette is, and streams in those of pytest-recording."""
+"""pytest cassettes: the cassette of a test, and streams in the cassettes of pytest-recording."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tokentape_harness.errors import UsageError
 from tokentape_harness.recording.use_cassette import Options, StreamingCassette, use_cassette
 
 _OURS = frozenset(Options.__struct_fields__)
-# As in pytest-recording, so that either finds the other's cassettes.
+# As in pytest-recording, so that each finds the cassettes of the other.
 _FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
 
 
 def keep_streams(vcr: VCR) -> None:
     """Make every cassette that this `VCR` opens keep its streams.
 
-    Its own options, filters and matchers hold: the recording answers that would in plain vcrpy. Options of ours
-    (`speed`, `allow_truncated`, `all_played`, `rules`) may stand among the `vcr` mark's.
+    Its options, filters and matchers still hold: a request gets the same recording as in plain vcrpy. The `vcr` mark
+    also takes `speed`, `allow_truncated`, `all_played` and `rules`.
     """
     persister = vcr.persister
     extra_paths = getattr(persister, "extra_paths", None)
@@ -33,17 +33,17 @@ def keep_streams(vcr: VCR) -> None:
 
     def use_streaming(path: str, **options: Any) -> StreamingCassette:
         ours = {name: options.pop(name) for name in _OURS & options.keys()}
-        made = StreamingCassette(vcr, path, options, Options(**ours), use=use, extra_paths=extra_paths or ())
-        made.advice = "pytest --record-mode=new_episodes adds it"
-        return made
+        cassette = StreamingCassette(vcr, path, options, Options(**ours), use=use, extra_paths=extra_paths or ())
+        cassette.advice = "pytest --record-mode=new_episodes adds it"
+        return cassette
 
     vcr.use_cassette = use_streaming
 
 
 def cassette_of(item: pytest.Item, config: Mapping[str, Any], mode: str | None) -> StreamingCassette:
-    """The cassette of a test that is marked `tape`, in pytest-recording's layout: `cassettes/<module>/<test>.yaml`.
+    """The cassette of a test with the mark `tape`, at pytest-recording's path: `cassettes/<module>/<test>.yaml`.
 
-    The closest mark wins over the others and over `config`, the command line's `mode` over all. Raises `UsageError`.
+    The closest mark overrides the others and `config`; the command line's `mode` overrides all. Raises `UsageError`.
     """
     options = dict(config)
     path: str | Path = f"{_name(item)}.yaml"
@@ -53,14 +53,14 @@ def cassette_of(item: pytest.Item, config: Mapping[str, Any], mode: str | None) 
         options |= mark.kwargs
         path = mark.args[0] if mark.args else options.pop("path", path)
     path = item.path.parent / "cassettes" / item.path.stem / path
-    chosen = mode or options.pop("record_mode", "none")
-    options.pop("record_mode", None)
-    if chosen == "rewrite":
+    marked = options.pop("record_mode", "none")
+    mode = mode or marked
+    if mode == "rewrite":
         path.unlink(missing_ok=True)
-        chosen = "new_episodes"
-    made = use_cassette(path, record_mode=chosen, **options)
-    made.advice = "pytest --tape-record-mode=new_episodes adds it"
-    return made
+        mode = "new_episodes"
+    cassette = use_cassette(path, record_mode=mode, **options)
+    cassette.advice = "pytest --tape-record-mode=new_episodes adds it"
+    return cassette
 
 
 def _name(item: pytest.Item) -> str:

@@ -1,4 +1,4 @@
-"""Recorder: decides what answers each request of an open cassette, and keeps the order of what is recorded."""
+"""Recorder: replays or records each request of an open cassette, and keeps recordings in the order of requests."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from vcr.request import Request
 
 from tokentape_harness.errors import HarnessError
 from tokentape_harness.recording.body_matcher import BodyMatcher, Level, distance
-from tokentape_harness.recording.clock import Clock
+from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.recording.playback import Playback, response_of, vcr_response
 from tokentape_harness.recording.redactor import Redactor
-from tokentape_harness.recording.response_recorder import Recording
+from tokentape_harness.recording.response_recorder import ResponseRecorder
 
 
 class MismatchError(HarnessError, CannotOverwriteExistingCassetteException):  # type: ignore[misc]
-    """No recording answers a request, and none may be made: the nearest one, and the field that differs."""
+    """No recording matches a request, and the record mode adds none: the nearest one, and the fields that differ."""
 
     def __init__(self, cassette: Cassette, failed_request: Request, nearest: str, advice: str) -> None:
         CannotOverwriteExistingCassetteException.__init__(self, cassette=cassette, failed_request=failed_request)
-        asked = f"{failed_request.method} {failed_request.uri}"
-        self.summary = nearest or f"No recording for {asked}" + ("" if len(cassette) else ", nor for anything else")
+        request = f"{failed_request.method} {failed_request.uri}"
+        self.summary = nearest or f"No recording for {request}" + ("" if len(cassette) else ", nor for anything else")
         """The first line, without the advice."""
         self.args = (f"{self.summary} ({advice})\n\n{self.args[0]}",)
 
 
 class Recorder:
-    """Answers requests from a cassette of vcrpy, or records them into it, in the order in which they were made.
+    """Replays requests from a cassette of vcrpy, or records them into it, in the order in which they were sent.
 
-    It is used from any thread.
+    It may be used from any thread.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Recorder:
         cassette: Cassette,
         *,
         redactor: Redactor,
-        clock: Clock,
+        clock: RecordingClock,
         speed: float | None = None,
         allow_truncated: bool = False,
         body_matcher: BodyMatcher | None = None,
@@ -53,14 +53,14 @@ class Recorder:
         self._body_matcher = body_matcher
         self._advice = advice
         self._lock = threading.RLock()
-        self._pending: list[Recording] = []
+        self._pending: list[ResponseRecorder] = []
         self._next_seq = len(cassette)
         self._sealed = False
 
-    def answer(self, request: Request) -> Playback | Recording | None:
-        """What answers this request: a playback; a recording to fill from the real response; or nothing of ours.
+    def answer(self, request: Request) -> Playback | ResponseRecorder | None:
+        """A playback; or a recorder to fill from the real response; or `None` for a request to pass through.
 
-        Raises `MismatchError` where neither a recording nor a new one is allowed.
+        Raises `MismatchError` if no recording matches and the record mode adds none.
         """
         with self._lock:
             played = self._played(request)
@@ -78,18 +78,18 @@ class Recorder:
                 return None
             if self.cassette.write_protected:
                 raise MismatchError(self.cassette, filtered, self._nearest(filtered), self._advice)
-            recording = Recording(request, self._next_seq, self._clock, self._finished)
+            recording = ResponseRecorder(request, self._next_seq, self._clock, self._finished)
             self._next_seq += 1
             self._pending.append(recording)
             return recording
 
     def save(self) -> None:
-        """Write what has ended so far, if anything is new. Raises `CassetteWriteError`."""
+        """Write the recordings that have ended, if there are new ones. Raises `CassetteWriteError`."""
         with self._lock:
             self.cassette._save()
 
     def seal(self) -> None:
-        """End what is still open: the cassette is about to be saved."""
+        """End the recordings that are still open, before the cassette is saved."""
         with self._lock:
             self._sealed = True
             for recording in list(self._pending):
@@ -115,9 +115,9 @@ class Recorder:
         return played
 
     def _finished(self) -> None:
-        """Hand over what is finished, as far as nothing before it is still open."""
+        """Add the finished recordings to the cassette, up to the first that is still open."""
         with self._lock:
-            while self._pending and self._pending[0].ending is not None:
+            while self._pending and self._pending[0].stream_end is not None:
                 first = self._pending.pop(0)
                 if not first.abandoned:
                     response = self._redactor.response(first.request, first.response())
@@ -128,7 +128,7 @@ class Recorder:
         return str(filtered.uri) if filtered else ""
 
     def _nearest(self, request: Request) -> str:
-        """The recorded request that differs least: in which matchers, and in which fields of its body."""
+        """The recorded request that differs least, with the matchers and the body fields in which it differs."""
         similar = self.cassette.find_requests_with_most_matches(request)
         if not similar:
             return ""
@@ -136,5 +136,5 @@ class Recorder:
             return f"Played already: every recording that answers {request.method} {request.uri}"
         nearest, _, failed = min(similar, key=lambda found: distance(request, found[0]))
         number = next((index for index, stored in enumerate(self.cassette.requests) if stored is nearest), None)
-        told = "; ".join(f"{name}: {message}" if message else str(name) for name, message in failed)
-        return f"Nearest recording: interaction {number} ({nearest.method} {nearest.uri}), where {told}"
+        reasons = "; ".join(f"{name}: {message}" if message else str(name) for name, message in failed)
+        return f"Nearest recording: interaction {number} ({nearest.method} {nearest.uri}), where {reasons}"

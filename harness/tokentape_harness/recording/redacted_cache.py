@@ -1,4 +1,4 @@
-"""Saved: the interactions of an open cassette as they stand in its file, each worked out once."""
+"""Redacted cache: the redacted interactions of an open cassette, each redacted and formatted once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tokentape_harness.cassettes.writer import format_interaction
 from tokentape_harness.recording.redactor import Redactor
 
 
-class SavedInteraction:
-    """One interaction, redacted; `text` is it in a YAML file."""
+class RedactedInteraction:
+    """A redacted interaction, and its text in a YAML file."""
 
     def __init__(self, interaction: Interaction) -> None:
         self.interaction = interaction
@@ -27,41 +27,41 @@ class SavedInteraction:
         return self._text
 
 
-class SavedInteractions:
-    """What was saved before, by vcrpy's own objects: a cassette that grows is not redacted again from its start.
+class RedactedCache:
+    """The redacted interactions by vcrpy's request and response objects, so that a save redacts only new ones.
 
-    An interaction is redacted again if it shows a credential that was not known before.
+    An interaction is redacted again if it contains a credential that was found after it was redacted.
     """
 
-    def __init__(self, redactor: Redactor, made: Callable[[Request, dict[str, Any]], Interaction]) -> None:
+    def __init__(self, redactor: Redactor, build: Callable[[Request, dict[str, Any]], Interaction]) -> None:
         self._redactor = redactor
-        self._made = made
+        self._build = build
         self._known: dict[tuple[int, int], _Entry] = {}
 
-    def of(self, pairs: Iterable[tuple[Request, dict[str, Any]]]) -> list[SavedInteraction]:
-        """The interactions of these requests and responses."""
+    def redacted(self, pairs: Iterable[tuple[Request, dict[str, Any]]]) -> list[RedactedInteraction]:
+        """The redacted interactions of these requests and responses."""
         entries = {}
         for request, response in pairs:
             key = id(request), id(response)
-            entries[key] = self._known.get(key) or _Entry(request, response, self._made(request, response))
+            entries[key] = self._known.get(key) or _Entry(request, response, self._build(request, response))
         for key, entry in entries.items():
             if key not in self._known:
                 self._redactor.learn(entry.plain)
         self._known = entries
         credentials = self._redactor.credentials
-        return [entry.saved_with(credentials, self._redactor) for entry in entries.values()]
+        return [entry.redacted_with(credentials, self._redactor) for entry in entries.values()]
 
 
 class _Entry:
     def __init__(self, request: Request, response: dict[str, Any], plain: Interaction) -> None:
-        self._kept = request, response  # as long as they live, nothing else has their ids
+        self._kept = request, response  # while they live, no other object has their ids
         self.plain = plain
-        self._saved: SavedInteraction | None = None
+        self._redacted: RedactedInteraction | None = None
         self._count = 0
 
-    def saved_with(self, credentials: tuple[str, ...], redactor: Redactor) -> SavedInteraction:
-        """It without any of these credentials."""
-        if self._saved is None or redactor.shows(self.plain, credentials[self._count :]):
-            self._saved = SavedInteraction(redactor.interaction(self.plain))
+    def redacted_with(self, credentials: tuple[str, ...], redactor: Redactor) -> RedactedInteraction:
+        """The interaction without any of these credentials."""
+        if self._redacted is None or redactor.shows(self.plain, credentials[self._count :]):
+            self._redacted = RedactedInteraction(redactor.interaction(self.plain))
         self._count = len(credentials)
-        return self._saved
+        return self._redacted

@@ -1,4 +1,4 @@
-"""Redactor: vcrpy's requests and responses without their secrets, for one open cassette."""
+"""Redactor: takes the secrets out of the requests and responses of one open cassette."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tokentape_harness.redaction import RedactionRules, credentials_of, redact, 
 
 
 class Redactor:
-    """Redacts by its rules, and remembers the credentials of what was recorded: no other interaction may show them."""
+    """Redacts by its rules, and takes the credentials of every recorded request out of all interactions."""
 
     def __init__(self, rules: RedactionRules) -> None:
         self._rules = rules
@@ -22,12 +22,12 @@ class Redactor:
         self._lock = threading.Lock()
 
     def keep(self, placeholder: str) -> None:
-        """Leave a value as it is that the user named to stand for secrets."""
+        """Keep this placeholder of the user unchanged."""
         with self._lock:
             self._rules = self._rules.adding(placeholders=[placeholder])
 
     def keeping(self, entry: Any) -> Any:
-        """A filter of vcrpy's, a name or it and what stands there instead, whose placeholder is kept."""
+        """A filter of vcrpy (a name, or a name and its replacement) whose replacement is kept as a placeholder."""
         if not isinstance(entry, tuple):
             return entry
         name, value = entry
@@ -37,16 +37,16 @@ class Redactor:
             return entry
 
         @functools.wraps(value)
-        def replaced(**given: Any) -> Any:
-            made = value(**given)
-            if isinstance(made, str) and made != given.get("value"):
-                self.keep(made)
-            return made
+        def replace(**arguments: Any) -> Any:
+            new = value(**arguments)
+            if isinstance(new, str) and new != arguments.get("value"):
+                self.keep(new)
+            return new
 
-        return name, replaced
+        return name, replace
 
     def watch(self, cassette: Cassette) -> None:
-        """Learn the credentials of whatever is recorded, before any filter takes them out: echoes of them go, too."""
+        """Learn the credentials of each recorded request before a filter removes them: a response may repeat them."""
         append = cassette.append
 
         def learning(request: Request, response: dict[str, Any]) -> None:
@@ -56,29 +56,29 @@ class Redactor:
         cassette.append = learning
 
     def request(self, request: Request) -> Request:
-        """The request as the file has it: that is what it is compared with, and what errors show."""
+        """The request as the file holds it; it is matched and shown in errors in this form."""
         redacted = redact_request(_plain(request), self._rules)
         body = request.body if redacted.body is None else redacted.body
         return Request(redacted.method, redacted.uri, body, dict(redacted.headers))
 
     def response(self, request: Request, response: values.Response) -> values.Response:
-        """The response to this request, as it was made."""
+        """The response to this unredacted request, without its secrets."""
         interaction = values.Interaction(_plain(request), response)
         self.learn(interaction)
         return redact(interaction, self._rules).response
 
     def learn(self, interaction: values.Interaction) -> None:
-        """Remember the credentials that it was made with."""
+        """Remember the credentials of its request."""
         with self._lock:
             found = dict.fromkeys((*self.credentials, *credentials_of(interaction, self._rules)))
             self.credentials = tuple(found)
 
     def interaction(self, interaction: values.Interaction) -> values.Interaction:
-        """It without secrets, and without any credential that is remembered."""
+        """The interaction without secrets and without any remembered credential."""
         return redact(interaction, self._rules.adding(secrets=self.credentials))
 
     def shows(self, interaction: values.Interaction, credentials: tuple[str, ...]) -> bool:
-        """Whether one of these credentials stands in it."""
+        """Whether the interaction contains one of these credentials."""
         return bool(credentials) and redact(interaction, RedactionRules(secrets=credentials)) != interaction
 
 

@@ -1,4 +1,4 @@
-"""Ending: how a stream ended, from the client's own exception."""
+"""Stream end: how a stream ended, from the client's own exception."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tokentape import ProviderError, TokentapeError, stream_bytes
 from tokentape.wires import wire_names
 from tokentape_fake_provider.tape import End
 from tokentape_fake_provider.wires import wire_for_path
-from tokentape_harness.cassettes.model import Fault
+from tokentape_harness.cassettes.model import RecordedError
 
 CANCELLED: Final = "cancelled"
 READ_TIMEOUT: Final = "read_timeout"
@@ -21,32 +21,32 @@ _INCOMPLETE = frozenset({"RemoteProtocolError", "IncompleteRead", "ProtocolError
 _LONGEST_MESSAGE = 300
 
 
-class Ending(NamedTuple):
-    """How a stream ended, and by what fault if it was not its own end."""
+class StreamEnd(NamedTuple):
+    """How a stream ended, and the error if it broke."""
 
     end: End
-    fault: Fault | None = None
+    error: RecordedError | None = None
 
 
-COMPLETE: Final = Ending("complete")
+COMPLETE: Final = StreamEnd("complete")
 
 
-def ending_of(error: BaseException) -> Ending:
-    """What an exception that a client raised while it read a body says about how that ended."""
+def stream_end_of(error: BaseException) -> StreamEnd:
+    """How a body ended, from the exception that the client raised while it read it."""
     name = type(error).__name__
     message = str(error)[:_LONGEST_MESSAGE]
     if not isinstance(error, Exception):
         # Cancelled tasks (asyncio's CancelledError, trio's Cancelled), closed generators, Ctrl-C.
-        return Ending("client_closed", Fault(CANCELLED, name, message))
+        return StreamEnd("client_closed", RecordedError(CANCELLED, name, message))
     if isinstance(error, TimeoutError) or "Timeout" in name:
-        return Ending("timeout", Fault(READ_TIMEOUT, name, message))
-    return Ending("dropped", Fault(INCOMPLETE_BODY if name in _INCOMPLETE else READ_ERROR, name, message))
+        return StreamEnd("timeout", RecordedError(READ_TIMEOUT, name, message))
+    return StreamEnd("dropped", RecordedError(INCOMPLETE_BODY if name in _INCOMPLETE else READ_ERROR, name, message))
 
 
-def said_all(path: str, body: bytes) -> bool:
-    """Whether a body that the client stopped reading had come to its terminal event.
+def reached_end(path: str, body: bytes) -> bool:
+    """Whether a body that the client stopped reading has its terminal event.
 
-    Some clients close a stream at that event, without waiting for the body's own end.
+    Some clients close a stream at that event without waiting for the end of the body.
     """
     wire = _wire_below(path)
     if wire is None or not body:
@@ -55,23 +55,23 @@ def said_all(path: str, body: bytes) -> bool:
         for _ in stream_bytes([body], wire):
             pass
     except ProviderError:
-        return True  # the provider's error event, at which SDKs raise and close
+        return True  # SDKs raise and close at the provider's error event
     except TokentapeError:
         return False
     return True
 
 
 def _wire_below(path: str) -> str | None:
-    """The wire format of a path, wherever a gateway has put it: `/gateway/v1/messages` is `/v1/messages`."""
+    """The wire format of a path, also below a prefix of a gateway: `/gateway/v1/messages` is `/v1/messages`."""
     parts = path.split("/")
     for first in range(1, len(parts)):
         wire = wire_for_path("/" + "/".join(parts[first:]))
-        if wire is not None and wire.name in _decoded():
+        if wire is not None and wire.name in _decodable():
             return wire.name
     return None
 
 
 @cache
-def _decoded() -> frozenset[str]:
-    # To look for installed decoders reads the metadata of every package, in 5 ms (measured).
+def _decodable() -> frozenset[str]:
+    # A search for installed decoders reads the metadata of every package, in 5 ms (measured).
     return frozenset(wire_names())

@@ -20,9 +20,9 @@ from vcr.record_mode import RecordMode
 
 from tokentape_harness.errors import UnplayedRecordingError, UsageError
 from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, body
-from tokentape_harness.recording.clock import Clock, SystemClock
+from tokentape_harness.recording.clock import RecordingClock, SystemClock
 from tokentape_harness.recording.patches import patched, replaced_patchers
-from tokentape_harness.recording.persister import CassetteStore
+from tokentape_harness.recording.persister import CassettePersister
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redacted_logs
@@ -34,17 +34,17 @@ _FILTERS = ("filter_headers", "filter_query_parameters", "filter_post_data_param
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What we add to the options of `vcr.use_cassette`.
+    """The options that tokentape adds to those of `vcr.use_cassette`.
 
     `speed` replays in recorded time, 2 twice as fast, `None` at once. `allow_truncated` ends a body where its
-    recording was cut off. `all_played` fails at the end for recordings that were never asked for.
+    recording was cut off. `all_played` fails at the end for recordings that no request replayed.
     """
 
     speed: float | None = None
     allow_truncated: bool = False
     all_played: bool = False
     rules: RedactionRules = DEFAULT_RULES
-    clock: Clock = SystemClock()
+    clock: RecordingClock = SystemClock()
 
     def __post_init__(self) -> None:
         if self.speed is not None and not self.speed > 0:
@@ -60,15 +60,15 @@ def use_cassette(
     allow_truncated: bool = False,
     all_played: bool = False,
     rules: RedactionRules = DEFAULT_RULES,
-    clock: Clock | None = None,
+    clock: RecordingClock | None = None,
     **vcr_options: Any,
 ) -> StreamingCassette:
-    """Record every request in a `with` or `async with` block, or replay it from the cassette; gives vcrpy's cassette.
+    """Record every request in a `with` or `async with` block, or replay it; the block's target is vcrpy's cassette.
 
     `record_mode` is vcrpy's: `once`, `new_episodes`, `none`, `all`. Other options are those of `vcr.use_cassette`
-    (filters, hooks, ignored hosts). Entering raises `CassetteError` for a file that can't be read, leaving it as it
-    is; a request that nothing answers raises `MismatchError`; leaving raises `CassetteWriteError`, and with
-    `all_played` `UnplayedRecordingError`. Raises `UsageError` for an option that nobody knows.
+    (filters, hooks, ignored hosts). Raises `UsageError` for an unknown option. Entering raises `CassetteError` for a
+    file that can't be read, which is not changed. A request without a recording raises `MismatchError`. Leaving raises
+    `CassetteWriteError`, and with `all_played` `UnplayedRecordingError`.
     """
     options = Options(speed, allow_truncated, all_played, rules, clock or SystemClock())
     vcr = VCR()
@@ -76,11 +76,11 @@ def use_cassette(
     return StreamingCassette(vcr, path, {**vcr_options, "record_mode": record_mode, "match_on": match_on}, options)
 
 
-def _check_options(vcr: VCR, given: Mapping[str, Any], record_mode: str, match_on: Sequence[str]) -> None:
-    """vcrpy passes over what it does not know: a typing error would go unnoticed."""
+def _check_options(vcr: VCR, options: Mapping[str, Any], record_mode: str, match_on: Sequence[str]) -> None:
+    """Raise `UsageError` for an unknown option, which vcrpy would ignore."""
     ours = Options.__struct_fields__
     known = {*ours, *inspect.signature(VCR).parameters, "allow_playback_repeats", "additional_matchers", "persister"}
-    for name in given:
+    for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             raise UsageError(f"use_cassette has no option {name!r}" + (f": is it {near[0]!r}?" if near else ""))
@@ -89,7 +89,7 @@ def _check_options(vcr: VCR, given: Mapping[str, Any], record_mode: str, match_o
         raise UsageError(f"record_mode is {record_mode!r}: give {', '.join(modes[:-1])} or {modes[-1]}")
     for name in match_on:
         if name not in (*vcr.matchers, NAME):
-            raise UsageError(f"match_on has {name!r}, which is none of {', '.join((*vcr.matchers, NAME))}")
+            raise UsageError(f"match_on has {name!r}, which is not one of {', '.join((*vcr.matchers, NAME))}")
 
 
 class StreamingCassette:
@@ -112,14 +112,14 @@ class StreamingCassette:
         self._options = options
         self._extra_paths = extra_paths
         self.advice = "record_mode='new_episodes' adds it"
-        """What to do about a request that nothing answers."""
-        self.failed = False  # whether what used the cassette failed, for a caller that knows better than `__exit__`
+        """What to do about a request without a recording."""
+        self.failed = False  # set by a caller, such as pytest, whose failure `__exit__` does not see
         self._stack: ExitStack | None = None
         self._recorder: Recorder | None = None
 
     def __enter__(self) -> Cassette:
         if self._stack is not None:
-            raise UsageError(f"{os.fspath(self._path)}: this cassette is open already: make another one")
+            raise UsageError(f"{os.fspath(self._path)}: this cassette is open already: create another one")
         with ExitStack() as stack:
             stack.enter_context(_entered(os.fspath(self._path)))
             return self._open(stack)
@@ -140,7 +140,7 @@ class StreamingCassette:
             body_matcher=matcher if NAME in options["match_on"] else None,
             advice=self.advice,
         )
-        # The patches go first, then what is open is ended, and then vcrpy saves.
+        # On leaving, the patches are removed, open recordings end, and vcrpy saves: in this order.
         stack.callback(recorder.seal)
         stack.enter_context(patched(recorder, skip))
         self._stack, self._recorder = stack.pop_all(), recorder
@@ -155,7 +155,7 @@ class StreamingCassette:
         cassette = self._recorder.cassette
         failed = self.failed or error is not None
         if failed:
-            # A run that failed early has not used all that it would have: that drops nothing.
+            # A run that failed early may not have used every recording: keep them all.
             cassette.drop_unused_requests = False
         stack.__exit__(kind, error, traceback)
         if self._options.all_played and not failed:
@@ -204,42 +204,42 @@ class StreamingCassette:
 
     @property
     def recorder(self) -> Recorder:
-        """What answers and records while the cassette is open."""
+        """The recorder of the open cassette."""
         if self._recorder is None:
             raise UsageError(f"{os.fspath(self._path)}: this cassette is not open yet: enter it first")
         return self._recorder
 
     def _merged(self, matcher: BodyMatcher, redactor: Redactor, skip: tuple[str, ...]) -> dict[str, Any]:
-        given = dict(self._vcr_options)
+        options = dict(self._vcr_options)
         vcr = self._vcr
         vcr.register_matcher(NAME, matcher)
         if vcr.matchers["body"] is matchers.body:
             vcr.register_matcher("body", body)
-        match_on = tuple(given.pop("match_on", vcr.match_on))
-        hooks = given.pop("before_record_request", given.pop("before_record", vcr.before_record_request)) or ()
+        match_on = tuple(options.pop("match_on", vcr.match_on))
+        hooks = options.pop("before_record_request", options.pop("before_record", vcr.before_record_request)) or ()
         hooks = (hooks,) if callable(hooks) else tuple(hooks)
-        if given.get("persister", vcr.persister) is FilesystemPersister:
-            given["persister"] = CassetteStore(redactor, self._extra_paths)
+        if options.get("persister", vcr.persister) is FilesystemPersister:
+            options["persister"] = CassettePersister(redactor, self._extra_paths)
         for name in _FILTERS:
-            filters = given.get(name, getattr(vcr, name)) or ()
-            given[name] = [redactor.keeping(entry) for entry in filters]
+            filters = options.get(name, getattr(vcr, name)) or ()
+            options[name] = [redactor.keeping(entry) for entry in filters]
         return {
-            **given,
+            **options,
             "match_on": match_on,
             "before_record_request": (*hooks, redactor.request),
             "skip_patchers": (*skip, *(name for name in replaced_patchers() if name not in skip)),
         }
 
 
-_OPEN: list[tuple[int, str]] = []  # by whom, and what
+_OPEN: list[tuple[int, str]] = []  # thread and path
 _OPENING = threading.Lock()
 
 
 @contextmanager
 def _entered(path: str) -> Iterator[None]:
-    """Keep other threads from opening a cassette meanwhile: of threads that end in another order requests are lost.
+    """Raise `UsageError` if another thread has a cassette open.
 
-    The clients are patched for the whole process, and what one thread puts back is what another one still needs.
+    The clients are patched for the whole process: a thread that leaves first would remove patches of the other one.
     """
     mine = threading.get_ident(), path
     with _OPENING:
@@ -266,5 +266,5 @@ def _check_all_played(cassette: Cassette) -> None:
     ]
     if unplayed:
         raise UnplayedRecordingError(
-            f"{cassette.path}: not asked for: {', '.join(unplayed)} (delete them, or record the cassette again)"
+            f"{cassette.path}: not replayed: {', '.join(unplayed)} (delete them, or record the cassette again)"
         )

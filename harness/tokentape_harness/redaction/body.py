@@ -1,4 +1,4 @@
-"""Body: take secrets out of text, and out of a body whose secrets may be spread over its events."""
+"""Body: take secrets out of text, and out of bodies, where a secret may be spread over several events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
 from tokentape_harness.cassettes.chunks import Chunk
-from tokentape_harness.redaction.body_text import Piece, encode, header_pieces, raw_pieces, text_pieces
+from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
 from tokentape_harness.redaction.json_text import Leaf, Path, leaves, unit_span
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
@@ -21,15 +21,15 @@ from tokentape_harness.redaction.text_rules import NAME_RULES, TextRule, is_plac
 
 Found: TypeAlias = Callable[[str], object]
 
-# A replacement can only bring about another match where two rules meet: this is more than has been seen.
+# A replacement can cause another match where two rules meet; this is more than the most that was seen.
 _PASSES = 8
 _FIELD = "field "
-# Where a model's answers have the arguments of its tool calls.
+# The members that hold the arguments of a model's tool calls.
 _GENERATED = frozenset(("input", "args", "arguments", "parameters"))
 
 
 class Span(NamedTuple):
-    """A secret in a text, and the rule that knew it."""
+    """A secret in a text, and the rule that found it."""
 
     start: int
     end: int
@@ -37,7 +37,7 @@ class Span(NamedTuple):
 
 
 def find_spans(text: str, rules: RedactionRules, candidates: Sequence[TextRule] | None = None) -> list[Span]:
-    """The secrets in a text, in order; those that overlap as one. `candidates` are the text rules that may match."""
+    """The secrets in a text, in order; overlapping ones are merged. `candidates` are the text rules that may match."""
     found: list[Span] = []
     for rule in _candidates(text, rules.text) if candidates is None else candidates:
         group = "secret" if "secret" in rule.pattern.groupindex else 0
@@ -55,7 +55,7 @@ def find_spans(text: str, rules: RedactionRules, candidates: Sequence[TextRule] 
 
 
 def redact_text(text: str, rules: RedactionRules = DEFAULT_RULES, note: Found = lambda _: None) -> str:
-    """A message or address without its secrets, also those known by name alone; `note` gets the rule of each."""
+    """A message or URL without its secrets, also those found by name alone; `note` gets the rule of each."""
     every = (*rules.text, *NAME_RULES) if rules.known_names else rules.text
     for _ in range(_PASSES):
         spans = find_spans(text, rules, _candidates(text, every))
@@ -72,8 +72,7 @@ def redact_body(
 ) -> tuple[bytes, tuple[Chunk, ...]]:
     """The body without its secrets, and its chunks at their times; `sent` for the body of a request.
 
-    First what stands in JSON strings, joined over the events of a stream; then the parameters of forms; then what is
-    left in the text around.
+    It searches JSON strings, joined over the events of a stream; then the parameters of forms; then the whole text.
     """
     chunks = tuple(chunks)
     for find in (_in_strings, _in_parameters, _in_text, _in_frame_headers):
@@ -87,19 +86,19 @@ def redact_body(
 
 
 def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
-    """The text rules of which a hint stands in the text."""
+    """The text rules that have a hint in the text."""
     lower = text.lower()
     return [rule for rule in text_rules if not rule.hints or any(hint in lower for hint in rule.hints)]
 
 
 @lru_cache(maxsize=256)
 def _spellings(secret: str) -> tuple[str, ...]:
-    """The secret as it is, and as a URL and a form have it."""
+    """The secret as it is, and as URLs and forms encode it."""
     return tuple(dict.fromkeys((secret, quote(encode(secret), safe=""), quote_plus(encode(secret)))))
 
 
 def _merged(text: str, spans: Sequence[Span], rules: RedactionRules) -> list[Span]:
-    """Spans in order, those that overlap as one, without what is a placeholder already."""
+    """Spans in order, overlapping ones merged, without those that are a placeholder already."""
     if not spans:
         return []
     merged: list[Span] = []
@@ -109,7 +108,7 @@ def _merged(text: str, spans: Sequence[Span], rules: RedactionRules) -> list[Spa
             merged[-1] = last._replace(end=max(last.end, span.end))
         else:
             merged.append(span)
-    # A rule may match the placeholder itself, or a part of it: that would never end.
+    # A rule may match a placeholder or a part of it, which would never end.
     pattern = "|".join(map(re.escape, sorted(rules.placeholders, key=len, reverse=True)))
     done = [match.span() for match in re.finditer(pattern, text)]
     return [span for span in merged if not _is_done(span, done)]
@@ -143,7 +142,7 @@ def _in_frame_headers(body: bytes, content_type: str, rules: RedactionRules, not
     return _in_pieces(header_pieces(body, content_type), rules, note)
 
 
-def _in_pieces(pieces: Iterable[Piece], rules: RedactionRules, note: Found) -> list[Edit]:
+def _in_pieces(pieces: Iterable[BodyPiece], rules: RedactionRules, note: Found) -> list[Edit]:
     edits = list[Edit]()
     for piece in pieces:
         spans = [span for span in find_spans(piece.text, rules) if not _is_filler(piece.text[span.start : span.end])]
@@ -154,7 +153,7 @@ def _in_pieces(pieces: Iterable[Piece], rules: RedactionRules, note: Found) -> l
 
 
 def _is_filler(text: str) -> bool:
-    """Whether this is a placeholder that was filled up to a length."""
+    """Whether this is a placeholder that was repeated to fill a length."""
     return (PLACEHOLDER * (len(text) // len(PLACEHOLDER) + 1)).startswith(text)
 
 
@@ -169,7 +168,7 @@ def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Fou
                     note("JSON path")
                     edits.setdefault(number, []).append(TextEdit(leaf.start, leaf.end, "0"))
                 continue
-            # Only the events of a stream carry on from each other; the strings of a document end where they end.
+            # Only strings in the events of a stream continue each other, not those of one document.
             group: object = leaf.group if len(pieces) > 1 else position
             groups.setdefault(group, []).append((number, leaf))
     texts = ["".join(leaf.value for _, leaf in members) for members in groups.values()]
@@ -177,37 +176,34 @@ def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Fou
     for text, members in zip(texts, groups.values(), strict=True):
         for number, edit in _group_edits(text, members, pieces, rules, candidates, note, sent):
             edits.setdefault(number, []).append(edit)
-    made: list[Edit] = []
-    for number in sorted(edits):
-        made += pieces[number].edited(sorted(edits[number]))
-    return made
+    return [edit for number in sorted(edits) for edit in pieces[number].edited(sorted(edits[number]))]
 
 
-def _json_start(piece: Piece) -> int:
-    """Where JSON begins: after the fields of an SSE event, and inside the array that a stream may be."""
+def _json_start(piece: BodyPiece) -> int:
+    """Where JSON begins: after the field name of an SSE event, or inside the array of a streamed one."""
     found = [at for at in (piece.text.find("{"), piece.text.find('"')) if at >= 0]
     return min(found, default=len(piece.text))
 
 
 def _is_named(path: Path, rules: RedactionRules, sent: bool) -> bool:
-    """Whether a string is secret by its name, which what a model generated is not."""
+    """Whether a string is secret by its name; one that a model generated is not."""
     return rules.is_member(path) and (sent or _GENERATED.isdisjoint(path[:-1]))
 
 
 def _group_edits(
     text: str,
     members: Sequence[tuple[int, Leaf]],
-    pieces: Sequence[Piece],
+    pieces: Sequence[BodyPiece],
     rules: RedactionRules,
     candidates: Sequence[TextRule],
     note: Found,
     sent: bool,
 ) -> Iterable[tuple[int, TextEdit]]:
-    """The edits of strings that carry on from each other: the first part becomes the placeholder, the others go."""
+    """The edits of strings that continue each other: the first part becomes the placeholder, the others empty."""
     ends = list(accumulate(len(leaf.value) for _, leaf in members))
     spans = find_spans(text, rules, candidates)
     path = members[0][1].path
-    # The strings of a group have the same names on their paths.
+    # All strings of a group have the same names on their paths.
     named = _is_named(path, rules, sent)
     if named or rules.json_paths:
         for (_, leaf), end in zip(members, ends, strict=True):
@@ -232,7 +228,7 @@ def _group_edits(
 
 
 def _nested_spans(text: str, rules: RedactionRules) -> Iterable[Span]:
-    """The secrets by name in JSON that a string of a request holds, such as the arguments of a tool call."""
+    """The secrets by name in JSON inside a string of a request, such as the arguments of a tool call."""
     for leaf in leaves(text):
         if leaf.is_string and leaf.value and leaf.value not in rules.placeholders and rules.is_member(leaf.path):
             yield Span(leaf.start, leaf.end, f"{_FIELD}{leaf.path[-1]}")

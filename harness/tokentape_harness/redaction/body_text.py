@@ -1,7 +1,7 @@
-"""Body text: the texts inside a body, one an event, and what an edit of one does to the bytes.
+"""Body text: the texts inside a body, one for each event, and the edits of its bytes for an edit of a text.
 
-Most bodies are text themselves. The frames of an AWS event stream hold JSON, which for InvokeModel holds more JSON
-in base64; an edited frame gets new lengths and checksums.
+Most bodies are text. The frames of an AWS event stream hold JSON, and for InvokeModel more JSON in base64 inside it;
+an edited frame gets new lengths and checksums.
 """
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ _CHARSET = re.compile(r"(?i);\s*charset=\s*\"?utf-?(16|32)-?(le|be)?")
 _SAMPLE = 64
 
 
-class Piece(Protocol):
+class BodyPiece(Protocol):
     """A part of a body with one text in it."""
 
     @property
     def text(self) -> str: ...
 
     def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
-        """The edits of the body that the edits of the text come to."""
+        """The edits of the body for these edits of the text."""
         ...
 
 
 class TextPiece(NamedTuple):
-    """A piece that is text, as bytes from `start`; what is not UTF-8 comes through unharmed."""
+    """A piece of text whose bytes begin at `start`; bytes that are not UTF-8 stay as they are."""
 
     text: str
     start: int
     codec: str = _UTF_8
 
     def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
-        made, at, offset = [], 0, self.start
+        found, at, offset = [], 0, self.start
         for edit in edits:
             start = offset + len(encode(self.text[at : edit.start], self.codec))
             offset = start + len(encode(self.text[edit.start : edit.end], self.codec))
             at = edit.end
-            made.append(Edit(start, offset, encode(edit.new, self.codec)))
-        return made
+            found.append(Edit(start, offset, encode(edit.new, self.codec)))
+        return found
 
 
 class FramePiece(NamedTuple):
     """A frame of an AWS event stream, maybe cut off, and the text of its payload.
 
-    `inner` is where base64 stands in the payload, if `text` is what that holds.
+    If `text` is decoded from base64, `inner` is the place of the base64 in the payload.
     """
 
     text: str
@@ -86,7 +86,7 @@ class FramePiece(NamedTuple):
 
 
 class HeadersPiece(NamedTuple):
-    """The headers of a frame; their lengths stay, so an edit of them is filled up to the same length."""
+    """The headers of a frame. They keep their lengths: an edit is filled up to the length of the old text."""
 
     text: str
     start: int
@@ -102,12 +102,12 @@ class HeadersPiece(NamedTuple):
 
 
 def decode(data: bytes) -> str:
-    """Bytes as text from which `encode` makes the same bytes."""
+    """Bytes as text that `encode` turns back into the same bytes."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def encode(text: str, codec: str = _UTF_8) -> bytes:
-    """What `decode` read; half a character stays as bytes."""
+    """The bytes of a text from `decode`; half of a surrogate pair is kept."""
     try:
         return text.encode(codec, "surrogateescape" if codec == _UTF_8 else "surrogatepass")
     except UnicodeEncodeError:
@@ -115,7 +115,7 @@ def encode(text: str, codec: str = _UTF_8) -> bytes:
 
 
 def _wide_piece(body: bytes, content_type: str) -> TextPiece | None:
-    """The body as text if it is UTF-16 or UTF-32, by its mark, its charset or its zeros."""
+    """The body as text if its byte order mark, charset or zero bytes show UTF-16 or UTF-32."""
     start, codec = next(((len(mark), codec) for mark, codec in _MARKS if body.startswith(mark)), (0, ""))
     if not codec:
         named = _CHARSET.search(content_type)
@@ -136,12 +136,12 @@ def _wide_piece(body: bytes, content_type: str) -> TextPiece | None:
 
 
 def is_aws_event_stream(content_type: str) -> bool:
-    """Whether the body comes in binary frames."""
+    """Whether this is the content type of an AWS event stream."""
     return content_type.partition(";")[0].strip().lower() == _AWS_EVENT_STREAM
 
 
-def text_pieces(body: bytes, content_type: str) -> list[Piece]:
-    """The texts of a body, one an event."""
+def text_pieces(body: bytes, content_type: str) -> list[BodyPiece]:
+    """The texts of a body, one for each event."""
     framed = is_aws_event_stream(content_type)
     wide = None if framed else _wide_piece(body, content_type)
     if wide is not None:
@@ -152,15 +152,15 @@ def text_pieces(body: bytes, content_type: str) -> list[Piece]:
     ]
 
 
-def raw_pieces(body: bytes, content_type: str) -> list[Piece]:
+def raw_pieces(body: bytes, content_type: str) -> list[BodyPiece]:
     """The whole body as one text, or the frames of an AWS event stream."""
     if is_aws_event_stream(content_type):
         return text_pieces(body, content_type)
     return [_wide_piece(body, content_type) or TextPiece(decode(body), 0)]
 
 
-def header_pieces(body: bytes, content_type: str) -> list[Piece]:
-    """The headers of each frame of an AWS event stream; nothing of other bodies."""
+def header_pieces(body: bytes, content_type: str) -> list[BodyPiece]:
+    """The headers of each frame of an AWS event stream; an empty list for other bodies."""
     if not is_aws_event_stream(content_type):
         return []
     return [
@@ -176,7 +176,7 @@ def _split(body: bytes, content_type: str) -> list[tuple[int, bytes]]:
 
 
 def _is_frame(data: bytes) -> bool:
-    """Whether this is a frame, whole or cut off behind its headers, and not what else stands in a damaged body."""
+    """Whether this is a frame, whole or cut off after its headers; a damaged body may hold other bytes."""
     if len(data) < _PRELUDE.size:
         return False
     total, headers, _ = _PRELUDE.unpack_from(data)
@@ -196,7 +196,7 @@ def _frame_piece(frame: bytes, start: int) -> FramePiece:
 
 
 def _unbase64(leaf: Leaf) -> bytes | None:
-    """What the base64 holds, or its whole bytes if it was cut off; None if it is none."""
+    """The decoded base64, up to the last whole byte if it was cut off; None if it is not base64."""
     if leaf.end - leaf.start != len(leaf.value):
         return None
     try:
@@ -211,13 +211,13 @@ def _payload(frame: bytes) -> bytes:
 
 
 def _reframed(frame: bytes, payload: bytes) -> bytes:
-    """The frame with another payload. One that was cut off keeps what was missing: it is cut off still."""
+    """The frame with another payload. A frame that was cut off lacks the same number of bytes as before."""
     total, headers, _ = _PRELUDE.unpack_from(frame)
     grown = len(payload) - len(_payload(frame))
-    made = _prelude(total + grown, headers) + frame[12 : 12 + headers] + payload
+    edited = _prelude(total + grown, headers) + frame[12 : 12 + headers] + payload
     if len(frame) < total:
-        return made
-    return made + _CRC.pack(crc32(made))
+        return edited
+    return edited + _CRC.pack(crc32(edited))
 
 
 def _prelude(total: int, headers: int) -> bytes:

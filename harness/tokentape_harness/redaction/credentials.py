@@ -1,4 +1,4 @@
-"""Credentials: the secrets that the body of a request gives by name, to be found where its answer repeats them."""
+"""Credentials: the named secrets in the body of a request, which its response may repeat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEMBER = re.compile(r'"([\w.-]{1,60})"\s{0,20}:\s{0,20}"((?:[^"\\]++|\\.)*+)"')
 
 
 def sent_secrets(body: bytes, content_type: str, rules: RedactionRules) -> Iterator[str]:
-    """The values of secret members, form parameters and parts, but for text such as a field's label."""
+    """The values of secret members, form parameters and parts, but not text such as the label of a field."""
     for piece in raw_pieces(body, content_type):
         for parameter in secret_parameters(piece.text, content_type, rules):
             yield piece.text[parameter.start : parameter.end]

@@ -1,4 +1,4 @@
-"""Edits: replace spans of a text or a body, and keep the times of its chunks."""
+"""Edits: replace spans of a text or a body, and keep the times of the body's chunks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Edit(NamedTuple):
 
 
 def edit_text(text: str, edits: Sequence[TextEdit]) -> str:
-    """The text with edits made, which are in order and do not overlap."""
+    """The edited text; edits are in order and do not overlap."""
     parts, at = [], 0
     for edit in edits:
         parts += [text[at : edit.start], edit.new]
@@ -36,7 +36,7 @@ def edit_text(text: str, edits: Sequence[TextEdit]) -> str:
 
 
 def edit_body(body: bytes, edits: Sequence[Edit]) -> bytes:
-    """The body with edits made, which are in order and do not overlap."""
+    """The edited body; edits are in order and do not overlap."""
     parts, at = [], 0
     for edit in edits:
         parts += [body[at : edit.start], edit.new]
@@ -45,9 +45,9 @@ def edit_body(body: bytes, edits: Sequence[Edit]) -> bytes:
 
 
 def edit_chunks(chunks: Iterable[Chunk], edits: Sequence[Edit]) -> tuple[Chunk, ...]:
-    """The chunks of the edited body: each keeps its time, and what stood outside the edits its place.
+    """The chunks of the edited body: each keeps its time, and its bytes outside the edits.
 
-    A chunk of which nothing is left goes.
+    A chunk without any byte left is removed.
     """
     chunks = tuple(chunks)
     starts = [edit.start for edit in edits]

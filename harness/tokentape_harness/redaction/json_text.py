@@ -1,4 +1,4 @@
-"""JSON text: where the values stand in it, so that one can be replaced and every other byte kept."""
+"""JSON text: the places of its values, so that one can be replaced and every other byte kept."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import NamedTuple, TypeAlias
 Key: TypeAlias = str | int
 Path: TypeAlias = tuple[Key, ...]
 
-# A string may be cut off: a stream can break inside an event. What is no token is skipped, such as the field name
-# in front of each further data line of an SSE event.
+# A string may be cut off, since a stream can break inside an event. Other text is skipped, such as the field name of
+# each further data line of an SSE event.
 _TOKEN = re.compile(r'"((?:[^"\\\n]++|\\.)*+)"?|[{}\[\],:]|-?\d[\d.eE+-]*+|true|false|null')
-# Each unit of the inside of a string is one character of its value.
+# Each unit inside a string is one character of its value.
 _UNIT = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
-# Of a value that is nested deeper, only so many of the names around it count.
+# The most names of a path that are kept, the innermost ones.
 _DEEPEST = 100
 
 
 class Leaf(NamedTuple):
     """A string or number: its value, its place in the text without the quotes, and its path.
 
-    `group` is equal for leaves that carry on from each other in the next event: the names on the path with the
-    numbers and types that tell choices and blocks apart, but not the position in an array.
+    `group` is equal for leaves that continue each other in later events: the names on the path with the indexes and
+    types of choices and blocks, but not the position in an array.
     """
 
     value: str
@@ -46,7 +46,7 @@ class _Container:
 
 
 def leaves(text: str, start: int = 0) -> list[Leaf]:
-    """The strings and numbers of a JSON document in `text`, in order; one that is damaged gives what it has."""
+    """The strings and numbers of a JSON document in `text`, in order; a damaged one gives those that it has."""
     found: list[tuple[re.Match[str], str, _Container | None, Key]] = []
     current: _Container | None = None
     for match in _TOKEN.finditer(text, start):
@@ -82,7 +82,7 @@ def leaves(text: str, start: int = 0) -> list[Leaf]:
 
 
 def unit_span(text: str, leaf: Leaf, start: int, end: int) -> tuple[int, int]:
-    """Where the characters from `start` to `end` of a string's value stand in the text."""
+    """The place in the text of the characters from `start` to `end` of a string's value."""
     raw = text[leaf.start : leaf.end]
     if "\\" not in raw:
         return leaf.start + start, leaf.start + end

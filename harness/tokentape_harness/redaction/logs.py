@@ -1,4 +1,4 @@
-"""Logs: vcrpy logs the URI of each request as it was made, before any filter has seen it."""
+"""Logs: redact what vcrpy logs, since it logs the URI of each request before any filter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOGGERS = (
 
 @contextmanager
 def redacted_logs(rules: RedactionRules = DEFAULT_RULES) -> Iterator[None]:
-    """Take secrets out of what vcrpy logs, while it is entered."""
+    """Take secrets out of the records of vcrpy's loggers inside the block."""
 
     def redacted(record: logging.LogRecord) -> bool:
         record.msg, record.args = redact_text(record.getMessage(), rules), ()

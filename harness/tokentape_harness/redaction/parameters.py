@@ -10,7 +10,7 @@ from tokentape_harness.redaction.rules import RedactionRules
 
 _FORM = "application/x-www-form-urlencoded"
 _PARAMETER = re.compile(r"([^=&]*)=([^&]*)")
-# A body without a type, of one line, that is nothing but parameters.
+# A body without a content type that is one line of parameters.
 _BARE_FORM = re.compile(r"[\w.\[\]%+-]{1,100}=[^\s&]*(?:&[\w.\[\]%+-]{1,100}=[^\s&]*)*")
 _PART = re.compile(r"(?im)^content-disposition:([^\r\n]{0,500})\r?\n(?:[^\r\n]{1,1000}\r?\n){0,8}\r?\n")
 _NAME = re.compile(r"[;\s]name=(?:\"([^\"]*)\"|([^\s;]*))")
@@ -18,7 +18,7 @@ _BOUNDARY = re.compile(r"\r?\n--")
 
 
 class Parameter(NamedTuple):
-    """A parameter with a secret name, and where its value stands."""
+    """A parameter with a secret name, and the place of its value."""
 
     name: str
     start: int
@@ -31,7 +31,7 @@ def may_have_parameters(content_type: str) -> bool:
 
 
 def secret_parameters(text: str, content_type: str, rules: RedactionRules) -> Iterator[Parameter]:
-    """The parameters of a form or multipart body whose names are secret, with their values as they are written."""
+    """The parameters of a form or multipart body whose names are secret; values are still encoded."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind.startswith("multipart/"):
         found = _parts(text)

@@ -1,4 +1,4 @@
-"""Randomness: whether a value looks drawn at random, as keys are, or written by hand, as names and words are."""
+"""Randomness: whether a value looks random, as keys do, or written by a person, as names and words do."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ _LONGEST = 256
 
 
 def is_random(value: str, *, least: int = 3, length: int = 6) -> bool:
-    """Whether letters, capitals and digits alternate too often for words: in `least` places, and one in `length`.
+    """Whether letters, capitals and digits alternate too often for words.
 
-    Words that are joined by capitals, hyphens, dots or underscores alternate once in five characters or less, a
-    random value in base64, hex or base32 once in two to three. Without any digit the measure is stricter.
+    They must do so at `least` times, and at least once in `length` characters. Words that are joined by capitals,
+    hyphens, dots or underscores alternate at most once in five characters; random base64, hex and base32 once in two to
+    three. A value without digits must alternate more often.
     """
     value = value[:_LONGEST]
     changes = len(_RUN.findall(value)) - len(_SEGMENT.findall(value))

@@ -1,4 +1,4 @@
-"""Redact: take the secrets out of an interaction, and leave what replays."""
+"""Redact: take the secrets out of an interaction, which still replays."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COOKIE_ATTRIBUTES = frozenset(
 )
 _COOKIES = frozenset({"cookie", "cookie2", "set-cookie", "set-cookie2"})
 _COOKIE_LENGTH = 16
-# Vertex AI has the project in its paths, which a request is matched by.
+# Vertex AI has the project in its paths, by which requests are matched.
 _IN_PATHS = frozenset({"x-goog-user-project"})
 _COOKIE = re.compile(r"([^=;]*)(=?)([^;]*)(;?)")
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#@]*(?:@[^/?#@]*)*)@")
@@ -32,7 +32,7 @@ _PARAMETER = re.compile(r"([^=&]*)=([^&]*)")
 
 
 class Secret(NamedTuple):
-    """A secret that was found: which rule knew it and where it stood, but not what it was."""
+    """A secret that was found: the rule that found it, and where it is; not its value."""
 
     rule: str
     where: str
@@ -41,8 +41,8 @@ class Secret(NamedTuple):
 def redact(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> Interaction:
     """The interaction without its secrets.
 
-    The credentials of its own request are taken out wherever they stand, in the response too. A streamed body keeps
-    its events, and its chunks their times. Redacting twice changes nothing more.
+    The credentials of its request are taken out everywhere, also of the response. A streamed body keeps its events, and
+    the chunks their times. Redacting twice gives the same.
     """
     return _redacted(interaction, rules.adding(secrets=credentials_of(interaction, rules)), [])
 
@@ -56,20 +56,20 @@ def redact_all(interactions: Iterable[Interaction], rules: RedactionRules = DEFA
 
 
 def redact_request(request: Request, rules: RedactionRules = DEFAULT_RULES) -> Request:
-    """The request as it is stored: what a new request is compared with must be redacted the same way."""
+    """The request without its secrets, as a cassette holds it: redact a request before comparing it with those."""
     rules = rules.adding(secrets=credentials_of(Interaction(request, Response()), rules))
     return _request(request, rules, [])
 
 
 def find_secrets(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> tuple[Secret, ...]:
-    """The secrets that `redact` would take out, each place once."""
+    """The secrets that `redact` would take out, one for each rule and place."""
     found: list[Secret] = []
     _redacted(interaction, rules.adding(secrets=credentials_of(interaction, rules)), found)
     return tuple(dict.fromkeys(found))
 
 
 def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> tuple[str, ...]:
-    """The credentials that an interaction was made with, as far as they can be told from ordinary words."""
+    """The credentials of an interaction's request, but not those that may be ordinary words."""
     request = interaction.request
     values: list[str] = []
     for name, value in (*request.headers, *interaction.response.headers):
@@ -92,7 +92,7 @@ def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RUL
 
 
 def redact_uri(uri: str, rules: RedactionRules = DEFAULT_RULES) -> str:
-    """A URI without its userinfo and without keys in its query; everything else stays as it was written."""
+    """A URI without its userinfo and the keys in its query; nothing else is changed."""
     return _uri(uri, rules, lambda _: None)
 
 
@@ -119,7 +119,7 @@ def _request(request: Request, rules: RedactionRules, found: list[Secret]) -> Re
 
 
 def _plain_body(request: Request) -> tuple[bytes, str]:
-    """The body as it was before it was compressed, and its content type."""
+    """The body with its content coding undone, and its content type."""
     body = request.body or b""
     content_type = next(iter(header_values(request.headers, "content-type")), "")
     try:
@@ -151,11 +151,9 @@ def _resized(headers: Headers, length: int) -> Headers:
 
 
 def _headers(headers: Headers, rules: RedactionRules, found: list[Secret], part: str) -> Headers:
-    made = []
-    for name, value in headers:
-        note = _noting(found, f"{part} header {name.lower()}")
-        made.append((name, _header(name, value, rules, note)))
-    return tuple(made)
+    return tuple(
+        (name, _header(name, value, rules, _noting(found, f"{part} header {name.lower()}"))) for name, value in headers
+    )
 
 
 def _header(name: str, value: str, rules: RedactionRules, note: Found) -> str:
@@ -192,8 +190,8 @@ def _uri(uri: str, rules: RedactionRules, note: Found) -> str:
     query = _query(uri)
     if query:
         start = uri.index("?") + 1
-        made = _PARAMETER.sub(lambda parameter: _parameter(parameter, rules, note), query)
-        uri = uri[:start] + made + uri[start + len(query) :]
+        redacted = _PARAMETER.sub(lambda parameter: _parameter(parameter, rules, note), query)
+        uri = uri[:start] + redacted + uri[start + len(query) :]
     return redact_text(uri, rules, note)
 
 
@@ -214,7 +212,7 @@ def _parameter(match: re.Match[str], rules: RedactionRules, note: Found) -> str:
 
 
 def _parts(value: str) -> list[str]:
-    """The secret parts of a credential: of a signature its key id and the signature, of Basic the password."""
+    """The secret parts of a credential: the key id and signature of AWS, the user and password of Basic."""
     if "Credential=" in value:
         found = re.findall(r"(?:Credential|Signature)=([^/,\s]+)", value)
         return [str(part) for part in found]
@@ -228,22 +226,22 @@ def _parts(value: str) -> list[str]:
 
 
 def _value(value: Any, rules: RedactionRules, note: Found) -> Any:
-    """What another recorder left beside vcrpy's own keys."""
+    """Any value that another recorder stored beside vcrpy's keys, redacted."""
     match value:
         case str():
             return redact_text(value, rules, note)
         case bytes():
             return redact_body(value, "", (), rules, note)[0]
         case Mapping():
-            made = {}
+            redacted = {}
             for key, item in value.items():
                 secret = (
                     isinstance(item, str) and item not in ("", *rules.placeholders) and rules.is_member((str(key),))
                 )
                 if secret:
                     note(f"field {str(key).lower()}")
-                made[key] = PLACEHOLDER if secret else _value(item, rules, note)
-            return made
+                redacted[key] = PLACEHOLDER if secret else _value(item, rules, note)
+            return redacted
         case list() | tuple():
             return [_value(item, rules, note) for item in value]
         case _:

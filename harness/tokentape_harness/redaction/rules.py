@@ -1,4 +1,4 @@
-"""Redaction rules: what is a secret by its name, by its form, or because it is known."""
+"""Redaction rules: what is a secret by its name or its form, and known secrets."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PLACEHOLDER = "REDACTED"
 class RedactionRules(msgspec.Struct, frozen=True):
     """What is redacted.
 
-    `headers` and `query` are lower-case names, of headers and of query or form parameters; `known_names` adds those
-    that are known, and JSON members; `json_paths` are paths such as `$.metadata.user_id`, `messages[*].name` or
-    `..email`; `text` finds secrets in any text; `secrets` are known ones, wherever they stand; `placeholders` stand
-    for secrets and stay.
+    `headers` and `query` are lower-case names of headers and of query or form parameters. `known_names` adds the table
+    of known names, also for JSON members. `json_paths` are paths such as `$.metadata.user_id`, `messages[*].name` or
+    `..email`. `text` finds secrets in any text. `secrets` are known values, taken out everywhere. `placeholders` stand
+    for secrets and are kept.
     """
 
     headers: frozenset[str] = frozenset()
@@ -48,7 +48,7 @@ class RedactionRules(msgspec.Struct, frozen=True):
         secrets: Iterable[str] = (),
         placeholders: Iterable[str] = (),
     ) -> RedactionRules:
-        """These rules and more; a text rule is a regular expression. Raises `UsageError` for one that is none."""
+        """These rules and more. Raises `UsageError` for a wrong JSON path or regular expression."""
         paths = tuple(json_paths)
         for path in paths:
             if not _PATH.fullmatch(path):
@@ -68,11 +68,11 @@ class RedactionRules(msgspec.Struct, frozen=True):
         return name.lower() in self.headers or (self.known_names and is_secret_name(name, "header"))
 
     def is_parameter(self, name: str) -> bool:
-        """Whether a parameter of a query or form is secret; its name may be percent-encoded."""
+        """Whether a query or form parameter is secret; its name may be percent-encoded."""
         return unquote_plus(name).lower() in self.query or (self.known_names and is_secret_parameter(name))
 
     def is_member(self, path: Path) -> bool:
-        """Whether the JSON at a path is secret by its name, or by that of the object whose `value` it is."""
+        """Whether the JSON at a path is secret by its name; the name of a `value` is that of the object around it."""
         names = [key for key in path[-4:] if isinstance(key, str)]
         if names[-1:] == ["value"]:
             names.pop()
@@ -81,7 +81,7 @@ class RedactionRules(msgspec.Struct, frozen=True):
         return is_secret_member(names[-1], len(names) > 1 and holds_headers(names[-2]))
 
     def is_wanted(self, path: Path) -> bool:
-        """Whether the JSON at a path was named by `json_paths`."""
+        """Whether `json_paths` name the JSON at a path."""
         return any(matches(path, pattern) for pattern in self.json_paths)
 
 
@@ -92,11 +92,11 @@ def _text_rule(pattern: str | re.Pattern[str]) -> TextRule:
     try:
         return TextRule("own rule", re.compile(pattern))
     except re.error as error:
-        raise UsageError(f"the text rule {pattern!r} is no regular expression ({error})") from error
+        raise UsageError(f"the text rule {pattern!r} is not a regular expression ({error})") from error
 
 
 def secrets_of_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of variables whose names say that they are secret, such as OPENAI_API_KEY."""
+    """The values of variables with secret names, such as OPENAI_API_KEY."""
     return tuple(
         dict.fromkeys(
             value for name, value in environ.items() if is_secret_name(f"the_{name}", "member") and is_distinct(value)
@@ -105,7 +105,7 @@ def secrets_of_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def is_distinct(secret: str) -> bool:
-    """Whether a value can be looked for everywhere: a key such as `ollama` or `not-needed` is also a word."""
+    """Whether a value can be searched for: unlike the keys `ollama` and `not-needed`, it is no ordinary word."""
     return PLACEHOLDER not in secret and (
         len(secret) >= 12 or (len(secret) >= 8 and any(not char.isalpha() and char not in "-_ ." for char in secret))
     )

@@ -1,7 +1,7 @@
-"""Text rules: secrets that are known by their form, in any text.
+"""Text rules: find secrets in any text by their form.
 
-The key formats are those that the providers document or that their consoles hand out. A prefix alone is not enough:
-`sk-folding-cube` is a class of CSS. What follows it has to look random, unless the prefix stands for itself.
+The key formats are those that the providers document or issue. A prefix alone is not enough: `sk-folding-cube` is a
+class of CSS. The text after it must look random, unless no other text has this prefix.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Check = Callable[[re.Match[str]], bool]
 
 
 class TextRule(NamedTuple):
-    """A secret in text: the whole match, or the group `secret` of it, where `is_secret` agrees.
+    """A pattern of a secret: the whole match or its group `secret`, if `is_secret` accepts the match.
 
-    `hints` are lower-case words of which one is in every text that can match, so that most texts are not searched.
+    `hints` are lower-case words; a text without any of them can't match and is not searched.
     """
 
     name: str
@@ -35,7 +35,7 @@ _SHORTEST_LITERAL, _LONGEST_LITERAL = 10, 256
 _SHORTEST_BARE = 16
 _SHORTEST_PASSWORD = 8
 _ABRIDGED = ("...", "…")
-# What a program fills in, as in `"Bearer {token}"`, `"<your key>"` or `"${KEY}"`.
+# A part that a program fills in, as in `"Bearer {token}"`, `"<your key>"` or `"${KEY}"`.
 _TEMPLATE = re.compile(r"[{(\[<].*[})\]>]")
 # An attribute, as in `private_key: x25519.X25519PrivateKey`.
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
@@ -52,11 +52,11 @@ def _random_rest(match: re.Match[str]) -> bool:
 def _key(
     name: str, prefixes: str, rest: str = _WORD + "{16,}", *, anywhere: bool = False, certain: bool = False
 ) -> TextRule:
-    """A rule for keys that begin with one of these prefixes; `certain` if nothing else can have this form."""
+    """A rule for keys that begin with one of these prefixes; `certain` if only keys have this form."""
     alternatives = prefixes.split()
     written = [re.escape(prefix) for prefix in alternatives]
     if not anywhere:
-        # Behind the prefix, since `re` is quick to find a literal that a pattern begins with.
+        # The look-behind follows the prefix, since `re` is fast for patterns that begin with a literal.
         written = [f"{prefix}(?<![A-Za-z0-9]{prefix})" for prefix in written]
     pattern = f"(?:{'|'.join(written)})(?P<rest>{rest})"
     hints = tuple(prefix.lower() for prefix in alternatives)
@@ -133,7 +133,7 @@ _KEYS = (
 
 
 def _is_private_key(match: re.Match[str]) -> bool:
-    """Whether base64 follows: a program that looks for keys has their first line, too."""
+    """Whether base64 follows; code that looks for keys has only their first line."""
     return len(_BASE64.sub("", match["body"])) >= 24
 
 
@@ -141,26 +141,26 @@ _BASE64 = re.compile(r"\\+[nr]|[^A-Za-z0-9+/=]+|-")
 
 
 def _is_named(match: re.Match[str]) -> bool:
-    """Whether the identifier that the matched word ends is the name of a secret, and a value follows."""
+    """Whether the identifier that ends in the matched word names a secret, and a value follows."""
     text, end = match.string, match.start()
     before = text[max(0, end - _LONGEST_NAME) : end]
     outside = before.rstrip(_IN_NAMES)
     name = before[len(outside) :] + match["word"]
     if match["space"] is not None and not (name.startswith("--") or outside.endswith("ENV ")):
         return False
-    # `token` alone is a word; what it names is still judged by its form.
+    # `token` alone is an ordinary word; the form of its value decides.
     return is_secret_name(name, "member") or name.lower().lstrip("-") in ("token", "pwd")
 
 
 def _is_named_value(match: re.Match[str]) -> bool:
-    """Whether a value behind a secret name is more than the next word of a sentence."""
+    """Whether the text after a secret name is a value, not the next word of a sentence."""
     return _is_named(match) and bool(
         match["quote"] or match["space"] or match["equals"] or _DIGIT.search(match["secret"])
     )
 
 
 def _is_named_secret(match: re.Match[str]) -> bool:
-    """Whether a value behind a secret name is a literal, and random: not an expression, a word or a template."""
+    """Whether the value after a secret name is a random literal: not an expression, a word or a template."""
     value = match["secret"]
     if not _is_named(match) or "://" in value or value[0] in "/.~$" or value.endswith(_ABRIDGED):
         return False
@@ -197,24 +197,24 @@ _WORDS = (
 
 
 def _any_case(*words: str) -> str:
-    """A pattern for words as they are written in code; `re` is slow to look for them with its own flag."""
+    """A pattern for words in the cases that code uses; `re.IGNORECASE` is slower."""
     return "|".join(f"[{word[0]}{word[0].upper()}]{word[1:]}|{word.upper()}" for word in words)
 
 
-# A name, an operator of one of many languages, maybe a type before it, and a literal: also as JSON inside a JSON
-# string, with its quotes escaped.
+# A name, maybe a type, an operator of one of many languages, and a literal; its quotes may be escaped, as in JSON
+# inside a JSON string.
 _NAMED = re.compile(
     rf"(?P<word>(?:{_any_case(*_WORDS)})(?:_?(?i:id)|_?\d{{1,3}})?)"
     r"(?:\\*[\"'`\]]){0,2}"
     r"(?:\s{0,8}(?:(?P<equals>(?::?\s{0,8}[A-Za-z][\w.]{0,30}\s{0,8})?=>?|:=)|:)\s{0,8}|(?P<space>\s{1,4}))"
     r"(?P<quote>\\*[\"'`])?(?:(?i:bearer|basic|token)\s{1,8})?"
-    # A literal in quotes ends at a quote, another value where the next one may begin.
+    # A literal in quotes ends at a quote, any other where the next value may begin.
     r"(?P<secret>(?(quote)[^\s\"'`\\]{4,}|[^\s\"'`\\<>(){}\[\],;&]{4,}))"
 )
 
 
 def _is_url_secret(match: re.Match[str]) -> bool:
-    """Whether a URL holds a password, and not a user alone (ssh://git@), a template or a word that stands for one."""
+    """Whether a URL holds a password, and not only a user (ssh://git@), a template or a placeholder."""
     user, colon, password = unquote(match["secret"]).partition(":")
     if not colon:
         return len(user) >= _SHORTEST_BARE and is_random(user) and not match.string.endswith("ssh", 0, match.start())
@@ -224,7 +224,7 @@ def _is_url_secret(match: re.Match[str]) -> bool:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether a value only stands for a secret, as recorders write it: `<REDACTED>`, `test_openai_api_key`, `****`."""
+    """Whether a value is a placeholder, as recorders write it: `<REDACTED>`, `test_openai_api_key`, `****`."""
     words = _PLAIN_WORD.findall(value.lower())
     return not any(char.isdigit() for char in value) and (not words or any(word in _PLACEHOLDERS for word in words))
 
@@ -314,7 +314,7 @@ TEXT_RULES = (
         lambda match: _is_secret_parameter(match) and len(match["secret"]) >= 8 and is_random(match["secret"]),
     ),
 )
-# In messages and addresses the name is enough: nobody replays them.
+# In messages and URLs the name is enough, since nothing replays them.
 NAME_RULES = (
     TextRule("named secret", _NAMED, _WORDS, _is_named_value),
     TextRule("URL key", _PARAMETER, ("=",), _is_secret_parameter),

@@ -11,7 +11,7 @@ import msgspec
 from tokentape_fake_provider.errors import UnreadableRecordingError
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Tape
-from tokentape_harness.cassettes.index import outlined_requests
+from tokentape_harness.cassettes.index import indexed_requests
 from tokentape_harness.cassettes.reader import parse_cassette, read_cassette, read_file
 from tokentape_harness.errors import CassetteError
 from tokentape_harness.testing.recordings import asked_for, recordings_of
@@ -23,7 +23,7 @@ def recordings_on_demand(path: Path, report: Callable[[str], None]) -> list[Reco
     `report` is told, once, if it can't be read later. Raises `CassetteError` for what can be seen at once.
     """
     data = read_file(path)
-    requests = outlined_requests(data)
+    requests = indexed_requests(data)
     if requests is None:
         return recordings_of(parse_cassette(data, path))
     cassette = _UnreadCassette(path, report)

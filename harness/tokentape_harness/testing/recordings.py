@@ -14,7 +14,7 @@ from tokentape_fake_provider.http.request_body import parse_body
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.wires import wire_for_path
-from tokentape_harness.cassettes.chunks import cut
+from tokentape_harness.cassettes.chunks import split_by_sizes
 from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Request, Response, header_values
@@ -108,7 +108,7 @@ def tape_of(response: Response) -> Tape:
     if record is None:
         frames = tuple(Frame(0.0, piece) for piece in split_body(response.body, response.content_type))
         return Tape(frames, response.status, headers + _content_length(response))
-    pieces = cut(response.body, (chunk.size for chunk in record.chunks))
+    pieces = split_by_sizes(response.body, (chunk.size for chunk in record.chunks))
     frames = tuple(Frame(chunk.at, piece) for chunk, piece in zip(record.chunks, pieces, strict=True))
     # A body that broke off must not have the length of what arrived: that would end it as if it were whole.
     length = _content_length(response) if record.end == "complete" else ()

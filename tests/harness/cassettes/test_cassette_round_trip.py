@@ -14,7 +14,7 @@ from vcr.serialize import deserialize
 from vcr.serializers import yamlserializer
 
 from tokentape_harness.cassettes.chunks import Chunk
-from tokentape_harness.cassettes.model import Cassette, Fault, Interaction, Request, Response, StreamRecord
+from tokentape_harness.cassettes.model import Cassette, Interaction, RecordedError, Request, Response, StreamRecord
 from tokentape_harness.cassettes.reader import parse_cassette, read_cassette
 from tokentape_harness.cassettes.writer import format_cassette, write_cassette
 
@@ -57,7 +57,7 @@ def responses(draw):
         draw(times),
         draw(st.sampled_from(["complete", "client_closed", "dropped", "timeout", "open_at_exit"])),
         draw(st.none() | times),
-        draw(st.none() | st.builds(Fault, awkward, awkward, awkward)),
+        draw(st.none() | st.builds(RecordedError, awkward, awkward, awkward)),
         draw(st.none() | st.just("gzip")),
         draw(st.none() | st.integers(0, 99)),
         draw(st.none() | st.just("2026-11-22T11:02:16Z")),

@@ -193,7 +193,7 @@ def test_what_is_no_cassette_is_a_clear_error(tmp_path, content, kind, message):
         ({"status": STATUS, "headers": {}, "body": {"text": "x"}}, snapshot("the body of its response has the keys text and no `string`: record it again with vcrpy's own serializer")),
         ({"status": STATUS, "headers": {}, "body": {"base64_string": "a"}}, snapshot("the body of its response is not base64 (Invalid base64-encoded string: number of data characters (1) cannot be 1 more than a multiple of 4): record it again")),
         ({"status": STATUS, "headers": {}, "parsed_body": {}}, snapshot("its response has a `parsed_body`, which another project's serializer wrote and plain vcrpy can't read either: record it again with vcrpy's own yaml serializer")),
-        ({"status": STATUS, "headers": {"Content-Encoding": ["lzma"]}, "body": {"string": "x"}}, snapshot("the body has the content coding 'lzma', which is not known here: record it decoded (decode_compressed_response=True in vcrpy)")),
+        ({"status": STATUS, "headers": {"Content-Encoding": ["lzma"]}, "body": {"string": "x"}}, snapshot("the content coding 'lzma' of the body is unknown: request another one (accept-encoding: gzip), or record the body decoded (decode_compressed_response=True in vcrpy)")),
         ({"status": STATUS, "headers": {}, "body": {}, "stream": {"v": 2}}, snapshot("its `stream` has version 2, and only 1 is known: upgrade tokentape")),
         ({"status": STATUS, "headers": {}, "body": {}, "stream": 1}, snapshot("its `stream` has version None, and only 1 is known: upgrade tokentape")),
         ({"status": STATUS, "headers": {}, "body": {}, "stream": {"v": 1, "chunks": "1"}}, snapshot("its `stream` is damaged (chunk 0 is '1', not bytes@ms such as 53@362): record it again")),

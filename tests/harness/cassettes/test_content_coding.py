@@ -8,7 +8,12 @@ import zlib
 import pytest
 
 from tokentape_harness.cassettes import content_coding
-from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
+from tokentape_harness.cassettes.content_coding import (
+    ContentCodingError,
+    ContentDecoder,
+    decode_content,
+    split_codings,
+)
 
 BODY = 'data: {"text": "日本"}\n\n'.encode()
 RAW_DEFLATE = zlib.compressobj(wbits=-15)
@@ -22,16 +27,33 @@ RAW = RAW_DEFLATE.compress(BODY) + RAW_DEFLATE.flush()
         (gzip.compress(BODY), ["X-GZIP"]),
         (gzip.compress(BODY[:7]) + gzip.compress(BODY[7:]), ["gzip"]),
         (zlib.compress(BODY), ["deflate"]),
+        (gzip.compress(BODY) + b"\x1f and more", ["gzip"]),
         (RAW, ["deflate"]),
         (zlib.compress(gzip.compress(BODY)), ["gzip", "deflate"]),
         (BODY, ["identity"]),
         (BODY, []),
     ],
-    ids=["gzip", "x-gzip", "two gzip members", "deflate", "raw deflate", "two codings", "identity", "none"],
+    ids=[
+        "gzip",
+        "x-gzip",
+        "two gzip members",
+        "bytes after gzip",
+        "deflate",
+        "raw deflate",
+        "two codings",
+        "identity",
+        "none",
+    ],
 )
 def test_codings_are_undone(body, codings):
-    """Each coding is undone, the last one first."""
+    """Each coding is undone, the last one first: of a whole body, in pieces, and at every split."""
     assert decode_content(body, codings) == BODY
+    for size in (1, 2, 7):
+        decoder = ContentDecoder(codings)
+        assert b"".join(decoder.feed(body[at : at + size]) for at in range(0, len(body), size)) == BODY
+    for split in range(len(body)):
+        decoder = ContentDecoder(codings)
+        assert decoder.feed(body[:split]) + decoder.feed(body[split:]) == BODY
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
@@ -54,7 +76,7 @@ def test_a_body_that_was_cut_short_gives_its_beginning():
     [
         (b"\x1f\x8b\x08\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "gzip", "not the gzip data"),
         (b"\xff\xfe\xfd", "deflate", "not the deflate data"),
-        (BODY, "compress", "'compress', which is not known here"),
+        (BODY, "compress", "the content coding 'compress' of the body is unknown"),
     ],
     ids=["gzip", "deflate", "compress"],
 )

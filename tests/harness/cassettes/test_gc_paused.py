@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from tokentape_harness.cassettes.gc_paused import uncollected
+from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.reader import parse_cassette
 from tokentape_harness.errors import CassetteError
 
@@ -23,9 +23,9 @@ def collector():
 def test_the_collector_is_as_it_was_before(on):
     """Loading turns the collector off, and leaves it as it found it, whether or not the file can be read."""
     (gc.enable if on else gc.disable)()
-    with uncollected():
+    with gc_paused():
         assert not gc.isenabled()
-        with uncollected():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     assert gc.isenabled() is on

@@ -355,11 +355,11 @@ def test_field_cassettes(tmp_path, capsys):
 
 def test_the_place_is_in_the_line():
     """The line and column in the file, or the interaction and what is wrong in it."""
-    for name, told in {
+    for name, message in {
         "bad bool": "line 12, column 4: the value 'maybe' is not what its tag bool promises: record it again",
-        "two keys": "line 3, column 5: the key 'method' stands twice in one mapping: keep one of them",
+        "two keys": "line 3, column 5: the key 'method' appears twice in one mapping: keep one of them",
         "itself beside the response": "line 11, column 12: a value that holds itself",
-        "status 99": "interaction 0: its response has the status 99, and a response has one from 100 to 599: "
+        "status 99": "interaction 0: its response has the status 99, and a response has a status from 100 to 599: "
         "correct it",
         "start .inf": "interaction 0: its `stream` is damaged (`start` is inf ms, and a time is from 0 to "
         "6.048e+08 ms, a week): record it again",
@@ -368,4 +368,4 @@ def test_the_place_is_in_the_line():
     }.items():
         with pytest.raises(CassetteFormatError) as caught:
             parse_cassette(WRONG[name])
-        assert str(caught.value) == told
+        assert str(caught.value) == message

@@ -18,11 +18,11 @@ from tests.corpus import ROOT
 from tests.harness.cli.test_cli import SSE
 from tests.harness.cli.test_cli import run as run
 from tokentape_harness import read_cassette, write_cassette
-from tokentape_harness.cassettes.chunks import Chunk, cut
+from tokentape_harness.cassettes.chunks import Chunk, split_by_sizes
 from tokentape_harness.cassettes.model import (
     Cassette,
-    Fault,
     Interaction,
+    RecordedError,
     Request,
     Response,
     StreamRecord,
@@ -135,7 +135,7 @@ def test_a_recorded_body_is_taken_as_it_is():
         assert made.response.body == body
         record = made.response.stream
         assert [round(chunk.at) for chunk in record.chunks] == [300, 500, 500]
-        assert cut(body, (chunk.size for chunk in record.chunks))[0] == b": hello\n\ndata: 1\r\n\r\n"
+        assert split_by_sizes(body, (chunk.size for chunk in record.chunks))[0] == b": hello\n\ndata: 1\r\n\r\n"
 
 
 def test_what_chrome_writes_beside_http():
@@ -207,7 +207,7 @@ def interactions(draw):
         draw(st.integers(0, 5)),
         end,
         600.0,
-        None if end == "complete" else Fault("x", "E", "m"),
+        None if end == "complete" else RecordedError("x", "E", "m"),
         draw(st.sampled_from([None, "gzip"])),
         draw(st.none() | st.integers(0, 3)),
         "2026-11-22T11:00:00Z",

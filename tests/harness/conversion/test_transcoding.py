@@ -19,7 +19,7 @@ from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refus
 from tokentape_fake_provider.timing import Recorded
 from tokentape_fake_provider.wires import WIRES
 from tokentape_harness.cassettes.chunks import Chunk
-from tokentape_harness.cassettes.model import Cassette, Fault, Interaction, Request, Response, StreamRecord
+from tokentape_harness.cassettes.model import Cassette, Interaction, RecordedError, Request, Response, StreamRecord
 from tokentape_harness.conversion import Loss, Transcoded, transcode, transcode_cassette
 from tokentape_harness.conversion.request_options import write_options
 from tokentape_harness.conversion.response_decoder import Heard, hear
@@ -259,7 +259,7 @@ def test_a_stream_that_broke_off_breaks_off_again(to: str) -> None:
         response,
         body=response.body[:cut],
         stream=msgspec.structs.replace(
-            record, chunks=record.chunks[:3], end="dropped", end_at=130.0, error=Fault("incomplete_body")
+            record, chunks=record.chunks[:3], end="dropped", end_at=130.0, error=RecordedError("incomplete_body")
         ),
     )
     made = transcoded(Interaction(interaction.request, broken), to)
@@ -268,7 +268,7 @@ def test_a_stream_that_broke_off_breaks_off_again(to: str) -> None:
     assert arrivals(heard) == [(110.0, "Hello"), (120.25, " there,")]
     kept = made.interaction.response.stream
     assert kept is not None
-    assert (kept.end, kept.end_at, kept.error) == ("dropped", 130.0, Fault("incomplete_body"))
+    assert (kept.end, kept.end_at, kept.error) == ("dropped", 130.0, RecordedError("incomplete_body"))
     assert made.script is None
 
 

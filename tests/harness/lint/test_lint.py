@@ -21,7 +21,7 @@ from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Re
 from tokentape_harness.cli import main
 from tokentape_harness.conversion.response_decoder import hear
 from tokentape_harness.errors import UsageError
-from tokentape_harness.lint import compare, inspect_cassette, parse_age, read_unused, shape_of
+from tokentape_harness.lint import compare, event_schema_of, inspect_cassette, parse_age, read_unused
 from tokentape_harness.redaction import redact
 
 KEY = "sk-proj-Ab0_Cd1-Ef2Gh3Ij4Kl5Mn6Op7Qr8St9"
@@ -185,7 +185,7 @@ def test_check_as_json_and_allowed(run, shelf):
                     "kind": "client_closed",
                     "file": "left.yaml",
                     "interaction": 0,
-                    "message": "the client left before the end: record it again, unless that is meant",
+                    "message": "the client left before the end: record it again, unless that is intended",
                 }
             ],
         }
@@ -307,8 +307,8 @@ def test_a_tool_call_where_there_was_text(wire, path, more):
 
     text, other = interaction(Text("Hi.")), interaction(Text("Well, hello to you all."))
     call = interaction(Text("Hi."), ToolCall("look", '{"a": 1}'))
-    assert shape_of(text).fields
-    assert shape_of(text).wire == wire
+    assert event_schema_of(text).fields
+    assert event_schema_of(text).wire == wire
     assert compare(Cassette((text,)), Cassette((other,))) == []
     kinds = {change.kind for change in compare(Cassette((text,)), Cassette((call,)))}
     assert kinds & {"new field", "new event"}
@@ -350,7 +350,7 @@ def test_recordings_of_the_corpus_have_the_shape_of_themselves():
         except ValueError:
             continue
         assert compare(cassette, cassette) == []
-        streamed += sum(len(shape_of(interaction).order) > 1 for interaction in cassette)
+        streamed += sum(len(event_schema_of(interaction).order) > 1 for interaction in cassette)
     assert streamed > 50
 
 

@@ -18,7 +18,7 @@ from tokentape_fake_provider.timing.distribution import varying
 from tokentape_harness.errors import UsageError
 from tokentape_harness.profiles import learn_profile, observed_tape
 from tokentape_harness.profiles.families import Sample, distance, fit_family, gamma_share
-from tokentape_harness.profiles.observed import Arrival, Event, Observed
+from tokentape_harness.profiles.observed import Arrival, Observed, TokenEvent
 from tokentape_harness.profiles.pauses import count_pauses
 from tokentape_harness.profiles.regression import regress
 
@@ -148,7 +148,7 @@ def test_one_stream_is_enough_for_a_profile() -> None:
 def test_prompts_that_tell_nothing_leave_the_mean() -> None:
     """Where longer prompts came sooner, and not reliably, the time to first token is the mean of all."""
     times = [(900.0, 10), (20.0, 900), (15.0, 950), (18.0, 870), (22.0, 910), (17.0, 940), (21.0, 890), (19.0, 905)]
-    streams = [Observed((Event(at, 1, 1), Event(at + 5, 1, 1)), tokens) for at, tokens in times]
+    streams = [Observed((TokenEvent(at, 1, 1), TokenEvent(at + 5, 1, 1)), tokens) for at, tokens in times]
     first = learn_profile(streams).ttft
     assert first.base_ms == pytest.approx(sum(at for at, _ in times) / len(times), rel=1e-3)
     assert first.per_input_token_ms == 0
@@ -158,7 +158,7 @@ def test_prompts_that_tell_nothing_leave_the_mean() -> None:
 @pytest.mark.parametrize("apart", [0.0, 5.0])
 def test_times_of_zero_are_learned(count: int, apart: float) -> None:
     """Streams whose first token, or all tokens, came at 0 ms give a profile, and no division by zero."""
-    streams = [Observed(tuple(Event(apart * n, 1, 1) for n in range(3)), 10 + made) for made in range(count)]
+    streams = [Observed(tuple(TokenEvent(apart * n, 1, 1) for n in range(3)), 10 + made) for made in range(count)]
     profile = learn_profile(streams)
     assert profile.ttft.base_ms == 0
     assert profile.latency.mean_ms == (apart or InterToken().mean_ms)
@@ -183,11 +183,11 @@ def test_an_observed_stream() -> None:
     seen = observed_tape(Tape(tuple(Frame(*frame) for frame in frames), start=60), "openai_chat")
     assert isinstance(seen, Observed)
     assert seen.events == (
-        Event(90.5, 1, 1),
-        Event(110, 2, 2),
-        Event(110, 1, 1),
-        Event(110.2, 1, 1),
-        Event(150, 6, 0),
+        TokenEvent(90.5, 1, 1),
+        TokenEvent(110, 2, 2),
+        TokenEvent(110, 1, 1),
+        TokenEvent(110.2, 1, 1),
+        TokenEvent(150, 6, 0),
     )
     assert (seen.ttft, seen.input, seen.cached, seen.headers, seen.model) == (90.5, 9, 5, 60, "m-1")
     assert seen.arrivals(0.25) == [Arrival(90.5, 1, 1), Arrival(110, 3, 4), Arrival(150, 1, 6)]

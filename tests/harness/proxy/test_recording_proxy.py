@@ -23,7 +23,7 @@ from tokentape_fake_provider.timing import Recorded
 from tokentape_harness import read_cassette
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.proxy import RecordingProxy, upstreams_of
-from tokentape_harness.proxy.signing import signed
+from tokentape_harness.proxy.signing import sign_again
 from tokentape_harness.recording.clock import SystemClock
 
 SSE = (("content-type", "text/event-stream"), ("x-request-id", "r-1"))
@@ -196,8 +196,8 @@ def test_signatures_for_aws_are_made_anew(monkeypatch):
     old = b"AWS4-HMAC-SHA256 Credential=" + scope + b", SignedHeaders=host, Signature=00"
     headers = [(b"content-type", b"application/json"), (b"authorization", old)]
     path = "/model/m%3A0/converse-stream"
-    assert signed("POST", "http://127.0.0.1:1" + path, headers, b"{}") == headers
-    made = dict(signed("POST", "https://bedrock-runtime.eu-west-1.amazonaws.com" + path, headers, b"{}"))
+    assert sign_again("POST", "http://127.0.0.1:1" + path, headers, b"{}") == headers
+    made = dict(sign_again("POST", "https://bedrock-runtime.eu-west-1.amazonaws.com" + path, headers, b"{}"))
     assert b"/eu-west-1/bedrock/aws4_request, SignedHeaders=content-type;host;x-amz-date" in made[b"authorization"]
     assert made[b"authorization"].startswith(b"AWS4-HMAC-SHA256 Credential=AKIAPLANTED012345678/")
 

@@ -162,7 +162,7 @@ def test_unplayed_recordings_fail_on_request(client, path):
         client.post(URL, json=asked("one"))
         client.post(URL, json=asked("two"))
     with (
-        pytest.raises(AssertionError, match=r"not asked for: interaction 1 \(POST http"),
+        pytest.raises(AssertionError, match=r"not replayed: interaction 1 \(POST http"),
         use_cassette(path, all_played=True),
     ):
         client.post(URL, json=asked("one"))
@@ -262,7 +262,7 @@ def test_metadata_is_kept(client, path):
         ({"spede": 2}, "no option 'spede': is it 'speed'?"),
         ({"filter_header": ["x"]}, "is it 'filter_headers'?"),
         ({"record_mode": "sometimes"}, "record_mode is 'sometimes': give all"),
-        ({"match_on": ["bdy"]}, "match_on has 'bdy', which is none of method"),
+        ({"match_on": ["bdy"]}, "match_on has 'bdy', which is not one of method"),
     ],
 )
 def test_options_that_nobody_knows(path, options, told):

@@ -11,7 +11,7 @@ import pytest
 
 from bench.victims import Order, left_in, victims
 from tokentape_fake_provider import FakeProviderServer, Rule, Script
-from tokentape_harness.cassettes.atomic_file import remove_abandoned, temporary_of
+from tokentape_harness.cassettes.atomic_file import remove_abandoned, temporary_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")]
 
@@ -95,7 +95,7 @@ def test_only_dead_writers_are_cleaned_up_after(tmp_path):
     os.waitpid(dead, 0)
     gone = f".a.yaml.{dead}-00000000.tmp"
     stay = [
-        temporary_of(path).name,
+        temporary_path(path).name,
         f".b.yaml.{dead}-00000000.tmp",
         f".a.yaml.{dead}.tmp",
         f"a.yaml.{dead}-00000000.tmp",

@@ -182,7 +182,7 @@ def test_a_failed_test_is_only_that(pytester, upstream):
     pytester.makepyfile(test_streams=code.replace("FINE", "True").replace(", drop_unused_requests=True", ""))
     result = pytester.runpytest_inprocess(*WITHOUT_RECORDING)
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*UnplayedRecordingError: *test_stream.yaml: not asked for: interaction 0*"])
+    result.stdout.fnmatch_lines(["*UnplayedRecordingError: *test_stream.yaml: not replayed: interaction 0*"])
 
 
 @pytest.mark.parametrize(

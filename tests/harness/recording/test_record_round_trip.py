@@ -133,7 +133,7 @@ def test_chunked_coding_is_told_however_it_is_read(chunks, cuts, trailer, extens
         position, turn = position + size, turn + 1
     assert told == chunks
     assert body.ended
-    assert body.rest() == b""
+    assert body.partial_chunk() == b""
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=6), st.booleans())

@@ -17,8 +17,8 @@ from inline_snapshot import snapshot
 
 from tests.aws_frames import frame
 from tokentape.framing.aws_event_stream import AWSEventStreamFraming
-from tokentape_harness.cassettes.chunks import Chunk, cut
-from tokentape_harness.cassettes.model import Fault, Interaction, Request, Response, StreamRecord, header_values
+from tokentape_harness.cassettes.chunks import Chunk, split_by_sizes
+from tokentape_harness.cassettes.model import Interaction, RecordedError, Request, Response, StreamRecord, header_values
 from tokentape_harness.errors import UsageError
 from tokentape_harness.redaction import (
     DEFAULT_RULES,
@@ -119,7 +119,7 @@ def test_chunks_keep_their_times(chunk_cuts, delta_cuts):
     made = dict(
         zip(
             (chunk.at for chunk in clean.stream.chunks),
-            cut(clean.body, (c.size for c in clean.stream.chunks)),
+            split_by_sizes(clean.body, (c.size for c in clean.stream.chunks)),
             strict=True,
         )
     )
@@ -268,7 +268,7 @@ def test_own_credentials_go_wherever_they_stand():
         "POST", "https://bob:hunter2hunter2@h/", (("authorization", f"Basic {basic}"), ("x-api-key", "4fQ7zzPl0m"))
     )
     body = b'{"error": "key 4fQ7zzPl0m, password correct horse battery, or hunter2hunter2"}'
-    fault = Fault("connect", "ConnectError", "cannot reach https://bob:hunter2hunter2@h/")
+    fault = RecordedError("connect", "ConnectError", "cannot reach https://bob:hunter2hunter2@h/")
     record = StreamRecord((Chunk(len(body), 1.0),), error=fault)
     clean = redact(Interaction(request, Response(401, "no 4fQ7zzPl0m", (("x-echo", "4fQ7zzPl0m"),), body, record)))
     assert clean.response.body == b'{"error": "key REDACTED, password REDACTED, or REDACTED"}'
@@ -488,7 +488,7 @@ def test_own_rules():
 
 
 @pytest.mark.parametrize(
-    ("rule", "message"), [({"text": ["("]}, "no regular expression"), ({"json_paths": ["a..[b"]}, "can't be read")]
+    ("rule", "message"), [({"text": ["("]}, "not a regular expression"), ({"json_paths": ["a..[b"]}, "can't be read")]
 )
 def test_a_rule_that_can_not_be_read_is_an_error(rule, message):
     """A wrong rule is refused before anything is recorded with it."""

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from tokentape_harness.cassettes.chunks import Chunk
-from tokentape_harness.cassettes.model import Fault, Interaction, Request, Response, StreamRecord
+from tokentape_harness.cassettes.model import Interaction, RecordedError, Request, Response, StreamRecord
 from tokentape_harness.recording import use_cassette
 from tokentape_harness.redaction import DEFAULT_RULES, PLACEHOLDER, find_secrets, redact, redact_request, redact_text
 
@@ -158,7 +158,7 @@ def test_a_secret_goes_from_every_place(text):
     ]
     for body, content_type in bodies:
         request = Request("POST", "https://h/", (("content-type", content_type), ("x-note", whole)), body)
-        record = StreamRecord((Chunk(len(body), 1.0),), error=Fault("read", "Error", whole))
+        record = StreamRecord((Chunk(len(body), 1.0),), error=RecordedError("read", "Error", whole))
         headers = (("content-type", content_type), ("x-echo", whole))
         clean = redact(Interaction(request, Response(200, whole, headers, body, record)))
         shown = repr(clean) + text_of(clean.request.body) + text_of(clean.response.body)

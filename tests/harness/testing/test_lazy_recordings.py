@@ -16,7 +16,7 @@ from tests.corpus import ROOT
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session
-from tokentape_harness.cassettes.index import outlined_requests
+from tokentape_harness.cassettes.index import indexed_requests
 from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Response
 from tokentape_harness.cassettes.reader import parse_cassette
 from tokentape_harness.cassettes.writer import format_cassette, write_cassette
@@ -74,7 +74,7 @@ INTERACTIONS = st.lists(
 def test_an_outline_is_right_or_none(interactions):
     """What is found without reading all of a file is what reading all of it finds, whoever wrote it."""
     ours = format_cassette(Cassette(tuple(interactions))).encode()
-    assert outlined_requests(ours) in (None, asked(ours))
+    assert indexed_requests(ours) in (None, asked(ours))
     requests = [
         VcrRequest(one.request.method, one.request.uri, one.request.body, dict(one.request.headers))
         for one in interactions
@@ -84,17 +84,17 @@ def test_an_outline_is_right_or_none(interactions):
         for one in interactions
     ]
     theirs = serialize({"requests": requests, "responses": responses}, yamlserializer).encode()
-    assert outlined_requests(theirs) in (None, asked(theirs))
+    assert indexed_requests(theirs) in (None, asked(theirs))
 
 
 def test_real_cassettes_have_outlines():
     """All recordings of ours, and most public ones, need not be read whole; what they ask for is the same."""
     for path in OWN.rglob("*.yaml"):
-        assert outlined_requests(path.read_bytes()) == asked(path.read_bytes()), path
+        assert indexed_requests(path.read_bytes()) == asked(path.read_bytes()), path
     public = sorted((ROOT / "cassettes").rglob("*.y*ml"))
     if not public:
         pytest.skip(f"no public cassettes in {ROOT}")
-    found = {path: outlined_requests(path.read_bytes()) for path in public}
+    found = {path: indexed_requests(path.read_bytes()) for path in public}
     for path, requests in found.items():
         assert requests is None or requests == asked(path.read_bytes()), path
     assert sum(requests is not None for requests in found.values()) >= len(found) // 2
@@ -124,8 +124,8 @@ WRITTEN = format_cassette(Cassette((interaction(b"one"), interaction(b"two"))))
 )
 def test_what_departs_from_the_layout_has_no_outline(text):
     """A file that is cut short, or that somebody wrote in another way, is read whole."""
-    assert outlined_requests(WRITTEN.encode()) is not None
-    assert outlined_requests(text.encode()) is None
+    assert indexed_requests(WRITTEN.encode()) is not None
+    assert indexed_requests(text.encode()) is None
 
 
 @pytest.fixture

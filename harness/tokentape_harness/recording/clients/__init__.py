@@ -1,1 +1,1 @@
-"""Clients: where each HTTP client is recorded and replayed."""
+"""Clients: for each HTTP client, where its requests are recorded and replayed."""

@@ -1,6 +1,6 @@
-"""aiohttp patch: the innermost middleware of every request, so that aiohttp follows redirects by itself.
+"""aiohttp: records and replays in the innermost middleware of each request, below aiohttp's own redirects.
 
-A body is read through a stream reader that draws on the real one, or on the recording.
+The client reads the body through a stream reader of ours, which takes it from the real reader or from the recording.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from vcr.request import Request
 from tokentape_harness.recording.patches import Patch
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
-from tokentape_harness.recording.response_recorder import Recording
+from tokentape_harness.recording.response_recorder import ResponseRecorder
 
 _HIGH_WATER = 2**16
-_FAULTS: dict[str, type[Exception]] = {
+_ERRORS: dict[str, type[Exception]] = {
     kind.__name__: kind
     for kind in (
         TimeoutError,
@@ -44,38 +44,38 @@ def fits(package: Any) -> bool:
 
 
 def patches(recorder: Recorder, package: Any) -> list[Patch]:
-    """The session's method that makes every request."""
+    """The session's method that sends every request."""
     session = package.ClientSession
-    return [(session, "_request", _requester(recorder, inspect.unwrap(session._request)))]
+    return [(session, "_request", _patched_request(recorder, inspect.unwrap(session._request)))]
 
 
-def _requester(recorder: Recorder, original: Callable[..., Any]) -> Callable[..., Any]:
+def _patched_request(recorder: Recorder, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def request(session: Any, *args: Any, **kwargs: Any) -> Any:
-        given = kwargs.get("middlewares")
-        outer = session._middlewares if given is None else given
-        kwargs["middlewares"] = (*outer, functools.partial(_answered, recorder, session))
+        middlewares = kwargs.get("middlewares")
+        outer = session._middlewares if middlewares is None else middlewares
+        kwargs["middlewares"] = (*outer, functools.partial(_middleware, recorder, session))
         return await original(session, *args, **kwargs)
 
     return request
 
 
-async def _answered(recorder: Recorder, session: Any, request: Any, handler: Callable[..., Any]) -> Any:
+async def _middleware(recorder: Recorder, session: Any, request: Any, handler: Callable[..., Any]) -> Any:
     answer = recorder.answer(Request(request.method, str(request.url), await _body(request), dict(request.headers)))
     match answer:
         case None:
             return await handler(request)
         case Playback():
             await answer.wait_until_async(answer.start)
-            return _played(answer, session, request)
-        case Recording():
+            return _replayed_response(answer, session, request)
+        case ResponseRecorder():
             try:
                 response = await handler(request)
             except BaseException:
                 answer.abandon()
                 raise
             try:
-                await _listen(answer, response, decoded=session._auto_decompress)
+                await _record_body(answer, response, decoded=session._auto_decompress)
             except BaseException as error:
                 answer.failed(error)
                 response.close()
@@ -84,28 +84,30 @@ async def _answered(recorder: Recorder, session: Any, request: Any, handler: Cal
 
 
 async def _body(request: Any) -> bytes:
-    """The bytes that are to be sent. What can be read once only is read here, and sent from what was read."""
+    """The bytes of the request body. aiohttp sends them again from its payload, as it does after a redirect."""
     body = request.body
     if isinstance(body, bytes | bytearray):
         return bytes(body)
-    # Reading a payload keeps it readable: that is how aiohttp itself sends it again after a redirect.
     return bytes(await body.as_bytes())
 
 
-class _DrawnReader(aiohttp.StreamReader):
-    """aiohttp's own stream reader, fed when somebody reads from it. `draw` gives a piece, or nothing at the end."""
+class _PulledReader(aiohttp.StreamReader):
+    """A stream reader that calls `read_piece` when the client reads; an empty piece is the end.
 
-    def __init__(self, draw: Callable[[], Awaitable[bytes]], left: Callable[[], None]) -> None:
+    `on_close` is called when the client closes or releases the response before its end.
+    """
+
+    def __init__(self, read_piece: Callable[[], Awaitable[bytes]], on_close: Callable[[], None]) -> None:
         super().__init__(_no_protocol(), _HIGH_WATER, loop=asyncio.get_running_loop())
-        self._draw = draw
-        self._left = left
+        self._read_piece = read_piece
+        self._on_close = on_close
         self.begin_http_chunk_receiving()
 
     async def _wait(self, func_name: str) -> None:
-        """Every reading method calls this when there is nothing to read; one that was cancelled can be called again."""
+        """aiohttp's reading methods call this when the buffer is empty; after a cancellation they may call it again."""
         del func_name
         try:
-            piece = await self._draw()
+            piece = await self._read_piece()
         except Exception as error:
             super().set_exception(error)
             raise
@@ -116,56 +118,56 @@ class _DrawnReader(aiohttp.StreamReader):
             self.feed_eof()
 
     async def wait_eof(self) -> None:
-        """Read on to the end."""
+        """Read to the end."""
         while not self.is_eof():
             await self._wait("wait_eof")
 
     def set_exception(self, exc: Any, exc_cause: Any = None) -> None:
         """The response was closed or released before its end."""
-        self._left()
+        self._on_close()
         super().set_exception(exc) if exc_cause is None else super().set_exception(exc, exc_cause)
 
 
 def _no_protocol() -> Any:
-    """The connection under a reader that nothing is pushed into."""
+    """A connection that can't be paused, since no socket feeds the reader."""
 
     def nothing(**_: Any) -> None:
-        """There is nothing to pause."""
+        """Do nothing."""
 
     return SimpleNamespace(_reading_paused=False, connected=True, pause_reading=nothing, resume_reading=nothing)
 
 
-async def _listen(recording: Recording, response: Any, *, decoded: bool) -> None:
+async def _record_body(recording: ResponseRecorder, response: Any, *, decoded: bool) -> None:
     recording.head(response.status, response.reason or "", _pairs(response.headers), decoded=decoded)
     real = response.content
     if real.at_eof():
         recording.complete()
         return
-    heard = _Heard(recording, real)
-    # What closes a response can't wait for the rest of it.
-    await heard.hear_small_error()
-    response.content = _DrawnReader(heard.draw, heard.leave)
+    body = _RecordedBody(recording, real)
+    # `close` is not a coroutine: it can't wait for the rest of an error body.
+    await body.read_small_error()
+    response.content = _PulledReader(body.read_piece, body.close)
 
 
-class _Heard:
-    """The real body, with the recording told what is read of it."""
+class _RecordedBody:
+    """The real body: each piece that is read goes to the recording, too."""
 
-    def __init__(self, recording: Recording, real: aiohttp.StreamReader) -> None:
+    def __init__(self, recording: ResponseRecorder, real: aiohttp.StreamReader) -> None:
         self._recording = recording
         self._real = real
         self._cancelled: BaseException | None = None
         self._ahead: deque[bytes] = deque()
 
-    async def hear_small_error(self) -> None:
-        """Read ahead what the client may not want; it gets it when it reads, and then what raised here."""
+    async def read_small_error(self) -> None:
+        """Read a small error body ahead of the client, which may never read it; a failure is raised when it does."""
         with suppress(Exception):
-            while self._recording.wants_rest and (piece := await self._heard()):
+            while self._recording.wants_rest and (piece := await self._read_real()):
                 self._ahead.append(piece)
 
-    async def draw(self) -> bytes:
-        return self._ahead.popleft() if self._ahead else await self._heard()
+    async def read_piece(self) -> bytes:
+        return self._ahead.popleft() if self._ahead else await self._read_real()
 
-    async def _heard(self) -> bytes:
+    async def _read_real(self) -> bytes:
         try:
             piece = await self._real.readany()
         except Exception as error:
@@ -181,9 +183,9 @@ class _Heard:
             self._recording.complete()
         return piece
 
-    def leave(self) -> None:
+    def close(self) -> None:
         if self._real.exception() is None:
-            self._recording.chunk(self._real.read_nowait())  # it had come before the client left
+            self._recording.chunk(self._real.read_nowait())  # it came before the client closed
         if self._real.at_eof():
             self._recording.complete()
         elif self._cancelled is not None:
@@ -194,8 +196,8 @@ class _Heard:
             self._real.set_exception(aiohttp.ClientConnectionError("Connection closed"))
 
 
-def _played(playback: Playback, session: Any, request: Any) -> aiohttp.ClientResponse:
-    given: dict[str, Any] = {
+def _replayed_response(playback: Playback, session: Any, request: Any) -> aiohttp.ClientResponse:
+    arguments: dict[str, Any] = {
         "writer": None,
         "continue100": None,
         "timer": None,
@@ -207,7 +209,7 @@ def _played(playback: Playback, session: Any, request: Any) -> aiohttp.ClientRes
     }
     known = inspect.signature(session._response_class.__init__).parameters
     response: aiohttp.ClientResponse = session._response_class(
-        request.method, request.url, **{name: value for name, value in given.items() if name in known}
+        request.method, request.url, **{name: value for name, value in arguments.items() if name in known}
     )
     headers = CIMultiDict(playback.unframed_headers)
     response.status, response.reason = playback.status, playback.message
@@ -216,19 +218,19 @@ def _played(playback: Playback, session: Any, request: Any) -> aiohttp.ClientRes
     response._raw_headers = tuple((name.encode(), value.encode()) for name, value in playback.unframed_headers)
     response._raw_cookie_headers = tuple(headers.getall("set-cookie", ())) or None
     response._closed = False
-    response.content = _DrawnReader(_Played(playback).draw, lambda: None)
+    response.content = _PulledReader(_ReplayedBody(playback).read_piece, lambda: None)
     response.content.on_eof(response._response_eof)
     return response
 
 
-class _Played:
+class _ReplayedBody:
     """The recorded body, piece by piece."""
 
     def __init__(self, playback: Playback) -> None:
         self._playback = playback
         self._position = 0
 
-    async def draw(self) -> bytes:
+    async def read_piece(self) -> bytes:
         playback = self._playback
         if self._position < len(playback.pieces):
             piece = playback.pieces[self._position]
@@ -240,15 +242,15 @@ class _Played:
             case "complete":
                 return b""
             case "dropped" | "timeout":
-                raise _fault(playback)
+                raise _recorded_error(playback)
             case _:
                 raise await playback.run_out_async()
 
 
-def _fault(playback: Playback) -> Exception:
-    fault = playback.fault
-    if fault is not None and fault.type in _FAULTS:
-        return _FAULTS[fault.type](fault.message)
+def _recorded_error(playback: Playback) -> Exception:
+    error = playback.error
+    if error is not None and error.type in _ERRORS:
+        return _ERRORS[error.type](error.message)
     if playback.end == "timeout":
         return aiohttp.SocketTimeoutError("Timeout on reading data from socket")
     return aiohttp.ClientPayloadError("Response payload is not completed")

@@ -1,4 +1,4 @@
-"""HTTP body: what arrives of an HTTP/1.1 response body, told from the bytes that a client takes off the socket."""
+"""Chunked body: the pieces of an HTTP/1.1 response body, from the bytes that a client reads off the socket."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _State = Literal["size", "data", "after data", "trailers", "done"]
 
 
 class PlainBody:
-    """A body that ends with its length, or with the connection where `length` is None."""
+    """A body of `length` bytes, or up to the end of the connection where `length` is None."""
 
     def __init__(self, length: int | None) -> None:
         self._left = length
 
     @property
     def ended(self) -> bool:
-        """Whether all of the promised length came."""
+        """Whether all of its length came."""
         return self._left == 0
 
     @property
@@ -33,7 +33,7 @@ class PlainBody:
 
 
 class ChunkedBody:
-    """A body in chunked coding (RFC 9112, 7.1): each chunk is a piece, however the client reads it."""
+    """A body in chunked coding (RFC 9112, 7.1): each chunk is a piece, whatever the sizes that the client reads."""
 
     def __init__(self) -> None:
         self._state: _State = "size"
@@ -51,8 +51,8 @@ class ChunkedBody:
         """Whether the connection's end is the body's end."""
         return self.ended
 
-    def rest(self) -> bytes:
-        """What came of a chunk that was broken off."""
+    def partial_chunk(self) -> bytes:
+        """The bytes that came of a chunk that is not complete."""
         return bytes(self._chunk)
 
     def feed(self, data: bytes) -> Iterator[bytes]:

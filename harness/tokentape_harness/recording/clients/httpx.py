@@ -1,4 +1,4 @@
-"""httpx patch: httpx and httpx2, sync and async, on their transports."""
+"""httpx: records and replays on the transports of httpx and httpx2, sync and async."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vcr.request import Request
 from tokentape_harness.recording.patches import Patch
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
-from tokentape_harness.recording.response_recorder import Recording
+from tokentape_harness.recording.response_recorder import ResponseRecorder
 
 _SYNC = ("HTTPTransport", "WSGITransport", "MockTransport")
 _ASYNC = ("AsyncHTTPTransport", "ASGITransport", "MockTransport")
@@ -27,20 +27,20 @@ def fits(package: Any) -> bool:
 
 def patches(recorder: Recorder, package: Any) -> list[Patch]:
     """The transports' methods that handle a request, for `httpx` or `httpx2`."""
-    made = []
+    found = []
     for name in _SYNC:
         transport = getattr(package, name)
         original = _original(package, transport, "handle_request")
-        made.append((transport, "handle_request", _handler(recorder, package, original)))
+        found.append((transport, "handle_request", _handler(recorder, package, original)))
     for name in _ASYNC:
         transport = getattr(package, name)
         original = _original(package, transport, "handle_async_request")
-        made.append((transport, "handle_async_request", _async_handler(recorder, package, original)))
-    return made
+        found.append((transport, "handle_async_request", _async_handler(recorder, package, original)))
+    return found
 
 
 def _original(package: Any, transport: Any, method: str) -> Callable[..., Any]:
-    """The transport's own method: with a cassette open inside another, the inner one alone records."""
+    """The transport's own method, below the patches of an outer cassette: the inner cassette alone records."""
     key = (package.__name__, transport.__name__, method)
     if key not in _originals:
         found = getattr(transport, method)
@@ -61,8 +61,10 @@ def _handler(recorder: Recorder, package: Any, original: Callable[..., Any]) -> 
                 return original(transport, request)
             case Playback():
                 answer.wait_until(answer.start)
-                return _played(package, answer, _sync_stream(package)(_play(package, answer), lambda: None))
-            case Recording():
+                return _replayed_response(
+                    package, answer, _sync_stream(package)(_replay(package, answer), lambda: None)
+                )
+            case ResponseRecorder():
                 try:
                     response = original(transport, request)
                 except BaseException:
@@ -89,8 +91,10 @@ def _async_handler(recorder: Recorder, package: Any, original: Callable[..., Any
                 return await original(transport, request)
             case Playback():
                 await answer.wait_until_async(answer.start)
-                return _played(package, answer, _async_stream(package)(_play_async(package, answer), _nothing))
-            case Recording():
+                return _replayed_response(
+                    package, answer, _async_stream(package)(_replay_async(package, answer), _nothing)
+                )
+            case ResponseRecorder():
                 try:
                     response = await original(transport, request)
                 except BaseException:
@@ -110,8 +114,8 @@ def _vcr_request(request: Any, body: bytes) -> Request:
     return Request(request.method, str(request.url), body, dict(request.headers.multi_items()))
 
 
-def _begin(recording: Recording, response: Any) -> bool:
-    """Take down the head, and the body too if the response has it already, as a mock's has; whether it has not."""
+def _begin(recording: ResponseRecorder, response: Any) -> bool:
+    """Record the head, and the body if the response holds it already, as a mock's does. Whether the body is to come."""
     whole = response.is_closed
     recording.head(response.status_code, response.reason_phrase, response.headers.multi_items(), decoded=whole)
     if whole:
@@ -120,7 +124,7 @@ def _begin(recording: Recording, response: Any) -> bool:
     return not whole
 
 
-def _record(recording: Recording, real: Any) -> Iterator[bytes]:
+def _record(recording: ResponseRecorder, real: Any) -> Iterator[bytes]:
     try:
         for chunk in real:
             recording.chunk(chunk)
@@ -133,7 +137,7 @@ def _record(recording: Recording, real: Any) -> Iterator[bytes]:
     recording.complete()
 
 
-async def _record_async(recording: Recording, real: Any) -> AsyncIterator[bytes]:
+async def _record_async(recording: ResponseRecorder, real: Any) -> AsyncIterator[bytes]:
     try:
         async for chunk in real:
             recording.chunk(chunk)
@@ -146,7 +150,7 @@ async def _record_async(recording: Recording, real: Any) -> AsyncIterator[bytes]
     recording.complete()
 
 
-def _end(recording: Recording, real: Any, chunks: Iterator[bytes]) -> None:
+def _end(recording: ResponseRecorder, real: Any, chunks: Iterator[bytes]) -> None:
     with suppress(Exception):
         while recording.wants_rest:
             next(chunks)
@@ -154,7 +158,7 @@ def _end(recording: Recording, real: Any, chunks: Iterator[bytes]) -> None:
     real.close()
 
 
-async def _end_async(recording: Recording, real: Any, chunks: AsyncIterator[bytes]) -> None:
+async def _end_async(recording: ResponseRecorder, real: Any, chunks: AsyncIterator[bytes]) -> None:
     with suppress(Exception):
         while recording.wants_rest:
             await anext(chunks)
@@ -162,7 +166,7 @@ async def _end_async(recording: Recording, real: Any, chunks: AsyncIterator[byte
     await real.aclose()
 
 
-def _played(package: Any, playback: Playback, stream: Any) -> Any:
+def _replayed_response(package: Any, playback: Playback, stream: Any) -> Any:
     extensions = {"http_version": b"HTTP/1.1"}
     if playback.message:
         extensions["reason_phrase"] = playback.message.encode("ascii", "replace")
@@ -174,47 +178,47 @@ def _head(playback: Playback) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in playback.headers if pair[0].lower() != "content-encoding")
 
 
-def _play(package: Any, playback: Playback) -> Iterator[bytes]:
+def _replay(package: Any, playback: Playback) -> Iterator[bytes]:
     for piece in playback.pieces:
         playback.wait_until(piece.at)
         yield piece.data
     playback.wait_until(playback.end_at)
     if playback.end in ("client_closed", "open_at_exit"):
         raise playback.run_out()
-    _raise_fault(package, playback)
+    _raise_recorded(package, playback)
 
 
-async def _play_async(package: Any, playback: Playback) -> AsyncIterator[bytes]:
+async def _replay_async(package: Any, playback: Playback) -> AsyncIterator[bytes]:
     for piece in playback.pieces:
         await playback.wait_until_async(piece.at)
         yield piece.data
     await playback.wait_until_async(playback.end_at)
     if playback.end in ("client_closed", "open_at_exit"):
         raise await playback.run_out_async()
-    _raise_fault(package, playback)
+    _raise_recorded(package, playback)
 
 
-def _raise_fault(package: Any, playback: Playback) -> None:
+def _raise_recorded(package: Any, playback: Playback) -> None:
     if playback.end == "complete":
         return
-    fault = playback.fault
-    kind = getattr(package, fault.type, None) if fault else None
+    error = playback.error
+    kind = getattr(package, error.type, None) if error else None
     if not (isinstance(kind, type) and issubclass(kind, package.TransportError)):
-        # Recorded with another client.
+        # Another client recorded it.
         if playback.end == "timeout":
             raise package.ReadTimeout("The read operation timed out")
         raise package.RemoteProtocolError("peer closed connection without sending complete message body")
-    raise kind(fault.message if fault else "")
+    raise kind(error.message if error else "")
 
 
 async def _nothing() -> None:
-    """There is no connection to close."""
+    """Close nothing: a replayed response has no connection."""
 
 
 @functools.cache
 def _sync_stream(package: Any) -> Any:
     class Stream(package.SyncByteStream):  # type: ignore[misc]
-        """A response body, and what closing it does."""
+        """A response body, and the call that closes it."""
 
         def __init__(self, chunks: Iterator[bytes], close: Callable[[], None]) -> None:
             self._chunks = chunks
@@ -232,7 +236,7 @@ def _sync_stream(package: Any) -> Any:
 @functools.cache
 def _async_stream(package: Any) -> Any:
     class Stream(package.AsyncByteStream):  # type: ignore[misc]
-        """A response body, and what closing it does."""
+        """A response body, and the call that closes it."""
 
         def __init__(self, chunks: AsyncIterator[bytes], close: Callable[[], Any]) -> None:
             self._chunks = chunks

@@ -1,7 +1,7 @@
-"""urllib3 patch: urllib3 2, and with it requests and boto3, where a pool makes one request.
+"""urllib3: records and replays where a pool of urllib3 2 sends one request; requests and boto3 use such pools.
 
-A recorded body is listened to where `http.client` reads the socket; a replayed response is real HTTP on a socket that
-is none. So urllib3's own reading and its own errors are what the client gets, both times.
+A body is recorded where `http.client` reads the socket; a replay writes HTTP to a socket object that holds the
+recording. So the client gets urllib3's own reads and errors both times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tokentape_harness.recording.clients.chunked_body import ChunkedBody, PlainB
 from tokentape_harness.recording.patches import Patch
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
-from tokentape_harness.recording.response_recorder import Recording
+from tokentape_harness.recording.response_recorder import ResponseRecorder
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NO_BODY = frozenset({204, 304})
@@ -28,52 +28,58 @@ _PIECE = 8192
 
 
 def fits(package: Any) -> bool:
-    """Whether this is urllib3 2, whose pools make the response that the client gets."""
-    made = getattr(package.HTTPConnectionPool, "_make_request", None)
-    return made is not None and "preload_content" in inspect.signature(made).parameters
+    """Whether this is urllib3 2, whose pools build the response that the client gets."""
+    method = getattr(package.HTTPConnectionPool, "_make_request", None)
+    return method is not None and "preload_content" in inspect.signature(method).parameters
 
 
 def patches(recorder: Recorder, package: Any) -> list[Patch]:
-    """The method of the pools that makes one request; those of requests and of botocore inherit it."""
+    """The pools' method that sends one request; the pools of requests and botocore inherit it."""
     pool = package.HTTPConnectionPool
-    return [(pool, "_make_request", _maker(recorder, package, inspect.unwrap(pool._make_request)))]
+    return [(pool, "_make_request", _patched_make_request(recorder, package, inspect.unwrap(pool._make_request)))]
 
 
-def _maker(recorder: Recorder, package: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+def _patched_make_request(recorder: Recorder, package: Any, original: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(original)
 
     @functools.wraps(original)
     def make_request(*args: Any, **kwargs: Any) -> Any:
         call = signature.bind(*args, **kwargs)
         call.apply_defaults()
-        given = call.arguments
-        pool, preload = given["self"], given["preload_content"]
-        request = Request(given["method"], _uri(pool, given["url"]), given["body"], dict(given["headers"] or {}))
-        if given["body"] is not None and not isinstance(given["body"], str | bytes):
-            given["body"] = request.body  # an iterator was read to look at it
+        arguments = call.arguments
+        pool, preload = arguments["self"], arguments["preload_content"]
+        request = Request(
+            arguments["method"], _uri(pool, arguments["url"]), arguments["body"], dict(arguments["headers"] or {})
+        )
+        if arguments["body"] is not None and not isinstance(arguments["body"], str | bytes):
+            arguments["body"] = request.body  # vcrpy has read the iterator
         answer = recorder.answer(request)
         match answer:
             case None:
                 return original(*call.args, **call.kwargs)
             case Playback():
                 answer.wait_until(answer.start)
-                response = _played(package, answer, given["method"])
-                response.retries, response._connection, response._pool = given["retries"], given["response_conn"], pool
-                response._request_url = given["url"]
-                response.decode_content = given["decode_content"]
-                response.enforce_content_length = given["enforce_content_length"]
-            case Recording():
-                given["preload_content"] = False
+                response = _replayed_response(package, answer, arguments["method"])
+                response.retries, response._connection, response._pool = (
+                    arguments["retries"],
+                    arguments["response_conn"],
+                    pool,
+                )
+                response._request_url = arguments["url"]
+                response.decode_content = arguments["decode_content"]
+                response.enforce_content_length = arguments["enforce_content_length"]
+            case ResponseRecorder():
+                arguments["preload_content"] = False
                 try:
                     response = original(*call.args, **call.kwargs)
                 except BaseException:
                     answer.abandon()
                     raise
-                _listen(answer, response, given["method"])
+                _record_body(answer, response, arguments["method"])
             case _:
                 assert_never(answer)
         if preload:
-            response.read(decode_content=given["decode_content"], cache_content=True)
+            response.read(decode_content=arguments["decode_content"], cache_content=True)
         return response
 
     return make_request
@@ -87,38 +93,38 @@ def _uri(pool: Any, url: str) -> str:
     return f"{pool.scheme}://{host}{port}{url}"
 
 
-def _listen(recording: Recording, response: Any, method: str) -> None:
-    """Put an ear on the file that `http.client` reads the body from."""
+def _record_body(recording: ResponseRecorder, response: Any, method: str) -> None:
+    """Record what `http.client` reads of the body from its file."""
     recording.head(response.status, response.reason or "", response.headers.iteritems())
     low = response._original_response
     if low is None or low.fp is None or method == "HEAD" or low.status in _NO_BODY:
         recording.complete()
         return
     body = ChunkedBody() if low.chunked else PlainBody(low.length)
-    low.fp = _Listening(low.fp, recording, body)
+    low.fp = _RecordedFile(low.fp, recording, body)
     if body.ended:
         recording.complete()
 
 
-class _Listening:
-    """The file of a response: tells the recording what is read from it."""
+class _RecordedFile:
+    """The file of a response: what is read from it goes to the recording, too."""
 
-    def __init__(self, file: Any, recording: Recording, body: PlainBody | ChunkedBody) -> None:
+    def __init__(self, file: Any, recording: ResponseRecorder, body: PlainBody | ChunkedBody) -> None:
         self._file = file
         self._recording = recording
         self._body = body
 
     def read(self, size: int = -1) -> bytes:
-        data = self._heard(self._file.read, size, asked=size != 0)
-        if (size < 0 or len(data) < size) and self._recording.ending is None:
-            self._end_of_connection()  # a buffered file gives less than was asked for at its end only
+        data = self._read(self._file.read, size)
+        if (size < 0 or len(data) < size) and self._recording.stream_end is None:
+            self._end_of_connection()  # a buffered file returns less than `size` only at its end
         return data
 
     def read1(self, size: int = -1) -> bytes:
-        return self._heard(self._file.read1, size, asked=size != 0)
+        return self._read(self._file.read1, size)
 
     def readline(self, size: int = -1) -> bytes:
-        return self._heard(self._file.readline, size, asked=size != 0)
+        return self._read(self._file.readline, size)
 
     def readinto(self, buffer: Any) -> int:
         data = self.read(len(buffer))
@@ -126,24 +132,24 @@ class _Listening:
         return len(data)
 
     def close(self) -> None:
-        self._leave()
+        self._end_recording()
         self._file.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
-    def _heard(self, read: Callable[[int], bytes], size: int, *, asked: bool) -> bytes:
+    def _read(self, read: Callable[[int], bytes], size: int) -> bytes:
         try:
             data = read(size)
         except BaseException as error:
-            self._rest()
+            self._record_partial_chunk()
             self._recording.failed(error)
             raise
         for piece in self._body.feed(data):
             self._recording.chunk(piece)
         if self._body.ended:
             self._recording.complete()
-        elif asked and not data:
+        elif size and not data:
             self._end_of_connection()
         return data
 
@@ -151,24 +157,24 @@ class _Listening:
         if self._body.may_end:
             self._recording.complete()
         else:
-            self._rest()
+            self._record_partial_chunk()
             self._recording.failed(http.client.IncompleteRead(b""))
 
-    def _rest(self) -> None:
-        """A chunk that was broken off did not reach the client, but it came."""
+    def _record_partial_chunk(self) -> None:
+        """Record the chunk that the end of the connection cut off, though the client never gets it."""
         if isinstance(self._body, ChunkedBody):
-            self._recording.chunk(self._body.rest())
+            self._recording.chunk(self._body.partial_chunk())
 
-    def _leave(self) -> None:
+    def _end_recording(self) -> None:
         with suppress(Exception):
             while self._recording.wants_rest and self.read1(_PIECE):
                 pass
-        if self._recording.ending is None:
+        if self._recording.stream_end is None:
             self._recording.closed()
 
 
-def _played(package: Any, playback: Playback, method: str) -> Any:
-    socket = _PlayedSocket(playback, method)
+def _replayed_response(package: Any, playback: Playback, method: str) -> Any:
+    socket = _ReplaySocket(playback, method)
     low = http.client.HTTPResponse(socket, method=method)  # type: ignore[arg-type]
     low.begin()
     return package.HTTPResponse(
@@ -184,8 +190,8 @@ def _played(package: Any, playback: Playback, method: str) -> Any:
     )
 
 
-class _PlayedSocket:
-    """A socket with nothing behind it but the recorded response."""
+class _ReplaySocket:
+    """A socket object that gives the recorded response."""
 
     def __init__(self, playback: Playback, method: str) -> None:
         self._playback = playback
@@ -193,11 +199,11 @@ class _PlayedSocket:
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """The file that `http.client` reads the response from."""
-        return io.BufferedReader(_PlayedFile(_sent(self._playback, self._method)))
+        return io.BufferedReader(_ReplayFile(_http_bytes(self._playback, self._method)))
 
 
-class _PlayedFile(io.RawIOBase):
-    """Gives each piece to one read, as a socket gives what has arrived."""
+class _ReplayFile(io.RawIOBase):
+    """Gives one piece to each read, as a socket does."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -217,17 +223,17 @@ class _PlayedFile(io.RawIOBase):
         return len(taken)
 
 
-def _sent(playback: Playback, method: str) -> Iterator[bytes]:
-    """The response as it goes over the wire, chunked unless it had its length."""
+def _http_bytes(playback: Playback, method: str) -> Iterator[bytes]:
+    """The response as HTTP/1.1, in chunked coding unless it has a content-length."""
     names = {name.lower() for name, _ in playback.headers}
-    bodiless = method == "HEAD" or playback.status in _NO_BODY
-    chunked = "content-length" not in names and not bodiless
+    has_no_body = method == "HEAD" or playback.status in _NO_BODY
+    chunked = "content-length" not in names and not has_no_body
     lines = [f"HTTP/1.1 {playback.status} {playback.message}"]
     lines += [f"{name}: {' '.join(value.splitlines())}" for name, value in playback.unframed_headers]
     if chunked:
         lines.append("transfer-encoding: chunked")
     yield "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
-    if bodiless:
+    if has_no_body:
         return
     for piece in playback.pieces:
         playback.wait_until(piece.at)
