@@ -13,7 +13,7 @@ from tokentape_fake_provider.errors import UnreadableRecordingError
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.cassettes.reader import parse_cassette
 from tokentape_harness.cassettes.writer import write_cassette
-from tokentape_harness.cli.messages import run
+from tokentape_harness.cli.run import run
 from tokentape_harness.cli.serve import _load
 from tokentape_harness.errors import CassetteError, CassetteFormatError, CassetteWriteError
 from tokentape_harness.testing.lazy_recordings import recordings_on_demand

@@ -13,7 +13,7 @@ import pytest
 import vcr
 
 from tokentape_harness import MismatchError, read_cassette, use_cassette
-from tokentape_harness.cli.messages import run
+from tokentape_harness.cli.run import run
 from tokentape_harness.errors import CassetteWarning, UsageError
 from tokentape_harness.recording import patches
 from tokentape_harness.recording.clients import urllib3 as urllib3_patch

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from tokentape_harness.cli.messages import run
+from tokentape_harness.cli.run import run
 
 pytestmark = pytest.mark.slow
 
