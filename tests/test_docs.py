@@ -12,8 +12,7 @@ import pytest
 
 from tests.corpus import ROOT, WIRES, all_items
 from tests.corpus_expectations import DIFFERENCES
-from tokentape import StreamedChatMessageIterator, UnknownWireError, stream_bytes
-from tokentape.sources.byte_stream import decoded
+from tokentape import UnknownWireError, stream_bytes
 from tokentape_harness import FakeProvider
 
 REPOSITORY = Path(__file__).parents[1]
@@ -71,14 +70,11 @@ def test_reading_as_in_the_readme(fake_provider_env: FakeProvider, capsys: pytes
 
 
 def test_the_wire_of_ones_own() -> None:
-    """The decoder of docs/own-wire.md decodes."""
-    decoder = run(block_with((REPOSITORY / "docs" / "own-wire.md").read_text(), "ShoutDecoder"))["ShoutDecoder"]
-    body = b'{"say": "HELLO "}\n{"say": "YOU"}\n{"over": true}\n'
-    stream = StreamedChatMessageIterator(decoded([body], decoder()))
-    assert [message.text for message in stream] == ["HELLO ", "YOU", ""]
-    assert (stream.status, stream.finish_reason) == ("complete", "stop")
-    with pytest.raises(UnknownWireError, match="reads streams only"):
-        decoder.decode_complete(b'{"say": "HELLO"}')
+    """The blocks of docs/own-wire.md are all of the wire format that is tested as a package of its own."""
+    blocks = code_blocks((REPOSITORY / "docs" / "own-wire.md").read_text(), "python")
+    module = (REPOSITORY / "tests" / "plugins" / "toy_wire.py").read_text()
+    assert sum(len(block.split()) for block in blocks) == len(module.partition('"""\n\n')[2].split())
+    assert [block for block in blocks if block.strip() not in module] == []
 
 
 def links(page: Path) -> Iterator[Path]:

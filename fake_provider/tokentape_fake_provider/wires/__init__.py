@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 
 from tokentape_fake_provider.errors import UnknownWireError
 from tokentape_fake_provider.script.usage import resolve_usage
-from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
-from tokentape_fake_provider.wires.bedrock_converse import BedrockConverse
-from tokentape_fake_provider.wires.bedrock_invoke import BedrockInvoke
-from tokentape_fake_provider.wires.cohere_chat import CohereChat
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts
-from tokentape_fake_provider.wires.gemini import Gemini
-from tokentape_fake_provider.wires.gemini_interactions import GeminiInteractions
-from tokentape_fake_provider.wires.ollama import Ollama
-from tokentape_fake_provider.wires.openai_chat import OpenAIChat
-from tokentape_fake_provider.wires.openai_completions import OpenAICompletions
-from tokentape_fake_provider.wires.openai_responses import OpenAIResponses
 from tokentape_fake_provider.wires.registry import Registry
 from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply, Wire
 
-_ALL: tuple[Wire, ...] = (
-    OpenAIChat(),
-    OpenAIResponses(),
-    OpenAICompletions(),
-    AnthropicMessages(),
-    BedrockConverse(),
-    BedrockInvoke(),
-    Gemini(),
-    GeminiInteractions(),
-    Ollama(),
-    CohereChat(),
-)
-
+BUILT_IN: Mapping[str, str] = {
+    "openai_chat": "OpenAIChat",
+    "openai_responses": "OpenAIResponses",
+    "openai_completions": "OpenAICompletions",
+    "anthropic_messages": "AnthropicMessages",
+    "bedrock_converse": "BedrockConverse",
+    "bedrock_invoke": "BedrockInvoke",
+    "gemini": "Gemini",
+    "gemini_interactions": "GeminiInteractions",
+    "ollama": "Ollama",
+    "cohere_chat": "CohereChat",
+}
+"""The encoder's class by wire format, in the module of that name; paths are matched in this order."""
 ENTRY_POINTS = "tokentape.fake_provider_wires"
 """The group of entry points whose objects are wire formats, each under its name."""
-WIRES: Mapping[str, Wire] = Registry(
-    {wire.name: wire for wire in _ALL}, ENTRY_POINTS, Wire, UnknownWireError, attribute="name"
-)
+_WIRES: Mapping[str, Wire] = {
+    name: getattr(import_module(f"{__name__}.{name}"), kind)() for name, kind in BUILT_IN.items()
+}
+WIRES: Mapping[str, Wire] = Registry(_WIRES, ENTRY_POINTS, Wire, UnknownWireError, attribute="name")
 
 __all__ = [
     "WIRES",

@@ -40,7 +40,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts
+from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -122,12 +122,7 @@ class AnthropicMessages:
             keys=("ANTHROPIC_API_KEY",),
         ),
         client_settings={"max_tokens": 1024},
-        option_paths={
-            "max_tokens": "max_tokens",
-            "temperature": "temperature",
-            "top_p": "top_p",
-            "stop": "stop_sequences",
-        },
+        option_paths=option_paths(stop="stop_sequences"),
         named_events=True,
         terminal_event=True,
         response_id=True,

@@ -37,7 +37,7 @@ from tokentape_fake_provider.wires.aws_frames import (
 )
 from tokentape_fake_provider.wires.converse_events import choice_of, complete_block, content_events, stop_reason
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import WireFacts
+from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -62,12 +62,7 @@ class BedrockConverse:
         framing="aws",
         client_settings={"region": "us-east-1"},
         sample_model=SAMPLE_MODEL,
-        option_paths={
-            "max_tokens": "inferenceConfig.maxTokens",
-            "temperature": "inferenceConfig.temperature",
-            "top_p": "inferenceConfig.topP",
-            "stop": "inferenceConfig.stopSequences",
-        },
+        option_paths=option_paths("inferenceConfig", max_tokens="maxTokens", top_p="topP", stop="stopSequences"),
         terminal_event=True,
         model_reported=False,
         finish_words={

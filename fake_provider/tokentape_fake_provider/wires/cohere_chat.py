@@ -39,7 +39,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts
+from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, cohere_limits
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -82,12 +82,7 @@ class CohereChat:
         provider=Provider(
             "cohere", "https://api.cohere.com", sdk="cohere", base_urls=("CO_API_URL",), keys=("CO_API_KEY",)
         ),
-        option_paths={
-            "max_tokens": "max_tokens",
-            "temperature": "temperature",
-            "top_p": "p",
-            "stop": "stop_sequences",
-        },
+        option_paths=option_paths(top_p="p", stop="stop_sequences"),
         named_events=True,
         terminal_event=True,
         response_id=True,

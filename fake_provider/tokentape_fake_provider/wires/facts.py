@@ -38,6 +38,19 @@ OPENAI_MODELS: Final = ModelList(
 )
 
 
+def option_paths(
+    holder: str = "",
+    *,
+    max_tokens: str = "max_tokens",
+    temperature: str = "temperature",
+    top_p: str = "top_p",
+    stop: str = "stop",
+) -> Mapping[str, str]:
+    """Where a request has the common options: the names of its fields, in a field that holds them if there is one."""
+    names = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "stop": stop}
+    return {option: f"{holder}.{name}" if holder else name for option, name in names.items() if name}
+
+
 class WireFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is true of a wire format, whoever speaks it; paths of fields are dotted."""
 
@@ -51,7 +64,7 @@ class WireFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What it needs besides where the model's name says too little."""
     sample_model: str = "model-1"
     option_paths: Mapping[str, str] = {}
-    """Where a request has `max_tokens`, `temperature`, `top_p` and `stop`."""
+    """Where a request has the common options; those that are missing it does not have."""
     choices_path: str = ""
     """Where a request says how many choices it wants; empty if there is only one."""
     prompt_required: bool = True

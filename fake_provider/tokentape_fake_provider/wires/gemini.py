@@ -45,7 +45,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import ModelList, WireFacts
+from tokentape_fake_provider.wires.facts import ModelList, WireFacts, option_paths
 from tokentape_fake_provider.wires.google_errors import (
     GOOGLE,
     JSON_TYPE,
@@ -111,12 +111,7 @@ class Gemini:
     facts = WireFacts(
         provider=GOOGLE,
         client_settings={"api_version": "v1beta"},
-        option_paths={
-            "max_tokens": "generationConfig.maxOutputTokens",
-            "temperature": "generationConfig.temperature",
-            "top_p": "generationConfig.topP",
-            "stop": "generationConfig.stopSequences",
-        },
+        option_paths=option_paths("generationConfig", max_tokens="maxOutputTokens", top_p="topP", stop="stopSequences"),
         choices_path="generationConfig.candidateCount",
         tool_call_ids=False,
         argument_text=False,

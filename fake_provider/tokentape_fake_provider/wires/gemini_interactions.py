@@ -40,7 +40,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import WireFacts
+from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.google_errors import GOOGLE, JSON_TYPE, OVERLOADED, STATUSES, headers
 from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
@@ -92,12 +92,7 @@ class GeminiInteractions:
     facts = WireFacts(
         provider=GOOGLE,
         client_settings={"api_version": "v1beta"},
-        option_paths={
-            "max_tokens": "generation_config.max_output_tokens",
-            "temperature": "generation_config.temperature",
-            "top_p": "generation_config.top_p",
-            "stop": "generation_config.stop_sequences",
-        },
+        option_paths=option_paths("generation_config", max_tokens="max_output_tokens", stop="stop_sequences"),
         named_events=True,
         finish_words={"stop": "completed", "length": "incomplete", "tool_calls": "requires_action"},
         text_finish_reasons=("stop", "length"),

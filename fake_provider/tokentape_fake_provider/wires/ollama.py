@@ -43,7 +43,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import Provider, WireFacts
+from tokentape_fake_provider.wires.facts import Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
@@ -100,12 +100,7 @@ class Ollama:
     facts = WireFacts(
         provider=Provider("ollama", "http://localhost:11434", sdk="ollama", base_urls=("OLLAMA_HOST",)),
         framing="ndjson",
-        option_paths={
-            "max_tokens": "options.num_predict",
-            "temperature": "options.temperature",
-            "top_p": "options.top_p",
-            "stop": "options.stop",
-        },
+        option_paths=option_paths("options", max_tokens="num_predict"),
         # It loads the model, and says so, for a chat without messages.
         prompt_required=False,
         terminal_event=True,

@@ -38,7 +38,7 @@ from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.dialect import Dress, dress_complete, dress_stream, with_call_ids
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import WireFacts
+from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_dialects import dress_named, dress_of
 from tokentape_fake_provider.wires.openai_http import (
@@ -96,12 +96,7 @@ class OpenAIChat:
     ping = b""
     facts = WireFacts(
         provider=OPENAI,
-        option_paths={
-            "max_tokens": "max_completion_tokens",
-            "temperature": "temperature",
-            "top_p": "top_p",
-            "stop": "stop",
-        },
+        option_paths=option_paths(max_tokens="max_completion_tokens"),
         choices_path="n",
         terminal_event=True,
         response_id=True,

@@ -23,7 +23,7 @@ from tokentape_fake_provider.script.model import Choice, Error, FinishReason, Re
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import WireFacts
+from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_http import (
     OPENAI,
@@ -79,12 +79,7 @@ class OpenAICompletions:
     ping = b""
     facts = WireFacts(
         provider=OPENAI,
-        option_paths={
-            "max_tokens": "max_tokens",
-            "temperature": "temperature",
-            "top_p": "top_p",
-            "stop": "stop",
-        },
+        option_paths=option_paths(),
         choices_path="n",
         terminal_event=True,
         response_id=True,

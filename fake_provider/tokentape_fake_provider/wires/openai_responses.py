@@ -28,7 +28,7 @@ from tokentape_fake_provider.script.model import Error, Item, Reasoning, Refusal
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import Marks
-from tokentape_fake_provider.wires.facts import WireFacts
+from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_http import (
     OPENAI,
@@ -82,11 +82,7 @@ class OpenAIResponses:
     ping = b""
     facts = WireFacts(
         provider=OPENAI,
-        option_paths={
-            "max_tokens": "max_output_tokens",
-            "temperature": "temperature",
-            "top_p": "top_p",
-        },
+        option_paths=option_paths(max_tokens="max_output_tokens", stop=""),
         named_events=True,
         response_id=True,
         refusals=True,

@@ -170,10 +170,8 @@ def through(
     `prefix` comes before the provider's path (a session's). Raises `UsageError`, `UnknownWireError`.
     """
     request = sample_request(wire, model, "Say something.")
-    if wire == "bedrock_invoke":
-        raise UsageError(
-            "bedrock_invoke has its tokens in base64, where none can be seen: take bedrock_converse instead"
-        )
+    if wire_named(wire).marks.wrapped:
+        raise UsageError(f"{wire} has its tokens in base64, where none can be seen: take bedrock_converse instead")
     parts = urlsplit(request.uri)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     base = url.rstrip("/")

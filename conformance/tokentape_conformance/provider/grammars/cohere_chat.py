@@ -203,11 +203,6 @@ GRAMMAR = Grammar(
     constant=("id",),
     counted=frozenset({"content", "call"}),
     request=RequestFormat("/v2/chat", "/v2/chat", _request_body, "messages"),
-    whole_fields={
-        "id": TEXT,
-        "finish_reason": TEXT,
-        "message.role": exactly("assistant"),
-        "usage": OBJECT,
-    },
+    whole_fields={"id": TEXT, "finish_reason": TEXT, "message.role": exactly("assistant"), "usage": OBJECT},
     sdk=Sdk("cohere", "cohere.core.api_error.ApiError", _read_sdk),
 )

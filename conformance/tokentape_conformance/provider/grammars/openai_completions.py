@@ -107,12 +107,6 @@ GRAMMAR = Grammar(
     constant=("id", "model", "created"),
     agree=_agree,
     request=RequestFormat("/v1/completions", "/v1/completions", _request_body, "prompt"),
-    whole_fields={
-        "id": TEXT,
-        "object": exactly("text_completion"),
-        "created": COUNT,
-        "model": TEXT,
-        "choices": LIST,
-    },
+    whole_fields={"id": TEXT, "object": exactly("text_completion"), "created": COUNT, "model": TEXT, "choices": LIST},
     sdk=Sdk("openai", "openai.APIStatusError", _read_sdk),
 )
