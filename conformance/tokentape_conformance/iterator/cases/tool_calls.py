@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tokentape_conformance.iterator import IteratorTrial, OpenedStream, case
+from tokentape_conformance.iterator import IteratorTrial, OpenedStream, case, having
 from tokentape_conformance.iterator.cases.sources import CONTRACT
 from tokentape_conformance.iterator.frame_edits import call_index, edited
 from tokentape_conformance.iterator.iterator_trial import content_indexes
@@ -147,7 +147,7 @@ async def all_numbered_zero(trial: IteratorTrial) -> None:
     "A whole call that is sent twice with the same id is one call.",
     source=CONTRACT,
     needs=NEEDS,
-    wires=["gemini", "ollama"],
+    wires=having(lambda facts: facts.tool_calls and not facts.argument_text),
 )
 async def repeated(trial: IteratorTrial) -> None:
     encoded = trial.encoded_frames(DEPTH)
