@@ -20,6 +20,7 @@ from tokentape_conformance.provider.grammars import GRAMMARS
 from tokentape_fake_provider import Error, FakeProviderServer, Script
 from tokentape_fake_provider.errors import UnknownWireError
 from tokentape_fake_provider.wires import WIRES, wire_for_path, wire_named
+from tokentape_harness import FakeProvider
 from tokentape_harness.cli import main
 from tokentape_harness.conversion.sample_request import client_for
 from tokentape_harness.errors import UsageError
@@ -108,6 +109,15 @@ def test_it_is_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert shown[0] == shown[1] != ""
     calls = f"{ROOT}/cassettes/openai_chat/tool_calls.yaml"
     assert run("convert", "--to", "toy", "--fail-on-loss", calls, str(there)) == 1
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_recording_is_served_as_it(fake_provider: FakeProvider) -> None:
+    """A cassette of another provider answers its requests, matched by their prompt."""
+    fake_provider.cassette(ROOT / "cassettes" / "openai_chat" / "text.yaml", speed=1000, wire="toy")
+    with ToyChat("m", api_key="k", base_url=fake_provider.base_url("toy")) as client:
+        assert text_of(client.chat("Say something.", stream=True).normalized).startswith("Zueroft beibenum")
+    fake_provider.assert_all_played()
 
 
 def test_it_is_judged(toy: None, tmp_path: Path) -> None:
