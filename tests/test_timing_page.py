@@ -14,7 +14,7 @@ import pytest
 from tests.test_docs import block_with, code_blocks, run
 from tokentape_fake_provider.timing import Instant, Profile, Recorded, Stepped, Synthetic
 from tokentape_harness import FakeProvider
-from tokentape_harness.cli.messages import run as run_command
+from tokentape_harness.cli.run import run as run_command
 from tokentape_harness.profiles import read_profile
 
 REPOSITORY = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from inline_snapshot import snapshot
 
 from tests.harness.flush import served
 from tests.test_docs import REPOSITORY
-from tokentape_harness.cli.messages import run as run_command
+from tokentape_harness.cli.run import run as run_command
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
 pytestmark = pytest.mark.slow

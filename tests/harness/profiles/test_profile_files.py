@@ -27,7 +27,7 @@ from tokentape_fake_provider.errors import TimingError
 from tokentape_fake_provider.timing import FirstToken, InterToken, Pauses, Profile
 from tokentape_harness import FakeProvider
 from tokentape_harness.cassettes.reader import read_cassette
-from tokentape_harness.cli.messages import run as run_command
+from tokentape_harness.cli.run import run as run_command
 from tokentape_harness.profiles import (
     Observed,
     format_profile,
