@@ -7,12 +7,11 @@ array) belongs to the one after it.
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.wires.aws_frames import split_frames, with_payload
 
 _BLANK_LINES: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2,}")
 _LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
@@ -116,22 +115,11 @@ def _replace_line(event: bytes, document: bytes) -> bytes:
 
 
 def _cut_aws(body: bytes) -> Iterator[Event]:
-    position = 0
-    while position + 16 <= len(body):
-        total, headers = struct.unpack_from("!II", body, position)
-        if total < 16 + headers or position + total > len(body):
-            break
-        yield Event(position, position + total, body[position + 12 + headers : position + total - 4])
-        position += total
-    if position < len(body):
-        yield Event(position, len(body), b"", whole=False)
-
-
-def _replace_aws(event: bytes, document: bytes) -> bytes:
-    headers = struct.unpack_from("!I", event, 4)[0]
-    prelude = struct.pack("!II", 16 + headers + len(document), headers)
-    head = prelude + struct.pack("!I", zlib.crc32(prelude)) + event[12 : 12 + headers] + document
-    return head + struct.pack("!I", zlib.crc32(head))
+    end = 0
+    for start, end, payload in split_frames(body):
+        yield Event(start, end, payload)
+    if end < len(body):
+        yield Event(end, len(body), b"", whole=False)
 
 
 def _cut_array(body: bytes) -> Iterator[Event]:
@@ -170,7 +158,7 @@ def _same(event: bytes, document: bytes) -> bytes:  # noqa: ARG001 - it is all o
 
 SSE: Final = Framing("sse", _cut_sse, _replace_sse, comment=b": %b\n\n")
 LINES: Final = Framing("lines", _cut_lines, _replace_line)
-AWS: Final = Framing("aws", _cut_aws, _replace_aws)
+AWS: Final = Framing("aws", _cut_aws, with_payload)
 ARRAY: Final = Framing("array", _cut_array, _replace_line, b",", b"]")
 WHOLE: Final = Framing("whole", _cut_whole, _same)
 OPAQUE: Final = Framing("opaque", _cut_nothing, _same)

@@ -61,7 +61,26 @@ _json = msgspec.json.encode
 
 def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     """One frame; all headers are strings."""
-    block = b"".join(_header(name, value) for name, value in headers.items())
+    return _frame(b"".join(_header(name, value) for name, value in headers.items()), payload)
+
+
+def with_payload(frame: bytes, payload: bytes) -> bytes:
+    """The frame with another payload."""
+    return _frame(frame[12 : 12 + struct.unpack_from("!I", frame, 4)[0]], payload)
+
+
+def split_frames(body: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Where each whole frame of a body begins and stops, and its payload."""
+    position = 0
+    while position + 16 <= len(body):
+        total, headers = struct.unpack_from("!II", body, position)
+        if total < 16 + headers or position + total > len(body):
+            return
+        yield position, position + total, body[position + 12 + headers : position + total - 4]
+        position += total
+
+
+def _frame(block: bytes, payload: bytes) -> bytes:
     prelude = struct.pack("!II", 16 + len(block) + len(payload), len(block))
     head = prelude + struct.pack("!I", zlib.crc32(prelude)) + block + payload
     return head + struct.pack("!I", zlib.crc32(head))
