@@ -196,8 +196,14 @@ def pipeline(
     limit: Annotated[
         float, typer.Option(min=0.1, metavar="S", help="How long a response may take to end, in s.")
     ] = 15.0,
-    told_by: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Matches the output of an app that reports a cut-off stream.")
+    reported_by: Annotated[
+        str | None,
+        typer.Option(
+            "--reported-by",
+            "--told-by",
+            metavar="REGEX",
+            help="Matches the output of an app that reports a cut-off stream.",
+        ),
     ] = None,
     case: Cases = None,
     include: Include = None,
@@ -235,7 +241,7 @@ def pipeline(
         "start": str(start),
         "patience": str(patience),
         "limit": str(limit),
-        "told_by": told_by,
+        "reported_by": reported_by,
     }
     # A gateway forwards what is requested of it; two processes can't share a target that is set to one fake provider.
     wires = wire or (["openai_chat"] if through else [])

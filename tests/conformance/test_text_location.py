@@ -8,10 +8,10 @@ import random
 import pytest
 
 from tokentape_conformance.pipeline.text_location import TextLocation, locate_text
-from tokentape_harness.flush.marker_tokens import make_marks
+from tokentape_harness.flush.marker_tokens import generate_markers
 from tokentape_harness.flush.observed_output import Head
 
-MARKS = make_marks(3, 0, random.Random(1))
+MARKS = generate_markers(3, 0, random.Random(1))
 FIRST, SECOND, THIRD = MARKS.tokens
 
 

@@ -50,10 +50,10 @@ WORDS: Final = {
     "token_batches": "token batches",
     "first_reader_blocks": "first reader blocks the second",
     "passed_on": "passed on",
-    "told": "told in the stream",
+    "reported": "reported in the stream",
     "unfinished": "**ended without its ending**",
-    "laundered": "**made to look complete**",
-    "asked_again": "asked for again",
+    "hidden_truncation": "**made to look complete**",
+    "retried": "retried",
     "hangs": "left hanging",
     "not_checked": "-",
 }

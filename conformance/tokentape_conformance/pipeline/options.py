@@ -13,7 +13,7 @@ import msgspec
 
 from tokentape_harness.errors import UsageError
 from tokentape_harness.flush.request_options import body_of, header_of
-from tokentape_harness.flush.targets import Ask
+from tokentape_harness.flush.targets import AppRequest
 
 CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -38,7 +38,7 @@ class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     With `reader` the target is a function or a command line that reads a served app; `until` matches the last message
     of a response over a WebSocket (see `WebSocketTarget`).
     `header` has one header per line, `command` is split as in a shell, `lacks` has lines of `NAME=REASON`, and
-    `declare` is a TOML file with a table `[lacks]`. `told_by` is that of `FlushOptions`. `through` is for a gateway:
+    `declare` is a TOML file with a table `[lacks]`. `reported_by` is that of `FlushOptions`. `through` means a gateway:
     the suite itself sends a provider's request. Times are in s: how long the target may take to call the provider, how
     long a token may take before it counts as held, how long a response may take to end.
     """
@@ -55,15 +55,17 @@ class PipelineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: str = ""
     lacks: str = ""
     declare: str = ""
-    told_by: str = ""
+    reported_by: str = ""
     start: float = 30.0
     patience: float = 2.0
     limit: float = 15.0
 
     @property
-    def ask(self) -> Ask:
+    def request(self) -> AppRequest:
         """The request to the app. Raises `UsageError`."""
-        return Ask(method=self.method, headers=tuple(map(header_of, self.header.splitlines())), body=body_of(self.data))
+        return AppRequest(
+            method=self.method, headers=tuple(map(header_of, self.header.splitlines())), body=body_of(self.data)
+        )
 
     @property
     def words(self) -> list[str]:

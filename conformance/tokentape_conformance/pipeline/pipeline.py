@@ -21,18 +21,18 @@ from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import WIRES
 from tokentape_harness.conversion.request_reader import Asked, read_asked
 from tokentape_harness.errors import FlushError, HarnessError, UsageError
+from tokentape_harness.flush.bench import STEPPED, Bench, event_loop, rule_of
 from tokentape_harness.flush.check import FlushOptions, check_bench, refuse, unseen
-from tokentape_harness.flush.live_stage import STEPPED, Bench, event_loop, rule_of
-from tokentape_harness.flush.marker_tokens import make_marks
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.marker_tokens import generate_markers
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.prober import Pace
 from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import FlushReport
 from tokentape_harness.flush.serving import KNOWN_PORT, serving
 from tokentape_harness.flush.targets import (
     NAMED,
+    AppRequest,
     AsgiTarget,
-    Ask,
     CallTarget,
     ReaderTarget,
     Target,
@@ -44,7 +44,7 @@ from tokentape_harness.flush.targets import (
     through,
     url_target,
 )
-from tokentape_harness.flush.truncation import told_pattern
+from tokentape_harness.flush.truncation import reported_pattern
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
@@ -61,8 +61,8 @@ class WholeResponse(msgspec.Struct, frozen=True):
     `stepped` is the second one, whose first tokens came one by one. It is longer, so that token counts in it differ.
     """
 
-    far_end: FarEnd
-    stepped: FarEnd
+    output: ObservedOutput
+    stepped: ObservedOutput
     requests: tuple[Entry, ...]
     text_location: TextLocation | str
     """Or why it is unknown."""
@@ -80,7 +80,7 @@ class Pipeline:
         self.name = name
         self.options = options
         self.lacks = options.declared()
-        self.told_by = told_pattern(options.told_by)
+        self.reported_by = reported_pattern(options.reported_by)
         self._draw = random.Random(0)  # noqa: S311 - not for secrets
         self._stack = ExitStack()
         self._wholes: dict[str, WholeResponse] = {}
@@ -111,19 +111,19 @@ class Pipeline:
     def _create_target(self, app: Any) -> Target:
         options = self.options
         if by_url(self.name) and not options.reader:
-            return url_target(self.name, options.ask, options.until)
+            return url_target(self.name, options.request, options.until)
         os.environ.update(sdk_environment(self.provider.url))
         if options.reader:
             target: Target = reader_of(self.name, _imported)
         else:
-            target = target_of(app or _imported(self.name), options.path, options.ask)
+            target = target_of(app or _imported(self.name), options.path, options.request)
             if options.command:
                 target = reader_target(target, self.name)
-        if isinstance(target, ReaderTarget) and options.ask != Ask():
+        if isinstance(target, ReaderTarget) and options.request != AppRequest():
             raise UsageError(f"{target} sends its own request: --request, --header and --data are for a URL or an app")
         if isinstance(target, AsgiTarget):
             started = self._stack.enter_context(Lifespan(target.app, self._loop))
-            target = AsgiTarget(started, target.path, target.ask)
+            target = AsgiTarget(started, target.path, target.request)
         return target
 
     def close(self) -> None:
@@ -147,7 +147,7 @@ class Pipeline:
         if key not in self._benches:
             target = self._target
             if key:
-                target = through(self.name, wire, model=self.options.model, headers=self.options.ask.headers)
+                target = through(self.name, wire, model=self.options.model, headers=self.options.request.headers)
             self._benches[key] = Bench(target, self.provider, self._loop)
         return self._benches[key]
 
@@ -160,32 +160,32 @@ class Pipeline:
         return self._wholes[wire]
 
     def _first_responses(self, bench: Bench) -> WholeResponse:
-        marks = make_marks(SHORT, 0, self._draw)
+        markers = generate_markers(SHORT, 0, self._draw)
         before = len(self.provider.requests)
-        with bench.answering(rule_of(marks), Instant()), bench.reading(marks) as run:
-            far = run.far_end
-            far.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, self.options.start)
-            far.wait(lambda far: far.ending is not None, self.options.patience)
+        with bench.answering(rule_of(markers), Instant()), bench.reading(markers) as run:
+            far = run.output
+            far.wait(lambda far: far.end is not None or len(far.seen) >= markers.count, self.options.start)
+            far.wait(lambda far: far.end is not None, self.options.patience)
             requests = tuple(self.provider.requests[before:])
             refuse(bench, far, len(requests), self.options.start)
-            if len(far.seen) >= marks.count:
+            if len(far.seen) >= markers.count:
                 bench.learn_end(far)
             if not far.seen:
-                raise FlushError(unseen(far, marks.count))
+                raise FlushError(unseen(far, markers.count))
         stepped = self._step(bench)
         shown = stepped if stepped.seen else far
-        return WholeResponse(far, stepped, requests, locate_text(shown.head, shown.body, shown.marks))
+        return WholeResponse(far, stepped, requests, locate_text(shown.head, shown.body, shown.markers))
 
-    def _step(self, bench: Bench) -> FarEnd:
+    def _step(self, bench: Bench) -> ObservedOutput:
         """A response whose first tokens are sent one by one, each when the last one came out, until one is held."""
-        marks = make_marks(_LONGER, 0, self._draw)
-        with bench.answering(rule_of(marks), STEPPED), bench.reading(marks) as run:
-            far = run.far_end
+        markers = generate_markers(_LONGER, 0, self._draw)
+        with bench.answering(rule_of(markers), STEPPED), bench.reading(markers) as run:
+            far = run.output
             stream = bench.next_stream(run, self.options.start)
             if stream is not None:
                 with suppress(StepError):
                     for number in range(_STEPS):
-                        stream.step_until(marks.mark(number))
+                        stream.step_until(markers.marker(number))
                         if not _wait_for_token(far, number, self.options.patience):
                             break
                 stream.release()
@@ -235,8 +235,8 @@ class Pipeline:
         return None
 
 
-def _wait_for_token(far_end: FarEnd, number: int, seconds: float) -> bool:
-    return far_end.wait(lambda far: len(far.seen) > number, seconds)
+def _wait_for_token(output: ObservedOutput, number: int, seconds: float) -> bool:
+    return output.wait(lambda far: len(far.seen) > number, seconds)
 
 
 def _imported(name: str) -> Any:

@@ -21,9 +21,9 @@ from tokentape_fake_provider.script.model import Script, Text
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.timing import Instant, Timing
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.live_stage import STEPPED, Bench, Run, rule_of, script_of, send_until_cut
-from tokentape_harness.flush.marker_tokens import MarkFinder, Marks, make_marks
-from tokentape_harness.flush.observed_output import KEPT, FarEnd
+from tokentape_harness.flush.bench import STEPPED, Bench, Run, rule_of, script_of, send_until_cut
+from tokentape_harness.flush.marker_tokens import MarkerFinder, MarkerTokens, generate_markers
+from tokentape_harness.flush.observed_output import KEPT, ObservedOutput
 from tokentape_harness.flush.report import Truncation
 from tokentape_harness.flush.targets import AsgiTarget, HttpTarget, Target, WsgiTarget
 from tokentape_harness.flush.truncation import truncation_of
@@ -39,16 +39,16 @@ class SteppedReader:
 
     def __init__(self, run: Run, stream: SteppedStream) -> None:
         self.run = run
-        self.far_end = run.far_end
-        self.marks = run.far_end.marks
+        self.output = run.output
+        self.markers = run.output.markers
         self.stream = stream
         self.sent = 0
 
     def step(self, seconds: float) -> bool:
         """Send the next token; whether it came out within this time. Raises `StepError`."""
-        self.stream.step_until(self.marks.mark(self.sent))
+        self.stream.step_until(self.markers.marker(self.sent))
         self.sent += 1
-        return self.far_end.wait(lambda far: len(far.seen) >= self.sent, seconds)
+        return self.output.wait(lambda far: len(far.seen) >= self.sent, seconds)
 
 
 class PipelineTrial(Trial):
@@ -60,14 +60,14 @@ class PipelineTrial(Trial):
         self.options = pipeline.options
         self.bench: Bench = pipeline.bench(wire)
         self.request = _shown(self.bench.target)
-        self.far_ends: list[FarEnd] = []
+        self.outputs: list[ObservedOutput] = []
         self._contexts = ExitStack()
         self._requests_before = pipeline.provider.journal.forgotten + len(pipeline.provider.requests)
 
     @property
     def frames(self) -> list[TimedFrame]:
         """The output, with its times."""
-        return [TimedFrame(data, (at - far.pieces[0][0]) * 1000) for far in self.far_ends for at, data in far.pieces]
+        return [TimedFrame(data, (at - far.pieces[0][0]) * 1000) for far in self.outputs for at, data in far.pieces]
 
     @property
     def provider_requests(self) -> Sequence[Entry]:
@@ -75,52 +75,52 @@ class PipelineTrial(Trial):
         provider = self.pipeline.provider
         return provider.requests[max(0, self._requests_before - provider.journal.forgotten) :]
 
-    def marks(self, count: int = SHORT) -> Marks:
+    def markers(self, count: int = SHORT) -> MarkerTokens:
         """Marker tokens, `count` of them, that no other response has."""
-        return make_marks(count, 0, self.pipeline.draw)
+        return generate_markers(count, 0, self.pipeline.draw)
 
     # Requests to the target.
 
     def answer(
         self,
         *scripts: Script,
-        marks: Marks | None = None,
+        markers: MarkerTokens | None = None,
         faults: Sequence[Fault] = (),
         apart: float = 0.0,
-    ) -> FarEnd:
+    ) -> ObservedOutput:
         """A whole response. The provider answers the app's first request with the first script, and so on.
 
         Waits for its end as long as the options allow. With `apart`, the provider sends its first frames this many s
         apart, so that each is likely read by itself.
         """
-        marks = marks or self.marks()
-        rule = Rule(scripts or (script_of(marks),), faults=tuple(faults))
-        with self.reading(rule, STEPPED if apart else Instant(), marks) as run:
+        markers = markers or self.markers()
+        rule = Rule(scripts or (script_of(markers),), faults=tuple(faults))
+        with self.reading(rule, STEPPED if apart else Instant(), markers) as run:
             stream = self.bench.next_stream(run, self.options.start) if apart else None
             if stream is not None:
                 with suppress(StepError):
                     while not stream.over and stream.sent < _MOST_APART:
                         stream.step(timeout=self.options.patience)
-                        run.far_end.wait(lambda far: far.ending is not None, apart)
+                        run.output.wait(lambda far: far.end is not None, apart)
                 stream.release()
-            self.wait_for_end(run.far_end)
-        return run.far_end
+            self.wait_for_end(run.output)
+        return run.output
 
     @contextmanager
-    def reading(self, rule: Rule, timing: Timing, marks: Marks) -> Iterator[Run]:
+    def reading(self, rule: Rule, timing: Timing, markers: MarkerTokens) -> Iterator[Run]:
         """A reader, while the provider answers by this rule."""
-        with self.bench.answering(rule, timing), self.bench.reading(marks) as run:
-            self.far_ends.append(run.far_end)
+        with self.bench.answering(rule, timing), self.bench.reading(markers) as run:
+            self.outputs.append(run.output)
             yield run
 
     @contextmanager
-    def reader(self, marks: Marks | None = None) -> Iterator[SteppedReader]:
+    def reader(self, markers: MarkerTokens | None = None) -> Iterator[SteppedReader]:
         """A reader for which the provider holds every token until it is stepped."""
-        marks = marks or self.marks()
+        markers = markers or self.markers()
         with ExitStack() as stack:
-            with self.bench.answering(rule_of(marks), STEPPED):
-                run = stack.enter_context(self.bench.reading(marks))
-                self.far_ends.append(run.far_end)
+            with self.bench.answering(rule_of(markers), STEPPED):
+                run = stack.enter_context(self.bench.reading(markers))
+                self.outputs.append(run.output)
                 stream = self.bench.next_stream(run, self.options.start)
             if stream is None:
                 raise FlushError(f"{self.bench.target} sent the provider no request for this response")
@@ -130,11 +130,11 @@ class PipelineTrial(Trial):
 
     def received_text(self, *pieces: str, faults: Sequence[Fault] = (), apart: float = 0.0) -> str:
         """The text that comes out if the provider sends these pieces, each a token, between two marker tokens."""
-        marks = self.marks(2)
-        first, last = marks.token(0), marks.mark(1)
+        markers = self.markers(2)
+        first, last = markers.token(0), markers.marker(1)
         sent = (first, *pieces, last)
         script = Script.of(Text("".join(sent), pieces=sent))
-        text = self.text(self.answer(script, marks=marks, faults=faults, apart=apart))
+        text = self.text(self.answer(script, markers=markers, faults=faults, apart=apart))
         begin, end = text.find(first), text.rfind(last)
         if begin < 0 or end < 0:
             seen = Prose(f"the markers before and after it are not both there: {_short(text)!r}")
@@ -149,34 +149,34 @@ class PipelineTrial(Trial):
         if not self.text_location.same(text, pieces):
             self.fail("the text that came out", text, "".join(pieces))
 
-    def break_stream(self, fault: Fault) -> tuple[FarEnd, Truncation]:
+    def break_stream(self, fault: Fault) -> tuple[ObservedOutput, Truncation]:
         """A stream that ends in a fault after some tokens: the output, and how the break showed in it."""
-        marks = self.marks()
-        rule = msgspec.structs.replace(rule_of(marks), faults=(fault,))
-        with self.reading(rule, STEPPED, marks) as run:
+        markers = self.markers()
+        rule = msgspec.structs.replace(rule_of(markers), faults=(fault,))
+        with self.reading(rule, STEPPED, markers) as run:
             send_until_cut(self.bench, run, min(0.25, self.options.patience), self.options.start)
-            self.wait_for_end(run.far_end)
+            self.wait_for_end(run.output)
         requests = self.provider_requests
         if not any(entry.faults for entry in requests):
             self.skip("the provider's stream could not be broken")
-        return run.far_end, self.truncation(run.far_end, len(requests))
+        return run.output, self.truncation(run.output, len(requests))
 
-    def truncation(self, far: FarEnd, requests: int) -> Truncation:
+    def truncation(self, far: ObservedOutput, requests: int) -> Truncation:
         """How a failure of the provider, after this number of requests, showed in the output."""
         whole = self.pipeline.whole(self.wire)
-        wholes = [each for each in (whole.far_end, whole.stepped) if each.seen]
-        return truncation_of(far, wholes, requests, told_by=self.pipeline.told_by)
+        wholes = [each for each in (whole.output, whole.stepped) if each.seen]
+        return truncation_of(far, wholes, requests, reported_by=self.pipeline.reported_by)
 
-    def wait_for_end(self, far: FarEnd) -> bool:
+    def wait_for_end(self, far: ObservedOutput) -> bool:
         """Wait for the output to end; whether it did in time."""
         return self.bench.wait_for_end(far, self.options.limit)
 
     # Its output.
 
     @property
-    def whole(self) -> FarEnd:
+    def whole(self) -> ObservedOutput:
         """The output of a whole response, from the beginning of the run."""
-        return self.pipeline.whole(self.wire).far_end
+        return self.pipeline.whole(self.wire).output
 
     @property
     def text_location(self) -> TextLocation:
@@ -190,12 +190,12 @@ class PipelineTrial(Trial):
         location = self.pipeline.whole(self.wire).text_location
         return isinstance(location, TextLocation) and location.growing
 
-    def text(self, far: FarEnd) -> str:
+    def text(self, far: ObservedOutput) -> str:
         """The response's text in the output. Skips the case if it is unknown where that is."""
         self._expect_success(far)
         return self.text_location.text(self._body(far))
 
-    def numbers(self, far: FarEnd) -> list[int]:
+    def numbers(self, far: ObservedOutput) -> list[int]:
         """The numbers of the tokens that came out, in order, repeated ones included.
 
         Where each message has the text so far, these are the tokens of the last one, or of the first message that does
@@ -204,35 +204,35 @@ class PipelineTrial(Trial):
         self._expect_success(far)
         location = self.pipeline.whole(self.wire).text_location
         if not isinstance(location, TextLocation) or "text" in self.pipeline.lacks:
-            return _numbers(self._body(far), far.marks)
+            return _numbers(self._body(far), far.markers)
         if not location.growing:
-            return _numbers(location.text(self._body(far)), far.marks)
+            return _numbers(location.text(self._body(far)), far.markers)
         before: list[int] = []
         for message in location.messages(self._body(far)):
-            numbers = _numbers(message, far.marks)
+            numbers = _numbers(message, far.markers)
             if numbers[: len(before)] != before:
                 return numbers
             before = numbers
         return before
 
-    def _body(self, far: FarEnd) -> bytes:
+    def _body(self, far: ObservedOutput) -> bytes:
         if far.dropped:
             self.skip(f"the output is longer than the {KEPT:,} bytes that are kept")
         return far.body
 
-    def _expect_success(self, far: FarEnd) -> None:
+    def _expect_success(self, far: ObservedOutput) -> None:
         if far.head is not None and far.head.status >= 400:
             seen = f"status {far.head.status}: {_short(far.body.decode('utf-8', 'replace'))}"
             self.fail("the answer", Prose(seen), Prose("a success"))
 
-    def expect_whole(self, what: str, far: FarEnd) -> None:
+    def expect_whole(self, what: str, far: ObservedOutput) -> None:
         """Check that all tokens came out, each once and in order, and that the output ended cleanly."""
-        self.expect(f"the tokens of {what}", _run(self.numbers(far)), _run(list(range(far.marks.count))))
+        self.expect(f"the tokens of {what}", _run(self.numbers(far)), _run(list(range(far.markers.count))))
         self.expect_end(far)
 
-    def expect_end(self, far: FarEnd) -> None:
+    def expect_end(self, far: ObservedOutput) -> None:
         """Check that the output ended cleanly."""
-        ending = far.ending
+        ending = far.end
         if ending is None:
             self.fail("the end of the output", Prose("none"), Prose(f"one within {self.options.limit:g} s"))
         if ending.kind != "clean":
@@ -247,18 +247,18 @@ class PipelineTrial(Trial):
         patience = self.options.patience
         return self.bench.frames_until_left(stream, most, min(0.25, patience), patience)
 
-    def enter_reader(self, marks: Marks | None = None) -> SteppedReader:
+    def enter_reader(self, markers: MarkerTokens | None = None) -> SteppedReader:
         """A reader that stays until the trial ends."""
-        return self._contexts.enter_context(self.reader(marks))
+        return self._contexts.enter_context(self.reader(markers))
 
     def close(self) -> None:
         """Close all readers."""
         self._contexts.close()
 
 
-def _numbers(text: str | bytes, marks: Marks) -> list[int]:
+def _numbers(text: str | bytes, markers: MarkerTokens) -> list[int]:
     data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    return [number for number, _ in MarkFinder(marks).feed(data)]
+    return [number for number, _ in MarkerFinder(markers).feed(data)]
 
 
 def _run(numbers: Sequence[int]) -> str:
@@ -274,9 +274,9 @@ def _short(text: str) -> str:
 
 def _shown(target: Target) -> str:
     match target:
-        case HttpTarget(ask=ask) | AsgiTarget(ask=ask) | WsgiTarget(ask=ask):
-            body = ask.body.decode("utf-8", "replace") if ask.body else ""
-            headers = json.dumps(dict(ask.headers)) if ask.headers else ""
+        case HttpTarget(request=request) | AsgiTarget(request=request) | WsgiTarget(request=request):
+            body = request.body.decode("utf-8", "replace") if request.body else ""
+            headers = json.dumps(dict(request.headers)) if request.headers else ""
             return " ".join(filter(None, (str(target), headers, body)))
         case _:
             return str(target)

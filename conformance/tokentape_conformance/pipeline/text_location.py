@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
+from tokentape_harness.flush.marker_tokens import MarkerFinder, MarkerTokens
 from tokentape_harness.flush.observed_output import Head
 from tokentape_harness.flush.units import Framing, Unit, is_event_stream, strings_in, units
 
@@ -69,7 +69,7 @@ class TextLocation(msgspec.Struct, frozen=True):
         return _LINE_ENDS.sub("\n", text) in (each, _LINE_ENDS.sub("\n", "".join(pieces)))
 
 
-def locate_text(head: Head | None, body: bytes, marks: Marks) -> TextLocation | str:
+def locate_text(head: Head | None, body: bytes, markers: MarkerTokens) -> TextLocation | str:
     """Where the text is in this response, which consists of these tokens; or why it was not found.
 
     A response whose tokens came one by one also shows whether each message has the text so far.
@@ -78,8 +78,10 @@ def locate_text(head: Head | None, body: bytes, marks: Marks) -> TextLocation | 
     if kind == "text/html":
         return "the output is HTML"
     if is_event_stream(kind, body):
-        return _locate_in_units(list(units(body, "sse")), "sse", marks) or "no event has a token"
-    found = _locate_in_units([unit for unit in units(body, "lines") if unit.value is not msgspec.UNSET], "lines", marks)
+        return _locate_in_units(list(units(body, "sse")), "sse", markers) or "no event has a token"
+    found = _locate_in_units(
+        [unit for unit in units(body, "lines") if unit.value is not msgspec.UNSET], "lines", markers
+    )
     if found is not None:
         return found
     if kind in ("text/plain", "text/markdown", ""):
@@ -87,29 +89,29 @@ def locate_text(head: Head | None, body: bytes, marks: Marks) -> TextLocation | 
     return f"the output is {kind}"
 
 
-def _locate_in_units(all_units: Sequence[Unit], framing: Framing, marks: Marks) -> TextLocation | None:
+def _locate_in_units(all_units: Sequence[Unit], framing: Framing, markers: MarkerTokens) -> TextLocation | None:
     found: TextLocation | None = None
     for unit in all_units:
-        path = next((path for path, text in strings_in(unit.value) if _numbers(text, marks)), None)
+        path = next((path for path, text in strings_in(unit.value) if _numbers(text, markers)), None)
         if path is not None:
             found = TextLocation(framing, unit.name, unit.type, path)
             break
     if found is None:
-        bare = next((unit for unit in all_units if _numbers(unit.text, marks)), None)
+        bare = next((unit for unit in all_units if _numbers(unit.text, markers)), None)
         if bare is None:
             return None
         found = TextLocation(framing, bare.name)
     texts = [text for unit in all_units if (text := found.text_of(unit))]
     # The tokens have no tags.
-    return msgspec.structs.replace(found, growing=_is_growing(texts, marks), markup=any(map(_TAG.search, texts)))
+    return msgspec.structs.replace(found, growing=_is_growing(texts, markers), markup=any(map(_TAG.search, texts)))
 
 
-def _is_growing(texts: Sequence[str], marks: Marks) -> bool:
+def _is_growing(texts: Sequence[str], markers: MarkerTokens) -> bool:
     """Whether each text has all tokens of the previous one, and the last more than the first.
 
     Neighbours may be equal; what follows the last token (a cursor, a closing tag) may change.
     """
-    numbers = [found for text in texts if (found := _numbers(text, marks))]
+    numbers = [found for text in texts if (found := _numbers(text, markers))]
     grows = all(late[: len(early)] == early for early, late in pairwise(numbers))
     return grows and len(numbers) > 1 and len(numbers[-1]) > len(numbers[0])
 
@@ -154,5 +156,5 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _numbers(text: str, marks: Marks) -> list[int]:
-    return [number for number, _ in MarkFinder(marks).feed(text.encode("utf-8", "replace"))]
+def _numbers(text: str, markers: MarkerTokens) -> list[int]:
+    return [number for number, _ in MarkerFinder(markers).feed(text.encode("utf-8", "replace"))]

@@ -20,12 +20,12 @@ from tokentape_harness.cli.options import Data, Json, Reader, Until
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush.check import FlushOptions, check_flush
 from tokentape_harness.flush.prober import Pace
-from tokentape_harness.flush.report import FlushReport
+from tokentape_harness.flush.report import FlushReport, report_lines, token_row
 from tokentape_harness.flush.request_options import body_of, header_of
 from tokentape_harness.flush.serving import KNOWN_PORT
 from tokentape_harness.flush.targets import (
     NAMED,
-    Ask,
+    AppRequest,
     CommandTarget,
     ReaderTarget,
     Target,
@@ -36,7 +36,6 @@ from tokentape_harness.flush.targets import (
     through,
     url_target,
 )
-from tokentape_harness.flush.text import report_lines, token_line
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
@@ -53,7 +52,7 @@ def flush_check(
     ] = None,
     through_url: Annotated[
         str | None,
-        typer.Option("--through", metavar="URL", help="Ask the provider through this proxy, with no app at all."),
+        typer.Option("--through", metavar="URL", help="Send a request through this proxy, without an app."),
     ] = None,
     reader: Reader = None,
     until: Until = "",
@@ -83,14 +82,20 @@ def flush_check(
     start: Annotated[
         float, typer.Option(min=0.1, metavar="S", help="How long the target may take to ask the provider, in s.")
     ] = 30.0,
-    warm_up: Annotated[bool, typer.Option(help="Ask once before, unjudged.")] = True,
+    warm_up: Annotated[bool, typer.Option(help="Send one request first, without judging its answer.")] = True,
     readers: Annotated[bool, typer.Option(help="Check whether a second reader waits for the first.")] = True,
     leaving: Annotated[
         bool, typer.Option(help="Check whether a reader of what is served who leaves ends the stream.")
     ] = True,
     cut: Annotated[bool, typer.Option(help="Check what becomes of a stream that is cut off.")] = True,
-    told_by: Annotated[
-        str, typer.Option(metavar="REGEX", help="What the output matches if the app tells of a cut-off stream.")
+    reported_by: Annotated[
+        str,
+        typer.Option(
+            "--reported-by",
+            "--told-by",
+            metavar="REGEX",
+            help="Matches the output of an app that reports a cut-off stream.",
+        ),
     ] = "",
     as_json: Json = False,
 ) -> int:
@@ -100,7 +105,7 @@ def flush_check(
     """
     pace = Pace(patience=patience, wait=wait, tokens=tokens, max_bytes=max_bytes)
     options = FlushOptions(
-        pace=pace, start=start, warm_up=warm_up, readers=readers, leaving=leaving, cut=cut, told_by=told_by
+        pace=pace, start=start, warm_up=warm_up, readers=readers, leaving=leaving, cut=cut, reported_by=reported_by
     )
     named, command = _split(arguments or [])
     given = [
@@ -112,7 +117,7 @@ def flush_check(
         raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
     if not given and not command:
         raise UsageError("nothing to check: give a URL, module:app, --through URL, or -- COMMAND (see --help)")
-    ask = Ask(method=method or "", headers=tuple(map(header_of, headers or ())), body=body_of(data))
+    request = AppRequest(method=method or "", headers=tuple(map(header_of, headers or ())), body=body_of(data))
     if until and not by_url(named or ""):
         raise UsageError("--until is for the URL of a WebSocket")
     runs_already = not command and (named is None or by_url(named))
@@ -121,20 +126,20 @@ def flush_check(
         provider = FakeProvider(server, server.default)
         target: Target
         if through_url is not None:
-            target = through(through_url, wire, headers=ask.headers)
+            target = through(through_url, wire, headers=request.headers)
         elif named is not None and by_url(named):
-            target = url_target(named, ask, until)
+            target = url_target(named, request, until)
         elif reader is not None:
             os.environ.update(sdk_environment(server.url))
             target = reader_of(reader, _imported)
         elif named is not None:
             os.environ.update(sdk_environment(server.url))
-            target = target_of(_imported(named), path, ask)
+            target = target_of(_imported(named), path, request)
             if command:
                 target = reader_target(target, named)
         else:
             target, command = CommandTarget(tuple(command)), ()
-        if isinstance(target, ReaderTarget) and ask != Ask():
+        if isinstance(target, ReaderTarget) and request != AppRequest():
             raise UsageError(f"{target} sends its own request: --request, --header and --data are for a URL or an app")
         if (runs_already or command) and not as_json:
             _tell_address(server.url, through_url, started=bool(command))
@@ -186,7 +191,7 @@ def _as_text(report: FlushReport) -> str:
         table.add_column(column, justify="right" if column == "token" else "left")
     colours = {"flushed": "green", "late": "yellow", "held": "red", "lost": "red"}
     for token in report.tokens:
-        number, verdict, when = token_line(token)
+        number, verdict, when = token_row(token)
         table.add_row(number, Text(verdict, style=colours[token.verdict]), when)
     title, *lines = (terminal_text.printable(line) for line in report_lines(report))
     with console.capture() as captured:

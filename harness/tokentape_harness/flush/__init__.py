@@ -1,7 +1,7 @@
-"""Flush checker: does an app, and every proxy in front of it, pass each token on as it comes?
+"""Flush checker: does an app, and every proxy in front of it, pass on each token as it arrives?
 
-The fake provider lets one marked token go at a time, and the checker reads the app's own output at the far end:
-the next token leaves only when the last one was seen there, or its wait ran out.
+The fake provider sends one marked token at a time, and the checker reads the app's output: the next token is sent
+when the last one came out, or its wait timed out.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from tokentape_harness.flush.flush_probe import FlushProbe
 from tokentape_harness.flush.prober import Pace
 from tokentape_harness.flush.report import Cause, FlushReport, TokenReport, Truncation
 from tokentape_harness.flush.targets import (
+    AppRequest,
     AsgiTarget,
-    Ask,
     CallTarget,
     CommandTarget,
     HttpTarget,
@@ -25,8 +25,8 @@ from tokentape_harness.flush.targets import (
 from tokentape_harness.flush.verdict import Shape, Verdict
 
 __all__ = [
+    "AppRequest",
     "AsgiTarget",
-    "Ask",
     "CallTarget",
     "Cause",
     "CommandTarget",

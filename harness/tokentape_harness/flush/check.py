@@ -15,20 +15,20 @@ from tokentape_fake_provider.faults.fault import Fin
 from tokentape_fake_provider.playback.journal import MASK, Entry
 from tokentape_fake_provider.timing import Instant
 from tokentape_harness.errors import FlushError, UsageError
-from tokentape_harness.flush.causes import likely_causes
-from tokentape_harness.flush.live_stage import (
+from tokentape_harness.flush.bench import (
     LEAVING_FRAMES,
     STEPPED,
     Bench,
-    LiveStage,
+    LiveStream,
     Run,
     event_loop,
     rule_of,
     send_until_cut,
     step_one,
 )
-from tokentape_harness.flush.marker_tokens import Marks, make_marks
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.causes import likely_causes
+from tokentape_harness.flush.marker_tokens import MarkerTokens, generate_markers
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.prober import Pace, Trace, probe
 from tokentape_harness.flush.reading.lifespan import Lifespan
 from tokentape_harness.flush.report import (
@@ -53,7 +53,7 @@ from tokentape_harness.flush.targets import (
     reader_target,
     target_of,
 )
-from tokentape_harness.flush.truncation import told_pattern, truncation_of
+from tokentape_harness.flush.truncation import reported_pattern, truncation_of
 from tokentape_harness.flush.unexpected_answer import quoted, reader_needed
 from tokentape_harness.flush.verdict import Shape, fitting, shape_of
 from tokentape_harness.redaction import redact_text
@@ -81,7 +81,7 @@ class FlushOptions(msgspec.Struct, frozen=True, kw_only=True):
     leaving: bool = True
     cut: bool = True
     experiments: bool = True
-    told_by: str = ""
+    reported_by: str = ""
     seed: int | None = None
 
 
@@ -105,7 +105,7 @@ def check_flush(
         made = reader_target(made)
     with event_loop(loop) as running, ExitStack() as stack:
         if isinstance(made, AsgiTarget):
-            made = AsgiTarget(stack.enter_context(Lifespan(made.app, running)), made.path, made.ask)
+            made = AsgiTarget(stack.enter_context(Lifespan(made.app, running)), made.path, made.request)
         bench = Bench(made, provider, running)
         stack.enter_context(serving(serve, bench, options.start))
         return check_bench(bench, options)
@@ -138,9 +138,9 @@ class _Check:
         self._pace = options.pace
         self._draw = random.Random(options.seed)  # noqa: S311 - not for secrets
         self._notes: list[str] = []
-        self._whole: FarEnd | None = None
+        self._whole: ObservedOutput | None = None
         self._asked_after = 0.0
-        self._told_by = told_pattern(options.told_by)
+        self._told_by = reported_pattern(options.reported_by)
 
     def run(self) -> FlushReport:
         """All of it."""
@@ -155,10 +155,10 @@ class _Check:
             self._notes.append("PYTHONUNBUFFERED is set here, and so for the command: elsewhere it may hold its output")
         if options.warm_up:
             self._whole = self._ask_whole(_SHORT)
-        trace, far_end, shape, as_whole = self._probe()
+        trace, output, shape, as_whole = self._probe()
         if shape.first_only and not _runs_once(self._bench.target):
             # So does a machine that stood still for once.
-            trace, far_end, shape, as_whole = self._probe()
+            trace, output, shape, as_whole = self._probe()
             if not shape.first_only:
                 self._notes.append("some tokens were held once, and not when it was tried again")
         verdict = shape.verdict
@@ -172,15 +172,15 @@ class _Check:
             leaving = self._check_leaving()
         truncation = Truncation("not_checked")
         if options.cut and not as_whole:
-            truncation = self._check_cut(self._wholes(far_end))
-        plain = self._probe_plainly(far_end) if verdict != "flushed" else None
-        head = far_end.head
+            truncation = self._check_cut(self._wholes(output))
+        plain = self._probe_plainly(output) if verdict != "flushed" else None
+        head = output.head
         return FlushReport(
             target=redact_text(str(self._bench.target)),
             verdict=verdict,
             shape=shape,
-            tokens=_whole_tokens(far_end) if as_whole else token_reports(trace, far_end),
-            latency_ms=latency_of(trace, far_end),
+            tokens=_whole_tokens(output) if as_whole else token_reports(trace, output),
+            latency_ms=latency_of(trace, output),
             status=head.status if head else None,
             http_version=head.http_version if head else "",
             headers=_without_cookies(head.headers) if head else (),
@@ -204,30 +204,30 @@ class _Check:
     def _requests(self) -> Sequence[Entry]:
         return self._bench.provider.requests
 
-    def _short(self) -> Marks:
-        return make_marks(_SHORT, 0, self._draw)
+    def _short(self) -> MarkerTokens:
+        return generate_markers(_SHORT, 0, self._draw)
 
-    def _ask_whole(self, tokens: int) -> FarEnd:
+    def _ask_whole(self, tokens: int) -> ObservedOutput:
         """Have one whole answer, at once."""
-        marks = make_marks(tokens, 0, self._draw)
+        markers = generate_markers(tokens, 0, self._draw)
         before = self._asked()
-        with self._bench.answering(rule_of(marks), Instant()), self._bench.reading(marks) as run:
-            far_end = run.far_end
-            far_end.wait(lambda far: far.ending is not None or len(far.seen) >= marks.count, self._options.start)
-            far_end.wait(lambda far: far.ending is not None, self._pace.patience)
-            if len(far_end.seen) >= marks.count:
-                self._bench.learn_end(far_end)
-            refuse(self._bench, far_end, self._asked() - before, self._options.start)
-            if len(far_end.seen) < marks.count:
-                raise FlushError(unseen(far_end, marks.count))
-            if far_end.ending is None:
+        with self._bench.answering(rule_of(markers), Instant()), self._bench.reading(markers) as run:
+            output = run.output
+            output.wait(lambda far: far.end is not None or len(far.seen) >= markers.count, self._options.start)
+            output.wait(lambda far: far.end is not None, self._pace.patience)
+            if len(output.seen) >= markers.count:
+                self._bench.learn_end(output)
+            refuse(self._bench, output, self._asked() - before, self._options.start)
+            if len(output.seen) < markers.count:
+                raise FlushError(unseen(output, markers.count))
+            if output.end is None:
                 self._notes.append("the output goes on after the provider's stream has ended")
-        return far_end
+        return output
 
-    def _wholes(self, probed: FarEnd) -> Sequence[FarEnd]:
+    def _wholes(self, probed: ObservedOutput) -> Sequence[ObservedOutput]:
         """Two whole answers that differ in length: from before, or if need be asked for now."""
         found = [self._whole] if self._whole is not None else []
-        if len(probed.seen) == probed.marks.count and (probed.ending is None or probed.ending.kind == "clean"):
+        if len(probed.seen) == probed.markers.count and (probed.end is None or probed.end.kind == "clean"):
             found.append(probed)
         with suppress(FlushError):
             while len(found) < 2:
@@ -237,47 +237,47 @@ class _Check:
     def _asked(self) -> int:
         return len(self._requests()) + self._bench.provider.journal.forgotten
 
-    def _probe(self) -> tuple[Trace, FarEnd, Shape, bool]:
+    def _probe(self) -> tuple[Trace, ObservedOutput, Shape, bool]:
         """Step the tokens; the last value is whether they were asked for as a whole."""
-        marks = make_marks(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
+        markers = generate_markers(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
         before = self._asked()
-        with self._bench.answering(rule_of(marks), STEPPED), self._bench.reading(marks) as run:
+        with self._bench.answering(rule_of(markers), STEPPED), self._bench.reading(markers) as run:
             stream = self._bench.next_stream(run, self._options.start)
             self._asked_after = self._bench.now() - run.began
             if stream is None:
-                refuse(self._bench, run.far_end, self._asked() - before, self._options.start)
+                refuse(self._bench, run.output, self._asked() - before, self._options.start)
                 raise FlushError(f"{self._bench.target} asked the provider, but not for the answer to be checked")
             if len(stream.frames) == 1:
-                run.far_end.wait(lambda far: far.ending is not None, self._options.start)
-                return Trace(), run.far_end, Shape("all_at_end"), True
-            trace = probe(LiveStage(self._bench, run, stream), self._pace, fitting)
-        if not run.far_end.seen:
-            refuse(self._bench, run.far_end, 1, self._options.start)
-            raise FlushError(unseen(run.far_end, marks.count))
+                run.output.wait(lambda far: far.end is not None, self._options.start)
+                return Trace(), run.output, Shape("all_at_end"), True
+            trace = probe(LiveStream(self._bench, run, stream), self._pace, fitting)
+        if not run.output.seen:
+            refuse(self._bench, run.output, 1, self._options.start)
+            raise FlushError(unseen(run.output, markers.count))
         if self._whole is None:
-            self._bench.learn_end(run.far_end)
+            self._bench.learn_end(run.output)
         if trace.over:
             self._notes.append(trace.over)
-        return trace, run.far_end, shape_of(trace, run.far_end), False
+        return trace, run.output, shape_of(trace, run.output), False
 
     def _check_readers(self) -> Readers:
         """Hold the first reader's stream open after its first token: does the second get its answer meanwhile?"""
         seconds = max(2 * self._pace.patience, 3 * self._asked_after)
-        first_marks, second_marks = self._short(), self._short()
+        first_markers, second_markers = self._short(), self._short()
         with ExitStack() as stack:
-            with self._bench.answering(rule_of(first_marks), STEPPED):
-                first = stack.enter_context(self._bench.reading(first_marks))
+            with self._bench.answering(rule_of(first_markers), STEPPED):
+                first = stack.enter_context(self._bench.reading(first_markers))
                 stream = self._bench.next_stream(first, self._options.start)
             if stream is None or len(stream.frames) == 1:
                 return "not_checked"
-            step_one(stream, first_marks)
-            first.far_end.wait(lambda far: bool(far.seen), self._pace.wait)
-            stack.enter_context(self._bench.answering(rule_of(second_marks), Instant()))
-            second = stack.enter_context(self._bench.reading(second_marks))
+            step_one(stream, first_markers)
+            first.output.wait(lambda far: bool(far.seen), self._pace.wait)
+            stack.enter_context(self._bench.answering(rule_of(second_markers), Instant()))
+            second = stack.enter_context(self._bench.reading(second_markers))
             if self._served(second, seconds):
                 return "independent"
             stream.release()
-            first.far_end.wait(lambda far: far.ending is not None, seconds)
+            first.output.wait(lambda far: far.end is not None, seconds)
             if self._served(second, seconds):
                 return "blocked"
         self._notes.append("a second reader got no answer, even after the first one had its own")
@@ -285,35 +285,35 @@ class _Check:
 
     def _served(self, run: Run, seconds: float) -> bool:
         """Whether this reader gets its whole answer within this time."""
-        return run.far_end.wait(lambda far: len(far.seen) >= far.marks.count, seconds)
+        return run.output.wait(lambda far: len(far.seen) >= far.markers.count, seconds)
 
     def _check_leaving(self) -> Leaving:
         """Leave after the first token: does the provider find its client gone?"""
-        marks, pace = self._short(), self._pace
-        with self._bench.answering(rule_of(marks), STEPPED), self._bench.reading(marks) as run:
+        markers, pace = self._short(), self._pace
+        with self._bench.answering(rule_of(markers), STEPPED), self._bench.reading(markers) as run:
             stream = self._bench.next_stream(run, self._options.start)
             if stream is None or len(stream.frames) == 1:
                 return "not_checked"
-            step_one(stream, marks)
-            run.far_end.wait(lambda far: bool(far.seen), pace.wait)
+            step_one(stream, markers)
+            run.output.wait(lambda far: bool(far.seen), pace.wait)
             run.reader.leave()
             left = self._bench.frames_until_left(stream, LEAVING_FRAMES, max(pace.wait, 0.25), pace.patience)
         return "ignored" if left is None else "passed_on"
 
-    def _check_cut(self, wholes: Sequence[FarEnd]) -> Truncation:
+    def _check_cut(self, wholes: Sequence[ObservedOutput]) -> Truncation:
         """Cut a stream off after a few frames."""
-        marks = self._short()
+        markers = self._short()
         before = self._asked()
-        rule = msgspec.structs.replace(rule_of(marks), faults=(Fin(frame=_CUT_AT, times=1),))
-        seconds = max(self._options.start, self._pace.longest) if wholes[0].ending else self._pace.patience
-        with self._bench.answering(rule, STEPPED), self._bench.reading(marks) as run:
+        rule = msgspec.structs.replace(rule_of(markers), faults=(Fin(frame=_CUT_AT, times=1),))
+        seconds = max(self._options.start, self._pace.longest) if wholes[0].end else self._pace.patience
+        with self._bench.answering(rule, STEPPED), self._bench.reading(markers) as run:
             sent = send_until_cut(self._bench, run, self._pace.wait, self._options.start)
-            self._bench.wait_for_end(run.far_end, seconds)
+            self._bench.wait_for_end(run.output, seconds)
             asked = self._asked() - before
             if not self._was_cut(asked):
                 return Truncation("not_checked", "the provider's stream could not be cut off")
             return truncation_of(
-                run.far_end, wholes, asked, told_by=self._told_by, relayed=sent.startswith(run.far_end.body)
+                run.output, wholes, asked, reported_by=self._told_by, relayed=sent.startswith(run.output.body)
             )
 
     def _was_cut(self, asked: int) -> bool:
@@ -331,45 +331,45 @@ class _Check:
             return cut(self._bench.provider.journal.wait(settled, self._pace.patience))
         return False
 
-    def _probe_plainly(self, far_end: FarEnd) -> Shape | None:
+    def _probe_plainly(self, output: ObservedOutput) -> Shape | None:
         """The shape without compression, if the output was compressed."""
-        head = far_end.head
+        head = output.head
         if not self._options.experiments or head is None or head.header("content-encoding") is None:
             return None
         target = asking(self._bench.target, {"accept-encoding": "identity"})
         if target is None:
             return None
-        marks = make_marks(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
-        with self._bench.answering(rule_of(marks), STEPPED), self._bench.reading(marks, target) as run:
+        markers = generate_markers(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
+        with self._bench.answering(rule_of(markers), STEPPED), self._bench.reading(markers, target) as run:
             stream = self._bench.next_stream(run, self._options.start)
             if stream is None or len(stream.frames) == 1:
                 return None
-            trace = probe(LiveStage(self._bench, run, stream), self._pace, fitting)
-        return shape_of(trace, run.far_end)
+            trace = probe(LiveStream(self._bench, run, stream), self._pace, fitting)
+        return shape_of(trace, run.output)
 
 
 def _runs_once(target: Target) -> bool:
     return isinstance(target, CallTarget) and target.runs_once
 
 
-def refuse(bench: Bench, far_end: FarEnd, asked: int, start: float) -> None:
+def refuse(bench: Bench, output: ObservedOutput, asked: int, start: float) -> None:
     """Raise `FlushError` if this is no answer to check; the provider was asked `asked` times within `start` s."""
     target, provider = bench.target, bench.provider
-    ended = far_end.ending
-    if far_end.head is not None and far_end.head.status >= 400:
+    ended = output.end
+    if output.head is not None and output.head.status >= 400:
         raise FlushError(
-            f"{target} answered with status {far_end.head.status}: "
-            f"{quoted(far_end.body) or 'no body'}. Ask it as its own page does: path, method, body, headers"
+            f"{target} answered with status {output.head.status}: "
+            f"{quoted(output.body) or 'no body'}. Send the request that its own page sends: path, method, body, headers"
         )
-    if not asked and far_end.head is None and ended is not None and ended.kind == "broken":
+    if not asked and output.head is None and ended is not None and ended.kind == "broken":
         raise FlushError(f"{target} gave no answer, and asked the provider for none: {ended.note}")
     if asked:
         return
     how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {start:g} s"
-    if isinstance(target, WebSocketTarget) and target.ask.body is None and ended is None:
+    if isinstance(target, WebSocketTarget) and target.request.body is None and ended is None:
         how += " (no first message was sent to it: give one as the body of the request)"
-    came = f" with {quoted(far_end.body)!r}" if far_end.body else ""
-    advice = reader_needed(far_end) or (
+    came = f" with {quoted(output.body)!r}" if output.body else ""
+    advice = reader_needed(output) or (
         f"its base URL must be {provider.base_url('openai_chat')} (OPENAI_BASE_URL), or "
         f"{provider.base_url('anthropic_messages')} for Anthropic's SDK, and so on"
     )
@@ -382,22 +382,22 @@ def _without_cookies(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str
     return tuple((name, MASK if name.lower() in _SECRET else value) for name, value in headers)
 
 
-def _whole_tokens(far_end: FarEnd) -> tuple[TokenReport, ...]:
+def _whole_tokens(output: ObservedOutput) -> tuple[TokenReport, ...]:
     return tuple(
-        TokenReport(number, "held" if number in far_end.seen else "lost") for number in range(far_end.marks.plain)
+        TokenReport(number, "held" if number in output.seen else "lost") for number in range(output.markers.plain)
     )
 
 
-def unseen(far_end: FarEnd, count: int) -> str:
+def unseen(output: ObservedOutput, count: int) -> str:
     """The error of an output that lacks tokens."""
-    seen = len(far_end.seen)
-    needed = "" if seen else reader_needed(far_end)
+    seen = len(output.seen)
+    needed = "" if seen else reader_needed(output)
     if needed:
         return (
-            f"the provider was asked, but no token came out: {quoted(far_end.body)!r}. {needed[0].upper()}{needed[1:]}"
+            f"the provider was asked, but no token came out: {quoted(output.body)!r}. {needed[0].upper()}{needed[1:]}"
         )
     some = f"only {seen} of {count} tokens came out" if seen else "the provider was asked, but no token came out"
-    end = f"; it ends: {quoted(far_end.body[-300:])}" if far_end.body else " (there was no output)"
-    ending = far_end.ending
+    end = f"; it ends: {quoted(output.body[-300:])}" if output.body else " (there was no output)"
+    ending = output.end
     how = f" and broke off ({ending.note})" if ending is not None and ending.kind == "broken" else ""
-    return f"{some} of the target whole{how}{end}. Each token is a word like {far_end.marks.mark(0)}"
+    return f"{some} of the target whole{how}{end}. Each token is a word like {output.markers.marker(0)}"

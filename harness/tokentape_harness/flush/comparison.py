@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from tokentape_harness.flush.marker_tokens import PAD, Marks
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.marker_tokens import PAD, MarkerTokens
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.units import Framing, Unit, all_units, is_event_stream, leaves_of, units
 
 Place: TypeAlias = tuple[str, ...]
@@ -54,7 +54,7 @@ class News(msgspec.Struct, frozen=True):
 class Vocabulary:
     """What the units of whole answers have, apart from the tokens."""
 
-    def __init__(self, wholes: Sequence[FarEnd]) -> None:
+    def __init__(self, wholes: Sequence[ObservedOutput]) -> None:
         self.framing = _framing_of(wholes[0])
         self._places: set[Place] = set()
         self._texts: set[Place] = set()
@@ -62,9 +62,9 @@ class Vocabulary:
         lasts: list[set[Any]] = []
         others = _signs(Unit("", ""))  # of the token alone
         for number, whole in enumerate(wholes):
-            before, tail = _split(whole.body, whole.marks, self.framing)
-            every = [_without_tokens(unit, whole.marks) for unit in (*before, *tail)]
-            self._texts.update(place for unit in (*before, *tail) for place in _with_tokens(unit, whole.marks))
+            before, tail = _split(whole.body, whole.markers, self.framing)
+            every = [_without_tokens(unit, whole.markers) for unit in (*before, *tail)]
+            self._texts.update(place for unit in (*before, *tail) for place in _with_tokens(unit, whole.markers))
             for unit in every:
                 self._learn(unit, number, len(wholes))
             lasts.append(_signs(every[-1]) if every else set())
@@ -78,7 +78,7 @@ class Vocabulary:
                 sets = self._values[kind].setdefault(place, [set() for _ in range(wholes)])
                 sets[number].update(_normal(value))
 
-    def news_in(self, cut: FarEnd) -> News | None:
+    def news_in(self, cut: ObservedOutput) -> News | None:
         """What is new from the last token of an output on; `None` if nothing is."""
         tail = self._tail(cut)
         for number, unit in enumerate(tail):
@@ -88,7 +88,7 @@ class Vocabulary:
                 return self._quotable(tail[number:], place, word)
         return None
 
-    def ends_whole(self, cut: FarEnd) -> bool:
+    def ends_whole(self, cut: ObservedOutput) -> bool:
         """Whether an output ends as whole answers do; one without an ending of its own always does."""
         return not self._ending or any(map(self._is_ending, self._tail(cut)))
 
@@ -110,8 +110,8 @@ class Vocabulary:
         begin = max(text.find(f'"{key}"'), 0)
         return News(text, max(text.lower().find(word.lower(), begin), begin))
 
-    def _tail(self, cut: FarEnd) -> list[Unit]:
-        return [_without_tokens(unit, cut.marks) for unit in _split(cut.body, cut.marks, self.framing)[1]]
+    def _tail(self, cut: ObservedOutput) -> list[Unit]:
+        return [_without_tokens(unit, cut.markers) for unit in _split(cut.body, cut.markers, self.framing)[1]]
 
     def _is_fragment(self, unit: Unit) -> bool:
         """Whether this is JSON that breaks off."""
@@ -169,22 +169,22 @@ class Vocabulary:
         return None
 
 
-def _framing_of(whole: FarEnd) -> Framing:
+def _framing_of(whole: ObservedOutput) -> Framing:
     kind = (whole.head.header("content-type") or "" if whole.head else "").partition(";")[0].strip().lower()
     if is_event_stream(kind, whole.body):
         return "sse"
-    pattern = _token_pattern(whole.marks)
+    pattern = _token_pattern(whole.markers)
     first = next((unit for unit in units(whole.body, "lines") if pattern.search(unit.text)), None)
     return "none" if first is None or first.value is msgspec.UNSET else "lines"
 
 
-def _split(body: bytes, marks: Marks, framing: Framing) -> tuple[list[Unit], list[Unit]]:
+def _split(body: bytes, markers: MarkerTokens, framing: Framing) -> tuple[list[Unit], list[Unit]]:
     """The units before the one with the last token, and those from it on, which without a token are all."""
-    last = body.lower().rfind(f"{marks.nonce}x".encode())
+    last = body.lower().rfind(f"{markers.nonce}x".encode())
     if last < 0:
         return [], list(all_units(body, framing))
     if framing == "none":
-        token = _token_pattern(marks).match(body[last:].decode("utf-8", "replace"))
+        token = _token_pattern(markers).match(body[last:].decode("utf-8", "replace"))
         rest = body[last + (len(token[0]) if token else 0) :]
         return [], [Unit("", ""), *all_units(rest, framing)]
     start = body.rfind(b"\n", 0, last) + 1
@@ -194,15 +194,15 @@ def _split(body: bytes, marks: Marks, framing: Framing) -> tuple[list[Unit], lis
     return list(units(body[:start] + b"\n\n", framing)), list(all_units(body[start:], framing))
 
 
-def _without_tokens(unit: Unit, marks: Marks) -> Unit:
-    pattern = _token_pattern(marks)
+def _without_tokens(unit: Unit, markers: MarkerTokens) -> Unit:
+    pattern = _token_pattern(markers)
     value = unit.value if unit.value is msgspec.UNSET else _mapped(unit.value, pattern)
     return Unit(unit.name, pattern.sub("", unit.text), value)
 
 
-def _with_tokens(unit: Unit, marks: Marks) -> Iterator[Place]:
+def _with_tokens(unit: Unit, markers: MarkerTokens) -> Iterator[Place]:
     """Where in a unit tokens are."""
-    pattern = _token_pattern(marks)
+    pattern = _token_pattern(markers)
     return (place for place, value in _facts(unit) if isinstance(value, str) and pattern.search(value))
 
 
@@ -218,8 +218,8 @@ def _mapped(value: Any, pattern: re.Pattern[str]) -> Any:
             return value
 
 
-def _token_pattern(marks: Marks) -> re.Pattern[str]:
-    return re.compile(rf"{marks.nonce}x\d{{4}}z(?:\s+{PAD.strip()})*\s?", re.IGNORECASE)
+def _token_pattern(markers: MarkerTokens) -> re.Pattern[str]:
+    return re.compile(rf"{markers.nonce}x\d{{4}}z(?:\s+{PAD.strip()})*\s?", re.IGNORECASE)
 
 
 def _facts(unit: Unit) -> Iterator[tuple[Place, Any]]:

@@ -12,7 +12,7 @@ from tokentape_harness.flush import targets
 from tokentape_harness.flush.check import FlushOptions, acheck_flush, check_flush
 from tokentape_harness.flush.prober import Pace
 from tokentape_harness.flush.report import FlushReport
-from tokentape_harness.flush.targets import Ask, Target, target_of
+from tokentape_harness.flush.targets import AppRequest, Target, target_of
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 _UNSET: Any = object()
@@ -46,7 +46,7 @@ class FlushProbe:
 
         `path` is what an app is asked for. `serve` is a command that serves a URL, or what a function or a command
         reads; `until` matches the last message of an answer over a WebSocket. The `options` are those of
-        `FlushOptions`: `pace`, `start`, `warm_up`, `readers`, `cut`, `experiments`, `told_by`, `seed`; and those of
+        `FlushOptions`: `pace`, `start`, `warm_up`, `readers`, `cut`, `experiments`, `reported_by`, `seed`; and those of
         `Pace`: `patience`, `wait`, `longest`, `tokens`, `max_bytes`. Raises `FlushError` if the target can't be
         checked, `UsageError`.
         """
@@ -94,7 +94,7 @@ class FlushProbe:
         return msgspec.structs.replace(made, pace=msgspec.structs.replace(made.pace, **pace))
 
 
-def _ask(method: str, headers: Mapping[str, str] | None, body: bytes | str | None, json: Any) -> Ask:
+def _ask(method: str, headers: Mapping[str, str] | None, body: bytes | str | None, json: Any) -> AppRequest:
     told = tuple((headers or {}).items())
     if json is not _UNSET:
         if body is not None:
@@ -104,4 +104,4 @@ def _ask(method: str, headers: Mapping[str, str] | None, body: bytes | str | Non
             told = (*told, ("content-type", "application/json"))
     if isinstance(body, str):
         body = body.encode()
-    return Ask(method=method, headers=told, body=body)
+    return AppRequest(method=method, headers=told, body=body)

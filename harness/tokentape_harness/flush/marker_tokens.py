@@ -1,4 +1,4 @@
-"""Marks: tokens that are told apart wherever they come out.
+"""MarkerTokens: tokens that are told apart wherever they come out.
 
 A mark is letters and digits only, so that it survives JSON, HTML, URLs and markdown; a token is a mark and a
 space. Padding is of few different bytes: a compressor swallows it as it swallows a real answer, while whatever
@@ -21,7 +21,7 @@ _GROWING: Final = (120, 250, 500, 1000)
 _EACH: Final = 48
 
 
-class Marks(msgspec.Struct, frozen=True, dict=True):
+class MarkerTokens(msgspec.Struct, frozen=True, dict=True):
     """The tokens of one answer: `plain` short ones, then one with about as many bytes more as each of `pads`."""
 
     nonce: str
@@ -33,14 +33,14 @@ class Marks(msgspec.Struct, frozen=True, dict=True):
         """How many tokens there are."""
         return self.plain + len(self.pads)
 
-    def mark(self, number: int) -> str:
+    def marker(self, number: int) -> str:
         """The mark of a token, which are counted from 0."""
         return f"{self.nonce}x{number:04d}z"
 
     def token(self, number: int) -> str:
         """The whole token."""
         padding = "" if number < self.plain else PAD * (self.pads[number - self.plain] // len(PAD))
-        return f"{self.mark(number)} {padding}"
+        return f"{self.marker(number)} {padding}"
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -58,8 +58,8 @@ class Marks(msgspec.Struct, frozen=True, dict=True):
         return (0, *accumulate(map(len, self.tokens)))
 
 
-def make_marks(plain: int, size: int, draw: random.Random) -> Marks:
-    """Marks that no other run has; the padded tokens have about `size` bytes together.
+def generate_markers(plain: int, size: int, draw: random.Random) -> MarkerTokens:
+    """MarkerTokens that no other run has; the padded tokens have about `size` bytes together.
 
     They grow, so that as many tokens are not as many bytes.
     """
@@ -69,20 +69,20 @@ def make_marks(plain: int, size: int, draw: random.Random) -> Marks:
         pads.append(_GROWING[-1])
     while pads and sum(pads) - pads[-1] >= size:
         pads.pop()
-    return Marks(nonce, plain, tuple(pads))
+    return MarkerTokens(nonce, plain, tuple(pads))
 
 
-class MarkFinder:
-    """Finds marks in a body that comes in pieces; upper and lower case are one."""
+class MarkerFinder:
+    """Finds markers in a body that comes in pieces; upper and lower case are one."""
 
-    def __init__(self, marks: Marks) -> None:
-        self._pattern = re.compile(rb"%sx(\d{4})z" % marks.nonce.encode(), re.IGNORECASE)
-        self._keep = len(marks.mark(0)) - 1
+    def __init__(self, markers: MarkerTokens) -> None:
+        self._pattern = re.compile(rb"%sx(\d{4})z" % markers.nonce.encode(), re.IGNORECASE)
+        self._keep = len(markers.marker(0)) - 1
         self._rest = b""
         self._read = 0
 
     def feed(self, data: bytes) -> list[tuple[int, int]]:
-        """The marks that these bytes complete, each with the offset of its first byte in the body."""
+        """The markers that these bytes complete, each with the offset of its first byte in the body."""
         text = self._rest + data
         begin = self._read - len(self._rest)
         found = [(int(match[1]), begin + match.start()) for match in self._pattern.finditer(text)]

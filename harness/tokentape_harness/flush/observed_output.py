@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from tokentape_harness.cassettes.content_coding import ContentCodingError, ContentDecoder, split_codings
-from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
+from tokentape_harness.flush.marker_tokens import MarkerFinder, MarkerTokens
 
 # Bytes of a body that are kept, to be read and compared: text so far grows with the square of its length.
 KEPT: Final = 64_000_000
@@ -33,7 +33,7 @@ class Head(msgspec.Struct, frozen=True):
         return ", ".join(values) if values else None
 
 
-class Ending(msgspec.Struct, frozen=True):
+class OutputEnd(msgspec.Struct, frozen=True):
     """How the output ended: `clean`, or `broken` off in a way that its reader gets to know; `note` says how."""
 
     at: float
@@ -41,24 +41,24 @@ class Ending(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class FarEnd:
+class ObservedOutput:
     """The output of one run, written to by its reader from any thread.
 
     `dropped` is how many bytes of the body were not kept.
     """
 
-    def __init__(self, marks: Marks, now: Callable[[], float]) -> None:
-        self.marks = marks
+    def __init__(self, markers: MarkerTokens, now: Callable[[], float]) -> None:
+        self.markers = markers
         self.now = now
         self.head: Head | None = None
-        self.ending: Ending | None = None
+        self.end: OutputEnd | None = None
         self.size = 0
         self.dropped = 0
         self.seen: dict[int, float] = {}
         self.offsets: dict[int, int] = {}
         self.pieces: list[tuple[float, bytes]] = []
         self._body = bytearray()
-        self._finder = MarkFinder(marks)
+        self._finder = MarkerFinder(markers)
         self._decoder: ContentDecoder | None = None
         self._changed = threading.Condition()
 
@@ -77,7 +77,7 @@ class FarEnd:
             try:
                 self._decoder = ContentDecoder(codings)
             except ContentCodingError as error:
-                self.ending = Ending(head.at, "broken", str(error))
+                self.end = OutputEnd(head.at, "broken", str(error))
             self._changed.notify_all()
 
     def on_data(self, data: bytes) -> None:
@@ -88,7 +88,7 @@ class FarEnd:
             try:
                 plain = data if self._decoder is None else self._decoder.feed(data)
             except ContentCodingError as error:
-                self.ending = self.ending or Ending(at, "broken", str(error))
+                self.end = self.end or OutputEnd(at, "broken", str(error))
                 plain = b""
             if len(self._body) < _KEPT_AS_PIECES:
                 self.pieces.append((at, plain))
@@ -106,10 +106,10 @@ class FarEnd:
         """The output ended; only the first end counts."""
         at = self.now()
         with self._changed:
-            self.ending = self.ending or Ending(at, "broken" if broken else "clean", note)
+            self.end = self.end or OutputEnd(at, "broken" if broken else "clean", note)
             self._changed.notify_all()
 
-    def wait(self, done: Callable[[FarEnd], bool], seconds: float) -> bool:
+    def wait(self, done: Callable[[ObservedOutput], bool], seconds: float) -> bool:
         """Wait in real time until something holds; whether it does."""
         with self._changed:
             return self._changed.wait_for(lambda: done(self), seconds)

@@ -16,8 +16,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from tokentape_harness.flush.observed_output import FarEnd
-from tokentape_harness.flush.stage import Stage, StageOverError
+from tokentape_harness.flush.observed_output import ObservedOutput
+from tokentape_harness.flush.probed_stream import ProbedStream, ProbeOverError
 
 # Tokens that come out sooner are not worth holding against anyone: nobody sees them come in batches (s).
 PROMPT: Final = 0.06
@@ -30,7 +30,7 @@ _FINE: Final = 8
 _RESERVE: Final = 2
 
 
-Measure = Literal["far end", "provider", "tokens"]
+Measure = Literal["output", "provider", "tokens"]
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,10 +116,10 @@ class Trace(msgspec.Struct):
         return [(before, after) for before, after in pairwise(held) if after.seen > before.seen]
 
 
-Fitting: TypeAlias = Callable[[Trace, FarEnd], Collection[Measure]]
+Fitting: TypeAlias = Callable[[Trace, ObservedOutput], Collection[Measure]]
 
 
-def probe(stage: Stage, pace: Pace, fitting: Fitting) -> Trace:
+def probe(stage: ProbedStream, pace: Pace, fitting: Fitting) -> Trace:
     """Play the stage's tokens and note what comes out, then let the rest go and wait for the end.
 
     `fitting` tells which kinds of batches explain what was seen so far: more is sent to tell two kinds apart, and
@@ -128,7 +128,7 @@ def probe(stage: Stage, pace: Pace, fitting: Fitting) -> Trace:
     prober = _Prober(stage, pace, fitting)
     try:
         prober.run()
-    except StageOverError as error:
+    except ProbeOverError as error:
         prober.trace.over = str(error)
     prober.trace.finished_at = stage.now()
     stage.finish()
@@ -137,12 +137,12 @@ def probe(stage: Stage, pace: Pace, fitting: Fitting) -> Trace:
 
 
 class _Prober:
-    def __init__(self, stage: Stage, pace: Pace, fitting: Fitting) -> None:
+    def __init__(self, stage: ProbedStream, pace: Pace, fitting: Fitting) -> None:
         self._stage = stage
         self._fitting = fitting
         self._pace = pace
-        self._far = stage.far_end
-        self._total = stage.far_end.marks.count
+        self._far = stage.output
+        self._total = stage.output.markers.count
         self.trace = Trace(steps=[], sent_at=[], bursts=[], stills=[])
 
     @property
@@ -168,15 +168,15 @@ class _Prober:
         up, at = self._send(tokens)
         sent = self._sent
 
-        def done(far: FarEnd) -> bool:
+        def done(far: ObservedOutput) -> bool:
             return len(far.seen) > before if any_new else len(far.seen) >= sent
 
         came = self._stage.wait(done, seconds)
         if came and any_new:
             self._settle()
         self.trace.steps.append(Step(sent, up, at, len(self._far.seen), self._far.size, self._stage.now()))
-        if self._far.ending is not None:
-            raise StageOverError(f"the output ended after token {sent}, before the provider's stream did")
+        if self._far.end is not None:
+            raise ProbeOverError(f"the output ended after token {sent}, before the provider's stream did")
         return came
 
     def _send(self, tokens: int) -> tuple[int, float]:
@@ -226,7 +226,7 @@ class _Prober:
         return max(apart) if len(apart) > 1 and max(apart) < 1.25 * min(apart) else None
 
     def _to_long_ones(self) -> Iterator[int]:
-        count = self._far.marks.long_from - self._sent
+        count = self._far.markers.long_from - self._sent
         if count > 0:
             yield count
 
@@ -234,7 +234,7 @@ class _Prober:
         """Short tokens, then as many as double the text each time, up to the limit."""
         for _ in range(self._sent, self._pace.tokens):
             yield 1
-        sizes = self._far.marks.sizes
+        sizes = self._far.markers.sizes
         last = bisect(sizes, self._pace.max_bytes, hi=self._total - _RESERVE)
         while self._sent < last:
             doubled = bisect(sizes, 2 * sizes[self._sent], hi=last) - 1
@@ -242,7 +242,7 @@ class _Prober:
 
     def _careful(self) -> Iterator[int]:
         """At once what is known not to be enough, then a little at a time up to what is known to be."""
-        trace, sizes = self.trace, self._far.marks.sizes
+        trace, sizes = self.trace, self._far.markers.sizes
         step = trace.steps[-1]
         framing = (step.up - sizes[step.sent]) // step.sent
         # What may be counted: tokens, the text in them, or all that the provider sends.
@@ -302,5 +302,5 @@ class _Prober:
         )
 
 
-def _grows_from(size: int) -> Callable[[FarEnd], bool]:
+def _grows_from(size: int) -> Callable[[ObservedOutput], bool]:
     return lambda far: far.size > size

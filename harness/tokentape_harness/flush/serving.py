@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from tokentape_fake_provider.timing import Instant
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.live_stage import Bench, rule_of
-from tokentape_harness.flush.marker_tokens import Marks
+from tokentape_harness.flush.bench import Bench, rule_of
+from tokentape_harness.flush.marker_tokens import MarkerTokens
 from tokentape_harness.flush.reading.command import LastLines, end_command, start_command
 from tokentape_harness.flush.targets import CommandTarget, HttpTarget, WebSocketTarget
 from tokentape_harness.testing.sdk_environment import sdk_environment
@@ -110,15 +110,18 @@ def _wait_for_reader(bench: Bench, check_alive: Callable[[], None], seconds: flo
 
     how = "it did not end"
     while True:
-        with bench.answering(rule_of(Marks("q", 1, ())), Instant()), bench.reading(Marks("q", 1, ())) as run:
-            far = run.far_end
-            while not far.wait(lambda far: far.ending is not None, _LOOK_S) and not asked():
+        with (
+            bench.answering(rule_of(MarkerTokens("q", 1, ())), Instant()),
+            bench.reading(MarkerTokens("q", 1, ())) as run,
+        ):
+            far = run.output
+            while not far.wait(lambda far: far.end is not None, _LOOK_S) and not asked():
                 check_alive()
                 if time.monotonic() > until:
                     break
             if asked():
-                far.wait(lambda far: far.ending is not None, _ANSWER_S)
-            ending = far.ending
+                far.wait(lambda far: far.end is not None, _ANSWER_S)
+            ending = far.end
         if asked() or (ending is not None and ending.kind == "clean" and far.body):
             return
         check_alive()

@@ -21,7 +21,7 @@ NAMED: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _ACCEPT_ENCODING = "gzip, deflate"
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
+class AppRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request that makes the app answer. `method` is POST with a body and GET without, unless it is given."""
 
     method: str = ""
@@ -48,21 +48,21 @@ class HttpTarget(msgspec.Struct, frozen=True):
     """A URL that answers with a stream."""
 
     url: str
-    ask: Ask = Ask()
+    request: AppRequest = AppRequest()
 
     def __str__(self) -> str:
-        return f"{self.ask.verb} {self.url}"
+        return f"{self.request.verb} {self.url}"
 
 
 class WebSocketTarget(msgspec.Struct, frozen=True):
-    """A WebSocket URL: the headers of `ask` are those of the handshake, its body is the first message that is sent.
+    """A WebSocket URL: the headers of `request` are those of the handshake, its body is the first message that is sent.
 
     The output ends when the server closes the socket, or with the first message that `until` (a regular expression)
     matches. Where neither happens after a whole answer, it ends when nothing more comes.
     """
 
     url: str
-    ask: Ask = Ask()
+    request: AppRequest = AppRequest()
     until: str = ""
 
     def __str__(self) -> str:
@@ -74,10 +74,10 @@ class AsgiTarget(msgspec.Struct, frozen=True):
 
     app: Any
     path: str = "/"
-    ask: Ask = Ask()
+    request: AppRequest = AppRequest()
 
     def __str__(self) -> str:
-        return f"{self.ask.verb} {self.path} of an ASGI app"
+        return f"{self.request.verb} {self.path} of an ASGI app"
 
 
 class WsgiTarget(msgspec.Struct, frozen=True):
@@ -85,10 +85,10 @@ class WsgiTarget(msgspec.Struct, frozen=True):
 
     app: Any
     path: str = "/"
-    ask: Ask = Ask()
+    request: AppRequest = AppRequest()
 
     def __str__(self) -> str:
-        return f"{self.ask.verb} {self.path} of a WSGI app"
+        return f"{self.request.verb} {self.path} of a WSGI app"
 
 
 class CommandTarget(msgspec.Struct, frozen=True):
@@ -151,11 +151,11 @@ def is_served(target: Target) -> bool:
 def asking(target: Target, headers: Mapping[str, str]) -> Target | None:
     """The same target asked with these headers instead of its own; `None` if it is not asked by HTTP."""
     match target:
-        case HttpTarget(ask=ask) | AsgiTarget(ask=ask) | WsgiTarget(ask=ask):
+        case HttpTarget(request=request) | AsgiTarget(request=request) | WsgiTarget(request=request):
             changed = {name.lower() for name in headers}
-            kept = tuple((name, value) for name, value in ask.headers if name.lower() not in changed)
-            made = msgspec.structs.replace(ask, headers=(*kept, *headers.items()))
-            return msgspec.structs.replace(target, ask=made)
+            kept = tuple((name, value) for name, value in request.headers if name.lower() not in changed)
+            changed_request = msgspec.structs.replace(request, headers=(*kept, *headers.items()))
+            return msgspec.structs.replace(target, request=changed_request)
         case WebSocketTarget() | CommandTarget() | CallTarget() | ReaderTarget():
             return None
         case _:
@@ -169,17 +169,17 @@ def through(
 
     `prefix` comes before the provider's path (a session's). Raises `UsageError`, `UnknownWireError`.
     """
-    request = sample_request(wire, model, "Say something.")
+    sample = sample_request(wire, model, "Hello")
     if wire_named(wire).marks.wrapped:
-        raise UsageError(f"{wire} has its tokens in base64, where none can be seen: take bedrock_converse instead")
-    parts = urlsplit(request.uri)
+        raise UsageError(f"{wire} sends its tokens in base64, where markers can't be found: use bedrock_converse")
+    parts = urlsplit(sample.uri)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     base = url.rstrip("/")
     base_path = wire_named(wire).base_path
     if base_path and base.endswith(base_path):
         base = base.removesuffix(base_path)
-    ask = Ask(headers=(*request.headers, *headers), body=request.body)
-    return HttpTarget(checked_url(base) + prefix + path, ask)
+    request = AppRequest(headers=(*sample.headers, *headers), body=sample.body)
+    return HttpTarget(checked_url(base) + prefix + path, request)
 
 
 def checked_url(url: str, *schemes: str) -> str:
@@ -190,18 +190,18 @@ def checked_url(url: str, *schemes: str) -> str:
     return url
 
 
-def url_target(url: str, ask: Ask, until: str = "") -> HttpTarget | WebSocketTarget:
+def url_target(url: str, request: AppRequest, until: str = "") -> HttpTarget | WebSocketTarget:
     """A URL of HTTP or of a WebSocket. Raises `UsageError`."""
     if urlsplit(url).scheme in ("ws", "wss"):
         _check_pattern(until)
-        if ask.method:
+        if request.method:
             raise UsageError(
-                f"{url}: a WebSocket has no method {ask.method}: give headers, and the first message as body"
+                f"{url}: a WebSocket has no method {request.method}: give headers, and the first message as body"
             )
-        return WebSocketTarget(checked_url(url, "ws", "wss"), ask, until)
+        return WebSocketTarget(checked_url(url, "ws", "wss"), request, until)
     if until:
         raise UsageError(f"{url}: only a WebSocket is read until a message matches; an HTTP response ends by itself")
-    return HttpTarget(checked_url(url), ask)
+    return HttpTarget(checked_url(url), request)
 
 
 def by_url(name: str) -> bool:
@@ -230,12 +230,12 @@ def reader_target(target: Target, name: str = "") -> ReaderTarget:
     )
 
 
-def target_of(target: object, path: str = "/", ask: Ask | None = None, until: str = "") -> Target:
+def target_of(target: object, path: str = "/", request: AppRequest | None = None, until: str = "") -> Target:
     """A target made of a URL, a command (a list), an ASGI or WSGI app, a function without arguments, or an iterator.
 
     Apps are told apart by how many arguments they take. Raises `UsageError`.
     """
-    ask = ask or Ask()
+    request = request or AppRequest()
     match target:
         case (
             HttpTarget()
@@ -248,7 +248,7 @@ def target_of(target: object, path: str = "/", ask: Ask | None = None, until: st
         ):
             return target
         case str():
-            return url_target(target, ask, until)
+            return url_target(target, request, until)
         case list() | tuple():
             return CommandTarget(tuple(map(str, target)))
     if hasattr(target, "__next__") or hasattr(target, "__anext__"):
@@ -256,9 +256,9 @@ def target_of(target: object, path: str = "/", ask: Ask | None = None, until: st
     if callable(target):
         taken = _required_arguments(target)
         if taken == 3 or _is_asgi_framework(target):
-            return AsgiTarget(target, path, ask)
+            return AsgiTarget(target, path, request)
         if taken == 2:
-            return WsgiTarget(target, path, ask)
+            return WsgiTarget(target, path, request)
         if taken == 0:
             return CallTarget(target)
     raise UsageError(

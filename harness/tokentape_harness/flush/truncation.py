@@ -8,7 +8,7 @@ from typing import Final
 
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush.comparison import News, Vocabulary
-from tokentape_harness.flush.observed_output import KEPT, FarEnd
+from tokentape_harness.flush.observed_output import KEPT, ObservedOutput
 from tokentape_harness.flush.report import Truncation
 from tokentape_harness.redaction import redact_text
 
@@ -24,64 +24,65 @@ _NEAR: Final = 1000
 
 
 def truncation_of(
-    cut: FarEnd,
-    wholes: Sequence[FarEnd],
+    cut: ObservedOutput,
+    wholes: Sequence[ObservedOutput],
     requests: int,
     *,
-    told_by: re.Pattern[str] | None = None,
+    reported_by: re.Pattern[str] | None = None,
     relayed: bool = False,
 ) -> Truncation:
-    """What became of a cut, by comparison with whole answers, of which two show what differs by itself.
+    """Judge the output of a cut-off stream by comparing it with complete answers.
 
-    `requests` is how often the provider was asked. `told_by` is what the output of a cut must match to be told, beside
-    what is found without it. What is `relayed` are the provider's own bytes: their end is that of the transfer, and
-    not an event in it. Raises `FlushError` if a whole answer matches `told_by`.
+    Two complete answers of different length show which values differ from answer to answer. `requests` counts the
+    requests that the provider received. An output that matches `reported_by` counts as reported, besides what the
+    comparison finds. A `relayed` output consists of the provider's own bytes, and ends when the transfer does, not
+    with an event. Raises `FlushError` if a complete answer matches `reported_by`.
     """
     if cut.head is not None and cut.head.status >= 400:
         return Truncation("passed_on", f"status {cut.head.status}")
-    if cut.ending is None and any(whole.ending is not None for whole in wholes):
+    if cut.end is None and any(whole.end is not None for whole in wholes):
         return Truncation("hangs", "the output did not end")
-    if cut.ending is not None and cut.ending.kind == "broken":
-        return Truncation("passed_on", cut.ending.note)
-    if requests > 1 and len(cut.seen) >= cut.marks.count:
-        return Truncation("asked_again", f"the provider was asked {requests} times")
+    if cut.end is not None and cut.end.kind == "broken":
+        return Truncation("passed_on", cut.end.note)
+    if requests > 1 and len(cut.seen) >= cut.markers.count:
+        return Truncation("retried", f"the provider was asked {requests} times")
     if cut.dropped:
         return Truncation("not_checked", f"the output is longer than the {KEPT:,} bytes that are kept of it")
     vocabulary = Vocabulary(wholes)
-    news = _matched(cut, wholes, told_by) or vocabulary.news_in(cut) or _trouble(cut, wholes)
+    news = _matched(cut, wholes, reported_by) or vocabulary.news_in(cut) or _trouble(cut, wholes)
     if news is not None:
-        return Truncation("told", _excerpt(news))
+        return Truncation("reported", _excerpt(news))
     if not vocabulary.ends_whole(cut):
         if not relayed:
             return Truncation("unfinished", "the ending of a whole answer is not there")
-        return Truncation("laundered", "the provider's bytes end well, without their ending")
-    return Truncation("laundered", "it ends as a whole answer does")
+        return Truncation("hidden_truncation", "the provider's bytes end well, without their ending")
+    return Truncation("hidden_truncation", "it ends as a whole answer does")
 
 
-def told_pattern(text: str) -> re.Pattern[str] | None:
-    """The pattern of `--told-by`; `None` if there is none. Raises `UsageError`."""
+def reported_pattern(text: str) -> re.Pattern[str] | None:
+    """The pattern of `--reported-by`; `None` if there is none. Raises `UsageError`."""
     if not text:
         return None
     try:
         return re.compile(text)
     except re.error as error:
-        raise UsageError(f"--told-by {text!r} is not a regular expression: {error}") from None
+        raise UsageError(f"--reported-by {text!r} is not a regular expression: {error}") from None
 
 
-def _matched(cut: FarEnd, wholes: Sequence[FarEnd], told_by: re.Pattern[str] | None) -> News | None:
-    if told_by is None:
+def _matched(cut: ObservedOutput, wholes: Sequence[ObservedOutput], reported_by: re.Pattern[str] | None) -> News | None:
+    if reported_by is None:
         return None
     for whole in wholes:
-        if match := told_by.search(_readable(whole)):
+        if match := reported_by.search(_readable(whole)):
             raise FlushError(
-                f"--told-by {told_by.pattern!r} also matches a whole answer ({_excerpt(_found(match))}): it must match "
-                "only what the reader is told when a stream breaks off"
+                f"--reported-by {reported_by.pattern!r} also matches a complete answer ({_excerpt(_found(match))}): it "
+                "must match only what the app sends when a stream is cut off"
             )
-    match = told_by.search(_readable(cut))
+    match = reported_by.search(_readable(cut))
     return _found(match) if match else None
 
 
-def _readable(far: FarEnd) -> str:
+def _readable(far: ObservedOutput) -> str:
     r"""The output, and once more with the escapes of JSON (`\u00e9`) as what they stand for."""
     text = far.body.decode("utf-8", "replace")
     plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
@@ -94,7 +95,7 @@ def _found(match: re.Match[str]) -> News:
     return News(match.string[begin : end if end >= 0 else None], match.start() - begin)
 
 
-def _trouble(cut: FarEnd, wholes: Sequence[FarEnd]) -> News | None:
+def _trouble(cut: ObservedOutput, wholes: Sequence[ObservedOutput]) -> News | None:
     """The last line that has a word of trouble which no whole answer has."""
     usual = {match.lower() for whole in wholes for match in _TROUBLE.findall(_readable(whole))}
     matches = [match for match in _TROUBLE.finditer(_readable(cut)) if match[0].lower() not in usual]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.redaction import redact_text
 from tokentape_harness.terminal_text import one_line
 
@@ -52,9 +52,9 @@ def is_page(body: bytes) -> bool:
     )
 
 
-def reader_needed(far_end: FarEnd) -> str:
+def reader_needed(output: ObservedOutput) -> str:
     """Of an answer without a token: what it is, and which reader it takes; empty if it may be a stream."""
-    body = far_end.body
+    body = output.body
     if is_page(body):
         how = next(
             (how for words, how in _PAGES if re.search(words, body, re.IGNORECASE)),

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.prober import Burst, Measure, Step, Trace
 
 Verdict = Literal[
@@ -42,27 +42,27 @@ class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
     verdict: Verdict
     size: float | None = None
     exact: bool = False
-    counted: Measure = "far end"
+    counted: Measure = "output"
     lag: bool = False
     first_only: bool = False
     headers_early: bool = False
 
 
-def shape_of(trace: Trace, far_end: FarEnd) -> Shape:
+def shape_of(trace: Trace, output: ObservedOutput) -> Shape:
     """The shape of one probe, as far as it has gone."""
     if trace.held_at is None:
         held = [burst for burst in trace.bursts if came_together(burst)]
         if len(held) * 2 > len(trace.bursts):
             period = median(burst.seen[0] - burst.sent[0] for burst in held)
-            return Shape("time_batches", period, headers_early=_headers_early(trace, far_end))
+            return Shape("time_batches", period, headers_early=_headers_early(trace, output))
         return Shape("flushed")
-    early = _headers_early(trace, far_end)
+    early = _headers_early(trace, output)
     if not trace.releases:
         return Shape("headers_early" if early else "all_at_end", headers_early=early)
     stills = [still.seen[0] - still.sent[0] for still in trace.stills if still.seen]
     if stills:
         return Shape("time_batches", max(stills), headers_early=early)
-    return msgspec.structs.replace(_batches(trace, far_end), headers_early=early)
+    return msgspec.structs.replace(_batches(trace, output), headers_early=early)
 
 
 def came_together(burst: Burst) -> bool:
@@ -74,31 +74,31 @@ def came_together(burst: Burst) -> bool:
     return burst.seen[last] - burst.seen[0] < (burst.sent[last] - burst.sent[0]) / 2
 
 
-def fitting(trace: Trace, far_end: FarEnd) -> set[Measure]:
+def fitting(trace: Trace, output: ObservedOutput) -> set[Measure]:
     """What, if it is counted, explains all batches so far."""
-    if _block_size(trace.releases, far_end) is not None:
-        return {"far end"}
-    return {measure for measure, amount in _amounts(far_end).items() if _size(trace.releases, trace.begin, amount).fits}
+    if _block_size(trace.releases, output) is not None:
+        return {"output"}
+    return {measure for measure, amount in _amounts(output).items() if _size(trace.releases, trace.begin, amount).fits}
 
 
-def _amounts(far_end: FarEnd) -> dict[Measure, Callable[[Step], float]]:
+def _amounts(output: ObservedOutput) -> dict[Measure, Callable[[Step], float]]:
     """What each step had come to, in each measure."""
-    sizes = far_end.marks.sizes
+    sizes = output.markers.sizes
     # Before all has come out, the tokens' own text is what is known of it.
-    far = _end_of_tokens(far_end) if far_end.ending is not None else lambda step: sizes[step.sent]
-    return {"far end": far, "provider": lambda step: step.up, "tokens": lambda step: step.sent}
+    far = _end_of_tokens(output) if output.end is not None else lambda step: sizes[step.sent]
+    return {"output": far, "provider": lambda step: step.up, "tokens": lambda step: step.sent}
 
 
-def _headers_early(trace: Trace, far_end: FarEnd) -> bool:
+def _headers_early(trace: Trace, output: ObservedOutput) -> bool:
     """Whether the head had come before what let the first tokens out was sent."""
-    if far_end.head is None:
+    if output.head is None:
         return False
     if trace.releases:
-        return far_end.head.at < trace.releases[0][1].at
+        return output.head.at < trace.releases[0][1].at
     if trace.held_at is not None:
-        return far_end.head.at < trace.finished_at
+        return output.head.at < trace.finished_at
     # They came by themselves: with them, or while they were held.
-    return far_end.head.at < (trace.sent_at[0] + far_end.seen[0]) / 2
+    return output.head.at < (trace.sent_at[0] + output.seen[0]) / 2
 
 
 class _Interval(NamedTuple):
@@ -112,7 +112,7 @@ class _Interval(NamedTuple):
         return self.low < self.high * 1.02
 
 
-def _batches(trace: Trace, far_end: FarEnd) -> Shape:
+def _batches(trace: Trace, output: ObservedOutput) -> Shape:
     releases = trace.releases
     after_first = [step for step in trace.steps if step.at >= releases[0][1].at]
     lags = {step.sent - step.seen for step in after_first}
@@ -120,9 +120,9 @@ def _batches(trace: Trace, far_end: FarEnd) -> Shape:
         return Shape("token_batches", lag, lag=True)
     if trace.first_only:
         releases = releases[:1]
-    elif (exact := _block_size(releases, far_end)) is not None:
+    elif (exact := _block_size(releases, output)) is not None:
         return Shape("byte_batches", exact, exact=True)
-    amounts = _amounts(far_end)
+    amounts = _amounts(output)
     sizes = {measure: _size(releases, trace.begin, amount) for measure, amount in amounts.items()}
     for measure, size in sizes.items():
         if size.fits and measure == "tokens":
@@ -134,11 +134,11 @@ def _batches(trace: Trace, far_end: FarEnd) -> Shape:
     return Shape("byte_batches")
 
 
-def _end_of_tokens(far_end: FarEnd) -> Callable[[Step], float]:
+def _end_of_tokens(output: ObservedOutput) -> Callable[[Step], float]:
     """Where in the body that came out the tokens of a step end, or nearly: known once all came out."""
-    offsets, marks = far_end.offsets, far_end.marks
-    framing = max(0, offsets.get(1, 0) - offsets.get(0, 0) - len(marks.token(0)))
-    return lambda step: offsets.get(step.sent, far_end.size + framing) - framing
+    offsets, markers = output.offsets, output.markers
+    framing = max(0, offsets.get(1, 0) - offsets.get(0, 0) - len(markers.token(0)))
+    return lambda step: offsets.get(step.sent, output.size + framing) - framing
 
 
 def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[Step], float]) -> _Interval:
@@ -159,10 +159,10 @@ def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[
     return _Interval(low, high)
 
 
-def _block_size(releases: Sequence[tuple[Step, Step]], far_end: FarEnd) -> int | None:
+def _block_size(releases: Sequence[tuple[Step, Step]], output: ObservedOutput) -> int | None:
     """The size of the blocks that came, if they were equal and end anywhere in a token."""
     sizes = [after.far - earlier.far for (_, earlier), (_, after) in pairwise(releases)]
-    ends = {far_end.offsets[after.seen] - after.far for _, after in releases if after.seen in far_end.offsets}
+    ends = {output.offsets[after.seen] - after.far for _, after in releases if after.seen in output.offsets}
     size = math.gcd(*sizes)
     return size if len(sizes) >= 2 and len(ends) > 1 and size >= _USUAL_SIZES[0] else None
 

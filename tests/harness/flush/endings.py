@@ -91,7 +91,7 @@ def hiding(
     token: Part, end: Part = lambda _: "", cut_end: Part | None = None, kind: str = "application/x-ndjson"
 ) -> App:
     """An app that ends alike whatever happened, but perhaps for what differs by itself."""
-    return App("laundered", token, end, cut_end or end, kind)
+    return App("hidden_truncation", token, end, cut_end or end, kind)
 
 
 SSE = "text/event-stream"
@@ -132,91 +132,93 @@ def usual(**keys: Any) -> Part:
 
 
 TELLING = {
-    "null that becomes a text": App("told", ERRORS, usual(done=True), usual(error="upstream closed early")),
-    "null that becomes an object": App("told", ERRORS, usual(done=True), usual(error={"kind": "eof"}, done=True)),
-    "a code": App("told", ERRORS, usual(done=True), usual(code=50001, done=True)),
-    "a code of 1": App("told", ERRORS, usual(done=True), usual(code=1, done=True)),
-    "a status": App("told", ERRORS, usual(done=True), usual(status=502, done=True)),
-    "a flag": App("told", ERRORS, usual(done=True), usual(isError=True, done=True)),
-    "a word": App("told", ERRORS, usual(done=True), usual(level="warn", done=True)),
-    "a status in words": App("told", TEXT, state(status="completed"), state(status="stopped")),
+    "null that becomes a text": App("reported", ERRORS, usual(done=True), usual(error="upstream closed early")),
+    "null that becomes an object": App("reported", ERRORS, usual(done=True), usual(error={"kind": "eof"}, done=True)),
+    "a code": App("reported", ERRORS, usual(done=True), usual(code=50001, done=True)),
+    "a code of 1": App("reported", ERRORS, usual(done=True), usual(code=1, done=True)),
+    "a status": App("reported", ERRORS, usual(done=True), usual(status=502, done=True)),
+    "a flag": App("reported", ERRORS, usual(done=True), usual(isError=True, done=True)),
+    "a word": App("reported", ERRORS, usual(done=True), usual(level="warn", done=True)),
+    "a status in words": App("reported", TEXT, state(status="completed"), state(status="stopped")),
     "a status beside usage": App(
-        "told",
+        "reported",
         TEXT,
         line(lambda a: {"status": "ok", "usage": {"completion_tokens": len(a.tokens)}}),
         line(lambda a: {"status": "partial", "usage": {"completion_tokens": len(a.tokens)}}),
     ),
-    "a flag that is not set": App("told", TEXT, state(done=True, success=True), state(done=True, success=False)),
+    "a flag that is not set": App("reported", TEXT, state(done=True, success=True), state(done=True, success=False)),
     "a flag that tokens have unset": App(
-        "told",
+        "reported",
         line(lambda a: {"text": last(a), "done": False, "complete": False}),
         state(done=True, complete=True),
         state(done=True, complete=False),
     ),
     "a finish reason that stays null": App(
-        "told",
+        "reported",
         line(lambda a: {"text": last(a), "done": False, "finish_reason": None}),
         state(done=True, finish_reason="stop"),
         state(done=True, finish_reason=None),
     ),
-    "a finish reason": App("told", CHOICE, both(choices("stop"), OVER), both(choices("error"), OVER), SSE),
-    "a finish reason of length": App("told", CHOICE, both(choices("stop"), OVER), both(choices("length"), OVER), SSE),
-    "a new key": App("told", TEXT, DONE, state(done=True, truncated=True)),
-    "a new key with an id": App("told", TEXT, DONE, state(done=True, error_id="e7")),
-    "a count of errors": App("told", TEXT, state(done=True, errorCount=0), state(done=True, errorCount=1)),
+    "a finish reason": App("reported", CHOICE, both(choices("stop"), OVER), both(choices("error"), OVER), SSE),
+    "a finish reason of length": App(
+        "reported", CHOICE, both(choices("stop"), OVER), both(choices("length"), OVER), SSE
+    ),
+    "a new key": App("reported", TEXT, DONE, state(done=True, truncated=True)),
+    "a new key with an id": App("reported", TEXT, DONE, state(done=True, error_id="e7")),
+    "a count of errors": App("reported", TEXT, state(done=True, errorCount=0), state(done=True, errorCount=1)),
     "an item of a list": App(
-        "told", TEXT, state(done=True, warnings=[]), state(done=True, warnings=[{"message": "only a part"}])
+        "reported", TEXT, state(done=True, warnings=[]), state(done=True, warnings=[{"message": "only a part"}])
     ),
     "JSON-RPC": App(
-        "told",
+        "reported",
         line(lambda a: {"jsonrpc": "2.0", "params": {"text": last(a)}}),
         line(lambda _: {"jsonrpc": "2.0", "id": 1, "result": "ok"}),
         line(lambda _: {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "x"}}),
     ),
-    "German": App("told", TEXT, DONE, both(state(text="Die Antwort ist leider abgerissen."), DONE)),
-    "Japanese": App("told", DATA, OVER, both(event(lambda _: {"text": "申し訳ありません"}), OVER), SSE),
-    "Arabic in plain text": App("told", last, failed=constant(" انقطع الرد"), kind=PLAIN),
-    "an apology": App("told", TEXT, DONE, both(state(text="⚠️ Sorry, I could not finish this answer."), DONE)),
+    "German": App("reported", TEXT, DONE, both(state(text="Die Antwort ist leider abgerissen."), DONE)),
+    "Japanese": App("reported", DATA, OVER, both(event(lambda _: {"text": "申し訳ありません"}), OVER), SSE),
+    "Arabic in plain text": App("reported", last, failed=constant(" انقطع الرد"), kind=PLAIN),
+    "an apology": App("reported", TEXT, DONE, both(state(text="⚠️ Sorry, I could not finish this answer."), DONE)),
     "an apology in pieces": App(
-        "told", TEXT, DONE, both(*(state(text=f"{word} ") for word in ("I", "lost", "my", "thread")), DONE)
+        "reported", TEXT, DONE, both(*(state(text=f"{word} ") for word in ("I", "lost", "my", "thread")), DONE)
     ),
-    "a sign": App("told", last, failed=constant("❌"), kind=PLAIN),
-    "a rule": App("told", DATA, OVER, both(event(lambda _: {"text": "\n\n---\n"}), OVER), SSE),
+    "a sign": App("reported", last, failed=constant("❌"), kind=PLAIN),
+    "a rule": App("reported", DATA, OVER, both(event(lambda _: {"text": "\n\n---\n"}), OVER), SSE),
     "a footer": App(
-        "told",
+        "reported",
         last,
         lambda a: f"\n-- {len(a.tokens)} tokens, id {a.id} --",
         lambda a: f"\n-- only half: {len(a.tokens)} tokens, id {a.id} --",
         PLAIN,
     ),
-    "an event's name": App("told", DATA, event(lambda _: {}, "done"), event(lambda _: {}, "halt"), SSE),
-    "an event more": App("told", BARE, OVER, both(event(lambda _: "x", "problem"), OVER), SSE),
-    "another last event": App("told", BARE, OVER, event(lambda _: "[CUT]"), SSE),
-    "a comment": App("told", DATA, OVER, both(constant(": the upstream went away\n\n"), OVER), SSE),
+    "an event's name": App("reported", DATA, event(lambda _: {}, "done"), event(lambda _: {}, "halt"), SSE),
+    "an event more": App("reported", BARE, OVER, both(event(lambda _: "x", "problem"), OVER), SSE),
+    "another last event": App("reported", BARE, OVER, event(lambda _: "[CUT]"), SSE),
+    "a comment": App("reported", DATA, OVER, both(constant(": the upstream went away\n\n"), OVER), SSE),
     "a line of another type": App(
-        "told",
+        "reported",
         line(lambda a: {"type": "delta", "text": last(a)}),
         line(lambda a: {"type": "done", "id": a.id}),
         both(line(lambda _: {"type": "notice"}), line(lambda a: {"type": "done", "id": a.id})),
     ),
-    "a line that is no JSON": App("told", TEXT, DONE, constant("abgebrochen\n")),
+    "a line that is no JSON": App("reported", TEXT, DONE, constant("abgebrochen\n")),
     "a line of the AI SDK": App(
-        "told",
+        "reported",
         lambda a: f"0:{json.dumps(last(a))}\n",
         constant('d:{"finishReason":"stop"}\n'),
         constant('3:"x"\n'),
         PLAIN,
     ),
     "an element of an array": App(
-        "told",
+        "reported",
         lambda a: f"{'[' if len(a.tokens) == 1 else ','}{json.dumps({'text': last(a)})}\n",
         constant("]\n"),
         constant(',{"note": "half"}\n]\n'),
         "application/json",
     ),
-    "an HTML class": App("told", SPAN, CLOSE, both(event(lambda _: '<span class="warn"></span>'), CLOSE), SSE),
+    "an HTML class": App("reported", SPAN, CLOSE, both(event(lambda _: '<span class="warn"></span>'), CLOSE), SSE),
     "an HTML class of a page": App(
-        "told",
+        "reported",
         lambda a: f"<span>{last(a)}</span>",
         constant("</p></body>"),
         constant('<i class="broken"></i></p></body>'),
@@ -224,13 +226,13 @@ TELLING = {
         "<body><p>",
     ),
     "text so far and an error": App(
-        "told",
+        "reported",
         line(lambda a: {"text": a.text, "error": None}),
         line(lambda a: {"text": a.text, "error": None, "final": True}),
         line(lambda a: {"text": a.text, "error": "EOF", "final": True}),
     ),
-    "text so far and a note": App("told", SO_FAR, SO_FAR, line(lambda a: {"text": f"{a.text} … (lost)"})),
-    "another body": App("told", DATA, OVER, constant('{"detail": "no answer"}'), SSE),
+    "text so far and a note": App("reported", SO_FAR, SO_FAR, line(lambda a: {"text": f"{a.text} … (lost)"})),
+    "another body": App("reported", DATA, OVER, constant('{"detail": "no answer"}'), SSE),
 }
 
 HIDING = {

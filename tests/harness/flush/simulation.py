@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 from itertools import count
 
-from tokentape_harness.flush.marker_tokens import Marks, make_marks
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.marker_tokens import MarkerTokens, generate_markers
+from tokentape_harness.flush.observed_output import ObservedOutput
 
 Deliver = Callable[[float, bytes], None]
 
@@ -185,12 +185,12 @@ class Slow(Middleman):
         self.latency = latency
 
 
-class SimulatedStage:
+class SimulatedStream:
     """A provider that writes server-sent events into a middleman, whose output is the far end."""
 
     def __init__(
         self,
-        make: Callable[[World, Marks], Middleman],
+        make: Callable[[World, MarkerTokens], Middleman],
         *,
         tokens: int = 10,
         size: int = 131_072,
@@ -199,11 +199,11 @@ class SimulatedStage:
         framing: int = 200,
     ) -> None:
         self.world = World()
-        marks = make_marks(tokens, size, random.Random(seed))
-        self.far_end = FarEnd(marks, self.now)
-        self.middleman = make(self.world, marks)
-        self.middleman.out = self.far_end.on_data
-        self.middleman.end_out = self.far_end.on_end
+        markers = generate_markers(tokens, size, random.Random(seed))
+        self.output = ObservedOutput(markers, self.now)
+        self.middleman = make(self.world, markers)
+        self.middleman.out = self.output.on_data
+        self.middleman.end_out = self.output.on_end
         self.middleman.head_out = self._on_head
         self._framing = framing
         self._plain_text = plain_text
@@ -211,15 +211,15 @@ class SimulatedStage:
         self.middleman.begin()
 
     def _on_head(self) -> None:
-        if self.far_end.head is None:
-            self.far_end.on_head(200, [])
+        if self.output.head is None:
+            self.output.on_head(200, [])
 
     def now(self) -> float:
         return self.world.time
 
     def send(self, tokens: int) -> int:
         for number in range(self._sent, self._sent + tokens):
-            token = self.far_end.marks.token(number).encode()
+            token = self.output.markers.token(number).encode()
             event = b"data: " + b'{"id":1}'.ljust(self._framing, b" ") + token + b"\n\n"
             self._up += len(event)
             # An app that shows plain text writes less than the provider sends.
@@ -228,11 +228,11 @@ class SimulatedStage:
         return self._up
 
     def finish(self) -> None:
-        self.send(self.far_end.marks.count - self._sent)
+        self.send(self.output.markers.count - self._sent)
         self.middleman.end()
 
-    def wait(self, done: Callable[[FarEnd], bool], seconds: float) -> bool:
-        return self.world.run_until(self.world.time + seconds, lambda: done(self.far_end))
+    def wait(self, done: Callable[[ObservedOutput], bool], seconds: float) -> bool:
+        return self.world.run_until(self.world.time + seconds, lambda: done(self.output))
 
     def wait_for_end(self, seconds: float) -> bool:
-        return self.wait(lambda far: far.ending is not None, seconds)
+        return self.wait(lambda far: far.end is not None, seconds)

@@ -160,9 +160,9 @@ def test_a_reader_that_waits_for_another(flush_probe, target):
     ("target", "outcome", "note"),
     [
         (apps.tokens, "passed_on", "APIConnectionError: Connection error."),
-        (apps.swallowing, "laundered", "it ends as a whole answer does"),
-        (apps.apologising, "told", "Sorry, something went wrong. Please try again."),
-        (apps.asking_again, "asked_again", "the provider was asked 2 times"),
+        (apps.swallowing, "hidden_truncation", "it ends as a whole answer does"),
+        (apps.apologising, "reported", "Sorry, something went wrong. Please try again."),
+        (apps.asking_again, "retried", "the provider was asked 2 times"),
     ],
 )
 def test_a_stream_that_is_cut_off(flush_probe, target, outcome, note):
@@ -171,7 +171,7 @@ def test_a_stream_that_is_cut_off(flush_probe, target, outcome, note):
     assert report.truncation.outcome == outcome
     assert report.truncation.note == note
     assert report.flushes
-    assert report.ok == (outcome != "laundered")
+    assert report.ok == (outcome != "hidden_truncation")
 
 
 def lines(*, end: bool, failed: bytes = b"") -> Any:
@@ -202,10 +202,10 @@ def lines(*, end: bool, failed: bytes = b"") -> Any:
 @pytest.mark.parametrize(
     ("app", "outcome", "note"),
     [
-        (lines(end=True), "laundered", "it ends as a whole answer does"),
+        (lines(end=True), "hidden_truncation", "it ends as a whole answer does"),
         (lines(end=False), "unfinished", "the ending of a whole answer is not there"),
-        (lines(end=True, failed=b'{"text":"","error_code":17}\n'), "told", '{"text":"","error_code":17}'),
-        (lines(end=False, failed="Entschuldigung …\n".encode()), "told", "Entschuldigung …"),
+        (lines(end=True, failed=b'{"text":"","error_code":17}\n'), "reported", '{"text":"","error_code":17}'),
+        (lines(end=False, failed="Entschuldigung …\n".encode()), "reported", "Entschuldigung …"),
     ],
     ids=["hides", "just ends", "code", "apology"],
 )
@@ -213,23 +213,23 @@ def test_a_cut_is_judged_by_what_whole_answers_have(flush_probe, app, outcome, n
     """With and without a warm-up there are two whole answers to compare with."""
     report = flush_probe.check(app, readers=False, warm_up=warm_up)
     assert (report.truncation.outcome, report.truncation.note) == (outcome, note)
-    assert report.ok == (outcome == "told")
+    assert report.ok == (outcome == "reported")
 
 
 def test_what_the_user_knows_to_tell(flush_probe):
-    """`told_by` finds what nothing else does, and is refused if a whole answer matches it."""
+    """`reported_by` finds what nothing else does, and is refused if a whole answer matches it."""
     app = lines(end=True)
-    assert flush_probe.check(app, readers=False, told_by="never").truncation.outcome == "laundered"
-    with pytest.raises(FlushError, match="--told-by 'error_code' also matches a whole answer"):
-        flush_probe.check(app, readers=False, told_by="error_code")
+    assert flush_probe.check(app, readers=False, reported_by="never").truncation.outcome == "hidden_truncation"
+    with pytest.raises(FlushError, match="--reported-by 'error_code' also matches a whole answer"):
+        flush_probe.check(app, readers=False, reported_by="error_code")
     with pytest.raises(UsageError, match="is not a regular expression"):
-        flush_probe.check(app, told_by="(")
+        flush_probe.check(app, reported_by="(")
 
 
 def test_responses_that_tell_of_a_cut(flush_probe):
     """The library's own responses say in the stream that it broke off."""
     for report in (flush_probe.check(apps.starlette_app(), "/chat"), flush_probe.check(apps.flask_app(), "/chat")):
-        assert report.truncation.outcome == "told"
+        assert report.truncation.outcome == "reported"
         assert "the stream broke off before it was complete" in report.truncation.note
 
 
@@ -374,7 +374,7 @@ def test_a_wsgi_app_that_is_named_so(flush_probe):
 
 def test_without_a_warm_up(flush_probe):
     """What a cut makes of the output is known without a whole answer before."""
-    for target, outcome in ((apps.apologising, "told"), (apps.swallowing, "laundered")):
+    for target, outcome in ((apps.apologising, "reported"), (apps.swallowing, "hidden_truncation")):
         assert flush_probe.check(target, readers=False, warm_up=False).truncation.outcome == outcome
 
 

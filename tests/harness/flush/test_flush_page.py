@@ -6,14 +6,13 @@ import re
 import shlex
 from typing import get_args
 
-import typer.main
-
 from tests.harness.flush import apps
 from tests.test_docs import README, REPOSITORY, block_with, code_blocks, run
-from tokentape_harness.cli.app import app as commands
+from tokentape_harness.cli.commands import COMMANDS
 from tokentape_harness.flush import FlushReport, Verdict
 from tokentape_harness.flush.report import TruncationOutcome
 
+FLUSH_CHECK = next(command for command in COMMANDS if command.name == "flush-check")
 PAGE = (REPOSITORY / "docs" / "flush.md").read_text()
 
 
@@ -25,7 +24,7 @@ def test_the_test_of_the_page(flush_probe):
 
 def test_the_commands_of_the_page():
     """Every command of the page and the README is one that the command line takes."""
-    command = typer.main.get_command(commands).commands["flush-check"]
+    command = FLUSH_CHECK.load()
     blocks = [*code_blocks(PAGE, "console"), *code_blocks(README, "console")]
     lines = [line.partition("#")[0] for block in blocks for line in block.splitlines() if "flush-check" in line]
     assert len(lines) == 12
@@ -37,7 +36,7 @@ def test_the_commands_of_the_page():
 
 def test_the_options_of_the_page():
     """Every option of the page is one of the command."""
-    command = typer.main.get_command(commands).commands["flush-check"]
+    command = FLUSH_CHECK.load()
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert set(re.findall(r"`(--?[a-zA-Z-]+)", PAGE)) - known == set()
 

@@ -169,7 +169,7 @@ def test_a_cut_that_an_open_websocket_hides(flush_probe, port):
     """A socket that stays open, and ends a cut answer as a whole one, hides the cut; it does not hang."""
     url = f"ws://127.0.0.1:{port}/swallow"
     report = flush_probe.check(url, body="Hi", serve=serve("websocket", port), readers=False, leaving=False)
-    assert report.truncation.outcome == "laundered"
+    assert report.truncation.outcome == "hidden_truncation"
     assert report.notes == ()
 
 

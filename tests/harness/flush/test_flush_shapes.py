@@ -15,28 +15,28 @@ from tests.harness.flush.simulation import (
     ByteFlushes,
     FirstBytes,
     Middleman,
-    SimulatedStage,
+    SimulatedStream,
     Slow,
     Ticks,
     TimeBatches,
     TokenBatches,
     World,
 )
-from tokentape_harness.flush.marker_tokens import Marks
+from tokentape_harness.flush.marker_tokens import MarkerTokens
 from tokentape_harness.flush.prober import Pace, probe
 from tokentape_harness.flush.verdict import Shape, fitting, shape_of
 
 PACE = Pace()
-Make = Callable[[World, Marks], Middleman]
+Make = Callable[[World, MarkerTokens], Middleman]
 
 
 def shape(make: Make, pace: Pace = PACE, **options) -> Shape:
     """The shape of what a middleman lets out."""
-    stage = SimulatedStage(make, **options)
+    stage = SimulatedStream(make, **options)
     trace = probe(stage, pace, fitting)
-    assert stage.far_end.ending is not None
-    assert len(stage.far_end.seen) == stage.far_end.marks.count
-    return shape_of(trace, stage.far_end)
+    assert stage.output.end is not None
+    assert len(stage.output.seen) == stage.output.markers.count
+    return shape_of(trace, stage.output)
 
 
 seeds = st.integers(0, 1000)
@@ -92,7 +92,7 @@ def test_a_hold_of_the_first_bytes_only(size: int) -> None:
 @given(size=st.integers(2, 30))
 def test_batches_of_tokens(size: int) -> None:
     """Tokens that are counted are told from bytes that are counted."""
-    found = shape(lambda w, marks: TokenBatches(w, size, marks.nonce.encode()))
+    found = shape(lambda w, markers: TokenBatches(w, size, markers.nonce.encode()))
     assert (found.verdict, found.size) == ("token_batches", size)
 
 
@@ -121,6 +121,6 @@ def test_how_long_is_waited_changes_no_verdict(size: int, patience: float, wait:
 
 def test_the_time_a_probe_takes_is_bounded() -> None:
     """The worst target takes no longer than its patience, a few waits, and the end."""
-    stage = SimulatedStage(lambda w, _: AllAtEnd(w))
+    stage = SimulatedStream(lambda w, _: AllAtEnd(w))
     probe(stage, Pace(), fitting)
     assert stage.now() < 7

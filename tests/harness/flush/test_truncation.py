@@ -12,25 +12,25 @@ from tests.harness.flush import endings
 from tests.harness.flush.endings import App
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush import observed_output
-from tokentape_harness.flush.marker_tokens import make_marks
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.marker_tokens import generate_markers
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.report import Truncation
-from tokentape_harness.flush.truncation import told_pattern, truncation_of
+from tokentape_harness.flush.truncation import reported_pattern, truncation_of
 
 DRAW = random.Random(0)
 
 
-def output(app: App, number: int, *, count: int = 12, pads: int = 0, cut: int | None = None) -> FarEnd:
+def output(app: App, number: int, *, count: int = 12, pads: int = 0, cut: int | None = None) -> ObservedOutput:
     """What came out of an app: a whole answer of so many tokens, or of as many before it was cut off."""
-    marks = make_marks(count, pads, DRAW)
-    far = FarEnd(marks, lambda: 0.0)
+    markers = generate_markers(count, pads, DRAW)
+    far = ObservedOutput(markers, lambda: 0.0)
     far.on_head(200, [("content-type", app.kind)])
-    far.on_data(app.output(marks.tokens if cut is None else marks.tokens[:cut], number, cut=cut is not None))
+    far.on_data(app.output(markers.tokens if cut is None else markers.tokens[:cut], number, cut=cut is not None))
     far.on_end()
     return far
 
 
-def judged(app: App, wholes: Sequence[FarEnd] | None = None, *, cut: int = 7) -> Truncation:
+def judged(app: App, wholes: Sequence[ObservedOutput] | None = None, *, cut: int = 7) -> Truncation:
     """What becomes of a cut, by two whole answers unless others are given."""
     if wholes is None:
         wholes = output(app, 11), output(app, 24, count=10, pads=2000)
@@ -66,7 +66,9 @@ def test_the_news_are_quoted(name: str, note: str) -> None:
 def test_news_in_a_long_line_are_quoted_with_what_is_around_them() -> None:
     """Of a line that is too long the part with the news is quoted, and no secret in it."""
     long = {"before": "x " * 500, "key": "sk-proj-" + "A1b2C3d4" * 6, "error": None, "after": "y " * 500}
-    app = App("told", endings.TEXT, endings.line(lambda _: long), endings.line(lambda _: {**long, "error": "cut off"}))
+    app = App(
+        "reported", endings.TEXT, endings.line(lambda _: long), endings.line(lambda _: {**long, "error": "cut off"})
+    )
     note = judged(app).note
     assert '"error":"cut off"' in note
     assert len(note) <= 122
@@ -76,37 +78,37 @@ def test_news_in_a_long_line_are_quoted_with_what_is_around_them() -> None:
 def test_words_of_trouble_also_count_before_the_last_token() -> None:
     """An error that comes before a token that was held back is news as well."""
     app = App(
-        "told",
+        "reported",
         lambda a: endings.TEXT(a) if len(a.tokens) != 7 else f'{{"note": "it broke"}}\n{endings.TEXT(a)}',
         endings.DONE,
         endings.DONE,
     )
     wholes = [output(endings.APPS["hides: the same line"], number) for number in (1, 2)]
-    assert judged(app, wholes).outcome == "told"
+    assert judged(app, wholes).outcome == "reported"
 
 
 def test_a_pattern_finds_what_else_tells() -> None:
-    """What matches `--told-by` is told; a pattern that a whole answer matches too, or that is none, is refused."""
-    app = App("laundered", endings.TEXT, endings.DONE, endings.DONE)
+    """What matches `--reported-by` is told; a pattern that a whole answer matches too, or that is none, is refused."""
+    app = App("hidden_truncation", endings.TEXT, endings.DONE, endings.DONE)
     cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]
-    assert truncation_of(cut, wholes, 1).outcome == "laundered"
-    assert truncation_of(cut, wholes, 1, told_by=told_pattern("never")).outcome == "laundered"
+    assert truncation_of(cut, wholes, 1).outcome == "hidden_truncation"
+    assert truncation_of(cut, wholes, 1, reported_by=reported_pattern("never")).outcome == "hidden_truncation"
     with pytest.raises(FlushError, match="also matches a whole answer"):
-        truncation_of(cut, wholes, 1, told_by=told_pattern('"done"'))
+        truncation_of(cut, wholes, 1, reported_by=reported_pattern('"done"'))
     titled = endings.hiding(
         endings.TEXT, endings.state(title="whole"), endings.line(lambda a: {"text": "", "title": f"été {a.name}"})
     )
     cut, wholes = output(titled, 3, cut=7), [output(endings.APPS["hides: a title"], number) for number in (1, 2)]
-    assert truncation_of(cut, wholes, 1, told_by=told_pattern("été [k-t]+")).outcome == "told"
-    with pytest.raises(UsageError, match=r"--told-by '\(' is not a regular expression"):
-        told_pattern("(")
+    assert truncation_of(cut, wholes, 1, reported_by=reported_pattern("été [k-t]+")).outcome == "reported"
+    with pytest.raises(UsageError, match=r"--reported-by '\(' is not a regular expression"):
+        reported_pattern("(")
 
 
 def test_relayed_bytes_are_laundered_without_their_ending() -> None:
     """A proxy that ends the provider's own bytes well has made the cut look complete: clients trust the transfer."""
     app = endings.APPS["ends: no [DONE]"]
     cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]
-    assert truncation_of(cut, wholes, 1, relayed=True).outcome == "laundered"
+    assert truncation_of(cut, wholes, 1, relayed=True).outcome == "hidden_truncation"
 
 
 @pytest.mark.parametrize("name", ["tells: a code", "hides: ids", "ends: no last line"])
@@ -115,7 +117,7 @@ def test_an_output_that_never_ends_is_judged_by_what_is_in_it(name: str) -> None
     app = endings.APPS[name]
     cut, *opened = output(app, 3, cut=7), output(app, 1), output(app, 2)
     for far in (cut, *opened):
-        far.ending = None
+        far.end = None
     assert truncation_of(cut, opened, 1).outcome == app.outcome
     assert truncation_of(cut, [output(app, 1), output(app, 2)], 1).outcome == "hangs"
 

@@ -8,20 +8,20 @@ import pytest
 
 from tests.harness.flush import apps
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.marker_tokens import make_marks
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.marker_tokens import generate_markers
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.unexpected_answer import quoted, reader_needed
 
-MARKS = make_marks(3, 0, random.Random(0))
+MARKS = generate_markers(3, 0, random.Random(0))
 PAGE = """<!DOCTYPE html>
 <html><head><title>%s &amp; more</title><style>body { color: red }</style></head>
 <body><!-- a comment --><noscript>Turn on JavaScript.</noscript><h1 class="x">Hello</h1>
 <script>var page = "<b>";</script></body></html>"""
 
 
-def output(body: str) -> FarEnd:
+def output(body: str) -> ObservedOutput:
     """An output with this body."""
-    far = FarEnd(MARKS, lambda: 0.0)
+    far = ObservedOutput(MARKS, lambda: 0.0)
     far.on_data(body.encode())
     far.on_end()
     return far

@@ -61,8 +61,12 @@ _FLASK: Final = Setup("gunicorn gthread, Flask", WEB, gthread("flask_app:library
 _WITHOUT_HEADER: Final = Setup("gunicorn gthread, Flask", WEB, gthread("flask_app:library"), "/buffered")
 
 PROXIES: Final = (
-    Expected(Setup("nginx, HTTP/1.0 hop", NGINX, nginx(_HTTP_1_0)), "byte_batches", "laundered", 4096, "all_at_end"),
-    Expected(Setup("nginx, buffering off", NGINX, nginx(_HTTP_1_0, "proxy_buffering off")), "flushed", "laundered"),
+    Expected(
+        Setup("nginx, HTTP/1.0 hop", NGINX, nginx(_HTTP_1_0)), "byte_batches", "hidden_truncation", 4096, "all_at_end"
+    ),
+    Expected(
+        Setup("nginx, buffering off", NGINX, nginx(_HTTP_1_0, "proxy_buffering off")), "flushed", "hidden_truncation"
+    ),
     Expected(Setup("nginx, X-Accel-Buffering: no", NGINX, nginx(_HTTP_1_0), behind=_FLASK), "flushed"),
     Expected(
         Setup("nginx, no X-Accel-Buffering", NGINX, nginx(_HTTP_1_0), behind=_WITHOUT_HEADER),
@@ -73,7 +77,7 @@ PROXIES: Final = (
     Expected(Setup("nginx, HTTP/1.1 hop", NGINX, nginx("proxy_http_version 1.1")), "flushed", "passed_on"),
     Expected(Setup("HAProxy", HAPROXY, haproxy()), "time_batches", "passed_on", 0.2),
     Expected(Setup("HAProxy, no-delay", HAPROXY, haproxy("option http-no-delay")), "flushed", "passed_on"),
-    Expected(Setup("lighttpd", LIGHTTPD, lighttpd()), "all_at_end", "laundered"),
+    Expected(Setup("lighttpd", LIGHTTPD, lighttpd()), "all_at_end", "hidden_truncation"),
     Expected(
         Setup("lighttpd, stream-response-body", LIGHTTPD, lighttpd("server.stream-response-body = 2")),
         "flushed",
@@ -90,7 +94,7 @@ PROXIES: Final = (
     Expected(Setup("Caddy, response_buffers", CADDY, caddy("response_buffers 1MiB")), "all_at_end", "passed_on"),
     Expected(Setup("Envoy", ENVOY, envoy()), "flushed", "passed_on"),
     Expected(Setup("Envoy, Lua body()", ENVOY, envoy(READS_THE_BODY)), "all_at_end", "passed_on"),
-    Expected(Setup("LiteLLM proxy", LITELLM, litellm, "/v1/chat/completions"), "flushed", "told"),
+    Expected(Setup("LiteLLM proxy", LITELLM, litellm, "/v1/chat/completions"), "flushed", "reported"),
 )
 
 APPLICATIONS: Final = (

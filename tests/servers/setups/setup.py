@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tests.servers.programs import Program, Python
 from tests.servers.ready_readers import written
 from tests.servers.site import APPS, ROOT, Site, running
-from tokentape_harness.flush import Ask, CommandTarget, HttpTarget, ReaderTarget, WebSocketTarget
+from tokentape_harness.flush import AppRequest, CommandTarget, HttpTarget, ReaderTarget, WebSocketTarget
 
 _REQUEST = b'{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Hello"}]}'
 
@@ -44,8 +44,8 @@ class Setup:
             read, client = written(self.reader)
             return ReaderTarget(CommandTarget((self.program.path(), read, client), (("APP_URL", address),)))
         if self.scheme == "ws":
-            return WebSocketTarget(address.replace("http", "ws", 1) + self.path, Ask(body=b"Hello"))
-        request = Ask(body=_REQUEST, headers=(("authorization", "Bearer any"),))
+            return WebSocketTarget(address.replace("http", "ws", 1) + self.path, AppRequest(body=b"Hello"))
+        request = AppRequest(body=_REQUEST, headers=(("authorization", "Bearer any"),))
         return HttpTarget(address + self.asked(provider), request)
 
     @contextmanager

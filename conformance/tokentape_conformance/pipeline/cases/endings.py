@@ -24,7 +24,7 @@ _WANTED = "the output breaks off or reports an error, or the app retries and the
 
 @case("pipeline/endings/whole", "A whole response ends cleanly, with status 200.", source="RFC 9112")
 def whole(trial: PipelineTrial) -> None:
-    far = trial.answer(marks=trial.marks())
+    far = trial.answer(markers=trial.markers())
     trial.expect_end(far)
     if far.head is not None:
         trial.expect("the status", far.head.status, 200)
@@ -39,7 +39,7 @@ def _expect_break_shown(trial: PipelineTrial, fault: Fault, *, passed_on: bool =
         "does not end"
         if truncation.outcome == "hangs"
         else "looks complete"
-        if truncation.outcome == "laundered"
+        if truncation.outcome == "hidden_truncation"
         else "just ends"
     )
     seen = Prose(f"it {how}: {truncation.note}; it ends {far.body[-120:]!r}")
@@ -122,9 +122,9 @@ def _tokens_in(trial: PipelineTrial, frames: int) -> int:
     """The number of tokens in the first frames of the provider's stream, at least."""
     with trial.reader() as reader:
         data = b"".join(reader.stream.frames[:frames])
-        count = sum(reader.marks.mark(number).encode() in data for number in range(reader.marks.count))
+        count = sum(reader.markers.marker(number).encode() in data for number in range(reader.markers.count))
         reader.stream.release()
-        trial.wait_for_end(reader.far_end)
+        trial.wait_for_end(reader.output)
     return count
 
 

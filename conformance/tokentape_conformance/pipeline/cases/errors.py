@@ -12,10 +12,10 @@ SOURCE = "the providers' documentation of errors"
 
 
 def _reaches(trial: PipelineTrial, fault: Fault) -> None:
-    far = trial.answer(marks=trial.marks(), faults=(fault,))
+    far = trial.answer(markers=trial.markers(), faults=(fault,))
     if trial.truncation(far, 1).outcome in FAULTS:
         status = f"status {far.head.status}" if far.head else "no status"
-        seen = f"{status}, and {far.body[-120:]!r}" if far.ending else "the output does not end"
+        seen = f"{status}, and {far.body[-120:]!r}" if far.end else "the output does not end"
         trial.fail(
             "what the reader receives",
             Prose(seen),
@@ -70,5 +70,5 @@ def no_answer(trial: PipelineTrial) -> None:
     needs=["errors"],
 )
 def then_an_answer(trial: PipelineTrial) -> None:
-    trial.answer(marks=trial.marks(), faults=(HttpError(status=400),))
-    trial.expect_whole("the next response", trial.answer(marks=trial.marks()))
+    trial.answer(markers=trial.markers(), faults=(HttpError(status=400),))
+    trial.expect_whole("the next response", trial.answer(markers=trial.markers()))

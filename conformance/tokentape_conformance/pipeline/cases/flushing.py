@@ -5,7 +5,6 @@ from __future__ import annotations
 from tokentape_conformance.case_registry import case
 from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 from tokentape_conformance.trial import Prose
-from tokentape_harness.flush.text import report_text
 from tokentape_harness.flush.verdict import Verdict
 
 SOURCE = "tokentape, docs/flush.md"
@@ -16,7 +15,7 @@ def _expect_none_of(trial: PipelineTrial, *verdicts: Verdict) -> None:
     if report.verdict in verdicts:
         trial.fail(
             "how tokens come out",
-            Prose("\n" + report_text(report)),
+            Prose("\n" + str(report)),
             Prose("each one before the next is sent"),
         )
 

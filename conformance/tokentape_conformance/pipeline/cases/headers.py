@@ -9,7 +9,6 @@ from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 from tokentape_conformance.trial import Prose
 from tokentape_harness.flush.observed_output import Head
 from tokentape_harness.flush.targets import AsgiTarget, HttpTarget, WsgiTarget
-from tokentape_harness.flush.text import report_text
 
 
 def _head(trial: PipelineTrial) -> Head:
@@ -73,7 +72,7 @@ def not_cached(trial: PipelineTrial) -> None:
     if forbidden:
         return
     target = trial.bench.target
-    method = target.ask.verb if isinstance(target, HttpTarget | AsgiTarget | WsgiTarget) else "GET"
+    method = target.request.verb if isinstance(target, HttpTarget | AsgiTarget | WsgiTarget) else "GET"
     allowed = "public" in value or re.search(r"(s-maxage|max-age)\s*=\s*[1-9]", value) is not None
     if allowed or method == "GET":
         trial.fail("cache-control", value or None, Prose("no-cache or no-store"))
@@ -99,4 +98,4 @@ def compression_flushes(trial: PipelineTrial) -> None:
     coding = _head(trial).header("content-encoding")
     report = trial.pipeline.flush_report(trial.wire)
     if coding not in (None, "identity") and report.verdict not in ("flushed", "first_reader_blocks"):
-        trial.fail(f"what is compressed with {coding}", Prose("\n" + report_text(report)), Prose("flushed"))
+        trial.fail(f"what is compressed with {coding}", Prose("\n" + str(report)), Prose("flushed"))

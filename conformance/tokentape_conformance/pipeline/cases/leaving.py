@@ -42,7 +42,7 @@ def half_way(trial: PipelineTrial) -> None:
 )
 def before_the_first_token(trial: PipelineTrial) -> None:
     with trial.reader() as reader:
-        reader.far_end.wait(lambda far: far.head is not None, min(0.25, trial.options.patience))
+        reader.output.wait(lambda far: far.head is not None, min(0.25, trial.options.patience))
         _leaves(trial, reader)
 
 
@@ -59,8 +59,8 @@ def others_stay(trial: PipelineTrial) -> None:
     leaver.run.reader.leave()
     trial.frames_until_left(leaver.stream, _FRAMES)
     stayer.stream.release()
-    trial.wait_for_end(stayer.far_end)
-    trial.expect_whole("the reader who stayed", stayer.far_end)
+    trial.wait_for_end(stayer.output)
+    trial.expect_whole("the reader who stayed", stayer.output)
 
 
 @case(
@@ -74,4 +74,4 @@ def next_reader(trial: PipelineTrial) -> None:
         reader.step(trial.options.patience)
         reader.run.reader.leave()
         trial.frames_until_left(reader.stream, _FRAMES)
-    trial.expect_whole("the next reader", trial.answer(marks=trial.marks()))
+    trial.expect_whole("the next reader", trial.answer(markers=trial.markers()))

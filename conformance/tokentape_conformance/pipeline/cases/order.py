@@ -14,20 +14,20 @@ _MANY_SO_FAR = 500
 
 @case("pipeline/order/all-tokens", "Every token that the provider sent comes out.", source=SOURCE)
 def all_tokens(trial: PipelineTrial) -> None:
-    marks = trial.marks()
-    received = set(trial.numbers(trial.answer(marks=marks)))
-    trial.expect("the missing tokens", sorted(set(range(marks.count)) - received), [])
+    markers = trial.markers()
+    received = set(trial.numbers(trial.answer(markers=markers)))
+    trial.expect("the missing tokens", sorted(set(range(markers.count)) - received), [])
 
 
 @case("pipeline/order/in-order", "Tokens come out in the order in which the provider sent them.", source=SOURCE)
 def in_order(trial: PipelineTrial) -> None:
-    numbers = list(dict.fromkeys(trial.numbers(trial.answer(marks=trial.marks()))))
+    numbers = list(dict.fromkeys(trial.numbers(trial.answer(markers=trial.markers()))))
     trial.expect("the order of the tokens", numbers, sorted(numbers))
 
 
 @case("pipeline/order/once", "No token comes out twice.", source=SOURCE)
 def once(trial: PipelineTrial) -> None:
-    numbers = trial.numbers(trial.answer(marks=trial.marks()))
+    numbers = trial.numbers(trial.answer(markers=trial.markers()))
     trial.expect("the repeated tokens", sorted({n for n in numbers if numbers.count(n) > 1}), [])
 
 
@@ -49,9 +49,9 @@ def repeated_tokens(trial: PipelineTrial) -> None:
     needs=["text"],
 )
 def nothing_between(trial: PipelineTrial) -> None:
-    marks = trial.marks()
-    text = trial.text(trial.answer(marks=marks))
-    sent = "".join(marks.tokens).strip()
+    markers = trial.markers()
+    text = trial.text(trial.answer(markers=markers))
+    sent = "".join(markers.tokens).strip()
     if sent not in text:
         trial.fail("the text that came out", text, Prose(f"{sent!r} in it"))
 
@@ -63,16 +63,16 @@ def nothing_between(trial: PipelineTrial) -> None:
     needs=["text", "bare_text"],
 )
 def nothing_around(trial: PipelineTrial) -> None:
-    marks = trial.marks()
-    text = trial.text(trial.answer(marks=marks))
-    first, last = text.find(marks.token(0)), text.rfind(marks.mark(marks.count - 1))
+    markers = trial.markers()
+    text = trial.text(trial.answer(markers=markers))
+    first, last = text.find(markers.token(0)), text.rfind(markers.marker(markers.count - 1))
     if first < 0 or last < 0:
         trial.fail("the text that came out", text, Prose("the first token and the last in it"))
-    around = text[:first] + text[last + len(marks.mark(0)) :]
+    around = text[:first] + text[last + len(markers.marker(0)) :]
     trial.expect("the text around the response", around.strip(), "")
 
 
 @case("pipeline/order/many-tokens", "2,000 tokens that are sent at once all come out, in order.", source=SOURCE)
 def many_tokens(trial: PipelineTrial) -> None:
     many = _MANY_SO_FAR if trial.has_text_so_far else _MANY
-    trial.expect_whole("the response", trial.answer(marks=trial.marks(many)))
+    trial.expect_whole("the response", trial.answer(markers=trial.markers(many)))

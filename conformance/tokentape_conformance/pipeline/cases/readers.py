@@ -9,8 +9,7 @@ from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.timing import Instant
-from tokentape_harness.flush.live_stage import script_of
-from tokentape_harness.flush.text import report_text
+from tokentape_harness.flush.bench import script_of
 
 SOURCE = "tokentape, docs/flush.md: a second reader"
 _READERS = 6
@@ -29,7 +28,7 @@ def second_not_blocked(trial: PipelineTrial) -> None:
     if report.readers != "independent":
         trial.fail(
             "the second reader",
-            Prose("\n" + report_text(report)),
+            Prose("\n" + str(report)),
             Prose("its response while the first one's is held"),
         )
 
@@ -42,15 +41,17 @@ def second_not_blocked(trial: PipelineTrial) -> None:
 )
 def not_mixed(trial: PipelineTrial) -> None:
     readers = trial.enter_reader(), trial.enter_reader()
-    for _ in range(readers[0].marks.count):
+    for _ in range(readers[0].markers.count):
         for reader in readers:
             reader.step(0.05)
     for reader, other in (readers, readers[::-1]):
         reader.stream.release()
         other.stream.release()
-        trial.wait_for_end(reader.far_end)
-        trial.expect("tokens of the other's response", reader.far_end.body.lower().count(other.marks.nonce.encode()), 0)
-        trial.expect_whole("the reader's own response", reader.far_end)
+        trial.wait_for_end(reader.output)
+        trial.expect(
+            "tokens of the other's response", reader.output.body.lower().count(other.markers.nonce.encode()), 0
+        )
+        trial.expect_whole("the reader's own response", reader.output)
 
 
 @case(
@@ -60,22 +61,22 @@ def not_mixed(trial: PipelineTrial) -> None:
     needs=["readers"],
 )
 def each_its_own(trial: PipelineTrial) -> None:
-    responses = [trial.marks() for _ in range(_READERS)]
+    responses = [trial.markers() for _ in range(_READERS)]
     rule = Rule(tuple(map(script_of, responses)))
     with trial.bench.answering(rule, Instant()), ExitStack() as stack:
-        runs = [stack.enter_context(trial.bench.reading(marks)) for marks in responses]
+        runs = [stack.enter_context(trial.bench.reading(markers)) for markers in responses]
         for run in runs:
-            trial.far_ends.append(run.far_end)
-            trial.wait_for_end(run.far_end)
+            trial.outputs.append(run.output)
+            trial.wait_for_end(run.output)
     received = []
     for run in runs:
-        body = run.far_end.body.lower()
+        body = run.output.body.lower()
         whole = [
             number
-            for number, marks in enumerate(responses)
-            if all(marks.mark(token).encode() in body for token in range(marks.count))
+            for number, markers in enumerate(responses)
+            if all(markers.marker(token).encode() in body for token in range(markers.count))
         ]
-        some = [number for number, marks in enumerate(responses) if marks.nonce.encode() in body]
+        some = [number for number, markers in enumerate(responses) if markers.nonce.encode() in body]
         trial.expect("the responses that one reader has a part of", len(some), 1)
         trial.expect("the responses that one reader has whole", whole, some)
         received += whole

@@ -16,8 +16,8 @@ from tokentape_fake_provider.script.model import Script, ToolCall
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.timing import Instant
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.live_stage import STEPPED, Run, script_of
-from tokentape_harness.flush.marker_tokens import Marks
+from tokentape_harness.flush.bench import STEPPED, Run, script_of
+from tokentape_harness.flush.marker_tokens import MarkerTokens
 from tokentape_harness.flush.report import FAULTS
 
 SOURCE = "the streaming chapter: a callback may return a new stream, which is yielded as well, in the same loop"
@@ -54,8 +54,8 @@ def _example_of(schema: Mapping[str, Any]) -> Any:
     needs=["tools"],
 )
 def follow_up_comes_out(trial: PipelineTrial) -> None:
-    marks = trial.marks()
-    far = trial.answer(_call(trial), script_of(marks), marks=marks)
+    markers = trial.markers()
+    far = trial.answer(_call(trial), script_of(markers), markers=markers)
     trial.expect("the number of requests to the provider", len(trial.provider_requests), 2)
     trial.expect_whole("the follow-up", far)
 
@@ -67,8 +67,8 @@ def follow_up_comes_out(trial: PipelineTrial) -> None:
     needs=["tools"],
 )
 def text_before_the_call(trial: PipelineTrial) -> None:
-    marks = trial.marks(2)
-    far = trial.answer(_call(trial, marks.token(0)), Script.of(marks.token(1)), marks=marks)
+    markers = trial.markers(2)
+    far = trial.answer(_call(trial, markers.token(0)), Script.of(markers.token(1)), markers=markers)
     trial.expect("the tokens, in order", trial.numbers(far), [0, 1])
 
 
@@ -79,14 +79,14 @@ def text_before_the_call(trial: PipelineTrial) -> None:
     needs=["tools", "flushing"],
 )
 def follow_up_flushes(trial: PipelineTrial) -> None:
-    marks = trial.marks()
-    with trial.bench.answering(Rule((_call(trial), script_of(marks))), STEPPED), trial.bench.reading(marks) as run:
-        trial.far_ends.append(run.far_end)
-        stream = _follow_up(trial, marks)
+    markers = trial.markers()
+    with trial.bench.answering(Rule((_call(trial), script_of(markers))), STEPPED), trial.bench.reading(markers) as run:
+        trial.outputs.append(run.output)
+        stream = _follow_up(trial, markers)
         if len(stream.frames) == 1:
             trial.fail("what the app requests of the provider", "the whole follow-up", "a stream")
-        for number in range(marks.count):
-            stream.step_until(marks.mark(number))
+        for number in range(markers.count):
+            stream.step_until(markers.marker(number))
             if not _seen(run, number, trial.options.patience):
                 trial.fail(
                     f"token {number + 1} of the follow-up",
@@ -97,16 +97,16 @@ def follow_up_flushes(trial: PipelineTrial) -> None:
 
 def _seen(run: Run, number: int, seconds: float) -> bool:
     """Whether the token of this number came out within this time."""
-    return run.far_end.wait(lambda far: len(far.seen) > number, seconds)
+    return run.output.wait(lambda far: len(far.seen) > number, seconds)
 
 
-def _follow_up(trial: PipelineTrial, marks: Marks) -> SteppedStream:
+def _follow_up(trial: PipelineTrial, markers: MarkerTokens) -> SteppedStream:
     """The provider's second stream; the first one is released."""
     first = trial.pipeline.provider.next_stream(trial.options.start)
     first.release()
     stream = trial.pipeline.provider.next_stream(trial.options.start)
     trial.pipeline.provider.session.configure(timing=Instant())
-    if not any(marks.nonce.encode() in frame for frame in stream.frames):
+    if not any(markers.nonce.encode() in frame for frame in stream.frames):
         raise FlushError("the app sent a second request, but not for the follow-up")
     return stream
 
@@ -118,9 +118,9 @@ def _follow_up(trial: PipelineTrial, marks: Marks) -> SteppedStream:
     needs=["tools"],
 )
 def follow_up_cut_off(trial: PipelineTrial) -> None:
-    marks = trial.marks()
-    broken = msgspec.structs.replace(script_of(marks), faults=(Fin(frame=8, times=1),))
-    far = trial.answer(_call(trial), broken, marks=marks)
+    markers = trial.markers()
+    broken = msgspec.structs.replace(script_of(markers), faults=(Fin(frame=8, times=1),))
+    far = trial.answer(_call(trial), broken, markers=markers)
     truncation = trial.truncation(far, len(trial.provider_requests) - 1)
     if truncation.outcome in FAULTS:
         trial.fail("the end of the output", Prose(f"{truncation.outcome}: {truncation.note}"), Prose("an error"))

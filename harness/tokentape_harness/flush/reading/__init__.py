@@ -1,11 +1,11 @@
-"""Reading a target's output as it comes, into a `FarEnd`; nothing on the way may hold it."""
+"""Reading a target's output as it comes, into a `ObservedOutput`; nothing on the way may hold it."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Protocol, assert_never
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.reading.asgi import AsgiReader
 from tokentape_harness.flush.reading.call import CallReader
 from tokentape_harness.flush.reading.command import CommandReader
@@ -35,24 +35,24 @@ class Reader(Protocol):
         """End the reading, whatever may still come."""
 
 
-def start_reader(target: Target, far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> Reader:
-    """Ask the target and read its output in a thread, or in the event loop, which runs in another thread."""
+def start_reader(target: Target, output: ObservedOutput, loop: asyncio.AbstractEventLoop) -> Reader:
+    """Send a request to the target and read its output, in a thread or in the event loop of another thread."""
     match target:
         case HttpTarget():
-            return TaskReader(read_http(target, far_end), far_end, loop)
+            return TaskReader(read_http(target, output), output, loop)
         case WebSocketTarget():
-            return WebSocketReader(target, far_end, loop)
+            return WebSocketReader(target, output, loop)
         case AsgiTarget():
-            return AsgiReader(target, far_end, loop)
+            return AsgiReader(target, output, loop)
         case WsgiTarget():
-            return WsgiReader(target, far_end)
+            return WsgiReader(target, output)
         case CommandTarget():
-            return CommandReader(target, far_end)
+            return CommandReader(target, output)
         case CallTarget():
-            return CallReader(target, far_end, loop)
+            return CallReader(target, output, loop)
         case ReaderTarget(reader=reader):
             if isinstance(reader, CommandTarget):
-                return CommandReader(reader, far_end, ends_on_leaving=True)
-            return CallReader(reader, far_end, loop)
+                return CommandReader(reader, output, ends_on_leaving=True)
+            return CallReader(reader, output, loop)
         case _:
             assert_never(target)

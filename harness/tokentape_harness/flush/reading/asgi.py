@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.reading.tasks import TaskReader
 from tokentape_harness.flush.targets import AsgiTarget
 
@@ -22,24 +22,24 @@ class UnfinishedResponseError(Exception):
 class AsgiReader(TaskReader):
     """Calls an app in the event loop; one that is left hears of it as ASGI has it."""
 
-    def __init__(self, target: AsgiTarget, far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, target: AsgiTarget, output: ObservedOutput, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._left = asyncio.Event()
-        super().__init__(_read_asgi(target, far_end, self._left), far_end, loop)
+        super().__init__(_read_asgi(target, output, self._left), output, loop)
 
     def leave(self) -> None:
         """Have the app receive `http.disconnect`, and fail to send."""
         self._loop.call_soon_threadsafe(self._left.set)
 
 
-async def _read_asgi(target: AsgiTarget, far_end: FarEnd, ended: asyncio.Event) -> None:
+async def _read_asgi(target: AsgiTarget, output: ObservedOutput, ended: asyncio.Event) -> None:
     """Call an app with a request of its own, and read what it sends until `ended`, which the end of it sets too."""
     parts = urlsplit(target.path)
     scope: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
-        "method": target.ask.verb,
+        "method": target.request.verb,
         "scheme": "http",
         "path": unquote(parts.path) or "/",
         "raw_path": parts.path.encode(),
@@ -57,7 +57,7 @@ async def _read_asgi(target: AsgiTarget, far_end: FarEnd, ended: asyncio.Event) 
         nonlocal asked
         if not asked:
             asked = True
-            return {"type": "http.request", "body": target.ask.body or b"", "more_body": False}
+            return {"type": "http.request", "body": target.request.body or b"", "more_body": False}
         await ended.wait()
         return {"type": "http.disconnect"}
 
@@ -70,12 +70,12 @@ async def _read_asgi(target: AsgiTarget, far_end: FarEnd, ended: asyncio.Event) 
                 headers = [
                     (name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())
                 ]
-                far_end.on_head(message["status"], headers, "ASGI")
+                output.on_head(message["status"], headers, "ASGI")
             case "http.response.body":
                 if message.get("body"):
-                    far_end.on_data(bytes(message["body"]))
+                    output.on_data(bytes(message["body"]))
                 if not message.get("more_body"):
-                    far_end.on_end()
+                    output.on_end()
                     complete = True
                     ended.set()
 
@@ -85,14 +85,15 @@ async def _read_asgi(target: AsgiTarget, far_end: FarEnd, ended: asyncio.Event) 
         left = ended.is_set() and not complete
         ended.set()
     if left:
-        far_end.on_end("the reader left", broken=True)
+        output.on_end("the reader left", broken=True)
     elif not complete:
         raise UnfinishedResponseError("the app returned before the end of its response")
 
 
 def _encoded(target: AsgiTarget) -> list[tuple[bytes, bytes]]:
-    body = target.ask.body
+    body = target.request.body
     length = [("content-length", str(len(body)))] if body is not None else []
     return [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (*target.ask.all_headers, *length)
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in (*target.request.all_headers, *length)
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.reading.tasks import TaskReader
 from tokentape_harness.flush.reading.threads import ThreadReader
 from tokentape_harness.flush.targets import CallTarget
@@ -18,20 +18,20 @@ from tokentape_harness.flush.targets import CallTarget
 class CallReader:
     """Calls a function in a thread, or in the event loop if it is of coroutines, and takes what it yields."""
 
-    def __init__(self, target: CallTarget, far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, target: CallTarget, output: ObservedOutput, loop: asyncio.AbstractEventLoop) -> None:
         self._task: TaskReader | None = None
         if inspect.iscoroutinefunction(target.call) or inspect.isasyncgenfunction(target.call):
-            self._task = TaskReader(_read_async(target, far_end), far_end, loop)
+            self._task = TaskReader(_read_async(target, output), output, loop)
             return
 
         def read(left: threading.Event) -> None:
             made = target.call()
             if inspect.isawaitable(made) or hasattr(made, "__aiter__"):
-                asyncio.run_coroutine_threadsafe(_read_made(made, far_end), loop).result()
+                asyncio.run_coroutine_threadsafe(_read_made(made, output), loop).result()
                 return
             try:
                 for item in _pieces(made):
-                    far_end.on_data(_bytes(item))
+                    output.on_data(_bytes(item))
                     if left.is_set():
                         break
             finally:
@@ -39,7 +39,7 @@ class CallReader:
                 if close is not None:
                     close()
 
-        self._thread = ThreadReader(read, far_end)
+        self._thread = ThreadReader(read, output)
 
     def leave(self) -> None:
         """Take no more."""
@@ -50,20 +50,20 @@ class CallReader:
         (self._task or self._thread).close()
 
 
-async def _read_async(target: CallTarget, far_end: FarEnd) -> None:
-    await _read_made(target.call(), far_end)
+async def _read_async(target: CallTarget, output: ObservedOutput) -> None:
+    await _read_made(target.call(), output)
 
 
-async def _read_made(made: Any, far_end: FarEnd) -> None:
+async def _read_made(made: Any, output: ObservedOutput) -> None:
     if inspect.isawaitable(made):
         made = await made
     if not hasattr(made, "__aiter__"):
         for item in _pieces(made):
-            far_end.on_data(_bytes(item))
+            output.on_data(_bytes(item))
         return
     try:
         async for item in made:
-            far_end.on_data(_bytes(item))
+            output.on_data(_bytes(item))
     finally:
         aclose = getattr(made, "aclose", None)
         if aclose is not None:

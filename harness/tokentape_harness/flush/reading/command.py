@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.reading.threads import ThreadReader
 from tokentape_harness.flush.targets import CommandTarget
 
@@ -88,7 +88,7 @@ class CommandReader:
     One that reads an app in its turn is ended when it is to leave, so that its connection closes.
     """
 
-    def __init__(self, target: CommandTarget, far_end: FarEnd, *, ends_on_leaving: bool = False) -> None:
+    def __init__(self, target: CommandTarget, output: ObservedOutput, *, ends_on_leaving: bool = False) -> None:
         self._ends_on_leaving = ends_on_leaving
         self._process = process = start_command(target, subprocess.PIPE)
         assert process.stdout is not None
@@ -97,12 +97,12 @@ class CommandReader:
 
         def read(_left: threading.Event) -> None:
             while data := os.read(pipe, 65_536):
-                far_end.on_data(data)
+                output.on_data(data)
             code = process.wait()
             if code:
-                far_end.on_end(f"exit code {code}{self._errors.said()}", broken=True)
+                output.on_end(f"exit code {code}{self._errors.said()}", broken=True)
 
-        self._reader = ThreadReader(read, far_end)
+        self._reader = ThreadReader(read, output)
 
     def leave(self) -> None:
         """Read no more of its output."""

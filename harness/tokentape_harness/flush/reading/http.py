@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import httpx2
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.targets import HttpTarget
 
 _CONNECT_S = 10.0
 
 
-async def read_http(target: HttpTarget, far_end: FarEnd) -> None:
-    """Ask a URL and read what comes, as the socket gives it."""
+async def read_http(target: HttpTarget, output: ObservedOutput) -> None:
+    """Send the request and read the response as it arrives."""
     # Silence is the checker's own matter. A proxy from the environment would be one more that may hold tokens.
     timeout = httpx2.Timeout(None, connect=_CONNECT_S)
     async with (
         httpx2.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=True) as client,
         client.stream(
-            target.ask.verb, target.url, headers=list(target.ask.all_headers), content=target.ask.body
+            target.request.verb, target.url, headers=list(target.request.all_headers), content=target.request.body
         ) as response,
     ):
-        far_end.on_head(response.status_code, response.headers.multi_items(), response.http_version)
+        output.on_head(response.status_code, response.headers.multi_items(), response.http_version)
         async for data in response.aiter_raw():
-            far_end.on_data(data)
+            output.on_data(data)

@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 
 # How long a cancelled task may take to end, in s.
 _CLOSING = 2.0
@@ -17,8 +17,10 @@ _CLOSING = 2.0
 class TaskReader:
     """Runs a coroutine that reads into a far end; whatever it raises is how the output ended."""
 
-    def __init__(self, reading: Coroutine[Any, Any, None], far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> None:
-        self._future = asyncio.run_coroutine_threadsafe(_until_the_end(reading, far_end), loop)
+    def __init__(
+        self, reading: Coroutine[Any, Any, None], output: ObservedOutput, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._future = asyncio.run_coroutine_threadsafe(_until_the_end(reading, output), loop)
 
     def leave(self) -> None:
         """Cancel it, and don't wait."""
@@ -31,16 +33,16 @@ class TaskReader:
             self._future.result(_CLOSING)
 
 
-async def _until_the_end(reading: Coroutine[Any, Any, None], far_end: FarEnd) -> None:
+async def _until_the_end(reading: Coroutine[Any, Any, None], output: ObservedOutput) -> None:
     try:
         await reading
     except asyncio.CancelledError:
-        far_end.on_end("the checker left", broken=True)
+        output.on_end("the checker left", broken=True)
         raise
     except Exception as error:
-        far_end.on_end(said(error), broken=True)
+        output.on_end(said(error), broken=True)
     else:
-        far_end.on_end()
+        output.on_end()
 
 
 def said(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.reading.tasks import said
 
 # How long a thread may take to notice that it is left, in s.
@@ -18,9 +18,9 @@ class ThreadReader:
     A thread can't be stopped: one that waits for its app ends when the app does.
     """
 
-    def __init__(self, read: Callable[[threading.Event], None], far_end: FarEnd) -> None:
+    def __init__(self, read: Callable[[threading.Event], None], output: ObservedOutput) -> None:
         self._read = read
-        self._far_end = far_end
+        self._far_end = output
         self.left = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tokentape-flush-reader", daemon=True)
         self._thread.start()

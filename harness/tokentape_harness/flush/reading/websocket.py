@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.reading.tasks import TaskReader
 from tokentape_harness.flush.targets import WebSocketTarget
 
@@ -20,40 +20,40 @@ _OWN = frozenset(("accept", "accept-encoding", "content-type"))
 class WebSocketReader(TaskReader):
     """Opens a socket, sends the first message, and reads; raises `FlushError` if the package for it is missing."""
 
-    def __init__(self, target: WebSocketTarget, far_end: FarEnd, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, target: WebSocketTarget, output: ObservedOutput, loop: asyncio.AbstractEventLoop) -> None:
         try:
             from websockets.asyncio import client
         except ImportError:
             raise FlushError(
                 f"{target.url}: a WebSocket is read with the package websockets: pip install 'tokentape[websockets]'"
             ) from None
-        super().__init__(_read(client.connect, target, far_end), far_end, loop)
+        super().__init__(_read(client.connect, target, output), output, loop)
 
 
-async def _read(connect: Any, target: WebSocketTarget, far_end: FarEnd) -> None:
+async def _read(connect: Any, target: WebSocketTarget, output: ObservedOutput) -> None:
     from websockets.exceptions import InvalidStatus
 
-    given = {name.lower() for name, _ in target.ask.headers}
-    headers = [(name, value) for name, value in target.ask.all_headers if name in given or name.lower() not in _OWN]
+    given = {name.lower() for name, _ in target.request.headers}
+    headers = [(name, value) for name, value in target.request.all_headers if name in given or name.lower() not in _OWN]
     # A proxy from the environment would be one more that may hold tokens. Silence is the checker's own matter.
     opening = connect(
         target.url, additional_headers=headers, proxy=None, open_timeout=None, ping_interval=None, max_size=None
     )
     try:
         async with opening as socket:
-            if target.ask.body is not None:
-                await socket.send(_message(target.ask.body))
+            if target.request.body is not None:
+                await socket.send(_message(target.request.body))
             until = re.compile(target.until) if target.until else None
             async for message in socket:
-                far_end.on_data(message_bytes(message))
+                output.on_data(message_bytes(message))
                 text = message if isinstance(message, str) else message.decode("utf-8", "replace")
                 if until is not None and until.search(text):
                     return
     except InvalidStatus as refused:
         answer = refused.response
-        far_end.on_head(answer.status_code, list(answer.headers.raw_items()), "HTTP/1.1")
-        far_end.on_data(bytes(answer.body or b""))
-        far_end.on_end(f"the WebSocket handshake was answered with status {answer.status_code}", broken=True)
+        output.on_head(answer.status_code, list(answer.headers.raw_items()), "HTTP/1.1")
+        output.on_data(bytes(answer.body or b""))
+        output.on_end(f"the WebSocket handshake was answered with status {answer.status_code}", broken=True)
 
 
 def _message(body: bytes) -> str | bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.reading.threads import ThreadReader
 from tokentape_harness.flush.targets import WsgiTarget
 
@@ -17,7 +17,7 @@ from tokentape_harness.flush.targets import WsgiTarget
 class WsgiReader(ThreadReader):
     """Calls an app in a thread, and takes what it yields."""
 
-    def __init__(self, target: WsgiTarget, far_end: FarEnd) -> None:
+    def __init__(self, target: WsgiTarget, output: ObservedOutput) -> None:
         def read(left: threading.Event) -> None:
             begun: list[tuple[int, list[tuple[str, str]]]] = []
 
@@ -25,11 +25,11 @@ class WsgiReader(ThreadReader):
                 # The head leaves with the first bytes, as PEP 3333 has it.
                 if begun:
                     status, headers = begun.pop()
-                    far_end.on_head(status, headers, "WSGI")
+                    output.on_head(status, headers, "WSGI")
 
             def write(data: bytes) -> None:
                 begin()
-                far_end.on_data(data)
+                output.on_data(data)
 
             def start_response(
                 status: str, headers: list[tuple[str, str]], _exc_info: object = None
@@ -50,14 +50,14 @@ class WsgiReader(ThreadReader):
                 if close is not None:
                     close()
 
-        super().__init__(read, far_end)
+        super().__init__(read, output)
 
 
 def _environ(target: WsgiTarget) -> dict[str, Any]:
     parts = urlsplit(target.path)
-    body = target.ask.body or b""
+    body = target.request.body or b""
     made: dict[str, Any] = {
-        "REQUEST_METHOD": target.ask.verb,
+        "REQUEST_METHOD": target.request.verb,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote(parts.path, "latin-1") or "/",
         "QUERY_STRING": parts.query,
@@ -75,7 +75,7 @@ def _environ(target: WsgiTarget) -> dict[str, Any]:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
-    for name, value in target.ask.all_headers:
+    for name, value in target.request.all_headers:
         key = name.upper().replace("-", "_")
         made[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
     return made

@@ -18,10 +18,10 @@ from tokentape_fake_provider.script.model import Script, Text
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.timing import Instant, Stepped, Timing
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.marker_tokens import MarkFinder, Marks
-from tokentape_harness.flush.observed_output import FarEnd
+from tokentape_harness.flush.marker_tokens import MarkerFinder, MarkerTokens
+from tokentape_harness.flush.observed_output import ObservedOutput
+from tokentape_harness.flush.probed_stream import ProbeOverError
 from tokentape_harness.flush.reading import Reader, start_reader
-from tokentape_harness.flush.stage import StageOverError
 from tokentape_harness.flush.targets import CommandTarget, ReaderTarget, Target, WebSocketTarget
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
@@ -40,10 +40,10 @@ LEAVING_FRAMES: Final = 3
 class Run:
     """One reading of the target, from its request to the end of its output."""
 
-    def __init__(self, far_end: FarEnd, reader: Reader) -> None:
-        self.far_end = far_end
+    def __init__(self, output: ObservedOutput, reader: Reader) -> None:
+        self.output = output
         self.reader = reader
-        self.began = far_end.now()
+        self.began = output.now()
 
 
 class Bench:
@@ -79,10 +79,10 @@ class Bench:
             session.configure(timing=before)
 
     @contextmanager
-    def reading(self, marks: Marks, target: Target | None = None) -> Iterator[Run]:
-        """Ask the target, and read its output."""
-        far_end = FarEnd(marks, self.now)
-        run = Run(far_end, start_reader(target or self.target, far_end, self._loop))
+    def reading(self, markers: MarkerTokens, target: Target | None = None) -> Iterator[Run]:
+        """Send a request to the target and read its output."""
+        output = ObservedOutput(markers, self.now)
+        run = Run(output, start_reader(target or self.target, output, self._loop))
         try:
             yield run
         finally:
@@ -96,19 +96,19 @@ class Bench:
             if stream is not but:
                 stream.release()
 
-    def wait_for_end(self, far_end: FarEnd, seconds: float) -> bool:
+    def wait_for_end(self, output: ObservedOutput, seconds: float) -> bool:
         """Wait until the output has ended, once the provider's stream is over; whether it has in time."""
         until = self.now() + seconds
-        while self.stays_open and far_end.ending is None and self.now() < until:
-            if not far_end.wait(_more_than(far_end.size), _SILENCE):
-                far_end.on_end("nothing more came; the socket stays open, as it does after a whole answer")
-        return far_end.wait(lambda far: far.ending is not None, until - self.now())
+        while self.stays_open and output.end is None and self.now() < until:
+            if not output.wait(_more_than(output.size), _SILENCE):
+                output.on_end("nothing more came; the socket stays open, as it does after a whole answer")
+        return output.wait(lambda far: far.end is not None, until - self.now())
 
-    def learn_end(self, far_end: FarEnd) -> None:
+    def learn_end(self, output: ObservedOutput) -> None:
         """Note how a whole answer ended, where it did or did not in good time."""
-        if far_end.ending is None and isinstance(self.target, WebSocketTarget):
+        if output.end is None and isinstance(self.target, WebSocketTarget):
             self.stays_open = True
-            far_end.on_end("the socket stays open")
+            output.on_end("the socket stays open")
 
     def frames_until_left(self, stream: SteppedStream, most: int, wait: float, patience: float) -> int | None:
         """How many frames still leave until the provider finds its client gone; None if it is there after `most`."""
@@ -126,7 +126,7 @@ class Bench:
         return stream.entry.outcome
 
     def next_stream(self, run: Run, seconds: float) -> SteppedStream | None:
-        """The stream that this run's marks leave by; `None` if there is none within this time.
+        """The stream that this run's markers leave by; `None` if there is none within this time.
 
         One that is asked for as a whole, and not as a stream, is let go; it is given if no other follows. Requests
         that come later are answered at once.
@@ -137,10 +137,10 @@ class Bench:
             try:
                 stream = self.provider.next_stream(min(left, _LOOK))
             except StepTimeoutError:
-                if run.far_end.ending is not None:
+                if run.output.end is not None:
                     return whole
                 continue
-            if frame_that_says(run.far_end.marks.mark(0), stream.frames, 0) is not None:
+            if frame_that_says(run.output.markers.marker(0), stream.frames, 0) is not None:
                 if len(stream.frames) > 1:
                     self.provider.session.configure(timing=Instant())
                     return stream
@@ -149,11 +149,11 @@ class Bench:
         return whole
 
 
-class LiveStage:
+class LiveStream:
     """A stream of the fake provider, and the far end it is to come out at."""
 
     def __init__(self, bench: Bench, run: Run, stream: SteppedStream) -> None:
-        self.far_end = run.far_end
+        self.output = run.output
         self._bench = bench
         self._stream = stream
         self._sent = 0
@@ -167,11 +167,11 @@ class LiveStage:
         self._bench.release_all(but=self._stream)
         last = self._sent + tokens - 1
         try:
-            self._stream.step_until(self.far_end.marks.mark(last))
+            self._stream.step_until(self.output.markers.marker(last))
         except StreamOverError:
-            raise StageOverError(f"the app left the provider's stream after token {self._sent}") from None
+            raise ProbeOverError(f"the app left the provider's stream after token {self._sent}") from None
         except StepTimeoutError:
-            raise StageOverError(f"the app did not read on after token {self._sent}") from None
+            raise ProbeOverError(f"the app did not read on after token {self._sent}") from None
         self._sent = last + 1
         return sum(map(len, self._stream.frames[: self._stream.sent]))
 
@@ -179,29 +179,29 @@ class LiveStage:
         """Let all the rest go."""
         self._stream.release()
 
-    def wait(self, done: Callable[[FarEnd], bool], seconds: float) -> bool:
+    def wait(self, done: Callable[[ObservedOutput], bool], seconds: float) -> bool:
         """Wait in real time."""
-        return self.far_end.wait(done, seconds)
+        return self.output.wait(done, seconds)
 
     def wait_for_end(self, seconds: float) -> bool:
         """Wait in real time."""
-        return self._bench.wait_for_end(self.far_end, seconds)
+        return self._bench.wait_for_end(self.output, seconds)
 
 
-def script_of(marks: Marks) -> Script:
-    """The answer that says all marks, a token a frame."""
-    return Script.of(Text("".join(marks.tokens), pieces=marks.tokens))
+def script_of(markers: MarkerTokens) -> Script:
+    """The answer that says all markers, a token a frame."""
+    return Script.of(Text("".join(markers.tokens), pieces=markers.tokens))
 
 
-def rule_of(marks: Marks) -> Rule:
-    """Answers whatever is asked with the marks."""
-    return Rule((script_of(marks),))
+def rule_of(markers: MarkerTokens) -> Rule:
+    """Answers whatever is asked with the markers."""
+    return Rule((script_of(markers),))
 
 
-def step_one(stream: SteppedStream, marks: Marks) -> None:
+def step_one(stream: SteppedStream, markers: MarkerTokens) -> None:
     """Let the first token go. Raises `FlushError`."""
     try:
-        stream.step_until(marks.mark(0))
+        stream.step_until(markers.marker(0))
     except StepError as error:
         raise FlushError(f"the first token could not be sent: {error}") from None
 
@@ -218,8 +218,8 @@ def send_until_cut(bench: Bench, run: Run, wait: float, start: float) -> bytes:
     sent = b""
     with suppress(StepError):
         sent = stream.step(len(stream.frames))
-        tokens = len(MarkFinder(run.far_end.marks).feed(sent))
-        run.far_end.wait(lambda far: len(far.seen) >= tokens or far.ending is not None, wait)
+        tokens = len(MarkerFinder(run.output.markers).feed(sent))
+        run.output.wait(lambda far: len(far.seen) >= tokens or far.end is not None, wait)
     stream.release()
     return sent
 
@@ -264,5 +264,5 @@ def _with_environment(target: Target, variables: dict[str, str]) -> Target:
             return target
 
 
-def _more_than(size: int) -> Callable[[FarEnd], bool]:
-    return lambda far: far.ending is not None or far.size > size
+def _more_than(size: int) -> Callable[[ObservedOutput], bool]:
+    return lambda far: far.end is not None or far.size > size
