@@ -166,7 +166,7 @@ def test_a_reader_that_waits_for_another(flush_probe, target):
     ],
 )
 def test_a_stream_that_is_cut_off(flush_probe, target, outcome, note):
-    """A cut is passed on, told, asked again or laundered; only the last is a fault."""
+    """A cut is passed on, reported, retried or hidden; only the last is a fault."""
     report = flush_probe.check(target, readers=False)
     assert report.truncation.outcome == outcome
     assert report.truncation.note == note
@@ -220,7 +220,7 @@ def test_what_the_user_knows_to_tell(flush_probe):
     """`reported_by` finds what nothing else does, and is refused if a whole answer matches it."""
     app = lines(end=True)
     assert flush_probe.check(app, readers=False, reported_by="never").truncation.outcome == "hidden_truncation"
-    with pytest.raises(FlushError, match="--reported-by 'error_code' also matches a whole answer"):
+    with pytest.raises(FlushError, match="--reported-by 'error_code' also matches a complete answer"):
         flush_probe.check(app, readers=False, reported_by="error_code")
     with pytest.raises(UsageError, match="is not a regular expression"):
         flush_probe.check(app, reported_by="(")

@@ -86,7 +86,7 @@ token  result   came out
     3  flushed  after N ms
 verdict: flushed: each token came out before the next was sent
 readers: the second does not wait for the first
-cut-off stream: told in the output (event: error {"error":{"type":"ConnectionFailedError","message":"the stream broke off before it was complete"}})
+cut-off stream: reported in the output (event: error {"error":{"type":"ConnectionFailedError","message":"the stream broke off before it was complete"}})
 """)  # noqa: E501
 
 
@@ -103,7 +103,7 @@ token  result  came out
 verdict: all at the end, the headers too
 readers: the second does not wait for the first
 held in the app or its middleware
-  seen: no server or proxy is in between
+  evidence: no server or proxy is in between
   remedy: a streaming response over an iterator that yields each token; no middleware that reads the body
 """)
 
@@ -122,12 +122,12 @@ def test_a_function(run):
     assert run("chats:swallowing", "--no-readers", "--no-cut").code == 0
 
 
-def test_laundering_is_a_failure(run):
-    """A cut that nobody gets to know of gives exit code 1, though every token is passed on."""
+def test_a_hidden_truncation_is_a_failure(run):
+    """A cut-off stream that looks complete gives exit code 1, though every token is passed on."""
     ran = run("chats:swallowing", "--no-readers")
     assert ran.code == 1
     assert "verdict: flushed" in ran.out
-    assert "cut-off stream: LAUNDERED" in ran.out
+    assert "cut-off stream: HIDDEN" in ran.out
 
 
 def test_a_command_that_serves_a_url(run):

@@ -88,12 +88,12 @@ def test_words_of_trouble_also_count_before_the_last_token() -> None:
 
 
 def test_a_pattern_finds_what_else_tells() -> None:
-    """What matches `--reported-by` is told; a pattern that a whole answer matches too, or that is none, is refused."""
+    """What matches `--reported-by` is reported; a pattern that a complete answer matches, or an invalid one, is refused."""
     app = App("hidden_truncation", endings.TEXT, endings.DONE, endings.DONE)
     cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]
     assert truncation_of(cut, wholes, 1).outcome == "hidden_truncation"
     assert truncation_of(cut, wholes, 1, reported_by=reported_pattern("never")).outcome == "hidden_truncation"
-    with pytest.raises(FlushError, match="also matches a whole answer"):
+    with pytest.raises(FlushError, match="also matches a complete answer"):
         truncation_of(cut, wholes, 1, reported_by=reported_pattern('"done"'))
     titled = endings.hiding(
         endings.TEXT, endings.state(title="whole"), endings.line(lambda a: {"text": "", "title": f"été {a.name}"})
@@ -104,7 +104,7 @@ def test_a_pattern_finds_what_else_tells() -> None:
         reported_pattern("(")
 
 
-def test_relayed_bytes_are_laundered_without_their_ending() -> None:
+def test_relayed_bytes_without_their_ending_are_a_hidden_truncation() -> None:
     """A proxy that ends the provider's own bytes well has made the cut look complete: clients trust the transfer."""
     app = endings.APPS["ends: no [DONE]"]
     cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]
