@@ -88,7 +88,7 @@ def test_words_of_trouble_also_count_before_the_last_token() -> None:
 
 
 def test_a_pattern_finds_what_else_tells() -> None:
-    """What matches `--reported-by` is reported; a pattern that a complete answer matches, or an invalid one, is refused."""
+    """What matches `--reported-by` is reported; one that a complete answer matches, or an invalid one, is refused."""
     app = App("hidden_truncation", endings.TEXT, endings.DONE, endings.DONE)
     cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]
     assert truncation_of(cut, wholes, 1).outcome == "hidden_truncation"
