@@ -21,23 +21,23 @@ def readme(cases: Iterable[Case], versions: Mapping[str, str], seed: int) -> str
     return f"""\
 # Cassettes of this project
 
-`make record` makes all of these but the demo's again, and this page with them (`tests/record` has the code; the first
-run installs the model server into `.venv/record`). Last made with
+`make record` records all cassettes but the demo's again, and writes this page (the code is in `tests/record`; the first
+run installs the model server into `.venv/record`). Last recorded with
 {with_}.
 
 - **model server**: recorded from llama.cpp's HTTP server (xllamacpp) on loopback, through the official SDK over a real
-  socket. The model is a small Llama with random weights (seed {seed}) and a tokenizer trained on made-up words, so it
-  says nothing; a grammar that the server is started with gives most answers a form. Chunk boundaries, times and endings
-  are the server's own, about 1 ms for a token.
-- **scripted**: what that server can't say. The fake provider said it, from a script with synthetic timing, and it was
-  recorded in the same way.
+  socket. The model is a small Llama with random weights (seed {seed}) and a tokenizer trained on invented words,
+  so its text has no meaning; a grammar of the server gives most responses a form. Chunk boundaries, times and ends are
+  the server's own, at about 1 ms for a token.
+- **scripted**: responses that this server can't generate. The fake provider sent them, from a script with synthetic
+  timing, and they were recorded in the same way.
 
-Ports are replaced by 8080, and headers that tell of the machine are left out. In `server_killed` the connection broke
-off while tokens came, and in `client_leaves` the client closed it: `tokentape check` says so, and that is meant.
+Ports are replaced by 8080, and headers that describe the machine are removed. In `server_killed` the connection broke
+off while tokens came, and in `client_leaves` the client closed it. `tokentape check` reports both, so allow them:
 
     tokentape check cassettes --allow truncated --allow client_closed
 
-| cassette | what it is | how it was made |
+| cassette | content | recorded from |
 |---|---|---|
 {table}
 """

@@ -14,12 +14,17 @@ import struct
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Message: TypeAlias = MutableMapping[str, Any]
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+HOP_BY_HOP: Final = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade")
+)
+"""The headers that hold for one connection (RFC 9110, 7.6.1), in lower case."""
 
 # How long a client may take to read what was sent before the connection is cut off, in s.
 _FLUSH_S = 5.0

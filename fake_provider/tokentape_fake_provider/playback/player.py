@@ -11,15 +11,10 @@ from typing import Final
 import msgspec
 
 from tokentape_fake_provider.clock import Call, Clock
-from tokentape_fake_provider.playback.connection import Connection
+from tokentape_fake_provider.playback.connection import HOP_BY_HOP, Connection
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, OPEN, Gate
 from tokentape_fake_provider.tape import Tape
-
-# RFC 9110 section 7.6.1: they belong to a connection, and this one is the server's own.
-_HOP_BY_HOP: Final = frozenset(
-    ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade")
-)
 
 # A body of up to this many bytes is taken whole by the socket's buffers: whether the client reads it, nobody
 # can know. A larger one is ended by a message of its own.
@@ -82,7 +77,7 @@ def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> li
     head = []
     for name, value in headers:
         key = name.lower()
-        if key in _HOP_BY_HOP:
+        if key in HOP_BY_HOP:
             continue
         if key == "content-length":
             length = int(value) if value.isdecimal() else -1

@@ -13,6 +13,7 @@ import msgspec
 
 from tokentape_fake_provider.faults.fault import Fin
 from tokentape_fake_provider.playback.journal import MASK, Entry
+from tokentape_fake_provider.playback.secret_names import is_secret_name
 from tokentape_fake_provider.timing import Instant
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush.bench import (
@@ -59,7 +60,6 @@ from tokentape_harness.flush.verdict import Shape, fitting, shape_of
 from tokentape_harness.redaction import redact_text
 from tokentape_harness.testing.fake_provider import FakeProvider
 
-_SECRET: Final = frozenset(("set-cookie", "authorization", "x-api-key"))
 # The tokens of a warm-up and of a stream that is cut, and after how many frames that is.
 _SHORT: Final = 12
 _CUT_AT: Final = 8
@@ -183,7 +183,7 @@ class _Check:
             latency_ms=latency_of(trace, output),
             status=head.status if head else None,
             http_version=head.http_version if head else "",
-            headers=_without_cookies(head.headers) if head else (),
+            headers=_masked(head.headers) if head else (),
             readers=readers,
             leaving=leaving,
             truncation=truncation,
@@ -378,8 +378,8 @@ def refuse(bench: Bench, output: ObservedOutput, asked: int, start: float) -> No
     )
 
 
-def _without_cookies(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, MASK if name.lower() in _SECRET else value) for name, value in headers)
+def _masked(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, MASK if is_secret_name(name, "header") else value) for name, value in headers)
 
 
 def _whole_tokens(output: ObservedOutput) -> tuple[TokenReport, ...]:

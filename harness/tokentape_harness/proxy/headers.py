@@ -5,22 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from tokentape_fake_provider.playback.connection import HOP_BY_HOP
+
 RawHeaders = list[tuple[bytes, bytes]]
 
-# RFC 9110, 7.6.1: they hold for one connection.
-_HOP_BY_HOP: Final = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    )
-)
+_NOT_FORWARDED: Final = {name.encode() for name in HOP_BY_HOP} | {b"proxy-authenticate", b"proxy-authorization"}
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
@@ -32,7 +21,7 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         if name.lower() == b"connection"
         for option in value.split(b",")
     }
-    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | named]
+    return [(name, value) for name, value in headers if name.lower() not in _NOT_FORWARDED | named]
 
 
 def request_headers(headers: Iterable[tuple[bytes, bytes]], authority: str, length: int) -> RawHeaders:

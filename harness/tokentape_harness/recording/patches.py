@@ -33,20 +33,25 @@ def _patches(client: str) -> Callable[[Recorder], list[Patch]] | None:
         return None
     patcher = importlib.import_module(module)
     if not patcher.fits(package):
-        _warn_of(client, getattr(package, "__version__", ""))
+        _warn_once(client, getattr(package, "__version__", ""), patcher.VERSIONS)
         return None
     return lambda recorder: patcher.patches(recorder, package)
 
 
 @functools.cache
-def _warn_of(client: str, version: str) -> None:
+def _warn_once(client: str, version: str, versions: str) -> None:
     """Warn once that vcrpy alone records a client."""
     warnings.warn(
-        f"{client} {version} is too old to be recorded as it streams: vcrpy alone records it, whole bodies without "
-        f"their chunks and times (upgrade {client}, or ignore this warning if nothing here streams through it)",
+        f"{client} {version} lacks what recording its streams needs: vcrpy alone records it, whole bodies without "
+        f"their chunks and times (install {client} {versions}, or ignore this if nothing here streams through it)",
         CassetteWarning,
         stacklevel=2,
     )
+
+
+def has_members(owner: type, *names: str) -> bool:
+    """Whether a class has these members, or its `__init__` sets them."""
+    return all(hasattr(owner, name) or name in owner.__init__.__code__.co_names for name in names)  # type: ignore[misc]
 
 
 def replaced_patchers() -> tuple[str, ...]:

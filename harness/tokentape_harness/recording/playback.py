@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tokentape_fake_provider.playback.connection import HOP_BY_HOP
 from tokentape_fake_provider.tape import End
 from tokentape_harness.cassettes.chunks import split_by_sizes
 from tokentape_harness.cassettes.event_split import split_body
@@ -18,7 +19,7 @@ from tokentape_harness.recording.stream_end import CANCELLED
 _PATIENCE_MS = 5000.0
 
 # They describe how the recorded connection sent the body; each adapter sends it in its own way.
-_FRAMING = frozenset({"transfer-encoding", "connection", "keep-alive", "content-encoding"})
+_FRAMING = HOP_BY_HOP | {"content-encoding"}
 
 
 class RecordedPiece(NamedTuple):

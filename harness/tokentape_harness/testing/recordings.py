@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tokentape_fake_provider.http.request_body import parse_body
+from tokentape_fake_provider.playback.connection import HOP_BY_HOP
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.wires import wire_for_path
@@ -24,20 +25,8 @@ from tokentape_harness.errors import CassetteError, CassetteNotFoundError, Usage
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
-# What belongs to one connection (RFC 9110, 7.6.1) or to the coding that was removed.
-_NOT_REPLAYED = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "content-encoding",
-        "alt-svc",
-    }
-)
+# They belong to the recorded connection, to its server, or to the coding that was removed.
+_NOT_REPLAYED = HOP_BY_HOP | {"content-encoding", "alt-svc"}
 
 
 def load_recordings(path: str | Path) -> list[Recording]:

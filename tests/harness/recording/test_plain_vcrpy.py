@@ -150,15 +150,15 @@ def test_the_first_that_matches_answers(fake_provider, tmp_path):
         assert set(seen[0][0]) <= set(kept)
 
 
-def test_a_client_that_is_left_to_vcrpy_is_told_of_once(monkeypatch, tmp_path):
-    """A client too old to be recorded as it streams is told of with one warning."""
+def test_a_client_that_is_left_to_vcrpy_is_reported_once(monkeypatch, tmp_path):
+    """A client that lacks what recording its streams needs is reported with one warning."""
     monkeypatch.setattr(urllib3_patch, "fits", lambda package: False)
-    patches._warn_of.cache_clear()
-    with pytest.warns(CassetteWarning, match=r"urllib3 [\d.]+ is too old to be recorded as it streams"):
+    patches._warn_once.cache_clear()
+    with pytest.warns(CassetteWarning, match=r"urllib3 [\d.]+ lacks what recording .*install urllib3 2\.0 to"):
         patches.replaced_patchers()
     with use_cassette(tmp_path / "any.yaml"):
         pass  # a second warning would be an error
-    patches._warn_of.cache_clear()
+    patches._warn_once.cache_clear()
 
 
 def test_threads_that_open_cassettes_are_refused(fake_provider, tmp_path):

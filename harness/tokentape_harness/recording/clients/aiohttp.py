@@ -18,11 +18,14 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from vcr.request import Request
 
-from tokentape_harness.recording.patches import Patch
+from tokentape_harness.recording.patches import Patch, has_members
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
 
+VERSIONS = "3.12 to 3.14"
+"""The versions that the tests have passed with."""
+_RESPONSE_MEMBERS = ("_headers", "_raw_headers", "_raw_cookie_headers", "_closed", "_response_eof")
 _HIGH_WATER = 2**16
 _ERRORS: dict[str, type[Exception]] = {
     kind.__name__: kind
@@ -39,8 +42,14 @@ _ERRORS: dict[str, type[Exception]] = {
 
 
 def fits(package: Any) -> bool:
-    """Whether this version has middlewares (3.12 and later)."""
-    return "middlewares" in inspect.signature(package.ClientSession._request).parameters
+    """Whether this version has middlewares (3.12 and later) and the private members that are used here."""
+    session = package.ClientSession
+    return (
+        has_members(session, "_request", "_middlewares", "_auto_decompress", "_response_class")
+        and "middlewares" in inspect.signature(session._request).parameters
+        and has_members(package.ClientResponse, *_RESPONSE_MEMBERS)
+        and has_members(package.StreamReader, "_wait", "feed_data", "begin_http_chunk_receiving")
+    )
 
 
 def patches(recorder: Recorder, package: Any) -> list[Patch]:

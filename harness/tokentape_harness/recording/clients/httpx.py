@@ -14,6 +14,8 @@ from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
 
+VERSIONS = "0.27 to 0.28, or httpx2 2.10 to 2.16"
+"""The versions that the tests have passed with."""
 _SYNC = ("HTTPTransport", "WSGITransport", "MockTransport")
 _ASYNC = ("AsyncHTTPTransport", "ASGITransport", "MockTransport")
 

@@ -17,20 +17,26 @@ from typing import Any, assert_never
 from vcr.request import Request
 
 from tokentape_harness.recording.clients.chunked_body import ChunkedBody, PlainBody
-from tokentape_harness.recording.patches import Patch
+from tokentape_harness.recording.patches import Patch, has_members
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
 
+VERSIONS = "2.0 to 2.8"
+"""The versions that the tests have passed with."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NO_BODY = frozenset({204, 304})
 _PIECE = 8192
 
 
 def fits(package: Any) -> bool:
-    """Whether this is urllib3 2, whose pools build the response that the client gets."""
-    method = getattr(package.HTTPConnectionPool, "_make_request", None)
-    return method is not None and "preload_content" in inspect.signature(method).parameters
+    """Whether this is urllib3 2, whose pools build the response that the client gets, with its private members."""
+    pool = package.HTTPConnectionPool
+    return (
+        has_members(pool, "_make_request")
+        and "preload_content" in inspect.signature(pool._make_request).parameters
+        and has_members(package.HTTPResponse, "_connection", "_pool", "_original_response")
+    )
 
 
 def patches(recorder: Recorder, package: Any) -> list[Patch]:
