@@ -69,17 +69,17 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def is_special(path: Path) -> bool:
-    """Whether it is a device, a pipe or a descriptor such as `/dev/stdout`: no other file may take its place."""
+    """Whether it is a device, a pipe or a descriptor such as `/dev/stdout`, which no file may replace."""
     return _descriptor(path) is not None or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def report_file(output: Path) -> TextIO:
-    """Where a command that wrote `output` reports: standard output, unless that is what it wrote to."""
+    """The stream for messages of a command that wrote `output`: standard output, unless `output` is standard output."""
     return sys.stderr if _descriptor(output) == 1 else sys.stdout
 
 
 def _descriptor(path: Path) -> int | None:
-    """The open descriptor of this process that a path names: where it leads to a file, that file is half written."""
+    """The open descriptor of this process that a path names; the file behind it may be partly written."""
     found = _DESCRIPTOR.fullmatch(str(path))
     return None if found is None else int(found[2] or ("stdin", "stdout", "stderr").index(found[1]))
 
@@ -87,13 +87,13 @@ def _descriptor(path: Path) -> int | None:
 def _write_through(path: Path, data: bytes) -> None:
     descriptor = _descriptor(path)
     sys.stdout.flush()
-    # A pipe has a reader, or waits for one; a device is not made by opening it.
+    # A pipe has a reader, or waits for one; opening a device does not create it.
     with os.fdopen(os.open(path, os.O_WRONLY) if descriptor is None else os.dup(descriptor), "wb") as file:
         file.write(data)
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make the rename itself durable, where a directory can be opened (not on Windows)."""
+    """Make a rename durable, where a directory can be opened (not on Windows)."""
     if os.name != "posix":
         return
     descriptor = os.open(directory, os.O_RDONLY)
@@ -109,7 +109,7 @@ def format_cassette(cassette: Cassette) -> str:
 
 
 def format_parts(parts: Iterable[str]) -> str:
-    """The text of a cassette file of these interactions, formatted by `format_interaction`."""
+    """The text of a cassette file from texts of `format_interaction`."""
     text = "".join(parts)
     head = "interactions:\n" if text else "interactions: []\n"
     return f"{head}{text}version: {FORMAT_VERSION}\n"
@@ -117,7 +117,7 @@ def format_parts(parts: Iterable[str]) -> str:
 
 def format_interaction(interaction: Interaction) -> str:
     """The text of one interaction in a cassette file."""
-    # The keys stand in vcrpy's own order (sorted), so that a file that vcrpy saved again differs little.
+    # The keys have vcrpy's order (sorted), so that the file differs little after vcrpy saves it.
     fields = interaction_fields(interaction)
     request, response = dict(fields["request"]), dict(fields["response"])
     request_body = yaml_io.scalar(request.pop("body"), 6)
@@ -129,7 +129,7 @@ def format_interaction(interaction: Interaction) -> str:
 
 
 def interaction_fields(interaction: Interaction) -> dict[str, Any]:
-    """An interaction as vcrpy's own mapping of it: what its serializers take."""
+    """An interaction as vcrpy's mapping, which its serializers take."""
     request, response = interaction.request, interaction.response
     return {
         "request": {
@@ -188,7 +188,7 @@ def _headers(headers: Headers) -> dict[str, list[str]]:
 
 
 def _text_or_bytes(body: bytes) -> str | bytes:
-    """Text where the bytes are UTF-8, since vcrpy encodes it back as that."""
+    """Text if the bytes are UTF-8, in which vcrpy encodes it again; else the bytes."""
     try:
         return body.decode()
     except UnicodeDecodeError:

@@ -24,7 +24,7 @@ _JSON_START = re.compile(rb"\s*\{")
 
 # No cassette of 140, public and ours, has more than 600 values or nests them over 16 deep.
 _MOST, _DEEPEST = 2_000_000, 100
-# How deep an interaction stands: in a list, in the mapping that is the file.
+# The depth of an interaction: in a list, in the mapping of the file.
 _INTERACTION = 3
 # A long text that is repeated counts as several values.
 _CHARACTERS = 64
