@@ -128,9 +128,7 @@ version: 1
 
 def test_the_marker_is_registered(pytester):
     """`pytest --markers` shows the marker and what it takes."""
-    pytester.runpytest_inprocess(*NO_LOOP, "--markers").stdout.fnmatch_lines(
-        ["@pytest.mark.fake_provider(cassette=...*"]
-    )
+    pytester.runpytest_inprocess(*NO_LOOP, "--markers").stdout.fnmatch_lines(["@pytest.mark.fake_provider(cassette, *"])
 
 
 def test_the_plugin_imports_nothing_before_it_is_used():

@@ -24,7 +24,7 @@ def ask(proxy: RecordingProxy, kind: str, extra: str = "x=1") -> httpx2.Response
     url = proxy.url.replace("http://", f"http://me:{FORMED['userinfo']}@")
     headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
     with httpx2.Client(timeout=30) as client:
-        address = f"{url}/openai/v1/{kind}?key={FORMED['query']}&{extra}"
+        address = f"{url}/openai/v1/{kind}?key={FORMED['query']}&pwd={FORMED['pwd']}&{extra}"
         return client.post(
             address, headers=[*headers, (b"x-binary", b"\xff " + FORMED["binary"].encode())], content=BODY
         )
