@@ -199,7 +199,7 @@ def test_the_exit_code_is_0_if_all_is_kept(run: Run) -> None:
         (["no_such_module:make"], "No module named 'no_such_module'"),
         ([f"{TARGETS}:textless"], "an adapter needs text(), and open() or aopen()"),
         ([f"{TARGETS}:Fails"], "Fails() raised RuntimeError: no connection"),
-        ([f"{TARGETS}:Misspelt"], "it lacks 'second_lop', which is none of sync, async, "),
+        ([f"{TARGETS}:Misspelt"], "lacks 'second_lop', which is not one of sync, async, "),
         ([f"{TARGETS}:Unheard"], "no wire format 'morse'"),
         ([ZERO, "--wire", "gemini"], "--wire gemini: the target has openai_chat"),
         ([ZERO, "--case", "nowhere"], "--case nowhere: no case of the suite iterator matches that on openai_chat"),

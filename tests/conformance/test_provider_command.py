@@ -1,4 +1,4 @@
-"""`tokentape conformance provider`: our own server, servers that can't be told what to say, and what it prints."""
+"""`tokentape conformance provider`: our own server, servers that can't be scripted, and what it prints."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_server_that_says_what_it_likes(run: Run, mute: FakeProviderServer, wi
     lacks = ["finish_length", "tool_calls", "unknown_model", "incremental"]
     ran = run(mute.url, "--wire", wire, *(part for name in lacks for part in ("--lacks", f"{name}=made-up text")))
     assert ran.code == 0, ran.out
-    assert "scripted: the server can't be told what to say" in ran.out
+    assert "scripted: the server's responses can't be scripted" in ran.out
     assert "failed" not in ran.out.splitlines()[-1]
 
 
@@ -235,7 +235,7 @@ def test_what_is_behind_a_gateway_is_told_what_to_say(run: Run, tmp_path: Path) 
     finally:
         gateway.stop()
         behind.stop()
-    assert (alone.code, "scripted: the server can't be told" in alone.out) == (1, True)
+    assert (alone.code, "scripted: the server's responses can't" in alone.out) == (1, True)
     told = json.loads(report.read_text())
     assert (ran.code, told["counts"]["skipped"]) == (0, 1), ran.out
     assert (wrong.code, f"--control {gateway.url}: no fake provider" in wrong.err) == (2, True)
@@ -271,7 +271,7 @@ def test_a_case_of_ones_own(run: Run, server: FakeProviderServer, tmp_path: Path
         "from tokentape_conformance.provider import ProviderTrial, case\n\n\n"
         '@case("provider/own/no-shouting", "Nobody shouts.", source="our house style")\n'
         "def no_shouting(trial: ProviderTrial) -> None:\n"
-        '    trial.expect("capitals", trial.stream().said.text.isupper(), False)\n'
+        '    trial.expect("capitals", trial.stream().content.text.isupper(), False)\n'
     )
     ran = run(server.url, "--include", file, "--case", "own")
     assert ran.code == 0

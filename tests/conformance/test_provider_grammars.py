@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.corpus import WIRES, Item, all_items, items
-from tokentape_conformance.provider.grammar import START, Judged, judge
+from tokentape_conformance.provider.grammar import START, Judgement, judge
 from tokentape_conformance.provider.grammars import GRAMMARS
 
 FORMATS = [known for known, wire in WIRES.items() if wire in GRAMMARS]
@@ -93,7 +93,7 @@ DEVIATIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
 """In how many streams of a format the tables find something against each aspect, and why that is right."""
 
 
-def judged(item: Item) -> Judged:
+def judged(item: Item) -> Judgement:
     """An item by the tables of its format."""
     framing = "array" if item.wire_format.endswith("json_array") else None
     return judge(GRAMMARS[item.wire], item.body, framing)
@@ -106,8 +106,8 @@ def test_recorded_streams_pass(wire_format: str) -> None:
     for item in items(wire_format):
         made, summary = judged(item), item.meta["summary"]
         aspects = {problem.aspect for problem in made.problems}
-        digest = hashlib.sha256(made.said.text.encode()).hexdigest()[:16]
-        if (len(made.said.text), digest) != (summary["text_len"], summary["text_sha16"]):
+        digest = hashlib.sha256(made.content.text.encode()).hexdigest()[:16]
+        if (len(made.content.text), digest) != (summary["text_len"], summary["text_sha16"]):
             aspects.add("text")
         found.update(aspects)
     known = {aspect: count for aspect, (count, _) in DEVIATIONS.get(wire_format, {}).items()}

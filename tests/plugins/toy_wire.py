@@ -8,7 +8,7 @@ from tokentape import ChatMessage, ProviderError, TokenUsage
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.providers.base import CLIENT_DEFAULT, ChatProvider
 from tokentape.wires import EventDecoder
-from tokentape_conformance.provider import Grammar, Kind, Machine, RequestFormat, Said, Step
+from tokentape_conformance import Grammar, Kind, Machine, RequestFormat, ResponseContent, Step
 from tokentape_fake_provider import Error, Script, Text
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.wires import Ask, Marks, Piece, Provider, Reply, WireFacts, resolve_usage, split_item
@@ -100,9 +100,11 @@ def _end(script: Script, ask: Ask) -> dict[str, Any]:
     return {"over": choice.provider_finish_reason or WORDS.get(choice.ended, "other"), **usage}
 
 
-def _said(bodies: list[Any]) -> Said:
+def _said(bodies: list[Any]) -> ResponseContent:
     end, text = bodies[-1], "".join(body.get("say", "") for body in bodies)
-    return Said(text, finish=end.get("over", ""), usage={name: end[name] for name in ("in", "out") if name in end})
+    return ResponseContent(
+        text, finish=end.get("over", ""), usage={name: end[name] for name in ("in", "out") if name in end}
+    )
 
 
 COUNT, ENDS = Kind("an integer", (int,)), frozenset({"over", "failed"})

@@ -1,29 +1,33 @@
-"""The provider suite: the streams of any server that speaks a wire format, judged by tables of its specification.
+"""The provider suite: the streams of any server, judged by tables of its wire format's specification.
 
-from tokentape_conformance.provider import ProviderTrial, case
+from tokentape_conformance import ProviderTrial, case
 """
 
 from __future__ import annotations
 
 from tokentape_conformance.case_registry import case, having
-from tokentape_conformance.provider.event import Call, Event, Problem, Said
 from tokentape_conformance.provider.grammar import Grammar, Kind, Machine, Step, count_problems, exactly, judge
+from tokentape_conformance.provider.grammar_event import Call, GrammarEvent, Problem, ResponseContent
 from tokentape_conformance.provider.grammars import GRAMMARS
 from tokentape_conformance.provider.provider_trial import ProviderTrial
 from tokentape_conformance.provider.request_format import RequestFormat
 from tokentape_conformance.provider.scenario import Scenario
 from tokentape_conformance.provider.sdks import Sdk
 
+Event, Said = GrammarEvent, ResponseContent  # the former names, which still work
+
 __all__ = [
     "GRAMMARS",
     "Call",
     "Event",
     "Grammar",
+    "GrammarEvent",
     "Kind",
     "Machine",
     "Problem",
     "ProviderTrial",
     "RequestFormat",
+    "ResponseContent",
     "Said",
     "Scenario",
     "Sdk",

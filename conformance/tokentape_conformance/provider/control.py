@@ -1,4 +1,4 @@
-"""Control: tells a fake provider what to say, over its control API, as any program can."""
+"""Control: scripts a fake provider over its control API."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SLOW = "synthetic:ttft=20ms,tps=250"
 
 
 class Control:
-    """The control API at a URL; each request that is scripted has a session of its own.
+    """The control API at a URL; each scripted request has its own session.
 
-    `gateway` is a server in front of that one, which is asked in its place. It knows one session only, the one that
-    is in `base_url`: that is emptied for each request.
+    `gateway` is a server in front of the fake provider, which receives the requests. It uses only one session, that of
+    `base_url`, which is therefore reset for each request.
     """
 
     def __init__(self, base_url: str, client: httpx2.Client, *, gateway: str = "", token: str | None = None) -> None:
@@ -33,32 +33,32 @@ class Control:
         self._client = client
         self._headers = authorization(token)
         if gateway:
-            self._begin("instant")
+            self._new_session("instant")
 
     def session(self, *scenarios: Scenario) -> str:
-        """A new session that says these, in this order: its URL."""
-        name = self._begin(_SLOW if any(scenario.slow for scenario in scenarios) else "instant")
+        """Create a session that responds with these scripts, in order; its URL."""
+        name = self._new_session(_SLOW if any(scenario.slow for scenario in scenarios) else "instant")
         scripts = [msgspec.to_builtins(scenario.script) for scenario in scenarios]
-        self._ask("POST", f"/sessions/{name}/rules", {"scripts": scripts})
+        self._call("POST", f"/sessions/{name}/rules", {"scripts": scripts})
         return self._url(name)
 
     def rules(self, *scenarios: Scenario) -> str:
-        """A new session that answers each of these by its prompt, in steps that `take_turns` makes: its URL."""
-        name = self._begin("stepped")
+        """Create a session that responds to each prompt with its script, stepped by `take_turns`; its URL."""
+        name = self._new_session("stepped")
         for scenario in scenarios:
             rule = {"scripts": [msgspec.to_builtins(scenario.script)], "contains": scenario.prompt}
-            self._ask("POST", f"/sessions/{name}/rules", rule)
+            self._call("POST", f"/sessions/{name}/rules", rule)
         return self._url(name)
 
     def take_turns(self, session_url: str, streams: int) -> bool:
-        """Let so many streams of a session go on by turns, then by themselves; False if they are not open at once."""
+        """Step this number of streams by turns, then release them; False if they are not open at once."""
         name = self._named(session_url)
         try:
             taken = [
-                self._ask("POST", f"/sessions/{name}/streams/next", {"timeout": _PATIENCE_S}) for _ in range(streams)
+                self._call("POST", f"/sessions/{name}/streams/next", {"timeout": _PATIENCE_S}) for _ in range(streams)
             ]
             for number in [stream["number"] for stream in taken] * _TURNS:
-                self._ask("POST", f"/sessions/{name}/streams/{number}/step", {"timeout": _PATIENCE_S})
+                self._call("POST", f"/sessions/{name}/streams/{number}/step", {"timeout": _PATIENCE_S})
         except httpx2.HTTPStatusError:
             return False
         finally:
@@ -67,40 +67,40 @@ class Control:
 
     @contextlib.contextmanager
     def held(self, session_url: str) -> Iterator[None]:
-        """While this is open the next stream of a session has sent one frame and waits; then it goes by itself."""
+        """Hold the next stream of a session after its first frame, while the context is open."""
         name = self._named(session_url)
         try:
-            stream = self._ask("POST", f"/sessions/{name}/streams/next", {"timeout": _PATIENCE_S})
-            self._ask("POST", f"/sessions/{name}/streams/{stream['number']}/step", {"timeout": _PATIENCE_S})
+            stream = self._call("POST", f"/sessions/{name}/streams/next", {"timeout": _PATIENCE_S})
+            self._call("POST", f"/sessions/{name}/streams/{stream['number']}/step", {"timeout": _PATIENCE_S})
             yield
         finally:
             self._release(name)
 
     def _release(self, name: str) -> None:
-        for stream in self._ask("GET", f"/sessions/{name}/streams", None)["streams"]:
-            self._ask("POST", f"/sessions/{name}/streams/{stream['number']}/release", None)
+        for stream in self._call("GET", f"/sessions/{name}/streams", None)["streams"]:
+            self._call("POST", f"/sessions/{name}/streams/{stream['number']}/release", None)
 
     def outcomes(self, session_url: str) -> list[str]:
-        """What became of each of a session's responses."""
+        """The outcome of each of a session's responses."""
         name = self._named(session_url)
-        return [entry["outcome"] for entry in self._ask("GET", f"/sessions/{name}/journal", None)["entries"]]
+        return [entry["outcome"] for entry in self._call("GET", f"/sessions/{name}/journal", None)["entries"]]
 
-    def _begin(self, timing: str) -> str:
-        """A new session with this timing: its name."""
+    def _new_session(self, timing: str) -> str:
+        """Create a session with this timing; its name."""
         settings: dict[str, Any] = {"timing": timing}
         if not self._gateway:
-            made: str = self._ask("POST", "/sessions", {"settings": settings})["id"]
-            return made
+            name: str = self._call("POST", "/sessions", {"settings": settings})["id"]
+            return name
         if any(known == self._session for known in self._sessions()):
-            self._ask("DELETE", f"/sessions/{self._session}", None)
+            self._call("DELETE", f"/sessions/{self._session}", None)
         if self._session == _DEFAULT:
-            self._ask("PATCH", f"/sessions/{_DEFAULT}/settings", settings)
+            self._call("PATCH", f"/sessions/{_DEFAULT}/settings", settings)
         else:
-            self._ask("POST", "/sessions", {"id": self._session, "settings": settings})
+            self._call("POST", "/sessions", {"id": self._session, "settings": settings})
         return self._session
 
     def _sessions(self) -> list[str]:
-        return [session["id"] for session in self._ask("GET", "/sessions", None)["sessions"]]
+        return [session["id"] for session in self._call("GET", "/sessions", None)["sessions"]]
 
     def _url(self, name: str) -> str:
         return self._gateway or f"{self._base_url}/s/{name}"
@@ -108,7 +108,7 @@ class Control:
     def _named(self, session_url: str) -> str:
         return self._session if self._gateway else session_url.rpartition("/")[2]
 
-    def _ask(self, method: str, path: str, body: Any) -> Any:
+    def _call(self, method: str, path: str, body: Any) -> Any:
         response = self._client.request(method, f"{self._base_url}{_PATH}{path}", json=body, headers=self._headers)
         response.raise_for_status()
         return response.json() if response.content else None
@@ -123,16 +123,16 @@ def _located(url: str) -> tuple[str, str]:
 
 
 def authorization(token: str | None) -> dict[str, str]:
-    """The header that a control API with a token asks for."""
+    """The header for the control API's token."""
     return {} if token is None else {"authorization": f"Bearer {token}"}
 
 
 def wires_of(base_url: str, client: httpx2.Client, token: str | None = None) -> list[str] | None:
-    """The wire formats of a fake provider there; None if it is something else."""
+    """The wire formats of the fake provider at this URL; None if it is another server."""
     try:
-        told = client.get(f"{_located(base_url)[0]}{_PATH}", headers=authorization(token)).json()
+        answer = client.get(f"{_located(base_url)[0]}{_PATH}", headers=authorization(token)).json()
     except (httpx2.HTTPError, ValueError):
         return None
-    if not isinstance(told, dict) or told.get("server") != "tokentape":
+    if not isinstance(answer, dict) or answer.get("server") != "tokentape":
         return None
-    return [wire["name"] for wire in told["wires"]]
+    return [wire["name"] for wire in answer["wires"]]

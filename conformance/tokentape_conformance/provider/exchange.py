@@ -1,4 +1,4 @@
-"""Exchange: one request over a socket, and the bytes of its answer with their times."""
+"""Exchange: one request over a socket, and the bytes of its response with their times."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import httpx2
 import msgspec
 
-from tokentape_conformance.provider.request import Request
+from tokentape_conformance.provider.http_request import HttpRequest
 from tokentape_conformance.trial import TimedFrame
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """An answer as it came. `error` is what broke it off, empty if HTTP says that it is whole."""
+    """A response as received. `error` is what broke it, empty if it is complete by HTTP."""
 
-    request: Request
+    request: HttpRequest
     status: int
     headers: tuple[tuple[str, str], ...]
     frames: tuple[TimedFrame, ...]
@@ -29,13 +29,13 @@ class Exchange(msgspec.Struct, frozen=True):
     """The client's port: two requests on one connection have the same."""
 
     @property
-    def unheard(self) -> bool:
-        """Whether the connection was closed before any of an answer came."""
+    def unanswered(self) -> bool:
+        """Whether the connection was closed before any response."""
         return not self.status and "without sending a response" in self.error
 
     @property
     def body(self) -> bytes:
-        """All of the body that came."""
+        """The body as far as it was received."""
         return b"".join(frame.data for frame in self.frames)
 
     def header(self, name: str) -> str:
@@ -44,7 +44,7 @@ class Exchange(msgspec.Struct, frozen=True):
 
     @property
     def document(self) -> Any:
-        """The body as JSON; None if it is none."""
+        """The body as JSON; None if it is not."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -53,20 +53,20 @@ class Exchange(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def client_for(base_url: str, timeout: float) -> Iterator[httpx2.Client]:
-    """A client with a connection of its own; `timeout` is for each read, in s."""
+    """A client with its own connection; `timeout` is for each read, in s."""
     with httpx2.Client(base_url=base_url, timeout=timeout, trust_env=False) as client:
         yield client
 
 
 def exchange(
     client: httpx2.Client,
-    request: Request,
+    request: HttpRequest,
     auth: dict[str, str],
     *,
     leave_after: int | None = None,
     on_read: Callable[[], object] = bool,
 ) -> Exchange:
-    """Send a request and read its answer, or leave after so many reads; `on_read` is called at each."""
+    """Send a request and read its response, or leave after `leave_after` reads; `on_read` is called at each."""
     begun = time.perf_counter()
     frames: list[TimedFrame] = []
     url = str(client.base_url).rstrip("/") + request.path

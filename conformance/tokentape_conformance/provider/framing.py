@@ -1,6 +1,6 @@
-"""Framing: bytes of a body to events, strictly, by each format's own specification.
+"""Framing: splits a body into events, strictly by each framing's specification.
 
-Nothing here is lenient: what a decoder would get over is told as a problem.
+Nothing here is lenient: what a decoder would tolerate is reported as a problem.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from tokentape_conformance.provider.event import Event, Problem
+from tokentape_conformance.provider.grammar_event import GrammarEvent, Problem
 
 Framing = Literal["sse", "ndjson", "array", "aws"]
 
 _FIELDS = ("data", "event", "id", "retry")
 _PRELUDE, _CRC = 12, 4
 _WIDTHS = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""Bytes of an AWS header's value by its type; 6 and 7 tell their own length."""
+"""Bytes of an AWS header's value by its type; 6 and 7 are preceded by their length."""
 
 
 class Framed(NamedTuple):
     """The events of a body, and what is wrong with their framing."""
 
-    events: list[Event]
+    events: list[GrammarEvent]
     problems: list[Problem]
 
 
 def framed(body: bytes, framing: Framing) -> Framed:
     """The events of a body."""
     read = {"sse": _sse, "ndjson": _ndjson, "array": _array, "aws": _aws}[framing]
-    events: list[Event] = []
+    events: list[GrammarEvent] = []
     problems: list[Problem] = []
     for found in read(body):
         if isinstance(found, Problem):
@@ -42,7 +42,7 @@ def framed(body: bytes, framing: Framing) -> Framed:
         name, text, end = found
         number = len(events)
         document, problem = _document(text, number)
-        events.append(Event(number, name, text, document, end))
+        events.append(GrammarEvent(number, name, text, document, end))
         if problem is not None:
             problems.append(problem)
     return Framed(events, problems)
@@ -76,22 +76,22 @@ def _sse(body: bytes) -> Iterator[tuple[str, str, int] | Problem]:
     for line in body.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True):
         end += len(line)
         # splitlines() of bytes ends lines at CR, LF and CRLF only, as the specification does.
-        told = line.rstrip(b"\r\n").decode(errors="replace")
-        if told == "":
+        text = line.rstrip(b"\r\n").decode(errors="replace")
+        if text == "":
             if data:
                 yield name, "\n".join(data), end
             name, data = "", []
             continue
-        if told.startswith(":"):
+        if text.startswith(":"):
             continue
-        field, _, value = told.partition(":")
+        field, _, value = text.partition(":")
         value = value.removeprefix(" ")
         if field == "data":
             data.append(value)
         elif field == "event":
             name = value
         elif field not in _FIELDS:
-            yield Problem("framing", "a line", f"one of {', '.join(_FIELDS)} or a comment", repr(told[:80]))
+            yield Problem("framing", "a line", f"one of {', '.join(_FIELDS)} or a comment", repr(text[:80]))
     if data:
         yield Problem("framing", "the last event", "an empty line after it", "the end of the body")
         yield name, "\n".join(data), end
@@ -145,9 +145,9 @@ def _aws(body: bytes) -> Iterator[tuple[str, str, int] | Problem]:
         if zlib.crc32(message[:8]) != crc:
             yield Problem("framing", f"the prelude's checksum at byte {at}", str(zlib.crc32(message[:8])), str(crc))
             return
-        (told,) = struct.unpack(">I", message[-_CRC:])
-        if zlib.crc32(message[:-_CRC]) != told:
-            yield Problem("framing", f"the checksum at byte {at}", str(zlib.crc32(message[:-_CRC])), str(told))
+        (stated,) = struct.unpack(">I", message[-_CRC:])
+        if zlib.crc32(message[:-_CRC]) != stated:
+            yield Problem("framing", f"the checksum at byte {at}", str(zlib.crc32(message[:-_CRC])), str(stated))
         at += total
         named = _aws_headers(message[_PRELUDE : _PRELUDE + headers])
         kind = named.get(":message-type", "")
@@ -175,13 +175,13 @@ def _aws_headers(data: bytes) -> dict[str, str]:
     return found
 
 
-def invoked(events: list[Event]) -> Framed:
-    """The documents within InvokeModel's chunks: base64 in `bytes`."""
-    made: list[Event] = []
+def invoked(events: list[GrammarEvent]) -> Framed:
+    """The documents in InvokeModel's chunks, base64 in `bytes`."""
+    unwrapped: list[GrammarEvent] = []
     problems: list[Problem] = []
     for event in events:
         if event.name != "chunk":
-            made.append(event)
+            unwrapped.append(event)
             continue
         try:
             text = base64.b64decode(event.document.get("bytes", ""), validate=True).decode()
@@ -189,7 +189,7 @@ def invoked(events: list[Event]) -> Framed:
             problems.append(Problem("framing", "`bytes`", "base64 of UTF-8", str(error), event.number))
             continue
         document, problem = _document(text, event.number)
-        made.append(Event(event.number, "", text, document, event.end))
+        unwrapped.append(GrammarEvent(event.number, "", text, document, event.end))
         if problem is not None:
             problems.append(problem)
-    return Framed(made, problems)
+    return Framed(unwrapped, problems)

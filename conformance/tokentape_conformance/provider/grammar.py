@@ -1,7 +1,7 @@
-"""Grammar: what may follow what in a stream, as tables, and how a body is judged by them.
+"""Grammar: the order of a stream's events as tables, and how a body is judged by them.
 
-A stream is walked by machines: one for the stream as a whole, one for each choice, block, item or call in it (its
-lanes). What an event means to them is its steps: a lane, and the token that the lane's machine takes.
+State machines read a stream: one for the stream as a whole, one for each choice, block, item or call in it (its
+lanes). An event is a list of steps: a lane, and a token for the lane's machine.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tokentape_conformance.provider.event import Document, Event, Problem, Said, at_path, has_path
 from tokentape_conformance.provider.framing import Framed, Framing, framed
+from tokentape_conformance.provider.grammar_event import (
+    Document,
+    GrammarEvent,
+    Problem,
+    ResponseContent,
+    at_path,
+    has_path,
+)
 from tokentape_conformance.provider.request_format import RequestFormat
 from tokentape_conformance.provider.sdks import Sdk
 
@@ -21,21 +28,21 @@ STREAM = "stream"
 
 
 class Step(NamedTuple):
-    """A token for a lane: `stream`, or a kind and what tells it apart, such as `block 2`."""
+    """A token for a lane: `stream`, or a kind and its number, such as `block 2`."""
 
     lane: str
     token: str
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Which token leads from which state to which. It begins in `start`; it may end in `ends`."""
+    """A state machine: `table` maps state and token to the next state. It starts in `start` and may end in `ends`."""
 
     table: Mapping[str, Mapping[str, str]]
     ends: frozenset[str]
     over: frozenset[str] = frozenset()
-    """States after which nothing may come: a token there is told as one after the end."""
+    """States after which nothing may come: a token there is reported as after the end."""
     anywhere: frozenset[str] = frozenset()
-    """Tokens that are taken in each state and change none."""
+    """Tokens that are allowed in each state and change none."""
 
     @property
     def tokens(self) -> frozenset[str]:
@@ -44,7 +51,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Kind(NamedTuple):
-    """What a required field holds."""
+    """The type of a required field."""
 
     name: str
     types: tuple[type, ...]
@@ -52,7 +59,7 @@ class Kind(NamedTuple):
     value: Any = None
 
     def takes(self, value: Any) -> bool:
-        """Whether a value is of this kind; True is no number."""
+        """Whether a value is of this kind; a boolean is not a number."""
         if value is None:
             return self.nullable
         if self.value is not None:
@@ -69,7 +76,7 @@ BOOLEAN = Kind("true or false", (bool,))
 
 
 def exactly(value: str) -> Kind:
-    """This very string."""
+    """The kind of exactly this string."""
     return Kind(repr(value), (str,), value=value)
 
 
@@ -80,59 +87,59 @@ def _nothing(_: Any) -> Sequence[Problem]:
     return ()
 
 
-def _same(events: list[Event]) -> Framed:
+def _same(events: list[GrammarEvent]) -> Framed:
     return Framed(events, [])
 
 
 class Grammar(msgspec.Struct, frozen=True):
-    """A wire format's streams. `source` is where its provider specifies it."""
+    """The grammar of a wire format. `source` is where its provider specifies it."""
 
     wire: str
     source: str
     framing: Framing
     content_type: str
     machines: Mapping[str, Machine]
-    steps: Callable[[Event], Iterable[Step]]
-    fields: Callable[[Event], Fields]
-    """The fields that an event of its kind must have, by dotted paths."""
-    read: Callable[[Sequence[Event]], Said]
-    """What a stream says."""
-    read_whole: Callable[[Document], Said]
-    """What a response that is not streamed says."""
+    steps: Callable[[GrammarEvent], Iterable[Step]]
+    fields: Callable[[GrammarEvent], Fields]
+    """The fields that an event must have, by dotted paths."""
+    read: Callable[[Sequence[GrammarEvent]], ResponseContent]
+    """The content of a stream."""
+    read_whole: Callable[[Document], ResponseContent]
+    """The content of a response that is not streamed."""
     usage: Callable[[Document], Sequence[Problem]]
-    """What is wrong with a usage object's arithmetic."""
+    """The deviations in a usage object's arithmetic."""
     request: RequestFormat
     whole_fields: Fields
-    """The fields that a response must have that is not streamed."""
+    """The fields that a response without streaming must have."""
     sdk: Sdk | None = None
     """The provider's own client, if it has one."""
-    named: Callable[[Event], str | None] = lambda _: None
-    """The name that an event must have, as its document tells; None if it needs none."""
+    named: Callable[[GrammarEvent], str | None] = lambda _: None
+    """The name that an event must have according to its document; None if it needs none."""
     constant: tuple[str, ...] = ()
     """Paths whose values are the same in all events that have them."""
     counted: frozenset[str] = frozenset()
-    """Kinds of lanes whose numbers begin at 0 and leave none out."""
+    """Kinds of lanes that are numbered from 0 without gaps."""
     sequence: str = ""
     """The field that counts the events, from 0 on."""
-    agree: Callable[[Sequence[Event]], Iterable[Problem]] = _nothing
-    """What an event says that others contradict: the whole text after its deltas."""
-    open: Callable[[list[Event]], Framed] = _same
-    """What the events are about, where they wrap those of another format."""
+    agree: Callable[[Sequence[GrammarEvent]], Iterable[Problem]] = _nothing
+    """Contradictions between events, such as a whole text that differs from its deltas."""
+    open: Callable[[list[GrammarEvent]], Framed] = _same
+    """Unwraps events that contain those of another format."""
     broken: frozenset[str] = frozenset({"failed"})
     """States of the stream in which its lanes may be left open."""
 
 
 def id_path(grammar: Grammar) -> str | None:
-    """Where a response's id is, if its events have one."""
+    """The path of a response's id, if its events have one."""
     return next((path for path in grammar.constant if path.lower().endswith("id")), None)
 
 
-class Judged(NamedTuple):
-    """What a body is, by a grammar."""
+class Judgement(NamedTuple):
+    """The result of judging a body by a grammar."""
 
-    events: list[Event]
+    events: list[GrammarEvent]
     problems: list[Problem]
-    said: Said
+    content: ResponseContent
     state: str
 
     def of(self, *aspects: str) -> list[Problem]:
@@ -140,8 +147,8 @@ class Judged(NamedTuple):
         return [problem for problem in self.problems if problem.aspect in aspects]
 
 
-def judge(grammar: Grammar, body: bytes, framing: Framing | None = None) -> Judged:
-    """Judge a body."""
+def judge(grammar: Grammar, body: bytes, framing: Framing | None = None) -> Judgement:
+    """Judge a body: its events, deviations and content."""
     whole = framed(body, framing or grammar.framing)
     opened = grammar.open(whole.events)
     events, problems = opened.events, [*whole.problems, *opened.problems]
@@ -154,13 +161,13 @@ def judge(grammar: Grammar, body: bytes, framing: Framing | None = None) -> Judg
     problems += _constants(grammar, events)
     problems += _sequence(grammar, events)
     problems += grammar.agree(events)
-    said = grammar.read(events)
-    if said.usage is not None:
-        problems += grammar.usage(said.usage)
-    return Judged(events, problems, said, states.get(STREAM, START))
+    content = grammar.read(events)
+    if content.usage is not None:
+        problems += grammar.usage(content.usage)
+    return Judgement(events, problems, content, states.get(STREAM, START))
 
 
-def _walk(grammar: Grammar, events: Sequence[Event], problems: list[Problem]) -> dict[str, str]:
+def _walk(grammar: Grammar, events: Sequence[GrammarEvent], problems: list[Problem]) -> dict[str, str]:
     states: dict[str, str] = {STREAM: START}
     for event in events:
         for lane, token in grammar.steps(event):
@@ -190,7 +197,7 @@ def _either(row: Mapping[str, str]) -> str:
     return " or ".join(sorted(row)) or "nothing more"
 
 
-def _numbered(grammar: Grammar, lane: str, states: Mapping[str, str], event: Event) -> list[Problem]:
+def _numbered(grammar: Grammar, lane: str, states: Mapping[str, str], event: GrammarEvent) -> list[Problem]:
     kind, _, number = lane.partition(" ")
     if kind not in grammar.counted:
         return []
@@ -202,7 +209,7 @@ def _numbered(grammar: Grammar, lane: str, states: Mapping[str, str], event: Eve
     return [Problem("indices", f"the number of the {kind}", str(len(known)), own, event.number)]
 
 
-def _fields(grammar: Grammar, event: Event) -> Iterable[Problem]:
+def _fields(grammar: Grammar, event: GrammarEvent) -> Iterable[Problem]:
     for path, kind in grammar.fields(event).items():
         value = at_path(event.document, path)
         if not has_path(event.document, path):
@@ -211,7 +218,7 @@ def _fields(grammar: Grammar, event: Event) -> Iterable[Problem]:
             yield Problem("fields", f"`{path}`", kind.name, repr(value)[:80], event.number)
 
 
-def _constants(grammar: Grammar, events: Sequence[Event]) -> Iterable[Problem]:
+def _constants(grammar: Grammar, events: Sequence[GrammarEvent]) -> Iterable[Problem]:
     for path in grammar.constant:
         first: Any = None
         for event in events:
@@ -227,22 +234,22 @@ def _constants(grammar: Grammar, events: Sequence[Event]) -> Iterable[Problem]:
                 break
 
 
-def _sequence(grammar: Grammar, events: Sequence[Event]) -> Iterable[Problem]:
+def _sequence(grammar: Grammar, events: Sequence[GrammarEvent]) -> Iterable[Problem]:
     if not grammar.sequence:
         return
     for number, event in enumerate(events):
-        told = event.document.get(grammar.sequence)
-        if event.document and told != number:
-            yield Problem("sequence", f"`{grammar.sequence}`", str(number), repr(told), event.number)
+        stated = event.document.get(grammar.sequence)
+        if event.document and stated != number:
+            yield Problem("sequence", f"`{grammar.sequence}`", str(number), repr(stated), event.number)
             return
 
 
 def count_problems(
     usage: Document, whole: Mapping[str, Sequence[str]], total: tuple[str, Sequence[str]] | None
 ) -> list[Problem]:
-    """What is wrong with counts: each is an integer of 0 or more, parts are within their whole, the total is the sum.
+    """Deviations in counts: each is an integer of 0 or more, parts are at most their whole, the total is the sum.
 
-    `whole` gives the parts that are within it, by path; `total` the path of the total and those of what it sums.
+    `whole` maps the path of a whole to those of its parts; `total` is the path of the total and those of its terms.
     """
     problems: list[Problem] = []
 
@@ -263,8 +270,8 @@ def count_problems(
                 problems.append(Problem("usage", f"`{part}`", f"at most `{path}`, {limit}", str(found)))
     if total is not None:
         path, terms = total
-        told, counts = count(path), [count(term) or 0 for term in terms]
-        if told is not None and told != sum(counts):
-            seen = f"{told}, but {' + '.join(map(str, counts))}"
+        stated, counts = count(path), [count(term) or 0 for term in terms]
+        if stated is not None and stated != sum(counts):
+            seen = f"{stated}, but {' + '.join(map(str, counts))}"
             problems.append(Problem("total", f"`{path}`", f"the sum of {', '.join(terms)}: {sum(counts)}", seen))
     return list(dict.fromkeys(problems))

@@ -1,6 +1,6 @@
-"""Relay: a loopback server between an SDK and the target, that keeps what passes.
+"""Relay: a loopback server between an SDK and the target, which records what passes.
 
-So every SDK, whatever its HTTP client, sends its own requests to the target, and reads the same bytes as are judged.
+So every SDK, whatever its HTTP client, sends its own requests to the target and reads the bytes that are judged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from tokentape_conformance.provider.exchange import Exchange
-from tokentape_conformance.provider.request import Request
+from tokentape_conformance.provider.http_request import HttpRequest
 from tokentape_conformance.trial import TimedFrame
 
 _OWN = {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "expect"}
@@ -25,7 +25,7 @@ _OVER_S = 5.0
 
 
 class Relay:
-    """Where an SDK is to ask (`url`), and what it asked and got."""
+    """The URL for an SDK, and the exchanges that passed through it."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -33,12 +33,12 @@ class Relay:
         self._over = threading.Event()
 
     def keep(self, exchange: Exchange) -> None:
-        """Keep what has passed."""
+        """Record an exchange."""
         self._exchanges.append(exchange)
         self._over.set()
 
     def last(self) -> Exchange | None:
-        """The last that has passed; an SDK may be done before it is over."""
+        """The last exchange; waits for its end, as an SDK may finish before it."""
         self._over.wait(_OVER_S)
         return self._exchanges[-1] if self._exchanges else None
 
@@ -57,7 +57,7 @@ def relay_to(target_url: str) -> Iterator[Relay]:
 
         def do_POST(self) -> None:
             size = int(self.headers.get("content-length") or 0)
-            sent = Request("POST", self.path, {}, self.rfile.read(size))
+            sent = HttpRequest("POST", self.path, {}, self.rfile.read(size))
             headers = [(name, value) for name, value in self.headers.items() if name.lower() not in _OWN]
             headers.append(("accept-encoding", "identity"))
             begun, frames = time.perf_counter(), list[TimedFrame]()
@@ -66,11 +66,11 @@ def relay_to(target_url: str) -> Iterator[Relay]:
                 httpx2.Client(timeout=_TIMEOUT_S, trust_env=False) as client,
                 client.stream("POST", url, headers=headers, content=sent.body) as answer,
             ):
-                told = tuple(answer.headers.multi_items())
+                received = tuple(answer.headers.multi_items())
                 try:
                     self._pass_on(answer, begun, frames)
                 finally:
-                    relay.keep(Exchange(sent, answer.status_code, told, tuple(frames)))
+                    relay.keep(Exchange(sent, answer.status_code, received, tuple(frames)))
 
         def _pass_on(self, answer: httpx2.Response, begun: float, frames: list[TimedFrame]) -> None:
             self.send_response(answer.status_code)
@@ -81,7 +81,7 @@ def relay_to(target_url: str) -> Iterator[Relay]:
             self.end_headers()
             for data in answer.iter_raw():
                 frames.append(TimedFrame(data, 1000 * (time.perf_counter() - begun)))
-                # An SDK may hang up at the terminal event; what follows it counts all the same.
+                # An SDK may close the connection at the terminal event; what follows is judged all the same.
                 with contextlib.suppress(ConnectionError):
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             with contextlib.suppress(ConnectionError):
@@ -104,4 +104,4 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """An SDK that hangs up early, or a target that breaks off, shows in the exchange."""
+        """An SDK that closes early, or a target that breaks, shows in the exchange."""

@@ -1,4 +1,4 @@
-"""Request format: how a scenario is asked in a wire format, as its provider's reference has it."""
+"""Request format: how a wire format requests a scenario, by its provider's reference."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ TOOL_MEANING = "The weather of a city"
 
 
 def bearer(key: str) -> Mapping[str, str]:
-    """The header with a key that most providers take."""
+    """The header for a key that most providers use."""
     return {"authorization": f"Bearer {key}"}
 
 
 class RequestFormat(msgspec.Struct, frozen=True):
-    """How a wire format asks: the paths of a request that streams and of one that does not, and the body."""
+    """A wire format's requests: the paths with and without streaming, and the body."""
 
     streamed: str
     whole: str
     body: Callable[[Scenario, str, bool], Body]
     """The body for a scenario, a model, and whether to stream."""
     prompt_field: str
-    """The field of the body without which there is no request."""
+    """The body's required field with the prompt."""
     auth: Callable[[str], Mapping[str, str]] = bearer
 
 
 def with_function(scenario: Scenario, make: Callable[[Body], Body]) -> Body:
-    """The fields that name the tool, if the scenario wants it called; `make` gets it as OpenAI describes functions."""
+    """The fields for the scenario's tool, if it has one; `make` receives the function in OpenAI's format."""
     function = {"name": FUNCTION, "description": TOOL_MEANING, "parameters": dict(PARAMETERS)}
     return make(function) if scenario.tool else {}

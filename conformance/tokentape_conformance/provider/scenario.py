@@ -1,4 +1,4 @@
-"""Scenario: what is asked of a server, and what one that can be told so is told to say."""
+"""Scenario: a request to a server, and the response that a scripted server gives."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ COUNTS = Usage(input=120, output=34, cached=20, reasoning=10)
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """A request in no provider's words.
+    """A request that is independent of the wire format.
 
-    `script` is what a scripted server answers; others get the `prompt`, and options that make such an answer
-    likely: a tool that must be called, a limit of tokens, reasoning. `needs` is the capability that it takes.
+    `script` is the response of a scripted server. Other servers receive the `prompt`, and options that make such a
+    response likely: a tool that must be called, a token limit, reasoning. `needs` is the capability that it requires.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Scenario(msgspec.Struct, frozen=True):
     reasoning: bool = False
     limit: int = 200
     usage: bool = True
-    """Whether usage is asked for where it comes only then."""
+    """Whether usage is requested, where a provider reports it only then."""
     slow: bool = False
-    """A scripted server takes its time: about 4 ms a token."""
+    """A scripted server sends slowly: about 4 ms per token."""
 
 
 _MIXED = Text(
@@ -48,8 +48,8 @@ _MIXED = Text(
 TEXT = Scenario(
     "text", "Say a sentence about the sea.", Script.of(_MIXED, usage=Usage(input=120, output=34, cached=20))
 )
-UNASKED = Scenario(
-    "unasked",
+WITHOUT_USAGE = Scenario(
+    "without-usage",
     "Say a sentence about the sea.",
     Script.of("The sea is deep.", usage=Usage(input=12, output=5)),
     usage=False,
@@ -94,20 +94,20 @@ LONG = Scenario(
     limit=80,
     slow=True,
 )
-STREAMED = (TEXT, UNASKED, TOOL, TOOLS, REASONING, LENGTH)
-"""Those whose streams are judged by the grammar."""
+STREAMED = (TEXT, WITHOUT_USAGE, TOOL, TOOLS, REASONING, LENGTH)
+"""The scenarios whose streams are judged by the grammar."""
 
 
 def ended(reason: FinishReason) -> Scenario:
-    """A short answer that ends for this reason."""
-    made = Script.of("The first half", finish_reason=reason, usage=Usage(input=12, output=3))
-    return Scenario(f"ended-{reason}", "Go on.", made, needs="scripted")
+    """A short response with this finish reason."""
+    script = Script.of("The first half", finish_reason=reason, usage=Usage(input=12, output=3))
+    return Scenario(f"ended-{reason}", "Go on.", script, needs="scripted")
 
 
 def refused(status: int) -> Scenario:
-    """A request that is refused."""
-    made = Script.of(error=Error(status, "Slow down, the tide is out.", retry_after=2))
-    return Scenario(f"refused-{status}", "Go on.", made, needs="scripted")
+    """A request that is refused with this status."""
+    script = Script.of(error=Error(status, "Slow down, the tide is out.", retry_after=2))
+    return Scenario(f"refused-{status}", "Go on.", script, needs="scripted")
 
 
 BREAKS = Scenario(

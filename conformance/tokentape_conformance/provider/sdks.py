@@ -1,4 +1,4 @@
-"""SDKs: what the providers' own Python clients make of a server's streams."""
+"""SDKs: how the providers' own Python clients read a server's streams."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 import msgspec
 
-from tokentape_conformance.provider.event import Said
+from tokentape_conformance.provider.grammar_event import ResponseContent
 from tokentape_conformance.provider.request_format import Body
 from tokentape_fake_provider.wires import WIRES
 
 
 class Sdk(msgspec.Struct, frozen=True):
-    """An SDK: `read` asks at a URL for a scenario's body and reads the answer; `errors` is its error's base class."""
+    """An SDK: `read` sends a body to a URL and reads the response; `errors` is the base class of its errors."""
 
     module: str
     errors: str
-    read: Callable[[Any, str, str, Body, bool, str], Said]
+    read: Callable[[Any, str, str, Body, bool, str], ResponseContent]
 
     def missing(self, distribution: str) -> str | None:
-        """Why it can't be asked; None if it is installed."""
+        """Why it can't be used; None if it is installed."""
         try:
             importlib.import_module(self.module)
         except ImportError as error:
             return f"{distribution} is not installed ({error})"
         return None
 
-    def said(self, url: str, key: str, body: Body, model: str, *, stream: bool) -> Said:
-        """What it says that the answer to this request says. Raises its own errors."""
+    def read_response(self, url: str, key: str, body: Body, model: str, *, stream: bool) -> ResponseContent:
+        """Send a request and read its response. Raises the SDK's own errors."""
         return self.read(importlib.import_module(self.module), url, key, body, stream, model)
 
     @property
@@ -42,12 +42,12 @@ class Sdk(msgspec.Struct, frozen=True):
 
 
 def model_usage(value: Any) -> Body | None:
-    """A usage object of an SDK as it was on the wire."""
+    """A usage object of an SDK as JSON."""
     return None if value is None else value.model_dump(exclude_none=True)
 
 
 def openai_client(openai: Any, url: str, key: str) -> Any:
-    """A client that asks once."""
+    """A client without retries."""
     return openai.OpenAI(base_url=url, api_key=key, max_retries=0)
 
 
@@ -58,7 +58,7 @@ def genai_client(genai: Any, url: str, key: str) -> Any:
 
 
 def bedrock_client(boto3: Any, url: str, key: str) -> Any:
-    """A client that asks once."""
+    """A client without retries."""
     from botocore.config import Config  # type: ignore[import-untyped]
 
     session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=key, region_name="us-east-1")
@@ -68,7 +68,7 @@ def bedrock_client(boto3: Any, url: str, key: str) -> Any:
 
 
 def sdk_versions() -> dict[str, str]:
-    """The SDKs that are installed."""
+    """The versions of the installed SDKs."""
     found = {}
     for distribution in sorted({wire.facts.provider.sdk for wire in WIRES.values()} - {""}):
         try:

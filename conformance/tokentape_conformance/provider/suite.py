@@ -13,7 +13,7 @@ from tokentape_conformance.provider.target import Target, target_of
 
 
 class ProviderSuite:
-    """Cases about a server's streams, a trial each."""
+    """Cases about a server's streams, one trial each."""
 
     name = "provider"
 
@@ -27,22 +27,22 @@ class ProviderSuite:
         return target_of(target, options)
 
     def wires(self, target: Any) -> Sequence[str]:
-        """The wire formats that were asked for, or at whose paths it answers."""
-        spoken: Target = target
-        return spoken.wires
+        """The requested wire formats, or those that the server answers."""
+        server: Target = target
+        return server.wires
 
     def lack(self, target: Any, need: str, wire: str) -> str | None:
-        """Why it has not this capability."""
-        spoken: Target = target
-        return spoken.lack(need, wire)
+        """Why it lacks this capability; None if it has it."""
+        server: Target = target
+        return server.lack(need, wire)
 
     def versions(self, target: Any) -> dict[str, str]:
-        """The SDKs that read it."""
+        """The versions of the SDKs that read it."""
         del target
         return sdk_versions()
 
     def trials(self, target: Any, case: Case, wire: str, seed: int) -> Iterator[ProviderTrial]:
-        """One."""
+        """One trial."""
         yield ProviderTrial(case, wire, target, seed=seed)
 
 

@@ -1,1 +1,1 @@
-"""The cases, a module for each area."""
+"""Cases of the provider suite, a module per area."""

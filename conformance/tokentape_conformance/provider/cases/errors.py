@@ -1,13 +1,13 @@
-"""Errors: refused requests in the provider's own shape, and errors inside a stream."""
+"""Errors: refused requests in the provider's own format, and errors inside a stream."""
 
 from __future__ import annotations
 
 import json
 
 from tokentape_conformance.provider import ProviderTrial, case, having
-from tokentape_conformance.provider.event import at_path
 from tokentape_conformance.provider.exchange import Exchange
-from tokentape_conformance.provider.request import Request, raw_request, request_of
+from tokentape_conformance.provider.grammar_event import at_path
+from tokentape_conformance.provider.http_request import HttpRequest, raw_request, request_of
 from tokentape_conformance.provider.scenario import BREAKS, TEXT, refused
 from tokentape_conformance.trial import Prose
 
@@ -15,7 +15,7 @@ REFERENCE = "the provider's API reference: errors"
 
 
 def expect_error(trial: ProviderTrial, answer: Exchange, *statuses: int) -> None:
-    """It is a client's error, of one of these statuses if any are given, in the provider's shape."""
+    """Check for an error in the provider's format, with one of these statuses, by default any 4xx."""
     if answer.status not in (statuses or range(400, 500)):
         expected = " or ".join(map(str, statuses)) or "400 to 499"
         trial.fail("the status", Prose(f"{answer.status} {answer.error}".strip()), Prose(expected))
@@ -29,7 +29,7 @@ def expect_error(trial: ProviderTrial, answer: Exchange, *statuses: int) -> None
 
 @case(
     "provider/errors/bad-json",
-    "A body that is not JSON is refused with a 4xx, in the provider's shape.",
+    "A body that is not JSON is refused with a 4xx, in the provider's format.",
     source=REFERENCE,
     needs=["bad_json"],
 )
@@ -40,7 +40,7 @@ def bad_json(trial: ProviderTrial) -> None:
 
 @case(
     "provider/errors/missing-field",
-    "A request without its messages is refused with a 4xx, in the provider's shape.",
+    "A request without its messages is refused with a 4xx, in the provider's format.",
     source=REFERENCE,
     needs=["missing_field"],
     wires=having(lambda facts: facts.prompt_required),
@@ -54,7 +54,7 @@ def missing_field(trial: ProviderTrial) -> None:
 
 @case(
     "provider/errors/wrong-type",
-    "Messages that are no array, or no text, are refused with a 4xx, in the provider's shape.",
+    "Messages of a wrong type are refused with a 4xx, in the provider's format.",
     source=REFERENCE,
     needs=["missing_field"],
 )
@@ -66,7 +66,7 @@ def wrong_type(trial: ProviderTrial) -> None:
 
 @case(
     "provider/errors/unknown-path",
-    "A path that there is not is a 404.",
+    "An unknown path is a 404.",
     source="RFC 9110, 15.5.5",
     needs=["unknown_path"],
 )
@@ -74,13 +74,13 @@ def unknown_path(trial: ProviderTrial) -> None:
     model = trial.target.model_for(trial.wire)
     request = raw_request(trial.wire, b"{}", model)
     path, _, _ = request.path.partition("?")
-    answer = trial.send(Request("POST", f"{path}-nothing-is-here", request.headers, request.body))
+    answer = trial.send(HttpRequest("POST", f"{path}-nothing-is-here", request.headers, request.body))
     trial.expect("the status", answer.status, 404)
 
 
 @case(
     "provider/errors/unknown-model",
-    "A model that there is not is refused with a 4xx, in the provider's shape.",
+    "An unknown model is refused with a 4xx, in the provider's format.",
     source=REFERENCE,
     needs=["unknown_model"],
 )
@@ -102,22 +102,22 @@ def nested(trial: ProviderTrial) -> None:
 
 @case(
     "provider/errors/serves-on",
-    "After a request that it refused the server answers the next one.",
+    "After a refused request, the server answers the next one.",
     source="RFC 9110, 15.5",
 )
 def serves_on(trial: ProviderTrial) -> None:
     trial.send(raw_request(trial.wire, b'{"model": ', trial.target.model_for(trial.wire)))
-    trial.expect("the status of the next", trial.ask(TEXT).status, 200)
+    trial.expect("the status of the next", trial.new_response(TEXT).status, 200)
 
 
 @case(
     "provider/errors/rate-limit",
-    "A 429 is in the provider's shape, and says when to come again.",
+    "A 429 is in the provider's format, with a retry-after.",
     source="RFC 9110, 10.2.3; the provider's API reference: rate limits",
     needs=["scripted"],
 )
 def rate_limit(trial: ProviderTrial) -> None:
-    answer = trial.asked(refused(429))
+    answer = trial.response(refused(429))
     expect_error(trial, answer, 429)
     if trial.facts.retry_after:
         trial.expect("retry-after", answer.header("retry-after"), "2")
@@ -125,17 +125,17 @@ def rate_limit(trial: ProviderTrial) -> None:
 
 @case(
     "provider/errors/server-error",
-    "A 500 is in the provider's shape.",
+    "A 500 is in the provider's format.",
     source=REFERENCE,
     needs=["scripted"],
 )
 def server_error(trial: ProviderTrial) -> None:
-    expect_error(trial, trial.asked(refused(500)), 500)
+    expect_error(trial, trial.response(refused(500)), 500)
 
 
 @case(
     "provider/errors/in-stream",
-    "An error inside a stream is told in an event, and no end that looks whole follows.",
+    "An error inside a stream is an event, and no normal end follows.",
     source="the provider's API reference: errors while streaming",
     needs=["scripted"],
 )
@@ -144,4 +144,4 @@ def in_stream(trial: ProviderTrial) -> None:
     if judged.state != "failed":
         trial.fail("the stream", Prose(judged.state), Prose("failed"))
     trial.expect_none(judged.of("framing", "order", "over", "known"))
-    trial.expect("the text before it", judged.said.text, "This far, and")
+    trial.expect("the text before it", judged.content.text, "This far, and")

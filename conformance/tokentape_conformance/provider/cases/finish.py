@@ -1,4 +1,4 @@
-"""Finish: why an answer ended, in the provider's words."""
+"""Finish: the finish reason, in the provider's words."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def has_word(reason: FinishReason) -> list[str]:
     return having(lambda facts: reason in facts.finish_words)
 
 
-@case("provider/finish/told", "The stream says why it ended, in a word that the specification has.", source=REFERENCE)
-def told(trial: ProviderTrial) -> None:
-    finish = trial.stream(TEXT).said.finish
+@case("provider/finish/told", "The stream has a finish reason of the specification.", source=REFERENCE)
+def reported(trial: ProviderTrial) -> None:
+    finish = trial.stream(TEXT).content.finish
     if trial.scripted:
         trial.expect("the finish reason", finish, trial.facts.finish_words["stop"])
     elif finish not in trial.facts.finish_words.values() and finish != "stop_sequence":
@@ -26,22 +26,22 @@ def told(trial: ProviderTrial) -> None:
 
 @case(
     "provider/finish/length",
-    "An answer that a limit of tokens cut says so.",
+    "A response that reached the token limit has the finish reason for it.",
     source=REFERENCE,
     needs=["finish_length"],
 )
 def length(trial: ProviderTrial) -> None:
-    trial.expect("the finish reason", trial.stream(LENGTH).said.finish, trial.facts.finish_words["length"])
+    trial.expect("the finish reason", trial.stream(LENGTH).content.finish, trial.facts.finish_words["length"])
 
 
 def _scripted(trial: ProviderTrial, reason: FinishReason) -> None:
-    trial.expect("the finish reason", trial.stream(ended(reason)).said.finish, trial.facts.finish_words[reason])
+    trial.expect("the finish reason", trial.stream(ended(reason)).content.finish, trial.facts.finish_words[reason])
     trial.expect_none(trial.stream(ended(reason)).problems)
 
 
 @case(
     "provider/finish/content-filter",
-    "An answer that a filter cut says so.",
+    "A filtered response has the finish reason for it.",
     source=REFERENCE,
     needs=["scripted"],
     wires=has_word("content_filter"),
@@ -52,7 +52,7 @@ def content_filter(trial: ProviderTrial) -> None:
 
 @case(
     "provider/finish/refusal",
-    "An answer that the model refused says so.",
+    "A refusal has the finish reason for it.",
     source=REFERENCE,
     needs=["scripted"],
     wires=has_word("refusal"),
@@ -63,7 +63,7 @@ def refusal(trial: ProviderTrial) -> None:
 
 @case(
     "provider/finish/pause",
-    "An answer that pauses says so.",
+    "A paused response has the finish reason for it.",
     source=REFERENCE,
     needs=["scripted"],
     wires=has_word("pause"),

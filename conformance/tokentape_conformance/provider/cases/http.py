@@ -1,4 +1,4 @@
-"""HTTP: status, headers, and how the body comes."""
+"""HTTP: status, headers, and how the body is sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tokentape_conformance.provider import ProviderTrial, case
 from tokentape_conformance.provider.control import Control
-from tokentape_conformance.provider.request import request_of
+from tokentape_conformance.provider.http_request import request_of
 from tokentape_conformance.provider.scenario import LONG, TEXT
 from tokentape_conformance.provider.target import Target
 from tokentape_conformance.trial import Prose
@@ -17,45 +17,45 @@ REFERENCE = "the provider's API reference"
 _PATIENCE_S = 3.0
 
 
-@case("provider/http/status", "A request that is right is answered with 200.", source=RFC)
+@case("provider/http/status", "A valid request is answered with 200.", source=RFC)
 def status(trial: ProviderTrial) -> None:
-    trial.expect("the status", trial.asked().status, 200)
+    trial.expect("the status", trial.response().status, 200)
 
 
-@case("provider/http/content-type", "The content type says how the stream is framed.", source=REFERENCE)
+@case("provider/http/content-type", "The content type is that of the stream's framing.", source=REFERENCE)
 def content_type(trial: ProviderTrial) -> None:
-    told = trial.asked().header("content-type").partition(";")[0].strip().lower()
-    trial.expect("content-type", told, trial.grammar.content_type)
+    kind = trial.response().header("content-type").partition(";")[0].strip().lower()
+    trial.expect("content-type", kind, trial.grammar.content_type)
 
 
 @case(
     "provider/http/content-type-not-streamed",
-    "The content type of an answer that is not streamed is JSON's.",
+    "The content type of a response without streaming is application/json.",
     source=REFERENCE,
     needs=["not_streamed"],
 )
 def content_type_not_streamed(trial: ProviderTrial) -> None:
-    told = trial.asked(TEXT, stream=False).header("content-type").partition(";")[0].strip().lower()
-    trial.expect("content-type", told, "application/json")
+    kind = trial.response(TEXT, stream=False).header("content-type").partition(";")[0].strip().lower()
+    trial.expect("content-type", kind, "application/json")
 
 
-@case("provider/http/identity", "A body is not compressed for who asks for it as it is.", source="RFC 9110, 12.5.3")
+@case("provider/http/identity", "A body is not compressed unless the request accepts it.", source="RFC 9110, 12.5.3")
 def identity(trial: ProviderTrial) -> None:
-    trial.expect("content-encoding", trial.asked().header("content-encoding") or "identity", "identity")
+    trial.expect("content-encoding", trial.response().header("content-encoding") or "identity", "identity")
 
 
-@case("provider/http/ends", "The body ends as HTTP has it: the last chunk, or all of its length.", source="RFC 9112, 8")
+@case("provider/http/ends", "The body is complete by HTTP: the last chunk, or its whole length.", source="RFC 9112, 8")
 def ends(trial: ProviderTrial) -> None:
     for streamed in (True, False):
         if streamed or trial.lacks("not_streamed") is None:
-            answer = trial.asked(TEXT, stream=streamed)
+            answer = trial.response(TEXT, stream=streamed)
             if answer.error:
-                trial.fail("the end of the body", Prose(answer.error), Prose("an end as HTTP has it"))
+                trial.fail("the end of the body", Prose(answer.error), Prose("a complete body"))
 
 
 @case(
     "provider/http/increments",
-    "The first piece is here before the last one is made.",
+    "The first piece arrives before the last one is generated.",
     source="what streaming is for",
     needs=["incremental"],
 )
@@ -64,7 +64,7 @@ def increments(trial: ProviderTrial) -> None:
     if control is not None:
         _while_held(trial, control)
         return
-    answer = trial.asked(LONG)
+    answer = trial.response(LONG)
     trial.judged(answer)
     times = [frame.at or 0.0 for frame in answer.frames]
     if len(times) < 3 or times[-1] == times[0]:
@@ -79,12 +79,12 @@ def _while_held(trial: ProviderTrial, control: Control) -> None:
         with control.held(url):
             early = arrived.wait(_PATIENCE_S)
         trial.judged(sent.result())
-    trial.expect("the first piece is here while the others are held", early, True)
+    trial.expect("the first piece arrives while the others are held", early, True)
 
 
 @case(
     "provider/http/keep-alive",
-    "After a stream the same connection takes another request.",
+    "After a stream, the connection serves another request.",
     source="RFC 9112, 9.3",
     needs=["keep_alive"],
 )

@@ -1,4 +1,4 @@
-"""SDKs: the provider's own Python client asks the server, and reads what its bytes say."""
+"""SDKs: the provider's own Python client reads the server's responses as their bytes are."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from tokentape_conformance.provider import ProviderTrial, case, having
 from tokentape_conformance.provider.cases.usage import counted
-from tokentape_conformance.provider.event import Call, Said
 from tokentape_conformance.provider.grammar import judge
+from tokentape_conformance.provider.grammar_event import Call, ResponseContent
 from tokentape_conformance.provider.relay import relay_to
 from tokentape_conformance.provider.scenario import TEXT, TOOL, Scenario, refused
 from tokentape_conformance.provider.sdks import Sdk
@@ -22,7 +22,7 @@ SOURCE = "the provider's official Python SDK"
 def installed(trial: ProviderTrial) -> Sdk:
     """The SDK, if there is one that can be imported."""
     sdk = trial.grammar.sdk
-    missing = "none is known for this wire format" if sdk is None else sdk.missing(trial.facts.provider.sdk)
+    missing = "no SDK is known for this wire format" if sdk is None else sdk.missing(trial.facts.provider.sdk)
     if sdk is None or missing is not None:
         trial.skip(f"sdk: {missing}")
     return sdk
@@ -34,30 +34,32 @@ def base_for(trial: ProviderTrial, relay_url: str, url: str) -> str:
     return relay_url + below(url, f"{end}/-").removesuffix("/-")
 
 
-def heard(trial: ProviderTrial, scenario: Scenario, *, stream: bool = True) -> tuple[Said, Said]:
-    """What the SDK says of an answer, and what its bytes say."""
+def read_twice(
+    trial: ProviderTrial, scenario: Scenario, *, stream: bool = True
+) -> tuple[ResponseContent, ResponseContent]:
+    """A response's content as the SDK reads it, and as its bytes have it."""
     sdk = installed(trial)
     url, model = trial.target.url(scenario), trial.target.model_for(trial.wire)
     body = trial.grammar.request.body(scenario, model, stream)
     with relay_to(origin(url)) as relay:
         base = base_for(trial, relay.url, url)
         try:
-            said = sdk.said(base, trial.target.key, body, model, stream=stream)
+            content = sdk.read_response(base, trial.target.key, body, model, stream=stream)
         except Exception as error:
             if (last := relay.last()) is not None:
                 trial.show(last)
-            trial.fail(trial.facts.provider.sdk, Prose(f"{type(error).__name__}: {error}"), Prose("reads the answer"))
+            trial.fail(trial.facts.provider.sdk, Prose(f"{type(error).__name__}: {error}"), Prose("it reads it"))
         last = relay.last()
         if last is None:
             trial.fail(trial.facts.provider.sdk, Prose("no request"), Prose("one"))
         answer = trial.show(last)
     if stream:
-        return said, judge(trial.grammar, answer.body).said
-    return said, trial.grammar.read_whole(answer.document)
+        return content, judge(trial.grammar, answer.body).content
+    return content, trial.grammar.read_whole(answer.document)
 
 
-def same(calls: tuple[Call, ...]) -> list[tuple[str, Any]]:
-    """Names and arguments of calls, as values."""
+def parsed(calls: tuple[Call, ...]) -> list[tuple[str, Any]]:
+    """Names and parsed arguments of calls."""
     return [(call.name, json.loads(call.arguments or "{}")) for call in calls]
 
 
@@ -68,11 +70,11 @@ def same(calls: tuple[Call, ...]) -> list[tuple[str, Any]]:
     needs=["sdk"],
 )
 def text(trial: ProviderTrial) -> None:
-    said, raw = heard(trial, TEXT)
-    trial.expect("the text", said.text, raw.text)
-    trial.expect("the finish reason", said.finish, raw.finish)
+    content, raw = read_twice(trial, TEXT)
+    trial.expect("the text", content.text, raw.text)
+    trial.expect("the finish reason", content.finish, raw.finish)
     if trial.lacks("usage") is None:
-        trial.expect("input and output", counted(trial, said.usage), counted(trial, raw.usage))
+        trial.expect("input and output", counted(trial, content.usage), counted(trial, raw.usage))
 
 
 @case(
@@ -83,22 +85,22 @@ def text(trial: ProviderTrial) -> None:
     wires=having(lambda facts: facts.tool_calls),
 )
 def tool_calls(trial: ProviderTrial) -> None:
-    said, raw = heard(trial, TOOL)
-    trial.expect("the calls", same(said.calls), same(raw.calls))
-    if not said.calls:
+    content, raw = read_twice(trial, TOOL)
+    trial.expect("the calls", parsed(content.calls), parsed(raw.calls))
+    if not content.calls:
         trial.fail("the calls", [], Prose("one"))
 
 
 @case(
     "provider/sdk/not-streamed",
-    "The SDK reads the answer that is not streamed.",
+    "The SDK reads the response without streaming.",
     source=SOURCE,
     needs=["sdk", "not_streamed"],
 )
 def not_streamed(trial: ProviderTrial) -> None:
-    said, raw = heard(trial, TEXT, stream=False)
-    trial.expect("the text", said.text, raw.text)
-    trial.expect("the finish reason", said.finish, raw.finish)
+    content, raw = read_twice(trial, TEXT, stream=False)
+    trial.expect("the text", content.text, raw.text)
+    trial.expect("the finish reason", content.finish, raw.finish)
 
 
 @case(
@@ -117,7 +119,9 @@ def error(trial: ProviderTrial) -> None:
     with relay_to(origin(url)) as relay:
         base = base_for(trial, relay.url, url)
         try:
-            sdk.said(base, trial.target.key, trial.grammar.request.body(scenario, model, True), model, stream=True)
+            sdk.read_response(
+                base, trial.target.key, trial.grammar.request.body(scenario, model, True), model, stream=True
+            )
         except sdk.error:
             return
         except Exception as error:

@@ -1,11 +1,11 @@
-"""The stream: its grammar, asked of every scenario: text, one tool call, two, reasoning, a limit of tokens."""
+"""Stream: its grammar, for every scenario: text, one tool call, two, reasoning, a token limit."""
 
 from __future__ import annotations
 
 from tokentape_conformance.provider import GRAMMARS, ProviderTrial, case, having
-from tokentape_conformance.provider.event import Document, at_path
 from tokentape_conformance.provider.grammar import id_path
-from tokentape_conformance.provider.request import request_of
+from tokentape_conformance.provider.grammar_event import Document, at_path
+from tokentape_conformance.provider.http_request import request_of
 from tokentape_conformance.provider.scenario import REASONING, TEXT
 from tokentape_conformance.trial import Prose
 
@@ -21,27 +21,27 @@ def framing(trial: ProviderTrial) -> None:
     trial.expect_no("framing")
 
 
-@case("provider/stream/known", "There are only events that the specification has.", source=REFERENCE)
+@case("provider/stream/known", "All events are in the specification.", source=REFERENCE)
 def known(trial: ProviderTrial) -> None:
     trial.expect_no("known")
 
 
-@case("provider/stream/order", "Each event may follow the one before it.", source=REFERENCE)
+@case("provider/stream/order", "Events come in an allowed order.", source=REFERENCE)
 def order(trial: ProviderTrial) -> None:
     trial.expect_no("order")
 
 
-@case("provider/stream/ends", "The stream, and all that began in it, comes to its end.", source=REFERENCE)
+@case("provider/stream/ends", "The stream, and everything that started in it, ends.", source=REFERENCE)
 def ends(trial: ProviderTrial) -> None:
     trial.expect_no("ends")
 
 
-@case("provider/stream/over", "Nothing comes after the end.", source=REFERENCE)
+@case("provider/stream/over", "Nothing follows the end.", source=REFERENCE)
 def over(trial: ProviderTrial) -> None:
     trial.expect_no("over")
 
 
-@case("provider/stream/fields", "Each event has the fields that it must have, of their types.", source=REFERENCE)
+@case("provider/stream/fields", "Each event has the required fields, of the right types.", source=REFERENCE)
 def fields(trial: ProviderTrial) -> None:
     trial.expect_no("fields")
 
@@ -77,7 +77,7 @@ def created(trial: ProviderTrial) -> None:
     trial.expect_no("created")
 
 
-@case("provider/stream/new-id", "Each response has an id of its own.", source=REFERENCE, wires=WITH_ID)
+@case("provider/stream/new-id", "Each response has its own id.", source=REFERENCE, wires=WITH_ID)
 def new_id(trial: ProviderTrial) -> None:
     path = id_path(trial.grammar)
     assert path is not None
@@ -88,12 +88,12 @@ def new_id(trial: ProviderTrial) -> None:
         for answer in answers
     ]
     if seen[0] is None or seen[0] == seen[1]:
-        trial.fail("the ids of two responses", seen, Prose("two of them"))
+        trial.fail("the ids of two responses", seen, Prose("two different ids"))
 
 
 @case(
     "provider/stream/indices",
-    "Blocks, items and calls are numbered from 0, with no gap.",
+    "Blocks, items and calls are numbered from 0 without gaps.",
     source=REFERENCE,
     wires=COUNTED,
 )
@@ -103,7 +103,7 @@ def indices(trial: ProviderTrial) -> None:
 
 @case(
     "provider/stream/sequence",
-    "Events are numbered from 0, with no gap.",
+    "Events are numbered from 0 without gaps.",
     source=REFERENCE,
     needs=["sequence"],
     wires=[wire for wire, grammar in GRAMMARS.items() if grammar.sequence],
@@ -114,7 +114,7 @@ def sequence(trial: ProviderTrial) -> None:
 
 @case(
     "provider/stream/wholes",
-    "What an event has as a whole is what its deltas joined to.",
+    "A whole value in an event equals its joined deltas.",
     source=REFERENCE,
     wires=["openai_responses"],
 )
@@ -134,7 +134,7 @@ def item_ids(trial: ProviderTrial) -> None:
 
 @case(
     "provider/stream/role",
-    "The first delta of a choice says that the assistant speaks.",
+    "The first delta of a choice has the role `assistant`.",
     source=REFERENCE,
     wires=["openai_chat"],
 )
@@ -146,14 +146,14 @@ def role(trial: ProviderTrial) -> None:
         trial.expect(f"the role ({scenario.name})", (first.get("delta") or {}).get("role"), "assistant")
 
 
-@case("provider/stream/text", "The deltas join to the text of the answer.", source=REFERENCE)
+@case("provider/stream/text", "The joined deltas are the response's text.", source=REFERENCE)
 def text(trial: ProviderTrial) -> None:
-    said = trial.stream().said
+    content = trial.stream().content
     if trial.scripted:
         expected = "".join(item.text for item in TEXT.script.choices[0].items if hasattr(item, "text"))
-        trial.expect("the text", said.text, expected)
-    elif not (said.text or said.reasoning):
-        trial.fail("the text", said.text, Prose("some"))
+        trial.expect("the text", content.text, expected)
+    elif not (content.text or content.reasoning):
+        trial.fail("the text", content.text, Prose("some"))
 
 
 @case(
@@ -163,20 +163,22 @@ def text(trial: ProviderTrial) -> None:
     wires=having(lambda facts: facts.model_reported),
 )
 def model(trial: ProviderTrial) -> None:
-    if not trial.stream().said.model:
+    if not trial.stream().content.model:
         trial.fail("the model", "", Prose("its name"))
 
 
 @case(
     "provider/stream/reasoning",
-    "Reasoning comes in its own place, before the text.",
+    "Reasoning comes apart from the text, before it.",
     source=REFERENCE,
     needs=["reasoning"],
     wires=having(lambda facts: facts.reasoning),
 )
 def reasoning(trial: ProviderTrial) -> None:
-    said = trial.stream(REASONING).said
+    content = trial.stream(REASONING).content
     if trial.scripted:
-        trial.expect("reasoning and text", (said.reasoning, said.text), ("27 times 43 is 27 times 40 and 81.", "1161."))
-    elif not said.reasoning:
-        trial.skip("reasoning: this answer has none")
+        trial.expect(
+            "reasoning and text", (content.reasoning, content.text), ("27 times 43 is 27 times 40 and 81.", "1161.")
+        )
+    elif not content.reasoning:
+        trial.skip("reasoning: this response has none")

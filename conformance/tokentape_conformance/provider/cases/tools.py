@@ -1,11 +1,11 @@
-"""Tool calls: asked for with a tool that must be called."""
+"""Tool calls: requested with a tool that must be called."""
 
 from __future__ import annotations
 
 import json
 
 from tokentape_conformance.provider import ProviderTrial, case, having
-from tokentape_conformance.provider.event import Call
+from tokentape_conformance.provider.grammar_event import Call
 from tokentape_conformance.provider.scenario import FUNCTION, TOOL, TOOLS
 from tokentape_conformance.trial import Prose
 
@@ -14,15 +14,15 @@ CALLING = having(lambda facts: facts.tool_calls)
 
 
 def calls(trial: ProviderTrial) -> tuple[Call, ...]:
-    """The calls of the answer to one question for a tool."""
-    found = trial.stream(TOOL).said.calls
+    """The calls of the response to a request for one tool call."""
+    found = trial.stream(TOOL).content.calls
     if not found:
-        trial.fail("tool calls", 0, Prose("one: the request says that the tool must be called"))
+        trial.fail("tool calls", 0, Prose("one: the request requires a tool call"))
     return found
 
 
 def arguments(trial: ProviderTrial, call: Call) -> object:
-    """A call's arguments; a fragment that is missing shows here."""
+    """A call's parsed arguments; fails the case if a fragment is missing."""
     try:
         found = json.loads(call.arguments)
     except ValueError as error:
@@ -57,7 +57,7 @@ def call_id(trial: ProviderTrial) -> None:
 
 @case(
     "provider/tools/arguments",
-    "The fragments of a call's arguments join to a JSON object.",
+    "The joined fragments of a call's arguments are a JSON object.",
     source=REFERENCE,
     needs=["tool_calls"],
     wires=CALLING,
@@ -70,7 +70,7 @@ def joined(trial: ProviderTrial) -> None:
 
 @case(
     "provider/tools/types",
-    "Arguments are of the type that the format has for them: text, or an object.",
+    "Arguments have the format's type: text, or an object.",
     source=REFERENCE,
     needs=["tool_calls"],
     wires=["openai_chat", "gemini", "ollama"],
@@ -81,7 +81,7 @@ def types(trial: ProviderTrial) -> None:
 
 @case(
     "provider/tools/index",
-    "Each fragment of a call says which call it is of.",
+    "Each fragment of a call has the call's index.",
     source="OpenAI API reference: tool_calls[].index",
     needs=["tool_calls"],
     wires=["openai_chat"],
@@ -92,18 +92,18 @@ def index(trial: ProviderTrial) -> None:
 
 @case(
     "provider/tools/parallel",
-    "Two calls in one answer are two: each with its own id and its own arguments.",
+    "Two calls in one response each have their own id and arguments.",
     source=REFERENCE,
     needs=["parallel_tool_calls"],
     wires=CALLING,
 )
 def parallel(trial: ProviderTrial) -> None:
-    found = trial.stream(TOOLS).said.calls
+    found = trial.stream(TOOLS).content.calls
     if len(found) < 2 and not trial.scripted:
         trial.skip("parallel_tool_calls: the model called once")
-    told = [arguments(trial, call) for call in found]
+    found_arguments = [arguments(trial, call) for call in found]
     if trial.scripted:
-        trial.expect("the arguments", told, [{"city": "Lisbon"}, {"city": "Kraków"}])
+        trial.expect("the arguments", found_arguments, [{"city": "Lisbon"}, {"city": "Kraków"}])
     if trial.facts.tool_call_ids:
         trial.expect("different ids", len({call.id for call in found}), len(found))
 
@@ -125,10 +125,10 @@ def not_streamed(trial: ProviderTrial) -> None:
 
 @case(
     "provider/tools/finish",
-    "An answer that ends in a tool call says so.",
+    "A response that ends in a tool call has the finish reason for it.",
     source=REFERENCE,
     needs=["tool_calls"],
     wires=CALLING,
 )
 def finish(trial: ProviderTrial) -> None:
-    trial.expect("the finish reason", trial.stream(TOOL).said.finish, trial.facts.finish_words["tool_calls"])
+    trial.expect("the finish reason", trial.stream(TOOL).content.finish, trial.facts.finish_words["tool_calls"])

@@ -1,10 +1,10 @@
-"""Usage: where it belongs, and its arithmetic."""
+"""Usage: its place and its arithmetic."""
 
 from __future__ import annotations
 
 from tokentape_conformance.provider import ProviderTrial, case, having
-from tokentape_conformance.provider.event import Document, at_path
-from tokentape_conformance.provider.scenario import LENGTH, REASONING, TEXT, UNASKED, Scenario
+from tokentape_conformance.provider.grammar_event import Document, at_path
+from tokentape_conformance.provider.scenario import LENGTH, REASONING, TEXT, WITHOUT_USAGE, Scenario
 from tokentape_conformance.trial import Prose
 
 REFERENCE = "the provider's API reference"
@@ -12,7 +12,7 @@ INCLUDE = "OpenAI API reference: stream_options.include_usage"
 
 
 def counted(trial: ProviderTrial, usage: Document | None) -> tuple[int, int]:
-    """All of the input and all of the output, as a usage object tells them."""
+    """Total input and output tokens of a usage object."""
     if usage is None:
         trial.fail("usage", None, Prose("it is reported"))
     sides = []
@@ -26,7 +26,7 @@ def counted(trial: ProviderTrial, usage: Document | None) -> tuple[int, int]:
 
 @case("provider/usage/reported", "The stream reports input and output.", source=REFERENCE, needs=["usage"])
 def reported(trial: ProviderTrial) -> None:
-    seen = counted(trial, trial.stream().said.usage)
+    seen = counted(trial, trial.stream().content.usage)
     if trial.scripted:
         trial.expect("input and output", seen, (120, 34))
     elif seen[0] < 1 or seen[1] < 1:
@@ -43,32 +43,32 @@ def parts(trial: ProviderTrial) -> None:
     trial.expect_no("usage")
 
 
-@case("provider/usage/total", "The total is the sum of what it is the total of.", source=REFERENCE, needs=["usage"])
+@case("provider/usage/total", "The total is the sum of its terms.", source=REFERENCE, needs=["usage"])
 def total(trial: ProviderTrial) -> None:
     trial.expect_no("total")
 
 
 @case(
     "provider/usage/cached",
-    "Cached tokens are told, in the provider's own arithmetic.",
+    "Cached tokens are reported, as the provider counts them.",
     source=REFERENCE,
     needs=["usage", "scripted"],
     wires=having(lambda facts: facts.cached_usage),
 )
 def cached(trial: ProviderTrial) -> None:
     path = trial.facts.cached_usage
-    trial.expect(path, at_path(trial.stream().said.usage, path), 20)
+    trial.expect(path, at_path(trial.stream().content.usage, path), 20)
 
 
 @case(
     "provider/usage/reasoning",
-    "Reasoning tokens are told, in the provider's own arithmetic.",
+    "Reasoning tokens are reported, as the provider counts them.",
     source=REFERENCE,
     needs=["usage", "scripted", "reasoning"],
     wires=having(lambda facts: facts.reasoning_usage),
 )
 def reasoning(trial: ProviderTrial) -> None:
-    usage = trial.stream(REASONING).said.usage
+    usage = trial.stream(REASONING).content.usage
     trial.expect("input and output", counted(trial, usage), (120, 34))
     path = trial.facts.reasoning_usage
     trial.expect(path, at_path(usage, path), 10)
@@ -76,7 +76,7 @@ def reasoning(trial: ProviderTrial) -> None:
 
 @case(
     "provider/usage/own-chunk",
-    "Usage that is asked for comes once, in a chunk without choices, after the finish reason.",
+    "Requested usage comes once, in a chunk without choices, after the finish reason.",
     source=INCLUDE,
     needs=["usage"],
     wires=having(lambda facts: facts.usage_on_request),
@@ -85,11 +85,11 @@ def own_chunk(trial: ProviderTrial) -> None:
     for scenario, judged in trial.streams():
         if not scenario.usage:
             continue
-        told = [event for event in judged.events if event.document.get("usage")]
-        trial.expect(f"chunks with usage ({scenario.name})", len(told), 1)
-        trial.expect(f"the choices of event {told[0].number}", told[0].document.get("choices"), [])
-        later = [e.number for e in judged.events if e.number > told[0].number and e.text != "[DONE]"]
-        trial.expect(f"chunks after event {told[0].number}, which has the usage", later, [])
+        with_usage = [event for event in judged.events if event.document.get("usage")]
+        trial.expect(f"chunks with usage ({scenario.name})", len(with_usage), 1)
+        trial.expect(f"the choices of event {with_usage[0].number}", with_usage[0].document.get("choices"), [])
+        later = [e.number for e in judged.events if e.number > with_usage[0].number and e.text != "[DONE]"]
+        trial.expect(f"chunks after event {with_usage[0].number}, which has the usage", later, [])
 
 
 @case(
@@ -100,16 +100,16 @@ def own_chunk(trial: ProviderTrial) -> None:
     wires=having(lambda facts: facts.usage_on_request),
 )
 def only_if_asked(trial: ProviderTrial) -> None:
-    judged = trial.stream(UNASKED)
-    told = [event.number for event in judged.events if event.document.get("usage")]
-    trial.expect("chunks with usage", told, [])
+    judged = trial.stream(WITHOUT_USAGE)
+    with_usage = [event.number for event in judged.events if event.document.get("usage")]
+    trial.expect("chunks with usage", with_usage, [])
     empty = [event.number for event in judged.events if event.document.get("choices") == []]
     trial.expect("chunks without choices", empty, [])
 
 
 @case(
     "provider/usage/at-the-start",
-    "message_start has the input; message_delta's counts are those of all of the message.",
+    "message_start has the input; message_delta's counts are those of the whole message.",
     source="Anthropic API reference: message_delta's usage is cumulative",
     needs=["usage"],
     wires=["anthropic_messages", "bedrock_invoke"],
@@ -126,13 +126,13 @@ def at_the_start(trial: ProviderTrial) -> None:
 
 @case(
     "provider/usage/within-the-limit",
-    "An answer that was cut by a limit has not more output than the limit.",
+    "A response that reached the token limit has no more output than that.",
     source=REFERENCE,
     needs=["usage", "finish_length"],
 )
 def within_the_limit(trial: ProviderTrial) -> None:
     limit = max(16, LENGTH.limit) if trial.wire == "openai_responses" else LENGTH.limit
-    _, output = counted(trial, trial.stream(LENGTH).said.usage)
+    _, output = counted(trial, trial.stream(LENGTH).content.usage)
     if output > limit:
         trial.fail("output", output, Prose(f"at most {limit}"))
 
@@ -144,7 +144,7 @@ def within_the_limit(trial: ProviderTrial) -> None:
     needs=["usage", "not_streamed"],
 )
 def not_streamed(trial: ProviderTrial) -> None:
-    streamed = counted(trial, trial.stream().said.usage)
+    streamed = counted(trial, trial.stream().content.usage)
     whole = counted(trial, trial.whole().usage)
     trial.expect("input", whole[0], streamed[0])
     if trial.scripted:

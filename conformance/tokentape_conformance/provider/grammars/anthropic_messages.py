@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     COUNT,
     LIST,
@@ -24,6 +23,7 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.grammar_event import Call, Document, GrammarEvent, Problem, ResponseContent, at_path
 from tokentape_conformance.provider.request_format import TOOL_MEANING, Body, RequestFormat
 from tokentape_conformance.provider.scenario import FUNCTION, PARAMETERS, Scenario
 from tokentape_conformance.provider.sdks import Sdk, model_usage
@@ -59,11 +59,11 @@ BLOCK_MACHINE = Machine(
 )
 
 
-def _type(event: Event) -> str:
+def _type(event: GrammarEvent) -> str:
     return str(event.document.get("type", event.name))
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     kind, lane = _type(event), f"block {event.document.get('index', '?')}"
     yield Step(STREAM, kind)
     if kind == "content_block_start":
@@ -105,7 +105,7 @@ _BLOCK_FIELDS: Mapping[str, Fields] = {
 }
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     if event.name.endswith("Exception"):
         return {"message": TEXT}  # Amazon Bedrock's
     kind = _type(event)
@@ -117,21 +117,21 @@ def _fields(event: Event) -> Fields:
     return {"type": TEXT, **found}
 
 
-def _named(event: Event) -> str | None:
+def _named(event: GrammarEvent) -> str | None:
     return _type(event)
 
 
-def merged_usage(events: Sequence[Event]) -> Document | None:
+def merged_usage(events: Sequence[GrammarEvent]) -> Document | None:
     """The counts of message_start, and those of message_delta, which are cumulative, over them."""
     found: dict[str, Any] = {}
     for event in events:
-        for told in (at_path(event.document, "message.usage"), event.document.get("usage")):
-            if isinstance(told, Mapping):
-                found |= {name: value for name, value in told.items() if value is not None}
+        for reported in (at_path(event.document, "message.usage"), event.document.get("usage")):
+            if isinstance(reported, Mapping):
+                found |= {name: value for name, value in reported.items() if value is not None}
     return found or None
 
 
-def read(events: Sequence[Event]) -> Said:
+def read(events: Sequence[GrammarEvent]) -> ResponseContent:
     """What a stream says."""
     text = reasoning = finish = model = ""
     calls: dict[Any, list[str]] = {}
@@ -151,14 +151,14 @@ def read(events: Sequence[Event]) -> Said:
         if delta.get("type") == "input_json_delta" and index in calls:
             calls[index][2] += str(delta.get("partial_json", ""))
         finish = str(delta.get("stop_reason") or finish)
-    made = tuple(Call(*parts) for parts in calls.values())
-    return Said(text, reasoning, "", made, finish, merged_usage(events), model)
+    tool_calls = tuple(Call(*parts) for parts in calls.values())
+    return ResponseContent(text, reasoning, "", tool_calls, finish, merged_usage(events), model)
 
 
-def read_whole(document: Document) -> Said:
+def read_whole(document: Document) -> ResponseContent:
     """What a message says."""
     blocks = [block for block in document.get("content") or () if isinstance(block, dict)]
-    return Said(
+    return ResponseContent(
         "".join(block["text"] for block in blocks if block.get("type") == "text"),
         "".join(block["thinking"] for block in blocks if block.get("type") == "thinking"),
         "",
@@ -202,7 +202,7 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return {"model": model, **claude_body(scenario)} | ({"stream": True} if stream else {})
 
 
-def _read_sdk(anthropic: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(anthropic: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     del model
     with anthropic.Anthropic(base_url=url, api_key=key, max_retries=0) as client:
         if stream:
@@ -214,7 +214,7 @@ def _read_sdk(anthropic: Any, url: str, key: str, body: Body, stream: bool, mode
             whole = client.messages.create(**body)
             text = "".join(block.text for block in whole.content if block.type == "text")
         calls = [Call(b.id, b.name, json.dumps(b.input)) for b in whole.content if b.type == "tool_use"]
-        return Said(text, calls=tuple(calls), finish=whole.stop_reason or "", usage=model_usage(whole.usage))
+        return ResponseContent(text, calls=tuple(calls), finish=whole.stop_reason or "", usage=model_usage(whole.usage))
 
 
 GRAMMAR = Grammar(

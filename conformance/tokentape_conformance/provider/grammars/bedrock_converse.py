@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     COUNT,
     LIST,
@@ -23,6 +22,7 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.grammar_event import Call, Document, GrammarEvent, Problem, ResponseContent, at_path
 from tokentape_conformance.provider.request_format import TOOL_MEANING, Body, RequestFormat
 from tokentape_conformance.provider.scenario import FUNCTION, PARAMETERS, Scenario
 from tokentape_conformance.provider.sdks import Sdk, bedrock_client
@@ -52,11 +52,11 @@ BLOCK_MACHINE = Machine(
 )
 
 
-def _token(event: Event) -> str:
+def _token(event: GrammarEvent) -> str:
     return "exception" if event.name.endswith("Exception") else event.name
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     yield Step(STREAM, _token(event))
     lane = f"block {event.document.get('contentBlockIndex', '?')}"
     for name in ("start", "delta"):
@@ -82,11 +82,11 @@ _FIELDS: Mapping[str, Fields] = {
 }
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     return _FIELDS.get(event.name, {})
 
 
-def _read(events: Sequence[Event]) -> Said:
+def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
     text = reasoning = finish = ""
     calls: dict[Any, list[str]] = {}
     usage_told = None
@@ -101,13 +101,13 @@ def _read(events: Sequence[Event]) -> Said:
             calls[index][2] += str(at_path(document, "delta.toolUse.input") or "")
         finish = str(document.get("stopReason") or finish)
         usage_told = document.get("usage") or usage_told
-    return Said(text, reasoning, "", tuple(Call(*parts) for parts in calls.values()), finish, usage_told)
+    return ResponseContent(text, reasoning, "", tuple(Call(*parts) for parts in calls.values()), finish, usage_told)
 
 
-def _read_whole(document: Document) -> Said:
+def _read_whole(document: Document) -> ResponseContent:
     blocks = at_path(document, "output.message.content") or ()
     tools = [block["toolUse"] for block in blocks if "toolUse" in block]
-    return Said(
+    return ResponseContent(
         "".join(block.get("text", "") for block in blocks),
         "".join(at_path(block, "reasoningContent.reasoningText.text") or "" for block in blocks),
         "",
@@ -134,16 +134,16 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return body | (tools if scenario.tool else {})
 
 
-def _read_sdk(boto3: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(boto3: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     client = bedrock_client(boto3, url, key)
     try:
         if not stream:
             whole = client.converse(modelId=model, **body)
             blocks = whole["output"]["message"]["content"]
-            told = [block["toolUse"] for block in blocks if "toolUse" in block]
-            calls = [Call(t["toolUseId"], t["name"], json.dumps(t["input"])) for t in told]
+            uses = [block["toolUse"] for block in blocks if "toolUse" in block]
+            calls = [Call(t["toolUseId"], t["name"], json.dumps(t["input"])) for t in uses]
             text = "".join(block.get("text", "") for block in blocks)
-            return Said(text, calls=tuple(calls), finish=whole["stopReason"], usage=whole["usage"])
+            return ResponseContent(text, calls=tuple(calls), finish=whole["stopReason"], usage=whole["usage"])
         text, finish, usage, parts = "", "", None, dict[int, list[str]]()
         for event in client.converse_stream(modelId=model, **body)["stream"]:
             start = event.get("contentBlockStart", {})
@@ -156,7 +156,7 @@ def _read_sdk(boto3: Any, url: str, key: str, body: Body, stream: bool, model: s
                 parts[block["contentBlockIndex"]][2] += block["delta"]["toolUse"]["input"]
             finish = event.get("messageStop", {}).get("stopReason", finish)
             usage = event.get("metadata", {}).get("usage", usage)
-        return Said(text, calls=tuple(Call(*told) for told in parts.values()), finish=finish, usage=usage)
+        return ResponseContent(text, calls=tuple(Call(*call) for call in parts.values()), finish=finish, usage=usage)
     finally:
         client.close()
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from tokentape_conformance.provider.event import Event, Said
 from tokentape_conformance.provider.framing import invoked
 from tokentape_conformance.provider.grammar import STREAM
+from tokentape_conformance.provider.grammar_event import GrammarEvent, ResponseContent
 from tokentape_conformance.provider.grammars import anthropic_messages as anthropic
 from tokentape_conformance.provider.request_format import Body, RequestFormat
 from tokentape_conformance.provider.scenario import Scenario
@@ -32,16 +32,16 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return {"anthropic_version": "bedrock-2023-05-31", **anthropic.claude_body(scenario)}
 
 
-def _read_sdk(boto3: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(boto3: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     client = bedrock_client(boto3, url, key)
     try:
-        told = {"modelId": model, "body": json.dumps(body), "contentType": "application/json"}
+        request = {"modelId": model, "body": json.dumps(body), "contentType": "application/json"}
         if not stream:
-            return anthropic.read_whole(json.loads(client.invoke_model(**told)["body"].read()))
-        chunks = [event["chunk"]["bytes"] for event in client.invoke_model_with_response_stream(**told)["body"]]
+            return anthropic.read_whole(json.loads(client.invoke_model(**request)["body"].read()))
+        chunks = [event["chunk"]["bytes"] for event in client.invoke_model_with_response_stream(**request)["body"]]
         # It hands out documents as they are; what they say is read as Anthropic's.
         return anthropic.read(
-            [Event(number, "", chunk.decode(), json.loads(chunk)) for number, chunk in enumerate(chunks)]
+            [GrammarEvent(number, "", chunk.decode(), json.loads(chunk)) for number, chunk in enumerate(chunks)]
         )
     finally:
         client.close()

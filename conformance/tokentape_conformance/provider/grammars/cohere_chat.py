@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     COUNT,
     OBJECT,
@@ -21,6 +20,7 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.grammar_event import Call, Document, GrammarEvent, Problem, ResponseContent, at_path
 from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
 from tokentape_conformance.provider.scenario import Scenario
 from tokentape_conformance.provider.sdks import Sdk
@@ -59,11 +59,11 @@ PART_MACHINE = Machine(
 )
 
 
-def _type(event: Event) -> str:
+def _type(event: GrammarEvent) -> str:
     return "done" if event.text == "[DONE]" else str(event.document.get("type", event.name))
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     kind = _type(event)
     wrong = kind == "message-end" and at_path(event.document, "delta.finish_reason") == "ERROR"
     yield Step(STREAM, "error-end" if wrong else kind)
@@ -89,15 +89,15 @@ _FIELDS: Mapping[str, Fields] = {
 }
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     return _FIELDS.get(_type(event), {})
 
 
-def _named(event: Event) -> str | None:
+def _named(event: GrammarEvent) -> str | None:
     return None if event.text == "[DONE]" else _type(event)
 
 
-def _read(events: Sequence[Event]) -> Said:
+def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
     text = reasoning = finish = ""
     calls: dict[Any, list[str]] = {}
     usage_told = None
@@ -118,13 +118,13 @@ def _read(events: Sequence[Event]) -> Said:
         if _type(event) == "message-end":
             finish = str(at_path(document, "delta.finish_reason") or "")
             usage_told = at_path(document, "delta.usage")
-    return Said(text, reasoning, "", tuple(Call(*parts) for parts in calls.values()), finish, usage_told)
+    return ResponseContent(text, reasoning, "", tuple(Call(*parts) for parts in calls.values()), finish, usage_told)
 
 
-def _read_whole(document: Document) -> Said:
+def _read_whole(document: Document) -> ResponseContent:
     message = document.get("message") or {}
     parts = message.get("content") or ()
-    return Said(
+    return ResponseContent(
         "".join(part.get("text") or "" for part in parts),
         "".join(part.get("thinking") or "" for part in parts) + (message.get("tool_plan") or ""),
         "",
@@ -158,7 +158,7 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return body | with_function(scenario, lambda f: {"tools": [{"type": "function", "function": f}], **choice})
 
 
-def _read_sdk(cohere: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(cohere: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     del model
     import httpx
 
@@ -169,7 +169,9 @@ def _read_sdk(cohere: Any, url: str, key: str, body: Body, stream: bool, model: 
             whole = client.chat(**body, request_options={"max_retries": 0})
             text = "".join(part.text for part in whole.message.content or () if part.type == "text")
             calls = [Call(c.id, c.function.name, c.function.arguments) for c in whole.message.tool_calls or ()]
-            return Said(text, calls=tuple(calls), finish=whole.finish_reason, usage=_cohere_usage(whole.usage))
+            return ResponseContent(
+                text, calls=tuple(calls), finish=whole.finish_reason, usage=_cohere_usage(whole.usage)
+            )
         text, finish, usage, parts = "", "", None, dict[int, list[str]]()
         for event in client.chat_stream(**body, request_options={"max_retries": 0}):
             if event.type == "content-delta":
@@ -181,7 +183,7 @@ def _read_sdk(cohere: Any, url: str, key: str, body: Body, stream: bool, model: 
                 parts[event.index][2] += event.delta.message.tool_calls.function.arguments or ""
             elif event.type == "message-end":
                 finish, usage = event.delta.finish_reason or "", _cohere_usage(event.delta.usage)
-        return Said(text, calls=tuple(Call(*told) for told in parts.values()), finish=finish, usage=usage)
+        return ResponseContent(text, calls=tuple(Call(*call) for call in parts.values()), finish=finish, usage=usage)
 
 
 def _cohere_usage(usage: Any) -> Body | None:

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     COUNT,
     LIST,
@@ -22,6 +21,7 @@ from tokentape_conformance.provider.grammar import (
     Step,
     count_problems,
 )
+from tokentape_conformance.provider.grammar_event import Call, Document, GrammarEvent, Problem, ResponseContent, at_path
 from tokentape_conformance.provider.grammars.openai_chat import objects
 from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
 from tokentape_conformance.provider.scenario import Scenario
@@ -50,7 +50,7 @@ def _candidates(document: Document) -> list[Document]:
     return objects(document.get("candidates"))
 
 
-def _token(event: Event) -> str:
+def _token(event: GrammarEvent) -> str:
     if event.document.get("error"):
         return "error"
     if _candidates(event.document):
@@ -58,14 +58,14 @@ def _token(event: Event) -> str:
     return "blocked" if event.document.get("promptFeedback") else "usage"
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     yield Step(STREAM, _token(event))
     for candidate in _candidates(event.document):
         finish = "finish" if candidate.get("finishReason") else "parts"
         yield Step(f"candidate {candidate.get('index', 0)}", finish)
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     if _token(event) == "error":
         return {"error.code": COUNT, "error.message": TEXT, "error.status": TEXT}
     if not any(candidate.get("finishReason") for candidate in _candidates(event.document)):
@@ -79,7 +79,7 @@ def parts(candidate: Document) -> list[Document]:
     return objects(at_path(candidate, "content.parts"))
 
 
-def _agree(events: Sequence[Event]) -> Iterable[Problem]:
+def _agree(events: Sequence[GrammarEvent]) -> Iterable[Problem]:
     for event in events:
         for candidate in _candidates(event.document):
             for part in parts(candidate):
@@ -94,7 +94,7 @@ def _agree(events: Sequence[Event]) -> Iterable[Problem]:
                     )
 
 
-def _read(events: Sequence[Event]) -> Said:
+def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
     text = reasoning = finish = model = ""
     calls: list[Call] = []
     usage_told = None
@@ -105,28 +105,28 @@ def _read(events: Sequence[Event]) -> Said:
             if candidate.get("index", 0) != 0:
                 continue
             finish = candidate.get("finishReason") or finish
-            more = _said(parts(candidate))
+            more = _content(parts(candidate))
             text, reasoning = text + more.text, reasoning + more.reasoning
             calls += more.calls
-    return Said(text, reasoning, "", tuple(calls), finish, usage_told, model)
+    return ResponseContent(text, reasoning, "", tuple(calls), finish, usage_told, model)
 
 
-def _said(found: Sequence[Document]) -> Said:
+def _content(found: Sequence[Document]) -> ResponseContent:
     thought = "".join(part["text"] for part in found if part.get("thought") and isinstance(part.get("text"), str))
     text = "".join(part["text"] for part in found if not part.get("thought") and isinstance(part.get("text"), str))
-    told = [part["functionCall"] for part in found if isinstance(part.get("functionCall"), dict)]
-    calls = tuple(Call(call.get("id", ""), str(call.get("name")), json.dumps(call.get("args", {}))) for call in told)
-    return Said(text, thought, calls=calls)
+    used = [part["functionCall"] for part in found if isinstance(part.get("functionCall"), dict)]
+    calls = tuple(Call(call.get("id", ""), str(call.get("name")), json.dumps(call.get("args", {}))) for call in used)
+    return ResponseContent(text, thought, calls=calls)
 
 
-def _read_whole(document: Document) -> Said:
+def _read_whole(document: Document) -> ResponseContent:
     first = (_candidates(document) or [{}])[0]
-    said = _said(parts(first))
-    return Said(
-        said.text,
-        said.reasoning,
+    content = _content(parts(first))
+    return ResponseContent(
+        content.text,
+        content.reasoning,
         "",
-        said.calls,
+        content.calls,
         first.get("finishReason") or "",
         document.get("usageMetadata"),
         str(document.get("modelVersion") or ""),
@@ -151,22 +151,22 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return body | with_function(scenario, lambda f: {"tools": [{"functionDeclarations": [f]}], **mode})
 
 
-def _read_sdk(genai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(genai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     config = dict(body["generationConfig"])
     config |= {name: body[name] for name in ("tools", "toolConfig") if name in body}
     config["automaticFunctionCalling"] = {"disable": True}
     with genai_client(genai, url, key) as client:
         ask = client.models.generate_content_stream if stream else client.models.generate_content
-        made = ask(model=model, contents=body["contents"], config=config)
-        chunks = list(made) if stream else [made]
+        result = ask(model=model, contents=body["contents"], config=config)
+        chunks = list(result) if stream else [result]
     candidates = [candidate for chunk in chunks for candidate in chunk.candidates or ()]
     parts = [part for c in candidates if c.content is not None for part in c.content.parts or ()]
-    told = [part.function_call for part in parts if part.function_call]
+    used = [part.function_call for part in parts if part.function_call]
     finish = next((c.finish_reason.value for c in reversed(candidates) if c.finish_reason), "")
     usage = next((chunk.usage_metadata for chunk in reversed(chunks) if chunk.usage_metadata), None)
-    return Said(
+    return ResponseContent(
         "".join(part.text for part in parts if part.text and not part.thought),
-        calls=tuple(Call(call.id or "", call.name, json.dumps(call.args or {})) for call in told),
+        calls=tuple(Call(call.id or "", call.name, json.dumps(call.args or {})) for call in used),
         finish=finish,
         usage=None if usage is None else usage.model_dump(exclude_none=True, by_alias=True, mode="json"),
     )

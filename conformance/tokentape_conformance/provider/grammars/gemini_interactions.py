@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     COUNT,
     OBJECT,
@@ -21,6 +20,7 @@ from tokentape_conformance.provider.grammar import (
     Step,
     count_problems,
 )
+from tokentape_conformance.provider.grammar_event import Call, Document, GrammarEvent, Problem, ResponseContent, at_path
 from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
 from tokentape_conformance.provider.scenario import Scenario
 from tokentape_conformance.provider.sdks import Sdk, genai_client
@@ -59,11 +59,11 @@ STEP_MACHINE = Machine(
 )
 
 
-def _type(event: Event) -> str:
+def _type(event: GrammarEvent) -> str:
     return "done" if event.text == "[DONE]" else str(event.document.get("event_type", event.name))
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     kind, lane = _type(event), f"step {event.document.get('index', '?')}"
     yield Step(STREAM, kind)
     if kind == "step.start":
@@ -89,14 +89,14 @@ _FIELDS: Mapping[str, Fields] = {
 }
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     return _FIELDS.get(_type(event), {})
 
 
-def _read(events: Sequence[Event]) -> Said:
+def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
     text = reasoning = finish = model = ""
     calls: dict[Any, list[str]] = {}
-    usage_told = None
+    usage_reported = None
     for event in events:
         document, index = event.document, event.document.get("index")
         delta = document.get("delta") or {}
@@ -110,12 +110,12 @@ def _read(events: Sequence[Event]) -> Said:
             calls[index][2] += str(delta.get("arguments", ""))
         if _type(event) == "interaction.completed":
             finish = str(at_path(document, "interaction.status") or "")
-            usage_told = at_path(document, "interaction.usage")
-    made = tuple(Call(*told) for told in calls.values())
-    return Said(text, reasoning, "", made, finish, usage_told, model)
+            usage_reported = at_path(document, "interaction.usage")
+    tool_calls = tuple(Call(*call) for call in calls.values())
+    return ResponseContent(text, reasoning, "", tool_calls, finish, usage_reported, model)
 
 
-def _read_whole(document: Document) -> Said:
+def _read_whole(document: Document) -> ResponseContent:
     text = reasoning = ""
     calls: list[Call] = []
     for step in document.get("steps") or document.get("outputs") or ():
@@ -126,7 +126,7 @@ def _read_whole(document: Document) -> Said:
         for part in step.get("summary") or ():
             reasoning += part.get("text", "")
     finish, model = str(document.get("status") or ""), str(document.get("model") or "")
-    return Said(text, reasoning, "", tuple(calls), finish, document.get("usage"), model)
+    return ResponseContent(text, reasoning, "", tuple(calls), finish, document.get("usage"), model)
 
 
 def usage(counts: Document) -> list[Problem]:
@@ -142,30 +142,30 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return body | with_function(scenario, lambda f: {"tools": [{"type": "function", **f}]})
 
 
-def _read_sdk(genai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(genai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     del model
     with genai_client(genai, url, key) as client:
-        made = client.interactions.create(**body)
+        result = client.interactions.create(**body)
         if not stream:
-            whole = made.model_dump(mode="json", exclude_none=True)
+            whole = result.model_dump(mode="json", exclude_none=True)
             steps = whole.get("steps") or whole.get("outputs") or []
             text = "".join(p.get("text", "") for s in steps if s["type"] == "model_output" for p in s["content"])
             calls = [
                 Call(s["id"], s["name"], json.dumps(s["arguments"])) for s in steps if s["type"] == "function_call"
             ]
-            return Said(text, calls=tuple(calls), finish=whole["status"], usage=whole.get("usage"))
+            return ResponseContent(text, calls=tuple(calls), finish=whole["status"], usage=whole.get("usage"))
         text, finish, usage, parts = "", "", None, dict[int, list[str]]()
-        for event in made:
-            told = event.model_dump(mode="json", exclude_none=True)
-            step, delta = told.get("step") or {}, told.get("delta") or {}
+        for event in result:
+            document = event.model_dump(mode="json", exclude_none=True)
+            step, delta = document.get("step") or {}, document.get("delta") or {}
             if step.get("type") == "function_call":
-                parts[told["index"]] = [step["id"], step["name"], ""]
+                parts[document["index"]] = [step["id"], step["name"], ""]
             text += delta.get("text", "") if delta.get("type") == "text" else ""
             if delta.get("type") == "arguments_delta":
-                parts[told["index"]][2] += delta.get("arguments") or ""
-            if told.get("event_type") == "interaction.completed":
-                finish, usage = told["interaction"]["status"], told["interaction"].get("usage")
-        return Said(text, calls=tuple(Call(*told) for told in parts.values()), finish=finish, usage=usage)
+                parts[document["index"]][2] += delta.get("arguments") or ""
+            if document.get("event_type") == "interaction.completed":
+                finish, usage = document["interaction"]["status"], document["interaction"].get("usage")
+        return ResponseContent(text, calls=tuple(Call(*call) for call in parts.values()), finish=finish, usage=usage)
 
 
 GRAMMAR = Grammar(

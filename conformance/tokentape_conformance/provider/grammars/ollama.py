@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     BOOLEAN,
     COUNT,
@@ -22,6 +21,7 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.grammar_event import Call, Document, GrammarEvent, Problem, ResponseContent, at_path
 from tokentape_conformance.provider.grammars.openai_chat import objects
 from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
 from tokentape_conformance.provider.scenario import Scenario
@@ -37,13 +37,13 @@ STREAM_MACHINE = Machine(
 )
 
 
-def _token(event: Event) -> str:
+def _token(event: GrammarEvent) -> str:
     if "error" in event.document:
         return "error"
     return "done" if event.document.get("done") else "piece"
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     yield Step(STREAM, _token(event))
 
 
@@ -57,14 +57,14 @@ _DONE: Fields = {
 _CHAT: Fields = {"message.role": exactly("assistant"), "message.content": TEXT}
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     if _token(event) == "error":
         return {"error": TEXT}
-    said: Fields = {"response": TEXT} if "response" in event.document else _CHAT
-    return {**_PIECE, **said, **(_DONE if _token(event) == "done" else {})}
+    content: Fields = {"response": TEXT} if "response" in event.document else _CHAT
+    return {**_PIECE, **content, **(_DONE if _token(event) == "done" else {})}
 
 
-def _agree(events: Sequence[Event]) -> Iterable[Problem]:
+def _agree(events: Sequence[GrammarEvent]) -> Iterable[Problem]:
     for event in events:
         for call in objects(at_path(event.document, "message.tool_calls")):
             arguments = at_path(call, "function.arguments")
@@ -72,27 +72,27 @@ def _agree(events: Sequence[Event]) -> Iterable[Problem]:
                 yield Problem("arguments", "`function.arguments`", "an object", repr(arguments)[:80], event.number)
 
 
-def _read(events: Sequence[Event]) -> Said:
-    made = [_read_whole(event.document) for event in events]
-    return Said(
-        "".join(one.text for one in made),
-        "".join(one.reasoning for one in made),
+def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
+    documents = [_read_whole(event.document) for event in events]
+    return ResponseContent(
+        "".join(each.text for each in documents),
+        "".join(each.reasoning for each in documents),
         "",
-        tuple(call for one in made for call in one.calls),
-        made[-1].finish if made else "",
-        made[-1].usage if made else None,
-        made[0].model if made else "",
+        tuple(call for each in documents for call in each.calls),
+        documents[-1].finish if documents else "",
+        documents[-1].usage if documents else None,
+        documents[0].model if documents else "",
     )
 
 
-def _read_whole(document: Document) -> Said:
+def _read_whole(document: Document) -> ResponseContent:
     message = document.get("message") or {}
     counts = {name: document[name] for name in ("prompt_eval_count", "eval_count") if name in document}
     calls = tuple(
         Call(call.get("id", ""), call["function"]["name"], json.dumps(call["function"]["arguments"]))
         for call in objects(message.get("tool_calls"))
     )
-    return Said(
+    return ResponseContent(
         message.get("content") or document.get("response") or "",
         message.get("thinking") or document.get("thinking") or "",
         "",
@@ -114,19 +114,19 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return body | with_function(scenario, lambda f: {"tools": [{"type": "function", "function": f}]})
 
 
-def _read_sdk(ollama: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(ollama: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     del model
     client = ollama.Client(host=url, headers={"authorization": f"Bearer {key}"})
     try:
-        made = client.chat(**body)
-        chunks = list(made) if stream else [made]
+        result = client.chat(**body)
+        chunks = list(result) if stream else [result]
     finally:
         client._client.close()
     last = chunks[-1]
-    told = [call.function for chunk in chunks for call in chunk.message.tool_calls or ()]
-    return Said(
+    functions = [call.function for chunk in chunks for call in chunk.message.tool_calls or ()]
+    return ResponseContent(
         "".join(chunk.message.content or "" for chunk in chunks),
-        calls=tuple(Call("", call.name, json.dumps(dict(call.arguments))) for call in told),
+        calls=tuple(Call("", call.name, json.dumps(dict(call.arguments))) for call in functions),
         finish=last.done_reason or "",
         usage={"prompt_eval_count": last.prompt_eval_count, "eval_count": last.eval_count},
     )

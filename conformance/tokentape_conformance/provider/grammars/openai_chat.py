@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said
 from tokentape_conformance.provider.grammar import (
     COUNT,
     LIST,
@@ -22,6 +21,7 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.grammar_event import Call, Document, GrammarEvent, Problem, ResponseContent
 from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
 from tokentape_conformance.provider.scenario import Scenario
 from tokentape_conformance.provider.sdks import Sdk, model_usage, openai_client
@@ -58,7 +58,7 @@ def objects(value: Any) -> list[Document]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def choices(event: Event) -> list[Document]:
+def choices(event: GrammarEvent) -> list[Document]:
     """The choices of a chunk."""
     return objects(event.document.get("choices"))
 
@@ -68,7 +68,7 @@ def _delta(choice: Document) -> Document:
     return found if isinstance(found, dict) else {}
 
 
-def stream_token(event: Event) -> str:
+def stream_token(event: GrammarEvent) -> str:
     """What a chunk is to the stream."""
     if event.text == "[DONE]":
         return "done"
@@ -84,7 +84,7 @@ def calls(choice: Document) -> list[Document]:
     return objects(_delta(choice).get("tool_calls"))
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     yield Step(STREAM, stream_token(event))
     for choice in choices(event):
         index = choice.get("index", 0)
@@ -93,13 +93,13 @@ def _steps(event: Event) -> Iterator[Step]:
         yield Step(f"choice {index}", "finish" if choice.get("finish_reason") else "delta")
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     if stream_token(event) in ("done", "error") or "prompt_filter_results" in event.document:
         return {}
     return {"id": TEXT, "object": exactly("chat.completion.chunk"), "created": COUNT, "model": TEXT, "choices": LIST}
 
 
-def _agree(events: Sequence[Event]) -> Iterable[Problem]:
+def _agree(events: Sequence[GrammarEvent]) -> Iterable[Problem]:
     """What is within choices: the tables of fields reach no arrays."""
     for event in events:
         for choice in choices(event):
@@ -132,16 +132,16 @@ def fragments(found: Sequence[Document], into: dict[Any, list[str]]) -> None:
             parts[at] += value if isinstance(value, str) and (at == 2 or not parts[at]) else ""
 
 
-def said_usage(events: Sequence[Event]) -> Document | None:
+def last_usage(events: Sequence[GrammarEvent]) -> Document | None:
     """The usage that counts: the last one."""
     found = None
     for event in events:
-        told = event.document.get("usage") or (event.document.get("x_groq") or {}).get("usage")
-        found = told if isinstance(told, dict) else found
+        reported = event.document.get("usage") or (event.document.get("x_groq") or {}).get("usage")
+        found = reported if isinstance(reported, dict) else found
     return found
 
 
-def _read(events: Sequence[Event]) -> Said:
+def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
     text = reasoning = refusal = finish = model = ""
     found: dict[Any, list[str]] = {}
     for event in events:
@@ -155,27 +155,27 @@ def _read(events: Sequence[Event]) -> Said:
             refusal += _plain(delta.get("refusal"))
             finish = choice.get("finish_reason") or finish
             fragments(calls(choice), found)
-    made = tuple(Call(*parts) for parts in found.values())
-    return Said(text, reasoning, refusal, made, finish, said_usage(events), model)
+    tool_calls = tuple(Call(*parts) for parts in found.values())
+    return ResponseContent(text, reasoning, refusal, tool_calls, finish, last_usage(events), model)
 
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _read_whole(document: Document) -> Said:
+def _read_whole(document: Document) -> ResponseContent:
     first = (objects(document.get("choices")) or [{}])[0]
     message = first.get("message") or {}
-    made = tuple(
+    tool_calls = tuple(
         Call(call.get("id", ""), call["function"]["name"], call["function"]["arguments"])
         for call in objects(message.get("tool_calls"))
     )
     reasoning = _plain(message.get("reasoning_content") or message.get("reasoning"))
-    return Said(
+    return ResponseContent(
         _plain(message.get("content")),
         reasoning,
         _plain(message.get("refusal")),
-        made,
+        tool_calls,
         first.get("finish_reason") or "",
         document.get("usage"),
         str(document.get("model") or ""),
@@ -208,16 +208,16 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return body | tools
 
 
-def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     del model
     with openai_client(openai, url, key) as client:
         if not stream:
             whole = client.chat.completions.create(**body)
             first = whole.choices[0]
-            told = [Call(c.id, c.function.name, c.function.arguments) for c in first.message.tool_calls or ()]
-            return Said(
+            tool_calls = [Call(c.id, c.function.name, c.function.arguments) for c in first.message.tool_calls or ()]
+            return ResponseContent(
                 first.message.content or "",
-                calls=tuple(told),
+                calls=tuple(tool_calls),
                 finish=first.finish_reason,
                 usage=model_usage(whole.usage),
             )
@@ -233,7 +233,7 @@ def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: 
                     if call.function is not None:
                         parts[1] = call.function.name or parts[1]
                         parts[2] += call.function.arguments or ""
-        return Said(text, calls=tuple(Call(*parts) for parts in calls.values()), finish=finish, usage=usage)
+        return ResponseContent(text, calls=tuple(Call(*parts) for parts in calls.values()), finish=finish, usage=usage)
 
 
 GRAMMAR = Grammar(

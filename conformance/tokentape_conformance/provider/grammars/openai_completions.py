@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Document, Event, Problem, Said
 from tokentape_conformance.provider.grammar import (
     COUNT,
     LIST,
@@ -19,12 +18,13 @@ from tokentape_conformance.provider.grammar import (
     Step,
     exactly,
 )
+from tokentape_conformance.provider.grammar_event import Document, GrammarEvent, Problem, ResponseContent
 from tokentape_conformance.provider.grammars.openai_chat import (
     CHOICE_MACHINE,
     STREAM_MACHINE,
     choices,
+    last_usage,
     objects,
-    said_usage,
     stream_token,
     usage,
 )
@@ -33,19 +33,19 @@ from tokentape_conformance.provider.scenario import Scenario
 from tokentape_conformance.provider.sdks import Sdk, model_usage, openai_client
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     yield Step(STREAM, stream_token(event))
     for choice in choices(event):
         yield Step(f"choice {choice.get('index', 0)}", "finish" if choice.get("finish_reason") else "delta")
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     if stream_token(event) in ("done", "error"):
         return {}
     return {"id": TEXT, "object": exactly("text_completion"), "created": COUNT, "model": TEXT, "choices": LIST}
 
 
-def _agree(events: Sequence[Event]) -> Iterable[Problem]:
+def _agree(events: Sequence[GrammarEvent]) -> Iterable[Problem]:
     for event in events:
         for choice in choices(event):
             if not COUNT.takes(choice.get("index")):
@@ -54,7 +54,7 @@ def _agree(events: Sequence[Event]) -> Iterable[Problem]:
                 yield Problem("fields", "`choices[].text`", TEXT.name, repr(choice.get("text")), event.number)
 
 
-def _read(events: Sequence[Event]) -> Said:
+def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
     text = finish = model = ""
     for event in events:
         model = model or str(event.document.get("model") or "")
@@ -62,12 +62,12 @@ def _read(events: Sequence[Event]) -> Said:
             if choice.get("index", 0) == 0:
                 text += choice.get("text") or ""
                 finish = choice.get("finish_reason") or finish
-    return Said(text, finish=finish, usage=said_usage(events), model=model)
+    return ResponseContent(text, finish=finish, usage=last_usage(events), model=model)
 
 
-def _read_whole(document: Document) -> Said:
+def _read_whole(document: Document) -> ResponseContent:
     first = (objects(document.get("choices")) or [{}])[0]
-    return Said(
+    return ResponseContent(
         first.get("text") or "",
         finish=first.get("finish_reason") or "",
         usage=document.get("usage"),
@@ -82,15 +82,15 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return body
 
 
-def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     del model
     with openai_client(openai, url, key) as client:
-        made = client.completions.create(**body)
-        chunks = list(made) if stream else [made]
+        result = client.completions.create(**body)
+        chunks = list(result) if stream else [result]
         choices = [choice for chunk in chunks for choice in chunk.choices]
         finish = next((choice.finish_reason for choice in choices if choice.finish_reason), "")
         usage = next((model_usage(chunk.usage) for chunk in reversed(chunks) if chunk.usage), None)
-        return Said("".join(choice.text for choice in choices), finish=finish, usage=usage)
+        return ResponseContent("".join(choice.text for choice in choices), finish=finish, usage=usage)
 
 
 GRAMMAR = Grammar(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tokentape_conformance.provider.event import Call, Document, Event, Problem, Said, at_path
 from tokentape_conformance.provider.grammar import (
     COUNT,
     LIST,
@@ -22,6 +21,7 @@ from tokentape_conformance.provider.grammar import (
     count_problems,
     exactly,
 )
+from tokentape_conformance.provider.grammar_event import Call, Document, GrammarEvent, Problem, ResponseContent, at_path
 from tokentape_conformance.provider.request_format import Body, RequestFormat, with_function
 from tokentape_conformance.provider.scenario import Scenario
 from tokentape_conformance.provider.sdks import Sdk, model_usage, openai_client
@@ -83,11 +83,11 @@ _PARTS: Mapping[str, tuple[str, str]] = {
 _NUMBERS = {"part": "content_index", "summary": "summary_index"}
 
 
-def _type(event: Event) -> str:
+def _type(event: GrammarEvent) -> str:
     return str(event.document.get("type", event.name))
 
 
-def _steps(event: Event) -> Iterator[Step]:
+def _steps(event: GrammarEvent) -> Iterator[Step]:
     kind, document = _type(event), event.document
     life = kind.removeprefix("response.")
     if life in _LIFE or kind == "error":
@@ -137,14 +137,14 @@ _FIELDS: Mapping[str, Fields] = {
 }
 
 
-def _fields(event: Event) -> Fields:
+def _fields(event: GrammarEvent) -> Fields:
     return {"type": TEXT, **_FIELDS.get(_type(event), {})}
 
 
 _WHOLES = {"text": "output_text", "refusal": "refusal", "arguments": "function_call_arguments"}
 
 
-def _agree(events: Sequence[Event]) -> Iterator[Problem]:
+def _agree(events: Sequence[GrammarEvent]) -> Iterator[Problem]:
     """The whole that follows deltas is what they join to; ids of items stay; the last event's output is what came."""
     joined: dict[tuple[Any, ...], str] = {}
     ids: dict[Any, str] = {}
@@ -156,12 +156,12 @@ def _agree(events: Sequence[Event]) -> Iterator[Problem]:
         if phase == "delta" and isinstance(document.get("delta"), str):
             joined[(value, *where)] = joined.get((value, *where), "") + document["delta"]
         elif phase == "done":
-            told = next(
+            stated = next(
                 (document[name] for name in ("text", "refusal", "arguments", "input") if name in document), None
             )
             parts = joined.pop((value, *where), None)
-            if parts is not None and told is not None and parts != told:
-                yield Problem("wholes", f"the whole of {value}", repr(parts), repr(told), event.number)
+            if parts is not None and stated is not None and parts != stated:
+                yield Problem("wholes", f"the whole of {value}", repr(parts), repr(stated), event.number)
         own = document.get("item_id") or at_path(document, "item.id")
         if own and "output_index" in document:
             first = ids.setdefault(where[0], own)
@@ -174,9 +174,9 @@ def _agree(events: Sequence[Event]) -> Iterator[Problem]:
 
 
 def _whole_output(done: Sequence[Document], output: Any, number: int) -> Iterable[Problem]:
-    told = [item.get("type") for item in output] if isinstance(output, list) else output
-    if told != [item.get("type") for item in done]:
-        yield Problem("wholes", "`response.output`", repr([item.get("type") for item in done]), repr(told), number)
+    types = [item.get("type") for item in output] if isinstance(output, list) else output
+    if types != [item.get("type") for item in done]:
+        yield Problem("wholes", "`response.output`", repr([item.get("type") for item in done]), repr(types), number)
     elif _output(output)[:4] != _output(done)[:4]:
         yield Problem("wholes", "`response.output`", repr(_output(done)[:4]), repr(_output(output)[:4]), number)
 
@@ -196,11 +196,11 @@ def _output(items: Sequence[Document]) -> tuple[str, str, str, tuple[Call, ...]]
     return text, reasoning, refusal, tuple(calls)
 
 
-def _read(events: Sequence[Event]) -> Said:
+def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
     """Of the deltas alone: what the last event has is compared with them."""
     text = reasoning = refusal = model = finish = ""
     calls: dict[Any, list[str]] = {}
-    usage_told = None
+    usage_reported = None
     for event in events:
         kind, document = _type(event), event.document
         delta = document.get("delta") if isinstance(document.get("delta"), str) else ""
@@ -217,19 +217,19 @@ def _read(events: Sequence[Event]) -> Said:
         model = model or str(at_path(document, "response.model") or "")
         if kind in ("response.completed", "response.incomplete", "response.failed"):
             finish = _finish(document.get("response") or {})
-            usage_told = at_path(document, "response.usage")
-    made = tuple(Call(*parts) for parts in calls.values())
-    return Said(text, reasoning, refusal, made, finish, usage_told, model)
+            usage_reported = at_path(document, "response.usage")
+    tool_calls = tuple(Call(*parts) for parts in calls.values())
+    return ResponseContent(text, reasoning, refusal, tool_calls, finish, usage_reported, model)
 
 
 def _finish(response: Document) -> str:
     return str(at_path(response, "incomplete_details.reason") or response.get("status") or "")
 
 
-def _read_whole(document: Document) -> Said:
+def _read_whole(document: Document) -> ResponseContent:
     items = [item for item in document.get("output") or () if isinstance(item, dict)]
     text, reasoning, refusal, calls = _output(items)
-    return Said(
+    return ResponseContent(
         text, reasoning, refusal, calls, _finish(document), document.get("usage"), str(document.get("model", ""))
     )
 
@@ -253,7 +253,7 @@ def _request_body(scenario: Scenario, model: str, stream: bool) -> Body:
     return body | with_function(scenario, lambda f: {"tools": [{"type": "function", **f}], "tool_choice": "required"})
 
 
-def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> Said:
+def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: str) -> ResponseContent:
     del model
     with openai_client(openai, url, key) as client:
         if stream:
@@ -266,7 +266,7 @@ def _read_sdk(openai: Any, url: str, key: str, body: Body, stream: bool, model: 
             text = whole.output_text
         calls = [Call(i.call_id, i.name, i.arguments) for i in whole.output if i.type == "function_call"]
         cut = whole.incomplete_details
-        return Said(
+        return ResponseContent(
             text, calls=tuple(calls), finish=(cut and cut.reason) or whole.status, usage=model_usage(whole.usage)
         )
 

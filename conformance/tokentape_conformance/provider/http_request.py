@@ -1,4 +1,4 @@
-"""Request: what is sent to a server for a scenario, in a wire format."""
+"""HTTP request: a scenario as a request in a wire format."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tokentape_conformance.provider.grammars import GRAMMARS
 from tokentape_conformance.provider.scenario import Scenario
 
 
-class Request(msgspec.Struct, frozen=True):
-    """A request below a server's base URL; `shown` is how it is told, without keys."""
+class HttpRequest(msgspec.Struct, frozen=True):
+    """A request below a server's base URL; `shown` is its line in reports, without keys."""
 
     method: str
     path: str
@@ -32,14 +32,14 @@ def path_of(wire: str, model: str, *, stream: bool = True) -> str:
     return (form.streamed if stream else form.whole).format(model=quote(model, safe=""))
 
 
-def request_of(wire: str, scenario: Scenario, model: str, *, stream: bool = True) -> Request:
+def request_of(wire: str, scenario: Scenario, model: str, *, stream: bool = True) -> HttpRequest:
     """A scenario as a request, without keys."""
     return raw_request(
         wire, json.dumps(GRAMMARS[wire].request.body(scenario, model, stream)).encode(), model, stream=stream
     )
 
 
-def raw_request(wire: str, body: bytes, model: str, *, stream: bool = True) -> Request:
-    """A request of this body, whatever it is."""
+def raw_request(wire: str, body: bytes, model: str, *, stream: bool = True) -> HttpRequest:
+    """A request with this body, valid or not."""
     headers = {"content-type": "application/json", "accept-encoding": "identity"}
-    return Request("POST", path_of(wire, model, stream=stream), headers, body)
+    return HttpRequest("POST", path_of(wire, model, stream=stream), headers, body)

@@ -1,4 +1,4 @@
-"""Event: one unit of a stream as it came, before anybody says what it means."""
+"""Grammar event: one unit of a stream as received, before it is interpreted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 Document: TypeAlias = Mapping[str, Any]
 
 
-class Event(msgspec.Struct, frozen=True):
+class GrammarEvent(msgspec.Struct, frozen=True):
     """An SSE event, an NDJSON line, an element of an array or an AWS message.
 
-    `name` is the `event:` field or AWS's `:event-type`, empty if there is none; `text` its data, `document` that as
-    JSON (empty if it is none); `end` the byte of the body after it.
+    `name` is the `event:` field or AWS's `:event-type`, empty if there is none; `text` is its data, `document` the
+    same as JSON (empty if it is not); `end` is the offset in the body after it.
     """
 
     number: int
@@ -25,7 +25,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong with a stream: `aspect` is the promise that it breaks, `at` the number of the event."""
+    """A deviation in a stream: `aspect` is the promise that it breaks, `at` the number of the event."""
 
     aspect: str
     what: str
@@ -39,15 +39,15 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A tool call: its arguments as JSON's text."""
+    """A tool call; `arguments` is JSON text."""
 
     id: str
     name: str
     arguments: str
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What a response says, in the provider's own words; `usage` is its own object."""
+class ResponseContent(msgspec.Struct, frozen=True):
+    """The content of a response; `finish` is the provider's own word, `usage` its own object."""
 
     text: str = ""
     reasoning: str = ""
@@ -68,7 +68,7 @@ def at_path(document: Any, path: str) -> Any:
 
 
 def has_path(document: Any, path: str) -> bool:
-    """Whether there is anything at a dotted path, null included."""
+    """Whether a dotted path exists, with any value, also null."""
     *parents, last = path.split(".")
     parent = at_path(document, ".".join(parents)) if parents else document
     return isinstance(parent, Mapping) and last in parent
