@@ -100,11 +100,10 @@ def _end(script: Script, ask: Ask) -> dict[str, Any]:
     return {"over": choice.provider_finish_reason or WORDS.get(choice.ended, "other"), **usage}
 
 
-def _said(bodies: list[Any]) -> ResponseContent:
+def _content(bodies: list[Any]) -> ResponseContent:
     end, text = bodies[-1], "".join(body.get("say", "") for body in bodies)
-    return ResponseContent(
-        text, finish=end.get("over", ""), usage={name: end[name] for name in ("in", "out") if name in end}
-    )
+    usage = {name: end[name] for name in ("in", "out") if name in end}
+    return ResponseContent(text, finish=end.get("over", ""), usage=usage)
 
 
 COUNT, ENDS = Kind("an integer", (int,)), frozenset({"over", "failed"})
@@ -115,7 +114,7 @@ GRAMMAR = Grammar(
     {"stream": Machine({"start": {"say": "start", "over": "over", "oops": "failed"}}, ends=ENDS, over=ENDS)},
     lambda event: [Step("stream", next(iter(event.document)))],
     lambda event: {"in": COUNT, "out": COUNT} if "over" in event.document else {},
-    lambda events: _said([event.document for event in events]), lambda body: _said([body]), lambda usage: (),
+    lambda events: _content([event.document for event in events]), lambda body: _content([body]), lambda usage: (),
     REQUEST, {"in": COUNT, "out": COUNT},
 )  # fmt: skip
 WIRE = ToyWire()

@@ -14,12 +14,9 @@ from tokentape_conformance.provider.request_format import RequestFormat
 from tokentape_conformance.provider.scenario import Scenario
 from tokentape_conformance.provider.sdks import Sdk
 
-Event, Said = GrammarEvent, ResponseContent  # the former names, which still work
-
 __all__ = [
     "GRAMMARS",
     "Call",
-    "Event",
     "Grammar",
     "GrammarEvent",
     "Kind",
@@ -28,7 +25,6 @@ __all__ = [
     "ProviderTrial",
     "RequestFormat",
     "ResponseContent",
-    "Said",
     "Scenario",
     "Sdk",
     "Step",
