@@ -183,17 +183,18 @@ def _replayed_response(package: Any, playback: Playback, method: str) -> Any:
     socket = _ReplaySocket(playback, method)
     low = http.client.HTTPResponse(socket, method=method)  # type: ignore[arg-type]
     low.begin()
-    return package.HTTPResponse(
+    response = package.HTTPResponse(
         body=low,
         headers=package.HTTPHeaderDict(low.msg.items()),
         status=low.status,
         version=low.version,
-        version_string="HTTP/1.1",
         reason=low.reason,
         preload_content=False,
         original_response=low,
         request_method=method,
     )
+    response.version_string = "HTTP/1.1"  # urllib3 2.0 has no such argument
+    return response
 
 
 class _ReplaySocket:
