@@ -15,16 +15,20 @@ ANYWHERE = (
     "api-key x-api-key client-secret access-token refresh-token id-token session-token aws-session-token auth-token "
     "api-token x-api-token api-secret secret-key private-key aws-secret-access-key aws-access-key-id x-rapidapi-key "
     "x-functions-key x-portkey-virtual-key x-secret-key cf-aig-authorization authorization x-goog-api-key app-key "
-    "ocp-apim-subscription-key password db-passwd private-token x-vault-token xi-api-key api-key-2 api-keys"
+    "ocp-apim-subscription-key password db-passwd private-token x-vault-token xi-api-key api-key-2 api-keys "
+    "storage-key"
 ).split()
-OUTSIDE_JSON = "x-auth helicone-auth sig signature x-amz-signature pwd key token x-slack-signature jwt hapikey".split()
+OUTSIDE_JSON = (
+    "x-auth helicone-auth sig signature x-amz-signature pwd key token x-slack-signature jwt hapikey bearer sas".split()
+)
 HEADERS = (
     "cookie set-cookie openai-organization openai-project anthropic-organization-id x-goog-user-project "
-    "proxy-authorization x-ms-authorization-auxiliary"
+    "proxy-authorization x-ms-authorization-auxiliary authentication x-firebase-appcheck"
 ).split()
 NEVER = (
     "max-tokens prompt-tokens token-count x-time-per-token x-max-token tokenizer next-page-token page-token author "
     "authorized monkey keyboard x-ratelimit-remaining-tokens idempotency-key sec-websocket-key cache-key "
+    "x-billed-token x-remaining-token x-accepted-token x-used-token "
     "prompt-cache-key eos-token stop-token passwordless access-control-allow-credentials content-type secretary"
 ).split()
 IN_JSON_ONLY_ORDINARY = ["key", "token", "signature", "thought-signature", "pwd", "sort-key", "translation-key", "sig"]

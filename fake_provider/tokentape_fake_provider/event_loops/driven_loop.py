@@ -18,6 +18,7 @@ class DrivenLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self._changed = threading.Condition()
         self._driven = False
+        self._closing = False
 
     def drive(self, future: Future[Any], timeout: float | None = None) -> None:
         """Run until this is done. Raises `TimeoutError` after `timeout` s, `StepError` within an event loop."""
@@ -43,6 +44,10 @@ class DrivenLoop(asyncio.SelectorEventLoop):
 
     def shut_down(self) -> None:
         """Cancel what is open, and close."""
+        # The stops of futures that are done stand in the queue still: they would stop what is waited for below.
+        self._closing = True
+        self.call_soon(self.stop)
+        self.run_forever()
         tasks = asyncio.all_tasks(self)
         for task in tasks:
             task.cancel()
@@ -62,5 +67,5 @@ class DrivenLoop(asyncio.SelectorEventLoop):
     def _wake(self, _: Future[Any]) -> None:
         with self._changed:
             self._changed.notify_all()
-        if not self.is_closed():
+        if not (self._closing or self.is_closed()):
             self.call_soon_threadsafe(self.stop)

@@ -7,11 +7,14 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
+from tokentape_fake_provider.event_loops.futures import running_loop, settle
 from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_members, mask_parameters
 
 AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "fault", "error"]
@@ -172,6 +175,7 @@ class Journal:
         self._waiting = 0
         self._watchers: list[Callable[[], object]] = []
         self._in_flight = 0
+        self._driven: DrivenLoop | None = None
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -186,7 +190,10 @@ class Journal:
 
     def add(self, entry: Entry) -> None:
         """Note a request."""
+        loop = running_loop()
         with self._changed:
+            if isinstance(loop, DrivenLoop):
+                self._driven = loop
             self._in_flight += 1
             entry.number = self._added
             self._added += 1
@@ -219,10 +226,13 @@ class Journal:
     def wait(self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0) -> Sequence[Entry]:
         """The entries, as soon as `until` holds for them; without it, as soon as every response has ended.
 
-        A client has its last byte a little before the server has noted that it left. Raises `TimeoutError`
-        after `timeout` s.
+        A client has its last byte a little before the server has noted that it left. What sync transports have open
+        goes on meanwhile. Raises `TimeoutError` after `timeout` s.
         """
         condition = until or _settled
+        loop = self._driven
+        if loop is not None and not loop.is_closed() and running_loop() is None:
+            return self._drive(loop, condition, timeout)
         with self._changed:
             self._waiting += 1
             try:
@@ -257,6 +267,30 @@ class Journal:
         finally:
             with self._changed:
                 self._watchers.remove(wake)
+
+    def _drive(self, loop: DrivenLoop, condition: Callable[[Sequence[Entry]], bool], timeout: float) -> Sequence[Entry]:
+        """Run the loop, which nobody else does now, until the condition holds."""
+        held: Future[None] = Future()
+
+        def check() -> None:
+            try:
+                if condition(self.entries):
+                    settle(held)
+            except Exception as error:
+                settle(held, error)
+
+        with self._changed:
+            self._watchers.append(check)
+        try:
+            check()
+            loop.drive(held, timeout)
+        except TimeoutError:
+            raise self._late(timeout) from None
+        finally:
+            with self._changed:
+                self._watchers.remove(check)
+        held.result()
+        return self.entries
 
     def _late(self, timeout: float) -> TimeoutError:
         pending = sum(entry.outcome == "pending" for entry in self._entries)

@@ -26,7 +26,9 @@ _SECRET_HEADERS: Final = _words(
 )
 _LAST_WORDS: Final = _words("password passwd passphrase passcode secret authorization credential")
 # Elsewhere these are ordinary: a model's `signature` of its reasoning, the working directory `pwd`.
-_LAST_WORDS_OUTSIDE_JSON: Final = _words("auth signature sig assertion jwt pwd pass cookie")
+_LAST_WORDS_OUTSIDE_JSON: Final = _words(
+    "appcheck auth authentication assertion bearer cookie jwt pass pwd sas sig signature"
+)
 _RUN_TOGETHER: Final = (
     *("apikey", "apisecret", "apitoken", "accesskey", "accesskeyid", "accesstoken", "authkey", "authtoken"),
     *("bearertoken", "clientsecret", "idtoken", "privatekey", "refreshtoken", "secretkey", "securitytoken"),
@@ -37,7 +39,7 @@ _PLURALS: Final = {"keys": "key", "secrets": "secret", "passwords": "password"}
 _SECRET_KEYS: Final = _words(
     "access account admin api app application auth authentication client consumer deploy encryption function "
     "functions host license master private provisioning rapidapi secret security service shared signing "
-    "subscription virtual webhook write"
+    "storage subscription virtual webhook write"
 )
 # Of headers and parameters that end in `key`, those that are none.
 _PUBLIC_KEYS: Final = _words(
@@ -46,10 +48,10 @@ _PUBLIC_KEYS: Final = _words(
 )
 # Counts, places and words of a vocabulary: x-time-per-token, next_page_token, eos_token.
 _PUBLIC_TOKENS: Final = _words(
-    "additional begin bos cached change cls completion continuation cost current cursor decoder draft end eos "
-    "first generated idempotency image input inter last marker mask max min new next num output pad page "
-    "pagination per prev previous prompt reasoning request resume sampled scan sep special start stop sync "
-    "target text thinking top total unk"
+    "accepted additional begin billed bos cached change cls completion consumed continuation cost current cursor "
+    "decoder draft end eos first generated idempotency image input inter last marker mask max min new next num output "
+    "pad page pagination per prev previous prompt reasoning rejected remaining request resume sampled scan sep "
+    "special speculative start stop sync target text thinking top total unk used"
 )
 
 

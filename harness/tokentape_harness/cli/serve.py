@@ -17,6 +17,7 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.timing import Profile, parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dress_name
 from tokentape_harness.cassettes.gc_paused import gc_paused
@@ -24,7 +25,6 @@ from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.messages import print_error
 from tokentape_harness.cli.options import TIMINGS, AllowedOrigins, FaultSpecs, Seed
 from tokentape_harness.errors import CassetteError, UsageError
-from tokentape_harness.profiles import timing_of
 from tokentape_harness.testing.lazy_recordings import recordings_on_demand
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
 
@@ -75,7 +75,12 @@ def serve(
     # A server is asked many times: its recordings answer again and again.
     worn = None if dress is None else dress_name(dress)
     settings = SessionSettings(
-        timing=timing_of(timing), strict=strict, seed=seed, repeat=True, dress=worn, faults=tuple(faults)
+        timing=parse_timing(timing, read_profile=_profile),
+        strict=strict,
+        seed=seed,
+        repeat=True,
+        dress=worn,
+        faults=tuple(faults),
     )
     for wire in as_wires:
         wire_named(wire)
@@ -175,3 +180,10 @@ def _announce(server: FakeProviderServer, files: int, recordings: int, timing: s
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _profile(name: str) -> Profile:
+    # With it comes what reads recordings, for 0.2 s.
+    from tokentape_harness.profiles import read_profile
+
+    return read_profile(name)

@@ -11,6 +11,12 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 _NOT_FORWARDED: Final = {name.encode() for name in HOP_BY_HOP} | {b"proxy-authenticate", b"proxy-authorization"}
 
+# Whose page in a browser asked is the proxy's own matter: some providers refuse what comes from one.
+_OF_BROWSERS: Final = frozenset(
+    (b"origin", b"referer", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-user")
+)
+_REPLACED: Final = frozenset((b"host", b"content-length", b"expect"))
+
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     """The headers without those of the connection, and without those that `connection` names."""
@@ -27,7 +33,7 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
 def request_headers(headers: Iterable[tuple[bytes, bytes]], authority: str, length: int) -> RawHeaders:
     """The headers for the upstream: with its own host, and the length of the body."""
     sized = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
-    kept = [pair for pair in end_to_end(headers) if pair[0].lower() not in (b"host", b"content-length", b"expect")]
+    kept = [pair for pair in end_to_end(headers) if pair[0].lower() not in _REPLACED | _OF_BROWSERS]
     size = [(b"content-length", str(length).encode())] if sized else []
     return [(b"host", authority.encode("ascii")), *kept, *size]
 

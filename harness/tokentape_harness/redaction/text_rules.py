@@ -128,6 +128,12 @@ _KEYS = (
     _key("Mailgun key", "key-", _HEX + "{32}(?![0-9a-f])"),
     _key("npm token", "npm_", _ALPHANUMERIC + "{30,}"),
     _key("RubyGems key", "rubygems_", _HEX + "{40,}"),
+    _key("Docker token", "dckr_pat_ dckr_oat_"),
+    _key("Figma token", "figd_ figu_"),
+    _key("Apify token", "apify_api_", _ALPHANUMERIC + "{30,}"),
+    _key("PostHog key", "phx_", _ALPHANUMERIC + "{40,}"),
+    _key("Tailscale key", "tskey-auth- tskey-api- tskey-client-"),
+    _key("1Password token", "ops_eyJ", _WORD + "{40,}", anywhere=True),
     _key("PyPI token", "pypi-AgE", anywhere=True),
 )
 
@@ -266,6 +272,12 @@ _SHAPES = (
         "Slack webhook",
         re.compile(r"hooks\.slack\.com/services/(?P<secret>(?P<rest>[A-Za-z0-9_/]{20,}))"),
         ("hooks.slack.com",),
+        _random_rest,
+    ),
+    TextRule(
+        "Discord webhook",
+        re.compile(r"discord(?:app)?\.com/api/webhooks/\d{16,20}/(?P<secret>(?P<rest>[A-Za-z0-9_-]{60,}))"),
+        ("discord",),
         _random_rest,
     ),
     TextRule(

@@ -70,6 +70,8 @@ def test_web_pages_of_others(headers: dict[str, str], upstream: FakeProviderServ
     with proxy(upstream, tmp_path / "b", allowed_origins=["*"]) as running:
         url = f"{running.url}/openai/v1/chat/completions"
         assert httpx2.post(url, json=CHAT, headers=headers).status_code == 200
+    (entry,) = upstream.default.journal.wait()
+    assert headers.keys().isdisjoint(name for name, _ in entry.headers)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1.evil.com", "localhost:80@evil.com", "evil.com"])

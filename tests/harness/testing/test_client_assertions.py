@@ -360,6 +360,47 @@ def test_a_request_that_is_made_again_is_judged_when_the_first_is_over(left):
     ending.join()
 
 
+@pytest.mark.fake_provider(timing="synthetic:ttft=1ms,tps=20")
+def test_leaving_is_waited_for_in_process(fake_provider_in_process):
+    """A client that closed where it could not wait has left: the assertion lets the provider go on until it knows."""
+    provider = fake_provider_in_process
+    provider.script("one two three four five six")
+    with openai.OpenAI(
+        base_url=provider.base_url(), api_key="k", http_client=httpx2.Client(transport=provider.transport())
+    ) as client:
+        stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+        next(iter(stream))
+
+        async def close() -> None:
+            stream.close()
+
+        asyncio.run(close())
+        assert provider.requests[0].outcome == "pending"
+        provider.client.assert_left(after_frames=1, within_frames=2)
+        with pytest.raises(ZeroDivisionError):
+            provider.journal.wait(lambda entries: 1 // 0)
+        with pytest.raises(TimeoutError, match="1 requests, 0 under way"):
+            provider.journal.wait(lambda entries: False, 0.01)
+
+
+@pytest.mark.fake_provider(timing="synthetic:ttft=1ms,tps=20")
+def test_a_client_that_never_finished_closing_is_broken_off_at_the_end(fake_provider_in_process):
+    """A stream that was closed where nobody could wait for it does not disturb the end of the provider."""
+    provider = fake_provider_in_process
+    with openai.OpenAI(
+        base_url=provider.base_url(), api_key="k", http_client=httpx2.Client(transport=provider.transport())
+    ) as client:
+        stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+        next(iter(stream))
+
+        async def close() -> None:
+            stream.close()
+
+        asyncio.run(close())
+        provider.server.close()
+    assert provider.requests[0].outcome != "pending"
+
+
 @pytest.mark.fake_provider(timing="stepped")
 def test_a_stream_that_nobody_steps_says_so(fake_provider_in_process):
     """A client that gives up a stepped stream that nobody has stepped is told why nothing came."""
