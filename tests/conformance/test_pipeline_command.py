@@ -147,7 +147,7 @@ def test_what_can_not_be_read(run: Run) -> None:
     app = f"{APPS}.starlette_app:app"
     assert "runs in this process: a command beside it is for a URL" in run(app, "--", "true").err
     assert "--data are for a URL or an app" in run("--reader", "cat", "-d", "x", "--", "true").err
-    assert "--until is for the URL of a WebSocket" in run(app, "--until", "x").err
+    assert "--until requires the URL of a WebSocket" in run(app, "--until", "x").err
     assert "nothing to check" in run("--case", "order").err
 
 
@@ -240,8 +240,8 @@ nothing = None
         (["nonsense"], "give a URL or module:app"),
         (["no_such_module:app"], "No module named 'no_such_module'"),
         ([f"{__name__}:missing"], "has no missing"),
-        ([f"{__name__}:nothing"], "and no app and no function"),
-        ([f"{__name__}:answers", "--through"], "a gateway is asked by its URL"),
+        ([f"{__name__}:nothing"], "not an app or a function"),
+        ([f"{__name__}:answers", "--through"], "give a gateway's URL"),
         ([f"{__name__}:answers", "--", "true"], "a command beside it is for a URL"),
         ([f"{__name__}:answers"], "did not ask the fake provider for anything"),
         ([f"{APPS}.starlette_app:app", "--path", "/nowhere"], "answered with status 404"),
