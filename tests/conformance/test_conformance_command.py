@@ -305,7 +305,7 @@ def test_json_on_standard_output(run: Run) -> None:
     assert report.pop("seconds") >= 0
     assert report.pop("versions").keys() == {"tokentape", "python", "little"}
     assert report == {
-        "format": 1,
+        "format": 2,
         "suite": "iterator",
         "target": ZERO,
         "seed": 7,
