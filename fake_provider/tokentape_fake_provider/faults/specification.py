@@ -68,10 +68,8 @@ def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault
 
     Raises `FaultError`.
     """
-    if isinstance(fault, Mapping):
-        return fault_of_object({**fault, **parameters})
     if not isinstance(fault, str | FaultBase):
-        return fault_of_object(fault)
+        return fault_of_object({**fault, **parameters} if parameters else fault)
     if not parameters:
         return parse_fault(fault) if isinstance(fault, str) else fault
     kind, given = _read(fault) if isinstance(fault, str) else (type(fault), msgspec.structs.asdict(fault))
