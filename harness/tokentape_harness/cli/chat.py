@@ -1,4 +1,4 @@
-"""chat: ask a model, show the answer as it arrives."""
+"""chat: send a prompt to a model and print the response as it arrives."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _PROVIDERS: dict[str, tuple[Callable[..., ChatProvider], str, tuple[str, ...], s
 
 
 def chat(
-    prompt: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
+    prompt: Annotated[str, typer.Argument(help="The prompt; - reads it from standard input.")],
     provider: Annotated[
-        str, typer.Option(metavar="P", help="Whose client: openai_chat, openai_responses, anthropic_messages, ...")
+        str, typer.Option(metavar="P", help="The client: openai_chat, openai_responses, anthropic_messages, ...")
     ] = "openai_chat",
     base_url: Annotated[
-        str | None, typer.Option(help="Another server, as the provider's SDK takes it. Local ones need no key.")
+        str | None, typer.Option(help="Base URL, as in the provider's SDK. Local servers need no key.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The model to ask.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model.")] = None,
     as_json: Json = False,
 ) -> int:
     """Stream one answer to stdout; usage and timing go to stderr, so that a pipe carries only the answer.
@@ -138,6 +138,6 @@ def _client(provider: str, base_url: str | None, model: str | None, http_client:
     options: dict[str, Any] = {"base_url": url, "http_client": http_client}
     if not any(os.environ.get(name) for name in keys):
         if not url or not is_loopback(urlsplit(url).hostname or ""):
-            raise UsageError(f"no API key: set {keys[0]}, or ask a server of this machine (--base-url)")
+            raise UsageError(f"no API key: set {keys[0]}, or use a local server (--base-url)")
         options["api_key"] = FAKE_KEY
     return make(model or default_model, **options)

@@ -24,17 +24,17 @@ from tokentape_harness.testing.recordings import find_cassettes
 def check(
     paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Cassettes, and folders of cassettes.")],
     max_age: Annotated[
-        str | None, typer.Option(metavar="AGE", help="Older recordings are a problem, such as 90d.")
+        str | None, typer.Option(metavar="AGE", help="Report recordings older than this, such as 90d.")
     ] = None,
     unused: Annotated[
         Path | None,
         typer.Option(
-            metavar="REPORT", help="What /_tokentape/sessions/default/unplayed of `tokentape serve` said at the end."
+            metavar="REPORT", help="The final response of /_tokentape/sessions/default/unplayed of `tokentape serve`."
         ),
     ] = None,
     allow: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help="A kind of problem that is meant, such as client_closed; repeatable."),
+        typer.Option(metavar="KIND", help="A kind of problem to ignore, such as client_closed; repeatable."),
     ] = None,
     redact_header: RedactHeaders = None,
     redact_path: RedactPaths = None,
@@ -45,7 +45,7 @@ def check(
     rules = redaction_rules(redact_header, redact_path, redact_text)
     for kind in allow or ():
         if kind not in PROBLEM_KINDS:
-            raise UsageError(f"--allow {kind!r} is none of {', '.join(PROBLEM_KINDS)}")
+            raise UsageError(f"--allow {kind!r} is not one of {', '.join(PROBLEM_KINDS)}")
     age = None if max_age is None else parse_age(max_age)
     never_asked = [] if unused is None else read_unused(_read(unused))
     found, files, interactions = list[Problem](), find_cassettes(paths), 0

@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Command(NamedTuple):
-    """A command: its name, the function or the `typer.Typer` that it is (`MODULE:NAME`), and its help."""
+    """A command: its name, its function or `typer.Typer` (as `MODULE:NAME`), and its help."""
 
     name: str
     target: str
@@ -20,7 +20,7 @@ class Command(NamedTuple):
     settings: Mapping[str, Any] = {}
 
     def load(self) -> Any:
-        """Import it. Its signature is that of the function."""
+        """Import the command; its signature is that of the function."""
         module, _, attribute = self.target.partition(":")
         found = getattr(import_module(module), attribute)
         if isinstance(found, typer.Typer):
@@ -36,70 +36,69 @@ COMMANDS: Final = (
     Command(
         "serve",
         "tokentape_harness.cli.serve:serve",
-        "Start the fake provider: cassettes answer the requests they recorded, made-up text the others.",
+        "Start the fake provider: cassettes answer the requests they recorded, generated text answers the others.",
     ),
     Command(
         "chat",
         "tokentape_harness.cli.chat:chat",
-        "Ask a model and show its answer as it arrives, then usage and timing.",
+        "Send a prompt to a model and print the response as it arrives, then usage and timing.",
     ),
     Command(
         "synth",
         "tokentape_harness.cli.synth:synth",
-        "Make up a streamed response and write it as a cassette.",
+        "Generate a streamed response and write it to a cassette.",
     ),
     Command(
         "faults",
         "tokentape_harness.cli.faults:faults",
-        "List what can go wrong with a response: for --fault, fake_provider.fault() and the control API.",
+        "List the faults that --fault, fake_provider.fault() and the control API can inject.",
     ),
     Command(
         "record",
         "tokentape_harness.cli.record:record",
-        "Record what a command's LLM clients stream, live, or replay it; exit with the command's code.",
+        "Record the LLM responses that a command receives, or replay them; exit with the command's code.",
         settings={"allow_interspersed_args": False},
     ),
     Command(
         "show",
         "tokentape_harness.cli.show:show",
-        "Show a cassette: requests, messages, usage, and a picture of when each chunk came.",
+        "Show a cassette: requests, messages, usage, and a timeline of its chunks.",
     ),
     Command(
         "decode",
         "tokentape_harness.cli.decode:decode",
-        "Decode a raw response body to messages and output: what is in this `curl -N`?",
+        "Decode a raw response body, such as the output of `curl -N`, to messages and output.",
     ),
     Command(
         "check",
         "tokentape_harness.cli.check:check",
-        "Check cassettes for secrets, cut-off or old recordings, edits; exit with 1 if there are any.",
+        "Check cassettes for secrets, edits, truncated and old recordings; exit with 1 if there are any.",
     ),
     Command(
         "diff",
         "tokentape_harness.cli.diff:diff",
-        "Show what changed in the shape of the events, values aside; exit with 1 if anything did.",
+        "Compare the structure of the events in two cassettes, ignoring values; exit with 1 if it differs.",
     ),
     Command(
         "convert",
         "tokentape_harness.cli.convert:convert",
-        "Turn a recording into one of another provider or tool, and list what that can't express. Secrets are "
-        "redacted.",
+        "Convert a recording to the format of another provider or tool, and list what is lost. Secrets are redacted.",
     ),
     Command(
         "fit",
         "tokentape_harness.cli.fit:fit",
-        "Learn a timing profile from recorded streams: what --timing profile:FILE plays.",
+        "Learn a timing profile from recorded streams, for --timing profile:FILE.",
     ),
     Command(
         "sweep",
         "tokentape_harness.cli.sweep:sweep",
-        "Show what a client does with each fault at each frame of a recording; exit with 1 if it is silent, or hangs.",
+        "Run a client with each fault at each frame of a recording; exit with 1 if it misses a truncation or hangs.",
         no_args_is_help=True,
     ),
     Command(
         "flush-check",
         "tokentape_harness.cli.flush_check:flush_check",
-        "Check that an app, or a proxy, passes each token on as it comes; exit with 1 if it does not.",
+        "Check that an app or a proxy passes on each token as it arrives; exit with 1 if it does not.",
         no_args_is_help=True,
     ),
     Command(
@@ -111,7 +110,7 @@ COMMANDS: Final = (
 
 
 class LazyCommand(TyperCommand):
-    """A command that is imported when its arguments are parsed; until then it is its help alone."""
+    """A command that is imported when its arguments are parsed; before that, only its help is known."""
 
     def __init__(self, command: Command) -> None:
         super().__init__(command.name, help=command.help)

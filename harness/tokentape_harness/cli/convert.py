@@ -69,7 +69,7 @@ WRITERS: Mapping[str, Callable[[Path, Cassette], Losses]] = {
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="What was recorded.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The recording.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
     to: Annotated[
         str,
@@ -77,11 +77,11 @@ def convert(
             "--to",
             "-t",
             metavar="W",
-            help="Wire format to say it in; or cassette, vcrpy (without times), har, raw (a body).",
+            help="Wire format to convert to; or cassette, vcrpy (without times), har, raw (a body).",
         ),
     ],
     kind: Annotated[
-        str, typer.Option("--from", metavar="KIND", help="What IN is: cassette, vcrpy, har or raw (a body).")
+        str, typer.Option("--from", metavar="KIND", help="Format of IN: cassette, vcrpy, har or raw (a body).")
     ] = "cassette",
     wire: Annotated[
         str | None, typer.Option("--wire", "-w", metavar="W", help="Wire format of a raw body, such as openai_chat.")
@@ -120,9 +120,9 @@ def convert(
 
 def _read(source: Path, kind: str, wire: str | None) -> Cassette:
     if kind not in READERS and kind != "raw":
-        raise UsageError(f"--from {kind!r} is none of {', '.join([*READERS, 'raw'])}")
+        raise UsageError(f"--from {kind!r} is not one of {', '.join([*READERS, 'raw'])}")
     if (wire is not None) != (kind == "raw"):
-        raise UsageError("--from raw needs --wire W, which says whose body it is; nothing else takes it")
+        raise UsageError("--from raw needs --wire W, the wire format of the body; other formats don't take it")
     try:
         # A body or a HAR may come through a pipe.
         data = read_file(source) if READERS.get(kind) is parse_cassette else source.read_bytes()

@@ -1,4 +1,4 @@
-"""flush-check: does an app, or a proxy, pass each token on as it comes?"""
+"""flush-check: does an app or a proxy pass on each token as it arrives?"""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def flush_check(
             metavar="[TARGET] [-- COMMAND]",
             help="TARGET is a URL that streams (http, https, ws, wss), or MODULE:NAME of an ASGI or WSGI app or of a "
             "function that yields. COMMAND serves the URL, or the app that the function reads; without a TARGET its "
-            "standard output is what is checked.",
+            "standard output is checked.",
         ),
     ] = None,
     through_url: Annotated[
@@ -60,34 +60,41 @@ def flush_check(
         str, typer.Option("--wire", "-w", metavar="W", help="Wire format of the request that goes --through.")
     ] = "openai_chat",
     method: Annotated[
-        str | None, typer.Option("--request", "-X", metavar="METHOD", help="GET, or POST with --data, unless given.")
+        str | None,
+        typer.Option("--request", "-X", metavar="METHOD", help="Method. [default: GET, or POST with --data]"),
     ] = None,
     headers: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Of the request; repeatable.")
+        list[str] | None,
+        typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header of the request; repeatable."),
     ] = None,
     data: Data = None,
-    path: Annotated[str, typer.Option(help="Path and query to ask MODULE:APP for.")] = "/",
+    path: Annotated[str, typer.Option(help="Path and query to request from MODULE:APP.")] = "/",
     provider_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port of the fake provider: 8089 for what runs already, else a free one."),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the fake provider. [default: 8089 for an app that runs already, else a free one]",
+        ),
     ] = None,
     tokens: Annotated[int, typer.Option(min=2, max=1000, help="Short tokens to send one by one.")] = 10,
     patience: Annotated[
         float, typer.Option(min=0.01, metavar="S", help="How long a token may take before it counts as held, in s.")
     ] = 2.0,
     wait: Annotated[
-        float, typer.Option(min=0.01, metavar="S", help="How long to wait for each more once tokens are held, in s.")
+        float,
+        typer.Option(min=0.01, metavar="S", help="How long to wait for each further token once tokens are held, in s."),
     ] = 0.25,
     max_bytes: Annotated[int, typer.Option(min=0, help="Bytes of tokens to send to find a buffer's size.")] = 65_536,
     start: Annotated[
-        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to ask the provider, in s.")
+        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to call the provider, in s.")
     ] = 30.0,
     warm_up: Annotated[bool, typer.Option(help="Send one request first, without judging its answer.")] = True,
     readers: Annotated[bool, typer.Option(help="Check whether a second reader waits for the first.")] = True,
     leaving: Annotated[
-        bool, typer.Option(help="Check whether a reader of what is served who leaves ends the stream.")
+        bool, typer.Option(help="Check whether the provider's stream ends when the reader disconnects.")
     ] = True,
-    cut: Annotated[bool, typer.Option(help="Check what becomes of a stream that is cut off.")] = True,
+    cut: Annotated[bool, typer.Option(help="Check the output of a provider's stream that is cut off.")] = True,
     reported_by: Annotated[
         str,
         typer.Option(
@@ -99,7 +106,7 @@ def flush_check(
     ] = "",
     as_json: Json = False,
 ) -> int:
-    """Print the report; 0 if the target flushes and launders no cut-off stream, else 1.
+    """Print the report; 0 if the target flushes and hides no truncation, else 1.
 
     Raises `UsageError`, `FlushError`, `PortInUseError`.
     """
@@ -142,27 +149,27 @@ def flush_check(
         if isinstance(target, ReaderTarget) and request != AppRequest():
             raise UsageError(f"{target} sends its own request: --request, --header and --data are for a URL or an app")
         if (runs_already or command) and not as_json:
-            _tell_address(server.url, through_url, started=bool(command))
+            _print_address(server.url, through_url, started=bool(command))
         report = check_flush(target, provider, options, serve=command)
     print(terminal_text.dump(report.to_builtins()) if as_json else _as_text(report))
     return 0 if report.ok else 1
 
 
 def _split(arguments: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-    """The URL or app that is named first, if one is, and the command."""
+    """The URL or app before the command, if there is one, and the command."""
     if arguments and (by_url(arguments[0]) or NAMED.fullmatch(arguments[0])):
         return arguments[0], arguments[1:]
     return None, arguments
 
 
 def _imported(name: str) -> Any:
-    """What `module:attribute` names, with the working folder on the path. Raises `FlushError`."""
+    """Import `module:attribute`, with the working folder on the path. Raises `FlushError`, `UsageError`."""
     module_name, _, attribute = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise FlushError(f"{name}: {error} (looked for in {Path.cwd()}, and what is installed)") from None
+        raise FlushError(f"{name}: {error} (looked in {Path.cwd()} and the installed packages)") from None
     except Exception as error:
         raise FlushError(f"{name}: importing {module_name} failed with {type(error).__name__}: {error}") from error
     for part in attribute.split("."):
@@ -170,11 +177,11 @@ def _imported(name: str) -> Any:
             raise FlushError(f"{name}: {module_name} has no {attribute}")
         found = getattr(found, part)
     if not callable(found):
-        raise UsageError(f"{name} is of type {type(found).__name__}, and no app and no function")
+        raise UsageError(f"{name} is of type {type(found).__name__}: give an app or a function")
     return found
 
 
-def _tell_address(url: str, through_url: str | None, *, started: bool) -> None:
+def _print_address(url: str, through_url: str | None, *, started: bool) -> None:
     if through_url is not None:
         must = f"what listens at {through_url} must pass requests on to it"
     elif started:

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ WireName = Annotated[
     str, typer.Option("--wire", "-w", metavar="W", help="Wire format, such as openai_chat or anthropic_messages.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
-Seed = Annotated[int, typer.Option(help="Seed of ids, made-up text and jitter.")]
+Seed = Annotated[int, typer.Option(help="Seed of ids, generated text and jitter.")]
 FaultSpecs = Annotated[
     list[str] | None,
     typer.Option(
-        "--fault", metavar="SPEC", help="What goes wrong, such as fin@frame=5; repeatable. tokentape faults lists all."
+        "--fault",
+        metavar="SPEC",
+        help="A fault to inject, such as fin@frame=5; repeatable. `tokentape faults` lists all.",
     ),
 ]
 AllowedOrigins = Annotated[
@@ -26,25 +28,25 @@ AllowedOrigins = Annotated[
     typer.Option(
         "--allow-origin",
         metavar="ORIGIN",
-        help="Web pages that may ask, such as https://app.example, besides those of this machine; repeatable.",
+        help="Web pages that may send requests, such as https://app.example, besides local ones; repeatable.",
     ),
 ]
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data", "-d", metavar="TEXT|@FILE", help="Body of the request; the first message that a WebSocket is sent."
+        "--data", "-d", metavar="TEXT|@FILE", help="Body of the request, or the first message to a WebSocket."
     ),
 ]
 Reader = Annotated[
     str | None,
     typer.Option(
         metavar="MODULE:FUNCTION|COMMAND",
-        help="Reads the app and yields, or prints, what came out of it: for apps that answer by other means than HTTP.",
+        help="Reads the app and yields or prints its output: for apps that answer by other means than HTTP.",
     ),
 ]
 Until = Annotated[
     str,
-    typer.Option(metavar="REGEX", help="An answer over a WebSocket that stays open ends with a message like this."),
+    typer.Option(metavar="REGEX", help="The last message of an answer over a WebSocket that stays open."),
 ]
 TIMINGS = (
     "instant, recorded, recorded:2 (twice as fast), synthetic:ttft=300ms,tps=50,jitter=0.2 or profile:FILE (see fit)"
@@ -52,22 +54,24 @@ TIMINGS = (
 
 RedactHeaders = Annotated[
     list[str] | None,
-    typer.Option("--redact-header", metavar="NAME", help="A header whose values are secret, too; repeatable."),
+    typer.Option("--redact-header", metavar="NAME", help="Another header with secret values; repeatable."),
 ]
 RedactPaths = Annotated[
     list[str] | None,
-    typer.Option("--redact-path", metavar="PATH", help="Members of JSON, such as '$.a.b' or '..email'; repeatable."),
+    typer.Option(
+        "--redact-path", metavar="PATH", help="Secret members of JSON, such as '$.a.b' or '..email'; repeatable."
+    ),
 ]
 RedactTexts = Annotated[
     list[str] | None,
-    typer.Option("--redact-text", metavar="REGEX", help="Text, or the group `secret` of it; repeatable."),
+    typer.Option("--redact-text", metavar="REGEX", help="Secret text, or the text of the group `secret`; repeatable."),
 ]
 
 
 def redaction_rules(
     headers: Sequence[str] | None, json_paths: Sequence[str] | None, text: Sequence[str] | None
 ) -> RedactionRules:
-    """The rules that every recording is redacted by, and the user's own."""
+    """The default redaction rules, and the user's own."""
     from tokentape_harness.redaction import DEFAULT_RULES
 
     return DEFAULT_RULES.adding(headers=headers or (), json_paths=json_paths or (), text=text or ())

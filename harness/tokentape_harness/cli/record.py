@@ -36,12 +36,14 @@ def record(
         Path, typer.Option("--cassettes", metavar="DIR", help="The folder to record to: a cassette for each provider.")
     ],
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- COMMAND]...", help="What to run, in any language.")
+        list[str] | None, typer.Argument(metavar="[-- COMMAND]...", help="The program to run, in any language.")
     ] = None,
     upstreams: Annotated[
         list[str] | None,
         typer.Option(
-            "--upstream", metavar="NAME=URL", help="Where the requests below /NAME go, such as openai=URL; repeatable."
+            "--upstream",
+            metavar="NAME=URL",
+            help="Upstream of the requests below /NAME, such as openai=URL; repeatable.",
         ),
     ] = None,
     mode: Annotated[
@@ -50,10 +52,10 @@ def record(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0.001, metavar="S", help="How long a provider may be silent, in s; no limit unless given."),
+        typer.Option(min=0.001, metavar="S", help="How long a provider may be silent, in s. [default: no limit]"),
     ] = None,
     speed: Annotated[
-        float | None, typer.Option(min=0.001, help="Replay in recorded time, 2 twice as fast; at once unless given.")
+        float | None, typer.Option(min=0.001, help="Replay in recorded time; 2 is twice as fast. [default: at once]")
     ] = None,
     redact_header: RedactHeaders = None,
     redact_path: RedactPaths = None,

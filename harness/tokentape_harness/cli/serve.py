@@ -40,17 +40,17 @@ def serve(
         list[Path] | None, typer.Argument(metavar="[PATHS]...", help="Cassettes, and folders of cassettes.")
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Beyond this machine the control API needs a token.")
+        str, typer.Option(help="Address to listen on. The control API needs a token on other than local addresses.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8089,
-    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"When tokens leave: {TIMINGS}.")] = "instant",
+    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"Timing of the stream: {TIMINGS}.")] = "instant",
     seed: Seed = 0,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse what no cassette answers, instead of making text up.")
+        bool, typer.Option("--strict", help="Refuse requests that no cassette answers, instead of generating text.")
     ] = False,
     as_wires: Annotated[
         list[str] | None,
-        typer.Option("--as", metavar="W", help="Serve the cassettes in this wire format, too; repeatable."),
+        typer.Option("--as", metavar="W", help="Also serve the cassettes in this wire format; repeatable."),
     ] = None,
     dress: Annotated[
         str | None,

@@ -25,24 +25,31 @@ from tokentape_harness.sweep.subject import read_subject
 
 
 def sweep(
-    cassette: Annotated[Path, typer.Argument(metavar="CASSETTE", help="Its first whole stream is damaged.")],
+    cassette: Annotated[
+        Path, typer.Argument(metavar="CASSETTE", help="Faults are injected into its first complete stream.")
+    ],
     command: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[-- COMMAND]",
-            help="Asks once, and prints the answer; the SDKs' variables send it to the fake provider.",
+            help="Sends one request and prints the answer; the SDKs' environment variables point to the fake provider.",
         ),
     ] = None,
     sdk: Annotated[
-        str | None, typer.Option(metavar="SDK", help="openai, anthropic or tokentape, in this process, instead.")
+        str | None,
+        typer.Option(
+            metavar="SDK", help="Instead of a command, a client in this process: openai, anthropic or tokentape."
+        ),
     ] = None,
-    interaction: Annotated[int | None, typer.Option(min=0, help="Another stream of the cassette, from 0.")] = None,
+    interaction: Annotated[int | None, typer.Option(min=0, help="Use this stream of the cassette, from 0.")] = None,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="NAME|SPEC", help="Of the catalog, or one at one place; repeatable."),
+        typer.Option(
+            "--fault", metavar="NAME|SPEC", help="A fault at each place, or at one place; repeatable. [default: all]"
+        ),
     ] = None,
-    places: Annotated[int, typer.Option(min=6, help="Places of each fault to try at most, drawn from the seed.")] = 50,
-    seed: Annotated[int, typer.Option(help="What the places are drawn from.")] = 0,
+    places: Annotated[int, typer.Option(min=6, help="Maximum number of places per fault, sampled with the seed.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     times: Annotated[int, typer.Option(min=0, help="How often a fault happens; 0 is always.")] = 1,
     patience: Annotated[
         float | None,
@@ -52,7 +59,7 @@ def sweep(
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, metavar="S", help="How long the command may take, in s.")] = 60.0,
     fail_on: Annotated[
-        str, typer.Option(metavar="OUTCOMES", help="What makes the exit code 1, with commas between; or none.")
+        str, typer.Option(metavar="OUTCOMES", help="Outcomes that give exit code 1, separated by commas; or none.")
     ] = "silent,hung",
     as_json: Json = False,
 ) -> int:
@@ -62,7 +69,7 @@ def sweep(
     """
     command = command or []
     if (sdk is None) == (not command):
-        raise UsageError("who asks? Give one of --sdk openai|anthropic|tokentape and -- COMMAND")
+        raise UsageError("give one client: --sdk openai|anthropic|tokentape, or -- COMMAND")
     failing = checked_outcomes(fail_on)
     subject = read_subject(cassette, interaction)
     plan = plan_sweep(subject.tape, subject.wire, faults or None, places, seed)

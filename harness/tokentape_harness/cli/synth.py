@@ -35,9 +35,9 @@ CREATED = 1_767_225_600
 def synth(
     wire_name: WireName,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.yaml", help="The cassette to write.")],
-    words: Annotated[int | None, typer.Option(min=0, help="Words of made-up text. [default: 60]")] = None,
-    text: Annotated[str | None, typer.Option(help="The text to say, instead of made-up text.")] = None,
-    reasoning: Annotated[int, typer.Option(min=0, help="Words of made-up reasoning before it.")] = 0,
+    words: Annotated[int | None, typer.Option(min=0, help="Words of generated text. [default: 60]")] = None,
+    text: Annotated[str | None, typer.Option(help="The text, instead of generated text.")] = None,
+    reasoning: Annotated[int, typer.Option(min=0, help="Words of generated reasoning before the text.")] = 0,
     tool_calls: Annotated[
         list[str] | None,
         typer.Option("--tool-call", metavar="NAME={...}", help="A tool call with its arguments; repeatable."),
@@ -52,9 +52,9 @@ def synth(
     finish_reason: Annotated[
         str | None, typer.Option(metavar="R", help="stop, length, tool_calls, content_filter, refusal, ...")
     ] = None,
-    locale: Annotated[str, typer.Option(help="Language of the made-up text.")] = "en_US",
+    locale: Annotated[str, typer.Option(help="Language of the generated text.")] = "en_US",
     seed: Seed = 0,
-    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"When chunks come: {TIMINGS}.")] = "synthetic",
+    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"Timing of the chunks: {TIMINGS}.")] = "synthetic",
     faults: FaultSpecs = None,
 ) -> None:
     """Write the cassette.
@@ -134,7 +134,7 @@ def _finish_reason(text: str | None) -> FinishReason | None:
     for reason in known:
         if text == reason:
             return reason
-    raise UsageError(f"--finish-reason {text!r} is none of {', '.join(known)}")
+    raise UsageError(f"--finish-reason {text!r} is not one of {', '.join(known)}")
 
 
 def _usage(text: str | None) -> Usage | None:

@@ -1,4 +1,4 @@
-"""Live: runs against a real target, with the fake provider behind it and a reader in front."""
+"""Bench: a real target, with the fake provider behind it and a reader in front."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from tokentape_harness.flush.targets import CommandTarget, ReaderTarget, Target,
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
-# How often to look whether the output ended before any request came (s).
+# How often to check whether the output ended before any request arrived (s).
 _LOOK: Final = 0.1
-# How long an open socket is silent when an answer is over (s).
+# Silence after which an answer over an open socket counts as ended (s).
 _SILENCE: Final = 2.0
-# How long a loop may take to stop (s): one that a coroutine blocks never does.
+# How long a loop may take to stop (s): one that a coroutine blocks never stops.
 _STOPPING: Final = 5.0
 STEPPED: Final = Stepped()
 LEAVING_FRAMES: Final = 3
-"""Frames after which a reader's leaving must show: a WSGI server finds out when it sends, or the time after."""
+"""Frames after which a disconnect must be noticed: a WSGI server notices at its next send, or the one after."""
 
 
 class Run:
-    """One reading of the target, from its request to the end of its output."""
+    """One read of the target, from its request to the end of its output."""
 
     def __init__(self, output: ObservedOutput, reader: Reader) -> None:
         self.output = output
@@ -47,9 +47,9 @@ class Run:
 
 
 class Bench:
-    """A target, and a session of the fake provider whose answers it is given.
+    """A target, and the session of the fake provider that answers it.
 
-    `stays_open` is whether the target's socket stays open after a whole answer, which then ends in silence.
+    `stays_open` is whether the target's socket stays open after a complete answer, which then ends with silence.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Bench:
 
     @contextmanager
     def answering(self, rule: Rule, timing: Timing) -> Iterator[None]:
-        """Answer requests like this for a time."""
+        """Answer requests by this rule and timing within the context."""
         session = self.provider.session
         before = session.settings.timing
         session.add_rule(rule)
@@ -86,32 +86,32 @@ class Bench:
         try:
             yield run
         finally:
-            # What waits for the provider would not notice that its reader left.
+            # A target that waits for the provider would not notice that its reader left.
             self.release_all()
             run.reader.close()
 
     def release_all(self, but: SteppedStream | None = None) -> None:
-        """Let all streams go, but perhaps one."""
+        """Send the rest of all streams, except one."""
         for stream in self.provider.streams:
             if stream is not but:
                 stream.release()
 
     def wait_for_end(self, output: ObservedOutput, seconds: float) -> bool:
-        """Wait until the output has ended, once the provider's stream is over; whether it has in time."""
+        """Wait until the output has ended, after the provider's stream has; return whether it did in time."""
         until = self.now() + seconds
         while self.stays_open and output.end is None and self.now() < until:
             if not output.wait(_more_than(output.size), _SILENCE):
-                output.on_end("nothing more came; the socket stays open, as it does after a whole answer")
+                output.on_end("no more output; the socket stays open, as it does after a complete answer")
         return output.wait(lambda far: far.end is not None, until - self.now())
 
     def learn_end(self, output: ObservedOutput) -> None:
-        """Note how a whole answer ended, where it did or did not in good time."""
+        """Note how a complete answer ended, or that its socket stays open."""
         if output.end is None and isinstance(self.target, WebSocketTarget):
             self.stays_open = True
             output.on_end("the socket stays open")
 
     def frames_until_left(self, stream: SteppedStream, most: int, wait: float, patience: float) -> int | None:
-        """How many frames still leave until the provider finds its client gone; None if it is there after `most`."""
+        """The frames sent until the provider finds that its client disconnected; `None` if it has not after `most`."""
         for count in range(most + 1):
             if self.outcome(stream, wait) != "pending":
                 return count if stream.entry.outcome == "client_left" else None
@@ -120,16 +120,16 @@ class Bench:
         return None
 
     def outcome(self, stream: SteppedStream, seconds: float) -> str:
-        """How the provider's side of a stream ended; `pending` if it does not within this time."""
+        """How the provider's side of a stream ended; `pending` if it has not within this time."""
         with suppress(TimeoutError):
             self.provider.journal.wait(lambda _: stream.entry.outcome != "pending", seconds)
         return stream.entry.outcome
 
     def next_stream(self, run: Run, seconds: float) -> SteppedStream | None:
-        """The stream that this run's markers leave by; `None` if there is none within this time.
+        """The provider's stream with this run's markers; `None` if none is requested within this time.
 
-        One that is asked for as a whole, and not as a stream, is let go; it is given if no other follows. Requests
-        that come later are answered at once.
+        A response that is requested whole is sent at once; it is returned if no stream follows. Later requests are
+        answered at once.
         """
         until = self.now() + seconds
         whole = None
@@ -150,7 +150,7 @@ class Bench:
 
 
 class LiveStream:
-    """A stream of the fake provider, and the far end it is to come out at."""
+    """A stream of the fake provider, and the output where it should come out."""
 
     def __init__(self, bench: Bench, run: Run, stream: SteppedStream) -> None:
         self.output = run.output
@@ -159,11 +159,11 @@ class LiveStream:
         self._sent = 0
 
     def now(self) -> float:
-        """The time."""
+        """The current time."""
         return self._bench.now()
 
     def send(self, tokens: int) -> int:
-        """Step so many tokens on."""
+        """Send the next tokens."""
         self._bench.release_all(but=self._stream)
         last = self._sent + tokens - 1
         try:
@@ -176,7 +176,7 @@ class LiveStream:
         return sum(map(len, self._stream.frames[: self._stream.sent]))
 
     def finish(self) -> None:
-        """Let all the rest go."""
+        """Send the rest."""
         self._stream.release()
 
     def wait(self, done: Callable[[ObservedOutput], bool], seconds: float) -> bool:
@@ -189,17 +189,17 @@ class LiveStream:
 
 
 def script_of(markers: MarkerTokens) -> Script:
-    """The answer that says all markers, a token a frame."""
+    """A script with all tokens, one per frame."""
     return Script.of(Text("".join(markers.tokens), pieces=markers.tokens))
 
 
 def rule_of(markers: MarkerTokens) -> Rule:
-    """Answers whatever is asked with the markers."""
+    """A rule that answers every request with the markers."""
     return Rule((script_of(markers),))
 
 
 def step_one(stream: SteppedStream, markers: MarkerTokens) -> None:
-    """Let the first token go. Raises `FlushError`."""
+    """Send the first token. Raises `FlushError`."""
     try:
         stream.step_until(markers.marker(0))
     except StepError as error:
@@ -207,10 +207,10 @@ def step_one(stream: SteppedStream, markers: MarkerTokens) -> None:
 
 
 def send_until_cut(bench: Bench, run: Run, wait: float, start: float) -> bytes:
-    """Let a stream that is cut off go, and its cut when what came before came out, or is held (`wait` s): what it sent.
+    """Send a stream and cut it off once its tokens came out, or were held for `wait` s; return the bytes sent.
 
-    A client that has not read that when the cut comes may drop it (aiohttp does), and its app then answers as if
-    the provider had refused.
+    A client that has not read them before the cut may drop them (aiohttp does), and its app then answers as if the
+    provider had refused.
     """
     stream = bench.next_stream(run, start)
     if stream is None:
@@ -245,7 +245,7 @@ def event_loop(given: asyncio.AbstractEventLoop | None = None) -> Iterator[async
 
 
 async def _end_tasks() -> None:
-    """End what an app has left behind, as `asyncio.run` does."""
+    """Cancel the tasks that an app left running, as `asyncio.run` does."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
@@ -253,12 +253,12 @@ async def _end_tasks() -> None:
 
 
 def _with_environment(target: Target, variables: dict[str, str]) -> Target:
-    """The target, where it is a command with these variables."""
+    """The target; a command gets these variables."""
     match target:
         case CommandTarget(environment=own):
             return msgspec.structs.replace(target, environment=tuple({**variables, **dict(own)}.items()))
         case ReaderTarget(reader=CommandTarget() as reader):
-            # The reader's own buffer is not what is checked.
+            # The reader's own buffer is not under test.
             return ReaderTarget(_with_environment(reader, {**variables, "PYTHONUNBUFFERED": "1"}))  # type: ignore[arg-type]
         case _:
             return target

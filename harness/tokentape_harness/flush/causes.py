@@ -1,4 +1,4 @@
-"""Causes: where tokens were likely held, and what mends it. Pure."""
+"""Causes: where tokens were probably held, and the remedy. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_harness.flush.observed_output import Head
-from tokentape_harness.flush.proxy_hints import hops_named
+from tokentape_harness.flush.proxy_hints import proxy_hints
 from tokentape_harness.flush.report import Cause
 from tokentape_harness.flush.targets import (
     AsgiTarget,
@@ -26,9 +26,9 @@ from tokentape_harness.flush.verdict import Shape, Verdict
 _PIPE: Final = "print(..., flush=True) after each token; or python -u, PYTHONUNBUFFERED=1, stdbuf -oL"
 
 
-_FULL_BUFFER: Final = "in a buffer that is passed on when it is full"
-# Servers that give each reader a task, and so wait only if their app does.
-_OF_TASKS: Final = ("uvicorn", "hypercorn", "granian", "Daphne", "Express", "Next.js")
+_FULL_BUFFER: Final = "in a buffer that is sent when it is full"
+# Servers that run each request in a task of its own: readers wait only if the app makes them wait.
+_TASK_SERVERS: Final = ("uvicorn", "hypercorn", "granian", "Daphne", "Express", "Next.js")
 _IN_APP: Final = (
     "no lock around the answer, and no blocking call in a coroutine (an async client, or a plain `def`); LitServe: "
     "more `workers_per_device`; Gradio: `concurrency_limit` of the event, which is 1 unless given"
@@ -36,13 +36,13 @@ _IN_APP: Final = (
 _IN_SERVER: Final = "more workers or threads (gunicorn --threads 8, or an ASGI server)"
 _NOT_STREAMED: Final = Cause(
     "in the app's request to the provider",
-    "it asked for the whole answer, and not for a stream",
-    "ask with stream=True (or the SDK's streaming method), and pass on each chunk",
+    "it requested the whole answer, not a stream",
+    "request stream=True (or use the SDK's streaming method), and pass on each chunk",
     proved=True,
 )
 _UNKNOWN: Final = Cause(
     "in the app, its server, or what is in front of it",
-    "no header says which",
+    "no header names it",
     "check the app on its own port, or in process (tokentape flush-check MODULE:APP): if that flushes, what is in "
     "front of it holds",
 )
@@ -59,9 +59,10 @@ def likely_causes(
     plain: Shape | None,
     blocked: bool,
 ) -> tuple[Cause, ...]:
-    """The likely causes, the best founded first.
+    """The probable causes, proved ones first.
 
-    `plain` is the shape without compression, where that was tried; `blocked` is whether a second reader waits.
+    `as_whole` is whether the app requested the whole answer. `plain` is the shape without compression, if that was
+    tried; `blocked` is whether a second reader waits.
     """
     causes = [_one_at_a_time(target, head)] if blocked else []
     if verdict in ("flushed", "first_reader_blocks"):
@@ -69,23 +70,25 @@ def likely_causes(
     if as_whole:
         return (*causes, _NOT_STREAMED)
     causes += [*_by_compression(head, plain), *_by_head(head), *_by_request(request)]
-    named = [hop for hop, _ in hops_named(head)] if head is not None else []
-    in_app = not isinstance(target, HttpTarget) or (bool(named) and not any(hop.holding for hop in named))
-    hops, by_shape = list(_by_hops(head)), list(_by_shape(shape, target, in_app=in_app))
-    if hops and by_shape and by_shape[0].where == _FULL_BUFFER:
-        # A named hop has a remedy of its own; what its batches are like belongs to the evidence.
-        hops = [msgspec.structs.replace(hop, evidence=f"{hop.evidence}; {by_shape[0].evidence}") for hop in hops]
+    named = [hint for hint, _ in proxy_hints(head)] if head is not None else []
+    in_app = not isinstance(target, HttpTarget) or (bool(named) and not any(hint.holding for hint in named))
+    by_hint, by_shape = list(_by_hint(head)), list(_by_shape(shape, target, in_app=in_app))
+    if by_hint and by_shape and by_shape[0].where == _FULL_BUFFER:
+        # A named proxy has its own remedy; the size of the batches is more evidence.
+        by_hint = [
+            msgspec.structs.replace(each, evidence=f"{each.evidence}; {by_shape[0].evidence}") for each in by_hint
+        ]
         by_shape = []
-    causes += [*by_shape, *hops, *_by_target(target)]
+    causes += [*by_shape, *by_hint, *_by_target(target)]
     if not causes:
         causes.append(_UNKNOWN)
     return tuple(sorted(causes, key=lambda cause: not cause.proved))
 
 
 def _one_at_a_time(target: Target, head: Head | None) -> Cause:
-    hops = [hop for hop, _ in hops_named(head)] if head is not None else []
-    in_app = not isinstance(target, HttpTarget) or any(hop.name in _OF_TASKS for hop in hops)
-    servers = [hop for hop in hops if not hop.holding]
+    hints = [hint for hint, _ in proxy_hints(head)] if head is not None else []
+    in_app = not isinstance(target, HttpTarget) or any(hint.name in _TASK_SERVERS for hint in hints)
+    servers = [hint for hint in hints if not hint.holding]
     if in_app:
         where, remedy = "in the app", _IN_APP
     elif servers:
@@ -94,7 +97,7 @@ def _one_at_a_time(target: Target, head: Head | None) -> Cause:
         where, remedy = "in the server or the app", f"{_IN_SERVER}; in the app {_IN_APP}"
     return Cause(
         f"{where}, which answers one reader at a time",
-        "the second reader got its answer only when the first one's had ended",
+        "the second reader received its answer only after the first answer had ended",
         remedy,
         proved=True,
     )
@@ -112,7 +115,7 @@ def _by_compression(head: Head | None, plain: Shape | None) -> Iterator[Cause]:
     if plain is None:
         yield Cause(where, f"content-encoding: {coding}", remedy)
     elif plain.verdict == "flushed":
-        yield Cause(where, f"content-encoding: {coding}; asked without compression, it flushes", remedy, proved=True)
+        yield Cause(where, f"content-encoding: {coding}; without compression, it flushes", remedy, proved=True)
 
 
 def _by_head(head: Head | None) -> Iterator[Cause]:
@@ -122,7 +125,7 @@ def _by_head(head: Head | None) -> Iterator[Cause]:
     if length is not None:
         yield Cause(
             "in something that reads the whole body before it answers",
-            f"content-length: {length}, which nothing can know before the end",
+            f"content-length: {length}, which is not known before the end",
             "a streaming response in the app; no middleware, cache or proxy that reads the body to count it",
         )
     if head.http_version == "HTTP/1.0":
@@ -139,7 +142,7 @@ def _by_request(request: Entry | None) -> Iterator[Cause]:
     via = ", ".join(value for name, value in request.headers if name.lower() in ("via", "x-forwarded-for"))
     if request.http_version == "1.0":
         yield Cause(
-            "in the proxy that asks the provider in HTTP/1.0",
+            "in the proxy that sends HTTP/1.0 to the provider",
             f"HTTP/1.0 in the request to the provider{f' ({via})' if via else ''}",
             "nginx: `proxy_http_version 1.1;` and `proxy_buffering off;`",
         )
@@ -187,7 +190,7 @@ def _by_shape(shape: Shape, target: Target, *, in_app: bool) -> Iterator[Cause]:
             yield Cause(
                 "in the app, which keeps the last tokens back" if shape.lag else "in the app, which collects tokens",
                 f"always {shape.size:.0f} behind" if shape.lag else f"{shape.size:.0f} tokens at a time",
-                "each token passed on before the next is waited for",
+                "pass on each token before waiting for the next",
             )
         case "all_at_end" | "headers_early" if piped:
             yield Cause(
@@ -201,13 +204,13 @@ def _counted(shape: Shape) -> str:
     return "in what the provider sent" if shape.counted == "provider" else "in what came out"
 
 
-def _by_hops(head: Head | None) -> Iterator[Cause]:
+def _by_hint(head: Head | None) -> Iterator[Cause]:
     if head is None:
         return
     accel = head.header("x-accel-buffering")
-    for hop, evidence in hops_named(head):
-        told = f"; x-accel-buffering: {accel}" if accel is not None else ""
-        yield Cause(hop.where, evidence + told, hop.remedy)
+    for hint, evidence in proxy_hints(head):
+        buffering = f"; x-accel-buffering: {accel}" if accel is not None else ""
+        yield Cause(hint.where, evidence + buffering, hint.remedy)
 
 
 def _by_target(target: Target) -> Iterator[Cause]:

@@ -1,8 +1,8 @@
-"""MarkerTokens: tokens that are told apart wherever they come out.
+"""Marker tokens: numbered tokens that can be recognized in any output.
 
-A mark is letters and digits only, so that it survives JSON, HTML, URLs and markdown; a token is a mark and a
-space. Padding is of few different bytes: a compressor swallows it as it swallows a real answer, while whatever
-counts plain bytes counts it in full.
+A marker has letters and digits only, so that it survives JSON, HTML, URLs and markdown; a token is a marker and a
+space. Padding repeats a phrase: it compresses as well as a real answer does, while a buffer of plain bytes counts
+all of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EACH: Final = 48
 
 
 class MarkerTokens(msgspec.Struct, frozen=True, dict=True):
-    """The tokens of one answer: `plain` short ones, then one with about as many bytes more as each of `pads`."""
+    """The tokens of one answer: `plain` short ones, then one for each of `pads`, padded with about that many bytes."""
 
     nonce: str
     plain: int
@@ -30,21 +30,21 @@ class MarkerTokens(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def count(self) -> int:
-        """How many tokens there are."""
+        """The number of tokens."""
         return self.plain + len(self.pads)
 
     def marker(self, number: int) -> str:
-        """The mark of a token, which are counted from 0."""
+        """The mark of a token; tokens are numbered from 0."""
         return f"{self.nonce}x{number:04d}z"
 
     def token(self, number: int) -> str:
-        """The whole token."""
+        """The token: its marker and its padding."""
         padding = "" if number < self.plain else PAD * (self.pads[number - self.plain] // len(PAD))
         return f"{self.marker(number)} {padding}"
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """All of them."""
+        """All tokens."""
         return tuple(map(self.token, range(self.count)))
 
     @property
@@ -54,14 +54,14 @@ class MarkerTokens(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """How many bytes the first so many tokens have, from none to all."""
+        """The total bytes of the first N tokens, for N from 0 to `count`."""
         return (0, *accumulate(map(len, self.tokens)))
 
 
 def generate_markers(plain: int, size: int, draw: random.Random) -> MarkerTokens:
-    """MarkerTokens that no other run has; the padded tokens have about `size` bytes together.
+    """MarkerTokens for one run; the padded tokens have about `size` bytes in total.
 
-    They grow, so that as many tokens are not as many bytes.
+    They grow, so that a count of tokens can be distinguished from a count of bytes.
     """
     nonce = "q" + "".join(draw.choice("bcdfghjkmnpqrstvw23456789") for _ in range(7))
     pads = [pad for pad in _GROWING for _ in range(_EACH)]
@@ -73,7 +73,7 @@ def generate_markers(plain: int, size: int, draw: random.Random) -> MarkerTokens
 
 
 class MarkerFinder:
-    """Finds markers in a body that comes in pieces; upper and lower case are one."""
+    """Finds markers in a body that arrives in pieces; case is ignored."""
 
     def __init__(self, markers: MarkerTokens) -> None:
         self._pattern = re.compile(rb"%sx(\d{4})z" % markers.nonce.encode(), re.IGNORECASE)

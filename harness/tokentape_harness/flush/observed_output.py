@@ -1,4 +1,4 @@
-"""Far end: what has come out of the app or the proxy under test, and when."""
+"""Observed output: what came out of the app or proxy under test, and when."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import msgspec
 from tokentape_harness.cassettes.content_coding import ContentCodingError, ContentDecoder, split_codings
 from tokentape_harness.flush.marker_tokens import MarkerFinder, MarkerTokens
 
-# Bytes of a body that are kept, to be read and compared: text so far grows with the square of its length.
+# Bytes of a body that are kept: an app that sends its text so far each time needs the square of its length.
 KEPT: Final = 64_000_000
-# Of these, those that are also kept as they came.
+# Of these, the bytes that are also kept as received pieces.
 _KEPT_AS_PIECES: Final = 2_000_000
 
 Headers = Sequence[tuple[str, str]]
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The head of a response. `at` is in s of the clock that the far end was given, as all times here."""
+    """The head of a response. `at` is in seconds of the output's clock, as are all times here."""
 
     at: float
     status: int
@@ -28,13 +28,13 @@ class Head(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
     def header(self, name: str) -> str | None:
-        """The value of a header, several joined; `None` if it is not there."""
+        """The value of a header, several joined; `None` if it is missing."""
         values = [value for key, value in self.headers if key.lower() == name]
         return ", ".join(values) if values else None
 
 
 class OutputEnd(msgspec.Struct, frozen=True):
-    """How the output ended: `clean`, or `broken` off in a way that its reader gets to know; `note` says how."""
+    """How the output ended: `clean`, or `broken` in a way that its reader can detect; `note` describes it."""
 
     at: float
     kind: Literal["clean", "broken"]
@@ -42,9 +42,10 @@ class OutputEnd(msgspec.Struct, frozen=True):
 
 
 class ObservedOutput:
-    """The output of one run, written to by its reader from any thread.
+    """The output of one run; its reader may write it from any thread.
 
-    `dropped` is how many bytes of the body were not kept.
+    `seen` is the time each token came out, `offsets` its place in the body; `dropped` counts the bytes of the body that
+    were not kept.
     """
 
     def __init__(self, markers: MarkerTokens, now: Callable[[], float]) -> None:
@@ -69,7 +70,7 @@ class ObservedOutput:
             return bytes(self._body)
 
     def on_head(self, status: int, headers: Headers, http_version: str = "") -> None:
-        """The head of the response came."""
+        """Receive the head of the response."""
         head = Head(self.now(), status, http_version, tuple(headers))
         codings = split_codings([head.header("content-encoding") or ""])
         with self._changed:
@@ -81,7 +82,7 @@ class ObservedOutput:
             self._changed.notify_all()
 
     def on_data(self, data: bytes) -> None:
-        """Bytes of the body came."""
+        """Receive bytes of the body."""
         at = self.now()
         with self._changed:
             self.size += len(data)
@@ -103,13 +104,13 @@ class ObservedOutput:
             self._changed.notify_all()
 
     def on_end(self, note: str = "", *, broken: bool = False) -> None:
-        """The output ended; only the first end counts."""
+        """Note that the output ended; only the first end counts."""
         at = self.now()
         with self._changed:
             self.end = self.end or OutputEnd(at, "broken" if broken else "clean", note)
             self._changed.notify_all()
 
     def wait(self, done: Callable[[ObservedOutput], bool], seconds: float) -> bool:
-        """Wait in real time until something holds; whether it does."""
+        """Wait in real time until `done`, for at most `seconds`; return whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: done(self), seconds)

@@ -1,4 +1,4 @@
-"""ProbedStream: where a probe plays. The real one has sockets and threads; a simulated one has neither."""
+"""Probed stream: a provider's stream, sent token by token, and the output of the app. Live or simulated."""
 
 from __future__ import annotations
 
@@ -9,28 +9,25 @@ from tokentape_harness.flush.observed_output import ObservedOutput
 
 
 class ProbeOverError(Exception):
-    """No more tokens can be sent: the message says why. Not for callers of the checker."""
+    """No more tokens can be sent; the message is the reason. Internal to the checker."""
 
 
 class ProbedStream(Protocol):
-    """One answer that leaves token by token, and the far end where it is to come out. Times are in s."""
+    """One answer that is sent token by token, and the output where it should come out. Times are in seconds."""
 
     output: ObservedOutput
 
     def now(self) -> float:
-        """The time."""
+        """The current time."""
 
     def send(self, tokens: int) -> int:
-        """Let so many more tokens leave; back when they did. The bytes of body that have left so far.
-
-        Raises `ProbeOverError`.
-        """
+        """Send that many more tokens and return the bytes of body sent so far. Raises `ProbeOverError`."""
 
     def finish(self) -> None:
-        """Let all the rest leave, and the end."""
+        """Send the rest of the stream and end it."""
 
     def wait(self, done: Callable[[ObservedOutput], bool], seconds: float) -> bool:
-        """Wait until something holds at the far end, at most so long; whether it does."""
+        """Wait until `done`, for at most `seconds`; return whether it is."""
 
     def wait_for_end(self, seconds: float) -> bool:
-        """Wait until the output has ended, at most so long; whether it has."""
+        """Wait until the output has ended, for at most `seconds`; return whether it has."""

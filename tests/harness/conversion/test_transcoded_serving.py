@@ -138,7 +138,7 @@ def test_convert_as_json(run: Any, cassette: Path, tmp_path: Path) -> None:  # n
     ("arguments", "code", "said"),
     [
         (("--to", "morse"), 2, "no wire format 'morse': the known ones are"),
-        (("--to", "ollama", "--from", "tape"), 2, "--from 'tape' is none of cassette"),
+        (("--to", "ollama", "--from", "tape"), 2, "--from 'tape' is not one of cassette"),
     ],
 )
 def test_convert_says_what_is_wrong(

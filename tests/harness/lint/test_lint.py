@@ -200,7 +200,7 @@ def test_check_as_json_and_allowed(run, shelf):
     [
         (["nowhere.yaml"], "no such cassette"),
         (["good.yaml", "--max-age", "old"], "the age 'old'"),
-        (["good.yaml", "--allow", "x"], "--allow 'x' is none of"),
+        (["good.yaml", "--allow", "x"], "--allow 'x' is not one of"),
         (["good.yaml", "--unused", "no.json"], "no such report"),
     ],
 )

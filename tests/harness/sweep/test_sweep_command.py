@@ -107,8 +107,8 @@ def test_a_command_that_hangs(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([TEXT], "who asks? Give one of --sdk openai|anthropic|tokentape and -- COMMAND"),
-        ([TEXT, "--sdk", "openai", "--", "true"], "who asks?"),
+        ([TEXT], "give one client: --sdk openai|anthropic|tokentape, or -- COMMAND"),
+        ([TEXT, "--sdk", "openai", "--", "true"], "give one client"),
         ([TEXT, "--sdk", "anthropic"], "no SDK anthropic for openai_chat: take openai or tokentape, or a command"),
         ([TEXT, "--sdk", "else"], "no SDK else of that name: take openai or tokentape"),
         ([TEXT, "--sdk", "openai", "--fail-on", "x"], "no outcome 'x'"),
