@@ -6,14 +6,14 @@ HarnessError
 │   ├── CassetteSyntaxError        not YAML, or cut short
 │   ├── CassetteFormatError        not vcrpy's format: another tool's, another version, a damaged field
 │   └── CassetteWriteError         can't be written, or would replace a file that can't be read
-├── TruncatedRecordingError        a replay came to where the recording was cut off
-├── UnplayedRecordingError         a cassette holds what the test never asked for
-├── PromiseBrokenError             a conformance case found that a target does not do what it must
-├── FlushError                     a flush check can't be made: the target does not answer, or shows no token
-├── SweepError                     a sweep can't be made: no whole stream, or the client fails without a fault
+├── TruncatedRecordingError        a replay reached the point where the recording was cut off
+├── UnplayedRecordingError         a cassette has responses that the test did not request
+├── PromiseBrokenError             a conformance case found that a target breaks its promise
+├── FlushError                     a flush check can't run: the target does not answer, or no token comes out
+├── SweepError                     a sweep can't run: no complete stream, or the client fails without a fault
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
-CassetteWarning                    something in a cassette had to be mended, or a client's streams can't be kept
+CassetteWarning                    something in a cassette was fixed, or a client's streams can't be kept
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class CassetteWriteError(CassetteError, OSError):
 
 
 class CassetteWarning(UserWarning):
-    """A cassette was read, but something in it had to be mended; or the streams of a client can't be kept."""
+    """A cassette was read, but something in it was fixed; or the streams of a client can't be kept."""
 
 
 class TruncatedRecordingError(HarnessError):

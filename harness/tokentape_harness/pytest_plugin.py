@@ -1,6 +1,6 @@
-"""The pytest plugin: a fake provider for each test, and cassettes whose streams stay streams.
+"""The pytest plugin: a fake provider for each test, and cassettes that keep the chunks of streams.
 
-It is loaded in every pytest run once installed, so it imports nothing before a fixture is asked for.
+It is loaded in every pytest run once installed, so it imports nothing before a fixture is requested.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _CONFORMANCE = "tokentape_conformance"
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """Add the options of the conformance suites where they are what is to be run (xdist's workers get their path)."""
+    """Add the options of the conformance suites if the run includes them (xdist's workers get their path)."""
     path = _CONFORMANCE.replace(".", "/")
-    asked = [arg.partition("::")[0].replace("\\", "/").rstrip("/") for arg in args]
-    if any(arg == _CONFORMANCE or arg.removesuffix("/test_suites.py").endswith(path) for arg in asked):
+    paths = [arg.partition("::")[0].replace("\\", "/").rstrip("/") for arg in args]
+    if any(arg == _CONFORMANCE or arg.removesuffix("/test_suites.py").endswith(path) for arg in paths):
         with _extra("the conformance suites"):
             early_config.pluginmanager.import_plugin(f"{_CONFORMANCE}.pytest_suites")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the record mode of our own marker, and where matrices are written to."""
+    """Add the record mode of the mark `tape`, and the file for matrices."""
     parser.getgroup("tokentape").addoption(
         "--fault-sweep-json",
         metavar="FILE",
@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("tokentape").addoption(
         "--tape-record-mode",
         choices=("once", "new_episodes", "none", "all", "rewrite"),
-        help="record mode of tests marked `tape`: none unless given; `rewrite` deletes the cassette first",
+        help="record mode of tests marked `tape` (default: none); `rewrite` deletes the cassette first",
     )
 
 
@@ -68,12 +68,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_SWEEP}(cassette, faults=..., places=..., seed=..., interaction=..., match=..., times=..., patience=..., "
-        "fail_on=...): run the test with each fault at each frame of a recording, and print what came of it",
+        "fail_on=...): run the test with each fault at each frame of a recording, and print a matrix of the outcomes",
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let a test that is marked so run once for each fault at each frame."""
+    """Parametrize a test marked `fault_sweep` with each fault at each frame."""
     if metafunc.definition.get_closest_marker(_SWEEP) is not None:
         with _extra(f"the mark {_SWEEP}"):
             from tokentape_harness.sweep.pytest_sweep import parametrize
@@ -83,7 +83,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Judge what the code under test did with a fault, instead of letting its error fail the test."""
+    """Judge how the code under test handled a fault, instead of letting its error fail the test."""
     callspec = getattr(pyfuncitem, "callspec", None)
     if callspec is None or _SWEEP not in callspec.params:
         return (yield)
@@ -94,7 +94,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the matrix of each test that is marked so."""
+    """Print the matrix of each test marked `fault_sweep`."""
     reports = [
         report
         for reports in terminalreporter.stats.values()
@@ -119,7 +119,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give the fixture `tape` to every test that is marked so."""
+    """Give the fixture `tape` to every test marked `tape`."""
     if isinstance(item, pytest.Function) and item.get_closest_marker(_TAPE) and _TAPE not in item.fixturenames:
         item.fixturenames.insert(0, _TAPE)
 
@@ -153,15 +153,15 @@ def tape(request: pytest.FixtureRequest, tape_config: dict[str, Any]) -> Iterato
     failures = request.session.testsfailed
     with context as cassette:
         yield cassette
-        # A fixture does not see what its test raised.
+        # A fixture does not see the exception of its test.
         context.failed = request.session.testsfailed > failures
 
 
 def _unblock_network(request: pytest.FixtureRequest) -> None:
-    """Let a test record that pytest-recording would keep from the network, as it lets those that are marked `vcr`."""
+    """Unblock the network for a test that records, as pytest-recording does for tests marked `vcr`."""
     if "block_network" not in request.fixturenames:
         return
-    # It blocks when it is set up, and ends that by itself.
+    # The fixture blocks at its setup, and unblocks at its teardown.
     request.getfixturevalue("block_network")
     from pytest_recording import network
 
@@ -180,7 +180,7 @@ def fake_provider_server() -> Iterator[FakeProviderServer]:
 
 @pytest.fixture
 def fake_provider(fake_provider_server: FakeProviderServer, request: pytest.FixtureRequest) -> Iterator[FakeProvider]:
-    """A fake provider with nothing queued: a session of its own, so that tests don't see each other."""
+    """A fake provider with nothing queued: a separate session, so that tests are isolated."""
     session = fake_provider_server.create_session()
     try:
         yield _set_up(fake_provider_server, session, request)
@@ -192,7 +192,7 @@ def fake_provider(fake_provider_server: FakeProviderServer, request: pytest.Fixt
 def fake_provider_in_process(request: pytest.FixtureRequest) -> Iterator[FakeProvider]:
     """A fake provider without a port, for clients that take a transport: `transport()`, `async_transport()`.
 
-    Its clock moves on by itself whenever nothing else is left to do.
+    Its clock advances automatically when nothing else is left to do.
     """
     with _extra("the fixture fake_provider_in_process"):
         from tokentape_fake_provider.hosting import InProcessProvider
@@ -203,7 +203,7 @@ def fake_provider_in_process(request: pytest.FixtureRequest) -> Iterator[FakePro
 
 @pytest.fixture
 def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
-    """The fake provider, with the environment variables set that send the official SDKs to it."""
+    """The fake provider, with the environment variables set that point the official SDKs to it."""
     import os
     from urllib.parse import urlsplit
 
@@ -211,14 +211,14 @@ def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPat
 
     for name, value in sdk_environment(fake_provider.url).items():
         monkeypatch.setenv(name, value)
-    # A proxy from the environment would take even these requests away.
+    # A proxy from the environment would receive these requests too.
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, ",".join(filter(None, [urlsplit(fake_provider.url).hostname, os.environ.get(name)])))
     return fake_provider
 
 
 def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) -> FakeProvider:
-    """The provider as the test's markers want it, the nearest last."""
+    """The provider, configured by the test's marks; the nearest is applied last."""
     with _extra("the fixture fake_provider"):
         from tokentape_harness.testing.fake_provider import FakeProvider
 
@@ -236,7 +236,7 @@ def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) 
 
 @pytest.fixture
 def fault_sweep(request: pytest.FixtureRequest) -> FaultSweep:
-    """The cell that a test marked `fault_sweep` is in."""
+    """The current cell of a test marked `fault_sweep`."""
     with _extra("the fixture fault_sweep"):
         from tokentape_harness.errors import UsageError
         from tokentape_harness.sweep.pytest_sweep import SWEEPS, FaultSweep
@@ -250,7 +250,7 @@ def fault_sweep(request: pytest.FixtureRequest) -> FaultSweep:
 
 @pytest.fixture
 def flush_probe(fake_provider_env: FakeProvider) -> FlushProbe:
-    """The flush checker: does an app pass each token of the fake provider on as it comes?"""
+    """The flush checker: does an app pass on each token of the fake provider as it arrives?"""
     from tokentape_harness.flush.flush_probe import FlushProbe
 
     return FlushProbe(fake_provider_env)
@@ -258,7 +258,7 @@ def flush_probe(fake_provider_env: FakeProvider) -> FlushProbe:
 
 @contextmanager
 def _extra(by: str) -> Iterator[None]:
-    """Import within it what the extra installs; without it the test fails in one line."""
+    """Within it, import what the extra installs; without the extra the test fails with one line."""
     from tokentape_fake_provider.errors import MissingExtraError
     from tokentape_fake_provider.missing_extra import extra_needed
 
@@ -270,6 +270,6 @@ def _extra(by: str) -> Iterator[None]:
 
 
 def _folders(request: pytest.FixtureRequest) -> list[Path]:
-    """Where cassettes are looked up; `cassettes/<module>` is pytest-recording's layout."""
+    """The folders where cassettes are looked up; `cassettes/<module>` is pytest-recording's layout."""
     beside, root = request.path.parent, request.config.rootpath
     return [beside, beside / "cassettes", beside / "cassettes" / request.path.stem, root, root / "cassettes"]

@@ -243,7 +243,7 @@ nothing = None
         ([f"{__name__}:nothing"], "not an app or a function"),
         ([f"{__name__}:answers", "--through"], "give a gateway's URL"),
         ([f"{__name__}:answers", "--", "true"], "a command beside it is for a URL"),
-        ([f"{__name__}:answers"], "did not ask the fake provider for anything"),
+        ([f"{__name__}:answers"], "sent no request to the fake provider"),
         ([f"{APPS}.starlette_app:app", "--path", "/nowhere"], "answered with status 404"),
         ([f"{__name__}:answers", "-H", "nonsense"], "is not 'Name: value'"),
     ],

@@ -1,4 +1,4 @@
-"""Check: does a target pass each token on as it comes?"""
+"""Check: does a target pass on each token as it arrives?"""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ from tokentape_harness.flush.verdict import Shape, fitting, shape_of
 from tokentape_harness.redaction import redact_text
 from tokentape_harness.testing.fake_provider import FakeProvider
 
-# The tokens of a warm-up and of a stream that is cut, and after how many frames that is.
+# The number of tokens of a warm-up and of a cut-off stream, and the frame of the cut.
 _SHORT: Final = 12
 _CUT_AT: Final = 8
 
 
 class FlushOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is checked. `start` is how long the target may take to ask the provider, in s.
+    """What to check. `start` is how long the target may take to call the provider, in s.
 
-    `warm_up` asks once before, unjudged: a first request may be slow, and it shows what a whole answer looks like.
+    `warm_up` sends a first request that is not judged: it may be slow, and it shows what a complete answer looks like.
     `readers` checks whether one reader waits for another, `leaving` whether the provider's stream is closed when the
-    reader leaves (of what is served, not of apps in process), `cut` what becomes of a stream that is cut off;
-    `experiments` asks again without compression, to prove a cause.
+    reader disconnects (of served apps, not of apps in process), `cut` the output of a cut-off stream, which counts as
+    reported if it matches `reported_by`; `experiments` repeats the check without compression, to prove a cause.
     """
 
     pace: Pace = Pace()
@@ -93,26 +93,27 @@ def check_flush(
     serve: Sequence[str] = (),
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> FlushReport:
-    """Find out how what `provider` streams comes out of a target (see `target_of`).
+    """Find out how the stream of `provider` comes out of a target (see `target_of`).
 
-    The target must send its requests to `provider.base_url(wire)`; a command is given the SDKs' variables for it.
-    `serve` is a command that serves the target: its URL, or what a function or a command as the target reads.
-    `loop` is where what is async runs, which must not be the one that waits for this; without it there is a new one.
-    Raises `FlushError` if the target can't be checked, `UsageError` if it is none.
+    The target must send its requests to `provider.base_url(wire)`; a command gets the SDKs' variables for it.
+    `serve` is a command that serves the target: its URL, or the app that a function or a command reads.
+    Async targets run in `loop`, by default a new one; it must not be the loop that waits for this function.
+    Raises `FlushError` if the target can't be checked, `UsageError` if it is not a target.
     """
-    made = target_of(target)
-    if serve and not is_served(made):
-        made = reader_target(made)
+    checked = target_of(target)
+    if serve and not is_served(checked):
+        checked = reader_target(checked)
     with event_loop(loop) as running, ExitStack() as stack:
-        if isinstance(made, AsgiTarget):
-            made = AsgiTarget(stack.enter_context(Lifespan(made.app, running)), made.path, made.request)
-        bench = Bench(made, provider, running)
+        if isinstance(checked, AsgiTarget):
+            app = stack.enter_context(Lifespan(checked.app, running))
+            checked = AsgiTarget(app, checked.path, checked.request)
+        bench = Bench(checked, provider, running)
         stack.enter_context(serving(serve, bench, options.start))
         return check_bench(bench, options)
 
 
 def check_bench(bench: Bench, options: FlushOptions) -> FlushReport:
-    """`check_flush` of what is set up already. Raises `FlushError`."""
+    """`check_flush` of a bench that is set up. Raises `FlushError`."""
     return _Check(bench, options).run()
 
 
@@ -123,7 +124,7 @@ async def acheck_flush(
     *,
     serve: Sequence[str] = (),
 ) -> FlushReport:
-    """`check_flush` for coroutines: what is async runs in this event loop, which is asyncio's."""
+    """`check_flush` for coroutines: async targets run in this event loop, which must be asyncio's."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -139,11 +140,11 @@ class _Check:
         self._draw = random.Random(options.seed)  # noqa: S311 - not for secrets
         self._notes: list[str] = []
         self._whole: ObservedOutput | None = None
-        self._asked_after = 0.0
+        self._start_delay = 0.0
         self._told_by = reported_pattern(options.reported_by)
 
     def run(self) -> FlushReport:
-        """All of it."""
+        """Run all checks."""
         began = self._bench.now()
         options = self._options
         if _runs_once(self._bench.target):
@@ -154,13 +155,13 @@ class _Check:
         if isinstance(self._bench.target, CommandTarget) and os.environ.get("PYTHONUNBUFFERED"):
             self._notes.append("PYTHONUNBUFFERED is set here, and so for the command: elsewhere it may hold its output")
         if options.warm_up:
-            self._whole = self._ask_whole(_SHORT)
+            self._whole = self._complete_answer(_SHORT)
         trace, output, shape, as_whole = self._probe()
         if shape.first_only and not _runs_once(self._bench.target):
-            # So does a machine that stood still for once.
+            # A machine that stood still looks the same.
             trace, output, shape, as_whole = self._probe()
             if not shape.first_only:
-                self._notes.append("some tokens were held once, and not when it was tried again")
+                self._notes.append("some tokens were held once, but not when the check was repeated")
         verdict = shape.verdict
         readers: Readers = "not_checked"
         if options.readers and is_shared(self._bench.target) and not as_whole:
@@ -207,17 +208,17 @@ class _Check:
     def _short(self) -> MarkerTokens:
         return generate_markers(_SHORT, 0, self._draw)
 
-    def _ask_whole(self, tokens: int) -> ObservedOutput:
-        """Have one whole answer, at once."""
+    def _complete_answer(self, tokens: int) -> ObservedOutput:
+        """Get one complete answer, sent at once."""
         markers = generate_markers(tokens, 0, self._draw)
-        before = self._asked()
+        before = self._request_count()
         with self._bench.answering(rule_of(markers), Instant()), self._bench.reading(markers) as run:
             output = run.output
             output.wait(lambda far: far.end is not None or len(far.seen) >= markers.count, self._options.start)
             output.wait(lambda far: far.end is not None, self._pace.patience)
             if len(output.seen) >= markers.count:
                 self._bench.learn_end(output)
-            refuse(self._bench, output, self._asked() - before, self._options.start)
+            refuse(self._bench, output, self._request_count() - before, self._options.start)
             if len(output.seen) < markers.count:
                 raise FlushError(unseen(output, markers.count))
             if output.end is None:
@@ -225,28 +226,28 @@ class _Check:
         return output
 
     def _wholes(self, probed: ObservedOutput) -> Sequence[ObservedOutput]:
-        """Two whole answers that differ in length: from before, or if need be asked for now."""
+        """Two complete answers that differ in length: earlier ones, or new ones."""
         found = [self._whole] if self._whole is not None else []
         if len(probed.seen) == probed.markers.count and (probed.end is None or probed.end.kind == "clean"):
             found.append(probed)
         with suppress(FlushError):
             while len(found) < 2:
-                found.append(self._ask_whole(_SHORT + len(found)))
+                found.append(self._complete_answer(_SHORT + len(found)))
         return found or [probed]
 
-    def _asked(self) -> int:
+    def _request_count(self) -> int:
         return len(self._requests()) + self._bench.provider.journal.forgotten
 
     def _probe(self) -> tuple[Trace, ObservedOutput, Shape, bool]:
-        """Step the tokens; the last value is whether they were asked for as a whole."""
+        """Send the tokens one by one; the last value is whether the app requested a whole response."""
         markers = generate_markers(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
-        before = self._asked()
+        before = self._request_count()
         with self._bench.answering(rule_of(markers), STEPPED), self._bench.reading(markers) as run:
             stream = self._bench.next_stream(run, self._options.start)
-            self._asked_after = self._bench.now() - run.began
+            self._start_delay = self._bench.now() - run.began
             if stream is None:
-                refuse(self._bench, run.output, self._asked() - before, self._options.start)
-                raise FlushError(f"{self._bench.target} asked the provider, but not for the answer to be checked")
+                refuse(self._bench, run.output, self._request_count() - before, self._options.start)
+                raise FlushError(f"{self._bench.target} sent requests to the provider, but not the one to check")
             if len(stream.frames) == 1:
                 run.output.wait(lambda far: far.end is not None, self._options.start)
                 return Trace(), run.output, Shape("all_at_end"), True
@@ -261,8 +262,8 @@ class _Check:
         return trace, run.output, shape_of(trace, run.output), False
 
     def _check_readers(self) -> Readers:
-        """Hold the first reader's stream open after its first token: does the second get its answer meanwhile?"""
-        seconds = max(2 * self._pace.patience, 3 * self._asked_after)
+        """Pause the first reader's stream after its first token: does the second get its answer meanwhile?"""
+        seconds = max(2 * self._pace.patience, 3 * self._start_delay)
         first_markers, second_markers = self._short(), self._short()
         with ExitStack() as stack:
             with self._bench.answering(rule_of(first_markers), STEPPED):
@@ -284,11 +285,11 @@ class _Check:
         return "not_checked"
 
     def _served(self, run: Run, seconds: float) -> bool:
-        """Whether this reader gets its whole answer within this time."""
+        """Whether this reader gets its complete answer within this time."""
         return run.output.wait(lambda far: len(far.seen) >= far.markers.count, seconds)
 
     def _check_leaving(self) -> Leaving:
-        """Leave after the first token: does the provider find its client gone?"""
+        """Disconnect after the first token: does the provider notice?"""
         markers, pace = self._short(), self._pace
         with self._bench.answering(rule_of(markers), STEPPED), self._bench.reading(markers) as run:
             stream = self._bench.next_stream(run, self._options.start)
@@ -303,13 +304,13 @@ class _Check:
     def _check_cut(self, wholes: Sequence[ObservedOutput]) -> Truncation:
         """Cut a stream off after a few frames."""
         markers = self._short()
-        before = self._asked()
+        before = self._request_count()
         rule = msgspec.structs.replace(rule_of(markers), faults=(Fin(frame=_CUT_AT, times=1),))
         seconds = max(self._options.start, self._pace.longest) if wholes[0].end else self._pace.patience
         with self._bench.answering(rule, STEPPED), self._bench.reading(markers) as run:
             sent = send_until_cut(self._bench, run, self._pace.wait, self._options.start)
             self._bench.wait_for_end(run.output, seconds)
-            asked = self._asked() - before
+            asked = self._request_count() - before
             if not self._was_cut(asked):
                 return Truncation("not_checked", "the provider's stream could not be cut off")
             return truncation_of(
@@ -317,7 +318,7 @@ class _Check:
             )
 
     def _was_cut(self, asked: int) -> bool:
-        """Whether one of the last so many requests had its stream cut off, which is noted a little later."""
+        """Whether one of the last `asked` requests had its stream cut off, which the journal shows a little later."""
 
         def cut(entries: Sequence[Entry]) -> bool:
             return any(entry.outcome == "dropped" for entry in entries[-asked:])
@@ -353,7 +354,7 @@ def _runs_once(target: Target) -> bool:
 
 
 def refuse(bench: Bench, output: ObservedOutput, asked: int, start: float) -> None:
-    """Raise `FlushError` if this is no answer to check; the provider was asked `asked` times within `start` s."""
+    """Raise `FlushError` if there is no answer to check; the provider got `asked` requests within `start` s."""
     target, provider = bench.target, bench.provider
     ended = output.end
     if output.head is not None and output.head.status >= 400:
@@ -362,20 +363,18 @@ def refuse(bench: Bench, output: ObservedOutput, asked: int, start: float) -> No
             f"{quoted(output.body) or 'no body'}. Send the request that its own page sends: path, method, body, headers"
         )
     if not asked and output.head is None and ended is not None and ended.kind == "broken":
-        raise FlushError(f"{target} gave no answer, and asked the provider for none: {ended.note}")
+        raise FlushError(f"{target} did not answer, and sent no request to the provider: {ended.note}")
     if asked:
         return
     how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {start:g} s"
     if isinstance(target, WebSocketTarget) and target.request.body is None and ended is None:
-        how += " (no first message was sent to it: give one as the body of the request)"
+        how += " (it got no first message: give one as the body of the request)"
     came = f" with {quoted(output.body)!r}" if output.body else ""
     advice = reader_needed(output) or (
         f"its base URL must be {provider.base_url('openai_chat')} (OPENAI_BASE_URL), or "
         f"{provider.base_url('anthropic_messages')} for Anthropic's SDK, and so on"
     )
-    raise FlushError(
-        f"{target} did not ask the fake provider for anything: {how}{came}. {advice[0].upper()}{advice[1:]}"
-    )
+    raise FlushError(f"{target} sent no request to the fake provider: {how}{came}. {advice[0].upper()}{advice[1:]}")
 
 
 def _masked(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -389,14 +388,14 @@ def _whole_tokens(output: ObservedOutput) -> tuple[TokenReport, ...]:
 
 
 def unseen(output: ObservedOutput, count: int) -> str:
-    """The error of an output that lacks tokens."""
+    """The error message for an output that lacks tokens."""
     seen = len(output.seen)
     needed = "" if seen else reader_needed(output)
     if needed:
         return (
-            f"the provider was asked, but no token came out: {quoted(output.body)!r}. {needed[0].upper()}{needed[1:]}"
+            f"the provider was called, but no token came out: {quoted(output.body)!r}. {needed[0].upper()}{needed[1:]}"
         )
-    some = f"only {seen} of {count} tokens came out" if seen else "the provider was asked, but no token came out"
+    some = f"only {seen} of {count} tokens came out" if seen else "the provider was called, but no token came out"
     end = f"; it ends: {quoted(output.body[-300:])}" if output.body else " (there was no output)"
     ending = output.end
     how = f" and broke off ({ending.note})" if ending is not None and ending.kind == "broken" else ""

@@ -1,7 +1,7 @@
-"""Comparison: what the end of one output has that whole answers don't. Pure.
+"""Comparison: what the end of one output has that complete answers don't. Pure.
 
-Whole answers show the vocabulary of an app: the names of its events, the keys of its JSON, the values of each key, the
-words of each text. Two of them show what differs by itself: ids, times, counters, usage.
+Complete answers show the vocabulary of an app: the names of its events, the keys of its JSON, the values of each key,
+the words of each text. Two of them show which values always differ: ids, times, counters, usage.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _WORD: Final = re.compile(r"\w+|[^\w\s]")
 _CLOCK: Final = 1e8
 
 
-class News(msgspec.Struct, frozen=True):
-    """What an output has that whole answers have not: the text it is in, and the offset there."""
+class Difference(msgspec.Struct, frozen=True):
+    """Something that complete answers don't have: the text around it, and its offset there."""
 
     text: str
     at: int
@@ -78,18 +78,18 @@ class Vocabulary:
                 sets = self._values[kind].setdefault(place, [set() for _ in range(wholes)])
                 sets[number].update(_normal(value))
 
-    def news_in(self, cut: ObservedOutput) -> News | None:
-        """What is new from the last token of an output on; `None` if nothing is."""
+    def difference_in(self, cut: ObservedOutput) -> Difference | None:
+        """The first difference after the last token of an output; `None` if there is none."""
         tail = self._tail(cut)
         for number, unit in enumerate(tail):
             if number == len(tail) - 1 and self._is_fragment(unit):
                 return None
-            for place, word in self._news_of(unit):
+            for place, word in self._differences_in(unit):
                 return self._quotable(tail[number:], place, word)
         return None
 
     def ends_whole(self, cut: ObservedOutput) -> bool:
-        """Whether an output ends as whole answers do; one without an ending of its own always does."""
+        """Whether an output ends as whole answers do; always true if these have no recognizable ending."""
         return not self._ending or any(map(self._is_ending, self._tail(cut)))
 
     def _is_ending(self, unit: Unit) -> bool:
@@ -97,18 +97,18 @@ class Vocabulary:
         found = self._ending & _signs(unit)
         return any(place != _TEXT for place, _ in found) or found == self._ending
 
-    def _quotable(self, tail: Sequence[Unit], place: Place, word: str) -> News:
-        """The news in the first of these units, with what is around it; a text that came in pieces is joined."""
+    def _quotable(self, tail: Sequence[Unit], place: Place, word: str) -> Difference:
+        """The difference in the first of these units, with its context; a text that came in pieces is joined."""
         pieces = [value for unit in tail for where, value in _facts(unit) if where == place]
         if place in self._texts and len(pieces) > 1:
-            return News("".join(map(str, pieces)), 0)
+            return Difference("".join(map(str, pieces)), 0)
         unit = tail[0]
         text = unit.text if unit.value is msgspec.UNSET else msgspec.json.encode(unit.value).decode()
         if unit.name:
             text = f"{'event: ' * (unit.name != ':' and self.framing == 'sse')}{unit.name} {text}"
         key = next((key for key in reversed(place) if key != _ITEM), "")
         begin = max(text.find(f'"{key}"'), 0)
-        return News(text, max(text.lower().find(word.lower(), begin), begin))
+        return Difference(text, max(text.lower().find(word.lower(), begin), begin))
 
     def _tail(self, cut: ObservedOutput) -> list[Unit]:
         return [_without_tokens(unit, cut.markers) for unit in _split(cut.body, cut.markers, self.framing)[1]]
@@ -118,7 +118,7 @@ class Vocabulary:
         text = unit.text.strip()
         return unit.value is msgspec.UNSET and text.startswith(("{", "[")) and text[-1] not in "}]"
 
-    def _news_of(self, unit: Unit) -> Iterator[tuple[Place, str]]:
+    def _differences_in(self, unit: Unit) -> Iterator[tuple[Place, str]]:
         """Where in a unit something is new, and the first word of it."""
         every = self._values[None]
         is_ending = self._is_ending(unit)
@@ -137,7 +137,7 @@ class Vocabulary:
         return bool(usual) and not usual & _normal(value) and not _is_measure(place)
 
     def _new_at(self, place: Place, value: Any) -> str | None:
-        """The news of a key that whole answers don't have."""
+        """The difference at a key that complete answers don't have."""
         if not value or place in self._places or (value is not True and _is_measure(place)):
             return None
         if place == _COMMENT and _HEARTBEAT.search(value):

@@ -1,4 +1,4 @@
-"""Truncation: what becomes of a provider's stream that was cut off, at the far end. Pure."""
+"""Truncation: the output of the app when the provider's stream is cut off. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from tokentape_harness.errors import FlushError, UsageError
-from tokentape_harness.flush.comparison import News, Vocabulary
+from tokentape_harness.flush.comparison import Difference, Vocabulary
 from tokentape_harness.flush.observed_output import KEPT, ObservedOutput
 from tokentape_harness.flush.report import Truncation
 from tokentape_harness.redaction import redact_text
 
-# Words of errors, which also tell where they come before the last token.
+# Words of errors, which count also before the last token.
 _TROUBLE: Final = re.compile(
     r"error|exception|fail|incomplete|interrupt|truncat|abort|broke|unexpected|premature|disconnect|connection|"
     r"went wrong|try again|timed? ?out|unavailable|traceback",
     re.IGNORECASE,
 )
 _QUOTED: Final = 120
-# How far around the news secrets are looked for.
+# Secrets are redacted in this range around the difference.
 _NEAR: Final = 1000
 
 
@@ -45,18 +45,18 @@ def truncation_of(
     if cut.end is not None and cut.end.kind == "broken":
         return Truncation("passed_on", cut.end.note)
     if requests > 1 and len(cut.seen) >= cut.markers.count:
-        return Truncation("retried", f"the provider was asked {requests} times")
+        return Truncation("retried", f"the provider received {requests} requests")
     if cut.dropped:
-        return Truncation("not_checked", f"the output is longer than the {KEPT:,} bytes that are kept of it")
+        return Truncation("not_checked", f"the output is longer than {KEPT:,} bytes, the maximum that is kept")
     vocabulary = Vocabulary(wholes)
-    news = _matched(cut, wholes, reported_by) or vocabulary.news_in(cut) or _trouble(cut, wholes)
-    if news is not None:
-        return Truncation("reported", _excerpt(news))
+    difference = _matched(cut, wholes, reported_by) or vocabulary.difference_in(cut) or _trouble(cut, wholes)
+    if difference is not None:
+        return Truncation("reported", _excerpt(difference))
     if not vocabulary.ends_whole(cut):
         if not relayed:
-            return Truncation("unfinished", "the ending of a whole answer is not there")
-        return Truncation("hidden_truncation", "the provider's bytes end well, without their ending")
-    return Truncation("hidden_truncation", "it ends as a whole answer does")
+            return Truncation("unfinished", "the ending of a complete answer is missing")
+        return Truncation("hidden_truncation", "the provider's bytes end normally, without their ending")
+    return Truncation("hidden_truncation", "it ends as a complete answer does")
 
 
 def reported_pattern(text: str) -> re.Pattern[str] | None:
@@ -69,7 +69,9 @@ def reported_pattern(text: str) -> re.Pattern[str] | None:
         raise UsageError(f"--reported-by {text!r} is not a regular expression: {error}") from None
 
 
-def _matched(cut: ObservedOutput, wholes: Sequence[ObservedOutput], reported_by: re.Pattern[str] | None) -> News | None:
+def _matched(
+    cut: ObservedOutput, wholes: Sequence[ObservedOutput], reported_by: re.Pattern[str] | None
+) -> Difference | None:
     if reported_by is None:
         return None
     for whole in wholes:
@@ -83,30 +85,30 @@ def _matched(cut: ObservedOutput, wholes: Sequence[ObservedOutput], reported_by:
 
 
 def _readable(far: ObservedOutput) -> str:
-    r"""The output, and once more with the escapes of JSON (`\u00e9`) as what they stand for."""
+    r"""The output, and once more with the escapes of JSON (`\u00e9`) decoded."""
     text = far.body.decode("utf-8", "replace")
     plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
     return text if plain == text else f"{text}\n{plain.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')}"
 
 
-def _found(match: re.Match[str]) -> News:
+def _found(match: re.Match[str]) -> Difference:
     begin = match.string.rfind("\n", 0, match.start()) + 1
     end = match.string.find("\n", match.end())
-    return News(match.string[begin : end if end >= 0 else None], match.start() - begin)
+    return Difference(match.string[begin : end if end >= 0 else None], match.start() - begin)
 
 
-def _trouble(cut: ObservedOutput, wholes: Sequence[ObservedOutput]) -> News | None:
-    """The last line that has a word of trouble which no whole answer has."""
+def _trouble(cut: ObservedOutput, wholes: Sequence[ObservedOutput]) -> Difference | None:
+    """The last line with a word of an error that no complete answer has."""
     usual = {match.lower() for whole in wholes for match in _TROUBLE.findall(_readable(whole))}
     matches = [match for match in _TROUBLE.finditer(_readable(cut)) if match[0].lower() not in usual]
     return _found(matches[-1]) if matches else None
 
 
-def _excerpt(news: News) -> str:
-    """The news on one line, with as much around it as there is room for."""
-    start = max(0, news.at - _NEAR)
-    near = news.text[start : news.at + _NEAR]
-    at = len(redact_text(near[: news.at - start]))
+def _excerpt(difference: Difference) -> str:
+    """The difference on one line, with some text around it."""
+    start = max(0, difference.at - _NEAR)
+    near = difference.text[start : difference.at + _NEAR]
+    at = len(redact_text(near[: difference.at - start]))
     text = redact_text(near)
     begin = max(0, min(at - _QUOTED // 3, len(text) - _QUOTED))
     quoted = " ".join(text[begin : begin + _QUOTED].split())

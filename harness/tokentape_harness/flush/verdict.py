@@ -1,4 +1,4 @@
-"""Shape: how tokens came out, found from what a probe saw. Pure."""
+"""Verdict: how tokens came out, derived from the trace of a probe. Pure."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ Verdict = Literal[
     "first_reader_blocks",
 ]
 
-# Sizes of buffers are seldom anything else.
-# So many releases tell the size without the first of them.
+# With this many releases, the size is known without the first of them.
 _SURE: Final = 3
+# Buffers seldom have other sizes.
 _USUAL_SIZES: Final = tuple(1 << power for power in range(7, 23))
 
 
 class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
     """How tokens came out.
 
-    `size` is what a batch takes: bytes, s, or tokens, as `verdict` has it; `None` if no number fits. `exact`
-    says that blocks of just so many bytes came. `counted` is where bytes were counted: in what came out, or in
-    what the provider sent. With `lag` every token waits for the `size` tokens after it; with `first_only` tokens
-    are held until so much is there, and none after that. `headers_early` says whether the response's head came
-    while tokens were held.
+    `size` is the size of a batch in bytes, seconds or tokens, by `verdict`; `None` if no number fits. `exact` means
+    that blocks of exactly this size came. `counted` is where bytes were counted: in the output, or in the provider's
+    stream. With `lag`, each token waits for the `size` tokens after it; with `first_only`, tokens are held until
+    `size` is reached, and none after that. `headers_early` is whether the response's head came while tokens were held.
     """
 
     verdict: Verdict
@@ -49,7 +48,7 @@ class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def shape_of(trace: Trace, output: ObservedOutput) -> Shape:
-    """The shape of one probe, as far as it has gone."""
+    """The shape of a probe, from its trace so far."""
     if trace.held_at is None:
         held = [burst for burst in trace.bursts if came_together(burst)]
         if len(held) * 2 > len(trace.bursts):
@@ -66,7 +65,7 @@ def shape_of(trace: Trace, output: ObservedOutput) -> Shape:
 
 
 def came_together(burst: Burst) -> bool:
-    """Whether tokens that were sent apart came out together: they were held, and not merely under way."""
+    """Whether tokens that were sent apart came out together: they were held, not just slow."""
     before = [number for number, sent in enumerate(burst.sent) if sent < burst.seen[0]] if burst.seen else []
     if len(before) < 2:
         return False
@@ -75,29 +74,29 @@ def came_together(burst: Burst) -> bool:
 
 
 def fitting(trace: Trace, output: ObservedOutput) -> set[Measure]:
-    """What, if it is counted, explains all batches so far."""
+    """The measures that explain all batches so far."""
     if _block_size(trace.releases, output) is not None:
         return {"output"}
     return {measure for measure, amount in _amounts(output).items() if _size(trace.releases, trace.begin, amount).fits}
 
 
 def _amounts(output: ObservedOutput) -> dict[Measure, Callable[[Step], float]]:
-    """What each step had come to, in each measure."""
+    """The amount that each step had reached, in each measure."""
     sizes = output.markers.sizes
-    # Before all has come out, the tokens' own text is what is known of it.
+    # Before all came out, only the tokens' own text is known.
     far = _end_of_tokens(output) if output.end is not None else lambda step: sizes[step.sent]
     return {"output": far, "provider": lambda step: step.up, "tokens": lambda step: step.sent}
 
 
 def _headers_early(trace: Trace, output: ObservedOutput) -> bool:
-    """Whether the head had come before what let the first tokens out was sent."""
+    """Whether the head came before the step that released the first tokens."""
     if output.head is None:
         return False
     if trace.releases:
         return output.head.at < trace.releases[0][1].at
     if trace.held_at is not None:
         return output.head.at < trace.finished_at
-    # They came by themselves: with them, or while they were held.
+    # The tokens came by themselves: the head came with them, or while they were held.
     return output.head.at < (trace.sent_at[0] + output.seen[0]) / 2
 
 
@@ -135,23 +134,23 @@ def _batches(trace: Trace, output: ObservedOutput) -> Shape:
 
 
 def _end_of_tokens(output: ObservedOutput) -> Callable[[Step], float]:
-    """Where in the body that came out the tokens of a step end, or nearly: known once all came out."""
+    """Where in the body that came out the tokens of a step end, approximately; known when all came out."""
     offsets, markers = output.offsets, output.markers
     framing = max(0, offsets.get(1, 0) - offsets.get(0, 0) - len(markers.token(0)))
     return lambda step: offsets.get(step.sent, output.size + framing) - framing
 
 
 def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[Step], float]) -> _Interval:
-    """What each release may have taken, over all of them.
+    """The batch size that all releases allow.
 
-    One that lets all out begins anew; one that keeps a rest goes on counting from where it was filled, which is
-    between the two steps.
+    A release of everything starts a new batch; one that keeps a rest continues from where the batch was filled,
+    which is between the two steps.
     """
     low, high = 0.0, float("inf")
     filled_low = filled_high = 0.0 if not begin.sent else amount(begin)
     for number, (before, after) in enumerate(releases):
         least, most = amount(before), amount(after)
-        # Of the first one, heads and first frames without a token may have been a part.
+        # The first batch may include heads and frames without a token.
         high = min(high, most - filled_low) if number or len(releases) < _SURE else high
         low = max(low, least - filled_high)
         filled_high = most
@@ -160,7 +159,7 @@ def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[
 
 
 def _block_size(releases: Sequence[tuple[Step, Step]], output: ObservedOutput) -> int | None:
-    """The size of the blocks that came, if they were equal and end anywhere in a token."""
+    """The size of the blocks, if they were equal and ended anywhere within tokens."""
     sizes = [after.far - earlier.far for (_, earlier), (_, after) in pairwise(releases)]
     ends = {output.offsets[after.seen] - after.far for _, after in releases if after.seen in output.offsets}
     size = math.gcd(*sizes)
@@ -168,7 +167,7 @@ def _block_size(releases: Sequence[tuple[Step, Step]], output: ObservedOutput) -
 
 
 def _likely(size: _Interval) -> float:
-    """The usual size in an interval; else its middle, in two digits."""
+    """The usual buffer size in an interval; otherwise its middle, rounded to two digits."""
     for usual in reversed(_USUAL_SIZES):
         if size.low * 0.98 <= usual <= size.high * 1.02:
             return usual

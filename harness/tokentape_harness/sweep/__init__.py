@@ -1,4 +1,4 @@
-"""Sweep: one piece of code meets each fault at each frame of a recording, and what it did is a matrix."""
+"""Sweep: run a client with each fault at each frame of a recording, and collect its outcomes in a matrix."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _KEY: Final = "tokentape-fake-key"
 
 
 class Answer(NamedTuple):
-    """What an application has in the end. What was used is left out: a stream that lost only that is whole."""
+    """The result of an application. Usage is left out: a stream that lost only its usage is complete."""
 
     text: str
     tool_calls: tuple[tuple[str, str], ...]
@@ -28,26 +28,26 @@ class Answer(NamedTuple):
 
 
 def sdk_client(name: str, subject: Subject) -> tuple[Client, str]:
-    """The client of this name for the subject's wire format, and what to call it.
+    """The client of this name for the subject's wire format, and its name with its version.
 
-    Raises `UsageError` where there is none, or its package is not installed.
+    Raises `UsageError` if there is no such client, or its package is not installed.
     """
-    made = _CLIENTS.get((name, subject.wire.name))
+    factory = _CLIENTS.get((name, subject.wire.name))
     if name == "tokentape":
-        made = _tokentape
-    if made is None:
+        factory = _tokentape
+    if factory is None:
         known = sorted({sdk for sdk, _ in _CLIENTS} | {"tokentape"})
         able = [sdk for sdk, wire in _CLIENTS if wire == subject.wire.name]
         what = f"for {subject.wire.name}" if name in known else "of that name"
-        raise UsageError(f"no SDK {name} {what}: take {' or '.join([*able, 'tokentape'])}, or a command after --")
+        raise UsageError(f"no SDK {name} {what}: use {' or '.join([*able, 'tokentape'])}, or a command after --")
     try:
-        return made(subject), f"{name} {version(name)}"
+        return factory(subject), f"{name} {version(name)}"
     except ImportError:
         raise UsageError(f"{name} is not installed: pip install {name}") from None
 
 
 def _body(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The recorded request: what the SDKs take by name, and the rest."""
+    """The recorded request: the fields that the SDKs take by name, and the others."""
     body = subject.recordings[subject.number].body
     body = {name: value for name, value in body.items() if name != "stream"} if isinstance(body, Mapping) else {}
     names = ("model", "messages", "input", "prompt", "max_tokens")
@@ -64,7 +64,7 @@ def _openai(provider: FakeProvider, wire: str) -> Any:
 def _openai_chat(subject: Subject) -> Client:
     named, rest = _body(subject)
 
-    def ask(provider: FakeProvider) -> Answer:
+    def run(provider: FakeProvider) -> Answer:
         text, finish = "", None
         calls: dict[int, list[str]] = {}
         with _openai(provider, "openai_chat") as client:
@@ -73,19 +73,19 @@ def _openai_chat(subject: Subject) -> Client:
                     text += choice.delta.content or ""
                     finish = choice.finish_reason or finish
                     for call in choice.delta.tool_calls or ():
-                        made = calls.setdefault(call.index, ["", ""])
-                        made[0] += call.function.name or ""
-                        made[1] += call.function.arguments or ""
+                        parts = calls.setdefault(call.index, ["", ""])
+                        parts[0] += call.function.name or ""
+                        parts[1] += call.function.arguments or ""
         return Answer(text, tuple((name, arguments) for name, arguments in calls.values()), finish)
 
-    _imported("openai")
-    return ask
+    _require("openai")
+    return run
 
 
 def _openai_responses(subject: Subject) -> Client:
     named, rest = _body(subject)
 
-    def ask(provider: FakeProvider) -> Answer:
+    def run(provider: FakeProvider) -> Answer:
         text, finish = "", None
         calls: dict[int, list[str]] = {}
         with _openai(provider, "openai_responses") as client:
@@ -101,8 +101,8 @@ def _openai_responses(subject: Subject) -> Client:
                         finish = event.response.status
         return Answer(text, tuple((name, arguments) for name, arguments in calls.values()), finish)
 
-    _imported("openai")
-    return ask
+    _require("openai")
+    return run
 
 
 def _anthropic(subject: Subject) -> Client:
@@ -110,7 +110,7 @@ def _anthropic(subject: Subject) -> Client:
 
     named, rest = _body(subject)
 
-    def ask(provider: FakeProvider) -> Answer:
+    def run(provider: FakeProvider) -> Answer:
         http_client = httpx2.Client(transport=provider.transport())
         url = provider.base_url("anthropic_messages")
         with (
@@ -122,13 +122,13 @@ def _anthropic(subject: Subject) -> Client:
         calls = tuple((block.name, repr(block.input)) for block in message.content if block.type == "tool_use")
         return Answer(text, calls, message.stop_reason)
 
-    return ask
+    return run
 
 
 def _tokentape(subject: Subject) -> Client:
     wire, model = subject.wire.name, subject.recordings[subject.number].model or "m"
 
-    def ask(provider: FakeProvider) -> Answer:
+    def run(provider: FakeProvider) -> Answer:
         with httpx2.Client(transport=provider.transport(), timeout=DEFAULT_TIMEOUT) as http_client:
             client = client_for(wire, model, base_url=provider.base_url(wire), http_client=http_client)
             stream = client.chat([ChatMessage.user("Hello")], stream=True).normalized
@@ -138,10 +138,10 @@ def _tokentape(subject: Subject) -> Client:
         calls = tuple((call.name, repr(call.arguments)) for call in output.message.tool_calls)
         return Answer(output.text, calls, output.finish_reason)
 
-    return ask
+    return run
 
 
-def _imported(package: str) -> None:
+def _require(package: str) -> None:
     __import__(package)
 
 

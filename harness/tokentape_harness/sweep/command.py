@@ -1,4 +1,4 @@
-"""Command: a client in a process of its own, which asks once and prints the answer."""
+"""Command: a client in its own process, which sends one request and prints the response."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _ERROR: Final = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?::\s*(.*))?")
 
 
 def command_client(command: Sequence[str], timeout_s: float) -> Client:
-    """A client that runs a command; its environment sends the official SDKs to the fake provider.
+    """A client that runs a command; its environment points the official SDKs to the fake provider.
 
-    Its standard output is its answer. An exit code other than 0 is an error, whose class is that of the last line of
-    the standard error where that names one; what takes longer than the timeout is ended, and hung.
+    Its standard output is the response. An exit code other than 0 is an error; its class is taken from the last line
+    of standard error. A command that takes longer than the timeout is killed, and counts as hung.
     """
 
-    def ask(provider: FakeProvider) -> bytes:
+    def run(provider: FakeProvider) -> bytes:
         try:
             process = start_command(CommandTarget(tuple(command)), subprocess.PIPE, sdk_environment(provider.url))
         except FlushError as error:
             raise SweepError(str(error)) from None
         try:
-            said, errors = process.communicate(timeout=timeout_s)
+            output, errors = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             raise ClientHungError(f"it took more than {timeout_s:g} s") from None
         finally:
@@ -41,9 +41,9 @@ def command_client(command: Sequence[str], timeout_s: float) -> Client:
                     pipe.close()
         if process.returncode:
             raise _error(process.returncode, errors)
-        return said
+        return output
 
-    return ask
+    return run
 
 
 def _error(code: int, errors: bytes) -> ClientError:

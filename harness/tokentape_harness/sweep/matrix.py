@@ -1,4 +1,4 @@
-"""Matrix: what a client did in each cell of a sweep."""
+"""Matrix: the outcome of each cell of a sweep."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _NAMED = 8
 
 
 class Matrix(msgspec.Struct, frozen=True):
-    """The results of a sweep: `client` met the faults of `recording`, at `frames` frames.
+    """The results of a sweep of `client` over the `frames` frames of `recording`.
 
-    `possible` is how many cells there would have been without sampling.
+    `possible` is the number of cells without sampling.
     """
 
     client: str
@@ -37,11 +37,11 @@ class Matrix(msgspec.Struct, frozen=True):
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many cells have each outcome."""
+        """The number of cells with each outcome."""
         return Counter(result.outcome for result in self.results)
 
     def rows(self) -> Mapping[str, Sequence[CellResult]]:
-        """The results of each fault, by place; all but those without a fault."""
+        """The results of each fault, by place; without the cell that has no fault."""
         rows: dict[str, list[CellResult]] = {}
         for result in self.results:
             if result.cell != "none":
@@ -49,16 +49,16 @@ class Matrix(msgspec.Struct, frozen=True):
         return {row: sorted(found, key=lambda result: result.place or 0) for row, found in rows.items()}
 
     def failures(self, fail_on: Collection[Outcome]) -> Sequence[CellResult]:
-        """The cells whose outcome is not to be. One that never met its fault shows nothing, and always is one."""
+        """The cells with these outcomes, and those whose fault the client never received, which show nothing."""
         return [result for result in self.results if result.outcome in fail_on or result.outcome == "unmet"]
 
     def to_builtins(self) -> dict[str, Any]:
-        """As JSON."""
-        made: dict[str, Any] = msgspec.to_builtins(self)
-        return {**made, "counts": dict(self.counts)}
+        """The matrix as JSON values."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return {**fields, "counts": dict(self.counts)}
 
     def lines(self) -> Iterable[str]:
-        """As text: a letter for each cell, and a legend."""
+        """The matrix as text: a letter for each cell, and a legend."""
         rows = self.rows()
         cells = sum(len(found) for found in rows.values())
         of = f" of {self.possible - 1} (seed {self.seed})" if self.possible > cells + 1 else ""
@@ -66,7 +66,7 @@ class Matrix(msgspec.Struct, frozen=True):
         names = max((len(row) for row in rows), default=0)
         for row, found in rows.items():
             letters = "".join(LETTERS[result.outcome] for result in found)
-            yield f"{row:{names}}  {letters}  {_told(found)}"
+            yield f"{row:{names}}  {letters}  {_summary(found)}"
         used = [outcome for outcome in OUTCOMES if any(result.outcome == outcome for result in self.results)]
         yield ", ".join(f"{LETTERS[outcome]} {self.counts[outcome]} {outcome}" for outcome in used)
 
@@ -74,7 +74,7 @@ class Matrix(msgspec.Struct, frozen=True):
         return "\n".join(self.lines())
 
     def explain(self, failures: Sequence[CellResult]) -> Iterable[str]:
-        """What went wrong in these cells, in words."""
+        """A line for each outcome of these cells."""
         for outcome in OUTCOMES:
             cells = [result.cell for result in failures if result.outcome == outcome]
             if cells:
@@ -82,9 +82,9 @@ class Matrix(msgspec.Struct, frozen=True):
                 yield f"{len(cells)} {outcome} (it {OUTCOMES[outcome]}): {', '.join(cells[:_NAMED])}{more}"
 
 
-def _told(results: Sequence[CellResult]) -> str:
-    """How often each thing was done, the most frequent first."""
-    counts = Counter(result.said for result in results)
+def _summary(results: Sequence[CellResult]) -> str:
+    """The count of each outcome, the most frequent first."""
+    counts = Counter(result.text for result in results)
     if len(counts) == 1:
         return next(iter(counts))
-    return ", ".join(f"{count} {said}" for said, count in counts.most_common())
+    return ", ".join(f"{count} {text}" for text, count in counts.most_common())

@@ -1,4 +1,4 @@
-"""Outcome: what a client did with a damaged response."""
+"""Outcome: how a client handled a damaged response."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tokentape_harness.sweep.plan import Cell
 
 Outcome: TypeAlias = Literal["complete", "retried", "raised", "silent", "altered", "hung", "unmet"]
 OUTCOMES: Final[dict[Outcome, str]] = {
-    "complete": "gave the whole answer",
-    "retried": "asked again, and gave the whole answer",
+    "complete": "returned the complete response",
+    "retried": "sent the request again, and returned the complete response",
     "raised": "raised an error",
-    "silent": "took a stream that never said that it had ended for a whole one",
-    "altered": "gave another answer than the recorded one, from a stream that said that it had ended",
-    "hung": "waited until the server broke off",
-    "unmet": "never met the fault: it did not ask for the response",
+    "silent": "accepted a stream without its terminal event as complete",
+    "altered": "returned a response that differs from the recorded one, from a stream with its terminal event",
+    "hung": "waited until the server closed the connection",
+    "unmet": "never received the fault: it did not request the response",
 }
-"""Each outcome, and what the client did."""
+"""Each outcome, and its meaning."""
 FAIL_ON: Final[tuple[Outcome, ...]] = ("silent", "hung")
 assert set(OUTCOMES) == set(get_args(Outcome))
 
 
 class CellResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the client did in a cell.
+    """The outcome of a cell.
 
-    `error` is the class of what it raised, with its package; `retries` how often it asked again for the same.
+    `error` is the class of the exception, with its package; `retries` the number of repeated requests.
     """
 
     cell: str
@@ -41,12 +41,12 @@ class CellResult(msgspec.Struct, frozen=True, omit_defaults=True):
     retries: int = 0
 
     @property
-    def said(self) -> str:
-        """In words."""
-        made = f"raised {self.error}" if self.outcome == "raised" else self.outcome
+    def text(self) -> str:
+        """The outcome in words."""
+        text = f"raised {self.error}" if self.outcome == "raised" else self.outcome
         if self.retries and self.outcome != "retried":
-            made += f" after {self.retries} {'retry' if self.retries == 1 else 'retries'}"
-        return made
+            text += f" after {self.retries} {'retry' if self.retries == 1 else 'retries'}"
+        return text
 
 
 def judge(
@@ -58,10 +58,10 @@ def judge(
     message: str = "",
     same: bool | None = None,
 ) -> CellResult:
-    """What the client did, by what the journal noted and how it ended.
+    """Judge a client by the journal and its result.
 
-    `error_class` or `error` is what it raised; else `same` tells whether its answer was the recorded one, `None` if
-    nobody looked at it.
+    `error_class` or `error` is its exception; otherwise `same` is whether its response was the recorded one, `None` if
+    nobody compared it.
     """
     damaged = [entry for entry in entries if entry.faults]
     bodies = [(entry.path, entry.raw_body) for entry in entries]
@@ -88,13 +88,13 @@ def judge(
 
 
 def error_name(error: BaseException) -> str:
-    """Its class, with the package that it comes from: `openai.APIConnectionError`."""
+    """The class of an error with its package: `openai.APIConnectionError`."""
     package = type(error).__module__.partition(".")[0]
     return type(error).__name__ if package == "builtins" else f"{package}.{type(error).__name__}"
 
 
 def checked_outcomes(given: str | Iterable[str]) -> Collection[Outcome]:
-    """Outcomes by their names, in one string or several; `none` is none. Raises `UsageError`."""
+    """Parse names of outcomes, in one string or several; `none` stands for an empty list. Raises `UsageError`."""
     names = given.split(",") if isinstance(given, str) else list(given)
     found: list[Outcome] = []
     for name in filter(None, (name.strip() for name in names)):
@@ -102,6 +102,6 @@ def checked_outcomes(given: str | Iterable[str]) -> Collection[Outcome]:
             return ()
         known = next((outcome for outcome in OUTCOMES if outcome == name), None)
         if known is None:
-            raise UsageError(f"no outcome {name!r}: the known ones are {', '.join(OUTCOMES)}, or none")
+            raise UsageError(f"unknown outcome {name!r}: use {', '.join(OUTCOMES)}, or none")
         found.append(known)
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Plan: which faults a sweep tries, and at which places."""
+"""Plan: the faults of a sweep, and their places."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from tokentape_fake_provider.wires import Wire
 from tokentape_harness.errors import UsageError
 
 PLACES: Final = 50
-"""How many places of each fault are tried at most, unless told otherwise."""
+"""The default maximum of places per fault."""
 
-# The beginning and the ending are where clients differ most: these are always among the places.
+# Clients differ most at the beginning and the end: these places are always included.
 _FIRST, _LAST = 2, 4
 FEWEST: Final = _FIRST + _LAST
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A fault at a place. `place` is the number of a frame or event, `None` where it happens to the whole response.
+    """A fault at a place. `place` is the number of a frame or event, `None` for a fault of the whole response.
 
-    `truncated` says that the stream as it is sent does not say that the answer is complete; without a fault the cell
-    is the recording as it is.
+    `truncated` means that the stream as sent lacks its terminal event; a cell without a fault is the unchanged
+    recording.
     """
 
     row: str
@@ -49,31 +49,31 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """Its name: the fault as a specification."""
+        """The name: the fault as a specification."""
         return "none" if self.fault is None else format_fault(self.fault)
 
     @property
     def endless(self) -> bool:
-        """Whether nothing more comes, for as long as the client waits."""
+        """Whether the stream stalls for as long as the client waits."""
         return isinstance(self.fault, Stall | SlowHeaders) and self.fault.for_ms is None
 
     def faults(self, patience_ms: float, times: int | None = 1, after: int = 0) -> list[Fault]:
-        """What is set up for it; a wait for ever is broken off after so long, so that no client hangs for good."""
+        """The faults to inject; an endless stall ends after `patience_ms`, so that no client hangs for ever."""
         match self.fault:
             case None:
                 return []
             case Stall(for_ms=None) as stall:
                 broken_off = Rst(frame=stall.frame, event=stall.event, byte=stall.byte)
-                made: list[Fault] = [broken_off, Stall(frame="end", for_ms=patience_ms)]
+                faults: list[Fault] = [broken_off, Stall(frame="end", for_ms=patience_ms)]
             case SlowHeaders(for_ms=None):
-                made = [SlowHeaders(for_ms=patience_ms), Rst(before_headers=True)]
+                faults = [SlowHeaders(for_ms=patience_ms), Rst(before_headers=True)]
             case fault:
-                made = [fault]
-        return [msgspec.structs.replace(fault, times=times, after=after) for fault in made]
+                faults = [fault]
+        return [msgspec.structs.replace(fault, times=times, after=after) for fault in faults]
 
 
 class Plan(NamedTuple):
-    """The cells of a sweep, and how many there would be without sampling. The first has no fault."""
+    """The cells of a sweep, and their number without sampling (`possible`). The first has no fault."""
 
     cells: Sequence[Cell]
     possible: int
@@ -84,26 +84,26 @@ class Plan(NamedTuple):
 def plan_sweep(
     tape: Tape, wire: Wire, faults: Sequence[str | Fault] | None = None, places: int = PLACES, seed: int = 0
 ) -> Plan:
-    """Each fault (of these names or specifications) at each place, or at `places` of them drawn from the seed.
+    """Plan each fault (a name or a specification) at each place, or at `places` of them, sampled with the seed.
 
-    Faults that can't happen to this tape are left out. Raises `FaultError`, `UsageError`.
+    Faults that don't apply to this tape are left out. Raises `FaultError`, `UsageError`.
     """
     if places < FEWEST:
-        raise UsageError(f"places is {places}: it is at least {FEWEST}, for the beginning and the ending")
+        raise UsageError(f"places is {places}: it must be at least {FEWEST}, for the beginning and the end")
     cells = [Cell("none")]
     possible = 1
     for row, found, placed in _rows(tape, faults):
         chosen = [_drawn(found[index], tape, seed) for index in sampled(len(found), places, seed)]
-        made = [cell for fault in chosen if (cell := _cell(row, fault, placed, tape, wire)) is not None]
-        cells += made
-        possible += len(found) - (len(chosen) - len(made))
+        row_cells = [cell for fault in chosen if (cell := _cell(row, fault, placed, tape, wire)) is not None]
+        cells += row_cells
+        possible += len(found) - (len(chosen) - len(row_cells))
     if len(cells) == 1:
-        raise UsageError("none of these faults can happen to this recording")
+        raise UsageError("no fault applies to this recording")
     return Plan(cells, possible, seed, len(tape.frames))
 
 
 def sampled(count: int, most: int, seed: int) -> list[int]:
-    """Numbers below `count`, at most so many: the first, the last, and some between, the same for the same seed."""
+    """At most `most` numbers below `count`: the first, the last, and some between, the same for the same seed."""
     if count <= most:
         return list(range(count))
     between = range(_FIRST, count - _LAST)
@@ -112,7 +112,7 @@ def sampled(count: int, most: int, seed: int) -> list[int]:
 
 
 def _rows(tape: Tape, faults: Sequence[str | Fault] | None) -> Iterator[tuple[str, list[Fault], bool]]:
-    """The faults of each row of the matrix, and whether it is one fault at many places."""
+    """The faults of each row of the matrix, and whether the row is one fault at many places."""
     if faults is None:
         faults = swept_names()
     for given in faults:
@@ -130,7 +130,7 @@ def _rows(tape: Tape, faults: Sequence[str | Fault] | None) -> Iterator[tuple[st
 
 
 def _drawn(fault: Fault, tape: Tape, seed: int) -> Fault:
-    """The fault with its random places drawn, so that it is known what the client gets."""
+    """The fault with its random places drawn, so that the response is known."""
     counts = {"frame": len(tape.frames), "event": len(events_of(tape)), "byte": len(tape.body)}
     draw = random.Random(f"{seed}:{fault.seed}")  # noqa: S311 - not for secrets
     places = {name: draw.randrange(count) for name, count in counts.items() if getattr(fault, name, None) == "random"}
@@ -141,22 +141,22 @@ def _cell(row: str, fault: Fault, placed: bool, tape: Tape, wire: Wire) -> Cell 
     """The cell, unless the fault changes nothing."""
     cell = Cell(row, _place(fault) if placed else None, fault)
     try:
-        made = tape
+        damaged = tape
         for part in cell.faults(1.0):
-            made = apply_fault(part, made, wire)
+            damaged = apply_fault(part, damaged, wire)
     except FaultNotApplicableError:
         return None
     if not fault.breaks:
         return cell
     match fault:
         case ContentType():
-            made = tape
+            damaged = tape
         case InBandError(frame=frame, event=event, byte=byte):
-            # A provider may say `[DONE]` after its error.
-            made = apply_fault(CleanEnd(frame=frame, event=event, byte=byte), tape, wire)
+            # A provider may send `[DONE]` after its error.
+            damaged = apply_fault(CleanEnd(frame=frame, event=event, byte=byte), tape, wire)
         case _:
             pass
-    return msgspec.structs.replace(cell, truncated=not says_that_it_ended(made, wire))
+    return msgspec.structs.replace(cell, truncated=not says_that_it_ended(damaged, wire))
 
 
 def _place(fault: Fault) -> int | None:

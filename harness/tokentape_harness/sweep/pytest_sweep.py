@@ -15,7 +15,7 @@ from tokentape_harness.errors import HarnessError, UsageError
 from tokentape_harness.sweep.matrix import Matrix
 from tokentape_harness.sweep.outcome import FAIL_ON, OUTCOMES, CellResult, Outcome, checked_outcomes, judge
 from tokentape_harness.sweep.plan import PLACES, Cell, Plan, plan_sweep
-from tokentape_harness.sweep.session_setup import set_stage, settled
+from tokentape_harness.sweep.session_setup import set_up_session, settled
 from tokentape_harness.sweep.subject import Subject, read_subject
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.recordings import SUFFIXES
@@ -26,7 +26,7 @@ OPTIONS: Final = ("interaction", "faults", "places", "seed", "match", "times", "
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What the marker says."""
+    """The arguments of the mark."""
 
     cassette: str
     interaction: int | None = None
@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class SweptCell(msgspec.Struct, frozen=True):
-    """One cell of a marked test, and what it needs."""
+    """One cell of a marked test, with the mark and the subject."""
 
     cell: Cell
     settings: Settings
@@ -49,7 +49,7 @@ class SweptCell(msgspec.Struct, frozen=True):
 
 
 class FaultSweep:
-    """What the fixture `fault_sweep` gives: the cell that the test is in, and what the recording says."""
+    """The fixture `fault_sweep`: the cell of the test, and the output of the recording."""
 
     def __init__(self, swept: SweptCell) -> None:
         self.swept = swept
@@ -64,20 +64,20 @@ class FaultSweep:
 
     @property
     def output(self) -> ChatOutput:
-        """What the whole recording says."""
+        """The output of the undamaged recording."""
         return self.swept.subject.output
 
     @property
     def text(self) -> str:
-        """The text of the whole recording."""
+        """The text of the undamaged recording."""
         return self.output.text
 
     def answer(self, answer: object, whole: object = None) -> None:
-        """Tell what the code under test came up with: it is compared with `whole`, or else the recording's text."""
+        """Report the response of the code under test: it is compared with `whole`, by default the recording's text."""
         self.same = answer == (self.text if whole is None else whole)
 
     def raised(self, error: BaseException) -> None:
-        """Tell that the code under test noticed an error, where it does not raise it itself."""
+        """Report an error that the code under test noticed but did not raise."""
         self.error = error
 
 
@@ -85,7 +85,7 @@ SWEEPS: Final = pytest.StashKey[FaultSweep]()
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Let a marked test run once for each cell."""
+    """Parametrize a marked test with the cells."""
     mark = metafunc.definition.get_closest_marker(MARKER)
     assert mark is not None
     folders = _folders(metafunc.definition.path, metafunc.config.rootpath)
@@ -102,16 +102,16 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
 
 def swept_cell(item: pytest.Item) -> SweptCell | None:
-    """The cell of a test, if it is in one."""
+    """The cell of a test; `None` if it has no cell."""
     callspec = getattr(item, "callspec", None)
     found = None if callspec is None else callspec.params.get(MARKER)
     return found if isinstance(found, SweptCell) else None
 
 
 def set_up(provider: FakeProvider, swept: SweptCell) -> None:
-    """Let a provider play the recording as the cell damages it."""
+    """Let a provider play the recording, damaged by the cell."""
     settings = swept.settings
-    set_stage(
+    set_up_session(
         provider.session,
         swept.subject,
         swept.cell,
@@ -122,7 +122,7 @@ def set_up(provider: FakeProvider, swept: SweptCell) -> None:
 
 
 def call(item: pytest.Function, swept: SweptCell) -> Generator[None, object, object]:
-    """Run the test, and judge what the code under test did."""
+    """Run the test, and judge the code under test."""
     sweep = item.stash.get(SWEEPS, None)
     error: BaseException | None = None
     outcome: object = None
@@ -146,8 +146,8 @@ def call(item: pytest.Function, swept: SweptCell) -> Generator[None, object, obj
     if swept.cell.fault is None:
         _check_baseline(sweep, result)
     elif result.outcome in swept.settings.fail_on or result.outcome == "unmet":
-        told = f"{result.outcome}: the code under test {OUTCOMES[result.outcome]}"
-        pytest.fail(f"{result.cell}: {told}{_detail(result)}", pytrace=False)
+        summary = f"{result.outcome}: the code under test {OUTCOMES[result.outcome]}"
+        pytest.fail(f"{result.cell}: {summary}{_detail(result)}", pytrace=False)
     return outcome
 
 
@@ -167,7 +167,7 @@ def matrices(reports: Iterable[Any]) -> list[Matrix]:
 
 def write_json(path: Path, found: Sequence[Matrix]) -> None:
     """Write matrices to a file."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode({"sweeps": [made.to_builtins() for made in found]})))
+    path.write_bytes(msgspec.json.format(msgspec.json.encode({"sweeps": [matrix.to_builtins() for matrix in found]})))
 
 
 def _check_baseline(sweep: FaultSweep, result: CellResult) -> None:
@@ -176,7 +176,7 @@ def _check_baseline(sweep: FaultSweep, result: CellResult) -> None:
     if sweep.provider is not None and not sweep.provider.requests:
         pytest.fail("fault_sweep: the test asked nothing of the fake provider", pytrace=False)
     if result.outcome != "complete":
-        pytest.fail(f"fault_sweep: without any fault the test is {result.said}: {result.message}", pytrace=False)
+        pytest.fail(f"fault_sweep: without any fault the test is {result.text}: {result.message}", pytrace=False)
 
 
 def _detail(result: CellResult) -> str:
@@ -184,7 +184,7 @@ def _detail(result: CellResult) -> str:
 
 
 def _property(item: pytest.Function, swept: SweptCell, result: CellResult) -> dict[str, Any]:
-    """What the summary needs; plain values, as xdist sends them on."""
+    """The values for the summary: plain ones, which xdist can send."""
     return {
         "test": item.nodeid.replace(swept.cell.id, "", 1).replace("[-", "[").replace("-]", "]").replace("[]", ""),
         "recording": swept.subject.label,
@@ -216,7 +216,7 @@ def _settings(mark: pytest.Mark) -> Settings:
     fail_on: Collection[Outcome] = checked_outcomes(given.get("fail_on", FAIL_ON))
     times = given.get("times", 1)
     if times is not None and times < 1:
-        raise UsageError(f"times is {times}: it is 1 or more, or None for always")
+        raise UsageError(f"times is {times}: it must be 1 or more, or None for always")
     return Settings(
         str(mark.args[0]),
         given.get("interaction"),

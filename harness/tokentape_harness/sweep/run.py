@@ -1,4 +1,4 @@
-"""Run: a client meets every cell of a plan, one after the other."""
+"""Run: a client runs in every cell of a plan, one after the other."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tokentape_harness.errors import SweepError
 from tokentape_harness.sweep.matrix import Matrix
 from tokentape_harness.sweep.outcome import CellResult, error_name, judge
 from tokentape_harness.sweep.plan import Cell, Plan
-from tokentape_harness.sweep.session_setup import set_stage, settled
+from tokentape_harness.sweep.session_setup import set_up_session, settled
 from tokentape_harness.sweep.subject import Subject
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 Client: TypeAlias = Callable[[FakeProvider], Any]
-"""Asks once, reads to the end, and returns the answer: any value that can be compared."""
+"""Sends one request, reads to the end, and returns the response as any value that can be compared."""
 
 
 class ClientError(Exception):
@@ -27,7 +27,7 @@ class ClientError(Exception):
 
 
 class ClientHungError(Exception):
-    """A client in another process did not come to an end by itself."""
+    """A client in another process did not end by itself."""
 
 
 def run_sweep(
@@ -49,13 +49,13 @@ def run_sweep(
     """
 
     def results() -> Iterator[CellResult]:
-        whole: Any = None
+        complete: Any = None
         for cell in plan.cells:
             session = provider.create_session(clock=clock)
-            made = FakeProvider(provider, session)
-            set_stage(session, subject, cell, match=match, times=times, patience_s=patience_s)
+            session_provider = FakeProvider(provider, session)
+            set_up_session(session, subject, cell, match=match, times=times, patience_s=patience_s)
             try:
-                whole, result = _meet(client, made, cell, whole)
+                complete, result = _run_cell(client, session_provider, cell, complete)
             finally:
                 provider.delete_session(session.id)
             on_cell(result)
@@ -64,23 +64,23 @@ def run_sweep(
     return Matrix(name, subject.label, tuple(results()), plan.frames, plan.possible, plan.seed)
 
 
-def _meet(client: Client, provider: FakeProvider, cell: Cell, whole: Any) -> tuple[Any, CellResult]:
-    """The whole answer, and what the client did."""
+def _run_cell(client: Client, provider: FakeProvider, cell: Cell, complete: Any) -> tuple[Any, CellResult]:
+    """The complete response, and the outcome of the cell."""
     try:
         answer = client(provider)
     except ClientHungError as error:
         if cell.fault is None:
-            raise SweepError(f"without any fault the client did not come to an end: {error}") from error
-        return whole, CellResult(cell.id, cell.row, "hung", cell.place, "", str(error))
+            raise SweepError(f"without any fault the client did not end: {error}") from error
+        return complete, CellResult(cell.id, cell.row, "hung", cell.place, "", str(error))
     except Exception as error:
         kind = error.error_class if isinstance(error, ClientError) else error_name(error)
         if cell.fault is None:
-            said = f": {error}" if str(error) else ""
-            raise SweepError(f"without any fault the client raised {kind}{said}") from error
-        return whole, judge(cell, settled(provider), error=error, error_class=kind)
+            detail = f": {error}" if str(error) else ""
+            raise SweepError(f"without any fault the client raised {kind}{detail}") from error
+        return complete, judge(cell, settled(provider), error=error, error_class=kind)
     entries = settled(provider)
     if cell.fault is None:
         if not entries:
-            raise SweepError(f"the client asked nothing of the fake provider at {provider.url}")
-        whole = answer
-    return whole, judge(cell, entries, same=answer == whole)
+            raise SweepError(f"the client sent no request to the fake provider at {provider.url}")
+        complete = answer
+    return complete, judge(cell, entries, same=answer == complete)

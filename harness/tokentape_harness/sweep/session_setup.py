@@ -1,4 +1,4 @@
-"""Stage: a session of the fake provider that plays a recording with the fault of a cell."""
+"""Session setup: a session of the fake provider plays a recording with the fault of a cell."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tokentape_harness.sweep.plan import Cell
 from tokentape_harness.sweep.subject import Subject
 from tokentape_harness.testing.fake_provider import FakeProvider
 
-# More requests than any client retries; then it gets a 404, so that an agent in a loop comes to an end.
+# More requests than any client sends; further ones get a 404, which ends an agent that loops.
 _ANSWERS: Final = 100
 
-# How long a client that waits for ever is left waiting: by a clock that costs nothing, and by the machine's.
+# How long a client may wait for a stalled stream: in virtual time, and in real time.
 VIRTUAL_MS: Final = 3_600_000.0
 REAL_MS: Final = 1000.0
 
-# How long the server may take to note how a response ended.
+# How long the server may take to record how a response ended.
 _SETTLE_S: Final = 5.0
 
 
@@ -30,7 +30,7 @@ def patience_ms(session: Session, given_s: float | None) -> float:
     return VIRTUAL_MS if session.clock is not None and session.clock.automatic else REAL_MS
 
 
-def set_stage(
+def set_up_session(
     session: Session,
     subject: Subject,
     cell: Cell,
@@ -39,9 +39,9 @@ def set_stage(
     times: int | None = 1,
     patience_s: float | None = None,
 ) -> None:
-    """Let a session answer with the subject as the cell damages it.
+    """Let a session answer with the subject, damaged by the fault of the cell.
 
-    Every request is answered by the one recording, or with `match` each by the recording of the same request.
+    Every request gets the same recording; with `match`, each gets the recording that matches it.
     """
     session.configure(strict=True, repeat=True)
     if match:
@@ -52,9 +52,9 @@ def set_stage(
 
 
 def settled(provider: FakeProvider) -> Sequence[Entry]:
-    """The journal, once every response has ended that does by itself."""
+    """The journal, when every response that ends by itself has ended."""
     if isinstance(provider.server, InProcessProvider):
-        # It goes on only while a client waits: what has not ended now is a stream that nobody reads any more.
+        # It advances only while a client waits: a response that has not ended now has no reader.
         return provider.journal.entries
     try:
         return provider.journal.wait(timeout=_SETTLE_S)

@@ -16,7 +16,7 @@ from tokentape_harness.testing.recordings import load_recordings
 
 
 class Subject(NamedTuple):
-    """A cassette's recordings, and which of them is damaged."""
+    """A cassette's recordings, and the number of the damaged one."""
 
     label: str
     recordings: Sequence[Recording]
@@ -24,7 +24,7 @@ class Subject(NamedTuple):
 
     @property
     def tape(self) -> Tape:
-        """The one that is damaged."""
+        """The recording that is damaged."""
         return self.recordings[self.number].tape
 
     @property
@@ -34,7 +34,7 @@ class Subject(NamedTuple):
 
     @property
     def output(self) -> ChatOutput:
-        """What it says."""
+        """Its output."""
         stream = stream_bytes(self.tape.body, wire=self.wire.name)
         for _ in stream:
             pass
@@ -42,16 +42,16 @@ class Subject(NamedTuple):
 
 
 def read_subject(path: str | Path, interaction: int | None = None, label: str = "") -> Subject:
-    """A cassette, and the first stream in it that came to its end, or the one of that number.
+    """Read a cassette and pick its first complete stream, or that interaction.
 
-    Raises `CassetteError`, and `SweepError` where there is no whole stream.
+    Raises `CassetteError`, and `SweepError` if there is no complete stream.
     """
     recordings = load_recordings(path)
     numbers = range(len(recordings)) if interaction is None else [interaction]
     number = next((number for number in numbers if 0 <= number < len(recordings) and _whole(recordings[number])), None)
     if number is None:
-        which = "none of its responses is" if interaction is None else f"interaction {interaction} is not"
-        raise SweepError(f"{path}: {which} a stream that came to its end, so that nothing can be cut off from it")
+        which = "no response is" if interaction is None else f"interaction {interaction} is not"
+        raise SweepError(f"{path}: {which} a complete stream: a sweep needs one")
     subject = Subject(label or str(path), recordings, number)
     try:
         _ = subject.output

@@ -125,7 +125,7 @@ def test_what_was_held_only_once(flush_probe):
 
     report = flush_probe.check(stalling, warm_up=False, **HURRIED)
     assert report.flushes
-    assert report.notes == (snapshot("some tokens were held once, and not when it was tried again"),)
+    assert report.notes == (snapshot("some tokens were held once, but not when the check was repeated"),)
 
     def starting():
         kept = []
@@ -160,9 +160,9 @@ def test_a_reader_that_waits_for_another(flush_probe, target):
     ("target", "outcome", "note"),
     [
         (apps.tokens, "passed_on", "APIConnectionError: Connection error."),
-        (apps.swallowing, "hidden_truncation", "it ends as a whole answer does"),
+        (apps.swallowing, "hidden_truncation", "it ends as a complete answer does"),
         (apps.apologising, "reported", "Sorry, something went wrong. Please try again."),
-        (apps.asking_again, "retried", "the provider was asked 2 times"),
+        (apps.asking_again, "retried", "the provider received 2 requests"),
     ],
 )
 def test_a_stream_that_is_cut_off(flush_probe, target, outcome, note):
@@ -202,8 +202,8 @@ def lines(*, end: bool, failed: bytes = b"") -> Any:
 @pytest.mark.parametrize(
     ("app", "outcome", "note"),
     [
-        (lines(end=True), "hidden_truncation", "it ends as a whole answer does"),
-        (lines(end=False), "unfinished", "the ending of a whole answer is not there"),
+        (lines(end=True), "hidden_truncation", "it ends as a complete answer does"),
+        (lines(end=False), "unfinished", "the ending of a complete answer is missing"),
         (lines(end=True, failed=b'{"text":"","error_code":17}\n'), "reported", '{"text":"","error_code":17}'),
         (lines(end=False, failed="Entschuldigung …\n".encode()), "reported", "Entschuldigung …"),
     ],
@@ -311,13 +311,13 @@ def _deaf():
 @pytest.mark.parametrize(
     ("target", "path", "message"),
     [
-        (_silent, "/", "did not ask the fake provider for anything: it ended"),
+        (_silent, "/", "sent no request to the fake provider: it ended"),
         (apps.starlette_app(), "/nowhere", "GET /nowhere of an ASGI app answered with status 404: Not Found"),
         (apps.starlette_app(), "/plain?", None),
-        (_deaf, "/", "the provider was asked, but no token came out of the target whole; it ends: the answer is 42"),
+        (_deaf, "/", "the provider was called, but no token came out of the target whole; it ends: the answer is 42"),
         ([sys.executable, "-c", "raise SystemExit('no such model')"], "/", "exit code 1: no such model"),
         (["/nowhere/chat"], "/", "can't be run"),
-        ("http://127.0.0.1:9/", "/", "gave no answer, and asked the provider for none: ConnectError"),
+        ("http://127.0.0.1:9/", "/", "did not answer, and sent no request to the provider: ConnectError"),
     ],
 )
 def test_targets_that_cannot_be_checked(flush_probe, target, path, message):

@@ -95,7 +95,7 @@ def test_a_careless_client_fails_where_it_is_silent(pytester):
     assert set(letters(result, "lose")) <= {"~", "."}
     result.assert_outcomes(passed=1 + 10 + 11 + 10 + 2, failed=8)
     result.stdout.fnmatch_lines(
-        ["*clean_end@frame=0: silent: the code under test took a stream that never said that it had *"]
+        ["*clean_end@frame=0: silent: the code under test accepted a stream without its terminal event *"]
     )
     (made,) = json.loads((pytester.path / "sweep.json").read_bytes())["sweeps"]
     assert made["counts"]["silent"] == 8
@@ -221,7 +221,7 @@ def test_other_parameters_and_coroutines(pytester):
         ("fault_sweep(CASSETTE, place=3)", "*no option place: the known ones are interaction, faults, *"),
         ("fault_sweep()", "*the marker takes one cassette*"),
         ("fault_sweep(CASSETTE, faults='fim')", "*fault 'fim' can't be swept*"),
-        ("fault_sweep(CASSETTE, fail_on='slient')", "*no outcome 'slient'*"),
+        ("fault_sweep(CASSETTE, fail_on='slient')", "*unknown outcome 'slient'*"),
         ("fault_sweep(CASSETTE, times=0)", "*times is 0*"),
     ],
 )
@@ -259,7 +259,7 @@ def test_a_sweep_of_nothing_fails(pytester):
     )
     result.stdout.fnmatch_lines(
         [
-            "*fault_sweep: the test asked nothing of the fake provider",
+            "*fault_sweep: the test sent no request to the fake provider",
             "*fin@frame=3: unmet: the code under test never met the fault*",
             "*fault_sweep: the test uses none of the fixtures of the fake provider",
             "*fault_sweep: without any fault the answer is not the recording's: pass whole=...",

@@ -89,7 +89,7 @@ def test_a_command(capsys, tmp_path):
             "lose@frame=3                ~  altered",
             "overload@retry_after=0.001  E  raised urllib.HTTPError",
             ". 2 complete, E 2 raised, S 1 silent, ~ 1 altered",
-            "1 silent (it took a stream that never said that it had ended for a whole one): clean_end@frame=3",
+            "1 silent (it accepted a stream without its terminal event as complete): clean_end@frame=3",
         ]
     )
 
@@ -109,14 +109,14 @@ def test_a_command_that_hangs(capsys, tmp_path):
     [
         ([TEXT], "give one client: --sdk openai|anthropic|tokentape, or -- COMMAND"),
         ([TEXT, "--sdk", "openai", "--", "true"], "give one client"),
-        ([TEXT, "--sdk", "anthropic"], "no SDK anthropic for openai_chat: take openai or tokentape, or a command"),
-        ([TEXT, "--sdk", "else"], "no SDK else of that name: take openai or tokentape"),
-        ([TEXT, "--sdk", "openai", "--fail-on", "x"], "no outcome 'x'"),
+        ([TEXT, "--sdk", "anthropic"], "no SDK anthropic for openai_chat: use openai or tokentape, or a command"),
+        ([TEXT, "--sdk", "else"], "no SDK else of that name: use openai or tokentape"),
+        ([TEXT, "--sdk", "openai", "--fail-on", "x"], "unknown outcome 'x'"),
         ([TEXT, "--sdk", "openai", "--fault", "x"], "fault 'x' can't be swept"),
         (["none.yaml", "--sdk", "openai"], "none.yaml: no such"),
         ([TEXT, "--fault", "fin", "--", sys.executable, "-c", "raise SystemExit(3)"], "client raised exit code 3"),
         ([TEXT, "--fault", "fin", "--", sys.executable, "-c", "import x_y"], "raised ModuleNotFoundError: No module"),
-        ([TEXT, "--fault", "fin", "--", sys.executable, "-c", ""], "the client asked nothing of the fake provider"),
+        ([TEXT, "--fault", "fin", "--", sys.executable, "-c", ""], "the client sent no request to the fake provider"),
         ([TEXT, "--fault", "fin", "--", "/no/such"], "/no/such: can't be run"),
     ],
 )

@@ -68,7 +68,7 @@ def test_outcomes_by_name():
     assert checked_outcomes("silent, hung") == ("silent", "hung")
     assert checked_outcomes(["altered"]) == ("altered",)
     assert checked_outcomes("none") == ()
-    with pytest.raises(UsageError, match="no outcome 'slient': the known ones are complete, retried"):
+    with pytest.raises(UsageError, match="unknown outcome 'slient': use complete, retried"):
         checked_outcomes("slient")
 
 
@@ -101,8 +101,8 @@ def test_failures():
     assert [result.cell for result in matrix().failures(())] == ["lose@frame=0"]
     assert list(matrix().explain(matrix().failures(("silent",)))) == snapshot(
         [
-            "1 silent (it took a stream that never said that it had ended for a whole one): clean_end@frame=1",
-            "1 unmet (it never met the fault: it did not ask for the response): lose@frame=0",
+            "1 silent (it accepted a stream without its terminal event as complete): clean_end@frame=1",
+            "1 unmet (it never received the fault: it did not request the response): lose@frame=0",
         ]
     )
 

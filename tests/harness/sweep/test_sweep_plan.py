@@ -108,7 +108,7 @@ def test_a_wait_for_ever_is_broken_off(text):
 
 def test_what_can_t_be_swept_is_refused(text, tmp_path):
     """Each bad input has a clear error."""
-    with pytest.raises(UsageError, match=f"places is 5: it is at least {FEWEST}"):
+    with pytest.raises(UsageError, match=f"places is 5: it must be at least {FEWEST}"):
         planned(text, places=5)
     with pytest.raises(FaultError, match="no fault 'fim'"):
         planned(text, ["fim@frame=1"])
@@ -116,9 +116,9 @@ def test_what_can_t_be_swept_is_refused(text, tmp_path):
         planned(text, ["fim"])
     with pytest.raises(UsageError, match="none of these faults can happen"):
         planned(text, ["pings"])
-    with pytest.raises(SweepError, match="none of its responses is a stream that came to its end"):
+    with pytest.raises(SweepError, match="no response is a complete stream"):
         read_subject(CASSETTES / "openai_chat" / "server_killed.yaml")
-    with pytest.raises(SweepError, match="interaction 7 is not a stream that came to its end"):
+    with pytest.raises(SweepError, match="interaction 7 is not a complete stream"):
         read_subject(CASSETTES / "openai_chat" / "text.yaml", 7)
     with pytest.raises(CassetteNotFoundError):
         read_subject(tmp_path / "none.yaml")

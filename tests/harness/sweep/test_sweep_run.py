@@ -74,7 +74,7 @@ def test_a_client_that_fails_without_a_fault() -> None:
     with InProcessProvider() as provider:
         with pytest.raises(SweepError, match="without any fault the client raised LookupError: never"):
             run_sweep(broken, SUBJECT, plan, provider)
-        with pytest.raises(SweepError, match="the client asked nothing of the fake provider"):
+        with pytest.raises(SweepError, match="the client sent no request to the fake provider"):
             run_sweep(lambda _: "answer", SUBJECT, plan, provider)
         assert [session.id for session in provider.sessions] == ["default"]
 
