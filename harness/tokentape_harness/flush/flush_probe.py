@@ -20,9 +20,9 @@ _OF_THE_REQUEST = ("path", "method", "headers", "body", "json", "serve", "until"
 
 
 class FlushProbe:
-    """Checks how this test's fake provider comes out of an app: what the fixture `flush_probe` gives.
+    """The fixture `flush_probe`: checks how the stream of this test's fake provider comes out of an app.
 
-    `provider` is the fake provider, whose environment variables are set already.
+    `provider` is the fake provider; the environment variables that point to it are set.
     """
 
     def __init__(self, provider: FakeProvider, options: FlushOptions | None = None) -> None:
@@ -44,14 +44,14 @@ class FlushProbe:
     ) -> FlushReport:
         """Check a URL, an ASGI or WSGI app, a command (a list), or a function that returns an iterable.
 
-        `path` is what an app is asked for. `serve` is a command that serves a URL, or what a function or a command
+        `path` is the path of an app. `serve` is a command that serves a URL, or the app that a function or a command
         reads; `until` matches the last message of an answer over a WebSocket. The `options` are those of
         `FlushOptions`: `pace`, `start`, `warm_up`, `readers`, `cut`, `experiments`, `reported_by`, `seed`; and those of
         `Pace`: `patience`, `wait`, `longest`, `tokens`, `max_bytes`. Raises `FlushError` if the target can't be
         checked, `UsageError`.
         """
-        made = target_of(target, path, _ask(method, headers, body, json), until)
-        return check_flush(made, self.provider, self._with(options), serve=serve)
+        checked = target_of(target, path, _request(method, headers, body, json), until)
+        return check_flush(checked, self.provider, self._with(options), serve=serve)
 
     async def acheck(
         self,
@@ -66,9 +66,9 @@ class FlushProbe:
         until: str = "",
         **options: Any,
     ) -> FlushReport:
-        """`check` for coroutines: what is async runs in this event loop."""
-        made = target_of(target, path, _ask(method, headers, body, json), until)
-        return await acheck_flush(made, self.provider, self._with(options), serve=serve)
+        """`check` for coroutines: async targets run in this event loop."""
+        checked = target_of(target, path, _request(method, headers, body, json), until)
+        return await acheck_flush(checked, self.provider, self._with(options), serve=serve)
 
     def through(self, url: str, wire: str = "openai_chat", **options: Any) -> FlushReport:
         """Check what listens at `url` and passes requests on to the fake provider, with a request of that wire format.
@@ -83,25 +83,28 @@ class FlushProbe:
         return targets.through(url, wire, prefix=f"/s/{self.provider.session.id}")
 
     def _with(self, options: Mapping[str, Any]) -> FlushOptions:
-        made = self.options
+        options = {
+            "reported_by" if name == "told_by" else name: value for name, value in options.items()
+        }  # its old name
+        updated = self.options
         pace = {name: value for name, value in options.items() if name in Pace.__struct_fields__}
         own = {name: value for name, value in options.items() if name in FlushOptions.__struct_fields__}
         unknown = options.keys() - pace.keys() - own.keys()
         if unknown:
             known = (*_OF_THE_REQUEST, *FlushOptions.__struct_fields__, *Pace.__struct_fields__)
-            raise UsageError(f"no option {', '.join(sorted(unknown))}: the known ones are {', '.join(known)}")
-        made = msgspec.structs.replace(made, **own)
-        return msgspec.structs.replace(made, pace=msgspec.structs.replace(made.pace, **pace))
+            raise UsageError(f"unknown option {', '.join(sorted(unknown))}: use {', '.join(known)}")
+        updated = msgspec.structs.replace(updated, **own)
+        return msgspec.structs.replace(updated, pace=msgspec.structs.replace(updated.pace, **pace))
 
 
-def _ask(method: str, headers: Mapping[str, str] | None, body: bytes | str | None, json: Any) -> AppRequest:
-    told = tuple((headers or {}).items())
+def _request(method: str, headers: Mapping[str, str] | None, body: bytes | str | None, json: Any) -> AppRequest:
+    sent = tuple((headers or {}).items())
     if json is not _UNSET:
         if body is not None:
             raise UsageError("body and json exclude each other: give one of them")
         body = msgspec.json.encode(json)
-        if not any(name.lower() == "content-type" for name, _ in told):
-            told = (*told, ("content-type", "application/json"))
+        if not any(name.lower() == "content-type" for name, _ in sent):
+            sent = (*sent, ("content-type", "application/json"))
     if isinstance(body, str):
         body = body.encode()
-    return AppRequest(method=method, headers=told, body=body)
+    return AppRequest(method=method, headers=sent, body=body)

@@ -1,4 +1,4 @@
-"""Probing: one token leaves, the next one only when it was seen or its wait ran out.
+"""Prober: sends one token, and the next only when that one came out or its wait timed out.
 
 Nothing here guesses from times how a stream was held. A token that does not come out within the patience is
 held; more are then sent, few at first, until some come out: what it took is noted, several times. Tokens that
@@ -19,14 +19,14 @@ import msgspec
 from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.probed_stream import ProbedStream, ProbeOverError
 
-# Tokens that come out sooner are not worth holding against anyone: nobody sees them come in batches (s).
+# Tokens that come out sooner than this count as flushed: no reader notices the batches (s).
 PROMPT: Final = 0.06
 _BURSTS: Final = 3
 _BURST: Final = 4
 _RELEASES: Final = 4
-# In how many steps the size of a batch is narrowed down.
+# The number of steps that narrow down the size of a batch.
 _FINE: Final = 8
-# Tokens that are kept for the last question: does one come out by itself?
+# Tokens reserved for the last step: does one come out by itself?
 _RESERVE: Final = 2
 
 
@@ -37,7 +37,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait, in s, and how much to send.
 
     `patience` is how long a token may take to come out before it counts as held, `wait` how long one may take
-    once it is known that tokens are held; batches by time are found up to `longest`. `tokens` short tokens come
+    when tokens are known to be held; batches by time are found up to `longest`. `tokens` short tokens come
     first, and then, if they are held, up to `max_bytes` of longer ones.
     """
 
@@ -150,7 +150,7 @@ class _Prober:
         return len(self.trace.sent_at)
 
     def run(self) -> None:
-        """All of it but the end."""
+        """Send tokens until the verdict is known."""
         for _ in range(self._pace.tokens):
             if not self._step(1, self._pace.patience):
                 self.trace.held_at = self._sent - 1
@@ -186,7 +186,7 @@ class _Prober:
         return up, at
 
     def _settle(self) -> None:
-        """Wait until no more comes."""
+        """Wait until the output pauses."""
         seconds = min(0.1, self._pace.wait)
         while self._stage.wait(_grows_from(self._far.size), seconds):
             pass

@@ -337,7 +337,7 @@ def test_targets_that_cannot_be_checked(flush_probe, target, path, message):
         (
             apps.tokens,
             {"patients": 3},
-            "no option patients: the known ones are path, method, headers, body",
+            "unknown option patients: use path, method, headers, body",
         ),
         (apps.tokens, {"body": b"", "json": {}}, "body and json exclude each other"),
     ],

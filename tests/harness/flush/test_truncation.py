@@ -129,5 +129,5 @@ def test_what_is_too_long_is_reported_as_cut(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(observed_output, "KEPT", 200)
     found = truncation_of(output(app, 3, cut=7), wholes, 1)
     assert found == snapshot(
-        Truncation(outcome="not_checked", note="the output is longer than the 64,000,000 bytes that are kept of it")
+        Truncation(outcome="not_checked", note="the output is longer than 64,000,000 bytes, the maximum that is kept")
     )

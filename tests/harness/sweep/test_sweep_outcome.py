@@ -59,7 +59,7 @@ def test_errors_have_their_package():
     """What was raised is told by class and package, and how often was asked again."""
     raised = judge(CUT, [entry("fin"), entry("fin"), entry("fin")], error=openai.OpenAIError("no " * 200))
     assert (raised.error, raised.retries, len(raised.message)) == ("openai.OpenAIError", 2, 300)
-    assert raised.said == snapshot("raised openai.OpenAIError after 2 retries")
+    assert raised.text == snapshot("raised openai.OpenAIError after 2 retries")
     assert error_name(ValueError()) == "ValueError"
 
 
