@@ -111,7 +111,7 @@ SDKS = {
 @pytest.mark.parametrize("sdk", list(SDKS))
 def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
     """An SDK gets the same deltas recorded and replayed, the file has them in several chunks and no key of it."""
-    fake_provider.timing("synthetic:ttft=1ms,tps=500")
+    fake_provider.timing("synthetic:ttft=1ms,tps=100")
     fake_provider.script(SAID)
     path = tmp_path / "cassette.yaml"
     ask = SDKS[sdk]
