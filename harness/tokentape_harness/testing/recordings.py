@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -20,8 +20,10 @@ from tokentape_harness.cassettes.content_coding import ContentCodingError, decod
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Request, Response, header_values
 from tokentape_harness.cassettes.reader import read_cassette
-from tokentape_harness.conversion.loss import Loss, counted
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from tokentape_harness.conversion.loss import Loss
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -46,7 +48,9 @@ def recordings_as(cassette: Cassette, wire: str) -> tuple[list[Recording], tuple
     Those of that wire format already, and requests of none, are left out. Raises `CassetteError`,
     `UnknownWireError`.
     """
+    # With them comes what decodes: only who plays a cassette as another provider's waits for it.
     from tokentape_harness.conversion import transcode_numbered
+    from tokentape_harness.conversion.loss import Loss, counted
 
     source = "" if cassette.path is None else str(cassette.path)
     found, losses = [], list[Loss]()

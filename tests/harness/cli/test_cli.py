@@ -546,6 +546,15 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_serve_imports_no_decoders_and_no_clients():
+    """What transcodes, learns profiles or sends requests is imported when `tokentape serve` needs it."""
+    code = "import sys, tokentape_harness.cli.serve\n"
+    code += "late = ['tokentape_harness.conversion', 'tokentape_harness.profiles', 'tokentape.providers', 'httpx2']\n"
+    code += "print([name for name in late if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_cassettes_of_no_interactions_are_shown(run, tmp_path):
     """An empty cassette is said to be empty."""
     write_cassette(tmp_path / "none.yaml", Cassette())
