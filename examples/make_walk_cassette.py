@@ -14,8 +14,7 @@ from examples.walk import QUESTION, TOOLS, forecast
 from tokentape import ChatMessage
 from tokentape import ToolCall as ToolCallMade
 from tokentape.providers import OpenAIChat
-from tokentape_fake_provider import Reasoning, Script, Synthetic, Text, ToolCall, Usage
-from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider import Reasoning, Script, Synthetic, Text, ToolCall, Usage, encode
 from tokentape_fake_provider.wires import wire_named
 from tokentape_harness import Cassette, Chunk, Interaction, Request, Response, StreamRecord, write_cassette
 

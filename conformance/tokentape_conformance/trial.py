@@ -54,7 +54,7 @@ class Trial:
         raise PromiseBrokenError(what, expected=_shown(expected), seen=_shown(seen))
 
     def skip(self, reason: str) -> NoReturn:
-        """Skip the case: only now does it show that the target lacks what the case needs."""
+        """Skip the case by raising `SkippedError`: only now does it show that the target lacks what the case needs."""
         raise SkippedError(reason)
 
     def run(self, function: Callable[..., Any]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokentape_fake_provider.app import create_app
     from tokentape_fake_provider.clock import ControlledClock
     from tokentape_fake_provider.config import AppConfig
+    from tokentape_fake_provider.encoding.encode import encode
     from tokentape_fake_provider.errors import StepTimeoutError, StreamOverError
     from tokentape_fake_provider.fault_injection.fault_context import FaultContext
     from tokentape_fake_provider.faults import CustomFault, Fault, parse_fault
@@ -36,7 +37,18 @@ if TYPE_CHECKING:
     from tokentape_fake_provider.sessions.session import Session
     from tokentape_fake_provider.sessions.settings import SessionSettings
     from tokentape_fake_provider.tape import Frame, Tape
-    from tokentape_fake_provider.timing import Instant, Profile, Recorded, Stepped, Synthetic, parse_timing
+    from tokentape_fake_provider.timing import (
+        FirstToken,
+        Instant,
+        InterToken,
+        Load,
+        Pauses,
+        Profile,
+        Recorded,
+        Stepped,
+        Synthetic,
+        parse_timing,
+    )
 
 __all__ = [
     "AppConfig",
@@ -47,9 +59,13 @@ __all__ = [
     "FakeProviderServer",
     "Fault",
     "FaultContext",
+    "FirstToken",
     "Frame",
     "InProcessProvider",
     "Instant",
+    "InterToken",
+    "Load",
+    "Pauses",
     "Profile",
     "Reasoning",
     "Recorded",
@@ -69,6 +85,7 @@ __all__ = [
     "ToolCall",
     "Usage",
     "create_app",
+    "encode",
     "errors",
     "parse_fault",
     "parse_timing",
@@ -84,9 +101,13 @@ _LAZY = {
     "FakeProviderServer": "hosting.server",
     "Fault": "faults",
     "FaultContext": "fault_injection.fault_context",
+    "FirstToken": "timing",
     "Frame": "tape",
     "InProcessProvider": "hosting",
     "Instant": "timing",
+    "InterToken": "timing",
+    "Load": "timing",
+    "Pauses": "timing",
     "Profile": "timing",
     "Reasoning": "script.model",
     "Recorded": "timing",
@@ -106,6 +127,7 @@ _LAZY = {
     "ToolCall": "script.model",
     "Usage": "script.model",
     "create_app": "app",
+    "encode": "encoding.encode",
     "parse_fault": "faults",
     "parse_timing": "timing",
 }

@@ -27,7 +27,8 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     `start` is when the headers leave and `end_at` when the body ends, in ms since the request. An `end`
     other than `complete` breaks the connection off there instead of ending the body: `reset` with an RST;
     `stall` leaves it open until the client goes. With `apart` each frame leaves in a write of its own, even those
-    that are due together. Without `head` not even the status is sent, and no frame.
+    that are due together. Without `head` not even the status is sent, and no frame:
+    `ValueError` if there is one.
     """
 
     frames: tuple[Frame, ...] = ()

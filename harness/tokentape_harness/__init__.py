@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from tokentape_harness.cassettes.writer import format_cassette, write_cassette
     from tokentape_harness.recording import MismatchError
     from tokentape_harness.recording.use_cassette import use_cassette
+    from tokentape_harness.redaction import DEFAULT_RULES, secrets_of_environment
     from tokentape_harness.testing.fake_provider import FakeProvider
     from tokentape_harness.testing.recordings import load_recordings, recordings_of
     from tokentape_harness.testing.sdk_environment import sdk_environment
 
 __all__ = [
+    "DEFAULT_RULES",
     "Cassette",
     "Chunk",
     "FakeProvider",
@@ -46,6 +48,7 @@ __all__ = [
     "read_cassette",
     "recordings_of",
     "sdk_environment",
+    "secrets_of_environment",
     "use_cassette",
     "write_cassette",
 ]
@@ -54,6 +57,7 @@ __all__ = [
 _LAZY = {
     "Cassette": "cassettes.model",
     "Chunk": "cassettes.chunks",
+    "DEFAULT_RULES": "redaction",
     "FakeProvider": "testing.fake_provider",
     "Fault": "cassettes.model",
     "Interaction": "cassettes.model",
@@ -68,6 +72,7 @@ _LAZY = {
     "read_cassette": "cassettes.reader",
     "recordings_of": "testing.recordings",
     "sdk_environment": "testing.sdk_environment",
+    "secrets_of_environment": "redaction",
     "use_cassette": "recording",
     "write_cassette": "cassettes.writer",
 }

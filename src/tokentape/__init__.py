@@ -1,6 +1,6 @@
 """tokentape: every provider's stream as one iterator of chat messages."""
 
-from tokentape.buffer.output_buffer import OutputBuffer
+from tokentape.buffer import OutputBuffer
 from tokentape.errors import (
     AsyncCallbackError,
     AuthenticationError,
@@ -26,6 +26,8 @@ from tokentape.errors import (
     UnknownWireError,
 )
 from tokentape.finish_reason import FinishReason
+from tokentape.framing.ndjson import NDJSONFraming
+from tokentape.framing.sse import SSEFraming
 from tokentape.message import (
     ChatMessage,
     Part,
@@ -51,7 +53,7 @@ from tokentape.stream.signals import (
 from tokentape.stream.state import StreamStatus
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.usage import TokenUsage
-from tokentape.wires import WireDecoder, wire_names
+from tokentape.wires import EventDecoder, WireDecoder, wire_names
 
 __all__ = [
     "AsyncCallbackError",
@@ -65,8 +67,10 @@ __all__ = [
     "ConflictError",
     "ConnectionFailedError",
     "DecodeError",
+    "EventDecoder",
     "FinishReason",
     "FollowUpError",
+    "NDJSONFraming",
     "NotFoundError",
     "OutputBuffer",
     "OutputBufferError",
@@ -82,6 +86,7 @@ __all__ = [
     "ReentrantIterationError",
     "RequestTimeoutError",
     "Role",
+    "SSEFraming",
     "ServerError",
     "StreamContext",
     "StreamStatus",

@@ -11,6 +11,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.usage import NOTHING, TokenUsage
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+"""Who a message is from."""
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
@@ -18,7 +19,8 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
 
     `arguments` is the parsed JSON object; `raw_arguments` the text as the provider sent it. Empty or
     missing arguments mean `{}`. If the text is not a JSON object, `valid` is False, `arguments` is `{}`
-    and the text is still in `raw_arguments`.
+    and the text is still in `raw_arguments`. Raises `TypeError` for
+    a field of another type.
     """
 
     id: str = ""
@@ -108,6 +110,7 @@ class ProviderPart(msgspec.Struct, frozen=True, tag="provider"):
 
 
 Part: TypeAlias = TextPart | ReasoningPart | ToolCall | ProviderPart
+"""One piece of a message's content, in the order of the provider."""
 
 
 # Chunks come by the thousand and form no cycles: untracked, they cost 1.4 us each instead of 2.5 (measured).

@@ -4,10 +4,8 @@ from typing import Any
 
 from msgspec.json import encode
 
-from tokentape import ChatMessage, ProviderError, TokenUsage
-from tokentape.framing.ndjson import NDJSONFraming
-from tokentape.providers.base import CLIENT_DEFAULT, ChatProvider
-from tokentape.wires import EventDecoder
+from tokentape import ChatMessage, EventDecoder, NDJSONFraming, ProviderError, TokenUsage
+from tokentape.providers import CLIENT_DEFAULT, ChatProvider
 from tokentape_conformance import Grammar, Kind, Machine, RequestFormat, ResponseContent, Step
 from tokentape_fake_provider import Error, Script, Text
 from tokentape_fake_provider.errors import BadRequestError, ScriptError

@@ -235,7 +235,7 @@ class IteratorTrial(Trial):
         self.expect("misuse of the source", opened.source.misuse, [])
 
     def run(self, function: Callable[..., Any]) -> None:
-        """Run the case: on an event loop in async mode, else to its end in one step."""
+        """Run the case: on an event loop in async mode, else in one step, with `RuntimeError` raised if it awaits."""
         value = function(self)
         if not isinstance(value, Coroutine):
             return

@@ -115,7 +115,10 @@ class PipelineTrial(Trial):
 
     @contextmanager
     def reader(self, markers: MarkerTokens | None = None) -> Iterator[SteppedReader]:
-        """A reader for which the provider holds every token until it is stepped."""
+        """A reader for which the provider holds every token until it is stepped.
+
+        Raises `FlushError` if the pipeline sends the provider no request.
+        """
         markers = markers or self.markers()
         with ExitStack() as stack:
             with self.bench.answering(rule_of(markers), STEPPED):

@@ -394,6 +394,7 @@ BuiltInFault: TypeAlias = (
     | BitFlip
 )
 Fault: TypeAlias = BuiltInFault | CustomFault
+"""What goes wrong with a response, and with which requests."""
 
 
 def fault_name(fault: FaultBase | type[FaultBase]) -> str:

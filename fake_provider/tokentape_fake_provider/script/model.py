@@ -119,7 +119,8 @@ class Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Before the stream it is an HTTP response with `status`; with `in_stream` the items are sent first and then
     the error event that the provider sends inside a stream. `type`, `code` default to what the provider
-    uses for that status; `retry_after` is in seconds.
+    uses for that status; `retry_after` is in seconds. Raises `ScriptError` unless `status`
+    is 400 to 599.
     """
 
     status: int = 500
@@ -139,7 +140,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One choice: its items in order, and why it ended.
 
     Without a `finish_reason` it is `tool_calls` if there is a tool call, else `stop`.
-    `provider_finish_reason` is sent word for word instead.
+    `provider_finish_reason` is sent word for word instead. Raises `ScriptError` for an unknown reason or item.
     """
 
     items: tuple[Item, ...] = ()
@@ -163,7 +164,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.finish_reason not in _FINISH_REASONS:
             known = ", ".join(get_args(FinishReason))
             raise ScriptError(
-                f"finish_reason {self.finish_reason!r} is none of {known}; say another with provider_finish_reason"
+                f"finish_reason {self.finish_reason!r} is not one of {known}; set another as provider_finish_reason"
             )
 
 

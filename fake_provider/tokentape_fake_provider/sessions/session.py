@@ -89,7 +89,10 @@ class _Applied:
 
 
 class Session:
-    """Queue, rules, recordings, settings and journal under one base-URL prefix. Safe from any thread."""
+    """Queue, rules, recordings, settings and journal under one base-URL prefix. Safe from any thread.
+
+    Raises `SessionNameError` for a name that can't be part of a URL.
+    """
 
     def __init__(
         self,

@@ -10,8 +10,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tokentape import ChatMessage, ConfigurationError, providers
-from tokentape.providers import Tool
-from tokentape.providers.base import ChatProvider
+from tokentape.providers import ChatProvider, Tool
 from tokentape.providers.messages import encode_body
 from tokentape_fake_provider.wires import Ask, wire_named
 from tokentape_fake_provider.wires.registry import Registry
@@ -23,7 +22,7 @@ ENTRY_POINTS = "tokentape.providers"
 _BUILT_IN = {
     kind.wire: kind
     for kind in (getattr(providers, name) for name in providers.__all__)
-    if isinstance(kind, type) and issubclass(kind, ChatProvider)
+    if isinstance(kind, type) and issubclass(kind, ChatProvider) and kind is not ChatProvider
 }
 _CLIENTS: Mapping[str, type[ChatProvider]] = Registry(_BUILT_IN, ENTRY_POINTS, ChatProvider, UsageError, classes=True)
 

@@ -112,3 +112,4 @@ def is_distinct(secret: str) -> bool:
 
 
 DEFAULT_RULES = RedactionRules(text=TEXT_RULES, known_names=True)
+"""What is redacted unless rules are passed; `adding(...)` returns them with your own on top."""

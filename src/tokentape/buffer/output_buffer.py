@@ -46,7 +46,8 @@ class OutputBuffer:
 
     `sink` is a text file or a callable that takes a `str`; by default `sys.stdout` as it is now. `auto_flush`
     says when `write_stream` flushes by itself: after each message, after each stream (so that a follow-up
-    stream comes after what was before it), or not at all.
+    stream comes after what was before it), or not at all. Raises `OutputBufferError` for a sink or an
+    `auto_flush` of another kind.
     """
 
     def __init__(self, sink: Sink | None = None, *, auto_flush: AutoFlush | None = None) -> None:

@@ -1,6 +1,7 @@
 """Clients for providers: each returns the same iterator."""
 
 from tokentape.providers.anthropic_messages import AnthropicMessages
+from tokentape.providers.base import CLIENT_DEFAULT, ChatProvider
 from tokentape.providers.bedrock import BedrockConverse, BedrockInvoke
 from tokentape.providers.cohere_chat import CohereChat
 from tokentape.providers.gemini import Gemini
@@ -13,9 +14,11 @@ from tokentape.providers.response import StreamedChatResponse
 from tokentape.providers.tool import Tool
 
 __all__ = [
+    "CLIENT_DEFAULT",
     "AnthropicMessages",
     "BedrockConverse",
     "BedrockInvoke",
+    "ChatProvider",
     "CohereChat",
     "Gemini",
     "GeminiInteractions",

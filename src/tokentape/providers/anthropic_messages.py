@@ -25,7 +25,8 @@ class AnthropicMessages(ChatProvider):
 
     What isn't passed comes from the variables that the official SDK reads: ANTHROPIC_API_KEY, else
     ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL, ANTHROPIC_CUSTOM_HEADERS. System messages go to the top-level
-    `system`. `betas` are names of beta features, here or in a call.
+    `system`. `betas` are names of beta features, here or in a call. Raises `ConfigurationError` unless there is
+    exactly one credential.
     """
 
     provider: ClassVar[str] = "anthropic"

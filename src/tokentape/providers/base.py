@@ -38,6 +38,7 @@ class ClientDefault:
 
 
 CLIENT_DEFAULT = ClientDefault()
+"""The timeout of a client that sets none: that of the HTTP client."""
 
 
 class Prepared(NamedTuple):
@@ -51,7 +52,8 @@ class ChatProvider(abc.ABC):
     """A client for one provider's chat endpoint.
 
     Subclasses say what the wire format is and how a request body is made of messages. `default_options` go
-    into each request body, and a call's own options over them, as they are. Nothing is retried.
+    into each request body, and a call's own options over them, as they are. Nothing is retried. Raises
+    `ConfigurationError` without a model, for a base URL that is not one, and for an HTTP client of another kind.
     """
 
     provider: ClassVar[str]

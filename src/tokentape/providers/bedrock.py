@@ -105,7 +105,8 @@ class BedrockInvoke(Bedrock):
 
     The body is the model's own: Anthropic's messages for Claude, Converse's for Nova, OpenAI's for its open models
     and for others that take messages. Options are fields of that body. `family` ("anthropic", "amazon" or
-    "openai") says which it is where the model's id (an ARN) doesn't.
+    "openai") says which it is where the model's id (an ARN) doesn't; `ConfigurationError` is raised where
+    neither does.
     """
 
     wire: ClassVar[str] = "bedrock_invoke"

@@ -21,7 +21,7 @@ class CohereChat(ChatProvider):
     """A client for POST /v2/chat.
 
     What isn't passed comes from the variables that the official SDK reads: CO_API_KEY and CO_API_URL.
-    `client_name` is told to Cohere in a header.
+    `client_name` is sent to Cohere in a header. Raises `ConfigurationError` without an API key.
     """
 
     provider: ClassVar[str] = "cohere"

@@ -87,7 +87,7 @@ class Gemini(GeminiAPI):
         tools: Tools | None,
         options: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """The request body, pure."""
+        """The request body, pure. Raises `ConfigurationError` for a `model` of one call."""
         if "model" in options:
             raise ConfigurationError("Gemini's model is in the path of the request: make a client for each model")
         body: dict[str, Any] = {"contents": gemini_contents(messages)}

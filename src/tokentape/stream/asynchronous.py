@@ -73,7 +73,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                 if position < len(received):
                     for message in received[position:]:
                         reader.position = position = position + 1
-                        if position > self._limit and self._is_taken_back(position):
+                        if self._limit is not None and self._is_taken_back(position):
                             break
                         yield message
                 elif life.ag_running:

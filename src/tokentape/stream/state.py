@@ -23,6 +23,7 @@ from tokentape.text_run import TextRun
 from tokentape.usage import TokenUsage
 
 StreamStatus = Literal["pending", "streaming", "complete", "failed", "cancelled"]
+"""How far a stream is: not begun, being read, received whole, broken by an error, or left before its end."""
 
 MAX_DEPTH = 16
 """How many follow-up streams may follow one from another before it is taken for an endless chain."""
@@ -88,7 +89,7 @@ class StreamState(Generic[CallbackT]):
         # collector may close a loop at any time. A loop notes its position before it looks at the limit, and who
         # ends the stream sets the limit before it looks at the positions: so loops need no lock for each chunk.
         self._guard = threading.RLock()
-        self._limit = sys.maxsize
+        self._limit: int | None = None
         self._output: ChatOutput | None = None
         self._cut_short: BaseException | None = None
         self._callbacks: list[Callback[CallbackT]] = []
@@ -226,9 +227,9 @@ class StreamState(Generic[CallbackT]):
         self._handed_over = self._limit = delivered
 
     def _is_taken_back(self, position: int) -> bool:
-        """Whether a loop that is above the limit may not hand over the chunk before `position`."""
+        """Whether a loop may not hand over the chunk before `position`, as the stream ended without it."""
         with self._guard:
-            return position > self._limit
+            return self._limit is not None and position > self._limit
 
     def _enter(self) -> Reader:
         """A new reader, at the first chunk."""

@@ -67,7 +67,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             while position < len(received) or self._advance(position):
                 for message in received[position:]:
                     reader.position = position = position + 1
-                    if position > self._limit and self._is_taken_back(position):
+                    if self._limit is not None and self._is_taken_back(position):
                         break
                     yield message
             self._raise_if_broken()

@@ -16,6 +16,7 @@ from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 
 Format: TypeAlias = Literal["text", "sse", "ndjson"]
+"""What a response is written as: bare text, server-sent events, or one JSON document a line."""
 
 CONTENT_TYPES: Mapping[Format, str] = {
     "text": "text/plain; charset=utf-8",

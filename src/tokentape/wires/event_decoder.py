@@ -186,7 +186,11 @@ class EventDecoder(abc.ABC):
             raise self._error
 
     def end(self) -> Iterable[ChatMessage]:
-        """Tell that the input has ended."""
+        """Read what is left at the end of the input.
+
+        Raises `TruncatedStreamError` if no terminal event came, `DecodeError` for a body of another kind, and the
+        error that the provider sent.
+        """
         rest = self._framing.rest
         if not self.ended and rest.strip():
             yield from self._last(rest)
