@@ -26,8 +26,8 @@ from tokentape_fake_provider.http.http_protocol import refuse_in_json
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, parse_body, read_body
 from tokentape_fake_provider.playback.connection import Connection, Message, RawHeaders, Receive, Send
 from tokentape_fake_provider.playback.journal import Entry, Outcome
-from tokentape_fake_provider.playback.player import gate_of, is_untimed, play
-from tokentape_fake_provider.playback.stepped_stream import HEADERS, Gate, SteppedStream
+from tokentape_fake_provider.playback.player import is_untimed, play, step_control
+from tokentape_fake_provider.playback.stepped_stream import HEADERS, StepControl, SteppedStream
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import retry_after
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
@@ -117,18 +117,18 @@ class App:
         if entry.status >= 400:
             entry.retry_after = retry_after(answer.tape)
         outcome: Outcome = "server_stopped"
-        gate = _gate(answer)
+        control = _step_control(answer)
         stream = reminder = None
         steps = answer.steps is not None
-        if gate is not None and session is not None:
-            stream = SteppedStream(entry, [frame.data for frame in answer.tape.frames], gate)
+        if control is not None and session is not None:
+            stream = SteppedStream(entry, [frame.data for frame in answer.tape.frames], control)
             # When it can be taken it waits already, so that a clock that is advanced then finds its deadline.
             loop = asyncio.get_running_loop()
             loop.call_soon(session.streams.add, stream)
             if steps:
-                reminder = loop.call_later(_UNSTEPPED_S, _remind, stream, gate)
+                reminder = loop.call_later(_UNSTEPPED_S, _remind, stream, control)
         try:
-            playing = play(answer.tape, connection, clock, began, entry, gate)
+            playing = play(answer.tape, connection, clock, began, entry, control)
             del answer  # see `play`
             outcome = await playing
             if outcome == "client_left" and self.stopping:
@@ -136,12 +136,12 @@ class App:
         finally:
             if reminder is not None:
                 reminder.cancel()
-            if steps and gate is not None and not gate.moved and outcome == "client_left":
+            if steps and control is not None and not control.moved and outcome == "client_left":
                 entry.note = entry.note or "its timing is stepped, and nobody stepped it"
             if session is not None:
                 session.journal.finish(entry, outcome, clock.now() - began)
-            if gate is not None:
-                gate.note_over(outcome)
+            if control is not None:
+                control.note_end(outcome)
             if session is not None and stream is not None:
                 session.streams.end(stream)
 
@@ -226,9 +226,9 @@ class App:
         )
 
 
-def _remind(stream: SteppedStream, gate: Gate) -> None:
+def _remind(stream: SteppedStream, control: StepControl) -> None:
     """Tell that a stream waits for somebody who does not come: else only its client would be seen to hang."""
-    if not gate.moved:
+    if not control.moved:
         _logger.warning(
             "%r waits for a step: the timing is stepped, and for %g s nobody has stepped it. Take it with "
             "next_stream(), then step() or finish() it, or set another timing (docs/time.md).",
@@ -237,13 +237,13 @@ def _remind(stream: SteppedStream, gate: Gate) -> None:
         )
 
 
-def _gate(answer: Answer) -> Gate | None:
+def _step_control(answer: Answer) -> StepControl | None:
     """What paces this answer, or `None` if all of it may go at once."""
     if answer.steps is not None:
-        return gate_of(answer.tape, 0 if answer.steps.headers else HEADERS)
+        return step_control(answer.tape, 0 if answer.steps.headers else HEADERS)
     if answer.instant or (is_untimed(answer.tape) and not answer.tape.apart):
         return None
-    return gate_of(answer.tape)
+    return step_control(answer.tape)
 
 
 async def _while_there(connection: Connection, work: Callable[[], T]) -> T:

@@ -12,7 +12,7 @@ from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
-from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.registry import SessionRegistry
 
 
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     `threads` long scripts are encoded in threads of their own, while other requests are answered.
     """
 
-    sessions: Sessions = msgspec.field(default_factory=Sessions)
+    sessions: SessionRegistry = msgspec.field(default_factory=SessionRegistry)
     limits: RequestLimits = DEFAULT_LIMITS
     access: Access = Access()
     models: Sequence[str] = ("tokentape",)

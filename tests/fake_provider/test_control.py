@@ -186,10 +186,10 @@ def test_server_without_folders(folder: Path) -> None:
     ("method", "path", "body", "status", "what", "where"),
     [
         ("POST", "/sessions", {"id": "a/b"}, 400, "session id 'a/b': use 1 to 200 of", ""),
-        ("POST", "/sessions", {"id": "default"}, 409, "session 'default' is there already", ""),
+        ("POST", "/sessions", {"id": "default"}, 409, "session 'default' already exists", ""),
         ("POST", "/sessions", {"name": "x"}, 400, "Object contains unknown field `name`", ""),
         ("POST", "/sessions", {"settings": {"strict": 1}}, 400, "Expected `bool`, got `int`", "$.settings.strict"),
-        ("PATCH", "/sessions/default/settings", {"timing": "slow"}, 400, "timing: 'slow' is none of instant", ""),
+        ("PATCH", "/sessions/default/settings", {"timing": "slow"}, 400, "timing: 'slow' is not one of instant", ""),
         (
             "PATCH",
             "/sessions/default/settings",
@@ -291,7 +291,7 @@ def test_the_journal_can_be_waited_for(server: FakeProviderServer, control: http
             late = control.get("/sessions/default/journal?wait=1")
             assert (late.status_code, late.json()["error"]["what"]) == (
                 504,
-                "not so after 1 s: 1 requests, 1 under way",
+                "the condition did not hold within 1 s: 1 requests, 1 pending",
             )
         (entry,) = control.get("/sessions/default/journal?wait=10").json()["entries"]
     assert entry["outcome"] == "client_left"

@@ -154,19 +154,19 @@ def test_places(place: str, kept: int) -> None:
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ("fin@frame=3", "frame 3: it has 2"),
-        ("fin@frame=-3", "frame -3: it has 2"),
-        ("fin@byte=7", "byte 7: it has 6"),
-        ("fin@event=2", "event 2: it has 1"),
-        ("lose@frame=2", "frame 2: it has 2"),
-        ("bit_flip@byte=6", "byte 6: it has 6"),
-        ("wrong_order", "nothing is after event 0"),
-        ("malformed_json", "event 0 is no JSON object"),
-        ("no_usage", "it tells of no usage"),
-        ("in_band_error", "no known wire format"),
-        ("http_error", "no known wire format"),
-        ("pings", "no known wire format"),
-        ("split@inside=utf8", "it has no place inside utf8"),
+        ("fin@frame=3", "there is no frame 3: the response has 2"),
+        ("fin@frame=-3", "there is no frame -3: the response has 2"),
+        ("fin@byte=7", "there is no byte 7: the response has 6"),
+        ("fin@event=2", "there is no event 2: the response has 1"),
+        ("lose@frame=2", "there is no frame 2: the response has 2"),
+        ("bit_flip@byte=6", "there is no byte 6: the response has 6"),
+        ("wrong_order", "no event follows event 0"),
+        ("malformed_json", "event 0 is not a JSON object"),
+        ("no_usage", "no event reports usage"),
+        ("in_band_error", "the wire format is unknown"),
+        ("http_error", "the wire format is unknown"),
+        ("pings", "the wire format is unknown"),
+        ("split@inside=utf8", "there is no place inside utf8"),
         ("quota@requests=1", "a quota counts in a session"),
     ],
 )
@@ -459,8 +459,8 @@ def test_gzip_of_a_stream_that_breaks() -> None:
     assert zlib.decompressobj(wbits=31).decompress(flushed.body) == broken.body
     held = apply_fault(parse_fault("gzip@flush=false"), broken)
     assert len(zlib.decompressobj(wbits=31).decompress(held.body)) < len(broken.body)
-    assert why("gzip", flushed) == "it is compressed already"
-    assert why("malformed_json", flushed, "openai_chat") == "event 0: it has 0"
+    assert why("gzip", flushed) == "the body is already compressed"
+    assert why("malformed_json", flushed, "openai_chat") == "there is no event 0: the response has 0"
 
 
 @pytest.mark.parametrize(
@@ -623,7 +623,7 @@ def test_nothing_happens_to_what_is_not_sent() -> None:
         if name in ("http_error", "overload"):
             assert apply_fault(parse_fault(name), silent, known, ask).head
         elif name != "quota":
-            assert why(name, silent, "openai_chat") == "nothing is sent at all"
+            assert why(name, silent, "openai_chat") == "nothing is sent"
 
 
 @pytest.mark.parametrize("fields", [{}, {"end": "dropped", "frames": (Frame(0, b"x"),)}])

@@ -178,7 +178,7 @@ def test_faults_that_change_nothing_are_noted(session: Session, client: openai.O
     entry = session.journal.wait()[-1]
     assert entry.faults == ()
     assert entry.note == (
-        "fault fin@frame=99 changed nothing: frame 99: it has 1; "
+        "fault fin@frame=99 changed nothing: there is no frame 99: the response has 1; "
         "fault pings changed nothing: the provider sends no pings"
     )
 
@@ -427,7 +427,7 @@ def test_control_api(server: FakeProviderServer, session: Session, http: httpx2.
             "fault 'fin': frame 'x' is not a whole number, random or end",
             "$.items[1].script.faults[0].frame",
         ),
-        ("rules", {"scripts": [{"faults": [3]}]}, "fault 3: it is a specification or an object", "faults[0]"),
+        ("rules", {"scripts": [{"faults": [3]}]}, "fault 3: use a specification, or an object", "faults[0]"),
     ],
 )
 def test_control_api_refuses_in_one_line(

@@ -17,7 +17,7 @@ from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.http.request_limits import RequestLimits
-from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.registry import SessionRegistry
 
 BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 1000}]}).encode()
 CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n" % len(BODY)
@@ -25,7 +25,7 @@ OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings:
 
 
 @contextmanager
-def serving(**limits: Any) -> Iterator[tuple[ServerThread, Sessions]]:
+def serving(**limits: Any) -> Iterator[tuple[ServerThread, SessionRegistry]]:
     """A server with these limits, and its sessions."""
     config = AppConfig(limits=RequestLimits(**limits))
     app = create_app(config)

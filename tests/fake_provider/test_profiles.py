@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.fake_provider.test_wires import ask_of
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.encoding.encode import encode
-from tokentape_fake_provider.encoding.token_grouping import cut_into_events
+from tokentape_fake_provider.encoding.token_grouping import group_tokens
 from tokentape_fake_provider.errors import TimingError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.model import Reasoning, Script, Text, ToolCall, Usage
@@ -177,21 +177,21 @@ def test_headers_may_come_first() -> None:
     st.dictionaries(st.integers(1, 9), st.floats(0.1, 5), min_size=1, max_size=4),
     st.integers(0, 9),
 )
-def test_cut_text_joins_to_itself(text: str, weights: dict[int, float], seed: int) -> None:
+def test_grouped_text_joins_to_itself(text: str, weights: dict[int, float], seed: int) -> None:
     """Pieces join to the text, none is empty, and the same seed gives the same pieces."""
     script = Script.of(Reasoning(text), text or "x", ToolCall("f", text))
-    made = cut_into_events(script, weights, seed=str(seed))
+    made = group_tokens(script, weights, seed=str(seed))
     for item, cut in zip(script.choices[0].items, made.choices[0].items, strict=True):
         said = item.arguments if isinstance(item, ToolCall) else item.text
         assert "".join(cut.pieces) == said
         assert all(cut.pieces)
-    assert made == cut_into_events(script, weights, seed=str(seed))
+    assert made == group_tokens(script, weights, seed=str(seed))
 
 
 def test_events_have_the_sizes_that_are_asked_for() -> None:
     """Text goes in pieces of the sizes' shares; what a script cuts itself stays so."""
     own = Text("a b c", pieces=("a b", " c"))
-    made = cut_into_events(Script.of("a " * 12_000, own), {1: 3, 4: 1}, seed="s").choices[0].items
+    made = group_tokens(Script.of("a " * 12_000, own), {1: 3, 4: 1}, seed="s").choices[0].items
     counts = [count_tokens(piece) for piece in made[0].pieces]
     assert counts.count(4) / len(counts) == pytest.approx(0.25, abs=0.02)
     assert set(counts[:-1]) == {1, 4}
@@ -204,7 +204,7 @@ def test_every_wire_format_takes_a_profile(wire: str) -> None:
     said, ask = "The sea is deep, and it is wide. " * 4, ask_of(wire)
     profile = Profile(tokens_per_event={2: 1, 5: 1}, events_per_arrival={2: 1}, latency=TEN_MS)
     made = encode(Script.of(said), ask, profile)
-    cut = cut_into_events(Script.of(said), profile.tokens_per_event, seed=f"0:{ask.seed}").choices[0].items[0]
+    cut = group_tokens(Script.of(said), profile.tokens_per_event, seed=f"0:{ask.seed}").choices[0].items[0]
     tokens = [count_tokens(piece) for piece in cut.pieces]
     assert len({frame.at for frame in made.frames}) == math.ceil(len(tokens) / 2)
     assert made.end_at == pytest.approx(300 + 10 * sum(tokens[2:]))
@@ -284,7 +284,7 @@ def test_a_client_of_the_control_api_sends_a_profile_itself(server: FakeProvider
         assert session.settings.timing == profile
         refused = change("profile:/etc/passwd")
         assert refused.status_code == 400
-        assert "no file is read here; send what is in it instead" in refused.json()["error"]["what"]
+        assert "the server reads no profile files; send its content" in refused.json()["error"]["what"]
         wrong = change({"type": "profile", "pauses": {"share": 2, "mean_ms": 1}})
         assert wrong.json()["error"]["what"] == "timing: the share of pauses must be 0 to 1, not 2"
         assert wrong.json()["error"]["where"].endswith("$.timing.pauses")
@@ -294,17 +294,17 @@ def test_a_client_of_the_control_api_sends_a_profile_itself(server: FakeProvider
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"v": 2}, "this profile is of version 2, and only 1 is known"),
-        ({"ttft": {"base_ms": -1}}, "base_ms can't be -1 ms"),
-        ({"ttft": {"headers_ms": -1}}, "headers_ms can't be -1 ms"),
-        ({"ttft": {"per_input_token_ms": -1}}, "per_input_token_ms can't be -1 ms"),
+        ({"v": 2}, "the profile has version 2, but only 1 is known"),
+        ({"ttft": {"base_ms": -1}}, "base_ms must be 0 ms or more, not -1 ms"),
+        ({"ttft": {"headers_ms": -1}}, "headers_ms must be 0 ms or more, not -1 ms"),
+        ({"ttft": {"per_input_token_ms": -1}}, "per_input_token_ms must be 0 ms or more, not -1 ms"),
         ({"latency": {"jitter": 11}}, "jitter must be 0 to 10, not 11"),
         ({"latency": {"jitter": 0.6, "distribution": "uniform"}}, "at most 0.577"),
         ({"latency": {"jitter": 0.1, "distribution": "constant"}}, "a constant has no jitter"),
         ({"tokens_per_event": {"0": 1}}, "tokens_per_event: a size is 1 to 100000, not 0"),
         ({"tokens_per_event": {"1": 0}}, "tokens_per_event: all weights are 0"),
-        ({"events_per_arrival": {"1": -1}}, "events_per_arrival: the weight of 1 can't be -1"),
-        ({"events_per_arrival": {str(n): 1 for n in range(1, 1002)}}, "has 1001 sizes: give at most 1000"),
+        ({"events_per_arrival": {"1": -1}}, "events_per_arrival: the weight of 1 must be 0 or more, not -1"),
+        ({"events_per_arrival": {str(n): 1 for n in range(1, 1002)}}, "has 1001 sizes: use at most 1000"),
         ({"load": {"free": -1}}, "free must be 0 or more"),
         ({"load": {"latency": -1}}, "the slow-down of latency must be 0 or more, not -1"),
         ({"speed": 2}, "unknown field `speed`"),
@@ -323,6 +323,6 @@ def test_a_profile_is_read_by_who_may_read_files() -> None:
     assert parse_timing("profile: some/file.yaml ", read_profile={"some/file.yaml": made}.__getitem__) is made
     with pytest.raises(TimingError, match="names no file: give profile:FILE"):
         parse_timing("profile:", read_profile=lambda _: made)
-    with pytest.raises(TimingError, match="no file is read here"):
+    with pytest.raises(TimingError, match="the server reads no profile files"):
         parse_timing("profile:some/file.yaml")
     assert parse_timing("synthetic:prefill=0.5ms") == Synthetic(prefill_ms=0.5)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentape_fake_provider.sessions.recording import Recording
-from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Shelf
+from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
 from tokentape_fake_provider.sessions.request_matching import ABSENT, Difference, differences, key_of
 from tokentape_fake_provider.tape import Tape
 
@@ -82,9 +82,9 @@ def test_long_values_are_cut_around_the_difference() -> None:
     assert "aY" in told
 
 
-def shelf(*bodies: Any) -> Shelf:
+def shelf(*bodies: Any) -> RecordingStore:
     """A shelf of recordings of these bodies, numbered."""
-    made = Shelf()
+    made = RecordingStore()
     made.add(
         Recording(Tape(), POST.path, body, wire=POST.wire, source="c.yaml", interaction=number)
         for number, body in enumerate(bodies)

@@ -135,7 +135,7 @@ def test_same_request_recorded_twice_is_played_in_order(session: Session, openai
     session.configure(strict=True)
     session.add_recordings([recorded("one", "1"), recorded("one", "2", 1)])
     assert [ask(openai_client, "one"), ask(openai_client, "one")] == ["1", "2"]
-    with pytest.raises(openai.NotFoundError, match="interaction 1 is the same request and was already played"):
+    with pytest.raises(openai.NotFoundError, match="interaction 1 is the same request, and was played already"):
         ask(openai_client, "one")
     session.configure(repeat=True)
     assert ask(openai_client, "one") == "2"

@@ -31,8 +31,8 @@ def test_a_call_takes_a_dict_of_arguments() -> None:
         (lambda: Text(5), "Text's text is a int"),
         (lambda: Reasoning(None), "Reasoning's text is a NoneType"),
         (lambda: Refusal(b"no"), "Refusal's text is a bytes"),
-        (lambda: Script.of(5), "a builtins.int is no item of a script: pass Text, "),
-        (lambda: Script.of(tokentape.ToolCall("id", "f")), "a tokentape.message.ToolCall is no item of a script"),
+        (lambda: Script.of(5), "a builtins.int is not an item of a script: pass Text, "),
+        (lambda: Script.of(tokentape.ToolCall("id", "f")), "a tokentape.message.ToolCall is not an item of a script"),
     ],
 )
 def test_items_of_another_type_are_refused(write: Any, problem: str) -> None:

@@ -16,9 +16,9 @@ WRONG = [
     ({"strict": "no"}, "setting strict: 'no' is none: Expected `bool`, got `str`"),
     ({"usage": 3}, "setting usage: 3 is none: Expected `object`, got `int`"),
     ({"usage": Stepped()}, "is none: it is a Stepped"),
-    ({"timing": "steped"}, "timing: 'steped' is none of instant, recorded, "),
+    ({"timing": "steped"}, "timing: 'steped' is not one of instant, recorded, "),
     ({"dress": "azur"}, "no dress 'azur': the known ones are openai, azure, "),
-    ({"locale": "xx_YY"}, "no synthetic text for the locale 'xx_YY': take one of "),
+    ({"locale": "xx_YY"}, "no synthetic text for the locale 'xx_YY': use one of "),
     ({"faults": ("fim",)}, "no fault 'fim': did you mean fin?"),
 ]
 
@@ -56,5 +56,5 @@ def test_a_timing_in_words(session: Session) -> None:
 
 def test_a_finish_reason_that_is_none_is_refused() -> None:
     """When the script is made, and not when it is asked for."""
-    with pytest.raises(ScriptError, match="finish_reason 'done' is none of stop, length, "):
+    with pytest.raises(ScriptError, match="finish_reason 'done' is not one of stop, length, "):
         Script.of("x", finish_reason="done")  # type: ignore[arg-type]

@@ -23,9 +23,9 @@ from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry
-from tokentape_fake_provider.playback.player import gate_of, play
-from tokentape_fake_provider.playback.stepped_stream import Gate, SteppedStream
-from tokentape_fake_provider.playback.text_search import frame_that_says
+from tokentape_fake_provider.playback.player import play, step_control
+from tokentape_fake_provider.playback.stepped_stream import StepControl, SteppedStream
+from tokentape_fake_provider.playback.text_search import find_frame
 from tokentape_fake_provider.script.model import Script, Text, ToolCall
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import End, Frame, Tape
@@ -296,7 +296,7 @@ def test_steps_that_cannot_be(stream: SteppedStream) -> None:
     """A step that can't be done is refused, says why, and moves nothing."""
     for wrong, problem in [
         (lambda: stream.step(0), r"step\(0\): step 1 or more"),
-        (lambda: stream.step(6), r"step\(6\): 5 steps are left \(0 of 4 frames sent\); finish\(\) lets all go"),
+        (lambda: stream.step(6), r"step\(6\): 5 steps are left \(0 of 4 frames sent\); finish\(\) sends them all"),
         (lambda: stream.step_until("five"), r"step_until\('five'\): no frame to come says that \(0 of 4 frames sent\)"),
     ]:
         with pytest.raises(StepError, match=problem):
@@ -452,15 +452,15 @@ def test_step_until_finds_what_frames_say(wire: Any) -> None:
     pieces = ('"Gr', "ü", "ße\n", " from", " afar", ' and "Gr', 'üße"')
     ask = ask_of(wire.name)
     frames = [frame.data for frame in encode(Script.of(Text("".join(pieces), pieces=pieces)), ask, Instant()).frames]
-    first = frame_that_says('"Gr', frames, 0)
+    first = find_frame('"Gr', frames, 0)
     assert first is not None
-    assert frame_that_says('"Grüße\n', frames, 0) == first + 2
-    assert frame_that_says("Grüße\n from", frames, first + 1) == first + 3
+    assert find_frame('"Grüße\n', frames, 0) == first + 2
+    assert find_frame("Grüße\n from", frames, first + 1) == first + 3
     if wire.name != "openai_responses":  # it says all again at the end
-        assert frame_that_says("Grüße\n", frames, first + 3) is None
-    assert frame_that_says("Grüße", frames, first + 3) == first + 6
-    assert frame_that_says("", frames, 0) is None
-    assert frame_that_says("never", frames, 0) is None
+        assert find_frame("Grüße\n", frames, first + 3) is None
+    assert find_frame("Grüße", frames, first + 3) == first + 6
+    assert find_frame("", frames, 0) is None
+    assert find_frame("never", frames, 0) is None
 
 
 def test_step_until_finds_bytes_and_arguments() -> None:
@@ -468,9 +468,9 @@ def test_step_until_finds_bytes_and_arguments() -> None:
     wire = WIRES["openai_chat"]
     script = Script.of("Hi", ToolCall.of("depth", {"of": "the sea"}))
     frames = [frame.data for frame in encode(script, ask_of(wire.name), Instant()).frames]
-    assert frame_that_says("[DONE]", frames, 0) == len(frames) - 1
-    assert frame_that_says('{"of":"the sea"}', frames, 0) is not None
-    assert frame_that_says("finish_reason", frames, 1) == 1
+    assert find_frame("[DONE]", frames, 0) == len(frames) - 1
+    assert find_frame('{"of":"the sea"}', frames, 0) is not None
+    assert find_frame("finish_reason", frames, 1) == 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
@@ -478,20 +478,20 @@ def test_step_until_minds_no_chunk_boundaries(size: int) -> None:
     """A recorded chunk may end anywhere: text is there with the chunk that completes its event."""
     body = b'data: {"delta": "ab"}\n\ndata: {"delta": "cd"}\n\n'
     frames = [body[at : at + size] for at in range(0, len(body), size)]
-    found = frame_that_says("bc", frames, 0)
+    found = find_frame("bc", frames, 0)
     assert found is not None
     assert b"".join(frames[: found + 1]).startswith(body[:-1])
-    assert frame_that_says("ab", frames, 0) == (body.index(b"\n\n") + 1) // size
+    assert find_frame("ab", frames, 0) == (body.index(b"\n\n") + 1) // size
 
 
 def test_the_last_unit_has_left_when_the_response_is_over() -> None:
     """Also where the last frame is the end: who waits for it is told when the outcome is known, and not before."""
-    gate, last, frame = Gate(3), Future[None](), Future[None]()
-    gate.when_left(2, frame)
-    gate.when_left(3, last)
-    gate.note_left(3)
+    control, last, frame = StepControl(3), Future[None](), Future[None]()
+    control.when_sent(2, frame)
+    control.when_sent(3, last)
+    control.note_sent(3)
     assert (frame.done(), last.done()) == (True, False)
-    gate.note_over("complete")
+    control.note_end("complete")
     assert last.result(0) is None
 
 
@@ -499,13 +499,13 @@ def test_hold_waits_for_what_is_on_its_way() -> None:
     """`hold` is back when what playback began to send has left, and lets nothing more go."""
 
     async def run() -> None:
-        gate = Gate(5)
-        gate.taken, gate.left = 3, 2
-        holding = asyncio.ensure_future(SteppedStream(an_entry(), [b"one", b"two", b"three"], gate).ahold())
+        control = StepControl(5)
+        control.taken, control.sent = 3, 2
+        holding = asyncio.ensure_future(SteppedStream(an_entry(), [b"one", b"two", b"three"], control).ahold())
         for _ in range(5):
             await asyncio.sleep(0)
-        assert (gate.limit, holding.done()) == (3, False)
-        gate.note_left(3)
+        assert (control.limit, holding.done()) == (3, False)
+        control.note_sent(3)
         await holding
 
     asyncio.run(run())
@@ -541,13 +541,13 @@ def test_a_frame_has_left_when_the_socket_has_it() -> None:
 
     async def run() -> None:
         frames = tape(b"one,", b"two")
-        gate = gate_of(frames)
+        control = step_control(frames)
         for units in (2, 3):
             left: Future[None] = Future()
             left.add_done_callback(lambda _: seen.append(connection.left))
-            gate.when_left(units, left)
+            control.when_sent(units, left)
         clock = ControlledClock()
-        await play(msgspec.structs.replace(frames, apart=True), connection, clock, clock.now(), an_entry(), gate)
+        await play(msgspec.structs.replace(frames, apart=True), connection, clock, clock.now(), an_entry(), control)
 
     asyncio.run(run())
     assert seen == [b"one,", b"one,two"]

@@ -80,7 +80,7 @@ def test_an_unknown_locale_is_named_with_the_known_ones() -> None:
     """A locale without text is a one-line error that lists those that have."""
     with pytest.raises(ScriptError) as caught:
         synthetic_text(locale="tlh")
-    assert str(caught.value).startswith("no synthetic text for the locale 'tlh': take one of ar_AA, az_AZ, ")
+    assert str(caught.value).startswith("no synthetic text for the locale 'tlh': use one of ar_AA, az_AZ, ")
     assert "\n" not in str(caught.value)
     assert text_locale("de-CH") == "de_DE"
 

@@ -176,21 +176,21 @@ def test_specifications_are_read(spec: str, timing: Timing) -> None:
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ("fast", "'fast' is none of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS"),
+        ("fast", "'fast' is not one of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS"),
         ("instant:2", "'instant:2': instant takes no options"),
         ("recorded:x", "'recorded:x': speed '' is not a number"),
         ("recorded:0", "speed must be more than 0, not 0"),
         ("recorded:nan", "speed must be more than 0, not nan"),
         ("synthetic:tpss=5", "no option 'tpss'; synthetic takes ttft, prefill, tps, jitter, distribution and seed"),
         ("synthetic:tps", "'tps' is not of the form name=value"),
-        ("synthetic:tps=1,tps=2", "tps is there twice"),
+        ("synthetic:tps=1,tps=2", "tps is given twice"),
         ("synthetic:tps=0", "tps must be more than 0, not 0"),
         ("synthetic:ttft=3h", "ttft '3h' is not a number"),
-        ("synthetic:ttft=-1", "ttft can't be -1 ms"),
+        ("synthetic:ttft=-1", "ttft must be 0 ms or more, not -1 ms"),
         ("synthetic:seed=1.5", "seed '1.5' is not a whole number"),
         (
             "synthetic:distribution=pareto",
-            "distribution 'pareto' is none of constant, normal, lognormal, gamma, uniform",
+            "distribution 'pareto' is not one of constant, normal, lognormal, gamma, uniform",
         ),
         (
             "synthetic:jitter=0.7,distribution=uniform",

@@ -176,7 +176,7 @@ def test_a_wrong_marker_is_a_clear_error(pytester):
     result.stdout.re_match_lines(
         [
             r"E +tokentape_harness.errors.UsageError: no setting colour: the known ones are .*",
-            r"E +tokentape_fake_provider.errors.TimingError: timing: 'fast' is none of .*",
+            r"E +tokentape_fake_provider.errors.TimingError: timing: 'fast' is not one of .*",
             r"E +tokentape_harness.errors.CassetteNotFoundError: none.yaml: no such cassette in .*",
         ]
     )

@@ -15,10 +15,10 @@ import msgspec
 from tokentape_fake_provider.answers.synthetic import synthetic_script
 from tokentape_fake_provider.encoding.encode import conditions_of, encode, tape_of_reply
 from tokentape_fake_provider.errors import BadRequestError, FaultNotApplicableError, ScriptError
-from tokentape_fake_provider.fault_injection.active_faults import ActiveFaults, Firing
+from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
 from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.fault_injection.fault_context import output_tokens
-from tokentape_fake_provider.fault_injection.quota import QuotaCount, Spent
+from tokentape_fake_provider.fault_injection.quota import QuotaCounter, QuotaExceeded
 from tokentape_fake_provider.faults.fault import HttpError, Overload
 from tokentape_fake_provider.faults.specification import format_fault
 from tokentape_fake_provider.playback.journal import AnsweredBy
@@ -115,10 +115,10 @@ class _Finding:
         self._refusal: BadRequestError | None = None
         self._taken: Taken | None = None
         self._script: Script | None = None
-        self._firings: list[Firing] = []
+        self._firings: list[ActiveFault] = []
         self._ask = self._read(self._wire) if self._wire is not None and request.method == "POST" else None
         if self._ask is not None:
-            self._firings = session.fire(self._ask)
+            self._firings = session.take_faults(self._ask)
 
     def _read(self, wire: Wire) -> Ask | None:
         request, settings = self._request, self._settings
@@ -168,8 +168,8 @@ class _Finding:
             scripted = recording.script is not None and ask is not None
             what = recording.script if scripted and recording.script is not None else recording.tape
             if ask is None:
-                self._firings = session.fire(None)
-            own = ActiveFaults(what.faults).fire() if isinstance(what, Script) else []
+                self._firings = session.take_faults(None)
+            own = ConfiguredFaults(what.faults).take() if isinstance(what, Script) else []
             self._taken = Taken(what, "recording", recording.label, own, partial(session.give_back, recording))
             return partial(self._of, self._taken)
         if wire is None or request.method != "POST":
@@ -190,14 +190,14 @@ class _Finding:
         if request.listed:
             return None
         if (tape := session.take_queued(tape=True)) is not None:
-            self._firings = session.fire(None)
+            self._firings = session.take_faults(None)
             return tape
         if not session.has_paths or request.speaks is None:
             return None
         for wire in dict.fromkeys((request.speaks, *WIRES.values())):
             ask = self._ask_anywhere(wire)
             if (taken := session.take_by_rule(ask, named=True)) is not None:
-                self._ask, self._firings = ask, session.fire(ask)
+                self._ask, self._firings = ask, session.take_faults(ask)
                 return taken
         return None
 
@@ -223,55 +223,55 @@ class _Finding:
 
     def _refused_by_fault(self, wire: Wire, ask: Ask) -> Answer | None:
         """The first of the faults that answer instead of anything else; nothing is taken for it."""
-        for firing in self._firings:
+        for active in self._firings:
             tape: Tape | None = None
-            if isinstance(firing.fault, HttpError | Overload):
-                tape = apply_fault(firing.fault, Tape(), wire, ask)
-            elif firing.quota is not None:
-                spent = firing.quota.ask(self._request.now, count_input(self._settings.usage, ask.text))
+            if isinstance(active.fault, HttpError | Overload):
+                tape = apply_fault(active.fault, Tape(), wire, ask)
+            elif active.quota is not None:
+                spent = active.quota.charge_request(self._request.now, count_input(self._settings.usage, ask.text))
                 if spent is not None:
-                    tape = self._beyond(spent, firing.quota, wire, ask)
+                    tape = self._beyond(spent, active.quota, wire, ask)
             if tape is not None:
-                said = format_fault(firing.fault)
+                said = format_fault(active.fault)
                 return Answer(tape, "fault", said, faults=(said,))
         return None
 
-    def _beyond(self, spent: Spent, count: QuotaCount, wire: Wire, ask: Ask) -> Tape:
+    def _beyond(self, spent: QuotaExceeded, count: QuotaCounter, wire: Wire, ask: Ask) -> Tape:
         error = Error(429, spent.message(ask.model), retry_after=spent.retry_after)
         limits = count.limits(self._request.now, float(ask.created))
         return tape_of_reply(wire.encode_error(error, ask)).with_headers(*wire.limit_headers(limits, ask))
 
     def with_faults(self, answer: Answer) -> Answer:
         """The answer as its faults make it. What a passing fault broke is given back."""
-        firings = [*(self._taken.firings if self._taken is not None else ()), *self._firings]
-        if not firings:
+        active_faults = [*(self._taken.active_faults if self._taken is not None else ()), *self._firings]
+        if not active_faults:
             return answer
         tape = retime(answer.tape, Instant()) if answer.instant else answer.tape
         done, notes = [], [answer.note] if answer.note else []
         passes = False
-        for firing in firings:
-            if firing.quota is not None:
-                tape = self._counted(firing.quota, tape)
+        for active in active_faults:
+            if active.quota is not None:
+                tape = self._counted(active.quota, tape)
                 continue
-            said = format_fault(firing.fault)
+            said = format_fault(active.fault)
             try:
-                tape = apply_fault(firing.fault, tape, self._wire, self._ask, firing.draw)
+                tape = apply_fault(active.fault, tape, self._wire, self._ask, active.draw)
             except FaultNotApplicableError as error:
                 notes.append(f"fault {said} changed nothing: {error}")
                 continue
             done.append(said)
-            passes = passes or firing.passes
+            passes = passes or active.passes
         if passes and self._taken is not None:
             self._taken.give_back()
         return answer._replace(tape=tape, instant=False, note="; ".join(notes), faults=tuple(done))
 
-    def _counted(self, count: QuotaCount, tape: Tape) -> Tape:
+    def _counted(self, count: QuotaCounter, tape: Tape) -> Tape:
         """The tape with headers that say what remains of a quota, once its output is charged."""
         if self._wire is None or self._ask is None:
             return tape
         script = self._script
         counts = None if script is None else resolve_usage(script, self._ask.text, script.choices)
-        count.charge(output_tokens(tape, self._wire) if counts is None else counts.output)
+        count.charge_output(output_tokens(tape, self._wire) if counts is None else counts.output)
         limits = count.limits(self._request.now, float(self._ask.created))
         return tape.with_headers(*self._wire.limit_headers(limits, self._ask))
 

@@ -1,4 +1,4 @@
-"""Clock: what time it is for playback, and being called on time."""
+"""The clocks that pace playback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Controlled clock: time that a test moves on."""
+"""A clock that a test advances."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Final, TypeAlias
 from tokentape_fake_provider.clock.protocol import Call
 from tokentape_fake_provider.event_loops.futures import running_loop, settle, wait, wait_async
 
-# How many turns of an event loop something gets to come to rest after it was called. Playback needs three, at the end
-# of a response (measured); readers in the same event loop need a few as well.
+# How many turns an event loop gets to finish what a call started. Playback needs three at the end of a response
+# (measured); readers in the same event loop need a few as well.
 _TURNS: Final = 12
 
 
 class _Threads:
-    """In place of an event loop: whoever waits without one."""
+    """Stands in for an event loop where a thread waits without one."""
 
     def is_closed(self) -> bool:
-        """It never is."""
+        """Never."""
         return False
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call it here."""
+        """Call it at once."""
         callback()
 
     call_soon_threadsafe = call_soon
@@ -41,10 +41,10 @@ _Place: TypeAlias = asyncio.AbstractEventLoop | _Threads
 class ControlledClock:
     """A clock that a test sets, from any thread; it starts at 0 and is read in ms.
 
-    `advance` moves it on from deadline to deadline: each is met exactly, in the order of time over all streams,
-    and what it sets off has come to rest before the next. With `automatic` it moves on by itself when its event
-    loop has nothing else to do, so that a paced stream plays at once and yet has its times; where it knows of
-    clients in that event loop, only while one of them waits.
+    `advance` moves it from deadline to deadline: each is met exactly, in the order of time over all streams, and the
+    work that it starts is done before the next. With `automatic` it advances by itself when its event loop has
+    nothing else to do, so that a paced stream plays at once and yet has its times; if clients in that event loop are
+    registered, only while one of them waits.
     """
 
     def __init__(self, *, automatic: bool = False) -> None:
@@ -59,18 +59,18 @@ class ControlledClock:
         self._clients: dict[asyncio.AbstractEventLoop, dict[object, bool]] = {}
 
     def now(self) -> float:
-        """ms, as far as it was set."""
+        """The time in ms."""
         return self._now
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Call:
         """Call `callback` once the clock came to the deadline: in the running event loop, or without one in the thread
-        that moves the clock.
+        that advances the clock.
         """
         loop = running_loop() or _THREADS
         call = Call(callback)
         with self._changed:
             if deadline <= self._now:
-                loop.call_soon(call.make)
+                loop.call_soon(call.run)
                 return call
             heapq.heappush(self._calls, (deadline, next(self._numbers), loop, call))
             if self._automatic and isinstance(loop, asyncio.AbstractEventLoop):
@@ -82,7 +82,7 @@ class ControlledClock:
 
     @property
     def automatic(self) -> bool:
-        """Whether it moves on by itself."""
+        """Whether it advances by itself."""
         return self._automatic
 
     @automatic.setter
@@ -95,38 +95,38 @@ class ControlledClock:
 
     @property
     def next_deadline(self) -> float | None:
-        """The next time in ms for which something waits."""
+        """The next deadline in ms; `None` if nothing waits."""
         with self._changed:
             return self._calls[0][0] if self._drop_cancelled() else None
 
     def wait_for_deadline(self, timeout: float = 10.0) -> float:
-        """The next deadline in the order in which they were asked for, each once: until when a stream waits.
+        """The next deadline in the order in which they were set, each once.
 
         Raises `TimeoutError` if nothing waits within `timeout` s.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: bool(self._unseen), timeout):
-                raise TimeoutError(f"nothing waits for this clock within {timeout:g} s")
+                raise TimeoutError(f"nothing waited for this clock within {timeout:g} s: was the request sent?")
             return self._unseen.popleft()
 
     def advance(self, seconds: float = 0.0, *, ms: float = 0.0, timeout: float = 10.0) -> None:
-        """Move on by `seconds` (and `ms`), deadline by deadline; back when all that was due is done.
+        """Advance by `seconds` and `ms`, deadline by deadline; returns when all that was due is done.
 
-        Raises `StepTimeoutError` if that takes more than `timeout` s, `StepError` in the event loop that it would
-        wait for (`aadvance` is for there).
+        Raises `StepTimeoutError` if that takes more than `timeout` s, and `StepError` in the event loop that it would
+        wait for: use `aadvance` there.
         """
         for loop, done in self._advances(seconds, ms):
-            wait(loop, done, timeout, "what is due was not done")
+            wait(loop, done, timeout, "what was due is not done")
 
     async def aadvance(self, seconds: float = 0.0, *, ms: float = 0.0, timeout: float = 10.0) -> None:  # noqa: ASYNC109
-        """`advance` for coroutines, in the same event loop or another."""
+        """`advance` for coroutines, in any event loop."""
         for _, done in self._advances(seconds, ms):
-            await wait_async(done, timeout, "what is due was not done")
+            await wait_async(done, timeout, "what was due is not done")
 
     def jump(self, seconds: float = 0.0, *, ms: float = 0.0) -> None:
-        """Move on at once, as if the machine had stood still: all deadlines up to there are late.
+        """Advance at once, as if the machine had been suspended: all deadlines up to that time are late.
 
-        Does not wait for what that sets off; the next `advance` does.
+        Does not wait for the work that this starts; the next `advance` does.
         """
         with self._changed:
             self._now = _after(self._now, seconds, ms)
@@ -135,7 +135,7 @@ class ControlledClock:
                 _, _, loop, call = heapq.heappop(self._calls)
                 if loop.is_closed():
                     continue
-                loop.call_soon_threadsafe(call.make)
+                loop.call_soon_threadsafe(call.run)
                 if isinstance(loop, asyncio.AbstractEventLoop):
                     loops[loop] = None
             self._jumped = [(loop, done) for loop, done in self._jumped if not done.done()]
@@ -145,7 +145,7 @@ class ControlledClock:
                 self._jumped.append((loop, rest.done))
 
     def _advances(self, seconds: float, ms: float) -> Iterator[tuple[asyncio.AbstractEventLoop, Future[None]]]:
-        """Runs of deadlines, each in one event loop; the next begins when the one before is done."""
+        """Runs of deadlines, each in one event loop; each starts when the one before is done."""
         until = _after(self._now, seconds, ms)
         with self._changed:
             jumped, self._jumped = self._jumped, []
@@ -159,7 +159,7 @@ class ControlledClock:
             yield loop, run.done
 
     def next_loop(self, until: float) -> _Place | None:
-        """Whose turn it is up to this time; `None` if nobody's, and then it is that time."""
+        """The event loop of the next deadline up to this time; `None` if there is none, and then it is that time."""
         with self._changed:
             while self._drop_cancelled() and self._calls[0][0] <= until:
                 loop = self._calls[0][2]
@@ -171,7 +171,7 @@ class ControlledClock:
             return None
 
     def take(self, loop: _Place, until: float) -> list[Call]:
-        """Move to the next deadline up to this time if it is this loop's, and hand out what is due then."""
+        """Advance to the next deadline up to this time if it is this loop's; the calls that are due then."""
         due: list[Call] = []
         with self._changed:
             if self.next_loop(until) is loop:
@@ -180,7 +180,7 @@ class ControlledClock:
                     due.append(heapq.heappop(self._calls)[3])
         return due
 
-    # Clients in an event loop: while none of them waits, their program is at work, in a thread perhaps.
+    # Clients in an event loop: while none of them waits, their program is busy, perhaps in a thread.
 
     def wait_in(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
         """A client waits."""
@@ -190,12 +190,12 @@ class ControlledClock:
                 self._start(self._calls[0][2])
 
     def work_in(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
-        """A client does something else than wait."""
+        """A client no longer waits."""
         with self._changed:
             self._clients.setdefault(loop, {})[client] = False
 
     def leave(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
-        """A client is gone."""
+        """A client is closed."""
         with self._changed:
             clients = self._clients.get(loop, {})
             clients.pop(client, None)
@@ -203,13 +203,13 @@ class ControlledClock:
                 self._clients.pop(loop, None)
 
     def may_go_on(self, loop: _Place) -> bool:
-        """Whether it may move on by itself: it is automatic, and no client is at work."""
+        """Whether it may advance by itself: it is automatic, and no client is busy."""
         with self._changed:
             clients = self._clients.get(loop) if isinstance(loop, asyncio.AbstractEventLoop) else None
             return self._automatic and (not clients or any(clients.values()))
 
     def rested(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A loop has nothing to do any more until another's deadline has passed."""
+        """A loop has nothing to do until a deadline of another loop has passed."""
         with self._changed:
             self._running.pop(loop, None)
             following = self.next_loop(math.inf)
@@ -218,7 +218,7 @@ class ControlledClock:
 
     def _call_threads(self, until: float) -> None:
         for call in self.take(_THREADS, until):
-            call.make()
+            call.run()
 
     def _start(self, loop: _Place) -> None:
         while isinstance(loop, _Threads):
@@ -234,14 +234,14 @@ class ControlledClock:
         running.turns = _TURNS
 
     def _drop_cancelled(self) -> bool:
-        """Whether any call is left."""
+        """Drop cancelled calls from the front; whether any call is left."""
         while self._calls and self._calls[0][3].callback is None:
             heapq.heappop(self._calls)
         return bool(self._calls)
 
 
 class _Advance:
-    """Deadlines up to a time, as far as they are one event loop's; runs there."""
+    """Meets one event loop's deadlines up to a time; runs in that loop."""
 
     def __init__(self, clock: ControlledClock, loop: asyncio.AbstractEventLoop, until: float, turns: int) -> None:
         self.done: Future[None] = Future()
@@ -262,7 +262,7 @@ class _Advance:
             return
         try:
             for call in due:
-                call.make()
+                call.run()
         except BaseException as error:
             settle(self.done, error)
             raise
@@ -271,7 +271,7 @@ class _Advance:
 
 
 class _Automatic:
-    """Moves a clock on whenever an event loop was quiet for some turns."""
+    """Advances a clock whenever an event loop has been idle for some turns."""
 
     def __init__(self, clock: ControlledClock, loop: asyncio.AbstractEventLoop) -> None:
         self.turns = _TURNS
@@ -291,11 +291,11 @@ class _Automatic:
         self.turns = _TURNS
         self._loop.call_soon(self.go_on)
         for call in due:
-            call.make()
+            call.run()
 
 
 def _after(now: float, seconds: float, ms: float) -> float:
-    """Rounded to ns: 1.001 s are 1001 ms, and not a little less."""
+    """The sum, rounded to ns: 1.001 s are 1001 ms, and not slightly less."""
     if not (seconds >= 0 and ms >= 0):
-        raise ValueError(f"a clock does not go back: {seconds:g} s and {ms:g} ms")
+        raise ValueError(f"a clock does not go back: advance by 0 or more, not by {seconds:g} s and {ms:g} ms")
     return round(now + seconds * 1000.0 + ms, 6)

@@ -1,4 +1,4 @@
-"""Monotonic clock: the machine's."""
+"""The machine's monotonic clock."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class MonotonicClock:
         self._timer = loop.call_later(delay / 1000.0, self._ring, loop)
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer, self._timer_at = None, -math.inf  # no timer for what the callbacks add
+        self._timer, self._timer_at = None, -math.inf  # no timer for calls that the callbacks add
         calls, now, pop = self._calls, self.now(), heapq.heappop
         try:
             while calls and calls[0][0] <= now:
-                pop(calls)[2].make()
+                pop(calls)[2].run()
         finally:
             self._timer_at = math.inf
             if calls:

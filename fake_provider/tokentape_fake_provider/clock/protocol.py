@@ -1,4 +1,4 @@
-"""Clock: what it takes to keep time."""
+"""What a clock does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Call:
-    """Something to be called at a time, unless it is cancelled before."""
+    """A callback that is scheduled for a time; it can be cancelled before."""
 
     __slots__ = ("callback",)
 
@@ -15,17 +15,17 @@ class Call:
         self.callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
-        """Don't call it."""
+        """Drop the callback."""
         self.callback = None
 
-    def make(self) -> None:
-        """Call it."""
+    def run(self) -> None:
+        """Call the callback, unless it was cancelled."""
         if self.callback is not None:
             self.callback()
 
 
 class Clock(Protocol):
-    """Time in ms from any fixed point on."""
+    """Time in ms since any fixed point."""
 
     def now(self) -> float:
         """The time in ms."""

@@ -1,1 +1,1 @@
-"""Encoding: a script becomes a tape, whatever the wire format."""
+"""Encodes a script as a tape, whatever the wire format."""

@@ -1,10 +1,10 @@
-"""From a script to a tape: the one way that a scripted response gets its bytes and its times."""
+"""Encodes a script as a tape: the bytes and the times of a scripted response."""
 
 from __future__ import annotations
 
 import msgspec
 
-from tokentape_fake_provider.encoding.token_grouping import cut_into_events
+from tokentape_fake_provider.encoding.token_grouping import group_tokens
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.model import Script, Usage
 from tokentape_fake_provider.script.usage import count_input
@@ -15,22 +15,22 @@ from tokentape_fake_provider.wires.wire import Ask, Reply, Wire
 
 
 def encode(script: Script, ask: Ask, timing: Timing, *, in_flight: int = 1) -> Tape:
-    """The response to `ask` that says `script`: streamed, whole, or an HTTP error (which comes at once).
+    """The scripted response to a request: streamed, whole, or an HTTP error (which is sent at once).
 
-    What is not streamed leaves when the last frame of a stream would. `in_flight` counts the responses under
-    way, this one included. Raises `ScriptError` if the script can't be said in this wire format.
+    A response that is not streamed leaves when the last frame of a stream would. `in_flight` counts the responses
+    being sent, this one included. Raises `ScriptError` if the wire format can't express the script.
     """
     wire = wire_named(ask.wire)
     try:
         return _encode(script, ask, timing, wire, in_flight)
     except UnicodeEncodeError as error:
         raise ScriptError(
-            f"the script has half a surrogate pair, {error.object[error.start]!r}, which no UTF-8 can carry"
+            f"the script has half a surrogate pair, {error.object[error.start]!r}, which UTF-8 can't encode: remove it"
         ) from error
 
 
 def conditions_of(timing: Timing, prompt: str, in_flight: int, usage: Usage) -> Conditions:
-    """What a profile's times depend on; the prompt is counted only if they depend on it."""
+    """What a profile's times depend on; the prompt's tokens are counted only if they matter."""
     profile = profile_of(timing)
     if profile is None or not profile.ttft.counts_input:
         return Conditions(in_flight=in_flight)
@@ -43,7 +43,7 @@ def _encode(script: Script, ask: Ask, timing: Timing, wire: Wire, in_flight: int
     conditions = conditions_of(timing, ask.text, in_flight, script.usage)
     profile = profile_of(timing)
     if profile is not None and profile.tokens_per_event:
-        script = cut_into_events(script, profile.tokens_per_event, seed=f"{profile.seed}:{ask.seed}")
+        script = group_tokens(script, profile.tokens_per_event, seed=f"{profile.seed}:{ask.seed}")
     if ask.stream:
         frames = schedule(wire.encode_stream(script, ask), timing, stream=ask.seed, conditions=conditions)
         start = headers_at(frames, timing)
@@ -56,6 +56,6 @@ def _encode(script: Script, ask: Ask, timing: Timing, wire: Wire, in_flight: int
 
 
 def tape_of_reply(reply: Reply, at: float = 0.0) -> Tape:
-    """A response of one frame, `at` ms after the request."""
+    """A response of one frame, sent `at` ms after the request."""
     headers = (*reply.headers, ("content-length", str(len(reply.body))))
     return Tape((Frame(at, reply.body),), reply.status, headers, start=at, end_at=at)

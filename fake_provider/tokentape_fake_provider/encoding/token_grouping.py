@@ -1,4 +1,4 @@
-"""Cuts: into how many tokens each the text of a script goes, where the script does not say."""
+"""Groups a script's tokens into deltas, where the script has no pieces of its own."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tokentape_fake_provider.script.tokenizer import split_tokens
 from tokentape_fake_provider.timing.distribution import varying_size
 
 
-def cut_into_events(script: Script, sizes: Mapping[int, float], *, seed: str) -> Script:
-    """The script with pieces of so many tokens, drawn by their weights; items that have pieces keep them."""
+def group_tokens(script: Script, sizes: Mapping[int, float], *, seed: str) -> Script:
+    """The script with pieces whose token counts are drawn from `sizes` by weight; items that have pieces keep them."""
     size = varying_size(sizes, random.Random(f"{seed}:cuts"))  # noqa: S311 - not for secrets
-    choices = tuple(_cut_choice(choice, size) for choice in script.choices)
+    choices = tuple(_group_choice(choice, size) for choice in script.choices)
     return msgspec.structs.replace(script, choices=choices)
 
 
-def _cut_choice(choice: Choice, size: Callable[[], int]) -> Choice:
-    return msgspec.structs.replace(choice, items=tuple(_cut(item, size) for item in choice.items))
+def _group_choice(choice: Choice, size: Callable[[], int]) -> Choice:
+    return msgspec.structs.replace(choice, items=tuple(_group(item, size) for item in choice.items))
 
 
-def _cut(item: Item, size: Callable[[], int]) -> Item:
+def _group(item: Item, size: Callable[[], int]) -> Item:
     text = item.arguments if isinstance(item, ToolCall) else item.text
     if item.pieces or not text:
         return item

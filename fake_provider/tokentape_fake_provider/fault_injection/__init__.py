@@ -1,1 +1,1 @@
-"""Fault injection: what applies a fault to a tape."""
+"""Applies faults to tapes."""

@@ -1,4 +1,4 @@
-"""Firing: which of the faults that are set up happen to a response."""
+"""Decides which of the configured faults are applied to a response."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import random
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tokentape_fake_provider.fault_injection.quota import QuotaCount
+from tokentape_fake_provider.fault_injection.quota import QuotaCounter
 from tokentape_fake_provider.faults.fault import Fault, HttpError, Overload, Quota
 from tokentape_fake_provider.faults.specification import as_faults
 
 
-class Firing(NamedTuple):
-    """A fault that happens now, and where chance is drawn from; a quota with what was spent of it."""
+class ActiveFault(NamedTuple):
+    """A fault that is applied now, and its random generator; a quota comes with its counter."""
 
     fault: Fault
     draw: random.Random
-    quota: QuotaCount | None = None
+    quota: QuotaCounter | None = None
 
     @property
     def passes(self) -> bool:
-        """Whether it is a passing fault that breaks a response: what it broke is not used up, and answers again."""
+        """Whether it breaks the response but happens a limited number of times: then what answered can answer again."""
         return self.fault.times is not None and self.fault.breaks
 
 
-class ActiveFaults:
-    """Faults that are set up, and how often each happened. Not locked: its session does that.
+class ConfiguredFaults:
+    """Configured faults, and how often each happened. Not thread-safe: the session locks it.
 
-    `seed` tells apart those that are set up in several places.
+    `seed` gives the faults of different places different random numbers.
     """
 
     def __init__(self, faults: Iterable[Fault | str] = (), seed: str = "") -> None:
@@ -38,26 +38,26 @@ class ActiveFaults:
         refuses = [isinstance(fault, HttpError | Overload) for fault in self.faults]
         self._refusals = [index for index, refusal in enumerate(refuses) if refusal]
         self._others = [index for index, refusal in enumerate(refuses) if not refusal]
-        self._counts = [QuotaCount(fault) if isinstance(fault, Quota) else None for fault in self.faults]
+        self._counts = [QuotaCounter(fault) if isinstance(fault, Quota) else None for fault in self.faults]
 
-    def with_faults(self, faults: Iterable[Fault | str], seed: str) -> ActiveFaults:
-        """Others instead of these; of those that stay, the counts stay too."""
-        made = ActiveFaults(faults, seed)
-        for index, (before, after) in enumerate(zip(self.faults, made.faults, strict=False)):
+    def with_faults(self, faults: Iterable[Fault | str], seed: str) -> ConfiguredFaults:
+        """The counters of other faults; faults that stay keep their counts."""
+        changed = ConfiguredFaults(faults, seed)
+        for index, (before, after) in enumerate(zip(self.faults, changed.faults, strict=False)):
             if before is not after:
                 break
-            made._seen[index], made._fired[index] = self._seen[index], self._fired[index]
-            made._counts[index] = self._counts[index]
-        return made
+            changed._seen[index], changed._fired[index] = self._seen[index], self._fired[index]
+            changed._counts[index] = self._counts[index]
+        return changed
 
-    def fire(self) -> list[Firing]:
-        """Those that happen to the next response; one that answers instead of it happens alone."""
+    def take(self) -> list[ActiveFault]:
+        """The faults that are applied to the next response; one that replaces the response comes alone."""
         for index in self._refusals:
-            if firing := self._fired_by(index):
-                return [firing]
-        return [firing for index in self._others if (firing := self._fired_by(index))]
+            if active := self._take_one(index):
+                return [active]
+        return [active for index in self._others if (active := self._take_one(index))]
 
-    def _fired_by(self, index: int) -> Firing | None:
+    def _take_one(self, index: int) -> ActiveFault | None:
         fault = self.faults[index]
         number = self._seen[index]
         self._seen[index] += 1
@@ -67,4 +67,4 @@ class ActiveFaults:
         if fault.probability < 1 and draw.random() >= fault.probability:
             return None
         self._fired[index] += 1
-        return Firing(fault, draw, self._counts[index])
+        return ActiveFault(fault, draw, self._counts[index])

@@ -1,4 +1,4 @@
-"""Apply: what a fault does to a tape. Pure: the same fault, tape and chance give the same tape."""
+"""Applies a fault to a tape. Pure: the same fault, tape and random generator give the same tape."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ _CONTINUATION: Final = re.compile(rb"[\x80-\xbf]")
 def apply_fault(
     fault: Fault, tape: Tape, wire: Wire | None = None, ask: Ask | None = None, draw: random.Random | None = None
 ) -> Tape:
-    """The tape as the fault makes it. Raises `FaultNotApplicableError` that says why it changes nothing.
+    """The damaged tape. Raises `FaultNotApplicableError` with the reason if the fault changes nothing.
 
-    Without a wire format only bytes, frames and events can be damaged, not what they say. `ask` is the request, for
-    ids and for the dress of what is put in; `draw` is where random places come from.
+    Without a wire format only bytes, frames and events can be damaged, not their content. `ask` is the request, for
+    the ids and the dialect of what is inserted; `draw` chooses random places.
     """
     return _apply(fault, FaultContext(tape, wire, ask or _any_ask(tape, wire), draw or random.Random(fault.seed)))  # noqa: S311 - not for secrets
 
@@ -73,7 +73,7 @@ def _apply(fault: Fault, context: FaultContext) -> Tape:
         case Quota():
             raise FaultNotApplicableError("a quota counts in a session")
         case _ if not tape.head:
-            raise FaultNotApplicableError("nothing is sent at all")
+            raise FaultNotApplicableError("nothing is sent")
         case SlowHeaders():
             return Tape(end="stall", head=False) if fault.for_ms is None else later(tape, fault.for_ms)
         case Stall():
@@ -109,7 +109,7 @@ def _apply(fault: Fault, context: FaultContext) -> Tape:
             return _split(fault, context)
         case Comments():
             if not context.framing.comment:
-                raise FaultNotApplicableError("it is no event stream with comments")
+                raise FaultNotApplicableError("the body is not an event stream that can have comments")
             return _between(context, context.framing.comment % fault.text.encode(), 0, fault.every)
         case Pings():
             ping = context.owned().ping
@@ -146,12 +146,12 @@ def _refusal(fault: HttpError | Overload, context: FaultContext) -> Tape:
     refused = tape_of_reply(wire.encode_error(error, ask), context.tape.start)
     if error.status != 429:
         return refused
-    spent = Allowance(500, 0, 1.0 if fault.retry_after is None else fault.retry_after)
-    return refused.with_headers(*wire.limit_headers(Limits(float(ask.created), requests=spent), ask))
+    used_up = Allowance(500, 0, 1.0 if fault.retry_after is None else fault.retry_after)
+    return refused.with_headers(*wire.limit_headers(Limits(float(ask.created), requests=used_up), ask))
 
 
 def _middle(context: FaultContext, number: int) -> int:
-    """Amid the document of an event."""
+    """A byte within the document of an event."""
     event = context.events[number]
     found = context.tape.body.find(event.document, event.start, event.stop) if event.document else -1
     return (event.start + event.stop) // 2 if found < 0 else found + len(event.document) // 2
@@ -160,24 +160,24 @@ def _middle(context: FaultContext, number: int) -> int:
 def _error_event(fault: InBandError, context: FaultContext) -> Tape:
     wire, framing = context.owned(), context.framing
     if framing in (WHOLE, OPAQUE):
-        raise FaultNotApplicableError("it is no stream of events")
+        raise FaultNotApplicableError("the body is not a stream of events")
     at = context.place(fault)
     before = [event for event in context.events if event.stop <= at and event.whole]
     at = before[-1].stop if before else (context.events[0].start if context.events and framing is ARRAY else 0)
     ask = msgspec.structs.replace(context.ask, sent=len(before))
     error = Error(fault.status, fault.message, type=fault.error_type, code=fault.code, in_stream=True)
-    told = (framing.between if before else b"") + wire.encode_error_event(error, ask) + framing.close
+    data = (framing.between if before else b"") + wire.encode_error_event(error, ask) + framing.close
     if framing is ARRAY and not context.tape.body[:at].strip():
-        told = b"[" + told
+        data = b"[" + data
     kept = cut(context.tape, at, "complete")
     when = context.tape.end_at if kept.end_at is None else kept.end_at
     last = kept.frames[-1].at if kept.frames else kept.start
-    return msgspec.structs.replace(kept, frames=(*kept.frames, Frame(max(last, when or 0.0), told)))
+    return msgspec.structs.replace(kept, frames=(*kept.frames, Frame(max(last, when or 0.0), data)))
 
 
 def _swap(context: FaultContext, number: int) -> Tape:
     if number + 1 >= len(context.events):
-        raise FaultNotApplicableError(f"nothing is after event {number}")
+        raise FaultNotApplicableError(f"no event follows event {number}")
     body = context.tape.body
     first, second = context.events[number], context.events[number + 1]
     one, two = body[first.start : first.stop], body[second.start : second.stop]
@@ -211,7 +211,7 @@ def _without_usage(context: FaultContext) -> Tape:
         if isinstance(value, dict) and context.marks.without_usage(value):
             edits.append(Edit(event.start, event.stop, context.replaced(number, _always(msgspec.json.encode(value)))))
     if not edits:
-        raise FaultNotApplicableError("it tells of no usage")
+        raise FaultNotApplicableError("no event reports usage")
     return splice(context.tape, edits)
 
 
@@ -235,14 +235,14 @@ def _split(fault: Split, context: FaultContext) -> Tape:
         case _:
             assert_never(fault.inside)
     if not places or framing is OPAQUE:
-        raise FaultNotApplicableError(f"it has no place inside {fault.inside}")
+        raise FaultNotApplicableError(f"there is no place inside {fault.inside}")
     return split(tape, places)
 
 
-def _between(context: FaultContext, said: bytes, first: int, every: int) -> Tape:
-    edits = [Edit(event.start, event.start, said) for event in context.events[first::every]]
+def _between(context: FaultContext, data: bytes, first: int, every: int) -> Tape:
+    edits = [Edit(event.start, event.start, data) for event in context.events[first::every]]
     if not edits:
-        raise FaultNotApplicableError("it has no events to be between")
+        raise FaultNotApplicableError("there are too few events")
     return splice(context.tape, edits)
 
 
@@ -257,13 +257,13 @@ def _padded(size: int) -> Callable[[bytes], bytes]:
 
 def _compressed(tape: Tape, *, flush: bool) -> Tape:
     if tape.header("content-encoding") not in ("", "identity"):
-        raise FaultNotApplicableError("it is compressed already")
+        raise FaultNotApplicableError("the body is already compressed")
     compressor = zlib.compressobj(wbits=31)
     frames: list[Frame] = []
     for at, data in tape.frames:
-        made = compressor.compress(data) + (compressor.flush(zlib.Z_SYNC_FLUSH) if flush else b"")
-        if made:
-            frames.append(Frame(at, made))
+        block = compressor.compress(data) + (compressor.flush(zlib.Z_SYNC_FLUSH) if flush else b"")
+        if block:
+            frames.append(Frame(at, block))
     if tape.end == "complete":
         last = tape.frames[-1].at if tape.frames else tape.start
         frames.append(Frame(max(last, tape.end_at or 0.0), compressor.flush()))

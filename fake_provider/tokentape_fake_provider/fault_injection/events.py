@@ -1,7 +1,7 @@
-"""Events: where the events of a body are, and the JSON document in each.
+"""Splits a body into events, and finds the JSON document in each.
 
-A body is cut up as its content type says. What is between two events (comments, blank lines, the commas of an
-array) belongs to the one after it.
+The content type decides how. What stands between two events (comments, blank lines, the commas of an array) belongs to
+the one after it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _DATA: Final = re.compile(rb"(?m)^data(?::|$)|(?<=\r)data:")
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],]', re.DOTALL)
 
 
-class Event(NamedTuple):
-    """An event: its bytes in the body, and the document it carries. It is `whole` unless the body ends within it."""
+class BodyEvent(NamedTuple):
+    """An event: its bytes in the body, and its document. It is `whole` unless the body ends within it."""
 
     start: int
     stop: int
@@ -30,14 +30,14 @@ class Event(NamedTuple):
 
 
 class Framing(NamedTuple):
-    """A way to cut a body up: `replace` puts another document in an event's bytes.
+    """How a body is split into events; `replace` puts another document into an event's bytes.
 
-    `between` stands between two events, `close` after the last one. `comment` is what a comment that says something
-    looks like, where there are any.
+    `between` stands between two events, `close` after the last one. `comment` is the format of a comment, or empty
+    where there are none.
     """
 
     name: str
-    cut: Callable[[bytes], Iterator[Event]]
+    split: Callable[[bytes], Iterator[BodyEvent]]
     replace: Callable[[bytes, bytes], bytes]
     between: bytes = b""
     close: bytes = b""
@@ -45,7 +45,7 @@ class Framing(NamedTuple):
 
 
 def framing_of(tape: Tape) -> Framing:
-    """How the events of a tape are framed; a body that is no stream is one event."""
+    """The framing of a tape; a body that is not a stream is one event."""
     if tape.header("content-encoding") not in ("", "identity"):
         return OPAQUE
     kind = tape.header("content-type").partition(";")[0].strip().lower()
@@ -57,18 +57,18 @@ def framing_of(tape: Tape) -> Framing:
     return ARRAY if head.startswith(b"[") else WHOLE
 
 
-def events_of(tape: Tape) -> list[Event]:
+def events_of(tape: Tape) -> list[BodyEvent]:
     """The events of a tape."""
-    return list(framing_of(tape).cut(tape.body))
+    return list(framing_of(tape).split(tape.body))
 
 
-def _cut_sse(body: bytes) -> Iterator[Event]:
+def _split_sse(body: bytes) -> Iterator[BodyEvent]:
     start = position = 0
     while position < len(body):
         match = _BLANK_LINES.search(body, position)
         stop = match.end() if match else len(body)
         if _DATA.search(body, position, stop):
-            yield Event(start, stop, _sse_document(body[position:stop]), match is not None)
+            yield BodyEvent(start, stop, _sse_document(body[position:stop]), match is not None)
             start = stop
         position = stop
 
@@ -89,23 +89,23 @@ def _replace_sse(event: bytes, document: bytes) -> bytes:
         line = match[0]
         if line.startswith((b"data:", b"data\n", b"data\r")):
             if not put:
-                ending = _LINE_END.search(line)
+                line_end = _LINE_END.search(line)
                 space = b" " if line.startswith(b"data: ") else b""
-                lines.append(b"data:" + space + document + (ending[0] if ending else b""))
+                lines.append(b"data:" + space + document + (line_end[0] if line_end else b""))
                 put = True
             continue
         lines.append(line)
     return b"".join(lines)
 
 
-def _cut_lines(body: bytes) -> Iterator[Event]:
+def _split_lines(body: bytes) -> Iterator[BodyEvent]:
     start = position = 0
     while position < len(body):
         found = body.find(b"\n", position)
         stop = found + 1 if found >= 0 else len(body)
         document = body[position:stop].strip()
         if document:
-            yield Event(start, stop, document, found >= 0)
+            yield BodyEvent(start, stop, document, found >= 0)
             start = stop
         position = stop
 
@@ -114,15 +114,15 @@ def _replace_line(event: bytes, document: bytes) -> bytes:
     return event.replace(event.strip(), document, 1)
 
 
-def _cut_aws(body: bytes) -> Iterator[Event]:
+def _split_aws(body: bytes) -> Iterator[BodyEvent]:
     end = 0
     for start, end, payload in split_frames(body):
-        yield Event(start, end, payload)
+        yield BodyEvent(start, end, payload)
     if end < len(body):
-        yield Event(end, len(body), b"", whole=False)
+        yield BodyEvent(end, len(body), b"", whole=False)
 
 
-def _cut_array(body: bytes) -> Iterator[Event]:
+def _split_array(body: bytes) -> Iterator[BodyEvent]:
     depth = 0
     opened = body.find(b"[")
     start = opened + 1
@@ -134,34 +134,34 @@ def _cut_array(body: bytes) -> Iterator[Event]:
             depth -= 1
             if depth <= 0:
                 if element := body[start : match.start()].strip():
-                    yield Event(start, match.start(), element)
+                    yield BodyEvent(start, match.start(), element)
                 return
         elif token == b"," and depth == 1:
-            yield Event(start, match.start(), body[start : match.start()].strip())
+            yield BodyEvent(start, match.start(), body[start : match.start()].strip())
             start = match.end()
     if element := body[max(start, 0) :].strip():
-        yield Event(max(start, 0), len(body), element, whole=False)
+        yield BodyEvent(max(start, 0), len(body), element, whole=False)
 
 
-def _cut_whole(body: bytes) -> Iterator[Event]:
+def _split_whole(body: bytes) -> Iterator[BodyEvent]:
     if body:
-        yield Event(0, len(body), body)
+        yield BodyEvent(0, len(body), body)
 
 
-def _cut_nothing(body: bytes) -> Iterator[Event]:  # noqa: ARG001 - whatever is in it
+def _split_nothing(body: bytes) -> Iterator[BodyEvent]:  # noqa: ARG001 - not read
     yield from ()
 
 
-def _same(event: bytes, document: bytes) -> bytes:  # noqa: ARG001 - it is all of the event
+def _same(event: bytes, document: bytes) -> bytes:  # noqa: ARG001 - the document is the whole event
     return document
 
 
-SSE: Final = Framing("sse", _cut_sse, _replace_sse, comment=b": %b\n\n")
-LINES: Final = Framing("lines", _cut_lines, _replace_line)
-AWS: Final = Framing("aws", _cut_aws, with_payload)
-ARRAY: Final = Framing("array", _cut_array, _replace_line, b",", b"]")
-WHOLE: Final = Framing("whole", _cut_whole, _same)
-OPAQUE: Final = Framing("opaque", _cut_nothing, _same)
+SSE: Final = Framing("sse", _split_sse, _replace_sse, comment=b": %b\n\n")
+LINES: Final = Framing("lines", _split_lines, _replace_line)
+AWS: Final = Framing("aws", _split_aws, with_payload)
+ARRAY: Final = Framing("array", _split_array, _replace_line, b",", b"]")
+WHOLE: Final = Framing("whole", _split_whole, _same)
+OPAQUE: Final = Framing("opaque", _split_nothing, _same)
 """A body that is compressed."""
 
 _BY_TYPE: Final = {

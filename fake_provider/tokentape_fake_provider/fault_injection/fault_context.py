@@ -1,4 +1,4 @@
-"""Fault context: the response that a fault happens to, and the places in it."""
+"""The response that a fault is applied to, and the places in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tokentape_fake_provider.errors import FaultNotApplicableError
-from tokentape_fake_provider.fault_injection.events import WHOLE, Event, Framing, framing_of
+from tokentape_fake_provider.fault_injection.events import WHOLE, BodyEvent, Framing, framing_of
 from tokentape_fake_provider.faults.fault import Index, Place, Placed
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.document_paths import NOTHING, Marks
@@ -18,7 +18,7 @@ from tokentape_fake_provider.wires.wire import Ask, Wire
 
 
 class FaultContext(msgspec.Struct, frozen=True, dict=True):
-    """A tape, the wire format it is in, what was asked, and where chance is drawn from."""
+    """A tape, its wire format, the request that it answers, and a random generator."""
 
     tape: Tape
     wire: Wire | None
@@ -31,9 +31,9 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return framing_of(self.tape)
 
     @cached_property
-    def events(self) -> list[Event]:
+    def events(self) -> list[BodyEvent]:
         """Its events."""
-        return list(self.framing.cut(self.tape.body))
+        return list(self.framing.split(self.tape.body))
 
     @cached_property
     def marks(self) -> Marks:
@@ -44,12 +44,12 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def documents(self) -> list[Any]:
-        """The documents of its events as values, `None` for what is no JSON."""
+        """The documents of its events as values, `None` for one that is not JSON."""
         return [self.marks.read(event.document) for event in self.events]
 
     @cached_property
     def ending(self) -> int:
-        """The number of the first event that says that the answer has ended; how many there are if none does."""
+        """The number of the first event that ends the answer; the number of events if none does."""
         for path in self.marks.endings:
             for index in range(len(self.events) - 1, -1, -1):
                 if self.marks.ends(self.documents[index], path):
@@ -57,13 +57,13 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return next((i for i, event in enumerate(self.events) if event.document == b"[DONE]"), len(self.events))
 
     def owned(self) -> Wire:
-        """Its wire format. Raises `FaultNotApplicableError` where there is none."""
+        """Its wire format. Raises `FaultNotApplicableError` if that is unknown."""
         if self.wire is None:
-            raise FaultNotApplicableError("no known wire format")
+            raise FaultNotApplicableError("the wire format is unknown")
         return self.wire
 
     def place(self, fault: Placed) -> int:
-        """The byte that a fault is before. Raises `FaultNotApplicableError` where there is no such place."""
+        """The byte before which a fault happens. Raises `FaultNotApplicableError` if there is no such place."""
         if fault.byte is not None:
             return self._boundary(fault.byte, len(self.tape.body), "byte")
         if fault.frame is not None:
@@ -76,11 +76,14 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return self.events[index - 1].stop if index else 0
 
     def frame(self, index: Index) -> int:
-        """The number of a frame. Raises `FaultNotApplicableError` where there is none."""
+        """The number of a frame. Raises `FaultNotApplicableError` if there is no such frame."""
         return self._number(index, len(self.tape.frames), "frame")
 
     def event(self, index: Index | None) -> int:
-        """The number of an event; `None` is the last before the ending. Raises `FaultNotApplicableError`."""
+        """The number of an event, by default the last before the one that ends the answer.
+
+        Raises `FaultNotApplicableError` if there is no such event.
+        """
         if index is None:
             index = max(0, self.ending - 1)
         return self._number(index, len(self.events), "event")
@@ -88,17 +91,17 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
     def json_event(self, index: Index | None) -> int:
         """The number of an event whose document is a JSON object. Raises `FaultNotApplicableError`."""
         if index == "random":
-            able = [number for number, value in enumerate(self.documents) if isinstance(value, dict)]
-            if not able:
-                raise FaultNotApplicableError("it has no events of JSON")
-            return self.draw.choice(able)
+            numbers = [number for number, value in enumerate(self.documents) if isinstance(value, dict)]
+            if not numbers:
+                raise FaultNotApplicableError("no event is a JSON object")
+            return self.draw.choice(numbers)
         number = self.event(index)
         if not isinstance(self.documents[number], dict):
-            raise FaultNotApplicableError(f"event {number} is no JSON object")
+            raise FaultNotApplicableError(f"event {number} is not a JSON object")
         return number
 
     def byte(self, index: Index) -> int:
-        """The number of a byte. Raises `FaultNotApplicableError` where there is none."""
+        """The number of a byte. Raises `FaultNotApplicableError` if there is no such byte."""
         return self._number(index, len(self.tape.body), "byte")
 
     def _boundary(self, place: Place, count: int, what: str) -> int:
@@ -114,7 +117,7 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return _checked(0 if index == "random" else index, count, count, what)
 
     def replaced(self, number: int, change: Callable[[bytes], bytes]) -> bytes:
-        """The bytes of an event whose own document is changed."""
+        """The bytes of an event with its document changed."""
         event = self.events[number]
         document = self.marks.outer(event.document, change(self.marks.inner(event.document)))
         return self.framing.replace(self.tape.body[event.start : event.stop], document)
@@ -123,18 +126,18 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
 def _checked(index: int, count: int, below: int, what: str) -> int:
     number = index + count if index < 0 else index
     if not 0 <= number < below:
-        raise FaultNotApplicableError(f"{what} {index}: it has {count}")
+        raise FaultNotApplicableError(f"there is no {what} {index}: the response has {count}")
     return number
 
 
 def output_tokens(tape: Tape, wire: Wire) -> int:
-    """The output tokens that a response counts; where it counts none, as many as it has events."""
+    """The output tokens that a response reports; without a report, its number of events."""
     context = FaultContext(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
     counted = [count for value in context.documents if (count := context.marks.output_tokens(value)) is not None]
     return counted[-1] if counted else len(context.events)
 
 
-def says_that_it_ended(tape: Tape, wire: Wire) -> bool:
-    """Whether any event of a response says that the answer is complete."""
+def reports_end(tape: Tape, wire: Wire) -> bool:
+    """Whether any event of a response ends the answer."""
     context = FaultContext(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
     return context.ending < len(context.events)

@@ -1,4 +1,4 @@
-"""Places: every fault at every place of a tape where it makes a difference."""
+"""Every fault at every place of a tape where it makes a difference, for a sweep."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def swept_names() -> list[str]:
 def sweep_faults(tape: Tape, names: Sequence[str] | None = None) -> Iterator[Fault]:
     """Each fault of these names (all that can be swept without them) at each place of the tape.
 
-    Those between frames come at every boundary of its frames, from before the first to after the last; those of a
+    Faults between frames are tried at every frame boundary, from before the first to after the last; faults of a
     frame or event at each of them. Some may not be applicable to the tape. Raises `FaultError` for unknown names.
     """
     known = swept_names()
     for name in names or ():
         if name not in known:
-            raise FaultError(f"fault {name!r} can't be swept: take {', '.join(known)}")
+            raise FaultError(f"fault {name!r} can't be swept: use one of {', '.join(known)}")
     for name in known if names is None else names:
         kind = fault_kind(name)
         for place in _places(kind, tape):

@@ -1,4 +1,4 @@
-"""Quota: requests and tokens that were spent in the current window, and what remains of them."""
+"""Counts the requests and tokens of a quota's current window."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ _KINDS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
 _ABBREVIATED: Final = {"requests": "RPM", "tokens": "TPM", "input_tokens": "input TPM", "output_tokens": "output TPM"}
 
 
-class Spent(NamedTuple):
-    """A quota that a request is beyond: the kind, what was used of it, and in how many s there is more."""
+class QuotaExceeded(NamedTuple):
+    """A request that exceeds a quota: the limit's kind, what is used, and in how many s the window ends."""
 
     kind: str
     limit: int
     used: int
-    asked: int
+    requested: int
     retry_after: float
 
     def message(self, model: str) -> str:
-        """What the provider says of it."""
+        """The provider's error message."""
         words = self.kind.replace("_", " ")
         return (
             f"Rate limit reached for {model} on {words} per min ({_ABBREVIATED[self.kind]}): Limit {self.limit}, "
-            f"Used {self.used}, Requested {self.asked}. Please try again in {self.retry_after:.3g}s."
+            f"Used {self.used}, Requested {self.requested}. Please try again in {self.retry_after:.3g}s."
         )
 
 
-class QuotaCount:
-    """What was spent of one quota. A window begins with the first request in it; times are in ms of one clock."""
+class QuotaCounter:
+    """Counts the use of one quota. A window begins with the first request in it; times are in ms of one clock."""
 
     def __init__(self, quota: Quota) -> None:
         self.quota = quota
         self._began: float | None = None
         self._used = dict.fromkeys(_KINDS, 0)
 
-    def ask(self, now: float, input_tokens: int) -> Spent | None:
-        """Charge a request and its input, unless it is beyond the quota.
+    def charge_request(self, now: float, input_tokens: int) -> QuotaExceeded | None:
+        """Charge a request and its input, unless that exceeds the quota.
 
-        Output is charged when it is known (`charge`), so that it may go beyond: then the next request is refused.
+        Output is charged when it is known (`charge_output`) and may exceed the quota: then the next request is refused.
         """
         self._turn(now)
         costs = {"requests": 1, "tokens": input_tokens, "input_tokens": input_tokens, "output_tokens": 1}
         for kind, limit in self._limits():
             if self._used[kind] + costs[kind] > limit:
-                return Spent(kind, limit, min(self._used[kind], limit), costs[kind], self._reset(now))
+                return QuotaExceeded(kind, limit, min(self._used[kind], limit), costs[kind], self._reset(now))
         self._used["requests"] += 1
         self._used["tokens"] += input_tokens
         self._used["input_tokens"] += input_tokens
         return None
 
-    def charge(self, output_tokens: int) -> None:
-        """Charge what was generated."""
+    def charge_output(self, output_tokens: int) -> None:
+        """Charge generated tokens."""
         self._used["tokens"] += output_tokens
         self._used["output_tokens"] += output_tokens
 

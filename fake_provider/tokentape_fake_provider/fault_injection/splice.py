@@ -1,4 +1,4 @@
-"""Splice: changes to the bytes of a tape that keep its times."""
+"""Changes the bytes of a tape and keeps its times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokentape_fake_provider.tape import Frame, Tape, TapeEnd
 
 
 class Edit(NamedTuple):
-    """The bytes from `start` to `stop` are to be these."""
+    """The new data for the bytes from `start` to `stop`."""
 
     start: int
     stop: int
@@ -20,10 +20,10 @@ class Edit(NamedTuple):
 
 
 def splice(tape: Tape, edits: Sequence[Edit]) -> Tape:
-    """The tape with edits made, which are in order and don't overlap.
+    """The tape with these edits, which are in order and don't overlap.
 
-    New bytes leave when the first of those they replace would have. Those put in between two frames are a frame of
-    their own, which leaves with the next one.
+    New bytes leave when the first of the replaced bytes would have left. Bytes that are inserted between two frames
+    are a frame of their own, which leaves with the next one.
     """
     frames: list[Frame] = []
     waiting = iter(edits)
@@ -47,8 +47,8 @@ def splice(tape: Tape, edits: Sequence[Edit]) -> Tape:
             edit = next(waiting, None)
         if cursor == begins and not kept:
             frames.append(Frame(at, data))
-        elif made := b"".join((*kept, data[cursor - begins :])):
-            frames.append(Frame(at, made))
+        elif rest := b"".join((*kept, data[cursor - begins :])):
+            frames.append(Frame(at, rest))
     last = tape.frames[-1].at if tape.frames else tape.start
     while edit is not None:
         if edit.data and edit.start >= position:
@@ -58,7 +58,7 @@ def splice(tape: Tape, edits: Sequence[Edit]) -> Tape:
 
 
 def cut(tape: Tape, byte: int, end: TapeEnd = "complete") -> Tape:
-    """What comes before a byte, and then this end, when the rest would have begun to leave."""
+    """The tape up to a byte, and then this end at the time when the next byte would have left."""
     index = frame_at(tape, byte)
     if index >= len(tape.frames):
         return msgspec.structs.replace(tape, end=end)
@@ -69,7 +69,7 @@ def cut(tape: Tape, byte: int, end: TapeEnd = "complete") -> Tape:
 
 
 def split(tape: Tape, places: Iterable[int]) -> Tape:
-    """Frames cut in two before each of these bytes, in rising order; all of them leave apart."""
+    """The tape with frames split before each of these bytes (ascending); each frame leaves in its own write."""
     frames: list[Frame] = []
     cuts = iter(places)
     cut_at = next(cuts, None)
@@ -87,22 +87,22 @@ def split(tape: Tape, places: Iterable[int]) -> Tape:
 
 
 def delay(tape: Tape, byte: int, milliseconds: float) -> Tape:
-    """What comes from a byte on leaves later, and the end too."""
-    made = msgspec.structs.replace(split(tape, [byte]), apart=tape.apart)
-    first = frame_at(made, byte)
-    late = (Frame(frame.at + milliseconds, frame.data) for frame in made.frames[first:])
-    last = max(made.start, made.frames[-1].at if made.frames else 0.0)
-    ends = last if made.end_at is None else made.end_at
-    return msgspec.structs.replace(made, frames=(*made.frames[:first], *late), end_at=ends + milliseconds)
+    """The tape with everything from a byte on delayed, and the end too."""
+    delayed = msgspec.structs.replace(split(tape, [byte]), apart=tape.apart)
+    first = frame_at(delayed, byte)
+    late = (Frame(frame.at + milliseconds, frame.data) for frame in delayed.frames[first:])
+    last = max(delayed.start, delayed.frames[-1].at if delayed.frames else 0.0)
+    ends = last if delayed.end_at is None else delayed.end_at
+    return msgspec.structs.replace(delayed, frames=(*delayed.frames[:first], *late), end_at=ends + milliseconds)
 
 
 def later(tape: Tape, milliseconds: float) -> Tape:
-    """All of it leaves later, the headers too."""
+    """The tape with everything delayed, the headers too."""
     frames = tuple(Frame(frame.at + milliseconds, frame.data) for frame in tape.frames)
     end_at = None if tape.end_at is None else tape.end_at + milliseconds
     return msgspec.structs.replace(tape, frames=frames, start=tape.start + milliseconds, end_at=end_at)
 
 
 def frame_at(tape: Tape, byte: int) -> int:
-    """The number of the frame that has this byte; beyond the last one, how many there are."""
+    """The number of the frame that has this byte; beyond the last one, the number of frames."""
     return bisect_right(tape.boundaries, byte) - 1

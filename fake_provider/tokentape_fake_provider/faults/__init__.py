@@ -1,7 +1,7 @@
-"""Faults: what goes wrong with responses, each a value that a script, a rule or a session takes.
+"""Faults as values, which a script, a rule or a session takes.
 
-`fault` has the values, `registry` finds them by name, `specification` has their one-line form;
-`fault_injection.apply` carries them out on a tape.
+`fault` defines them, `registry` finds them by name, `specification` reads and writes their one-line form, and
+`fault_injection.apply` applies them to a tape.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Fault: what goes wrong with a response, as plain data.
+"""The faults of a response, as plain data.
 
-A fault is a value that is tagged by its name: `{"fault": "fin", "frame": 5}` in JSON, `fin@frame=5` as a
-specification (`specification`). The faults here are a closed union, which `fault_injection.apply` carries out;
-a fault of another package is a `CustomFault`, which carries itself out.
+A fault is a value that is tagged by its name: `{"fault": "fin", "frame": 5}` in JSON, `fin@frame=5` as a specification
+(`specification`). The faults here are a closed union, which `fault_injection.apply` applies; a fault of another package
+is a `CustomFault`, which has its own `apply`.
 """
 
 from __future__ import annotations
@@ -37,61 +37,64 @@ class FaultBase(
     tag_field="fault",
     tag=_name,
 ):
-    """What every fault has: when it happens."""
+    """The fields of every fault: when it happens."""
 
     breaks: ClassVar[bool] = True
-    """Whether the response does not arrive as it was meant, so that a client would ask again."""
+    """Whether the fault damages the response, so that a client would retry."""
     swept_places: ClassVar[SweptPlaces | None] = None
-    """Where a sweep tries it: at each boundary of frames, or in each frame or event; `None` if it has no place."""
+    """Where a sweep tries it: at each frame boundary, or in each frame or event; `None` if it has no place."""
     swept_variants: ClassVar[Sequence[str]] = ("",)
-    """What a sweep tries for the whole response: the parameters of a specification, each once."""
+    """The parameters with which a sweep tries it on the whole response, as in a specification."""
 
-    times: Annotated[int | None, Meta(description="how often it happens at most; without it always")] = None
-    after: Annotated[int, Meta(description="how many responses are left alone first")] = 0
-    probability: Annotated[float, Meta(description="how likely it happens, 0 to 1")] = 1.0
-    seed: Annotated[int, Meta(description="what chance is drawn from")] = 0
+    times: Annotated[int | None, Meta(description="how often it happens at most; without it, always")] = None
+    after: Annotated[int, Meta(description="how many responses come first without it")] = 0
+    probability: Annotated[float, Meta(description="its probability, 0 to 1")] = 1.0
+    seed: Annotated[int, Meta(description="the seed of its random numbers")] = 0
 
     def __post_init__(self) -> None:
-        self._check(self.times is None or self.times >= 1, f"times is {self.times}: it is 1 or more")
-        self._check(self.after >= 0, f"after is {self.after}: it is 0 or more")
-        self._check(0 <= self.probability <= 1, f"probability is {self.probability:g}: it is 0 to 1")
+        self._check(self.times is None or self.times >= 1, f"times is {self.times}: it must be 1 or more")
+        self._check(self.after >= 0, f"after is {self.after}: it must be 0 or more")
+        self._check(0 <= self.probability <= 1, f"probability is {self.probability:g}: it must be 0 to 1")
 
-    def _check(self, true: bool, problem: str) -> None:
-        if not true:
+    def _check(self, valid: bool, problem: str) -> None:
+        if not valid:
             raise FaultError(f"fault {fault_name(self)}: {problem}")
 
 
 class _Placed(FaultBase, frozen=True, kw_only=True):
-    """A fault at a place between two bytes of the body; without one it is before what ends the answer."""
+    """A fault at a place between two bytes of the body; by default before the event that ends the answer."""
 
     swept_places = "between_frames"
     swept_variants: ClassVar[Sequence[str]] = ()
 
-    frame: Annotated[Place | None, Meta(description="after so many frames, from the end if negative")] = None
-    event: Annotated[Place | None, Meta(description="after so many events, from the end if negative")] = None
-    byte: Annotated[Place | None, Meta(description="after so many bytes, from the end if negative")] = None
+    frame: Annotated[Place | None, Meta(description="after this many frames; negative counts from the end")] = None
+    event: Annotated[Place | None, Meta(description="after this many events; negative counts from the end")] = None
+    byte: Annotated[Place | None, Meta(description="after this many bytes; negative counts from the end")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         given = [name for name in ("frame", "event", "byte") if getattr(self, name) is not None]
-        self._check(len(given) < 2, f"{' and '.join(given)} are both given: one place is enough")
+        self._check(len(given) < 2, f"{' and '.join(given)} are both given: keep one")
 
 
 class HttpError(FaultBase, frozen=True):
-    """An HTTP error in the provider's shape, instead of the response; a 429 says that no requests remain."""
+    """An HTTP error in the provider's format, instead of the response; a 429 reports 0 remaining requests."""
 
     swept_variants = ("retry_after=0.001", "status=429,retry_after=0.001")
 
     status: Annotated[int, Meta(description="400 to 599")] = 500
-    message: Annotated[str, Meta(description="what it says")] = "The server had an error while processing your request."
+    message: Annotated[str, Meta(description="the message")] = "The server had an error while processing your request."
     error_type: Annotated[str | None, Meta(description="the error's type, instead of the provider's own")] = None
     code: Annotated[str | None, Meta(description="the error's code, instead of the provider's own")] = None
-    retry_after: Annotated[float | None, Meta(description="when to ask again, in s")] = None
+    retry_after: Annotated[float | None, Meta(description="when the client may retry, in s")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(400 <= self.status <= 599, f"status is {self.status}: it is 400 to 599")
-        self._check(self.retry_after is None or 0 <= self.retry_after < 1e9, f"retry_after is {self.retry_after}")
+        self._check(400 <= self.status <= 599, f"status is {self.status}: it must be 400 to 599")
+        self._check(
+            self.retry_after is None or 0 <= self.retry_after < 1e9,
+            f"retry_after is {self.retry_after}: it must be 0 or more",
+        )
 
 
 class Overload(FaultBase, frozen=True):
@@ -99,15 +102,18 @@ class Overload(FaultBase, frozen=True):
 
     swept_variants = ("retry_after=0.001",)
 
-    retry_after: Annotated[float | None, Meta(description="when to ask again, in s")] = None
+    retry_after: Annotated[float | None, Meta(description="when the client may retry, in s")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.retry_after is None or 0 <= self.retry_after < 1e9, f"retry_after is {self.retry_after}")
+        self._check(
+            self.retry_after is None or 0 <= self.retry_after < 1e9,
+            f"retry_after is {self.retry_after}: it must be 0 or more",
+        )
 
 
 class Quota(FaultBase, frozen=True, kw_only=True):
-    """Requests and tokens that count down: headers say what remains, and a request beyond it gets a 429."""
+    """Limits on requests and tokens: headers report what remains, and a request beyond a limit gets a 429."""
 
     swept_variants = ()
 
@@ -122,10 +128,10 @@ class Quota(FaultBase, frozen=True, kw_only=True):
         limits = (self.requests, self.tokens, self.input_tokens, self.output_tokens)
         self._check(
             any(limit is not None for limit in limits),
-            "no limit: give requests, tokens, input_tokens or output_tokens",
+            "it has no limit: set requests, tokens, input_tokens or output_tokens",
         )
-        self._check(all(limit is None or limit >= 0 for limit in limits), "a limit is negative")
-        self._check(0 < self.window_ms < 1e15, f"a window of {self.window_ms:g} ms: it is more than 0")
+        self._check(all(limit is None or limit >= 0 for limit in limits), "a limit is negative: it must be 0 or more")
+        self._check(0 < self.window_ms < 1e15, f"window is {self.window_ms:g} ms: it must be more than 0")
 
 
 class SlowHeaders(FaultBase, frozen=True):
@@ -137,17 +143,17 @@ class SlowHeaders(FaultBase, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for {self.for_ms} ms")
+        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for is {self.for_ms} ms: it must be 0 or more")
 
 
 class Stall(_Placed, frozen=True, kw_only=True):
-    """The stream stands still at a place."""
+    """The stream stalls at a place."""
 
     for_ms: Annotated[float | None, Meta(description="how long (`for=ever`: until the client leaves)")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for {self.for_ms} ms")
+        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for is {self.for_ms} ms: it must be 0 or more")
 
 
 class Fin(_Placed, frozen=True, kw_only=True):
@@ -155,29 +161,33 @@ class Fin(_Placed, frozen=True, kw_only=True):
 
     swept_variants = ("before_headers",)
 
-    before_headers: Annotated[bool, Meta(description="nothing at all is sent before")] = False
+    before_headers: Annotated[bool, Meta(description="nothing is sent before")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         placed = any(place is not None for place in (self.frame, self.event, self.byte))
-        self._check(not (self.before_headers and placed), "before_headers is a place already")
+        self._check(
+            not (self.before_headers and placed), "before_headers is a place already: remove frame, event or byte"
+        )
 
 
 class Rst(_Placed, frozen=True, kw_only=True):
-    """The connection is reset at a place: what was sent before it has arrived."""
+    """The connection is reset at a place, after the client has received what comes before it."""
 
     swept_variants = ("before_headers",)
 
-    before_headers: Annotated[bool, Meta(description="nothing at all is sent before")] = False
+    before_headers: Annotated[bool, Meta(description="nothing is sent before")] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         placed = any(place is not None for place in (self.frame, self.event, self.byte))
-        self._check(not (self.before_headers and placed), "before_headers is a place already")
+        self._check(
+            not (self.before_headers and placed), "before_headers is a place already: remove frame, event or byte"
+        )
 
 
 class CleanEnd(_Placed, frozen=True, kw_only=True):
-    """The body ends at a place as if all were well: without its terminal event."""
+    """The body ends at a place like a complete one, but without its terminal event."""
 
 
 class HalfEvent(FaultBase, frozen=True, kw_only=True):
@@ -186,32 +196,36 @@ class HalfEvent(FaultBase, frozen=True, kw_only=True):
     swept_places = "each_event"
     swept_variants = ()
 
-    event: Annotated[Index | None, Meta(description="which, from 0; the last before the ending")] = None
+    event: Annotated[
+        Index | None, Meta(description="which, from 0; by default the last before the one that ends the answer")
+    ] = None
     then: Annotated[
         Literal["clean_end", "fin", "rst", "stall"], Meta(description="what follows: clean_end, fin, rst or stall")
     ] = "clean_end"
 
 
 class InBandError(_Placed, frozen=True, kw_only=True):
-    """The event by which the provider tells of an error inside a stream; nothing follows it."""
+    """The provider's error event inside a stream; nothing follows it."""
 
-    status: Annotated[int, Meta(description="the HTTP status that such an error has")] = 500
-    message: Annotated[str, Meta(description="what it says")] = "The server had an error while processing your request."
+    status: Annotated[int, Meta(description="the HTTP status of such an error")] = 500
+    message: Annotated[str, Meta(description="the message")] = "The server had an error while processing your request."
     error_type: Annotated[str | None, Meta(description="the error's type, instead of the provider's own")] = None
     code: Annotated[str | None, Meta(description="the error's code, instead of the provider's own")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(400 <= self.status <= 599, f"status is {self.status}: it is 400 to 599")
+        self._check(400 <= self.status <= 599, f"status is {self.status}: it must be 400 to 599")
 
 
 class MalformedJson(FaultBase, frozen=True, kw_only=True):
-    """An event whose JSON is cut short, in a frame that is whole."""
+    """An event whose JSON is truncated, in a complete frame."""
 
     swept_places = "each_event"
     swept_variants = ()
 
-    event: Annotated[Index | None, Meta(description="which, from 0; the last before the ending")] = None
+    event: Annotated[
+        Index | None, Meta(description="which, from 0; by default the last before the one that ends the answer")
+    ] = None
 
 
 class WrongOrder(FaultBase, frozen=True, kw_only=True):
@@ -230,11 +244,13 @@ class _Picked(FaultBase, frozen=True, kw_only=True):
     swept_variants = ()
 
     frame: Annotated[Index | None, Meta(description="which frame, from 0")] = None
-    event: Annotated[Index | None, Meta(description="which event, from 0; the last before the ending")] = None
+    event: Annotated[
+        Index | None, Meta(description="which event, from 0; by default the last before the one that ends the answer")
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.frame is None or self.event is None, "frame and event are both given: one is enough")
+        self._check(self.frame is None or self.event is None, "frame and event are both given: keep one")
 
 
 class Duplicate(_Picked, frozen=True, kw_only=True):
@@ -246,86 +262,89 @@ class Lose(_Picked, frozen=True, kw_only=True):
 
 
 class NoUsage(FaultBase, frozen=True):
-    """No event says how many tokens were used."""
+    """No event reports usage."""
 
     breaks = False
 
 
 class EmptyStream(FaultBase, frozen=True):
-    """Status and headers of a success, and an empty body."""
+    """Status and headers of a successful response, and an empty body."""
 
 
 class TinyChunks(FaultBase, frozen=True):
-    """The body leaves a few bytes at a time, in writes of their own."""
+    """The body leaves a few bytes at a time, each in its own write."""
 
     breaks = False
 
-    size: Annotated[int, Meta(description="bytes of each")] = 1
+    size: Annotated[int, Meta(description="bytes of each write")] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.size >= 1, f"size is {self.size}: it is 1 or more")
+        self._check(self.size >= 1, f"size is {self.size}: it must be 1 or more")
 
 
 class Split(FaultBase, frozen=True):
-    """Frames are cut where it hurts, and the parts leave in writes of their own."""
+    """Frames are split at difficult places, and the parts leave each in its own write."""
 
     breaks = False
     swept_variants = ("inside=utf8", "inside=crlf", "inside=event")
 
     inside: Annotated[
         Literal["utf8", "crlf", "event"],
-        Meta(description="utf8: within characters; crlf: between CR and LF, which lines then end in; event: amid each"),
+        Meta(description="utf8: within characters; crlf: between the CR and LF of line ends; event: within events"),
     ] = "utf8"
 
 
 class Comments(FaultBase, frozen=True):
-    """Comments between the events, as servers and proxies send them to keep a connection open (SSE)."""
+    """SSE comments between the events, as servers and proxies send to keep a connection open."""
 
     breaks = False
 
-    text: Annotated[str, Meta(description="what they say")] = "keep-alive"
-    every: Annotated[int, Meta(description="how many events apart")] = 1
+    text: Annotated[str, Meta(description="their text")] = "keep-alive"
+    every: Annotated[int, Meta(description="the number of events between two of them")] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.every >= 1, f"every is {self.every}: it is 1 or more")
-        self._check(not re.search(r"[\r\n]", self.text), "text has a line break")
+        self._check(self.every >= 1, f"every is {self.every}: it must be 1 or more")
+        self._check(not re.search(r"[\r\n]", self.text), "text has a line break: a comment is one line")
 
 
 class Pings(FaultBase, frozen=True):
-    """The provider's own pings between the events, where it has any."""
+    """The provider's own pings between the events, if it sends any."""
 
     breaks = False
 
-    every: Annotated[int, Meta(description="how many events apart")] = 1
+    every: Annotated[int, Meta(description="the number of events between two of them")] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.every >= 1, f"every is {self.every}: it is 1 or more")
+        self._check(self.every >= 1, f"every is {self.every}: it must be 1 or more")
 
 
 class GiantEvent(FaultBase, frozen=True, kw_only=True):
-    """An event grows by a field that means nothing."""
+    """An event with a large field that has no meaning."""
 
     breaks = False
 
     event: Annotated[Index, Meta(description="which, from 0")] = 0
-    size: Annotated[int, Meta(description="by how many bytes, about")] = 1_000_000
+    size: Annotated[int, Meta(description="roughly how many bytes are added")] = 1_000_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(0 <= self.size <= 100_000_000, f"size is {self.size}: it is 0 to 100000000")
+        self._check(0 <= self.size <= 100_000_000, f"size is {self.size}: it must be 0 to 100000000")
 
 
 class ContentType(FaultBase, frozen=True):
-    """A content type that is not that of the body."""
+    """A content type that does not match the body."""
 
     value: Annotated[str, Meta(description="the content type")] = "text/html; charset=utf-8"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(bool(re.fullmatch(r"[\x20-\x7e]+", self.value)), f"value {self.value!r} can't be a header")
+        self._check(
+            bool(re.fullmatch(r"[\x20-\x7e]+", self.value)),
+            f"value {self.value!r} can't be sent in a header: use visible ASCII characters",
+        )
 
 
 class Gzip(FaultBase, frozen=True):
@@ -334,32 +353,32 @@ class Gzip(FaultBase, frozen=True):
     breaks = False
     swept_variants = ("", "flush=false")
 
-    flush: Annotated[bool, Meta(description="each frame can be read at once; else they come when a block is full")] = (
-        True
-    )
+    flush: Annotated[
+        bool, Meta(description="each frame can be decoded at once; else frames wait until a block is full")
+    ] = True
 
 
 class BitFlip(FaultBase, frozen=True, kw_only=True):
     """One bit of the body is wrong."""
 
-    byte: Annotated[Index, Meta(description="in which byte, from 0")] = "random"
+    byte: Annotated[Index, Meta(description="which byte, from 0")] = "random"
     bit: Annotated[int, Meta(description="which bit of it, 0 to 7")] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(0 <= self.bit <= 7, f"bit is {self.bit}: it is 0 to 7")
+        self._check(0 <= self.bit <= 7, f"bit is {self.bit}: it must be 0 to 7")
 
 
 class CustomFault(FaultBase, frozen=True, kw_only=True):
     """A fault of another package, found by its entry point in the group `tokentape.faults`.
 
-    Its docstring says what happens, as `tokentape faults` shows it; each field is `Annotated` with a description.
+    `tokentape faults` shows its docstring; each field is `Annotated` with a description.
     """
 
     def apply(self, context: Any) -> Tape:
-        """The tape as this fault makes it, of a `FaultContext`: pure, so that the same context gives the same tape.
+        """The damaged tape, from a `FaultContext`. Pure: the same context gives the same tape.
 
-        Raises `FaultNotApplicableError` that says why nothing changes.
+        Raises `FaultNotApplicableError` with the reason if the fault changes nothing.
         """
         raise NotImplementedError
 
@@ -398,10 +417,10 @@ Fault: TypeAlias = BuiltInFault | CustomFault
 
 
 def fault_name(fault: FaultBase | type[FaultBase]) -> str:
-    """The name of a fault in the catalog."""
+    """The name of a fault in the catalogue."""
     kind = fault if isinstance(fault, type) else type(fault)
     return _name(kind.__name__)
 
 
 FAULTS: dict[str, type[Fault]] = {fault_name(kind): kind for kind in get_args(BuiltInFault)}
-"""The kinds of faults that are here, by name."""
+"""The built-in kinds of faults by name."""

@@ -1,4 +1,4 @@
-"""Registry: every kind of fault by its name, those of other packages too."""
+"""Every kind of fault by its name, with those of other packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENTRY_POINTS: Final = "tokentape.faults"
 
 @cache
 def fault_kinds() -> Mapping[str, type[Fault]]:
-    """Every kind of fault by its name. Raises `FaultError` that names an entry point which is not a fault."""
+    """Every kind of fault by its name. Raises `FaultError`, which names an entry point that is not a fault."""
     kinds = dict(FAULTS)
     for entry in entry_points(group=ENTRY_POINTS):
         where = f"the fault {entry.name!r} of the entry point {entry.value}"
@@ -27,17 +27,17 @@ def fault_kinds() -> Mapping[str, type[Fault]]:
         except (ImportError, AttributeError) as error:
             raise FaultError(f"{where} can't be loaded: {error}. Fix or remove the package that installs it") from error
         if not (isinstance(kind, type) and issubclass(kind, CustomFault)):
-            raise FaultError(f"{where} is not a subclass of CustomFault")
+            raise FaultError(f"{where} is not a subclass of CustomFault: make it one")
         if fault_name(kind) != entry.name:
             raise FaultError(f"{where} has the class {kind.__name__}: its name must be {fault_name(kind)}")
         if entry.name in kinds:
-            raise FaultError(f"{where} has a name that is taken")
+            raise FaultError(f"{where} has a name that is taken: rename it")
         kinds[entry.name] = kind
     return MappingProxyType(kinds)
 
 
 def fault_kind(name: str) -> type[Fault]:
-    """The kind of fault of this name. Raises `FaultError` that names the nearest, or all."""
+    """The kind of fault of this name. Raises `FaultError`, which suggests the nearest name or lists all."""
     kind = FAULTS.get(name) or fault_kinds().get(name)
     if kind is None:
         raise FaultError(f"no fault {name!r}{nearest(name, fault_kinds())}")
@@ -45,7 +45,7 @@ def fault_kind(name: str) -> type[Fault]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the known name that is nearest, or all of them."""
+    """The end of an error message: the nearest known name, or all of them."""
     known = list(known)
     near = get_close_matches(name, known, 1, 0.5)
     return f": did you mean {near[0]}?" if near else f": the known ones are {', '.join(known)}"

@@ -1,7 +1,7 @@
-"""Specification: a fault in one line, such as `fin@frame=5` or `http_error@status=429,retry_after=2,times=1`.
+"""A fault in one line, such as `fin@frame=5` or `http_error@status=429,retry_after=2,times=1`.
 
-A value with commas stands in double quotes, as in JSON. A parameter in ms is named without its unit, and its value
-has one: `stall@for=2s`; `ever` is for ever. A flag needs no value: `fin@before_headers`.
+A value with commas is in double quotes, as in JSON. A duration has its unit in the value: `stall@for=2s`; `ever` means
+for ever. A flag needs no value: `fin@before_headers`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tokentape_fake_provider.faults.registry import fault_kind, fault_kinds, nea
 if TYPE_CHECKING:
     Faults: TypeAlias = tuple[Fault | str, ...]
 else:
-    # What is in JSON is read by `as_faults`, which knows the faults of other packages too.
+    # `as_faults` reads JSON, with the faults of other packages.
     Faults = tuple[Any, ...]
-"""Faults in a setting: each as a value or as a specification."""
+"""Faults in a setting, each as a value or as a specification."""
 
 _OPTION: Final = re.compile(r'\s*([A-Za-z_]*)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,"]*))?\s*(?:,|$)')
 _DURATION: Final = re.compile(r"([0-9.eE+-]+)(ms|s|m|)")
@@ -33,9 +33,9 @@ _KINDS: Final = {int: "a whole number", float: "a number", str: "text", bool: "t
 
 
 def parse_fault(spec: str) -> Fault:
-    """Read a specification. Raises `FaultError` with one line that names the bad part and what is nearest to it."""
+    """Read a specification. Raises `FaultError` with one line that names the bad part and the nearest valid one."""
     kind, given = _read(spec)
-    return _made(spec, kind, given)
+    return _convert(spec, kind, given)
 
 
 def _read(spec: str) -> tuple[type[Fault], dict[str, Any]]:
@@ -64,7 +64,7 @@ def _read(spec: str) -> tuple[type[Fault], dict[str, Any]]:
 
 
 def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault:
-    """A fault, of its specification or JSON object too, with parameters changed, by their fields.
+    """A fault from a value, a specification or a JSON object, with parameters changed by their field names.
 
     Raises `FaultError`.
     """
@@ -76,14 +76,14 @@ def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault
     for name in parameters:
         if name not in kind.__struct_fields__:
             raise FaultError(f"fault {fault_name(kind)}: no parameter {name!r}{nearest(name, kind.__struct_fields__)}")
-    # What is given together is judged together: `quota` alone limits nothing, `quota` with `requests=1` does.
-    return _made(fault_name(kind), kind, {**given, **parameters})
+    # Check all parameters together: `quota` alone limits nothing, `quota` with `requests=1` does.
+    return _convert(fault_name(kind), kind, {**given, **parameters})
 
 
 def fault_of_object(value: Any) -> Fault:
     """A fault from its JSON object. Raises `FaultError` with one line that names the bad part."""
     if not isinstance(value, dict) or not isinstance(value.get("fault"), str):
-        raise FaultError(f'fault {value!r}: it is a specification or an object with its name in "fault"')
+        raise FaultError(f'fault {value!r}: use a specification, or an object with the name of the fault in "fault"')
     name = value["fault"]
     try:
         kind = fault_kind(name)
@@ -94,33 +94,33 @@ def fault_of_object(value: Any) -> Fault:
     for field in given:
         if field not in kind.__struct_fields__:
             raise FaultError(f"fault {name}: no parameter {field!r}{nearest(field, kind.__struct_fields__)}")
-    return _made(name, kind, given)
+    return _convert(name, kind, given)
 
 
 def as_faults(faults: Iterable[Fault | str] | Fault | str) -> tuple[Fault, ...]:
-    """Faults of any kind of setting: one or many, values or specifications. Raises `FaultError`."""
+    """Faults from any setting: one or many, values or specifications. Raises `FaultError`."""
     if isinstance(faults, str | FaultBase):
         faults = (faults,)
-    made = []
+    converted = []
     for index, fault in enumerate(faults):
         try:
-            made.append(as_fault(fault))
+            converted.append(as_fault(fault))
         except FaultError as error:
             error.where = f"[{index}]{error.where}"
             raise
-    return tuple(made)
+    return tuple(converted)
 
 
 def format_fault(fault: Fault) -> str:
-    """The specification of a fault: what `parse_fault` reads as the same."""
-    said = []
+    """The specification of a fault; `parse_fault` reads it back as the same fault."""
+    options = []
     defaults = msgspec.structs.fields(fault)
     for name, field in parameters(type(fault)).items():
         value = getattr(fault, field)
         if value == next(known.default for known in defaults if known.name == field):
             continue
-        said.append(name if value is True else f"{name}={_formatted(field, value)}")
-    return fault_name(fault) + ("@" + ",".join(said) if said else "")
+        options.append(name if value is True else f"{name}={_formatted(field, value)}")
+    return fault_name(fault) + ("@" + ",".join(options) if options else "")
 
 
 def parameters(kind: type[Fault]) -> dict[str, str]:
@@ -139,7 +139,7 @@ def _value(spec: str, option: str, field: str, value: str | None) -> Any:
         try:
             return msgspec.json.decode(value)
         except msgspec.DecodeError:
-            raise FaultError(f"fault {spec!r}: {option} is not a string as in JSON") from None
+            raise FaultError(f"fault {spec!r}: {option} is not a JSON string: check its quotes and escapes") from None
     if field.endswith(_MS):
         if value == "ever":
             return None
@@ -147,11 +147,11 @@ def _value(spec: str, option: str, field: str, value: str | None) -> Any:
         try:
             return float(match[1] if match else "") * _UNITS[match[2] if match else ""]
         except ValueError:
-            raise FaultError(f"fault {spec!r}: {option} {value!r} is no time: write 500ms, 2s or ever") from None
+            raise FaultError(f"fault {spec!r}: {option} {value!r} is not a duration: write 500ms, 2s or ever") from None
     return value
 
 
-def _made(spec: str, kind: type[Fault], given: dict[str, Any]) -> Fault:
+def _convert(spec: str, kind: type[Fault], given: dict[str, Any]) -> Fault:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -160,9 +160,9 @@ def _made(spec: str, kind: type[Fault], given: dict[str, Any]) -> Fault:
         field = str(error).partition(" - at `$.")[2].rstrip("`")
         value = given.get(field)
         shown = field.removesuffix(_MS)
-        wrong = FaultError(f"fault {spec!r}: {shown} {value!r} is not {_wanted(kind, field)}")
-        wrong.where = f".{field}"
-        raise wrong from None
+        problem = FaultError(f"fault {spec!r}: {shown} {value!r} is not {_wanted(kind, field)}")
+        problem.where = f".{field}"
+        raise problem from None
 
 
 def _formatted(field: str, value: Any) -> str:
@@ -180,21 +180,21 @@ def _formatted(field: str, value: Any) -> str:
 
 
 def _wanted(kind: type[Fault], field: str) -> str:
-    """What a parameter takes, in words."""
-    said: list[str] = []
+    """A description of the values that a parameter takes."""
+    kinds: list[str] = []
     hint = get_type_hints(kind)[field]
     for part in get_args(hint) if get_origin(hint) is not Literal else (hint,):
         if get_origin(part) is Literal:
-            said += map(str, get_args(part))
+            kinds += map(str, get_args(part))
         elif part is not NoneType:
-            said.append(_KINDS[part])
-    if not said:
-        said.append(_KINDS[hint])
-    return " or ".join(filter(None, (", ".join(said[:-1]), said[-1])))
+            kinds.append(_KINDS[part])
+    if not kinds:
+        kinds.append(_KINDS[hint])
+    return " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """A parameter of a fault; `name` and `default` are those of a specification."""
+    """A parameter of a fault, with its `name` and `default` as in a specification."""
 
     name: str
     field: str

@@ -10,7 +10,7 @@ from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.http.request_limits import RequestLimits
-from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.settings import SessionSettings
 
 # RFC 2606 section 2: no such name resolves, so that a client without our transport reaches nobody.
@@ -33,7 +33,7 @@ class InProcessProvider(Provider):
     ) -> None:
         super().__init__(
             AppConfig(
-                sessions=Sessions(settings),
+                sessions=SessionRegistry(settings),
                 models=tuple(models),
                 limits=RequestLimits(body=max_body),
                 clock=clock or MonotonicClock(),

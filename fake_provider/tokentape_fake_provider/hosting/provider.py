@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, overload
 
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.wires import wire_named
 
@@ -21,7 +21,7 @@ class Provider(ABC):
     """Sessions behind a URL, and transports that reach them without it."""
 
     def __init__(self, config: AppConfig) -> None:
-        self.sessions: Sessions = config.sessions
+        self.sessions: SessionRegistry = config.sessions
         self._config = config
         self._loop: DrivenLoop | None = None
 

@@ -18,7 +18,7 @@ from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
-from tokentape_fake_provider.sessions.registry import Sessions
+from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.settings import SessionSettings
 
 _TOKEN: Final = re.compile(r"[!-~]+")
@@ -60,7 +60,7 @@ class FakeProviderServer(Provider):
         self.control = local or token is not None
         super().__init__(
             AppConfig(
-                sessions=Sessions(settings),
+                sessions=SessionRegistry(settings),
                 limits=RequestLimits(body=max_body),
                 access=Access(tuple(allowed_origins)),
                 models=tuple(models),

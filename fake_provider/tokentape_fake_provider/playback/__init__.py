@@ -1,1 +1,1 @@
-"""Playback: a tape goes out to a client, and the journal of it."""
+"""Sends a tape to a client, and keeps the journal of it."""

@@ -1,8 +1,9 @@
-"""Connection: what ASGI leaves out, taken from uvicorn's own request cycle.
+"""What ASGI lacks, taken from uvicorn's request cycle: cutting a response off, and noticing that a client left.
 
-ASGI can't cut a response short: returning before the last body message is logged as a fault of the app. And
-an app learns that the client left only by waiting for it. Under another server both are simply missing: then
-a cut response ends as that server ends it.
+An ASGI app can't cut a response off: returning before the last body message is logged as an error of the app. And it
+learns that the client left only by waiting for it. Another ASGI server offers neither: there a response that is cut
+off ends as that server ends it. All of uvicorn's private API that the fake provider uses is used here, except what
+`http/http_protocol.py` overrides.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ HOP_BY_HOP: Final = frozenset(
 )
 """The headers that hold for one connection (RFC 9110, 7.6.1), in lower case."""
 
-# How long a client may take to read what was sent before the connection is cut off, in s.
+# How long, in s, a client may take to read what was sent before the connection is cut off.
 _FLUSH_S = 5.0
 
 
 class Connection:
-    """One request's way back to its client."""
+    """The connection of one request, over which its response is sent."""
 
     __slots__ = ("_cycle", "_shared", "headers", "receive", "send")
 
@@ -45,22 +46,22 @@ class Connection:
         if not hasattr(cycle, "flow"):
             cycle = None
         self._cycle = cycle
-        # With httptools uvicorn sends chunks to clients of HTTP/1.0 too, which RFC 9112 section 6.1 forbids; with
-        # h11 (which has no such attribute) it does not.
+        # With httptools, uvicorn sends chunks to clients of HTTP/1.0 too, which RFC 9112 section 6.1 forbids; with h11
+        # (which has no such attribute) it does not.
         if getattr(cycle, "chunked_encoding", False) is None and cycle.scope["http_version"] == "1.0":
             cycle.chunked_encoding = False
             cycle.expected_content_length = _UntilClosed()
 
     @property
     def gone(self) -> bool:
-        """Whether the client is known to have left."""
+        """Whether the server has noticed that the client left."""
         return bool(getattr(self._cycle, "disconnected", False))
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """Send a part of the body; `None` if that is done already, as it nearly always is.
+        """Send a part of the body; `None` if it is already sent, as it nearly always is.
 
-        uvicorn's `send` waits for nothing unless the client reads too slowly, so that it can be run to its end
-        here; a task per frame costs more than the frame.
+        uvicorn's `send` waits only for a client that reads too slowly, so it is run to its end here; a task per frame
+        costs more than the frame.
         """
         sending = self.send({"type": "http.response.body", "body": data, "more_body": True})
         if self._cycle is None or self._cycle.flow.write_paused or not asyncio.iscoroutine(sending):
@@ -69,7 +70,7 @@ class Connection:
             sending.send(None)
         except StopIteration:
             return None
-        raise AssertionError("uvicorn's send waited for something else than its client")
+        raise AssertionError("uvicorn's send waited for something other than its client")
 
     async def wait_gone(self) -> None:
         """Return when the client has left, or the response is complete. The request must have been read."""
@@ -77,7 +78,7 @@ class Connection:
             pass
 
     async def cut(self) -> None:
-        """Send what was written, then close: the client finds the body unfinished."""
+        """Send what was written, then close: the client receives an unfinished body."""
         transport = self._transport
         if transport is None:
             return
@@ -89,7 +90,7 @@ class Connection:
             await self.wait_gone()
 
     async def reset(self) -> None:
-        """Send what was written, then reset the connection: the client has all of it, and then an error."""
+        """Send what was written, then reset the connection: the client receives all of it, and then an error."""
         transport = self._transport
         if transport is None:
             return
@@ -105,7 +106,7 @@ class Connection:
         await self.wait_gone()
 
     async def _drain(self, transport: asyncio.Transport, alias: socket.socket) -> None:
-        """Wait until the client's side has what was written, for a limited time."""
+        """Wait, for a limited time, until the client's side has received what was written."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _FLUSH_S
         await asyncio.sleep(0)
@@ -120,7 +121,7 @@ class Connection:
 
 
 class _UntilClosed(int):
-    """The length of a body that ends with its connection: no body is longer or shorter."""
+    """The length of a body that ends with its connection: every body has it."""
 
     def __lt__(self, other: object) -> bool:
         return False
@@ -135,7 +136,7 @@ class _UntilClosed(int):
 
 
 def _alias(opened: Any) -> socket.socket | None:
-    """The same connection as a socket of our own; None if the client has left meanwhile, which has closed it."""
+    """A duplicate of the socket; `None` if it is closed because the client has left."""
     try:
         return socket.socket(fileno=os.dup(opened.fileno()))
     except OSError:
@@ -143,7 +144,7 @@ def _alias(opened: Any) -> socket.socket | None:
 
 
 def _unsent(alias: socket.socket) -> int:
-    """How many bytes the other side has not acknowledged, where the system tells."""
+    """How many bytes the other side has not acknowledged; 0 where the system does not report it."""
     if sys.platform != "linux":
         return 0
     import fcntl

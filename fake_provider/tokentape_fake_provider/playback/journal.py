@@ -1,4 +1,4 @@
-"""Journal: each request, what answered it, and what was sent when."""
+"""The journal: each request, what answered it, and what was sent when."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class SentFrame(NamedTuple):
 
 
 class Entry:
-    """One request and its response. Times are ms since the request arrived, `time` is unix time in s.
+    """One request and its response. Times are in ms since the request arrived, `time` is unix time in s.
 
-    `arrived` is when it arrived, in ms of the session's clock; `retry_after` when the response says to ask again, in s.
+    `arrived` is when it arrived, in ms of the session's clock; `retry_after` is what the response reports, in s.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ class Entry:
         self.started: float | None = None
         self.ended: float | None = None
         self.frames_planned = 0
-        # Arrays, not objects: at 500 streams a collection of that many took 70 ms, for which all of them stood
-        # still. `left` is when each frame left, or in an instant response when all of them did.
+        # Arrays, not objects: at 500 streams the garbage collection of so many objects stopped all streams for 70 ms.
+        # `left` is when each frame left; an instant response has one time for all of them.
         self.due: Sequence[float] = array("d")
         self.sizes: Sequence[int] = array("L")
         self.left = array("d")
@@ -84,7 +84,7 @@ class Entry:
 
     @cached_property
     def body(self) -> Any:
-        """The request body as JSON, its secrets masked; `None` where it is not, or is nested too deeply to be read."""
+        """The request body as JSON, its secrets masked; `None` if it is not JSON, or nested too deeply."""
         try:
             body = msgspec.json.decode(self.raw_body)
             mask_members(body, MASK)
@@ -94,22 +94,22 @@ class Entry:
 
     @property
     def model(self) -> str | None:
-        """The model that the body asks for."""
+        """The model that the body requests."""
         return self.body.get("model") if isinstance(self.body, dict) else None
 
     @property
     def client_left(self) -> bool:
-        """Whether the client closed the connection before all was sent."""
+        """Whether the client closed the connection before everything was sent."""
         return self.outcome == "client_left"
 
     @property
     def frames_sent(self) -> int:
-        """How many frames left."""
+        """The number of frames that left."""
         return len(self.sizes) if self.instant and self.left else len(self.left)
 
     @property
     def bytes_sent(self) -> int:
-        """How many bytes of body left."""
+        """The number of body bytes that left."""
         return sum(self.sizes[: self.frames_sent])
 
     @property
@@ -123,12 +123,12 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes that this entry keeps in memory, about."""
+        """Roughly the bytes of memory that this entry takes."""
         return 2000 + len(self.raw_body) + 24 * self.frames_planned
 
     def to_builtins(self, *, frames: bool = False) -> dict[str, Any]:
         """As JSON; `frames` adds the list of frames."""
-        made: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "number": self.number,
             "session": self.session,
             "time": self.time,
@@ -154,14 +154,14 @@ class Entry:
             "bytes_sent": self.bytes_sent,
         }
         if frames:
-            made["frames"] = [frame._asdict() for frame in self.frames]
-        return made
+            fields["frames"] = [frame._asdict() for frame in self.frames]
+        return fields
 
 
 class Journal:
     """The entries of one session, oldest first; safe to read from any thread.
 
-    At most `limit` entries and about `limit_bytes` bytes are kept; `forgotten` counts those that went.
+    At most `limit` entries and about `limit_bytes` bytes are kept; `forgotten` counts those that were dropped.
     """
 
     def __init__(self, *, limit: int | None = 10_000, limit_bytes: int | None = 64_000_000) -> None:
@@ -179,17 +179,17 @@ class Journal:
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """All that are kept."""
+        """The entries that are kept."""
         with self._changed:
             return tuple(self._entries)
 
     @property
     def in_flight(self) -> int:
-        """How many responses are under way."""
+        """The number of responses that are being sent."""
         return self._in_flight
 
     def add(self, entry: Entry) -> None:
-        """Note a request."""
+        """Add a request."""
         loop = running_loop()
         with self._changed:
             if isinstance(loop, DrivenLoop):
@@ -209,7 +209,7 @@ class Journal:
             self._notify()
 
     def finish(self, entry: Entry, outcome: Outcome, ended: float) -> None:
-        """Note how its response ended."""
+        """Record how the response ended."""
         entry.ended = ended
         with self._changed:
             entry.outcome = outcome
@@ -226,7 +226,7 @@ class Journal:
     def wait(self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0) -> Sequence[Entry]:
         """The entries, as soon as `until` holds for them; without it, as soon as every response has ended.
 
-        A client has its last byte a little before the server has noted that it left. What sync transports have open
+        A client receives the last byte slightly before the server records that it left. What sync transports have open
         goes on meanwhile. Raises `TimeoutError` after `timeout` s.
         """
         condition = until or _settled
@@ -247,7 +247,7 @@ class Journal:
         until: Callable[[Sequence[Entry]], bool] | None = None,
         timeout: float = 10.0,  # noqa: ASYNC109
     ) -> Sequence[Entry]:
-        """`wait` for coroutines: their event loop goes on meanwhile, and with it an async client."""
+        """`wait` for coroutines: the event loop keeps running, and with it an async client."""
         condition = until or _settled
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
@@ -294,7 +294,9 @@ class Journal:
 
     def _late(self, timeout: float) -> TimeoutError:
         pending = sum(entry.outcome == "pending" for entry in self._entries)
-        return TimeoutError(f"not so after {timeout:g} s: {len(self._entries)} requests, {pending} under way")
+        return TimeoutError(
+            f"the condition did not hold within {timeout:g} s: {len(self._entries)} requests, {pending} pending"
+        )
 
     def _notify(self) -> None:
         if self._waiting:

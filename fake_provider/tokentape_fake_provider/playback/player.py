@@ -1,4 +1,4 @@
-"""Playback: a tape goes out to a client, on time."""
+"""Sends a tape to a client on time."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import msgspec
 from tokentape_fake_provider.clock import Call, Clock
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP, Connection
 from tokentape_fake_provider.playback.journal import Entry, Outcome
-from tokentape_fake_provider.playback.stepped_stream import HEADERS, OPEN, Gate
+from tokentape_fake_provider.playback.stepped_stream import HEADERS, OPEN, StepControl
 from tokentape_fake_provider.tape import Tape
 
-# A body of up to this many bytes is taken whole by the socket's buffers: whether the client reads it, nobody
-# can know. A larger one is ended by a message of its own.
+# The socket's buffers take a body of up to this many bytes whole, so that the server can't notice whether the client
+# reads it. A larger one is ended by a message of its own.
 _FITS_BUFFERS: Final = 262_144
 
 
-# What is due leaves in writes of about so many bytes: a reader that fell behind, and reads again, is not handed all
-# that it missed, which the server would have to keep for it.
+# What is due leaves in writes of about this many bytes: otherwise a reader that fell behind and reads again would get
+# all that it missed in one write, which the server would have to buffer.
 _ONE_WRITE: Final = 65_536
 
 
@@ -31,30 +31,32 @@ def is_untimed(tape: Tape) -> bool:
     return tape.start <= 0 and not tape.end_at and (not tape.frames or tape.frames[-1].at <= 0)
 
 
-def gate_of(tape: Tape, limit: float = OPEN) -> Gate:
-    """The gate of its headers, frames, and end where that is something of its own."""
+def step_control(tape: Tape, limit: float = OPEN) -> StepControl:
+    """The control of its headers, frames, and end where that is a step of its own."""
     if tape.end == "stall":
-        return Gate(HEADERS + len(tape.frames), limit, endless=True)
+        return StepControl(HEADERS + len(tape.frames), limit, endless=True)
     size = sum(tape.sizes)
-    told = tape.end == "complete" and size and any(n == b"content-length" for n, _ in _head(tape.headers, size, True))
-    return Gate(HEADERS + len(tape.frames) + (not told), limit)
+    is_last_frame = (
+        tape.end == "complete" and size and any(n == b"content-length" for n, _ in _head(tape.headers, size, True))
+    )
+    return StepControl(HEADERS + len(tape.frames) + (not is_last_frame), limit)
 
 
 async def play(
-    tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, gate: Gate | None = None
+    tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, control: StepControl | None = None
 ) -> Outcome:
-    """Send the tape, whose times count from `began` (ms of `clock`), and note in `entry` what left when.
+    """Send the tape, whose times count from `began` (ms of `clock`), and record in `entry` what left when.
 
-    Without a gate its times are ignored and the body leaves in one write. Otherwise each frame is paced
-    against its own absolute deadline, and all that is due and that the gate lets go leaves together.
+    Without a control its times are ignored and the body leaves in one write. Otherwise each frame has its own absolute
+    deadline, and all frames that are due and that the control allows leave together.
 
-    A paced tape is not kept while it plays: it has an object for each frame, and at 500 streams a collection of
-    so much garbage took 65 ms, for which all of them stood still.
+    A paced tape is not kept while it plays: it has an object for each frame, and at 500 streams their garbage
+    collection stopped all streams for 65 ms.
     """
-    if gate is None:
+    if control is None:
         entry.instant = True
         return await _play_at_once(tape, connection, clock, began, entry)
-    player = _Player(tape, connection, clock, began, entry, gate)
+    player = _Player(tape, connection, clock, began, entry, control)
     del tape
     watch = asyncio.ensure_future(player.watch())
     try:
@@ -73,7 +75,7 @@ async def _start(tape: Tape, connection: Connection, size: int) -> None:
 
 @lru_cache(maxsize=256)
 def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> list[tuple[bytes, bytes]]:
-    """The headers without those of the connection, and without a `content-length` that the body belies."""
+    """The headers without those of the connection, and without a `content-length` that the body contradicts."""
     head = []
     for name, value in headers:
         key = name.lower()
@@ -104,10 +106,10 @@ async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began:
 
 
 async def _end(tape: Tape, connection: Connection) -> Outcome:
-    """End the response as its tape does."""
+    """End the response as its tape ends."""
     match tape.end:
         case "complete":
-            # This waits until the client has read a large body, and so finds out whether the client left.
+            # This waits until the client has read a large body, which shows whether the client left.
             await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
             return "client_left" if connection.gone else "complete"
         case "stall":
@@ -122,16 +124,16 @@ async def _end(tape: Tape, connection: Connection) -> Outcome:
 
 
 class _Player:
-    """A paced playback and the watch for its client.
+    """A paced playback, which watches whether its client leaves.
 
-    The frames run in callbacks of the clock rather than in a task: at 500 streams of 50 tokens/s, waking a task
-    took longer than writing the frame.
+    The clock's callbacks send the frames, not a task: at 500 streams of 50 tokens/s, waking a task took longer than
+    writing the frame.
     """
 
     def __init__(
-        self, tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, gate: Gate
+        self, tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, control: StepControl
     ) -> None:
-        self._gate = gate
+        self._control = control
         self._head = msgspec.structs.replace(tape, frames=())
         self._size = sum(tape.sizes)
         self._data = [frame.data for frame in tape.frames]
@@ -150,7 +152,7 @@ class _Player:
         entry.due, entry.sizes = self._due, tape.sizes
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Cancel the pending call of the clock."""
         if self._call is not None:
             self._call.cancel()
 
@@ -168,26 +170,26 @@ class _Player:
         if tape.head:
             await _start(tape, connection, self._size)
             self._entry.started = self._clock.now() - self._began
-        self._gate.note_left(HEADERS)
+        self._control.note_sent(HEADERS)
         if self._data:
             self._waiter = self._loop.create_future()
             self._turn()
             await self._waiter
-        if await self._left_before(tape.end_at or 0.0, self._gate.units):
+        if await self._left_before(tape.end_at or 0.0, self._control.units):
             return "client_left"
         return await _end(tape, connection)
 
     async def _left_before(self, at: float, units: int) -> bool:
-        """Wait until `at` ms after the request, and until so many units may go; whether the client left meanwhile."""
+        """Wait until `at` ms after the request, and until `units` units may go; whether the client left meanwhile."""
         while not self._left:
             if self._began + at > self._clock.now():
                 self._waiter = self._loop.create_future()
                 self._call = self._clock.call_at(self._began + at, self._wake)
-            elif units > self._gate.limit:
+            elif units > self._control.limit:
                 self._waiter = self._loop.create_future()
-                self._gate.ask_again(self._wake)
+                self._control.when_moved(self._wake)
             else:
-                self._gate.taken = units
+                self._control.taken = units
                 break
             await self._waiter
         return self._left
@@ -201,14 +203,14 @@ class _Player:
         if self._left:
             self._wake()
             return
-        due, first, began, gate = self._due, self._index, self._began, self._gate
+        due, first, began, control = self._due, self._index, self._began, self._control
         now = self._clock.now()
         index, count = first, len(due)
-        if gate.limit is not OPEN:
-            count = min(count, int(gate.limit) - HEADERS)
+        if control.limit is not OPEN:
+            count = min(count, int(control.limit) - HEADERS)
         if self._head.apart:
             count = min(count, first + 1)
-        # Deadlines are compared as the clock was given them: `now - began` may round to less than `due`.
+        # Compare the deadlines as the clock received them: `now - began` may round to less than `due`.
         sizes, room = self._entry.sizes, _ONE_WRITE
         while index < count and room > 0 and began + due[index] <= now:
             room -= sizes[index]
@@ -218,14 +220,14 @@ class _Player:
                 self._call = self._clock.call_at(began + due[first], self._on_time)
             else:
                 self._held = True
-                gate.ask_again(self._on_time)
+                control.when_moved(self._on_time)
             return
-        if self._held or gate.limit is not OPEN:
+        if self._held or control.limit is not OPEN:
             self._held = False
             for step in range(first, index):
-                due[step] = max(due[step], now - began)  # it was not late, but held
+                due[step] = max(due[step], now - began)  # a step held it, so it is not late
         self._index = index
-        gate.taken = HEADERS + index
+        control.taken = HEADERS + index
         try:
             pending = self._connection.write(self._bytes(first, index))
         except Exception as error:
@@ -233,7 +235,7 @@ class _Player:
                 self._waiter.set_exception(error)
             return
         if pending is None:
-            # uvloop writes to the sockets at the end of a turn of its loop: in the next turn it has left indeed.
+            # uvloop writes to the sockets at the end of a turn of its loop: in the next turn the bytes have left.
             self._loop.call_soon(self._sent)
         else:
             pending.add_done_callback(self._sent)
@@ -242,9 +244,9 @@ class _Player:
         return self._data[first] if index == first + 1 else b"".join(self._data[first:index])
 
     def _sent(self, pending: asyncio.Future[None] | None = None) -> None:
-        """Note when the frames left, and go on to the next."""
+        """Record when the frames left, and go on to the next."""
         if pending is not None and not pending.cancelled():
-            pending.exception()  # a client that left; the watch knows
+            pending.exception()  # the client left, which the watch notices
         if self._left or self._connection.gone:
             self._left = True
             self._wake()
@@ -252,7 +254,7 @@ class _Player:
         left, noted = self._clock.now() - self._began, self._entry.left
         while len(noted) < self._index:
             noted.append(left)
-        self._gate.note_left(HEADERS + self._index)
+        self._control.note_sent(HEADERS + self._index)
         if self._index < len(self._due) and self._head.apart:
             self._turn()
         elif self._index < len(self._due):

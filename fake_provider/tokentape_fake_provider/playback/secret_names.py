@@ -1,4 +1,4 @@
-"""Secret names: which headers, parameters and JSON members hold a secret by their name, however that is written."""
+"""Which headers, parameters and JSON members hold a secret, by their name in any spelling."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECRET_HEADERS: Final = _words(
     "openai-organization openai-project anthropic-organization-id x-goog-user-project cf-access-client-id"
 )
 _LAST_WORDS: Final = _words("password passwd passphrase passcode secret authorization credential")
-# Elsewhere these are ordinary: a model's `signature` of its reasoning, the working directory `pwd`.
+# In JSON these are ordinary: a model's `signature` of its reasoning, the working directory `pwd`.
 _LAST_WORDS_OUTSIDE_JSON: Final = _words(
     "appcheck auth authentication assertion bearer cookie jwt pass pwd sas sig signature"
 )
@@ -41,7 +41,7 @@ _SECRET_KEYS: Final = _words(
     "functions host license master private provisioning rapidapi secret security service shared signing "
     "storage subscription virtual webhook write"
 )
-# Of headers and parameters that end in `key`, those that are none.
+# Headers and parameters that end in these words and `key` are not secret.
 _PUBLIC_KEYS: Final = _words(
     "cache deduplication dedupe foreign group hash idempotency index lock object order partition per primary "
     "public range routing row shard sort surrogate websocket"

@@ -1,4 +1,4 @@
-"""Gate: how far a response may go, which a test decides.
+"""StepControl: how far a response may go, which a test decides.
 
 A response is a row of units: its headers, each frame, its end (clean or cut off). The end of a body whose length
 the headers tell is in its last frame, and a response that stands still for ever has none. Playback asks how many
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.event_loops.futures import settle, wait, wait_async
-from tokentape_fake_provider.playback.text_search import frame_that_says
+from tokentape_fake_provider.playback.text_search import find_frame
 
 if TYPE_CHECKING:
     from tokentape_fake_provider.playback.journal import Entry, Outcome
@@ -25,14 +25,14 @@ HEADERS: Final = 1
 OPEN: Final = math.inf
 
 
-class Gate:
-    """Where a response of so many units stands. It belongs to the event loop that plays it: elsewhere it is only read.
+class StepControl:
+    """How far a response may go. It belongs to the event loop that plays the response: other threads only read it.
 
-    `limit` is how many units may go, `taken` how many playback has begun to send, `left` how many were handed to
-    the socket. After the last one the response is over, unless it is `endless`.
+    `limit` is how many units may go, `taken` how many playback has begun to send, `sent` how many were written to the
+    socket. After the last one the response is over, unless it is `endless`.
     """
 
-    __slots__ = ("_ask", "_waiting", "endless", "left", "limit", "moved", "outcome", "taken", "units")
+    __slots__ = ("_on_move", "_waiting", "endless", "limit", "moved", "outcome", "sent", "taken", "units")
 
     def __init__(self, units: int, limit: float = OPEN, *, endless: bool = False) -> None:
         self.units = units
@@ -40,40 +40,40 @@ class Gate:
         self.limit = limit
         self.moved = False
         self.taken = 0
-        self.left = 0
+        self.sent = 0
         self.outcome: Outcome | None = None
-        self._ask: Callable[[], None] | None = None
+        self._on_move: Callable[[], None] | None = None
         self._waiting: list[tuple[int, Future[None]]] = []
 
-    def ask_again(self, ask: Callable[[], None]) -> None:
-        """Have playback ask again once, when more may go."""
-        self._ask = ask
+    def when_moved(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, at the next move."""
+        self._on_move = callback
 
     def move(self, limit: float) -> None:
-        """Let so many units go."""
+        """Allow playback to send up to `limit` units."""
         self.limit = limit
         self.moved = True
-        ask, self._ask = self._ask, None
-        if ask is not None:
-            ask()
+        callback, self._on_move = self._on_move, None
+        if callback is not None:
+            callback()
 
-    def note_left(self, units: int) -> None:
-        """So many units were handed to the socket."""
-        self.left = units
+    def note_sent(self, units: int) -> None:
+        """Record how many units were written to the socket."""
+        self.sent = units
         if self._waiting:
             self._settle()
 
-    def note_over(self, outcome: Outcome) -> None:
-        """The response ended so."""
+    def note_end(self, outcome: Outcome) -> None:
+        """Record how the response ended."""
         if outcome not in ("client_left", "server_stopped"):
-            self.left = self.units
+            self.sent = self.units
         self.outcome = outcome
         self._settle()
 
-    def when_left(self, units: int, future: Future[None]) -> None:
-        """Set the result of `future` when so many units have left, or its error if they never will.
+    def when_sent(self, units: int, future: Future[None]) -> None:
+        """Set the result of `future` when `units` units were sent, or its error if they never will be.
 
-        All of them have left when the response is over, where it has an end.
+        The last unit counts as sent when the response is over, if it has an end.
         """
         self._waiting.append((units, future))
         self._settle()
@@ -81,7 +81,7 @@ class Gate:
     def _settle(self) -> None:
         waiting, self._waiting = self._waiting, []
         for units, future in waiting:
-            if self.left >= units and (units < self.units or self.endless or self.outcome is not None):
+            if self.sent >= units and (units < self.units or self.endless or self.outcome is not None):
                 settle(future)
             elif self.outcome is not None:
                 settle(future, _over(self.outcome))
@@ -90,19 +90,18 @@ class Gate:
 
 
 class SteppedStream:
-    """One response in the hands of a test: what leaves, and when.
+    """One response that a test controls: what leaves, and when.
 
-    A stream of the timing `Stepped` goes no further than it is told to; any other timed stream goes by itself
-    until `hold`, and then leaves neither before its time nor before its step. Every method is safe from any
-    thread. Each waits until what it let go was handed to the socket, at most `timeout` s, and raises
-    `StreamOverError` if it never will be, `StepTimeoutError` if it was not in time (and takes the step back),
-    `StepError` if it can't be done.
+    A stream with the timing `Stepped` waits for each step; a stream with any other timing runs by itself until `hold`,
+    and then waits for its time and for its step. Every method is safe from any thread. Each waits, at most `timeout` s,
+    until the bytes that it let go were written to the socket. It raises `StreamOverError` if they never will be,
+    `StepTimeoutError` if they were not in time (and takes the step back), and `StepError` if the step is not possible.
     """
 
-    def __init__(self, entry: Entry, frames: Sequence[bytes], gate: Gate) -> None:
+    def __init__(self, entry: Entry, frames: Sequence[bytes], control: StepControl) -> None:
         self.entry = entry
         self._frames = frames
-        self._gate = gate
+        self._control = control
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
@@ -111,31 +110,31 @@ class SteppedStream:
 
     @property
     def frames(self) -> Sequence[bytes]:
-        """All frames, those that left and those to come."""
+        """All frames, sent or not."""
         return self._frames
 
     @property
     def sent(self) -> int:
-        """How many frames were handed to the socket."""
-        return min(max(0, self._gate.left - HEADERS), len(self._frames))
+        """The number of frames that were written to the socket."""
+        return min(max(0, self._control.sent - HEADERS), len(self._frames))
 
     @property
     def left(self) -> int:
-        """How many steps it has left: headers that wait, frames, and the end."""
-        return 0 if self.over else self._gate.units - self._gate.left
+        """The number of steps that remain: headers that wait, frames, and the end."""
+        return 0 if self.over else self._control.units - self._control.sent
 
     @property
     def held(self) -> bool:
         """Whether it waits for a step."""
-        return not self.over and self._gate.limit < self._gate.units
+        return not self.over and self._control.limit < self._control.units
 
     @property
     def over(self) -> bool:
-        """Whether the response has ended, one way or another (`entry.outcome`)."""
-        return self._gate.outcome is not None
+        """Whether the response has ended; `entry.outcome` is how."""
+        return self._control.outcome is not None
 
     def step(self, count: int = 1, timeout: float = 10.0) -> bytes:
-        """Let `count` more frames go; the step after the last frame is the end. The bytes that left."""
+        """Send `count` more frames; the step after the last frame is the end. Returns the bytes that were sent."""
         return self._wait(self._step(count), timeout)
 
     async def astep(self, count: int = 1, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109
@@ -143,10 +142,10 @@ class SteppedStream:
         return await self._await(self._step(count), timeout)
 
     def step_until(self, text: str, timeout: float = 10.0) -> bytes:
-        """Let frames go up to the one that completes `text`, and no further. The bytes that left.
+        """Send frames up to the one that completes `text`, and no further. Returns the bytes that were sent.
 
-        `text` is looked for in what the frames still to come say, however it is split over their deltas, and
-        otherwise in their bytes (`[DONE]`, `message_stop`); it may have begun in frames that left.
+        `text` is searched in the text of the deltas, however they split it, and then in the bytes (`[DONE]`,
+        `message_stop`). It must end in a frame that is not sent yet, but may begin before.
         """
         return self._wait(self._step_until(text), timeout)
 
@@ -155,7 +154,7 @@ class SteppedStream:
         return await self._await(self._step_until(text), timeout)
 
     def finish(self, timeout: float = 10.0) -> bytes:
-        """Let all go, the end too, where it has one (a `stall` for ever has none). The bytes that left."""
+        """Send everything, with the end if there is one (an endless `stall` has none). Returns the sent bytes."""
         return self._wait(self._finish(), timeout)
 
     async def afinish(self, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109
@@ -163,101 +162,101 @@ class SteppedStream:
         return await self._await(self._finish(), timeout)
 
     def release(self) -> None:
-        """Let it go by itself from now on; does not wait, and does nothing to a stream that is over."""
+        """Let it run by itself from now on; does not wait, and does nothing to a stream that is over."""
         with suppress(StreamOverError):
-            self._call(lambda: self._gate.move(OPEN))
+            self._call(lambda: self._control.move(OPEN))
 
     def hold(self, timeout: float = 10.0) -> None:
-        """Stop it after what is on its way; back when that has left, so that nothing leaves any more."""
+        """Stop it after what is being sent; returns when that was sent, so that nothing more leaves."""
         self._wait(self._hold(), timeout)
 
     async def ahold(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """`hold` for coroutines."""
         await self._await(self._hold(), timeout)
 
-    # Each makes a request to the loop that plays; its future comes when that is done.
+    # Each schedules a step in the loop that plays the response; the step's future is set when it is done.
 
-    def _step(self, count: int) -> _Request:
+    def _step(self, count: int) -> _Step:
         if count < 1:
             raise StepError(f"step({count}): step 1 or more")
 
-        def target(gate: Gate) -> int:
-            if gate.outcome is None and gate.taken + count > gate.units:
-                left = f"{gate.units - gate.taken} steps are left"
-                raise StepError(f"step({count}): {left} ({self._state()}); finish() lets all go")
-            return gate.taken + count
+        def target(control: StepControl) -> int:
+            if control.outcome is None and control.taken + count > control.units:
+                left = f"{control.units - control.taken} steps are left"
+                raise StepError(f"step({count}): {left} ({self._state()}); finish() sends them all")
+            return control.taken + count
 
-        return self._request(target)
+        return self._start(target)
 
-    def _step_until(self, text: str) -> _Request:
-        def target(gate: Gate) -> int:
-            found = frame_that_says(text, self._frames, max(0, gate.taken - HEADERS))
+    def _step_until(self, text: str) -> _Step:
+        def target(control: StepControl) -> int:
+            found = find_frame(text, self._frames, max(0, control.taken - HEADERS))
             if found is None:
-                raise StepError(f"step_until({text!r}): no frame to come says that ({self._state()})")
+                raise StepError(f"step_until({text!r}): no frame that is not sent yet has that text ({self._state()})")
             return HEADERS + found + 1
 
-        return self._request(target)
+        return self._start(target)
 
-    def _finish(self) -> _Request:
-        return self._request(lambda gate: gate.units)
+    def _finish(self) -> _Step:
+        return self._start(lambda control: control.units)
 
-    def _hold(self) -> _Request:
-        return self._request(lambda gate: gate.taken if gate.outcome is None else gate.left)
+    def _hold(self) -> _Step:
+        return self._start(lambda control: control.taken if control.outcome is None else control.sent)
 
-    def _request(self, target: Callable[[Gate], int]) -> _Request:
-        gate = self._gate
-        request = _Request(self._frames)
+    def _start(self, target: Callable[[StepControl], int]) -> _Step:
+        control = self._control
+        step = _Step(self._frames)
 
         def run() -> None:
-            if request.future.cancelled():
+            if step.future.cancelled():
                 return
             try:
-                limit = target(gate)
-                if gate.outcome is not None and limit > gate.left:
-                    raise _over(gate.outcome)
+                limit = target(control)
+                if control.outcome is not None and limit > control.sent:
+                    raise _over(control.outcome)
             except StepError as error:
-                settle(request.future, error)
+                settle(step.future, error)
                 return
-            request.first = max(0, gate.taken - HEADERS)
-            request.last = max(0, limit - HEADERS)
-            gate.move(OPEN if limit == gate.units else limit)
-            gate.when_left(limit, request.future)
+            step.first = max(0, control.taken - HEADERS)
+            step.last = max(0, limit - HEADERS)
+            control.move(OPEN if limit == control.units else limit)
+            control.when_sent(limit, step.future)
 
         self._call(run)
-        return request
+        return step
 
     def _call(self, run: Callable[[], None]) -> None:
         try:
             self._loop.call_soon_threadsafe(run)
         except RuntimeError:  # the loop is closed
-            raise _over(self._gate.outcome or "server_stopped") from None
+            raise _over(self._control.outcome or "server_stopped") from None
 
-    def _wait(self, request: _Request, timeout: float) -> bytes:
+    def _wait(self, step: _Step, timeout: float) -> bytes:
         try:
-            wait(self._loop, request.future, timeout, "not sent")
+            wait(self._loop, step.future, timeout, "not sent")
         except StepTimeoutError as error:
             raise self._take_back(error) from None
-        return request.bytes
+        return step.bytes
 
-    async def _await(self, request: _Request, timeout: float) -> bytes:  # noqa: ASYNC109
+    async def _await(self, step: _Step, timeout: float) -> bytes:  # noqa: ASYNC109
         try:
-            await wait_async(request.future, timeout, "not sent")
+            await wait_async(step.future, timeout, "not sent")
         except StepTimeoutError as error:
             raise self._take_back(error) from None
-        return request.bytes
+        return step.bytes
 
     def _take_back(self, error: StepTimeoutError) -> StepTimeoutError:
-        self._call(lambda: self._gate.move(self._gate.taken))
+        self._call(lambda: self._control.move(self._control.taken))
         why = "its time has not come, or " if any(self.entry.due) else ""
         return StepTimeoutError(f"{error}: {why}the client does not read ({self._state()})")
 
     def _state(self) -> str:
-        over = f", over: {self._gate.outcome}" if self.over else ""
+        over = f", over: {self._control.outcome}" if self.over else ""
         return f"{self.sent} of {len(self._frames)} frames sent{over}"
 
 
-class _Request:
-    """What was asked of the loop: its future, and the frames that it is about."""
+class _Step:
+    """A step that was scheduled in the loop: its future, and the frames that it sends."""
 
     __slots__ = ("_frames", "first", "future", "last")
 
@@ -268,15 +267,15 @@ class _Request:
 
     @property
     def bytes(self) -> bytes:
-        """What these frames hold."""
+        """The bytes of the frames."""
         return b"".join(self._frames[self.first : self.last])
 
 
 def _over(outcome: Outcome) -> StreamOverError:
-    said = {
+    reasons = {
         "client_left": "the client left",
         "server_stopped": "the server stopped",
-        "dropped": "all was sent and the connection cut",
-        "reset": "all was sent and the connection reset",
+        "dropped": "all was sent and the connection was cut",
+        "reset": "all was sent and the connection was reset",
     }
-    return StreamOverError(f"the stream is over: {said.get(outcome, 'all was sent')}", outcome)
+    return StreamOverError(f"the stream is over: {reasons.get(outcome, 'all was sent')}", outcome)

@@ -1,4 +1,4 @@
-"""Said: the text in the frames of a stream, found in whatever JSON they hold."""
+"""Finds text in the frames of a stream, whatever JSON they hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-# The names that the wire formats give to a piece of text.
+# The fields in which the wire formats send text.
 _TEXT: Final = frozenset(
     (
         "content",
@@ -33,10 +33,10 @@ _TEXT: Final = frozenset(
 _SCAN: Final = json.JSONDecoder().raw_decode
 
 
-def frame_that_says(text: str, frames: Sequence[bytes], start: int) -> int | None:
-    """The first frame from `start` on with which `text` is complete, or `None`.
+def find_frame(text: str, frames: Sequence[bytes], start: int) -> int | None:
+    """The number of the first frame from `start` on that completes `text`, or `None`.
 
-    Text is that of the deltas, joined; if they don't say it, the bytes themselves do.
+    The text of the deltas is joined and searched, then the bytes themselves.
     """
     if not text:
         return None
@@ -53,16 +53,16 @@ def frame_that_says(text: str, frames: Sequence[bytes], start: int) -> int | Non
 
 
 def _end_of_text(text: str, body: bytes, after: int) -> int | None:
-    """The offset where the event ends that completes `text`, beyond `after`."""
-    said, lengths, offsets = [], [], []
+    """The offset, beyond `after`, where the event that completes `text` ends."""
+    pieces, lengths, offsets = [], [], []
     length = 0
     for offset, piece in _pieces(body):
         length += len(piece)
-        said.append(piece)
+        pieces.append(piece)
         lengths.append(length)
         offsets.append(offset)
-    whole = "".join(said)
-    # The text may begin in what left, and must end in an event that has not left whole.
+    whole = "".join(pieces)
+    # The text may begin in what was sent, and must end in an event that was not sent whole.
     known = bisect_right(offsets, after)
     begin = lengths[known - 1] if known else 0
     place = whole.find(text, max(0, begin - len(text) + 1))
@@ -73,7 +73,7 @@ def _end_of_text(text: str, body: bytes, after: int) -> int | None:
 
 def _pieces(body: bytes) -> Iterator[tuple[int, str]]:
     """Each piece of text, and the offset where its JSON object ends."""
-    # Latin-1 keeps the offsets of bytes; the object itself is then read as what it is.
+    # Latin-1 keeps byte offsets; each JSON object is then decoded from its bytes.
     letters = body.decode("latin-1")
     at = letters.find("{")
     while at >= 0:
@@ -83,7 +83,7 @@ def _pieces(body: bytes) -> Iterator[tuple[int, str]]:
         except (ValueError, msgspec.DecodeError, RecursionError):
             at = letters.find("{", at + 1)
             continue
-        while letters[end : end + 1] in ("\r", "\n"):  # a line or an event is whole with its end
+        while letters[end : end + 1] in ("\r", "\n"):  # a line or an event includes its line end
             end += 1
         for piece in _texts(value):
             yield end, piece
@@ -99,7 +99,7 @@ def _texts(value: Any) -> Iterator[str]:
             if isinstance(item, str):
                 if name in _TEXT:
                     yield item
-                elif name == "bytes":  # Bedrock wraps other formats so
+                elif name == "bytes":  # Bedrock wraps other formats in it
                     yield from _wrapped(item)
             else:
                 yield from _texts(item)

@@ -1,1 +1,1 @@
-"""Script: what is said, in no provider's words."""
+"""A scripted response, independent of any wire format."""

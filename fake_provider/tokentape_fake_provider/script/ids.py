@@ -1,4 +1,4 @@
-"""Ids in the providers' formats, made from a seed: the same seed gives the same ids."""
+"""Ids in the providers' formats, derived from a seed: the same seed gives the same ids."""
 
 from __future__ import annotations
 

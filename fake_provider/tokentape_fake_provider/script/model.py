@@ -1,7 +1,7 @@
-"""Script: what is said, in no provider's words.
+"""A scripted response, independent of any wire format.
 
-A script becomes bytes in an encoder (`wires/`), and gets its times from a `Timing`. All of it is plain
-data: `msgspec.to_builtins(script)` is the JSON that the control API takes.
+An encoder (`wires/`) turns a script into bytes, and a `Timing` gives it times. A script is plain data:
+`msgspec.to_builtins(script)` is the JSON that the control API accepts.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _FINISH_REASONS: Final = frozenset((None, *get_args(FinishReason)))
 
 
 class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
-    """Text that the model says.
+    """Text that the model generates.
 
-    `pieces` fixes how it is split into deltas (they must join to `text`); without it the encoder splits at
-    token-like boundaries. `at` gives each piece's time in ms since the request, where it is known.
+    `pieces` are the deltas that it is split into (they must join to `text`); without them the encoder splits at
+    token-like boundaries. `at` is each piece's time in ms since the request, where it is known.
     """
 
     text: str
@@ -36,8 +36,7 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
 class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reasoning"):
     """Reasoning before or between the text; `encrypted` replaces it where the provider redacts it.
 
-    `plan` puts it where the provider has a place of its own for what the model plans to do with its tools
-    (Cohere's tool plan); it is reasoning where it has none.
+    With `plan` it is sent as the provider's tool plan (Cohere), or as reasoning where the provider has none.
     """
 
     text: str = ""
@@ -52,10 +51,10 @@ class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
 
 
 class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tool_call"):
-    """A tool call. `arguments` is the JSON text exactly as it is to be sent, valid or not.
+    """A tool call. `arguments` is the JSON text exactly as it is sent, valid or not.
 
-    A dict of arguments becomes compact JSON, as by `ToolCall.of(name, {...})`, which type checkers prefer. An empty
-    `id` is made up by the encoder, from the seed.
+    A dict of arguments becomes compact JSON, as with `ToolCall.of(name, {...})`, which type checkers prefer. The
+    encoder replaces an empty `id` by one derived from the seed.
     """
 
     name: str
@@ -72,12 +71,12 @@ class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="too
 
     @classmethod
     def of(cls, name: str, arguments: dict[str, Any] | None = None, *, id: str = "") -> ToolCall:  # noqa: A002
-        """A call with these arguments, as compact JSON."""
+        """A call with these arguments as compact JSON."""
         return cls(name, msgspec.json.encode(arguments or {}).decode(), id)
 
 
 class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="refusal"):
-    """A refusal, where the provider has a place of its own for it; text where it has none."""
+    """A refusal; it is sent as text where the provider has no separate field for refusals."""
 
     text: str
     pieces: tuple[str, ...] = ()
@@ -91,7 +90,7 @@ Item: TypeAlias = Text | Reasoning | ToolCall | Refusal
 
 
 def _require_texts(item: msgspec.Struct, *fields: str) -> None:
-    """Raise ScriptError if one of these fields is no text."""
+    """Raise `ScriptError` if one of these fields is not a str."""
     for field in fields:
         value = getattr(item, field)
         if not isinstance(value, str):
@@ -99,10 +98,10 @@ def _require_texts(item: msgspec.Struct, *fields: str) -> None:
 
 
 class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Token counts, field by field; `None` is computed from the request and the script.
+    """Token counts; a field that is `None` is computed from the request and the script.
 
-    One arithmetic for all providers: `cached` and `cache_write` are parts of `input`, `reasoning` is a part
-    of `output`; encoders turn it into each provider's own. `report=False` leaves usage out altogether.
+    The same for all providers: `cached` and `cache_write` are parts of `input`, `reasoning` is a part of `output`;
+    encoders convert that to each provider's own counting. With `report=False` no usage is sent.
     """
 
     input: int | None = None
@@ -115,12 +114,11 @@ class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An error in the provider's own shape.
+    """An error in the provider's own error format.
 
-    Before the stream it is an HTTP response with `status`; with `in_stream` the items are sent first and then
-    the error event that the provider sends inside a stream. `type`, `code` default to what the provider
-    uses for that status; `retry_after` is in seconds. Raises `ScriptError` unless `status`
-    is 400 to 599.
+    It is an HTTP response with `status`; with `in_stream` the items are sent first, and then the error event that
+    the provider sends inside a stream. `type` and `code` default to what the provider uses for that status;
+    `retry_after` is in seconds. Raises `ScriptError` unless `status` is 400 to 599.
     """
 
     status: int = 500
@@ -137,10 +135,10 @@ class Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One choice: its items in order, and why it ended.
+    """One choice: its items in order, and its finish reason.
 
     Without a `finish_reason` it is `tool_calls` if there is a tool call, else `stop`.
-    `provider_finish_reason` is sent word for word instead. Raises `ScriptError` for an unknown reason or item.
+    `provider_finish_reason` is sent verbatim in its place. Raises `ScriptError` for an unknown reason or item.
     """
 
     items: tuple[Item, ...] = ()
@@ -149,7 +147,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def ended(self) -> FinishReason:
-        """Why this choice ended, filled in where the script does not say."""
+        """The finish reason, with the default where the script has none."""
         if self.finish_reason is not None:
             return self.finish_reason
         return "tool_calls" if any(isinstance(item, ToolCall) for item in self.items) else "stop"
@@ -158,7 +156,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for item in self.items:
             if not isinstance(item, Item):
                 raise ScriptError(
-                    f"a {type(item).__module__}.{type(item).__qualname__} is no item of a script: pass Text, "
+                    f"a {type(item).__module__}.{type(item).__qualname__} is not an item of a script: pass Text, "
                     "Reasoning, ToolCall or Refusal of tokentape_fake_provider"
                 )
         if self.finish_reason not in _FINISH_REASONS:
@@ -169,9 +167,9 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One response: its choices, usage, error and faults. `model` defaults to the one that was asked for.
+    """One response: its choices, usage, error and faults. `model` defaults to the requested one.
 
-    `faults` happen to it, in order; each may be a specification such as `fin@frame=5`. Raises `FaultError`.
+    `faults` are applied to it in order; each may be a specification such as `fin@frame=5`. Raises `FaultError`.
     """
 
     choices: tuple[Choice, ...] = (Choice(),)
@@ -195,5 +193,5 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         faults: Faults | Fault | str = (),
     ) -> Script:
         """A script of one choice; a plain string is a `Text`."""
-        made = tuple(Text(item) if isinstance(item, str) else item for item in items)
-        return cls((Choice(made, finish_reason),), usage or Usage(), error, model, as_faults(faults))
+        script_items = tuple(Text(item) if isinstance(item, str) else item for item in items)
+        return cls((Choice(script_items, finish_reason),), usage or Usage(), error, model, as_faults(faults))

@@ -1,8 +1,8 @@
-"""Token-like pieces of text: where a stream's deltas are cut, and what computed usage counts.
+"""Token-like pieces of text: a stream's deltas are split at them, and computed usage counts them.
 
-Not any provider's vocabulary, but the same kind of cuts: a word with the space before it, at most three
-digits, one or two CJK characters, a run of punctuation, an emoji with its joiners and modifiers. A piece
-never ends inside a code point, and the pieces always join to the text.
+They follow no provider's vocabulary, but look alike: a word with the space before it, at most three digits, one or
+two CJK characters, a run of punctuation, an emoji with its joiners and modifiers. A piece never ends inside a code
+point, and the pieces always join to the text.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _TOKEN = re.compile(
 )
 
 
-# To find all in one call takes 0.1 s for each 800 kB, in which no other thread runs.
+# `findall` takes 0.1 s for each 800 kB, during which no other thread runs.
 _LONG = 20_000
 
 
 def split_tokens(text: str) -> list[str]:
-    """The token-like pieces of a text; they join to it."""
+    """The token-like pieces of a text, which join to it."""
     if len(text) < _LONG:
         return _TOKEN.findall(text)
     return [found[0] for found in _TOKEN.finditer(text)]
 
 
 def count_tokens(text: str) -> int:
-    """How many such pieces a text has."""
+    """The number of token-like pieces in a text."""
     return len(split_tokens(text))

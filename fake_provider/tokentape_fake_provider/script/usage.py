@@ -1,4 +1,4 @@
-"""Token counts of a response: those the script gives, and the rest computed."""
+"""Token counts of a response: from the script where it has them, else computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 class Counts(NamedTuple):
     """Resolved usage. `cached` and `cache_write` are parts of `input`, `reasoning` is a part of `output`.
 
-    `reasons` says whether reasoning is to be mentioned at all: the script has some, or gives a count of it.
+    `reasons` is true if reasoning is reported at all: the script has reasoning, or a count of it.
     """
 
     input: int
@@ -25,7 +25,7 @@ class Counts(NamedTuple):
 
 
 def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
-    """Tokens of all that is said, and those of them that are reasoning."""
+    """The tokens of all items, and those of the reasoning among them."""
     output = reasoning = 0
     for choice in choices:
         for item in choice.items:
@@ -40,7 +40,7 @@ def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
 
 
 def count_input(usage: Usage, prompt: str) -> int:
-    """Input tokens: those that the script gives, else those of the prompt, at least what it says of the cache."""
+    """Input tokens: the script's count, else that of the prompt, but at least the script's cached tokens."""
     if usage.input is not None:
         return usage.input
     return max(count_tokens(prompt), (usage.cached or 0) + (usage.cache_write or 0))
@@ -49,22 +49,21 @@ def count_input(usage: Usage, prompt: str) -> int:
 def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> Counts | None:
     """The usage to report, or `None` if the script reports none.
 
-    A field that the script gives is sent as it is, even where it contradicts another given one: that is how a
-    provider's nonsense is rehearsed. A computed field always fits the given ones: a computed `input` is at
-    least what is cached, a computed `reasoning` at most the output. `choices` are those that are sent, which
-    may be more than the script's.
+    A field of the script is sent unchanged, even where it contradicts another: so tests can try a provider's wrong
+    counts. A computed field always fits the script's: a computed `input` is at least what is cached, a computed
+    `reasoning` at most the output. `choices` are those that are sent, which may be more than the script's.
     """
     usage = script.usage
     if not usage.report:
         return None
     counted_output, counted_reasoning = count_output(choices)
     cached, cache_write = usage.cached or 0, usage.cache_write or 0
-    asked = count_input(usage, prompt)
+    input_tokens = count_input(usage, prompt)
     output = usage.output if usage.output is not None else max(counted_output, usage.reasoning or 0)
     reasoning = usage.reasoning if usage.reasoning is not None else min(counted_reasoning, output)
-    total = usage.total if usage.total is not None else asked + output
+    total = usage.total if usage.total is not None else input_tokens + output
     return Counts(
-        asked,
+        input_tokens,
         output,
         total,
         cached,

@@ -1,1 +1,1 @@
-"""Sessions: what a test set up, and the recordings to choose from."""
+"""What a test has set up, and the recordings that answer its requests."""

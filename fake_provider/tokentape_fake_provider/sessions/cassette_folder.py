@@ -1,4 +1,4 @@
-"""Folder: the places that cassettes may be read from, and nowhere else."""
+"""The only folders that cassettes may be read from."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tokentape_fake_provider.errors import CassetteAccessError
 from tokentape_fake_provider.sessions.recording import Recording
 
 CassetteLoader: TypeAlias = Callable[[Path], Sequence[Recording]]
-"""Reads one cassette file. Its errors' texts are shown to who asked."""
+"""Reads one cassette file. Its error messages are sent to the client that requested the cassette."""
 
 
 def find_cassette(folders: Sequence[Path], name: str) -> Path:
     """The cassette of that name below one of the folders, symlinks followed.
 
     `name` is a relative path with or without `.yaml`. Raises `CassetteAccessError` if it leaves the folders,
-    by `..`, as an absolute path or through a symlink, or if no such file is there.
+    by `..`, as an absolute path or through a symlink, or if there is no such file.
     """
     if not folders:
         raise CassetteAccessError(
@@ -36,4 +36,4 @@ def find_cassette(folders: Sequence[Path], name: str) -> Path:
                 return path
     if outside:
         raise CassetteAccessError(f"cassette {name!r} is outside the cassette folders: give a name below one of them")
-    raise CassetteAccessError(f"cassette {name!r} is in none of the {len(folders)} cassette folders")
+    raise CassetteAccessError(f"cassette {name!r} is not in the cassette folders ({len(folders)}): check its name")

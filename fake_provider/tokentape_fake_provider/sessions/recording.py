@@ -1,4 +1,4 @@
-"""Recording: a request that was made once, and the tape of its response."""
+"""A recorded request and the tape of its response."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from tokentape_fake_provider.wires import named_in_path
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """What answers a request that is like this one.
+    """A recorded response, and the request that it answers.
 
-    `body` is the request's JSON value, or its bytes where it was not JSON, or `None` for none. `wire` is the
-    name of its wire format, `None` where it has none (then the path must be the same to match). `source` (a
-    file) and `interaction` (its number in it, from 0) are for messages only.
+    `body` is the request's JSON value, its bytes if it was not JSON, or `None` without a body. `wire` is the name of
+    its wire format; without one, only requests with the same path match. `source` (a file) and `interaction` (its
+    number in the file, from 0) are for messages only.
 
-    A recording that was made with another provider is matched by its `prompt`, all the text of the messages: what a
-    client asks beside it says nothing then. Its `script` is encoded for the request, where it has one, in place of
-    the tape.
+    With a `prompt`, all the text of the messages, the recording answers any request with that text: so recordings of
+    one provider answer for another. If it has a `script`, that is encoded for the request in place of the tape.
 
-    `read` reads the tape of one that was left on the disk until it is asked for; it raises
-    `UnreadableRecordingError`.
+    `read` reads a tape that stays on the disk until it is needed; it raises `UnreadableRecordingError`.
     """
 
     tape: Tape
@@ -40,7 +38,7 @@ class Recording(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """Where it comes from, for messages."""
+        """Where the recording comes from, for messages."""
         place = self.source or f"a recording of {self.method} {self.path}"
         return place if self.interaction is None else f"{place}, interaction {self.interaction}"
 
@@ -50,10 +48,10 @@ class Recording(msgspec.Struct, frozen=True):
 
     @property
     def model(self) -> str | None:
-        """The model that was asked for, where the body or the path names one."""
+        """The requested model, if the body or the path names one."""
         model = self.body.get("model") if isinstance(self.body, dict) else None
         if isinstance(model, str):
             return model
         named = named_in_path(self.wire, self.path)
-        # The ARN of an inference profile is in two segments.
+        # The ARN of an inference profile has two path segments.
         return "/".join(named[name] for name in ("arn", "model") if name in named) or None

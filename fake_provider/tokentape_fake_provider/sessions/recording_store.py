@@ -1,4 +1,4 @@
-"""Shelf: the recordings of a session, and which of them were played."""
+"""The recordings of a session, and which of them were played."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
 from tokentape_fake_provider.wires import named_in_path
 
-# One field differs, and the recording is still to be played: among thousands there is often such a one.
+# An unplayed recording with one different field ends the search: among thousands there often is one.
 _NEAREST = (1, 0)
 
 
 class Endpoint(NamedTuple):
-    """What a request is for: a method and a wire format, or else a method and a path.
+    """The target of a request: a method and a wire format, or else a method and a path.
 
-    One endpoint lives under many paths (`/v1/chat/completions`, `/openai/v1/chat/completions`), so the path
-    itself counts only where no wire format owns it. What a path names (`/openai/deployments/{model}/...`)
-    counts as a field of the body that the body does not have.
+    One endpoint has many paths (`/v1/chat/completions`, `/openai/v1/chat/completions`), so the path itself counts only
+    if it belongs to no wire format. A named segment of a path (`/openai/deployments/{model}/...`) counts as a field of
+    the body if the body lacks it.
     """
 
     method: str
@@ -30,11 +30,11 @@ class Endpoint(NamedTuple):
 
     @property
     def identity(self) -> Endpoint:
-        """Equal for the same endpoint."""
+        """An endpoint that is equal for all paths of the same wire format."""
         return Endpoint(self.method, "", self.wire) if self.wire else self
 
-    def asked(self, body: Any) -> Any:
-        """The body with what the path says."""
+    def with_path_fields(self, body: Any) -> Any:
+        """The body with the named segments of the path."""
         return {**named_in_path(self.wire, self.path), **body} if isinstance(body, Mapping) else body
 
 
@@ -49,22 +49,24 @@ class Miss(NamedTuple):
     unreadable: str = ""
 
     def __str__(self) -> str:
-        asked = f"No recording answers {self.endpoint.method} {self.endpoint.path}"
+        problem = f"No recording answers {self.endpoint.method} {self.endpoint.path}"
         if self.unreadable:
-            return f"{asked}: {self.unreadable}."
+            return f"{problem}: {self.unreadable}."
         if self.nearest is None:
-            held = f"none of the {self.recordings} loaded" if self.recordings else "none is loaded"
-            return f"{asked}: {held} is of this endpoint." if self.recordings else f"{asked}: {held}."
+            loaded = (
+                f"{self.recordings} are loaded, none of them for this endpoint" if self.recordings else "none is loaded"
+            )
+            return f"{problem}: {loaded}."
         if self.played:
-            return f"{asked}: {self.nearest.label} is the same request and was already played."
+            return f"{problem}: {self.nearest.label} is the same request, and was played already."
         shown = "; ".join(map(str, self.differences[:3]))
         rest = len(self.differences) - 3
         more = f"; and {rest} more field{'' if rest == 1 else 's'}" if rest > 0 else ""
-        return f"{asked}. The nearest is {self.nearest.label}: {shown}{more}."
+        return f"{problem}. The nearest is {self.nearest.label}: {shown}{more}."
 
 
-class Shelf:
-    """Recordings in the order in which they were added. Not locked: its session does that."""
+class RecordingStore:
+    """Recordings in the order in which they were added. Not thread-safe: the session locks it."""
 
     def __init__(self) -> None:
         self._recordings: list[Recording] = []
@@ -73,53 +75,52 @@ class Shelf:
         self._endpoints: list[Endpoint] = []
         self._same: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
         self._nearly: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
-        self._said: dict[tuple[Endpoint, str], list[int]] = defaultdict(list)
+        self._by_prompt: dict[tuple[Endpoint, str], list[int]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._recordings)
 
     @property
     def recordings(self) -> Sequence[Recording]:
-        """All of them."""
+        """All recordings."""
         return tuple(self._recordings)
 
     @property
     def unplayed(self) -> Sequence[Recording]:
-        """Those that answered nothing yet."""
+        """The recordings that have answered no request."""
         return [item for item, plays in zip(self._recordings, self._plays, strict=True) if not plays]
 
     def add(self, recordings: Iterable[Recording]) -> None:
-        """Put recordings on the shelf."""
+        """Add recordings."""
         for recording in recordings:
             endpoint = Endpoint(recording.method.upper(), recording.path, recording.wire)
-            index, identity, body = len(self._recordings), endpoint.identity, endpoint.asked(recording.body)
+            index, identity, body = len(self._recordings), endpoint.identity, endpoint.with_path_fields(recording.body)
             self._recordings.append(recording)
             self._plays.append(0)
             self._endpoints.append(endpoint)
             self._same[identity, key_of(body)].append(index)
             self._nearly[identity, key_of(body, without=PREFERRED)].append(index)
             if recording.prompt is not None:
-                self._said[identity, recording.prompt].append(index)
+                self._by_prompt[identity, recording.prompt].append(index)
 
     def take(
         self, endpoint: Endpoint, body: Any, *, prompt: str | None = None, again: bool = False
     ) -> Recording | Miss:
-        """The recording that answers; the same request recorded several times is played in order.
+        """The recording that answers; recordings of the same request are played in order.
 
-        `prompt` is the text of the request's messages, by which recordings of other providers are found.
-
-        With `again` the last of them answers any further requests.
+        `prompt` is the text of the request's messages, which finds recordings of other providers. With `again` the
+        last recording answers any further requests.
         """
         if not self._recordings:
             return Miss(endpoint, 0)
-        identity, body = endpoint.identity, endpoint.asked(body)
+        identity, body = endpoint.identity, endpoint.with_path_fields(body)
         same = self._same.get((identity, key_of(body)), [])
         nearly = self._nearly.get((identity, key_of(body, without=PREFERRED)), [])
-        said = [] if prompt is None else self._said.get((identity, prompt), [])
-        candidates = list(dict.fromkeys([*same, *nearly, *said]))
+        same_prompt = [] if prompt is None else self._by_prompt.get((identity, prompt), [])
+        candidates = list(dict.fromkeys([*same, *nearly, *same_prompt]))
         order: Iterator[int] = (index for index in candidates if not self._plays[index])
         if again:
-            played = (index for alike in (same, nearly, said) for index in reversed(alike) if self._plays[index])
+            played = (index for alike in (same, nearly, same_prompt) for index in reversed(alike) if self._plays[index])
             order = chain(order, played)
         index = next((index for index in order if self._is_open(index)), None)
         if index is None:
@@ -135,7 +136,7 @@ class Shelf:
                 return
 
     def _is_open(self, index: int) -> bool:
-        """Whether the recording has its tape, read just now if need be."""
+        """Whether the recording has its tape, which is read now if necessary."""
         if self._recordings[index].read is None:
             return True
         try:
@@ -147,9 +148,9 @@ class Shelf:
 
     def _miss(self, endpoint: Endpoint, body: Any, played: Sequence[int]) -> Miss:
         if played:
-            told = next((self._unreadable[index] for index in played if index in self._unreadable), "")
-            if told:
-                return Miss(endpoint, len(self), unreadable=told)
+            unreadable = next((self._unreadable[index] for index in played if index in self._unreadable), "")
+            if unreadable:
+                return Miss(endpoint, len(self), unreadable=unreadable)
             return Miss(endpoint, len(self), self._recordings[played[-1]], played=True)
         nearest: tuple[int, int] | None = None
         found: Recording | None = None
@@ -157,8 +158,8 @@ class Shelf:
         for recording, plays, other in zip(self._recordings, self._plays, self._endpoints, strict=True):
             if other.identity != endpoint.identity:
                 continue
-            fields = differences(other.asked(recording.body), body)
-            # Of equally near ones that which is still to be played is more likely meant.
+            fields = differences(other.with_path_fields(recording.body), body)
+            # Of equally near recordings, the user more likely meant one that was not played.
             if nearest is None or (len(fields), plays) < nearest:
                 nearest, found, differing = (len(fields), plays), recording, fields
                 if nearest <= _NEAREST:

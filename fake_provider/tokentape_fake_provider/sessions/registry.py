@@ -1,4 +1,4 @@
-"""Sessions: those of a server, by their ids."""
+"""The sessions of a server by their ids."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
 
 
-class Sessions:
-    """The sessions of a server by id; the default one is always there. Safe from any thread."""
+class SessionRegistry:
+    """The sessions of a server by id, always with the default one. Safe from any thread."""
 
     def __init__(self, settings: SessionSettings | None = None) -> None:
         self.settings = settings or SessionSettings()
         self._lock = threading.Lock()
         self._sessions = {DEFAULT_SESSION: Session(DEFAULT_SESSION, self.settings)}
-        self._made = 0
+        self._numbered = 0
 
     def __iter__(self) -> Iterator[Session]:
         with self._lock:
@@ -48,9 +48,9 @@ class Sessions:
             if session_id is None:
                 session_id = self._free_id()
             if session_id in self._sessions:
-                raise SessionExistsError(f"session {session_id!r} is there already: delete it first, or use another id")
-            made = self._sessions[session_id] = Session(session_id, settings or self.settings)
-            return made
+                raise SessionExistsError(f"session {session_id!r} already exists: delete it first, or use another id")
+            session = self._sessions[session_id] = Session(session_id, settings or self.settings)
+            return session
 
     def delete(self, session_id: str) -> None:
         """Remove a session; the default one is emptied instead. Raises `UnknownSessionError`."""
@@ -61,10 +61,10 @@ class Sessions:
             return
         with self._lock:
             self._sessions.pop(session_id, None)
-        found.let_go()
+        found.release()
 
     def _free_id(self) -> str:
-        self._made += 1
-        while f"session-{self._made}" in self._sessions:
-            self._made += 1
-        return f"session-{self._made}"
+        self._numbered += 1
+        while f"session-{self._numbered}" in self._sessions:
+            self._numbered += 1
+        return f"session-{self._numbered}"

@@ -1,13 +1,13 @@
-"""Matching: when are two requests the same, and where do they differ.
+"""Compares requests: whether two are the same, and where they differ.
 
-Two bodies are the same when they ask the model for the same thing:
+Two bodies are the same if they request the same from the model:
 
-- the order of keys, `1` against `1.0`, and an absent field against `null` do not count;
+- the order of keys, `1` or `1.0`, and an absent field or `null` make no difference;
 - `stream: false` is the same as no `stream`;
-- `user`, `safety_identifier`, `prompt_cache_key` and `metadata` say who asks, not what: they differ from run
-  to run and change nothing in the answer;
-- `stream_options` changes only whether usage is sent, and tracing tools add it by themselves: a recording
-  with the same options is preferred, one without them still answers.
+- `user`, `safety_identifier`, `prompt_cache_key` and `metadata` are ignored: they identify the sender, differ from run
+  to run and do not change the answer;
+- `stream_options` only changes whether usage is sent, and tracing tools add it by themselves: a recording with the
+  same options is preferred, but one without them also answers.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ ABSENT: Final = _Absent()
 
 
 class Difference(NamedTuple):
-    """A field that differs: its path like `messages[0].content`, and both values (`ABSENT` for none)."""
+    """A field that differs: its path like `messages[0].content`, and both values (`ABSENT` if a body lacks it)."""
 
     path: str
     recorded: Any
-    asked: Any
+    received: Any
 
     def __str__(self) -> str:
-        recorded, asked = _shortened_pair(self.recorded, self.asked)
-        return f"{self.path or 'body'} was {recorded}, now {asked}"
+        recorded, received = _shortened_pair(self.recorded, self.received)
+        return f"{self.path or 'body'} was {recorded}, now {received}"
 
 
 def canonical(body: Any, *, without: frozenset[str] = frozenset()) -> Any:
-    """A JSON body in its normal form; anything that is not an object is only normalised inside."""
+    """A JSON body in its normal form; a value that is not an object is only normalised inside."""
     if not isinstance(body, Mapping):
         return _normal(body)
     uncounted = UNCOUNTED | without
@@ -56,17 +56,17 @@ def canonical(body: Any, *, without: frozenset[str] = frozenset()) -> Any:
 
 
 def key_of(body: Any, *, without: frozenset[str] = frozenset()) -> bytes:
-    """Bytes that are equal exactly when two bodies are the same; bodies that are not JSON are themselves."""
+    """Bytes that are equal exactly when two bodies are the same; bodies that are not JSON are compared as bytes."""
     if isinstance(body, bytes):
         return b"raw:" + body
     return _encoder.encode(canonical(body, without=without))
 
 
-def differences(recorded: Any, asked: Any) -> list[Difference]:
+def differences(recorded: Any, received: Any) -> list[Difference]:
     """The fields in which two bodies differ, in the order in which they were recorded."""
-    if isinstance(recorded, bytes) or isinstance(asked, bytes):
-        return [] if recorded == asked else [Difference("", recorded, asked)]
-    return list(_differences(canonical(recorded), canonical(asked), ""))
+    if isinstance(recorded, bytes) or isinstance(received, bytes):
+        return [] if recorded == received else [Difference("", recorded, received)]
+    return list(_differences(canonical(recorded), canonical(received), ""))
 
 
 def _normal(value: Any) -> Any:
@@ -79,25 +79,25 @@ def _normal(value: Any) -> Any:
     return value
 
 
-def _differences(recorded: Any, asked: Any, path: str) -> Iterator[Difference]:
-    if isinstance(recorded, dict) and isinstance(asked, dict):
-        for key in (*recorded, *(key for key in asked if key not in recorded)):
+def _differences(recorded: Any, received: Any, path: str) -> Iterator[Difference]:
+    if isinstance(recorded, dict) and isinstance(received, dict):
+        for key in (*recorded, *(key for key in received if key not in recorded)):
             inner = f"{path}.{key}" if path else str(key)
-            yield from _differences(recorded.get(key, ABSENT), asked.get(key, ABSENT), inner)
-    elif isinstance(recorded, list) and isinstance(asked, list):
-        for index in range(max(len(recorded), len(asked))):
+            yield from _differences(recorded.get(key, ABSENT), received.get(key, ABSENT), inner)
+    elif isinstance(recorded, list) and isinstance(received, list):
+        for index in range(max(len(recorded), len(received))):
             yield from _differences(
                 recorded[index] if index < len(recorded) else ABSENT,
-                asked[index] if index < len(asked) else ABSENT,
+                received[index] if index < len(received) else ABSENT,
                 f"{path}[{index}]",
             )
-    elif type(recorded) is not type(asked) or recorded != asked:
-        yield Difference(path, recorded, asked)
+    elif type(recorded) is not type(received) or recorded != received:
+        yield Difference(path, recorded, received)
 
 
-def _shortened_pair(recorded: Any, asked: Any) -> tuple[str, str]:
-    """Both values, cut so that what differs is in sight."""
-    left, right = _shown(recorded), _shown(asked)
+def _shortened_pair(recorded: Any, received: Any) -> tuple[str, str]:
+    """Both values, shortened so that the difference is visible."""
+    left, right = _shown(recorded), _shown(received)
     same = 0
     if len(left) > _LONGEST_VALUE or len(right) > _LONGEST_VALUE:
         limit = min(len(left), len(right))

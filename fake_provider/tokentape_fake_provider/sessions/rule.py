@@ -1,4 +1,4 @@
-"""Rule: which scripts answer which requests."""
+"""Rules, which decide which scripts answer which requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tokentape_fake_provider.wires.wire import Ask
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Scripts that answer every request all conditions hold for, one after another, from the first again.
+    """Scripts that answer every request for which all conditions hold: in turn, and from the first again.
 
-    `model` and `path` are shell patterns (`gpt-*`), `contains` is a part of the prompt and `matches` a
-    regular expression found anywhere in it; `times` is how often the rule answers at most. A condition that
-    is not given holds. `faults` happen to what it answers; a rule without scripts answers nothing, and its faults
-    happen to whatever does. Raises `ValueError` on a pattern that can't be read, or without scripts and faults.
+    `model` and `path` are shell patterns (`gpt-*`), `contains` is a part of the prompt and `matches` a regular
+    expression that is found anywhere in it; `times` is how often the rule answers at most. A condition that is `None`
+    always holds. `faults` are applied to its answers; the faults of a rule without scripts are applied to whatever
+    else answers. Raises `ValueError` for an invalid regular expression, or without scripts and faults.
     """
 
     scripts: tuple[Script, ...] = ()
@@ -37,7 +37,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.scripts and not self.faults:
             raise ValueError("a rule needs at least one script in `scripts`, or `faults`")
         if self.times is not None and self.times < 1:
-            raise ValueError(f"`times` is {self.times}: a rule answers at least once, or leave it out")
+            raise ValueError(f"`times` is {self.times}: use 1 or more, or leave it out")
         if self.matches is not None:
             try:
                 re.compile(self.matches)

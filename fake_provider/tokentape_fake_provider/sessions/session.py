@@ -1,4 +1,4 @@
-"""Session: what one test (or one client) set up, and what happened to it."""
+"""A session: what one test (or one client) has set up, and what happened in it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import msgspec
 
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import SessionNameError
-from tokentape_fake_provider.fault_injection.active_faults import ActiveFaults, Firing
+from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.specification import as_faults
 from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.recording import Recording
-from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Shelf
+from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
-from tokentape_fake_provider.sessions.stepped_streams import Streams
+from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.wire import Ask
 
@@ -33,7 +33,7 @@ QueueItem: TypeAlias = Script | Tape
 
 
 class Unplayed(NamedTuple):
-    """What was set up and never asked for."""
+    """What was set up and never requested."""
 
     queue: Sequence[QueueItem]
     recordings: Sequence[Recording]
@@ -58,33 +58,33 @@ class Unplayed(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What answers a request, and the faults that happen to it. `give_back` undoes that it was taken."""
+    """What answers a request, and the faults that are applied to it. `give_back` undoes the take."""
 
     what: Script | Tape
     by: AnsweredBy
     source: str
-    firings: list[Firing]
+    active_faults: list[ActiveFault]
     give_back: Callable[[], None]
 
 
 class _Queued(NamedTuple):
     item: QueueItem
-    faults: ActiveFaults
+    faults: ConfiguredFaults
 
 
 class _Applied:
-    """A rule, how often it answered or applied, and its faults and those of its scripts."""
+    """A rule, how often it answered or applied, and the faults of the rule and of its scripts."""
 
     __slots__ = ("count", "faults", "rule", "script_faults")
 
     def __init__(self, rule: Rule, seed: str) -> None:
         self.rule = rule
         self.count = 0
-        self.faults = ActiveFaults(rule.faults, seed)
-        self.script_faults = [ActiveFaults(script.faults, f"{seed} {n}") for n, script in enumerate(rule.scripts)]
+        self.faults = ConfiguredFaults(rule.faults, seed)
+        self.script_faults = [ConfiguredFaults(script.faults, f"{seed} {n}") for n, script in enumerate(rule.scripts)]
 
     @property
-    def spent(self) -> bool:
+    def used_up(self) -> bool:
         return self.rule.times is not None and self.count >= self.rule.times
 
 
@@ -104,32 +104,32 @@ class Session:
         if not _ID.fullmatch(session_id):
             raise SessionNameError(
                 f"session id {session_id!r}: use 1 to 200 of the characters A-Z a-z 0-9 . _ ~ -, but neither . nor .., "
-                "which clients take out of a URL"
+                "which clients remove from a URL"
             )
         self.id = session_id
         self.settings = settings or SessionSettings()
         self.journal = journal or Journal()
-        self.streams = Streams()
+        self.streams = SteppedStreams()
         self._clock: ControlledClock | None = None
         self._lock = threading.Lock()
         self._queue: deque[_Queued] = deque()
         self._queued = 0
         self._rules: list[_Applied] = []
-        self._faults = ActiveFaults()
-        self._shelf = Shelf()
+        self._faults = ConfiguredFaults()
+        self._store = RecordingStore()
         self._requests = 0
 
     def configure(self, **changes: Any) -> None:
-        """Change some of the settings, by their names in `SessionSettings`, which says what it raises."""
+        """Change some of the settings, by their names in `SessionSettings`. Raises what that raises."""
         self.settings = msgspec.structs.replace(self.settings, **changes)
 
     def add_faults(self, *faults: Fault | str) -> None:
-        """Let these faults happen, too; those that are set up already go on as they are. Raises `FaultError`."""
+        """Add faults; those that are set up already keep their counts. Raises `FaultError`."""
         self.configure(faults=(*self.settings.faults, *as_faults(faults)))
 
     @property
     def clock(self) -> ControlledClock | None:
-        """The clock of its own, which begins at 0; `None` if it keeps the server's time."""
+        """The session's own clock, which begins at 0; `None` if it uses the server's clock."""
         name = self.settings.clock
         if name == "server":
             return None
@@ -139,12 +139,14 @@ class Session:
         return clock
 
     def push(self, *items: QueueItem | str) -> None:
-        """Queue responses: each answers one request, in order. A string is a script that says it."""
-        made = [Script.of(item) if isinstance(item, str) else item for item in items]
+        """Queue responses: each answers one request, in order. A string is a script with that text."""
+        new = [Script.of(item) if isinstance(item, str) else item for item in items]
         with self._lock:
-            for item in made:
+            for item in new:
                 faults = item.faults if isinstance(item, Script) else ()
-                self._queue.append(_Queued(item, ActiveFaults(faults, f"{self.settings.seed} queued {self._queued}")))
+                self._queue.append(
+                    _Queued(item, ConfiguredFaults(faults, f"{self.settings.seed} queued {self._queued}"))
+                )
                 self._queued += 1
 
     def add_rule(self, rule: Rule) -> None:
@@ -153,31 +155,31 @@ class Session:
             self._rules.append(_Applied(rule, f"{self.settings.seed} rule {len(self._rules)}"))
 
     def remove_rule(self, rule: Rule) -> None:
-        """Take this rule back; nothing happens if it is not there."""
+        """Remove this rule, if it is there."""
         with self._lock:
             self._rules = [applied for applied in self._rules if applied.rule is not rule]
 
     def add_recordings(self, recordings: Iterable[Recording]) -> int:
-        """Add recordings, and return how many."""
-        made = list(recordings)
+        """Add recordings, and return their number."""
+        new = list(recordings)
         with self._lock:
-            self._shelf.add(made)
-        return len(made)
+            self._store.add(new)
+        return len(new)
 
     def clear(self) -> None:
-        """Forget queue, rules, recordings and journal, and let held streams go; keep the settings."""
+        """Remove queue, rules, recordings and journal, and release held streams; keep the settings."""
         with self._lock:
             self._queue.clear()
             self._queued = 0
             self._rules.clear()
-            self._faults = ActiveFaults()
-            self._shelf = Shelf()
+            self._faults = ConfiguredFaults()
+            self._store = RecordingStore()
             self._requests = 0
         self.journal.clear()
-        self.let_go()
+        self.release()
 
-    def let_go(self) -> None:
-        """Let what waits for a test go by itself; a clock of its own begins anew."""
+    def release(self) -> None:
+        """Let streams that wait for a test run by themselves; a clock of its own begins anew."""
         with self._lock:
             clock, self._clock = self._clock, None
         self.streams.release()
@@ -186,7 +188,7 @@ class Session:
 
     @property
     def queue(self) -> Sequence[QueueItem]:
-        """What is queued and not played yet."""
+        """The responses that are queued and not played yet."""
         with self._lock:
             return tuple(queued.item for queued in self._queue)
 
@@ -200,17 +202,17 @@ class Session:
     def recordings(self) -> Sequence[Recording]:
         """All recordings, played or not."""
         with self._lock:
-            return self._shelf.recordings
+            return self._store.recordings
 
     @property
     def unplayed(self) -> Unplayed:
-        """What was set up and never asked for."""
+        """What was set up and never requested."""
         with self._lock:
             rules = [applied.rule for applied in self._rules if not applied.count]
             queue = tuple(queued.item for queued in self._queue)
-            return Unplayed(queue, tuple(self._shelf.unplayed), rules)
+            return Unplayed(queue, tuple(self._store.unplayed), rules)
 
-    # What the catalog takes, in this order.
+    # What the resolver takes, in this order.
 
     def next_number(self) -> int:
         """The number of the next request, from 0."""
@@ -218,19 +220,19 @@ class Session:
             self._requests += 1
             return self._requests - 1
 
-    def fire(self, ask: Ask | None) -> list[Firing]:
-        """The faults of the session that happen to the next response, and those of rules that answer nothing."""
+    def take_faults(self, ask: Ask | None) -> list[ActiveFault]:
+        """The faults of the session, and of rules without scripts, that are applied to the next response."""
         with self._lock:
             if self._faults.faults is not self.settings.faults:
                 self._faults = self._faults.with_faults(self.settings.faults, f"{self.settings.seed}")
-            firings = self._faults.fire()
+            active = self._faults.take()
             if ask is None:
-                return firings
+                return active
             for applied in self._rules:
-                if not applied.rule.scripts and not applied.spent and applied.rule.applies(ask):
+                if not applied.rule.scripts and not applied.used_up and applied.rule.applies(ask):
                     applied.count += 1
-                    firings += applied.faults.fire()
-            return firings
+                    active += applied.faults.take()
+            return active
 
     @property
     def has_paths(self) -> bool:
@@ -238,7 +240,7 @@ class Session:
         return any(applied.rule.path is not None for applied in self._rules)
 
     def take_queued(self, *, tape: bool = False) -> Taken | None:
-        """The next of the queue; with `tape` only if it is one."""
+        """The next response of the queue; with `tape` only if it is a tape."""
         if not self._queue:
             return None
         with self._lock:
@@ -250,10 +252,10 @@ class Session:
                 with self._lock:
                     self._queue.appendleft(queued)
 
-            return Taken(queued.item, "queue", "", queued.faults.fire(), give_back)
+            return Taken(queued.item, "queue", "", queued.faults.take(), give_back)
 
     def take_by_rule(self, ask: Ask, *, named: bool = False) -> Taken | None:
-        """The next script of the first rule that applies; with `named` of those that name a path."""
+        """The next script of the first rule that applies; with `named`, of the first that names a path."""
         if not self._rules:
             return None
         with self._lock:
@@ -261,11 +263,13 @@ class Session:
                 scripts = applied.rule.scripts
                 if named and applied.rule.path is None:
                     continue
-                if scripts and not applied.spent and applied.rule.applies(ask):
+                if scripts and not applied.used_up and applied.rule.applies(ask):
                     index = applied.count % len(scripts)
                     applied.count += 1
-                    firings = applied.script_faults[index].fire() + applied.faults.fire()
-                    return Taken(scripts[index], "rule", f"rule {number}", firings, partial(self._unapply, applied))
+                    active_faults = applied.script_faults[index].take() + applied.faults.take()
+                    return Taken(
+                        scripts[index], "rule", f"rule {number}", active_faults, partial(self._unapply, applied)
+                    )
         return None
 
     def _unapply(self, applied: _Applied) -> None:
@@ -273,14 +277,14 @@ class Session:
             applied.count -= 1
 
     def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
-        """The recording that answers, or why none does."""
+        """The recording that answers, or why there is none."""
         with self._lock:
-            return self._shelf.take(endpoint, body, prompt=prompt, again=self.settings.repeat)
+            return self._store.take(endpoint, body, prompt=prompt, again=self.settings.repeat)
 
     def give_back(self, recording: Recording) -> None:
         """Undo that a recording was taken."""
         with self._lock:
-            self._shelf.give_back(recording)
+            self._store.give_back(recording)
 
 
 def _counted(number: int, noun: str) -> str:

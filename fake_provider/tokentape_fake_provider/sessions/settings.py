@@ -1,4 +1,4 @@
-"""Settings: how a session answers."""
+"""The settings of a session."""
 
 from __future__ import annotations
 

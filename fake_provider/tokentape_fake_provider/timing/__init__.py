@@ -1,4 +1,4 @@
-"""Timing: when each frame leaves."""
+"""When each frame leaves."""
 
 from __future__ import annotations
 

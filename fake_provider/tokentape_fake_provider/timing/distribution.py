@@ -1,4 +1,4 @@
-"""Distribution: how a time varies about its mean."""
+"""How a time varies about its mean."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokentape_fake_provider.errors import TimingError
 
 Distribution = Literal["constant", "normal", "lognormal", "gamma", "uniform"]
 
-# Of no effect, and its square may underflow.
+# Less jitter has no effect, and its square may underflow.
 _NO_JITTER = 1e-6
 
 MOST_SIZES = 1000
@@ -20,40 +20,40 @@ LARGEST_SIZE = 100_000
 
 
 def check(true: bool, problem: str) -> None:
-    """Raise `TimingError` of this problem unless it is true."""
+    """Raise `TimingError` with this problem unless the condition is true."""
     if not true:
         raise TimingError(f"timing: {problem}")
 
 
 def check_ms(name: str, value: float) -> None:
-    """Refuse a time in ms that can't be."""
-    check(math.isfinite(value) and value >= 0, f"{name} can't be {value:g} ms")
+    """Raise `TimingError` unless the time in ms is finite and not negative."""
+    check(math.isfinite(value) and value >= 0, f"{name} must be 0 ms or more, not {value:g} ms")
 
 
 def check_jitter(jitter: float, distribution: Distribution) -> None:
-    """Refuse a jitter that this distribution can't have."""
+    """Raise `TimingError` for a jitter that this distribution can't have."""
     check(math.isfinite(jitter) and 0 <= jitter <= 10, f"jitter must be 0 to 10, not {jitter:g}")
     check(
         distribution != "uniform" or jitter <= 1 / math.sqrt(3),
-        f"jitter of a uniform distribution is at most 0.577, not {jitter:g}: take gamma",
+        f"jitter of a uniform distribution is at most 0.577, not {jitter:g}: use gamma",
     )
     check(
         distribution != "constant" or jitter == 0,
-        f"a constant has no jitter, and not {jitter:g}: take lognormal",
+        f"a constant has no jitter, but it is {jitter:g}: use lognormal",
     )
 
 
 def check_sizes(name: str, sizes: Mapping[int, float]) -> None:
-    """Refuse sizes that can't be drawn from."""
-    check(len(sizes) <= MOST_SIZES, f"{name} has {len(sizes)} sizes: give at most {MOST_SIZES}")
+    """Raise `TimingError` for sizes that can't be drawn from."""
+    check(len(sizes) <= MOST_SIZES, f"{name} has {len(sizes)} sizes: use at most {MOST_SIZES}")
     for size, weight in sizes.items():
         check(1 <= size <= LARGEST_SIZE, f"{name}: a size is 1 to {LARGEST_SIZE}, not {size}")
-        check(math.isfinite(weight) and weight >= 0, f"{name}: the weight of {size} can't be {weight:g}")
-    check(not sizes or sum(sizes.values()) > 0, f"{name}: all weights are 0")
+        check(math.isfinite(weight) and weight >= 0, f"{name}: the weight of {size} must be 0 or more, not {weight:g}")
+    check(not sizes or sum(sizes.values()) > 0, f"{name}: all weights are 0: give one size a weight")
 
 
 def varying(distribution: Distribution, mean: float, jitter: float, draw: random.Random) -> Callable[[], float]:
-    """A function that draws a time of this mean, whose standard deviation is `jitter` times that.
+    """A function that draws times with this mean and a standard deviation of `jitter` times the mean.
 
     A normal distribution draws again below 0, which above a jitter of 0.4 raises its mean.
     """
@@ -83,7 +83,7 @@ def varying(distribution: Distribution, mean: float, jitter: float, draw: random
 
 
 def varying_size(sizes: Mapping[int, float], draw: random.Random) -> Callable[[], int]:
-    """A function that draws one of these sizes by its weight; of none it is always 1."""
+    """A function that draws one of these sizes by its weight; without sizes it returns 1."""
     if not sizes:
         return lambda: 1
     values, weights = tuple(sizes), tuple(accumulate(sizes.values()))

@@ -1,4 +1,4 @@
-"""Timing: when each frame leaves."""
+"""The kinds of timing, which decide when each frame leaves."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tokentape_fake_provider.timing.profile import FirstToken, InterToken, Profi
 
 
 class Instant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="instant"):
-    """Everything at once."""
+    """Everything leaves at once."""
 
 
 class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recorded"):
-    """The recorded times, divided by `speed`. What has no recorded time leaves with the frame before it."""
+    """The recorded times, divided by `speed`. A frame without a recorded time leaves with the one before it."""
 
     speed: float = 1.0
 
@@ -25,11 +25,11 @@ class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="rec
 
 
 class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="synthetic"):
-    """Made-up times: the first token after `ttft_ms`, then `tps` tokens a second.
+    """Generated times: the first token after `ttft_ms`, then `tps` tokens a second.
 
-    `jitter` is the standard deviation of an inter-token latency as a part of its mean (0.2: 20 ms a token,
-    give or take 4). `lognormal` and `gamma` keep the mean at any jitter and have the long tail that real
-    streams have; `uniform` can't exceed 0.577; `normal` draws again below 0, which above 0.4 raises its mean.
+    `jitter` is the standard deviation of an inter-token latency as a fraction of its mean (0.2: 20 ms a token,
+    plus or minus 4). `lognormal` and `gamma` keep the mean at any jitter and have the long tail that real
+    streams have; `uniform` allows at most 0.577; `normal` draws again below 0, which above 0.4 raises its mean.
     `prefill_ms` is added to the time to first token for each input token that is not in the prompt cache.
     """
 
@@ -48,7 +48,7 @@ class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sy
 
     @property
     def profile(self) -> Profile:
-        """The same as a profile."""
+        """The equivalent profile."""
         first = FirstToken(self.ttft_ms, self.prefill_ms)
         return Profile(
             ttft=first, latency=InterToken(1000.0 / self.tps, self.jitter, self.distribution), seed=self.seed
@@ -56,7 +56,7 @@ class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sy
 
 
 class Stepped(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="stepped"):
-    """Each frame, and the end, waits for a step of the test (`gate`); with `headers` those wait for one too."""
+    """Each frame and the end wait for a step of the test; with `headers` the headers do too."""
 
     headers: bool = False
 
@@ -65,5 +65,5 @@ Timing: TypeAlias = Instant | Recorded | Synthetic | Profile | Stepped
 
 
 def profile_of(timing: Timing) -> Profile | None:
-    """The profile that times are drawn from, if they are drawn."""
+    """The profile that times are drawn from; `None` if they are not drawn."""
     return timing.profile if isinstance(timing, Synthetic) else timing if isinstance(timing, Profile) else None

@@ -1,4 +1,4 @@
-"""Profile: the timing of one model at one provider, made up or learned from recordings."""
+"""The timing of one model at one provider, written by hand or learned from recordings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ VERSION = 1
 
 
 class Conditions(NamedTuple):
-    """What the times of a response depend on, beside what it says.
+    """What the times of a response depend on, besides its content.
 
-    `cached` is a part of `input`, both in tokens; `in_flight` is how many responses the session has under way,
+    `cached` is a part of `input`, both in tokens; `in_flight` is the number of responses that the session is sending,
     this one included.
     """
 
@@ -26,10 +26,10 @@ class Conditions(NamedTuple):
 
 
 class FirstToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Time to first token, in ms: `base_ms`, and a prefill for each input token, cheaper for one in the prompt cache.
+    """Time to first token, in ms: `base_ms`, and a prefill for each input token, less for one in the prompt cache.
 
-    `jitter` is the standard deviation as a part of the mean. The headers leave after `headers_ms`, or with the
-    first token if that is not given or later.
+    `jitter` is the standard deviation as a fraction of the mean. The headers leave after `headers_ms`, or with the
+    first token if that is `None` or later.
     """
 
     base_ms: float = 300.0
@@ -59,7 +59,7 @@ class FirstToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InterToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Inter-token latency: its mean in ms, and its standard deviation as a part of that."""
+    """Inter-token latency: its mean in ms, and its standard deviation as a fraction of the mean."""
 
     mean_ms: float = 20.0
     jitter: float = 0.0
@@ -71,7 +71,7 @@ class InterToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Pauses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Pauses: before this share of the arrivals after the first one it waits so long (log-normal) in addition."""
+    """Pauses: this share of the arrivals after the first comes later, by a log-normal time with this mean."""
 
     share: float
     mean_ms: float
@@ -84,7 +84,7 @@ class Pauses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Slow-down: each response in flight beyond `free` adds this part to time to first token and latencies.
+    """Slow-down: each response in flight beyond `free` adds this fraction to time to first token and latencies.
 
     With `free` 4 and `latency` 0.1, tokens take 1.5 times as long when the ninth stream begins.
     """
@@ -99,15 +99,15 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             check(math.isfinite(part) and part >= 0, f"the slow-down of {name} must be 0 or more, not {part:g}")
 
     def slowed(self, part: float, in_flight: int) -> float:
-        """How many times as long it takes."""
+        """The factor by which a time grows."""
         return 1.0 + part * max(0, in_flight - self.free)
 
 
 class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a profile was learned from, and how well it fits.
+    """What a profile was fitted to, and how well it fits.
 
     `chunks` are the events with tokens. The Kolmogorov-Smirnov distances are the largest difference between the
-    share of recorded times below a value and the share that the profile has there: 0 is the same, 1 nothing alike.
+    share of recorded times below a value and the profile's share: 0 is a perfect fit, 1 none at all.
     """
 
     streams: int
@@ -119,10 +119,10 @@ class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="profile"):
-    """Times as a model at a provider has them, all drawn from `seed`.
+    """The timing of a model at a provider; all times are drawn from `seed`.
 
-    `tokens_per_event` and `events_per_arrival` are weights by size: into what deltas text is cut where the script
-    does not say (without it as the wire format does), and how many of them leave together.
+    `tokens_per_event` and `events_per_arrival` are weights by size: how many tokens a delta has (where the script
+    has no pieces; without weights the wire format decides), and how many events leave together.
     """
 
     v: int = VERSION
@@ -136,6 +136,6 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="prof
     fitted: Fitted | None = None
 
     def __post_init__(self) -> None:
-        check(self.v == VERSION, f"this profile is of version {self.v}, and only {VERSION} is known: upgrade tokentape")
+        check(self.v == VERSION, f"the profile has version {self.v}, but only {VERSION} is known: upgrade tokentape")
         check_sizes("tokens_per_event", self.tokens_per_event)
         check_sizes("events_per_arrival", self.events_per_arrival)

@@ -1,4 +1,4 @@
-"""Schedule: the times of a stream's frames."""
+"""The times of a stream's frames."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def schedule(
 ) -> tuple[Frame, ...]:
     """The frames of an encoded stream with their times, in ms since the request; never out of order.
 
-    A piece without tokens (role, finish, usage) leaves with the frame before it, and those before the first
-    token leave with that. `stream` tells streams of one seed apart, so that their jitter is not in step.
+    A frame without tokens (role, finish, usage) leaves with the one before it; those before the first token leave
+    with the first token. `stream` gives streams of one seed different jitter.
     """
     match timing:
         case Instant() | Stepped():
@@ -45,7 +45,7 @@ def schedule(
 
 
 def headers_at(frames: Sequence[Frame], timing: Timing) -> float:
-    """When the headers of a stream leave: with the first frame, or earlier where a profile says so."""
+    """When the headers of a stream leave: with the first frame, or earlier if a profile has `headers_ms`."""
     first = frames[0].at
     if isinstance(timing, Profile) and timing.ttft.headers_ms is not None:
         return min(timing.ttft.headers_ms, first)
@@ -56,7 +56,7 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditio
     """The same tape with other times.
 
     For synthetic times a frame counts as many tokens as it has events (blank lines), at least one. A tape
-    that was cut off keeps the pause between its last frame and the cut.
+    that was cut off keeps the pause between its last frame and its end.
     """
     match timing:
         case Instant() | Stepped():
@@ -82,10 +82,10 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditio
 
 
 def _times(tokens: Sequence[int], profile: Profile, stream: str, conditions: Conditions) -> list[float]:
-    """When each frame leaves, by how many tokens it has."""
+    """When each frame leaves, from its token count."""
 
     def draw(what: str = "") -> random.Random:
-        # One source for each: more jitter in one thing must not change the others.
+        # A generator for each: more jitter in one must not change the others.
         return random.Random(f"{profile.seed}:{stream}{what}")  # noqa: S311 - not for secrets
 
     first, between, load = profile.ttft, profile.latency, profile.load
@@ -106,7 +106,7 @@ def _times(tokens: Sequence[int], profile: Profile, stream: str, conditions: Con
 
 
 def _arrivals(tokens: Sequence[int], profile: Profile, draw: random.Random) -> tuple[list[int], list[int]]:
-    """Which frames leave together: the number of each frame's arrival, and the tokens of each arrival."""
+    """Which frames leave together: each frame's arrival number, and the tokens of each arrival."""
     size = varying_size(profile.events_per_arrival, draw)
     arrival_of, counts, room = [], [], 0
     for count in tokens:

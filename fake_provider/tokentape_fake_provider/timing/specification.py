@@ -1,4 +1,4 @@
-"""Specification: a timing as one says it on the command line."""
+"""A timing in one line, as on the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def parse_timing(spec: str, *, read_profile: Callable[[str], Profile] | None = N
     `stepped` or `stepped:headers`.
 
     All options of `synthetic` are `ttft` and `prefill` (ms, or with a unit), `tps`, `jitter`, `distribution` and
-    `seed`. What reads a profile's file is the caller's to give: a server reads no file because a client names it.
+    `seed`. The caller passes `read_profile`: a server must not read a file because a client names it.
     Raises `TimingError` with one line that names the bad part and what is allowed.
     """
     kind, colon, rest = spec.strip().partition(":")
@@ -29,53 +29,57 @@ def parse_timing(spec: str, *, read_profile: Callable[[str], Profile] | None = N
         case "recorded":
             return Recorded(_number(spec, "speed", rest.removesuffix("x"))) if colon else Recorded()
         case "stepped":
-            check(rest in ("", "headers") and bool(rest) == bool(colon), f"{spec!r}: the option of stepped is headers")
+            check(
+                rest in ("", "headers") and bool(rest) == bool(colon),
+                f"{spec!r}: the only option of stepped is headers",
+            )
             return Stepped(headers=bool(rest))
         case "synthetic":
             return _parse_synthetic(spec, rest)
         case "profile":
-            check(bool(rest.strip()), f"{spec!r} names no file: give profile:FILE, which tokentape fit writes")
+            check(bool(rest.strip()), f"{spec!r} names no file: use profile:FILE, with a file that tokentape fit wrote")
             if read_profile is None:
                 raise TimingError(
-                    f'timing: {spec!r}: no file is read here; send what is in it instead, as {{"type": "profile", ...}}'
+                    f"timing: {spec!r}: the server reads no profile files; send its content, "
+                    'as {"type": "profile", ...}'
                 )
             return read_profile(rest.strip())
     raise TimingError(
-        f"timing: {spec!r} is none of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS, profile:FILE"
+        f"timing: {spec!r} is not one of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS, profile:FILE"
     )
 
 
 def _parse_synthetic(spec: str, rest: str) -> Synthetic:
-    made = Synthetic()
+    timing = Synthetic()
     seen: set[str] = set()
     for option in filter(None, (part.strip() for part in rest.split(","))):
         name, equals, value = (part.strip() for part in option.partition("="))
         check(bool(equals), f"{spec!r}: {option!r} is not of the form name=value")
-        check(name not in seen, f"{spec!r}: {name} is there twice")
+        check(name not in seen, f"{spec!r}: {name} is given twice")
         seen.add(name)
         match name:
             case "ttft":
-                made = msgspec.structs.replace(made, ttft_ms=_milliseconds(spec, name, value))
+                timing = msgspec.structs.replace(timing, ttft_ms=_milliseconds(spec, name, value))
             case "prefill":
-                made = msgspec.structs.replace(made, prefill_ms=_milliseconds(spec, name, value))
+                timing = msgspec.structs.replace(timing, prefill_ms=_milliseconds(spec, name, value))
             case "tps":
-                made = msgspec.structs.replace(made, tps=_number(spec, name, value))
+                timing = msgspec.structs.replace(timing, tps=_number(spec, name, value))
             case "jitter":
-                made = msgspec.structs.replace(made, jitter=_number(spec, name, value))
+                timing = msgspec.structs.replace(timing, jitter=_number(spec, name, value))
             case "distribution":
                 allowed = get_args(Distribution)
-                check(value in allowed, f"{spec!r}: distribution {value!r} is none of {', '.join(allowed)}")
-                made = msgspec.structs.replace(made, distribution=value)
+                check(value in allowed, f"{spec!r}: distribution {value!r} is not one of {', '.join(allowed)}")
+                timing = msgspec.structs.replace(timing, distribution=value)
             case "seed":
                 check(value.removeprefix("-").isdecimal(), f"{spec!r}: seed {value!r} is not a whole number")
-                made = msgspec.structs.replace(made, seed=int(value))
+                timing = msgspec.structs.replace(timing, seed=int(value))
             case _:
                 raise TimingError(
                     f"timing: {spec!r}: no option {name!r}; synthetic takes ttft, prefill, tps, jitter, "
                     "distribution and seed"
                 )
-    made.__post_init__()
-    return made
+    timing.__post_init__()
+    return timing
 
 
 def _milliseconds(spec: str, name: str, value: str) -> float:

@@ -13,7 +13,7 @@ import msgspec
 
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
-from tokentape_fake_provider.playback.text_search import frame_that_says
+from tokentape_fake_provider.playback.text_search import find_frame
 from tokentape_fake_provider.script.model import Script, Text
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.timing import Instant, Stepped, Timing
@@ -140,7 +140,7 @@ class Bench:
                 if run.output.end is not None:
                     return whole
                 continue
-            if frame_that_says(run.output.markers.marker(0), stream.frames, 0) is not None:
+            if find_frame(run.output.markers.marker(0), stream.frames, 0) is not None:
                 if len(stream.frames) > 1:
                     self.provider.session.configure(timing=Instant())
                     return stream

@@ -11,7 +11,7 @@ import msgspec
 from tokentape_fake_provider.errors import FaultNotApplicableError
 from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.fault_injection.events import events_of
-from tokentape_fake_provider.fault_injection.fault_context import says_that_it_ended
+from tokentape_fake_provider.fault_injection.fault_context import reports_end
 from tokentape_fake_provider.fault_injection.places import sweep_faults, swept_names
 from tokentape_fake_provider.faults.fault import (
     CleanEnd,
@@ -156,7 +156,7 @@ def _cell(row: str, fault: Fault, placed: bool, tape: Tape, wire: Wire) -> Cell 
             damaged = apply_fault(CleanEnd(frame=frame, event=event, byte=byte), tape, wire)
         case _:
             pass
-    return msgspec.structs.replace(cell, truncated=not says_that_it_ended(damaged, wire))
+    return msgspec.structs.replace(cell, truncated=not reports_end(damaged, wire))
 
 
 def _place(fault: Fault) -> int | None:

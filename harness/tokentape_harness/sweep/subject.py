@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tokentape import ChatOutput, TokentapeError, stream_bytes
-from tokentape_fake_provider.fault_injection.fault_context import says_that_it_ended
+from tokentape_fake_provider.fault_injection.fault_context import reports_end
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires import Wire, wire_named
@@ -65,4 +65,4 @@ def _whole(recording: Recording) -> bool:
     if recording.wire is None or tape.status != 200 or tape.end != "complete" or not tape.frames:
         return False
     kind = tape.header("content-type").partition(";")[0].strip().lower()
-    return kind != "application/json" and says_that_it_ended(tape, wire_named(recording.wire))
+    return kind != "application/json" and reports_end(tape, wire_named(recording.wire))

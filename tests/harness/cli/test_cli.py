@@ -438,7 +438,7 @@ def test_bad_input_is_one_line_that_says_what_to_do(run, tmp_path, body):
             "serve TMP/none.yaml": "1 tokentape: TMP/none.yaml: no such cassette or folder: check the path",
             "serve TMP/empty": "2 tokentape: TMP/empty: no cassettes in this folder (.yaml, .yml, .json): check the path",
             "serve TMP --strict": "1 tokentape: TMP/bad.yaml: not YAML, or cut short (line 10, column 1: could not find expected ':'): restore the file or record it again",
-            "serve --timing fast": "2 tokentape: timing: 'fast' is none of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS, profile:FILE",
+            "serve --timing fast": "2 tokentape: timing: 'fast' is not one of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS, profile:FILE",
             "serve --port 70000": "2 tokentape: Invalid value for '--port': Input should be less than or equal to 65535 (see tokentape serve --help)",
             "chat hi": "2 tokentape: no API key: set OPENAI_API_KEY, or use a local server (--base-url)",
             "chat hi --provider anthropic_messages": "2 tokentape: no API key: set ANTHROPIC_API_KEY, or use a local server (--base-url)",

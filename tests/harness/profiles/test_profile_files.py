@@ -111,7 +111,7 @@ fitted:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("type: profile\nttft: {base_ms: -1}\n", "timing: base_ms can't be -1 ms - at `$.ttft`"),
+        ("type: profile\nttft: {base_ms: -1}\n", "timing: base_ms must be 0 ms or more, not -1 ms - at `$.ttft`"),
         ("type: profile\nttfb: {}\n", "Object contains unknown field `ttfb`"),
         ("type: profile\nseed: [\n", "line 3: not YAML"),
         ("interactions: []\nversion: 1\n", "has no `type: profile`: is it a profile that tokentape fit wrote?"),

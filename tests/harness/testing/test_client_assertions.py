@@ -290,7 +290,7 @@ async def test_coroutines_wait_for_the_journal(fake_provider):
         chunks = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
         await (await fake_provider.anext_stream()).astep(2)
         await anext(chunks)
-        with pytest.raises(TimeoutError, match=r"not so after 0 s: 1 requests, 1 under way"):
+        with pytest.raises(TimeoutError, match=r"the condition did not hold within 0 s: 1 requests, 1 pending"):
             await fake_provider.journal.wait_async(timeout=0)
         leaving = asyncio.ensure_future(fake_provider.journal.wait_async())
         await chunks.close()
