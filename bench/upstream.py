@@ -19,7 +19,7 @@ import msgspec
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.script.model import Script, Text
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 CHUNKS = 10
 EVERY_MS = 100.0
@@ -41,7 +41,7 @@ def chunked_answer(wire: str) -> tuple[str, list[bytes]]:
     """The content type and the chunks of a valid stream of this format, with one word in each chunk."""
     words = tuple(f"word{number} " for number in range(CHUNKS))
     script = Script.of(Text("".join(words), pieces=words))
-    tape = encode(script, Ask(wire, "m", stream=True, query="alt=sse"), Instant())
+    tape = encode(script, ProviderRequest(wire, "m", stream=True, query="alt=sse"), Instant())
     chunks = [b""]
     for frame in tape.frames:
         if any(word.encode() in frame.data for word in words[1:]):

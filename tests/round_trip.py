@@ -10,10 +10,10 @@ from tokentape.wires import wire_named as decoder_named
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.script.model import Choice, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires import Ask
+from tokentape_fake_provider.wires import ProviderRequest
 
 
-def decoded(script: Script, ask: Ask, *, piece: int | None = None) -> ChatOutput:
+def decoded(script: Script, ask: ProviderRequest, *, piece: int | None = None) -> ChatOutput:
     """Encode a script, and decode it: as a stream in pieces of so many bytes, or whole if nothing streams."""
     tape = encode(script, ask, Instant())
     body = tape.body

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests.round_trip import assert_says, blocks, decoded
 from tests.script_strategies import scripts
 from tokentape_fake_provider.script.model import Reasoning, Script, Text, ToolCall
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 
 PATHS = {"openai_chat": "/v1/chat/completions", "anthropic_messages": "/v1/messages"}
 
 
-def ask(wire: str, *, stream: bool, choices: int = 1) -> Ask:
+def ask(wire: str, *, stream: bool, choices: int = 1) -> ProviderRequest:
     """A request in this wire format."""
     body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
     body |= {"stream": True, "stream_options": {"include_usage": True}} if stream else {}

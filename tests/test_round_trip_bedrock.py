@@ -15,7 +15,7 @@ from tokentape import RateLimitError, ReasoningPart, stream_bytes
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.script.model import Error, Reasoning, Script, Text, ToolCall
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 
 MESSAGES = [{"role": "user", "content": [{"text": "Hi"}]}]
 PLAIN_MESSAGES = [{"role": "user", "content": "Hi"}]
@@ -37,13 +37,13 @@ pieces = st.sampled_from((None, 1, 2, 7, 100))
 streams = pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 
 
-def converse(*, stream: bool) -> Ask:
+def converse(*, stream: bool) -> ProviderRequest:
     """A request to Converse."""
     path = f"/model/{NOVA[0]}/converse" + "-stream" * stream
     return wire_named("bedrock_converse").read(path, {"messages": MESSAGES}, created=1_790_000_000, seed="round trip")
 
 
-def invoke(model: str, body: dict[str, Any], *, stream: bool) -> Ask:
+def invoke(model: str, body: dict[str, Any], *, stream: bool) -> ProviderRequest:
     """A request to InvokeModel."""
     path = f"/model/{model}/invoke" + "-with-response-stream" * stream
     return wire_named("bedrock_invoke").read(path, body, created=1_790_000_000, seed="round trip")

@@ -13,12 +13,12 @@ from tokentape import ProviderPart, TruncatedStreamError, stream_bytes
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.script.model import Choice, Reasoning, Script, Text, ToolCall
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 
 WIRE = "cohere_chat"
 
 
-def ask(*, stream: bool) -> Ask:
+def ask(*, stream: bool) -> ProviderRequest:
     """A request."""
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
     return wire_named(WIRE).read("/v2/chat", body, created=1_790_000_000, seed="round trip")

@@ -16,7 +16,7 @@ from tokentape.errors import OverloadedError, RateLimitError
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 
 STUDIO = "/v1beta/models/m"
 VERTEX = "/v1/projects/p/locations/global/publishers/google/models/m"
@@ -31,7 +31,7 @@ WAYS = {
 PIECES = st.sampled_from((None, 1, 2, 7, 100))
 
 
-def ask(way: str, *, choices: int = 1, **fields: Any) -> Ask:
+def ask(way: str, *, choices: int = 1, **fields: Any) -> ProviderRequest:
     """A request."""
     path, query = WAYS[way]
     body = {
@@ -43,7 +43,7 @@ def ask(way: str, *, choices: int = 1, **fields: Any) -> Ask:
     return msgspec.structs.replace(made, query=query)
 
 
-def interactions_ask(*, stream: bool) -> Ask:
+def interactions_ask(*, stream: bool) -> ProviderRequest:
     """A request of the Interactions API."""
     body = {"model": "m", "input": "Hi", "stream": stream}
     return wire_named("gemini_interactions").read("/v1beta/interactions", body, created=1_790_000_000, seed="trip")

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tests.round_trip import assert_says, decoded
 from tests.script_strategies import scripts
 from tokentape_fake_provider.script.model import Script
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 
 WIRE = "ollama"
 
 
-def ask(path: str, *, stream: bool) -> Ask:
+def ask(path: str, *, stream: bool) -> ProviderRequest:
     """A request."""
     asked = {"messages": [{"role": "user", "content": "Hi"}]} if path == "/api/chat" else {"prompt": "Hi"}
     # Ollama streams unless it is told not to.

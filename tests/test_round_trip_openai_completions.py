@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tests.round_trip import assert_says, decoded
 from tests.script_strategies import scripts
 from tokentape_fake_provider.script.model import Script
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 
 WIRE = "openai_completions"
 
 
-def ask(*, stream: bool, choices: int) -> Ask:
+def ask(*, stream: bool, choices: int) -> ProviderRequest:
     """A request."""
     options = {"stream_options": {"include_usage": True}} if stream else {}
     body = {"model": "m", "prompt": "Hi", "stream": stream, "n": choices, **options}

@@ -12,12 +12,12 @@ from tests.round_trip import assert_says, blocks, decoded
 from tests.script_strategies import scripts
 from tokentape import ReasoningPart
 from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Script, Text, ToolCall
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 
 WIRE = "openai_responses"
 
 
-def ask(*, stream: bool, **fields: Any) -> Ask:
+def ask(*, stream: bool, **fields: Any) -> ProviderRequest:
     """A request."""
     body = {"model": "m", "input": "Hi", "stream": stream, **fields}
     return wire_named(WIRE).read("/v1/responses", body, created=1_790_000_000, seed="round trip")

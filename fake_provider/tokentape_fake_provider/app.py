@@ -1,7 +1,7 @@
-"""App: the fake provider as an ASGI application.
+"""The fake provider as an ASGI application.
 
-Requests to a provider's paths go straight from here to catalog and playback; the rest (control API, health)
-is a Starlette application.
+Requests to a provider's paths go straight from here to the resolver and to playback; the rest (control API, health) is
+a Starlette application.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
-from tokentape_fake_provider.answers.error_format import spoken
+from tokentape_fake_provider.answers.error_format import wire_for_errors
 from tokentape_fake_provider.answers.model_list import delete_model, list_models
 from tokentape_fake_provider.answers.ollama_model_list import ollama_models
-from tokentape_fake_provider.answers.resolver import Answer, Request, error_answer, plan_answer
+from tokentape_fake_provider.answers.resolver import Answer, HttpRequest, error_answer, plan_answer
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
@@ -34,23 +34,23 @@ from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
 HEALTH_PATH: Final = "/health"
 
-# For how long, in s, a stream that nobody has stepped waits until that is told.
+# After how long, in s, a warning reports a stream that nobody has stepped.
 _UNSTEPPED_S: Final = 5.0
 T = TypeVar("T")
 
 LONG_SCRIPT: Final = 20_000
-"""How many characters are encoded (in some 50 ms) while the other requests wait."""
+"""How many characters are encoded (in about 50 ms) while the other requests wait."""
 
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
 def create_app(config: AppConfig | None = None) -> App:
-    """The ASGI application; without a configuration one of its own."""
+    """The ASGI application, by default with its own configuration."""
     return App(config or AppConfig())
 
 
 class App:
-    """Answers providers' requests. Made by `create_app`."""
+    """Answers providers' requests. `create_app` creates it."""
 
     def __init__(self, config: AppConfig) -> None:
         self.config = config
@@ -77,7 +77,7 @@ class App:
         clock = self._clock(session)
         began = clock.now()
         connection = Connection(receive, send, scope)
-        # Where a model is looked at, its name may end as a method of Google's does (ft:gpt-4o:acme).
+        # A request for a model's details may end like a method of Google's (ft:gpt-4o:acme).
         wire = None if scope["method"] != "POST" and "/models/" in path else self._wire_for_path(path)
         refused = None
         try:
@@ -98,14 +98,14 @@ class App:
             http_version=scope.get("http_version", ""),
             arrived=began,
         )
-        speaks = wire or spoken(path, headers)
+        error_wire = wire or wire_for_errors(path, headers)
         if foreign:
-            answer = error_answer(speaks, 403, f"Refused: {foreign}; {ALLOW_IT}.", "foreign_origin")
+            answer = error_answer(error_wire, 403, f"Refused: {foreign}; {ALLOW_IT}.", "foreign_origin")
         elif session is None:
-            answer = self._unknown_session(session_id, speaks)
+            answer = self._unknown_session(session_id, error_wire)
         else:
             try:
-                answer = await self._answer(session, entry, refused, speaks, connection, clock.now())
+                answer = await self._answer(session, entry, refused, error_wire, connection, clock.now())
             except ClientLeft:
                 session.journal.add(entry)
                 session.journal.finish(entry, "server_stopped" if self.stopping else "client_left", clock.now() - began)
@@ -122,7 +122,7 @@ class App:
         steps = answer.steps is not None
         if control is not None and session is not None:
             stream = SteppedStream(entry, [frame.data for frame in answer.tape.frames], control)
-            # When it can be taken it waits already, so that a clock that is advanced then finds its deadline.
+            # It can be taken only when it waits, so that a clock that is advanced then has its deadline.
             loop = asyncio.get_running_loop()
             loop.call_soon(session.streams.add, stream)
             if steps:
@@ -137,7 +137,7 @@ class App:
             if reminder is not None:
                 reminder.cancel()
             if steps and control is not None and not control.moved and outcome == "client_left":
-                entry.note = entry.note or "its timing is stepped, and nobody stepped it"
+                entry.note = entry.note or "its timing is stepped, but nobody stepped it"
             if session is not None:
                 session.journal.finish(entry, outcome, clock.now() - began)
             if control is not None:
@@ -146,15 +146,15 @@ class App:
                 session.streams.end(stream)
 
     def clock_at(self, path: str) -> Clock:
-        """Whose time a request to this path keeps."""
+        """The clock for a request to this path."""
         return self._clock(self.sessions.find(_split_session(path)[0]))
 
     def refuse(self, path: str, headers: RawHeaders, status: int, code: str, message: str) -> tuple[RawHeaders, bytes]:
-        """The headers and the body of a refusal, as whoever asks there understands it."""
+        """The headers and the body of a refusal, in the error format of this path."""
         if path.startswith(CONTROL_PATH):
             return refuse_in_json(path, headers, status, code, message)
         _, path = _split_session(path)
-        tape = error_answer(self._wire_for_path(path) or spoken(path, headers), status, message, code).tape
+        tape = error_answer(self._wire_for_path(path) or wire_for_errors(path, headers), status, message, code).tape
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in tape.headers], tape.body
 
     def _clock(self, session: Session | None) -> Clock:
@@ -165,32 +165,34 @@ class App:
         session: Session,
         entry: Entry,
         refused: BodyRefused | None,
-        speaks: Wire,
+        error_wire: Wire,
         connection: Connection,
         now: float,
     ) -> Answer:
         if refused is not None:
-            return error_answer(speaks, refused.status, refused.message, refused.code)
+            return error_answer(error_wire, refused.status, refused.message, refused.code)
         try:
-            return await self._found(session, entry, speaks, connection, now)
+            return await self._found(session, entry, error_wire, connection, now)
         except ClientLeft:
             raise
         except RecursionError:
-            return error_answer(speaks, 400, "The request body is nested too deeply.", "invalid_request")
+            return error_answer(error_wire, 400, "The request body is nested too deeply.", "invalid_request")
         except Exception as error:
-            _logger.exception("%s %s can't be answered", entry.method, entry.path)
-            message = f"The fake provider failed, which its log explains: {type(error).__name__}: {error}"
-            return error_answer(speaks, 500, message, "internal_error")
+            _logger.exception("failed to answer %s %s", entry.method, entry.path)
+            message = f"The fake provider failed (see its log): {type(error).__name__}: {error}"
+            return error_answer(error_wire, 500, message, "internal_error")
 
-    async def _found(self, session: Session, entry: Entry, speaks: Wire, connection: Connection, now: float) -> Answer:
+    async def _found(
+        self, session: Session, entry: Entry, error_wire: Wire, connection: Connection, now: float
+    ) -> Answer:
         method, path, headers = entry.method, entry.path, connection.headers
-        wire = None if entry.wire is None else speaks
+        wire = None if entry.wire is None else error_wire
         content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
         value, problem = parse_body(entry.raw_body, content_type)
         listing = None if wire is not None else self._listing(session, method, path, headers, value)
-        request = Request(
+        request = HttpRequest(
             *(method, path, value, wire, int(entry.time), problem, entry.query, headers, now),
-            speaks=speaks,
+            error_wire=error_wire,
             listed=listing is not None or method in ("HEAD", "OPTIONS"),
         )
         plan = plan_answer(session, request)
@@ -206,10 +208,10 @@ class App:
                 "method_not_allowed",
                 headers=(("allow", "POST"),),
             )
-        return error_answer(speaks, 404, f"Nothing is at {method} {path}. {_nearest_paths(path)}.", "unknown_path")
+        return error_answer(error_wire, 404, f"Nothing is at {method} {path}. {_nearest_paths(path)}.", "unknown_path")
 
     def _listing(self, session: Session, method: str, path: str, headers: RawHeaders, body: Any) -> Answer | None:
-        """What is known of models; nothing for any other request."""
+        """The answer to a request about models; `None` for any other request."""
         if method in ("GET", "HEAD") and (listed := list_models(session, self.config.models, path, headers)):
             return listed
         if method == "DELETE" and (deleted := delete_model(path, headers)):
@@ -227,10 +229,10 @@ class App:
 
 
 def _remind(stream: SteppedStream, control: StepControl) -> None:
-    """Tell that a stream waits for somebody who does not come: else only its client would be seen to hang."""
+    """Warn about a stream that waits for its first step: otherwise its client would seem to hang."""
     if not control.moved:
         _logger.warning(
-            "%r waits for a step: the timing is stepped, and for %g s nobody has stepped it. Take it with "
+            "%r waits for a step: the timing is stepped, but nobody has stepped it for %g s. Take it with "
             "next_stream(), then step() or finish() it, or set another timing (docs/time.md).",
             stream,
             _UNSTEPPED_S,
@@ -238,7 +240,7 @@ def _remind(stream: SteppedStream, control: StepControl) -> None:
 
 
 def _step_control(answer: Answer) -> StepControl | None:
-    """What paces this answer, or `None` if all of it may go at once."""
+    """What paces this answer; `None` if it may leave at once."""
     if answer.steps is not None:
         return step_control(answer.tape, 0 if answer.steps.headers else HEADERS)
     if answer.instant or (is_untimed(answer.tape) and not answer.tape.apart):
@@ -260,7 +262,7 @@ async def _while_there(connection: Connection, work: Callable[[], T]) -> T:
 
 
 def _joined(finish: Callable[[], Answer | None]) -> Answer | None:
-    """The answer; one that leaves at once has its body joined, which takes long for a long one."""
+    """The answer; if it leaves at once, its body is joined here, because that takes long for a long one."""
     answer = finish()
     if answer is not None and answer.instant:
         _ = answer.tape.body, answer.tape.sizes
@@ -268,16 +270,16 @@ def _joined(finish: Callable[[], Answer | None]) -> Answer | None:
 
 
 def _nearest_paths(path: str) -> str:
-    """The paths that one may have meant; without any, one of each wire format."""
+    """The nearest paths; without any, one path of each wire format."""
     known = dict.fromkeys(known for wire in WIRES.values() for known in wire.paths if "*" not in known)
     near = get_close_matches(path, [*known, "/v1/models", "/api/tags"], 3, 0.6)
     if near:
-        return f"Near it are {', '.join(near)}"
+        return f"The nearest paths are {', '.join(near)}"
     return f"The wire formats are at {', '.join(dict.fromkeys(wire.paths[0] for wire in WIRES.values()))}"
 
 
 def _split_session(path: str) -> tuple[str, str]:
-    """The session that a path names by its prefix, and the path below that."""
+    """The session in a path's prefix, and the path below that."""
     if not path.startswith("/s/"):
         return DEFAULT_SESSION, path
     session_id, slash, rest = path[3:].partition("/")

@@ -1,4 +1,4 @@
-"""Config: what the application is made of."""
+"""The configuration of the application."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tokentape_fake_provider.sessions.registry import SessionRegistry
 
 
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What the application is made of.
+    """The configuration of the application.
 
-    `limits` bound each request. `control` turns the control API on, `token` guards it. `access` decides which web
-    pages may ask. `loader` reads the cassettes in `folders`. `clock` paces playback, `wall` is unix time in s. With
-    `threads` long scripts are encoded in threads of their own, while other requests are answered.
+    `limits` bound each request. `control` turns the control API on, `token` protects it. `access` decides which web
+    pages may send requests. `loader` reads the cassettes in `folders`. `clock` paces playback, `wall` is unix time in
+    s. With `threads`, long scripts are encoded in threads of their own while other requests are answered.
     """
 
     sessions: SessionRegistry = msgspec.field(default_factory=SessionRegistry)
@@ -36,5 +36,5 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     threads: bool = False
 
     def with_clock(self, clock: Clock) -> AppConfig:
-        """The same with another clock."""
+        """The configuration with another clock."""
         return msgspec.structs.replace(self, clock=clock)

@@ -1,39 +1,39 @@
 """Errors of the fake provider, one tree.
 
 FakeProviderError
-├── BadRequestError       a request that the real provider would refuse, with the HTTP status it answers
+├── BadRequestError       a request that the real provider would refuse, and its HTTP status
 ├── UnknownWireError      a wire format name that is not in the table
-├── UnknownDressError     a dress of openai_chat that is not in the table
-├── TimingError           a --timing specification that can't be read
-├── StepError             a step of a stream that can't be done
+├── UnknownDialectError   a dialect of openai_chat that is not in the table
+├── TimingError           a timing that can't be read, or that makes no sense
+├── StepError             a step of a stream that is not possible
 │   ├── StreamOverError   the stream is over, and how
-│   └── StepTimeoutError  what was stepped was not sent in time, or no stream came to step
-├── FaultError            a fault that is not in the catalog, or whose parameters make no sense
+│   └── StepTimeoutError  a step was not sent in time, or there was no stream to step
+├── FaultError            a fault that is not in the catalogue, or whose parameters make no sense
 ├── FaultNotApplicableError  a fault that changes nothing about this response, and why
 ├── ScriptError           a script that contradicts itself or that the wire format can't express
 ├── UnknownSessionError   a session id that was never created, or is deleted
 ├── SessionExistsError    a session id that is taken
 ├── SessionNameError      a session id that does not fit into a path
-├── SettingError          a setting of a session that is of no use
-├── CassetteAccessError   a cassette that is not there, or outside the configured folders
-├── UnreadableRecordingError  a recording that was left on the disk and can't be read there any more
+├── SettingError          a setting of a session that is not valid
+├── CassetteAccessError   a cassette that does not exist, or is outside the configured folders
+├── UnreadableRecordingError  a recording whose file can no longer be read
 ├── PortInUseError        another program listens on that port
 ├── UnsafeHostError       the server would be open to the network
 ├── ServerStateError      the server is not running, or runs already
-└── MissingExtraError     a package that only an extra installs is not there
+└── MissingExtraError     a package that only an extra installs is missing
 """
 
 from __future__ import annotations
 
 
 class FakeProviderError(Exception):
-    """Whatever goes wrong in the fake provider."""
+    """The base of all errors of the fake provider."""
 
 
 class BadRequestError(FakeProviderError):
-    """A request that the real provider would refuse, in its words.
+    """A request that the real provider would refuse, with the provider's message.
 
-    `status` is the HTTP status it answers, `param` the field at fault and `code` its own error code, where it
+    `status` is the provider's HTTP status, `param` the wrong field and `code` its own error code, where it
     names them.
     """
 
@@ -49,8 +49,11 @@ class UnknownWireError(FakeProviderError, LookupError):
     """A wire format name, or a request path, that is not in the table."""
 
 
-class UnknownDressError(FakeProviderError, LookupError):
-    """A dress of `openai_chat` that is not in the table."""
+class UnknownDialectError(FakeProviderError, LookupError):
+    """A dialect of `openai_chat` that is not in the table."""
+
+
+UnknownDressError = UnknownDialectError
 
 
 class TimingError(FakeProviderError, ValueError):
@@ -58,7 +61,7 @@ class TimingError(FakeProviderError, ValueError):
 
 
 class FaultError(FakeProviderError, ValueError):
-    """A fault that is not in the catalog, or whose parameters make no sense.
+    """A fault that is not in the catalogue, or whose parameters make no sense.
 
     `where` is its place in the list of faults and the field that is wrong, such as `[0].frame`; empty if unknown.
     """
@@ -71,7 +74,7 @@ class FaultNotApplicableError(FakeProviderError):
 
 
 class StepError(FakeProviderError):
-    """A step of a stream that can't be done."""
+    """A step of a stream that is not possible."""
 
 
 class StreamOverError(StepError):
@@ -83,7 +86,7 @@ class StreamOverError(StepError):
 
 
 class StepTimeoutError(StepError, TimeoutError):
-    """What was stepped was not handed to the socket in time, or no stream came to step."""
+    """A step was not written to the socket in time, or there was no stream to step."""
 
 
 class ScriptError(FakeProviderError, ValueError):
@@ -103,15 +106,15 @@ class SessionNameError(FakeProviderError, ValueError):
 
 
 class SettingError(FakeProviderError, ValueError):
-    """A setting of a session that is of no use."""
+    """A setting of a session that is not valid."""
 
 
 class CassetteAccessError(FakeProviderError):
-    """A cassette that is not there, or that lies outside the configured folders."""
+    """A cassette that does not exist, or is outside the configured folders."""
 
 
 class UnreadableRecordingError(FakeProviderError):
-    """A recording that was left on the disk until it was asked for, and that can't be read there any more."""
+    """A recording whose tape stayed on the disk until it was needed, and can no longer be read."""
 
 
 class PortInUseError(FakeProviderError, OSError):
@@ -119,7 +122,7 @@ class PortInUseError(FakeProviderError, OSError):
 
 
 class UnsafeHostError(FakeProviderError):
-    """The server would be open to the network, which nobody asked for."""
+    """The server would be open to the network without permission."""
 
 
 class ServerStateError(FakeProviderError):
@@ -127,4 +130,4 @@ class ServerStateError(FakeProviderError):
 
 
 class MissingExtraError(FakeProviderError, ImportError):
-    """A package that only an extra installs is not there: the message says which extra to install."""
+    """A package that only an extra installs is missing: the message names the extra."""

@@ -1,4 +1,4 @@
-"""Missing extra: a package that only an extra installs is not there, and which extra that is."""
+"""Names the extra to install when a package that only an extra installs is missing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 from tokentape_fake_provider.errors import MissingExtraError
 
 PACKAGES: Final = frozenset(("faker", "filelock", "pytest", "rich", "starlette", "typer", "uvicorn", "vcr", "yaml"))
-"""What the extras install, by the names that are imported."""
+"""The packages that the extras install, by their import names."""
 
 
 @contextmanager
 def extra_needed(extra: str, by: str) -> Iterator[None]:
-    """Import within it what `extra` installs and `by` needs. Raises `MissingExtraError`, which names both."""
+    """A context for imports that `by` needs and `extra` installs. Raises `MissingExtraError`, which names both."""
     try:
         yield
     except ModuleNotFoundError as error:

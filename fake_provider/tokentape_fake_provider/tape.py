@@ -1,4 +1,4 @@
-"""Tape: what goes over the wire, and when."""
+"""A tape: the bytes of an HTTP response, and when they leave."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ class Frame(NamedTuple):
 class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole HTTP response: status, headers, timed frames, and how it ends.
 
-    `start` is when the headers leave and `end_at` when the body ends, in ms since the request. An `end`
-    other than `complete` breaks the connection off there instead of ending the body: `reset` with an RST;
-    `stall` leaves it open until the client goes. With `apart` each frame leaves in a write of its own, even those
-    that are due together. Without `head` not even the status is sent, and no frame:
-    `ValueError` if there is one.
+    `start` is when the headers leave and `end_at` when the body ends, in ms since the request. An `end` other than
+    `complete` breaks the connection off there instead of ending the body: `reset` does it with an RST, `stall` leaves
+    the connection open until the client leaves. With `apart`, each frame leaves in its own write, even if several are
+    due together. Without `head`, neither status nor frames are sent: raises `ValueError` if there are any.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -42,25 +41,25 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not self.head and (self.frames or self.end == "complete"):
-            raise ValueError("a tape without `head` has no frames, and an `end` other than complete")
+            raise ValueError("a tape without `head` must have no frames, and an `end` other than complete")
 
     @cached_property
     def body(self) -> bytes:
-        """All frames joined: what an instant replay sends in one write."""
+        """All frames joined, as an instant replay sends them in one write."""
         return b"".join(frame.data for frame in self.frames)
 
     @cached_property
     def sizes(self) -> array[int]:
-        """Each frame's bytes."""
+        """The number of bytes of each frame."""
         return array("L", [len(frame.data) for frame in self.frames])
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:
-        """Where frames begin, as bytes of the body; and where the last one ends."""
+        """The byte of the body where each frame begins, and where the last one ends."""
         return (0, *accumulate(self.sizes))
 
     def header(self, name: str) -> str:
-        """The value of a header, by its name in lower case; empty where there is none."""
+        """The value of a header, by its name in lower case; empty if it is missing."""
         return next((value for key, value in self.headers if key.lower() == name), "")
 
     def with_headers(self, *headers: tuple[str, str]) -> Tape:
@@ -71,7 +70,7 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
 
 
 def retry_after(tape: Tape) -> float | None:
-    """When the response says to ask again, in s; `None` if it does not, or names a date."""
+    """The response's retry-after in s; `None` if it has none, or a date."""
     for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             return float(tape.header(name)) / divisor

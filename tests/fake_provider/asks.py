@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tokentape_fake_provider.script.model import Script
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 
 PATHS = {
     "openai_chat": "/v1/chat/completions",
@@ -55,7 +55,7 @@ BODIES: dict[str, dict[str, Any]] = {
 """Where it is not `BODY`."""
 
 
-def ask_of(wire: str, **fields: Any) -> Ask:
+def ask_of(wire: str, **fields: Any) -> ProviderRequest:
     """A streaming request; a field of `...` is left out."""
     body = {name: value for name, value in (BODIES.get(wire, BODY) | fields).items() if value is not ...}
     path = COMPLETE_PATHS.get(wire, PATHS[wire]) if fields.get("stream") is False else PATHS[wire]

@@ -12,7 +12,7 @@ import msgspec
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires import Ask, wire_for_path
+from tokentape_fake_provider.wires import ProviderRequest, wire_for_path
 
 
 class InProcess:
@@ -20,7 +20,7 @@ class InProcess:
 
     def __init__(self) -> None:
         self.script = Script()
-        self.ask: Ask | None = None
+        self.ask: ProviderRequest | None = None
 
     def client(self, httpx: ModuleType) -> Any:
         """A client of `httpx` or `httpx2` whose requests come here."""

@@ -34,7 +34,7 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires import Ask, wire_for_path
+from tokentape_fake_provider.wires import ProviderRequest, wire_for_path
 from tokentape_fake_provider.wires.converse_events import FINISH_REASONS
 
 CLAUDE = "us.anthropic.claude-3-5-sonnet-20240620-v1:0"
@@ -55,7 +55,7 @@ class InProcessBedrock:
 
     def __init__(self) -> None:
         self.script = Script()
-        self.ask: Ask | None = None
+        self.ask: ProviderRequest | None = None
         self.client = client_for("http://fake.test")
         self.client.meta.events.register("before-send.bedrock-runtime", self.answer)
 

@@ -14,7 +14,7 @@ import ollama
 import openai
 import pytest
 
-from tokentape_fake_provider.answers.error_format import spoken
+from tokentape_fake_provider.answers.error_format import wire_for_errors
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.session import Session
 
@@ -102,7 +102,7 @@ def test_an_unknown_path_is_an_error_that_the_client_can_read(
 )
 def test_the_path_tells_without_any_header(path: str, wire: str) -> None:
     """Paths that only one provider has name it."""
-    assert spoken(path, ()).name == wire
+    assert wire_for_errors(path, ()).name == wire
 
 
 def test_models_are_listed_as_cohere_lists_them(server: FakeProviderServer, session: Session) -> None:

@@ -30,14 +30,14 @@ from tokentape_fake_provider.faults import FAULTS, Fault, fault_name, format_fau
 from tokentape_fake_provider.script.model import Error, Script
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Instant, Synthetic
-from tokentape_fake_provider.wires import WIRES, Ask, Wire, wire_named
+from tokentape_fake_provider.wires import WIRES, ProviderRequest, Wire, wire_named
 
 TEXT = "Grüße an 世界, all of you"
 INSTANT = Instant()
 SSE = (("content-type", "text/event-stream"),)
 
 
-def said(wire: str, timing: Any = INSTANT, **fields: Any) -> tuple[Tape, Wire, Ask]:
+def said(wire: str, timing: Any = INSTANT, **fields: Any) -> tuple[Tape, Wire, ProviderRequest]:
     """A stream in a wire format, which says `TEXT` and its usage."""
     if wire in ("openai_chat", "openai_completions"):
         fields.setdefault("stream_options", {"include_usage": True})
@@ -55,7 +55,7 @@ def documents(tape: Tape, wire: str = "") -> list[Any]:
     """The documents of a tape's events; those that are no JSON as bytes."""
     made = []
     for event in events_of(tape):
-        value = wire_named(wire).marks.read(event.document) if wire else None
+        value = wire_named(wire).document_paths.read(event.document) if wire else None
         made.append(event.document if value is None else value)
     return made
 
@@ -203,12 +203,12 @@ def test_connection_faults() -> None:
 def test_default_place_is_before_the_ending(wire: str) -> None:
     """Without a place the whole text has come, and nothing that says that it is complete."""
     before, after = damaged("clean_end", wire)
-    marks = wire_named(wire).marks
+    document_paths = wire_named(wire).document_paths
     assert before.body.startswith(after.body)
     kept, all_of_them = documents(after, wire), documents(before, wire)
     assert kept == all_of_them[: len(kept)]
-    assert not any(marks.ends(value, path) for value in kept for path in marks.endings)
-    assert any(marks.ends(all_of_them[len(kept)], path) for path in marks.endings)
+    assert not any(document_paths.ends(value, path) for value in kept for path in document_paths.endings)
+    assert any(document_paths.ends(all_of_them[len(kept)], path) for path in document_paths.endings)
 
 
 def test_ending_of_providers_that_name_a_finish_reason_everywhere() -> None:
@@ -346,11 +346,11 @@ def test_frames_twice_and_lost() -> None:
 def test_no_usage(wire: str) -> None:
     """Nothing counts tokens any more; events that did not are byte for byte what they were."""
     before, after = damaged("no_usage", wire)
-    marks = wire_named(wire).marks
-    assert any(marks.output_tokens(value) is not None for value in documents(before, wire))
-    assert not any(marks.output_tokens(value) is not None for value in documents(after, wire))
+    document_paths = wire_named(wire).document_paths
+    assert any(document_paths.output_tokens(value) is not None for value in documents(before, wire))
+    assert not any(document_paths.output_tokens(value) is not None for value in documents(after, wire))
     for was, now in zip(events_of(before), events_of(after), strict=True):
-        if not marks.without_usage(marks.read(was.document)):
+        if not document_paths.without_usage(document_paths.read(was.document)):
             assert now.document == was.document
 
 
@@ -360,11 +360,11 @@ def test_no_usage_in_a_whole_answer(wire: str) -> None:
     ask = ask_of(wire, stream=False)
     known = wire_named(wire)
     tape = tape_of_reply(known.encode_complete(Script.of(TEXT), ask))
-    marks = known.marks._replace(wrapped=False)
+    document_paths = known.document_paths._replace(wrapped=False)
     if wire != "bedrock_invoke":  # its counts are headers
-        assert marks.output_tokens(json.loads(tape.body))
+        assert document_paths.output_tokens(json.loads(tape.body))
     after = apply_fault(parse_fault("no_usage"), tape, known, ask)
-    assert not marks.output_tokens(json.loads(after.body))
+    assert not document_paths.output_tokens(json.loads(after.body))
 
 
 @every_wire
@@ -398,7 +398,7 @@ def test_rate_limit_headers(wire: str, remaining: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dress", "header"),
+    ("dialect", "header"),
     [
         ("azure", ("x-ratelimit-reset-requests", "7")),
         ("groq", ("x-ratelimit-reset-requests", "7s")),
@@ -406,10 +406,10 @@ def test_rate_limit_headers(wire: str, remaining: str) -> None:
         ("openai", ("x-ratelimit-reset-requests", "7s")),
     ],
 )
-def test_rate_limit_headers_of_dresses(dress: str, header: tuple[str, str]) -> None:
+def test_rate_limit_headers_of_dialects(dialect: str, header: tuple[str, str]) -> None:
     """Providers that share a wire format have header values of their own."""
     tape, known, ask = said("openai_chat")
-    ask = msgspec.structs.replace(ask, dress=dress)
+    ask = msgspec.structs.replace(ask, dialect=dialect)
     after = apply_fault(parse_fault("http_error@status=429,retry_after=7"), tape, known, ask)
     assert header in after.headers
 

@@ -169,7 +169,7 @@ def test_openai_reads_every_complete_response(script: Script) -> None:
 @few
 @given(scripts("openai_chat"))
 def test_groq_reads_every_script(script: Script) -> None:
-    """The groq SDK (httpx, the path /openai/v1) reads both forms, in Groq's dress."""
+    """The groq SDK (httpx, the path /openai/v1) reads both forms, in Groq's dialect."""
     said.script = script
     heard = [Heard() for _ in script.choices]
     usage = None
@@ -195,7 +195,7 @@ def test_groq_reads_every_script(script: Script) -> None:
 @few
 @given(scripts("openai_chat"))
 def test_mistral_reads_every_script(script: Script) -> None:
-    """The mistralai SDK reads both forms, in Mistral's dress: thoughts are parts of the content."""
+    """The mistralai SDK reads both forms, in Mistral's dialect: thoughts are parts of the content."""
     said.script = script
     heard = [Heard() for _ in script.choices]
     usage = None

@@ -20,15 +20,15 @@ from tests.script_strategies import scripts
 from tokentape import stream_bytes
 from tokentape.wires import wire_named as decoder_named
 from tokentape_fake_provider.encoding.encode import encode
-from tokentape_fake_provider.errors import UnknownDressError
+from tokentape_fake_provider.errors import UnknownDialectError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.timing import Instant, Recorded
-from tokentape_fake_provider.wires import Ask, wire_named
-from tokentape_fake_provider.wires.openai_dialects import DressName, dress_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
+from tokentape_fake_provider.wires.openai_dialects import DialectName, dialect_named
 
-DRESSES: tuple[str, ...] = get_args(DressName)
+DIALECTS: tuple[str, ...] = get_args(DialectName)
 QUESTION: Any = [{"role": "user", "content": "Hello?"}]
 SCRIPT = Script.of(
     Reasoning("Let me see."),
@@ -38,12 +38,12 @@ SCRIPT = Script.of(
 )
 
 
-def ask(dress: str, *, stream: bool = True, choices: int = 1) -> Ask:
-    """A request that wears this dress."""
+def ask(dialect: str, *, stream: bool = True, choices: int = 1) -> ProviderRequest:
+    """A request that has this dialect."""
     body: dict[str, Any] = {"model": "m", "messages": QUESTION, "n": choices}
     body |= {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-    made = wire_named("openai_chat").read("/v1/chat/completions", body, created=1_790_000_000, seed="dress")
-    return msgspec.structs.replace(made, dress=dress)
+    made = wire_named("openai_chat").read("/v1/chat/completions", body, created=1_790_000_000, seed="dialect")
+    return msgspec.structs.replace(made, dialect=dialect)
 
 
 def chunks(body: bytes) -> list[dict[str, Any]]:
@@ -53,14 +53,14 @@ def chunks(body: bytes) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-@pytest.mark.parametrize("dress", DRESSES)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @settings(max_examples=20)
 @given(script=scripts("openai_chat"), piece=st.sampled_from((None, 1, 50)))
-def test_the_library_hears_every_script_in_every_dress(
-    dress: str, stream: bool, script: Script, piece: int | None
+def test_the_library_hears_every_script_in_every_dialect(
+    dialect: str, stream: bool, script: Script, piece: int | None
 ) -> None:
-    """Text, reasoning, calls, ends and usage come through whatever the dress; a refusal may be text."""
-    asked = ask(dress, stream=stream, choices=len(script.choices))
+    """Text, reasoning, calls, ends and usage come through whatever the dialect; a refusal may be text."""
+    asked = ask(dialect, stream=stream, choices=len(script.choices))
     body = encode(script, asked, Instant()).body
     if stream:
         parts = [body] if piece is None else [body[at : at + piece] for at in range(0, len(body), piece)]
@@ -85,12 +85,12 @@ def test_the_library_hears_every_script_in_every_dress(
         assert message.finish_reason == ended
     for name in ("input", "output", "cached", "reasoning"):
         wanted = getattr(script.usage, name)
-        if wanted is not None and (dress, name) != ("mistral", "reasoning"):
+        if wanted is not None and (dialect, name) != ("mistral", "reasoning"):
             assert (getattr(output.usage, name) or 0) == wanted, name
 
 
 @pytest.mark.parametrize(
-    ("dress", "wire_format"),
+    ("dialect", "wire_format"),
     [
         ("azure", "azure_openai_chat"),
         ("groq", "groq_chat"),
@@ -100,17 +100,17 @@ def test_the_library_hears_every_script_in_every_dress(
         ("xai", "xai_chat"),
     ],
 )
-def test_a_dress_has_only_fields_that_were_recorded(dress: str, wire_format: str) -> None:
+def test_a_dialect_has_only_fields_that_were_recorded(dialect: str, wire_format: str) -> None:
     """Each field of a chunk, a choice, a delta and usage was seen in a recorded stream of that provider."""
     recorded: set[str] = set()
     for item in items(wire_format):
         for chunk in chunks(item.body):
             recorded |= set(fields(chunk))
-    made = {name for chunk in chunks(encode(SCRIPT, ask(dress), Instant()).body) for name in fields(chunk)}
+    made = {name for chunk in chunks(encode(SCRIPT, ask(dialect), Instant()).body) for name in fields(chunk)}
     unseen = made - recorded
     # No recording has Mistral's thinking parts; they are those of its SDK (`ThinkChunk`).
     assert {name for name in unseen if not name.startswith("choices.delta.content.")} == set()
-    assert not unseen or dress == "mistral"
+    assert not unseen or dialect == "mistral"
 
 
 def fields(value: Any, where: str = "") -> Iterator[str]:
@@ -127,9 +127,9 @@ def fields(value: Any, where: str = "") -> Iterator[str]:
 def test_where_each_dress_has_its_usage() -> None:
     """Usage stands beside the last choice, in a chunk of its own, or in both places, as the provider does it."""
     places = {}
-    for dress in DRESSES:
-        with_usage = [chunk for chunk in chunks(encode(SCRIPT, ask(dress), Instant()).body) if chunk.get("usage")]
-        places[dress] = [
+    for dialect in DIALECTS:
+        with_usage = [chunk for chunk in chunks(encode(SCRIPT, ask(dialect), Instant()).body) if chunk.get("usage")]
+        places[dialect] = [
             "last" if chunk["choices"] and chunk["choices"][0].get("finish_reason") else "own" for chunk in with_usage
         ]
     assert places == {
@@ -145,7 +145,7 @@ def test_where_each_dress_has_its_usage() -> None:
 
 def test_what_each_dress_is_known_by() -> None:
     """The quirks that clients trip over are there."""
-    body = {dress: encode(SCRIPT, ask(dress), Instant()).body for dress in DRESSES}
+    body = {dialect: encode(SCRIPT, ask(dialect), Instant()).body for dialect in DIALECTS}
     assert "prompt_filter_results" in chunks(body["azure"])[0]
     assert chunks(body["azure"])[0]["choices"] == []
     assert all("content_filter_results" in chunk["choices"][0] for chunk in chunks(body["azure"])[1:-1])
@@ -160,25 +160,25 @@ def test_what_each_dress_is_known_by() -> None:
     xai = chunks(body["xai"])[-1]["usage"]
     assert (xai["completion_tokens"], xai["completion_tokens_details"]["reasoning_tokens"]) == (5, 4)
     assert xai["total_tokens"] == 29
-    for dress in ("groq", "mistral", "xai"):
-        (call,) = [c for c in chunks(body[dress]) if c["choices"] and c["choices"][0]["delta"].get("tool_calls")]
+    for dialect in ("groq", "mistral", "xai"):
+        (call,) = [c for c in chunks(body[dialect]) if c["choices"] and c["choices"][0]["delta"].get("tool_calls")]
         assert call["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"] == '{"a": 1}'
 
 
 def test_a_whole_call_comes_when_its_last_fragment_was_to_come() -> None:
-    """Where a dress sends calls whole, a call keeps the time of its last piece and the tokens of all."""
+    """Where a dialect sends calls whole, a call keeps the time of its last piece and the tokens of all."""
     call = ToolCall("f", '{"a":1}', "c", ('{"a"', ":1}"), (100.0, 250.0))
     tape = encode(Script.of(call), ask("groq"), Recorded())
     times = [frame.at for frame in tape.frames if b"arguments" in frame.data]
     assert times == [250.0]
 
 
-@pytest.mark.parametrize("dress", DRESSES)
-def test_errors_in_every_dress(dress: str) -> None:
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_errors_in_every_dialect(dialect: str) -> None:
     """An error, alone or inside a stream, is read as what it is."""
     for error in (Error(429, "Slow down.", retry_after=2), Error(503, "Busy.", in_stream=True)):
         script = Script.of("One", error=error)
-        tape = encode(script, ask(dress), Instant())
+        tape = encode(script, ask(dialect), Instant())
         if not error.in_stream:
             assert (tape.status, dict(tape.headers)["retry-after"]) == (429, "2")
             assert b"Slow down." in tape.body
@@ -190,7 +190,7 @@ def test_errors_in_every_dress(dress: str) -> None:
 
 
 def test_azure_openai_reads_its_dress(server: FakeProviderServer, session: Session) -> None:
-    """AzureOpenAI's own path and key choose the dress: the prompt's filter results come first."""
+    """AzureOpenAI's own path and key choose the dialect: the prompt's filter results come first."""
     session.push(SCRIPT, SCRIPT)
     endpoint = f"{server.url}/s/{session.id}"
     with openai.AzureOpenAI(azure_endpoint=endpoint, api_key="k", api_version="2024-10-21", max_retries=0) as client:
@@ -214,7 +214,7 @@ def test_azure_openai_reads_its_dress(server: FakeProviderServer, session: Sessi
 
 
 def test_groq_reads_its_dress(server: FakeProviderServer, session: Session) -> None:
-    """Groq's own path chooses the dress: x_groq, reasoning and a whole call."""
+    """Groq's own path chooses the dialect: x_groq, reasoning and a whole call."""
     session.push(SCRIPT)
     with groq.Groq(base_url=f"{server.url}/s/{session.id}", api_key="k", max_retries=0) as client:
         seen = list(client.chat.completions.create(model="openai/gpt-oss-20b", messages=QUESTION, stream=True))
@@ -229,8 +229,8 @@ def test_groq_reads_its_dress(server: FakeProviderServer, session: Session) -> N
 
 
 def test_mistral_reads_its_dress(server: FakeProviderServer, session: Session) -> None:
-    """A session's dress holds whatever the model is called."""
-    session.configure(dress="mistral")
+    """A session's dialect holds whatever the model is called."""
+    session.configure(dialect="mistral")
     session.push(SCRIPT)
     with Mistral(server_url=f"{server.url}/s/{session.id}", api_key="k") as client:
         seen = [event.data for event in client.chat.stream(model="my-own", messages=QUESTION)]
@@ -261,13 +261,13 @@ def test_the_path_chooses_the_dress(
 
 
 def test_the_control_api_sets_a_dress(server: FakeProviderServer, session: Session, http: httpx2.Client) -> None:
-    """A dress is a setting like the others; an unknown one is refused and the known ones are named."""
+    """A dialect is a setting like the others, which `dress`, its former name, sets too; an unknown one is refused."""
     url = f"{server.url}/_tokentape/sessions/{session.id}/settings"
-    assert http.patch(url, json={"dress": "xai"}).json()["dress"] == "xai"
-    assert session.settings.dress == "xai"
-    assert http.patch(url, json={"dress": None}).json()["dress"] is None
-    refused = http.patch(url, json={"dress": "nylon"})
+    assert http.patch(url, json={"dialect": "xai"}).json()["dialect"] == "xai"
+    assert session.settings.dialect == "xai"
+    assert http.patch(url, json={"dress": None}).json()["dialect"] is None
+    refused = http.patch(url, json={"dialect": "nylon"})
     assert refused.status_code == 400
-    with pytest.raises(UnknownDressError, match=r"no dress 'nylon': the known ones are openai, azure, groq"):
-        session.configure(dress="nylon")
-    assert dress_named("openai") is None
+    with pytest.raises(UnknownDialectError, match=r"no dialect 'nylon': the known ones are openai, azure, groq"):
+        session.configure(dialect="nylon")
+    assert dialect_named("openai") is None

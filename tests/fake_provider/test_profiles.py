@@ -38,7 +38,7 @@ from tokentape_fake_provider.timing import (
     retime,
     schedule,
 )
-from tokentape_fake_provider.wires import WIRES, Piece, wire_named
+from tokentape_fake_provider.wires import WIRES, EncodedFrame, wire_named
 from tokentape_harness.conversion.response_decoder import hear_tape
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "one two three four"}]}
@@ -58,16 +58,16 @@ profiles = st.builds(
     seed=st.integers(-9, 9),
 )
 conditions = st.builds(Conditions, st.integers(0, 99), st.integers(0, 99), st.integers(1, 9))
-pieces = st.lists(st.builds(Piece, st.binary(max_size=4), st.integers(0, 4)), max_size=30)
+pieces = st.lists(st.builds(EncodedFrame, st.binary(max_size=4), st.integers(0, 4)), max_size=30)
 
 
 def times(profile: Timing, *tokens: int, **options: Any) -> list[float]:
     """When frames with so many tokens leave."""
-    return [frame.at for frame in schedule([Piece(b"x", count) for count in tokens], profile, **options)]
+    return [frame.at for frame in schedule([EncodedFrame(b"x", count) for count in tokens], profile, **options)]
 
 
 @given(pieces, profiles, conditions)
-def test_any_profile_keeps_order_and_bytes(made: list[Piece], profile: Profile, asked: Conditions) -> None:
+def test_any_profile_keeps_order_and_bytes(made: list[EncodedFrame], profile: Profile, asked: Conditions) -> None:
     """Under any profile frames keep their order and bytes, the first token comes first, and equal seeds are equal."""
     frames = schedule(made, profile, stream="s", conditions=asked)
     assert [frame.data for frame in frames] == [piece.data for piece in made]

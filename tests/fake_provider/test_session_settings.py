@@ -17,7 +17,7 @@ WRONG = [
     ({"usage": 3}, "setting usage: 3 is none: Expected `object`, got `int`"),
     ({"usage": Stepped()}, "is none: it is a Stepped"),
     ({"timing": "steped"}, "timing: 'steped' is not one of instant, recorded, "),
-    ({"dress": "azur"}, "no dress 'azur': the known ones are openai, azure, "),
+    ({"dialect": "azur"}, "no dialect 'azur': the known ones are openai, azure, "),
     ({"locale": "xx_YY"}, "no synthetic text for the locale 'xx_YY': use one of "),
     ({"faults": ("fim",)}, "no fault 'fim': did you mean fin?"),
 ]
@@ -35,7 +35,9 @@ def test_a_wrong_setting_is_refused(change: dict[str, Any], told: str, session: 
 
 
 @pytest.mark.parametrize(
-    "change", [{"clock": "controled"}, {"locale": "xx_YY"}, {"seed": "x"}, {"dress": "azur"}], ids=str
+    "change",
+    [{"clock": "controled"}, {"locale": "xx_YY"}, {"seed": "x"}, {"dialect": "azur"}, {"dress": "azur"}],
+    ids=str,
 )
 def test_the_control_api_refuses_it(
     change: dict[str, Any], session: Session, server: FakeProviderServer, http: httpx2.Client

@@ -19,7 +19,7 @@ from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import Reasoning, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
-from tokentape_fake_provider.wires import Ask
+from tokentape_fake_provider.wires import ProviderRequest
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_unknown_locale_is_named_with_the_known_ones() -> None:
 def test_a_script_has_reasoning_text_and_tool_calls_for_each_choice() -> None:
     """The parts come in the order that providers send them, with a text of its own for each choice."""
     call = ToolCall.of("weather", {"city": "Oslo"})
-    ask = Ask("openai_chat", "m", stream=True, choices=2)
+    ask = ProviderRequest("openai_chat", "m", stream=True, choices=2)
     script = synthetic_script(ask, seed="s", words=7, reasoning=3, tool_calls=[call])
     first, second = (choice.items for choice in script.choices)
     assert [type(item) for item in first] == [Reasoning, Text, ToolCall]

@@ -23,7 +23,7 @@ from tokentape_fake_provider.timing import (
     retime,
     schedule,
 )
-from tokentape_fake_provider.wires import Piece
+from tokentape_fake_provider.wires import EncodedFrame
 
 distributions = st.sampled_from(("normal", "lognormal", "gamma", "uniform"))
 synthetics = st.builds(
@@ -35,13 +35,13 @@ synthetics = st.builds(
     seed=st.integers(-9, 9),
 )
 pieces = st.lists(
-    st.builds(Piece, st.binary(max_size=4), st.integers(0, 4), st.one_of(st.none(), st.floats(0, 9000))),
+    st.builds(EncodedFrame, st.binary(max_size=4), st.integers(0, 4), st.one_of(st.none(), st.floats(0, 9000))),
     max_size=30,
 )
 
 
 @given(pieces, st.one_of(st.just(Instant()), st.builds(Recorded, st.floats(0.01, 100)), synthetics))
-def test_times_never_go_back_and_bytes_never_change(made: list[Piece], timing: Timing) -> None:
+def test_times_never_go_back_and_bytes_never_change(made: list[EncodedFrame], timing: Timing) -> None:
     """Frames keep their order and bytes under every timing, and the same arguments give the same times."""
     frames = schedule(made, timing, stream="s")
     assert [frame.data for frame in frames] == [piece.data for piece in made]
@@ -51,7 +51,7 @@ def test_times_never_go_back_and_bytes_never_change(made: list[Piece], timing: T
 
 
 @given(pieces, synthetics)
-def test_the_first_token_comes_at_ttft(made: list[Piece], timing: Synthetic) -> None:
+def test_the_first_token_comes_at_ttft(made: list[EncodedFrame], timing: Synthetic) -> None:
     """The first token leaves at the time to first token exactly, and frames before it with it."""
     for piece, frame in zip(made, schedule(made, timing), strict=True):
         assert frame.at == timing.ttft_ms
@@ -62,7 +62,7 @@ def test_the_first_token_comes_at_ttft(made: list[Piece], timing: Synthetic) -> 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
 def test_a_piece_costs_as_many_latencies_as_it_has_tokens(tokens: list[int]) -> None:
     """Without jitter each token after the first frame costs 1000/tps ms; what has no tokens costs nothing."""
-    made = [Piece(b"x", count) for count in tokens]
+    made = [EncodedFrame(b"x", count) for count in tokens]
     frames = schedule(made, Synthetic(ttft_ms=200, tps=50))
     spoken = [count for count in tokens if count]
     assert frames[-1].at == pytest.approx(200 + 20 * sum(spoken[1:]))
@@ -84,7 +84,7 @@ def test_latencies_have_the_mean_and_the_deviation_of_the_distribution(
 ) -> None:
     """Over 20,000 tokens the mean is 1000/tps and the standard deviation jitter times that."""
     timing = Synthetic(ttft_ms=0, tps=100, jitter=jitter, distribution=distribution, seed=1)
-    frames = schedule([Piece(b"", 1)] * 20_001, timing)
+    frames = schedule([EncodedFrame(b"", 1)] * 20_001, timing)
     latencies = [other.at - one.at for one, other in pairwise(frames)]
     assert statistics.fmean(latencies) == pytest.approx(10, rel=0.03)
     assert statistics.pstdev(latencies) == pytest.approx(10 * jitter, rel=0.05)
@@ -100,13 +100,13 @@ def test_latencies_have_the_mean_and_the_deviation_of_the_distribution(
 
 def test_a_wild_normal_distribution_never_goes_back() -> None:
     """Where much of a normal distribution would be negative, latencies still are not."""
-    frames = schedule([Piece(b"", 1)] * 2000, Synthetic(jitter=3, distribution="normal"))
+    frames = schedule([EncodedFrame(b"", 1)] * 2000, Synthetic(jitter=3, distribution="normal"))
     assert all(one.at < other.at for one, other in pairwise(frames))
 
 
 def test_seeds_and_streams_have_latencies_of_their_own() -> None:
     """Another seed, or another stream of the same seed, is another draw."""
-    made = [Piece(b"", 1)] * 5
+    made = [EncodedFrame(b"", 1)] * 5
     timing = Synthetic(jitter=0.3, seed=1)
     again = msgspec.structs.replace(timing, seed=2)
     times = {
@@ -118,7 +118,7 @@ def test_seeds_and_streams_have_latencies_of_their_own() -> None:
 
 
 @given(pieces, st.floats(0.1, 50))
-def test_recorded_times_are_divided_by_the_speed(made: list[Piece], speed: float) -> None:
+def test_recorded_times_are_divided_by_the_speed(made: list[EncodedFrame], speed: float) -> None:
     """Twice the speed is half the time, for every frame."""
     slow, fast = schedule(made, Recorded()), schedule(made, Recorded(speed))
     assert [frame.at for frame in fast] == pytest.approx([frame.at / speed for frame in slow])
@@ -127,15 +127,15 @@ def test_recorded_times_are_divided_by_the_speed(made: list[Piece], speed: float
 def test_what_has_no_recorded_time_leaves_with_the_frame_before_it() -> None:
     """Protocol frames take their neighbour's time, and those at the start the first known one."""
     made = [
-        Piece(b"role"),
-        Piece(b"a", 1, 100),
-        Piece(b"?"),
-        Piece(b"b", 1, 250),
-        Piece(b"c", 1, 240),
-        Piece(b"end"),
+        EncodedFrame(b"role"),
+        EncodedFrame(b"a", 1, 100),
+        EncodedFrame(b"?"),
+        EncodedFrame(b"b", 1, 250),
+        EncodedFrame(b"c", 1, 240),
+        EncodedFrame(b"end"),
     ]
     assert [frame.at for frame in schedule(made, Recorded())] == [100, 100, 100, 250, 250, 250]
-    assert [frame.at for frame in schedule([Piece(b"a", 1)], Recorded())] == [0]
+    assert [frame.at for frame in schedule([EncodedFrame(b"a", 1)], Recorded())] == [0]
 
 
 def test_a_tape_is_retimed_whole() -> None:

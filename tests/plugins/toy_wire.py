@@ -9,7 +9,16 @@ from tokentape.providers import CLIENT_DEFAULT, ChatProvider
 from tokentape_conformance import Grammar, Kind, Machine, RequestFormat, ResponseContent, Step
 from tokentape_fake_provider import Error, Script, Text
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.wires import Ask, Marks, Piece, Provider, Reply, WireFacts, resolve_usage, split_item
+from tokentape_fake_provider.wires import (
+    DocumentPaths,
+    EncodedFrame,
+    Provider,
+    ProviderRequest,
+    Reply,
+    WireFacts,
+    resolve_usage,
+    split_item,
+)
 
 JSON = (("content-type", "application/json"),)
 WORDS = {"stop": "done", "length": "limit"}
@@ -49,7 +58,7 @@ class ToyChat(ChatProvider):
 
 class ToyWire:
     name, base_path, paths, ping = "toy", "", ("/toy/chat",), b""
-    marks = Marks(endings=(("over",),), usage=(("in",), ("out",)), output=(("out",),))
+    document_paths = DocumentPaths(endings=(("over",),), usage=(("in",), ("out",)), output=(("out",),))
     overloaded = Error(503, "The toys are all taken.")
     facts = WireFacts(
         provider=Provider("toy", "https://toys.example", base_urls=("TOY_URL",)), framing="ndjson", terminal_event=True,
@@ -58,30 +67,32 @@ class ToyWire:
         error_paths="/toy/", text_finish_reasons=tuple(WORDS), unreported_usage={"cached", "cache_write", "reasoning"},
     )  # fmt: skip
 
-    def read(self, path: str, body: dict[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: dict[str, Any], *, created: int, seed: str) -> ProviderRequest:
         if not isinstance(body.get("prompt"), str):
             raise BadRequestError("prompt: a string is missing")
         model, stream = str(body.get("model") or "toy"), bool(body.get("stream"))
-        return Ask("toy", model, stream, body["prompt"], created=created, seed=seed, body=body, path=path)
+        return ProviderRequest("toy", model, stream, body["prompt"], created=created, seed=seed, body=body, path=path)
 
-    def stream_headers(self, ask: Ask) -> Any:
+    def stream_headers(self, request: ProviderRequest) -> Any:
         return (("content-type", "application/x-ndjson"),)
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
-        pieces = [Piece(encode({"say": d.text}) + b"\n", d.tokens, d.at) for i in _texts(script) for d in split_item(i)]
-        end = self.encode_error_event(script.error, ask) if script.error else encode(_end(script, ask)) + b"\n"
-        return [*pieces, Piece(end)]
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
+        pieces = [
+            EncodedFrame(encode({"say": d.text}) + b"\n", d.tokens, d.at) for i in _texts(script) for d in split_item(i)
+        ]
+        end = self.encode_error_event(script.error, request) if script.error else encode(_end(script, request)) + b"\n"
+        return [*pieces, EncodedFrame(end)]
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
-        return Reply(200, JSON, encode({"say": "".join(item.text for item in _texts(script)), **_end(script, ask)}))
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
+        return Reply(200, JSON, encode({"say": "".join(item.text for item in _texts(script)), **_end(script, request)}))
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         return Reply(error.status, JSON, encode({"oops": error.message}))
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         return encode({"oops": error.message}) + b"\n"
 
-    def limit_headers(self, limits: Any, ask: Ask) -> Any:
+    def limit_headers(self, limits: Any, request: ProviderRequest) -> Any:
         return ()
 
 
@@ -92,8 +103,8 @@ def _texts(script: Script) -> list[Text]:
     return items
 
 
-def _end(script: Script, ask: Ask) -> dict[str, Any]:
-    choice, counts = script.choices[0], resolve_usage(script, ask.text, script.choices)
+def _end(script: Script, request: ProviderRequest) -> dict[str, Any]:
+    choice, counts = script.choices[0], resolve_usage(script, request.text, script.choices)
     usage = {"in": counts.input, "out": counts.output} if counts else {}
     return {"over": choice.provider_finish_reason or WORDS.get(choice.ended, "other"), **usage}
 

@@ -17,7 +17,7 @@ from tokentape_conformance.iterator.source import AsyncSource, Pause, Source, Sy
 from tokentape_conformance.iterator.wires import encoded_frames, sample_request
 from tokentape_conformance.trial import Prose, TimedFrame, Trial
 from tokentape_fake_provider.script.model import Script
-from tokentape_fake_provider.wires import Piece
+from tokentape_fake_provider.wires import EncodedFrame
 
 Mode = Literal["sync", "async"]
 
@@ -173,7 +173,7 @@ class IteratorTrial(Trial):
         """The frames of a response in this wire format; the arguments are a `Script`, or those of `Script.of`."""
         return [frame.data for frame in self.encoded_frames(*items, **fields)]
 
-    def encoded_frames(self, *items: Any, **fields: Any) -> list[Piece]:
+    def encoded_frames(self, *items: Any, **fields: Any) -> list[EncodedFrame]:
         """The same frames with the number of `tokens` in each: 0 if it has no content."""
         script = self.script(*items, **fields)
         self.request = sample_request(self.wire, len(script.choices)).line
@@ -266,6 +266,6 @@ def split_at(data: bytes, *offsets: int) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def content_indexes(frames: Sequence[Piece]) -> list[int]:
+def content_indexes(frames: Sequence[EncodedFrame]) -> list[int]:
     """The indexes of the frames that have content."""
     return [number for number, frame in enumerate(frames) if frame.tokens]

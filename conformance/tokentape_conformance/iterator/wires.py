@@ -9,7 +9,7 @@ import msgspec
 from tokentape import ChatMessage
 from tokentape_conformance.case_registry import having
 from tokentape_fake_provider.script.model import FinishReason, Script
-from tokentape_fake_provider.wires import WIRES, Ask, Piece, wire_named
+from tokentape_fake_provider.wires import WIRES, EncodedFrame, ProviderRequest, wire_named
 from tokentape_harness.conversion.sample_request import ask_of, request_for
 
 MODEL = "model-1"
@@ -41,7 +41,7 @@ class SampleRequest(msgspec.Struct, frozen=True):
     """A request: as reports print it (`line`), and as encoders read it (`ask`)."""
 
     line: str
-    ask: Ask
+    ask: ProviderRequest
 
 
 @cache
@@ -52,7 +52,7 @@ def sample_request(wire: str, choices: int = 1) -> SampleRequest:
     return SampleRequest(f"{request.method} {request.uri} {(request.body or b'').decode()}", ask)
 
 
-def encoded_frames(wire: str, script: Script) -> list[Piece]:
+def encoded_frames(wire: str, script: Script) -> list[EncodedFrame]:
     """The frames of this script; those with content have `tokens`."""
     ask = sample_request(wire, len(script.choices)).ask
     if not script.usage.report:

@@ -1,1 +1,1 @@
-"""Answers: what answers a request."""
+"""Finds the answer to a request."""

@@ -1,4 +1,4 @@
-"""Spoken: the wire format whose error shape a client understands, where no wire format owns the path it asked."""
+"""Chooses the wire format for errors, where the requested path belongs to no wire format."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tokentape_fake_provider.wires import WIRES, Wire
 _OTHERWISE: Final = "openai_chat"
 
 
-def spoken(path: str, headers: Sequence[tuple[bytes, bytes]]) -> Wire:
-    """What the path tells, else the headers (names in lower case); OpenAI's if neither does."""
+def wire_for_errors(path: str, headers: Sequence[tuple[bytes, bytes]]) -> Wire:
+    """The wire format by the path, else by the headers (names in lower case), else OpenAI's."""
     for wire in WIRES.values():
         if wire.facts.error_paths and re.match(wire.facts.error_paths, path):
             return wire

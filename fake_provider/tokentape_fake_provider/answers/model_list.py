@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.answers.error_format import spoken
+from tokentape_fake_provider.answers.error_format import wire_for_errors
 from tokentape_fake_provider.answers.resolver import Answer
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
@@ -22,7 +22,7 @@ def list_models(
     answers. The shape is that of the provider whose clients ask so.
     """
     parent, found, model = path.partition("/models")
-    wire = spoken(path, headers)
+    wire = wire_for_errors(path, headers)
     if not found or (parent.count("/") > 2 and wire.name != "openai_chat") or (model and not model.startswith("/")):
         return None
     shape = wire.facts.model_list
@@ -35,7 +35,7 @@ def list_models(
 def delete_model(path: str, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
     """The answer to DELETE .../models/ft:..., which OpenAI takes for fine-tuned models; `None` for any other path."""
     _, _, model = path.partition("/models/")
-    if not model.startswith("ft:") or spoken(path, headers).name != "openai_chat":
+    if not model.startswith("ft:") or wire_for_errors(path, headers).name != "openai_chat":
         return None
     return _json({"id": model, "object": "model", "deleted": True})
 

@@ -1,4 +1,4 @@
-"""What an Ollama server tells about its models: clients ask before they chat (docs.ollama.com/api)."""
+"""The model list of an Ollama server, which clients request before they chat (docs.ollama.com/api)."""
 
 from __future__ import annotations
 

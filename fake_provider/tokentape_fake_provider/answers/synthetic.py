@@ -1,7 +1,6 @@
-"""Synthetic text and scripts: Faker's sentences, the same for the same seed.
+"""Generates synthetic text and scripts from Faker's sentences; the same seed gives the same text.
 
-Each text has a generator of its own, so that nothing else that uses Faker or `random` changes it or is
-changed by it.
+Each text has its own generator, so that it and other users of Faker or `random` do not affect each other.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from tokentape_fake_provider.script.model import (
     Usage,
 )
 from tokentape_fake_provider.script.tokenizer import split_tokens
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 if TYPE_CHECKING:
     from faker import Faker
 
 WORDS = 60
-# A ZWJ sequence, a skin tone, a flag, a keycap and plain ones: what a careless reader cuts in two.
+# A ZWJ sequence, a skin tone, a flag, a keycap and plain ones: a careless decoder splits them.
 EMOJI = ("👩‍👩‍👧", "👍🏽", "🇯🇵", "3️⃣", "🎉", "🚀", "❤️", "😀")
 
 
@@ -38,7 +37,7 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
     With `emoji` some are put in after sentences, at least one; they don't count as words. Raises
     `ScriptError` if there is no text in that language.
     """
-    made = _faker(locale, seed)
+    faker = _faker(locale, seed)
     draw = random.Random(f"{seed}")  # noqa: S311 - not for secrets
     parts: list[str] = []
     left = words
@@ -46,7 +45,7 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
         size = min(left, draw.randint(5, 14))
         if 0 < left - size < 3:
             size = left
-        parts.append(made.sentence(nb_words=size, variable_nb_words=False))
+        parts.append(faker.sentence(nb_words=size, variable_nb_words=False))
         left -= size
         if emoji and (left <= 0 or draw.random() < 0.3):
             parts += (" ", draw.choice(EMOJI))
@@ -58,14 +57,14 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
 def synthetic_tokens(tokens: int, *, seed: int | str = 0, locale: str = "en_US", emoji: bool = False) -> str:
     """Text of this many token-like pieces; it may stop in the middle of a sentence."""
     words = max(1, tokens)
-    # A longer text of one seed does not begin as a shorter one does, so that it is made anew.
+    # A longer text does not begin like a shorter one of the same seed, so it is generated anew.
     while len(pieces := split_tokens(synthetic_text(words, seed=seed, locale=locale, emoji=emoji))) < tokens:
         words *= 2
     return "".join(pieces[:tokens])
 
 
 def synthetic_script(
-    ask: Ask | None = None,
+    request: ProviderRequest | None = None,
     *,
     seed: int | str = 0,
     locale: str = "en_US",
@@ -79,31 +78,31 @@ def synthetic_script(
 ) -> Script:
     """A script of `reasoning` words of reasoning, then text (`text`, else `words` words), then tool calls.
 
-    It has as many choices as were asked for, each with a text of its own unless `text` is given. Raises
+    It has the requested number of choices, each with its own text unless `text` is given. Raises
     `ScriptError` if there is no text in that language.
     """
     choices = []
-    for index in range(ask.choices if ask is not None else 1):
+    for index in range(request.choices if request is not None else 1):
         items: list[Item] = []
         if reasoning > 0:
             thought = synthetic_text(reasoning, seed=f"{seed} reasoning {index}", locale=locale, emoji=emoji)
             items.append(Reasoning(thought))
-        said = text
-        if said is None:
-            said = synthetic_text(words, seed=f"{seed} text {index}", locale=locale, emoji=emoji)
-        if said:
-            items.append(Text(said))
+        content = text
+        if content is None:
+            content = synthetic_text(words, seed=f"{seed} text {index}", locale=locale, emoji=emoji)
+        if content:
+            items.append(Text(content))
         choices.append(Choice((*items, *tool_calls), finish_reason))
     return Script(tuple(choices), usage or Usage())
 
 
 def _faker(locale: str, seed: int | str) -> Faker:
-    # Faker takes 0.4 s to import: only those who make text up pay for it.
+    # Importing Faker takes 0.4 s: do it only when text is generated.
     from faker import Faker
 
-    made = Faker(text_locale(locale), providers=["faker.providers.lorem"])
-    made.seed_instance(seed)
-    return made
+    faker = Faker(text_locale(locale), providers=["faker.providers.lorem"])
+    faker.seed_instance(seed)
+    return faker
 
 
 def _spaced(parts: list[str]) -> str:

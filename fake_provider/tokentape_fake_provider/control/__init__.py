@@ -1,8 +1,8 @@
-"""Control: the HTTP API by which any language sets sessions up and reads what happened.
+"""The control API: HTTP routes with which any language sets up sessions and reads what happened.
 
-docs/control-api.md describes it. It is open to programs of this machine only: it listens on the loopback
-interface, asks for JSON (which a web page of another origin can't send unasked) and for a local `Host` (which
-a rebound DNS name does not have). With a token, that is asked for instead.
+docs/control-api.md describes it. Only programs on this machine may use it: it listens on the loopback interface,
+requires JSON (which a web page of another origin can't send without permission) and a local `Host` (which a rebound DNS
+name does not have). With a token, the token is required instead.
 """
 
 from __future__ import annotations

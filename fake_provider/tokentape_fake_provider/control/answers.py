@@ -1,4 +1,4 @@
-"""Answers: what a session is to answer with, and what of it was never asked for."""
+"""Routes that set up a session's responses, and list those that were never requested."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ class ScriptItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if (self.script is None) == (self.tape is None):
-            raise ValueError("an item is a string, or an object with either `script` or `tape`")
+            raise ValueError("an item must be a string, or an object with either `script` or `tape`")
         if self.tape is not None:
             _check_head(self.tape)
 
     @property
     def item(self) -> QueueItem:
-        """Whichever it is."""
-        made = self.script if self.script is not None else self.tape
-        assert made is not None
-        return made
+        """The script or the tape."""
+        item = self.script if self.script is not None else self.tape
+        assert item is not None
+        return item
 
 
 def _check_head(tape: Tape) -> None:
     """Refuse what can't be written as an HTTP response."""
     if not 200 <= tape.status <= 599:
-        raise ValueError(f"a tape's status is 200 to 599, not {tape.status}")
+        raise ValueError(f"a tape's status must be 200 to 599, not {tape.status}")
     for name, value in tape.headers:
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise ValueError(f"header {name!r} can't be sent: letters, digits and -; no line breaks in its value")
+            raise ValueError(f"header {name!r} can't be sent: use letters, digits and -; no line breaks in its value")
 
 
 class QueueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /sessions/{id}/queue; a string is a script that says it."""
+    """POST /sessions/{id}/queue; a string is a script with that text."""
 
     items: list[str | ScriptItem]
 
@@ -68,8 +68,8 @@ class CassetteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def push(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/queue."""
     session = api.session(request)
-    asked = await api.read(request, QueueRequest)
-    session.push(*(item if isinstance(item, str) else item.item for item in asked.items))
+    content = await api.read(request, QueueRequest)
+    session.push(*(item if isinstance(item, str) else item.item for item in content.items))
     return json_response({"queued": len(session.queue)}, 201)
 
 
@@ -83,15 +83,17 @@ async def add_rule(api: Api, request: Request) -> Response:
 async def load_cassette(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/cassettes."""
     session = api.session(request)
-    asked = await api.read(request, CassetteRequest)
+    content = await api.read(request, CassetteRequest)
     loader = api.config.loader
     if loader is None:
-        raise CassetteAccessError(f"cassette {asked.name!r}: this server has no cassette loader")
-    path = find_cassette(api.config.folders, asked.name)
+        raise CassetteAccessError(f"cassette {content.name!r}: this server has no cassette loader")
+    path = find_cassette(api.config.folders, content.name)
     try:
         recordings = await asyncio.to_thread(loader, path)  # streams go on meanwhile
     except Exception as error:
-        raise Refused(422, f"cassette {asked.name!r} can't be read: {error}", "repair or record it again") from None
+        raise Refused(
+            422, f"cassette {content.name!r} can't be read: {error}", "repair it, or record it again"
+        ) from None
     return json_response({"loaded": session.add_recordings(recordings), "recordings": len(session.recordings)}, 201)
 
 

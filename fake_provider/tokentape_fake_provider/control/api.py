@@ -1,4 +1,4 @@
-"""Api: who may use the control API, what it is asked, and which handler answers."""
+"""Checks who may use the control API, reads its requests, and calls their handlers."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 Handler: TypeAlias = Callable[["Api", Request], Awaitable[Response]]
 Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
-"""Of each path below `CONTROL_PATH`, who handles which method."""
+"""The handlers of each path below `CONTROL_PATH`, by method."""
 T = TypeVar("T")
 
 
 class Api:
-    """What handlers need: the configuration, the sessions, and the request read."""
+    """The configuration and the sessions for the handlers, and the reading of requests."""
 
     def __init__(self, config: AppConfig) -> None:
         self.config = config
@@ -67,7 +67,7 @@ class Api:
         try:
             body = await read_body(request.receive, request.headers.raw, self.config.limits)
         except BodyRefused as refused:
-            raise Refused(refused.status, refused.message, "send less, or send it at once") from None
+            raise Refused(refused.status, refused.message, "send less, or send it faster") from None
         if not body and default is not None:
             return default
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -98,7 +98,7 @@ class Api:
                 raise Refused(404, "no such route", f"see the list of routes in {DOCUMENT}")
             handler = handlers.get("GET" if request.method == "HEAD" else request.method)
             if handler is None:
-                raise Refused(405, f"{request.method} is not possible here", f"use {' or '.join(handlers)}")
+                raise Refused(405, f"{request.method} is not allowed here", f"use {' or '.join(handlers)}")
             return await handler(self, request)
         except Refused as refused:
             return refusal(request, refused)
@@ -109,7 +109,7 @@ class Api:
         except CassetteAccessError as error:
             return refusal(request, Refused(404, str(error), "name a file below a cassette folder"))
         except StreamOverError as error:
-            return refusal(request, Refused(409, str(error), "the journal tells what was sent"))
+            return refusal(request, Refused(409, str(error), "the journal shows what was sent"))
         except StepTimeoutError as error:
             return refusal(request, Refused(504, str(error), "give it a longer timeout (s), or see who is to read"))
         except FaultError as error:
@@ -162,12 +162,12 @@ def number(request: Request, name: str) -> int:
 
 
 def whole_number(text: str) -> int | None:
-    """A number in a URL; `None` if it is none, or has too many digits to number anything."""
+    """A number in a URL; `None` if it is not one, or has more than 18 digits."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def origin(request: Request) -> str:
-    """The URL of the server, as the client knows it."""
+    """The URL of the server as the client uses it."""
     host = request.headers.get("host", "")
     if not is_authority(host):
         name, port = request.scope.get("server") or ("127.0.0.1", 80)

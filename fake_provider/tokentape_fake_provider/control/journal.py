@@ -1,4 +1,4 @@
-"""Journal: what happened in a session."""
+"""Routes that read and clear a session's journal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_WAIT_S: Final = 600.0
 
 
 async def read_journal(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/journal; with `wait` as soon as every response has ended."""
+    """GET /sessions/{id}/journal; with `wait`, it answers when every response has ended."""
     journal = api.session(request).journal
     frames = flag(request, "frames")
     since = number(request, "since")
@@ -26,7 +26,7 @@ async def read_journal(api: Api, request: Request) -> Response:
         try:
             await journal.wait_async(timeout=wait)
         except TimeoutError as error:
-            raise Refused(504, str(error), "without wait it tells which responses are pending", "?wait") from None
+            raise Refused(504, str(error), "read it without wait: it shows what is pending", "?wait") from None
     entries = [_shown(entry, frames) for entry in journal.entries if entry.number >= since]
     return json_response({"forgotten": journal.forgotten, "entries": entries})
 

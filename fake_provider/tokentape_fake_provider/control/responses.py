@@ -1,4 +1,4 @@
-"""Responses of the control API: JSON, and refusals that say what, where and what to do."""
+"""The control API's responses: JSON, and errors that name the problem, the place and the remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DOCUMENT: Final = "docs/control-api.md"
 
 
 class Refused(Exception):  # noqa: N818 - a response
-    """A request that is not answered: with which status, what is wrong, where, and what to do."""
+    """A request that is refused: the status, what is wrong, what to do, and where."""
 
     def __init__(self, status: int, what: str, do: str, where: str = "") -> None:
         super().__init__(what)

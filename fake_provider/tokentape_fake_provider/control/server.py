@@ -1,4 +1,4 @@
-"""Server: what it is, and what it can do."""
+"""Routes that describe the server."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tokentape_fake_provider.wires import WIRES
 
 
 async def info(api: Api, request: Request) -> Response:
-    """GET /: what this server is."""
+    """GET /: the server's wire formats and sessions."""
     wires = [
         {"name": wire.name, "paths": list(wire.paths), "base_url": f"{origin(request)}{wire.base_path}"}
         for wire in WIRES.values()
     ]
-    return json_response({"server": "tokentape", "wires": wires, "sessions": [made.id for made in api.sessions]})
+    return json_response({"server": "tokentape", "wires": wires, "sessions": [session.id for session in api.sessions]})
 
 
 async def list_faults(_api: Api, _request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Sessions: made, shown, set and deleted."""
+"""Routes that create, show, configure and delete sessions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.sessions.settings import ClockName, SessionSettings
 from tokentape_fake_provider.timing import Timing
 from tokentape_fake_provider.wires import WIRES
-from tokentape_fake_provider.wires.openai_dialects import DressName
+from tokentape_fake_provider.wires.openai_dialects import DialectName
 
 
 class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings to change; `timing` is an object or a specification like `recorded:2`."""
+    """Settings to change; `timing` is an object or a specification like `recorded:2`, `dress` the former `dialect`."""
 
     timing: str | Timing | UnsetType = UNSET
     strict: bool | UnsetType = UNSET
@@ -29,9 +29,10 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage: Usage | UnsetType = UNSET
     repeat: bool | UnsetType = UNSET
     locale: str | UnsetType = UNSET
-    dress: DressName | UnsetType | None = UNSET
+    dialect: DialectName | UnsetType | None = UNSET
     faults: Faults | UnsetType = UNSET
     clock: ClockName | UnsetType = UNSET
+    dress: DialectName | UnsetType | None = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:
         """The settings with these changes. Raises what `SessionSettings` does."""
@@ -48,14 +49,14 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def list_sessions(api: Api, request: Request) -> Response:
     """GET /sessions."""
-    return json_response({"sessions": [_shown(made, request) for made in api.sessions]})
+    return json_response({"sessions": [_shown(session, request) for session in api.sessions]})
 
 
 async def create_session(api: Api, request: Request) -> Response:
     """POST /sessions."""
-    asked = await api.read(request, SessionRequest, SessionRequest())
-    settings = asked.settings.applied(api.sessions.settings)
-    return json_response(_shown(api.sessions.create(asked.id, settings), request), 201)
+    change = await api.read(request, SessionRequest, SessionRequest())
+    settings = change.settings.applied(api.sessions.settings)
+    return json_response(_shown(api.sessions.create(change.id, settings), request), 201)
 
 
 async def show_session(api: Api, request: Request) -> Response:

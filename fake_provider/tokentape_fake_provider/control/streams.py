@@ -1,4 +1,4 @@
-"""Streams: stepped, held and released, and their session's clock advanced."""
+"""Routes that step, hold and release streams, and advance a session's clock."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class WaitRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not 0 <= self.timeout <= LONGEST_WAIT_S:
-            raise ValueError(f"timeout is 0 to {LONGEST_WAIT_S:g} s, not {self.timeout:g}")
+            raise ValueError(f"timeout must be 0 to {LONGEST_WAIT_S:g} s, not {self.timeout:g}")
 
 
 class StepRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
-    """POST .../streams/{number}/step: so many frames, or up to a text."""
+    """POST .../streams/{number}/step: a number of frames, or up to a text."""
 
     count: int | None = None
     until: str | None = None
@@ -35,7 +35,7 @@ class StepRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.count is not None and self.until is not None:
-            raise ValueError("a step has either `count` or `until`")
+            raise ValueError("a step has either `count` or `until`: remove one")
 
 
 class AdvanceRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +47,7 @@ class AdvanceRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (0 <= self.seconds < 1e9 and 0 <= self.ms < 1e12):
-            raise ValueError("a clock is advanced by 0 or more `seconds` or `ms`")
+            raise ValueError("a clock advances by 0 or more `seconds` or `ms`")
 
 
 async def list_streams(api: Api, request: Request) -> Response:
@@ -58,8 +58,8 @@ async def list_streams(api: Api, request: Request) -> Response:
 async def take_stream(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/next."""
     session = api.session(request)
-    asked = await api.read(request, WaitRequest, WaitRequest())
-    return json_response(_shown(await session.streams.anext(asked.timeout)))
+    options = await api.read(request, WaitRequest, WaitRequest())
+    return json_response(_shown(await session.streams.anext(options.timeout)))
 
 
 async def show_stream(api: Api, request: Request) -> Response:
@@ -70,24 +70,24 @@ async def show_stream(api: Api, request: Request) -> Response:
 async def step(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/step."""
     stream = _stream(api.session(request), request)
-    asked = await api.read(request, StepRequest, StepRequest())
-    if asked.until is not None:
-        return _moved(stream, await stream.astep_until(asked.until, asked.timeout))
-    return _moved(stream, await stream.astep(1 if asked.count is None else asked.count, asked.timeout))
+    options = await api.read(request, StepRequest, StepRequest())
+    if options.until is not None:
+        return _moved(stream, await stream.astep_until(options.until, options.timeout))
+    return _moved(stream, await stream.astep(1 if options.count is None else options.count, options.timeout))
 
 
 async def finish(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/finish."""
     stream = _stream(api.session(request), request)
-    asked = await api.read(request, WaitRequest, WaitRequest())
-    return _moved(stream, await stream.afinish(asked.timeout))
+    options = await api.read(request, WaitRequest, WaitRequest())
+    return _moved(stream, await stream.afinish(options.timeout))
 
 
 async def hold(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/hold."""
     stream = _stream(api.session(request), request)
-    asked = await api.read(request, WaitRequest, WaitRequest())
-    await stream.ahold(asked.timeout)
+    options = await api.read(request, WaitRequest, WaitRequest())
+    await stream.ahold(options.timeout)
     return json_response(_shown(stream))
 
 
@@ -106,8 +106,8 @@ async def show_clock(api: Api, request: Request) -> Response:
 async def advance(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/clock/advance."""
     clock = _clock(api.session(request))
-    asked = await api.read(request, AdvanceRequest)
-    await clock.aadvance(asked.seconds, ms=asked.ms, timeout=asked.timeout)
+    options = await api.read(request, AdvanceRequest)
+    await clock.aadvance(options.seconds, ms=options.ms, timeout=options.timeout)
     return json_response(_time(clock))
 
 
@@ -122,13 +122,13 @@ def _stream(session: Session, request: Request) -> SteppedStream:
     if entry is None:
         raise Refused(404, f"no request {number} in this session", "see its journal, or POST .../streams/next")
     how = "was not stepped" if entry.outcome == "pending" else f"is over: {entry.outcome}"
-    raise Refused(409, f"the response to request {number} {how}", "the journal tells what was sent")
+    raise Refused(409, f"the response to request {number} {how}", "the journal shows what was sent")
 
 
 def _clock(session: Session) -> ControlledClock:
     clock = session.clock
     if clock is None:
-        raise Refused(409, "this session keeps the server's time", 'PATCH its settings: {"clock": "controlled"}')
+        raise Refused(409, "this session uses the server's clock", 'PATCH its settings: {"clock": "controlled"}')
     return clock
 
 

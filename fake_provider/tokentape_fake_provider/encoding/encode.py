@@ -11,18 +11,18 @@ from tokentape_fake_provider.script.usage import count_input
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Conditions, Instant, Timing, headers_at, profile_of, schedule
 from tokentape_fake_provider.wires import wire_named
-from tokentape_fake_provider.wires.wire import Ask, Reply, Wire
+from tokentape_fake_provider.wires.wire import ProviderRequest, Reply, Wire
 
 
-def encode(script: Script, ask: Ask, timing: Timing, *, in_flight: int = 1) -> Tape:
+def encode(script: Script, request: ProviderRequest, timing: Timing, *, in_flight: int = 1) -> Tape:
     """The scripted response to a request: streamed, whole, or an HTTP error (which is sent at once).
 
     A response that is not streamed leaves when the last frame of a stream would. `in_flight` counts the responses
     being sent, this one included. Raises `ScriptError` if the wire format can't express the script.
     """
-    wire = wire_named(ask.wire)
+    wire = wire_named(request.wire)
     try:
-        return _encode(script, ask, timing, wire, in_flight)
+        return _encode(script, request, timing, wire, in_flight)
     except UnicodeEncodeError as error:
         raise ScriptError(
             f"the script has half a surrogate pair, {error.object[error.start]!r}, which UTF-8 can't encode: remove it"
@@ -37,22 +37,22 @@ def conditions_of(timing: Timing, prompt: str, in_flight: int, usage: Usage) -> 
     return Conditions(count_input(usage, prompt), usage.cached or 0, in_flight)
 
 
-def _encode(script: Script, ask: Ask, timing: Timing, wire: Wire, in_flight: int) -> Tape:
-    if script.error is not None and not (script.error.in_stream and ask.stream):
-        return tape_of_reply(wire.encode_error(script.error, ask))
-    conditions = conditions_of(timing, ask.text, in_flight, script.usage)
+def _encode(script: Script, request: ProviderRequest, timing: Timing, wire: Wire, in_flight: int) -> Tape:
+    if script.error is not None and not (script.error.in_stream and request.stream):
+        return tape_of_reply(wire.encode_error(script.error, request))
+    conditions = conditions_of(timing, request.text, in_flight, script.usage)
     profile = profile_of(timing)
     if profile is not None and profile.tokens_per_event:
-        script = group_tokens(script, profile.tokens_per_event, seed=f"{profile.seed}:{ask.seed}")
-    if ask.stream:
-        frames = schedule(wire.encode_stream(script, ask), timing, stream=ask.seed, conditions=conditions)
+        script = group_tokens(script, profile.tokens_per_event, seed=f"{profile.seed}:{request.seed}")
+    if request.stream:
+        frames = schedule(wire.encode_stream(script, request), timing, stream=request.seed, conditions=conditions)
         start = headers_at(frames, timing)
-        return Tape(frames, headers=wire.stream_headers(ask), start=start, end_at=frames[-1].at)
+        return Tape(frames, headers=wire.stream_headers(request), start=start, end_at=frames[-1].at)
     at = 0.0
     if not isinstance(timing, Instant):
-        pieces = wire.encode_stream(script, msgspec.structs.replace(ask, stream=True))
-        at = schedule(pieces, timing, stream=ask.seed, conditions=conditions)[-1].at
-    return tape_of_reply(wire.encode_complete(script, ask), at)
+        pieces = wire.encode_stream(script, msgspec.structs.replace(request, stream=True))
+        at = schedule(pieces, timing, stream=request.seed, conditions=conditions)[-1].at
+    return tape_of_reply(wire.encode_complete(script, request), at)
 
 
 def tape_of_reply(reply: Reply, at: float = 0.0) -> Tape:

@@ -1,1 +1,1 @@
-"""Event loops: waiting across them, and one without a thread."""
+"""Waits across event loops, and runs one without a thread."""

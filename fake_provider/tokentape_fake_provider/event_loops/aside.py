@@ -1,4 +1,4 @@
-"""Aside: work that an event loop awaits and that holds it up by no more than a switch of threads."""
+"""Runs work in a thread, so that it delays the event loop by no more than a thread switch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def run_aside(work: Callable[[], T]) -> T:
-    """The result of `work` in a thread of its own, which does not keep the process from ending."""
+    """The result of `work`, which runs in a daemon thread of its own."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -27,7 +27,7 @@ async def run_aside(work: Callable[[], T]) -> T:
 
     def run() -> None:
         result, error = None, None
-        # To look for garbage among what is being made stops all threads for as long as making it takes them.
+        # A garbage collection among the new objects would stop all threads for as long as the work itself.
         collects = gc.isenabled()
         gc.disable()
         try:
@@ -36,7 +36,7 @@ async def run_aside(work: Callable[[], T]) -> T:
             error = raised
         finally:
             if gc.get_freeze_count():
-                gc.freeze()  # as the process around has chosen for what it keeps
+                gc.freeze()  # as the process has chosen for the objects that it keeps
             if collects:
                 gc.enable()
         with suppress(RuntimeError):  # the loop is closed

@@ -1,4 +1,4 @@
-"""Driven loop: an event loop without a thread, which runs while somebody waits for something in it."""
+"""An event loop without a thread, which runs while somebody waits for a result in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokentape_fake_provider.errors import StepError
 
 
 class DrivenLoop(asyncio.SelectorEventLoop):
-    """Stands still between two calls of `drive`; threads that drive at once take turns."""
+    """An event loop that is idle between calls of `drive`; threads that drive at once take turns."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -46,21 +46,26 @@ from tokentape_fake_provider.faults.fault import (
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.tape import Frame, Tape, TapeEnd
 from tokentape_fake_provider.wires.limits import Allowance, Limits
-from tokentape_fake_provider.wires.wire import Ask, Wire
+from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
 _ENDS: Final[dict[str, TapeEnd]] = {"clean_end": "complete", "fin": "dropped", "rst": "reset", "stall": "stall"}
 _CONTINUATION: Final = re.compile(rb"[\x80-\xbf]")
 
 
 def apply_fault(
-    fault: Fault, tape: Tape, wire: Wire | None = None, ask: Ask | None = None, draw: random.Random | None = None
+    fault: Fault,
+    tape: Tape,
+    wire: Wire | None = None,
+    request: ProviderRequest | None = None,
+    draw: random.Random | None = None,
 ) -> Tape:
     """The damaged tape. Raises `FaultNotApplicableError` with the reason if the fault changes nothing.
 
-    Without a wire format only bytes, frames and events can be damaged, not their content. `ask` is the request, for
-    the ids and the dialect of what is inserted; `draw` chooses random places.
+    Without a wire format only bytes, frames and events can be damaged, not their content. `request` gives the ids
+    and the dialect of what is inserted; `draw` chooses random places.
     """
-    return _apply(fault, FaultContext(tape, wire, ask or _any_ask(tape, wire), draw or random.Random(fault.seed)))  # noqa: S311 - not for secrets
+    draw = draw or random.Random(fault.seed)  # noqa: S311 - not for secrets
+    return _apply(fault, FaultContext(tape, wire, request or _any_request(tape, wire), draw))
 
 
 def _apply(fault: Fault, context: FaultContext) -> Tape:
@@ -130,24 +135,24 @@ def _apply(fault: Fault, context: FaultContext) -> Tape:
     assert_never(fault)
 
 
-def _any_ask(tape: Tape, wire: Wire | None) -> Ask:
+def _any_request(tape: Tape, wire: Wire | None) -> ProviderRequest:
     query = "alt=sse" if tape.header("content-type").startswith("text/event-stream") else ""
-    return Ask(wire=wire.name if wire else "", model="tokentape", stream=True, query=query)
+    return ProviderRequest(wire=wire.name if wire else "", model="tokentape", stream=True, query=query)
 
 
 def _refusal(fault: HttpError | Overload, context: FaultContext) -> Tape:
-    wire, ask = context.owned(), context.ask
+    wire, request = context.owned(), context.request
     if isinstance(fault, Overload):
         error = msgspec.structs.replace(wire.overloaded, retry_after=fault.retry_after)
     else:
         error = Error(
             fault.status, fault.message, type=fault.error_type, code=fault.code, retry_after=fault.retry_after
         )
-    refused = tape_of_reply(wire.encode_error(error, ask), context.tape.start)
+    refused = tape_of_reply(wire.encode_error(error, request), context.tape.start)
     if error.status != 429:
         return refused
     used_up = Allowance(500, 0, 1.0 if fault.retry_after is None else fault.retry_after)
-    return refused.with_headers(*wire.limit_headers(Limits(float(ask.created), requests=used_up), ask))
+    return refused.with_headers(*wire.limit_headers(Limits(float(request.created), requests=used_up), request))
 
 
 def _middle(context: FaultContext, number: int) -> int:
@@ -164,9 +169,9 @@ def _error_event(fault: InBandError, context: FaultContext) -> Tape:
     at = context.place(fault)
     before = [event for event in context.events if event.stop <= at and event.whole]
     at = before[-1].stop if before else (context.events[0].start if context.events and framing is ARRAY else 0)
-    ask = msgspec.structs.replace(context.ask, sent=len(before))
+    request = msgspec.structs.replace(context.request, sent=len(before))
     error = Error(fault.status, fault.message, type=fault.error_type, code=fault.code, in_stream=True)
-    data = (framing.between if before else b"") + wire.encode_error_event(error, ask) + framing.close
+    data = (framing.between if before else b"") + wire.encode_error_event(error, request) + framing.close
     if framing is ARRAY and not context.tape.body[:at].strip():
         data = b"[" + data
     kept = cut(context.tape, at, "complete")
@@ -208,7 +213,7 @@ def _duplicate_or_lose(fault: Duplicate | Lose, context: FaultContext) -> Tape:
 def _without_usage(context: FaultContext) -> Tape:
     edits = []
     for number, (event, value) in enumerate(zip(context.events, context.documents, strict=True)):
-        if isinstance(value, dict) and context.marks.without_usage(value):
+        if isinstance(value, dict) and context.document_paths.without_usage(value):
             edits.append(Edit(event.start, event.stop, context.replaced(number, _always(msgspec.json.encode(value)))))
     if not edits:
         raise FaultNotApplicableError("no event reports usage")

@@ -13,8 +13,8 @@ from tokentape_fake_provider.errors import FaultNotApplicableError
 from tokentape_fake_provider.fault_injection.events import WHOLE, BodyEvent, Framing, framing_of
 from tokentape_fake_provider.faults.fault import Index, Place, Placed
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.wires.document_paths import NOTHING, Marks
-from tokentape_fake_provider.wires.wire import Ask, Wire
+from tokentape_fake_provider.wires.document_paths import NOTHING, DocumentPaths
+from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
 
 class FaultContext(msgspec.Struct, frozen=True, dict=True):
@@ -22,7 +22,7 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
 
     tape: Tape
     wire: Wire | None
-    ask: Ask
+    request: ProviderRequest
     draw: random.Random
 
     @cached_property
@@ -36,23 +36,23 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return list(self.framing.split(self.tape.body))
 
     @cached_property
-    def marks(self) -> Marks:
-        """The marks of its wire format; a response that is no stream is not wrapped."""
+    def document_paths(self) -> DocumentPaths:
+        """The document paths of its wire format; a response that is not a stream is not wrapped."""
         if self.wire is None:
             return NOTHING
-        return self.wire.marks._replace(wrapped=False) if self.framing is WHOLE else self.wire.marks
+        return self.wire.document_paths._replace(wrapped=False) if self.framing is WHOLE else self.wire.document_paths
 
     @cached_property
     def documents(self) -> list[Any]:
         """The documents of its events as values, `None` for one that is not JSON."""
-        return [self.marks.read(event.document) for event in self.events]
+        return [self.document_paths.read(event.document) for event in self.events]
 
     @cached_property
     def ending(self) -> int:
         """The number of the first event that ends the answer; the number of events if none does."""
-        for path in self.marks.endings:
+        for path in self.document_paths.endings:
             for index in range(len(self.events) - 1, -1, -1):
-                if self.marks.ends(self.documents[index], path):
+                if self.document_paths.ends(self.documents[index], path):
                     return index
         return next((i for i, event in enumerate(self.events) if event.document == b"[DONE]"), len(self.events))
 
@@ -119,7 +119,7 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
     def replaced(self, number: int, change: Callable[[bytes], bytes]) -> bytes:
         """The bytes of an event with its document changed."""
         event = self.events[number]
-        document = self.marks.outer(event.document, change(self.marks.inner(event.document)))
+        document = self.document_paths.outer(event.document, change(self.document_paths.inner(event.document)))
         return self.framing.replace(self.tape.body[event.start : event.stop], document)
 
 
@@ -132,12 +132,14 @@ def _checked(index: int, count: int, below: int, what: str) -> int:
 
 def output_tokens(tape: Tape, wire: Wire) -> int:
     """The output tokens that a response reports; without a report, its number of events."""
-    context = FaultContext(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
-    counted = [count for value in context.documents if (count := context.marks.output_tokens(value)) is not None]
+    context = FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    counted = [
+        count for value in context.documents if (count := context.document_paths.output_tokens(value)) is not None
+    ]
     return counted[-1] if counted else len(context.events)
 
 
 def reports_end(tape: Tape, wire: Wire) -> bool:
     """Whether any event of a response ends the answer."""
-    context = FaultContext(tape, wire, Ask(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    context = FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
     return context.ending < len(context.events)

@@ -1,4 +1,4 @@
-"""In process: the fake provider behind a client's transport, without a socket and without a thread.
+"""Hosts the fake provider: on a port, in a thread, or in process behind a client's transport.
 
 provider = InProcessProvider()
 provider.default.push("Hello")

@@ -1,4 +1,4 @@
-"""In-process provider: sessions that only transports reach."""
+"""A fake provider in process, which only its transports reach."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.settings import SessionSettings
 
-# RFC 2606 section 2: no such name resolves, so that a client without our transport reaches nobody.
+# RFC 2606 section 2: the name never resolves, so a client without our transport reaches no server.
 _URL: Final = "http://in-process.invalid"
 
 
 class InProcessProvider(Provider):
     """A fake provider without a port. Use it as a context manager, or `close` it.
 
-    `settings` are those of the default session and of each new one.
+    `settings` apply to the default session and to each new one.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class InProcessProvider(Provider):
 
     @property
     def url(self) -> str:
-        """A URL that only its transports know."""
+        """A URL that only its transports can reach."""
         return _URL
 
     def __enter__(self) -> InProcessProvider:

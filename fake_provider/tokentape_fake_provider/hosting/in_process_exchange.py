@@ -1,4 +1,4 @@
-"""Exchange: one request and its response, passed between a client and the application in one event loop."""
+"""One request and its response, passed between a client and the application in one event loop."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Problem = Literal["dropped", "reset", "read_timeout"]
 # How many bytes a client may leave unread before the application waits for it: what uvicorn allows.
 _UNREAD: Final = 65_536
 
-# For how many turns of the event loop a client's leaving is on its way: what is due with the last frame that the
-# client read is sent still, as it is over a socket.
+# After how many turns of the event loop the application notices that a client left: what is due with the last frame
+# that the client read is still sent, as over a socket.
 _ON_THE_WAY: Final = 6
 
 
@@ -31,7 +31,7 @@ class Head(NamedTuple):
 
 
 class BrokenError(Exception):
-    """The exchange broke off, in a way that each client has an exception of its own for."""
+    """The exchange broke off; each client has its own exception for that."""
 
     def __init__(self, problem: Problem, detail: str) -> None:
         super().__init__(detail)
@@ -39,9 +39,9 @@ class BrokenError(Exception):
 
 
 class Exchange:
-    """To the application it looks as uvicorn's request cycle does to `Connection`; the client asks it for parts.
+    """Acts as uvicorn's request cycle for `Connection`; the client requests the parts of the response from it.
 
-    It belongs to its event loop; `ask` and `leave` are called from there.
+    It belongs to its event loop; `request_part` and `leave` are called from there.
     """
 
     def __init__(self, app: App, scope: Message, body: bytes, clock: ControlledClock | None) -> None:
@@ -56,7 +56,7 @@ class Exchange:
         self._parts: deque[Head | bytes] = deque()
         self._unread = 0
         self._over: BrokenError | BaseException | Literal["complete"] | None = None
-        self._asked: Future[Head | bytes | None] | None = None
+        self._requested: Future[Head | bytes | None] | None = None
         self._timer: Call | asyncio.TimerHandle | None = None
         self._sent_head = False
         self._received = 0
@@ -64,7 +64,7 @@ class Exchange:
             clock.work_in(self._loop, self)
         self._task = self._loop.create_task(self._run(app, scope))
 
-    # What `Connection` knows of uvicorn's cycle, of its flow control and of its transport.
+    # The parts of uvicorn's cycle, flow control and transport that `Connection` uses.
 
     @property
     def flow(self) -> Exchange:
@@ -89,7 +89,7 @@ class Exchange:
         self._break("reset")
 
     async def receive(self) -> Message:
-        """The request, and then that the client left or the response is over."""
+        """The request first, then a disconnect when the client left or the response is over."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
@@ -119,12 +119,12 @@ class Exchange:
 
     # What the client does.
 
-    def ask(self, future: Future[Head | bytes | None], timeout: float | None) -> None:
+    def request_part(self, future: Future[Head | bytes | None], timeout: float | None) -> None:
         """Set the result of `future` to the next part, or to `None` after the last one.
 
         Its exception is a `BrokenError`, or what the application raised.
         """
-        self._asked = future
+        self._requested = future
         self._answer()
         if future.done():
             return
@@ -138,7 +138,7 @@ class Exchange:
             self._timer = self._loop.call_later(timeout, self._time_out)
 
     def leave(self) -> None:
-        """The client closes its side; `ended` tells when the application is through with it."""
+        """The client closes its side; `ended` is set when the application has finished."""
         self._done()
         self._parts.clear()
         self._arrive(_ON_THE_WAY)
@@ -152,10 +152,10 @@ class Exchange:
         self._room.set()
 
     def _answer(self) -> None:
-        asked = self._asked
-        if asked is None:
+        future = self._requested
+        if future is None:
             return
-        if asked.cancelled():
+        if future.cancelled():
             self._done()
         elif self._parts:
             part = self._parts.popleft()
@@ -166,17 +166,17 @@ class Exchange:
                     self.write_paused = False
                     self._room.set()
             self._done()
-            asked.set_result(part)
+            future.set_result(part)
         elif self._over == "complete":
             if self._task.done():
                 self._done()
-                asked.set_result(None)
+                future.set_result(None)
         elif self._over is not None:
             self._done()
-            asked.set_exception(self._over)
+            future.set_exception(self._over)
 
     def _done(self) -> None:
-        self._asked = None
+        self._requested = None
         self._stop_timer()
         if self._clock is not None:
             self._clock.work_in(self._loop, self)
@@ -187,11 +187,11 @@ class Exchange:
             self._timer = None
 
     def _time_out(self) -> None:
-        asked = self._asked
-        if asked is not None:
+        future = self._requested
+        if future is not None:
             self._done()
-            if not asked.cancelled():
-                asked.set_exception(BrokenError("read_timeout", "The read operation timed out"))
+            if not future.cancelled():
+                future.set_exception(BrokenError("read_timeout", "The read operation timed out"))
 
     def _break(self, problem: Problem) -> None:
         if self._over is None:

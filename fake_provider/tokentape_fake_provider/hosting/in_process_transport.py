@@ -1,4 +1,4 @@
-"""Transports of httpx2 and httpx, sync and async, that stream for real: part by part, as the application sends it."""
+"""Transports of httpx2 and httpx, sync and async, that stream part by part, as the application sends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXCEPTIONS: Final[dict[Problem, str]] = {
     "read_timeout": "ReadTimeout",
 }
 
-# How long the application may take to see that its client left, in s.
+# How long, in s, the application may take to notice that its client left.
 _LEAVE_S: Final = 5.0
 
 
@@ -40,7 +40,7 @@ def async_transport(package: ModuleType, config: AppConfig) -> Any:
 
 
 def _own_clock(config: AppConfig) -> App:
-    """The application with the machine's time for one event loop, unless the clock is controlled."""
+    """The application with its own clock for one event loop, unless the clock is controlled."""
     if isinstance(config.clock, MonotonicClock):
         return create_app(config.with_clock(MonotonicClock()))
     return create_app(config)
@@ -57,8 +57,8 @@ def _timeout(request: Any) -> float | None:
 
 
 def _translated(package: Any, error: BrokenError, request: Any) -> Exception:
-    made: Exception = getattr(package, _EXCEPTIONS[error.problem])(str(error), request=request)
-    return made
+    exception: Exception = getattr(package, _EXCEPTIONS[error.problem])(str(error), request=request)
+    return exception
 
 
 @cache
@@ -74,11 +74,11 @@ def _sync_class(package: Any) -> Any:
                 yield part
 
         def next(self) -> Head | bytes | None:
-            asked: Future[Head | bytes | None] = Future()
-            self._loop.call_soon_threadsafe(self._exchange.ask, asked, _timeout(self._request))
-            self._loop.drive(asked)
+            part: Future[Head | bytes | None] = Future()
+            self._loop.call_soon_threadsafe(self._exchange.request_part, part, _timeout(self._request))
+            self._loop.drive(part)
             try:
-                return asked.result()
+                return part.result()
             except BrokenError as error:
                 raise _translated(package, error, self._request) from None
 
@@ -86,7 +86,7 @@ def _sync_class(package: Any) -> Any:
             if self._exchange.ended.done() or self._loop.is_closed():
                 return
             self._loop.call_soon_threadsafe(self._exchange.leave)
-            # Within another event loop (a garbage collection, say) the application hears of it later.
+            # Within another event loop (during a garbage collection, say) the application notices it later.
             with suppress(StepError, TimeoutError):
                 self._loop.drive(self._exchange.ended, _LEAVE_S)
 
@@ -128,10 +128,10 @@ def _async_class(package: Any) -> Any:
                 yield part
 
         async def next(self) -> Head | bytes | None:
-            asked: Future[Head | bytes | None] = Future()
-            self._exchange.ask(asked, _timeout(self._request))
+            part: Future[Head | bytes | None] = Future()
+            self._exchange.request_part(part, _timeout(self._request))
             try:
-                return asked.result() if asked.done() else await asyncio.wrap_future(asked)
+                return part.result() if part.done() else await asyncio.wrap_future(part)
             except BrokenError as error:
                 raise _translated(package, error, self._request) from None
 

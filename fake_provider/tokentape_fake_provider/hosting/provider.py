@@ -1,4 +1,4 @@
-"""Provider: what a fake provider is, wherever it runs."""
+"""The base of the fake providers, wherever they run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Provider(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where it is, without a slash at the end."""
+        """Its URL, without a slash at the end."""
 
     def base_url(self, wire: str, session: str | None = None) -> str:
         """The base URL for a client of this wire format, in this session. Raises `UnknownWireError`."""
@@ -45,10 +45,10 @@ class Provider(ABC):
         return self.sessions.get(session_id)
 
     def create_session(self, session_id: str | None = None, **settings: Any) -> Session:
-        """A new session with these settings (the fields of `SessionSettings`) instead of the provider's own."""
-        made = self.sessions.create(session_id)
-        made.configure(**settings)
-        return made
+        """A new session; these settings (fields of `SessionSettings`) replace the provider's."""
+        session = self.sessions.create(session_id)
+        session.configure(**settings)
+        return session
 
     def delete_session(self, session_id: str) -> None:
         """Remove a session. Raises `UnknownSessionError`."""
@@ -61,8 +61,8 @@ class Provider(ABC):
     def transport(self, package: ModuleType | None = None) -> Any:
         """A transport for a sync client of `httpx2`, or of `package` (`httpx`): no socket, no thread.
 
-        The client gets each part as it is sent; nothing happens between two of its reads. Its read timeout, like
-        all else, is in the session's time. Threads may share it.
+        The client receives each part as it is sent; nothing happens between two of its reads. Its read timeout, like
+        everything else, follows the session's clock. Threads may share it.
         """
         from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
         from tokentape_fake_provider.hosting.in_process_transport import sync_transport
@@ -82,7 +82,7 @@ class Provider(ABC):
         return async_transport(package or _httpx2(), self._config)
 
     def close(self) -> None:
-        """Break off what sync transports have open."""
+        """Break off the open responses of sync transports."""
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.shut_down()

@@ -1,4 +1,4 @@
-"""Server: the fake provider on a port, in a thread of its own."""
+"""The fake provider on a port, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _TOKEN: Final = re.compile(r"[!-~]+")
 class FakeProviderServer(Provider):
     """A fake provider on a port of its own. Use it as a context manager, or `start` and `stop` it.
 
-    `port` 0 takes a free one. `settings` are those of the default session and of each new one. Beyond the
+    `port` 0 takes a free one. `settings` apply to the default session and to each new one. Beyond the
     loopback interface it binds only with `allow_remote`, and then the control API needs a `token` or is off. Web
-    pages of this machine may ask, and those of `allowed_origins` (`https://app.example`, or `*` for all).
+    pages of this machine may send requests, and those of `allowed_origins` (`https://app.example`, or `*` for all).
     Raises `UnsafeHostError`, and `SettingError` for a token that no header can carry; `start` raises `PortInUseError`.
     """
 
@@ -84,16 +84,16 @@ class FakeProviderServer(Provider):
 
     @property
     def port(self) -> int:
-        """The port; 0 before the start, where any would do."""
+        """The port; 0 before the start, if any free port is to be used."""
         return self._thread.port
 
     def start(self) -> FakeProviderServer:
-        """Listen, in a thread; back when the first request would be answered."""
+        """Listen, in a thread; returns when the first request would be answered."""
         self._thread.start(self._app)
         return self
 
     def stop(self) -> None:
-        """Close the port and all connections; open streams break off. Back when all is closed."""
+        """Close the port and all connections; open streams break off. Returns when all is closed."""
         self._thread.stop()
         self.close()
 

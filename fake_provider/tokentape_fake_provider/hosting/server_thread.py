@@ -1,4 +1,4 @@
-"""Server thread: an ASGI app on a port of its own, in a thread of its own, which starts and stops promptly."""
+"""An ASGI app on a port of its own, in a thread of its own, which starts and stops promptly."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tokentape_fake_provider.http.http_protocol import HttpProtocol, Refuse, ref
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from tokentape_fake_provider.playback.connection import Message, Receive, Send
 
-# How long open responses may take to notice that the server stops, in s.
+# How long, in s, open responses may take to notice that the server stops.
 _STOP_S: Final = 2.0
 
 
 class App(Protocol):
-    """An ASGI app that is told when its server stops, before its connections are broken off."""
+    """An ASGI app; the server sets `stopping` before it breaks off the app's connections."""
 
     stopping: bool
 
@@ -34,7 +34,7 @@ class App(Protocol):
 class ServerThread:
     """A server for apps that may be started and stopped again; `port` 0 takes a free port.
 
-    `refuse` is how the app words the refusal of a request whose head does not arrive, or is not HTTP.
+    `refuse` is the app's response to a request whose head does not arrive, or is not HTTP.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ServerThread:
         return f"http://{host}:{self.port}"
 
     def start(self, app: App, at_end: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Listen; back when the first request would be answered. Raises `PortInUseError`, `ServerStateError`.
+        """Listen; returns when the first request would be answered. Raises `PortInUseError`, `ServerStateError`.
 
         `at_end` is awaited in the server's event loop when all connections are closed.
         """
@@ -74,7 +74,7 @@ class ServerThread:
         failures: list[BaseException] = []
         self._server = _Server(app, self._protocol, self._ready, at_end)
         self._join = native_thread(partial(self._run, self._server, listener, failures), self._name)
-        while not self._ready.wait(1.0):  # gevent takes a wait without an end for a deadlock
+        while not self._ready.wait(1.0):  # gevent would take an endless wait for a deadlock
             pass
         if failures:
             self._join()
@@ -82,7 +82,7 @@ class ServerThread:
             raise FakeProviderError(f"the server did not start: {failures[0]}") from failures[0]
 
     def stop(self) -> None:
-        """Close the port and all connections; open streams break off. Back when all is closed."""
+        """Close the port and all connections; open streams break off. Returns when all is closed."""
         join, server = self._join, self._server
         if join is None or server is None:
             return
@@ -103,7 +103,7 @@ class ServerThread:
             listener.close()
             if error.errno == errno.EADDRINUSE:
                 raise PortInUseError(
-                    f"port {self.port} on {self.host} is in use: stop what listens there, or take another "
+                    f"port {self.port} on {self.host} is in use: stop the program that listens there, or use another "
                     "port (0 finds a free one)"
                 ) from None
             raise FakeProviderError(f"can't listen on {self.host}:{self.port}: {error.strerror or error}") from None
@@ -136,7 +136,7 @@ def _uvicorn_config(app: App, protocol: Any) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server with a prompt start and stop: its own looks every 0.1 s whether it should exit."""
+    """uvicorn's server with a prompt start and stop: uvicorn itself checks only every 0.1 s whether it should exit."""
 
     def __init__(
         self, app: App, protocol: Any, ready: threading.Event, at_end: Callable[[], Awaitable[None]] | None
@@ -181,6 +181,6 @@ class _Server(uvicorn.Server):
             await server.wait_closed()
         if self._at_end is not None:
             await self._at_end()
-        # Transports tell their protocols that they are closed in the next turn of the loop.
+        # Transports report to their protocols in the next turn of the loop that they are closed.
         await asyncio.sleep(0)
         await asyncio.sleep(0)

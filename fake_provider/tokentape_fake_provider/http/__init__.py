@@ -1,1 +1,1 @@
-"""HTTP: connections, who may ask, and what is read of a request before a wire format sees it."""
+"""Connections, access, and request bodies, before a wire format reads the request."""

@@ -1,4 +1,4 @@
-"""Access: which requests come from a web page of another origin, and which name this machine.
+"""Decides which web pages may send requests, and whether a request names this machine.
 
 Any page that a browser shows can send requests to a server on this machine. `Access.refusal` is the one place that
 decides which origins may.
@@ -16,12 +16,12 @@ ANY_ORIGIN: Final = "*"
 
 
 class Access(NamedTuple):
-    """The origins that may ask, besides programs and pages of this machine; `*` is any."""
+    """The origins that may send requests, besides programs and pages of this machine; `*` is any."""
 
     origins: Sequence[str] = ()
 
     def allows_origin(self, origin: str) -> bool:
-        """Whether pages of this origin may ask: those of this machine, and those that were allowed."""
+        """Whether pages of this origin may send requests: those of this machine, and allowed ones."""
         if ANY_ORIGIN in self.origins or origin in self.origins:
             return True
         scheme, _, authority = origin.partition("://")

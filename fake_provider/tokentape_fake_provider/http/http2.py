@@ -1,4 +1,4 @@
-"""HTTP/2 without TLS, which the AWS SDK for JavaScript speaks unasked ("prior knowledge", RFC 9113 section 3.3).
+"""HTTP/2 without TLS, which the AWS SDK for JavaScript uses by default ("prior knowledge", RFC 9113 section 3.3).
 
 With tokentape[http2] the connection is handed over to hypercorn. Without it the first request is answered with a
 message that says what to do. There a fault that cuts or resets the connection ends all requests of the connection.
@@ -102,7 +102,7 @@ class Http2Refusal:
             + _frame(_DATA, _END_STREAM, stream, body)
             + _frame(_GOAWAY, 0, 0, goaway)
         )
-        # What the client still sends is read and thrown away: it closes when it has the answer.
+        # What the client still sends is discarded: it closes the connection after the answer.
         asyncio.get_running_loop().call_later(2.0, self._transport.close)
 
 

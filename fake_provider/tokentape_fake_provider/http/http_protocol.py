@@ -1,11 +1,11 @@
-"""HTTP protocol: uvicorn's, with what a server that anybody may connect to needs beside it.
+"""uvicorn's HTTP protocol, with additions for a server that any client may connect to.
 
 - A request may offer to upgrade the connection (Java's `HttpClient` offers `h2c` by default): RFC 9110 section 7.8
   lets a server ignore that. httptools takes such a request for its last one and loses its body, so that the request
   is parsed again without the offer.
 - Its head is limited in size and in time, and what can't be read is refused in the shape of the app's errors.
-- HTTP/2 is served if tokentape[http2] is installed, and else answered with what to do.
-- Its access log, which would show up in the log of the program around it, is off.
+- HTTP/2 is served if tokentape[http2] is installed; otherwise the response explains how to install it.
+- The access log, which would appear in the log of the surrounding program, is off.
 """
 
 from __future__ import annotations

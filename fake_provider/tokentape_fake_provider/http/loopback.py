@@ -1,4 +1,4 @@
-"""Host: which hosts are this machine."""
+"""Recognizes the hosts that are this machine."""
 
 from __future__ import annotations
 

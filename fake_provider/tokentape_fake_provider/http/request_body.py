@@ -1,4 +1,4 @@
-"""Body: reading a request's body, within limits."""
+"""Reads a request's body, within limits."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import msgspec
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.playback.connection import Message, Receive
 
-# What is thrown away of a body that is too large, so that its sender gets to read the answer: a client that
-# still writes when the connection closes sees a broken pipe instead of the error.
+# How much of a body that is too large is read and discarded, so that its sender reads the error: a client that still
+# writes when the connection closes gets a broken pipe instead.
 DRAINED: Final = 256_000_000
 
 
 def parse_body(body: bytes, content_type: str) -> tuple[Any, str]:
-    """The value of a body, and what is wrong with it as JSON; of a form its fields, of what is neither its bytes."""
+    """The value of a body (of JSON or a form; else its bytes), and why it is not JSON (empty if it is)."""
     if not body:
         return None, "it is empty"
     try:
@@ -34,7 +34,7 @@ class ClientLeft(Exception):  # noqa: N818 - not an error
 
 
 class BodyRefused(Exception):  # noqa: N818 - a response
-    """A body that is not read: the HTTP status that answers it, the error code, and the message."""
+    """A body that is refused: the HTTP status, the error code and the message of the response."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -79,7 +79,7 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], li
         "server with a higher limit (max_body).",
     )
     if declared > limits.body and expects:
-        raise too_large  # it waits for our go-ahead, and has not begun to send
+        raise too_large  # the client waits for 100 Continue and has sent nothing
     message = await receive_in_time()
     body: bytes = message.get("body", b"")
     if not message.get("more_body") and len(body) <= limits.body:

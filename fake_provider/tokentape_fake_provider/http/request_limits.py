@@ -1,4 +1,4 @@
-"""Request limits: how large a request may be, and how long it may take to arrive."""
+"""The limits on a request's size, and on the time that it takes to arrive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 class RequestLimits(NamedTuple):
     """Sizes in bytes, times in s. `head` is the request line and the headers.
 
-    A connection that sends nothing at all is closed after `head_s`, too. `silence_s` is between two parts of a body.
+    A connection that sends nothing is closed after `head_s`, too. `silence_s` is the longest gap within a body.
     """
 
     head: int = 65_536

@@ -9,7 +9,7 @@ import msgspec
 
 from tokentape_fake_provider.faults.specification import Faults, as_faults
 from tokentape_fake_provider.script.model import Script
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,13 +44,13 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             except re.error as error:
                 raise ValueError(f"`matches` is not a regular expression: {error}") from None
 
-    def applies(self, ask: Ask) -> bool:
+    def applies(self, request: ProviderRequest) -> bool:
         """Whether all conditions hold for this request."""
         return (
-            (self.wire is None or self.wire == ask.wire)
-            and (self.stream is None or self.stream == ask.stream)
-            and (self.model is None or fnmatchcase(ask.model, self.model))
-            and (self.path is None or fnmatchcase(ask.path, self.path))
-            and (self.contains is None or self.contains in ask.text)
-            and (self.matches is None or re.search(self.matches, ask.text) is not None)
+            (self.wire is None or self.wire == request.wire)
+            and (self.stream is None or self.stream == request.stream)
+            and (self.model is None or fnmatchcase(request.model, self.model))
+            and (self.path is None or fnmatchcase(request.path, self.path))
+            and (self.contains is None or self.contains in request.text)
+            and (self.matches is None or re.search(self.matches, request.text) is not None)
         )

@@ -24,7 +24,7 @@ from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 DEFAULT_SESSION: Final = "default"
 _ID: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,200}")
@@ -220,16 +220,16 @@ class Session:
             self._requests += 1
             return self._requests - 1
 
-    def take_faults(self, ask: Ask | None) -> list[ActiveFault]:
+    def take_faults(self, request: ProviderRequest | None) -> list[ActiveFault]:
         """The faults of the session, and of rules without scripts, that are applied to the next response."""
         with self._lock:
             if self._faults.faults is not self.settings.faults:
                 self._faults = self._faults.with_faults(self.settings.faults, f"{self.settings.seed}")
             active = self._faults.take()
-            if ask is None:
+            if request is None:
                 return active
             for applied in self._rules:
-                if not applied.rule.scripts and not applied.used_up and applied.rule.applies(ask):
+                if not applied.rule.scripts and not applied.used_up and applied.rule.applies(request):
                     applied.count += 1
                     active += applied.faults.take()
             return active
@@ -254,7 +254,7 @@ class Session:
 
             return Taken(queued.item, "queue", "", queued.faults.take(), give_back)
 
-    def take_by_rule(self, ask: Ask, *, named: bool = False) -> Taken | None:
+    def take_by_rule(self, request: ProviderRequest, *, named: bool = False) -> Taken | None:
         """The next script of the first rule that applies; with `named`, of the first that names a path."""
         if not self._rules:
             return None
@@ -263,7 +263,7 @@ class Session:
                 scripts = applied.rule.scripts
                 if named and applied.rule.path is None:
                     continue
-                if scripts and not applied.used_up and applied.rule.applies(ask):
+                if scripts and not applied.used_up and applied.rule.applies(request):
                     index = applied.count % len(scripts)
                     applied.count += 1
                     active_faults = applied.script_faults[index].take() + applied.faults.take()

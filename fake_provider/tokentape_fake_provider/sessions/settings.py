@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Final, Literal, get_args
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.faults.specification import Faults, as_faults
 from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import Usage
 from tokentape_fake_provider.timing import Instant, Timing, parse_timing
-from tokentape_fake_provider.wires.openai_dialects import DressName, dress_name
+from tokentape_fake_provider.wires.openai_dialects import DialectName, dialect_name
 
 ClockName = Literal["server", "controlled", "automatic"]
 
@@ -22,14 +23,16 @@ _ENGLISH: Final = "en_US"
 class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a session answers.
 
-    `timing` is when frames leave, `seed` what ids, synthetic text and jitter are made from, `usage` fills the
-    fields that a script's own usage leaves open, `strict` refuses requests that nothing answers instead of
-    making text up, `repeat` lets a recording answer again once all its like were played, `locale` is the
-    synthetic text's language. `dress` is whose ways `openai_chat` has; `None` leaves it to the path and the model.
-    `faults` happen to every response, in order; each may be a specification. `clock` is whose time it keeps: the
-    server's, or one of its own that a test advances (`controlled`) or that moves on by itself (`automatic`).
-    `timing` may be a specification, too. Raises `SettingError`, `FaultError`, `TimingError`, `UnknownDressError`, and
-    `ScriptError` for a locale without text.
+    `timing` is when frames leave, `seed` the seed of ids, synthetic text and jitter; `usage` fills the fields that a
+    script's own usage leaves open. `strict` refuses requests that nothing answers, instead of answering with synthetic
+    text; `repeat` lets a recording answer again when all recordings of the same request were played; `locale` is the
+    language of synthetic text. `dialect` is the provider whose variant of `openai_chat` is sent; with `None` the path
+    and the model decide. `faults` are applied to every response, in order. `clock` is the server's, or the session's
+    own, which a test advances (`controlled`) or which advances by itself (`automatic`). `timing` and each fault may be
+    a specification. `dress` is the former name of `dialect`.
+
+    Raises `SettingError`, `FaultError`, `TimingError`, `UnknownDialectError`, and `ScriptError` for a locale without
+    text.
     """
 
     timing: Timing = Instant()
@@ -38,17 +41,21 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage: Usage = Usage()
     repeat: bool = False
     locale: str = _ENGLISH
-    dress: DressName | None = None
+    dialect: DialectName | None = None
     faults: Faults = ()
     clock: ClockName = "server"
+    dress: DialectName | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
+        if self.dress is not UNSET:
+            msgspec.structs.force_setattr(self, "dialect", self.dress)
+            msgspec.structs.force_setattr(self, "dress", UNSET)
         if self.faults:
             msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
         given: Any = self.timing
         if isinstance(given, str):
             msgspec.structs.force_setattr(self, "timing", parse_timing(given))
-        # Only what comes as JSON was checked against the types above.
+        # msgspec checks the types above only in JSON.
         for name, kind in _KINDS.items():
             value = getattr(self, name)
             try:
@@ -57,10 +64,10 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 elif not isinstance(value, kind):
                     raise msgspec.ValidationError(f"it is a {type(value).__name__}")
             except msgspec.ValidationError as error:
-                choices = f": the known ones are {', '.join(get_args(kind))}" if name == "clock" else f": {error}"
-                raise SettingError(f"setting {name}: {value!r} is none{choices}") from None
-        if self.dress is not None:
-            dress_name(self.dress)
+                choices = f"one of {', '.join(get_args(kind))}" if name == "clock" else f"valid: {error}"
+                raise SettingError(f"setting {name}: {value!r} is not {choices}") from None
+        if self.dialect is not None:
+            dialect_name(self.dialect)
         if self.locale != _ENGLISH:
             text_locale(self.locale)
 

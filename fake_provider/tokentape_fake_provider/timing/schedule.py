@@ -12,13 +12,13 @@ from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing.distribution import varying, varying_size
 from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing
 from tokentape_fake_provider.timing.profile import Conditions, Profile
-from tokentape_fake_provider.wires.wire import Piece
+from tokentape_fake_provider.wires.wire import EncodedFrame
 
 ALONE = Conditions()
 
 
 def schedule(
-    pieces: Sequence[Piece], timing: Timing, *, stream: str = "", conditions: Conditions = ALONE
+    pieces: Sequence[EncodedFrame], timing: Timing, *, stream: str = "", conditions: Conditions = ALONE
 ) -> tuple[Frame, ...]:
     """The frames of an encoded stream with their times, in ms since the request; never out of order.
 

@@ -8,11 +8,11 @@ from importlib import import_module
 from tokentape_fake_provider.errors import UnknownWireError
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts
 from tokentape_fake_provider.wires.registry import Registry
 from tokentape_fake_provider.wires.request_reading import match_path
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply, Wire
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply, Wire
 
 BUILT_IN: Mapping[str, str] = {
     "openai_chat": "OpenAIChat",
@@ -36,11 +36,11 @@ WIRES: Mapping[str, Wire] = Registry(_WIRES, ENTRY_POINTS, Wire, UnknownWireErro
 
 __all__ = [
     "WIRES",
-    "Ask",
-    "Marks",
+    "DocumentPaths",
+    "EncodedFrame",
     "ModelList",
-    "Piece",
     "Provider",
+    "ProviderRequest",
     "Reply",
     "Wire",
     "WireFacts",

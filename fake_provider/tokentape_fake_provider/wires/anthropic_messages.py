@@ -39,11 +39,11 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "end_turn",
@@ -105,7 +105,7 @@ class AnthropicMessages:
             for method in ("rawPredict", "streamRawPredict")
         ),
     )
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(("delta", "stop_reason"), ("stop_reason",)),
         usage=(("usage",), ("message", "usage")),
         output=(("usage", "output_tokens"),),
@@ -143,7 +143,7 @@ class AnthropicMessages:
         model_list=ModelList(_listed_model, _model_list),
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         if path.endswith("/count-tokens:rawPredict"):
             raise BadRequestError("tokens are not counted here", status=404)
@@ -175,7 +175,7 @@ class AnthropicMessages:
             *texts_in(body.get("system")),
             *(text for message in messages for text in texts_in(message)),
         ]
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model,
             stream=stream,
@@ -187,64 +187,64 @@ class AnthropicMessages:
             path=path,
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
         return (
             ("content-type", "text/event-stream; charset=utf-8"),
             ("cache-control", "no-cache"),
-            *_headers(ask, ask.seed),
+            *_headers(request, request.seed),
         )
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
         choice = _choice(script)
-        counts = resolve_usage(script, ask.text, script.choices)
-        event = _Event(ask)
-        message = _message(script, ask, [], None, None, _start_usage(counts))
-        pieces = [Piece(event(b"message_start", {"message": message}))]
+        counts = resolve_usage(script, request.text, script.choices)
+        event = _Event(request)
+        message = _message(script, request, [], None, None, _start_usage(counts))
+        pieces = [EncodedFrame(event(b"message_start", {"message": message}))]
         for index, item in enumerate(choice.items):
-            pieces += _block_events(event, item, index, ask)
+            pieces += _block_events(event, item, index, request)
             if index == 0:
-                pieces.insert(2, Piece(_PING))
+                pieces.insert(2, EncodedFrame(_PING))
         if script.error is not None:
-            pieces.append(Piece(self.encode_error_event(script.error, ask)))
+            pieces.append(EncodedFrame(self.encode_error_event(script.error, request)))
             return pieces
-        reason, sequence = _stop(choice, ask)
+        reason, sequence = _stop(choice, request)
         delta = {"stop_reason": reason, "stop_sequence": sequence, "stop_details": None}
         end: dict[str, Any] = {"delta": delta}
         if counts is not None:
             end["usage"] = _end_usage(counts)
-        pieces.append(Piece(event(b"message_delta", end)))
-        pieces.append(Piece(event(b"message_stop", {})))
+        pieces.append(EncodedFrame(event(b"message_delta", end)))
+        pieces.append(EncodedFrame(event(b"message_stop", {})))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
+            return self.encode_error(script.error, request)
         choice = _choice(script)
-        counts = resolve_usage(script, ask.text, script.choices)
+        counts = resolve_usage(script, request.text, script.choices)
         usage = None
         if counts is not None and (usage := _start_usage(counts)) is not None:
             usage["output_tokens"] = counts.output
             usage |= _thinking(counts)
-        content = [_complete_block(item, index, ask) for index, item in enumerate(choice.items)]
-        message = _message(script, ask, content, *_stop(choice, ask), usage)
-        return Reply(200, (("content-type", "application/json"), *_headers(ask, ask.seed)), _json(message))
+        content = [_complete_block(item, index, request) for index, item in enumerate(choice.items)]
+        message = _message(script, request, content, *_stop(choice, request), usage)
+        return Reply(200, (("content-type", "application/json"), *_headers(request, request.seed)), _json(message))
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        seed = ask.seed if ask is not None else error.message
-        headers = [("content-type", "application/json"), *_headers(ask, seed)]
+        seed = request.seed if request is not None else error.message
+        headers = [("content-type", "application/json"), *_headers(request, seed)]
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
         return Reply(error.status, tuple(headers), _json(_error_fields(error, _request_id(seed))))
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         """The event `error`."""
-        return b"event: error\ndata: " + _json(_error_fields(error, _request_id(ask.seed))) + b"\n\n"
+        return b"event: error\ndata: " + _json(_error_fields(error, _request_id(request.seed))) + b"\n\n"
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
         """`anthropic-ratelimit-*`."""
         return anthropic_limits(limits)
 
@@ -252,8 +252,8 @@ class AnthropicMessages:
 class _Event:
     """Encodes the events of one stream, padded with up to 15 spaces as recorded ones are."""
 
-    def __init__(self, ask: Ask) -> None:
-        self.padding = make_id(ask.seed, "padding", 61, "0123456789abcdef")
+    def __init__(self, request: ProviderRequest) -> None:
+        self.padding = make_id(request.seed, "padding", 61, "0123456789abcdef")
         self.sent = 0
 
     def __call__(self, name: bytes, fields: dict[str, Any]) -> bytes:
@@ -272,7 +272,7 @@ class _Event:
         )
 
 
-def _block_events(event: _Event, item: Item, index: int, ask: Ask) -> Iterator[Piece]:
+def _block_events(event: _Event, item: Item, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
     tokens = 0
     match item:
         case Text() | Refusal():
@@ -285,32 +285,32 @@ def _block_events(event: _Event, item: Item, index: int, ask: Ask) -> Iterator[P
             block = {"type": "redacted_thinking", "data": item.encrypted}
             head, tokens = b"", 1
         case ToolCall():
-            block = {"type": "tool_use", "id": _tool_id(item, index, ask), "name": item.name, "input": {}}
+            block = {"type": "tool_use", "id": _tool_id(item, index, request), "name": item.name, "input": {}}
             head, tokens = b'{"type":"input_json_delta","partial_json":', count_tokens(item.name)
         case _:
             assert_never(item)
     deltas = list(split_item(item, TOKENS_PER_DELTA)) if head else []
     at = deltas[0].at if deltas else None
-    yield Piece(event(b"content_block_start", {"index": index, "content_block": block}), tokens, at)
+    yield EncodedFrame(event(b"content_block_start", {"index": index, "content_block": block}), tokens, at)
     if isinstance(item, ToolCall):
-        yield Piece(event.raw(b"content_block_delta", b'"index":%d,"delta":%b""}' % (index, head)), 0, at)
+        yield EncodedFrame(event.raw(b"content_block_delta", b'"index":%d,"delta":%b""}' % (index, head)), 0, at)
     for delta in deltas:
         data = event.raw(b"content_block_delta", b'"index":%d,"delta":%b%b}' % (index, head, _json(delta.text)))
-        yield Piece(data, delta.tokens, delta.at)
+        yield EncodedFrame(data, delta.tokens, delta.at)
     if isinstance(item, Reasoning) and not item.encrypted:
-        signature = {"type": "signature_delta", "signature": _signature(item, index, ask)}
-        yield Piece(event(b"content_block_delta", {"index": index, "delta": signature}))
-    yield Piece(event(b"content_block_stop", {"index": index}))
+        signature = {"type": "signature_delta", "signature": _signature(item, index, request)}
+        yield EncodedFrame(event(b"content_block_delta", {"index": index, "delta": signature}))
+    yield EncodedFrame(event(b"content_block_stop", {"index": index}))
 
 
-def _complete_block(item: Item, index: int, ask: Ask) -> dict[str, Any]:
+def _complete_block(item: Item, index: int, request: ProviderRequest) -> dict[str, Any]:
     match item:
         case Text() | Refusal():
             return {"type": "text", "text": item.text}
         case Reasoning():
             if item.encrypted:
                 return {"type": "redacted_thinking", "data": item.encrypted}
-            return {"type": "thinking", "thinking": item.text, "signature": _signature(item, index, ask)}
+            return {"type": "thinking", "thinking": item.text, "signature": _signature(item, index, request)}
         case ToolCall():
             try:
                 msgspec.json.decode(item.arguments)
@@ -322,7 +322,7 @@ def _complete_block(item: Item, index: int, ask: Ask) -> dict[str, Any]:
             arguments = msgspec.Raw(item.arguments.encode())
             return {
                 "type": "tool_use",
-                "id": _tool_id(item, index, ask),
+                "id": _tool_id(item, index, request),
                 "name": item.name,
                 "input": arguments,
             }
@@ -335,11 +335,11 @@ def _choice(script: Script) -> Choice:
     return script.choices[0]
 
 
-def _stop(choice: Choice, ask: Ask) -> tuple[str, str | None]:
+def _stop(choice: Choice, request: ProviderRequest) -> tuple[str, str | None]:
     """The stop reason, and the stop sequence that was hit: the first of the request's."""
     refused = choice.finish_reason is None and any(isinstance(item, Refusal) for item in choice.items)
     reason = choice.provider_finish_reason or ("refusal" if refused else FINISH_REASONS[choice.ended])
-    sequences = ask.body.get("stop_sequences")
+    sequences = request.body.get("stop_sequences")
     if reason == "stop_sequence" and isinstance(sequences, list) and sequences:
         return reason, str(sequences[0])
     return reason, None
@@ -347,15 +347,15 @@ def _stop(choice: Choice, ask: Ask) -> tuple[str, str | None]:
 
 def _message(
     script: Script,
-    ask: Ask,
+    request: ProviderRequest,
     content: list[dict[str, Any]],
     stop_reason: str | None,
     stop_sequence: str | None,
     usage: dict[str, Any] | None,
 ) -> dict[str, Any]:
     message: dict[str, Any] = {
-        "model": script.model or ask.model,
-        "id": "msg_01" + make_id(ask.seed, "message", 22, BASE58),
+        "model": script.model or request.model,
+        "id": "msg_01" + make_id(request.seed, "message", 22, BASE58),
         "type": "message",
         "role": "assistant",
         "content": content,
@@ -398,9 +398,9 @@ def _error_fields(error: Error, request_id: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id}
 
 
-def _headers(ask: Ask | None, seed: str) -> tuple[tuple[str, str], ...]:
+def _headers(request: ProviderRequest | None, seed: str) -> tuple[tuple[str, str], ...]:
     limits = Limits(
-        now=ask.created if ask is not None else 0,
+        now=request.created if request is not None else 0,
         input_tokens=Allowance(8_000_000, 8_000_000, 0),
         output_tokens=Allowance(1_500_000, 1_500_000, 0),
         requests=Allowance(10_000, 9_999, 0),
@@ -413,12 +413,12 @@ def _request_id(seed: str) -> str:
     return "req_011" + make_id(seed, "request", 21, BASE58)
 
 
-def _tool_id(call: ToolCall, index: int, ask: Ask) -> str:
-    return call.id or "toolu_01" + make_id(ask.seed, f"call {index}", 22, BASE58)
+def _tool_id(call: ToolCall, index: int, request: ProviderRequest) -> str:
+    return call.id or "toolu_01" + make_id(request.seed, f"call {index}", 22, BASE58)
 
 
-def _signature(item: Reasoning, index: int, ask: Ask) -> str:
-    return item.signature or "E" + make_id(ask.seed, f"signature {index}", 199, BASE62)
+def _signature(item: Reasoning, index: int, request: ProviderRequest) -> str:
+    return item.signature or "E" + make_id(request.seed, f"signature {index}", 199, BASE62)
 
 
 def _check_message(where: str, message: Any) -> None:

@@ -19,7 +19,7 @@ from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.usage import Counts, uncached_input
 from tokentape_fake_provider.wires.facts import Provider
 from tokentape_fake_provider.wires.request_reading import texts_in
-from tokentape_fake_provider.wires.wire import Ask, Reply
+from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
 AMAZON = Provider(
     "bedrock",
@@ -118,12 +118,12 @@ def request_id(seed: str) -> str:
     return "-".join((digits[:8], digits[8:12], "4" + digits[13:16], "a" + digits[17:20], digits[20:]))
 
 
-def error_reply(error: Error, ask: Ask | None) -> Reply:
+def error_reply(error: Error, request: ProviderRequest | None) -> Reply:
     """An HTTP error: its type is in a header, the body has the message alone."""
     kind = error.type or ERROR_TYPES.get(
         error.status, "InternalServerException" if error.status >= 500 else "ValidationException"
     )
-    seed = ask.seed if ask is not None else error.message
+    seed = request.seed if request is not None else error.message
     headers = [
         ("content-type", "application/json"),
         ("x-amzn-requestid", request_id(seed)),

@@ -36,11 +36,11 @@ from tokentape_fake_provider.wires.aws_frames import (
     stream_headers,
 )
 from tokentape_fake_provider.wires.converse_events import choice_of, complete_block, content_events, stop_reason
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import match_path
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 
 class BedrockConverse:
@@ -54,7 +54,7 @@ class BedrockConverse:
         "/model/{arn}/{model}/converse-stream",  # an inference profile's ARN has a slash
         "/model/{arn}/{model}/converse",
     )
-    marks = Marks(endings=(("stopReason",),), usage=(("usage",),), output=(("usage", "outputTokens"),))
+    document_paths = DocumentPaths(endings=(("stopReason",),), usage=(("usage",),), output=(("usage", "outputTokens"),))
     overloaded = OVERLOADED
     ping = b""
     facts = WireFacts(
@@ -81,12 +81,12 @@ class BedrockConverse:
         error_headers=((b"x-amz-date", b""), (b"user-agent", b"boto3/")),
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         messages = body.get("messages")
         check_messages(messages)
         prompt = [*converse_texts(body.get("system")), *converse_texts(messages)]
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model_of(self.paths, path),
             stream=path.endswith("-stream"),
@@ -98,50 +98,50 @@ class BedrockConverse:
             path=path,
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return stream_headers(ask.seed)
+        return stream_headers(request.seed)
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The frames of a streamed response."""
         choice = choice_of(script, self.name)
-        padding = paddings(ask.seed)
+        padding = paddings(request.seed)
         pieces = [
-            Piece(event_frame(name, payload | {"p": next(padding)}), tokens, at)
-            for name, payload, tokens, at in content_events(choice, ask)
+            EncodedFrame(event_frame(name, payload | {"p": next(padding)}), tokens, at)
+            for name, payload, tokens, at in content_events(choice, request)
         ]
         if script.error is not None:
-            pieces.append(Piece(exception_frame(script.error)))
+            pieces.append(EncodedFrame(exception_frame(script.error)))
             return pieces
-        counts = resolve_usage(script, ask.text, script.choices)
+        counts = resolve_usage(script, request.text, script.choices)
         stop = {"stopReason": stop_reason(choice), "p": next(padding)}
         metadata = _metadata(script, counts) | {"p": next(padding)}
-        pieces.append(Piece(event_frame("messageStop", stop)))
-        pieces.append(Piece(event_frame("metadata", metadata)))
+        pieces.append(EncodedFrame(event_frame("messageStop", stop)))
+        pieces.append(EncodedFrame(event_frame("metadata", metadata)))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
+            return self.encode_error(script.error, request)
         choice = choice_of(script, self.name)
-        content = [complete_block(item, index, ask) for index, item in enumerate(choice.items)]
-        body = _metadata(script, resolve_usage(script, ask.text, script.choices)) | {
+        content = [complete_block(item, index, request) for index, item in enumerate(choice.items)]
+        body = _metadata(script, resolve_usage(script, request.text, script.choices)) | {
             "output": {"message": {"content": content, "role": "assistant"}},
             "stopReason": stop_reason(choice),
         }
-        headers = (("content-type", "application/json"), ("x-amzn-requestid", request_id(ask.seed)))
+        headers = (("content-type", "application/json"), ("x-amzn-requestid", request_id(request.seed)))
         return Reply(200, headers, msgspec.json.encode(dict(sorted(body.items()))))
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        return error_reply(error, ask)
+        return error_reply(error, request)
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """An exception frame."""
         return exception_frame(error)
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
         """Nothing: it tells of no limits in headers."""
         return no_limits(limits)
 

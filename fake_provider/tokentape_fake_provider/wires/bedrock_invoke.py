@@ -30,11 +30,11 @@ from tokentape_fake_provider.wires.aws_frames import (
     stream_headers,
 )
 from tokentape_fake_provider.wires.bedrock_converse import model_of
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.invoke_bodies import body_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 
 class BedrockInvoke:
@@ -48,7 +48,7 @@ class BedrockInvoke:
         "/model/{arn}/{model}/invoke-with-response-stream",
         "/model/{arn}/{model}/invoke",
     )
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(
             ("delta", "stop_reason"),
             ("choices", "*", "finish_reason"),
@@ -94,9 +94,9 @@ class BedrockInvoke:
         error_fields=("message",),
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
-        ask = Ask(
+        request = ProviderRequest(
             wire=self.name,
             model=model_of(self.paths, path),
             stream=path.endswith("-stream"),
@@ -106,48 +106,50 @@ class BedrockInvoke:
             body=body,
             path=path,
         )
-        return msgspec.structs.replace(ask, text=body_of(ask.model, body).prompt(ask))
+        return msgspec.structs.replace(request, text=body_of(request.model, body).prompt(request))
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return (*stream_headers(ask.seed), ("x-amzn-bedrock-content-type", "application/json"))
+        return (*stream_headers(request.seed), ("x-amzn-bedrock-content-type", "application/json"))
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The frames of a streamed response."""
-        documents = list(body_of(ask.model, ask.body).events(script, ask))
+        documents = list(body_of(request.model, request.body).events(script, request))
         if script.error is None:
-            metrics = invocation_metrics(_counts(script, ask))
+            metrics = invocation_metrics(_counts(script, request))
             last = documents[-1]
             data = last.data[:-1] + b',"amazon-bedrock-invocationMetrics":' + msgspec.json.encode(metrics) + b"}"
             documents[-1] = last._replace(data=data)
-        padding = paddings(ask.seed)
+        padding = paddings(request.seed)
         pieces = [
-            Piece(event_frame("chunk", {"bytes": base64.b64encode(data).decode(), "p": next(padding)}), tokens, at)
+            EncodedFrame(
+                event_frame("chunk", {"bytes": base64.b64encode(data).decode(), "p": next(padding)}), tokens, at
+            )
             for data, tokens, at in documents
         ]
         if script.error is not None:
-            pieces.append(Piece(exception_frame(script.error)))
+            pieces.append(EncodedFrame(exception_frame(script.error)))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The model's own body. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
-        body = body_of(ask.model, ask.body).whole(script, ask)
-        headers = [("content-type", "application/json"), ("x-amzn-requestid", request_id(ask.seed))]
-        metrics = invocation_metrics(_counts(script, ask))
+            return self.encode_error(script.error, request)
+        body = body_of(request.model, request.body).whole(script, request)
+        headers = [("content-type", "application/json"), ("x-amzn-requestid", request_id(request.seed))]
+        metrics = invocation_metrics(_counts(script, request))
         headers += [(name, str(metrics[field])) for field, name in _METRIC_HEADERS.items() if field in metrics]
         return Reply(200, tuple(headers), body)
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        return error_reply(error, ask)
+        return error_reply(error, request)
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """An exception frame."""
         return exception_frame(error)
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
         """Nothing: it tells of no limits in headers."""
         return no_limits(limits)
 
@@ -162,5 +164,5 @@ _METRIC_HEADERS: Mapping[str, str] = {
 """The metrics of a stream's last chunk are headers where nothing is streamed."""
 
 
-def _counts(script: Script, ask: Ask) -> Counts | None:
-    return resolve_usage(script, ask.text, script.choices)
+def _counts(script: Script, request: ProviderRequest) -> Counts | None:
+    return resolve_usage(script, request.text, script.choices)

@@ -38,11 +38,11 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, cohere_limits
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "COMPLETE",
@@ -70,7 +70,7 @@ class CohereChat:
     name = "cohere_chat"
     base_path = ""
     paths: Sequence[str] = ("/v2/chat",)
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(("type",),),
         values=frozenset(("message-end",)),
         usage=(("delta", "usage"), ("usage",)),
@@ -99,7 +99,7 @@ class CohereChat:
         model_list=ModelList(_listed_model, lambda data: {"models": data}),
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         model = body.get("model")
         if model is None or model == "":
@@ -113,7 +113,7 @@ class CohereChat:
             _check_message(f"messages[{index}]", message)
         stream = body.get("stream")
         _expect("stream", False if stream is None else stream, bool, "a boolean")
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model,
             stream=bool(stream),
@@ -125,36 +125,36 @@ class CohereChat:
             path=path,
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return (("content-type", "text/event-stream"), *_headers(ask.seed))
+        return (("content-type", "text/event-stream"), *_headers(request.seed))
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
         choice = _choice(script)
         message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-        start = {"id": _uuid(ask.seed, "message"), "type": "message-start", "delta": {"message": message}}
-        pieces = [Piece(_event(b"message-start", _json(start)[1:-1]))]
+        start = {"id": _uuid(request.seed, "message"), "type": "message-start", "delta": {"message": message}}
+        pieces = [EncodedFrame(_event(b"message-start", _json(start)[1:-1]))]
         blocks = calls = 0
         for item in choice.items:
             match item:
                 case ToolCall():
-                    pieces += _call_events(item, calls, ask)
+                    pieces += _call_events(item, calls, request)
                     calls += 1
                 case Reasoning(plan=True):
                     pieces += _plan_events(item)
                 case _:
                     pieces += _block_events(item, blocks)
                     blocks += 1
-        end = _error_end(script.error) if script.error is not None else _end_event(_end(script, choice, ask))
-        pieces.append(Piece(end))
-        pieces.append(Piece(_DONE))
+        end = _error_end(script.error) if script.error is not None else _end_event(_end(script, choice, request))
+        pieces.append(EncodedFrame(end))
+        pieces.append(EncodedFrame(_DONE))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
+            return self.encode_error(script.error, request)
         choice = _choice(script)
         content = [_block(item) for item in choice.items if not isinstance(item, ToolCall) and not _is_plan(item)]
         plan = "".join(item.text for item in choice.items if isinstance(item, Reasoning) and item.plan)
@@ -165,23 +165,25 @@ class CohereChat:
         if plan:
             message["tool_plan"] = plan
         if calls:
-            message["tool_calls"] = [_tool_call(call, index, ask, call.arguments) for index, call in enumerate(calls)]
-        body = {"id": _uuid(ask.seed, "message"), "message": message, **_end(script, choice, ask)}
-        return Reply(200, (("content-type", "application/json"), *_headers(ask.seed)), _json(body))
+            message["tool_calls"] = [
+                _tool_call(call, index, request, call.arguments) for index, call in enumerate(calls)
+            ]
+        body = {"id": _uuid(request.seed, "message"), "message": message, **_end(script, choice, request)}
+        return Reply(200, (("content-type", "application/json"), *_headers(request.seed)), _json(body))
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        seed = ask.seed if ask is not None else error.message
+        seed = request.seed if request is not None else error.message
         headers = [("content-type", "application/json"), *_headers(seed)]
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
         return Reply(error.status, tuple(headers), _json({"id": _uuid(seed, "error"), "message": error.message}))
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """A `message-end` with the error, and `[DONE]`."""
         return _error_end(error) + _DONE
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
         """`x-trial-endpoint-call-*`."""
         return cohere_limits(limits)
 
@@ -199,7 +201,7 @@ def _event(name: bytes, fields: bytes) -> bytes:
     return b"event: %b\ndata: {%b}\n\n" % (name, fields)
 
 
-def _block_events(item: Item, index: int) -> Iterator[Piece]:
+def _block_events(item: Item, index: int) -> Iterator[EncodedFrame]:
     key = b"thinking" if isinstance(item, Reasoning) else b"text"
     start = b'"type":"content-start","index":%d,"delta":{"message":{"content":{"type":"%b","%b":""}}}' % (
         index,
@@ -207,32 +209,32 @@ def _block_events(item: Item, index: int) -> Iterator[Piece]:
         key,
     )
     deltas = list(split_item(item))
-    yield Piece(_event(b"content-start", start), 0, deltas[0].at if deltas else None)
+    yield EncodedFrame(_event(b"content-start", start), 0, deltas[0].at if deltas else None)
     head = b'"type":"content-delta","index":%d,"delta":{"message":{"content":{"%b":' % (index, key)
     for delta in deltas:
-        yield Piece(_event(b"content-delta", head + _json(delta.text) + b"}}}"), delta.tokens, delta.at)
-    yield Piece(_event(b"content-end", b'"type":"content-end","index":%d' % index))
+        yield EncodedFrame(_event(b"content-delta", head + _json(delta.text) + b"}}}"), delta.tokens, delta.at)
+    yield EncodedFrame(_event(b"content-end", b'"type":"content-end","index":%d' % index))
 
 
-def _plan_events(item: Reasoning) -> Iterator[Piece]:
+def _plan_events(item: Reasoning) -> Iterator[EncodedFrame]:
     for delta in split_item(item):
         fields = b'"type":"tool-plan-delta","delta":{"message":{"tool_plan":%b}}' % _json(delta.text)
-        yield Piece(_event(b"tool-plan-delta", fields), delta.tokens, delta.at)
+        yield EncodedFrame(_event(b"tool-plan-delta", fields), delta.tokens, delta.at)
 
 
-def _call_events(call: ToolCall, index: int, ask: Ask) -> Iterator[Piece]:
+def _call_events(call: ToolCall, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
     start = {
         "type": "tool-call-start",
         "index": index,
-        "delta": {"message": {"tool_calls": _tool_call(call, index, ask, "")}},
+        "delta": {"message": {"tool_calls": _tool_call(call, index, request, "")}},
     }
     deltas = list(split_item(call))
     at = deltas[0].at if deltas else None
-    yield Piece(_event(b"tool-call-start", _json(start)[1:-1]), count_tokens(call.name), at)
+    yield EncodedFrame(_event(b"tool-call-start", _json(start)[1:-1]), count_tokens(call.name), at)
     head = b'"type":"tool-call-delta","index":%d,"delta":{"message":{"tool_calls":{"function":{"arguments":' % index
     for delta in deltas:
-        yield Piece(_event(b"tool-call-delta", head + _json(delta.text) + b"}}}}"), delta.tokens, delta.at)
-    yield Piece(_event(b"tool-call-end", b'"type":"tool-call-end","index":%d' % index))
+        yield EncodedFrame(_event(b"tool-call-delta", head + _json(delta.text) + b"}}}}"), delta.tokens, delta.at)
+    yield EncodedFrame(_event(b"tool-call-end", b'"type":"tool-call-end","index":%d' % index))
 
 
 def _is_plan(item: Item) -> bool:
@@ -250,8 +252,8 @@ def _block(item: Item) -> dict[str, Any]:
     assert_never(item)
 
 
-def _tool_call(call: ToolCall, index: int, ask: Ask, arguments: str) -> dict[str, Any]:
-    made = f"{call.name}_" + make_id(ask.seed, f"call {index}", 12, string.ascii_lowercase + string.digits)
+def _tool_call(call: ToolCall, index: int, request: ProviderRequest, arguments: str) -> dict[str, Any]:
+    made = f"{call.name}_" + make_id(request.seed, f"call {index}", 12, string.ascii_lowercase + string.digits)
     return {"id": call.id or made, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
@@ -261,10 +263,10 @@ def _choice(script: Script) -> Choice:
     return script.choices[0]
 
 
-def _end(script: Script, choice: Choice, ask: Ask) -> dict[str, Any]:
+def _end(script: Script, choice: Choice, request: ProviderRequest) -> dict[str, Any]:
     """Finish reason and usage."""
     end: dict[str, Any] = {"finish_reason": choice.provider_finish_reason or FINISH_REASONS[choice.ended]}
-    counts = resolve_usage(script, ask.text, script.choices)
+    counts = resolve_usage(script, request.text, script.choices)
     if counts is not None:
         billed = {"input_tokens": counts.input, "output_tokens": counts.output}
         tokens = billed | ({"reasoning_tokens": counts.reasoning} if counts.reasons else {})

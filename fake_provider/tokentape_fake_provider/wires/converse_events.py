@@ -14,7 +14,7 @@ from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.model import Choice, FinishReason, Item, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "end_turn",
@@ -53,7 +53,7 @@ def stop_reason(choice: Choice) -> str:
     return choice.provider_finish_reason or ("content_filtered" if refused else FINISH_REASONS[choice.ended])
 
 
-def content_events(choice: Choice, ask: Ask) -> Iterator[Event]:
+def content_events(choice: Choice, request: ProviderRequest) -> Iterator[Event]:
     """messageStart, and each content block; only tool calls have a contentBlockStart."""
     yield Event("messageStart", {"role": "assistant"})
     for index, item in enumerate(choice.items):
@@ -65,13 +65,13 @@ def content_events(choice: Choice, ask: Ask) -> Iterator[Event]:
             case Reasoning():
                 yield from _reasoning_events(item, at)
             case ToolCall():
-                yield from _tool_events(item, at, ask)
+                yield from _tool_events(item, at, request)
             case _:
                 assert_never(item)
         yield Event("contentBlockStop", at)
 
 
-def complete_block(item: Item, index: int, ask: Ask) -> dict[str, Any]:
+def complete_block(item: Item, index: int, request: ProviderRequest) -> dict[str, Any]:
     """A content block of a response that is not streamed."""
     match item:
         case Text() | Refusal():
@@ -86,11 +86,11 @@ def complete_block(item: Item, index: int, ask: Ask) -> dict[str, Any]:
                 msgspec.json.decode(item.arguments)
             except msgspec.DecodeError as error:
                 raise ScriptError(
-                    f"tool call {item.name!r}: its arguments are no JSON ({error}), which {ask.wire} can send in a "
+                    f"tool call {item.name!r}: its arguments are no JSON ({error}), which {request.wire} can send in a "
                     "stream only"
                 ) from None
             arguments = msgspec.Raw(item.arguments.encode())
-            return {"toolUse": {"toolUseId": _tool_id(item, index, ask), "name": item.name, "input": arguments}}
+            return {"toolUse": {"toolUseId": _tool_id(item, index, request), "name": item.name, "input": arguments}}
     assert_never(item)
 
 
@@ -106,9 +106,9 @@ def _reasoning_events(item: Reasoning, at: dict[str, Any]) -> Iterator[Event]:
         yield Event("contentBlockDelta", at | {"delta": {"reasoningContent": {"signature": item.signature}}})
 
 
-def _tool_events(item: ToolCall, at: dict[str, Any], ask: Ask) -> Iterator[Event]:
+def _tool_events(item: ToolCall, at: dict[str, Any], request: ProviderRequest) -> Iterator[Event]:
     deltas = list(split_item(item, TOKENS_PER_DELTA))
-    use = {"name": item.name, "toolUseId": _tool_id(item, at["contentBlockIndex"], ask)}
+    use = {"name": item.name, "toolUseId": _tool_id(item, at["contentBlockIndex"], request)}
     first = deltas[0].at if deltas else None
     yield Event("contentBlockStart", at | {"start": {"toolUse": use}}, count_tokens(item.name), first)
     for delta in deltas:
@@ -116,8 +116,8 @@ def _tool_events(item: ToolCall, at: dict[str, Any], ask: Ask) -> Iterator[Event
         yield Event("contentBlockDelta", said, delta.tokens, delta.at)
 
 
-def _tool_id(call: ToolCall, index: int, ask: Ask) -> str:
-    return call.id or "tooluse_" + make_id(ask.seed, f"call {index}", 22, BASE62)
+def _tool_id(call: ToolCall, index: int, request: ProviderRequest) -> str:
+    return call.id or "tooluse_" + make_id(request.seed, f"call {index}", 22, BASE62)
 
 
 def _blob(encrypted: str) -> str:

@@ -1,4 +1,4 @@
-"""Dress: how another provider changes what OpenAI would send, as a pure change to its chunks."""
+"""How another provider's variant differs from OpenAI's format, as a pure change to OpenAI's chunks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from tokentape_fake_provider.script.model import Error, Script, ToolCall
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.limits import Headers, Limits, openai_limits
-from tokentape_fake_provider.wires.wire import Ask, Piece
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest
 
 Object: TypeAlias = dict[str, Any]
 
@@ -21,32 +21,32 @@ _json = msgspec.json.encode
 
 
 class Place(NamedTuple):
-    """Where a chunk stands: whether it is the first, and the usage if the last choice ends in it."""
+    """A chunk's place in the stream: whether it is the first, and the usage if the last choice ends in it."""
 
     first: bool = True
     usage: Object | None = None
 
 
-class Dress(NamedTuple):
+class Dialect(NamedTuple):
     """What a provider does differently.
 
-    `part` changes the `delta` or `message` of a choice, `choice` a choice, `chunk` a chunk or a whole body: they
-    change the objects they get. `usage` gives its own counts, which stand beside the `last` choice, in a chunk of
-    their `own`, or in one if that was `asked` for. `lead` comes before the first chunk. `refuses` says that it has
-    a place for refusals, `obfuscates` that it pads chunks as OpenAI does, `sorts` that its keys are sorted.
+    `part` changes the `delta` or `message` of a choice, `choice` a choice, `chunk` a chunk or a whole body, each in
+    place. `usage` returns the provider's own counts, which are beside the `last` choice, in a chunk of their `own`,
+    or in one if that was `requested`. `lead` comes before the first chunk. `refuses`: it has a field for refusals;
+    `obfuscates`: it pads chunks as OpenAI does; `sorts`: its keys are sorted.
     """
 
     name: str
-    usage: Callable[[Counts, Ask], Object]
-    usage_places: frozenset[Literal["last", "own", "asked"]]
-    completion_id: Callable[[Ask], str]
+    usage: Callable[[Counts, ProviderRequest], Object]
+    usage_places: frozenset[Literal["last", "own", "requested"]]
+    completion_id: Callable[[ProviderRequest], str]
     call_id: Callable[[str], str]
-    part: Callable[[Object, Ask], None]
+    part: Callable[[Object, ProviderRequest], None]
     choice: Callable[[Object], None] = lambda _choice: None
-    chunk: Callable[[Object, Ask, Place], None] = lambda _chunk, _ask, _place: None
+    chunk: Callable[[Object, ProviderRequest, Place], None] = lambda _chunk, _request, _place: None
     own: Mapping[str, Any] = MappingProxyType({"choices": ()})
     whole_calls: bool = False
-    lead: Callable[[Ask], bytes] = lambda _ask: b""
+    lead: Callable[[ProviderRequest], bytes] = lambda _request: b""
     error: Callable[[Object, Error], Object] = lambda fields, _error: {"error": fields}
     headers: Callable[[str], tuple[tuple[str, str], ...]] = lambda _seed: ()
     limits: Callable[[Limits], Headers] = openai_limits
@@ -55,12 +55,12 @@ class Dress(NamedTuple):
     sorts: bool = False
 
 
-def with_call_ids(script: Script, dress: Dress, ask: Ask) -> Script:
+def with_call_ids(script: Script, dialect: Dialect, request: ProviderRequest) -> Script:
     """The script with ids of this provider's kind for the tool calls that have none."""
     choices = []
     for number, choice in enumerate(script.choices):
         items = tuple(
-            msgspec.structs.replace(item, id=dress.call_id(f"{ask.seed} call {number} {index}"))
+            msgspec.structs.replace(item, id=dialect.call_id(f"{request.seed} call {number} {index}"))
             if isinstance(item, ToolCall) and not item.id
             else item
             for index, item in enumerate(choice.items)
@@ -69,62 +69,68 @@ def with_call_ids(script: Script, dress: Dress, ask: Ask) -> Script:
     return msgspec.structs.replace(script, choices=tuple(choices))
 
 
-def dress_stream(dress: Dress, pieces: Sequence[Piece], ask: Ask, counts: Counts | None) -> list[Piece]:
+def stream_in_dialect(
+    dialect: Dialect, pieces: Sequence[EncodedFrame], request: ProviderRequest, counts: Counts | None
+) -> list[EncodedFrame]:
     """The stream as this provider sends it; `pieces` is OpenAI's, without usage."""
-    if dress.whole_calls:
+    if dialect.whole_calls:
         pieces = list(_with_whole_calls(pieces))
-    usage = None if counts is None else dress.usage(counts, ask)
-    own = usage is not None and ("own" in dress.usage_places or ("asked" in dress.usage_places and ask.include_usage))
+    usage = None if counts is None else dialect.usage(counts, request)
+    own = usage is not None and (
+        "own" in dialect.usage_places or ("requested" in dialect.usage_places and request.include_usage)
+    )
     documents = [None if piece.data == DONE else _document(piece.data) for piece in pieces]
     last = max((n for n, chunk in enumerate(documents) if chunk and _finished(chunk)), default=-1)
-    made = [Piece(lead)] if (lead := dress.lead(ask)) else []
+    frames = [EncodedFrame(lead)] if (lead := dialect.lead(request)) else []
     first = True
     for number, (piece, chunk) in enumerate(zip(pieces, documents, strict=True)):
         if chunk is None and own and last >= 0:
-            made.append(Piece(_framed(dress, _head(documents[last]) | dict(dress.own) | {"usage": usage})))
+            frames.append(EncodedFrame(_framed(dialect, _head(documents[last]) | dict(dialect.own) | {"usage": usage})))
         if chunk is None or "choices" not in chunk:
-            made.append(piece)
+            frames.append(piece)
             continue
         for choice in chunk["choices"]:
-            _dress_choice(dress, choice, "delta", ask)
-        chunk["id"] = dress.completion_id(ask)
+            _change_choice(dialect, choice, "delta", request)
+        chunk["id"] = dialect.completion_id(request)
         place = Place(first, usage if number == last else None)
-        dress.chunk(chunk, ask, place)
-        if place.usage is not None and "last" in dress.usage_places:
+        dialect.chunk(chunk, request, place)
+        if place.usage is not None and "last" in dialect.usage_places:
             chunk["usage"] = usage
-        made.append(Piece(_framed(dress, chunk), piece.tokens, piece.at))
+        frames.append(EncodedFrame(_framed(dialect, chunk), piece.tokens, piece.at))
         first = False
-    return made
+    return frames
 
 
-def dress_complete(dress: Dress, body: Object, ask: Ask, counts: Counts | None) -> Object:
+def body_in_dialect(dialect: Dialect, body: Object, request: ProviderRequest, counts: Counts | None) -> Object:
     """A whole response as this provider sends it."""
     for choice in body["choices"]:
-        _dress_choice(dress, choice, "message", ask)
-    body["id"] = dress.completion_id(ask)
-    dress.chunk(body, ask, Place())
+        _change_choice(dialect, choice, "message", request)
+    body["id"] = dialect.completion_id(request)
+    dialect.chunk(body, request, Place())
     if counts is not None:
-        body["usage"] = dress.usage(counts, ask)
+        body["usage"] = dialect.usage(counts, request)
     return body
 
 
-def _dress_choice(dress: Dress, choice: Object, part: Literal["delta", "message"], ask: Ask) -> None:
-    said: Object = choice[part]
-    if not dress.refuses:
-        refusal = said.pop("refusal", None)
+def _change_choice(
+    dialect: Dialect, choice: Object, part: Literal["delta", "message"], request: ProviderRequest
+) -> None:
+    message: Object = choice[part]
+    if not dialect.refuses:
+        refusal = message.pop("refusal", None)
         if refusal:
-            said["content"] = (said.get("content") or "") + refusal
-    dress.part(said, ask)
-    dress.choice(choice)
+            message["content"] = (message.get("content") or "") + refusal
+    dialect.part(message, request)
+    dialect.choice(choice)
 
 
 def _head(chunk: Object | None) -> Object:
-    """What all chunks of a stream begin with."""
+    """The fields that all chunks of a stream begin with."""
     return {key: chunk[key] for key in _HEAD if key in chunk} if chunk else {}
 
 
-def _framed(dress: Dress, chunk: Object) -> bytes:
-    encoded = msgspec.json.encode(chunk, order="sorted" if dress.sorts else None)
+def _framed(dialect: Dialect, chunk: Object) -> bytes:
+    encoded = msgspec.json.encode(chunk, order="sorted" if dialect.sorts else None)
     return b"data: " + encoded + b"\n\n"
 
 
@@ -137,7 +143,7 @@ def _finished(chunk: Object) -> bool:
     return any(choice.get("finish_reason") for choice in chunk.get("choices", ()))
 
 
-def _with_whole_calls(pieces: Sequence[Piece]) -> Iterator[Piece]:
+def _with_whole_calls(pieces: Sequence[EncodedFrame]) -> Iterator[EncodedFrame]:
     """Each tool call in one piece, where its last fragment was."""
     calls: dict[tuple[int, int], tuple[Object, int, float | None, int]] = {}
     keys: list[tuple[int, int] | None] = []
@@ -160,4 +166,4 @@ def _with_whole_calls(pieces: Sequence[Piece]) -> Iterator[Piece]:
             yield piece
         elif calls[key][3] == number:
             whole, tokens, at, _ = calls[key]
-            yield Piece(b"data: " + _json(whole) + b"\n\n", tokens, at)
+            yield EncodedFrame(b"data: " + _json(whole) + b"\n\n", tokens, at)

@@ -1,4 +1,4 @@
-"""Marks: where a wire format's documents say that an answer has ended, and what it has used."""
+"""Where a wire format's documents report the end of an answer, and its usage."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Path: TypeAlias = tuple[str, ...]
 """Keys from the outside in; `*` is each element of an array."""
 
 
-class Marks(NamedTuple):
+class DocumentPaths(NamedTuple):
     """Where to look in the documents of a stream.
 
     `endings` are paths that have a value in the event that ends the answer, by preference, and `values` which ones it
-    may be (any that is true, where it names none). `usage` are the paths of all that counts tokens, `output` of the
+    may be (any that is true, if it is empty). `usage` are the paths of all that counts tokens, `output` of the
     count of output tokens. Where documents are `wrapped`, they stand in base64 in the field `bytes` of others.
     """
 
@@ -28,11 +28,11 @@ class Marks(NamedTuple):
     wrapped: bool = False
 
     def ends(self, document: Any, path: Path) -> bool:
-        """Whether the document has an ending there."""
+        """Whether the document ends the answer at this path."""
         return any(value in self.values if self.values else bool(value) for value in _found(document, path))
 
     def output_tokens(self, document: Any) -> int | None:
-        """How many output tokens the document counts; `None` where it does not."""
+        """The number of output tokens that the document reports; `None` if it does not."""
         counts = [
             value
             for path in self.output
@@ -46,7 +46,7 @@ class Marks(NamedTuple):
         return sum(_remove(document, path) for path in self.usage) > 0
 
     def read(self, document: bytes) -> Any:
-        """The value of a document; `None` if it is no JSON."""
+        """The value of a document; `None` if it is not JSON."""
         value = _decode(document)
         if self.wrapped:
             inner = value.get("bytes") if isinstance(value, dict) else None
@@ -69,7 +69,7 @@ class Marks(NamedTuple):
         return msgspec.json.encode({**_decode(document), "bytes": base64.b64encode(inner).decode()})
 
 
-NOTHING = Marks((), (), ())
+NOTHING = DocumentPaths((), (), ())
 
 
 def _decode(document: bytes) -> Any:

@@ -44,7 +44,7 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, WireFacts, option_paths
 from tokentape_fake_provider.wires.google_errors import (
     GOOGLE,
@@ -59,7 +59,7 @@ from tokentape_fake_provider.wires.google_errors import (
 from tokentape_fake_provider.wires.google_values import arguments_of, partial_arguments, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import json_type, match_path, texts_in
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "STOP",
@@ -101,7 +101,7 @@ class Gemini:
         *(f"{version}{parent}/models/{{model}}:{{method}}" for version in _VERSIONS for parent in _PARENTS),
         *(f"{version}/tunedModels/{{model}}:{{method}}" for version in _VERSIONS),
     )
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(("candidates", "*", "finishReason"), ("promptFeedback", "blockReason")),
         usage=(("usageMetadata",),),
         output=(("usageMetadata", "candidatesTokenCount"), ("usageMetadata", "thoughtsTokenCount")),
@@ -130,7 +130,7 @@ class Gemini:
         model_list=ModelList(_listed_model, lambda data: {"models": data}),
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         named = match_path(self.paths, path) or {}
         model, method = named.get("model", ""), named.get("method", "")
@@ -147,7 +147,7 @@ class Gemini:
         if not isinstance(contents, list) or not all(isinstance(content, Mapping) for content in contents):
             raise BadRequestError(f"Invalid value at 'contents' (Content), {json_type(contents)}", param="contents")
         prompt = [*_texts(_either(body, "systemInstruction", "system_instruction")), *_texts(contents)]
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model,
             stream=method == "streamGenerateContent",
@@ -160,59 +160,61 @@ class Gemini:
             path=path,
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return (("content-type", "text/event-stream") if _is_sse(ask) else JSON_TYPE, *headers(ask.seed))
+        return (("content-type", "text/event-stream") if _is_sse(request) else JSON_TYPE, *headers(request.seed))
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The chunks of a streamed response."""
-        choices = _choices(script, ask)
-        response = _Response(script, choices, ask)
+        choices = _choices(script, request)
+        response = _Response(script, choices, request)
         blocked = _blocked(choices) if script.error is None else None
         chunks: list[_Chunk] = []
         if blocked is not None:
             chunks.append(_Chunk(response.blocked(blocked)))
         else:
             ends = script.error is None
-            spoken = [_choice_parts(choice, index, ask, ends) for index, choice in enumerate(choices)]
-            turns = take_turns(spoken)
+            error_wire = [_choice_parts(choice, index, request, ends) for index, choice in enumerate(choices)]
+            turns = take_turns(error_wire)
             last = len(turns) - 1
             chunks += [response.chunk(part, last=number == last and ends) for number, part in enumerate(turns)]
         if script.error is not None:
             chunks.append(_Chunk({"error": error_object(script.error)}))
-        if _is_sse(ask):
-            return [Piece(b"data: " + on_one_line(c.value) + b"\r\n\r\n", c.tokens, c.at) for c in chunks]
+        if _is_sse(request):
+            return [EncodedFrame(b"data: " + on_one_line(c.value) + b"\r\n\r\n", c.tokens, c.at) for c in chunks]
         pieces = [
-            Piece((b"," + b"\r\n" if number else b"[") + pretty(c.value) + b"\n", c.tokens, c.at)
+            EncodedFrame((b"," + b"\r\n" if number else b"[") + pretty(c.value) + b"\n", c.tokens, c.at)
             for number, c in enumerate(chunks)
         ]
-        return [*pieces, Piece(b"]")]
+        return [*pieces, EncodedFrame(b"]")]
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
-        choices = _choices(script, ask)
-        response = _Response(script, choices, ask)
+            return self.encode_error(script.error, request)
+        choices = _choices(script, request)
+        response = _Response(script, choices, request)
         blocked = _blocked(choices)
         if blocked is not None:
             body = response.blocked(blocked)
         else:
-            body = response.whole([_complete_candidate(choice, index, ask) for index, choice in enumerate(choices)])
-        return Reply(200, (JSON_TYPE, *headers(ask.seed)), pretty(body) + b"\n")
+            body = response.whole([_complete_candidate(choice, index, request) for index, choice in enumerate(choices)])
+        return Reply(200, (JSON_TYPE, *headers(request.seed)), pretty(body) + b"\n")
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
         return error_reply(
-            error, ask.seed if ask is not None else "", listed=ask is not None and ask.stream and not _is_sse(ask)
+            error,
+            request.seed if request is not None else "",
+            listed=request is not None and request.stream and not _is_sse(request),
         )
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         """The error as an event, or as an element of the array."""
         value = {"error": error_object(error)}
-        return b"data: " + on_one_line(value) + b"\r\n\r\n" if _is_sse(ask) else b"\r\n" + pretty(value) + b"\n"
+        return b"data: " + on_one_line(value) + b"\r\n\r\n" if _is_sse(request) else b"\r\n" + pretty(value) + b"\n"
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
         """Nothing: it tells of no limits in headers."""
         return no_limits(limits)
 
@@ -240,15 +242,15 @@ class _Chunk(NamedTuple):
 class _Response:
     """What stands around the candidates in each chunk."""
 
-    def __init__(self, script: Script, choices: tuple[Choice, ...], ask: Ask) -> None:
-        self.vertex = "/publishers/" in ask.path
-        self.counts = resolve_usage(script, ask.text, choices)
-        self.spoken = 0
-        self.head: dict[str, Any] = {"modelVersion": script.model or ask.model}
+    def __init__(self, script: Script, choices: tuple[Choice, ...], request: ProviderRequest) -> None:
+        self.vertex = "/publishers/" in request.path
+        self.counts = resolve_usage(script, request.text, choices)
+        self.error_wire = 0
+        self.head: dict[str, Any] = {"modelVersion": script.model or request.model}
         if self.vertex:
-            created = datetime.fromtimestamp(ask.created, UTC)
+            created = datetime.fromtimestamp(request.created, UTC)
             self.head["createTime"] = created.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        self.head["responseId"] = make_id(ask.seed, "response", 23, BASE62)
+        self.head["responseId"] = make_id(request.seed, "response", 23, BASE62)
 
     def chunk(self, said: _Part, *, last: bool) -> _Chunk:
         """A chunk of a stream; its usage counts what was said up to it."""
@@ -259,7 +261,7 @@ class _Response:
         if not self.vertex:
             candidate["index"] = said.candidate
         if not said.is_thought:
-            self.spoken += said.tokens
+            self.error_wire += said.tokens
         value = {"candidates": [candidate]} | self.usage(said, last=last) | self.head
         return _Chunk(value, said.tokens, said.at)
 
@@ -290,7 +292,7 @@ class _Response:
             return {"usageMetadata": {"trafficType": "ON_DEMAND"}}
         if said.is_thought:
             return {"usageMetadata": _usage(counts, 0, 0)}
-        return {"usageMetadata": _usage(counts, min(self.spoken, _candidates(counts)), counts.reasoning)}
+        return {"usageMetadata": _usage(counts, min(self.error_wire, _candidates(counts)), counts.reasoning)}
 
     def _all(self) -> dict[str, Any]:
         if self.counts is None:
@@ -300,7 +302,7 @@ class _Response:
         return {"usageMetadata": usage | ({"trafficType": "ON_DEMAND"} if self.vertex else {})}
 
 
-def _choice_parts(choice: Choice, index: int, ask: Ask, ends: bool) -> Iterator[_Part]:
+def _choice_parts(choice: Choice, index: int, request: ProviderRequest, ends: bool) -> Iterator[_Part]:
     signature = ""
     calls = 0
     for item in choice.items:
@@ -315,7 +317,7 @@ def _choice_parts(choice: Choice, index: int, ask: Ask, ends: bool) -> Iterator[
                     yield _Part(index, {"text": "", "thoughtSignature": signature})
                 signature = signature_of(item) or signature
             case ToolCall():
-                yield from _call_parts(item, index, calls, signature, ask)
+                yield from _call_parts(item, index, calls, signature, request)
                 signature = ""
                 calls += 1
             case _:
@@ -325,13 +327,13 @@ def _choice_parts(choice: Choice, index: int, ask: Ask, ends: bool) -> Iterator[
         yield _Part(index, end, finish_reason=_finish_reason(choice))
 
 
-def _call_parts(call: ToolCall, index: int, number: int, signature: str, ask: Ask) -> Iterator[_Part]:
+def _call_parts(call: ToolCall, index: int, number: int, signature: str, request: ProviderRequest) -> Iterator[_Part]:
     signed = {"thoughtSignature": signature} if signature else {}
     deltas = list(split_item(call))
     at = deltas[-1].at if deltas else None
     arguments = arguments_of(call)
-    values = list(partial_arguments(arguments)) if _streams_arguments(ask) else []
-    call_id = _call_id(call, index, number, ask)
+    values = list(partial_arguments(arguments)) if _streams_arguments(request) else []
+    call_id = _call_id(call, index, number, request)
     if not values:
         tokens = count_tokens(call.name) + sum(delta.tokens for delta in deltas)
         whole = {"name": call.name, "args": arguments, "id": call_id}
@@ -345,9 +347,9 @@ def _call_parts(call: ToolCall, index: int, number: int, signature: str, ask: As
     yield _Part(index, {"functionCall": {}}, 0, at)
 
 
-def _complete_candidate(choice: Choice, index: int, ask: Ask) -> dict[str, Any]:
+def _complete_candidate(choice: Choice, index: int, request: ProviderRequest) -> dict[str, Any]:
     parts: list[dict[str, Any]] = []
-    for said in _choice_parts(choice, index, _without_partial_arguments(ask), ends=True):
+    for said in _choice_parts(choice, index, _without_partial_arguments(request), ends=True):
         part = dict(said.part or {})
         same = parts and set(parts[-1]) == set(part) and "text" in part and "thoughtSignature" not in part
         if same:
@@ -357,10 +359,10 @@ def _complete_candidate(choice: Choice, index: int, ask: Ask) -> dict[str, Any]:
     return {"content": parts, "finishReason": _finish_reason(choice)}
 
 
-def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:
+def _choices(script: Script, request: ProviderRequest) -> tuple[Choice, ...]:
     if not script.choices:
         raise ScriptError("a script needs at least one choice; for an empty answer take Choice() with no items")
-    return script.choices * ask.choices if len(script.choices) == 1 else script.choices
+    return script.choices * request.choices if len(script.choices) == 1 else script.choices
 
 
 def _blocked(choices: tuple[Choice, ...]) -> str | None:
@@ -395,22 +397,22 @@ def _usage(counts: Counts, candidates: int, thoughts: int) -> dict[str, Any]:
     return usage
 
 
-def _is_sse(ask: Ask) -> bool:
-    return parse_qs(ask.query).get("alt", [""])[-1] == "sse"
+def _is_sse(request: ProviderRequest) -> bool:
+    return parse_qs(request.query).get("alt", [""])[-1] == "sse"
 
 
-def _streams_arguments(ask: Ask) -> bool:
-    config = _either(ask.body, "toolConfig", "tool_config")
+def _streams_arguments(request: ProviderRequest) -> bool:
+    config = _either(request.body, "toolConfig", "tool_config")
     calling = _either(config, "functionCallingConfig", "function_calling_config") if isinstance(config, Mapping) else {}
     return (
-        ask.stream
+        request.stream
         and isinstance(calling, Mapping)
         and _either(calling, "streamFunctionCallArguments", "stream_function_call_arguments") is True
     )
 
 
-def _without_partial_arguments(ask: Ask) -> Ask:
-    return msgspec.structs.replace(ask, stream=False)
+def _without_partial_arguments(request: ProviderRequest) -> ProviderRequest:
+    return msgspec.structs.replace(request, stream=False)
 
 
 def _candidate_count(body: Mapping[str, Any]) -> int:
@@ -426,8 +428,8 @@ def _candidate_count(body: Mapping[str, Any]) -> int:
     return count
 
 
-def _call_id(call: ToolCall, choice: int, number: int, ask: Ask) -> str:
-    return call.id or make_id(ask.seed, f"call {choice} {number}", 8, _IDS)
+def _call_id(call: ToolCall, choice: int, number: int, request: ProviderRequest) -> str:
+    return call.id or make_id(request.seed, f"call {choice} {number}", 8, _IDS)
 
 
 def _either(body: Mapping[str, Any], *names: str) -> Any:

@@ -39,13 +39,13 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.google_errors import GOOGLE, JSON_TYPE, OVERLOADED, STATUSES, headers
 from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "completed",
@@ -76,7 +76,7 @@ class GeminiInteractions:
         "/v1beta1/projects/{_project}/locations/{_location}/interactions",
         "/v1/projects/{_project}/locations/{_location}/interactions",
     )
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(("event_type",),),
         values=frozenset(("interaction.completed",)),
         usage=(("interaction", "usage"), ("usage",)),
@@ -105,7 +105,7 @@ class GeminiInteractions:
         retry_after=False,
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         model = body.get("model") or body.get("agent")
         if not model:
@@ -121,7 +121,7 @@ class GeminiInteractions:
         if not isinstance(stream, bool):
             raise BadRequestError(f"`stream` must be a boolean, not {json_type(stream)}.", param="stream")
         prompt = [*texts_in(body.get("system_instruction")), *_texts(body["input"])]
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model,
             stream=stream,
@@ -133,52 +133,52 @@ class GeminiInteractions:
             path=path,
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return (("content-type", "text/event-stream"), *headers(ask.seed))
+        return (("content-type", "text/event-stream"), *headers(request.seed))
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
         choice = _choice(script)
-        head = {"id": _interaction_id(ask), "status": "in_progress", "object": "interaction"}
-        begun = head | {"model": script.model or ask.model}
+        head = {"id": _interaction_id(request), "status": "in_progress", "object": "interaction"}
+        begun = head | {"model": script.model or request.model}
         progress = {"interaction_id": head["id"], "status": "in_progress"}
         pieces = [
-            Piece(_event("interaction.created", {"interaction": begun})),
-            Piece(_event("interaction.status_update", progress)),
+            EncodedFrame(_event("interaction.created", {"interaction": begun})),
+            EncodedFrame(_event("interaction.status_update", progress)),
         ]
         for index, item in enumerate(choice.items):
-            pieces += _step_events(item, index, ask)
+            pieces += _step_events(item, index, request)
         if script.error is not None:
-            pieces.append(Piece(self.encode_error_event(script.error, ask)))
+            pieces.append(EncodedFrame(self.encode_error_event(script.error, request)))
             return pieces
-        counts = resolve_usage(script, ask.text, script.choices)
-        interaction = {"id": head["id"], "status": _status(choice)} | _end(counts, script, ask)
-        pieces.append(Piece(_event("interaction.completed", {"interaction": interaction})))
-        pieces.append(Piece(b"event: done\ndata: [DONE]\n\n"))
+        counts = resolve_usage(script, request.text, script.choices)
+        interaction = {"id": head["id"], "status": _status(choice)} | _end(counts, script, request)
+        pieces.append(EncodedFrame(_event("interaction.completed", {"interaction": interaction})))
+        pieces.append(EncodedFrame(b"event: done\ndata: [DONE]\n\n"))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
+            return self.encode_error(script.error, request)
         choice = _choice(script)
-        counts = resolve_usage(script, ask.text, script.choices)
-        steps = [_complete_step(item, index, ask) for index, item in enumerate(choice.items)]
-        interaction = {"id": _interaction_id(ask), "status": _status(choice)} | _end(counts, script, ask)
-        return Reply(200, (JSON_TYPE, *headers(ask.seed)), _json(interaction | {"steps": steps}))
+        counts = resolve_usage(script, request.text, script.choices)
+        steps = [_complete_step(item, index, request) for index, item in enumerate(choice.items)]
+        interaction = {"id": _interaction_id(request), "status": _status(choice)} | _end(counts, script, request)
+        return Reply(200, (JSON_TYPE, *headers(request.seed)), _json(interaction | {"steps": steps}))
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
         wait = () if error.retry_after is None else (("retry-after", f"{error.retry_after:g}"),)
-        made = headers(ask.seed if ask is not None else error.message)
+        made = headers(request.seed if request is not None else error.message)
         return Reply(error.status, (JSON_TYPE, *made, *wait), _json({"error": _error_fields(error)}))
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """The event `error`."""
         return _event("error", {"error": _error_fields(error)})
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
         """Nothing: it tells of no limits in headers."""
         return no_limits(limits)
 
@@ -187,29 +187,29 @@ def _event(name: str, fields: Mapping[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _json({**fields, "event_type": name}))
 
 
-def _step_events(item: Item, index: int, ask: Ask) -> Iterator[Piece]:
+def _step_events(item: Item, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
     signature = ""
     match item:
         case Text() | Refusal():
             step: dict[str, Any] = {"type": "model_output"}
         case Reasoning():
             step = {"type": "thought"}
-            signature = _signature(item, index, ask)
+            signature = _signature(item, index, request)
         case ToolCall():
-            step = {"id": _call_id(item, index, ask), "type": "function_call", "name": item.name, "arguments": {}}
+            step = {"id": _call_id(item, index, request), "type": "function_call", "name": item.name, "arguments": {}}
         case _:
             assert_never(item)
     deltas = list(split_item(item, TOKENS_PER_DELTA))
     at = deltas[0].at if deltas else None
     tokens = count_tokens(item.name) if isinstance(item, ToolCall) else 0
-    yield Piece(_event("step.start", {"index": index, "step": step}), tokens, at)
+    yield EncodedFrame(_event("step.start", {"index": index, "step": step}), tokens, at)
     for delta in deltas:
         said = {"index": index, "delta": _delta(item, delta.text)}
-        yield Piece(_event("step.delta", said), delta.tokens, delta.at)
+        yield EncodedFrame(_event("step.delta", said), delta.tokens, delta.at)
     if signature:
         signed = {"signature": signature, "type": "thought_signature"}
-        yield Piece(_event("step.delta", {"index": index, "delta": signed}))
-    yield Piece(_event("step.stop", {"index": index}))
+        yield EncodedFrame(_event("step.delta", {"index": index, "delta": signed}))
+    yield EncodedFrame(_event("step.stop", {"index": index}))
 
 
 def _delta(item: Item, text: str) -> dict[str, Any]:
@@ -224,18 +224,18 @@ def _delta(item: Item, text: str) -> dict[str, Any]:
             assert_never(item)
 
 
-def _complete_step(item: Item, index: int, ask: Ask) -> dict[str, Any]:
+def _complete_step(item: Item, index: int, request: ProviderRequest) -> dict[str, Any]:
     match item:
         case Text() | Refusal():
             return {"content": [{"text": item.text, "type": "text"}], "type": "model_output"}
         case Reasoning():
             summary = [{"text": item.text, "type": "text"}] if item.text else []
-            thought: dict[str, Any] = {"signature": _signature(item, index, ask), "type": "thought"}
+            thought: dict[str, Any] = {"signature": _signature(item, index, request), "type": "thought"}
             return thought | ({"summary": summary} if summary else {})
         case ToolCall():
             arguments = arguments_of(item)
             return {
-                "id": _call_id(item, index, ask),
+                "id": _call_id(item, index, request),
                 "type": "function_call",
                 "name": item.name,
                 "arguments": arguments,
@@ -254,15 +254,15 @@ def _status(choice: Choice) -> str:
     return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
 
 
-def _end(counts: Counts | None, script: Script, ask: Ask) -> dict[str, Any]:
-    time = datetime.fromtimestamp(ask.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _end(counts: Counts | None, script: Script, request: ProviderRequest) -> dict[str, Any]:
+    time = datetime.fromtimestamp(request.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     usage = {} if counts is None else {"usage": _usage(counts)}
     return usage | {
         "created": time,
         "updated": time,
         "service_tier": "standard",
         "object": "interaction",
-        "model": script.model or ask.model,
+        "model": script.model or request.model,
     }
 
 
@@ -283,16 +283,16 @@ def _error_fields(error: Error) -> dict[str, Any]:
     return {"message": error.message, "code": error.code or error.type or name.lower()}
 
 
-def _interaction_id(ask: Ask) -> str:
-    return "v1_" + make_id(ask.seed, "interaction", 63, BASE62)
+def _interaction_id(request: ProviderRequest) -> str:
+    return "v1_" + make_id(request.seed, "interaction", 63, BASE62)
 
 
-def _call_id(call: ToolCall, index: int, ask: Ask) -> str:
-    return call.id or make_id(ask.seed, f"call {index}", 8, _CALL_IDS)
+def _call_id(call: ToolCall, index: int, request: ProviderRequest) -> str:
+    return call.id or make_id(request.seed, f"call {index}", 8, _CALL_IDS)
 
 
-def _signature(item: Reasoning, index: int, ask: Ask) -> str:
-    made = base64.b64encode(make_id(ask.seed, f"signature {index}", 120, BASE62).encode()).decode()
+def _signature(item: Reasoning, index: int, request: ProviderRequest) -> str:
+    made = base64.b64encode(make_id(request.seed, f"signature {index}", 120, BASE62).encode()).decode()
     return signature_of(item) or made
 
 

@@ -24,7 +24,7 @@ from tokentape_fake_provider.wires.converse_events import choice_of, complete_bl
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.invoke_text import TextFormat, encode_document, text_events, text_whole
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _json = msgspec.json.encode
 
@@ -40,51 +40,51 @@ class Document(NamedTuple):
 class InvokeBody(Protocol):
     """The body format of one family of models."""
 
-    def prompt(self, ask: Ask) -> str:
+    def prompt(self, request: ProviderRequest) -> str:
         """The request's text. Raises `BadRequestError` for what the models refuse."""
 
-    def events(self, script: Script, ask: Ask) -> Iterator[Document]:
+    def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream."""
 
-    def whole(self, script: Script, ask: Ask) -> bytes:
+    def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The body of a response that is not streamed."""
 
 
 class AnthropicBody:
     """Claude: the events of Anthropic's own API, without the pings."""
 
-    def prompt(self, ask: Ask) -> str:
+    def prompt(self, request: ProviderRequest) -> str:
         """The text of system and messages."""
-        if ask.body.get("anthropic_version") is None:
+        if request.body.get("anthropic_version") is None:
             raise BadRequestError("anthropic_version: Field required")
-        return self._inner(ask).text
+        return self._inner(request).text
 
-    def events(self, script: Script, ask: Ask) -> Iterator[Document]:
+    def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream."""
-        for piece in AnthropicMessages().encode_stream(self._named(script, ask), self._inner(ask)):
+        for piece in AnthropicMessages().encode_stream(self._named(script, request), self._inner(request)):
             name, _, data = piece.data.partition(b"\ndata: ")
             if name not in (b"event: ping", b"event: error"):
                 yield Document(data.rstrip().replace(b'"msg_01', b'"msg_bdrk_01', 1), piece.tokens, piece.at)
 
-    def whole(self, script: Script, ask: Ask) -> bytes:
+    def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The message."""
-        reply = AnthropicMessages().encode_complete(self._named(script, ask), self._inner(ask))
+        reply = AnthropicMessages().encode_complete(self._named(script, request), self._inner(request))
         return reply.body.replace(b'"msg_01', b'"msg_bdrk_01', 1)
 
-    def _inner(self, ask: Ask) -> Ask:
+    def _inner(self, request: ProviderRequest) -> ProviderRequest:
         # us.anthropic.claude-3-5-sonnet-20240620-v1:0 calls itself claude-3-5-sonnet-20240620.
-        model = re.sub(r"-v\d+(:\d+)?$", "", ask.model.rpartition("anthropic.")[2])
-        body = {**ask.body, "model": model, "stream": ask.stream}
-        read = AnthropicMessages().read("/v1/messages", body, created=ask.created, seed=ask.seed)
-        return msgspec.structs.replace(read, wire=ask.wire)
+        model = re.sub(r"-v\d+(:\d+)?$", "", request.model.rpartition("anthropic.")[2])
+        body = {**request.body, "model": model, "stream": request.stream}
+        read = AnthropicMessages().read("/v1/messages", body, created=request.created, seed=request.seed)
+        return msgspec.structs.replace(read, wire=request.wire)
 
-    def _named(self, script: Script, ask: Ask) -> Script:
+    def _named(self, script: Script, request: ProviderRequest) -> Script:
         """The script with ids for the tool calls that have none, as Bedrock makes them."""
 
         def named(index: int, item: Item) -> Item:
             if not isinstance(item, ToolCall) or item.id:
                 return item
-            made = "toolu_bdrk_01" + make_id(ask.seed, f"call {index}", 22, BASE58)
+            made = "toolu_bdrk_01" + make_id(request.seed, f"call {index}", 22, BASE58)
             return msgspec.structs.replace(item, id=made)
 
         return _with_items(script, named)
@@ -93,63 +93,63 @@ class AnthropicBody:
 class OpenAIBody:
     """OpenAI's open models, and others with its format; reasoning stands in tags in the text, as recorded."""
 
-    def prompt(self, ask: Ask) -> str:
+    def prompt(self, request: ProviderRequest) -> str:
         """The text of the messages."""
-        return self._inner(ask).text
+        return self._inner(request).text
 
-    def events(self, script: Script, ask: Ask) -> Iterator[Document]:
+    def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream; there is no [DONE]."""
-        for piece in OpenAIChat().encode_stream(self._tagged(script, ask), self._inner(ask)):
+        for piece in OpenAIChat().encode_stream(self._tagged(script, request), self._inner(request)):
             for event in piece.data.removeprefix(b"data: ").rstrip().split(b"\n\ndata: "):
                 if event != b"[DONE]" and not event.startswith(b'{"error"'):
                     yield Document(event, piece.tokens, piece.at)
 
-    def whole(self, script: Script, ask: Ask) -> bytes:
+    def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The completion."""
-        return OpenAIChat().encode_complete(self._tagged(script, ask), self._inner(ask)).body
+        return OpenAIChat().encode_complete(self._tagged(script, request), self._inner(request)).body
 
-    def _tagged(self, script: Script, ask: Ask) -> Script:
+    def _tagged(self, script: Script, request: ProviderRequest) -> Script:
         """The script with its reasoning as text in tags; the tags are not counted."""
-        counts = resolve_usage(script, ask.text, script.choices)
+        counts = resolve_usage(script, request.text, script.choices)
         made = _with_items(script, _tagged)
         if counts is None:
             return made
         return msgspec.structs.replace(made, usage=msgspec.structs.replace(script.usage, output=counts.output))
 
-    def _inner(self, ask: Ask) -> Ask:
-        body = {**ask.body, "model": ask.model, "stream": ask.stream}
-        if ask.stream:
+    def _inner(self, request: ProviderRequest) -> ProviderRequest:
+        body = {**request.body, "model": request.model, "stream": request.stream}
+        if request.stream:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_obfuscation": False}
-        read = OpenAIChat().read("/v1/chat/completions", body, created=ask.created, seed=ask.seed)
-        return msgspec.structs.replace(read, wire=ask.wire)
+        read = OpenAIChat().read("/v1/chat/completions", body, created=request.created, seed=request.seed)
+        return msgspec.structs.replace(read, wire=request.wire)
 
 
 class NovaBody:
     """Amazon Nova: the events of Converse, each under its name."""
 
-    def prompt(self, ask: Ask) -> str:
+    def prompt(self, request: ProviderRequest) -> str:
         """The text of system and messages."""
-        check_messages(ask.body.get("messages"))
-        return "\n".join((*converse_texts(ask.body.get("system")), *converse_texts(ask.body["messages"])))
+        check_messages(request.body.get("messages"))
+        return "\n".join((*converse_texts(request.body.get("system")), *converse_texts(request.body["messages"])))
 
-    def events(self, script: Script, ask: Ask) -> Iterator[Document]:
+    def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream."""
-        choice = choice_of(script, ask.wire)
-        for name, payload, tokens, at in content_events(choice, ask):
+        choice = choice_of(script, request.wire)
+        for name, payload, tokens, at in content_events(choice, request):
             yield Document(_json({name: payload}), tokens, at)
         if script.error is None:
             yield Document(_json({"messageStop": {"stopReason": stop_reason(choice)}}))
-            yield Document(_json({"metadata": {**self._usage(script, ask), "metrics": {}, "trace": {}}}))
+            yield Document(_json({"metadata": {**self._usage(script, request), "metrics": {}, "trace": {}}}))
 
-    def whole(self, script: Script, ask: Ask) -> bytes:
+    def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The message with its usage."""
-        choice = choice_of(script, ask.wire)
-        content = [complete_block(item, index, ask) for index, item in enumerate(choice.items)]
+        choice = choice_of(script, request.wire)
+        content = [complete_block(item, index, request) for index, item in enumerate(choice.items)]
         message = {"message": {"content": content, "role": "assistant"}}
-        return _json({"output": message, "stopReason": stop_reason(choice), **self._usage(script, ask)})
+        return _json({"output": message, "stopReason": stop_reason(choice), **self._usage(script, request)})
 
-    def _usage(self, script: Script, ask: Ask) -> dict[str, Any]:
-        counts = resolve_usage(script, ask.text, script.choices)
+    def _usage(self, script: Script, request: ProviderRequest) -> dict[str, Any]:
+        counts = resolve_usage(script, request.text, script.choices)
         if counts is None:
             return {}
         return {
@@ -169,9 +169,9 @@ class TextBody:
         self.form = form
         self.field = prompt
 
-    def prompt(self, ask: Ask) -> str:
+    def prompt(self, request: ProviderRequest) -> str:
         """The prompt."""
-        prompt = ask.body.get(self.field)
+        prompt = request.body.get(self.field)
         if self.field == "messages" and isinstance(prompt, list) and prompt:
             return "\n".join(converse_texts([_as_blocks(message) for message in prompt]))
         if not isinstance(prompt, str):
@@ -181,19 +181,19 @@ class TextBody:
             )
         return prompt
 
-    def events(self, script: Script, ask: Ask) -> Iterator[Document]:
+    def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream."""
-        choice, counts = self._said(script, ask)
-        documents = list(text_events(self.form, choice, counts, ask))
+        choice, counts = self._said(script, request)
+        documents = list(text_events(self.form, choice, counts, request))
         for document, tokens, at in documents if script.error is None else documents[:-1]:
             yield Document(encode_document(document), tokens, at)
 
-    def whole(self, script: Script, ask: Ask) -> bytes:
+    def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The whole response."""
-        return encode_document(text_whole(self.form, *self._said(script, ask), ask))
+        return encode_document(text_whole(self.form, *self._said(script, request), request))
 
-    def _said(self, script: Script, ask: Ask) -> tuple[Choice, Counts | None]:
-        return choice_of(script, self.form.name), resolve_usage(script, ask.text, script.choices)
+    def _said(self, script: Script, request: ProviderRequest) -> tuple[Choice, Counts | None]:
+        return choice_of(script, self.form.name), resolve_usage(script, request.text, script.choices)
 
 
 def body_of(model: str, body: Mapping[str, Any]) -> InvokeBody:

@@ -17,7 +17,7 @@ from tokentape_fake_provider.script.model import Choice, FinishReason, Item, Ref
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 Document = dict[str, Any]
 
@@ -38,19 +38,21 @@ class TextFormat(NamedTuple):
     name: str
     reasons: Mapping[FinishReason, str]
     event: Callable[[Said, Counts | None], Document]
-    whole: Callable[[Said, Counts | None, Ask], Document]
+    whole: Callable[[Said, Counts | None, ProviderRequest], Document]
     tools: bool = False
 
 
 def text_events(
-    form: TextFormat, choice: Choice, counts: Counts | None, ask: Ask
+    form: TextFormat, choice: Choice, counts: Counts | None, request: ProviderRequest
 ) -> Iterator[tuple[Document, int, Any]]:
     """The documents of a stream, each with its tokens and its time; the last one says why it ended."""
     sent, first = 0, True
     for index, item in enumerate(choice.items):
         if isinstance(item, ToolCall):
             tokens = count_tokens(item.name) + count_tokens(item.arguments)
-            parts: Sequence[tuple[Said, int, Any]] = [(Said(calls=_calls(form, [(index, item)], ask)), tokens, None)]
+            parts: Sequence[tuple[Said, int, Any]] = [
+                (Said(calls=_calls(form, [(index, item)], request)), tokens, None)
+            ]
         else:
             _check(form, item)
             parts = [(Said(delta.text), delta.tokens, delta.at) for delta in split_item(item, (1, 2, 1, 3))]
@@ -62,13 +64,13 @@ def text_events(
     yield form.event(Said(first=first, sent=output, reason=_reason(form, choice)), counts), 0, None
 
 
-def text_whole(form: TextFormat, choice: Choice, counts: Counts | None, ask: Ask) -> Document:
+def text_whole(form: TextFormat, choice: Choice, counts: Counts | None, request: ProviderRequest) -> Document:
     """The document that is the whole response."""
     calls = [(index, item) for index, item in enumerate(choice.items) if isinstance(item, ToolCall)]
     texts = [_check(form, item) for item in choice.items if not isinstance(item, ToolCall)]
     sent = counts.output if counts is not None else 0
-    said = Said("".join(texts), _calls(form, calls, ask), True, sent, _reason(form, choice))
-    return form.whole(said, counts, ask)
+    said = Said("".join(texts), _calls(form, calls, request), True, sent, _reason(form, choice))
+    return form.whole(said, counts, request)
 
 
 def _check(form: TextFormat, item: Item) -> str:
@@ -77,12 +79,12 @@ def _check(form: TextFormat, item: Item) -> str:
     return item.text
 
 
-def _calls(form: TextFormat, calls: Sequence[tuple[int, ToolCall]], ask: Ask) -> tuple[Document, ...]:
+def _calls(form: TextFormat, calls: Sequence[tuple[int, ToolCall]], request: ProviderRequest) -> tuple[Document, ...]:
     if calls and not form.tools:
         raise ScriptError(f"{form.name} can say text only, not the script's ToolCall")
     return tuple(
         {
-            "id": call.id or make_id(ask.seed, f"call {index}", 9, BASE62),
+            "id": call.id or make_id(request.seed, f"call {index}", 9, BASE62),
             "function": {"name": call.name, "arguments": call.arguments},
             "type": "function",
         }
@@ -104,7 +106,7 @@ def _titan_event(said: Said, counts: Counts | None) -> Document:
     }
 
 
-def _titan_whole(said: Said, counts: Counts | None, _ask: Ask) -> Document:
+def _titan_whole(said: Said, counts: Counts | None, _request: ProviderRequest) -> Document:
     result = {"tokenCount": said.sent, "outputText": said.text, "completionReason": said.reason}
     if counts is None:
         del result["tokenCount"]
@@ -138,10 +140,10 @@ def _cohere_event(said: Said, _counts: Counts | None) -> Document:
     return {"text": said.text, "is_finished": False}
 
 
-def _cohere_whole(said: Said, _counts: Counts | None, ask: Ask) -> Document:
-    made = _uuid(ask, "generation")
+def _cohere_whole(said: Said, _counts: Counts | None, request: ProviderRequest) -> Document:
+    made = _uuid(request, "generation")
     generation = {"id": made, "text": said.text, "finish_reason": said.reason}
-    return {"id": _uuid(ask, "response"), "generations": [generation], "prompt": ask.text}
+    return {"id": _uuid(request, "response"), "generations": [generation], "prompt": request.text}
 
 
 def _cohere_chat_event(said: Said, _counts: Counts | None) -> Document:
@@ -150,18 +152,18 @@ def _cohere_chat_event(said: Said, _counts: Counts | None) -> Document:
     return {"is_finished": False, "event_type": "text-generation", "text": said.text}
 
 
-def _cohere_chat_whole(said: Said, _counts: Counts | None, ask: Ask) -> Document:
+def _cohere_chat_whole(said: Said, _counts: Counts | None, request: ProviderRequest) -> Document:
     return {
-        "response_id": _uuid(ask, "response"),
+        "response_id": _uuid(request, "response"),
         "text": said.text,
-        "generation_id": _uuid(ask, "generation"),
+        "generation_id": _uuid(request, "generation"),
         "finish_reason": said.reason,
-        "chat_history": [{"role": "USER", "message": ask.text}, {"role": "CHATBOT", "message": said.text}],
+        "chat_history": [{"role": "USER", "message": request.text}, {"role": "CHATBOT", "message": said.text}],
     }
 
 
-def _uuid(ask: Ask, purpose: str) -> str:
-    digits = make_id(ask.seed, purpose, 32, HEX)
+def _uuid(request: ProviderRequest, purpose: str) -> str:
+    digits = make_id(request.seed, purpose, 32, HEX)
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
@@ -180,13 +182,13 @@ TITAN = TextFormat(
     _titan_event,
     _titan_whole,
 )
-LLAMA = TextFormat("Llama", _PLAIN, _llama_event, lambda said, counts, _ask: _llama_event(said, counts))
-MISTRAL = TextFormat("Mistral", _PLAIN, _mistral_event, lambda said, counts, _ask: _mistral_event(said, counts))
+LLAMA = TextFormat("Llama", _PLAIN, _llama_event, lambda said, counts, _request: _llama_event(said, counts))
+MISTRAL = TextFormat("Mistral", _PLAIN, _mistral_event, lambda said, counts, _request: _mistral_event(said, counts))
 MISTRAL_CHAT = TextFormat(
     "Mistral",
     {**_PLAIN, "tool_calls": "tool_calls"},
     _mistral_chat_event,
-    lambda said, counts, _ask: _mistral_chat_event(said, counts),
+    lambda said, counts, _request: _mistral_chat_event(said, counts),
     tools=True,
 )
 COHERE = TextFormat("Cohere's Command", _COHERE, _cohere_event, _cohere_whole)

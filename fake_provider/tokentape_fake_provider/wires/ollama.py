@@ -42,11 +42,11 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import Delta, split_item
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "stop",
@@ -89,7 +89,7 @@ class Ollama:
     name = "ollama"
     base_path = ""
     paths: Sequence[str] = (CHAT_PATH, GENERATE_PATH)
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(("done",),),
         usage=tuple((name,) for name in ("prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration")),
         output=(("eval_count",),),
@@ -116,7 +116,7 @@ class Ollama:
         error_headers=((b"user-agent", b"ollama"),),
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         kind = "ChatRequest" if path == CHAT_PATH else "GenerateRequest"
         model = _field(body, "model", str, f"{kind}.model of type string") or ""
@@ -134,7 +134,7 @@ class Ollama:
             *texts_in(_field(body, "prompt", str, f"{kind}.prompt of type string")),
             *(text for message in messages for text in texts_in(message)),
         ]
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model,
             stream=streams is not False,
@@ -146,68 +146,68 @@ class Ollama:
             path=path,
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
         """The headers of a streamed response."""
         return (("content-type", "application/x-ndjson"),)
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The lines of a streamed response."""
         choice = _choice(script)
-        line = _Line(script, ask)
-        pieces: list[Piece] = []
+        line = _Line(script, request)
+        pieces: list[EncodedFrame] = []
         calls = 0
         for item in choice.items:
             if isinstance(item, ToolCall):
                 deltas = list(split_item(item))
                 tokens = count_tokens(item.name) + sum(delta.tokens for delta in deltas)
-                data = line.calls([_tool_call(item, calls, ask)])
-                pieces.append(Piece(data, tokens, deltas[-1].at if deltas else None))
+                data = line.calls([_tool_call(item, calls, request)])
+                pieces.append(EncodedFrame(data, tokens, deltas[-1].at if deltas else None))
                 calls += 1
             else:
                 pieces += _spoken(line, item, split_item(item))
         if script.error is not None:
-            pieces.append(Piece(self.encode_error_event(script.error, ask)))
+            pieces.append(EncodedFrame(self.encode_error_event(script.error, request)))
         else:
-            pieces.append(Piece(line.last(_end(script, choice, ask))))
+            pieces.append(EncodedFrame(line.last(_end(script, choice, request))))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
+            return self.encode_error(script.error, request)
         choice = _choice(script)
         said = "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
         thinking = "".join(item.text for item in choice.items if isinstance(item, Reasoning))
         calls = [item for item in choice.items if isinstance(item, ToolCall)]
         beside: dict[str, Any] = {"thinking": thinking} if thinking else {}
         if calls:
-            beside["tool_calls"] = [_tool_call(call, index, ask) for index, call in enumerate(calls)]
+            beside["tool_calls"] = [_tool_call(call, index, request) for index, call in enumerate(calls)]
         body = _json(
             {
-                "model": script.model or ask.model,
-                "created_at": _timestamp(ask.created, 0),
+                "model": script.model or request.model,
+                "created_at": _timestamp(request.created, 0),
                 **(
                     {"message": {"role": "assistant", "content": said, **beside}}
-                    if ask.path != GENERATE_PATH
+                    if request.path != GENERATE_PATH
                     else {"response": said, **beside}
                 ),
-                **_end(script, choice, ask),
+                **_end(script, choice, request),
             }
         )
         return Reply(200, (("content-type", "application/json; charset=utf-8"),), body)
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:  # noqa: ARG002 - nothing of it is in the answer
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:  # noqa: ARG002 - nothing of it is in the answer
         """An HTTP error."""
         headers = [("content-type", "application/json; charset=utf-8")]
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
         return Reply(error.status, tuple(headers), _json(_error_fields(error)))
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the line
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the line
         """A line with nothing but the error."""
         return _json(_error_fields(error)) + b"\n"
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
         """Nothing: it tells of no limits in headers."""
         return no_limits(limits)
 
@@ -215,12 +215,12 @@ class Ollama:
 class _Line:
     """Encodes the lines of one stream; the model's name once."""
 
-    def __init__(self, script: Script, ask: Ask) -> None:
-        self.head = b'{"model":' + _json(script.model or ask.model) + b',"created_at":"'
-        self.created = ask.created
+    def __init__(self, script: Script, request: ProviderRequest) -> None:
+        self.head = b'{"model":' + _json(script.model or request.model) + b',"created_at":"'
+        self.created = request.created
         self.sent = 0
         self.open, self.close = b',"message":{"role":"assistant","content":', b"}"
-        if ask.path == GENERATE_PATH:
+        if request.path == GENERATE_PATH:
             self.open, self.close = b',"response":', b""
 
     def said(self, content: bytes, beside: bytes = b"", end: bytes = b',"done":false') -> bytes:
@@ -238,14 +238,14 @@ class _Line:
         return self.said(b'""', end=b"," + _json(end)[1:-1])
 
 
-def _spoken(line: _Line, item: Item, deltas: Iterator[Delta]) -> Iterator[Piece]:
+def _spoken(line: _Line, item: Item, deltas: Iterator[Delta]) -> Iterator[EncodedFrame]:
     match item:
         case Reasoning():
             for delta in deltas:
-                yield Piece(line.said(b'""', b',"thinking":' + _json(delta.text)), delta.tokens, delta.at)
+                yield EncodedFrame(line.said(b'""', b',"thinking":' + _json(delta.text)), delta.tokens, delta.at)
         case Text() | Refusal():
             for delta in deltas:
-                yield Piece(line.said(_json(delta.text)), delta.tokens, delta.at)
+                yield EncodedFrame(line.said(_json(delta.text)), delta.tokens, delta.at)
         case ToolCall():
             raise AssertionError("tool calls are whole")
         case _:
@@ -258,13 +258,13 @@ def _choice(script: Script) -> Choice:
     return script.choices[0]
 
 
-def _end(script: Script, choice: Choice, ask: Ask) -> dict[str, Any]:
+def _end(script: Script, choice: Choice, request: ProviderRequest) -> dict[str, Any]:
     """What the last line, or a whole response, ends with."""
     reason = choice.provider_finish_reason or FINISH_REASONS[choice.ended]
     end: dict[str, Any] = {"done": True, "done_reason": reason}
-    if ask.path == GENERATE_PATH:
-        end["context"] = _context(ask.text, choice)
-    counts = resolve_usage(script, ask.text, script.choices)
+    if request.path == GENERATE_PATH:
+        end["context"] = _context(request.text, choice)
+    counts = resolve_usage(script, request.text, script.choices)
     if counts is None:
         return end
     asked, said = counts.input * _PROMPT_TOKEN_NS, counts.output * _TOKEN_NS
@@ -284,8 +284,8 @@ def _context(prompt: str, choice: Choice) -> list[int]:
     return [zlib.crc32(token.encode()) % 128_000 for text in texts for token in split_tokens(text)]
 
 
-def _tool_call(call: ToolCall, index: int, ask: Ask) -> dict[str, Any]:
-    made = call.id or "call_" + make_id(ask.seed, f"call {index}", 8, string.ascii_lowercase + string.digits)
+def _tool_call(call: ToolCall, index: int, request: ProviderRequest) -> dict[str, Any]:
+    made = call.id or "call_" + make_id(request.seed, f"call {index}", 8, string.ascii_lowercase + string.digits)
     function = {"index": index, "name": call.name, "arguments": _arguments(call)}
     return {"id": made, "function": function}
 

@@ -7,7 +7,7 @@ platform.openai.com/docs/api-reference/chat-streaming.
   which most servers with this format do (DeepSeek, xAI, vLLM, Qwen). Signatures and encrypted reasoning have
   no place in it and are left out.
 - A script of one choice answers each of the `n` that were asked for. Choices take turns, delta by delta.
-- Other providers that speak it do so in a dress (`openai_dresses`), which the path, the model's name or the session
+- Other providers that speak it do so in a dialect (`openai_dialects`), which the path, the model's name or the session
   chooses. Where tool calls are whole in it, a call's `pieces` don't count.
 - Finish reasons `refusal` and `pause` are `stop` here: a refusal shows in `refusal`, a pause not at all.
 - Without streaming the items of a choice are joined by kind; only a stream keeps the order they were said in.
@@ -36,11 +36,11 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
-from tokentape_fake_provider.wires.dialect import Dress, dress_complete, dress_stream, with_call_ids
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.dialect import Dialect, body_in_dialect, stream_in_dialect, with_call_ids
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
-from tokentape_fake_provider.wires.openai_dialects import dress_named, dress_of
+from tokentape_fake_provider.wires.openai_dialects import default_dialect, dialect_named
 from tokentape_fake_provider.wires.openai_http import (
     OPENAI,
     OVERLOADED,
@@ -55,7 +55,7 @@ from tokentape_fake_provider.wires.openai_http import (
     wanted_choices,
 )
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "stop",
@@ -87,7 +87,7 @@ class OpenAIChat:
         "/api/v1/chat/completions",  # OpenRouter
         "{_base*}/chat/completions",  # /v1beta/openai, /inference/v1, /compatible-mode/v1, .../endpoints/openapi, ...
     )
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(("choices", "*", "finish_reason"),),
         usage=(("usage",), ("x_groq", "usage"), ("choices", "*", "usage")),
         output=(("usage", "completion_tokens"),),
@@ -118,7 +118,7 @@ class OpenAIChat:
         error_paths=r"/api/v1/|.*/(openai|endpoints/[^/]+|compatibility|compatible-mode|inference)/",
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through, as dialects have many."""
         model = body.get("model") or (match_path(self.paths, path) or {}).get("model")
         if model is None or model == "":
@@ -141,7 +141,7 @@ class OpenAIChat:
         expect("stream", stream, bool, "a boolean")
         options = stream_options(body, stream=stream)
         choices = wanted_choices(body)
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model,
             stream=stream,
@@ -152,102 +152,102 @@ class OpenAIChat:
             seed=seed,
             body=body,
             path=path,
-            dress=dress_of(path, model),
+            dialect=default_dialect(path, model),
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        dress = _dress(ask)
-        if dress is None:
-            return stream_headers(ask)
-        return (("content-type", "text/event-stream; charset=utf-8"), *dress.headers(ask.seed))
+        dialect = _dress(request)
+        if dialect is None:
+            return stream_headers(request)
+        return (("content-type", "text/event-stream; charset=utf-8"), *dialect.headers(request.seed))
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The chunks of a streamed response."""
-        dress = _dress(ask)
-        if dress is None:
-            return self._stream(script, ask)
-        named = with_call_ids(_expanded(script, ask), dress, ask)
-        options = {"include_obfuscation": dress.obfuscates}
-        bare = msgspec.structs.replace(ask, include_usage=False, body={**ask.body, "stream_options": options})
-        counts = None if script.error is not None else resolve_usage(script, ask.text, _choices(script, ask))
-        return dress_stream(dress, self._stream(named, bare), ask, counts)
+        dialect = _dress(request)
+        if dialect is None:
+            return self._stream(script, request)
+        named = with_call_ids(_expanded(script, request), dialect, request)
+        options = {"include_obfuscation": dialect.obfuscates}
+        bare = msgspec.structs.replace(request, include_usage=False, body={**request.body, "stream_options": options})
+        counts = None if script.error is not None else resolve_usage(script, request.text, _choices(script, request))
+        return stream_in_dialect(dialect, self._stream(named, bare), request, counts)
 
-    def _stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def _stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The chunks as OpenAI sends them."""
-        choices = _choices(script, ask)
-        frame = _Frame(script, ask)
+        choices = _choices(script, request)
+        frame = _Frame(script, request)
         ends = script.error is None
-        spoken = [_choice_chunks(frame, choice, index, ask, ends) for index, choice in enumerate(choices)]
-        pieces = take_turns(spoken)
+        error_wire = [_choice_chunks(frame, choice, index, request, ends) for index, choice in enumerate(choices)]
+        pieces = take_turns(error_wire)
         if script.error is not None:
-            pieces.append(Piece(_error_event(script.error, ask)))
-        elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
-            pieces.append(Piece(frame.usage_chunk(counts)))
-        pieces.append(Piece(b"data: [DONE]\n\n"))
+            pieces.append(EncodedFrame(_error_event(script.error, request)))
+        elif request.include_usage and (counts := resolve_usage(script, request.text, choices)) is not None:
+            pieces.append(EncodedFrame(frame.usage_chunk(counts)))
+        pieces.append(EncodedFrame(b"data: [DONE]\n\n"))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
-        dress = _dress(ask)
-        if dress is not None:
-            script = with_call_ids(_expanded(script, ask), dress, ask)
-        choices = _choices(script, ask)
+            return self.encode_error(script.error, request)
+        dialect = _dress(request)
+        if dialect is not None:
+            script = with_call_ids(_expanded(script, request), dialect, request)
+        choices = _choices(script, request)
         body: dict[str, Any] = {
-            "id": _completion_id(ask),
+            "id": _completion_id(request),
             "object": "chat.completion",
-            "created": ask.created,
-            "model": script.model or ask.model,
-            "choices": [_complete_choice(choice, index, ask) for index, choice in enumerate(choices)],
+            "created": request.created,
+            "model": script.model or request.model,
+            "choices": [_complete_choice(choice, index, request) for index, choice in enumerate(choices)],
         }
-        counts = resolve_usage(script, ask.text, choices)
+        counts = resolve_usage(script, request.text, choices)
         if counts is not None:
             body["usage"] = completion_usage(counts)
-        body |= {"service_tier": "default", "system_fingerprint": _fingerprint(script, ask)}
-        if dress is None:
-            return json_reply(body, ask)
-        headers = (("content-type", "application/json"), *dress.headers(ask.seed))
-        return Reply(200, headers, _json(dress_complete(dress, body, ask, counts)))
+        body |= {"service_tier": "default", "system_fingerprint": _fingerprint(script, request)}
+        if dialect is None:
+            return json_reply(body, request)
+        headers = (("content-type", "application/json"), *dialect.headers(request.seed))
+        return Reply(200, headers, _json(body_in_dialect(dialect, body, request, counts)))
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        reply = error_reply(error, ask)
-        dress = None if ask is None else _dress(ask)
-        if ask is None or dress is None:
+        reply = error_reply(error, request)
+        dialect = None if request is None else _dress(request)
+        if request is None or dialect is None:
             return reply
         kept = tuple((name, value) for name, value in reply.headers if name in ("content-type", *_RETRY_AFTER))
-        told = _error_body(error_fields(error), error, ask)
-        return Reply(error.status, (*kept, *dress.headers(ask.seed)), _json(told))
+        told = _error_body(error_fields(error), error, request)
+        return Reply(error.status, (*kept, *dialect.headers(request.seed)), _json(told))
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         """The error and `[DONE]`."""
-        return _error_event(error, ask) + b"data: [DONE]\n\n"
+        return _error_event(error, request) + b"data: [DONE]\n\n"
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:
-        """`x-ratelimit-*`, or what the dress has."""
-        dress = _dress(ask)
-        return openai_limits(limits) if dress is None else dress.limits(limits)
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
+        """`x-ratelimit-*`, or the dialect's own."""
+        dialect = _dress(request)
+        return openai_limits(limits) if dialect is None else dialect.limits(limits)
 
 
 class _Frame:
     """What surrounds the delta in each chunk of one stream, encoded once."""
 
-    def __init__(self, script: Script, ask: Ask) -> None:
-        options = ask.body.get("stream_options") or {}
+    def __init__(self, script: Script, request: ProviderRequest) -> None:
+        options = request.body.get("stream_options") or {}
         self.obfuscates = options.get("include_obfuscation") is not False
-        self.include_usage = ask.include_usage
+        self.include_usage = request.include_usage
         # 16 letters too many, so that any slice of up to 15 exists.
-        self.letters = make_id(ask.seed, "obfuscation", 1024 + 16).encode()
+        self.letters = make_id(request.seed, "obfuscation", 1024 + 16).encode()
         self.sent = 0
         head = {
-            "id": _completion_id(ask),
+            "id": _completion_id(request),
             "object": "chat.completion.chunk",
-            "created": ask.created,
-            "model": script.model or ask.model,
+            "created": request.created,
+            "model": script.model or request.model,
             "service_tier": "default",
-            "system_fingerprint": _fingerprint(script, ask),
+            "system_fingerprint": _fingerprint(script, request),
         }
         self.head = b"data: " + _json(head)[:-1] + b',"choices":'
 
@@ -272,7 +272,9 @@ class _Frame:
         return data + b',"obfuscation":"' + padding + b'"}\n\n'
 
 
-def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bool) -> Iterator[Piece]:
+def _choice_chunks(
+    frame: _Frame, choice: Choice, index: int, request: ProviderRequest, ends: bool
+) -> Iterator[EncodedFrame]:
     first = choice.items[0] if choice.items else None
     match first:
         case ToolCall():
@@ -281,7 +283,7 @@ def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bo
             role = b'{"role":"assistant","content":null,"refusal":""}'
         case _:
             role = b'{"role":"assistant","content":"","refusal":null}'
-    yield Piece(frame.chunk(index, role))
+    yield EncodedFrame(frame.chunk(index, role))
     calls = 0
     for item in choice.items:
         match item:
@@ -294,36 +296,36 @@ def _choice_chunks(frame: _Frame, choice: Choice, index: int, ask: Ask, ends: bo
             case ToolCall():
                 opening = {
                     "index": calls,
-                    "id": _call_id(item, index, calls, ask),
+                    "id": _call_id(item, index, calls, request),
                     "type": "function",
                     "function": {"name": item.name, "arguments": ""},
                 }
                 deltas = list(split_item(item))
                 at = deltas[0].at if deltas else None
-                yield Piece(frame.chunk(index, _json({"tool_calls": [opening]})), count_tokens(item.name), at)
+                yield EncodedFrame(frame.chunk(index, _json({"tool_calls": [opening]})), count_tokens(item.name), at)
                 for delta in deltas:
                     data = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}' % (
                         calls,
                         _json(delta.text),
                     )
-                    yield Piece(frame.chunk(index, data), delta.tokens, delta.at)
+                    yield EncodedFrame(frame.chunk(index, data), delta.tokens, delta.at)
                 calls += 1
                 continue
             case _:
                 assert_never(item)
         for delta in split_item(item):
-            yield Piece(frame.chunk(index, key + _json(delta.text) + b"}"), delta.tokens, delta.at)
+            yield EncodedFrame(frame.chunk(index, key + _json(delta.text) + b"}"), delta.tokens, delta.at)
     if ends:
-        yield Piece(frame.chunk(index, b"{}", _json(_finish_reason(choice))))
+        yield EncodedFrame(frame.chunk(index, b"{}", _json(_finish_reason(choice))))
 
 
-def _complete_choice(choice: Choice, index: int, ask: Ask) -> dict[str, Any]:
+def _complete_choice(choice: Choice, index: int, request: ProviderRequest) -> dict[str, Any]:
     said: dict[type, list[str]] = {Text: [], Reasoning: [], Refusal: []}
     calls: list[dict[str, Any]] = []
     for item in choice.items:
         if isinstance(item, ToolCall):
             function = {"name": item.name, "arguments": item.arguments}
-            calls.append({"id": _call_id(item, index, len(calls), ask), "type": "function", "function": function})
+            calls.append({"id": _call_id(item, index, len(calls), request), "type": "function", "function": function})
         else:
             said[type(item)].append(item.text)
     silent = bool(calls or said[Refusal]) and not said[Text]
@@ -340,45 +342,45 @@ def _complete_choice(choice: Choice, index: int, ask: Ask) -> dict[str, Any]:
     return {"index": index, "message": message, "logprobs": None, "finish_reason": _finish_reason(choice)}
 
 
-def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:
+def _choices(script: Script, request: ProviderRequest) -> tuple[Choice, ...]:
     if not script.choices:
         raise ScriptError("a script needs at least one choice; for an empty answer take Choice() with no items")
-    return script.choices * ask.choices if len(script.choices) == 1 else script.choices
+    return script.choices * request.choices if len(script.choices) == 1 else script.choices
 
 
-def _expanded(script: Script, ask: Ask) -> Script:
-    return msgspec.structs.replace(script, choices=_choices(script, ask))
+def _expanded(script: Script, request: ProviderRequest) -> Script:
+    return msgspec.structs.replace(script, choices=_choices(script, request))
 
 
 def _finish_reason(choice: Choice) -> str:
     return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
 
 
-def _dress(ask: Ask) -> Dress | None:
-    return dress_named(ask.dress) if ask.dress else None
+def _dress(request: ProviderRequest) -> Dialect | None:
+    return dialect_named(request.dialect) if request.dialect else None
 
 
-def _error_body(fields: dict[str, Any], error: Error, ask: Ask) -> dict[str, Any]:
-    dress = _dress(ask)
-    return {"error": fields} if dress is None else dress.error(fields, error)
+def _error_body(fields: dict[str, Any], error: Error, request: ProviderRequest) -> dict[str, Any]:
+    dialect = _dress(request)
+    return {"error": fields} if dialect is None else dialect.error(fields, error)
 
 
-def _error_event(error: Error, ask: Ask) -> bytes:
+def _error_event(error: Error, request: ProviderRequest) -> bytes:
     # As api.openai.com does it: github.com/sashabaranov/go-openai/pull/396
-    told = _error_body(error_fields(error), msgspec.structs.replace(error, in_stream=True), ask)
+    told = _error_body(error_fields(error), msgspec.structs.replace(error, in_stream=True), request)
     return b"data: " + _json(told) + b"\n\n"
 
 
-def _completion_id(ask: Ask) -> str:
-    return "chatcmpl-" + make_id(ask.seed, "completion", 29, BASE62)
+def _completion_id(request: ProviderRequest) -> str:
+    return "chatcmpl-" + make_id(request.seed, "completion", 29, BASE62)
 
 
-def _fingerprint(script: Script, ask: Ask) -> str:
-    return "fp_" + make_id(script.model or ask.model, "fingerprint", 10, HEX)
+def _fingerprint(script: Script, request: ProviderRequest) -> str:
+    return "fp_" + make_id(script.model or request.model, "fingerprint", 10, HEX)
 
 
-def _call_id(call: ToolCall, choice: int, index: int, ask: Ask) -> str:
-    return call.id or "call_" + make_id(ask.seed, f"call {choice} {index}", 24, BASE62)
+def _call_id(call: ToolCall, choice: int, index: int, request: ProviderRequest) -> str:
+    return call.id or "call_" + make_id(request.seed, f"call {choice} {index}", 24, BASE62)
 
 
 def _check_message(param: str, message: Any) -> None:

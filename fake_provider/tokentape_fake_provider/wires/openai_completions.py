@@ -22,7 +22,7 @@ from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.model import Choice, Error, FinishReason, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.wires.deltas import split_item, take_turns
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_http import (
@@ -39,7 +39,7 @@ from tokentape_fake_provider.wires.openai_http import (
     wanted_choices,
 )
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
     "stop": "stop",
@@ -70,7 +70,7 @@ class OpenAICompletions:
         "/api/v1/completions",  # OpenRouter
         "{_base*}/completions",  # as openai_chat
     )
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(("choices", "*", "finish_reason"),),
         usage=(("usage",),),
         output=(("usage", "completion_tokens"),),
@@ -93,7 +93,7 @@ class OpenAICompletions:
         error_fields=("error.message", "error.type"),
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         model = body.get("model") or (match_path(self.paths, path) or {}).get("model")
         if model is None or model == "":
@@ -114,7 +114,7 @@ class OpenAICompletions:
         stream = body.get("stream") or False
         expect("stream", stream, bool, "a boolean")
         options = stream_options(body, stream=stream)
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model,
             stream=stream,
@@ -127,53 +127,53 @@ class OpenAICompletions:
             path=path,
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return stream_headers(ask)
+        return stream_headers(request)
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The chunks of a streamed response."""
-        choices = _choices(script, ask)
-        head = b"data: " + _json(_head(ask))[:-1] + b',"choices":['
-        tail = b'],"model":' + _json(script.model or ask.model)
-        end = tail + (b',"usage":null}\n\n' if ask.include_usage else b"}\n\n")
+        choices = _choices(script, request)
+        head = b"data: " + _json(_head(request))[:-1] + b',"choices":['
+        tail = b'],"model":' + _json(script.model or request.model)
+        end = tail + (b',"usage":null}\n\n' if request.include_usage else b"}\n\n")
         ends = script.error is None
-        spoken = [_choice_chunks(head, end, choice, index, ends) for index, choice in enumerate(choices)]
-        pieces = take_turns(spoken)
+        error_wire = [_choice_chunks(head, end, choice, index, ends) for index, choice in enumerate(choices)]
+        pieces = take_turns(error_wire)
         if script.error is not None:
-            pieces.append(Piece(_error_event(script.error)))
-        elif ask.include_usage and (counts := resolve_usage(script, ask.text, choices)) is not None:
-            pieces.append(Piece(head + tail + b',"usage":' + _json(completion_usage(counts)) + b"}\n\n"))
-        pieces.append(Piece(b"data: [DONE]\n\n"))
+            pieces.append(EncodedFrame(_error_event(script.error)))
+        elif request.include_usage and (counts := resolve_usage(script, request.text, choices)) is not None:
+            pieces.append(EncodedFrame(head + tail + b',"usage":' + _json(completion_usage(counts)) + b"}\n\n"))
+        pieces.append(EncodedFrame(b"data: [DONE]\n\n"))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
-        choices = _choices(script, ask)
+            return self.encode_error(script.error, request)
+        choices = _choices(script, request)
         said = ["".join(text.text for text in _texts(choice)) for choice in choices]
-        body = _head(ask) | {
-            "model": script.model or ask.model,
+        body = _head(request) | {
+            "model": script.model or request.model,
             "choices": [
                 {"text": text, "index": index, "logprobs": None, "finish_reason": _finish_reason(choice)}
                 for index, (text, choice) in enumerate(zip(said, choices, strict=True))
             ],
         }
-        counts = resolve_usage(script, ask.text, choices)
+        counts = resolve_usage(script, request.text, choices)
         if counts is not None:
             body["usage"] = completion_usage(counts)
-        return json_reply(body, ask)
+        return json_reply(body, request)
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        return error_reply(error, ask)
+        return error_reply(error, request)
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:  # noqa: ARG002 - nothing of it is in the event
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """The error and `[DONE]`."""
         return _error_event(error) + b"data: [DONE]\n\n"
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
         """`x-ratelimit-*`."""
         return openai_limits(limits)
 
@@ -182,23 +182,23 @@ def _error_event(error: Error) -> bytes:
     return b"data: " + _json({"error": error_fields(error)}) + b"\n\n"
 
 
-def _head(ask: Ask) -> dict[str, Any]:
+def _head(request: ProviderRequest) -> dict[str, Any]:
     return {
-        "id": "cmpl-" + make_id(ask.seed, "completion", 29, BASE62),
+        "id": "cmpl-" + make_id(request.seed, "completion", 29, BASE62),
         "object": "text_completion",
-        "created": ask.created,
+        "created": request.created,
     }
 
 
-def _choice_chunks(head: bytes, end: bytes, choice: Choice, index: int, ends: bool) -> Iterator[Piece]:
+def _choice_chunks(head: bytes, end: bytes, choice: Choice, index: int, ends: bool) -> Iterator[EncodedFrame]:
     for text in _texts(choice):
         for delta in split_item(text):
             data = b'{"text":%b,"index":%d,"logprobs":null,"finish_reason":null}' % (_json(delta.text), index)
-            yield Piece(head + data + end, delta.tokens, delta.at)
+            yield EncodedFrame(head + data + end, delta.tokens, delta.at)
     if ends:
         reason = _json(_finish_reason(choice))
         data = b'{"text":"","index":%d,"logprobs":null,"finish_reason":%b}' % (index, reason)
-        yield Piece(head + data + end)
+        yield EncodedFrame(head + data + end)
 
 
 def _texts(choice: Choice) -> Iterator[Text | Refusal]:
@@ -209,10 +209,10 @@ def _texts(choice: Choice) -> Iterator[Text | Refusal]:
         yield item
 
 
-def _choices(script: Script, ask: Ask) -> tuple[Choice, ...]:
+def _choices(script: Script, request: ProviderRequest) -> tuple[Choice, ...]:
     if not script.choices:
         raise ScriptError("a script needs at least one choice; for an empty answer take Choice() with no items")
-    return script.choices * ask.choices if len(script.choices) == 1 else script.choices
+    return script.choices * request.choices if len(script.choices) == 1 else script.choices
 
 
 def _finish_reason(choice: Choice) -> str:

@@ -1,4 +1,4 @@
-"""Dresses: what other providers do to `openai_chat`, as changes to the chunks that OpenAI would send.
+"""The dialects of `openai_chat` of other providers, as changes to the chunks that OpenAI would send.
 
 Fields, ids and places of usage are those of streams recorded in 2025 and 2026:
 
@@ -20,32 +20,32 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from tokentape_fake_provider.errors import UnknownDressError
-from tokentape_fake_provider.wires.dialect import Dress
+from tokentape_fake_provider.errors import UnknownDialectError
+from tokentape_fake_provider.wires.dialect import Dialect
 from tokentape_fake_provider.wires.dialects import azure, deepseek, groq, mistral, openrouter, xai
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
-DressName: TypeAlias = Literal["openai", "azure", "groq", "mistral", "openrouter", "deepseek", "xai"]
+DialectName: TypeAlias = Literal["openai", "azure", "groq", "mistral", "openrouter", "deepseek", "xai"]
 
 MISTRAL_MODEL = re.compile(r"(open-)?(mistral|mixtral|codestral|devstral|magistral|ministral|pixtral|voxtral)\b")
 
 
-def dress_name(name: str) -> DressName:
-    """The name, if there is such a dress. Raises `UnknownDressError` that lists the known ones."""
-    known: tuple[DressName, ...] = get_args(DressName)
+def dialect_name(name: str) -> DialectName:
+    """The name, if there is such a dialect. Raises `UnknownDialectError` that lists the known ones."""
+    known: tuple[DialectName, ...] = get_args(DialectName)
     for candidate in known:
         if candidate == name:
             return candidate
-    raise UnknownDressError(f"no dress {name!r}: the known ones are {', '.join(known)}")
+    raise UnknownDialectError(f"no dialect {name!r}: the known ones are {', '.join(known)}")
 
 
-def dress_named(name: str) -> Dress | None:
-    """The dress of this name; `None` for OpenAI's own. Raises `UnknownDressError`."""
-    return DRESSES.get(dress_name(name))
+def dialect_named(name: str) -> Dialect | None:
+    """The dialect of this name; `None` for OpenAI's own. Raises `UnknownDialectError`."""
+    return DIALECTS.get(dialect_name(name))
 
 
-def dress_of(path: str, model: str) -> DressName:
-    """The dress that a path says, or a model of Mistral's own names."""
+def default_dialect(path: str, model: str) -> DialectName:
+    """The dialect by the path, or by the name of a model of Mistral's own."""
     if path.startswith("/openai/deployments/"):
         return "azure"
     if path.startswith("/api/v1/"):
@@ -55,15 +55,17 @@ def dress_of(path: str, model: str) -> DressName:
     return "mistral" if MISTRAL_MODEL.match(model) else "openai"
 
 
-def dressed_for(ask: Ask, chosen: DressName | None, headers: Sequence[tuple[bytes, bytes]]) -> Ask:
-    """The ask in the dress that was chosen; else Azure's key tells its own v1 path from Groq's."""
+def with_dialect(
+    request: ProviderRequest, chosen: DialectName | None, headers: Sequence[tuple[bytes, bytes]]
+) -> ProviderRequest:
+    """The request in the chosen dialect; without one, Azure's key distinguishes its v1 path from Groq's."""
     if chosen is not None:
-        return msgspec.structs.replace(ask, dress=chosen)
-    if ask.path.startswith("/openai/v1/") and any(name == b"api-key" for name, _ in headers):
-        return msgspec.structs.replace(ask, dress="azure")
-    return ask
+        return msgspec.structs.replace(request, dialect=chosen)
+    if request.path.startswith("/openai/v1/") and any(name == b"api-key" for name, _ in headers):
+        return msgspec.structs.replace(request, dialect="azure")
+    return request
 
 
-DRESSES: Mapping[str, Dress] = {
-    module.DRESS.name: module.DRESS for module in (azure, groq, mistral, openrouter, deepseek, xai)
+DIALECTS: Mapping[str, Dialect] = {
+    module.DIALECT.name: module.DIALECT for module in (azure, groq, mistral, openrouter, deepseek, xai)
 }

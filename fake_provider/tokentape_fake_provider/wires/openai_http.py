@@ -14,7 +14,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.facts import Provider
 from tokentape_fake_provider.wires.request_reading import json_type
-from tokentape_fake_provider.wires.wire import Ask, Reply
+from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
 # (type, code) by status.
 ERRORS: Mapping[int, tuple[str, str | None]] = {
@@ -50,29 +50,31 @@ def error_fields(error: Error) -> dict[str, Any]:
     }
 
 
-def error_reply(error: Error, ask: Ask | None) -> Reply:
+def error_reply(error: Error, request: ProviderRequest | None) -> Reply:
     """An HTTP error."""
-    seed = ask.seed if ask is not None else error.message
-    headers = [("content-type", "application/json; charset=utf-8"), *openai_headers(ask, seed)]
+    seed = request.seed if request is not None else error.message
+    headers = [("content-type", "application/json; charset=utf-8"), *openai_headers(request, seed)]
     if error.retry_after is not None:
         headers.append(("retry-after", f"{error.retry_after:g}"))
         headers.append(("retry-after-ms", f"{error.retry_after * 1000:.0f}"))
     return Reply(error.status, tuple(headers), msgspec.json.encode({"error": error_fields(error)}))
 
 
-def stream_headers(ask: Ask) -> tuple[tuple[str, str], ...]:
+def stream_headers(request: ProviderRequest) -> tuple[tuple[str, str], ...]:
     """The headers of a streamed response."""
-    return (("content-type", "text/event-stream; charset=utf-8"), *openai_headers(ask, ask.seed))
+    return (("content-type", "text/event-stream; charset=utf-8"), *openai_headers(request, request.seed))
 
 
-def json_reply(body: Mapping[str, Any], ask: Ask) -> Reply:
+def json_reply(body: Mapping[str, Any], request: ProviderRequest) -> Reply:
     """A successful response that is not streamed."""
-    return Reply(200, (("content-type", "application/json"), *openai_headers(ask, ask.seed)), msgspec.json.encode(body))
+    return Reply(
+        200, (("content-type", "application/json"), *openai_headers(request, request.seed)), msgspec.json.encode(body)
+    )
 
 
-def openai_headers(ask: Ask | None, seed: str) -> tuple[tuple[str, str], ...]:
+def openai_headers(request: ProviderRequest | None, seed: str) -> tuple[tuple[str, str], ...]:
     """The headers of every response but its content type."""
-    asked = count_tokens(ask.text) if ask is not None else 0
+    asked = count_tokens(request.text) if request is not None else 0
     return (
         ("openai-version", "2020-10-01"),
         ("openai-processing-ms", "140"),

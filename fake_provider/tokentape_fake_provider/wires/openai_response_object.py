@@ -20,7 +20,7 @@ from tokentape_fake_provider.script.model import (
 )
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.openai_http import error_fields
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 STATUSES = ("completed", "incomplete", "failed")
 
@@ -45,7 +45,7 @@ _NO_TOOL_USAGE = {
 }
 
 
-def final_response(script: Script, ask: Ask) -> dict[str, Any]:
+def final_response(script: Script, request: ProviderRequest) -> dict[str, Any]:
     """The response as it is when it has ended."""
     choice = _choice(script)
     status, reason = _status(choice)
@@ -56,14 +56,14 @@ def final_response(script: Script, ask: Ask) -> dict[str, Any]:
         error = {"code": fields["code"] or fields["type"], "message": fields["message"]}
     elif status == "failed":
         error = {"code": "server_error", "message": Error().message}
-    output = _output(choice, ask, "completed" if status == "completed" else "incomplete")
-    counts = resolve_usage(script, ask.text, script.choices) if script.error is None else None
-    return response_object(script, ask, status, output, reason=reason, error=error, counts=counts)
+    output = _output(choice, request, "completed" if status == "completed" else "incomplete")
+    counts = resolve_usage(script, request.text, script.choices) if script.error is None else None
+    return response_object(script, request, status, output, reason=reason, error=error, counts=counts)
 
 
 def response_object(
     script: Script,
-    ask: Ask,
+    request: ProviderRequest,
     status: str,
     output: list[dict[str, Any]],
     *,
@@ -73,21 +73,21 @@ def response_object(
 ) -> dict[str, Any]:
     """The response with this status and output; settings are those of the request, else the provider's own."""
     begun = status == "in_progress"
-    asked = {name: value for name, value in ask.body.items() if value is not None}
+    asked = {name: value for name, value in request.body.items() if value is not None}
     return {
-        "id": "resp_" + make_id(ask.seed, "response", 50, HEX),
+        "id": "resp_" + make_id(request.seed, "response", 50, HEX),
         "object": "response",
-        "created_at": ask.created,
+        "created_at": request.created,
         "status": status,
         "background": False,
-        "completed_at": ask.created if status == "completed" else None,
+        "completed_at": request.created if status == "completed" else None,
         "error": error,
         "frequency_penalty": 0.0,
         "incomplete_details": None if reason is None else {"reason": reason},
         "instructions": asked.get("instructions"),
         "max_output_tokens": asked.get("max_output_tokens"),
         "max_tool_calls": asked.get("max_tool_calls"),
-        "model": script.model or ask.model,
+        "model": script.model or request.model,
         "moderation": None,
         "output": output,
         "parallel_tool_calls": asked.get("parallel_tool_calls", True),
@@ -128,9 +128,9 @@ def output_runs(choice: Choice) -> Iterator[list[Item]]:
         yield message
 
 
-def _output(choice: Choice, ask: Ask, last: str) -> list[dict[str, Any]]:
+def _output(choice: Choice, request: ProviderRequest, last: str) -> list[dict[str, Any]]:
     """The output items as they are when they are done; the last one's status is `last`."""
-    tools = ask.body.get("tools") or ()
+    tools = request.body.get("tools") or ()
     custom = {str(tool.get("name")) for tool in tools if tool.get("type") == "custom"}
     runs = list(output_runs(choice))
     output = []
@@ -140,15 +140,15 @@ def _output(choice: Choice, ask: Ask, last: str) -> list[dict[str, Any]]:
             case Text() | Refusal():
                 content = [content_part(part, part.text) for part in run if isinstance(part, Text | Refusal)]
                 item = {"type": "message", "status": status, "content": content, "role": "assistant"}
-                output.append({"id": _item_id("msg", index, ask)} | item)
+                output.append({"id": _item_id("msg", index, request)} | item)
             case Reasoning() as reasoning:
-                output.append(_reasoning(reasoning, index, ask))
+                output.append(_reasoning(reasoning, index, request))
             case ToolCall() as call:
                 kind, prefix = ("custom_tool_call", "ctc") if call.name in custom else ("function_call", "fc")
                 item = {"type": kind, "status": status}
                 item["input" if call.name in custom else "arguments"] = call.arguments
-                item |= {"call_id": _call_id(call, index, ask), "name": call.name}
-                output.append({"id": _item_id(prefix, index, ask)} | item)
+                item |= {"call_id": _call_id(call, index, request), "name": call.name}
+                output.append({"id": _item_id(prefix, index, request)} | item)
             case never:
                 assert_never(never)
     return output
@@ -161,13 +161,13 @@ def content_part(part: Text | Refusal, text: str) -> dict[str, Any]:
     return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
 
 
-def _reasoning(said: Reasoning, index: int, ask: Ask) -> dict[str, Any]:
-    item: dict[str, Any] = {"id": said.signature or _item_id("rs", index, ask), "type": "reasoning"}
-    included = ask.body.get("include")
+def _reasoning(said: Reasoning, index: int, request: ProviderRequest) -> dict[str, Any]:
+    item: dict[str, Any] = {"id": said.signature or _item_id("rs", index, request), "type": "reasoning"}
+    included = request.body.get("include")
     wanted = isinstance(included, list) and "reasoning.encrypted_content" in included
     if said.encrypted or wanted:
         item["content"] = []
-        item["encrypted_content"] = said.encrypted or "gAAAAAB" + make_id(ask.seed, f"encrypted {index}", 213) + "="
+        item["encrypted_content"] = said.encrypted or "gAAAAAB" + make_id(request.seed, f"encrypted {index}", 213) + "="
     return item | {"summary": [{"type": "summary_text", "text": said.text}] if said.text else []}
 
 
@@ -196,12 +196,12 @@ def _status(choice: Choice) -> tuple[str, str | None]:
     return ("incomplete", word) if word else (status, reason)
 
 
-def _item_id(prefix: str, index: int, ask: Ask) -> str:
-    return f"{prefix}_" + make_id(ask.seed, f"item {index}", 50, HEX)
+def _item_id(prefix: str, index: int, request: ProviderRequest) -> str:
+    return f"{prefix}_" + make_id(request.seed, f"item {index}", 50, HEX)
 
 
-def _call_id(call: ToolCall, index: int, ask: Ask) -> str:
-    return call.id or "call_" + make_id(ask.seed, f"call {index}", 24, BASE62)
+def _call_id(call: ToolCall, index: int, request: ProviderRequest) -> str:
+    return call.id or "call_" + make_id(request.seed, f"call {index}", 24, BASE62)
 
 
 def _object(value: Any) -> dict[str, Any]:

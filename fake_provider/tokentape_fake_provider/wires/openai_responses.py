@@ -27,7 +27,7 @@ from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.model import Error, Item, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
 from tokentape_fake_provider.wires.openai_http import (
@@ -49,7 +49,7 @@ from tokentape_fake_provider.wires.openai_response_object import (
     response_object,
 )
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
-from tokentape_fake_provider.wires.wire import Ask, Piece, Reply
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 ROLES = ("assistant", "system", "developer", "user")
 
@@ -72,7 +72,7 @@ class OpenAIResponses:
         "/api/v1/responses",  # OpenRouter
         "{_base*}/responses",  # as openai_chat
     )
-    marks = Marks(
+    document_paths = DocumentPaths(
         endings=(("type",),),
         values=frozenset(f"response.{status}" for status in STATUSES),
         usage=(("response", "usage"), ("usage",)),
@@ -100,7 +100,7 @@ class OpenAIResponses:
         error_fields=("error.message", "error.type"),
     )
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         model = body.get("model")
         if model is None or model == "":
@@ -128,7 +128,7 @@ class OpenAIResponses:
         stream = body.get("stream") or False
         expect("stream", stream, bool, "a boolean")
         stream_options(body, stream=stream)
-        return Ask(
+        return ProviderRequest(
             wire=self.name,
             model=model,
             stream=stream,
@@ -140,42 +140,42 @@ class OpenAIResponses:
             path=path,
         )
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return stream_headers(ask)
+        return stream_headers(request)
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
-        end = final_response(script, ask)
-        event = _Event(ask)
-        begun = response_object(script, ask, "in_progress", [])
-        pieces = [Piece(event(name, response=begun)) for name in ("response.created", "response.in_progress")]
+        end = final_response(script, request)
+        event = _Event(request)
+        begun = response_object(script, request, "in_progress", [])
+        pieces = [EncodedFrame(event(name, response=begun)) for name in ("response.created", "response.in_progress")]
         runs = list(output_runs(script.choices[0]))
         for index, (run, item) in enumerate(zip(runs, end["output"], strict=True)):
             ends = script.error is None or index + 1 < len(runs)
             pieces += _item_events(event, run, item, index, ends)
         if script.error is not None:
-            pieces.append(Piece(event("error", error=error_fields(script.error))))
-        pieces.append(Piece(event(f"response.{end['status']}", response=end)))
+            pieces.append(EncodedFrame(event("error", error=error_fields(script.error))))
+        pieces.append(EncodedFrame(event(f"response.{end['status']}", response=end)))
         return pieces
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The same response as one JSON object. An error of the script answers instead of it."""
         if script.error is not None:
-            return self.encode_error(script.error, ask)
-        return json_reply(final_response(script, ask), ask)
+            return self.encode_error(script.error, request)
+        return json_reply(final_response(script, request), request)
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
-        return error_reply(error, ask)
+        return error_reply(error, request)
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
         """The `error` event and a failed response."""
-        event = _Event(ask)
-        failed = final_response(Script(error=error), ask)
+        event = _Event(request)
+        failed = final_response(Script(error=error), request)
         return event("error", error=error_fields(error)) + event("response.failed", response=failed)
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
         """`x-ratelimit-*`."""
         return openai_limits(limits)
 
@@ -183,12 +183,12 @@ class OpenAIResponses:
 class _Event:
     """Encodes the events of one stream and counts them. Fields are in order of name, as in recorded events."""
 
-    def __init__(self, ask: Ask) -> None:
-        options = ask.body.get("stream_options") or {}
+    def __init__(self, request: ProviderRequest) -> None:
+        options = request.body.get("stream_options") or {}
         self.obfuscates = options.get("include_obfuscation") is not False
         # 16 letters too many, so that any slice of up to 15 exists.
-        self.letters = make_id(ask.seed, "obfuscation", 1024 + 16)
-        self.sent = ask.sent
+        self.letters = make_id(request.seed, "obfuscation", 1024 + 16)
+        self.sent = request.sent
 
     def __call__(self, name: str, **fields: Any) -> bytes:
         fields["sequence_number"] = self.sent
@@ -204,7 +204,9 @@ class _Event:
         return self(name, delta=text, **fields)
 
 
-def _item_events(event: _Event, run: Sequence[Item], item: dict[str, Any], index: int, ends: bool) -> Iterator[Piece]:
+def _item_events(
+    event: _Event, run: Sequence[Item], item: dict[str, Any], index: int, ends: bool
+) -> Iterator[EncodedFrame]:
     """The events of one output item; without `ends` it is broken off after its last delta."""
     place = {"item_id": item["id"], "output_index": index}
     begun, tokens, at = dict(item), 0, None
@@ -221,7 +223,7 @@ def _item_events(event: _Event, run: Sequence[Item], item: dict[str, Any], index
             begun["input" if item["type"] == "custom_tool_call" else "arguments"] = ""
             tokens = count_tokens(item["name"])
             at = call.at[0] if call.at else None
-    yield Piece(event("response.output_item.added", item=begun, output_index=index), tokens, at)
+    yield EncodedFrame(event("response.output_item.added", item=begun, output_index=index), tokens, at)
     for number, said in enumerate(run):
         part_ends = ends or number + 1 < len(run)
         match said:
@@ -237,46 +239,46 @@ def _item_events(event: _Event, run: Sequence[Item], item: dict[str, Any], index
             case _:
                 assert_never(said)
     if ends:
-        yield Piece(event("response.output_item.done", item=item, output_index=index))
+        yield EncodedFrame(event("response.output_item.done", item=item, output_index=index))
 
 
 def _content_events(
     event: _Event, said: Text | Refusal, kind: str, place: dict[str, Any], ends: bool
-) -> Iterator[Piece]:
-    yield Piece(event("response.content_part.added", part=content_part(said, ""), **place))
+) -> Iterator[EncodedFrame]:
+    yield EncodedFrame(event("response.content_part.added", part=content_part(said, ""), **place))
     if kind == "output_text":
         for delta in split_item(said):
             data = event.delta("response.output_text.delta", delta.text, logprobs=[], **place)
-            yield Piece(data, delta.tokens, delta.at)
+            yield EncodedFrame(data, delta.tokens, delta.at)
     else:
         for delta in split_item(said):
-            yield Piece(event("response.refusal.delta", delta=delta.text, **place), delta.tokens, delta.at)
+            yield EncodedFrame(event("response.refusal.delta", delta=delta.text, **place), delta.tokens, delta.at)
     if not ends:
         return
     if kind == "output_text":
-        yield Piece(event("response.output_text.done", text=said.text, logprobs=[], **place))
+        yield EncodedFrame(event("response.output_text.done", text=said.text, logprobs=[], **place))
     else:
-        yield Piece(event("response.refusal.done", refusal=said.text, **place))
-    yield Piece(event("response.content_part.done", part=content_part(said, said.text), **place))
+        yield EncodedFrame(event("response.refusal.done", refusal=said.text, **place))
+    yield EncodedFrame(event("response.content_part.done", part=content_part(said, said.text), **place))
 
 
-def _summary_events(event: _Event, said: Reasoning, place: dict[str, Any], ends: bool) -> Iterator[Piece]:
+def _summary_events(event: _Event, said: Reasoning, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
     name = "response.reasoning_summary"
-    yield Piece(event(f"{name}_part.added", part={"type": "summary_text", "text": ""}, **place))
+    yield EncodedFrame(event(f"{name}_part.added", part={"type": "summary_text", "text": ""}, **place))
     for delta in split_item(said):
-        yield Piece(event.delta(f"{name}_text.delta", delta.text, **place), delta.tokens, delta.at)
+        yield EncodedFrame(event.delta(f"{name}_text.delta", delta.text, **place), delta.tokens, delta.at)
     if ends:
-        yield Piece(event(f"{name}_text.done", text=said.text, **place))
-        yield Piece(event(f"{name}_part.done", part={"type": "summary_text", "text": said.text}, **place))
+        yield EncodedFrame(event(f"{name}_text.done", text=said.text, **place))
+        yield EncodedFrame(event(f"{name}_part.done", part={"type": "summary_text", "text": said.text}, **place))
 
 
-def _call_events(event: _Event, call: ToolCall, kind: str, place: dict[str, Any], ends: bool) -> Iterator[Piece]:
+def _call_events(event: _Event, call: ToolCall, kind: str, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
     custom = kind == "custom_tool_call"
     name = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
     for delta in split_item(call):
-        yield Piece(event.delta(f"{name}.delta", delta.text, **place), delta.tokens, delta.at)
+        yield EncodedFrame(event.delta(f"{name}.delta", delta.text, **place), delta.tokens, delta.at)
     if ends:
-        yield Piece(event(f"{name}.done", **{"input" if custom else "arguments": call.arguments}, **place))
+        yield EncodedFrame(event(f"{name}.done", **{"input" if custom else "arguments": call.arguments}, **place))
 
 
 def _prompt(asked: str | list[Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a wire format is to the server: a row of a table."""
+"""The interface of a wire format to the server."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import msgspec
 
 from tokentape_fake_provider.script.model import Error, Script
-from tokentape_fake_provider.wires.document_paths import Marks
+from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.limits import Limits
 
 
-class Ask(msgspec.Struct, frozen=True):
-    """What a request asks for, read from its path and body by the wire format.
+class ProviderRequest(msgspec.Struct, frozen=True):
+    """A request to the provider, as the wire format reads it from its path and body.
 
-    `text` is all of the prompt as plain text (for counting input tokens and for rules), `created` the unix
-    time in s and `seed` what ids are made from: both are arguments, so that the same ask gives the same
-    bytes. `dress` names the provider whose ways with a shared format the answer has. `sent` is how many events
-    have left before the one that is encoded, where that goes into the middle of a stream.
+    `text` is all of the prompt as plain text (for counting input tokens and for rules), `created` the unix time in s
+    and `seed` the seed of ids: both are arguments, so that the same request gives the same bytes. `dialect` names the
+    provider whose variant of a shared format the answer has. `sent` is the number of events before the one that is
+    encoded, if that is inserted into a stream.
     """
 
     wire: str
@@ -33,15 +33,15 @@ class Ask(msgspec.Struct, frozen=True):
     body: Mapping[str, Any] = {}
     path: str = ""
     query: str = ""
-    dress: str = ""
+    dialect: str = ""
     sent: int = 0
 
 
-class Piece(NamedTuple):
-    """One frame before it has a time.
+class EncodedFrame(NamedTuple):
+    """One frame before it is scheduled.
 
-    `tokens` is how many output tokens it carries (0 for role, finish, usage and other protocol frames), `at`
-    its time in ms since the request if the script fixed one.
+    `tokens` is its number of output tokens (0 for role, finish, usage and other protocol frames), `at` its time in ms
+    since the request if the script sets one.
     """
 
     data: bytes
@@ -70,30 +70,30 @@ class Wire(Protocol):
     """What a client's base URL ends with, after the session prefix: `/v1` for openai, `""` for anthropic."""
     paths: Sequence[str]
     """Path patterns that POST requests come to, below the session prefix; `{name}` matches one segment."""
-    marks: Marks
-    """Where its documents say that the answer has ended, and what it has used."""
+    document_paths: DocumentPaths
+    """Where its documents report the end of the answer, and its usage."""
     overloaded: Error
-    """What it answers when it has too much to do."""
+    """Its error when it is overloaded."""
     ping: bytes
     """What it sends to keep a stream open; empty if nothing."""
 
-    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> Ask:
-        """Read a request body. Raises `BadRequestError` (ours) that says what is wrong with it."""
+    def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
+        """Read a request body. Raises `BadRequestError` with what is wrong with it."""
 
-    def stream_headers(self, ask: Ask) -> tuple[tuple[str, str], ...]:
+    def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response, request id included."""
 
-    def encode_stream(self, script: Script, ask: Ask) -> list[Piece]:
+    def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The frames of a streamed response, without times."""
 
-    def encode_complete(self, script: Script, ask: Ask) -> Reply:
+    def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         """The response to the same request without streaming."""
 
-    def encode_error(self, error: Error, ask: Ask | None = None) -> Reply:
+    def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error in this provider's shape and headers."""
 
-    def encode_error_event(self, error: Error, ask: Ask) -> bytes:
-        """What tells of an error inside a stream and ends it: events, or an element where the stream is an array."""
+    def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:
+        """The events (in an array: the element) that report an error inside a stream and end it."""
 
-    def limit_headers(self, limits: Limits, ask: Ask) -> tuple[tuple[str, str], ...]:
-        """The headers that say how much may still be asked, where it has any."""
+    def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
+        """The rate limit headers, if the provider sends any."""

@@ -36,7 +36,7 @@ def _exit_code(error: Exception) -> int | None:
         UnknownWireError,
         fake_provider_errors.TimingError,
         fake_provider_errors.UnknownWireError,
-        fake_provider_errors.UnknownDressError,
+        fake_provider_errors.UnknownDialectError,
     )
     if isinstance(error, misuse):
         return MISUSED

@@ -19,7 +19,7 @@ from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.timing import Profile, parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named
-from tokentape_fake_provider.wires.openai_dialects import dress_name
+from tokentape_fake_provider.wires.openai_dialects import dialect_name
 from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.messages import print_error
@@ -52,10 +52,13 @@ def serve(
         list[str] | None,
         typer.Option("--as", metavar="W", help="Also serve the cassettes in this wire format; repeatable."),
     ] = None,
-    dress: Annotated[
+    dialect: Annotated[
         str | None,
-        typer.Option(metavar="D", help="Speak openai_chat as azure, groq, mistral, openrouter, deepseek or xai do."),
+        typer.Option(
+            metavar="D", help="Send openai_chat in the dialect of azure, groq, mistral, openrouter, deepseek or xai."
+        ),
     ] = None,
+    dress: Annotated[str | None, typer.Option(hidden=True, help="The former name of --dialect.")] = None,
     faults: FaultSpecs = None,
     token: Annotated[
         str | None,
@@ -69,17 +72,17 @@ def serve(
     """Serve until interrupted.
 
     Raises `CassetteError`, `UsageError`, `TimingError`, `FaultError`, `PortInUseError`, `UnknownWireError`,
-    `UnknownDressError`.
+    `UnknownDialectError`.
     """
     paths, as_wires, faults = paths or [], as_wires or [], faults or []
     # A server is asked many times: its recordings answer again and again.
-    worn = None if dress is None else dress_name(dress)
+    dialect = dialect or dress
     settings = SessionSettings(
         timing=parse_timing(timing, read_profile=_profile),
         strict=strict,
         seed=seed,
         repeat=True,
-        dress=worn,
+        dialect=None if dialect is None else dialect_name(dialect),
         faults=tuple(faults),
     )
     for wire in as_wires:

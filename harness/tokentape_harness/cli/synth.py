@@ -17,7 +17,7 @@ from tokentape_fake_provider.faults import Fault, as_faults, format_fault
 from tokentape_fake_provider.script.model import FinishReason, Script, ToolCall, Usage
 from tokentape_fake_provider.tape import End, Tape, TapeEnd
 from tokentape_fake_provider.timing import Instant, Synthetic
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, Response, StreamRecord
 from tokentape_harness.cassettes.writer import report_file, write_cassette
@@ -87,7 +87,7 @@ def synth(
     print(f"wrote {output}", file=report_file(output))
 
 
-def _response(script: Script, ask: Ask, when: Any, faults: Sequence[Fault]) -> Response:
+def _response(script: Script, ask: ProviderRequest, when: Any, faults: Sequence[Fault]) -> Response:
     tape = encode(script, ask, when)
     for fault in faults:
         tape = _damaged(tape, fault, ask)
@@ -99,7 +99,7 @@ def _response(script: Script, ask: Ask, when: Any, faults: Sequence[Fault]) -> R
     return Response(tape.status, "OK", tape.headers, tape.body, record)
 
 
-def _damaged(tape: Tape, fault: Fault, ask: Ask) -> Tape:
+def _damaged(tape: Tape, fault: Fault, ask: ProviderRequest) -> Tape:
     try:
         damaged = apply_fault(fault, tape, wire_named(ask.wire), ask)
     except FaultNotApplicableError as error:

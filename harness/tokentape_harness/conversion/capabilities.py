@@ -17,12 +17,12 @@ from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.model import Choice, Item, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires import Ask
+from tokentape_fake_provider.wires import ProviderRequest
 from tokentape_harness.conversion.loss import Loss
 from tokentape_harness.conversion.response_decoder import hear_tape
 
 
-def fit(script: Script, ask: Ask) -> tuple[Script, list[Loss]]:
+def fit(script: Script, ask: ProviderRequest) -> tuple[Script, list[Loss]]:
     """The script with whatever the wire format of `ask` refuses left out, and what that is."""
     losses: list[Loss] = []
     choices = script.choices
@@ -45,7 +45,7 @@ def fit(script: Script, ask: Ask) -> tuple[Script, list[Loss]]:
     return made, losses
 
 
-def _fitted(item: Item, ask: Ask) -> tuple[Item | None, list[Loss]]:
+def _fitted(item: Item, ask: ProviderRequest) -> tuple[Item | None, list[Loss]]:
     if isinstance(item, Text):
         return item, []
     reason, sayable = "", None
@@ -102,7 +102,7 @@ def _changed(item: Item, candidate: Item, reason: str) -> list[Loss]:
     return []
 
 
-def _heard(item: Item, ask: Ask) -> ChatMessage | str:
+def _heard(item: Item, ask: ProviderRequest) -> ChatMessage | str:
     """An item as it is heard when it is said alone; the reason if it can't be said."""
     try:
         return hear_tape(encode(Script.of(item), ask, Instant()), ask.wire).output.message
@@ -110,7 +110,7 @@ def _heard(item: Item, ask: Ask) -> ChatMessage | str:
         return str(error)
 
 
-def _refusal(script: Script, ask: Ask) -> str:
+def _refusal(script: Script, ask: ProviderRequest) -> str:
     try:
         encode(script, ask, Instant())
     except ScriptError as error:

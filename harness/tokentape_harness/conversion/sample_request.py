@@ -12,7 +12,7 @@ import msgspec
 from tokentape import ChatMessage, ConfigurationError, providers
 from tokentape.providers import ChatProvider, Tool
 from tokentape.providers.messages import encode_body
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 from tokentape_fake_provider.wires.registry import Registry
 from tokentape_harness.cassettes.model import Request
 from tokentape_harness.errors import UsageError
@@ -58,7 +58,7 @@ def request_for(
     return Request("POST", str(client.request_url(stream=stream)), headers, encode_body(body))
 
 
-def ask_of(request: Request, wire: str, *, created: int, seed: str) -> Ask:
+def ask_of(request: Request, wire: str, *, created: int, seed: str) -> ProviderRequest:
     """What a request asks. Raises `UnknownWireError`, and `BadRequestError` if it is none of that wire format."""
     parts = urlsplit(request.uri)
     body = msgspec.json.decode(request.body or b"{}")

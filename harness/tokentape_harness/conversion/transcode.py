@@ -16,7 +16,7 @@ from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Recorded
-from tokentape_fake_provider.wires import Ask, Wire, wire_for_path, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, Wire, wire_for_path, wire_named
 from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Response, StreamRecord
@@ -42,7 +42,7 @@ class Transcoded(NamedTuple):
 
     interaction: Interaction
     losses: tuple[Loss, ...]
-    ask: Ask
+    ask: ProviderRequest
     script: Script | None
 
 
@@ -109,7 +109,9 @@ def transcode_cassette(cassette: Cassette, to: str) -> tuple[Cassette, tuple[Los
     return Cassette(tuple(interactions)), counted(losses)
 
 
-def _request(asked: Asked, to: str, model: str, stream: bool, scripted: Scripted) -> tuple[Request, Ask, list[Loss]]:
+def _request(
+    asked: Asked, to: str, model: str, stream: bool, scripted: Scripted
+) -> tuple[Request, ProviderRequest, list[Loss]]:
     """The request in the other format, and what it asks."""
     choices = len(scripted.script.choices)
     messages = asked.messages or (ChatMessage.user("Hello"),)
@@ -146,7 +148,7 @@ def _model(scripted: Scripted, owner: Wire | None, path: str, body: Mapping[str,
     return str(body.get("model") or (in_path or {}).get("model") or scripted.heard.output.model or "model")
 
 
-def _read(owner: Wire, path: str, body: Mapping[str, Any]) -> Ask | None:
+def _read(owner: Wire, path: str, body: Mapping[str, Any]) -> ProviderRequest | None:
     try:
         return owner.read(path, body, created=CREATED, seed="")
     except BadRequestError:
@@ -161,14 +163,14 @@ def _body(request: Request) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _cut(tape: Tape, script: Script, ask: Ask, heard: Heard) -> Tape:
+def _cut(tape: Tape, script: Script, ask: ProviderRequest, heard: Heard) -> Tape:
     """The tape up to the last delta that had arrived: what would end the stream never came."""
     pieces = wire_named(ask.wire).encode_stream(script, ask)
     said = max((number + 1 for number, piece in enumerate(pieces) if piece.tokens), default=1 if heard.chunks else 0)
     return msgspec.structs.replace(tape, frames=tape.frames[:said])
 
 
-def _heard(tape: Tape, ask: Ask, recorded: Heard) -> Heard:
+def _heard(tape: Tape, ask: ProviderRequest, recorded: Heard) -> Heard:
     if recorded.truncated:
         return hear_chunks([(frame.data, frame.at) for frame in tape.frames], ask.wire)
     return hear_tape(tape, ask.wire)

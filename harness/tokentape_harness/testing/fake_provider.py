@@ -17,7 +17,7 @@ from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing
-from tokentape_fake_provider.wires.openai_dialects import DressName
+from tokentape_fake_provider.wires.openai_dialects import DialectName
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteNotFoundError, UsageError
 from tokentape_harness.testing.client_assertions import ClientBehaviour
@@ -144,12 +144,14 @@ class FakeProvider:
         self.session.configure(timing=made)
         return made
 
-    def dress(self, name: DressName | None) -> None:
+    def dialect(self, name: DialectName | None) -> None:
         """Answer `openai_chat` as this provider does: `azure`, `groq`, `mistral`, `openrouter`, `deepseek`, `xai`.
 
-        `openai` is OpenAI's own, and `None` leaves it to the path and the model. Raises `UnknownDressError`.
+        `openai` is OpenAI's own; with `None` the path and the model decide. Raises `UnknownDialectError`.
         """
-        self.session.configure(dress=name)
+        self.session.configure(dialect=name)
+
+    dress = dialect
 
     def strict(self, on: bool = True) -> None:
         """Refuse a request that nothing answers, instead of making text up."""

@@ -14,7 +14,7 @@ from inline_snapshot import snapshot
 
 from tests.harness.cli.test_cli import run, start_server  # noqa: F401 - a fixture
 from tests.harness.conversion.test_transcoding import CALL, MODEL, SAID, recorded
-from tokentape_fake_provider.errors import UnknownDressError
+from tokentape_fake_provider.errors import UnknownDialectError
 from tokentape_fake_provider.script.model import Script, Usage
 from tokentape_fake_provider.wires import WIRES
 from tokentape_harness import FakeProvider, read_cassette, write_cassette
@@ -73,23 +73,23 @@ def test_a_transcoded_recording_is_paced_as_it_was_recorded(fake_provider: FakeP
 
 
 def test_serve_as_another_provider(cassette: Path) -> None:
-    """`serve --as` answers both formats, and tells that something was lost; `--dress` is worn by all sessions."""
-    process, url, _ = start_server(cassette, "--as", "anthropic_messages", "--dress", "groq", "--strict")
+    """`serve --as` answers both formats, and tells that something was lost; `--dialect` holds for all sessions."""
+    process, url, _ = start_server(cassette, "--as", "anthropic_messages", "--dialect", "groq", "--strict")
     try:
         with anthropic.Anthropic(base_url=url, api_key="k", max_retries=0) as client:
             message = client.messages.create(model="c", max_tokens=7, system="Be brief.", messages=ASKED)
             assert message.content[0].type == "text"
             assert message.content[0].text == SAID.text
         made = httpx2.post(f"{url}/_tokentape/sessions", json={"id": "other"}).json()
-        assert made["settings"]["dress"] == "groq"
+        assert made["settings"]["dialect"] == "groq"
     finally:
         process.terminate()
         process.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("arguments", [("--as", "morse"), ("--dress", "nylon")])
+@pytest.mark.parametrize("arguments", [("--as", "morse"), ("--dialect", "nylon"), ("--dress", "nylon")])
 def test_serve_with_an_unknown_name_is_a_clear_error(run: Any, cassette: Path, arguments: Any) -> None:  # noqa: F811
-    """A wire format or a dress that is not there is one line that names the known ones."""
+    """A wire format or a dialect that is not there is one line that names the known ones."""
     done = run("serve", cassette, *arguments)
     assert done.code == 2
     assert f"{arguments[1]!r}: the known ones are openai" in done.error
@@ -179,10 +179,10 @@ def test_synth_and_convert_know_every_wire_format(run: Any, tmp_path: Path, wire
     assert "text: Hello there." in run("show", other).out
 
 
-def test_a_fixture_wears_a_dress(fake_provider: FakeProvider) -> None:
-    """`dress` chooses whose ways openai_chat has, until it is taken off."""
+def test_a_fixture_has_a_dialect(fake_provider: FakeProvider) -> None:
+    """`dialect` chooses whose variant of openai_chat is sent, until it is reset; `dress` is its former name."""
     with openai.OpenAI(base_url=fake_provider.base_url(), api_key="k") as client:
-        fake_provider.dress("xai")
+        fake_provider.dialect("xai")
         fake_provider.script("Hi", usage=Usage(input=3, output=5, reasoning=4))
         completion = client.chat.completions.create(model="m", messages=ASKED)
         assert completion.usage is not None
@@ -192,5 +192,5 @@ def test_a_fixture_wears_a_dress(fake_provider: FakeProvider) -> None:
         plain = client.chat.completions.create(model="m", messages=ASKED)
         assert plain.usage is not None
         assert plain.usage.completion_tokens == 5
-    with pytest.raises(UnknownDressError, match="no dress 'nylon'"):
-        fake_provider.dress("nylon")  # type: ignore[arg-type]
+    with pytest.raises(UnknownDialectError, match="no dialect 'nylon'"):
+        fake_provider.dialect("nylon")  # type: ignore[arg-type]

@@ -11,12 +11,12 @@ from tokentape_fake_provider.answers.synthetic import synthetic_text
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.script.model import Script, ToolCall, Usage
 from tokentape_fake_provider.timing import Profile
-from tokentape_fake_provider.wires import Ask, wire_named
+from tokentape_fake_provider.wires import ProviderRequest, wire_named
 from tokentape_harness.conversion.sample_request import ask_of, sample_request
 from tokentape_harness.profiles import Observed, observed_tape
 
 
-def ask(wire: str, seed: str) -> Ask:
+def ask(wire: str, seed: str) -> ProviderRequest:
     """A streaming request in this wire format."""
     made = ask_of(sample_request(wire, "tokentape", "Hi"), wire, created=0, seed=seed)
     assert wire_named(wire)

@@ -17,7 +17,7 @@ from tokentape_fake_provider import Script, Text
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Instant
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 HERE = Path(__file__).parent
 SAID = ("One", " two", " three", " fünf")
@@ -56,7 +56,7 @@ SDKS = {
 
 def tape(wire: str) -> Tape:
     """An answer of several deltas, each frame 100 ms after the one before."""
-    made = encode(Script.of(*map(Text, SAID)), Ask(wire, "m", stream=True, query="alt=sse"), Instant())
+    made = encode(Script.of(*map(Text, SAID)), ProviderRequest(wire, "m", stream=True, query="alt=sse"), Instant())
     frames = tuple(Frame(100.0 * (number + 1), frame.data) for number, frame in enumerate(made.frames))
     return msgspec.structs.replace(made, frames=frames, start=0.0, end_at=frames[-1].at)
 

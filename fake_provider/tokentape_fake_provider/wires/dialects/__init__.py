@@ -1,1 +1,1 @@
-"""One module for each dress of `openai_chat`, with a `DRESS`."""
+"""One module for each dialect of `openai_chat`, with a `DIALECT`."""

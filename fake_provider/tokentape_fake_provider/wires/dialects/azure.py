@@ -6,23 +6,23 @@ import msgspec
 
 from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.usage import Counts
-from tokentape_fake_provider.wires.dialect import Dress, Object, Place
+from tokentape_fake_provider.wires.dialect import Dialect, Object, Place
 from tokentape_fake_provider.wires.dialects.common import uuid_of, without_annotations
 from tokentape_fake_provider.wires.limits import azure_limits
 from tokentape_fake_provider.wires.openai_http import completion_usage
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _SAFE: Object = {"filtered": False, "severity": "safe"}
 _FILTERS: Object = dict.fromkeys(("hate", "self_harm", "sexual", "violence"), _SAFE)
 
 
-def _usage(counts: Counts, _ask: Ask) -> Object:
+def _usage(counts: Counts, _request: ProviderRequest) -> Object:
     return completion_usage(counts)
 
 
 def _choice(choice: Object) -> None:
-    said = choice.get("delta", choice.get("message")) or {}
-    choice["content_filter_results"] = _FILTERS if said.get("content") or "message" in choice else {}
+    message = choice.get("delta", choice.get("message")) or {}
+    choice["content_filter_results"] = _FILTERS if message.get("content") or "message" in choice else {}
 
 
 def _prompt_filter() -> list[Object]:
@@ -31,7 +31,7 @@ def _prompt_filter() -> list[Object]:
     ]
 
 
-def _lead(_ask: Ask) -> bytes:
+def _lead(_request: ProviderRequest) -> bytes:
     first = {
         "choices": [],
         "created": 0,
@@ -43,11 +43,11 @@ def _lead(_ask: Ask) -> bytes:
     return b"data: " + msgspec.json.encode(first) + b"\n\n"
 
 
-def _chunk(chunk: Object, ask: Ask, _place: Place) -> None:
+def _chunk(chunk: Object, request: ProviderRequest, _place: Place) -> None:
     chunk.pop("service_tier", None)
     if chunk["object"] == "chat.completion":
         chunk["prompt_filter_results"] = _prompt_filter()
-    elif ask.include_usage:
+    elif request.include_usage:
         chunk["usage"] = None
 
 
@@ -62,11 +62,11 @@ def _headers(seed: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-DRESS = Dress(
+DIALECT = Dialect(
     "azure",
     _usage,
-    frozenset({"asked"}),
-    completion_id=lambda ask: "chatcmpl-" + make_id(ask.seed, "completion", 29, BASE62),
+    frozenset({"requested"}),
+    completion_id=lambda request: "chatcmpl-" + make_id(request.seed, "completion", 29, BASE62),
     call_id=lambda seed: "call_" + make_id(seed, "call", 24, BASE62),
     part=without_annotations,
     choice=_choice,

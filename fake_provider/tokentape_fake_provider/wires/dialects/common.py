@@ -1,47 +1,47 @@
-"""What the dresses share."""
+"""What the dialects share."""
 
 from __future__ import annotations
 
 from tokentape_fake_provider.script.ids import HEX, make_id
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.dialect import Object, Place
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 LOWER = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def uuid_of(seed: str, purpose: str) -> str:
-    """A UUID, made from the seed."""
-    made = make_id(seed, purpose, 32, HEX)
-    return "-".join((made[:8], made[8:12], made[12:16], made[16:20], made[20:]))
+    """A UUID, derived from the seed."""
+    digits = make_id(seed, purpose, 32, HEX)
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def plain_usage(counts: Counts) -> Object:
-    """The three counts that everybody has."""
+    """The three counts that every provider sends."""
     return {"prompt_tokens": counts.input, "completion_tokens": counts.output, "total_tokens": counts.total}
 
 
 def details(counts: Counts) -> Object:
-    """Details for those who give them only where there is something to tell."""
-    made: Object = {}
+    """Details, for providers that send them only if they are not 0."""
+    counted: Object = {}
     if counts.cached:
-        made["prompt_tokens_details"] = {"cached_tokens": counts.cached}
+        counted["prompt_tokens_details"] = {"cached_tokens": counts.cached}
     if counts.reasons:
-        made["completion_tokens_details"] = {"reasoning_tokens": counts.reasoning}
-    return made
+        counted["completion_tokens_details"] = {"reasoning_tokens": counts.reasoning}
+    return counted
 
 
-def rename(said: Object, old: str, new: str) -> None:
+def rename(message: Object, old: str, new: str) -> None:
     """Give a field another name, if it is there."""
-    if old in said:
-        said[new] = said.pop(old)
+    if old in message:
+        message[new] = message.pop(old)
 
 
-def without_tier(chunk: Object, _ask: Ask, _place: Place) -> None:
+def without_tier(chunk: Object, _request: ProviderRequest, _place: Place) -> None:
     """Only OpenAI names a service tier in each chunk."""
     chunk.pop("service_tier", None)
 
 
-def without_annotations(said: Object, _ask: Ask) -> None:
+def without_annotations(message: Object, _request: ProviderRequest) -> None:
     """Only OpenAI has annotations in each message."""
-    said.pop("annotations", None)
+    message.pop("annotations", None)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.usage import Counts
-from tokentape_fake_provider.wires.dialect import Dress, Object, Place
+from tokentape_fake_provider.wires.dialect import Dialect, Object, Place
 from tokentape_fake_provider.wires.dialects.common import plain_usage, uuid_of
 from tokentape_fake_provider.wires.limits import mistral_limits
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
-def _usage(counts: Counts, _ask: Ask) -> Object:
+def _usage(counts: Counts, _request: ProviderRequest) -> Object:
     # Reasoning tokens are not told apart.
     cached = {"prompt_tokens_details": {"cached_tokens": counts.cached}} if counts.cached else {}
     return plain_usage(counts) | cached
 
 
-def _part(said: Object, _ask: Ask) -> None:
+def _part(said: Object, _request: ProviderRequest) -> None:
     thought = said.pop("reasoning_content", None)
     said.pop("annotations", None)
     if thought:
@@ -33,7 +33,7 @@ def _choice(choice: Object) -> None:
         choice["delta"] = {"content": ""}
 
 
-def _chunk(chunk: Object, _ask: Ask, _place: Place) -> None:
+def _chunk(chunk: Object, _request: ProviderRequest, _place: Place) -> None:
     chunk.pop("service_tier", None)
     chunk.pop("system_fingerprint", None)
 
@@ -42,11 +42,11 @@ def _error(fields: Object, error: Error) -> Object:
     return {"object": "error", **fields, "raw_status_code": error.status}
 
 
-DRESS = Dress(
+DIALECT = Dialect(
     "mistral",
     _usage,
     frozenset({"last"}),
-    completion_id=lambda ask: make_id(ask.seed, "completion", 32, HEX),
+    completion_id=lambda request: make_id(request.seed, "completion", 32, HEX),
     call_id=lambda seed: make_id(seed, "call", 9, BASE62),
     part=_part,
     choice=_choice,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.usage import Counts
-from tokentape_fake_provider.wires.dialect import Dress, Object, Place
+from tokentape_fake_provider.wires.dialect import Dialect, Object, Place
 from tokentape_fake_provider.wires.dialects.common import plain_usage
 from tokentape_fake_provider.wires.limits import openrouter_limits
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
-def _usage(counts: Counts, _ask: Ask) -> Object:
+def _usage(counts: Counts, _request: ProviderRequest) -> Object:
     prompt, completion = counts.input * 1.5e-7, counts.output * 6e-7
     return {
         **plain_usage(counts),
@@ -32,7 +32,7 @@ def _usage(counts: Counts, _ask: Ask) -> Object:
     }
 
 
-def _part(said: Object, _ask: Ask) -> None:
+def _part(said: Object, _request: ProviderRequest) -> None:
     thought = said.pop("reasoning_content", None)
     said.pop("annotations", None)
     rest = dict(said)
@@ -47,7 +47,7 @@ def _choice(choice: Object) -> None:
     choice["native_finish_reason"] = choice["finish_reason"]
 
 
-def _chunk(chunk: Object, _ask: Ask, _place: Place) -> None:
+def _chunk(chunk: Object, _request: ProviderRequest, _place: Place) -> None:
     chunk.pop("service_tier", None)
     chunk["provider"] = "OpenAI"
 
@@ -58,11 +58,11 @@ def _error(fields: Object, error: Error) -> Object:
     return {"error": told, "choices": [choice | {"native_finish_reason": None}]} if error.in_stream else {"error": told}
 
 
-DRESS = Dress(
+DIALECT = Dialect(
     "openrouter",
     _usage,
     frozenset({"own"}),
-    completion_id=lambda ask: f"gen-{ask.created}-" + make_id(ask.seed, "completion", 20, BASE62),
+    completion_id=lambda request: f"gen-{request.created}-" + make_id(request.seed, "completion", 20, BASE62),
     call_id=lambda seed: "call_" + make_id(seed, "call", 24, BASE62),
     part=_part,
     choice=_choice,
@@ -78,7 +78,7 @@ DRESS = Dress(
             }
         ]
     },
-    lead=lambda _ask: b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n",
+    lead=lambda _request: b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n",
     error=_error,
     limits=openrouter_limits,
     refuses=True,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.usage import Counts
-from tokentape_fake_provider.wires.dialect import Dress, Object
+from tokentape_fake_provider.wires.dialect import Dialect, Object
 from tokentape_fake_provider.wires.dialects.common import uuid_of, without_annotations, without_tier
-from tokentape_fake_provider.wires.wire import Ask
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
-def _usage(counts: Counts, _ask: Ask) -> Object:
+def _usage(counts: Counts, _request: ProviderRequest) -> Object:
     return {
         "prompt_tokens": counts.input,
         "completion_tokens": max(0, counts.output - counts.reasoning),
@@ -36,11 +36,11 @@ def _choice(choice: Object) -> None:
         choice.pop("finish_reason", None)
 
 
-DRESS = Dress(
+DIALECT = Dialect(
     "xai",
     _usage,
     frozenset({"own"}),
-    completion_id=lambda ask: uuid_of(ask.seed, "completion"),
+    completion_id=lambda request: uuid_of(request.seed, "completion"),
     call_id=lambda seed: "call_" + make_id(seed, "call", 8, "0123456789"),
     part=without_annotations,
     choice=_choice,
