@@ -124,7 +124,7 @@ def fields(value: Any, where: str = "") -> Iterator[str]:
             yield from fields(inner, where)
 
 
-def test_where_each_dress_has_its_usage() -> None:
+def test_where_each_dialect_has_its_usage() -> None:
     """Usage stands beside the last choice, in a chunk of its own, or in both places, as the provider does it."""
     places = {}
     for dialect in DIALECTS:
@@ -143,7 +143,7 @@ def test_where_each_dress_has_its_usage() -> None:
     }
 
 
-def test_what_each_dress_is_known_by() -> None:
+def test_what_each_dialect_is_known_by() -> None:
     """The quirks that clients trip over are there."""
     body = {dialect: encode(SCRIPT, ask(dialect), Instant()).body for dialect in DIALECTS}
     assert "prompt_filter_results" in chunks(body["azure"])[0]
@@ -189,7 +189,7 @@ def test_errors_in_every_dialect(dialect: str) -> None:
         assert iterator.get_chat_output().text == "One"
 
 
-def test_azure_openai_reads_its_dress(server: FakeProviderServer, session: Session) -> None:
+def test_azure_openai_reads_its_dialect(server: FakeProviderServer, session: Session) -> None:
     """AzureOpenAI's own path and key choose the dialect: the prompt's filter results come first."""
     session.push(SCRIPT, SCRIPT)
     endpoint = f"{server.url}/s/{session.id}"
@@ -213,7 +213,7 @@ def test_azure_openai_reads_its_dress(server: FakeProviderServer, session: Sessi
     assert first.path == "/openai/deployments/my-gpt/chat/completions"
 
 
-def test_groq_reads_its_dress(server: FakeProviderServer, session: Session) -> None:
+def test_groq_reads_its_dialect(server: FakeProviderServer, session: Session) -> None:
     """Groq's own path chooses the dialect: x_groq, reasoning and a whole call."""
     session.push(SCRIPT)
     with groq.Groq(base_url=f"{server.url}/s/{session.id}", api_key="k", max_retries=0) as client:
@@ -228,7 +228,7 @@ def test_groq_reads_its_dress(server: FakeProviderServer, session: Session) -> N
     assert calls[0].function.arguments == '{"a": 1}'
 
 
-def test_mistral_reads_its_dress(server: FakeProviderServer, session: Session) -> None:
+def test_mistral_reads_its_dialect(server: FakeProviderServer, session: Session) -> None:
     """A session's dialect holds whatever the model is called."""
     session.configure(dialect="mistral")
     session.push(SCRIPT)
@@ -251,7 +251,7 @@ def test_mistral_reads_its_dress(server: FakeProviderServer, session: Session) -
         ("/openai/deployments/gpt/chat/completions", {"api-key": "k"}, b'"content_filter_results"'),
     ],
 )
-def test_the_path_chooses_the_dress(
+def test_the_path_chooses_the_dialect(
     server: FakeProviderServer, session: Session, http: httpx2.Client, path: str, headers: Any, known_by: bytes
 ) -> None:
     """Each provider's own path is answered in its own way; Azure's key tells its v1 path from Groq's."""
@@ -260,7 +260,7 @@ def test_the_path_chooses_the_dress(
     assert known_by in http.post(url, json=body, headers=headers).content
 
 
-def test_the_control_api_sets_a_dress(server: FakeProviderServer, session: Session, http: httpx2.Client) -> None:
+def test_the_control_api_sets_a_dialect(server: FakeProviderServer, session: Session, http: httpx2.Client) -> None:
     """A dialect is a setting like the others, which `dress`, its former name, sets too; an unknown one is refused."""
     url = f"{server.url}/_tokentape/sessions/{session.id}/settings"
     assert http.patch(url, json={"dialect": "xai"}).json()["dialect"] == "xai"
