@@ -170,7 +170,7 @@ def through(
     `prefix` comes before the provider's path (a session's). Raises `UsageError`, `UnknownWireError`.
     """
     sample = sample_request(wire, model, "Hello")
-    if wire_named(wire).marks.wrapped:
+    if wire_named(wire).document_paths.wrapped:
         raise UsageError(f"{wire} sends its tokens in base64, where markers can't be found: use bedrock_converse")
     parts = urlsplit(sample.uri)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
