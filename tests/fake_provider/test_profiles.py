@@ -321,7 +321,7 @@ def test_a_profile_is_read_by_who_may_read_files() -> None:
     """The specification `profile:FILE` goes to the reader that the caller gives."""
     made = Profile(seed=5)
     assert parse_timing("profile: some/file.yaml ", read_profile={"some/file.yaml": made}.__getitem__) is made
-    with pytest.raises(TimingError, match="names no file: give profile:FILE"):
+    with pytest.raises(TimingError, match="names no file: use profile:FILE"):
         parse_timing("profile:", read_profile=lambda _: made)
     with pytest.raises(TimingError, match="the server reads no profile files"):
         parse_timing("profile:some/file.yaml")

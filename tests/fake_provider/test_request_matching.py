@@ -131,7 +131,7 @@ def test_miss_of_another_endpoint() -> None:
     """Recordings of other endpoints are counted, not compared."""
     miss = shelf({"a": 1}).take(Endpoint("POST", "/v1/messages", "anthropic_messages"), {"a": 1})
     assert isinstance(miss, Miss)
-    assert str(miss) == "No recording answers POST /v1/messages: none of the 1 loaded is of this endpoint."
+    assert str(miss) == "No recording answers POST /v1/messages: none of the 1 loaded is for this endpoint."
 
 
 def test_absent_is_told_from_null() -> None:

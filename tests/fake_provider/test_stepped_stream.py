@@ -297,7 +297,10 @@ def test_steps_that_cannot_be(stream: SteppedStream) -> None:
     for wrong, problem in [
         (lambda: stream.step(0), r"step\(0\): step 1 or more"),
         (lambda: stream.step(6), r"step\(6\): 5 steps are left \(0 of 4 frames sent\); finish\(\) sends them all"),
-        (lambda: stream.step_until("five"), r"step_until\('five'\): no frame to come says that \(0 of 4 frames sent\)"),
+        (
+            lambda: stream.step_until("five"),
+            r"step_until\('five'\): no frame that is not sent yet has that text \(0 of 4 frames sent\)",
+        ),
     ]:
         with pytest.raises(StepError, match=problem):
             wrong()
@@ -310,7 +313,9 @@ def test_steps_that_cannot_be(stream: SteppedStream) -> None:
 def test_step_until_looks_ahead(stream: SteppedStream) -> None:
     """What left already is not found again, and moves nothing."""
     stream.step_until("two")
-    with pytest.raises(StepError, match=r"step_until\('one'\): no frame to come says that \(2 of 4 frames sent\)"):
+    with pytest.raises(
+        StepError, match=r"step_until\('one'\): no frame that is not sent yet has that text \(2 of 4 frames sent\)"
+    ):
         stream.step_until("one")
     assert stream.step_until("three") == b"three,"
     assert stream.sent == 3

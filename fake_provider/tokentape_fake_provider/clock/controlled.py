@@ -116,12 +116,12 @@ class ControlledClock:
         wait for: use `aadvance` there.
         """
         for loop, done in self._advances(seconds, ms):
-            wait(loop, done, timeout, "what was due is not done")
+            wait(loop, done, timeout, "what was due was not done")
 
     async def aadvance(self, seconds: float = 0.0, *, ms: float = 0.0, timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """`advance` for coroutines, in any event loop."""
         for _, done in self._advances(seconds, ms):
-            await wait_async(done, timeout, "what was due is not done")
+            await wait_async(done, timeout, "what was due was not done")
 
     def jump(self, seconds: float = 0.0, *, ms: float = 0.0) -> None:
         """Advance at once, as if the machine had been suspended: all deadlines up to that time are late.

@@ -93,7 +93,7 @@ class HttpError(FaultBase, frozen=True):
         self._check(400 <= self.status <= 599, f"status is {self.status}: it must be 400 to 599")
         self._check(
             self.retry_after is None or 0 <= self.retry_after < 1e9,
-            f"retry_after is {self.retry_after}: it must be 0 or more",
+            f"retry_after is {self.retry_after}: it must be 0 to 1e9",
         )
 
 
@@ -108,7 +108,7 @@ class Overload(FaultBase, frozen=True):
         super().__post_init__()
         self._check(
             self.retry_after is None or 0 <= self.retry_after < 1e9,
-            f"retry_after is {self.retry_after}: it must be 0 or more",
+            f"retry_after is {self.retry_after}: it must be 0 to 1e9",
         )
 
 
@@ -131,7 +131,9 @@ class Quota(FaultBase, frozen=True, kw_only=True):
             "it has no limit: set requests, tokens, input_tokens or output_tokens",
         )
         self._check(all(limit is None or limit >= 0 for limit in limits), "a limit is negative: it must be 0 or more")
-        self._check(0 < self.window_ms < 1e15, f"window is {self.window_ms:g} ms: it must be more than 0")
+        self._check(
+            0 < self.window_ms < 1e15, f"window is {self.window_ms:g} ms: it must be more than 0, and less than 1e15"
+        )
 
 
 class SlowHeaders(FaultBase, frozen=True):
@@ -143,7 +145,7 @@ class SlowHeaders(FaultBase, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for is {self.for_ms} ms: it must be 0 or more")
+        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for is {self.for_ms} ms: it must be 0 to 1e15")
 
 
 class Stall(_Placed, frozen=True, kw_only=True):
@@ -153,7 +155,7 @@ class Stall(_Placed, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for is {self.for_ms} ms: it must be 0 or more")
+        self._check(self.for_ms is None or 0 <= self.for_ms < 1e15, f"for is {self.for_ms} ms: it must be 0 to 1e15")
 
 
 class Fin(_Placed, frozen=True, kw_only=True):

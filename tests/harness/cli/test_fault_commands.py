@@ -91,7 +91,10 @@ def test_synth_keeps_how_an_instant_stream_broke(run, tmp_path):
     [
         ("gzip", "--fault gzip: a cassette can't keep that; tokentape serve --fault does it"),
         ("fin@before_headers", "--fault fin@before_headers: a cassette can't keep that"),
-        ("fin@frame=999", "--fault fin@frame=999 changes nothing about this stream: frame 999: it has"),
+        (
+            "fin@frame=999",
+            "--fault fin@frame=999 changes nothing about this stream: there is no frame 999: the response has",
+        ),
     ],
 )
 def test_synth_refuses_what_a_cassette_can_not_keep(run, tmp_path, fault, problem):
