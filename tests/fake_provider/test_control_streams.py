@@ -121,7 +121,7 @@ def test_steps_that_cannot_be(control: httpx2.Client, session: Session, url: str
         for body, what in [
             ({"count": 9}, "step(9): 2 steps are left"),
             ({"count": 0}, "step(0): step 1 or more"),
-            ({"until": "nothing"}, "no frame that is not sent yet has that text"),
+            ({"until": "nothing"}, "no unsent frame has that text"),
             ({"count": 1, "until": "x"}, "a step has either `count` or `until`"),
         ]:
             response = control.post("/streams/0/step", json=body)

@@ -299,7 +299,7 @@ def test_steps_that_cannot_be(stream: SteppedStream) -> None:
         (lambda: stream.step(6), r"step\(6\): 5 steps are left \(0 of 4 frames sent\); finish\(\) sends them all"),
         (
             lambda: stream.step_until("five"),
-            r"step_until\('five'\): no frame that is not sent yet has that text \(0 of 4 frames sent\)",
+            r"step_until\('five'\): no unsent frame has that text \(0 of 4 frames sent\)",
         ),
     ]:
         with pytest.raises(StepError, match=problem):
@@ -313,9 +313,7 @@ def test_steps_that_cannot_be(stream: SteppedStream) -> None:
 def test_step_until_looks_ahead(stream: SteppedStream) -> None:
     """What left already is not found again, and moves nothing."""
     stream.step_until("two")
-    with pytest.raises(
-        StepError, match=r"step_until\('one'\): no frame that is not sent yet has that text \(2 of 4 frames sent\)"
-    ):
+    with pytest.raises(StepError, match=r"step_until\('one'\): no unsent frame has that text \(2 of 4 frames sent\)"):
         stream.step_until("one")
     assert stream.step_until("three") == b"three,"
     assert stream.sent == 3

@@ -192,7 +192,7 @@ class SteppedStream:
         def target(control: StepControl) -> int:
             found = find_frame(text, self._frames, max(0, control.taken - HEADERS))
             if found is None:
-                raise StepError(f"step_until({text!r}): no frame that is not sent yet has that text ({self._state()})")
+                raise StepError(f"step_until({text!r}): no unsent frame has that text ({self._state()})")
             return HEADERS + found + 1
 
         return self._start(target)

@@ -54,7 +54,7 @@ class Miss(NamedTuple):
             return f"{problem}: {self.unreadable}."
         if self.nearest is None:
             loaded = (
-                f"{self.recordings} are loaded, none of them for this endpoint" if self.recordings else "none is loaded"
+                f"none of the {self.recordings} loaded is for this endpoint" if self.recordings else "none is loaded"
             )
             return f"{problem}: {loaded}."
         if self.played:
