@@ -61,6 +61,6 @@ def test_the_number_of_recorded_streams() -> None:
     """It is as many as the tables are held against."""
     streams = [i.wire_format for i in all_items() if WIRES.get(i.wire_format) in GRAMMARS and i.kind == "stream"]
     own = ("anthropic_messages", "bedrock_converse_stream", "cohere_chat_v2", "deepseek_chat", "ollama_chat")
-    told = re.search(r"All (\d+) recorded streams.* own (\d+) chats", TEXT, re.DOTALL)
+    told = re.search(r"all (\d+) recorded streams.* own (\d+) chats", TEXT, re.DOTALL)
     assert told is not None
     assert [int(number) for number in told.groups()] == [len(streams), sum(name in own for name in streams)]

@@ -166,7 +166,7 @@ def test_cassette_that_cannot_be_read(control: httpx2.Client) -> None:
             {
                 "what": "cassette 'broken' can't be read: broken.yaml, line 1: not a cassette",
                 "where": "POST /_tokentape/sessions/default/cassettes",
-                "do": "repair or record it again",
+                "do": "repair it, or record it again",
             },
         )
     )
@@ -230,7 +230,7 @@ def test_server_without_folders(folder: Path) -> None:
         ("POST", "/sessions/default/rules", {"scripts": [{}], "times": 0}, 400, "`times` is 0", ""),
         ("GET", "/sessions/default/journal?since=x", None, 400, "since is 'x'", "?since"),
         ("GET", "/sessions/default/journal?frames=x", None, 400, "frames is 'x'", "?frames"),
-        ("PUT", "/sessions", None, 405, "PUT is not possible here", ""),
+        ("PUT", "/sessions", None, 405, "PUT is not allowed here", ""),
         ("GET", "/nowhere", None, 404, "no such route", ""),
     ],
 )

@@ -96,12 +96,12 @@ def test_advancing_a_clock(control: httpx2.Client, session: Session, url: str, h
     ("method", "path", "body", "status", "what"),
     [
         ("POST", "/streams/next", {"timeout": 0}, 504, "no stream to take within 0 s"),
-        ("POST", "/streams/next", {"timeout": 1e9}, 400, "timeout is 0 to 600 s, not 1e+09"),
+        ("POST", "/streams/next", {"timeout": 1e9}, 400, "timeout must be 0 to 600 s, not 1e+09"),
         ("GET", "/streams/7", None, 404, "no request 7 in this session"),
         ("GET", "/streams/x", None, 404, "no such route"),
         ("POST", "/streams/7/step", {"count": 1}, 404, "no request 7 in this session"),
-        ("GET", "/clock", None, 409, "this session keeps the server's time"),
-        ("POST", "/clock/advance", {"seconds": 1}, 409, "this session keeps the server's time"),
+        ("GET", "/clock", None, 409, "this session uses the server's clock"),
+        ("POST", "/clock/advance", {"seconds": 1}, 409, "this session uses the server's clock"),
         ("PATCH", "/settings", {"clock": "fast"}, 400, "Invalid enum value 'fast'"),
     ],
 )

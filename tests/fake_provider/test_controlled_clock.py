@@ -248,7 +248,7 @@ def test_an_event_loop_that_hangs() -> None:
     with running_loop() as loop:
         ask(loop, clock, 10, lambda: None)
         loop.call_soon_threadsafe(blocked.wait)
-        with pytest.raises(StepTimeoutError, match="what is due was not done within 0 s"):
+        with pytest.raises(StepTimeoutError, match="what was due was not done within 0 s"):
             clock.advance(1, timeout=0)
         blocked.set()
 

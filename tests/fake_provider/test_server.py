@@ -52,7 +52,8 @@ def test_port_in_use_is_one_line() -> None:
     with FakeProviderServer() as server, pytest.raises(PortInUseError) as caught:
         FakeProviderServer(port=server.port).start()
     assert str(caught.value) == (
-        f"port {server.port} on 127.0.0.1 is in use: stop what listens there, or take another port (0 finds a free one)"
+        f"port {server.port} on 127.0.0.1 is in use: stop the program that listens there, "
+        "or use another port (0 finds a free one)"
     )
 
 
@@ -182,8 +183,14 @@ def test_client_that_asks_first_is_refused_before_it_sends(server: FakeProviderS
         ("POST", "/v1/messages", b"{nope", 400, "The request body is not a JSON object ("),
         ("GET", "/v1/chat/completions", b"", 405, "GET /v1/chat/completions: send a POST request here."),
         ("DELETE", "/v1/messages", b"", 405, "DELETE /v1/messages: send a POST request here."),
-        ("POST", "/v1/nope", b"{}", 404, "Nothing is at POST /v1/nope. Near it are "),
-        ("POST", "/v1/v1/messages", b"{}", 404, "Nothing is at POST /v1/v1/messages. Near it are /v1/messages, "),
+        ("POST", "/v1/nope", b"{}", 404, "Nothing is at POST /v1/nope. The nearest paths are "),
+        (
+            "POST",
+            "/v1/v1/messages",
+            b"{}",
+            404,
+            "Nothing is at POST /v1/v1/messages. The nearest paths are /v1/messages, ",
+        ),
         (
             "POST",
             "/x",

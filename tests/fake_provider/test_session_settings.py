@@ -11,11 +11,11 @@ from tokentape_fake_provider import FakeProviderServer, Script, Session, Session
 from tokentape_fake_provider.errors import FakeProviderError, ScriptError
 
 WRONG = [
-    ({"clock": "controled"}, "setting clock: 'controled' is none: the known ones are server, controlled, automatic"),
-    ({"seed": "x"}, "setting seed: 'x' is none: Expected `int`, got `str`"),
-    ({"strict": "no"}, "setting strict: 'no' is none: Expected `bool`, got `str`"),
-    ({"usage": 3}, "setting usage: 3 is none: Expected `object`, got `int`"),
-    ({"usage": Stepped()}, "is none: it is a Stepped"),
+    ({"clock": "controled"}, "setting clock: 'controled' is not one of server, controlled, automatic"),
+    ({"seed": "x"}, "setting seed: 'x' is not valid: Expected `int`, got `str`"),
+    ({"strict": "no"}, "setting strict: 'no' is not valid: Expected `bool`, got `str`"),
+    ({"usage": 3}, "setting usage: 3 is not valid: Expected `object`, got `int`"),
+    ({"usage": Stepped()}, "is not valid: it is a Stepped"),
     ({"timing": "steped"}, "timing: 'steped' is not one of instant, recorded, "),
     ({"dialect": "azur"}, "no dialect 'azur': the known ones are openai, azure, "),
     ({"locale": "xx_YY"}, "no synthetic text for the locale 'xx_YY': use one of "),

@@ -10,18 +10,19 @@ from tests import corpus
 from tokentape import ChatMessage, ProviderError, TruncatedStreamError, stream_bytes
 from tokentape_fake_provider import Frame, Tape, parse_fault
 from tokentape_fake_provider.fault_injection.apply import apply_fault
-from tokentape_fake_provider.fault_injection.events import Event, events_of
+from tokentape_fake_provider.fault_injection.events import BodyEvent, events_of
 from tokentape_fake_provider.wires import WIRES, Wire
 
 FORMATS = sorted(name for name, wire in corpus.WIRES.items() if wire in WIRES)
 STREAMS, PLACES = 25, 6
 
 
-def ended_by(tape: Tape, events: list[Event], wire: Wire) -> int:
+def ended_by(tape: Tape, events: list[BodyEvent], wire: Wire) -> int:
     """The number of the first event that says that the answer has ended; some providers say so more than once."""
-    values = [wire.marks.read(event.document) for event in events]
+    paths = wire.document_paths
+    values = [paths.read(event.document) for event in events]
     for index, (event, value) in enumerate(zip(events, values, strict=True)):
-        if event.document == b"[DONE]" or any(wire.marks.ends(value, path) for path in wire.marks.endings):
+        if event.document == b"[DONE]" or any(paths.ends(value, path) for path in paths.endings):
             return index
     return 0
 

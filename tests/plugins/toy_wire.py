@@ -7,18 +7,9 @@ from msgspec.json import encode
 from tokentape import ChatMessage, EventDecoder, NDJSONFraming, ProviderError, TokenUsage
 from tokentape.providers import CLIENT_DEFAULT, ChatProvider
 from tokentape_conformance import Grammar, Kind, Machine, RequestFormat, ResponseContent, Step
-from tokentape_fake_provider import Error, Script, Text
+from tokentape_fake_provider import Error, Script, Text, wires
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.wires import (
-    DocumentPaths,
-    EncodedFrame,
-    Provider,
-    ProviderRequest,
-    Reply,
-    WireFacts,
-    resolve_usage,
-    split_item,
-)
+from tokentape_fake_provider.wires import DocumentPaths, EncodedFrame, Provider, ProviderRequest, Reply, WireFacts
 
 JSON = (("content-type", "application/json"),)
 WORDS = {"stop": "done", "length": "limit"}
@@ -77,11 +68,10 @@ class ToyWire:
         return (("content-type", "application/x-ndjson"),)
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
-        pieces = [
-            EncodedFrame(encode({"say": d.text}) + b"\n", d.tokens, d.at) for i in _texts(script) for d in split_item(i)
-        ]
+        deltas = [delta for item in _texts(script) for delta in wires.split_item(item)]
+        frames = [EncodedFrame(encode({"say": delta.text}) + b"\n", delta.tokens, delta.at) for delta in deltas]
         end = self.encode_error_event(script.error, request) if script.error else encode(_end(script, request)) + b"\n"
-        return [*pieces, EncodedFrame(end)]
+        return [*frames, EncodedFrame(end)]
 
     def encode_complete(self, script: Script, request: ProviderRequest) -> Reply:
         return Reply(200, JSON, encode({"say": "".join(item.text for item in _texts(script)), **_end(script, request)}))
@@ -104,7 +94,7 @@ def _texts(script: Script) -> list[Text]:
 
 
 def _end(script: Script, request: ProviderRequest) -> dict[str, Any]:
-    choice, counts = script.choices[0], resolve_usage(script, request.text, script.choices)
+    choice, counts = script.choices[0], wires.resolve_usage(script, request.text, script.choices)
     usage = {"in": counts.input, "out": counts.output} if counts else {}
     return {"over": choice.provider_finish_reason or WORDS.get(choice.ended, "other"), **usage}
 

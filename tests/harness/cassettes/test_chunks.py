@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentape_harness.cassettes.chunks import Chunk, cut, format_chunks, parse_chunks, rechunk
+from tokentape_harness.cassettes.chunks import Chunk, format_chunks, parse_chunks, rechunk, split_by_sizes
 
 sizes = st.integers(0, 1_000_000)
 times = st.integers(0, 10_000_000).map(lambda us: us / 1000)
@@ -74,4 +74,4 @@ def test_new_chunks_carry_the_whole_body_in_order(chunks, pieces):
     made = rechunk(chunks, pieces)
     assert [chunk.size for chunk in made] == [len(piece) for piece in pieces]
     assert [chunk.at for chunk in made] == sorted(chunk.at for chunk in made)
-    assert cut(b"".join(pieces), [chunk.size for chunk in made]) == pieces
+    assert split_by_sizes(b"".join(pieces), [chunk.size for chunk in made]) == pieces

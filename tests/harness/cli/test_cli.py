@@ -386,7 +386,7 @@ def test_serve_on_a_port_in_use_is_a_clear_error(run):
         done = run("serve", "--port", port)
     assert done.code == 1
     assert done.error == (
-        f"tokentape: port {port} on 127.0.0.1 is in use: stop what listens there, or take another port "
+        f"tokentape: port {port} on 127.0.0.1 is in use: stop the program that listens there, or use another port "
         "(0 finds a free one)"
     )
 

@@ -41,7 +41,7 @@ def test_aws_is_signed_for_its_own_command_only(tmp_path: Path, monkeypatch: pyt
         signed.append(uri)
         raise ValueError("seen")
 
-    monkeypatch.setattr(proxy_app, "signed", sign)
+    monkeypatch.setattr(proxy_app, "sign_again", sign)
     aws = {"bedrock": Upstream("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com")}
     with RecordingProxy(aws, tmp_path) as running, httpx2.Client(headers=SIGNED) as client:
         path = "/bedrock/model/m/converse"

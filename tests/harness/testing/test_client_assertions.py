@@ -379,7 +379,7 @@ def test_leaving_is_waited_for_in_process(fake_provider_in_process):
         provider.client.assert_left(after_frames=1, within_frames=2)
         with pytest.raises(ZeroDivisionError):
             provider.journal.wait(lambda entries: 1 // 0)
-        with pytest.raises(TimeoutError, match="1 requests, 0 under way"):
+        with pytest.raises(TimeoutError, match="1 requests, 0 pending"):
             provider.journal.wait(lambda entries: False, 0.01)
 
 
@@ -407,8 +407,8 @@ def test_a_stream_that_nobody_steps_says_so(fake_provider_in_process):
     provider = fake_provider_in_process
     with httpx2.Client(transport=provider.transport(), timeout=60) as client, pytest.raises(httpx2.ReadTimeout):
         client.post(f"{provider.base_url()}/chat/completions", json=REQUEST)
-    assert provider.requests[0].note == snapshot("its timing is stepped, and nobody stepped it")
-    with pytest.raises(AssertionError, match="its timing is stepped, and nobody stepped it"):
+    assert provider.requests[0].note == snapshot("its timing is stepped, but nobody stepped it")
+    with pytest.raises(AssertionError, match="its timing is stepped, but nobody stepped it"):
         provider.client.assert_left(after_frames=9, number=-2)
 
 
@@ -424,4 +424,6 @@ def test_a_stream_that_waits_long_for_a_step_is_logged(fake_provider, caplog, mo
     fake_provider.journal.wait()
     (record,) = caplog.records
     assert record.getMessage().startswith("<SteppedStream 0 of POST /v1/chat/completions: 0 of ")
-    assert "nobody has stepped it. Take it with next_stream(), then step() or finish() it" in record.getMessage()
+    assert (
+        "nobody has stepped it for 0 s. Take it with next_stream(), then step() or finish() it" in record.getMessage()
+    )

@@ -160,7 +160,7 @@ def test_the_same_answers_in_the_same_order(session, tmp_path):
     assert answers(session, "one") == b"a one"
     write_cassette(tmp_path / "b.yaml", Cassette((interaction(b"one", b"b one"),)))
     assert answers(session, "one") == b"b one"
-    assert "already played" in answers(session, "one")
+    assert "was played already" in answers(session, "one")
     session.configure(repeat=True)
     assert [answers(session, "one") for _ in range(2)] == [b"b one"] * 2
 
