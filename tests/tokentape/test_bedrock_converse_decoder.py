@@ -31,7 +31,7 @@ from tokentape import (
     wrap,
 )
 from tokentape.wires import wire_named
-from tokentape.wires.bedrock_converse import BedrockConverseDecoder
+from tokentape.wires.decoders.bedrock_converse import BedrockConverseDecoder
 
 WIRE = "bedrock_converse"
 

@@ -24,7 +24,7 @@ from tokentape import (
     wrap,
 )
 from tokentape.wires import wire_named
-from tokentape.wires.bedrock_invoke import BedrockInvokeDecoder
+from tokentape.wires.decoders.bedrock_invoke import BedrockInvokeDecoder
 
 WIRE = "bedrock_invoke"
 METRICS = {"inputTokenCount": 5, "outputTokenCount": 6, "invocationLatency": 9, "firstByteLatency": 3}

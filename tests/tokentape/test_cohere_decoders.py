@@ -25,7 +25,7 @@ from tokentape import (
     stream_bytes,
 )
 from tokentape.wires import wire_named
-from tokentape.wires.cohere_chat import CohereChatDecoder
+from tokentape.wires.decoders.cohere_chat import CohereChatDecoder
 
 V1, V2 = "cohere_v1", "cohere_chat"
 USAGE = {

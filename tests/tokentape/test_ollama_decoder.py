@@ -24,7 +24,7 @@ from tokentape import (
     stream_bytes,
 )
 from tokentape.wires import wire_named
-from tokentape.wires.ollama import OllamaDecoder
+from tokentape.wires.decoders.ollama import OllamaDecoder
 
 WIRE = "ollama"
 COUNTS = {"total_duration": 9, "load_duration": 1, "prompt_eval_count": 3, "eval_count": 2, "eval_duration": 5}

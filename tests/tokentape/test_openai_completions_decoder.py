@@ -22,7 +22,7 @@ from tokentape import (
     stream_bytes,
 )
 from tokentape.wires import wire_named
-from tokentape.wires.openai_completions import OpenAICompletionsDecoder
+from tokentape.wires.decoders.openai_completions import OpenAICompletionsDecoder
 
 WIRE = "openai_completions"
 DONE = b"data: [DONE]\n\n"

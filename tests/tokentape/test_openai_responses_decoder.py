@@ -29,7 +29,7 @@ from tokentape import (
     stream_bytes,
 )
 from tokentape.wires import wire_named
-from tokentape.wires.openai_responses import OpenAIResponsesDecoder
+from tokentape.wires.decoders.openai_responses import OpenAIResponsesDecoder
 
 WIRE = "openai_responses"
 USAGE = {

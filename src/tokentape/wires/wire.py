@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import iter_modules
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from tokentape.errors import UnknownWireError
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.usage import NOTHING
+from tokentape.wires import decoders
 
 ENTRY_POINTS = "tokentape.wires"
 
@@ -66,20 +68,8 @@ class Wire(NamedTuple):
         return output
 
 
-_BUILT_IN: Mapping[str, str] = {
-    "anthropic_messages": "AnthropicMessagesDecoder",
-    "bedrock_converse": "BedrockConverseDecoder",
-    "bedrock_invoke": "BedrockInvokeDecoder",
-    "cohere_chat": "CohereChatDecoder",
-    "cohere_v1": "CohereV1Decoder",
-    "gemini": "GeminiDecoder",
-    "gemini_interactions": "GeminiInteractionsDecoder",
-    "ollama": "OllamaDecoder",
-    "openai_chat": "OpenAIChatDecoder",
-    "openai_completions": "OpenAICompletionsDecoder",
-    "openai_responses": "OpenAIResponsesDecoder",
-}
-"""The decoder's class by wire format, in the module of that name; imported when it is first used."""
+_BUILT_IN = tuple(module.name for module in iter_modules(decoders.__path__))
+"""The wire formats of the modules in `decoders`, each imported when it is first used."""
 
 
 def wire_names() -> list[str]:
@@ -89,7 +79,7 @@ def wire_names() -> list[str]:
 
 @cache
 def _built_in(name: str) -> type[WireDecoder]:
-    decoder: type[WireDecoder] = getattr(import_module(f"tokentape.wires.{name}"), _BUILT_IN[name])
+    decoder: type[WireDecoder] = import_module(f"{decoders.__name__}.{name}").DECODER
     return decoder
 
 

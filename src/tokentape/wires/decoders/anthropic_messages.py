@@ -318,3 +318,6 @@ _MESSAGE_FIELDS = {"content", "usage", "stop_reason", "role", "type"}
 
 def _if_any(message: ChatMessage) -> Sequence[ChatMessage]:
     return (message,) if message.text or message.reasoning or message.parts else ()
+
+
+DECODER = AnthropicMessagesDecoder

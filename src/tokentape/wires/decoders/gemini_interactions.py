@@ -303,3 +303,6 @@ _INTERACTION_FIELDS = {"usage", "steps", "status", "object"}
 def _texts(content: Any) -> list[str]:
     items = content if isinstance(content, list) else [content]
     return [as_text(item.get("text")) for item in items if isinstance(item, dict)]
+
+
+DECODER = GeminiInteractionsDecoder

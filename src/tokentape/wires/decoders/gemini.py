@@ -325,3 +325,6 @@ def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
         candidate = candidates[position]
         metadata |= {k: v for k, v in candidate.items() if k not in ("content", "finishReason", "index", "error")}
     return metadata
+
+
+DECODER = GeminiDecoder

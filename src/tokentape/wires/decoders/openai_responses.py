@@ -434,3 +434,6 @@ _RESPONSE_FIELDS = {"object", "output", "usage", "error"}
 
 def _objects(values: Any) -> list[dict[str, Any]]:
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+DECODER = OpenAIResponsesDecoder

@@ -9,10 +9,10 @@ import msgspec
 
 from tokentape.message import ChatMessage
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
+from tokentape.wires.decoders.openai_chat import FINISH_REASONS
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import parse_document, salvage
-from tokentape.wires.openai_chat import FINISH_REASONS
 from tokentape.wires.openai_usage import openai_usage
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -143,3 +143,6 @@ def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
 
 
 _CHOICE_FIELDS = ("text", "finish_reason", "index", "error")
+
+
+DECODER = OpenAICompletionsDecoder

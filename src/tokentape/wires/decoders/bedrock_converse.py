@@ -323,3 +323,6 @@ def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
 
 
 _EVENT_FIELDS = {"contentBlockIndex", "delta", "start", "stopReason", "usage", "role", "p"}
+
+
+DECODER = BedrockConverseDecoder

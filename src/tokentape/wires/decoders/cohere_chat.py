@@ -302,3 +302,6 @@ def _read_whole_metadata(document: bytes, _position: int) -> dict[str, Any]:
 
 _DELTA_FIELDS = {"message", "finish_reason", "usage"}
 _MESSAGE_FIELDS = {"role", "content", "tool_calls", "citations"}
+
+
+DECODER = CohereChatDecoder

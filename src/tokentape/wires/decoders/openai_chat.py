@@ -329,3 +329,6 @@ def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
 
 _CHOICE_FIELDS = ("delta", "message", "index", "finish_reason", "error")
 _DELTA_FIELDS = {*_Delta.__struct_fields__, "role"}
+
+
+DECODER = OpenAIChatDecoder

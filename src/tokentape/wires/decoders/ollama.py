@@ -210,3 +210,6 @@ def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
 
 
 _CONTENT = {"message", "content", "response", "thinking", "tool_calls", "images", "image"}
+
+
+DECODER = OllamaDecoder

@@ -13,7 +13,7 @@ import msgspec
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
 from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.cohere_chat import FINISH_REASONS, cohere_usage, tool_plan
+from tokentape.wires.decoders.cohere_chat import FINISH_REASONS, cohere_usage, tool_plan
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, parse_document, salvage
@@ -227,3 +227,6 @@ def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
 _ENVELOPE = {"event_type", "is_finished"}
 _EVENT_FIELDS = {*_Event.__struct_fields__, "is_finished"} - {"event_type"}
 _RESPONSE_FIELDS = {*_Response.__struct_fields__}
+
+
+DECODER = CohereV1Decoder

@@ -16,15 +16,15 @@ from tokentape.errors import DecodeError
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.usage import NOTHING, TokenUsage
-from tokentape.wires.anthropic_messages import AnthropicMessagesDecoder
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
-from tokentape.wires.bedrock_converse import BedrockConverseDecoder
 from tokentape.wires.bedrock_text import BedrockTextDecoder, is_text_body
 from tokentape.wires.chunk_metadata import ChunkMetadata
-from tokentape.wires.cohere_v1 import CohereV1Decoder
+from tokentape.wires.decoders.anthropic_messages import AnthropicMessagesDecoder
+from tokentape.wires.decoders.bedrock_converse import BedrockConverseDecoder
+from tokentape.wires.decoders.cohere_v1 import CohereV1Decoder
+from tokentape.wires.decoders.openai_chat import OpenAIChatDecoder
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.json_document import parse_document
-from tokentape.wires.openai_chat import OpenAIChatDecoder
 from tokentape.wires.openai_usage import count
 
 METRICS = "amazon-bedrock-invocationMetrics"
@@ -184,3 +184,6 @@ def _header_metrics(headers: Mapping[str, str]) -> dict[str, int]:
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
     body = parse_document(document)
     return {key: value for key, value in body.items() if key.startswith("amazon-")} if isinstance(body, dict) else {}
+
+
+DECODER = BedrockInvokeDecoder
