@@ -174,7 +174,7 @@ def test_a_gateway(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = run(f"http://127.0.0.1:{port}", "--through", *wires, *cases, "--", sys.executable, "-c", code)
     assert ran.code == 0
     assert "10 passed, 8 skipped" in ran.out
-    assert "tools: a gateway runs none" in ran.out
+    assert "tools: a gateway runs no tools" in ran.out
 
 
 def test_what_is_declared_is_skipped_with_its_reason(run: Run, tmp_path: Path) -> None:

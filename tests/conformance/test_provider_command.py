@@ -164,7 +164,7 @@ def test_what_a_failure_tells(run: Run) -> None:
     assert ran.code == 1
     lines = [line.strip() for line in ran.out.splitlines()]
     assert lines[0] == "FAILED provider/stream/order[openai_chat]"
-    assert lines[1] == "promise   Each event may follow the one before it."
+    assert lines[1] == "promise   Events come in an allowed order."
     assert any(line.startswith("request   POST /m/two-finishes/s/") and '"stream": true' in line for line in lines)
     assert any(line.startswith("frame   0") and "chat.completion.chunk" in line for line in lines)
     assert "what      choice 0, finished, event 9 (text)" in lines
@@ -238,7 +238,7 @@ def test_what_is_behind_a_gateway_is_told_what_to_say(run: Run, tmp_path: Path) 
     assert (alone.code, "scripted: the server's responses can't" in alone.out) == (1, True)
     told = json.loads(report.read_text())
     assert (ran.code, told["counts"]["skipped"]) == (0, 1), ran.out
-    assert (wrong.code, f"--control {gateway.url}: no fake provider" in wrong.err) == (2, True)
+    assert (wrong.code, f"--control {gateway.url}: no usable control API of a fake provider" in wrong.err) == (2, True)
 
 
 def test_a_capability_of_one_wire_format(server: FakeProviderServer) -> None:

@@ -68,7 +68,7 @@ def whole_block(recording: str, client: str, matrix: Matrix) -> str:
     found: dict[str, list[str]] = {}
     for row, results in matrix.rows().items():
         if results[0].place is None:
-            found.setdefault(results[0].said, []).append(f"`{_short(row)}`")
+            found.setdefault(results[0].text, []).append(f"`{_short(row)}`")
     cells = "; ".join(f"{said}: {', '.join(rows)}" for said, rows in sorted(found.items()))
     return f"| {matrix.client} | {recording} | {cells} |"
 

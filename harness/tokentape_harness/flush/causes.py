@@ -34,9 +34,11 @@ _IN_APP: Final = (
     "more `workers_per_device`; Gradio: `concurrency_limit` of the event, which is 1 unless given"
 )
 _IN_SERVER: Final = "more workers or threads (gunicorn --threads 8, or an ASGI server)"
+WHOLE_REQUESTED: Final = "it requested the whole answer, not a stream"
+"""The evidence that an app streams nothing because it requests nothing else."""
 _NOT_STREAMED: Final = Cause(
     "in the app's request to the provider",
-    "it requested the whole answer, not a stream",
+    WHOLE_REQUESTED,
     "request stream=True (or use the SDK's streaming method), and pass on each chunk",
     proved=True,
 )

@@ -46,9 +46,9 @@ class FlushProbe:
 
         `path` is the path of an app. `serve` is a command that serves a URL, or the app that a function or a command
         reads; `until` matches the last message of an answer over a WebSocket. The `options` are those of
-        `FlushOptions`: `pace`, `start`, `warm_up`, `readers`, `cut`, `experiments`, `reported_by`, `seed`; and those of
-        `Pace`: `patience`, `wait`, `longest`, `tokens`, `max_bytes`. Raises `FlushError` if the target can't be
-        checked, `UsageError`.
+        `FlushOptions`: `pace`, `start`, `warm_up`, `readers`, `leaving`, `cut`, `experiments`, `reported_by`,
+        `seed`; and those of `Pace`: `patience`, `wait`, `longest`, `tokens`, `max_bytes`. Raises `FlushError` if the
+        target can't be checked, `UsageError`.
         """
         checked = target_of(target, path, _request(method, headers, body, json), until)
         return check_flush(checked, self.provider, self._with(options), serve=serve)

@@ -174,7 +174,7 @@ def _check_baseline(sweep: FaultSweep, result: CellResult) -> None:
     if result.outcome == "altered":
         pytest.fail("fault_sweep: without any fault the answer is not the recording's: pass whole=...", pytrace=False)
     if sweep.provider is not None and not sweep.provider.requests:
-        pytest.fail("fault_sweep: the test asked nothing of the fake provider", pytrace=False)
+        pytest.fail("fault_sweep: the test sent no request to the fake provider", pytrace=False)
     if result.outcome != "complete":
         pytest.fail(f"fault_sweep: without any fault the test is {result.text}: {result.message}", pytrace=False)
 

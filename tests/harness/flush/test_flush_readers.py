@@ -175,7 +175,7 @@ def test_a_cut_that_an_open_websocket_hides(flush_probe, port):
 
 def test_a_websocket_without_a_first_message(flush_probe, port):
     """An app that waits for a message says so in the refusal."""
-    with pytest.raises(FlushError, match="no first message was sent to it: give one as the body"):
+    with pytest.raises(FlushError, match="it got no first message: give one as the body"):
         flush_probe.check(f"ws://127.0.0.1:{port}/close", serve=serve("websocket", port), start=4.0)
 
 

@@ -91,7 +91,7 @@ def serving(status: int, kind: str, body: str, *, asking: bool):
             "text/html",
             PAGE % "Bad Gateway",
             False,
-            r"status 502: Bad Gateway & more Turn on JavaScript\. Hello\. Ask",
+            r"status 502: Bad Gateway & more Turn on JavaScript\. Hello\. Send",
         ),
         (200, "text/html", PAGE % "Streamlit", False, r"with 'Streamlit & more .*'\. This is a page.*MODULE:FUNCTION"),
         (

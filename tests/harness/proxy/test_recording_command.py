@@ -162,7 +162,7 @@ def test_commands_that_can_not_be_run(tmp_path: Path) -> None:
         (record("--cassettes", str(tmp_path / "c"), command=["no-such-program"]), 127, "no such command"),
         (record("--cassettes", str(tmp_path / "c"), command=[str(text)]), 126, "can't be run"),
         (record("--cassettes", str(text), command=["true"]), 2, "is a file"),
-        (record("--cassettes", str(tmp_path / "c"), "--mode", "sometimes", command=["true"]), 2, "none of"),
+        (record("--cassettes", str(tmp_path / "c"), "--mode", "sometimes", command=["true"]), 2, "not one of"),
         (record("--cassettes", str(tmp_path / "c"), "--mode", "none", command=["true"]), 1, "no cassettes here"),
         (record("--cassettes", str(tmp_path / "c"), "--upstream", "openai", command=["true"]), 2, "NAME=URL"),
         (record("--cassettes", str(tmp_path / "c"), "--speed", "0", command=["true"]), 2, "--speed"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokentape_conformance.case_registry import case
 from tokentape_conformance.pipeline.pipeline_trial import PipelineTrial
 from tokentape_conformance.trial import Prose
+from tokentape_harness.flush.causes import WHOLE_REQUESTED
 from tokentape_harness.flush.verdict import Verdict
 
 SOURCE = "tokentape, docs/flush.md"
@@ -28,7 +29,7 @@ def _expect_none_of(trial: PipelineTrial, *verdicts: Verdict) -> None:
 )
 def stream_asked_for(trial: PipelineTrial) -> None:
     report = trial.pipeline.flush_report(trial.wire)
-    whole = any("asked for the whole answer" in cause.evidence for cause in report.causes)
+    whole = any(WHOLE_REQUESTED in cause.evidence for cause in report.causes)
     trial.expect("what it requests", "a whole response" if whole else "a stream", "a stream")
 
 

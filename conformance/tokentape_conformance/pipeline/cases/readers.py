@@ -10,6 +10,7 @@ from tokentape_conformance.trial import Prose
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.timing import Instant
 from tokentape_harness.flush.bench import script_of
+from tokentape_harness.flush.causes import WHOLE_REQUESTED
 
 SOURCE = "tokentape, docs/flush.md: a second reader"
 _READERS = 6
@@ -23,7 +24,7 @@ _READERS = 6
 )
 def second_not_blocked(trial: PipelineTrial) -> None:
     report = trial.pipeline.flush_report(trial.wire)
-    if any("asked for the whole answer" in cause.evidence for cause in report.causes):
+    if any(WHOLE_REQUESTED in cause.evidence for cause in report.causes):
         trial.skip("the app requests a whole response of the provider, not a stream")
     if report.readers != "independent":
         trial.fail(
