@@ -116,3 +116,18 @@ def test_what_is_refused() -> None:
             stream_bytes(item.body, item.wire_format)
     page = (REPOSITORY / "docs" / "wire-formats.md").read_text()
     assert f"{len(refused)} recordings of other formats" in page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [p.relative_to(REPOSITORY).as_posix() for p in sorted(REPOSITORY.glob("*.md"))]
+    + [f"docs/{p.name}" for p in sorted((REPOSITORY / "docs").glob("*.md"))],
+)
+def test_prose_wraps(page: str) -> None:
+    """No line of prose is longer than 120 characters; tables and code may be."""
+    long, code = [], False
+    for number, line in enumerate((REPOSITORY / page).read_text().splitlines(), 1):
+        code ^= line.lstrip().startswith("```")
+        if len(line) > 120 and not code and not line.startswith(("|", "    ", "#")):
+            long.append(number)
+    assert long == []
