@@ -129,16 +129,9 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from tokentape_fake_provider.missing_extra import lazy_export
 
-    from tokentape_fake_provider.missing_extra import extra_needed
-
-    module, _, attribute = _LAZY[name].partition(":")
-    with extra_needed("harness", f"{__name__}.{name}"):
-        value = getattr(import_module(f"{__name__}.{module}"), attribute or name)
-    globals()[name] = value
+    globals()[name] = value = lazy_export(__name__, _LAZY, name, "harness")
     return value
 
 

@@ -58,7 +58,7 @@ def live(server: FakeProviderServer, session: Session) -> Iterator[cohere.Client
         yield connected
 
 
-class Heard:
+class DecodedResponse:
     """A streamed message, put together of the client's events."""
 
     def __init__(self, streamed: Any) -> None:
@@ -120,7 +120,7 @@ def check(script: Script, content: Any, calls: Any, end: Any) -> None:
 def test_the_client_reads_every_stream(script: Script) -> None:
     """The client's events add up to the script: content blocks, tool calls, finish reason and usage."""
     said.script = script
-    heard = Heard(client.v2.chat_stream(model="m", messages=MESSAGES))
+    heard = DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES))
     check(script, heard.content, heard.calls, heard.end)
 
 
@@ -143,7 +143,7 @@ def test_the_client_talks_to_the_server(live: cohere.ClientV2, session: Session)
     plan = Reasoning("I will look up both cities.", plan=True)
     session.push(Script.of(plan, *calls, usage=Usage(input=12, output=34, cached=5)))
     session.push(Script.of(Reasoning("Hm."), "Cold and warm.", finish_reason="length"))
-    heard = Heard(live.v2.chat_stream(model="command-a", messages=MESSAGES))
+    heard = DecodedResponse(live.v2.chat_stream(model="command-a", messages=MESSAGES))
     assert (heard.plan, heard.content) == ("I will look up both cities.", [])
     assert [(name, json.loads(arguments)) for _, name, arguments in heard.calls] == [
         ("weather", {"city": "Oslo"}),
@@ -205,7 +205,7 @@ def test_http_errors_become_the_clients_exceptions(status: int, raised: type[Api
 def test_an_error_inside_the_stream_is_told_by_its_end() -> None:
     """The deltas arrive, then a message-end with the error: the client does not raise."""
     said.script = Script.of("Half an answ", error=Error(500, "internal error", in_stream=True))
-    heard = Heard(client.v2.chat_stream(model="m", messages=MESSAGES))
+    heard = DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES))
     assert heard.content == [("text", "Half an answ")]
     assert (heard.end.finish_reason, heard.end.error, heard.end.usage) == ("ERROR", "internal error", None)
 
@@ -248,7 +248,7 @@ def test_finish_reasons_are_coheres_words() -> None:
 def test_arguments_may_be_broken() -> None:
     """Arguments are text, which need not be JSON, streamed and not."""
     said.script = Script.of(ToolCall("f", '{"a":'))
-    assert Heard(client.v2.chat_stream(model="m", messages=MESSAGES)).calls[0][2] == '{"a":'
+    assert DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES)).calls[0][2] == '{"a":'
     (call,) = client.v2.chat(model="m", messages=MESSAGES).message.tool_calls or ()
     assert call.function is not None
     assert call.function.arguments == '{"a":'
@@ -263,5 +263,5 @@ def test_several_choices_are_an_error() -> None:
 def test_usage_can_be_left_out() -> None:
     """With report=False no event mentions usage."""
     said.script = Script.of("Hi", usage=Usage(report=False))
-    assert Heard(client.v2.chat_stream(model="m", messages=MESSAGES)).end.usage is None
+    assert DecodedResponse(client.v2.chat_stream(model="m", messages=MESSAGES)).end.usage is None
     assert client.v2.chat(model="m", messages=MESSAGES).usage is None

@@ -43,7 +43,7 @@ def one(script: Script) -> Script:
     return script
 
 
-class Heard:
+class DecodedResponse:
     """What chunks, or a whole response, say of one candidate."""
 
     def __init__(self, responses: list[Any], index: int) -> None:
@@ -76,7 +76,7 @@ class Heard:
 def check(responses: list[Any], script: Script) -> None:
     """The SDK's objects say what the script says."""
     for index, choice in enumerate(script.choices):
-        heard = Heard(responses, index)
+        heard = DecodedResponse(responses, index)
         items = choice.items
         assert heard.text == "".join(item.text for item in items if isinstance(item, Text | Refusal))
         assert heard.thoughts == "".join(item.text for item in items if isinstance(item, Reasoning))

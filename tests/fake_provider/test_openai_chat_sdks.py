@@ -55,7 +55,7 @@ def usage_of(script: Script) -> tuple[int, ...]:
     return (counts.input, counts.output, counts.total, counts.cached, counts.reasoning)
 
 
-class Heard:
+class DecodedResponse:
     """What a client made of one choice."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Heard:
             self.calls[call.index][2] += call.function.arguments or ""
 
 
-def check(heard: Heard, choice: Choice, *, refuses: bool = True, call_id: str = "call_.{24}") -> None:
+def check(heard: DecodedResponse, choice: Choice, *, refuses: bool = True, call_id: str = "call_.{24}") -> None:
     """`refuses` where there is a place for refusals, and else they are text."""
     if refuses:
         assert (heard.text, heard.refusal) == (joined(choice, Text), joined(choice, Refusal))
@@ -98,7 +98,7 @@ def check(heard: Heard, choice: Choice, *, refuses: bool = True, call_id: str = 
 def test_openai_reads_every_stream(script: Script) -> None:
     """The openai SDK's chunks add up to the script: all choices, tool calls, reasons and usage."""
     said.script = script
-    heard = [Heard() for _ in script.choices]
+    heard = [DecodedResponse() for _ in script.choices]
     usages = []
     stream = openai_client.chat.completions.create(
         model="m", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
@@ -171,7 +171,7 @@ def test_openai_reads_every_complete_response(script: Script) -> None:
 def test_groq_reads_every_script(script: Script) -> None:
     """The groq SDK (httpx, the path /openai/v1) reads both forms, in Groq's dialect."""
     said.script = script
-    heard = [Heard() for _ in script.choices]
+    heard = [DecodedResponse() for _ in script.choices]
     usage = None
     for chunk in groq_client.chat.completions.create(model="m", messages=MESSAGES, stream=True):
         usage = chunk.x_groq.usage if chunk.x_groq is not None else usage
@@ -197,7 +197,7 @@ def test_groq_reads_every_script(script: Script) -> None:
 def test_mistral_reads_every_script(script: Script) -> None:
     """The mistralai SDK reads both forms, in Mistral's dialect: thoughts are parts of the content."""
     said.script = script
-    heard = [Heard() for _ in script.choices]
+    heard = [DecodedResponse() for _ in script.choices]
     usage = None
     stream = mistral_client.chat.stream(model="mistral-small-latest", messages=MESSAGES)
     for event in stream:
@@ -210,7 +210,7 @@ def test_mistral_reads_every_script(script: Script) -> None:
         check(one, choice, refuses=False, call_id="[0-9A-Za-z]{9}")
     completion = mistral_client.chat.complete(model="mistral-small-latest", messages=MESSAGES)
     for answer, choice in zip(completion.choices, script.choices, strict=True):
-        whole = Heard()
+        whole = DecodedResponse()
         whole.add(answer.message)
         assert (whole.text, whole.reasoning) == (spoken(choice), joined(choice, Reasoning))
     assert completion.usage.completion_tokens == usage_of(script)[1]

@@ -39,7 +39,7 @@ from tokentape_fake_provider.timing import (
     schedule,
 )
 from tokentape_fake_provider.wires import WIRES, EncodedFrame, wire_named
-from tokentape_harness.conversion.response_decoder import hear_tape
+from tokentape_harness.conversion.response_decoder import decode_tape
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "one two three four"}]}
 TEN_MS = InterToken(10)
@@ -208,7 +208,7 @@ def test_every_wire_format_takes_a_profile(wire: str) -> None:
     tokens = [count_tokens(piece) for piece in cut.pieces]
     assert len({frame.at for frame in made.frames}) == math.ceil(len(tokens) / 2)
     assert made.end_at == pytest.approx(300 + 10 * sum(tokens[2:]))
-    assert hear_tape(made, wire).output.text == said
+    assert decode_tape(made, wire).output.text == said
 
 
 # In a server

@@ -22,7 +22,7 @@ from tokentape_fake_provider.wires.wire import ProviderRequest
 Document = dict[str, Any]
 
 
-class Said(NamedTuple):
+class Content(NamedTuple):
     """What one event says: text, or whole tool calls, and how many output tokens were sent before and with it."""
 
     text: str = ""
@@ -37,8 +37,8 @@ class TextFormat(NamedTuple):
 
     name: str
     reasons: Mapping[FinishReason, str]
-    event: Callable[[Said, Counts | None], Document]
-    whole: Callable[[Said, Counts | None, ProviderRequest], Document]
+    event: Callable[[Content, Counts | None], Document]
+    whole: Callable[[Content, Counts | None, ProviderRequest], Document]
     tools: bool = False
 
 
@@ -50,18 +50,18 @@ def text_events(
     for index, item in enumerate(choice.items):
         if isinstance(item, ToolCall):
             tokens = count_tokens(item.name) + count_tokens(item.arguments)
-            parts: Sequence[tuple[Said, int, Any]] = [
-                (Said(calls=_calls(form, [(index, item)], request)), tokens, None)
+            parts: Sequence[tuple[Content, int, Any]] = [
+                (Content(calls=_calls(form, [(index, item)], request)), tokens, None)
             ]
         else:
             _check(form, item)
-            parts = [(Said(delta.text), delta.tokens, delta.at) for delta in split_item(item, (1, 2, 1, 3))]
+            parts = [(Content(delta.text), delta.tokens, delta.at) for delta in split_item(item, (1, 2, 1, 3))]
         for said, tokens, at in parts:
             sent += tokens
             yield form.event(said._replace(first=first, sent=sent), counts), tokens, at
             first = False
     output = counts.output if counts is not None else sent
-    yield form.event(Said(first=first, sent=output, reason=_reason(form, choice)), counts), 0, None
+    yield form.event(Content(first=first, sent=output, reason=_reason(form, choice)), counts), 0, None
 
 
 def text_whole(form: TextFormat, choice: Choice, counts: Counts | None, request: ProviderRequest) -> Document:
@@ -69,7 +69,7 @@ def text_whole(form: TextFormat, choice: Choice, counts: Counts | None, request:
     calls = [(index, item) for index, item in enumerate(choice.items) if isinstance(item, ToolCall)]
     texts = [_check(form, item) for item in choice.items if not isinstance(item, ToolCall)]
     sent = counts.output if counts is not None else 0
-    said = Said("".join(texts), _calls(form, calls, request), True, sent, _reason(form, choice))
+    said = Content("".join(texts), _calls(form, calls, request), True, sent, _reason(form, choice))
     return form.whole(said, counts, request)
 
 
@@ -96,7 +96,7 @@ def _reason(form: TextFormat, choice: Choice) -> str:
     return choice.provider_finish_reason or form.reasons.get(choice.ended, choice.ended)
 
 
-def _titan_event(said: Said, counts: Counts | None) -> Document:
+def _titan_event(said: Content, counts: Counts | None) -> Document:
     return {
         "outputText": said.text,
         "index": 0,
@@ -106,7 +106,7 @@ def _titan_event(said: Said, counts: Counts | None) -> Document:
     }
 
 
-def _titan_whole(said: Said, counts: Counts | None, _request: ProviderRequest) -> Document:
+def _titan_whole(said: Content, counts: Counts | None, _request: ProviderRequest) -> Document:
     result = {"tokenCount": said.sent, "outputText": said.text, "completionReason": said.reason}
     if counts is None:
         del result["tokenCount"]
@@ -114,7 +114,7 @@ def _titan_whole(said: Said, counts: Counts | None, _request: ProviderRequest) -
     return {"inputTextTokenCount": counts.input, "results": [result]}
 
 
-def _llama_event(said: Said, counts: Counts | None) -> Document:
+def _llama_event(said: Content, counts: Counts | None) -> Document:
     return {
         "generation": said.text,
         "prompt_token_count": counts.input if said.first and counts is not None else None,
@@ -123,36 +123,36 @@ def _llama_event(said: Said, counts: Counts | None) -> Document:
     }
 
 
-def _mistral_event(said: Said, _counts: Counts | None) -> Document:
+def _mistral_event(said: Content, _counts: Counts | None) -> Document:
     return {"outputs": [{"text": said.text, "stop_reason": said.reason}]}
 
 
-def _mistral_chat_event(said: Said, _counts: Counts | None) -> Document:
+def _mistral_chat_event(said: Content, _counts: Counts | None) -> Document:
     message: Document = {"role": "assistant", "content": said.text}
     if said.calls:
         message["tool_calls"] = list(said.calls)
     return {"choices": [{"index": 0, "message": message, "stop_reason": said.reason}]}
 
 
-def _cohere_event(said: Said, _counts: Counts | None) -> Document:
+def _cohere_event(said: Content, _counts: Counts | None) -> Document:
     if said.reason:
         return {"is_finished": True, "finish_reason": said.reason}
     return {"text": said.text, "is_finished": False}
 
 
-def _cohere_whole(said: Said, _counts: Counts | None, request: ProviderRequest) -> Document:
+def _cohere_whole(said: Content, _counts: Counts | None, request: ProviderRequest) -> Document:
     made = _uuid(request, "generation")
     generation = {"id": made, "text": said.text, "finish_reason": said.reason}
     return {"id": _uuid(request, "response"), "generations": [generation], "prompt": request.text}
 
 
-def _cohere_chat_event(said: Said, _counts: Counts | None) -> Document:
+def _cohere_chat_event(said: Content, _counts: Counts | None) -> Document:
     if said.reason:
         return {"is_finished": True, "event_type": "stream-end", "finish_reason": said.reason}
     return {"is_finished": False, "event_type": "text-generation", "text": said.text}
 
 
-def _cohere_chat_whole(said: Said, _counts: Counts | None, request: ProviderRequest) -> Document:
+def _cohere_chat_whole(said: Content, _counts: Counts | None, request: ProviderRequest) -> Document:
     return {
         "response_id": _uuid(request, "response"),
         "text": said.text,

@@ -19,7 +19,7 @@ from tokentape_fake_provider.script.model import Choice, Item, Reasoning, Refusa
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import ProviderRequest
 from tokentape_harness.conversion.loss import Loss
-from tokentape_harness.conversion.response_decoder import hear_tape
+from tokentape_harness.conversion.response_decoder import decode_tape
 
 
 def fit(script: Script, ask: ProviderRequest) -> tuple[Script, list[Loss]]:
@@ -105,7 +105,7 @@ def _changed(item: Item, candidate: Item, reason: str) -> list[Loss]:
 def _heard(item: Item, ask: ProviderRequest) -> ChatMessage | str:
     """An item as it is heard when it is said alone; the reason if it can't be said."""
     try:
-        return hear_tape(encode(Script.of(item), ask, Instant()), ask.wire).output.message
+        return decode_tape(encode(Script.of(item), ask, Instant()), ask.wire).output.message
     except (ScriptError, DecodeError) as error:
         return str(error)
 

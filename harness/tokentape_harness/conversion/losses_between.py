@@ -12,13 +12,13 @@ from tokentape.message import ToolCall
 from tokentape.stream.tool_call_assembly import ToolCallAssembly
 from tokentape_fake_provider.script.model import Choice, Reasoning, Refusal, Script, Text
 from tokentape_harness.conversion.loss import Loss, differing
-from tokentape_harness.conversion.response_decoder import Heard
+from tokentape_harness.conversion.response_decoder import DecodedResponse
 from tokentape_harness.conversion.script_builder import TOOL_PLAN, provider_message
 
 USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
 
 
-def losses_between(recorded: Heard, said: Heard, script: Script) -> Iterator[Loss]:
+def losses_between(recorded: DecodedResponse, said: DecodedResponse, script: Script) -> Iterator[Loss]:
     """What of the recorded response is missing, different or new in what is said now, of which `script` is the script.
 
     Choices that the script does not have are not looked at.
@@ -144,7 +144,7 @@ def _metadata(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[L
             yield Loss("metadata", change, count=len(keys), note=", ".join(keys))  # type: ignore[arg-type]
 
 
-def _times(before: Heard, after: Heard) -> Iterator[Loss]:
+def _times(before: DecodedResponse, after: DecodedResponse) -> Iterator[Loss]:
     """Deltas that do not come when they came."""
     old, new = _arrivals(before), _arrivals(after)
     for key, times in old.items():
@@ -161,7 +161,7 @@ def _same(before: float | None, after: float | None) -> bool:
     return before is not None and after is not None and abs(before - after) < 0.002
 
 
-def _arrivals(heard: Heard) -> dict[tuple[int, str], dict[int, float | None]]:
+def _arrivals(heard: DecodedResponse) -> dict[tuple[int, str], dict[int, float | None]]:
     """For each choice and kind, how many characters had come by the end of each delta, and when."""
     found: dict[tuple[int, str], dict[int, float | None]] = {}
     lengths: Counter[tuple[int, str]] = Counter()

@@ -23,7 +23,7 @@ class TimedChunk(NamedTuple):
     at: float | None
 
 
-class Heard(NamedTuple):
+class DecodedResponse(NamedTuple):
     """A response as it was heard.
 
     `streamed` is false for one JSON document. `truncated` says that no terminal event came: what is there is
@@ -41,31 +41,31 @@ class Heard(NamedTuple):
         return self.output.error if isinstance(self.output.error, ProviderError) else None
 
 
-def hear(response: Response, wire: str) -> Heard:
+def decode_response(response: Response, wire: str) -> DecodedResponse:
     """Decode a recorded response. Raises `DecodeError`, `UnknownWireError`."""
     if response.status >= 400:
         error = response_error(response.status, header_map(response.headers), response.body, now=0.0)
-        return Heard((), ChatOutput(error=error), streamed=False)
+        return DecodedResponse((), ChatOutput(error=error), streamed=False)
     record = response.stream
     split = split_body(response.body, response.content_type)
     if is_document(response, wire, split):
-        return _hear_whole(response.body, response.headers, wire)
+        return _decode_whole_body(response.body, response.headers, wire)
     if record is None:
-        return hear_chunks([(piece, None) for piece in split], wire)
+        return decode_chunks([(piece, None) for piece in split], wire)
     pieces = split_by_sizes(response.body, (chunk.size for chunk in record.chunks))
-    return hear_chunks(zip(pieces, (chunk.at for chunk in record.chunks), strict=True), wire)
+    return decode_chunks(zip(pieces, (chunk.at for chunk in record.chunks), strict=True), wire)
 
 
-def hear_tape(tape: Tape, wire: str) -> Heard:
+def decode_tape(tape: Tape, wire: str) -> DecodedResponse:
     """Decode what the fake provider would send. Raises `DecodeError`, `UnknownWireError`."""
     if tape.status >= 400:
-        return hear(Response(tape.status, "", tape.headers, tape.body), wire)
+        return decode_response(Response(tape.status, "", tape.headers, tape.body), wire)
     if header_values(tape.headers, "content-length"):
-        return _hear_whole(tape.body, tape.headers, wire)
-    return hear_chunks([(frame.data, frame.at) for frame in tape.frames], wire)
+        return _decode_whole_body(tape.body, tape.headers, wire)
+    return decode_chunks([(frame.data, frame.at) for frame in tape.frames], wire)
 
 
-def hear_chunks(pieces: Iterable[tuple[bytes, float | None]], wire: str) -> Heard:
+def decode_chunks(pieces: Iterable[tuple[bytes, float | None]], wire: str) -> DecodedResponse:
     """Decode a stream whose pieces arrived at these times. Raises `DecodeError`, `UnknownWireError`."""
     decoder = wire_named(wire).decoder()
     accumulator = Accumulator()
@@ -85,15 +85,15 @@ def hear_chunks(pieces: Iterable[tuple[bytes, float | None]], wire: str) -> Hear
     except (ProviderError, TruncatedStreamError) as raised:
         error = raised
     accumulator.finish()
-    return Heard(chunks, accumulator.output(error), True, isinstance(error, TruncatedStreamError))
+    return DecodedResponse(chunks, accumulator.output(error), True, isinstance(error, TruncatedStreamError))
 
 
-def _hear_whole(body: bytes, headers: Headers, wire: str) -> Heard:
+def _decode_whole_body(body: bytes, headers: Headers, wire: str) -> DecodedResponse:
     try:
         output = wire_named(wire).decode_complete(body, header_map(headers))
     except ProviderError as error:
-        return Heard((), ChatOutput(error=error), streamed=False)
-    return Heard([TimedChunk(message, None) for message in output.messages], output, streamed=False)
+        return DecodedResponse((), ChatOutput(error=error), streamed=False)
+    return DecodedResponse([TimedChunk(message, None) for message in output.messages], output, streamed=False)
 
 
 def is_document(response: Response, wire: str, split: Sequence[bytes]) -> bool:

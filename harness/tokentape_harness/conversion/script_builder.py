@@ -12,7 +12,7 @@ from tokentape.message import ToolCall as DecodedCall
 from tokentape.stream.tool_call_assembly import OpenCall, ToolCallAssembly
 from tokentape_fake_provider.script.model import Choice, Error, Item, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_harness.cassettes.model import Response
-from tokentape_harness.conversion.response_decoder import Heard, hear
+from tokentape_harness.conversion.response_decoder import DecodedResponse, decode_response
 
 TOOL_PLAN = "tool_plan"
 
@@ -21,7 +21,7 @@ class Scripted(NamedTuple):
     """The script of a response, and the response as it was heard."""
 
     script: Script
-    heard: Heard
+    heard: DecodedResponse
 
 
 def script_of(response: Response, wire: str) -> Scripted:
@@ -30,11 +30,11 @@ def script_of(response: Response, wire: str) -> Scripted:
     What no script can say (citations, provider parts, metadata) is in `heard` alone: `losses_between` tells it.
     Raises `DecodeError` if it is no response in that wire format, `UnknownWireError`.
     """
-    heard = hear(response, wire)
-    return Scripted(script_of_heard(heard), heard)
+    heard = decode_response(response, wire)
+    return Scripted(script_of_decoded(heard), heard)
 
 
-def script_of_heard(heard: Heard) -> Script:
+def script_of_decoded(heard: DecodedResponse) -> Script:
     """The script of a response that was heard."""
     choices: dict[int, _Choice] = {}
     for message, at in heard.chunks:

@@ -25,7 +25,7 @@ from tokentape_harness.conversion.loss import Loss, counted
 from tokentape_harness.conversion.losses_between import losses_between
 from tokentape_harness.conversion.request_options import write_options
 from tokentape_harness.conversion.request_reader import Asked, read_asked
-from tokentape_harness.conversion.response_decoder import Heard, hear_chunks, hear_tape
+from tokentape_harness.conversion.response_decoder import DecodedResponse, decode_chunks, decode_tape
 from tokentape_harness.conversion.sample_request import ask_of, request_for
 from tokentape_harness.conversion.script_builder import Scripted, script_of
 from tokentape_harness.errors import CassetteError, UsageError
@@ -163,20 +163,20 @@ def _body(request: Request) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _cut(tape: Tape, script: Script, ask: ProviderRequest, heard: Heard) -> Tape:
+def _cut(tape: Tape, script: Script, ask: ProviderRequest, heard: DecodedResponse) -> Tape:
     """The tape up to the last delta that had arrived: what would end the stream never came."""
     pieces = wire_named(ask.wire).encode_stream(script, ask)
     said = max((number + 1 for number, piece in enumerate(pieces) if piece.tokens), default=1 if heard.chunks else 0)
     return msgspec.structs.replace(tape, frames=tape.frames[:said])
 
 
-def _heard(tape: Tape, ask: ProviderRequest, recorded: Heard) -> Heard:
+def _heard(tape: Tape, ask: ProviderRequest, recorded: DecodedResponse) -> DecodedResponse:
     if recorded.truncated:
-        return hear_chunks([(frame.data, frame.at) for frame in tape.frames], ask.wire)
-    return hear_tape(tape, ask.wire)
+        return decode_chunks([(frame.data, frame.at) for frame in tape.frames], ask.wire)
+    return decode_tape(tape, ask.wire)
 
 
-def _response(tape: Tape, recorded: Response, heard: Heard) -> Response:
+def _response(tape: Tape, recorded: Response, heard: DecodedResponse) -> Response:
     """The response with the chunks of the tape; how it ended is as it was recorded."""
     try:
         message = http.HTTPStatus(tape.status).phrase
@@ -186,7 +186,7 @@ def _response(tape: Tape, recorded: Response, heard: Heard) -> Response:
     return Response(tape.status, message, headers, tape.body, _record(tape, recorded.stream, heard))
 
 
-def _record(tape: Tape, recorded: StreamRecord | None, heard: Heard) -> StreamRecord | None:
+def _record(tape: Tape, recorded: StreamRecord | None, heard: DecodedResponse) -> StreamRecord | None:
     if recorded is None:
         return None
     last = recorded.chunks[-1].at if recorded.chunks else recorded.start

@@ -16,7 +16,7 @@ from tokentape import TokentapeError
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.chunks import format_ms
 from tokentape_harness.cassettes.model import Cassette, Interaction, Response, header_values
-from tokentape_harness.conversion.response_decoder import hear
+from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.errors import UsageError
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, find_secrets, redact_text
 
@@ -119,7 +119,7 @@ def _end_problems(interaction: Interaction, rules: RedactionRules) -> Iterator[t
     if owner is None or interaction.request.method != "POST" or not 200 <= response.status < 300:
         return
     try:
-        decoded = hear(response, owner.name)
+        decoded = decode_response(response, owner.name)
     except TokentapeError as error:
         yield "undecodable", redact_text(f"not a response of {owner.name} ({error})", rules)
         return

@@ -17,7 +17,7 @@ from tokentape.framing.sse import SSEFraming
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Interaction, Response
-from tokentape_harness.conversion.response_decoder import hear
+from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.redaction.body_text import is_aws_event_stream
 
 _USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
@@ -69,7 +69,7 @@ def _usage(response: Response, wire: str | None) -> tuple[str, ...]:
     if wire is None:
         return ()
     try:
-        usage = hear(response, wire).output.usage
+        usage = decode_response(response, wire).output.usage
     except TokentapeError:
         return ()
     return tuple(name for name in _USAGE if getattr(usage, name) is not None)

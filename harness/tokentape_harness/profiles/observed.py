@@ -14,7 +14,7 @@ from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.model import Interaction, Request
-from tokentape_harness.conversion.response_decoder import Heard, hear, hear_tape
+from tokentape_harness.conversion.response_decoder import DecodedResponse, decode_response, decode_tape
 
 
 class TokenEvent(NamedTuple):
@@ -75,7 +75,7 @@ def observed_stream(interaction: Interaction) -> Observed | str:
         return "no known wire format"
     if response.stream is None:
         return "no times"
-    decoded = hear(response, wire.name)
+    decoded = decode_response(response, wire.name)
     if not decoded.streamed:
         return "not streamed"
     return _observed(decoded, _prompt_tokens(request, path), response.stream.start, wire.name)
@@ -83,11 +83,11 @@ def observed_stream(interaction: Interaction) -> Observed | str:
 
 def observed_tape(tape: Tape, wire: str, *, input_tokens: int | None = None) -> Observed | str:
     """The same for a tape, at the times of its frames. Raises `DecodeError`."""
-    decoded = hear_tape(tape, wire)
+    decoded = decode_tape(tape, wire)
     return _observed(decoded, input_tokens, tape.start, wire) if decoded.streamed else "not streamed"
 
 
-def _observed(decoded: Heard, prompt_tokens: int | None, headers: float | None, wire: str) -> Observed | str:
+def _observed(decoded: DecodedResponse, prompt_tokens: int | None, headers: float | None, wire: str) -> Observed | str:
     events = tuple(_events(decoded))
     if not events:
         return "no tokens"
@@ -98,7 +98,7 @@ def _observed(decoded: Heard, prompt_tokens: int | None, headers: float | None, 
     return Observed(events, input_tokens, usage.cached or 0, headers, decoded.output.model or "", wire)
 
 
-def _events(decoded: Heard) -> Iterable[TokenEvent]:
+def _events(decoded: DecodedResponse) -> Iterable[TokenEvent]:
     """Each message with tokens as an event, also if several messages came in one chunk."""
     for chunk in decoded.chunks:
         text, tokens = _tokens(chunk.message)

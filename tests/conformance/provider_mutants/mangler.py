@@ -107,7 +107,7 @@ class Mangler:
             return
         answer, asked = Answer(f"/{rest}", b""), bytearray()
 
-        async def hear() -> Message:
+        async def decode_response() -> Message:
             message = await receive()
             asked.extend(message.get("body", b""))
             return message
@@ -118,7 +118,7 @@ class Mangler:
             else:
                 answer.body += message.get("body", b"")
 
-        await self._app(below, hear, keep)
+        await self._app(below, decode_response, keep)
         answer.asked = bytes(asked)
         answer.asked_headers = dict(scope["headers"])
         mangle(answer)

@@ -22,7 +22,7 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.timing import Recorded
 from tokentape_harness import FakeProvider, read_cassette, use_cassette
 from tokentape_harness.cassettes.model import Interaction
-from tokentape_harness.conversion.response_decoder import hear
+from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.errors import TruncatedRecordingError
 from tokentape_harness.testing.recordings import load_recordings
 
@@ -118,7 +118,7 @@ def test_the_library_reads_the_same_by_each_client(file: str) -> None:
         assert first.texts == []
         assert issubclass(first.raised or object, ProviderError)
         return
-    heard = hear(interaction.response, Path(file).parent.name)
+    heard = decode_response(interaction.response, Path(file).parent.name)
     assert first[:3] == got(heard.output, None)[:3]
     expected = {
         "client_leaves": TruncatedRecordingError,

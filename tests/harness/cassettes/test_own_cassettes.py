@@ -19,7 +19,7 @@ from tests.record.asking import ASK, KEY
 from tests.record.cases import CASES
 from tests.record.readme import DEMO, readme
 from tokentape_harness import read_cassette, use_cassette
-from tokentape_harness.conversion.response_decoder import hear
+from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.lint import inspect_cassette
 from tokentape_harness.redaction import redact
 
@@ -91,7 +91,7 @@ def add_message(event: Any, texts: dict[int, str], calls: dict[tuple[int, int], 
 
 def told_by_library(wire: str, response: Any) -> Told:
     """What the library decodes."""
-    heard = hear(response, wire)
+    heard = decode_response(response, wire)
     messages = heard.output.messages
     broke = "error" if heard.error else "dropped" if response.stream and response.stream.end == "dropped" else None
     calls = [(call.name, call.arguments) for message in messages for call in message.tool_calls]

@@ -22,7 +22,7 @@ from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, RecordedError, Request, Response, StreamRecord
 from tokentape_harness.conversion import Loss, Transcoded, transcode, transcode_cassette
 from tokentape_harness.conversion.request_options import write_options
-from tokentape_harness.conversion.response_decoder import Heard, hear
+from tokentape_harness.conversion.response_decoder import DecodedResponse, decode_response
 from tokentape_harness.conversion.sample_request import ask_of, request_for
 
 MODEL = "model-1"
@@ -55,9 +55,9 @@ def wire_of(made: Transcoded) -> str:
     return made.ask.wire
 
 
-def again(made: Transcoded) -> Heard:
+def again(made: Transcoded) -> DecodedResponse:
     """What is heard of it."""
-    return hear(made.interaction.response, made.ask.wire)
+    return decode_response(made.interaction.response, made.ask.wire)
 
 
 def lost(made: Transcoded) -> list[str]:
@@ -68,7 +68,7 @@ def lost(made: Transcoded) -> list[str]:
 LABELS = ("metadata", "provider's finish reason")
 
 
-def arrivals(heard: Heard) -> list[tuple[float | None, str]]:
+def arrivals(heard: DecodedResponse) -> list[tuple[float | None, str]]:
     """The text of the first choice, piece by piece, and when it came."""
     return [(at, message.text) for message, at in heard.chunks if message.text and not message.index]
 
@@ -119,7 +119,7 @@ def test_what_differs_is_listed_and_nothing_else(source: str, data: st.DataObjec
     to = data.draw(st.sampled_from(sorted(WIRES)))
     interaction = recorded(script, source)
     made = transcoded(interaction, to)
-    before, after = hear(interaction.response, source).output, again(made).output
+    before, after = decode_response(interaction.response, source).output, again(made).output
     names = {loss.what for loss in made.losses}
     if "choice" in names:
         assert len(after.messages) < len(before.messages)
@@ -365,7 +365,7 @@ def test_recorded_streams_say_the_same_in_every_format(item: Item, to: str) -> N
     body = msgspec.json.encode(request["json"] or {})
     response = Response(item.status, "", (("content-type", item.content_type),), item.body)
     made = transcoded(Interaction(Request("POST", request["uri"] or "/", (), body), response), to, item.wire)
-    before, after = hear(response, item.wire), again(made)
+    before, after = decode_response(response, item.wire), again(made)
     names = {loss.what for loss in made.losses}
     assert (before.error is None) == (after.error is None) or "error" in names
     assert before.truncated == after.truncated

@@ -19,7 +19,7 @@ from tokentape_harness import read_cassette, recordings_of, write_cassette
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Response, StreamRecord
 from tokentape_harness.cli import main
-from tokentape_harness.conversion.response_decoder import hear
+from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.errors import UsageError
 from tokentape_harness.lint import compare, event_schema_of, inspect_cassette, parse_age, read_unused
 from tokentape_harness.redaction import redact
@@ -364,7 +364,7 @@ def test_a_converse_answer_without_headers_is_json():
     ask = Request("POST", "https://bedrock-runtime.us-east-1.amazonaws.com/model/some.model/converse")
     interaction = Interaction(ask, Response(200, "OK", (), json.dumps(answer).encode()))
     assert inspect_cassette(Cassette((interaction,)), now=datetime(2026, 11, 1, tzinfo=UTC)) == []
-    heard = hear(interaction.response, "bedrock_converse")
+    heard = decode_response(interaction.response, "bedrock_converse")
     assert (heard.streamed, heard.output.text) == (False, "Hello")
     line = Response(200, "OK", (), b'{"model": "m", "message": {"role": "assistant", "content": "Hi"}, "done": true}\n')
-    assert hear(line, "ollama").streamed
+    assert decode_response(line, "ollama").streamed

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tokentape_harness import read_cassette
-from tokentape_harness.conversion.response_decoder import hear
+from tokentape_harness.conversion.response_decoder import decode_response
 
 pytestmark = pytest.mark.slow
 
@@ -133,7 +133,7 @@ def flow(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Flow:
             source = CASSETTES / wire / f"{name}.yaml"
             (interaction,) = read_cassette(source)
             response = interaction.response
-            told = hear(response, wire).output.text if response.status == 200 else response.status
+            told = decode_response(response, wire).output.text if response.status == 200 else response.status
             cases[wire][name] = msgspec.json.decode(interaction.request.body or b""), told
             (folder / f"test_{test}[{name}].yaml").write_bytes(source.read_bytes())
     (pytester.path / "cases.json").write_bytes(msgspec.json.encode(cases))
