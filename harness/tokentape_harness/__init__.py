@@ -79,7 +79,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    from tokentape_fake_provider.missing_extra import lazy_export
+    from tokentape_fake_provider.errors import lazy_export
 
     globals()[name] = value = lazy_export(__name__, _LAZY, name, "harness")
     return value

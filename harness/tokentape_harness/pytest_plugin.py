@@ -259,8 +259,7 @@ def flush_probe(fake_provider_env: FakeProvider) -> FlushProbe:
 @contextmanager
 def _extra(by: str) -> Iterator[None]:
     """Within it, import what the extra installs; without the extra the test fails with one line."""
-    from tokentape_fake_provider.errors import MissingExtraError
-    from tokentape_fake_provider.missing_extra import extra_needed
+    from tokentape_fake_provider.errors import MissingExtraError, extra_needed
 
     try:
         with extra_needed("harness", by):

@@ -9,16 +9,16 @@ from faker import Faker
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentape_fake_provider.answers.synthetic import (
+from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.script.locales import text_locale
+from tokentape_fake_provider.script.model import Reasoning, Text, ToolCall
+from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.simulation.synthetic import (
     EMOJI,
     synthetic_script,
     synthetic_text,
     synthetic_tokens,
 )
-from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script.locales import text_locale
-from tokentape_fake_provider.script.model import Reasoning, Text, ToolCall
-from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires import ProviderRequest
 
 

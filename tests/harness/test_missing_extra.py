@@ -9,7 +9,7 @@ from importlib.metadata import packages_distributions, requires
 
 import pytest
 
-from tokentape_fake_provider.missing_extra import PACKAGES
+from tokentape_fake_provider.errors import PACKAGES
 
 pytest_plugins = ["pytester"]
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({sorted(PACKAGES - {'pytest'})}))\n"
@@ -65,7 +65,7 @@ def test_the_packages_name_the_extra(code: str, told: str) -> None:
 def test_another_package_that_is_missing_is_none_of_ours() -> None:
     """What no extra installs keeps its own error."""
     ended = run(
-        "from tokentape_fake_provider.missing_extra import extra_needed\n"
+        "from tokentape_fake_provider.errors import extra_needed\n"
         "try:\n    with extra_needed('harness', 'it'):\n        import nowhere_at_all\n"
         "except ModuleNotFoundError as error:\n    print(error)"
     )

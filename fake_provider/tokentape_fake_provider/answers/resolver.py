@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from tokentape_fake_provider.answers.synthetic import synthetic_script
 from tokentape_fake_provider.encoding.encode import conditions_of, encode, tape_of_reply
 from tokentape_fake_provider.errors import BadRequestError, FaultNotApplicableError, ScriptError
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
@@ -26,6 +25,7 @@ from tokentape_fake_provider.script.model import Error, Script, ToolCall, Usage
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
+from tokentape_fake_provider.simulation.synthetic import synthetic_script
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
 from tokentape_fake_provider.wires import WIRES, wire_named

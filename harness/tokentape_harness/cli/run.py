@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from tokentape_fake_provider.missing_extra import extra_needed
+from tokentape_fake_provider.errors import extra_needed
 from tokentape_harness.cli.messages import FAILED, INTERRUPTED, print_error, report_error, show_warning
 from tokentape_harness.errors import CassetteWarning
 

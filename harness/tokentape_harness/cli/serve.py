@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from tokentape_fake_provider.answers.synthetic import synthetic_text
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.simulation.synthetic import synthetic_text
 from tokentape_fake_provider.timing import Profile, parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dialect_name

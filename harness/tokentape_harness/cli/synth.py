@@ -9,12 +9,12 @@ from typing import Annotated, Any, get_args
 import msgspec
 import typer
 
-from tokentape_fake_provider.answers.synthetic import WORDS, synthetic_script
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.errors import FaultNotApplicableError
 from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.faults import Fault, as_faults, format_fault
 from tokentape_fake_provider.script.model import FinishReason, Script, ToolCall, Usage
+from tokentape_fake_provider.simulation.synthetic import WORDS, synthetic_script
 from tokentape_fake_provider.tape import End, Tape, TapeEnd
 from tokentape_fake_provider.timing import Instant, Synthetic
 from tokentape_fake_provider.wires import ProviderRequest, wire_named

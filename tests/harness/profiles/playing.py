@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.answers.synthetic import synthetic_text
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.script.model import Script, ToolCall, Usage
+from tokentape_fake_provider.simulation.synthetic import synthetic_text
 from tokentape_fake_provider.timing import Profile
 from tokentape_fake_provider.wires import ProviderRequest, wire_named
 from tokentape_harness.conversion.sample_request import ask_of, sample_request
