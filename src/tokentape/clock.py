@@ -1,6 +1,6 @@
-"""Clock: whose time heartbeats and timeouts keep, where it is not the machine's.
+"""The clock that heartbeats and timeouts follow, where it is not the machine's.
 
-A clock of a test fits (`tokentape_fake_provider.ControlledClock`), so that minutes of silence pass at once.
+A test can pass `tokentape_fake_provider.ControlledClock`, on which minutes of silence pass at once.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import Protocol
 
 
 class Call(Protocol):
-    """Something that is to be called at a time."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """Don't call it."""
+        """Cancel the call."""
 
 
 class Clock(Protocol):
-    """Time in ms from any fixed point on."""
+    """A clock in ms, counted from any fixed point."""
 
     def now(self) -> float:
-        """The time in ms."""
+        """Return the time in ms."""
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Call:
-        """Call `callback` at `deadline` (ms): in the running event loop, or without one in any thread."""
+        """Call `callback` at `deadline` (ms), in the running event loop if there is one, else in any thread."""

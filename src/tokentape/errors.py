@@ -2,14 +2,14 @@
 
 TokentapeError
 ├── UnknownWireError               no decoder for that wire format
-├── DecodeError                    the bytes are not what the wire format promises
+├── DecodeError                    the bytes do not follow the wire format
 ├── TruncatedStreamError           the input ended before the stream's terminal event
 ├── CallbackError
-│   ├── AsyncCallbackError         a coroutine callback (or an async follow-up) under a plain `for`
+│   ├── AsyncCallbackError         a coroutine callback (or an async follow-up) in a plain `for` loop
 │   └── FollowUpError              a callback returned its own stream, or follow-ups never end
 ├── ReentrantIterationError        a callback or listener iterates the stream that is calling it
-├── ReadCancelledError             a loop was cancelled as it read the source: other loops lack the rest
-├── OutputBufferError              a buffer was ended that is not open
+├── ReadCancelledError             a loop was cancelled while it read the source: other loops miss the rest
+├── OutputBufferError              an output buffer was misused, or its filter failed
 ├── ConfigurationError             a key, model or dependency is missing
 ├── ConnectionFailedError          the provider could not be reached, or the connection broke
 │   └── RequestTimeoutError        the provider took too long
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 
 class TokentapeError(Exception):
-    """Base of every error that this library raises.
+    """Base class of every error that this library raises.
 
-    `output` is the partial output of the stream that failed, where there was one.
+    `output` is the partial output of the stream that failed, if a stream failed.
     """
 
     output: ChatOutput | None = None
@@ -47,9 +47,9 @@ class UnknownWireError(TokentapeError, LookupError):
 
 
 class DecodeError(TokentapeError, ValueError):
-    """The bytes are not what the wire format promises.
+    """The bytes do not follow the wire format.
 
-    `event` is the number of the event in the stream (from 0), `offset` the byte at which its data begins.
+    `event` is the number of the event in the stream (from 0), `offset` the byte at which its data starts.
     """
 
     def __init__(self, message: str, *, event: int | None = None, offset: int | None = None) -> None:
@@ -59,15 +59,15 @@ class DecodeError(TokentapeError, ValueError):
 
 
 class TruncatedStreamError(TokentapeError, EOFError):
-    """The input ended before the terminal event: what arrived is in `output`."""
+    """The input ended before the terminal event; `output` holds what arrived."""
 
 
 class CallbackError(TokentapeError):
-    """A callback of a stream can't be run, or returned what can't be followed."""
+    """A callback of a stream can't run, or returned something that can't be read as a follow-up."""
 
 
 class AsyncCallbackError(CallbackError, TypeError):
-    """A coroutine callback, or an async follow-up stream, met a plain `for` loop."""
+    """A stream with a coroutine callback or an async follow-up stream was read by a plain `for` loop."""
 
 
 class FollowUpError(CallbackError):
@@ -75,27 +75,27 @@ class FollowUpError(CallbackError):
 
 
 class ReentrantIterationError(TokentapeError, RuntimeError):
-    """A callback or listener iterates the very stream that is calling it."""
+    """A callback or listener iterates the stream that is calling it."""
 
 
 class ReadCancelledError(TokentapeError):
-    """A loop over the stream was cancelled while it read the source, so that no other loop can have the rest.
+    """A loop over the stream was cancelled while it read the source, so no other loop can read the rest.
 
-    What was received is in `output`; what interrupted the read is the cause.
+    `output` holds what was received; the exception that interrupted the read is the cause.
     """
 
 
 class OutputBufferError(TokentapeError, RuntimeError):
-    """An output buffer was ended or flushed that is not open, or its filter failed as it ended.
+    """An output buffer was created with wrong arguments, used with no open level, or its filter failed at the end.
 
-    `text` is what a failed filter left behind, unfiltered.
+    After a failed filter, `text` is the level's unfiltered text.
     """
 
     text: str = ""
 
 
 class ConfigurationError(TokentapeError):
-    """Something that the caller must provide is missing: a key, a model, an optional dependency."""
+    """A setting is missing or wrong: a key, a model, an option, an optional dependency."""
 
 
 class ConnectionFailedError(TokentapeError, ConnectionError):
@@ -109,8 +109,8 @@ class RequestTimeoutError(ConnectionFailedError, TimeoutError):
 class ProviderError(TokentapeError):
     """The provider answered with an error, as an HTTP response or inside the stream.
 
-    `status` is the HTTP status (of the error itself if the provider names one in the stream), `type` and
-    `code` are the provider's own words, `retry_after` is in seconds, `body` is the decoded error body.
+    `status` is the HTTP status (for an error inside the stream, the status that the error names), `type` and
+    `code` are the provider's own values, `retry_after` is in seconds, `body` is the decoded error body.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class ProviderError(TokentapeError):
 
 
 class BadRequestError(ProviderError):
-    """The provider refused the request as it stands."""
+    """The provider rejected the request as invalid."""
 
 
 class AuthenticationError(ProviderError):
@@ -147,11 +147,11 @@ class AuthenticationError(ProviderError):
 
 
 class PermissionDeniedError(ProviderError):
-    """The key may not do this."""
+    """The key has no permission for this request."""
 
 
 class NotFoundError(ProviderError):
-    """No such model or path."""
+    """The model or path does not exist."""
 
 
 class ConflictError(ProviderError):
@@ -167,7 +167,7 @@ class ServerError(ProviderError):
 
 
 class OverloadedError(ServerError):
-    """The provider is overloaded for the moment."""
+    """The provider is temporarily overloaded."""
 
 
 _BY_STATUS: Mapping[int, type[ProviderError]] = {
@@ -199,7 +199,7 @@ _BY_TYPE: Mapping[str, type[ProviderError]] = {
 
 
 def provider_error_class(status: int | None, type: str | None = None) -> type[ProviderError]:  # noqa: A002
-    """The class for an HTTP status, or else for the provider's own error type."""
+    """Return the error class for an HTTP status, or for the provider's own error type if the status decides nothing."""
     if status is not None:
         if status in _BY_STATUS:
             return _BY_STATUS[status]

@@ -1,4 +1,4 @@
-"""Chat messages: what a stream yields, and what is left when it has ended."""
+"""Chat messages: the chunks that a stream yields, and the whole message that they add up to."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from tokentape.finish_reason import FinishReason
 from tokentape.usage import NOTHING, TokenUsage
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-"""Who a message is from."""
+"""The author of a message."""
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
     """One finished tool call.
 
-    `arguments` is the parsed JSON object; `raw_arguments` the text as the provider sent it. Empty or
+    `arguments` is the parsed JSON object; `raw_arguments` is the text as the provider sent it. Empty or
     missing arguments mean `{}`. If the text is not a JSON object, `valid` is False, `arguments` is `{}`
-    and the text is still in `raw_arguments`. Raises `TypeError` for
-    a field of another type.
+    and `raw_arguments` keeps the text. Raises `TypeError` if a field has the wrong type.
     """
 
     id: str = ""
@@ -61,8 +60,8 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
 class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
     """A fragment of a tool call as one chunk carried it.
 
-    Fragments of one call share `index`; where the provider sends none, a new `id` begins a new call and a
-    fragment with neither goes to the last call. `done` is True on the fragment that the provider marks as
+    Fragments of one call share `index`. If the provider sends no index, a new `id` starts a new call, and a
+    fragment with neither belongs to the last call. `done` is True on the fragment that the provider marks as
     the last one of its call.
     """
 
@@ -76,7 +75,8 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
 class TextPart(msgspec.Struct, frozen=True, tag="text"):
     """A run of text. `citations` are the provider's own objects.
 
-    `phase` is what the provider says the text is for (OpenAI's `commentary` or `final_answer`), and wants back.
+    `phase` is the provider's label for the purpose of the text (OpenAI's `commentary` or `final_answer`), which
+    a follow-up request sends back.
     """
 
     text: str = ""
@@ -85,10 +85,10 @@ class TextPart(msgspec.Struct, frozen=True, tag="text"):
 
 
 class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning"):
-    """A run of reasoning, with what the provider wants back in a follow-up request.
+    """A run of reasoning, with the fields that a follow-up request must send back.
 
-    `signature` proves the text to the provider; `encrypted` replaces it (redacted thinking). `item` has the other
-    fields of the provider's own object (OpenRouter's `reasoning_details`: type, format, id, index).
+    `signature` proves to the provider that the text is its own; `encrypted` replaces the text (redacted thinking).
+    `item` holds the other fields of the provider's object (OpenRouter's `reasoning_details`: type, format, id, index).
     """
 
     text: str = ""
@@ -98,10 +98,10 @@ class ReasoningPart(msgspec.Struct, frozen=True, tag="reasoning"):
 
 
 class ProviderPart(msgspec.Struct, frozen=True, tag="provider"):
-    """A content block that only its provider knows (server tools and their results, images), kept whole.
+    """A content block that is specific to its provider (server tools and their results, images), kept whole.
 
-    `kind` is the provider's own type name. `awaits_result` is True for a call that the application must run and
-    answer in the provider's own form (OpenAI's `apply_patch_call`); the finish reason is then `tool_calls`.
+    `kind` is the provider's type name. `awaits_result` is True for a call that the application must run and
+    answer in the provider's own format (OpenAI's `apply_patch_call`); the finish reason is then `tool_calls`.
     """
 
     kind: str
@@ -110,19 +110,19 @@ class ProviderPart(msgspec.Struct, frozen=True, tag="provider"):
 
 
 Part: TypeAlias = TextPart | ReasoningPart | ToolCall | ProviderPart
-"""One piece of a message's content, in the order of the provider."""
+"""One part of a message's content; parts keep the provider's order."""
 
 
-# Chunks come by the thousand and form no cycles: untracked, they cost 1.4 us each instead of 2.5 (measured).
+# A stream has thousands of chunks, which form no cycles: untracked by gc, one costs 1.4 us instead of 2.5 (measured).
 class ChatMessage(msgspec.Struct, frozen=True, gc=False):
     """A chat message: one chunk of a stream, or a whole message.
 
-    As a chunk, `text`, `reasoning`, `refusal` and `parts` hold what this chunk adds, `tool_call_deltas`
-    the fragments it carried, and `tool_calls` the calls that it completed. As a whole message they hold
-    everything, `parts` in the provider's order. `text` is always a `str`.
+    In a chunk, `text`, `reasoning`, `refusal` and `parts` hold what this chunk adds, `tool_call_deltas`
+    the fragments that it carried, and `tool_calls` the calls that it completed. In a whole message they hold
+    all content, `parts` in the provider's order. `text` is always a `str`.
 
-    `index` is the choice (n > 1), `block` the provider's content block within it, where it has one.
-    `metadata` holds what else the provider said in this chunk (id, model, log probabilities, ...).
+    `index` is the number of the choice (n > 1), `block` the provider's content block within it, if it has one.
+    `metadata` holds whatever else the provider sent in this chunk (id, model, log probabilities, ...).
     """
 
     text: str = ""
@@ -144,20 +144,20 @@ class ChatMessage(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def user(cls, text: str, **fields: Any) -> ChatMessage:
-        """A message of the user."""
+        """Create a message of the user."""
         return cls(text, "user", **fields)
 
     @classmethod
     def system(cls, text: str, **fields: Any) -> ChatMessage:
-        """A system message: instructions to the model."""
+        """Create a system message: instructions to the model."""
         return cls(text, "system", **fields)
 
     @classmethod
     def assistant(cls, text: str = "", **fields: Any) -> ChatMessage:
-        """A message of the model, e.g. one sent back as history."""
+        """Create a message of the model, e.g. one to send back as history."""
         return cls(text, "assistant", **fields)
 
     @classmethod
     def tool(cls, text: str, *, tool_call_id: str, **fields: Any) -> ChatMessage:
-        """The result of a tool call, for the call with this id."""
+        """Create the result of the tool call that has this id."""
         return cls(text, "tool", tool_call_id=tool_call_id, **fields)

@@ -1,4 +1,4 @@
-"""The output of a response: every message, usage and how it ended."""
+"""The output of a response: its messages, its usage and how it ended."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tokentape.usage import NOTHING, TokenUsage
 
 
 class ChatOutput(msgspec.Struct, frozen=True):
-    """What a response said, rebuilt from all the chunks that were received.
+    """The whole content of a response, rebuilt from the chunks that were received.
 
-    `messages` holds one message a choice, in order of choice; `error` is what broke the stream, if
-    something did: the output then holds what had arrived. `metadata` is what the provider said beside
-    the message (response id, system fingerprint, rate limits, ...).
+    `messages` holds one message per choice, in order. `error` is the error that broke the stream, if any: the
+    output then holds what arrived before it. `metadata` is what the provider sent beside the message (response id,
+    system fingerprint, rate limits, ...).
     """
 
     messages: tuple[ChatMessage, ...] = (ChatMessage(),)
@@ -33,7 +33,7 @@ class ChatOutput(msgspec.Struct, frozen=True):
 
     @property
     def normalized(self) -> ChatMessage:
-        """The message of the first choice, under the name that a streamed response has its iterator."""
+        """The message of the first choice, under the name that a streamed response has for its iterator."""
         return self.messages[0]
 
     @property
@@ -43,16 +43,16 @@ class ChatOutput(msgspec.Struct, frozen=True):
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """Why the first choice ended; None if the provider never said."""
+        """Why the first choice ended; None if the provider did not report it."""
         return self.messages[0].finish_reason
 
     @property
     def provider_finish_reason(self) -> str | None:
-        """The provider's own word for why the first choice ended."""
+        """The provider's own value for why the first choice ended."""
         return self.messages[0].provider_finish_reason
 
     def raise_for_error(self) -> ChatOutput:
-        """Return this output, or raise what broke the stream."""
+        """Return this output, or raise the error that broke the stream."""
         if self.error is not None:
             raise self.error
         return self

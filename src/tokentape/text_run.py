@@ -1,4 +1,4 @@
-"""Runs of text: what most of a stream is made of, and what is handled many chunks at a time."""
+"""Runs of text chunks: most of a stream consists of them, so many chunks are handled at a time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tokentape.message import ChatMessage
 
 
 class TextRun(list[ChatMessage]):
-    """Chunks that follow one another in one block of the first choice and are text alone.
+    """Consecutive chunks of one block of the first choice that contain only text.
 
-    With `reports_usage` there may be usage beside the text.
+    If `reports_usage`, they may also contain usage.
     """
 
     __slots__ = ("reports_usage",)

@@ -1,4 +1,4 @@
-"""Token usage, in one arithmetic over all providers."""
+"""Token usage, counted the same way for all providers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class _Nothing(dict[str, Any]):
-    """An empty mapping that stays empty: the default of fields. It is pickled, copied and encoded as a dict may be."""
+    """An empty, read-only mapping: the default of fields. It can be pickled, copied and encoded like a dict."""
 
     __slots__ = ()
 
@@ -17,7 +17,7 @@ class _Nothing(dict[str, Any]):
         return "NOTHING"
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("this mapping is a default that is shared: pass a dict of your own")
+        raise TypeError("this mapping is a shared default and read-only: pass a dict of your own")
 
     __setitem__ = setdefault = update = __ior__ = _refuse
 
@@ -28,10 +28,10 @@ NOTHING: Mapping[str, Any] = _Nothing()
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     """Token counts of one response; `None` means "not reported", never 0.
 
-    The arithmetic is OpenTelemetry's for generative AI: `input` counts all of the prompt, and `cached`
-    (read from a prompt cache) and `cache_write` are parts of it; `output` counts all that was generated,
-    and `reasoning` is a part of it; `total` is the provider's own figure, else `input + output`.
-    `raw` holds the provider's own numbers as they were last reported, unchanged.
+    The fields are counted as in OpenTelemetry's conventions for generative AI: `input` counts the whole prompt,
+    including `cached` (read from a prompt cache) and `cache_write`; `output` counts everything that was generated,
+    including `reasoning`; `total` is the provider's own figure, else `input + output`. `raw` holds the provider's
+    numbers as last reported, unchanged.
     """
 
     input: int | None = None
@@ -43,14 +43,14 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     raw: Mapping[str, Any] = NOTHING
 
     def with_total(self) -> TokenUsage:
-        """Return this usage with `total` filled in as `input + output` where the provider gave none."""
+        """Return this usage with `total` filled in as `input + output` if the provider sent none."""
         if self.total is not None or self.input is None or self.output is None:
             return self
         return msgspec.structs.replace(self, total=self.input + self.output)
 
 
 def merged(usages: Sequence[TokenUsage]) -> TokenUsage:
-    """The usage that these leave: the last reported value of each field, never a sum; linear in how many there are."""
+    """Merge reports of one response: each field has its last reported value, never a sum. Takes linear time."""
     fields = {}
     for name in TokenUsage.__struct_fields__[:-1]:
         for usage in reversed(usages):
@@ -62,14 +62,14 @@ def merged(usages: Sequence[TokenUsage]) -> TokenUsage:
 
 
 def _last_reports(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The provider's numbers: the last report whole, beside those of other objects, which share no key with it.
+    """Merge the provider's own numbers: the last report replaces one with the same keys and joins one with others.
 
     A null reports nothing: the value before it stays.
     """
     last: Mapping[str, Any] = NOTHING
     for report in reports:
         if report.keys() == last.keys() and None not in report.values():
-            last = report  # mostly
+            last = report  # the usual case
             continue
         if all(value is None for value in report.values()):
             continue

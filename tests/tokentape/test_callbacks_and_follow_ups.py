@@ -151,7 +151,7 @@ async def test_a_bare_generator_is_not_dropped_in_silence(drive: Plain) -> None:
 
     stream = drive.stream("a")
     stream.add_callback(asynchronous if drive.is_async else plain)
-    with pytest.raises(CallbackError, match="bare generator: wrap it in StreamedChatMessageIterator"):
+    with pytest.raises(CallbackError, match="bare generator: make it a stream with StreamedChatMessageIterator"):
         await drive.read(stream)
 
 
@@ -201,7 +201,7 @@ async def test_a_callback_that_returns_its_own_stream_is_an_error(drive: Plain) 
     """Self-return is refused; what was received is kept."""
     stream = drive.stream("a")
     stream.add_callback(lambda message: stream)
-    with pytest.raises(FollowUpError, match="returned the stream that it was called by"):
+    with pytest.raises(FollowUpError, match="returned the stream that called it"):
         await drive.read(stream)
     assert (stream.status, stream.text) == ("complete", "a")
 
@@ -231,7 +231,7 @@ async def test_an_endless_chain_is_an_error(drive: Plain, inherit: bool) -> None
 
     stream = drive.stream("x")
     stream.add_callback(another, inherit=inherit)
-    with pytest.raises(FollowUpError, match=f"{MAX_DEPTH} follow-up streams came one from another"):
+    with pytest.raises(FollowUpError, match=f"more than {MAX_DEPTH} follow-up streams in a chain"):
         await drive.read(stream)
     assert len(made) == MAX_DEPTH + 1
     assert await drive.text(stream) == "x" * (MAX_DEPTH + 1)

@@ -339,7 +339,7 @@ def test_the_wire_is_seen_in_the_url(path: str, wire: str) -> None:
 def test_a_url_that_says_nothing_needs_the_wire() -> None:
     """No guess where the URL is silent; an unknown wire is named."""
     response = plain_response("http://host/proxy", content=chunk("a") + DONE)
-    with pytest.raises(UnknownWireError, match=r"from the URL '/proxy': pass wire=, one of .*openai_chat"):
+    with pytest.raises(UnknownWireError, match=r"for the URL path '/proxy': pass wire=, one of .*openai_chat"):
         stream_response(response)
     with pytest.raises(UnknownWireError, match="unknown wire format 'morse'"):
         stream_response(response, "morse")

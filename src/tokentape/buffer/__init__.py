@@ -1,4 +1,4 @@
-"""Output buffers: text on its way to a sink, flushed when it should be."""
+"""Output buffers hold text on its way to a sink, with control over when it is flushed."""
 
 from tokentape.buffer.output_buffer import OutputBuffer
 

@@ -1,4 +1,4 @@
-"""Output buffers: PHP's `ob_start` family for Python, made for streams.
+"""Output buffers for streams, after PHP's `ob_start` functions.
 
     out = OutputBuffer(sys.stdout, auto_flush="message")
     with out.start():
@@ -8,8 +8,8 @@
         out.flush()                   # all of it is on the screen now
 
 Text goes to the innermost open level, or to the sink if none is open. Each thread and each task has
-levels of its own. What was written reaches the sink once and in order; text that a failing sink refused is
-kept and goes first at the next attempt.
+its own levels. All text reaches the sink once and in order; if the sink raises, the text is kept and written
+first at the next attempt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Literal, Protocol, TypeAlias
 
 from tokentape.buffer.output_level import Filter, Level, Levels
-from tokentape.buffer.print_capture import capturing, outside
+from tokentape.buffer.print_capture import bypassing, capturing_print
 from tokentape.buffer.task_local import TaskLocal
 from tokentape.callables import require_callable
 from tokentape.errors import OutputBufferError
@@ -32,10 +32,10 @@ AutoFlush: TypeAlias = Literal["message", "stream"]
 
 
 class Writer(Protocol):
-    """Anything with `write`; its `flush`, if it has one, is called as well."""
+    """Any object with `write`; its `flush` is called too, if it has one."""
 
     def write(self, text: str, /) -> object:
-        """Take the text."""
+        """Write the text."""
 
 
 Sink: TypeAlias = Writer | Callable[[str], object]
@@ -44,10 +44,9 @@ Sink: TypeAlias = Writer | Callable[[str], object]
 class OutputBuffer:
     """Nested buffers in front of a sink.
 
-    `sink` is a text file or a callable that takes a `str`; by default `sys.stdout` as it is now. `auto_flush`
-    says when `write_stream` flushes by itself: after each message, after each stream (so that a follow-up
-    stream comes after what was before it), or not at all. Raises `OutputBufferError` for a sink or an
-    `auto_flush` of another kind.
+    `sink` is a text file or a callable that takes a `str`; the default is the current `sys.stdout`. `auto_flush`
+    sets when `write_stream` flushes: after each message, after each stream (so a stream is flushed before its
+    follow-up), or not at all. Raises `OutputBufferError` for any other `sink` or `auto_flush`.
     """
 
     def __init__(self, sink: Sink | None = None, *, auto_flush: AutoFlush | None = None) -> None:
@@ -67,18 +66,18 @@ class OutputBuffer:
 
     @property
     def level(self) -> int:
-        """How many levels are open in this thread or task."""
+        """The number of levels that are open in this thread or task."""
         return len(self._levels.get().open)
 
     @property
     def pending(self) -> str:
-        """Text that left every level and that the sink has not taken, because it failed."""
+        """Text that left every level but is not written, because the sink failed."""
         return "".join(self._pending)
 
     def write(self, text: str) -> int:
-        """Add text to the innermost level, or to the sink if none is open; returns its length.
+        """Add text to the innermost level, or to the sink if none is open; return its length.
 
-        If the sink raises, the text is kept and goes first at the next attempt: don't write it again.
+        If the sink raises, the text is kept and written first at the next attempt: don't write it again.
         """
         levels = self._levels.get()
         if levels.open:
@@ -87,12 +86,11 @@ class OutputBuffer:
             self._emit(text)
         return len(text)
 
-    def start(self, filter: Filter | None = None, *, flushable: bool = True) -> Started:  # noqa: A002
-        """Open a level (`ob_start`). As a context manager it is ended, into its parent, after the block.
+    def start(self, filter: Filter | None = None, *, flushable: bool = True) -> OpenLevel:  # noqa: A002
+        """Open a level (`ob_start`). As a context manager it ends after the block, and its text goes to its parent.
 
-        `filter` changes the text as it leaves the level. A level that isn't `flushable` keeps its text when
-        `flush()` comes by: it is for catching the output of code that flushes. Raises TypeError for a filter that is
-        no function.
+        `filter` changes the text as it leaves the level. A level that isn't `flushable` keeps its text on `flush()`,
+        to catch the output of code that flushes. Raises TypeError if `filter` is not a function.
         """
         if filter is not None:
             require_callable(filter, "filter", "text")
@@ -101,32 +99,32 @@ class OutputBuffer:
         levels.open.append(level)
         with self._lock:
             self._in_use.add(levels)
-        return Started(self, levels, level)
+        return OpenLevel(self, levels, level)
 
     def contents(self) -> str:
-        """What the innermost level holds (`ob_get_contents`)."""
+        """Return the text in the innermost level (`ob_get_contents`)."""
         return self._levels.get().innermost("read").text
 
     def clean(self) -> None:
-        """Throw away what the innermost level holds (`ob_clean`)."""
+        """Discard the text in the innermost level (`ob_clean`)."""
         self._levels.get().innermost("clean").parts.clear()
 
     def flush_level(self) -> None:
-        """Hand the innermost level's text to its parent and keep the level open (`ob_flush`)."""
+        """Move the innermost level's text to its parent and keep the level open (`ob_flush`)."""
         levels = self._levels.get()
         level = levels.innermost("flush a level")
         self._emit(levels.hand_down(level.take(), len(levels.open) - 1))
 
     def flush(self) -> None:
-        """Push the text of every level down to the sink, and flush the sink."""
+        """Write the text of every level to the sink, and flush the sink."""
         text = self._levels.get().drain()
         self._emit(text)
         if self._flush is not None:
-            with self._lock, outside(self):
+            with self._lock, bypassing(self):
                 self._flush()
 
     def end_flush(self) -> None:
-        """End the innermost level and hand its text to its parent (`ob_end_flush`).
+        """End the innermost level and move its text to its parent (`ob_end_flush`).
 
         If the level's filter raises, the level stays open with its text. If the sink raises, the level is
         ended and its text is pending.
@@ -136,7 +134,7 @@ class OutputBuffer:
         self._emit(self._pop(levels, text))
 
     def end_clean(self) -> None:
-        """End the innermost level and throw its text away (`ob_end_clean`)."""
+        """End the innermost level and discard its text (`ob_end_clean`)."""
         levels = self._levels.get()
         levels.innermost("end")
         self._pop(levels, "")
@@ -149,15 +147,15 @@ class OutputBuffer:
         return text
 
     def write_stream(self, stream: Iterable[ChatMessage], *, auto_flush: AutoFlush | None = None) -> None:
-        """Write the text of each message as it arrives, and flush as `auto_flush` says.
+        """Write the text of each message as it arrives, and flush according to `auto_flush`.
 
         If the sink raises, the stream is closed.
         """
         when = auto_flush or self.auto_flush
-        speaking: object = stream
+        current: object = stream
         try:
             for message in stream:
-                speaking = self._write_message(message, when, stream, speaking)
+                current = self._write_message(message, when, stream, current)
         except BaseException:
             close = getattr(stream, "close", None)
             if close is not None:
@@ -169,10 +167,10 @@ class OutputBuffer:
     async def awrite_stream(self, stream: AsyncIterable[ChatMessage], *, auto_flush: AutoFlush | None = None) -> None:
         """`write_stream` for an async stream."""
         when = auto_flush or self.auto_flush
-        speaking: object = stream
+        current: object = stream
         try:
             async for message in stream:
-                speaking = self._write_message(message, when, stream, speaking)
+                current = self._write_message(message, when, stream, current)
         except BaseException:
             aclose = getattr(stream, "aclose", None)
             if aclose is not None:
@@ -182,8 +180,8 @@ class OutputBuffer:
             self.flush()
 
     def capture_print(self) -> contextlib.AbstractContextManager[OutputBuffer]:
-        """In this block and this thread or task, `print` writes into the buffer; `flush=True` flushes it."""
-        return capturing(self)
+        """Within this block, `print` in this thread or task writes to the buffer, and `flush=True` flushes it."""
+        return capturing_print(self)
 
     def close(self) -> None:
         """End the open levels of every thread and task, and flush the sink. The sink stays open."""
@@ -200,21 +198,21 @@ class OutputBuffer:
     ) -> None:
         self.close()
 
-    def _write_message(self, message: ChatMessage, when: AutoFlush | None, speaking: object, spoke: object) -> object:
-        """Write a message; `spoke` is which of the stream and its follow-ups spoke last. Returns who does."""
-        while follow_ups := getattr(speaking, "follow_ups", ()):
-            speaking = follow_ups[-1]
-        if when == "stream" and speaking is not spoke:
+    def _write_message(self, message: ChatMessage, when: AutoFlush | None, current: object, previous: object) -> object:
+        """Write a message; `previous` is the stream or follow-up of the message before it. Return this message's."""
+        while follow_ups := getattr(current, "follow_ups", ()):
+            current = follow_ups[-1]
+        if when == "stream" and current is not previous:
             self.flush()
         if message.text:
             self.write(message.text)
-        # A finish reason is the last that is heard of a stream before its callbacks run, which may take long.
+        # A finish reason is the last message of a stream before its callbacks run, which may take long.
         if (when == "message" and message.text) or (when == "stream" and message.finish_reason is not None):
             self.flush()
-        return speaking
+        return current
 
     def _pop(self, levels: Levels, text: str) -> str:
-        """Remove the innermost level; return what of `text` goes to the sink."""
+        """Remove the innermost level and move `text` to its parent; return the text if there is no parent."""
         levels.open.pop()
         if not levels.open:
             with self._lock:
@@ -222,17 +220,17 @@ class OutputBuffer:
         return levels.hand_down(text, len(levels.open))
 
     def _end(self, levels: Levels, level: Level) -> None:
-        """End `level` and what is open above it: the levels are as they were before it, whatever raises."""
+        """End `level` and every level inside it, even if something raises."""
         unfiltered: list[str] = []
         failure: Exception | None = None
         text = ""
         while level in levels.open:
             try:
-                leaving = levels.open[-1].take()
+                leaving_text = levels.open[-1].take()
             except Exception as error:
-                leaving, failure = "", error
+                leaving_text, failure = "", error
                 unfiltered.append(levels.open[-1].text)
-            text = self._pop(levels, leaving)
+            text = self._pop(levels, leaving_text)
         self._emit(text)
         if failure is not None:
             raised = OutputBufferError(
@@ -242,24 +240,24 @@ class OutputBuffer:
             raise raised from failure
 
     def _emit(self, text: str) -> None:
-        """Write to the sink what is pending and then `text`; what it refuses stays pending."""
+        """Write the pending text and then `text` to the sink; if the sink raises, all of it is pending."""
         with self._lock:
             whole = "".join([*self._pending, text])
             self._pending.clear()
             if not whole:
                 return
             try:
-                with outside(self):
+                with bypassing(self):
                     self._write(whole)
             except BaseException:
                 self._pending.insert(0, whole)
                 raise
 
 
-class Started:
-    """An open level as a context manager: it is ended at the end of the block, also by an exception.
+class OpenLevel:
+    """An open level as a context manager: it ends with the block, even if the block raises.
 
-    What is still open above it is ended with it, so the levels are what they were before the block.
+    Levels that are still open inside it end too, so the levels are the same as before the block.
     """
 
     __slots__ = ("_buffer", "_level", "_levels")

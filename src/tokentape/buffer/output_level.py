@@ -10,7 +10,7 @@ Filter = Callable[[str], str]
 
 
 class Level:
-    """Text that is held back, and the filter it leaves through."""
+    """Text that is held back, and the filter for it."""
 
     __slots__ = ("filter", "flushable", "parts")
 
@@ -21,11 +21,11 @@ class Level:
 
     @property
     def text(self) -> str:
-        """What the level holds."""
+        """The text in the level."""
         return "".join(self.parts)
 
     def take(self) -> str:
-        """Empty the level and return its text, filtered. If the filter raises, the level keeps its text."""
+        """Empty the level and return its filtered text. If the filter raises, the level keeps its text."""
         text = self.text
         if self.filter is not None and text:
             text = self.filter(text)
@@ -41,26 +41,26 @@ class Levels:
     def __init__(self) -> None:
         self.open: list[Level] = []
 
-    def innermost(self, what: str) -> Level:
-        """The innermost level; raises OutputBufferError if none is open."""
+    def innermost(self, action: str) -> Level:
+        """Return the innermost level; raises OutputBufferError if none is open."""
         if not self.open:
             raise OutputBufferError(
-                f"cannot {what}: no level of this output buffer is open in this thread or task; call start()"
+                f"cannot {action}: no level of this output buffer is open in this thread or task; call start()"
             )
         return self.open[-1]
 
     def hand_down(self, text: str, depth: int) -> str:
-        """Put `text` into the level below `depth`; return it if there is none (it goes to the sink)."""
+        """Move `text` from the level at `depth` to its parent; return it if there is no parent."""
         if depth == 0 or not text:
             return text
         self.open[depth - 1].parts.append(text)
         return ""
 
     def drain(self) -> str:
-        """Push every level's text down and return what leaves the outermost one.
+        """Move every level's text to its parent and return the text that leaves the outermost level.
 
-        A level that isn't flushable keeps what comes down to it. If a filter raises, what had come down so
-        far is kept in that filter's level, behind its own text.
+        A level that isn't flushable keeps the text that reaches it. If a filter raises, its level keeps its own text
+        and the text that reached it.
         """
         for depth in range(len(self.open) - 1, -1, -1):
             level = self.open[depth]

@@ -1,4 +1,4 @@
-"""`print` into an output buffer: a stand-in for `sys.stdout` that routes by thread and task."""
+"""Captures `print` in an output buffer: replaces `sys.stdout` by an object that routes by thread and task."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tokentape.buffer.task_local import TaskLocal
 
 
 class Buffer(Protocol):
-    """What takes in the text that is printed."""
+    """Receives the printed text."""
 
     def write(self, text: str, /) -> int:
-        """Take in text."""
+        """Add text; return its length."""
 
     def flush(self) -> None:
-        """Pass it on."""
+        """Write the text to the sink."""
 
 
 AnyBuffer = TypeVar("AnyBuffer", bound=Buffer)
@@ -29,9 +29,9 @@ _captures = 0
 
 
 class PrintRouter:
-    """Sends what a thread or task prints into the buffer that captures it, and all else to the original.
+    """Sends the prints of a thread or task to the buffer that captures them, and all other text to the original.
 
-    It stands in for `sys.stdout` while anyone captures; all but writing and flushing is the original's.
+    It replaces `sys.stdout` during any capture; attributes other than writing and flushing are the original's.
     """
 
     def __init__(self, original: TextIO) -> None:
@@ -60,10 +60,10 @@ class PrintRouter:
 
 
 @contextlib.contextmanager
-def outside(buffer: Buffer) -> Iterator[None]:
-    """While `buffer` writes to its sink: what the sink prints goes to the capture around this one.
+def bypassing(buffer: Buffer) -> Iterator[None]:
+    """Send prints to the capture around `buffer` while `buffer` writes to its sink.
 
-    A buffer whose sink is `sys.stdout` would otherwise write into itself.
+    Otherwise a buffer whose sink is `sys.stdout` would write to itself.
     """
     routes = _routes.get()
     if buffer not in routes:
@@ -78,8 +78,8 @@ def outside(buffer: Buffer) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def capturing(buffer: AnyBuffer) -> Iterator[AnyBuffer]:
-    """Route what this thread or task prints into `buffer`; see `OutputBuffer.capture_print`."""
+def capturing_print(buffer: AnyBuffer) -> Iterator[AnyBuffer]:
+    """Route the prints of this thread or task to `buffer`; see `OutputBuffer.capture_print`."""
     routes = _routes.get()
     _install()
     routes.append(buffer)
@@ -100,7 +100,7 @@ def _install() -> None:
 
 
 def _remove() -> None:
-    """Put the original back after the last capture; a router that someone wrapped stays, passing on."""
+    """Restore the original after the last capture; a router that someone wrapped stays and passes text on."""
     global _captures
     with _installing:
         _captures -= 1

@@ -1,4 +1,4 @@
-"""A value of one thread or one task."""
+"""A value per thread and per task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def current_owner() -> object:
-    """The running task of asyncio or trio, else the running thread."""
+    """Return the running task of asyncio or trio, else the running thread."""
     trio = sys.modules.get("trio")
     for current_task in (asyncio.current_task, *((trio.lowlevel.current_task,) if trio is not None else ())):
         with contextlib.suppress(RuntimeError):
@@ -25,10 +25,10 @@ def current_owner() -> object:
 
 
 class TaskLocal(Generic[T]):
-    """A value that each thread and each task makes anew.
+    """A value that each thread and each task creates for itself.
 
-    A plain context variable is inherited by every task that is started, and by `asyncio.to_thread`: two tasks
-    would then write into one buffer. So the value remembers who made it.
+    Started tasks and `asyncio.to_thread` inherit a plain context variable: two tasks would then write to one
+    buffer. So the value is stored with the thread or task that created it.
     """
 
     __slots__ = ("_make", "_variable")
@@ -38,7 +38,7 @@ class TaskLocal(Generic[T]):
         self._variable: ContextVar[tuple[object, T] | None] = ContextVar(name, default=None)
 
     def get(self) -> T:
-        """The value of this thread or task."""
+        """Return the value of this thread or task."""
         owner = current_owner()
         entry = self._variable.get()
         if entry is None or entry[0] is not owner:

@@ -1,1 +1,1 @@
-"""HTTP responses of any client library, and what goes wrong with them, as the library's own values and errors."""
+"""HTTP responses of any client library and their failures, as the library's own values and errors."""

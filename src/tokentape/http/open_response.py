@@ -1,4 +1,4 @@
-"""Open responses of HTTP clients in one shape, read as their bytes arrive; no client is imported for it."""
+"""Open responses of several HTTP clients under one interface, read as their bytes arrive. No client is imported."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from typing import Any, NamedTuple
 
 from tokentape.errors import TokentapeError
-from tokentape.http.transport_error import as_ours
+from tokentape.http.transport_error import library_error, transport_errors
 
 READING = "reading the response"
 
 
 class SyncResponse(NamedTuple):
-    """A response that is read in a plain loop. `headers` have lower-case names."""
+    """A response that is read by a plain loop. `headers` have lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -24,7 +24,7 @@ class SyncResponse(NamedTuple):
 
 
 class AsyncResponse(NamedTuple):
-    """A response that is read with `async for`. `headers` have lower-case names."""
+    """A response that is read by `async for`. `headers` have lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,9 +34,9 @@ class AsyncResponse(NamedTuple):
 
 
 def open_response(response: Any) -> SyncResponse | AsyncResponse:
-    """Read a response of httpx2, httpx, requests or aiohttp in one shape.
+    """Adapt a response of httpx2, httpx, requests or aiohttp.
 
-    Raises TokentapeError if it is of none of them, or if its body has been read or closed already.
+    Raises TokentapeError for any other object, or if the body has been read or closed already.
     """
     for kind in type(response).__mro__:
         client = kind.__module__.partition(".")[0]
@@ -65,12 +65,12 @@ def _httpx(response: Any) -> SyncResponse | AsyncResponse:
 
 
 def async_response(response: Any) -> AsyncResponse:
-    """A response of an async client of httpx2 or httpx."""
+    """Adapt a response of an async client of httpx2 or httpx."""
     return AsyncResponse(*_httpx_head(response), *_async_body(response.aiter_bytes(), response.aclose))
 
 
 def sync_response(response: Any) -> SyncResponse:
-    """A response of a sync client of httpx2 or httpx."""
+    """Adapt a response of a sync client of httpx2 or httpx."""
 
     def interrupt() -> None:
         network = response.extensions.get("network_stream")
@@ -95,10 +95,10 @@ def _requests(response: Any) -> SyncResponse:
 
 
 def _raw_chunks(response: Any) -> Iterator[bytes]:
-    """What has arrived, each time something has.
+    """Yield bytes as soon as they arrive.
 
-    `iter_content(None)` gives a close-delimited body all at the end, and `iter_content(n)` waits for n bytes
-    (both measured with requests 2.34). With a size, `read1` also checks the content-length at the end.
+    `iter_content(None)` yields a close-delimited body only at its end, and `iter_content(n)` waits for n bytes
+    (both measured with requests 2.34). `read1` with a size also checks the content-length at the end.
     """
     read1 = getattr(response.raw, "read1", None)
     if read1 is None:  # urllib3 before 2.1
@@ -112,7 +112,7 @@ def _aiohttp(response: Any) -> AsyncResponse:
     head = (response.status, _headers(response.headers), str(response.url))
     body = response._body
     if body is None:
-        # `closed` says nothing: it is true once all has arrived, read or not.
+        # `closed` is no help: it is true once the whole body has arrived, read or not.
         _refuse_spent(response.content.at_eof() and response.content.total_bytes > 0, False)
 
     async def close() -> None:
@@ -134,14 +134,14 @@ def _refuse_spent(consumed: bool, closed: bool) -> None:
     if consumed or closed:
         raise TokentapeError(
             f"the body of this response was {'read' if consumed else 'closed'} already: open it as a stream "
-            "and pass it on before anything reads it"
+            "and pass it before anything reads it"
         )
 
 
 def _url(response: Any) -> str:
     try:
         return str(response.url)
-    except RuntimeError:  # httpx: a response that was made by hand has no request
+    except RuntimeError:  # httpx: a response that was constructed by hand has no request
         return ""
 
 
@@ -152,19 +152,14 @@ def _headers(headers: Any) -> dict[str, str]:
 def _sync_body(
     chunks: Iterator[bytes], close_response: Callable[[], None], interrupt: Callable[[], None]
 ) -> tuple[Iterator[bytes], Callable[[], None]]:
-    """The chunks with the client's errors as ours, and what closes the body and then the response.
+    """Return the chunks, which raise the library's errors, and a function that closes the body and the response.
 
-    If another thread waits for bytes as it is closed, `interrupt` ends that: closing a socket does not.
+    If another thread is waiting for bytes at that moment, `interrupt` ends its wait: closing a socket does not.
     """
 
     def read() -> Generator[bytes, None, None]:
-        try:
+        with transport_errors(READING):
             yield from chunks
-        except Exception as error:
-            ours = as_ours(error, READING)
-            if ours is None:
-                raise
-            raise ours from error
 
     def close() -> None:
         try:
@@ -179,9 +174,9 @@ def _sync_body(
 
 
 class _AsyncBody:
-    """Async chunks with the client's errors as ours.
+    """Async chunks that raise the library's errors.
 
-    Not an async generator: one that is dropped half-way is finalised later, by the event loop.
+    Not an async generator, because the event loop finalises one that is dropped half-way only later.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
@@ -196,10 +191,10 @@ class _AsyncBody:
         except StopAsyncIteration:
             raise
         except Exception as error:
-            ours = as_ours(error, READING)
-            if ours is None:
+            converted = library_error(error, READING)
+            if converted is None:
                 raise
-            raise ours from error
+            raise converted from error
 
 
 def _async_body(

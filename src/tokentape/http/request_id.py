@@ -1,4 +1,4 @@
-"""The name that a provider gave a request, which its support asks for."""
+"""The id that a provider gave a request, which its support team needs."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ _HEADERS = (
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """The request id in a response's headers (lower-case names); None if there is none."""
+    """Return the request id in a response's headers (lower-case names), or None."""
     return next((headers[name] for name in _HEADERS if headers.get(name)), None)

@@ -1,4 +1,4 @@
-"""Errors that a provider answers with, as typed exceptions."""
+"""Error responses of providers as typed exceptions."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from tokentape.http.request_id import request_id
 from tokentape.wires.google_error import retry_delay
 
 REDACTED = "[redacted]"
-_PRIVATE_HEADERS = frozenset({"set-cookie", "authorization", "x-api-key", "api-key"})
+_SECRET_HEADERS = frozenset({"set-cookie", "authorization", "x-api-key", "api-key"})
 
 
 def response_error(
     status: int, headers: Mapping[str, str], body: bytes, *, now: float, secrets: Sequence[str] = ()
 ) -> ProviderError:
-    """The error for an HTTP response that is not a success.
+    """Build the error for an HTTP response that is not a success.
 
-    `headers` have lower-case names, `now` is seconds since the epoch (a retry-after can be a date), and each
-    of `secrets` is taken out of whatever the provider repeats.
+    `headers` have lower-case names, `now` is in seconds since the epoch (a retry-after can be a date), and each
+    of `secrets` is redacted where the provider repeats it.
     """
     for secret in secrets:
         if len(secret) >= 8:
             body = body.replace(secret.encode(), REDACTED.encode())
-    kept = {name: value for name, value in headers.items() if name not in _PRIVATE_HEADERS}
+    visible_headers = {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
     document = _document(body)
-    said = _error_object(document)
-    type_, code = _word(said.get("type")) or _word(said.get("status")), _word(said.get("code"))
+    error = _error_object(document)
+    type_, code = _string(error.get("type")) or _string(error.get("status")), _string(error.get("code"))
     if type_ is None:
-        # AWS says it in a header, as ThrottlingException:http://...
-        type_ = _word(kept.get("x-amzn-errortype", "").partition(":")[0])
-    message = _message(said, document)
-    named = request_id(kept)
-    if named is None and isinstance(document, dict):
-        named = _word(document.get("request_id"))
+        # AWS sends the type in a header: ThrottlingException:http://...
+        type_ = _string(visible_headers.get("x-amzn-errortype", "").partition(":")[0])
+    message = _message(error, document)
+    response_request_id = request_id(visible_headers)
+    if response_request_id is None and isinstance(document, dict):
+        response_request_id = _string(document.get("request_id"))
     name = code if code is not None and not code.isdigit() else type_
     return provider_error_class(status, type_)(
         f"the provider answered {status}{f' ({name})' if name else ''}: {message}",
         status=status,
         type=type_,
         code=code,
-        param=_word(said.get("param")),
-        request_id=named,
-        retry_after=retry_delay(said) if (wait := retry_after(kept, now=now)) is None else wait,
-        headers=kept,
+        param=_string(error.get("param")),
+        request_id=response_request_id,
+        retry_after=retry_delay(error) if (wait := retry_after(visible_headers, now=now)) is None else wait,
+        headers=visible_headers,
         body=document,
     )
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds to wait, of `retry-after-ms` or `retry-after` (seconds or an HTTP date); None if not said."""
+    """Return the seconds to wait from `retry-after-ms` or `retry-after` (seconds or an HTTP date), or None."""
     for name, per_second in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             wait = float(headers[name]) / per_second
@@ -77,7 +77,7 @@ def _document(body: bytes) -> Any:
 
 
 def _error_object(document: Any) -> Mapping[str, Any]:
-    """The object that says what was wrong: OpenAI's and Anthropic's `error`, or the document itself."""
+    """Return the object that describes the error: the `error` of OpenAI and Anthropic, or the document itself."""
     if isinstance(document, list) and document:
         document = document[0]
     if not isinstance(document, dict):
@@ -90,9 +90,9 @@ def _error_object(document: Any) -> Mapping[str, Any]:
     return document
 
 
-def _message(said: Mapping[str, Any], document: Any) -> str:
+def _message(error: Mapping[str, Any], document: Any) -> str:
     for key in ("message", "Message", "detail", "msg"):
-        value = said.get(key)
+        value = error.get(key)
         if isinstance(value, str) and value:
             return value
         if value:
@@ -101,5 +101,5 @@ def _message(said: Mapping[str, Any], document: Any) -> str:
     return " ".join(text.split())[:200] or "(no body)"
 
 
-def _word(value: Any) -> str | None:
+def _string(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int | float) and value != "" else None

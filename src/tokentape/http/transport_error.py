@@ -1,4 +1,4 @@
-"""The errors of HTTP clients as ours, at one boundary; no client is imported for it."""
+"""Converts the errors of HTTP clients to the library's errors. No client is imported."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _CLIENTS = frozenset({"aiohttp", "httpcore", "httpcore2", "httpx", "httpx2", "re
 _BAD_CODING = frozenset({"DecodingError", "DecodeError", "ContentDecodingError", "ContentEncodingError"})
 
 
-def as_ours(error: Exception, doing: str) -> TokentapeError | None:
-    """Return the error of ours for one that an HTTP client or the socket raised; None if it is neither.
+def library_error(error: Exception, action: str) -> TokentapeError | None:
+    """Return the library's error for one that an HTTP client or a socket raised; None for any other error.
 
-    `doing` is what was being done: "reaching http://...", "reading the response".
+    `action` completes "failed while ...": "reaching http://...", "reading the response".
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     clients = {kind.__module__.partition(".")[0] for kind in type(error).__mro__} & _CLIENTS
@@ -22,23 +22,23 @@ def as_ours(error: Exception, doing: str) -> TokentapeError | None:
         return None
     detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
-        return RequestTimeoutError(f"timed out while {doing} ({detail})")
+        return RequestTimeoutError(f"timed out while {action} ({detail})")
     if names & _BAD_CODING:
-        return DecodeError(f"the content-encoding is broken, seen while {doing} ({detail})")
+        return DecodeError(f"the content-encoding is broken, seen while {action} ({detail})")
     if isinstance(error, OSError) or names & {"TransportError", "HTTPError", "ClientError"}:
-        return ConnectionFailedError(f"the connection failed while {doing} ({detail})")
+        return ConnectionFailedError(f"the connection failed while {action} ({detail})")
     return None
 
 
 @contextlib.contextmanager
-def transport_errors(doing: str) -> Iterator[None]:
-    """Raise what an HTTP client raises in this block as our errors, with the client's own as the cause."""
+def transport_errors(action: str) -> Iterator[None]:
+    """Raise the errors of HTTP clients in this block as the library's errors, with the original as the cause."""
     try:
         yield
     except TokentapeError:
         raise
     except Exception as error:
-        ours = as_ours(error, doing)
-        if ours is None:
+        converted = library_error(error, action)
+        if converted is None:
             raise
-        raise ours from error
+        raise converted from error

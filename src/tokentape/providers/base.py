@@ -21,7 +21,13 @@ from tokentape.http.transport_error import transport_errors
 from tokentape.output import ChatOutput
 from tokentape.providers.messages import Message, Messages, Tools, as_input, encode_body, message_list
 from tokentape.providers.response import StreamedChatResponse
-from tokentape.sources.response_stream import StreamOptions, accepted_astream, accepted_stream, arefuse, refuse
+from tokentape.sources.response_stream import (
+    StreamOptions,
+    accepted_astream,
+    accepted_stream,
+    araise_if_refused,
+    raise_if_refused,
+)
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
@@ -185,7 +191,7 @@ class ChatProvider(abc.ABC):
         how = self._how(prepared.context)
         if stream:
             return _streamed(accepted_stream(response, how), response)
-        refuse(response, how)
+        raise_if_refused(response, how)
         try:
             body = b"".join(response.chunks)
         finally:
@@ -255,7 +261,7 @@ class ChatProvider(abc.ABC):
         how = self._how(prepared.context)
         if stream:
             return _streamed(await accepted_astream(response, how), response)
-        await arefuse(response, how)
+        await araise_if_refused(response, how)
         try:
             body = b"".join([chunk async for chunk in response.chunks])
         finally:

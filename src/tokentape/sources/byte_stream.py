@@ -1,4 +1,4 @@
-"""Streams made of bytes: any iterable of them, in any wire format."""
+"""Streams from an iterable of bytes in any wire format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 
 from tokentape.errors import DecodeError
 from tokentape.message import ChatMessage
-from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator, Begun, closed
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator, StartedIterator, call_close
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.text_run import TextRun
@@ -23,10 +23,10 @@ def stream_bytes(
     keep_raw: bool = False,
     on_callback_error: Callable[[Exception], None] | None = None,
 ) -> StreamedChatMessageIterator:
-    """Decode an iterable of bytes, in pieces of any size, as a stream of the given wire format.
+    """Decode bytes, in pieces of any size, as a stream of the given wire format.
 
-    It is read lazily and closed once, by `close` or its own `close()`. `keep_raw=True` keeps the bytes of each
-    wire event in `raw_events`. Raises `UnknownWireError` here, `DecodeError`, `TruncatedStreamError` and
+    The iterable is read lazily and closed once, by `close` or its own `close()`. `keep_raw=True` keeps the bytes of
+    each wire event in `raw_events`. Raises `UnknownWireError` at once, and `DecodeError`, `TruncatedStreamError` and
     `ProviderError` in the loop.
     """
     decoder = wire_named(wire).decoder()
@@ -50,7 +50,7 @@ def astream_bytes(
     keep_raw: bool = False,
     on_callback_error: Callable[[Exception], None] | None = None,
 ) -> AsyncStreamedChatMessageIterator:
-    """Decode an async iterable of bytes; the twin of `stream_bytes`, closed by `close` or its own `aclose()`."""
+    """`stream_bytes` for an async iterable, which is closed by `close` or its own `aclose()`."""
     decoder = wire_named(wire).decoder()
     decoder.raw_events = [] if keep_raw else None
     return AsyncStreamedChatMessageIterator(
@@ -63,7 +63,7 @@ def astream_bytes(
 
 
 def decoded(chunks: Iterable[bytes], decoder: WireDecoder) -> Iterator[ChatMessage | TextRun]:
-    """The chunks that a decoder makes of bytes; stops reading at the terminal event."""
+    """Yield the chunks that a decoder reads from bytes; stops reading at the terminal event."""
     feed = _feed(decoder)
     for data in chunks:
         yield from feed(_checked(data))
@@ -73,11 +73,11 @@ def decoded(chunks: Iterable[bytes], decoder: WireDecoder) -> Iterator[ChatMessa
 
 
 async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncIterator[ChatMessage | TextRun]:
-    """The async twin of `decoded`."""
+    """`decoded` for async bytes."""
     feed = _feed(decoder)
     iterator = aiter(chunks)
     try:
-        async for data in Begun(iterator):
+        async for data in StartedIterator(iterator):
             for message in feed(_checked(data)):
                 yield message
             if decoder.ended:
@@ -86,7 +86,7 @@ async def adecoded(chunks: AsyncIterable[bytes], decoder: WireDecoder) -> AsyncI
             yield message
     finally:
         if iterator is not chunks:
-            await closed(getattr(iterator, "aclose", None))
+            await call_close(getattr(iterator, "aclose", None))
 
 
 def _feed(decoder: WireDecoder) -> Callable[[bytes], Iterable[ChatMessage | TextRun]]:

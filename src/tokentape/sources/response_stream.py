@@ -1,4 +1,4 @@
-"""From an open response to a stream of messages, or to the error that it is."""
+"""Opens an HTTP response as a stream of messages, or raises its error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class StreamOptions(NamedTuple):
-    """How to read a response as a stream. `now` gives seconds since the epoch, for a retry-after date."""
+    """How to read a response as a stream. `now` returns seconds since the epoch, for a retry-after date."""
 
     wire: str
     context: StreamContext | None = None
@@ -28,91 +28,81 @@ class StreamOptions(NamedTuple):
 
 
 def accepted_stream(response: SyncResponse, options: StreamOptions) -> StreamedChatMessageIterator:
-    """The stream of a response; or ProviderError or DecodeError, and the response is closed."""
-    refuse(response, options)
+    """Return the stream of a response. Raises ProviderError or DecodeError after closing the response."""
+    raise_if_refused(response, options)
     return stream_bytes(
-        response.chunks,
-        options.wire,
-        context=options.context,
-        close=response.close,
-        keep_raw=options.keep_raw,
+        response.chunks, options.wire, context=options.context, close=response.close, keep_raw=options.keep_raw
     )
 
 
-def refuse(response: SyncResponse, options: StreamOptions) -> None:
-    """Raise, and close the response, if its head says that it is an error or no answer of a provider."""
-    if _fine(response.status, response.headers):
+def raise_if_refused(response: SyncResponse, options: StreamOptions) -> None:
+    """Close the response and raise, if its status is an error or its body can't be a provider's (HTML)."""
+    if _is_success(response.status, response.headers):
         return
     body = b""
     try:
         body = b"".join(response.chunks)
     except TokentapeError as broken:
-        raise _refusal(response.status, response.headers, body, options) from broken
+        raise _response_error(response.status, response.headers, body, options) from broken
     finally:
         response.close()
-    raise _refusal(response.status, response.headers, body, options)
+    raise _response_error(response.status, response.headers, body, options)
 
 
-async def arefuse(response: AsyncResponse, options: StreamOptions) -> None:
-    """`refuse` for an async response."""
-    if _fine(response.status, response.headers):
+async def araise_if_refused(response: AsyncResponse, options: StreamOptions) -> None:
+    """`raise_if_refused` for an async response."""
+    if _is_success(response.status, response.headers):
         return
     body = b""
     try:
         body = b"".join([chunk async for chunk in response.chunks])
     except TokentapeError as broken:
-        raise _refusal(response.status, response.headers, body, options) from broken
+        raise _response_error(response.status, response.headers, body, options) from broken
     finally:
         await response.close()
-    raise _refusal(response.status, response.headers, body, options)
+    raise _response_error(response.status, response.headers, body, options)
 
 
 async def accepted_astream(response: AsyncResponse, options: StreamOptions) -> AsyncStreamedChatMessageIterator:
     """`accepted_stream` for an async response."""
-    await arefuse(response, options)
+    await araise_if_refused(response, options)
     return _astream(response.chunks, response, options)
 
 
 def lazy_astream(response: AsyncResponse, options: StreamOptions) -> AsyncStreamedChatMessageIterator:
-    """The stream of an async response; what `accepted_astream` raises is raised by its first step."""
-    return _astream(_Checked(response, options), response, options)
+    """Like `accepted_astream`, but the first step of the stream raises its errors."""
+    return _astream(_CheckedChunks(response, options), response, options)
 
 
-class _Checked:
-    """The chunks of a response whose head is looked at with the first of them."""
+class _CheckedChunks:
+    """The chunks of a response; reading the first one checks the response's status and headers."""
 
     def __init__(self, response: AsyncResponse, options: StreamOptions) -> None:
         self._response = response
         self._options = options
-        self._fine = False
+        self._checked = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._fine:
-            await arefuse(self._response, self._options)
-            self._fine = True
+        if not self._checked:
+            await araise_if_refused(self._response, self._options)
+            self._checked = True
         return await self._response.chunks.__anext__()
 
 
 def _astream(
     chunks: AsyncIterator[bytes], response: AsyncResponse, options: StreamOptions
 ) -> AsyncStreamedChatMessageIterator:
-    return astream_bytes(
-        chunks,
-        options.wire,
-        context=options.context,
-        close=response.close,
-        keep_raw=options.keep_raw,
-    )
+    return astream_bytes(chunks, options.wire, context=options.context, close=response.close, keep_raw=options.keep_raw)
 
 
-def _fine(status: int, headers: Mapping[str, str]) -> bool:
+def _is_success(status: int, headers: Mapping[str, str]) -> bool:
     return 200 <= status < 300 and not _media_type(headers).endswith("html")
 
 
-def _refusal(
+def _response_error(
     status: int, headers: Mapping[str, str], body: bytes, options: StreamOptions
 ) -> ProviderError | DecodeError:
     if 200 <= status < 300:

@@ -1,4 +1,4 @@
-"""The stream objects of official SDKs: the response underneath, else their typed events."""
+"""The stream objects of official SDKs: reads their HTTP response, else their typed events."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from tokentape.wires import WireDecoder, wire_named, wire_names
 WireOf = Callable[[object], str | None]
 
 _NOT_SENT = {"sdk_http_response"}
-"""What google-genai puts into its events beside what came."""
+"""Fields that google-genai adds to the events it received."""
 _AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 
 class SDKStream(NamedTuple):
-    """The HTTP response under an SDK's object, and the object's own close, sync or async."""
+    """The HTTP response inside an SDK's object, and the object's own close, sync or async."""
 
     response: Any
     close: Callable[[], Any] | None
 
 
 def response_of(sdk_stream: Any) -> SDKStream | None:
-    """The response whose bytes the SDK's object would read; None if it has none that can be read."""
-    # The helper streams of openai and anthropic are around a plain one.
+    """Return the response that the SDK's object reads; None if it has none that can be read."""
+    # The helper streams of openai and anthropic wrap a plain one.
     owner = getattr(sdk_stream, "_raw_stream", sdk_stream)
     for name in ("response", "http_response", "_response"):
         response = getattr(owner, name, None)
         if response is None or not hasattr(response, "status_code") or not hasattr(response, "iter_bytes"):
             continue
         if response.headers.get("content-type", "").startswith(_AWS_EVENT_STREAM):
-            return None  # the SDK's own decoder unwraps it
+            return None  # left to the SDK's own decoder
         return SDKStream(response, getattr(sdk_stream, "close", None))
     return None
 
 
-def closing_too(opened: SyncResponse | AsyncResponse, close: Callable[[], Any] | None) -> SyncResponse | AsyncResponse:
-    """The same response; closing it also tells the SDK's object, which may be watching."""
+def closing_both(opened: SyncResponse | AsyncResponse, close: Callable[[], Any] | None) -> SyncResponse | AsyncResponse:
+    """Return the response with a close that also closes the SDK's object, which may track it."""
     if close is None:
         return opened
     if isinstance(opened, SyncResponse):
@@ -74,7 +74,7 @@ def closing_too(opened: SyncResponse | AsyncResponse, close: Callable[[], Any] |
 def typed_stream(
     events: Iterable[Any], wire: str | None, wire_of: WireOf, context: StreamContext | None, keep_raw: bool
 ) -> StreamedChatMessageIterator:
-    """A stream of typed events; without `wire`, the first event says which format it is."""
+    """Create a stream of typed events; without `wire`, the first event determines the format."""
     raw: list[bytes] | None = [] if keep_raw else None
 
     def source() -> Iterator[ChatMessage]:
@@ -128,7 +128,7 @@ def _decoder(event: Any, wire: str | None, wire_of: WireOf, raw: list[bytes] | N
     name = wire or wire_of(event)
     if name is None:
         raise UnknownWireError(
-            f"can't tell the wire format of a {type(event).__qualname__}: pass wire=, one of {', '.join(wire_names())}"
+            f"unknown wire format of a {type(event).__qualname__}: pass wire=, one of {', '.join(wire_names())}"
         )
     decoder = wire_named(name).decoder()
     decoder.raw_events = raw
@@ -136,13 +136,13 @@ def _decoder(event: Any, wire: str | None, wire_of: WireOf, raw: list[bytes] | N
 
 
 def _document(event: Any) -> bytes:
-    """An event as the JSON that it came as, as far as its type has kept it."""
+    """Return an event as the JSON that was received, as far as its type kept it."""
     dump = getattr(event, "model_dump", None)
     if dump is not None:
-        # Not as JSON: pydantic writes bytes in the URL-safe alphabet, as no provider does, and no lone surrogates.
+        # Not as JSON: pydantic writes bytes in the URL-safe alphabet, unlike any provider, and no lone surrogates.
         event = dump(by_alias=True, exclude_unset=True, exclude=_NOT_SENT, warnings=False)
         if isinstance(event, dict) and event.keys() == {"data"} and isinstance(event["data"], dict):
-            event = event["data"]  # mistralai puts each chunk into an event
+            event = event["data"]  # mistralai wraps each chunk in an event
     if isinstance(event, dict | msgspec.Struct):
         try:
             return msgspec.json.encode(event)

@@ -1,4 +1,4 @@
-"""Streams made of what other libraries hand out: open HTTP responses, and the streams of official SDKs."""
+"""Streams from the objects of other libraries: open HTTP responses, and the streams of official SDKs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from tokentape.errors import TokentapeError, UnknownWireError
 from tokentape.http.open_response import AsyncResponse, SyncResponse, open_response
 from tokentape.sources.response_stream import StreamOptions, accepted_stream, lazy_astream
-from tokentape.sources.sdk_stream import SDKStream, closing_too, response_of, typed_astream, typed_stream
+from tokentape.sources.sdk_stream import SDKStream, closing_both, response_of, typed_astream, typed_stream
 from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
@@ -27,10 +27,10 @@ def stream_response(
     """Stream an open response of httpx2, httpx, requests or aiohttp.
 
     Returns a StreamedChatMessageIterator for a sync response and an AsyncStreamedChatMessageIterator for an
-    async one. Bytes are read as they arrive, content-encoding is taken off, and the response is closed once,
-    when the stream ends or is left. `wire` may be left out where the URL says it.
+    async one. Bytes are read as they arrive, content-encoding is decoded, and the response is closed once,
+    when the stream ends or is left. `wire` can be omitted if the URL determines it.
 
-    An error status raises ProviderError: here for a sync response, at the first step for an async one. Raises
+    An error status raises ProviderError: at once for a sync response, at the first step for an async one. Raises
     TokentapeError for any other object or a body that was read already, and UnknownWireError.
     """
     opened = open_response(response)
@@ -38,7 +38,7 @@ def stream_response(
     if name is None:
         _close_unread(opened)
         raise UnknownWireError(
-            f"can't tell the wire format from the URL {urlsplit(opened.url).path!r}: pass wire=, one of "
+            f"unknown wire format for the URL path {urlsplit(opened.url).path!r}: pass wire=, one of "
             f"{', '.join(wire_names())}"
         )
     return _stream(opened, name, context, keep_raw)
@@ -54,23 +54,24 @@ def wrap(
     """Stream what an official SDK returned: a stream of openai, anthropic, groq, mistralai, google-genai, ollama,
     cohere or boto3, a helper stream, a raw or streaming response, or any (async) iterable of their typed events.
 
-    The bytes underneath are read where there are any, so nothing that the SDK drops is lost; else the typed
-    events are. Don't read the SDK's own object beside it. Sync objects give a StreamedChatMessageIterator,
-    async ones an AsyncStreamedChatMessageIterator. Raises TokentapeError for any other object.
+    The received bytes are read if the SDK's object gives access to them, so fields that the SDK drops are kept;
+    otherwise its typed events are read. Don't read the SDK's object yourself at the same time. Sync objects give a
+    StreamedChatMessageIterator, async ones an AsyncStreamedChatMessageIterator. Raises TokentapeError for any other
+    object.
     """
     if wire is not None:
         wire_named(wire)
     found: SDKStream | None = response_of(sdk_stream)
     if found is not None:
-        opened = closing_too(open_response(found.response), found.close)
+        opened = closing_both(open_response(found.response), found.close)
         name = wire or _wire_of_url(opened.url) or _wire_of_type(sdk_stream)
         if name is None:
             raise UnknownWireError(
-                f"can't tell the wire format of a {type(sdk_stream).__qualname__}: pass wire=, one of "
+                f"unknown wire format of a {type(sdk_stream).__qualname__}: pass wire=, one of "
                 f"{', '.join(wire_names())}"
             )
         return _stream(opened, name, context, keep_raw)
-    # A whole answer (a pydantic model) can be iterated too, over its fields.
+    # Iterating a whole response (a pydantic model) would yield its fields.
     if (
         isinstance(sdk_stream, str | bytes | dict)
         or hasattr(sdk_stream, "model_dump")
@@ -105,7 +106,7 @@ def _wire_of_type(value: object) -> str | None:
 
 
 def _close_unread(opened: SyncResponse | AsyncResponse) -> None:
-    """Close a sync response; an async one can't be closed here and stays its owner's."""
+    """Close a sync response; an async one can't be closed here, so its owner must."""
     if isinstance(opened, SyncResponse):
         opened.close()
 

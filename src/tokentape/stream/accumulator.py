@@ -1,4 +1,4 @@
-"""The fold of chunks into the final messages."""
+"""Folds chunks into the final messages."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class _Segment:
 
     @property
     def text(self) -> str:
-        """The pieces joined; kept joined, so that reading it again and again costs no more than it must."""
+        """The joined pieces; they stay joined, so a repeated read is cheap."""
         if len(self.pieces) > 1:
             self.pieces[:] = ["".join(self.pieces)]
         return self.pieces[0] if self.pieces else ""
 
 
 class _Choice:
-    """One choice as far as it was received."""
+    """One choice, as far as it was received."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -74,7 +74,7 @@ class _Choice:
         return found
 
     def add_text(self, chunk: ChatMessage) -> None:
-        """Add what a chunk says; its tool calls go through `tools`."""
+        """Add a chunk's content, except for its tool calls, which go through `tools`."""
         if chunk.reasoning:
             self.segment("reasoning", chunk.block).pieces.append(chunk.reasoning)
         if chunk.text:
@@ -102,28 +102,26 @@ class _Choice:
                 case ProviderPart():
                     self.segment("provider", chunk.block, len(self.segments)).provider = part
                 case ToolCall():
-                    pass  # the chunk's tool_calls are the authority
+                    pass  # taken from the chunk's tool_calls
 
-    def note(self, metadata: Mapping[str, Any]) -> None:
-        """Take in what was reported of this choice beside its content."""
+    def merge_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Merge what was reported about this choice beside its content."""
         merge(self.metadata, {key: value for key, value in metadata.items() if key not in LOGPROBS})
         join(self.logprobs, {key: metadata[key] for key in LOGPROBS if metadata.get(key)})
 
     def message(self, model: str | None, metadata: dict[str, Any], usage: TokenUsage | None) -> ChatMessage:
-        calls = self.tools.calls
-        parts = tuple(self._parts())
         return ChatMessage(
             "".join(segment.text for segment in self.segments.values() if segment.kind == "text"),
             self.role,
             metadata,
             "".join(segment.text for segment in self.segments.values() if segment.kind == "reasoning"),
-            calls,
+            self.tools.calls,
             usage=usage,
             finish_reason=self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
             index=self.index,
             refusal="".join(self.refusal),
-            parts=parts,
+            parts=tuple(self._parts()),
             model=model,
             name=self.name,
             tool_call_id=self.tool_call_id,
@@ -144,15 +142,15 @@ class _Choice:
 
 
 class Accumulator:
-    """Folds chunks into one message a choice, usage and finish reasons; no I/O, no clock.
+    """Folds chunks into one message per choice, usage and finish reasons; no I/O, no clock.
 
-    Chunks are folded in order: those that say more than text by `add`, which returns the chunk to hand to the
-    reader: the same one, or with the tool calls that it completes; the others many at a time, by `add_texts` or
-    `add_run`. `output()` can be asked for at any time.
+    Chunks are folded in order. A chunk that contains more than text goes through `add`, which returns the chunk for
+    the reader, with the tool calls that it completes. Other chunks are added many at a time, by `add_texts` or
+    `add_run`. `output()` can be called at any time.
     """
 
     def __init__(self) -> None:
-        self._begun = False
+        self._started = False
         self._choices: dict[int, _Choice] = {}
         self._usages: list[TokenUsage] = []
         self._model: str | None = None
@@ -172,55 +170,55 @@ class Accumulator:
 
     @property
     def provider_finish_reason(self) -> str | None:
-        """The provider's own word for it."""
+        """The provider's own value for it."""
         return self._choices[min(self._choices)].provider_finish_reason if self._choices else None
 
     def add(self, chunk: ChatMessage) -> ChatMessage:
-        """Add any chunk, and return it with the tool calls that it completes."""
-        if not tells_more(chunk):
+        """Add any chunk; return it with the tool calls that it completes."""
+        if not has_more_than_text(chunk):
             self.add_texts((chunk,))
             return chunk
         if chunk.usage is not None:
             self._usages.append(chunk.usage)
         chunk = self._add_protocol(chunk)
-        self._begun = True
+        self._started = True
         return chunk
 
     def _add_protocol(self, chunk: ChatMessage) -> ChatMessage:
-        """Take in what a chunk says beside text, and attach the tool calls that are complete now."""
+        """Add a chunk that contains more than text; return it with the tool calls that it completes."""
         self._note_metadata(chunk)
         if not _is_content(chunk):
             return chunk
         choice = self._choice(chunk.index)
         choice.add_text(chunk)
-        begun = len(choice.tools.begun)
-        given = tuple(call for call in chunk.tool_calls if choice.tools.add_call(call))
-        touched = [(delta, choice.tools.add_delta(delta)) for delta in chunk.tool_call_deltas]
-        for number in range(begun, len(choice.tools.begun)):
-            choice.segment("tool_call", chunk.block, number).call = choice.tools.begun[number]
+        started = len(choice.tools.started)
+        new_calls = tuple(call for call in chunk.tool_calls if choice.tools.add_call(call))
+        deltas_by_call = [(delta, choice.tools.add_delta(delta)) for delta in chunk.tool_call_deltas]
+        for number in range(started, len(choice.tools.started)):
+            choice.segment("tool_call", chunk.block, number).call = choice.tools.started[number]
         if chunk.finish_reason is not None:
             choice.finish_reason = chunk.finish_reason
             choice.provider_finish_reason = chunk.provider_finish_reason
             finished = choice.tools.finish()
         else:
-            finished = choice.tools.finish([call for delta, call in touched if delta.done])
-        if finished or len(given) != len(chunk.tool_calls):
-            return msgspec.structs.replace(chunk, tool_calls=given + finished)
+            finished = choice.tools.finish([call for delta, call in deltas_by_call if delta.done])
+        if finished or len(new_calls) != len(chunk.tool_calls):
+            return msgspec.structs.replace(chunk, tool_calls=new_calls + finished)
         return chunk
 
     def _note_metadata(self, chunk: ChatMessage) -> None:
         if chunk.model is not None and self._model is None:
             self._model = chunk.model
-        if chunk.metadata.__class__ is dict or not chunk.tool_call_deltas or not self._begun or chunk.finish_reason:
-            self._note(chunk)
+        if chunk.metadata.__class__ is dict or not chunk.tool_call_deltas or not self._started or chunk.finish_reason:
+            self._merge_metadata(chunk)
 
-    def _note(self, chunk: ChatMessage) -> None:
+    def _merge_metadata(self, chunk: ChatMessage) -> None:
         metadata = chunk.metadata
         if not metadata:
             return
         merge(self._metadata, {key: value for key, value in metadata.items() if key not in LOGPROBS})
         if _is_content(chunk) or any(key in metadata for key in LOGPROBS):
-            self._choice(chunk.index).note(metadata)
+            self._choice(chunk.index).merge_metadata(metadata)
 
     def _choice(self, index: int) -> _Choice:
         found = self._choices.get(index)
@@ -229,11 +227,11 @@ class Accumulator:
         return found
 
     def add_run(self, run: Sequence[ChatMessage], *, reports_usage: bool) -> None:
-        """Add chunks of a `TextRun`."""
+        """Add chunks of one `TextRun`."""
         first = run[0]
-        if not self._begun:
-            self._begun = True
-            self._note(first)
+        if not self._started:
+            self._started = True
+            self._merge_metadata(first)
         text = "".join([chunk.text for chunk in run])
         if text:
             self._choice(0).segment("text", first.block).pieces.append(text)
@@ -246,11 +244,11 @@ class Accumulator:
         for chunk in chunks:
             if chunk.usage is not None:
                 self._usages.append(chunk.usage)
-            silent = not chunk.text and not _is_content(chunk)
-            if silent or chunk.metadata.__class__ is dict or not self._begun:
-                # Made by hand, or with something new. What stands beside text is read when it is asked for: it repeats.
-                self._begun = True
-                self._note(chunk)
+            has_no_content = not chunk.text and not _is_content(chunk)
+            if has_no_content or chunk.metadata.__class__ is dict or not self._started:
+                # Decoders give new metadata as a plain dict; their lazy metadata beside text only repeats.
+                self._started = True
+                self._merge_metadata(chunk)
             if chunk.index != index or chunk.block != block or chunk.role != role:
                 index, block, role, append = chunk.index, chunk.block, chunk.role, None
             if (
@@ -270,7 +268,7 @@ class Accumulator:
                 append(chunk.text)
 
     def finish(self) -> tuple[ChatMessage, ...]:
-        """Finish the tool calls that no chunk did, and return a chunk for each choice that had some."""
+        """Finish the tool calls that no chunk finished; return a chunk for each choice that had some."""
         closing: list[ChatMessage] = []
         for choice in self._choices.values():
             calls = choice.tools.finish()
@@ -279,33 +277,33 @@ class Accumulator:
         return tuple(closing)
 
     def output(self, error: BaseException | None = None) -> ChatOutput:
-        """The output as far as chunks were added."""
+        """Return the output of the chunks added so far."""
         model = self._model
         if model is None:
-            named = self._metadata.get("model")
-            model = named if isinstance(named, str) else None
+            reported_model = self._metadata.get("model")
+            model = reported_model if isinstance(reported_model, str) else None
         choices = sorted(self._choices.values(), key=lambda choice: choice.index) or [_Choice(0)]
-        alone = len(choices) == 1
-        usage = self.usage if self._usages and alone else None
+        is_single = len(choices) == 1
+        usage = self.usage if self._usages and is_single else None
         metadata = self._metadata | joined(choices[0].logprobs)
         messages = tuple(
             choice.message(
-                model, metadata if alone else self._metadata | choice.metadata | joined(choice.logprobs), usage
+                model, metadata if is_single else self._metadata | choice.metadata | joined(choice.logprobs), usage
             )
             for choice in choices
         )
         return ChatOutput(messages, self.usage, model, error, metadata)
 
 
-def tells_more(chunk: ChatMessage) -> bool:
-    """Whether a chunk says more than text: it can't be folded later. Raises `DecodeError` for what is no chunk."""
+def has_more_than_text(chunk: ChatMessage) -> bool:
+    """Whether a chunk must be folded at once, as it contains more than text. Raises `DecodeError` if it is no chunk."""
     try:
         return bool(
             chunk.tool_call_deltas
             or chunk.finish_reason is not None
             or chunk.tool_calls
             or chunk.model is not None
-            # Some formats report usage beside each piece of text, which is then nothing but text.
+            # Some formats report usage beside each piece of text: such a chunk still counts as text.
             or (chunk.usage is not None and not (chunk.text or chunk.reasoning))
         )
     except AttributeError:
@@ -313,7 +311,7 @@ def tells_more(chunk: ChatMessage) -> bool:
 
 
 def _is_content(chunk: ChatMessage) -> bool:
-    """Whether a chunk says something of a choice, and not usage or metadata alone."""
+    """Whether a chunk has content of a choice, not only usage or metadata."""
     return bool(
         chunk.text
         or chunk.reasoning

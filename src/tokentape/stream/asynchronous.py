@@ -1,4 +1,4 @@
-"""The iterator of a stream, for `async for` loops: the twin of `sync`, step by step."""
+"""The iterator of a stream for `async for` loops. It mirrors `sync` step by step."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from tokentape.text_run import TextRun
 AsyncCallback = Callable[[ChatMessage], Any]
 
 
-class Begun:
-    """An async iterator under `async for` that is not asked to begin a second time."""
+class StartedIterator:
+    """Lets `async for` use an async iterator without a second call of its `__aiter__`."""
 
     def __init__(self, iterator: AsyncIterator[Any]) -> None:
         self._iterator = iterator
@@ -40,12 +40,12 @@ class Begun:
 
 
 class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
-    """Yields the chunks of a stream as they arrive, under `async for`.
+    """Yields the chunks of a stream to `async for` as they arrive.
 
-    Everything that `StreamedChatMessageIterator` promises holds here. Callbacks and listeners may be coroutine
-    functions, which are awaited; a callback may return an async or a plain stream. `source` may also be a plain
-    iterable. To leave a loop early and close the source at once, use `async with` or `aclose()`: after a bare `break`
-    the event loop closes it, a moment later.
+    It behaves like `StreamedChatMessageIterator`, with these differences. Callbacks and listeners may be coroutine
+    functions, which are awaited. A callback may return an async or a plain stream. `source` may be an async or a plain
+    iterable. To close the source at once on leaving a loop early, use `async with` or `aclose()`: after a bare `break`
+    the event loop closes it a moment later.
     """
 
     def __init__(
@@ -61,32 +61,32 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         self._source: AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun] | None = source
         self._close = close
         self._waiting: anyio.Event | None = None
-        self._life = _async_generator(self._run())
+        self._runner = _async_generator(self._run())
         self._main: AsyncIterator[ChatMessage] | None = None
 
     async def __aiter__(self) -> AsyncGenerator[ChatMessage, None]:
-        """Iterate from the first chunk; what was received already is replayed."""
-        received, life, reader = self._received, self._life, self._enter()
+        """Iterate from the first chunk; chunks that were received already are replayed."""
+        received, runner, reader = self._received, self._runner, self._enter()
         position = 0
         try:
             while True:
                 if position < len(received):
                     for message in received[position:]:
                         reader.position = position = position + 1
-                        if self._limit is not None and self._is_taken_back(position):
+                        if self._limit is not None and self._is_dropped(position):
                             break
                         yield message
-                elif life.ag_running:
-                    await self._others_turn()
+                elif runner.ag_running:
+                    await self._wait_for_reader()
                 else:
                     try:
-                        await anext(life)
+                        await anext(runner)
                     except StopAsyncIteration:
                         break
                     except Exception:
                         raise
                     except BaseException as error:
-                        self._cut(error)
+                        self._note_interruption(error)
                         raise
                     finally:
                         if self._waiting is not None:
@@ -97,14 +97,14 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                 await self._leave()
 
     async def __anext__(self) -> ChatMessage:
-        """The next chunk, for readers that take one at a time."""
+        """Return the next chunk, for readers that take one at a time."""
         if self._main is None:
             self._main = self.__aiter__()
         return await anext(self._main)
 
-    async def _others_turn(self) -> None:
-        """Wait until the loop that reads the source has read, or is cancelled."""
-        if is_called_by(self._life.ag_frame):
+    async def _wait_for_reader(self) -> None:
+        """Wait until the loop that is reading the source has a chunk or is cancelled."""
+        if is_called_by(self._runner.ag_frame):
             raise ReentrantIterationError(REENTRY)
         if self._waiting is None:
             self._waiting = anyio.Event()
@@ -116,26 +116,26 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             waiting.set()
 
     async def _run(self) -> AsyncGenerator[None, None]:
-        """The life of the stream; stops after each chunk that was received."""
-        take = self._take
+        """Run the stream from start to end; yields after each received chunk."""
+        add = self._add
         try:
             self._status = "streaming"
             source = self._source if self._source is not None else ()
             if isinstance(source, AsyncIterable):
                 iterator = aiter(source)
                 try:
-                    async for chunk in Begun(iterator):
-                        if not take(chunk):
+                    async for chunk in StartedIterator(iterator):
+                        if not add(chunk):
                             break
                         yield
                         if self._output is not None:
                             break
                 finally:
                     if iterator is not source or isinstance(iterator, AsyncGeneratorType):
-                        await closed(getattr(iterator, "aclose", None))
+                        await call_close(getattr(iterator, "aclose", None))
             else:
                 for chunk in source:
-                    if not take(chunk):
+                    if not add(chunk):
                         break
                     yield
                     if self._output is not None:
@@ -143,7 +143,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             if self._finish():
                 yield
         except Exception as error:
-            # Closed from elsewhere meanwhile: what reading a closed source raises is no news.
+            # If the stream was closed meanwhile, the error only comes from reading a closed source.
             if self._end("failed", error):
                 await self._failed(error)
                 raise
@@ -153,7 +153,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         if not self._end("complete"):
             await self._close_source()
             return
-        await self._late(self._close_source)
+        await self._defer_error(self._close_source)
         async with contextlib.aclosing(self._conclude(self)) as chunks:
             async for _ in chunks:
                 yield
@@ -162,7 +162,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         """Send a stream's event, run its callbacks, and continue with the streams that they return."""
         output = stream.get_chat_output()
         await self._send(stream, post_streaming_response, completed_event(stream.context, output))
-        with stream._late_errors_raised():
+        with stream._deferred_errors_raised():
             for callback in tuple(stream._callbacks):
                 if stream._closed:
                     break
@@ -170,7 +170,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                 follow_up = follow_up_of(value, callback.function)
                 if follow_up is None:
                     continue
-                stream._adopt(follow_up)
+                stream._add_follow_up(follow_up)
                 async with contextlib.aclosing(self._chunks_of(follow_up)) as chunks:
                     with stream._follow_up_read(follow_up):
                         async for chunk in chunks:
@@ -178,7 +178,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                             yield chunk
 
     async def _chunks_of(self, stream: StreamState[Any]) -> AsyncGenerator[ChatMessage, None]:
-        """The chunks of a follow-up; a plain one is concluded here, as its listeners may want to be awaited."""
+        """Yield the chunks of a follow-up. A plain one is concluded here, because its listeners may be coroutines."""
         if isinstance(stream, AsyncStreamedChatMessageIterator):
             async with contextlib.aclosing(stream.__aiter__()) as chunks:
                 async for chunk in chunks:
@@ -211,9 +211,9 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
             return None
 
     async def _send(self, stream: StreamState[Any], signal: blinker.Signal, event: PostStreamingResponseEvent) -> None:
-        """Call every listener; what they raise comes once the stream is through."""
+        """Call every listener; their errors are raised once the stream has been delivered."""
         for receiver in () if signal.is_muted else tuple(signal.receivers_for(stream)):
-            await self._late(partial(self._notify, receiver, stream, event), stream)
+            await self._defer_error(partial(self._notify, receiver, stream, event), stream)
 
     async def _notify(
         self, receiver: Callable[..., Any], stream: StreamState[Any], event: PostStreamingResponseEvent
@@ -222,19 +222,19 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         if inspect.isawaitable(value):
             await value
 
-    async def _late(self, action: Callable[[], Awaitable[None]], stream: StreamState[Any] | None = None) -> None:
+    async def _defer_error(self, action: Callable[[], Awaitable[None]], stream: StreamState[Any] | None = None) -> None:
         try:
             await action()
         except Exception as error:
-            (stream or self)._late_errors.append(error)
+            (stream or self)._deferred_errors.append(error)
 
     async def _failed(self, error: Exception) -> None:
-        await self._late(self._close_source)
+        await self._defer_error(self._close_source)
         await self._send_failure(self, error)
 
     async def _send_failure(self, stream: StreamState[Any], error: Exception) -> None:
         await self._send(stream, streaming_failed, failed_event(stream.context, stream.get_chat_output(), error))
-        stream._note_late_errors(error)
+        stream._note_deferred_errors(error)
 
     async def _cancelled(self) -> None:
         self._end("cancelled")
@@ -243,19 +243,19 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
     async def _close_source(self) -> None:
         close = self._close or getattr(self._source, "aclose", None) or getattr(self._source, "close", None)
         if is_running(close):
-            return  # a generator can't be closed while it runs: its reader does it, coming back
+            return  # a running generator can't be closed: its reader closes it afterwards
         source, self._source = self._source, None
         if source is not None:
-            await closed(close)
+            await call_close(close)
 
     async def aclose(self) -> None:
-        """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
+        """Stop reading and close the source; the partial output stays. Can be called at any time and repeatedly."""
         self._closed = True
         self._end("cancelled")
         await self._leave()
 
     async def _leave(self) -> None:
-        if self._life.ag_running:
+        if self._runner.ag_running:
             for follow_up in self.follow_ups:
                 if isinstance(follow_up, AsyncStreamedChatMessageIterator):
                     await follow_up.aclose()
@@ -263,7 +263,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                     follow_up.close()
         else:
             try:
-                await self._life.aclose()
+                await self._runner.aclose()
             finally:
                 self._wake()
         await self._close_source()
@@ -277,8 +277,8 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         await self.aclose()
 
 
-async def closed(close: Callable[[], Any] | None) -> None:
-    """Call `close`, if there is one, also where the task is being cancelled."""
+async def call_close(close: Callable[[], Any] | None) -> None:
+    """Call `close`, if any, and await it even while the task is being cancelled."""
     if close is None:
         return
     with anyio.CancelScope(shield=True):
@@ -287,6 +287,6 @@ async def closed(close: Callable[[], Any] | None) -> None:
             await closing
 
 
-def _async_generator(life: AsyncGenerator[None, None]) -> AsyncGeneratorType[None, None]:
-    assert isinstance(life, AsyncGeneratorType)
-    return life
+def _async_generator(runner: AsyncGenerator[None, None]) -> AsyncGeneratorType[None, None]:
+    assert isinstance(runner, AsyncGeneratorType)
+    return runner

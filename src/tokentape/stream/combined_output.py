@@ -1,8 +1,9 @@
-"""Several outputs as one: a stream and the streams that followed from it."""
+"""Joins the outputs of a stream and of its follow-up streams."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,15 +13,15 @@ from tokentape.usage import TokenUsage
 
 
 def combined_output(outputs: Sequence[ChatOutput]) -> ChatOutput:
-    """Join outputs of requests that were made one after another.
+    """Join the outputs of successive requests.
 
-    Text, reasoning, tool calls and parts of the first choice are joined in order, usage is added up field by
-    field (each is a request of its own); the finish reason and error are the last one's.
+    Text, reasoning, tool calls and parts of the first choice are joined in order. Usage is added up field by
+    field, as each output is of a request of its own. The finish reason and error are the last output's.
     """
     if len(outputs) == 1:
         return outputs[0]
     messages = [output.message for output in outputs]
-    usage = _added(output.usage for output in outputs)
+    usage = _sum(output.usage for output in outputs)
     last = messages[-1]
     message = ChatMessage(
         "".join(message.text for message in messages),
@@ -38,18 +39,11 @@ def combined_output(outputs: Sequence[ChatOutput]) -> ChatOutput:
     return msgspec.structs.replace(outputs[-1], messages=(message,), usage=usage, model=outputs[-1].model)
 
 
-def _added(usages: Iterable[TokenUsage]) -> TokenUsage:
+def _sum(usages: Iterable[TokenUsage]) -> TokenUsage:
     reported = list(usages)
 
-    def add(name: str) -> int | None:
+    def add(name: str) -> Any:
         values = [value for usage in reported if (value := getattr(usage, name)) is not None]
         return sum(values) if values else None
 
-    return TokenUsage(
-        input=add("input"),
-        output=add("output"),
-        total=add("total"),
-        cached=add("cached"),
-        cache_write=add("cache_write"),
-        reasoning=add("reasoning"),
-    )
+    return TokenUsage(*(add(name) for name in TokenUsage.__struct_fields__[:-1]))

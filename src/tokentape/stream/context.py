@@ -1,4 +1,4 @@
-"""What a stream knows about the request that it answers."""
+"""The request behind a stream."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tokentape.message import ChatMessage
 
 
 class StreamContext(msgspec.Struct):
-    """The request behind a stream: handed on with its event.
+    """Describes the request behind a stream; the stream's event repeats these fields.
 
-    `request_thread_id` is a new UUID unless it is set; `input` are the messages that were sent, `configuration`
-    the options; `tags` and `metadata` are the caller's own.
+    `request_thread_id` is a new UUID unless it is set. `input` holds the messages that were sent, `configuration`
+    the options; `tags` and `metadata` are free for the caller.
     """
 
     request_thread_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))

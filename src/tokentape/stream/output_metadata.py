@@ -1,4 +1,4 @@
-"""The metadata of an output: what its chunks reported beside the message, as one mapping."""
+"""The metadata of an output: everything its chunks reported beside the message, in one mapping."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 LOGPROBS = ("logprobs", "logprobsResult")
-"""What each chunk reports of its own tokens: joined over the chunks of a choice."""
+"""Keys under which each chunk reports on its own tokens: their values are joined over the chunks of a choice."""
 
 
 def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    """Add what a later chunk reports: its values replace earlier ones, objects key by key; empty ones do not."""
+    """Merge a later chunk's report: its values replace earlier ones, objects key by key, unless they are empty."""
     for key, value in new.items():
         old = into.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
@@ -21,7 +21,7 @@ def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def join(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    """Add what a later chunk reports of its own tokens: lists are joined, in linear time however many there are."""
+    """Add a later chunk's report on its own tokens: lists are joined, in linear time over all chunks."""
     for key, value in new.items():
         old = into.get(key)
         if isinstance(value, Mapping):
@@ -37,12 +37,12 @@ def join(into: dict[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def joined(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of what was joined, which later chunks leave alone."""
+    """Copy joined values, so that later chunks do not change them."""
     copied: dict[str, Any] = {}
     join(copied, values)
     return copied
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a value reports nothing: null, an empty string, object or list. False and 0 are values."""
+    """Whether a value is null or an empty string, object or list. False and 0 are not empty."""
     return value is None or (isinstance(value, str | Mapping | list | tuple) and not value)

@@ -1,4 +1,4 @@
-"""Streams made of something finished."""
+"""Streams that replay a finished text, message or output."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def replay(
     chunk_size: int | None = None,
     context: StreamContext | None = None,
 ) -> StreamedChatMessageIterator:
-    """Make a stream of a text, a message or an output; its own output equals what went in.
+    """Create a stream from a text, a message or an output; the stream's own output equals the argument.
 
-    Text and reasoning come in chunks of `chunk_size` characters, or whole. Tool calls, parts, usage, finish reason,
-    model and metadata are kept; an output with an error raises it where the stream broke.
+    Text and reasoning are split into chunks of `chunk_size` characters, or stay whole. Tool calls, parts, usage,
+    finish reason, model and metadata are kept. The error of an output is raised where the stream broke.
     """
     if isinstance(finished, str):
         finished = ChatMessage(finished, finish_reason="stop")
@@ -46,18 +46,18 @@ def _chunks(output: ChatOutput, size: int | None) -> Iterator[ChatMessage]:
 
 def _message_chunks(message: ChatMessage, size: int | None) -> Iterator[ChatMessage]:
     role, index = message.role, message.index
-    for block, part in enumerate(_told_whole(message)):
+    for block, part in enumerate(_complete_parts(message)):
         match part:
             case TextPart():
                 for text in _pieces(part.text, size):
                     yield ChatMessage(text, role, index=index, block=block)
                 if part.citations or part.phase:
-                    yield ChatMessage("", role, index=index, block=block, parts=(_silent(part),))
+                    yield ChatMessage("", role, index=index, block=block, parts=(_without_text(part),))
             case ReasoningPart():
                 for text in _pieces(part.text, size):
                     yield ChatMessage("", role, reasoning=text, index=index, block=block)
                 if part.signature or part.encrypted or part.item:
-                    yield ChatMessage("", role, index=index, block=block, parts=(_silent(part),))
+                    yield ChatMessage("", role, index=index, block=block, parts=(_without_text(part),))
             case ToolCall():
                 yield ChatMessage("", role, tool_calls=(part,), index=index, block=block)
             case ProviderPart():
@@ -74,21 +74,21 @@ def _message_chunks(message: ChatMessage, size: int | None) -> Iterator[ChatMess
     )
 
 
-def _told_whole(message: ChatMessage) -> list[Part]:
-    """The parts of a message; what they leave out, or tell otherwise than its fields, is told by parts of its own."""
+def _complete_parts(message: ChatMessage) -> list[Part]:
+    """Return the parts of a message, with parts added or replaced where they disagree with its other fields."""
     parts: list[Part] = list(message.parts)
     if "".join(part.text for part in parts if isinstance(part, TextPart)) != message.text:
-        parts = [_silent(part) if isinstance(part, TextPart) else part for part in parts]
+        parts = [_without_text(part) if isinstance(part, TextPart) else part for part in parts]
         parts.insert(0, TextPart(message.text))
     if "".join(part.text for part in parts if isinstance(part, ReasoningPart)) != message.reasoning:
-        parts = [_silent(part) if isinstance(part, ReasoningPart) else part for part in parts]
+        parts = [_without_text(part) if isinstance(part, ReasoningPart) else part for part in parts]
         parts.insert(0, ReasoningPart(message.reasoning))
     if tuple(part for part in parts if isinstance(part, ToolCall)) != message.tool_calls:
         parts = [*(part for part in parts if not isinstance(part, ToolCall)), *message.tool_calls]
     return parts
 
 
-def _silent(part: TextPart | ReasoningPart) -> TextPart | ReasoningPart:
+def _without_text(part: TextPart | ReasoningPart) -> TextPart | ReasoningPart:
     return msgspec.structs.replace(part, text="")
 
 

@@ -1,13 +1,13 @@
-"""Signals: what is dispatched when a stream has ended.
+"""Signals that are sent when a stream has ended.
 
-Listeners connect as to any blinker signal; the sender is the stream:
+Listeners connect as with any blinker signal; the sender is the stream:
 
     @post_streaming_response.connect
     def done(sender, event):
         log(event.request_thread_id, event.output.text, event.usage)
 
-A listener may be a coroutine function if the stream is read by `async for`. Each is called even if one before it
-fails; the failure is raised in the reader's loop after the stream, its callbacks and follow-ups are through.
+A listener may be a coroutine function if the stream is read by `async for`. All listeners are called even if one
+fails; its error is raised in the reader's loop after the stream, its callbacks and its follow-ups are finished.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class StreamSignal(blinker.Signal):
     """A signal whose listeners are functions `(sender, event)`."""
 
     def connect(self, receiver: ReceiverT, sender: Any = blinker.ANY, weak: bool = True) -> ReceiverT:
-        """Call `receiver` with each event, of one sender or of any. Raises TypeError for what is no function."""
+        """Call `receiver` with each event of one sender, or of any. Raises TypeError if it is not a function."""
         require_callable(receiver, "connect()", "sender, event")
         return super().connect(receiver, sender, weak)
 
@@ -40,7 +40,7 @@ class StreamSignal(blinker.Signal):
 post_streaming_response = StreamSignal(
     "Sent once when a stream has been received whole: event=PostStreamingResponseEvent"
 )
-"""Sent once for each stream that completes, after its last own chunk and before its callbacks."""
+"""Sent once for each stream that completes, after its own last chunk and before its callbacks."""
 
 streaming_failed = StreamSignal("Sent once when a stream broke: event=StreamingFailedEvent")
 """Sent once for each stream that fails; a stream that the reader leaves sends nothing."""
@@ -71,23 +71,23 @@ class PostStreamingResponseEvent(msgspec.Struct, frozen=True):
 
     @property
     def provider_finish_reason(self) -> str | None:
-        """The provider's own word for it."""
+        """The provider's own value for it."""
         return self.output.provider_finish_reason
 
 
 class StreamingFailedEvent(PostStreamingResponseEvent, frozen=True, kw_only=True):
-    """A stream broke: `error` broke it, `output` is what had arrived."""
+    """A stream broke: `error` is why, `output` is what arrived before."""
 
     error: BaseException
 
 
 def completed_event(context: StreamContext, output: ChatOutput) -> PostStreamingResponseEvent:
-    """Make the event of a stream that was received whole."""
+    """Create the event of a stream that was received whole."""
     return PostStreamingResponseEvent(output=output, **_request(context, output))
 
 
 def failed_event(context: StreamContext, output: ChatOutput, error: BaseException) -> StreamingFailedEvent:
-    """Make the event of a stream that broke."""
+    """Create the event of a stream that broke."""
     return StreamingFailedEvent(output=output, error=error, **_request(context, output))
 
 

@@ -1,4 +1,4 @@
-"""The iterator of a stream, for plain `for` loops."""
+"""The iterator of a stream for plain `for` loops."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         for message in stream:
             print(message.text, end="", flush=True)
 
-    `source` is any iterable of `ChatMessage` chunks; it is read lazily, one chunk at a time, and never twice: a
-    second loop replays what was received, and two loops at once each see everything. Leaving the (last) loop,
+    `source` is any iterable of `ChatMessage` chunks. It is read lazily, one chunk at a time, and never twice: a
+    second loop replays what was received, and concurrent loops each get every chunk. Leaving the (last) loop,
     `close()`, or the end of a `with` block closes the source, by `close` if given, else by its own `close()`.
 
-    When the source ends: `status` is `complete`, `post_streaming_response` is sent, callbacks run in order, and
+    When the source ends, `status` becomes `complete`, `post_streaming_response` is sent, callbacks run in order, and
     streams that they return continue the same loop. An error of the source propagates after `streaming_failed` was
-    sent; the partial output stays readable. `on_callback_error` takes the exceptions of callbacks, which propagate
+    sent; the partial output stays readable. `on_callback_error` receives the exceptions of callbacks, which propagate
     without it.
     """
 
@@ -56,18 +56,18 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         self._source: Iterable[ChatMessage | TextRun] | None = source
         self._close = close
         self._lock = threading.RLock()
-        self._life = _generator(self._run())
+        self._runner = _generator(self._run())
         self._main: Generator[ChatMessage, None, None] | None = None
 
     def __iter__(self) -> Generator[ChatMessage, None, None]:
-        """Iterate from the first chunk; what was received already is replayed."""
+        """Iterate from the first chunk; chunks that were received already are replayed."""
         received, reader = self._received, self._enter()
         position = 0
         try:
             while position < len(received) or self._advance(position):
                 for message in received[position:]:
                     reader.position = position = position + 1
-                    if self._limit is not None and self._is_taken_back(position):
+                    if self._limit is not None and self._is_dropped(position):
                         break
                     yield message
             self._raise_if_broken()
@@ -76,41 +76,41 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
                 self._leave()
 
     def __next__(self) -> ChatMessage:
-        """The next chunk, for readers that take one at a time."""
+        """Return the next chunk, for readers that take one at a time."""
         if self._main is None:
             self._main = self.__iter__()
         return next(self._main)
 
     def _advance(self, position: int) -> bool:
-        """Read until there is a chunk at `position`; False if the stream has ended before."""
+        """Read until there is a chunk at `position`; return False if the stream ends before it."""
         with self._lock:
-            if self._life.gi_running:
+            if self._runner.gi_running:
                 raise ReentrantIterationError(REENTRY)
             try:
                 while position >= len(self._received):
-                    next(self._life)
+                    next(self._runner)
             except StopIteration:
                 return False
             except Exception:
                 raise
             except BaseException as error:
-                self._cut(error)
+                self._note_interruption(error)
                 raise
         return True
 
     def _run(self) -> Generator[None, None, None]:
-        """The life of the stream; stops after each chunk that was received."""
+        """Run the stream from start to end; yields after each received chunk."""
         yield from self._receive()
         if self._status == "complete":
             yield from self._conclude()
 
     def _receive(self) -> Generator[None, None, None]:
         """Receive the stream's own chunks."""
-        take = self._take
+        add = self._add
         try:
             self._status = "streaming"
             for chunk in self._source if self._source is not None else ():
-                if not take(chunk):
+                if not add(chunk):
                     break
                 yield
                 if self._output is not None:
@@ -118,7 +118,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             if self._finish():
                 yield
         except Exception as error:
-            # Closed from elsewhere meanwhile: what reading a closed source raises is no news.
+            # If the stream was closed meanwhile, the error only comes from reading a closed source.
             if self._end("failed", error):
                 self._failed(error)
                 raise
@@ -126,7 +126,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             self._cancelled()
             raise
         if self._end("complete"):
-            self._late(self._close_source)
+            self._defer_error(self._close_source)
         else:
             self._close_source()
 
@@ -134,7 +134,7 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         """Send the event, run the callbacks, and continue with the streams that they return."""
         output = self.get_chat_output()
         self._send(post_streaming_response, completed_event(self.context, output))
-        with self._late_errors_raised():
+        with self._deferred_errors_raised():
             for callback in tuple(self._callbacks):
                 if self._closed:
                     break
@@ -145,15 +145,15 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
                     raise AsyncCallbackError(
                         "a callback returned an async stream, but the stream is read by a plain `for`"
                     )
-                self._adopt(follow_up)
+                self._add_follow_up(follow_up)
                 with contextlib.closing(follow_up.__iter__()) as chunks, self._follow_up_read(follow_up):
                     for chunk in chunks:
                         self._received.append(chunk)
                         yield
 
     def _receive_only(self) -> None:
-        """Let the life of a stream that has not begun end with its own chunks: the caller concludes it."""
-        self._life = _generator(self._receive())
+        """Limit a stream that has not started to its own chunks: the caller concludes it."""
+        self._runner = _generator(self._receive())
         self._sends_failure = False
 
     def _call(self, function: SyncCallback, message: ChatMessage) -> Any:
@@ -166,24 +166,24 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         return value
 
     def _send(self, signal: blinker.Signal, event: PostStreamingResponseEvent) -> None:
-        """Call every listener; what they raise comes once the stream is through."""
+        """Call every listener; their errors are raised once the stream has been delivered."""
         for receiver in () if signal.is_muted else tuple(signal.receivers_for(self)):
-            self._late(partial(self._notify, receiver, event))
+            self._defer_error(partial(self._notify, receiver, event))
 
     def _notify(self, receiver: Callable[..., Any], event: PostStreamingResponseEvent) -> None:
         refuse_awaitable(receiver(self, event=event), receiver)
 
-    def _late(self, action: Callable[[], None]) -> None:
+    def _defer_error(self, action: Callable[[], None]) -> None:
         try:
             action()
         except Exception as error:
-            self._late_errors.append(error)
+            self._deferred_errors.append(error)
 
     def _failed(self, error: Exception) -> None:
-        self._late(self._close_source)
+        self._defer_error(self._close_source)
         if self._sends_failure:
             self._send(streaming_failed, failed_event(self.context, self.get_chat_output(), error))
-        self._note_late_errors(error)
+        self._note_deferred_errors(error)
 
     def _cancelled(self) -> None:
         self._end("cancelled")
@@ -195,14 +195,14 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
     def _close_source(self) -> None:
         close = self._closing()
         if is_running(close):
-            return  # a generator can't be closed while it runs: its reader does it, coming back
+            return  # a running generator can't be closed: its reader closes it afterwards
         with self._guard:
             source, self._source = self._source, None
         if source is not None and close is not None:
             close()
 
     def close(self) -> None:
-        """Stop reading and close the source; the partial output stays. Safe to call at any time, more than once."""
+        """Stop reading and close the source; the partial output stays. Can be called at any time and repeatedly."""
         self._closed = True
         self._end("cancelled")
         self._leave()
@@ -211,13 +211,13 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         if not self._lock.acquire(blocking=False):
             self._close_follow_ups()
             if not isinstance(getattr(self._closing(), "__self__", None), GeneratorType):
-                self._close_source()  # ends the read of the other thread, which closes a generator as it comes back
+                self._close_source()  # ends the read in the other thread; a generator is closed by its own reader
             return
         try:
-            if self._life.gi_running:
+            if self._runner.gi_running:
                 self._close_follow_ups()
             else:
-                self._life.close()
+                self._runner.close()
             self._close_source()
         finally:
             self._lock.release()
@@ -236,6 +236,6 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         self.close()
 
 
-def _generator(life: Generator[None, None, None]) -> GeneratorType[None, None, None]:
-    assert isinstance(life, GeneratorType)
-    return life
+def _generator(runner: Generator[None, None, None]) -> GeneratorType[None, None, None]:
+    assert isinstance(runner, GeneratorType)
+    return runner

@@ -1,4 +1,4 @@
-"""Streams as web responses that flush each message."""
+"""Streams as web responses that send each message at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams as ASGI responses, with no framework; `tokentape.web.starlette` is the same as a Response.
+"""Streams as ASGI responses, without a framework; `tokentape.web.starlette` wraps this in a Response.
 
 await ASGIStream(stream, format="sse")(scope, receive, send)
 """
@@ -24,7 +24,7 @@ from tokentape.web.frames import (
     response_headers,
 )
 from tokentape.web.reading import async_messages, close_unread, with_heartbeat
-from tokentape.web.timeouts import Silence
+from tokentape.web.timeouts import Timeouts
 
 log = logging.getLogger("tokentape.web")
 
@@ -34,13 +34,13 @@ Send: TypeAlias = Callable[[ASGIMessage], Awaitable[None]]
 
 
 class ASGIStream:
-    """An ASGI application that answers with a stream, each message as it comes.
+    """An ASGI application that responds with a stream, sending each message as it arrives.
 
-    `stream` is an async or a plain iterator of messages, or the response that has it; a plain one is read in a
-    thread of its own. `heartbeat` is after how many seconds of silence a frame says that the connection lives,
-    `idle_timeout` after how many the stream has failed; both in the time of `clock`, where it is not the machine's.
-    When the reader leaves, the stream is closed. A stream that fails ends with an error frame; plain text is
-    then cut off as well, as nothing else in it tells an end from a failure.
+    `stream` is an async or a plain iterator of messages, or the response that has it; a plain one is read in its own
+    thread. After `heartbeat` seconds without a message a heartbeat frame is sent, after `idle_timeout` seconds the
+    stream fails; both follow `clock`, by default the machine's. When the reader disconnects, the stream is closed. A
+    stream that fails ends with an error frame; plain text is also cut off, because a reader of plain text could not
+    distinguish a failure from the end.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class ASGIStream:
         idle_timeout: float | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._silence = Silence(heartbeat, idle_timeout, clock)
-        self._silence.check()
+        self._timeouts = Timeouts(heartbeat, idle_timeout, clock)
+        self._timeouts.check()
         check_format(format, heartbeat)
         self.stream = getattr(stream, "normalized", stream)
         self.format = format
@@ -63,36 +63,36 @@ class ASGIStream:
         self.headers = response_headers(format, headers)
         self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         self.status_code = status_code
-        self._begun = False
+        self._started = False
 
     async def __call__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send the response; back when all is sent, or the reader has left and the stream is closed.
+        """Send the response; return when all is sent, or the reader has disconnected and the stream is closed.
 
-        Raises ConfigurationError in another event loop than asyncio's.
+        Raises ConfigurationError in an event loop other than asyncio's.
         """
         _require_asyncio()
         sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_left(receive))
+        disconnect = asyncio.ensure_future(_wait_for_disconnect(receive))
         try:
-            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sending, disconnect), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (leaving, sending):
+            for task in (disconnect, sending):
                 if not task.done():
                     task.cancel()
-            # Wait until the stream is closed; what it raised as it was cancelled is its own.
-            await asyncio.gather(sending, leaving, return_exceptions=True)
-            if not self._begun:  # the reader left before there was anything to send
+            # Wait until the stream is closed; errors that it raises on cancellation are ignored.
+            await asyncio.gather(sending, disconnect, return_exceptions=True)
+            if not self._started:  # the reader disconnected before anything was sent
                 await close_unread(self.stream)
         if not sending.cancelled():
             sending.result()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """The frames alone, for a framework that takes an async iterator of bytes (Django under ASGI)."""
+        """Yield the frames alone, for a framework that takes an async iterator of bytes (Django under ASGI)."""
         _require_asyncio()
-        self._begun = True
+        self._started = True
         messages = async_messages(self.stream)
-        if self._silence.bounded:
-            messages = with_heartbeat(messages, self._silence)
+        if self._timeouts.bounded:
+            messages = with_heartbeat(messages, self._timeouts)
         try:
             async with contextlib.aclosing(messages):
                 async for message in messages:
@@ -113,7 +113,7 @@ class ASGIStream:
         async with contextlib.aclosing(self.frames()) as frames:
             try:
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            except OSError:  # the reader has left, as servers of ASGI 2.4 say it
+            except OSError:  # how servers of ASGI 2.4 report that the reader has disconnected
                 return
             async for frame in frames:
                 try:
@@ -130,11 +130,11 @@ def _require_asyncio() -> None:
     except RuntimeError:
         raise ConfigurationError(
             "streams as web responses need asyncio, and another event loop (trio's) runs here: serve the app by "
-            "asyncio, or write the messages of the stream yourself, which any event loop can read"
+            "asyncio, or send the messages of the stream yourself, which can be read in any event loop"
         ) from None
 
 
-async def _left(receive: Receive) -> None:
-    """Wait until the reader has left. The request's body may not have been read: that is passed over."""
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Wait until the reader has disconnected; what is unread of the request's body is skipped."""
     while (await receive())["type"] != "http.disconnect":
         pass

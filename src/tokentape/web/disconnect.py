@@ -1,4 +1,4 @@
-"""Whether the reader of a WSGI response is still there, which WSGI itself has no word for."""
+"""Detects that the reader of a WSGI response has disconnected, which WSGI itself does not report."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ _POLLRDHUP: int | None = getattr(select, "POLLRDHUP", None)
 
 
 def reader_left(environ: Mapping[str, Any]) -> Callable[[], bool]:
-    """A function that says whether the reader of this request has left, as far as the server lets one know.
+    """Return a function that reports whether the reader of this request has disconnected.
 
-    gunicorn and Werkzeug give the connection. Waitress gives a function that knows only what its main loop has
-    got round to (and with `channel_request_lookahead` alone), but it is a method of what has the connection.
-    Under other servers the reader is always taken to be there.
+    gunicorn and Werkzeug give access to the connection. Waitress gives a function that lags behind its main loop
+    (and works only with `channel_request_lookahead`), but as a method of the object that has the connection.
+    Other servers give access to neither: the function then returns False.
     """
-    told = environ.get("waitress.client_disconnected")
+    disconnected = environ.get("waitress.client_disconnected")
     connections = [environ.get(name) for name in _SOCKETS]
-    connections.append(getattr(getattr(told, "__self__", None), "socket", None))
+    connections.append(getattr(getattr(disconnected, "__self__", None), "socket", None))
     for connection in connections:
         if isinstance(connection, socket.socket):
             return partial(_closed_by_peer, connection)
-    return (lambda: bool(told())) if callable(told) else lambda: False
+    return (lambda: bool(disconnected())) if callable(disconnected) else lambda: False
 
 
 def _closed_by_peer(connection: socket.socket) -> bool:
-    """Whether the other side has closed, or this one. What was sent is left to be read."""
+    """Whether either side has closed the connection; received bytes stay unread."""
     if connection.fileno() < 0:
         return True
     if _POLLRDHUP is not None:
         waiting = select.poll()
         waiting.register(connection, _POLLRDHUP)
         return bool(waiting.poll(0))
-    # Elsewhere than on Linux the end is seen only when nothing is left to be read before it.
+    # Except on Linux, the end is seen only once there is nothing else to read.
     try:
-        # Of `socket` itself, as a connection with TLS refuses flags: what matters is below it.
+        # The method of `socket` itself, because TLS connections accept no flags.
         return not socket.socket.recv(connection, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False

@@ -1,4 +1,4 @@
-"""Streams as responses of Django, which must be installed, under WSGI and ASGI."""
+"""Streams as responses of Django (which must be installed), under WSGI and ASGI."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from tokentape.web.wsgi import wsgi_stream
 
 
 class StreamingChatHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  # Django has no types
-    """A response that sends each message of a stream as it comes, and closes the stream when the reader leaves.
+    """A response that sends each message of a stream at once, and closes the stream when the reader disconnects.
 
         def chat(request):
             response = provider.chat(request.POST["prompt"], stream=True)
             return StreamingChatHttpResponse(request, response, format="sse")
 
-    `stream` is a plain or an async iterator of messages, or the response that has it. Django collects whatever
-    is of the wrong kind for its server into a list first, so it is the request that says what kind it takes:
-    under ASGI a plain stream is read in a thread of its own. Under WSGI an async stream raises
-    `ConfigurationError`. The other parameters are as in `wsgi_stream`.
+    `stream` is a plain or an async iterator of messages, or the response that has it. `request` determines how it is
+    read, because Django would collect an iterator of the wrong kind into a list first: under ASGI a plain stream is
+    read in its own thread, and under WSGI an async stream raises `ConfigurationError`. The other parameters are as in
+    `wsgi_stream`.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class StreamingChatHttpResponse(StreamingHttpResponse):  # type: ignore[misc]  #
     ) -> None:
         stream = getattr(stream, "normalized", stream)
         if isinstance(request, ASGIRequest):
-            answer = ASGIStream(
+            response = ASGIStream(
                 stream, format=format, heartbeat=heartbeat, headers=headers, idle_timeout=idle_timeout, clock=clock
             )
-            super().__init__(answer.frames(), status=status, headers=answer.headers)
+            super().__init__(response.frames(), status=status, headers=response.headers)
             return
         if not hasattr(stream, "__iter__"):
             raise ConfigurationError(

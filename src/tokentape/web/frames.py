@@ -1,7 +1,7 @@
-"""What is sent to a browser for each message of a stream: frames of bytes, made without I/O.
+"""The frames that are sent to a browser for the messages of a stream; no I/O.
 
-`text`: the text itself. `sse`: JSON in server-sent events; chunks are plain messages, the last event is `done`
-or `error`. `ndjson`: one JSON object a line, whose `type` is `message`, `done`, `error` or `heartbeat`.
+`text`: the text itself. `sse`: JSON in server-sent events; chunks have no event name, the last event is `done`
+or `error`. `ndjson`: one JSON object per line, whose `type` is `message`, `done`, `error` or `heartbeat`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 
 Format: TypeAlias = Literal["text", "sse", "ndjson"]
-"""What a response is written as: bare text, server-sent events, or one JSON document a line."""
+"""The format of a response: plain text, server-sent events, or one JSON document per line."""
 
 CONTENT_TYPES: Mapping[Format, str] = {
     "text": "text/plain; charset=utf-8",
@@ -29,86 +29,86 @@ UNBUFFERED: Mapping[str, str] = {
     "surrogate-control": "no-store",
     "x-accel-buffering": "no",
 }
-"""Headers that tell caches and proxies to pass each frame on as it comes."""
+"""Headers that make caches and proxies forward each frame at once."""
 
 
 def check_format(format: str, heartbeat: float | None) -> None:  # noqa: A002 - the parameter's own name
-    """Raise ConfigurationError if there is no such format, or no heartbeat in it."""
+    """Raise ConfigurationError if there is no such format, or if it has no heartbeat but one is set."""
     if format not in get_args(Format):
         raise ConfigurationError(f"format is {format!r}; it can be 'text', 'sse' or 'ndjson'")
     if heartbeat is None:
         return
     if format == "text":
-        raise ConfigurationError("plain text has no room for a heartbeat: use format='sse' or 'ndjson'")
+        raise ConfigurationError("plain text can't contain a heartbeat: use format='sse' or 'ndjson'")
 
 
 def response_headers(format: Format, headers: Mapping[str, str | None] | None = None) -> dict[str, str]:  # noqa: A002
-    """The headers of a streamed response; `headers` are added or take their place, None takes one out."""
+    """Return the headers of a streamed response; `headers` adds or replaces some, and the value None removes one."""
     merged: dict[str, str | None] = {"content-type": CONTENT_TYPES[format], **UNBUFFERED}
     merged |= {name.lower(): value for name, value in (headers or {}).items()}
     return {name: value for name, value in merged.items() if value is not None}
 
 
 def message_frame(message: ChatMessage, format: Format) -> bytes:  # noqa: A002
-    """The frame of one chunk; empty if there is nothing in it for a reader. Plain text is the first choice's."""
+    """Return the frame of one chunk; empty if there is nothing to send. Plain text has only the first choice."""
     match format:
         case "text":
             return message.text.encode("utf-8", "replace") if message.index == 0 else b""
         case "sse" | "ndjson":
-            said = _said(message)
-            return _object("message", said, format) if said else b""
+            fields = _message_fields(message)
+            return _object("message", fields, format) if fields else b""
         case _:
             assert_never(format)
 
 
 def end_frame(output: ChatOutput | None, format: Format) -> bytes:  # noqa: A002
-    """The frame that says that the stream is complete."""
+    """Return the frame that marks the stream as complete."""
     if format == "text":
         return b""
-    said: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if output is not None:
         usage = {
             name: value
             for name, value in msgspec.structs.asdict(output.usage).items()
             if name != "raw" and value is not None
         }
-        said = {"finish_reason": output.finish_reason, "usage": usage}
-    return _object("done", said, format)
+        fields = {"finish_reason": output.finish_reason, "usage": usage}
+    return _object("done", fields, format)
 
 
 def error_frame(error: BaseException, format: Format) -> bytes:  # noqa: A002
-    """The frame that says that the stream broke off. It names the kind of error and nothing of its text,
-    in which a provider may repeat what is not the reader's to see.
+    """Return the frame that marks the stream as broken. It names the class of the error but not its message,
+    in which a provider may repeat what the reader must not see.
     """
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "type": type(error).__name__ if isinstance(error, TokentapeError) else "InternalError",
         "message": "the stream broke off before it was complete",
     }
     if isinstance(error, ProviderError):
-        said |= {
+        fields |= {
             name: value
             for name, value in (("status", error.status), ("retry_after", error.retry_after))
             if value is not None
         }
     if format == "text":
-        return f"\n\n[{said['message']}: {said['type']}]\n".encode()
-    return _object("error", {"error": said}, format)
+        return f"\n\n[{fields['message']}: {fields['type']}]\n".encode()
+    return _object("error", {"error": fields}, format)
 
 
 def heartbeat_frame(format: Format) -> bytes:  # noqa: A002
-    """A frame that says nothing but that the connection lives: a comment, where the format has one."""
+    """Return a frame without content that keeps the connection alive: a comment, if the format has comments."""
     return b": heartbeat\n\n" if format == "sse" else _object("heartbeat", {}, format)
 
 
 def output_of(stream: object) -> ChatOutput | None:
-    """The output of a stream and its follow-ups, if it is one that keeps it."""
+    """Return the output of a stream and its follow-ups; None for an iterator that does not keep it."""
     combined = getattr(stream, "get_combined_output", None)
     output: ChatOutput | None = combined() if combined is not None else None
     return output
 
 
-def _said(message: ChatMessage) -> dict[str, Any]:
-    said: dict[str, Any] = {
+def _message_fields(message: ChatMessage) -> dict[str, Any]:
+    fields: dict[str, Any] = {
         "text": message.text,
         "reasoning": message.reasoning,
         "refusal": message.refusal,
@@ -118,17 +118,17 @@ def _said(message: ChatMessage) -> dict[str, Any]:
         ],
         "finish_reason": message.finish_reason,
     }
-    said = {name: value for name, value in said.items() if value}
-    if said and message.index:
-        said["index"] = message.index
-    return said
+    fields = {name: value for name, value in fields.items() if value}
+    if fields and message.index:
+        fields["index"] = message.index
+    return fields
 
 
-def _object(kind: str, said: Mapping[str, Any], format: Format) -> bytes:  # noqa: A002
+def _object(kind: str, fields: Mapping[str, Any], format: Format) -> bytes:  # noqa: A002
     if format == "ndjson":
-        return _json({"type": kind, **said}) + b"\n"
+        return _json({"type": kind, **fields}) + b"\n"
     event = b"" if kind == "message" else b"event: " + kind.encode() + b"\n"
-    return event + b"data: " + _json(said) + b"\n\n"
+    return event + b"data: " + _json(fields) + b"\n\n"
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
@@ -140,7 +140,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def without_surrogates(value: Any) -> Any:
-    """The same value with lone surrogates replaced, which UTF-8 has no place for."""
+    """Replace lone surrogates, which UTF-8 can't encode, in a value."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):

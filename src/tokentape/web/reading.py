@@ -1,4 +1,4 @@
-"""Streams read for a web response: closed when left, in a thread if plain, with a sign of life if silent."""
+"""Reads streams for a web response: plain ones in a thread, with heartbeats, and closed at the end."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from tokentape.message import ChatMessage
-from tokentape.web.thread_reader import Puller
-from tokentape.web.timeouts import Silence
+from tokentape.web.thread_reader import ThreadReader
+from tokentape.web.timeouts import Timeouts
 
 
 async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None]:
-    """The messages of an async or a plain stream, which is closed however this ends."""
+    """Yield the messages of an async or a plain stream, and close it in any case."""
     if hasattr(stream, "__aiter__"):
         messages = aiter(stream)
         try:
             async for message in messages:
                 yield message
         finally:
-            for leaving in (messages, stream):
-                aclose = getattr(leaving, "aclose", None)
+            for closable in (messages, stream):
+                aclose = getattr(closable, "aclose", None)
                 if aclose is not None:
                     await aclose()
         return
-    puller = Puller(stream)
+    reader = ThreadReader(stream)
     try:
-        while (pulled := await asyncio.wrap_future(puller.pull())) is not None:
-            yield pulled
+        while (message := await asyncio.wrap_future(reader.read_next())) is not None:
+            yield message
     finally:
-        await asyncio.to_thread(puller.close)
+        await asyncio.to_thread(reader.close)
 
 
 async def close_unread(stream: Any) -> None:
-    """Close a stream that nobody has begun to read."""
+    """Close a stream that was never read."""
     aclose, close = getattr(stream, "aclose", None), getattr(stream, "close", None)
     if aclose is not None:
         await aclose()
@@ -43,37 +43,37 @@ async def close_unread(stream: Any) -> None:
 
 
 async def with_heartbeat(
-    messages: AsyncGenerator[ChatMessage | None, None], silence: Silence
+    messages: AsyncGenerator[ChatMessage | None, None], timeouts: Timeouts
 ) -> AsyncGenerator[ChatMessage | None, None]:
-    """The messages, and None for each heartbeat between them. Raises RequestTimeoutError.
+    """Yield the messages, and None for each heartbeat between them. Raises RequestTimeoutError.
 
-    One task reads all of them, one at a time as they are asked for: a stream may hold what belongs to a task
-    (a timeout, a task group) from one message to the next.
+    One task reads all messages, one per request: a stream may keep something that is bound to a task (a timeout,
+    a task group) from one message to the next.
     """
-    asked: asyncio.Queue[asyncio.Future[ChatMessage | None]] = asyncio.Queue()
+    requests: asyncio.Queue[asyncio.Future[ChatMessage | None]] = asyncio.Queue()
 
     async def read() -> None:
         async with contextlib.aclosing(messages):
             while True:
-                answer = await asked.get()
+                future = await requests.get()
                 try:
                     message = await anext(messages, None)
                 except Exception as error:
-                    answer.set_exception(error)
+                    future.set_exception(error)
                     return
-                answer.set_result(message)
+                future.set_result(message)
 
     reading = asyncio.ensure_future(read())
     try:
         while True:
-            answer = asyncio.get_running_loop().create_future()
-            asked.put_nowait(answer)
-            for number, seconds in enumerate(silence.waits()):
+            future = asyncio.get_running_loop().create_future()
+            requests.put_nowait(future)
+            for number, seconds in enumerate(timeouts.waits()):
                 if number:
                     yield None
-                if await silence.ended_within(answer, seconds):
+                if await timeouts.await_done(future, seconds):
                     break
-            message = answer.result()
+            message = future.result()
             if message is None:
                 return
             yield message

@@ -1,4 +1,4 @@
-"""Streams as responses of Starlette and FastAPI, which must be installed."""
+"""Streams as responses of Starlette and FastAPI (one of which must be installed)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tokentape.web.frames import Format
 
 
 class StreamingChatResponse(Response):
-    """A response that sends each message of a stream as it comes; see `ASGIStream`, which it is.
+    """A response that sends each message of a stream at once; the parameters are those of `ASGIStream`.
 
         @app.post("/chat")
         async def chat(prompt: str):
             response = await provider.achat(prompt, stream=True)
             return StreamingChatResponse(response, format="sse", heartbeat=15)
 
-    `background` runs once all is sent, and not if the stream failed in plain text.
+    `background` runs once all is sent, but not if a stream in plain text failed.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class StreamingChatResponse(Response):
         self.status_code = status_code
         self.background = background
         self.body = b""
-        # Cookies and what FastAPI adds go into this list.
+        # FastAPI adds cookies and headers to this list.
         self.raw_headers = self._stream.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Silence: how long a stream may say nothing, and waiting for it to say something."""
+"""How long to wait for the next message of a stream: heartbeats and the idle timeout."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tokentape.clock import Clock
 from tokentape.errors import ConfigurationError, RequestTimeoutError
 
 
-class Silence(NamedTuple):
-    """After how many seconds without a message a heartbeat is due, and after how many the stream has failed."""
+class Timeouts(NamedTuple):
+    """The seconds without a message after which a heartbeat is due, and after which the stream has failed."""
 
     heartbeat: float | None = None
     idle_timeout: float | None = None
@@ -21,20 +21,20 @@ class Silence(NamedTuple):
 
     @property
     def bounded(self) -> bool:
-        """Whether anything happens in silence."""
+        """Whether there is a heartbeat or a timeout."""
         return self.heartbeat is not None or self.idle_timeout is not None
 
     def check(self) -> None:
-        """Raise ConfigurationError if a time is none."""
+        """Raise ConfigurationError if a time is not positive."""
         for name in ("heartbeat", "idle_timeout"):
             seconds = getattr(self, name)
             if seconds is not None and not seconds > 0:
                 raise ConfigurationError(f"{name} is {seconds} s; it must be more than 0")
 
     def waits(self) -> Iterator[float]:
-        """For how many seconds to wait, again and again; a heartbeat is due between two of them.
+        """Yield successive waits in seconds for one message; a heartbeat is due between two of them.
 
-        Raises RequestTimeoutError when it has taken too long.
+        Raises RequestTimeoutError after the idle timeout.
         """
         waited = 0.0
         while self.idle_timeout is None or waited < self.idle_timeout:
@@ -43,35 +43,35 @@ class Silence(NamedTuple):
             seconds = min(*left, *beat) if left and beat else (*left, *beat)[0]
             yield seconds
             waited += seconds
-        raise RequestTimeoutError(f"the stream said nothing for {self.idle_timeout:g} s (idle_timeout)")
+        raise RequestTimeoutError(f"the stream sent nothing for {self.idle_timeout:g} s (idle_timeout)")
 
-    async def ended_within(self, answer: asyncio.Future[Any], seconds: float) -> bool:
-        """Wait for an answer for so many seconds; whether it is there."""
-        if self.clock is None or answer.done():
-            return bool((await asyncio.wait((answer,), timeout=seconds))[0])
+    async def await_done(self, future: asyncio.Future[Any], seconds: float) -> bool:
+        """Wait at most `seconds` for a future; return whether it is done."""
+        if self.clock is None or future.done():
+            return bool((await asyncio.wait((future,), timeout=seconds))[0])
         passed = asyncio.get_running_loop().create_future()
 
-        def pass_by() -> None:
+        def wake() -> None:
             if not passed.done():
                 passed.set_result(None)
 
-        call = self.clock.call_at(self.clock.now() + seconds * 1000.0, pass_by)
+        call = self.clock.call_at(self.clock.now() + seconds * 1000.0, wake)
         try:
-            await asyncio.wait((answer, passed), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((future, passed), return_when=asyncio.FIRST_COMPLETED)
         finally:
             call.cancel()
             passed.cancel()
-        return answer.done()
+        return future.done()
 
-    def over_within(self, answer: concurrent.futures.Future[Any], seconds: float) -> bool:
-        """The same without an event loop."""
-        if self.clock is None or answer.done():
-            return bool(concurrent.futures.wait((answer,), seconds).done)
+    def wait_done(self, future: concurrent.futures.Future[Any], seconds: float) -> bool:
+        """`await_done` without an event loop."""
+        if self.clock is None or future.done():
+            return bool(concurrent.futures.wait((future,), seconds).done)
         passed = threading.Event()
-        answer.add_done_callback(lambda _: passed.set())
+        future.add_done_callback(lambda _: passed.set())
         call = self.clock.call_at(self.clock.now() + seconds * 1000.0, passed.set)
         try:
             passed.wait()
         finally:
             call.cancel()
-        return answer.done()
+        return future.done()

@@ -1,4 +1,4 @@
-"""Streams as WSGI bodies, for Flask and whatever else speaks it; `tokentape.web.django` is the same for Django.
+"""Streams as WSGI bodies, for Flask and other WSGI frameworks; for Django see `tokentape.web.django`.
 
 body = wsgi_stream(stream, format="sse", environ=flask.request.environ)
 return flask.Response(body, headers=body.headers)
@@ -23,25 +23,25 @@ from tokentape.web.frames import (
     output_of,
     response_headers,
 )
-from tokentape.web.thread_reader import Puller
-from tokentape.web.timeouts import Silence
+from tokentape.web.thread_reader import ThreadReader
+from tokentape.web.timeouts import Timeouts
 
 log = logging.getLogger("tokentape.web")
 
 
 class WSGIStream:
-    """An iterable of frames: the server sends each as it comes. `headers` are the response's."""
+    """An iterable of frames; the server sends each at once. `headers` are those of the response."""
 
     def __init__(
         self,
         frames: Generator[bytes, None, None],
         close: Callable[[], None],
         headers: dict[str, str],
-        left: Callable[[], bool],
+        has_left: Callable[[], bool],
     ) -> None:
         self.headers = headers
         self._frames = frames
-        self._left = left
+        self._reader_left = has_left
         self._close = close
         self._closed = False
 
@@ -50,13 +50,13 @@ class WSGIStream:
 
     def __next__(self) -> bytes:
         frame = next(self._frames)
-        if self._left():
+        if self._reader_left():
             self.close()
             raise StopIteration
         return frame
 
     def close(self) -> None:
-        """Close the stream; the server calls it when all is sent, and when the reader leaves."""
+        """Close the stream. The server calls this when all is sent and when the reader disconnects."""
         if not self._closed:
             self._closed = True
             self._frames.close()
@@ -73,36 +73,35 @@ def wsgi_stream(
     idle_timeout: float | None = None,
     clock: Clock | None = None,
 ) -> WSGIStream:
-    """A body that sends each message of a stream at once (see `tokentape.web.frames` for the formats).
+    """Create a body that sends each message of a stream at once (see `Format` for the formats).
 
-    `stream` is a StreamedChatMessageIterator, or the response that has it. `heartbeat` is after how many
-    seconds of silence a frame says that the connection lives, `idle_timeout` after how many the stream has failed;
-    with either the stream is read in a thread. Both are in the time of `clock`, where it is not the machine's. A
-    stream that fails ends with an error frame; plain text is then cut off as well, as nothing else in it tells an
-    end from a failure.
+    `stream` is a StreamedChatMessageIterator, or the response that has it. After `heartbeat` seconds without a
+    message a heartbeat frame is sent, after `idle_timeout` seconds the stream fails; with either, the stream is read
+    in a thread. Both follow `clock`, by default the machine's. A stream that fails ends with an error frame; plain
+    text is also cut off, because a reader of plain text could not distinguish a failure from the end.
 
-    `environ` is the request's. With it the stream is closed at the first frame after the reader has left, where
-    the server tells (see `tokentape.web.disconnect`); without it, when the server fails to send, often one or two
-    frames later.
+    `environ` is the request's. With it the stream is closed at the first frame after the reader has disconnected, if
+    the server gives access to the connection (gunicorn, Werkzeug and Waitress do); without it, when the server fails
+    to send, often one or two frames later.
     """
-    silence = Silence(heartbeat, idle_timeout, clock)
-    silence.check()
+    timeouts = Timeouts(heartbeat, idle_timeout, clock)
+    timeouts.check()
     check_format(format, heartbeat)
     stream = getattr(stream, "normalized", stream)
-    if not silence.bounded:
+    if not timeouts.bounded:
         messages = iter(stream)
         frames = _frames(messages, stream, format)
 
         def close() -> None:
-            for leaving in (messages, stream):
-                leave = getattr(leaving, "close", None)
+            for closable in (messages, stream):
+                leave = getattr(closable, "close", None)
                 if leave is not None:
                     leave()
 
     else:
-        puller = Puller(stream)
-        frames = _frames(_with_heartbeat(puller, silence), stream, format)
-        close = puller.close
+        reader = ThreadReader(stream)
+        frames = _frames(_with_heartbeat(reader, timeouts), stream, format)
+        close = reader.close
     return WSGIStream(frames, close, response_headers(format, headers), reader_left(environ or {}))
 
 
@@ -111,7 +110,7 @@ def _frames(
     stream: object,
     format: Format,  # noqa: A002
 ) -> Generator[bytes, None, None]:
-    """The frames of messages; None among them is a heartbeat."""
+    """Yield the frames of messages; a message None is a heartbeat."""
     try:
         for message in messages:
             frame = heartbeat_frame(format) if message is None else message_frame(message, format)
@@ -128,15 +127,15 @@ def _frames(
         yield last
 
 
-def _with_heartbeat(puller: Puller, silence: Silence) -> Iterator[ChatMessage | None]:
+def _with_heartbeat(reader: ThreadReader, timeouts: Timeouts) -> Iterator[ChatMessage | None]:
     while True:
-        pulled = puller.pull()
-        for number, seconds in enumerate(silence.waits()):
+        future = reader.read_next()
+        for number, seconds in enumerate(timeouts.waits()):
             if number:
                 yield None
-            if silence.over_within(pulled, seconds):
+            if timeouts.wait_done(future, seconds):
                 break
-        message = pulled.result()
+        message = future.result()
         if message is None:
             return
         yield message
