@@ -175,7 +175,7 @@ def test_bad_arguments_are_named() -> None:
     """An unknown format, a heartbeat in plain text or one of no length is refused at once."""
     with pytest.raises(ConfigurationError, match="'text', 'sse' or 'ndjson'"):
         ASGIStream(async_stream(), format="xml")  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="can.t contain a heartbeat"):
+    with pytest.raises(ConfigurationError, match="can't contain a heartbeat"):
         wsgi_stream(sync_stream(), heartbeat=1)
     with pytest.raises(ConfigurationError, match="more than 0"):
         ASGIStream(async_stream(), format="sse", heartbeat=0)
