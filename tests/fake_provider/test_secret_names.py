@@ -16,20 +16,22 @@ ANYWHERE = (
     "api-token x-api-token api-secret secret-key private-key aws-secret-access-key aws-access-key-id x-rapidapi-key "
     "x-functions-key x-portkey-virtual-key x-secret-key cf-aig-authorization authorization x-goog-api-key app-key "
     "ocp-apim-subscription-key password db-passwd private-token x-vault-token xi-api-key api-key-2 api-keys "
-    "storage-key"
+    "storage-key connection-string"
 ).split()
 OUTSIDE_JSON = (
-    "x-auth helicone-auth sig signature x-amz-signature pwd key token x-slack-signature jwt hapikey bearer sas".split()
-)
+    "x-auth helicone-auth sig signature x-amz-signature pwd key token x-slack-signature jwt hapikey bearer sas pin otp "
+    "pat credentials"
+).split()
 HEADERS = (
     "cookie set-cookie openai-organization openai-project anthropic-organization-id x-goog-user-project "
-    "proxy-authorization x-ms-authorization-auxiliary authentication x-firebase-appcheck"
+    "proxy-authorization x-ms-authorization-auxiliary authentication x-firebase-appcheck x-honeycomb-team x-auth-email"
 ).split()
 NEVER = (
     "max-tokens prompt-tokens token-count x-time-per-token x-max-token tokenizer next-page-token page-token author "
     "authorized monkey keyboard x-ratelimit-remaining-tokens idempotency-key sec-websocket-key cache-key "
     "x-billed-token x-remaining-token x-accepted-token x-used-token "
-    "prompt-cache-key eos-token stop-token passwordless access-control-allow-credentials content-type secretary"
+    "prompt-cache-key eos-token stop-token passwordless access-control-allow-credentials content-type secretary "
+    "with-credentials session-id x-session-id mcp-session-id spin string connection"
 ).split()
 IN_JSON_ONLY_ORDINARY = ["key", "token", "signature", "thought-signature", "pwd", "sort-key", "translation-key", "sig"]
 
@@ -80,7 +82,8 @@ def test_the_journal_masks_by_the_same_names():
         query="a=1&hapikey=opaque1&pwd=opaque2&x-amz-signature=opaque3&max_tokens=5&api%5Fkey=opaque4",
         headers=[(name.encode(), b"opaque") for name in ANYWHERE] + [(b"x-time-per-token", b"0.2")],
         raw_body=b'{"accessToken": "opaque5", "max_tokens": 7, "password": {"type": "string"}, "tools": [{"headers": '
-        b'{"X-Auth": "opaque6", "Cookie": "opaque7"}, "authorization": "opaque8"}], "apiKeys": ["k"]}',
+        b'{"X-Auth": "opaque6", "Cookie": "opaque7"}, "authorization": "opaque8"}], "apiKeys": ["k"], "pin": "1234", '
+        b'"otp": {"type": "string"}, "jwt": "HS256"}',
         wire=None,
     )
     assert entry.query == ("a=1&hapikey=(masked)&pwd=(masked)&x-amz-signature=(masked)&max_tokens=5&api%5Fkey=(masked)")
@@ -92,5 +95,8 @@ def test_the_journal_masks_by_the_same_names():
         "password": {"type": "string"},
         "tools": [{"headers": {"X-Auth": MASK, "Cookie": MASK}, "authorization": MASK}],
         "apiKeys": ["k"],
+        "pin": MASK,
+        "otp": {"type": "string"},
+        "jwt": "HS256",
     }
     assert "opaque" not in str(entry.to_builtins(frames=True))

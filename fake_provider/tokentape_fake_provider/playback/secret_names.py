@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 from urllib.parse import unquote_plus
 
+from tokentape_fake_provider.playback.randomness import is_random
+
 Place = Literal["header", "parameter", "member"]
 """A header; a parameter of a query or form; a member of a JSON object."""
 
@@ -22,18 +24,34 @@ def _words(text: str) -> frozenset[str]:
 
 
 _SECRET_HEADERS: Final = _words(
-    "openai-organization openai-project anthropic-organization-id x-goog-user-project cf-access-client-id"
+    "openai-organization openai-project anthropic-organization-id x-goog-user-project cf-access-client-id "
+    "x-honeycomb-team x-auth-email"
 )
 _LAST_WORDS: Final = _words("password passwd passphrase passcode secret authorization credential")
 # In JSON these are ordinary: a model's `signature` of its reasoning, the working directory `pwd`.
 _LAST_WORDS_OUTSIDE_JSON: Final = _words(
-    "appcheck auth authentication assertion bearer cookie jwt pass pwd sas sig signature"
+    "appcheck auth authentication assertion bearer cookie credentials jwt otp pass pat pin pwd sas sig signature"
 )
+# In JSON these are secret if the value has the form of a secret.
+_CODES: Final = _words("otp pin")
+_AMBIGUOUS: Final = _CODES | _words("auth bearer credentials jwt pass pat")
+_CODE: Final = re.compile(r"\d{4,8}")
+_SHORTEST_SECRET: Final = 16
 _RUN_TOGETHER: Final = (
     *("apikey", "apisecret", "apitoken", "accesskey", "accesskeyid", "accesstoken", "authkey", "authtoken"),
-    *("bearertoken", "clientsecret", "idtoken", "privatekey", "refreshtoken", "secretkey", "securitytoken"),
+    *(
+        "bearertoken",
+        "clientsecret",
+        "connectionstring",
+        "idtoken",
+        "privatekey",
+        "refreshtoken",
+        "secretkey",
+        "securitytoken",
+    ),
     *("sessiontoken", "subscriptionkey"),
 )
+_PUBLIC: Final = {("allow", "credentials"), ("with", "credentials")}
 _PLURALS: Final = {"keys": "key", "secrets": "secret", "passwords": "password"}
 # A JSON member that ends in `key` is mostly a name (sort_key, prompt_cache_key): these words make it a credential.
 _SECRET_KEYS: Final = _words(
@@ -60,27 +78,30 @@ def is_secret_name(name: str, place: Place) -> bool:
     """Whether the values under this name are secret: `X-Api-Key`, `api_key` and `apiKey` are one name."""
     if place == "header" and name.lower() in _SECRET_HEADERS:
         return True
-    words = [word.lower() for word in _WORD.findall(name[-_LONGEST:])]
-    while words and words[-1].isdigit():
-        words.pop()
-    if not words:
-        return False
-    last = _PLURALS.get(words[-1], words[-1])
-    before = words[-2] if len(words) > 1 else ""
-    if last in _LAST_WORDS or last.endswith(_RUN_TOGETHER):
+    *words, before, last = ["", "", *_words_of(name)]
+    last = _PLURALS.get(last, last)
+    if last in _LAST_WORDS or (before + last).endswith(_RUN_TOGETHER):
         return True
     if last == "id":
-        return words[-3:-1] == ["access", "key"]
+        return words[-1:] == ["access"] and before == "key"
     if place == "member":
         return (last == "token" and bool(before) and before not in _PUBLIC_TOKENS) or (
             last == "key" and before in _SECRET_KEYS
         )
     return (
-        last in _LAST_WORDS_OUTSIDE_JSON
+        (last in _LAST_WORDS_OUTSIDE_JSON and (before, last) not in _PUBLIC)
         or (last == "token" and before not in _PUBLIC_TOKENS)
         or (last == "key" and before not in _PUBLIC_KEYS)
-        or (place == "header" and "authorization" in words)
+        or (place == "header" and "authorization" in (*words, before))
     )
+
+
+def _words_of(name: str) -> list[str]:
+    """The words of a name in lower case, without a number at its end."""
+    words = [word.lower() for word in _WORD.findall(name[-_LONGEST:])]
+    while words and words[-1].isdigit():
+        words.pop()
+    return words
 
 
 def is_secret_parameter(name: str) -> bool:
@@ -105,15 +126,24 @@ def mask_members(document: Any, mask: str) -> None:
             members = list(enumerate(value))
         for key, item in members:
             if isinstance(item, str):
-                if isinstance(key, str) and is_secret_member(key, is_headers):
+                if isinstance(key, str) and is_secret_member(key, item, is_headers):
                     value[key] = mask
             elif isinstance(item, dict | list):
                 pending.append((item, isinstance(key, str) and holds_headers(key)))
 
 
-def is_secret_member(key: str, is_header: bool) -> bool:
-    """Whether a member of a JSON object is secret; `is_header` is whether the object holds headers."""
-    return is_secret_name(key, "header" if is_header else "member")
+def is_secret_member(key: str, value: str, is_header: bool) -> bool:
+    """Whether the text of a JSON member is secret; `is_header` is whether the object holds headers."""
+    return is_secret_name(key, "header" if is_header else "member") or _is_ambiguous_secret(key, value)
+
+
+def _is_ambiguous_secret(key: str, value: str) -> bool:
+    """Whether a word such as `pin` or `jwt` names this value, and it looks like a code or a key."""
+    last = "".join(_words_of(key)[-1:])
+    return last in _AMBIGUOUS and (
+        (last in _CODES and _CODE.fullmatch(value) is not None)
+        or (len(value) >= _SHORTEST_SECRET and not any(char.isspace() for char in value) and is_random(value))
+    )
 
 
 def holds_headers(key: str) -> bool:

@@ -185,9 +185,9 @@ def _json_start(piece: BodyPiece) -> int:
     return min(found, default=len(piece.text))
 
 
-def _is_named(path: Path, rules: RedactionRules, sent: bool) -> bool:
+def _is_named(path: Path, text: str, rules: RedactionRules, sent: bool) -> bool:
     """Whether a string is secret by its name; one that a model generated is not."""
-    return rules.is_member(path) and (sent or _GENERATED.isdisjoint(path[:-1]))
+    return rules.is_member(path, text) and (sent or _GENERATED.isdisjoint(path[:-1]))
 
 
 def _group_edits(
@@ -204,7 +204,7 @@ def _group_edits(
     spans = find_spans(text, rules, candidates)
     path = members[0][1].path
     # All strings of a group have the same names on their paths.
-    named = _is_named(path, rules, sent)
+    named = _is_named(path, text, rules, sent)
     if named or rules.json_paths:
         for (_, leaf), end in zip(members, ends, strict=True):
             if leaf.value and leaf.value not in rules.placeholders and (named or rules.is_wanted(leaf.path)):
@@ -230,5 +230,6 @@ def _group_edits(
 def _nested_spans(text: str, rules: RedactionRules) -> Iterable[Span]:
     """The secrets by name in JSON inside a string of a request, such as the arguments of a tool call."""
     for leaf in leaves(text):
-        if leaf.is_string and leaf.value and leaf.value not in rules.placeholders and rules.is_member(leaf.path):
+        known = not leaf.value or leaf.value in rules.placeholders
+        if leaf.is_string and not known and rules.is_member(leaf.path, leaf.value):
             yield Span(leaf.start, leaf.end, f"{_FIELD}{leaf.path[-1]}")

@@ -21,7 +21,7 @@ def sent_secrets(body: bytes, content_type: str, rules: RedactionRules) -> Itera
         for parameter in secret_parameters(piece.text, content_type, rules):
             yield piece.text[parameter.start : parameter.end]
         for match in _MEMBER.finditer(piece.text):
-            if rules.is_member((match[1],)) and not _is_text(match[2]):
+            if rules.is_member((match[1],), match[2]) and not _is_text(match[2]):
                 with suppress(ValueError):
                     yield str(json.loads(f'"{match[2]}"'))
 

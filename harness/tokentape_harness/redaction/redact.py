@@ -236,7 +236,9 @@ def _value(value: Any, rules: RedactionRules, note: Found) -> Any:
             redacted = {}
             for key, item in value.items():
                 secret = (
-                    isinstance(item, str) and item not in ("", *rules.placeholders) and rules.is_member((str(key),))
+                    isinstance(item, str)
+                    and item not in ("", *rules.placeholders)
+                    and rules.is_member((str(key),), item)
                 )
                 if secret:
                     note(f"field {str(key).lower()}")

@@ -71,14 +71,14 @@ class RedactionRules(msgspec.Struct, frozen=True):
         """Whether a query or form parameter is secret; its name may be percent-encoded."""
         return unquote_plus(name).lower() in self.query or (self.known_names and is_secret_parameter(name))
 
-    def is_member(self, path: Path) -> bool:
-        """Whether the JSON at a path is secret by its name; the name of a `value` is that of the object around it."""
+    def is_member(self, path: Path, value: str) -> bool:
+        """Whether the text at a path of JSON is secret by its name; a `value` has the name of the object around it."""
         names = [key for key in path[-4:] if isinstance(key, str)]
         if names[-1:] == ["value"]:
             names.pop()
         if not (self.known_names and names):
             return False
-        return is_secret_member(names[-1], len(names) > 1 and holds_headers(names[-2]))
+        return is_secret_member(names[-1], value, len(names) > 1 and holds_headers(names[-2]))
 
     def is_wanted(self, path: Path) -> bool:
         """Whether `json_paths` name the JSON at a path."""

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from tokentape_fake_provider.playback.randomness import is_random
 from tokentape_fake_provider.playback.secret_names import is_secret_name, is_secret_parameter
-from tokentape_harness.redaction.randomness import is_random
 
 Check = Callable[[re.Match[str]], bool]
 
@@ -134,6 +134,25 @@ _KEYS = (
     _key("PostHog key", "phx_", _ALPHANUMERIC + "{40,}"),
     _key("Tailscale key", "tskey-auth- tskey-api- tskey-client-"),
     _key("1Password token", "ops_eyJ", _WORD + "{40,}", anywhere=True),
+    _key("Cohere key", "co_", _ALPHANUMERIC + "{36,}"),
+    _key("Exa key", "exa-", _ALPHANUMERIC + "{20,}"),
+    _key("Cloudflare token", "cfk_ cfut_ cfat_", _ALPHANUMERIC + "{40}" + _HEX + "{8}"),
+    _key("Render key", "rnd_", _ALPHANUMERIC + "{24,}"),
+    _key("Vercel token", "vercel_ vcp_ vci_ vca_ vcr_ vck_", _ALPHANUMERIC + "{24,}"),
+    _key("Vercel token", "vercel_blob_rw_", r"[A-Za-z0-9_]{30,}", anywhere=True),
+    _key("Netlify token", "nfp_", _ALPHANUMERIC + "{36,}"),
+    _key("Neon key", "napi_", _ALPHANUMERIC + "{40,}"),
+    _key("Heroku key", "HRKU-", _WORD + "{36,}"),
+    _key("Airtable token", "pat", r"[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
+    _key("Mapbox token", "sk.eyJ", r"[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{16,}", anywhere=True),
+    _key("E2B key", "e2b_", _HEX + "{40}"),
+    _key("LlamaCloud key", "llx-", _ALPHANUMERIC + "{40,}"),
+    _key("RunPod key", "rpa_", _ALPHANUMERIC + "{30,}"),
+    _key("Mem0 key", "m0-", _ALPHANUMERIC + "{36,}"),
+    _key("Cartesia key", "sk_car_", _ALPHANUMERIC + "{20,}"),
+    _key("Browserbase key", "bb_live_ bb_test_", _WORD + "{20,}"),
+    _key("Weights & Biases key", "wandb_v1_", r"[A-Za-z0-9_]{40,}"),
+    _key("Resend key", "re_", _ALPHANUMERIC + "{8}_" + _ALPHANUMERIC + "{20,}"),
     _key("PyPI token", "pypi-AgE", anywhere=True),
 )
 

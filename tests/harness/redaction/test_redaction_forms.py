@@ -48,6 +48,25 @@ FORMS = {
     "Tailscale": f"tskey-auth-{MIXED[:12]}-{MIXED[12:44]}",
     "1Password": f"ops_eyJ{MIXED}{MIXED}",
     "Discord webhook": f"https://discord.com/api/webhooks/123456789012345678/{MIXED}{MIXED[:20]}",
+    "Cohere": f"co_{MIXED[:40]}",
+    "Exa": f"exa-{MIXED[:32]}",
+    **{f"Cloudflare {mark}": f"{mark}_{MIXED[:40]}{HEX[:8]}" for mark in ("cfk", "cfut", "cfat")},
+    "Render": f"rnd_{MIXED[:28]}",
+    **{f"Vercel {mark}": f"{mark}_{MIXED[:24]}" for mark in ("vercel", "vcp", "vci", "vca", "vcr", "vck")},
+    "Vercel Blob": f"vercel_blob_rw_{MIXED[:16]}_{MIXED[16:46]}",
+    "Netlify": f"nfp_{MIXED[:36]}",
+    "Neon": f"napi_{MIXED}",
+    "Heroku": f"HRKU-AA{MIXED}",
+    "Airtable": f"pat{MIXED[:14]}.{HEX}{HEX}",
+    "Mapbox": f"sk.eyJ1{MIXED[:30]}.{MIXED[:22]}",
+    "E2B": f"e2b_{HEX}{HEX[:8]}",
+    "LlamaCloud": f"llx-{MIXED}",
+    "RunPod": f"rpa_{MIXED[:46].upper()}",
+    "Mem0": f"m0-{MIXED[:40]}",
+    "Cartesia": f"sk_car_{MIXED[:22]}",
+    "Browserbase": f"bb_live_{MIXED[:27]}",
+    "Weights & Biases": f"wandb_v1_{MIXED[:24]}_{MIXED[24:]}",
+    "Resend": f"re_{MIXED[:8]}_{MIXED[8:32]}",
     "user of a URL": f"https://{OPAQUE}@h.example/x",
     "password of a URL": "https://bob:hunter2@h.example/x",
     "password alone in a URL": f"redis://:{OPAQUE}@h.example:6379/0",
@@ -105,6 +124,10 @@ ORDINARY = [
     'etag: "33a64df551425fcc55e4d42a148795d9f25f89d4"',
     'cache_key: "v1-deps-a1b2c3d4e5f6g7h8", nextPageToken: "CAUQAA1b2c3d4e5f6"',
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg==",
+    "chatcmpl-a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5 req_011CZa1B2c3D4e5F6g7H8 call_a1B2c3D4e5F6g7H8i9J0k1L2 exa-results-2024-for-team-b2b",
+    "rnd_state_after_2_rounds_of_mt19937 vercel_project_production_url_2 co_occurrence_matrix_of_4_words re_compiled_pattern_v2",
+    "cfut_worker_main_meta_path, vck_surface_khr_1_2_3, exa-550e8400-e29b-41d4-a716-446655440000, patterns.deadbeef",
+    'pin: "1234", otp = "123456", jwt: HS256, pat="octocat", credentials: "same-origin", connectionString = "Data Source=x"',
     "eyJhbGciOiJIUzI1NiJ9... is header.payload.signature",
     "def login(password: str, token: Optional[str] = None, secret_key: bytes = b''):",
     "private_key: x25519.X25519PrivateKey, keys: PKCS7PrivateKeyTypes",
@@ -184,7 +207,7 @@ def text_of(body: bytes) -> str:
     return body.replace(b"\0", b"").decode("utf-8", "replace")
 
 
-NAMES = "apiKey accessToken refreshToken authToken privateKey awsSecretAccessKey api_secret api_token api_key app_key"
+NAMES = "connectionString connection_string apiKey accessToken refreshToken authToken privateKey awsSecretAccessKey api_secret api_token api_key app_key"
 
 
 @pytest.mark.parametrize("name", [*NAMES.split(), "client_secret", "id_token", "x-goog-api-key", "password"])
@@ -215,6 +238,52 @@ def test_a_name_is_enough_where_names_are_structure(name):
         assert clean.request.headers[0] == clean.response.headers[0] == (name, PLACEHOLDER)
         assert clean.request.uri == f"https://h/?{name}={PLACEHOLDER}&x=1"
     assert b"plain text" in redact_request(Request("POST", "h", (("content-type", kinds[4][1]),), multipart)).body
+
+
+AMBIGUOUS = [
+    *(("pin", "1234"), ("cardPin", "87654321"), ("otp", "123456")),
+    *((name, OPAQUE) for name in ("credentials", "jwt", "pat", "github_pat", "auth", "bearer", "pass", "otp", "pin")),
+]
+PLAIN = [
+    *(("pin", "13"), ("pin", "GPIO4"), ("pin", "left"), ("otp", "sms"), ("spin", "1234"), ("pat", "octocat")),
+    *(("credentials", "same-origin"), ("credentials", "include"), ("credentials", "/etc/creds/v2/app.json")),
+    *(("jwt", "HS256"), ("auth", "oauth2"), ("pass", "1234"), ("bearer", "header"), ("with_credentials", "true")),
+    ("credentials", "user name and password of the 2 accounts"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), AMBIGUOUS)
+def test_an_ambiguous_name_needs_the_form_of_a_secret_in_json(name, value):
+    """A code under `pin`, a key under `jwt`: secret in JSON and in the arguments of a sent call, but not generated."""
+    for document in ({"a": {name: value}}, {"a": {name: {"value": value}}}, {"list": {name: [value]}}):
+        body = json.dumps(document).encode()
+        assert value not in str(redact_request(Request("POST", "http://h/", (), body)).body)
+        assert value not in str(redact(answer(body, "application/json")).response.body)
+    arguments = {"messages": [{"tool_calls": [{"function": {"arguments": json.dumps({name: value})}}]}]}
+    assert value not in str(redact_request(Request("POST", "http://h/", (), json.dumps(arguments).encode())).body)
+    if value != OPAQUE:
+        for body in (sse(json.dumps({name: value})), json.dumps({"input": {name: value}}).encode()):
+            assert redact(answer(body, "application/json")) == answer(body, "application/json")
+
+
+@pytest.mark.parametrize(("name", "value"), PLAIN)
+def test_an_ambiguous_name_alone_is_no_secret_in_json(name, value):
+    """Ordinary values of such names stay, and so do the parameters of a tool that have them."""
+    schema = {"type": "object", "properties": {name: {"type": "string", "description": value}}, "required": [name]}
+    body = json.dumps({name: value, "tools": [{"function": {"name": name, "parameters": schema}}]}).encode()
+    request = Request("POST", "http://h/", (), body)
+    assert redact_request(request) == request
+    assert redact(answer(body, "application/json")) == answer(body, "application/json")
+
+
+@pytest.mark.parametrize("name", ["credentials", "jwt", "pat", "pin", "otp"])
+def test_an_ambiguous_name_is_enough_in_a_header_query_and_form(name):
+    """There the name decides, whatever the value."""
+    form = (("content-type", "application/x-www-form-urlencoded"),)
+    clean = redact_request(
+        Request("POST", f"http://h/?{name}=plain", ((f"x-{name}", "plain"), *form), b"%b=plain" % name.encode())
+    )
+    assert "plain" not in repr(clean)
 
 
 def test_a_secret_of_the_request_body_goes_from_the_answer():
