@@ -124,6 +124,8 @@ class Vocabulary:
         is_ending = self._is_ending(unit)
         known = self._values.get(_kind(unit), every)
         for place, value in _facts(unit):
+            if not is_ending and (value is None or value == ""):
+                continue  # as good as missing, such as a finish reason before [DONE]
             sets = known.get(place) or every.get(place)
             word = self._new_at(place, value) if sets is None else self._new_value(place, value, sets)
             if word is None and is_ending and self._is_changed(place, value):

@@ -241,6 +241,13 @@ HIDING = {
     "plain text": hiding(last, kind=PLAIN),
     "white space": hiding(last, constant("\n\n"), kind=PLAIN),
     "[DONE]": hiding(DATA, OVER, kind=SSE),
+    "[DONE] without a finish reason": hiding(CHOICE, both(choices("stop"), OVER), OVER, kind=SSE),
+    "[DONE] after a finish reason of null": hiding(
+        DATA, both(choices("stop"), OVER), both(choices(None), OVER), kind=SSE
+    ),
+    "[DONE] after an empty finish reason": hiding(
+        CHOICE, both(choices("stop"), OVER), both(choices(""), OVER), kind=SSE
+    ),
     "ids": hiding(
         line(lambda a: {"text": last(a), "id": a.id, "seq": len(a.tokens)}),
         line(lambda a: {"done": True, "id": a.id, "request": a.name, "messageId": a.name}),
