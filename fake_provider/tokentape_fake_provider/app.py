@@ -17,6 +17,7 @@ from tokentape_fake_provider.answers.error_format import wire_for_errors
 from tokentape_fake_provider.answers.model_list import delete_model, list_models
 from tokentape_fake_provider.answers.ollama_model_list import ollama_models
 from tokentape_fake_provider.answers.resolver import Answer, HttpRequest, error_answer, plan_answer
+from tokentape_fake_provider.answers.stored_endpoints import stored_answer
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
@@ -195,6 +196,7 @@ class App:
             error_wire=error_wire,
             listed=listing is not None or method in ("HEAD", "OPTIONS"),
         )
+        listing = listing or stored_answer(session, request)
         plan = plan_answer(session, request)
         aside = self.config.threads and plan.size > LONG_SCRIPT
         answer = (await _while_there(connection, partial(_joined, plan.finish)) if aside else plan.finish()) or listing

@@ -12,6 +12,16 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from tokentape_fake_provider.answers.response_context import (
+    RESPONSES,
+    build_answer,
+    context_of,
+    is_background,
+    is_stored,
+    response_in,
+    unfinished,
+    with_context,
+)
 from tokentape_fake_provider.encoding.encode import conditions_of, encode, tape_of_reply
 from tokentape_fake_provider.errors import BadRequestError, FaultNotApplicableError, ScriptError
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
@@ -25,6 +35,7 @@ from tokentape_fake_provider.script.model import Error, Script, ToolCall, Usage
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
+from tokentape_fake_provider.sessions.stored_answers import Background
 from tokentape_fake_provider.simulation.synthetic import synthetic_script
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
@@ -113,6 +124,7 @@ class _Resolution:
         self._number = session.next_number()
         self._in_flight = session.journal.in_flight + 1
         self._refusal: BadRequestError | None = None
+        self._unknown: BadRequestError | None = None
         self._taken: Taken | None = None
         self._script: Script | None = None
         self._firings: list[ActiveFault] = []
@@ -128,9 +140,14 @@ class _Resolution:
                 f"The request body is not a JSON object ({problem}): send one, as application/json."
             )
             return None
+        body, seed = http.body, f"{settings.seed}:{self._number}"
+        if wire.name == RESPONSES:
+            try:
+                body = with_context(body, context_of(self._session.stored, body))
+            except BadRequestError as error:
+                self._unknown = error
         try:
-            seed = f"{settings.seed}:{self._number}"
-            request = wire.read(http.path, http.body, created=http.created, seed=seed)
+            request = wire.read(http.path, body, created=http.created, seed=seed)
             request = msgspec.structs.replace(request, query=http.query)
             return with_dialect(request, settings.dialect, http.headers)
         except BadRequestError as error:
@@ -177,6 +194,8 @@ class _Resolution:
         if request is None:
             assert self._refusal is not None
             return refused(wire, self._refusal)
+        if self._unknown is not None:
+            return refused(wire, self._unknown)
         note = str(recording) if recording.recordings else ""
         if settings.strict:
             advice = "Queue a script, add a rule, load or record a cassette, or turn strict off."
@@ -282,7 +301,10 @@ class _Resolution:
         return self._from_script(taken.what, self._request, taken.by, taken.source)
 
     def _from_tape(self, tape: Tape, by: AnsweredBy, source: str) -> Answer:
-        timing = self._settings.timing
+        timing, asked = self._settings.timing, self._request
+        if asked is not None and asked.wire == RESPONSES and is_stored(asked):
+            own = self._http.body
+            self._session.stored.keep(lambda: build_answer(asked, own, response_in(tape)))
         if isinstance(timing, Instant):
             # Frames that leave in their own writes are paced, like those with times.
             return Answer(retime(tape, timing) if tape.apart else tape, by, source, instant=not tape.apart)
@@ -303,7 +325,27 @@ class _Resolution:
                 wire, 400, f"The script from the {by} can't be sent: {error}", "bad_script", request=request
             )
         self._script = script if script.error is None else None
-        return Answer(tape, by, source, isinstance(settings.timing, Instant), note, _steps(settings.timing))
+        answer = Answer(tape, by, source, isinstance(settings.timing, Instant), note, _steps(settings.timing))
+        return self._stored(answer, script, request) if is_stored(request) and tape.status == 200 else answer
+
+    def _stored(self, answer: Answer, script: Script, request: ProviderRequest) -> Answer:
+        """The answer, kept for the requests that refer to it; a background response that is not streamed begins."""
+        wire, settings, background, own = wire_named(request.wire), self._settings, None, self._http.body
+        complete = partial(wire.encode_complete, script, msgspec.structs.replace(request, stream=False))
+        if is_background(request):
+            streamed = msgspec.structs.replace(request, stream=True)
+            tape = (
+                answer.tape if request.stream else encode(script, streamed, settings.timing, in_flight=self._in_flight)
+            )
+            background = Background(tape, self._http.now, request.stream)
+        self._session.stored.keep(lambda: build_answer(request, own, complete(), background))
+        if background is None or request.stream:
+            return answer
+        reply = complete()
+        queued = unfinished(msgspec.json.decode(reply.body), "queued")
+        return answer._replace(
+            tape=tape_of_reply(reply._replace(body=msgspec.json.encode(queued))), instant=True, steps=None
+        )
 
 
 def refused(wire: Wire, error: BadRequestError) -> Answer:

@@ -12,7 +12,13 @@ import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.ids import HEX, make_id
-from tokentape_fake_provider.sessions.stored_answers import Background, Item, StoredAnswer, StoredAnswers, conversation_of
+from tokentape_fake_provider.sessions.stored_answers import (
+    Background,
+    Item,
+    StoredAnswer,
+    StoredAnswers,
+    conversation_of,
+)
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
@@ -69,10 +75,10 @@ def _shown(item: Item, seed: str) -> Item:
 
 
 def is_stored(request: ProviderRequest) -> bool:
-    """Whether the provider stores the answer: a response unless it is told not to, a chat completion if it is told to."""
+    """Whether the provider stores the answer: a response by default, a chat completion on request."""
     if request.wire == RESPONSES:
         return request.body.get("store") is not False
-    return request.wire == CHAT and not request.dialect and request.body.get("store") is True
+    return request.wire == CHAT and request.body.get("store") is True
 
 
 def is_background(request: ProviderRequest) -> bool:
@@ -96,7 +102,7 @@ def build_answer(
 
 
 def response_in(tape: Tape) -> Reply:
-    """The response object that a recorded answer of the Responses API ends with; a reply with status 204 if it has none."""
+    """The response that a recorded answer of the Responses API ends with; a reply with status 204 if it has none."""
     if "text/event-stream" not in tape.header("content-type"):
         return Reply(tape.status, (), tape.body)
     for event in reversed(tape.body.split(b"\n\n")):

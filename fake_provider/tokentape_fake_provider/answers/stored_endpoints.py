@@ -148,7 +148,9 @@ def _completions(call: _Call) -> Answer | None:
             return _json({"object": "chat.completion.deleted", "id": call.id, "deleted": True})
         case "GET", "messages":
             messages = answer.body.get("messages") or ()
-            return _json(_page(call, [{"id": f"{call.id}-{n}", **message} for n, message in enumerate(messages)], "asc"))
+            return _json(
+                _page(call, [{"id": f"{call.id}-{n}", **message} for n, message in enumerate(messages)], "asc")
+            )
     return None
 
 

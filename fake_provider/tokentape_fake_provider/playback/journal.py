@@ -17,7 +17,7 @@ from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
 from tokentape_fake_provider.event_loops.futures import running_loop, settle
 from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_members, mask_parameters
 
-AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "fault", "error"]
+AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "stored", "fault", "error"]
 Outcome = Literal["pending", "complete", "client_left", "dropped", "reset", "server_stopped"]
 
 MASK: Final = "(masked)"

@@ -23,6 +23,7 @@ from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Rec
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
+from tokentape_fake_provider.sessions.stored_answers import StoredAnswers
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
@@ -110,6 +111,7 @@ class Session:
         self.settings = settings or SessionSettings()
         self.journal = journal or Journal()
         self.streams = SteppedStreams()
+        self.stored = StoredAnswers()
         self._clock: ControlledClock | None = None
         self._lock = threading.Lock()
         self._queue: deque[_Queued] = deque()
@@ -167,7 +169,7 @@ class Session:
         return len(new)
 
     def clear(self) -> None:
-        """Remove queue, rules, recordings and journal, and release held streams; keep the settings."""
+        """Remove queue, rules, recordings, stored answers and journal, and release held streams; keep the settings."""
         with self._lock:
             self._queue.clear()
             self._queued = 0
@@ -175,6 +177,7 @@ class Session:
             self._faults = ConfiguredFaults()
             self._store = RecordingStore()
             self._requests = 0
+        self.stored = StoredAnswers()
         self.journal.clear()
         self.release()
 

@@ -79,7 +79,7 @@ def response_object(
         "object": "response",
         "created_at": request.created,
         "status": status,
-        "background": False,
+        "background": asked.get("background", False),
         "completed_at": request.created if status == "completed" else None,
         "error": error,
         "frequency_penalty": 0.0,

@@ -149,7 +149,13 @@ class OpenAIResponses:
         end = final_response(script, request)
         event = _Event(request)
         begun = response_object(script, request, "in_progress", [])
-        pieces = [EncodedFrame(event(name, response=begun)) for name in ("response.created", "response.in_progress")]
+        pieces = []
+        if request.body.get("background") is True:
+            queued = begun | {"status": "queued"}
+            pieces = [EncodedFrame(event(name, response=queued)) for name in ("response.created", "response.queued")]
+        else:
+            pieces = [EncodedFrame(event("response.created", response=begun))]
+        pieces.append(EncodedFrame(event("response.in_progress", response=begun)))
         runs = list(output_runs(script.choices[0]))
         for index, (run, item) in enumerate(zip(runs, end["output"], strict=True)):
             ends = script.error is None or index + 1 < len(runs)
