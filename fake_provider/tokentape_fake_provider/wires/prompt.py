@@ -15,12 +15,21 @@ Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh",
 
 
 class Media(msgspec.Struct, frozen=True):
-    """An image, a sound, a film or a file in a message; `size` is its bytes, 0 where the request only refers to it."""
+    """An image, a sound, a film or a file in a message; `size` is its bytes, 0 where the request only refers to it.
+
+    `width` and `height` are an image's, in pixels, and `text` a document's, where the request has them, else 0 and
+    empty. `cited` is whether the answer may cite it.
+    """
 
     kind: MediaKind
     media_type: str = ""
     size: int = 0
     detail: str = ""
+    width: int = 0
+    height: int = 0
+    text: str = ""
+    title: str = ""
+    cited: bool = False
 
 
 class ToolResult(msgspec.Struct, frozen=True):
@@ -33,13 +42,17 @@ class ToolResult(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A message: its text, and what it holds besides. Results stand in messages of the role `tool`, in order."""
+    """A message: its text, and what it holds besides. Results stand in messages of the role `tool`, in order.
+
+    `continues` is whether the request has it in one message with the results before it, so that it begins no new turn.
+    """
 
     role: Role
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     results: tuple[ToolResult, ...] = ()
     media: tuple[Media, ...] = ()
+    continues: bool = False
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -68,9 +81,12 @@ class ToolChoice(msgspec.Struct, frozen=True):
 
 
 class OutputFormat(msgspec.Struct, frozen=True):
-    """The requested form of the text: free text, any JSON object, or JSON that is valid by a schema."""
+    """The requested form of the text: free text, any JSON object, JSON that is valid by a schema, or a value.
 
-    kind: Literal["text", "json", "schema"] = "text"
+    With `enum` the text is a string that is valid by the schema, without the quotes of JSON.
+    """
+
+    kind: Literal["text", "json", "schema", "enum"] = "text"
     schema: Mapping[str, Any] | bool = True
     name: str = ""
     strict: bool = False
@@ -133,14 +149,14 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def turn(self) -> int:
-        """The number of messages of the user."""
-        return sum(message.role == "user" for message in self.messages)
+        """The number of messages of the user, without those that continue results."""
+        return sum(message.role == "user" and not message.continues for message in self.messages)
 
     @property
     def since_user(self) -> tuple[Message, ...]:
-        """The messages after the last one of the user: calls and their results."""
+        """The messages after the last one of the user that begins a turn: calls and their results."""
         for index in range(len(self.messages) - 1, -1, -1):
-            if self.messages[index].role == "user":
+            if self.messages[index].role == "user" and not self.messages[index].continues:
                 return self.messages[index + 1 :]
         return self.messages
 

@@ -1,11 +1,91 @@
-"""Reads a prompt from a request body of any wire format, by the shape of its fields."""
+"""Reads a prompt from a request body of any wire format, by the shape of its fields.
+
+The formats have different words for the same thing and no word for two things, so that one reader takes them all. Their
+fields are those of the providers' references and official SDKs of November 2026.
+"""
 
 from __future__ import annotations
 
-from tokentape_fake_provider.wires.prompt import Message, Prompt
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tokentape_fake_provider.script.model import Refusal, Text, ToolCall
+from tokentape_fake_provider.wires.prompt import Document, Media, Message, Prompt, ToolResult
+from tokentape_fake_provider.wires.reading.fields import as_object, first, json_text, text_of, texts
+from tokentape_fake_provider.wires.reading.options import (
+    read_max_tokens,
+    read_modalities,
+    read_output,
+    read_reasoning,
+    read_seed,
+    read_stop,
+    read_top_logprobs,
+    read_verbosity,
+)
+from tokentape_fake_provider.wires.reading.tools import read_tool_choice, read_tools
+from tokentape_fake_provider.wires.reading.turns import Turn, read_turns
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
 def read_prompt(request: ProviderRequest) -> Prompt:
     """What a request asks of the model; never raises: what has another form than documented is left out."""
-    return Prompt(messages=(Message("user", request.text),), choices=request.choices)
+    body = request.body
+    turns = read_turns(body)
+    tools = read_tools(body)
+    sources = list(_documents_of(turns))
+    documents = [*(document for document, _ in sources), *_documents(body)]
+    return Prompt(
+        messages=tuple(_message(turn) for turn in turns),
+        tools=tools,
+        tool_choice=read_tool_choice(body, tools),
+        output=read_output(body),
+        reasoning=read_reasoning(body),
+        max_tokens=read_max_tokens(body),
+        stop=read_stop(body),
+        choices=request.choices,
+        seed=read_seed(body),
+        top_logprobs=read_top_logprobs(body),
+        verbosity=read_verbosity(body),
+        documents=tuple(documents),
+        citations=any(cited for _, cited in sources) or _cites(body),
+        modalities=read_modalities(body),
+    )
+
+
+def _message(turn: Turn) -> Message:
+    results = tuple(part for part in turn.parts if isinstance(part, ToolResult))
+    said = (part.text for part in turn.parts if isinstance(part, Text | Refusal | ToolResult))
+    return Message(
+        turn.role,
+        "\n".join(text for text in said if text),
+        tuple(part for part in turn.parts if isinstance(part, ToolCall)),
+        results,
+        tuple(part for part in turn.parts if isinstance(part, Media)),
+        turn.continues,
+    )
+
+
+def _documents_of(turns: Iterable[Turn]) -> Iterator[tuple[Document, bool]]:
+    """The documents among the parts of messages, and whether each may be cited."""
+    for turn in turns:
+        for part in turn.parts:
+            if isinstance(part, Media) and part.kind == "document":
+                yield Document(part.text, part.title), part.cited
+
+
+def _documents(body: Mapping[str, Any]) -> Iterator[Document]:
+    """The documents beside the messages (docs.cohere.com/reference/chat): texts, or objects of any fields."""
+    documents = body.get("documents")
+    for document in documents if isinstance(documents, list) else ():
+        if isinstance(document, str):
+            yield Document(document)
+        elif isinstance(document, Mapping):
+            data = first(document, "data")
+            fields = data if isinstance(data, Mapping) else document
+            text = data if isinstance(data, str) else "\n".join(texts(first(fields, "text", "snippet", "content")))
+            yield Document(text or json_text(fields), text_of(fields.get("title")), text_of(document.get("id")))
+
+
+def _cites(body: Mapping[str, Any]) -> bool:
+    mode = text_of(as_object(body.get("citation_options")).get("mode")).upper()
+    return isinstance(body.get("documents"), list) and bool(body["documents"]) and mode not in ("OFF", "DISABLED")

@@ -1,0 +1,82 @@
+"""Reads fields of JSON of any form: a value of another type than expected reads as if it were missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+NOTHING: Final[Mapping[str, Any]] = {}
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
+
+
+def first(holder: Any, *names: str) -> Any:
+    """The first of these fields that is not null; `None` if all are, or if `holder` is not an object."""
+    if isinstance(holder, Mapping):
+        for name in names:
+            if holder.get(name) is not None:
+                return holder[name]
+    return None
+
+
+def either(holder: Any, name: str) -> Any:
+    """A field by its camelCase name, as JSON has it, or by its snake_case name, as protocol buffers have it."""
+    return first(holder, name, _CAPITAL.sub(r"_\1", name).lower())
+
+
+def as_object(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else NOTHING
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects in a list; a lone object counts as a list of one."""
+    values = [value] if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
+    return [item for item in values if isinstance(item, Mapping)]
+
+
+def strings(value: Any) -> tuple[str, ...]:
+    """The strings in a list; a lone string counts as a list of one."""
+    values: Sequence[Any] = [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
+    return tuple(item for item in values if isinstance(item, str))
+
+
+def text_of(value: Any) -> str:
+    """The value if it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def whole(value: Any) -> int | None:
+    """The value if it is a whole number; also one that is written as a decimal, or as a string (protocol buffers)."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All text in a system prompt or a result: a string, or blocks with `text`, `content` or `parts`."""
+    waiting = [value]  # instead of recursion: a request may be nested deeply
+    while waiting:
+        match waiting.pop():
+            case str(text):
+                yield text
+            case Mapping() as block:
+                waiting += [block[key] for key in ("parts", "content", "text") if key in block]
+            case list() | tuple() as blocks:
+                waiting += reversed(blocks)
+            case _:
+                pass
+
+
+def json_text(value: Any) -> str:
+    """The value as compact JSON; empty for one that JSON can't have."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return ""

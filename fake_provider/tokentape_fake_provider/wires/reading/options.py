@@ -1,0 +1,246 @@
+"""Reads what a request asks of the output: its limits, its form, log probabilities and reasoning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_args
+
+import msgspec
+
+from tokentape_fake_provider.wires.prompt import Effort, OutputFormat, ReasoningRequest
+from tokentape_fake_provider.wires.reading.fields import (
+    NOTHING,
+    as_object,
+    either,
+    first,
+    objects,
+    strings,
+    text_of,
+    whole,
+)
+from tokentape_fake_provider.wires.reading.schemas import json_schema
+
+_HOLDERS: Final = (
+    "generationConfig",
+    "generation_config",
+    "inferenceConfig",
+    "options",
+    "textGenerationConfig",
+)
+"""The fields that hold options: Gemini's, Interactions', Converse's, Ollama's, Titan's."""
+
+_MAX_TOKENS: Final = (
+    "max_completion_tokens",
+    "max_output_tokens",
+    "maxOutputTokens",
+    "max_tokens",
+    "maxTokens",
+    "num_predict",
+    "max_gen_len",  # Llama on Bedrock
+    "maxTokenCount",  # Titan
+    "max_new_tokens",  # Nova
+    "max_tokens_to_sample",
+)
+_STOP: Final = ("stop", "stop_sequences", "stopSequences")
+_SEED: Final = ("seed", "random_seed")
+_EFFORTS: Final[tuple[Effort, ...]] = get_args(Effort)
+_JSON: Final = "application/json"
+_ENUM: Final = "text/x.enum"
+
+
+def read_max_tokens(body: Mapping[str, Any]) -> int | None:
+    """The limit of the output; `None` if there is none (Ollama has -1 for that)."""
+    limit = whole(_option(body, *_MAX_TOKENS))
+    return limit if limit is not None and limit >= 0 else None
+
+
+def read_stop(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The texts that end the output, without empty ones."""
+    return tuple(text for text in strings(_option(body, *_STOP)) if text)
+
+
+def read_seed(body: Mapping[str, Any]) -> int | None:
+    """The seed."""
+    return whole(_option(body, *_SEED))
+
+
+def read_top_logprobs(body: Mapping[str, Any]) -> int | None:
+    """The number of alternatives for each token; `None` if no log probabilities are requested."""
+    config = as_object(either(body, "generationConfig"))
+    requested, number = body.get("logprobs"), whole(body.get("top_logprobs"))
+    if either(config, "responseLogprobs") is True:
+        return whole(config.get("logprobs")) or 0
+    if (alternatives := whole(requested)) is not None:  # of completions: the number itself
+        return alternatives
+    if requested is True:
+        return number or 0
+    if "message.output_text.logprobs" in strings(body.get("include")):
+        return number or 0
+    # Responses and Ollama have no need of a flag beside it.
+    return number if number and requested is None and "messages" not in body else None
+
+
+def read_verbosity(body: Mapping[str, Any]) -> Any:
+    """`low`, `medium` or `high`."""
+    verbosity = first(body, "verbosity") or first(body.get("text"), "verbosity")
+    return verbosity if verbosity in ("low", "medium", "high") else None
+
+
+def read_modalities(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The forms of output besides text, in lower case."""
+    found = [
+        *strings(body.get("modalities")),
+        *strings(body.get("response_modalities")),
+        *strings(either(either(body, "generationConfig"), "responseModalities")),
+    ]
+    return tuple(word for word in dict.fromkeys(name.lower() for name in found) if word != "text")
+
+
+def read_output(body: Mapping[str, Any]) -> OutputFormat:
+    """The requested form of the text; the first of the fields that name one."""
+    return next(filter(None, _outputs(body)), OutputFormat())
+
+
+def _outputs(body: Mapping[str, Any]) -> Iterator[OutputFormat | None]:
+    yield from (_form(form) for form in objects(body.get("response_format")))
+    yield _form(as_object(first(body.get("text"), "format")))
+    # platform.claude.com/docs/en/build-with-claude/structured-outputs; the second was its name in the beta.
+    yield _form(as_object(first(body.get("output_config"), "format")))
+    yield _form(as_object(body.get("output_format")))
+    extra = as_object(body.get("additionalModelRequestFields"))
+    yield _form(as_object(first(extra.get("output_config"), "format")))
+    yield _form(as_object(extra.get("response_format")))
+    # docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_JsonSchemaDefinition.html: the schema is JSON text.
+    structure = first(first(body.get("outputConfig"), "textFormat"), "structure")
+    yield _form({"type": "json_schema", **as_object(first(structure, "jsonSchema"))} if structure else NOTHING)
+    yield _gemini_form(as_object(either(body, "generationConfig")))
+    ollama = body.get("format")
+    if ollama == "json":
+        yield OutputFormat("json")
+    elif isinstance(ollama, Mapping) and ollama:
+        yield OutputFormat("schema", ollama, strict=True)
+
+
+def _form(form: Mapping[str, Any]) -> OutputFormat | None:
+    """A form with `type`, and a schema in it or in the field of that name."""
+    kind = form.get("type")
+    inner = as_object(form.get("json_schema")) or form
+    schema = _schema(first(inner, "schema", "schema_"))
+    if schema is None and inner is not form and kind == "json_object":
+        schema = inner  # Cohere's
+    name = text_of(inner.get("name"))
+    match kind:
+        case "json_schema":
+            return OutputFormat("schema", {} if schema is None else schema, name, inner.get("strict") is True)
+        case "json_object":
+            return OutputFormat("json") if schema is None else OutputFormat("schema", schema, name)
+        case "text" if form.get("mime_type") == _JSON:  # Interactions'
+            return OutputFormat("json") if schema is None else OutputFormat("schema", schema, name)
+        case "text":
+            return OutputFormat()
+        case None | "object" if form and {"properties", "anyOf", "$ref"} & set(form):
+            return OutputFormat("schema", json_schema(form))  # a schema by itself (Interactions, formerly)
+        case _:
+            return None
+
+
+def _gemini_form(config: Mapping[str, Any]) -> OutputFormat | None:
+    kind = either(config, "responseMimeType")
+    openapi = either(config, "responseSchema")
+    given = first(config, "responseJsonSchema", "response_json_schema", "_responseJsonSchema")
+    schema = json_schema(openapi) if isinstance(openapi, Mapping) and openapi else _schema(given)
+    if kind == _ENUM:
+        return None if schema is None else OutputFormat("enum", schema)
+    if kind == _JSON:
+        return OutputFormat("json") if schema is None else OutputFormat("schema", schema, strict=True)
+    return None
+
+
+def _schema(schema: Any) -> Mapping[str, Any] | bool | None:
+    if isinstance(schema, str):
+        try:
+            schema = msgspec.json.decode(schema)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+    return schema if isinstance(schema, Mapping | bool) else None
+
+
+def read_reasoning(body: Mapping[str, Any]) -> ReasoningRequest:
+    """The requested reasoning, from the fields of the request and from those that it passes on to the model."""
+    extra = as_object(body.get("additionalModelRequestFields"))
+    fields = {**extra, **{key: value for key, value in body.items() if value is not None}}
+    request = _thinking(fields)
+    effort = _effort(fields)
+    if effort is None:
+        return request
+    enabled = effort != "none" if request.enabled is None else request.enabled
+    return msgspec.structs.replace(request, effort=effort, enabled=enabled)
+
+
+def _effort(fields: Mapping[str, Any]) -> Effort | None:
+    thinking = either(either(fields, "generationConfig"), "thinkingConfig")
+    named = (
+        fields.get("reasoning_effort"),
+        first(fields.get("reasoning"), "effort"),
+        first(fields.get("output_config"), "effort"),
+        first(fields.get("outputConfig"), "effort"),
+        first(fields.get("reasoningConfig"), "maxReasoningEffort"),
+        either(thinking, "thinkingLevel"),
+        first(fields.get("generation_config"), "thinking_level"),
+        fields.get("think"),
+    )
+    words = [word.lower() for word in named if isinstance(word, str)]
+    return next((effort for word in words for effort in _EFFORTS if word == effort), None)
+
+
+def _thinking(fields: Mapping[str, Any]) -> ReasoningRequest:
+    """The reasoning but for its effort."""
+    config = first(fields, "thinking", "reasoning_config", "reasoningConfig")
+    if isinstance(config, Mapping):  # Anthropic, DeepSeek, Cohere, Bedrock
+        enabled = {"enabled": True, "disabled": False}.get(text_of(config.get("type")))
+        shown = {"summarized": True, "omitted": False}.get(text_of(config.get("display")))
+        return ReasoningRequest(enabled, None, whole(first(config, "budget_tokens", "token_budget")), shown)
+    thinking = either(either(fields, "generationConfig"), "thinkingConfig")
+    if isinstance(thinking, Mapping):
+        # ai.google.dev/gemini-api/docs/thinking: 0 turns it off, -1 leaves the budget to the model.
+        budget = whole(either(thinking, "thinkingBudget"))
+        enabled = None if budget is None or budget < 0 else budget > 0
+        return ReasoningRequest(enabled, None, budget if enabled else None, either(thinking, "includeThoughts") is True)
+    reasoning = fields.get("reasoning")
+    if isinstance(reasoning, Mapping):  # Responses, OpenRouter
+        summary, budget = text_of(first(reasoning, "summary", "generate_summary")), whole(reasoning.get("max_tokens"))
+        switch = reasoning.get("enabled")
+        enabled = switch if isinstance(switch, bool) else True if budget else None
+        shown = False if reasoning.get("exclude") is True else bool(summary) if "input" in fields else None
+        return ReasoningRequest(enabled, None, budget, shown, summary)
+    if isinstance(summaries := first(fields.get("generation_config"), "thinking_summaries"), str):
+        return ReasoningRequest(visible=summaries != "none", summary=summaries)
+    return _flags(fields)
+
+
+def _flags(fields: Mapping[str, Any]) -> ReasoningRequest:
+    """The reasoning by the switches of Ollama, Groq, Mistral and Qwen."""
+    think = first(fields, "think", "enable_thinking")
+    if think is None:
+        think = first(fields.get("chat_template_kwargs"), "enable_thinking")
+    if isinstance(think, bool):
+        return ReasoningRequest(think, budget=whole(fields.get("thinking_budget")))
+    if isinstance(think, str):
+        return ReasoningRequest(True)
+    if isinstance(shown := fields.get("include_reasoning"), bool):
+        return ReasoningRequest(visible=shown)
+    if isinstance(form := fields.get("reasoning_format"), str):
+        return ReasoningRequest(visible=form != "hidden")
+    return ReasoningRequest(True) if fields.get("prompt_mode") == "reasoning" else ReasoningRequest()
+
+
+def _option(body: Mapping[str, Any], *names: str) -> Any:
+    """An option: at the top, or in the field that holds options."""
+    found = first(body, *names)
+    if found is not None:
+        return found
+    for holder in _HOLDERS:
+        for name in names:
+            if (found := either(body.get(holder), name)) is not None:
+                return found
+    return None
