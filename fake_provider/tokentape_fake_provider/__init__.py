@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from tokentape_fake_provider.hosting.server import FakeProviderServer
     from tokentape_fake_provider.playback.stepped_stream import SteppedStream
     from tokentape_fake_provider.script.model import (
+        Audio,
         Choice,
+        Citation,
         Error,
         Reasoning,
         Refusal,
         Script,
+        ServerTool,
+        Source,
         Text,
         ToolCall,
         Usage,
@@ -52,7 +56,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AppConfig",
+    "Audio",
     "Choice",
+    "Citation",
     "ControlledClock",
     "CustomFault",
     "Error",
@@ -73,8 +79,10 @@ __all__ = [
     "Refusal",
     "Rule",
     "Script",
+    "ServerTool",
     "Session",
     "SessionSettings",
+    "Source",
     "StepTimeoutError",
     "Stepped",
     "SteppedStream",
@@ -94,7 +102,9 @@ __all__ = [
 # A name is imported when it is used: the command line and the pytest plugin import this package in every run.
 _LAZY = {
     "AppConfig": "config",
+    "Audio": "script.model",
     "Choice": "script.model",
+    "Citation": "script.model",
     "ControlledClock": "clock",
     "CustomFault": "faults",
     "Error": "script.model",
@@ -115,8 +125,10 @@ _LAZY = {
     "Refusal": "script.model",
     "Rule": "sessions.rule",
     "Script": "script.model",
+    "ServerTool": "script.model",
     "Session": "sessions.session",
     "SessionSettings": "sessions.settings",
+    "Source": "script.model",
     "StepTimeoutError": "errors",
     "Stepped": "timing",
     "SteppedStream": "playback.stepped_stream",

@@ -31,7 +31,7 @@ from tokentape_fake_provider.fault_injection.quota import QuotaCounter, QuotaExc
 from tokentape_fake_provider.faults.fault import HttpError, Overload
 from tokentape_fake_provider.faults.specification import format_fault
 from tokentape_fake_provider.playback.journal import AnsweredBy
-from tokentape_fake_provider.script.model import Error, Script, ToolCall, Usage
+from tokentape_fake_provider.script.model import Error, Script, Usage, streamed_text
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
@@ -165,7 +165,7 @@ class _Resolution:
         if not isinstance(what, Script):
             return 0
         items = (item for choice in what.choices for item in choice.items)
-        return sum(len(item.arguments if isinstance(item, ToolCall) else item.text) for item in items)
+        return sum(len(streamed_text(item)) for item in items)
 
     def answer(self) -> Answer | Callable[[], Answer] | None:
         """The answer before its faults are applied, or a function that encodes it."""

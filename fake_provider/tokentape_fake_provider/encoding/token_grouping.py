@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from tokentape_fake_provider.script.model import Choice, Item, Script, ToolCall
+from tokentape_fake_provider.script.model import Choice, Item, Script, streamed_text
 from tokentape_fake_provider.script.tokenizer import split_tokens
 from tokentape_fake_provider.timing.distribution import varying_size
 
@@ -24,7 +24,7 @@ def _group_choice(choice: Choice, size: Callable[[], int]) -> Choice:
 
 
 def _group(item: Item, size: Callable[[], int]) -> Item:
-    text = item.arguments if isinstance(item, ToolCall) else item.text
+    text = streamed_text(item)
     if item.pieces or not text:
         return item
     tokens, pieces, start = split_tokens(text), list[str](), 0

@@ -6,7 +6,7 @@ An encoder (`wires/`) turns a script into bytes, and a `Timing` gives it times. 
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
 
@@ -18,25 +18,67 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusa
 _FINISH_REASONS: Final = frozenset((None, *get_args(FinishReason)))
 
 
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A page or a document that a tool of the provider found: where it is, and its text or a part of it."""
+
+    url: str = ""
+    title: str = ""
+    text: str = ""
+    id: str = ""
+
+
+class Citation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The source of a part of a text: a web page (`url`), or a document or file.
+
+    The characters from `start` up to `end` of the text (all the rest without an `end`) rest on it. `quote` is the
+    passage of the source, which begins there at the character `quote_start`. `document` is the document's number
+    among those of the request, from 0, and `id` its id or the file's. Raises `ScriptError` for a part that has no
+    characters.
+    """
+
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+    start: int = 0
+    end: int | None = None
+    document: int | None = None
+    id: str = ""
+    quote_start: int = 0
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            raise ScriptError(f"a citation's part of the text is from {self.start} to {self.end}: set end above start")
+
+
 class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text"):
     """Text that the model generates.
 
     `pieces` are the deltas that it is split into (they must join to `text`); without them the encoder splits at
-    token-like boundaries. `at` is each piece's time in ms since the request, where it is known.
+    token-like boundaries. `at` is each piece's time in ms since the request, where it is known. `citations` are its
+    sources. Raises `ScriptError` for a citation of characters that it does not have.
     """
 
     text: str
     pieces: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
+    citations: tuple[Citation, ...] = ()
 
     def __post_init__(self) -> None:
         _require_texts(self, "text")
+        for citation in self.citations:
+            if max(citation.start + 1, citation.end or 0) > len(self.text):
+                raise ScriptError(
+                    f"a citation's part of the text is from {citation.start} to {citation.end}, but the text "
+                    f"{self.text[:40]!r} has {len(self.text)} characters"
+                )
 
 
 class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reasoning"):
     """Reasoning before or between the text; `encrypted` replaces it where the provider redacts it.
 
-    With `plan` it is sent as the provider's tool plan (Cohere), or as reasoning where the provider has none.
+    With `plan` it is sent as the provider's tool plan (Cohere), or as reasoning where the provider has none. With
+    `hidden` its text is counted in usage but not sent; what the provider sends in its place (a signature, an item
+    without a summary, encrypted content) is.
     """
 
     text: str = ""
@@ -45,6 +87,7 @@ class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
     pieces: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
     plan: bool = False
+    hidden: bool = False
 
     def __post_init__(self) -> None:
         _require_texts(self, "text", "signature", "encrypted")
@@ -86,7 +129,72 @@ class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="refu
         _require_texts(self, "text")
 
 
-Item: TypeAlias = Text | Reasoning | ToolCall | Refusal
+ServerToolKind: TypeAlias = Literal[
+    "web_search", "web_fetch", "code_interpreter", "file_search", "mcp", "image_generation"
+]
+
+
+class ServerTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="server_tool"):
+    """A tool that the provider itself runs: its call, and its result.
+
+    `input` is what the model passes to it: the query of a search, the URL of a page, code, the prompt of an image, or
+    the JSON arguments of the tool `name` of the MCP server `server`; `pieces` and `at` split it. `output` is the
+    result as text, `sources` the pages or files that were found, `images` in base64 the previews of the image and at
+    last the image. `error` is the provider's code of the error that it ended with. It is left out where the wire
+    format has no such tool. Raises `ScriptError` for another kind.
+    """
+
+    kind: ServerToolKind
+    input: str = ""
+    output: str = ""
+    sources: tuple[Source, ...] = ()
+    images: tuple[str, ...] = ()
+    name: str = ""
+    server: str = ""
+    id: str = ""
+    error: str = ""
+    pieces: tuple[str, ...] = ()
+    at: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require_texts(self, "input", "output", "id")
+        if self.kind not in get_args(ServerToolKind):
+            raise ScriptError(f"no server tool {self.kind!r}: the kinds are {', '.join(get_args(ServerToolKind))}")
+
+
+class Audio(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audio"):
+    """Speech that the model generates: `data` in base64, and its transcript, which `pieces` and `at` split.
+
+    Where the wire format has no audio, the transcript is sent as text.
+    """
+
+    transcript: str = ""
+    data: str = ""
+    media_type: str = "audio/pcm;rate=24000"
+    id: str = ""
+    pieces: tuple[str, ...] = ()
+    at: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require_texts(self, "transcript", "data")
+
+
+Item: TypeAlias = Text | Reasoning | ToolCall | Refusal | ServerTool | Audio
+
+
+def streamed_text(item: Item) -> str:
+    """What the deltas of an item join to."""
+    match item:
+        case Text() | Reasoning() | Refusal():
+            return item.text
+        case ToolCall():
+            return item.arguments
+        case ServerTool():
+            return item.input
+        case Audio():
+            return item.transcript
+        case _:
+            assert_never(item)
 
 
 def _require_texts(item: msgspec.Struct, *fields: str) -> None:
@@ -157,7 +265,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not isinstance(item, Item):
                 raise ScriptError(
                     f"a {type(item).__module__}.{type(item).__qualname__} is not an item of a script: pass Text, "
-                    "Reasoning, ToolCall or Refusal of tokentape_fake_provider"
+                    "Reasoning, ToolCall, Refusal, ServerTool or Audio of tokentape_fake_provider"
                 )
         if self.finish_reason not in _FINISH_REASONS:
             known = ", ".join(get_args(FinishReason))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script.model import Choice, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.model import Choice, Reasoning, Script, ToolCall, Usage, streamed_text
 from tokentape_fake_provider.script.tokenizer import count_tokens
 
 
@@ -32,10 +32,10 @@ def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
             match item:
                 case Reasoning():
                     reasoning += count_tokens(item.text or item.encrypted)
-                case Text() | Refusal():
-                    output += count_tokens(item.text)
                 case ToolCall():
                     output += count_tokens(item.name) + count_tokens(item.arguments)
+                case _:
+                    output += count_tokens(streamed_text(item))
     return output + reasoning, reasoning
 
 

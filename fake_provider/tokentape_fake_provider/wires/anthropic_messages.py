@@ -29,7 +29,6 @@ from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
-    Item,
     Reasoning,
     Refusal,
     Script,
@@ -42,6 +41,7 @@ from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
+from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -202,7 +202,7 @@ class AnthropicMessages:
         event = _Event(request)
         message = _message(script, request, [], None, None, _start_usage(counts))
         pieces = [EncodedFrame(event(b"message_start", {"message": message}))]
-        for index, item in enumerate(choice.items):
+        for index, item in enumerate(plain_items(choice.items)):
             pieces += _block_events(event, item, index, request)
             if index == 0:
                 pieces.insert(2, EncodedFrame(_PING))
@@ -228,7 +228,7 @@ class AnthropicMessages:
         if counts is not None and (usage := _start_usage(counts)) is not None:
             usage["output_tokens"] = counts.output
             usage |= _thinking(counts)
-        content = [_complete_block(item, index, request) for index, item in enumerate(choice.items)]
+        content = [_complete_block(item, index, request) for index, item in enumerate(plain_items(choice.items))]
         message = _message(script, request, content, *_stop(choice, request), usage)
         return Reply(200, (("content-type", "application/json"), *_headers(request, request.seed)), _json(message))
 
@@ -272,7 +272,7 @@ class _Event:
         )
 
 
-def _block_events(event: _Event, item: Item, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
+def _block_events(event: _Event, item: PlainItem, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
     tokens = 0
     match item:
         case Text() | Refusal():
@@ -303,7 +303,7 @@ def _block_events(event: _Event, item: Item, index: int, request: ProviderReques
     yield EncodedFrame(event(b"content_block_stop", {"index": index}))
 
 
-def _complete_block(item: Item, index: int, request: ProviderRequest) -> dict[str, Any]:
+def _complete_block(item: PlainItem, index: int, request: ProviderRequest) -> dict[str, Any]:
     match item:
         case Text() | Refusal():
             return {"type": "text", "text": item.text}

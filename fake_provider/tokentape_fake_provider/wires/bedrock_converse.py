@@ -39,6 +39,7 @@ from tokentape_fake_provider.wires.converse_events import choice_of, complete_bl
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.plain_items import plain_items
 from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -125,7 +126,7 @@ class BedrockConverse:
         if script.error is not None:
             return self.encode_error(script.error, request)
         choice = choice_of(script, self.name)
-        content = [complete_block(item, index, request) for index, item in enumerate(choice.items)]
+        content = [complete_block(item, index, request) for index, item in enumerate(plain_items(choice.items))]
         body = _metadata(script, resolve_usage(script, request.text, script.choices)) | {
             "output": {"message": {"content": content, "role": "assistant"}},
             "stopReason": stop_reason(choice),

@@ -28,7 +28,6 @@ from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
-    Item,
     Reasoning,
     Refusal,
     Script,
@@ -41,6 +40,7 @@ from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, cohere_limits
+from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -136,7 +136,7 @@ class CohereChat:
         start = {"id": _uuid(request.seed, "message"), "type": "message-start", "delta": {"message": message}}
         pieces = [EncodedFrame(_event(b"message-start", _json(start)[1:-1]))]
         blocks = calls = 0
-        for item in choice.items:
+        for item in plain_items(choice.items):
             match item:
                 case ToolCall():
                     pieces += _call_events(item, calls, request)
@@ -156,9 +156,10 @@ class CohereChat:
         if script.error is not None:
             return self.encode_error(script.error, request)
         choice = _choice(script)
-        content = [_block(item) for item in choice.items if not isinstance(item, ToolCall) and not _is_plan(item)]
-        plan = "".join(item.text for item in choice.items if isinstance(item, Reasoning) and item.plan)
-        calls = [item for item in choice.items if isinstance(item, ToolCall)]
+        items = plain_items(choice.items)
+        content = [_block(item) for item in items if not isinstance(item, ToolCall) and not _is_plan(item)]
+        plan = "".join(item.text for item in items if isinstance(item, Reasoning) and item.plan)
+        calls = [item for item in items if isinstance(item, ToolCall)]
         message: dict[str, Any] = {"role": "assistant"}
         if content or not calls:
             message["content"] = content
@@ -201,7 +202,7 @@ def _event(name: bytes, fields: bytes) -> bytes:
     return b"event: %b\ndata: {%b}\n\n" % (name, fields)
 
 
-def _block_events(item: Item, index: int) -> Iterator[EncodedFrame]:
+def _block_events(item: PlainItem, index: int) -> Iterator[EncodedFrame]:
     key = b"thinking" if isinstance(item, Reasoning) else b"text"
     start = b'"type":"content-start","index":%d,"delta":{"message":{"content":{"type":"%b","%b":""}}}' % (
         index,
@@ -237,11 +238,11 @@ def _call_events(call: ToolCall, index: int, request: ProviderRequest) -> Iterat
     yield EncodedFrame(_event(b"tool-call-end", b'"type":"tool-call-end","index":%d' % index))
 
 
-def _is_plan(item: Item) -> bool:
+def _is_plan(item: PlainItem) -> bool:
     return isinstance(item, Reasoning) and item.plan
 
 
-def _block(item: Item) -> dict[str, Any]:
+def _block(item: PlainItem) -> dict[str, Any]:
     match item:
         case Text() | Refusal():
             return {"type": "text", "text": item.text}

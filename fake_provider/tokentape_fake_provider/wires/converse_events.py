@@ -11,9 +11,10 @@ import msgspec
 
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.ids import BASE62, make_id
-from tokentape_fake_provider.script.model import Choice, FinishReason, Item, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.script.model import Choice, FinishReason, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
@@ -56,7 +57,7 @@ def stop_reason(choice: Choice) -> str:
 def content_events(choice: Choice, request: ProviderRequest) -> Iterator[Event]:
     """messageStart, and each content block; only tool calls have a contentBlockStart."""
     yield Event("messageStart", {"role": "assistant"})
-    for index, item in enumerate(choice.items):
+    for index, item in enumerate(plain_items(choice.items)):
         at = {"contentBlockIndex": index}
         match item:
             case Text() | Refusal():
@@ -71,7 +72,7 @@ def content_events(choice: Choice, request: ProviderRequest) -> Iterator[Event]:
         yield Event("contentBlockStop", at)
 
 
-def complete_block(item: Item, index: int, request: ProviderRequest) -> dict[str, Any]:
+def complete_block(item: PlainItem, index: int, request: ProviderRequest) -> dict[str, Any]:
     """A content block of a response that is not streamed."""
     match item:
         case Text() | Refusal():

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeVar
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script.model import Item, ToolCall
+from tokentape_fake_provider.script.model import Item, streamed_text
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 
 
@@ -39,7 +39,7 @@ def split_item(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
 
     Raises `ScriptError` if the pieces don't join to the text, or the times aren't one for each piece.
     """
-    text = item.arguments if isinstance(item, ToolCall) else item.text
+    text = streamed_text(item)
     if item.pieces:
         return _given(item, text)
     if item.at:

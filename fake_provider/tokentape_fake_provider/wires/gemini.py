@@ -58,6 +58,7 @@ from tokentape_fake_provider.wires.google_errors import (
 )
 from tokentape_fake_provider.wires.google_values import arguments_of, partial_arguments, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.plain_items import plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -305,7 +306,7 @@ class _Response:
 def _choice_parts(choice: Choice, index: int, request: ProviderRequest, ends: bool) -> Iterator[_Part]:
     signature = ""
     calls = 0
-    for item in choice.items:
+    for item in plain_items(choice.items):
         match item:
             case Text() | Refusal():
                 for delta in split_item(item, TOKENS_PER_DELTA):

@@ -29,7 +29,6 @@ from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
-    Item,
     Reasoning,
     Refusal,
     Script,
@@ -44,6 +43,7 @@ from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.google_errors import GOOGLE, JSON_TYPE, OVERLOADED, STATUSES, headers
 from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -147,7 +147,7 @@ class GeminiInteractions:
             EncodedFrame(_event("interaction.created", {"interaction": begun})),
             EncodedFrame(_event("interaction.status_update", progress)),
         ]
-        for index, item in enumerate(choice.items):
+        for index, item in enumerate(plain_items(choice.items)):
             pieces += _step_events(item, index, request)
         if script.error is not None:
             pieces.append(EncodedFrame(self.encode_error_event(script.error, request)))
@@ -164,7 +164,7 @@ class GeminiInteractions:
             return self.encode_error(script.error, request)
         choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
-        steps = [_complete_step(item, index, request) for index, item in enumerate(choice.items)]
+        steps = [_complete_step(item, index, request) for index, item in enumerate(plain_items(choice.items))]
         interaction = {"id": _interaction_id(request), "status": _status(choice)} | _end(counts, script, request)
         return Reply(200, (JSON_TYPE, *headers(request.seed)), _json(interaction | {"steps": steps}))
 
@@ -187,7 +187,7 @@ def _event(name: str, fields: Mapping[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _json({**fields, "event_type": name}))
 
 
-def _step_events(item: Item, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
+def _step_events(item: PlainItem, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
     signature = ""
     match item:
         case Text() | Refusal():
@@ -212,7 +212,7 @@ def _step_events(item: Item, index: int, request: ProviderRequest) -> Iterator[E
     yield EncodedFrame(_event("step.stop", {"index": index}))
 
 
-def _delta(item: Item, text: str) -> dict[str, Any]:
+def _delta(item: PlainItem, text: str) -> dict[str, Any]:
     match item:
         case Text() | Refusal():
             return {"text": text, "type": "text"}
@@ -224,7 +224,7 @@ def _delta(item: Item, text: str) -> dict[str, Any]:
             assert_never(item)
 
 
-def _complete_step(item: Item, index: int, request: ProviderRequest) -> dict[str, Any]:
+def _complete_step(item: PlainItem, index: int, request: ProviderRequest) -> dict[str, Any]:
     match item:
         case Text() | Refusal():
             return {"content": [{"text": item.text, "type": "text"}], "type": "model_output"}

@@ -24,6 +24,7 @@ from tokentape_fake_provider.wires.converse_events import choice_of, complete_bl
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.invoke_text import TextFormat, encode_document, text_events, text_whole
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
+from tokentape_fake_provider.wires.plain_items import plain_items
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _json = msgspec.json.encode
@@ -144,7 +145,7 @@ class NovaBody:
     def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The message with its usage."""
         choice = choice_of(script, request.wire)
-        content = [complete_block(item, index, request) for index, item in enumerate(choice.items)]
+        content = [complete_block(item, index, request) for index, item in enumerate(plain_items(choice.items))]
         message = {"message": {"content": content, "role": "assistant"}}
         return _json({"output": message, "stopReason": stop_reason(choice), **self._usage(script, request)})
 

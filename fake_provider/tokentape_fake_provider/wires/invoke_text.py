@@ -13,10 +13,11 @@ import msgspec
 
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
-from tokentape_fake_provider.script.model import Choice, FinishReason, Item, Refusal, Text, ToolCall
+from tokentape_fake_provider.script.model import Choice, FinishReason, Refusal, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 Document = dict[str, Any]
@@ -47,7 +48,7 @@ def text_events(
 ) -> Iterator[tuple[Document, int, Any]]:
     """The documents of a stream, each with its tokens and its time; the last one says why it ended."""
     sent, first = 0, True
-    for index, item in enumerate(choice.items):
+    for index, item in enumerate(plain_items(choice.items)):
         if isinstance(item, ToolCall):
             tokens = count_tokens(item.name) + count_tokens(item.arguments)
             parts: Sequence[tuple[Content, int, Any]] = [
@@ -66,14 +67,14 @@ def text_events(
 
 def text_whole(form: TextFormat, choice: Choice, counts: Counts | None, request: ProviderRequest) -> Document:
     """The document that is the whole response."""
-    calls = [(index, item) for index, item in enumerate(choice.items) if isinstance(item, ToolCall)]
-    texts = [_check(form, item) for item in choice.items if not isinstance(item, ToolCall)]
+    calls = [(index, item) for index, item in enumerate(plain_items(choice.items)) if isinstance(item, ToolCall)]
+    texts = [_check(form, item) for item in plain_items(choice.items) if not isinstance(item, ToolCall)]
     sent = counts.output if counts is not None else 0
     said = Content("".join(texts), _calls(form, calls, request), True, sent, _reason(form, choice))
     return form.whole(said, counts, request)
 
 
-def _check(form: TextFormat, item: Item) -> str:
+def _check(form: TextFormat, item: PlainItem) -> str:
     if not isinstance(item, Text | Refusal):
         raise ScriptError(f"{form.name} can say text only, not the script's {type(item).__name__}")
     return item.text

@@ -32,7 +32,6 @@ from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
-    Item,
     Reasoning,
     Refusal,
     Script,
@@ -45,6 +44,7 @@ from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -156,7 +156,7 @@ class Ollama:
         line = _Line(script, request)
         pieces: list[EncodedFrame] = []
         calls = 0
-        for item in choice.items:
+        for item in plain_items(choice.items):
             if isinstance(item, ToolCall):
                 deltas = list(split_item(item))
                 tokens = count_tokens(item.name) + sum(delta.tokens for delta in deltas)
@@ -176,9 +176,10 @@ class Ollama:
         if script.error is not None:
             return self.encode_error(script.error, request)
         choice = _choice(script)
-        said = "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
-        thinking = "".join(item.text for item in choice.items if isinstance(item, Reasoning))
-        calls = [item for item in choice.items if isinstance(item, ToolCall)]
+        items = plain_items(choice.items)
+        said = "".join(item.text for item in items if isinstance(item, Text | Refusal))
+        thinking = "".join(item.text for item in items if isinstance(item, Reasoning))
+        calls = [item for item in items if isinstance(item, ToolCall)]
         beside: dict[str, Any] = {"thinking": thinking} if thinking else {}
         if calls:
             beside["tool_calls"] = [_tool_call(call, index, request) for index, call in enumerate(calls)]
@@ -238,7 +239,7 @@ class _Line:
         return self.said(b'""', end=b"," + _json(end)[1:-1])
 
 
-def _spoken(line: _Line, item: Item, deltas: Iterator[Delta]) -> Iterator[EncodedFrame]:
+def _spoken(line: _Line, item: PlainItem, deltas: Iterator[Delta]) -> Iterator[EncodedFrame]:
     match item:
         case Reasoning():
             for delta in deltas:
@@ -280,7 +281,7 @@ def _end(script: Script, choice: Choice, request: ProviderRequest) -> dict[str, 
 
 def _context(prompt: str, choice: Choice) -> list[int]:
     """The conversation in tokens, which clients send back: a number for each token-like piece."""
-    texts = [prompt, *(item.text for item in choice.items if isinstance(item, Text | Refusal))]
+    texts = [prompt, *(item.text for item in plain_items(choice.items) if isinstance(item, Text | Refusal))]
     return [zlib.crc32(token.encode()) % 128_000 for text in texts for token in split_tokens(text)]
 
 

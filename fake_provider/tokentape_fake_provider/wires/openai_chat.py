@@ -54,6 +54,7 @@ from tokentape_fake_provider.wires.openai_http import (
     stream_options,
     wanted_choices,
 )
+from tokentape_fake_provider.wires.plain_items import plain_items
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -275,7 +276,8 @@ class _Frame:
 def _choice_chunks(
     frame: _Frame, choice: Choice, index: int, request: ProviderRequest, ends: bool
 ) -> Iterator[EncodedFrame]:
-    first = choice.items[0] if choice.items else None
+    items = plain_items(choice.items)
+    first = items[0] if items else None
     match first:
         case ToolCall():
             role = b'{"role":"assistant","content":null}'
@@ -285,7 +287,7 @@ def _choice_chunks(
             role = b'{"role":"assistant","content":"","refusal":null}'
     yield EncodedFrame(frame.chunk(index, role))
     calls = 0
-    for item in choice.items:
+    for item in items:
         match item:
             case Text():
                 key = b'{"content":'
@@ -322,7 +324,7 @@ def _choice_chunks(
 def _complete_choice(choice: Choice, index: int, request: ProviderRequest) -> dict[str, Any]:
     said: dict[type, list[str]] = {Text: [], Reasoning: [], Refusal: []}
     calls: list[dict[str, Any]] = []
-    for item in choice.items:
+    for item in plain_items(choice.items):
         if isinstance(item, ToolCall):
             function = {"name": item.name, "arguments": item.arguments}
             calls.append({"id": _call_id(item, index, len(calls), request), "type": "function", "function": function})

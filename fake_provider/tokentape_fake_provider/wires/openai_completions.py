@@ -38,6 +38,7 @@ from tokentape_fake_provider.wires.openai_http import (
     stream_options,
     wanted_choices,
 )
+from tokentape_fake_provider.wires.plain_items import plain_items
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -202,7 +203,7 @@ def _choice_chunks(head: bytes, end: bytes, choice: Choice, index: int, ends: bo
 
 
 def _texts(choice: Choice) -> Iterator[Text | Refusal]:
-    for item in choice.items:
+    for item in plain_items(choice.items):
         if isinstance(item, Reasoning | ToolCall):
             what = "tool call" if isinstance(item, ToolCall) else "reasoning"
             raise ScriptError(f"openai_completions says text only: leave the {what} out of the script")

@@ -11,7 +11,6 @@ from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
-    Item,
     Reasoning,
     Refusal,
     Script,
@@ -20,6 +19,7 @@ from tokentape_fake_provider.script.model import (
 )
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.openai_http import error_fields
+from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 STATUSES = ("completed", "incomplete", "failed")
@@ -113,10 +113,10 @@ def response_object(
     }
 
 
-def output_runs(choice: Choice) -> Iterator[list[Item]]:
+def output_runs(choice: Choice) -> Iterator[list[PlainItem]]:
     """The items of the script that each output item is made of: neighbouring texts and refusals are one message."""
-    message: list[Item] = []
-    for item in choice.items:
+    message: list[PlainItem] = []
+    for item in plain_items(choice.items):
         if isinstance(item, Text | Refusal):
             message.append(item)
             continue

@@ -24,7 +24,7 @@ import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.ids import make_id
-from tokentape_fake_provider.script.model import Error, Item, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
@@ -48,6 +48,7 @@ from tokentape_fake_provider.wires.openai_response_object import (
     output_runs,
     response_object,
 )
+from tokentape_fake_provider.wires.plain_items import PlainItem
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -211,7 +212,7 @@ class _Event:
 
 
 def _item_events(
-    event: _Event, run: Sequence[Item], item: dict[str, Any], index: int, ends: bool
+    event: _Event, run: Sequence[PlainItem], item: dict[str, Any], index: int, ends: bool
 ) -> Iterator[EncodedFrame]:
     """The events of one output item; without `ends` it is broken off after its last delta."""
     place = {"item_id": item["id"], "output_index": index}

@@ -12,10 +12,22 @@ from collections.abc import Iterator
 import msgspec
 
 from tokentape import ChatMessage, DecodeError
+from tokentape.message import ProviderPart
 from tokentape.message import ToolCall as DecodedCall
 from tokentape_fake_provider.encoding.encode import encode
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script.model import Choice, Item, Reasoning, Refusal, Script, Text, ToolCall, Usage
+from tokentape_fake_provider.script.model import (
+    Audio,
+    Choice,
+    Item,
+    Reasoning,
+    Refusal,
+    Script,
+    ServerTool,
+    Text,
+    ToolCall,
+    Usage,
+)
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import ProviderRequest
 from tokentape_harness.conversion.loss import Loss
@@ -75,7 +87,7 @@ def _forms(item: Item) -> Iterator[Item]:
             yield Text(item.text, item.pieces, item.at)
         case ToolCall():
             yield msgspec.structs.replace(item, arguments="{}", pieces=("{}",) if item.at else (), at=item.at[-1:])
-        case Text():
+        case Text() | ServerTool() | Audio():
             pass
 
 
@@ -91,6 +103,8 @@ def _is_kept(item: Item, heard: ChatMessage) -> bool:
             )
         case Reasoning():
             return item.text in heard.reasoning
+        case ServerTool() | Audio():
+            return any(isinstance(part, ProviderPart) for part in heard.parts)
         case _:
             return item.text in (heard.text, heard.refusal)
 
@@ -132,3 +146,7 @@ def _name(item: Item) -> str:
             return "refusal"
         case Text():
             return "text"
+        case ServerTool():
+            return "server tool"
+        case Audio():
+            return "audio"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
@@ -109,13 +109,16 @@ def _is_said(message: ChatMessage) -> bool:
     )
 
 
+_Kind: TypeAlias = type[Text | Reasoning | ToolCall | Refusal]
+
+
 class _Run:
     """An item as far as it was heard: pieces of one kind in one content block."""
 
     __slots__ = ("at", "block", "call", "encrypted", "kind", "pieces", "plan", "signature")
 
-    def __init__(self, kind: type[Item], block: int | None) -> None:
-        self.kind: type[Item] = kind
+    def __init__(self, kind: _Kind, block: int | None) -> None:
+        self.kind: _Kind = kind
         self.block = block
         self.pieces: list[str] = []
         self.at: list[float | None] = []
@@ -216,11 +219,11 @@ class _Choice:
         if self._tools.add_call(whole) and len(self._tools.begun) > known:
             self._call_run(self._tools.begun[-1], block).at.append(at)
 
-    def _begin(self, kind: type[Item], block: int | None = None) -> _Run:
+    def _begin(self, kind: _Kind, block: int | None = None) -> _Run:
         self._runs.append(_Run(kind, block))
         return self._runs[-1]
 
-    def _run(self, kind: type[Item], block: int | None) -> _Run:
+    def _run(self, kind: _Kind, block: int | None) -> _Run:
         if not self._runs or self._runs[-1].kind is not kind or self._runs[-1].block != block or self._runs[-1].plan:
             return self._begin(kind, block)
         return self._runs[-1]
