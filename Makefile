@@ -6,6 +6,8 @@ READY := .venv/.ready
 JOBS ?= auto
 # Tests of servers mostly wait for tokens that are held.
 SERVER_JOBS ?= 4
+# Tests and the programs that they start read compiled modules; without, each start takes seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # Where the fake provider listens while it is asked whether it conforms.
 CONFORMANCE_PORT ?= 8388
 # The library's web responses, as applications of each framework: what make conformance asks.
@@ -28,8 +30,8 @@ record: $(READY) ## Record cassettes/ again from a real model server, in an envi
 test: $(READY) ## Run the tests
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-test-slow: $(READY) ## Run the tests that start many programs, or wait for real time
-	$(BIN)/pytest -m "slow and not clients and not servers" -n $(JOBS) $(ARGS)
+test-slow: $(READY) ## Run the tests that start many programs or wait for real time, and those of laws with more examples
+	$(BIN)/pytest -m "(slow or hypothesis) and not clients and not servers" --hypothesis-profile thorough -n $(JOBS) $(ARGS)
 
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments

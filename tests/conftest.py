@@ -1,20 +1,38 @@
-"""What all tests share: hypothesis without deadlines; in CI more examples, and the same ones every time.
+"""What all tests share: hypothesis without deadlines, few examples in the fast suite, in CI the same ones every time.
 
-A shell that starts the tests in the background has them ignore Ctrl-C, and the programs that they start as well: those
-are to take it as in a terminal.
+A shell that starts the tests in the background has them ignore Ctrl-C, and nohup has them ignore a hang-up, and the
+programs that they start as well: those are to take both as in a terminal.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("local", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("local"), max_examples=100, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+settings.register_profile(
+    "fast",
+    deadline=None,
+    max_examples=20,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("fast"), max_examples=100)
+settings.load_profile("fast")  # --hypothesis-profile comes after it
 
-if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+if threading.current_thread() is threading.main_thread():
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+gc.disable()  # until all SDKs are imported and all tests collected: a million objects, which stay
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but never look at what is there now."""
+    gc.freeze()
+    gc.enable()

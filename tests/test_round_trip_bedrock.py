@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.round_trip import assert_says, blocks, decoded
@@ -105,7 +105,6 @@ def test_open_models_are_heard_as_they_were_said(stream: bool, script: Script, p
 
 @streams
 @pytest.mark.parametrize("model", list(TEXT_MODELS))
-@settings(max_examples=30)
 @given(data=st.data(), piece=pieces)
 def test_text_models_are_heard_as_they_were_said(
     model: str, stream: bool, data: st.DataObject, piece: int | None

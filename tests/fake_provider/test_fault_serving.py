@@ -445,7 +445,7 @@ def test_control_api_refuses_in_one_line(
 # Whatever it is, the server goes on.
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_server_survives_any_fault_at_any_place(
     server: FakeProviderServer, session: Session, http: httpx2.Client, data: st.DataObject

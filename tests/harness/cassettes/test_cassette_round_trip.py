@@ -8,7 +8,7 @@ import pytest
 import requests
 import vcr
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vcr.serialize import deserialize
 from vcr.serializers import yamlserializer
@@ -85,7 +85,6 @@ interactions = st.builds(
 
 
 @given(st.lists(interactions, max_size=3))
-@settings(max_examples=80)
 def test_any_interactions_come_back(made):
     """Any bytes in any chunks, with any headers, come back the same, and are written the same again."""
     cassette = Cassette(tuple(made))
@@ -95,7 +94,6 @@ def test_any_interactions_come_back(made):
 
 
 @given(interactions)
-@settings(max_examples=60)
 def test_plain_vcrpy_loads_the_same(made):
     """vcrpy's own loader gets the same bodies, and saves our record again with nothing lost."""
     loaded = deserialize(format_cassette(Cassette((made,))), yamlserializer)
