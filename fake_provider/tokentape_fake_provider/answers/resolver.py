@@ -372,6 +372,6 @@ def _with_usage(script: Script, usage: Usage) -> Script:
     given = script.usage
     filled = {
         name: getattr(given, name) if getattr(given, name) is not None else getattr(usage, name)
-        for name in ("input", "output", "total", "cached", "cache_write", "reasoning")
+        for name in ("input", "output", "total", "cached", "cache_write", "reasoning", "cache_write_1h")
     }
     return msgspec.structs.replace(script, usage=Usage(**filled, report=given.report and usage.report))

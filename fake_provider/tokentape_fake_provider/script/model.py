@@ -208,8 +208,9 @@ def _require_texts(item: msgspec.Struct, *fields: str) -> None:
 class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Token counts; a field that is `None` is computed from the request and the script.
 
-    The same for all providers: `cached` and `cache_write` are parts of `input`, `reasoning` is a part of `output`;
-    encoders convert that to each provider's own counting. With `report=False` no usage is sent.
+    The same for all providers: `cached` and `cache_write` are parts of `input`, `cache_write_1h` (what Anthropic holds
+    for an hour) is a part of `cache_write`, and `reasoning` of `output`; encoders convert that to each provider's own
+    counting. With `report=False` no usage is sent.
     """
 
     input: int | None = None
@@ -219,6 +220,7 @@ class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache_write: int | None = None
     reasoning: int | None = None
     report: bool = True
+    cache_write_1h: int | None = None
 
 
 class Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

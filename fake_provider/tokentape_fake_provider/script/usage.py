@@ -22,6 +22,7 @@ class Counts(NamedTuple):
     cache_write: int
     reasoning: int
     reasons: bool
+    cache_write_1h: int = 0
 
 
 def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
@@ -70,6 +71,7 @@ def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> C
         cache_write,
         reasoning,
         bool(counted_reasoning) or usage.reasoning is not None,
+        usage.cache_write_1h or 0,
     )
 
 

@@ -18,6 +18,7 @@ from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.specification import as_faults
 from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
 from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
 from tokentape_fake_provider.sessions.rule import Rule
@@ -112,6 +113,7 @@ class Session:
         self.journal = journal or Journal()
         self.streams = SteppedStreams()
         self.stored = StoredAnswers()
+        self.prompt_cache = PromptCache()
         self._clock: ControlledClock | None = None
         self._lock = threading.Lock()
         self._queue: deque[_Queued] = deque()
@@ -169,7 +171,7 @@ class Session:
         return len(new)
 
     def clear(self) -> None:
-        """Remove queue, rules, recordings, stored answers and journal, and release held streams; keep the settings."""
+        """Remove all but the settings: what was set up, stored and journalled; release held streams."""
         with self._lock:
             self._queue.clear()
             self._queued = 0
@@ -178,6 +180,7 @@ class Session:
             self._store = RecordingStore()
             self._requests = 0
         self.stored = StoredAnswers()
+        self.prompt_cache = PromptCache()
         self.journal.clear()
         self.release()
 

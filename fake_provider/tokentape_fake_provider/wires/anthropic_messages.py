@@ -377,8 +377,12 @@ def _input_usage(counts: Counts) -> dict[str, Any]:
 def _start_usage(counts: Counts | None) -> dict[str, Any] | None:
     if counts is None:
         return None
+    hour = counts.cache_write_1h
     return _input_usage(counts) | {
-        "cache_creation": {"ephemeral_5m_input_tokens": counts.cache_write, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": counts.cache_write - hour,
+            "ephemeral_1h_input_tokens": hour,
+        },
         "output_tokens": min(1, counts.output),
         "service_tier": "standard",
         "inference_geo": "global",

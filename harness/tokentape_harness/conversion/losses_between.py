@@ -182,8 +182,8 @@ def _said(message: ChatMessage, calls: ToolCallAssembly) -> Iterator[tuple[str, 
     for delta in message.tool_call_deltas:
         call = calls.add_delta(delta)
         if delta.arguments:
-            yield f"tool call {calls.begun.index(call)}", delta.arguments
+            yield f"tool call {calls.started.index(call)}", delta.arguments
     for whole in message.tool_calls:
         calls.add_call(whole)
         if whole.raw_arguments:
-            yield f"tool call {len(calls.begun) - 1}", whole.raw_arguments
+            yield f"tool call {len(calls.started) - 1}", whole.raw_arguments

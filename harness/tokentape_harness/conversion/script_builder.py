@@ -215,9 +215,9 @@ class _Choice:
             self._begin(Refusal).add(message.refusal, None)
 
     def _add_call(self, whole: DecodedCall, block: int | None, at: float | None) -> None:
-        known = len(self._tools.begun)
-        if self._tools.add_call(whole) and len(self._tools.begun) > known:
-            self._call_run(self._tools.begun[-1], block).at.append(at)
+        known = len(self._tools.started)
+        if self._tools.add_call(whole) and len(self._tools.started) > known:
+            self._call_run(self._tools.started[-1], block).at.append(at)
 
     def _begin(self, kind: _Kind, block: int | None = None) -> _Run:
         self._runs.append(_Run(kind, block))
