@@ -98,6 +98,10 @@ class ScriptError(FakeProviderError, ValueError):
     """A script that contradicts itself, or that the wire format can't express."""
 
 
+class SchemaError(FakeProviderError, ValueError):
+    """A JSON Schema that is malformed, or that no value satisfies; the message names the place in it."""
+
+
 class UnknownSessionError(FakeProviderError, LookupError):
     """A session id that was never created, or is deleted."""
 
