@@ -164,7 +164,7 @@ def test_headers_of_every_type_are_read() -> None:
 @pytest.mark.parametrize(
     ("block", "problem"),
     [
-        (b"\x01a\x00\x01a\x00", "'a' is there twice"),
+        (b"\x01a\x00\x01a\x00", "there are two 'a'"),
         (b"\x01a", "they end too early"),
         (b"\x05a", "they end too early"),
         (b"\x01a\x07\x00\x05ab", "they end too early"),
@@ -173,13 +173,11 @@ def test_headers_of_every_type_are_read() -> None:
     ],
 )
 def test_broken_headers_are_a_decode_error_at_their_frame(block: bytes, problem: str) -> None:
-    """Right checksums around headers that can't be read: the error names the frame."""
+    """Valid checksums around invalid headers: the error names the frame."""
     with pytest.raises(DecodeError) as caught:
         list(AWSEventStreamFraming().feed(START + frame(block, b"{}")))
     assert (caught.value.event, caught.value.offset) == (1, len(START))
-    assert str(caught.value) == (
-        f"AWS event stream frame 1 (at byte {len(START)}) has headers that can't be read: {problem}"
-    )
+    assert str(caught.value) == (f"AWS event stream frame 1 (at byte {len(START)}) has invalid headers: {problem}")
 
 
 def test_a_frame_that_cannot_be_is_refused_at_its_prelude() -> None:

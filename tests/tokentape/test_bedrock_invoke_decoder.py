@@ -221,7 +221,7 @@ def test_an_exception_frame_is_a_provider_error() -> None:
 
 def test_an_unknown_body_is_refused_by_its_keys() -> None:
     """The error says what it saw."""
-    with pytest.raises(DecodeError, match=r"the body of a model that is not known \(its keys: embedding, more\)"):
+    with pytest.raises(DecodeError, match=r"the body of an unknown model \(its keys: embedding, more\)"):
         read([chunk({"embedding": [1.0], "more": 1})])
 
 

@@ -212,7 +212,7 @@ def test_the_mark_of_the_end_after_nothing_is_an_error(wire: str, before: bytes)
     """A stream that says nothing but [DONE] is not complete."""
     error = read(before + DONE, wire).error
     assert isinstance(error, TruncatedStreamError)
-    assert "ended before anything came" in str(error)
+    assert "ended without content" in str(error)
 
 
 PAGE = b"<!DOCTYPE html>\n<html><body>\n\n<h1>502 Bad Gateway</h1></body></html>\n"

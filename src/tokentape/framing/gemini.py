@@ -1,4 +1,4 @@
-"""What Gemini streams: server-sent events with `alt=sse`, else a JSON array; the first byte tells which."""
+"""The framing of Gemini: server-sent events with `alt=sse`, else a JSON array; the first byte shows which."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLANK = b" \t\r\n"
 
 
 class GeminiFraming:
-    """Cuts either of the two into the JSON documents of its chunks."""
+    """Splits either of the two into the JSON documents of its chunks."""
 
     __slots__ = ("_array", "_before", "_first", "_sse")
 
@@ -26,18 +26,18 @@ class GeminiFraming:
 
     @property
     def rest(self) -> bytes:
-        """What belongs to no whole document yet."""
+        """The bytes of the document that is incomplete so far."""
         if self._sse is not None:
             return self._sse.rest
         return self._first if self._array is None else self._array.rest
 
     @staticmethod
     def may_begin(body: bytes) -> bool:
-        """Whether a body that begins so can be either of the two."""
+        """Whether a body with these first bytes can be either of the two."""
         return body.removeprefix(_BOM).lstrip()[:1] == b"[" or SSEFraming.may_begin(body)
 
     def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:
-        """Where the documents begin that end in `region`, which begins at byte `start`."""
+        """Return the offsets of the documents that end in `region`, which starts at byte `start`."""
         framing = self._sse or self._array
         return framing.offsets(region, start, documents) if framing is not None else []
 

@@ -1,4 +1,4 @@
-"""A JSON array that is streamed: bytes in, elements out."""
+"""Streamed JSON arrays: bytes in, elements out."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _BETWEEN = b" \t\r\n,"
 
 
 def _nested(depth: int) -> bytes:
-    """A pattern for an object or array that has no more than `depth` others in one another."""
+    """Return a pattern for an object or array with at most `depth` levels inside."""
     inner = b"|" + _nested(depth - 1) if depth else b""
     return rb'[\[{](?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"' + inner + rb")*+[\]}]"
 
 
-# An element that is there as a whole is cut out in one step.
+# An element that is complete in `data` is matched in one step.
 _ELEMENT = re.compile(_nested(9), re.DOTALL)
 
 END = b"]"
-"""What stands for the end of the array among the elements, as `[DONE]` does in other formats."""
+"""Marks the end of the array among the elements, like `[DONE]` in other formats."""
 
 
 class JSONArrayFraming:
-    """Cuts a JSON array of objects into its elements, in linear time whatever the split.
+    """Splits a JSON array of objects into its elements, in linear time for pieces of any size.
 
-    It looks at brackets and strings only: whether an element is JSON is for its reader to find out. What
-    stands between the elements and is no object is an element too, so that nothing is lost. The end of the
-    array gives `END`.
+    Only brackets and strings are examined: the caller must check that an element is JSON. Text between the
+    elements that is not an object is returned as an element too, so nothing is lost. The end of the array
+    is returned as `END`.
     """
 
     __slots__ = ("_depth", "_escaped", "_in_string", "_pieces")
@@ -43,11 +43,11 @@ class JSONArrayFraming:
 
     @property
     def rest(self) -> bytes:
-        """The bytes of the element that is not complete yet."""
+        """The bytes of the element that is incomplete so far."""
         return b"".join(self._pieces).lstrip(_BETWEEN)
 
     def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:
-        """Where the elements begin that end in `region`, which begins at byte `start`."""
+        """Return the offsets of the elements that end in `region`, which starts at byte `start`."""
         return verbatim_offsets(region, start, documents, b"".join(self._pieces))
 
     def feed_data(self, data: bytes) -> list[bytes]:
@@ -68,7 +68,7 @@ class JSONArrayFraming:
             if bracket in b"[{":
                 self._depth += 1
                 if self._depth <= 2:
-                    # The array begins, or an element: what stands before it is no part of it.
+                    # The array or an element starts: the bytes before it are not part of it.
                     self._flush(data[start : position - 1], found)
                     start = position if self._depth == 1 else position - 1
             else:
@@ -86,7 +86,7 @@ class JSONArrayFraming:
         return found
 
     def _next_bracket(self, data: bytes, position: int) -> int:
-        """Where the next bracket is that stands in no string; the length of `data` if it has none."""
+        """Return the position of the next bracket outside of strings; the length of `data` if there is none."""
         while position < len(data):
             if self._escaped:
                 self._escaped = False
@@ -96,7 +96,7 @@ class JSONArrayFraming:
                 if data[position : position + 1] == b'"':
                     self._in_string = False
                     position += 1
-                elif position < len(data):  # a backslash is the last byte
+                elif position < len(data):  # the last byte is a backslash
                     self._escaped = True
                     position += 1
             else:
@@ -117,5 +117,5 @@ class JSONArrayFraming:
 
 def _end(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
     match = pattern.match(data, position)
-    assert match is not None  # both patterns match nothing too
+    assert match is not None  # both patterns also match the empty string
     return match.end()

@@ -10,7 +10,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class NDJSONFraming:
-    """Cuts a byte stream into lines, in linear time whatever the split; blank lines and a leading BOM are dropped."""
+    """Splits a byte stream into lines, in linear time for pieces of any size; drops blank lines and a leading BOM."""
 
     __slots__ = ("_first", "_tail")
 
@@ -22,17 +22,17 @@ class NDJSONFraming:
 
     @property
     def rest(self) -> bytes:
-        """The bytes of the line that no line feed has ended."""
+        """The bytes of the line that has no line feed so far."""
         rest = b"".join(self._tail)
         return rest.removeprefix(_BOM) if self._first else rest
 
     @staticmethod
     def may_begin(body: bytes) -> bool:
-        """Whether a body that begins so can be lines of JSON objects."""
+        """Whether a body with these first bytes can be lines of JSON objects."""
         return body.removeprefix(_BOM).lstrip()[:1] in (b"", b"{")
 
     def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:
-        """Where the lines begin that end in `region`, which begins at byte `start`."""
+        """Return the offsets of the lines that end in `region`, which starts at byte `start`."""
         return verbatim_offsets(region, start, documents, b"".join(self._tail))
 
     def feed_data(self, data: bytes) -> list[bytes]:

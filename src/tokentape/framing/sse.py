@@ -13,14 +13,14 @@ _FIELDS = (b"data", b"event", b"id", b"retry", b"error")
 
 
 class SSEFraming:
-    """Cuts a byte stream into events, in linear time whatever the split.
+    """Splits a byte stream into events, in linear time for pieces of any size.
 
-    `feed(data)` gives the events that `data` completes, as pairs of event name (`b""` if none was given) and
-    data. Comments, `id` and `retry` are read and dropped. As the specification says, an event that no blank
-    line ends is not an event: what is left over at the end is in `rest`.
+    `feed(data)` returns the events that `data` completes, as pairs of event name (`b""` if there is none) and
+    data. Comments, `id` and `retry` are dropped. According to the specification an event ends with a blank line;
+    an unfinished one at the end of the input is in `rest`.
 
-    `feed_data` gives wire formats their documents, which are the data, and what servers send for errors where no data
-    is: a field named `error`, an event named so, and JSON with no field before it.
+    `feed_data` returns the documents for wire formats: the data of the events, and the errors that servers send
+    without `data`: in a field or an event named `error`, or as JSON without a field.
     """
 
     what = "a stream of server-sent events"
@@ -35,7 +35,7 @@ class SSEFraming:
 
     @property
     def rest(self) -> bytes:
-        """The bytes of the event that is not complete yet, with line ends as LF."""
+        """The bytes of the event that is incomplete so far, with line ends as LF."""
         return (self._bom or b"") + b"".join(self._tail)
 
     def feed(self, data: bytes) -> Iterable[tuple[bytes, bytes]]:
@@ -43,13 +43,13 @@ class SSEFraming:
         return split_events(self.complete(data))
 
     def feed_data(self, data: bytes) -> list[bytes]:
-        """Return the data of the events that end in `data`, for formats that say in the data what it is."""
+        """Return the data of the events that end in `data`, for formats that do not need the event names."""
         block = self.complete(data)
         return split_data(block) if block else []
 
     @staticmethod
     def may_begin(body: bytes) -> bool:
-        """Whether a body that begins so can be an event stream: its first line has a field, a comment, or JSON."""
+        """Whether a body with these first bytes can be an event stream: it starts with a field, a comment or JSON."""
         line = body.removeprefix(_BOM).lstrip()
         field, colon, _ = line.partition(b":")
         if not field or field[:1] == b"{":
@@ -57,14 +57,14 @@ class SSEFraming:
         return field in _FIELDS or (not colon and any(known.startswith(field) for known in _FIELDS))
 
     def offsets(self, region: bytes, start: int, documents: Sequence[bytes]) -> list[int]:  # noqa: ARG002
-        """Where the documents begin whose events end in `region`, which begins at byte `start`."""
+        """Return the offsets of the documents whose events end in `region`, which starts at byte `start`."""
         found: list[int] = []
         lines: list[tuple[int, bytes]] = []
         for match in _LINE.finditer(region, len(_BOM) if start == 0 and region.startswith(_BOM) else 0):
             if match[1]:
                 lines.append((start + match.start(), match[1]))
             else:
-                found += [at for at, _ in _documents(lines)]
+                found += [position for position, _ in _documents(lines)]
                 lines.clear()
         return found
 
@@ -73,7 +73,7 @@ class SSEFraming:
         if self._bom is not None:
             data = self._strip_bom(data)
         if self._cr and data:
-            # A CRLF was split: its CR has ended the line already.
+            # A CRLF was split between two pieces: its CR has ended the line already.
             self._cr = False
             if data[0] == 10:
                 data = data[1:]
@@ -101,7 +101,7 @@ class SSEFraming:
         return data[: end + 2]
 
     def _strip_bom(self, data: bytes) -> bytes:
-        # One leading U+FEFF is ignored; it can arrive a byte at a time.
+        # One leading U+FEFF is ignored; it can arrive byte by byte.
         start = (self._bom or b"") + data
         if len(start) < 3 and _BOM.startswith(start):
             self._bom = start
@@ -119,7 +119,7 @@ def split_data(block: bytes) -> list[bytes]:
 
 
 def event_documents(event: bytes) -> list[bytes]:
-    """The documents of one event."""
+    """Return the documents of one event."""
     head = _HEAD.match(event)
     if head is not None and event.find(b"\n", head.end()) < 0:
         return [event[head.end() :]]
@@ -127,25 +127,25 @@ def event_documents(event: bytes) -> list[bytes]:
 
 
 def _documents(lines: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """The documents of the lines of one event, and where each begins."""
+    """Return the documents in the lines of one event, each with its offset."""
     name, data, others, plain = b"", list[tuple[int, bytes]](), list[tuple[int, bytes]](), list[tuple[int, bytes]]()
-    for at, line in lines:
+    for position, line in lines:
         field, _, value = line.partition(b":")
-        begin = at + len(field) + 1 + (value[:1] == b" ")
+        start = position + len(field) + 1 + (value[:1] == b" ")
         if field in (b"data", b"error"):
-            given = (begin, value.removeprefix(b" "))
-            data.append(given) if field == b"data" else others.append((begin, _as_error(given[1])))
+            error_object = (start, value.removeprefix(b" "))
+            data.append(error_object) if field == b"data" else others.append((start, _as_error(error_object[1])))
         elif field == b"event":
             name = value.removeprefix(b" ")
         elif plain or line.lstrip()[:1] == b"{":
-            plain.append((at, line))
+            plain.append((position, line))
     if len(data) > 1 and not all(map(_is_whole, data)):
-        # Lines of one document. Those that are documents of their own had no blank line between them.
+        # Lines of one document. If each line is a whole document, only the blank lines between events are missing.
         data = [(data[0][0], b"\n".join(value for _, value in data))]
     if plain:
         others.append((plain[0][0], b"\n".join(line for _, line in plain)))
     if name == b"error":
-        data = [(at, _as_error(value)) for at, value in data]
+        data = [(position, _as_error(value)) for position, value in data]
         if not data and not others:
             others.append((lines[0][0], _as_error(b"an error event without data")))
     return data + others
@@ -156,22 +156,22 @@ def _is_whole(data: tuple[int, bytes]) -> bool:
     return (document[:1] == b"{" and document[-1:] == b"}") or document in (b"[DONE]", b"")
 
 
-def _as_error(said: bytes) -> bytes:
-    """The document of an error, which says that it is one."""
+def _as_error(data: bytes) -> bytes:
+    """Return an error as a document that can be recognised as one."""
     try:
-        value = json.loads(said)
+        value = json.loads(data)
     except (ValueError, RecursionError):
-        value = said.decode("utf-8", "replace")
-    if said.strip() == b"[DONE]" or (isinstance(value, dict) and b'"error"' in said):
-        return said  # it says itself where the error is
+        value = data.decode("utf-8", "replace")
+    if data.strip() == b"[DONE]" or (isinstance(value, dict) and b'"error"' in data):
+        return data  # it has an `error` already
     return json.dumps({"error": value}).encode()
 
 
 def split_plain_data(block: bytes) -> list[bytes] | None:
-    """As `split_data`, if that can be done without a loop over lines; else None.
+    """Like `split_data`, but without a loop over lines; None if that is impossible.
 
-    Most of the events of a block begin as the one in its middle does, with a `data:` line, or with an `event:` line of
-    the same name and a `data:` line.
+    Most events of a block start like the one in its middle: with a `data:` line, or with an `event:` line of the same
+    name and a `data:` line.
     """
     if block.startswith(b"data: "):
         found = block[6:-2].split(b"\n\ndata: ")
@@ -185,9 +185,9 @@ def split_plain_data(block: bytes) -> list[bytes] | None:
 
 
 def _split_alike(block: bytes, head: bytes) -> list[bytes] | None:
-    """The data of events that begin with `head`, but for some at the start and at the end; None if they are mixed."""
+    """Return the data of events that start with `head`, except some at the beginning and the end; None if mixed."""
     first, *found, last = block.split(b"\n\n" + head)
-    # Those with a line feed in them are of several lines, or have an event of another kind behind them.
+    # A line feed inside one means an event of several lines, or an event of another kind after it.
     if not found or b"\n" in b"".join(found):
         return None
     data, _, rest = last.partition(b"\n\n")
@@ -201,7 +201,7 @@ def _split(block: bytes) -> list[bytes]:
 
 
 def split_events(block: bytes) -> list[tuple[bytes, bytes]]:
-    """Split whole events, whose lines end in LF and the last of which is blank, into pairs of name and data."""
+    """Split whole events (lines end in LF, the last one is blank) into pairs of name and data."""
     return [event for event in map(parse_event, block.split(b"\n\n")) if event is not None]
 
 

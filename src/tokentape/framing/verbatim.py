@@ -1,4 +1,4 @@
-"""Where documents stand in the bytes that they were cut from."""
+"""Finds the offsets of documents in the bytes that contain them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def verbatim_offsets(region: bytes, start: int, documents: Sequence[bytes], rest: bytes) -> list[int]:
-    """Where documents begin that stand as they are in `region`, the bytes from `start` on, with `rest` behind them."""
+    """Return the offsets of documents that `region` contains verbatim; it starts at byte `start` and ends in `rest`."""
     found: list[int] = []
     end = len(region) - len(rest)
     for document in reversed(documents):

@@ -1,4 +1,4 @@
-"""The wire formats that the library decodes: a table from name to decoder."""
+"""The wire formats that the library decodes, found by name."""
 
 from tokentape.wires.event_decoder import EventDecoder
 from tokentape.wires.wire import Wire, WireDecoder, longest_match, wire_named, wire_names

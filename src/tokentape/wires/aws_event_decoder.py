@@ -1,4 +1,4 @@
-"""The decoder that the formats share which come as an AWS event stream."""
+"""The decoder for wire formats inside an AWS event stream."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tokentape.text_run import TextRun
 from tokentape.wires.event_decoder import EventDecoder
 from tokentape.wires.json_document import as_text
 
-# The statuses are those of Bedrock's service model (botocore, bedrock-runtime 2023-09-30). 408 and 424 are the
-# model's failure, not the request's, so the class is not that of the status.
+# The statuses are from Bedrock's service model (botocore, bedrock-runtime 2023-09-30). With 408 and 424 the model has
+# failed, not the request, so the error class differs from that of the status.
 EXCEPTIONS: Mapping[str, tuple[int, type[ProviderError]]] = {
     "accessdeniedexception": (403, PermissionDeniedError),
     "internalserverexception": (500, ServerError),
@@ -38,16 +38,16 @@ EXCEPTIONS: Mapping[str, tuple[int, type[ProviderError]]] = {
 
 
 class AWSEventDecoder(EventDecoder):
-    """Decodes frames as the JSON documents that `AWSEventStreamFraming` makes of them.
+    """Decodes the JSON documents that `AWSEventStreamFraming` builds from frames.
 
-    A subclass adds `_decode_event`. Exception frames (and error frames) end the stream as ProviderError.
+    A subclass implements `_decode_event`. Exception and error frames end the stream with a ProviderError.
     """
 
     framing = AWSEventStreamFraming
     _framing: AWSEventStreamFraming
 
     def feed_runs(self, data: bytes) -> Iterator[ChatMessage | TextRun]:
-        """Decode the events that end in `data`; what stands before a broken frame is decoded first."""
+        """Decode the events that end in `data`; an invalid frame raises after the events before it."""
         yield from super().feed_runs(data)
         fault = self._framing.fault
         if fault is not None and not self.ended:
@@ -64,25 +64,25 @@ class AWSEventDecoder(EventDecoder):
 
     @abc.abstractmethod
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:
-        """The chunks of one event that is no error."""
+        """Return the chunks of one event that is not an error."""
 
-    def _rest_documents(self, rest: bytes) -> Sequence[bytes]:  # noqa: ARG002 - half a frame is none
+    def _rest_documents(self, rest: bytes) -> Sequence[bytes]:  # noqa: ARG002 - a part of a frame has no document
         return ()
 
     def _malformed(self, document: bytes, what: str) -> DecodeError:
-        # The payload is what stands in the frame.
+        # The message quotes the payload of the frame.
         return super()._malformed(document.partition(b":")[2][:-1] or document, what)
 
 
-def aws_error(said: Mapping[str, Any]) -> ProviderError:
-    """The error of an exception or error frame."""
-    kind = as_text(said.get(":exception-type")) or as_text(said.get(":error-code"))
-    payload = said.get(":payload")
+def aws_error(frame: Mapping[str, Any]) -> ProviderError:
+    """Build the exception for an exception frame or error frame."""
+    kind = as_text(frame.get(":exception-type")) or as_text(frame.get(":error-code"))
+    payload = frame.get(":payload")
     detail = payload if isinstance(payload, dict) else {}
     message = (
         as_text(detail.get("message"))
         or as_text(detail.get("Message"))
-        or as_text(said.get(":error-message"))
+        or as_text(frame.get(":error-message"))
         or as_text(payload)
         or "the provider gave no message"
     )

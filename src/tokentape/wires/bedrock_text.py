@@ -1,20 +1,20 @@
 """The text bodies of Bedrock's InvokeModel: Titan, Llama, Mistral, DeepSeek, and Cohere's Command.
 
-Fields are those of "Inference request parameters and response fields for foundation models" in Amazon Bedrock's
+The fields are from "Inference request parameters and response fields for foundation models" in Amazon Bedrock's
 user guide. Each body has one text, or a list of texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import lazy_metadata
 from tokentape.wires.event_decoder import EventDecoder
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, as_text, parse_document
@@ -46,12 +46,12 @@ _REASONS = ("completionReason", "stop_reason", "finish_reason")
 
 
 def is_text_body(body: Mapping[str, Any]) -> bool:
-    """Whether a body, or the first event of a stream, is of one of these models."""
+    """Whether a body, or the first event of a stream, comes from one of these models."""
     return any(key in body for key in (*_LISTS, *_TEXTS, "is_finished"))
 
 
 class BedrockTextDecoder(EventDecoder):
-    """Decodes the text bodies one by one; each says its own text, and the last one why it ended."""
+    """Decodes the text bodies one by one; each has its own text, and the last one the finish reason."""
 
     terminal = "a finish reason"
 
@@ -74,7 +74,7 @@ class BedrockTextDecoder(EventDecoder):
         messages: list[ChatMessage] = []
         for position, choice in enumerate(choices):
             if isinstance(choice, dict):
-                metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, position))
+                metadata = lazy_metadata(document, _read_metadata, position)
                 last = position == len(choices) - 1
                 messages.append(self._message(choice, position, metadata, usage if last else None))
         return messages
@@ -83,26 +83,26 @@ class BedrockTextDecoder(EventDecoder):
         self, choice: dict[str, Any], position: int, metadata: Mapping[str, Any], usage: TokenUsage | None
     ) -> ChatMessage:
         finish = finish_of(next((choice[key] for key in _REASONS if choice.get(key)), None), FINISH_REASONS)
-        if finish.word or choice.get("totalOutputTextTokenCount") is not None or choice.get("is_finished") is True:
+        if finish.raw or choice.get("totalOutputTextTokenCount") is not None or choice.get("is_finished") is True:
             self._complete = True
-        # Mistral's chat models put a message around it, and Cohere's number their generations.
-        said = choice.get("message") or choice.get("delta")
-        said = said if isinstance(said, dict) else choice
+        # Mistral's chat models wrap the text in a message, and Cohere's number their generations.
+        message = choice.get("message") or choice.get("delta")
+        message = message if isinstance(message, dict) else choice
         index = count(choice, "index")
         return ChatMessage(
-            next((text for key in (*_TEXTS, "content") if (text := as_text(said.get(key)))), ""),
+            next((text for key in (*_TEXTS, "content") if (text := as_text(message.get(key)))), ""),
             "assistant",
             metadata,
-            tool_call_deltas=_tool_calls(said.get("tool_calls")),
+            tool_call_deltas=_tool_calls(message.get("tool_calls")),
             usage=usage,
             finish_reason=finish.reason,
-            provider_finish_reason=finish.word,
+            provider_finish_reason=finish.raw,
             index=position if index is None else index,
         )
 
 
 def text_usage(body: Mapping[str, Any]) -> TokenUsage | None:
-    """The token counts that these bodies carry; Llama's output count grows from event to event."""
+    """Read the token counts in these bodies; Llama's output count grows from event to event."""
     input_tokens = count(body, "inputTextTokenCount", "prompt_token_count")
     output_tokens = count(body, "totalOutputTextTokenCount", "generation_token_count")
     results = body.get("results")
@@ -120,14 +120,14 @@ _COUNTS = ("inputTextTokenCount", "totalOutputTextTokenCount", "prompt_token_cou
 
 
 def _tool_calls(calls: Any) -> tuple[ToolCallDelta, ...]:
-    """Tool calls as Mistral's chat models have them."""
-    made: list[ToolCallDelta] = []
+    """Read tool calls in the format of Mistral's chat models."""
+    deltas: list[ToolCallDelta] = []
     for position, call in enumerate(calls if isinstance(calls, list) else ()):
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
-            named, text = as_text(call.get("id")), as_json(function.get("arguments"))
-            made.append(ToolCallDelta(position, named, as_text(function.get("name")), text))
-    return tuple(made)
+            call_id, text = as_text(call.get("id")), as_json(function.get("arguments"))
+            deltas.append(ToolCallDelta(position, call_id, as_text(function.get("name")), text))
+    return tuple(deltas)
 
 
 def _read_metadata(document: bytes, position: int) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""What a provider said in a chunk beside the message, decoded when it is asked for."""
+"""The metadata of a chunk: what the provider sent beside the message, decoded at the first access."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import repeat
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -13,8 +13,8 @@ import msgspec
 class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
     """A read-only mapping over the JSON document of one event.
 
-    Most readers never look at it, so the document is decoded at the first access: `read(document, position)`
-    picks from it what belongs to the message at that position.
+    Most readers never use it, so the document is decoded at the first access: `read(document, position)`
+    returns the metadata of the message at that position.
     """
 
     document: bytes
@@ -26,7 +26,7 @@ class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
         if self._values is None:
             try:
                 self._values = self.read(self.document, self.position)
-            except ValueError:  # what typed decoding skipped is not JSON
+            except ValueError:  # a part that typed decoding skipped is not JSON
                 self._values = {}
         return self._values
 
@@ -55,15 +55,15 @@ class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
         return self._mapping().get(key, default)
 
     def keys(self) -> KeysView[str]:
-        """The keys."""
+        """Return the keys."""
         return self._mapping().keys()
 
     def values(self) -> ValuesView[Any]:
-        """The values."""
+        """Return the values."""
         return self._mapping().values()
 
     def items(self) -> ItemsView[str, Any]:
-        """The pairs of key and value."""
+        """Return the pairs of key and value."""
         return self._mapping().items()
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
@@ -77,10 +77,12 @@ class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
 
 
 Mapping.register(ChunkMetadata)
+lazy_metadata = cast("Callable[..., Mapping[str, Any]]", ChunkMetadata)
+"""`ChunkMetadata`, typed as the mapping that it is registered as."""
 
 
 def chunk_metadata(
     documents: Sequence[bytes], read: Callable[[bytes, int], dict[str, Any]]
 ) -> Iterator[Mapping[str, Any]]:
-    """The metadata of one chunk for each document."""
+    """Yield the metadata of one chunk for each document."""
     return map(ChunkMetadata, documents, repeat(read))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Why a choice has ended, in one notion over all wires."""
+"""Finish reasons: the same ones for all wire formats."""
 
 from __future__ import annotations
 
@@ -11,65 +11,65 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart
 from tokentape.wires.json_document import as_text
 
-_NO_WORDS = ("", "null", "none")
+_NO_REASON = ("", "null", "none")
 
 
 class Finish(NamedTuple):
-    """A finish reason, and the provider's own word for it; both None while the choice goes on."""
+    """A finish reason, and the provider's own value for it; both None until the choice ends."""
 
     reason: FinishReason | None
-    word: str | None
+    raw: str | None
 
 
-def finish_of(word: Any, reasons: Mapping[str, FinishReason]) -> Finish:
-    """The finish that the provider's word says, in any case of letters; some servers write null as text."""
-    said = as_text(word)
-    if said.lower() in _NO_WORDS:
+def finish_of(raw: Any, reasons: Mapping[str, FinishReason]) -> Finish:
+    """Return the finish for a provider's value, in upper or lower case; some servers write null as text."""
+    text = as_text(raw)
+    if text.lower() in _NO_REASON:
         return Finish(None, None)
-    return Finish(reasons.get(said) or reasons.get(said.lower()) or reasons.get(said.upper()) or "other", said)
+    return Finish(reasons.get(text) or reasons.get(text.lower()) or reasons.get(text.upper()) or "other", text)
 
 
-class _Ending:
-    """What is known of how one choice ends."""
+class _ChoiceFinish:
+    """How one choice ends, as far as it is known."""
 
     def __init__(self) -> None:
-        self.called = False
-        self.refused = False
+        self.has_calls = False
+        self.has_refusal = False
         self.finish = Finish(None, None)
 
-    def of(self, chunk: ChatMessage) -> Finish:
-        """The finish that a chunk tells: that of the provider, or what the content makes of it."""
+    def update(self, chunk: ChatMessage) -> Finish:
+        """Return the finish to report in a chunk: the provider's, or the one that follows from the content."""
         awaits = any(isinstance(part, ProviderPart) and part.awaits_result for part in chunk.parts)
-        self.called = self.called or awaits or bool(chunk.tool_call_deltas or chunk.tool_calls)
-        self.refused = self.refused or bool(chunk.refusal)
+        self.has_calls = self.has_calls or awaits or bool(chunk.tool_call_deltas or chunk.tool_calls)
+        self.has_refusal = self.has_refusal or bool(chunk.refusal)
         if chunk.finish_reason is not None:
             self.finish = Finish(chunk.finish_reason, chunk.provider_finish_reason)
-        reason, word = self.finish
-        told = Finish("tool_calls" if self.called else "refusal" if self.refused else reason, word)
-        if reason not in ("stop", "other") or told == self.finish:
+        reason, raw = self.finish
+        normalized = Finish("tool_calls" if self.has_calls else "refusal" if self.has_refusal else reason, raw)
+        if reason not in ("stop", "other") or normalized == self.finish:
             return Finish(chunk.finish_reason, chunk.provider_finish_reason)
-        self.finish = told
-        return told
+        self.finish = normalized
+        return normalized
 
 
-class Endings:
-    """Tells calls and refusals as such, whatever word the provider ends a choice with."""
+class FinishReasons:
+    """Gives choices with tool calls or a refusal these finish reasons, whatever the provider reports."""
 
     def __init__(self) -> None:
-        self._choices: dict[int, _Ending] = {}
+        self._choices: dict[int, _ChoiceFinish] = {}
 
-    def told(self, chunks: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
-        """The chunks of one event, with the finish reason that holds over all wires."""
+    def normalize(self, chunks: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+        """Return the chunks of one event with normalized finish reasons."""
         for chunk in chunks:
             if chunk.finish_reason is not None or chunk.tool_call_deltas or chunk.parts or chunk.refusal:
-                return [self._told(each) for each in chunks]
+                return [self._normalize(each) for each in chunks]
         return chunks
 
-    def _told(self, chunk: ChatMessage) -> ChatMessage:
-        ending = self._choices.get(chunk.index)
-        if ending is None:
-            ending = self._choices[chunk.index] = _Ending()
-        finish = ending.of(chunk)
+    def _normalize(self, chunk: ChatMessage) -> ChatMessage:
+        state = self._choices.get(chunk.index)
+        if state is None:
+            state = self._choices[chunk.index] = _ChoiceFinish()
+        finish = state.update(chunk)
         if finish.reason == chunk.finish_reason:
             return chunk
-        return msgspec.structs.replace(chunk, finish_reason=finish.reason, provider_finish_reason=finish.word)
+        return msgspec.structs.replace(chunk, finish_reason=finish.reason, provider_finish_reason=finish.raw)

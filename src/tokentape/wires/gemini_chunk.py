@@ -1,4 +1,4 @@
-"""What Gemini sends, typed: every chunk as far as anything is made of it, and chunks that are text alone."""
+"""The types of Gemini's chunks: those of any chunk, with the fields that are read, and those of text-only chunks."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Candidate(msgspec.Struct, gc=False):
     error: Any = None
 
     @property
-    def tells_more(self) -> bool:
-        """Whether it says where the text is from: that belongs to the output too."""
+    def has_sources(self) -> bool:
+        """Whether it reports the sources of the text, which the output keeps."""
         return (
             self.groundingMetadata is not None
             or self.urlContextMetadata is not None
@@ -67,14 +67,14 @@ class Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
-class TextPart(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """A part that is text and nothing else: the types do the checking."""
+class TextOnlyPart(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A part that contains only text; its type rejects anything else."""
 
     text: str
 
 
 class TextContent(msgspec.Struct, gc=False):
-    parts: tuple[TextPart]
+    parts: tuple[TextOnlyPart]
 
 
 class TextCandidate(msgspec.Struct, gc=False):

@@ -1,4 +1,4 @@
-"""Usage as Gemini reports it."""
+"""Usage in Gemini's format."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tokentape.wires.openai_usage import count
 
 
 def gemini_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read `usageMetadata`: thoughts stand beside the candidates, and what tools put in beside the prompt.
+    """Read `usageMetadata`: thoughts are counted beside the candidates, and the input of tools beside the prompt.
 
-    Cached content is inside the prompt.
+    The prompt includes cached content.
     """
     prompt, candidates, total = raw.get("promptTokenCount"), raw.get("candidatesTokenCount"), raw.get("totalTokenCount")
     if prompt.__class__ is int and candidates.__class__ is int and total.__class__ is int and _SPECIAL.isdisjoint(raw):
-        # It stands in every chunk, and mostly says no more than this.
+        # Every chunk reports usage, usually with these three fields only.
         return TokenUsage(prompt, candidates, total, None, None, None, raw)
     thoughts = _count(raw, "thoughtsTokenCount")
     usage = TokenUsage(

@@ -1,4 +1,4 @@
-"""Errors in the shape that all of Google's APIs have (google.rpc.Status)."""
+"""Errors in the format of all of Google's APIs (google.rpc.Status)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tokentape.errors import ProviderError, provider_error_class
 from tokentape.wires.json_document import as_text
 from tokentape.wires.openai_usage import count
 
-# google.rpc.Code, in the HTTP status that each is sent with.
+# The values of google.rpc.Code, with the HTTP status that each is sent with.
 _STATUSES: Mapping[str, int] = {
     "INVALID_ARGUMENT": 400,
     "INVALID_REQUEST": 400,
@@ -27,7 +27,7 @@ _STATUSES: Mapping[str, int] = {
 
 
 def google_error(error: Any) -> ProviderError:
-    """Make the error of an `error` object: `code` is an HTTP status, `status` the name of the error."""
+    """Build the exception for an `error` object: `code` is an HTTP status, `status` the name of the error."""
     while isinstance(error, list) and error:
         error = error[0]
     if isinstance(error, Mapping) and isinstance(error.get("error"), Mapping) and not error.get("message"):
@@ -51,7 +51,7 @@ def google_error(error: Any) -> ProviderError:
 
 
 def retry_delay(error: Mapping[str, Any]) -> float | None:
-    """Seconds to wait, of the `retryDelay` ("34.5s") among the details of an error; None if not said."""
+    """Return the seconds to wait from the `retryDelay` ("34.5s") in the details of an error, or None."""
     details = error.get("details")
     for detail in details if isinstance(details, list) else ():
         delay = detail.get("retryDelay") if isinstance(detail, Mapping) else None

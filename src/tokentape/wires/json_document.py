@@ -1,9 +1,10 @@
-"""JSON as providers really send it: lenient where strict typed decoding refuses."""
+"""Lenient reading of JSON as providers really send it, for documents that strict typed decoding rejects."""
 
 from __future__ import annotations
 
 import json
 import types
+from collections.abc import Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -16,8 +17,8 @@ _decode = msgspec.json.Decoder().decode
 def parse_document(document: bytes) -> Any:
     """Parse a JSON document. Raises ValueError.
 
-    Bytes that are not UTF-8 become U+FFFD, as the event stream specification says; lone surrogate escapes too;
-    NaN, Infinity and bare control characters are read as Python's own parser reads them.
+    Bytes that are not UTF-8 become U+FFFD, as the event stream specification requires, and so do lone surrogate
+    escapes; NaN, Infinity and bare control characters are read as by Python's own parser.
     """
     try:
         return _decode(document)
@@ -31,6 +32,14 @@ def parse_document(document: bytes) -> Any:
         raise ValueError("nested too deep") from None
 
 
+def parse_or_text(text: str) -> Any:
+    """Parse JSON text that was received in fragments; return the text itself if it is not JSON."""
+    try:
+        return parse_document(text.encode("utf-8", "surrogatepass"))
+    except ValueError:
+        return text
+
+
 def _without_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -42,7 +51,7 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """The text of what should be a string: a number as written, the texts of content parts joined; else ""."""
+    """Return a value as text: a number as written, the joined texts of content parts; "" for other types."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -53,15 +62,20 @@ def as_text(value: Any) -> str:
 
 
 def as_json(value: Any) -> str:
-    """The JSON text of what should be one: a string is that already, and null is none."""
+    """Return a value as JSON text: a string is JSON text already, and null becomes ""."""
     return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """Return a mapping as it is, and {} for any other value."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def salvage(value: dict[str, Any], struct: type[StructT], unread: dict[str, Any] | None = None) -> StructT:
     """Convert a JSON object field by field.
 
-    A field of another type is read as far as its meaning is plain: a number for a string, one object for a list of
-    them. What can't be read is left at its default, and put into `unread` by its path.
+    A field of a wrong type is converted if its meaning is clear: a number for a string, one object for a list of
+    objects. Other fields keep their default, and their value goes to `unread`, by its path.
     """
     return _salvage_object(value, struct, {} if unread is None else unread, "")
 

@@ -1,4 +1,4 @@
-"""Usage in the shape of OpenAI's chat completions, in all its dialects."""
+"""Usage in the format of OpenAI's chat completions and all its dialects."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokentape.usage import TokenUsage
+from tokentape.wires.json_document import as_mapping
 
 
 def openai_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read a `usage` object; fields that are missing or null stay None, so that a later chunk can bring them.
+    """Read a `usage` object; fields that are missing or null stay None, so a later chunk can report them.
 
-    Cached tokens are inside the prompt. Reasoning tokens are inside the completion, but xAI counts them beside it,
-    and shows so in the total: prompt + completion + reasoning.
+    The prompt includes cached tokens. The completion includes reasoning tokens, except with xAI, whose total shows it:
+    prompt + completion + reasoning.
     """
-    prompt = _mapping(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
-    completion = _mapping(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
+    prompt = as_mapping(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
+    completion = as_mapping(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
     input_tokens = count(raw, "prompt_tokens", "input_tokens")
     output_tokens = count(raw, "completion_tokens", "output_tokens")
     total = count(raw, "total_tokens")
@@ -32,13 +33,7 @@ def openai_usage(raw: Mapping[str, Any]) -> TokenUsage:
         total,
         first(
             count(prompt, "cached_tokens"),
-            count(
-                raw,
-                "num_cached_tokens",
-                "prompt_cache_hit_tokens",
-                "cache_read_input_tokens",
-                "cached_tokens",
-            ),
+            count(raw, "num_cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens"),
         ),
         first(count(prompt, "cache_write_tokens"), count(raw, "cache_creation_input_tokens")),
         reasoning,
@@ -47,7 +42,7 @@ def openai_usage(raw: Mapping[str, Any]) -> TokenUsage:
 
 
 def count(raw: Mapping[str, Any], *keys: str) -> int | None:
-    """The first of these keys that holds a number of tokens."""
+    """Return the number under the first of these keys that has one."""
     for key in keys:
         value = raw.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
@@ -60,9 +55,5 @@ def count(raw: Mapping[str, Any], *keys: str) -> int | None:
 
 
 def first(*values: int | None) -> int | None:
-    """The first value that is reported."""
+    """Return the first value that is reported."""
     return next((value for value in values if value is not None), None)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

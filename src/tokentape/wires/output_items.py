@@ -1,4 +1,4 @@
-"""The output items of a response of OpenAI's, as far as they were received."""
+"""The output items of an OpenAI response, as far as they were received."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CALLS = ("function_call", "custom_tool_call")
 class OutputItem:
     """An output item that is being received.
 
-    `number` is its content block, and that of its first part; `blocks` numbers all of its parts, `received` holds the
-    text of each part that deltas have filled, and `cited` counts the annotations of each. `arguments` is what deltas
-    have brought of a call's, and `announced` says that its id and name were handed on.
+    `number` is its content block and that of its first part; `blocks` has the block of each part, `received` the text
+    that deltas added to each part, and `cited` the count of annotations of each. `arguments` is the argument text that
+    deltas added to a call, and `announced` is True once the call's id and name were sent in a chunk.
     """
 
     __slots__ = ("announced", "arguments", "blocks", "cited", "done", "number", "received", "start")
@@ -32,13 +32,13 @@ class OutputItem:
 
     @property
     def kind(self) -> Any:
-        """The provider's own type name."""
+        """The provider's type name."""
         return self.start.get("type")
 
     def part_of(self, part: int, text: str, taken: set[int]) -> int:
-        """The part that deltas have filled with the begin of this text; else `part`, or one that is free.
+        """Return the part whose received text is the start of this text; else `part`, or an unused number.
 
-        Providers exist whose deltas number the parts of an item otherwise than the finished item does.
+        Some providers number the parts of an item differently in deltas and in the finished item.
         """
         for number in (part, *self.received):
             received = self.received.get(number)
@@ -48,70 +48,70 @@ class OutputItem:
 
 
 class OutputItems:
-    """The items of one response, found by id and else by position; `blocks` is the next content block's number."""
+    """The items of one response, found by id or else by position; `blocks` is the number of the next content block."""
 
     def __init__(self, blocks: int = 0) -> None:
         self.blocks = blocks
-        self.begun: list[OutputItem] = []
+        self.started: list[OutputItem] = []
         self._by_id: dict[str | None, OutputItem] = {}
         self._by_index: dict[int | None, OutputItem] = {}
 
     def find(self, id: str | None, index: int | None) -> OutputItem | None:  # noqa: A002 - the field's own name
-        """The item that has this id, else the last one that was begun at this position."""
+        """Return the item that has this id, else the last one that started at this position."""
         return self._by_id.get(id) or self._by_index.get(index)
 
-    def begin(self, start: dict[str, Any], index: int | None) -> OutputItem:
-        """An item begins."""
+    def add(self, start: dict[str, Any], index: int | None) -> OutputItem:
+        """Add an item that starts."""
         item = OutputItem(start, self.blocks)
         self.blocks += 1
-        self.begun.append(item)
-        if named := as_text(start.get("id")):
-            self._by_id[named] = item
+        self.started.append(item)
+        if id_ := as_text(start.get("id")):
+            self._by_id[id_] = item
         if index is not None:
             self._by_index[index] = item
         return item
 
-    def ending(self, final: dict[str, Any], index: int | None) -> OutputItem:
-        """The item that ends as `final`; one that ends twice is found by its id alone."""
-        found = self._by_id.get(as_text(final.get("id")) or None)
-        if found is not None:
-            return found
-        found = self._by_index.get(index)
-        return self.begin(final, index) if found is None or found.done else found
+    def item_of(self, final: dict[str, Any], index: int | None) -> OutputItem:
+        """Return the item of which `final` is the finished form; one that is finished already is found only by id."""
+        item = self._by_id.get(as_text(final.get("id")) or None)
+        if item is not None:
+            return item
+        item = self._by_index.get(index)
+        return self.add(final, index) if item is None or item.done else item
 
     def pairs(self, finals: list[dict[str, Any]]) -> list[tuple[OutputItem, dict[str, Any]]]:
-        """Each item of the finished response with the one that it is the end of: by id, else in order of its type.
+        """Pair each item of the finished response with the received one: by id, else in order among its type.
 
-        Gateways exist that give the finished items other ids. An item of which nothing has come begins here.
+        Some gateways give the finished items other ids. An item that was not received so far is added.
         """
-        found = {id(final): self._by_id.get(as_text(final.get("id")) or None) for final in finals}
-        taken = {id(item) for item in found.values()}
+        by_id = {id(final): self._by_id.get(as_text(final.get("id")) or None) for final in finals}
+        taken = {id(item) for item in by_id.values()}
         pairs: list[tuple[OutputItem, dict[str, Any]]] = []
         for index, final in enumerate(finals):
-            item = found[id(final)] or self._next_of(final, taken) or self.begin(final, index)
+            item = by_id[id(final)] or self._next_of(final, taken) or self.add(final, index)
             taken.add(id(item))
             pairs.append((item, final))
         return pairs
 
     def _next_of(self, final: dict[str, Any], taken: set[int]) -> OutputItem | None:
-        free = [item for item in self.begun if id(item) not in taken and item.kind == final.get("type")]
+        free = [item for item in self.started if id(item) not in taken and item.kind == final.get("type")]
         called = final.get("call_id")
         same = [item for item in free if called is not None and item.start.get("call_id") == called]
         return next(iter(same or free), None)
 
     def block(self, item: OutputItem, part: int) -> int:
-        """The content block of a part of an item."""
-        found = item.blocks.get(part)
-        if found is None:
-            found = item.number
+        """Return the content block of a part of an item."""
+        block = item.blocks.get(part)
+        if block is None:
+            block = item.number
             if item.blocks:
-                found = self.blocks
+                block = self.blocks
                 self.blocks += 1
-            item.blocks[part] = found
-        return found
+            item.blocks[part] = block
+        return block
 
-    def speak(self, item: OutputItem, part: int, text: str) -> int:
-        """The content block of a part that a delta adds this text to."""
+    def add_text(self, item: OutputItem, part: int, text: str) -> int:
+        """Add a delta's text to a part; return the part's content block."""
         received = item.received.get(part)
         if received is None:
             received = item.received[part] = ReceivedText()

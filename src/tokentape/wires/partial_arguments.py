@@ -1,4 +1,4 @@
-"""Arguments of a function call that arrive as values at JSON paths (RFC 9535), as Gemini streams them."""
+"""Function call arguments that arrive as values at JSON paths (RFC 9535), as in Gemini's streams."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _DEEPEST = 500
 _WIDEST_GAP = 1000
-"""How many elements of an array may be left out; they are null."""
+"""The most elements of an array that may be skipped; they become null."""
 
 
 class _Text:
-    """A string that grows."""
+    """A string that more pieces can be appended to."""
 
     def __init__(self, piece: str) -> None:
         self.pieces = [piece]
 
 
 class PartialArguments:
-    """Makes the JSON text of the arguments, so that each value adds to its end.
+    """Builds the JSON text of the arguments by appending each value.
 
-    That works as long as values come in the order of the text, which is how they are sent. A value that comes
-    too late for its place is held back: `close` writes the whole member of the object that it belongs to once
-    more, and of members with the same name readers of JSON take the last.
+    Values are normally sent in the order of the text. A value that arrives too late for its place is held back:
+    `close` then writes the whole top-level member that contains it again, and JSON parsers use the last of the
+    members with one name.
     """
 
     def __init__(self) -> None:
         self._tree: dict[str, Any] = {}
         self._path: list[Step] = []
         self._in_string = False
-        self._late: dict[str, None] = {}
+        self._held_back: dict[str, None] = {}
 
     def add(self, path: str, value: Any, *, continues: bool = False) -> str:
-        """Add a value at a path, and return the text that it adds.
+        """Add a value at a path and return the text to append.
 
-        A string is appended to one that is there already; `continues` says that more of it follows. Raises
-        ValueError if the path can't be read or contradicts an earlier one.
+        A string is appended to a string that is already there; `continues` means that more of it follows. Raises
+        ValueError if the path is invalid or contradicts an earlier one.
         """
         steps = _steps(path)
-        goes_on = self._in_string and steps == self._path and isinstance(value, str)
-        in_order = not self._late and (goes_on or self._is_next(steps))
+        continues_string = self._in_string and steps == self._path and isinstance(value, str)
+        in_order = not self._held_back and (continues_string or self._is_next(steps))
         self._insert(steps, value)
         if not in_order:
-            self._late[str(steps[0])] = None
+            self._held_back[str(steps[0])] = None
             return ""
         text = _json(value)
-        if goes_on:
+        if continues_string:
             text = text[1:]
         else:
             text = self._lead_to(steps) + text
@@ -63,13 +63,13 @@ class PartialArguments:
         """Return the text that ends the arguments."""
         if not self._tree:
             return ""
-        late = [f"{_json(name)}:{_json(self._tree[name])}" for name in self._late]
+        held_back = [f"{_json(name)}:{_json(self._tree[name])}" for name in self._held_back]
         if not self._path:
-            return "{" + ",".join(late) + "}"
-        return ('"' if self._in_string else "") + self._closing(0) + "".join(f",{member}" for member in late) + "}"
+            return "{" + ",".join(held_back) + "}"
+        return ('"' if self._in_string else "") + self._closing(0) + "".join(f",{member}" for member in held_back) + "}"
 
     def _is_next(self, steps: list[Step]) -> bool:
-        """Whether the text goes on with a value at this path."""
+        """Whether a value at this path can be appended to the text."""
         node: Any = self._tree
         for step in steps:
             if isinstance(node, dict) and isinstance(step, str):
@@ -89,7 +89,7 @@ class PartialArguments:
         return False
 
     def _lead_to(self, steps: list[Step]) -> str:
-        """The text between the last value and one at this path."""
+        """Return the text between the last value and one at this path."""
         common = 0
         while self._path and steps[common] == self._path[common]:
             common += 1
@@ -104,18 +104,18 @@ class PartialArguments:
         return end + "".join(opening)
 
     def _closing(self, depth: int) -> str:
-        """The brackets that close all containers below this depth."""
+        """Return the brackets that close all containers below this depth."""
         return "".join("}" if isinstance(step, str) else "]" for step in reversed(self._path[depth + 1 :]))
 
     def _insert(self, steps: list[Step], value: Any) -> None:
         node: Any = self._tree
         for step, following in zip(steps, [*steps[1:], None], strict=True):
             if isinstance(node, dict) is not isinstance(step, str) or not isinstance(node, dict | list):
-                raise ValueError("a value at a path is taken for an object or an array at another")
+                raise ValueError("one path uses a value as an object or an array that another path does not")
             missing = step not in node if isinstance(node, dict) else step >= len(node)  # type: ignore[operator]
             if isinstance(node, list) and isinstance(step, int) and missing:
                 if step > len(node) + _WIDEST_GAP:
-                    raise ValueError(f"element {step} comes after {len(node)} elements")
+                    raise ValueError(f"element {step} follows only {len(node)} elements")
                 node.extend([None] * (step - len(node)))
             if following is None:
                 self._put(node, step, value, missing=missing)
@@ -141,7 +141,7 @@ class PartialArguments:
 
 
 def _steps(path: str) -> list[Step]:
-    """The names and indexes of a path such as `$.items[0].name`."""
+    """Parse a path such as `$.items[0].name` into names and indexes."""
     steps: list[Step] = []
     position = 1
     while path[:1] == "$" and position < len(path) and len(steps) <= _DEEPEST:
@@ -156,7 +156,7 @@ def _steps(path: str) -> list[Step]:
             steps.append(name if name is not None else _ESCAPED.sub(r"\1", quoted))
         position = match.end()
     if not steps or position < len(path) or not isinstance(steps[0], str):
-        raise ValueError(f"the path {path[:60]!r} is not one to a member of an object")
+        raise ValueError(f"the path {path[:60]!r} does not lead to a member of an object")
     return steps
 
 

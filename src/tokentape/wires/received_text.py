@@ -1,4 +1,4 @@
-"""The text that deltas have brought, for formats that repeat it at the end."""
+"""The text received in deltas, for formats that repeat it at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tokentape.message import ChatMessage
 
 
 class ReceivedText:
-    """What was received of one text; a run of chunks is kept as it is, so that nothing is copied for it."""
+    """One text, as far as it was received. A run of chunks is kept as it is, so its text is not copied."""
 
     __slots__ = ("_pieces",)
 
@@ -26,14 +26,14 @@ class ReceivedText:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text received so far."""
         whole = "".join(
             piece if isinstance(piece, str) else "".join([chunk.text for chunk in piece]) for piece in self._pieces
         )
         self._pieces[:] = [whole] if whole else []
         return whole
 
-    def unsaid(self, whole: str) -> str:
-        """What the whole text has behind what was received; nothing if the two don't agree."""
+    def missing_from(self, whole: str) -> str:
+        """Return the part of the whole text that was not received; empty if the two do not agree."""
         received = self.text
         return whole[len(received) :] if whole.startswith(received) else ""

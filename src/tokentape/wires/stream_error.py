@@ -1,4 +1,4 @@
-"""Errors that a provider puts into a stream or a body, in the shape that OpenAI's format has, and near it."""
+"""Errors that a provider sends in a stream or a body, in OpenAI's error format and similar ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REQUEST_IDS = ("request_id", "requestId")
 
 
 def stream_error(error: Any, status: int | None = None) -> ProviderError:
-    """Make the error of what a provider sent as one: an object, a list of them, or a text."""
+    """Build the exception for an error that a provider sent: an object, a list of them, or a text."""
     while isinstance(error, list) and error:
         error = error[0]
     if isinstance(error, Mapping) and isinstance(error.get("error"), Mapping) and not error.get("message"):
@@ -43,9 +43,9 @@ def stream_error(error: Any, status: int | None = None) -> ProviderError:
 
 
 def error_of(body: Mapping[str, Any], *, bare: bool = False) -> Any:
-    """What an event without content reports as an error, wherever it stands; None if that is nothing.
+    """Return the error in an event without content, wherever it is; None if there is none.
 
-    With `bare`, a message alone is one.
+    With `bare`, a `message` alone counts as an error.
     """
     for key in ("error", "errors"):
         if body.get(key):
@@ -60,12 +60,12 @@ def error_of(body: Mapping[str, Any], *, bare: bool = False) -> Any:
 
 
 def request_id_of(body: Any) -> str | None:
-    """The id of the request that an error event names, beside the error or in it."""
+    """Return the request id in an error event, beside the error or inside it."""
     if not isinstance(body, Mapping):
         return None
     for place in (body, body.get("error")):
         if isinstance(place, Mapping):
             for key in _REQUEST_IDS:
-                if named := as_text(place.get(key)):
-                    return named
+                if request_id := as_text(place.get(key)):
+                    return request_id
     return None

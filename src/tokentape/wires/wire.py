@@ -1,4 +1,4 @@
-"""What a wire format is to the library: a decoder, found by its name."""
+"""Wire formats: each is a decoder, found by its name."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ENTRY_POINTS = "tokentape.wires"
 
 @runtime_checkable
 class WireDecoder(Protocol):
-    """Bytes of one response in, chunks out; no I/O, no clock.
+    """Decodes the bytes of one response into chunks; no I/O, no clock.
 
-    A wire format of one's own is a class with these members that is made without required arguments and
-    registered under the entry point group `tokentape.wires`: its name there is the name of the wire.
-    `EventDecoder` does most of it for formats that are a sequence of JSON documents; its `request_paths`,
-    `sdk_modules` and `sdk_event_keys` let `stream_response` and `wrap` find the wire format.
+    To add a wire format, write a class with these members and without required arguments, and register it
+    under the entry point group `tokentape.wires`: the entry point's name is the name of the wire format.
+    `EventDecoder` implements most of it for formats that are a sequence of JSON documents; with its `request_paths`,
+    `sdk_modules` and `sdk_event_keys`, `stream_response` and `wrap` find the wire format.
     """
 
     ended: bool
-    """True once the terminal event was seen: nothing more needs to be read."""
+    """True once the terminal event was received: nothing more needs to be read."""
     raw_events: list[bytes] | None
     """Set to a list to keep the bytes of each event."""
 
@@ -37,20 +37,20 @@ class WireDecoder(Protocol):
         """Decode the events that end in `data`. Raises `DecodeError`, or `ProviderError` for an error event."""
 
     def event(self, data: bytes) -> Iterable[ChatMessage]:
-        """Decode one event that is cut out already, as `feed` would."""
+        """Decode one event, without its framing, as `feed` would."""
 
     def end(self) -> Iterable[ChatMessage]:
-        """Tell that the input has ended. Raises `TruncatedStreamError` if no terminal event was seen."""
+        """Finish decoding at the end of the input. Raises `TruncatedStreamError` if no terminal event was received."""
 
 
 class CompleteDecoder(Protocol):
-    """A decoder that also reads responses that are not streamed."""
+    """A decoder that can also read responses that are not streamed."""
 
     @classmethod
     def decode_complete(cls, body: bytes, headers: Mapping[str, str] = NOTHING) -> ChatOutput:
-        """Decode a whole response body; `headers` (lower-case names) are the response's, where they are known.
+        """Decode a whole response body; `headers` (lower-case names) are the response's, if they are known.
 
-        Some formats report usage there alone. Raises `DecodeError`, or `ProviderError` if it is an error."""
+        Some formats report usage only in headers. Raises `DecodeError`, or `ProviderError` if the body is an error."""
 
 
 class Wire(NamedTuple):
@@ -69,11 +69,11 @@ class Wire(NamedTuple):
 
 
 _BUILT_IN = tuple(module.name for module in iter_modules(decoders.__path__))
-"""The wire formats of the modules in `decoders`, each imported when it is first used."""
+"""The wire formats of the modules in `decoders`; each module is imported at its first use."""
 
 
 def wire_names() -> list[str]:
-    """Every wire format that can be decoded, by name."""
+    """Return the names of all wire formats that can be decoded."""
     return sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
 
 
@@ -93,7 +93,7 @@ def wire_named(name: str) -> Wire:
 
 
 def longest_match(attribute: str, fits: Callable[[str], bool]) -> str | None:
-    """The wire format whose decoder has the longest value that fits in an attribute; built-in ones come first."""
+    """Return the wire format whose decoder has the longest fitting value in an attribute; built-in ones come first."""
 
     def longest(wires: Iterable[Wire]) -> str | None:
         values = ((value, wire.name) for wire in wires for value in getattr(wire.decoder, attribute, ()) if fits(value))
@@ -107,5 +107,5 @@ def _loaded(entry: EntryPoint) -> Wire:
         return Wire(entry.name, entry.load())
     except (ImportError, AttributeError) as error:
         raise UnknownWireError(
-            f"wire format {entry.name!r} can't be loaded from {entry.value}: {error}. Fix or remove what installs it"
+            f"wire format {entry.name!r} can't be loaded from {entry.value}: {error}. Fix or remove its package"
         ) from error

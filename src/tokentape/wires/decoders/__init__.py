@@ -1,1 +1,1 @@
-"""Decoders: one module for each wire format, found by its name; each names its class in `DECODER`."""
+"""Decoders: one module per wire format, named after it, with the decoder class as `DECODER`."""

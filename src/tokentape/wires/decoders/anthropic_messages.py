@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_json, as_text, parse_document
+from tokentape.wires.json_document import as_json, as_text, parse_document, parse_or_text
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -51,7 +51,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class _Block:
-    """A content block that is being received and is not plain text or thinking."""
+    """A content block that is being received, other than plain text or thinking."""
 
     def __init__(self, start: dict[str, Any]) -> None:
         self.start = start
@@ -61,19 +61,15 @@ class _Block:
 
     @property
     def whole(self) -> dict[str, Any]:
-        """The block with what its deltas added, as a non-streamed response has it."""
+        """The block including its deltas, as in a response that is not streamed."""
         whole = dict(self.start)
         for delta in self.deltas:
             for key, value in delta.items():
                 if key != "type":
                     both_text = isinstance(value, str) and isinstance(whole.get(key), str)
                     whole[key] = whole[key] + value if both_text else value
-        if self.fragments and "".join(self.fragments):
-            text = "".join(self.fragments)
-            try:
-                whole["input"] = parse_document(text.encode("utf-8", "surrogatepass"))
-            except ValueError:
-                whole["input"] = text
+        if text := "".join(self.fragments):
+            whole["input"] = parse_or_text(text)
         return whole
 
 
@@ -83,15 +79,15 @@ class _TextDelta(msgspec.Struct, gc=False, tag_field="type", tag="text_delta"):
 
 @lru_cache(maxsize=64)
 def _text_events(block: int) -> Callable[[bytes], list[Any]]:
-    """Decodes lines that are deltas of text in this block: the types do the checking."""
+    """Return a decoder for lines that are text deltas of this block; its type rejects anything else."""
     fields = [("delta", _TextDelta), ("index", Literal[block])]
     event = msgspec.defstruct("_TextEvent", fields, gc=False, tag_field="type", tag="content_block_delta")
     return msgspec.json.Decoder(event).decode_lines
 
 
 _NO_DELTA = _Delta()
-_MOST_BLOCKS = 1 << 62
-"""Block numbers that a type can be made of; no provider counts so far."""
+_MAX_BLOCK = 1 << 62
+"""The limit of block numbers in a `Literal` type; no provider counts that far."""
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
@@ -99,7 +95,7 @@ class AnthropicMessagesDecoder(EventDecoder):
     """Decodes the events of a streamed message; it has ended at `message_stop`."""
 
     terminal = "message_stop"
-    # The latter are those of Anthropic on Vertex.
+    # The last two are those of Anthropic on Vertex.
     request_paths = ("/v1/messages", ":streamRawPredict", ":rawPredict")
     sdk_modules = ("anthropic",)
 
@@ -121,20 +117,17 @@ class AnthropicMessagesDecoder(EventDecoder):
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
-        try:
-            event = _decode_event(document)
-        except DecodeFailure:
-            if self._is_mark(document):
-                return ()
-            event = self._salvaged(document, _Event)
+        event = self._typed(_decode_event, document, _Event)
+        if event is None:
+            return ()
         if event.type == "content_block_delta" and event.delta is not None:
             self._block = event.index or 0
-            self._text = event.delta.type == "text_delta" and -_MOST_BLOCKS < self._block < _MOST_BLOCKS
+            self._text = event.delta.type == "text_delta" and -_MAX_BLOCK < self._block < _MAX_BLOCK
             return self._block_delta(event, event.delta, document)
         return self._protocol_event(event, document)
 
     def _done(self) -> None:
-        """Gateways add the mark behind message_stop, or have it in its place: it ends a message that has a reason."""
+        """End a message that has a stop reason: gateways send the end marker after message_stop, or instead of it."""
         self.ended = self.ended or self._stopped
 
     def _protocol_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
@@ -163,26 +156,26 @@ class AnthropicMessagesDecoder(EventDecoder):
                 return ()
 
     def _chunk(self, document: bytes, *, usage: Any = None, model: str = "", reason: str | None = None) -> ChatMessage:
-        """A chunk that holds what the protocol says beside the content."""
+        """Build a chunk with usage, model or stop reason."""
         reported: TokenUsage | None = None
         if isinstance(usage, dict):
-            # Usage is cumulative: a field that a later event leaves out, or sends as null, keeps its value.
+            # Usage is cumulative: a field that is missing or null in a later event keeps its value.
             self._usage |= {key: value for key, value in usage.items() if value is not None or key not in self._usage}
             reported = anthropic_usage(self._usage)
         finish = finish_of(reason, FINISH_REASONS)
-        self._stopped = self._stopped or finish.word is not None
+        self._stopped = self._stopped or finish.raw is not None
         return ChatMessage(
             "",
             "assistant",
-            cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata)),
+            lazy_metadata(document, _read_metadata),
             usage=reported,
             finish_reason=finish.reason,
-            provider_finish_reason=finish.word,
+            provider_finish_reason=finish.raw,
             model=model or None,
         )
 
     def _block_start(self, index: int, start: dict[str, Any], document: bytes) -> Sequence[ChatMessage]:
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        metadata = lazy_metadata(document, _read_metadata)
         match start.get("type"):
             case "text":
                 citations = start.get("citations")
@@ -206,7 +199,7 @@ class AnthropicMessagesDecoder(EventDecoder):
 
     def _block_delta(self, event: _Event, delta: _Delta, document: bytes) -> Sequence[ChatMessage]:
         index = event.index or 0
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        metadata = lazy_metadata(document, _read_metadata)
         block = self._blocks.get(index)
         match delta.type:
             case "text_delta":
@@ -237,13 +230,12 @@ class AnthropicMessagesDecoder(EventDecoder):
         block = self._blocks.pop(index, None)
         if block is None:
             return ()
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        metadata = lazy_metadata(document, _read_metadata)
         if block.kind != "tool_use":
             part = ProviderPart(block.kind, block.whole)
             return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
-        given = block.start.get("input")
-        # The whole input may have come with the start of the block.
-        arguments = "" if any(block.fragments) else as_json(given)
+        # The start of the block may contain the whole input.
+        arguments = "" if any(block.fragments) else as_json(block.start.get("input"))
         call = ToolCallDelta(index, arguments=arguments, done=True)
         return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
 
@@ -269,10 +261,10 @@ class AnthropicMessagesDecoder(EventDecoder):
 
 
 def anthropic_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read a `usage` object: cached tokens stand beside `input_tokens`, so they are added to the input.
+    """Read a `usage` object: `input_tokens` excludes cached tokens, so they are added to the input.
 
-    With compaction the top level counts the last sampling only: all `iterations` of the model are added up. Those of
-    an advisor, another model, are beside the top level always.
+    With compaction the top level counts only the last sampling, so all `iterations` of the model are added up. The
+    iterations of an advisor, which is another model, are never part of the top level and are left out.
     """
     iterations = raw.get("iterations")
     samplings = [each for each in iterations if isinstance(each, Mapping)] if isinstance(iterations, list) else []

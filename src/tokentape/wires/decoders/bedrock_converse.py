@@ -1,9 +1,9 @@
-"""Amazon Bedrock's Converse, and the same events as Amazon Nova's models send them through InvokeModel."""
+"""Amazon Bedrock's Converse, whose events Amazon Nova's models also send through InvokeModel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -11,10 +11,10 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
 from tokentape.wires.event_decoder import DecodeFailure, decode_lines, same
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_json, as_text, parse_document
+from tokentape.wires.json_document import as_json, as_mapping, as_text, parse_document, parse_or_text
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -81,7 +81,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """A delta that is text and nothing else: the types do the checking."""
+    """A delta that contains only text; its type rejects anything else."""
 
     text: str
 
@@ -96,7 +96,7 @@ class _TextEvent(msgspec.Struct, gc=False):
 
 
 class _Block:
-    """A content block that is being received and is not plain text or reasoning."""
+    """A content block that is being received, other than plain text or reasoning."""
 
     def __init__(self, kind: str, start: dict[str, Any]) -> None:
         self.kind = kind
@@ -107,21 +107,17 @@ class _Block:
 
     @property
     def is_tool_call(self) -> bool:
-        """Whether it is for the application; the provider runs its own tools itself."""
+        """Whether it is a call for the application to run, not for the provider."""
         return self.kind == "toolUse" and self.start.get("type") != "server_tool_use"
 
     @property
     def whole(self) -> dict[str, Any]:
-        """The block as a response has it that is not streamed."""
+        """The block including its deltas, as in a response that is not streamed."""
         whole = {**self.start, **self.more}
         if self.content:
             whole["content"] = self.content
-        text = "".join(self.fragments)
-        if text:
-            try:
-                whole["input"] = parse_document(text.encode("utf-8", "surrogatepass"))
-            except ValueError:
-                whole["input"] = text
+        if text := "".join(self.fragments):
+            whole["input"] = parse_or_text(text)
         return whole
 
 
@@ -155,28 +151,28 @@ class BedrockConverseDecoder(AWSEventDecoder):
         try:
             event = _decode_typed(document)
         except DecodeFailure:
-            event = self._salvaged(document, _Event)
+            event = self._salvage(document, _Event)
         block = event.delta
         if block is not None and block.delta is not None:
             text = block.delta.text
-            # Text mostly comes in runs, and so does what is not text.
+            # Text usually arrives in runs, and so do other deltas.
             self._text = text is not None
             if text is not None:
-                metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+                metadata = lazy_metadata(document, _read_metadata)
                 return (ChatMessage(text, "assistant", metadata, block=block.index),)
             return self._block_delta(block.index or 0, block.delta, document)
         return self._protocol_event(event, document)
 
     def _protocol_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        metadata = lazy_metadata(document, _read_metadata)
         if event.start is not None:
             return self._block_start(event.start.index or 0, event.start.start or {}, metadata)
         if event.stop is not None:
             return self._block_stop(event.stop.index or 0, metadata)
         if event.message_stop is not None:
             self._complete = True
-            reason, word = finish_of(event.message_stop.reason, FINISH_REASONS)
-            return (ChatMessage("", "assistant", metadata, finish_reason=reason, provider_finish_reason=word),)
+            reason, raw = finish_of(event.message_stop.reason, FINISH_REASONS)
+            return (ChatMessage("", "assistant", metadata, finish_reason=reason, provider_finish_reason=raw),)
         if event.metadata is not None:
             self.ended = self._complete
             usage = event.metadata.usage
@@ -197,7 +193,7 @@ class BedrockConverseDecoder(AWSEventDecoder):
         return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=index),)
 
     def _block_delta(self, index: int, delta: _Delta, document: bytes) -> Sequence[ChatMessage]:
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        metadata = lazy_metadata(document, _read_metadata)
         if delta.reasoning is not None:
             reasoning = delta.reasoning
             parts: tuple[Part, ...] = ()
@@ -219,10 +215,9 @@ class BedrockConverseDecoder(AWSEventDecoder):
         return ()
 
     def _add_to_block(self, block: _Block, document: bytes) -> None:
-        """Keep what a delta adds to a block of the provider's own: tool results are lists, images objects."""
-        said = self._parse(document).get("contentBlockDelta")
-        delta = said.get("delta") if isinstance(said, dict) else None
-        added = delta.get(block.kind) if isinstance(delta, dict) else None
+        """Add a delta to a provider-specific block: tool results are lists, images are objects."""
+        delta = as_mapping(as_mapping(self._parse(document).get("contentBlockDelta")).get("delta"))
+        added = delta.get(block.kind)
         if isinstance(added, list):
             block.content += added
         elif isinstance(added, dict):
@@ -242,14 +237,13 @@ class BedrockConverseDecoder(AWSEventDecoder):
         if output is None and (error := error_of(body, bare=True)):
             self._error = stream_error(error)
             return ()
-        message = output.get("message") if isinstance(output, dict) else None
-        content = message.get("content") if isinstance(message, dict) else None
+        content = as_mapping(as_mapping(output).get("message")).get("content")
         messages: list[ChatMessage] = []
         for index, block in enumerate(content if isinstance(content, list) else ()):
             if isinstance(block, dict):
                 messages += _whole_block(index, block)
         self.ended = True
-        (reason, word), usage = finish_of(body.get("stopReason"), FINISH_REASONS), body.get("usage")
+        (reason, raw), usage = finish_of(body.get("stopReason"), FINISH_REASONS), body.get("usage")
         metadata = {key: value for key, value in body.items() if key not in ("output", "stopReason", "usage")}
         messages.append(
             ChatMessage(
@@ -258,23 +252,22 @@ class BedrockConverseDecoder(AWSEventDecoder):
                 metadata,
                 usage=converse_usage(usage) if isinstance(usage, dict) and usage else None,
                 finish_reason=reason,
-                provider_finish_reason=word,
+                provider_finish_reason=raw,
             )
         )
         return messages
 
 
 def _whole_block(index: int, block: dict[str, Any]) -> Sequence[ChatMessage]:
-    """The chunks of one block of a response that is not streamed."""
+    """Return the chunks of one block of a response that is not streamed."""
     kind = next(iter(block), "")
     match kind, block.get(kind):
         case "text", str(text):
             return (ChatMessage(text, block=index),)
         case "reasoningContent", dict(reasoning):
-            said = reasoning.get("reasoningText")
-            said = said if isinstance(said, dict) else {}
-            part = ReasoningPart("", as_text(said.get("signature")), as_text(reasoning.get("redactedContent")))
-            return (ChatMessage("", reasoning=as_text(said.get("text")), block=index, parts=(part,)),)
+            signed = as_mapping(reasoning.get("reasoningText"))
+            part = ReasoningPart("", as_text(signed.get("signature")), as_text(reasoning.get("redactedContent")))
+            return (ChatMessage("", reasoning=as_text(signed.get("text")), block=index, parts=(part,)),)
         case "citationsContent", dict(cited):
             content, citations = cited.get("content"), cited.get("citations")
             pieces = content if isinstance(content, list) else ()
@@ -282,8 +275,8 @@ def _whole_block(index: int, block: dict[str, Any]) -> Sequence[ChatMessage]:
             sources = tuple(citations) if isinstance(citations, list) else ()
             return (ChatMessage(text, block=index, parts=(TextPart("", sources),)),)
         case "toolUse", dict(use) if use.get("type") != "server_tool_use":
-            named, arguments = as_text(use.get("toolUseId")), as_json(use.get("input"))
-            call = ToolCallDelta(index, named, as_text(use.get("name")), arguments, done=True)
+            id_, arguments = as_text(use.get("toolUseId")), as_json(use.get("input"))
+            call = ToolCallDelta(index, id_, as_text(use.get("name")), arguments, done=True)
             return (ChatMessage("", tool_call_deltas=(call,), block=index),)
         case _, dict(data):
             return (ChatMessage("", block=index, parts=(ProviderPart(kind, data),)),)
@@ -292,9 +285,9 @@ def _whole_block(index: int, block: dict[str, Any]) -> Sequence[ChatMessage]:
 
 
 def converse_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read a `usage` object: cached tokens stand beside `inputTokens`, so they are added to the input.
+    """Read a `usage` object: `inputTokens` excludes cached tokens, so they are added to the input.
 
-    Nova's models name them `...TokenCount` when they are invoked. Reasoning is not counted apart.
+    With InvokeModel, Nova's models name them `...TokenCount`. Reasoning tokens are not reported separately.
     """
     uncached = count(raw, "inputTokens")
     cached = count(raw, "cacheReadInputTokens", "cacheReadInputTokenCount")

@@ -1,14 +1,13 @@
-"""Amazon Bedrock's InvokeModel: the body of another format, in an AWS event stream when it is streamed.
+"""Amazon Bedrock's InvokeModel: the body of another format, which is streamed in an AWS event stream.
 
-What is inside is told by the first event: Anthropic's events, the chunks of OpenAI's format, the events of
-Converse (Nova) or of Cohere's first version (Command R), or one of the text bodies of Titan, Llama, Mistral, Cohere
-and Claude 2.
+The first event shows which format that is: Anthropic's events, OpenAI's chunks, the events of Converse (Nova) or of
+Cohere's version 1 (Command R), or one of the text bodies of Titan, Llama, Mistral, Cohere and Claude 2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -18,7 +17,7 @@ from tokentape.output import ChatOutput
 from tokentape.usage import NOTHING, TokenUsage
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
 from tokentape.wires.bedrock_text import BedrockTextDecoder, is_text_body
-from tokentape.wires.chunk_metadata import ChunkMetadata
+from tokentape.wires.chunk_metadata import lazy_metadata
 from tokentape.wires.decoders.anthropic_messages import AnthropicMessagesDecoder
 from tokentape.wires.decoders.bedrock_converse import BedrockConverseDecoder
 from tokentape.wires.decoders.cohere_v1 import CohereV1Decoder
@@ -53,10 +52,10 @@ _decode_typed = msgspec.json.Decoder(_Event).decode
 
 
 class BedrockInvokeDecoder(AWSEventDecoder):
-    """Decodes the chunks of InvokeModelWithResponseStream with the decoder of what is in them.
+    """Decodes the chunks of InvokeModelWithResponseStream with the decoder of the model's own format.
 
-    The last one carries `amazon-bedrock-invocationMetrics`, whatever the model; its token counts are the usage
-    where the model's own format reported none.
+    With every model the last chunk has `amazon-bedrock-invocationMetrics`; its token counts are the usage
+    if the model's own format reported none.
     """
 
     terminal = "the model's last chunk"
@@ -78,7 +77,7 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         try:
             event = _decode_typed(document)
         except DecodeFailure:
-            event = self._salvaged(document, _Event)
+            event = self._salvage(document, _Event)
         if event.chunk is None or not event.chunk.body:
             return ()
         return self._decode_inner(event.chunk.body)
@@ -87,7 +86,7 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         inner = self._inner
         if inner is None:
             inner = self._inner = self._decoder_of(self._parse(body))
-        inner._text, inner._given, inner._events = False, self._given, self._events + self._position
+        inner._text, inner._has_chunks, inner._events = False, self._has_chunks, self._events + self._position
         try:
             messages: Sequence[ChatMessage] = inner._decode(body)
         except DecodeError as error:
@@ -101,7 +100,7 @@ class BedrockInvokeDecoder(AWSEventDecoder):
         elif any(message.usage is not None for message in messages):
             self._usage_reported = True
         self._complete = self._complete or inner._complete
-        # Command R's last event comes before the one with the metrics.
+        # Command R's last event precedes the one with the metrics.
         self.ended = self.ended or (inner.ended and not isinstance(inner, CohereV1Decoder))
         self._complete = self._complete or inner.ended
         self._error = inner._error
@@ -118,7 +117,7 @@ class BedrockInvokeDecoder(AWSEventDecoder):
             usage = metrics_usage(metrics)
         if usage is None and messages:
             return messages
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(body, _read_metadata))
+        metadata = lazy_metadata(body, _read_metadata)
         return (*messages, ChatMessage("", "assistant", metadata, usage=usage))
 
     def _decoder_of(self, body: dict[str, Any]) -> EventDecoder:
@@ -132,13 +131,13 @@ class BedrockInvokeDecoder(AWSEventDecoder):
             return BedrockConverseDecoder()
         if "type" in body:
             return AnthropicMessagesDecoder()
-        raise self._malformed(b"", f"has the body of a model that is not known (its keys: {', '.join(body)[:80]})")
+        raise self._malformed(b"", f"has the body of an unknown model (its keys: {', '.join(body)[:80]})")
 
     @classmethod
     def decode_complete(cls, body: bytes, headers: Mapping[str, str] = NOTHING) -> ChatOutput:
-        """Decode the body of InvokeModel: the model's own, with nothing around it.
+        """Decode the body of InvokeModel, which is in the model's own format.
 
-        The token counts in the headers are the usage where the model's own format reports none.
+        The token counts in the headers are the usage if the model's own format reports none.
         """
         decoder = cls()
         output = decoder._decoder_of(decoder._parse(body)).decode_complete(body)
@@ -153,7 +152,7 @@ class BedrockInvokeDecoder(AWSEventDecoder):
 
 
 def metrics_usage(metrics: Mapping[str, Any]) -> TokenUsage:
-    """Read `amazon-bedrock-invocationMetrics`: cached tokens stand beside the input, as in Converse."""
+    """Read `amazon-bedrock-invocationMetrics`: the input excludes cached tokens, as in Converse."""
     uncached = count(metrics, "inputTokenCount")
     cached, written = count(metrics, "cacheReadInputTokenCount"), count(metrics, "cacheWriteInputTokenCount")
     return TokenUsage(
@@ -176,9 +175,9 @@ _COUNT_HEADERS = {
 
 
 def _header_metrics(headers: Mapping[str, str]) -> dict[str, int]:
-    """The metrics that come in headers where a response is not streamed; what is no number is none."""
-    given = ((field, headers.get(name, "")) for name, field in _COUNT_HEADERS.items())
-    return {field: int(value) for field, value in given if value.isascii() and value.isdigit() and len(value) < 16}
+    """Return the metrics in the headers of a response that is not streamed; values that are no numbers are ignored."""
+    values = {field: headers.get(name, "") for name, field in _COUNT_HEADERS.items()}
+    return {field: number for field in values if (number := count(values, field)) is not None}
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:

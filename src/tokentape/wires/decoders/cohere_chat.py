@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from tokentape.finish_reason import FinishReason
-from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
-from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
-from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_json, as_text, parse_document, salvage
-from tokentape.wires.openai_usage import count, first
-from tokentape.wires.stream_error import error_of, stream_error
-
-FINISH_REASONS: Mapping[str, FinishReason] = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop",
-    "MAX_TOKENS": "length",
-    "ERROR_LIMIT": "length",
-    "TOOL_CALL": "tool_calls",
-    "ERROR_TOXIC": "content_filter",
-    "ERROR": "error",
-    "TIMEOUT": "error",
-}
+from tokentape.message import ChatMessage, TextPart, ToolCallDelta
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
+from tokentape.wires.event_decoder import decode_lines, same
+from tokentape.wires.json_document import as_json, as_mapping, as_text, parse_document, salvage
+from tokentape.wires.openai_usage import count
+from tokentape.wires.stream_error import error_of
 
 
 class _Content(msgspec.Struct, gc=False):
@@ -84,7 +71,7 @@ class _WholeMessage(msgspec.Struct, gc=False):
 
 
 class _Text(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """Content that is text and nothing else: the types do the checking."""
+    """Content that contains only text; its type rejects anything else."""
 
     text: str
 
@@ -110,13 +97,11 @@ _decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
-class CohereChatDecoder(EventDecoder):
-    """Decodes the events of a streamed message; it has ended at `[DONE]`.
+class CohereChatDecoder(CohereDecoder):
+    """Decodes the events of a streamed message, which ends with `[DONE]`, or with `message-end` and the input.
 
-    `message-end` is enough at the end of the input.
-
-    A tool plan is a `ProviderPart` of kind `tool_plan`, made when it is complete; its deltas are in the chunks'
-    metadata as `tool_plan`. It is no reasoning: what the model thinks is content of its own.
+    The deltas of a tool plan are in the chunks' metadata as `tool_plan`. The plan is not reasoning, which the model
+    sends as separate content.
     """
 
     terminal = "message-end"
@@ -126,7 +111,6 @@ class CohereChatDecoder(EventDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._block = 0
-        self._plan: list[str] = []
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         events = decode_lines(_decode_text_events, documents)
@@ -139,12 +123,9 @@ class CohereChatDecoder(EventDecoder):
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
-        try:
-            event = _decode_event(document)
-        except DecodeFailure:
-            if self._is_mark(document):
-                return self._end_plan()
-            event = self._salvaged(document, _Event)
+        event = self._typed(_decode_event, document, _Event)
+        if event is None:
+            return self._end_plan()
         if event.type == "tool-plan-delta":
             return (self._plan_delta(event, document),)
         return (*self._end_plan(), *self._event(event, document))
@@ -152,9 +133,9 @@ class CohereChatDecoder(EventDecoder):
     def _event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         delta = event.delta or _NO_DELTA
         message = delta.message or _NO_MESSAGE
-        metadata: Any = ChunkMetadata(document, _read_metadata)
+        metadata = lazy_metadata(document, _read_metadata)
         if event.logprobs is not None:
-            metadata = dict(metadata)  # of every chunk, so they are read at once
+            metadata = dict(metadata)  # log probabilities are joined over all chunks, so they are read now
         self._text = False
         match event.type:
             case "content-delta" | "content-start":
@@ -185,15 +166,10 @@ class CohereChatDecoder(EventDecoder):
     def _plan_delta(self, event: _Event, document: bytes) -> ChatMessage:
         message = (event.delta or _NO_DELTA).message or _NO_MESSAGE
         self._plan.append(message.tool_plan or "")
-        return ChatMessage("", "assistant", cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata)))
-
-    def _end_plan(self) -> Sequence[ChatMessage]:
-        plan = "".join(self._plan)
-        self._plan.clear()
-        return (ChatMessage(parts=(tool_plan(plan),)),) if plan else ()
+        return ChatMessage("", "assistant", lazy_metadata(document, _read_metadata))
 
     def _citation(self, citation: dict[str, Any], metadata: Mapping[str, Any]) -> ChatMessage:
-        """Citations name their content block in newer versions; else it is the last one."""
+        """Return a citation's chunk. Newer versions name its content block; else it is the last one."""
         block = count(citation, "content_index")
         part = TextPart("", (citation,))
         return ChatMessage("", "assistant", metadata, block=self._block if block is None else block, parts=(part,))
@@ -202,27 +178,7 @@ class CohereChatDecoder(EventDecoder):
         self._complete = True
         if delta.error:
             self._fail(delta.error, document)
-        finish = finish_of(delta.finish_reason, FINISH_REASONS)
-        return (
-            ChatMessage(
-                "",
-                "assistant",
-                metadata,
-                usage=cohere_usage(delta.usage) if delta.usage else None,
-                finish_reason=finish.reason,
-                provider_finish_reason=finish.word,
-            ),
-        )
-
-    def _fail(self, error: Any, document: bytes) -> None:
-        self._error = failed = stream_error(error)
-        failed.body = self._parse(document)
-        self.ended = True
-
-    def end(self) -> Iterable[ChatMessage]:
-        """Tell that the input has ended."""
-        yield from self._end_plan()
-        yield from super().end()
+        return (last_chunk(delta.finish_reason, delta.usage, metadata),)
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
         response = salvage(body, _Response, self._unread)
@@ -231,9 +187,8 @@ class CohereChatDecoder(EventDecoder):
         if not isinstance(message, _WholeMessage):
             self._fail(message or response.error, document)
             return ()
-        messages: list[ChatMessage] = []
-        if message.tool_plan:
-            messages.append(ChatMessage(parts=(tool_plan(message.tool_plan),)))
+        self._plan.append(message.tool_plan or "")
+        messages = [*self._end_plan()]
         content = [_Content("text", message.content)] if isinstance(message.content, str) else message.content
         for index, block in enumerate(content or ()):
             self._block = index
@@ -244,32 +199,8 @@ class CohereChatDecoder(EventDecoder):
         ]
         messages += [self._citation(citation, {}) for citation in message.citations or ()]
         delta = _Delta(None, response.finish_reason, response.usage, response.error)
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_whole_metadata))
-        messages += self._message_end(delta, document, metadata)
+        messages += self._message_end(delta, document, lazy_metadata(document, _read_whole_metadata))
         return messages
-
-
-def cohere_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read `usage` (`meta` in version 1): `tokens` counts everything, `billed_units` what is paid for.
-
-    Cached tokens are inside the input, reasoning tokens inside the output. Where only billed units are given
-    they are what there is.
-    """
-    tokens, billed = _mapping(raw.get("tokens")), _mapping(raw.get("billed_units"))
-    return TokenUsage(
-        first(count(tokens, "input_tokens"), count(billed, "input_tokens")),
-        first(count(tokens, "output_tokens"), count(billed, "output_tokens")),
-        None,
-        first(count(raw, "cached_tokens"), count(tokens, "cached_tokens")),
-        None,
-        count(tokens, "reasoning_tokens"),
-        raw,
-    )
-
-
-def tool_plan(text: str) -> ProviderPart:
-    """What the model plans to do with its tools, as it goes back to it."""
-    return ProviderPart("tool_plan", {"tool_plan": text})
 
 
 def _tool_call(call: _ToolCall, index: int | None, *, done: bool) -> ToolCallDelta:
@@ -277,18 +208,14 @@ def _tool_call(call: _ToolCall, index: int | None, *, done: bool) -> ToolCallDel
     return ToolCallDelta(index, as_text(call.id), function.name or "", as_json(function.arguments), done)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
     event = parse_document(document)
     if not isinstance(event, dict):
         return {}
     metadata = {key: value for key, value in event.items() if key not in ("delta", "index")}
-    delta = _mapping(event.get("delta"))
+    delta = as_mapping(event.get("delta"))
     metadata |= {key: value for key, value in delta.items() if key not in _DELTA_FIELDS}
-    message = _mapping(delta.get("message"))
+    message = as_mapping(delta.get("message"))
     metadata |= {key: value for key, value in message.items() if key not in _MESSAGE_FIELDS}
     if event.get("type") == "message-start":
         metadata.pop("tool_plan", None)

@@ -1,21 +1,20 @@
-"""Cohere's chat, version 1: POST /v1/chat, whose stream is a line of JSON an event.
+"""Cohere's chat, version 1: POST /v1/chat, which streams one line of JSON per event.
 
 The reference is docs.cohere.com/v1/docs/streaming.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.decoders.cohere_chat import FINISH_REASONS, cohere_usage, tool_plan
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
-from tokentape.wires.finish import finish_of
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
+from tokentape.wires.event_decoder import DecodeFailure, decode_lines
 from tokentape.wires.json_document import as_json, parse_document, salvage
 from tokentape.wires.received_text import ReceivedText
 from tokentape.wires.stream_error import error_of, stream_error
@@ -34,7 +33,7 @@ class _Call(msgspec.Struct, gc=False):
 
 
 class _Response(msgspec.Struct, gc=False):
-    """The response: what is not streamed, or the last event's summary."""
+    """A response that is not streamed, or the summary in the last event."""
 
     text: str | None = None
     tool_calls: list[_Call] | None = None
@@ -58,7 +57,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class _TextEvent(msgspec.Struct, gc=False):
-    """A piece of text: the types do the checking."""
+    """A piece of text; its type rejects anything else."""
 
     event_type: Literal["text-generation"]
     text: str
@@ -70,11 +69,10 @@ _decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
-class CohereV1Decoder(EventDecoder):
-    """Decodes the events of a streamed response; it has ended at `stream-end`.
+class CohereV1Decoder(CohereDecoder):
+    """Decodes the events of a streamed response, which ends with `stream-end`.
 
-    Tool calls have no ids, and come in chunks, whole, or both. Their plan is a `ProviderPart` of kind `tool_plan`,
-    search queries and results are provider parts too.
+    Tool calls have no ids, and are sent in chunks, whole, or both. Search queries and results are provider parts.
     """
 
     framing = NDJSONFraming
@@ -84,8 +82,7 @@ class CohereV1Decoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._plan: list[str] = []
-        self._begun: set[int] = set()
+        self._started: set[int] = set()
         self._called = False
         self._received = ReceivedText()
 
@@ -104,9 +101,9 @@ class CohereV1Decoder(EventDecoder):
         try:
             event = _decode_event(document)
         except DecodeFailure:
-            event = self._salvaged(document, _Event)
+            event = self._salvage(document, _Event)
         self._text = event.event_type == "text-generation"
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        metadata = lazy_metadata(document, _read_metadata)
         if event.event_type == "tool-calls-chunk":
             return (self._call_delta(event, metadata),)
         return (*self._end_plan(), *self._event(event, document, metadata))
@@ -127,10 +124,10 @@ class CohereV1Decoder(EventDecoder):
                 return (ChatMessage("", "assistant", metadata, parts=(ProviderPart(event.event_type, data),)),)
             case "stream-end":
                 response = event.response or _NO_RESPONSE
-                word = event.finish_reason or response.finish_reason
-                return (*self._unsaid(response), *self._end(response, word, event.error, metadata))
+                reason = event.finish_reason or response.finish_reason
+                return (*self._missing(response), self._end(response, reason, event.error, metadata))
             case None if event.text is not None:
-                # A whole response where a stream was asked for.
+                # A whole response to a request for a stream.
                 return self._decode_whole(self._parse(document))
             case None if error := error_of(self._parse(document), bare=True):
                 self._fail(error, document)
@@ -139,67 +136,40 @@ class CohereV1Decoder(EventDecoder):
                 return (ChatMessage("", "assistant", metadata),)
 
     def _call_delta(self, event: _Event, metadata: Mapping[str, Any]) -> ChatMessage:
-        """A fragment of the plan, or of a call."""
+        """Return the chunk of a fragment of the plan or of a call."""
         delta = event.tool_call_delta or _NO_CALL
         self._plan += [text for text in (event.text, delta.text) if text]
         if delta.name is None and delta.parameters is None:
             return ChatMessage("", "assistant", metadata)
         index = delta.index or 0
-        self._begun.add(index)
+        self._started.add(index)
         call = ToolCallDelta(index, "", delta.name or "", as_json(delta.parameters))
         return ChatMessage("", "assistant", metadata, tool_call_deltas=(call,))
 
     def _whole_calls(self, calls: list[_Call]) -> tuple[ToolCallDelta, ...]:
-        """What completes the calls: those that came in chunks are only closed, the others are whole here."""
+        """Return the deltas that complete the calls: those sent in chunks are only closed, the others are whole."""
         self._called = self._called or bool(calls)
         return tuple(
             ToolCallDelta(index, done=True)
-            if index in self._begun
+            if index in self._started
             else ToolCallDelta(index, "", call.name or "", bytes(call.parameters).decode("utf-8", "replace"), True)
             for index, call in enumerate(calls)
         )
 
-    def _end_plan(self) -> Sequence[ChatMessage]:
-        plan = "".join(self._plan)
-        self._plan.clear()
-        return (ChatMessage(parts=(tool_plan(plan),)),) if plan else ()
-
-    def _unsaid(self, response: _Response) -> Sequence[ChatMessage]:
-        """What the response has at the end of the stream that no event has brought: calls, or else text."""
-        if self._called or self._begun:
+    def _missing(self, response: _Response) -> Sequence[ChatMessage]:
+        """Return the content of the final response that no event contained: calls, or else text."""
+        if self._called or self._started:
             return ()  # its text is the plan
         if response.tool_calls:
             return (ChatMessage(tool_call_deltas=self._whole_calls(response.tool_calls)),)
-        rest = self._received.unsaid(response.text or "")
+        rest = self._received.missing_from(response.text or "")
         return (ChatMessage(rest),) if rest else ()
 
-    def _end(
-        self, response: _Response, word: str | None, error: Any, metadata: Mapping[str, Any]
-    ) -> Sequence[ChatMessage]:
+    def _end(self, response: _Response, reason: str | None, error: Any, metadata: Mapping[str, Any]) -> ChatMessage:
         self.ended = True
-        finish = finish_of(word, FINISH_REASONS)
         if error:
             self._error = stream_error(error)
-        return (
-            ChatMessage(
-                "",
-                "assistant",
-                metadata,
-                usage=cohere_usage(response.meta) if response.meta else None,
-                finish_reason=finish.reason,
-                provider_finish_reason=finish.word,
-            ),
-        )
-
-    def _fail(self, error: Any, document: bytes) -> None:
-        self._error = failed = stream_error(error)
-        failed.body = self._parse(document)
-        self.ended = True
-
-    def end(self) -> Iterable[ChatMessage]:
-        """Tell that the input has ended."""
-        yield from self._end_plan()
-        yield from super().end()
+        return last_chunk(reason, response.meta, metadata)
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
         response = salvage(body, _Response, self._unread)
@@ -207,10 +177,10 @@ class CohereV1Decoder(EventDecoder):
             self._fail(response.error or response.message or "", msgspec.json.encode(body))
             return ()
         citations = (TextPart("", tuple(response.citations)),) if response.citations else ()
-        said = ChatMessage(response.text or "", parts=citations)
+        text = ChatMessage(response.text or "", parts=citations)
         calls = ChatMessage(tool_call_deltas=self._whole_calls(response.tool_calls or []))
         metadata = {key: value for key, value in body.items() if key not in _RESPONSE_FIELDS}
-        return (said, calls, *self._end(response, response.finish_reason, response.error, metadata))
+        return (text, calls, self._end(response, response.finish_reason, response.error, metadata))
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:

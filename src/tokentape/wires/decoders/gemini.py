@@ -13,8 +13,8 @@ from tokentape.framing.gemini import GeminiFraming
 from tokentape.framing.json_array import END
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.gemini_chunk import (
     Candidate,
@@ -55,7 +55,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "CONTINUATION": "pause",
 }
 
-# With `enum-encoding=int`. AI Studio and Vertex number the later ones differently: those keep their number.
+# The numbers with `enum-encoding=int`. AI Studio and Vertex number the later reasons differently: those stay numbers.
 _NUMBERED = ("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")
 _NUMBERED_FILTERS = (6, 7, 8)
 
@@ -64,7 +64,7 @@ _NO_CONTENT = Content()
 
 
 class _State:
-    """How far one candidate is: which run of parts is being received, and which function call."""
+    """The state of one candidate: the run of parts and the function call that are being received."""
 
     __slots__ = ("block", "calls", "kind", "open_call")
 
@@ -75,7 +75,7 @@ class _State:
         self.open_call: PartialArguments | None = None
 
     def enter(self, kind: str) -> int:
-        """The block of a part of this kind: the one before goes on, or another begins."""
+        """Return the block of a part of this kind: the same as before, or a new one after a part of another kind."""
         if kind != self.kind:
             self.block += bool(self.kind)
             self.kind = kind
@@ -85,10 +85,9 @@ class _State:
 class GeminiDecoder(EventDecoder):
     """Decodes a stream of responses, as server-sent events or as a JSON array.
 
-    There is no terminal event but the end of the array: an event stream has ended well once a candidate has
-    a finish reason, or the prompt was blocked. Runs of thoughts, of text and of other parts are blocks. A thought
-    signature is on the reasoning before the part that it came with; without such reasoning it is reasoning
-    without text.
+    The only terminal event is the end of the array: an event stream is complete once a candidate has a finish reason,
+    or the prompt was blocked. Each run of thoughts, of text or of other parts is a block. The thought signature of a
+    part belongs to the reasoning before it, or to reasoning without text if there is none.
     """
 
     framing = GeminiFraming
@@ -103,17 +102,14 @@ class GeminiDecoder(EventDecoder):
         self._model: str | None = None
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
-        try:
-            chunk = decode_chunk(document)
-        except DecodeFailure:
-            if document == END:
-                self.ended = True
-                return ()
-            if self._is_mark(document):
-                return ()
-            chunk = self._salvaged(document, Chunk)
+        if document == END:
+            self.ended = True
+            return ()
+        chunk = self._typed(decode_chunk, document, Chunk)
+        if chunk is None:
+            return ()
         messages = self._messages(chunk, document)
-        # Text mostly comes in runs; a run is read with the state that the chunk before it has left.
+        # Text usually arrives in runs; a run continues in the state after the chunk before it.
         self._text = (
             self._model is not None
             and len(messages) == 1
@@ -124,7 +120,7 @@ class GeminiDecoder(EventDecoder):
         return messages
 
     def _done(self) -> None:
-        """Gateways add the mark; it ends nothing by itself."""
+        """Ignore the end marker that gateways add: it does not end the stream."""
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         chunks = decode_lines(decode_text_chunks, documents)
@@ -157,15 +153,17 @@ class GeminiDecoder(EventDecoder):
         candidates = chunk.candidates or ()
         messages: list[ChatMessage] = []
         for position, candidate in enumerate(candidates):
-            metadata: Any = ChunkMetadata(document, _read_metadata, position)
+            metadata = lazy_metadata(document, _read_metadata, position)
             if candidate.logprobsResult is not None:
-                metadata = dict(metadata)  # of every chunk, so they are read at once
+                metadata = dict(metadata)  # log probabilities are joined over all chunks, so they are read now
             last = position == len(candidates) - 1
-            told = chunk.modelVersion if candidate.tells_more else model
-            messages += self._candidate(candidate, position, document, metadata, usage if last else None, told)
+            reported_model = chunk.modelVersion if candidate.has_sources else model
+            messages += self._candidate(
+                candidate, position, document, metadata, usage if last else None, reported_model
+            )
         if not candidates:
-            metadata = ChunkMetadata(document, _read_metadata)
-            blocked = _word(chunk.promptFeedback.blockReason) if chunk.promptFeedback is not None else None
+            metadata = lazy_metadata(document, _read_metadata)
+            blocked = _enum_name(chunk.promptFeedback.blockReason) if chunk.promptFeedback is not None else None
             self._complete = self._complete or blocked is not None
             reason: FinishReason | None = None if blocked is None else "content_filter"
             messages.append(
@@ -190,29 +188,22 @@ class GeminiDecoder(EventDecoder):
         usage: TokenUsage | None,
         model: str | None,
     ) -> list[ChatMessage]:
-        """The messages of one candidate: one for each of its parts. The last has the usage and the finish reason."""
+        """Return a candidate's messages, one for each part; the last has the usage and the finish reason."""
         index = position if candidate.index is None else candidate.index
         state = self._states.setdefault(index, _State())
         messages: list[ChatMessage] = []
         for number, part in enumerate((candidate.content or _NO_CONTENT).parts or ()):
             messages += self._part(part, (position, number), state, index, document)
-        reason, word = _finish(candidate.finishReason)
+        reason, raw = _finish(candidate.finishReason)
         if reason is not None:
             self._complete = True
             if state.open_call is not None:
                 messages.append(self._end_call(state, index))
-        last = messages.pop() if messages and not candidate.tells_more else ChatMessage(index=index, block=state.block)
-        messages.append(
-            msgspec.structs.replace(
-                last,
-                metadata=metadata,
-                usage=usage,
-                finish_reason=reason,
-                provider_finish_reason=word,
-                model=model,
-            )
+        last = messages.pop() if messages and not candidate.has_sources else ChatMessage(index=index, block=state.block)
+        last = msgspec.structs.replace(
+            last, metadata=metadata, usage=usage, finish_reason=reason, provider_finish_reason=raw, model=model
         )
-        return messages
+        return [*messages, last]
 
     def _part(
         self, part: GeminiPart, place: tuple[int, int], state: _State, index: int, document: bytes
@@ -228,10 +219,10 @@ class GeminiDecoder(EventDecoder):
                 state.kind = "signed"
             return messages
         call, text = part.functionCall, part.text
-        known = call is not None or text is not None
-        own = None if known else self._own_part(document, *place)
-        if signature and own is None:
-            # A signature on another part belongs to the reasoning before it.
+        is_common = call is not None or text is not None
+        provider_part = None if is_common else self._provider_part(document, *place)
+        if signature and provider_part is None:
+            # The signature of another part belongs to the reasoning before it.
             block = state.enter("reasoning")
             state.kind = "signed"
             messages.append(ChatMessage(index=index, block=block, parts=(ReasoningPart("", signature),)))
@@ -241,16 +232,16 @@ class GeminiDecoder(EventDecoder):
             messages.append(ChatMessage(tool_call_deltas=(delta,), index=index, block=block))
         elif text:
             messages.append(ChatMessage(text, index=index, block=state.enter("text")))
-        elif own is not None:
+        elif provider_part is not None:
             state.kind = "signed"
-            messages.append(ChatMessage(index=index, block=state.enter("provider"), parts=(own,)))
+            messages.append(ChatMessage(index=index, block=state.enter("provider"), parts=(provider_part,)))
         return messages
 
     def _call_delta(self, call: FunctionCall, state: _State, document: bytes) -> ToolCallDelta:
-        """A function call: whole, or its name first, then values of arguments until one says it is the last."""
+        """Return the delta of a function call: a whole call, its name, or values of its arguments."""
         arguments = bytes(call.args).decode("utf-8", "replace")
         if arguments.strip() in ("{}", "null") and (call.willContinue or call.partialArgs):
-            arguments = ""  # it holds the place of those that come
+            arguments = ""  # a placeholder for the values that follow
         if state.open_call is None or call.name:
             state.calls += 1
             state.open_call = PartialArguments() if call.willContinue or call.partialArgs else None
@@ -268,14 +259,14 @@ class GeminiDecoder(EventDecoder):
 
     @staticmethod
     def _end_call(state: _State, index: int) -> ChatMessage:
-        """What ends a call that no part ended."""
+        """Return the chunk that ends a call which no part ended."""
         assert state.open_call is not None
         delta = ToolCallDelta(state.calls - 1, arguments=state.open_call.close(), done=True)
         state.open_call = None
         return ChatMessage(tool_call_deltas=(delta,), index=index, block=state.block)
 
-    def _own_part(self, document: bytes, candidate: int, number: int) -> ProviderPart | None:
-        """A part of a kind that only Gemini has (executable code, files, server tools), whole."""
+    def _provider_part(self, document: bytes, candidate: int, number: int) -> ProviderPart | None:
+        """Return a part of a Gemini-specific kind (executable code, files, server tools), whole."""
         try:
             part = self._parse(document)["candidates"][candidate]["content"]["parts"][number]
         except (LookupError, TypeError):
@@ -300,16 +291,16 @@ def _partial(call: PartialArguments, arg: PartialArg) -> str:
 
 
 def _finish(reason: str | int | None) -> Finish:
-    word = _word(reason)
-    if word == "FINISH_REASON_UNSPECIFIED":
+    name = _enum_name(reason)
+    if name == "FINISH_REASON_UNSPECIFIED":
         return Finish(None, None)
     if isinstance(reason, int) and reason in _NUMBERED_FILTERS:
-        return Finish("content_filter", word)
-    return finish_of(word, FINISH_REASONS)
+        return Finish("content_filter", name)
+    return finish_of(name, FINISH_REASONS)
 
 
-def _word(value: str | int | None) -> str | None:
-    """The name of an enumeration's value, or its number where that has no one name."""
+def _enum_name(value: str | int | None) -> str | None:
+    """Return the name of an enumeration's value, or its number if that is ambiguous."""
     if isinstance(value, int):
         return (_NUMBERED[value] or None) if 0 <= value < len(_NUMBERED) else str(value)
     return value or None

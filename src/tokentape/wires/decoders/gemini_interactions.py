@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.event_decoder import EventDecoder, decode_lines, same
 from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.google_error import google_error
 from tokentape.wires.json_document import as_json, as_text, parse_document, salvage
@@ -63,17 +63,17 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class _Step:
-    """A step that is being received and is neither thought nor text."""
+    """A step that is being received, other than thoughts or text."""
 
     def __init__(self, start: dict[str, Any]) -> None:
         self.start = start
         self.kind = as_text(start.get("type"))
-        self.spoken = False
+        self.has_arguments = False
         self.deltas: list[dict[str, Any]] = []
 
     @property
     def whole(self) -> dict[str, Any]:
-        """The step with what its deltas added, as a response that is not streamed has it."""
+        """The step including its deltas, as in a response that is not streamed."""
         whole = dict(self.start)
         for delta in self.deltas:
             whole |= {key: value for key, value in delta.items() if key != "type"}
@@ -81,7 +81,7 @@ class _Step:
 
 
 class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="text"):
-    """A delta that is text and nothing else: the types do the checking."""
+    """A delta that contains only text; its type rejects anything else."""
 
     text: str
 
@@ -96,7 +96,7 @@ _decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 
 
 class GeminiInteractionsDecoder(EventDecoder):
-    """Decodes the events of a streamed interaction; each step is a block. It has ended at `[DONE]`."""
+    """Decodes the events of a streamed interaction, which ends with `[DONE]`; each step is a block."""
 
     terminal = "interaction.completed"
     request_paths = ("/interactions",)
@@ -108,23 +108,13 @@ class GeminiInteractionsDecoder(EventDecoder):
         self._calls: dict[int, int] = {}
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
-        try:
-            event = _decode_event(document)
-        except DecodeFailure:
-            if self._is_mark(document):
-                return ()
-            event = self._salvaged(document, _Event)
+        event = self._typed(_decode_event, document, _Event)
+        if event is None:
+            return ()
         delta = event.delta
         if delta is not None and delta.type == "text" and delta.text is not None:
             self._text = True
-            return (
-                ChatMessage(
-                    delta.text,
-                    "assistant",
-                    ChunkMetadata(document, _read_metadata),  # type: ignore[arg-type]
-                    block=event.index or 0,
-                ),
-            )
+            return (ChatMessage(delta.text, "assistant", _metadata(document), block=event.index or 0),)
         match event.event_type:
             case "step.delta":
                 return self._step_delta(event.index or 0, delta or _Delta(), document)
@@ -153,10 +143,10 @@ class GeminiInteractionsDecoder(EventDecoder):
         ]
 
     def _progress(self, interaction: _Interaction, document: bytes) -> Sequence[ChatMessage]:
-        """What is said of the interaction itself."""
+        """Return the chunk with the status, usage and model of the interaction."""
         status = interaction.status or ""
         finish = Finish(None, None) if status in _UNFINISHED else finish_of(status, STATUSES)
-        self._complete = self._complete or finish.word is not None
+        self._complete = self._complete or finish.raw is not None
         return (
             ChatMessage(
                 "",
@@ -164,7 +154,7 @@ class GeminiInteractionsDecoder(EventDecoder):
                 _metadata(document),
                 usage=interactions_usage(interaction.usage) if interaction.usage else None,
                 finish_reason=finish.reason,
-                provider_finish_reason=finish.word,
+                provider_finish_reason=finish.raw,
                 model=interaction.model or None,
             ),
         )
@@ -204,7 +194,7 @@ class GeminiInteractionsDecoder(EventDecoder):
                 return (ChatMessage("", "assistant", _metadata(document), block=index, parts=(part,)),)
             case "arguments_delta" if step is not None and step.kind == "function_call":
                 fragment = as_json(delta.arguments)
-                step.spoken = step.spoken or bool(fragment)
+                step.has_arguments = step.has_arguments or bool(fragment)
                 call = ToolCallDelta(self._calls[index], arguments=fragment)
                 return (ChatMessage("", "assistant", _metadata(document), tool_call_deltas=(call,), block=index),)
             case _:
@@ -224,8 +214,8 @@ class GeminiInteractionsDecoder(EventDecoder):
         if step.kind != "function_call":
             part = ProviderPart(step.kind, step.whole)
             return (ChatMessage("", "assistant", _metadata(document), block=index, parts=(part,)),)
-        # The arguments may have come whole, with the start of the step.
-        arguments = "" if step.spoken else as_json(step.start.get("arguments"))
+        # The start of the step may contain the whole arguments.
+        arguments = "" if step.has_arguments else as_json(step.start.get("arguments"))
         call = ToolCallDelta(self._calls[index], arguments=arguments, done=True)
         return (ChatMessage("", "assistant", _metadata(document), tool_call_deltas=(call,), block=index),)
 
@@ -236,7 +226,7 @@ class GeminiInteractionsDecoder(EventDecoder):
         return (ChatMessage("", "assistant", _metadata(document), text, block=index, parts=parts),)
 
     def _content(self, index: int, content: Any, document: bytes) -> Sequence[ChatMessage]:
-        """Content that comes whole: text with its annotations, media."""
+        """Return the chunks of whole content: text with its annotations, media."""
         messages: list[ChatMessage] = []
         for item in content if isinstance(content, list) else ():
             if not isinstance(item, dict):
@@ -267,7 +257,7 @@ class GeminiInteractionsDecoder(EventDecoder):
 
 
 def interactions_usage(raw: Mapping[str, Any]) -> TokenUsage:
-    """Read the `usage` of an interaction: thoughts stand beside the output, what tools put in beside the input."""
+    """Read the `usage` of an interaction: the output excludes thoughts, and the input excludes that of tools."""
     read, tools = count(raw, "total_input_tokens"), count(raw, "total_tool_use_tokens")
     written, thoughts = count(raw, "total_output_tokens"), count(raw, "total_thought_tokens")
     return TokenUsage(
@@ -282,7 +272,7 @@ def interactions_usage(raw: Mapping[str, Any]) -> TokenUsage:
 
 
 def _metadata(document: bytes) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+    return lazy_metadata(document, _read_metadata)
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Ollama's own API: /api/chat and /api/generate.
 
-Each line of a stream has the shape of the response that is not streamed. Fields are those of docs.ollama.com/api.
+Each line of a stream has the fields of a response that is not streamed. The reference is docs.ollama.com/api.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from tokentape.finish_reason import FinishReason
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_text, parse_document, salvage
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of, stream_error
 
-# Ollama itself says `stop`, `length`, `load` or `unload`; the others are of servers that speak as it does.
+# Ollama itself sends `stop`, `length`, `load` or `unload`; the others come from servers with the same API.
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -60,7 +60,7 @@ class _Line(msgspec.Struct, gc=False):
 
 
 class _TextMessage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """A message that is text and nothing else: the types do the checking."""
+    """A message that contains only text; its type rejects anything else."""
 
     content: str
     role: Literal["assistant"] = "assistant"
@@ -87,9 +87,9 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 
 
 class OllamaDecoder(EventDecoder):
-    """Decodes the lines of a stream; it has ended at the line that is `done`.
+    """Decodes the lines of a stream, which ends with the line that is `done`.
 
-    Tool calls come whole, mostly without an id.
+    Tool calls are sent whole, usually without an id.
     """
 
     framing = NDJSONFraming
@@ -119,9 +119,9 @@ class OllamaDecoder(EventDecoder):
         try:
             line = _decode_line(document)
         except DecodeFailure:
-            line = self._salvaged(document, _Line)
+            line = self._salvage(document, _Line)
         messages = self._messages(line, document)
-        # Text mostly comes in runs, and so does what is not text.
+        # Text usually arrives in runs, and so do other deltas.
         self._text = bool(messages) and bool(messages[0].text)
         return messages
 
@@ -140,9 +140,9 @@ class OllamaDecoder(EventDecoder):
         images = (*(message.images or ()), *((line.image,) if line.image else ()))
         self.ended = bool(line.done)
         finish = finish_of(line.done_reason if line.done else None, FINISH_REASONS)
-        metadata: Any = ChunkMetadata(document, _read_metadata)
+        metadata = lazy_metadata(document, _read_metadata)
         if line.logprobs is not None:
-            metadata = dict(metadata)  # of every chunk, so they are read at once
+            metadata = dict(metadata)  # log probabilities are joined over all chunks, so they are read now
         chunk = ChatMessage(
             (message.content or "") + (line.response or ""),
             "assistant",
@@ -151,14 +151,14 @@ class OllamaDecoder(EventDecoder):
             tool_call_deltas=calls,
             usage=ollama_usage(self._parse(document)) if line.done else None,
             finish_reason=finish.reason,
-            provider_finish_reason=finish.word,
+            provider_finish_reason=finish.raw,
             parts=tuple(ProviderPart("image", {"data": image}) for image in images),
         )
         return (chunk,)
 
     def _fail(self, error: Any, document: bytes) -> Sequence[ChatMessage]:
         detail = self._parse(document)
-        # Ollama's cloud models give the status that they were answered with.
+        # Ollama reports the status that its cloud models responded with.
         status = next((code for key in ("status_code", "StatusCode") if (code := count(detail, key))), None)
         self._error = failed = stream_error(error, status)
         if not isinstance(error, dict):
@@ -171,9 +171,9 @@ class OllamaDecoder(EventDecoder):
 
 
 def ollama_usage(line: Mapping[str, Any]) -> TokenUsage | None:
-    """Read the counts of the last line; its durations (ns) are in `raw`.
+    """Read the counts in the last line; its durations (ns) are in `raw`.
 
-    Recordings of 2024 have no `prompt_eval_count` where the server had the prompt in its cache.
+    Recordings of 2024 have no `prompt_eval_count` if the server had the prompt in its cache.
     """
     raw = {key: line[key] for key in _COUNTS if line.get(key) is not None}
     return TokenUsage(count(raw, "prompt_eval_count"), count(raw, "eval_count"), raw=raw) if raw else None
@@ -193,7 +193,7 @@ def _tool_call(call: _ToolCall) -> ToolCallDelta:
     function = call.function or _NO_FUNCTION
     arguments = bytes(function.arguments).decode("utf-8", "replace")
     if arguments.startswith('"'):
-        # Some servers that speak this format send the JSON text, as OpenAI does.
+        # Some servers with this API send JSON text, as OpenAI does.
         arguments = str(parse_document(arguments.encode()))
     return ToolCallDelta(None, as_text(call.id), function.name or "", arguments, done=True)
 

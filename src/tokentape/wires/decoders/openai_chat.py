@@ -1,21 +1,21 @@
-"""OpenAI chat completions, and everybody who speaks it.
+"""OpenAI chat completions, in the dialects of all providers that use this format.
 
-Dialects are told apart by what is in the data: reasoning as `reasoning_content`, `reasoning` or thinking parts;
-usage in a chunk of its own, beside the choices or under `x_groq`; errors beside the choices, in one, or alone.
+The decoder accepts every dialect: reasoning as `reasoning_content`, `reasoning` or thinking parts; usage in a separate
+chunk, beside the choices or under `x_groq`; errors beside the choices, inside one, or alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, as_text, parse_document, salvage
 from tokentape.wires.openai_usage import openai_usage
@@ -92,7 +92,7 @@ class _Chunk(msgspec.Struct, gc=False):
 
 
 class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """A delta that is text and nothing else: the types do the checking."""
+    """A delta that contains only text; its type rejects anything else."""
 
     content: str
     role: Literal["assistant"] | None = None
@@ -126,12 +126,12 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 class OpenAIChatDecoder(EventDecoder):
     """Decodes a stream of chat completion chunks.
 
-    The stream has ended at `[DONE]`; some servers never send it, so a finish reason for each choice is enough at the
-    end of the input.
+    The stream ends with `[DONE]`. Some servers never send it, so the input may also end once each choice has a finish
+    reason.
     """
 
     terminal = "a finish reason or [DONE]"
-    # Mistral has agents and code completion at paths of their own.
+    # Mistral has separate paths for agents and for code completion.
     request_paths = ("/chat/completions", "/agents/completions", "/fim/completions")
     sdk_modules = ("openai", "groq", "mistralai")
 
@@ -147,7 +147,7 @@ class OpenAIChatDecoder(EventDecoder):
             return None
         run = [
             ChatMessage(chunk.choices[0].delta.content, "assistant", metadata)
-            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=False)
+            for chunk, metadata in zip(chunks, chunk_metadata(documents, read_metadata), strict=False)
         ]
         self._state(0).text.add_run(run)
         if self._complete:
@@ -155,25 +155,22 @@ class OpenAIChatDecoder(EventDecoder):
         return run
 
     def _state(self, index: int) -> _State:
-        found = self._choices.get(index)
-        if found is None:
-            found = self._choices[index] = _State()
-        return found
+        state = self._choices.get(index)
+        if state is None:
+            state = self._choices[index] = _State()
+        return state
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
-        try:
-            chunk = _decode_chunk(document)
-        except DecodeFailure:
-            if self._is_mark(document):
-                return ()
-            chunk = self._salvaged(document, _Chunk)
+        chunk = self._typed(_decode_chunk, document, _Chunk)
+        if chunk is None:
+            return ()
         messages = self._messages(chunk, document)
-        # Text mostly comes in runs, and so does what is not text.
+        # Text usually arrives in runs, and so do other deltas.
         self._text = len(messages) == 1 and bool(messages[0].text) and messages[0].finish_reason is None
         return messages
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
-        """The chunks of one event: those of each choice, or one that holds usage or metadata alone."""
+        """Return the chunks of one event: those of each choice, or one with only usage or metadata."""
         raw_usage = chunk.usage
         error = chunk.error
         if chunk.x_groq is not None:
@@ -190,27 +187,27 @@ class OpenAIChatDecoder(EventDecoder):
             error = error or choice.error or (choice.delta or choice.message or _NO_DELTA).error
         if error:
             self._error = stream_error(error)
-            # A bare error ends the stream; one beside a choice is followed by a chunk with the usage.
+            # An error alone ends the stream; one beside a choice is followed by a chunk with the usage.
             self.ended = not choices
         elif not choices:
-            metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata, 0))
+            metadata = lazy_metadata(document, read_metadata, 0)
             messages.append(ChatMessage("", "assistant", metadata, usage=usage))
         return messages
 
     def _choice(
         self, choice: _Choice, position: int, document: bytes, usage: TokenUsage | None
     ) -> Sequence[ChatMessage]:
-        """The chunks of one choice: one, behind one for each item of reasoning details."""
+        """Return the chunks of one choice: one for each item of reasoning details, and one for the rest."""
         index = position if choice.index is None else choice.index
         state = self._state(index)
         delta = choice.delta or choice.message or _NO_DELTA
         text, reasoning, parts = _content(delta.content)
         reasoning += delta.reasoning_content or delta.reasoning or ""
         if choice.delta is None and choice.message is not None:
-            # The whole message, where the deltas have brought some of it already.
-            text, reasoning = state.text.unsaid(text), state.reasoning.unsaid(reasoning)
+            # The whole message, of which the deltas may have contained a part.
+            text, reasoning = state.text.missing_from(text), state.reasoning.missing_from(reasoning)
         finish = finish_of(choice.finish_reason, FINISH_REASONS)
-        if finish.word:
+        if finish.raw:
             self._finished.add(index)
         self._complete = len(self._choices) == len(self._finished)
         details, reasoning = state.details.chunks(delta.reasoning_details or (), reasoning, index)
@@ -219,12 +216,12 @@ class OpenAIChatDecoder(EventDecoder):
         if delta.annotations:
             parts.append(TextPart("", tuple(delta.annotations)))
         parts.extend(ProviderPart("image", image) for image in delta.images or () if isinstance(image, dict))
-        parts += state.executed(delta.executed_tools or (), finished=finish.word is not None)
+        parts += state.executed(delta.executed_tools or (), finished=finish.raw is not None)
         if delta.audio:
             parts.append(ProviderPart("audio", delta.audio))
-        metadata: Any = ChunkMetadata(document, _read_metadata, position)
+        metadata = lazy_metadata(document, read_metadata, position)
         if choice.logprobs is not None:
-            metadata = dict(metadata)  # of every chunk, so they are read at once
+            metadata = dict(metadata)  # log probabilities are joined over all chunks, so they are read now
         message = ChatMessage(
             text,
             "assistant",
@@ -233,7 +230,7 @@ class OpenAIChatDecoder(EventDecoder):
             tool_call_deltas=_tool_call_deltas(delta),
             usage=usage,
             finish_reason=finish.reason,
-            provider_finish_reason=finish.word,
+            provider_finish_reason=finish.raw,
             index=index,
             refusal=delta.refusal or "",
             parts=tuple(parts),
@@ -248,7 +245,7 @@ class OpenAIChatDecoder(EventDecoder):
 
 
 class _State:
-    """What one choice has brought so far."""
+    """The content of one choice received so far."""
 
     def __init__(self) -> None:
         self.text = ReceivedText()
@@ -257,7 +254,7 @@ class _State:
         self._running: dict[str, dict[str, Any]] = {}
 
     def executed(self, tools: Sequence[Any], *, finished: bool) -> list[ProviderPart]:
-        """The tools that the provider has run (Groq): each once, when its output is there or the choice ends."""
+        """Return the tools that the provider has run (Groq), each once: with its output, or when the choice ends."""
         ran: list[ProviderPart] = []
         for tool in tools:
             if isinstance(tool, dict):
@@ -273,7 +270,7 @@ class _State:
 
 
 def _content(content: Any) -> tuple[str, str, list[Part]]:
-    """Text, reasoning and other parts of a delta's content: a string, or typed parts, one or a list of them."""
+    """Return text, reasoning and other parts of a delta's content: a string, a typed part or a list of them."""
     if content is None:
         return "", "", []
     if isinstance(content, str):
@@ -306,13 +303,18 @@ def _tool_call_deltas(delta: _Delta) -> tuple[ToolCallDelta, ...]:
 
 
 def _tool_call_delta(index: int | None, id: str | int | None, function: _Function | None) -> ToolCallDelta:  # noqa: A002
-    named = as_text(id)
+    id_ = as_text(id)
     if function is None:
-        return ToolCallDelta(index, named)
-    return ToolCallDelta(index, named, function.name or "", as_json(function.arguments) or function.input or "")
+        return ToolCallDelta(index, id_)
+    return ToolCallDelta(index, id_, function.name or "", as_json(function.arguments) or function.input or "")
 
 
-def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
+_CHOICE_FIELDS = ("delta", "message", "index", "finish_reason", "error")
+_DELTA_FIELDS = {*_Delta.__struct_fields__, "role"}
+
+
+def read_metadata(document: bytes, position: int, choice_fields: Sequence[str] = _CHOICE_FIELDS) -> dict[str, Any]:
+    """Return the metadata of the choice at `position` in a chunk of chat or text completions."""
     chunk = parse_document(document)
     if not isinstance(chunk, dict):
         return {}
@@ -320,15 +322,11 @@ def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
     metadata = {key: value for key, value in chunk.items() if key not in ("choices", "usage", "error")}
     if isinstance(choices, list) and position < len(choices) and isinstance(choices[position], dict):
         choice = choices[position]
-        metadata |= {k: v for k, v in choice.items() if k not in _CHOICE_FIELDS}
+        metadata |= {key: value for key, value in choice.items() if key not in choice_fields}
         delta = choice.get("delta", choice.get("message"))
         if isinstance(delta, dict):
             metadata |= {key: value for key, value in delta.items() if key not in _DELTA_FIELDS}
     return metadata
-
-
-_CHOICE_FIELDS = ("delta", "message", "index", "finish_reason", "error")
-_DELTA_FIELDS = {*_Delta.__struct_fields__, "role"}
 
 
 DECODER = OpenAIChatDecoder

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import msgspec
 
 from tokentape.message import ChatMessage
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.decoders.openai_chat import FINISH_REASONS
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.decoders.openai_chat import FINISH_REASONS, read_metadata
+from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import parse_document, salvage
+from tokentape.wires.json_document import salvage
 from tokentape.wires.openai_usage import openai_usage
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -34,7 +34,7 @@ class _TextChoice(msgspec.Struct, gc=False):
 
 
 class _TextChunk(msgspec.Struct, gc=False):
-    """A chunk that is text and nothing else: the types do the checking."""
+    """A chunk that contains only text; its type rejects anything else."""
 
     choices: tuple[_TextChoice]
     usage: None = None
@@ -54,8 +54,8 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 class OpenAICompletionsDecoder(EventDecoder):
     """Decodes a stream of text completion chunks.
 
-    The stream has ended at `[DONE]`; some servers never send it, so a finish reason is enough at the end of the
-    input.
+    The stream ends with `[DONE]`. Some servers never send it, so the input may also end once each choice has a finish
+    reason.
     """
 
     terminal = "a finish reason or [DONE]"
@@ -64,7 +64,7 @@ class OpenAICompletionsDecoder(EventDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._begun: set[int] = set()
+        self._started: set[int] = set()
         self._finished: set[int] = set()
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
@@ -77,19 +77,16 @@ class OpenAICompletionsDecoder(EventDecoder):
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
-        try:
-            chunk = _decode_chunk(document)
-        except DecodeFailure:
-            if self._is_mark(document):
-                return ()
-            chunk = self._salvaged(document, _Chunk)
+        chunk = self._typed(_decode_chunk, document, _Chunk)
+        if chunk is None:
+            return ()
         messages = self._messages(chunk, document)
-        # Text comes in runs; a choice that has begun and not finished keeps the input from ending.
+        # Text arrives in runs.
         self._text = len(messages) == 1 and bool(messages[0].text) and not messages[0].index
         return messages
 
     def _messages(self, chunk: _Chunk, document: bytes) -> Sequence[ChatMessage]:
-        """The chunks of one event: one a choice, or one that holds usage or metadata alone."""
+        """Return the chunks of one event: one per choice, or one with only usage or metadata."""
         error = chunk.error
         usage = openai_usage(chunk.usage) if chunk.usage else None
         choices = chunk.choices or ()
@@ -99,13 +96,13 @@ class OpenAICompletionsDecoder(EventDecoder):
         for position, choice in enumerate(choices):
             index = position if choice.index is None else choice.index
             finish = finish_of(choice.finish_reason, FINISH_REASONS)
-            self._begun.add(index)
-            if finish.word:
+            self._started.add(index)
+            if finish.raw:
                 self._finished.add(index)
             error = error or choice.error
-            metadata: Any = ChunkMetadata(document, _read_metadata, position)
+            metadata = lazy_metadata(document, _read_metadata, position)
             if choice.logprobs is not None:
-                metadata = dict(metadata)  # of every chunk, so they are read at once
+                metadata = dict(metadata)  # log probabilities are joined over all chunks, so they are read now
             messages.append(
                 ChatMessage(
                     choice.text or "",
@@ -113,16 +110,16 @@ class OpenAICompletionsDecoder(EventDecoder):
                     metadata,
                     usage=usage if position == len(choices) - 1 else None,
                     finish_reason=finish.reason,
-                    provider_finish_reason=finish.word,
+                    provider_finish_reason=finish.raw,
                     index=index,
                 )
             )
-        self._complete = self._begun == self._finished and bool(choices or self._complete)
+        self._complete = self._started == self._finished and bool(choices or self._complete)
         if error:
             self._error = stream_error(error)
             self.ended = not choices
         elif not choices:
-            metadata = ChunkMetadata(document, _read_metadata)
+            metadata = lazy_metadata(document, _read_metadata)
             messages.append(ChatMessage("", "assistant", metadata, usage=usage))
         return messages
 
@@ -131,18 +128,7 @@ class OpenAICompletionsDecoder(EventDecoder):
 
 
 def _read_metadata(document: bytes, position: int) -> dict[str, Any]:
-    chunk = parse_document(document)
-    if not isinstance(chunk, dict):
-        return {}
-    choices = chunk.get("choices")
-    metadata = {key: value for key, value in chunk.items() if key not in ("choices", "usage", "error")}
-    if isinstance(choices, list) and position < len(choices) and isinstance(choices[position], dict):
-        choice = choices[position]
-        metadata |= {key: value for key, value in choice.items() if key not in _CHOICE_FIELDS}
-    return metadata
-
-
-_CHOICE_FIELDS = ("text", "finish_reason", "index", "error")
+    return read_metadata(document, position, ("text", "finish_reason", "index", "error"))
 
 
 DECODER = OpenAICompletionsDecoder

@@ -1,24 +1,24 @@
 """OpenAI responses.
 
-The output is a list of items (messages, reasoning, calls, what built-in tools did), each of content parts. Deltas name
-their item by id and position; gateways exist that give each event another id, or several items one position, so the
-id decides and then the position. What no delta has brought is taken from the `done` events and the final response,
-and where these have other arguments of a call than its deltas, they count.
+The output is a list of items (messages, reasoning, calls, results of built-in tools), each with content parts. Deltas
+name their item by id and position. Some gateways give each event another id, or several items one position, so items
+are found by id first and then by position. Content that no delta contained is taken from the `done` events and the
+final response; if these have other arguments of a call than its deltas, they replace them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from tokentape.errors import ServerError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall, ToolCallDelta
-from tokentape.wires.chunk_metadata import ChunkMetadata, chunk_metadata
-from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines, same
-from tokentape.wires.finish import Endings
+from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.event_decoder import EventDecoder, decode_lines, same
+from tokentape.wires.finish import FinishReasons
 from tokentape.wires.json_document import as_json, as_text, parse_document
 from tokentape.wires.openai_usage import openai_usage
 from tokentape.wires.output_items import CALLS, OutputItem, OutputItems
@@ -30,7 +30,7 @@ INCOMPLETE_REASONS: Mapping[str, FinishReason] = {
     "max_messages": "length",
     "content_filter": "content_filter",
 }
-"""By `incomplete_details.reason`."""
+"""Finish reasons by `incomplete_details.reason`."""
 
 _XAI_SEARCHES = (
     "x_user_search",
@@ -40,9 +40,9 @@ _XAI_SEARCHES = (
     "view_x_video",
     "view_image",
 )
-"""Tools that xAI runs itself, and sends as if they were custom tools of the application."""
-_LATER = -1_000_000
-"""Raw reasoning is counted from here, so that its parts are not those of the summary."""
+"""Tools that xAI runs itself but sends like custom tools of the application."""
+_RAW_REASONING = -1_000_000
+"""The number of the first part of raw reasoning, so that its parts differ from those of the summary."""
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -67,7 +67,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="response.output_text.delta"):
-    """A delta of text: the types do the checking."""
+    """A text delta; its type rejects anything else."""
 
     delta: str
     item_id: str
@@ -82,9 +82,9 @@ _decode_text_events = msgspec.json.Decoder(_TextEvent).decode_lines
 class OpenAIResponsesDecoder(EventDecoder):
     """Decodes the events of a streamed response.
 
-    Once the event with the final response was seen the input may end. It is read to its end all the same: recordings
-    exist of several responses one after the other. `provider_finish_reason` is the status of the response; why it is
-    incomplete is in `incomplete_details` of the metadata. The `signature` of a reasoning part is the id of its item.
+    The input may end after the event with the final response. It is read to its end anyway, because some recordings
+    contain several responses. `provider_finish_reason` is the status of the response; the metadata's
+    `incomplete_details` has the reason why it is incomplete. The `signature` of a reasoning part is its item's id.
     """
 
     terminal = "response.completed, response.incomplete or response.failed"
@@ -100,44 +100,41 @@ class OpenAIResponsesDecoder(EventDecoder):
     def _begin(self) -> None:
         self._items = OutputItems(self._items.blocks)
         self._text = False
-        self._speaking = ("", 0, 0, ReceivedText())
+        self._text_target = ("", 0, 0, ReceivedText())
         self._model = ""
         self._number: int | None = None
         self._since = 0
-        self._shortened = False
-        self._endings = Endings()
+        self._has_gaps = False
+        self._finish_reasons = FinishReasons()
         self._started = True
         self._complete = False
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
-        try:
-            event = _decode_event(document)
-        except DecodeFailure:
-            if self._is_mark(document):
-                return ()
-            event = self._salvaged(document, _Event)
+        event = self._typed(_decode_event, document, _Event)
+        if event is None:
+            return ()
         if event.sequence_number is not None:
             self._note_number(event.sequence_number)
         if event.type == "response.output_text.delta" and event.delta is not None:
             part, item = event.content_index or 0, self._item(event, "message")
-            block = self._items.speak(item, part, event.delta)
+            block = self._items.add_text(item, part, event.delta)
             self._text = event.item_id is not None
-            self._speaking = (event.item_id or "", part, block, item.received[part])
-            metadata: Any = ChunkMetadata(document, _read_metadata)
+            self._text_target = (event.item_id or "", part, block, item.received[part])
+            metadata = lazy_metadata(document, _read_metadata)
             if event.logprobs:
-                metadata = dict(metadata)  # of every chunk, so they are read at once
+                metadata = dict(metadata)  # log probabilities are joined over all chunks, so they are read now
             return (ChatMessage(event.delta, "assistant", metadata, block=block),)
         return self._other_event(event, document)
 
     def _done(self) -> None:
-        """Gateways add the mark behind the final response; it takes nothing's place."""
+        """End the stream if the final response was received: gateways add the end marker after it."""
         self.ended = self.ended or self._complete
 
     def _decode_text(self, documents: Sequence[bytes]) -> Sequence[ChatMessage] | None:
         events = decode_lines(_decode_text_events, documents)
         if events is None:
             return None
-        item_id, part, block, received = self._speaking
+        item_id, part, block, received = self._text_target
         if not same([item_id, *[event.item_id for event in events]]):
             return None
         if not same([part, *[event.content_index for event in events]]):
@@ -151,13 +148,13 @@ class OpenAIResponsesDecoder(EventDecoder):
         return run
 
     def _note_number(self, number: int) -> None:
-        """Note the number of an event: a jump shows that events were left out of a recording."""
+        """Note the number of an event: a gap means that events were removed from a recording."""
         if self._number is not None and number > self._number + self._since + 1:
-            self._shortened = True
+            self._has_gaps = True
         self._number, self._since = number, 0
 
     def _other_event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(document, _read_metadata))
+        metadata = lazy_metadata(document, _read_metadata)
         text = event.delta or ""
         match event.type:
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
@@ -170,20 +167,20 @@ class OpenAIResponsesDecoder(EventDecoder):
             case "response.function_call_arguments.done" | "response.custom_tool_call_input.done":
                 return self._arguments_done(self._item(event, _call_kind(event)), event, metadata)
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                block = self._items.speak(self._item(event, "reasoning"), _reasoning_part(event), text)
+                block = self._items.add_text(self._item(event, "reasoning"), _reasoning_part(event), text)
                 return (ChatMessage("", "assistant", metadata, text, block=block),)
             case "response.refusal.delta":
-                block = self._items.speak(self._item(event, "message"), event.content_index or 0, text)
+                block = self._items.add_text(self._item(event, "message"), event.content_index or 0, text)
                 return (ChatMessage("", "assistant", metadata, block=block, refusal=text),)
             case "response.output_text.done":
                 item, part = self._item(event, "message"), event.content_index or 0
-                return self._unsaid(item, part, metadata, text=event.text or "")
+                return self._missing(item, part, metadata, text=event.text or "")
             case "response.refusal.done":
                 item, part = self._item(event, "message"), event.content_index or 0
-                return self._unsaid(item, part, metadata, refusal=event.refusal or "")
+                return self._missing(item, part, metadata, refusal=event.refusal or "")
             case "response.reasoning_summary_text.done" | "response.reasoning_text.done":
                 item, part = self._item(event, "reasoning"), _reasoning_part(event)
-                return self._unsaid(item, part, metadata, reasoning=event.text or "")
+                return self._missing(item, part, metadata, reasoning=event.text or "")
             case "response.output_text.annotation.added":
                 return self._annotation(
                     self._item(event, "message"), event.content_index or 0, event.annotation, metadata
@@ -192,7 +189,7 @@ class OpenAIResponsesDecoder(EventDecoder):
                 return self._item_added(event.item or {}, event.output_index, metadata)
             case "response.output_item.done":
                 final = event.item or {}
-                return list(self._item_done(self._items.ending(final, event.output_index), final, metadata))
+                return list(self._item_done(self._items.item_of(final, event.output_index), final, metadata))
             case _:
                 return self._response_event(event, document, metadata)
 
@@ -208,7 +205,7 @@ class OpenAIResponsesDecoder(EventDecoder):
                 status = event.type.removeprefix("response.")
                 return self._final(event.response or {}, status, metadata)
             case "error":
-                # The documentation has the fields beside the type, recordings have them in `error`; those go on to
+                # The fields are beside the type in the documentation, but in `error` in recordings, which continue with
                 # response.failed.
                 flat = {key: value for key, value in self._parse(document).items() if key != "type"}
                 self._error = self._error or stream_error(event.error or flat)
@@ -223,19 +220,19 @@ class OpenAIResponsesDecoder(EventDecoder):
                 return ()
 
     def _item(self, event: _Event, kind: str) -> OutputItem:
-        """The item that an event belongs to; one that was never announced begins here."""
+        """Return the item that an event belongs to; it is added if it did not start with an event."""
         items = self._items
-        found = items.find(event.item_id, event.output_index)
-        return found or items.begin({"id": event.item_id, "type": kind}, event.output_index)
+        item = items.find(event.item_id, event.output_index)
+        return item or items.add({"id": event.item_id, "type": kind}, event.output_index)
 
-    def _unsaid(self, item: OutputItem, part: int, metadata: Mapping[str, Any], **said: str) -> Sequence[ChatMessage]:
-        """What a part has at its end that no delta has brought; a shortened recording is read as it is."""
-        ((field, whole),) = said.items()
+    def _missing(self, item: OutputItem, part: int, metadata: Mapping[str, Any], **text: str) -> Sequence[ChatMessage]:
+        """Return the end of a part's text that no delta contained; nothing in a recording with gaps."""
+        ((field, whole),) = text.items()
         received = item.received.get(part)
-        rest = whole if received is None else "" if self._shortened else received.unsaid(whole)
+        rest = whole if received is None else "" if self._has_gaps else received.missing_from(whole)
         if not rest:
             return ()
-        block = self._items.speak(item, part, rest)
+        block = self._items.add_text(item, part, rest)
         return (ChatMessage(role="assistant", metadata=metadata, block=block, **{field: rest}),)  # type: ignore[arg-type]
 
     def _annotation(
@@ -248,7 +245,7 @@ class OpenAIResponsesDecoder(EventDecoder):
     def _item_added(
         self, start: dict[str, Any], index: int | None, metadata: Mapping[str, Any]
     ) -> Sequence[ChatMessage]:
-        item = self._items.begin(start, index)
+        item = self._items.add(start, index)
         if item.kind in CALLS and not self._is_run_by_provider(start):
             item.announced = True
             call = ToolCallDelta(item.number, *_id_and_name(start))
@@ -259,16 +256,16 @@ class OpenAIResponsesDecoder(EventDecoder):
         return ()
 
     def _is_run_by_provider(self, call: dict[str, Any]) -> bool:
-        """Whether a call of a custom tool is xAI's own search."""
+        """Whether a call of a custom tool is one of xAI's own searches."""
         if call.get("type") != "custom_tool_call":
             return False
         return self._model.startswith("grok") or as_text(call.get("name")) in _XAI_SEARCHES
 
     def _arguments_done(self, item: OutputItem, event: _Event, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
-        """What the arguments have at their end that no delta has brought; the end of the item may correct them."""
+        """Return the end of the arguments that no delta contained; the finished item may still correct them."""
         if item.kind not in CALLS or self._is_run_by_provider(item.start) or item.done:
             return ()
-        rest = item.arguments.unsaid(as_json(event.arguments) or as_json(event.input))
+        rest = item.arguments.missing_from(as_json(event.arguments) or as_json(event.input))
         if not rest:
             return ()
         item.arguments.add(rest)
@@ -276,14 +273,14 @@ class OpenAIResponsesDecoder(EventDecoder):
         return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number),)
 
     def _call_done(self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]) -> ChatMessage:
-        """What ends a call: what is missing of its arguments, or the call as a whole if its deltas were others."""
+        """Return the chunk that ends a call: the rest of its arguments, or the whole call if its deltas differed."""
         whole = as_json(final.get("input") if final.get("type") == "custom_tool_call" else final.get("arguments"))
-        # Under one number the first id counts: a later one would be another call.
+        # With one index, another id would be another call, so only the first id is sent.
         id_, name = ("", "") if item.announced else _id_and_name(final)
         received = item.arguments.text
         if whole and not whole.startswith(received):
-            known, named = _id_and_name(item.start) if item.announced else (id_, name)
-            call = ToolCall.parse(known, named, whole)
+            id_, name = _id_and_name(item.start) if item.announced else (id_, name)
+            call = ToolCall.parse(id_, name, whole)
             return ChatMessage("", "assistant", metadata, tool_calls=(call,), block=item.number)
         delta = ToolCallDelta(item.number, id_, name, whole[len(received) :], done=True)
         return ChatMessage("", "assistant", metadata, tool_call_deltas=(delta,), block=item.number)
@@ -311,7 +308,7 @@ class OpenAIResponsesDecoder(EventDecoder):
             refusal, text = as_text(content.get("refusal")), as_text(content.get("text"))
             part = item.part_of(number, refusal or text, taken)
             taken.add(part)
-            yield from self._unsaid(item, part, metadata, **({"refusal": refusal} if refusal else {"text": text}))
+            yield from self._missing(item, part, metadata, **({"refusal": refusal} if refusal else {"text": text}))
             annotations = content.get("annotations")
             for annotation in (annotations if isinstance(annotations, list) else ())[item.cited.get(part, 0) :]:
                 yield from self._annotation(item, part, annotation, metadata)
@@ -323,12 +320,12 @@ class OpenAIResponsesDecoder(EventDecoder):
         self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]
     ) -> Iterator[ChatMessage]:
         taken: set[int] = set()
-        for first, parts in ((0, final.get("summary")), (_LATER, final.get("content"))):
+        for first, parts in ((0, final.get("summary")), (_RAW_REASONING, final.get("content"))):
             for number, content in enumerate(_objects(parts), first):
                 text = as_text(content.get("text"))
                 part = item.part_of(number, text, taken)
                 taken.add(part)
-                yield from self._unsaid(item, part, metadata, reasoning=text)
+                yield from self._missing(item, part, metadata, reasoning=text)
         id_, encrypted = as_text(final.get("id")), as_text(final.get("encrypted_content"))
         for block in list(item.blocks.values()) or [item.number]:
             if id_ or encrypted:
@@ -337,7 +334,7 @@ class OpenAIResponsesDecoder(EventDecoder):
             encrypted = ""
 
     def _final(self, response: dict[str, Any], status: str, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
-        """The chunks of the final response: items of which nothing has come, or not their end; then why it ended."""
+        """Return the chunks of the final response: what is missing of its items, and one with the finish reason."""
         messages: list[ChatMessage] = []
         self._model = as_text(response.get("model")) or self._model
         for item, final in self._items.pairs(_objects(response.get("output"))):
@@ -383,14 +380,14 @@ class OpenAIResponsesDecoder(EventDecoder):
             self._error = stream_error(body["error"])
             return ()
         header = msgspec.json.encode({"response": {**body, "output": []}})
-        metadata = cast("Mapping[str, Any]", ChunkMetadata(header, _read_metadata))
+        metadata = lazy_metadata(header, _read_metadata)
         return self._final(body, "completed", metadata)
 
 
 def _reasoning_part(event: _Event) -> int:
     if event.type is not None and event.type.startswith("response.reasoning_summary"):
         return event.summary_index or 0
-    return _LATER + (event.content_index or 0)
+    return _RAW_REASONING + (event.content_index or 0)
 
 
 def _call_kind(event: _Event) -> str:
@@ -402,7 +399,7 @@ def _id_and_name(call: dict[str, Any]) -> tuple[str, str]:
 
 
 def _awaits_result(item: dict[str, Any]) -> bool:
-    """Whether an item is a call that the application must run: of a tool of the provider's that runs at its user's."""
+    """Whether an item calls a provider's tool that the application must run."""
     match item.get("type"):
         case "apply_patch_call" | "local_shell_call" | "computer_call":
             return True
