@@ -11,6 +11,7 @@ FakeProviderError
 ├── FaultError            a fault that is not in the catalogue, or whose parameters make no sense
 ├── FaultNotApplicableError  a fault that changes nothing about this response, and why
 ├── ScriptError           a script that contradicts itself or that the wire format can't express
+├── SchemaError           a JSON Schema that is malformed, or that no value satisfies
 ├── UnknownSessionError   a session id that was never created, or is deleted
 ├── SessionExistsError    a session id that is taken
 ├── SessionNameError      a session id that does not fit into a path

@@ -193,20 +193,21 @@ def test_strict_error_in_anthropics_shape(session: Session, server: FakeProvider
     assert len(session.journal.wait()) == 1
 
 
-def test_synthetic_text_is_the_same_for_the_same_seed(server: FakeProviderServer) -> None:
-    """Without anything else text is made up: the same per seed and request number, whatever the session's name."""
+def test_equal_requests_get_equal_text(server: FakeProviderServer) -> None:
+    """Without anything else text is generated: the same per seed and prompt, streamed or not, in any session."""
 
-    def three(seed: int) -> list[str]:
+    def four(seed: int) -> list[str]:
         made = server.create_session(seed=seed)
         with openai.OpenAI(base_url=server.base_url("openai_chat", made.id), api_key="k") as client:
-            texts = [ask(client), stream(client), ask(client)]
-        assert [entry.answered_by for entry in made.journal.wait()] == ["synthetic"] * 3
+            texts = [ask(client), stream(client), ask(client), ask(client, "Something else?")]
+        assert [entry.answered_by for entry in made.journal.wait()] == ["synthetic"] * 4
         server.delete_session(made.id)
         return texts
 
-    first = three(1)
-    assert first == three(1) != three(2)
-    assert len(set(first)) == 3
+    first = four(1)
+    assert first[0] == first[1] == first[2] != first[3]
+    assert first == four(1)
+    assert not set(first) & set(four(2))
 
 
 def test_mismatch_is_noted_where_text_is_made_up(session: Session, openai_client: openai.OpenAI) -> None:

@@ -1,7 +1,7 @@
 """Resolves what answers a request.
 
-In this order: the session's queue, its rules, its recordings, then synthetic text, or in a strict session an error that
-names the nearest recording and the differences.
+In this order: the session's queue, its rules, its recordings, then the simulated model, or in a strict session an error
+that names the nearest recording and the differences.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tokentape_fake_provider.answers.response_context import (
     with_context,
 )
 from tokentape_fake_provider.encoding.encode import conditions_of, encode, tape_of_reply
-from tokentape_fake_provider.errors import BadRequestError, FaultNotApplicableError, ScriptError
+from tokentape_fake_provider.errors import BadRequestError, FaultNotApplicableError, SchemaError, ScriptError
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
 from tokentape_fake_provider.fault_injection.apply import apply_fault
 from tokentape_fake_provider.fault_injection.fault_context import output_tokens
@@ -36,17 +36,22 @@ from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
 from tokentape_fake_provider.sessions.stored_answers import Background
-from tokentape_fake_provider.simulation.synthetic import synthetic_script
+from tokentape_fake_provider.simulation.model import simulate
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
+from tokentape_fake_provider.wires.prompt import Prompt
+from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
 # No official SDK retries a 404; those of OpenAI and Anthropic also obey `x-should-retry`.
 NO_ANSWER_STATUS = 404
 NO_RETRY = (("x-should-retry", "false"),)
+
+_WORD_SIZE = 6
+"""The characters of a word and the space before it."""
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -127,6 +132,7 @@ class _Resolution:
         self._unknown: BadRequestError | None = None
         self._taken: Taken | None = None
         self._script: Script | None = None
+        self._simulated_size = 0
         self._firings: list[ActiveFault] = []
         self._request = self._read(self._wire) if self._wire is not None and http.method == "POST" else None
         if self._request is not None:
@@ -160,12 +166,29 @@ class _Resolution:
 
     @property
     def size(self) -> int:
-        """The number of characters of the script that was taken."""
+        """The number of characters of the script that was taken, or about those that the model will generate."""
         what = None if self._taken is None else self._taken.what
         if not isinstance(what, Script):
-            return 0
+            return self._simulated_size
         items = (item for choice in what.choices for item in choice.items)
         return sum(len(streamed_text(item)) for item in items)
+
+    def _simulated(self, prompt: Prompt, request: ProviderRequest, note: str) -> Answer:
+        """What the simulated model answers."""
+        settings, facts = self._settings, wire_named(request.wire).facts
+        partial_calls = facts.argument_text and (request.stream or facts.complete_argument_text)
+        try:
+            script = simulate(
+                prompt,
+                settings.simulation,
+                seed=f"{settings.seed}",
+                locale=settings.locale,
+                partial_calls=partial_calls,
+            )
+        except SchemaError as error:
+            message = f"The simulated model can't answer: {error}"
+            return error_answer(wire_named(request.wire), 400, message, "invalid_schema", request=request)
+        return self._from_script(script, request, "synthetic", note=note)
 
     def answer(self) -> Answer | Callable[[], Answer] | None:
         """The answer before its faults are applied, or a function that encodes it."""
@@ -200,8 +223,9 @@ class _Resolution:
         if settings.strict:
             advice = "Queue a script, add a rule, load or record a cassette, or turn strict off."
             return error_answer(wire, NO_ANSWER_STATUS, f"{recording} {advice}", "no_recording", request=request)
-        script = synthetic_script(request, seed=request.seed, locale=settings.locale)
-        return self._from_script(script, request, "synthetic", note=note)
+        prompt = read_prompt(request)
+        self._simulated_size = settings.simulation.words * prompt.choices * _WORD_SIZE
+        return partial(self._simulated, prompt, request, note)
 
     def _taken_for_any_path(self) -> Taken | None:
         """A queued tape, or a script of a rule that names the path: these answer any path."""

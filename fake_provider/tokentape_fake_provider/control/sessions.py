@@ -21,7 +21,7 @@ from tokentape_fake_provider.wires.openai_dialects import DialectName
 
 
 class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings to change; `timing` is an object or a specification like `recorded:2`, `dress` the former `dialect`."""
+    """Settings to change; `timing` and `simulation` are an object or a specification, `dress` the former `dialect`."""
 
     timing: str | Timing | UnsetType = UNSET
     strict: bool | UnsetType = UNSET
@@ -32,12 +32,13 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dialect: DialectName | UnsetType | None = UNSET
     faults: Faults | UnsetType = UNSET
     clock: ClockName | UnsetType = UNSET
+    simulation: str | dict[str, Any] | UnsetType = UNSET
     dress: DialectName | UnsetType | None = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:
         """The settings with these changes. Raises what `SessionSettings` does."""
         changes = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
-        return msgspec.structs.replace(settings, **changes)
+        return settings.changed(**changes)
 
 
 class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -247,13 +247,15 @@ class Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One choice: its items in order, and its finish reason.
 
-    Without a `finish_reason` it is `tool_calls` if there is a tool call, else `stop`.
+    Without a `finish_reason` it is `tool_calls` if there is a tool call, else `stop`. `stop_sequence` is the sequence
+    that ended the text, which providers report besides the reason or in its place.
     `provider_finish_reason` is sent verbatim in its place. Raises `ScriptError` for an unknown reason or item.
     """
 
     items: tuple[Item, ...] = ()
     finish_reason: FinishReason | None = None
     provider_finish_reason: str | None = None
+    stop_sequence: str = ""
 
     @property
     def ended(self) -> FinishReason:

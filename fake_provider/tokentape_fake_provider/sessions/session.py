@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import msgspec
-
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import SessionNameError
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
@@ -125,7 +123,7 @@ class Session:
 
     def configure(self, **changes: Any) -> None:
         """Change some of the settings, by their names in `SessionSettings`. Raises what that raises."""
-        self.settings = msgspec.structs.replace(self.settings, **changes)
+        self.settings = self.settings.changed(**changes)
 
     def add_faults(self, *faults: Fault | str) -> None:
         """Add faults; those that are set up already keep their counts. Raises `FaultError`."""

@@ -11,6 +11,7 @@ from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.faults.specification import Faults, as_faults
 from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import Usage
+from tokentape_fake_provider.simulation.settings import Simulation, as_simulation
 from tokentape_fake_provider.timing import Instant, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dialects import DialectName, dialect_name
 
@@ -28,8 +29,9 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text; `repeat` lets a recording answer again when all recordings of the same request were played; `locale` is the
     language of synthetic text. `dialect` is the provider whose variant of `openai_chat` is sent; with `None` the path
     and the model decide. `faults` are applied to every response, in order. `clock` is the server's, or the session's
-    own, which a test advances (`controlled`) or which advances by itself (`automatic`). `timing` and each fault may be
-    a specification. `dress` is the former name of `dialect`.
+    own, which a test advances (`controlled`) or which advances by itself (`automatic`). `simulation` is how the model
+    behaves that answers what nothing else does. `timing`, `simulation` and each fault may be a specification. `dress`
+    is the former name of `dialect`.
 
     Raises `SettingError`, `FaultError`, `TimingError`, `UnknownDialectError`, and `ScriptError` for a locale without
     text.
@@ -44,6 +46,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dialect: DialectName | None = None
     faults: Faults = ()
     clock: ClockName = "server"
+    simulation: Simulation = Simulation()
     dress: DialectName | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
@@ -55,6 +58,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         given: Any = self.timing
         if isinstance(given, str):
             msgspec.structs.force_setattr(self, "timing", parse_timing(given))
+        msgspec.structs.force_setattr(self, "simulation", as_simulation(self.simulation))
         # msgspec checks the types above only in JSON.
         for name, kind in _KINDS.items():
             value = getattr(self, name)
@@ -70,6 +74,12 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             dialect_name(self.dialect)
         if self.locale != _ENGLISH:
             text_locale(self.locale)
+
+    def changed(self, **changes: Any) -> SessionSettings:
+        """The settings with some changed, by name; of `simulation`, only the fields that are named. Raises as above."""
+        if "simulation" in changes:
+            changes["simulation"] = as_simulation(changes["simulation"], self.simulation)
+        return msgspec.structs.replace(self, **changes)
 
 
 _KINDS: Final[dict[str, Any]] = {

@@ -2,16 +2,62 @@
 
 from __future__ import annotations
 
-from tokentape_fake_provider.script.model import Script
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+
+from tokentape_fake_provider.script.model import Choice, Item, Reasoning, Script, Text, ToolCall
+from tokentape_fake_provider.simulation.answer_text import answer_text, plain_text
+from tokentape_fake_provider.simulation.arguments import simulated_arguments
+from tokentape_fake_provider.simulation.limits import limited
+from tokentape_fake_provider.simulation.reasoning import reasoning_tokens
 from tokentape_fake_provider.simulation.settings import Simulation
-from tokentape_fake_provider.simulation.synthetic import synthetic_script
+from tokentape_fake_provider.simulation.synthetic import synthetic_tokens
+from tokentape_fake_provider.simulation.tool_choice import is_last, tools_to_call
 from tokentape_fake_provider.wires.prompt import Prompt
 
 
-def simulate(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str) -> Script:
-    """The model's answer: equal arguments give an equal script."""
-    scripts = (
-        synthetic_script(seed=f"{seed} {index}", locale=locale, words=simulation.words)
-        for index in range(prompt.choices)
+def simulate(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str, partial_calls: bool = True) -> Script:
+    """The model's answer: equal arguments give an equal script.
+
+    Limits (`max_tokens`, `stop`) end an answer without changing how it begins, and the first of several choices is the
+    only one of a request for one. A tool call that `max_tokens` cuts is left out without `partial_calls`. Raises
+    `SchemaError` if no value is valid by a schema of the prompt, `ScriptError` if there is no text in the language.
+    """
+    seed = content_seed(prompt, seed)
+
+    def choice(index: int) -> Choice:
+        items = _items(prompt, simulation, f"{seed} {index}", locale)
+        return limited(items, stop=prompt.stop, max_tokens=prompt.max_tokens, partial_calls=partial_calls)
+
+    return Script(tuple(map(choice, range(prompt.choices))))
+
+
+def content_seed(prompt: Prompt, seed: str) -> str:
+    """A seed that depends on what the prompt is about, but neither on limits nor on ids of calls, which are random."""
+    about = (
+        [
+            (m.role, m.text, [(c.name, c.arguments) for c in m.calls], [(r.name, r.text) for r in m.results], m.media)
+            for m in prompt.messages
+        ],
+        [tool.name for tool in prompt.tools],
+        prompt.output,
+        prompt.documents,
+        prompt.seed,
     )
-    return Script(tuple(script.choices[0] for script in scripts))
+    return hashlib.blake2b(msgspec.msgpack.encode(about), key=seed.encode()[:64], digest_size=12).hexdigest()
+
+
+def _items(prompt: Prompt, simulation: Simulation, seed: str, locale: str) -> Iterator[Item]:
+    """What the model generates without limits."""
+    tokens = reasoning_tokens(prompt.reasoning, simulation.reasoning)
+    if tokens:
+        yield Reasoning(synthetic_tokens(tokens, seed=f"{seed} reasoning", locale=locale))
+    tools = tools_to_call(prompt, simulation)
+    for number, tool in enumerate(tools):
+        answer = plain_text(prompt, simulation, seed=seed, locale=locale) if is_last(tool) else ""
+        arguments = simulated_arguments(tool, prompt, answer, seed=f"{seed} call {number}", locale=locale)
+        yield ToolCall(tool.name, arguments)
+    if not tools and (text := answer_text(prompt, simulation, seed=seed, locale=locale)):
+        yield Text(text)

@@ -1,4 +1,4 @@
-"""Generates synthetic text and scripts from Faker's sentences; the same seed gives the same text.
+"""Generates synthetic text and scripts from Faker's words; the same seed gives the same text.
 
 Each text has its own generator, so that it and other users of Faker or `random` do not affect each other.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from importlib import import_module
+from typing import NamedTuple
 
 from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import (
@@ -23,9 +25,6 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import split_tokens
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
-if TYPE_CHECKING:
-    from faker import Faker
-
 WORDS = 60
 # A ZWJ sequence, a skin tone, a flag, a keycap and plain ones: a careless decoder splits them.
 EMOJI = ("👩‍👩‍👧", "👍🏽", "🇯🇵", "3️⃣", "🎉", "🚀", "❤️", "😀")
@@ -37,7 +36,7 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
     With `emoji` some are put in after sentences, at least one; they don't count as words. Raises
     `ScriptError` if there is no text in that language.
     """
-    faker = _faker(locale, seed)
+    language = _language(text_locale(locale))
     draw = random.Random(f"{seed}")  # noqa: S311 - not for secrets
     parts: list[str] = []
     left = words
@@ -45,7 +44,8 @@ def synthetic_text(words: int = WORDS, *, seed: int | str = 0, locale: str = "en
         size = min(left, draw.randint(5, 14))
         if 0 < left - size < 3:
             size = left
-        parts.append(faker.sentence(nb_words=size, variable_nb_words=False))
+        first, *others = draw.choices(language.words, k=size)
+        parts.append(language.connector.join((first.title(), *others)) + language.end)
         left -= size
         if emoji and (left <= 0 or draw.random() < 0.3):
             parts += (" ", draw.choice(EMOJI))
@@ -96,13 +96,19 @@ def synthetic_script(
     return Script(tuple(choices), usage or Usage())
 
 
-def _faker(locale: str, seed: int | str) -> Faker:
-    # Importing Faker takes 0.4 s: do it only when text is generated.
-    from faker import Faker
+class _Language(NamedTuple):
+    """The words of a language, what stands between two of them, and what ends a sentence."""
 
-    faker = Faker(text_locale(locale), providers=["faker.providers.lorem"])
-    faker.seed_instance(seed)
-    return faker
+    words: Sequence[str]
+    connector: str
+    end: str
+
+
+@cache
+def _language(locale: str) -> _Language:
+    # Importing Faker takes 0.4 s: do it only when text is generated.
+    provider = import_module(f"faker.providers.lorem.{locale}").Provider
+    return _Language(provider.word_list, provider.word_connector, provider.sentence_punctuation)
 
 
 def _spaced(parts: list[str]) -> str:

@@ -126,6 +126,7 @@ class AnthropicMessages:
         named_events=True,
         terminal_event=True,
         response_id=True,
+        complete_argument_text=False,
         finish_words={
             "stop": "end_turn",
             "length": "max_tokens",
@@ -336,9 +337,11 @@ def _choice(script: Script) -> Choice:
 
 
 def _stop(choice: Choice, request: ProviderRequest) -> tuple[str, str | None]:
-    """The stop reason, and the stop sequence that was hit: the first of the request's."""
+    """The stop reason, and the stop sequence that was hit: the script's, else the first of the request's."""
     refused = choice.finish_reason is None and any(isinstance(item, Refusal) for item in choice.items)
     reason = choice.provider_finish_reason or ("refusal" if refused else FINISH_REASONS[choice.ended])
+    if choice.stop_sequence and choice.provider_finish_reason is None:
+        return "stop_sequence", choice.stop_sequence
     sequences = request.body.get("stop_sequences")
     if reason == "stop_sequence" and isinstance(sequences, list) and sequences:
         return reason, str(sequences[0])

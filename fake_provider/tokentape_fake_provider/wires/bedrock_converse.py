@@ -66,6 +66,7 @@ class BedrockConverse:
         option_paths=option_paths("inferenceConfig", max_tokens="maxTokens", top_p="topP", stop="stopSequences"),
         terminal_event=True,
         model_reported=False,
+        complete_argument_text=False,
         finish_words={
             "stop": "end_turn",
             "length": "max_tokens",

@@ -86,6 +86,7 @@ class BedrockInvoke:
         # A model of another provider: its name does not say what body it takes.
         unknown_model_settings={"family": "anthropic"},
         sample_model=SAMPLE_MODEL,
+        complete_argument_text=False,
         finish_words=AnthropicMessages.facts.finish_words,
         text_finish_reasons=("stop", "length"),
         input_usage=AnthropicMessages.facts.input_usage,

@@ -266,7 +266,8 @@ def _choice(script: Script) -> Choice:
 
 def _end(script: Script, choice: Choice, request: ProviderRequest) -> dict[str, Any]:
     """Finish reason and usage."""
-    end: dict[str, Any] = {"finish_reason": choice.provider_finish_reason or FINISH_REASONS[choice.ended]}
+    reason = "STOP_SEQUENCE" if choice.stop_sequence else FINISH_REASONS[choice.ended]
+    end: dict[str, Any] = {"finish_reason": choice.provider_finish_reason or reason}
     counts = resolve_usage(script, request.text, script.choices)
     if counts is not None:
         billed = {"input_tokens": counts.input, "output_tokens": counts.output}

@@ -50,8 +50,12 @@ def choice_of(script: Script, wire: str) -> Choice:
 
 def stop_reason(choice: Choice) -> str:
     """The provider's word for why the choice ended."""
+    if choice.provider_finish_reason is not None:
+        return choice.provider_finish_reason
+    if choice.stop_sequence:
+        return "stop_sequence"
     refused = choice.finish_reason is None and any(isinstance(item, Refusal) for item in choice.items)
-    return choice.provider_finish_reason or ("content_filtered" if refused else FINISH_REASONS[choice.ended])
+    return "content_filtered" if refused else FINISH_REASONS[choice.ended]
 
 
 def content_events(choice: Choice, request: ProviderRequest) -> Iterator[Event]:

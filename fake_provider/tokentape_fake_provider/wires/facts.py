@@ -84,6 +84,8 @@ class WireFacts(msgspec.Struct, frozen=True, kw_only=True):
     tool_call_ids: bool = True
     argument_text: bool = True
     """Whether arguments are text, in fragments, and so may be no JSON."""
+    complete_argument_text: bool = True
+    """Whether they are text, and so may be no JSON, in a response that does not stream."""
     reasoning: bool = True
     refusals: bool = False
     """Whether a refusal has a place of its own beside the text."""

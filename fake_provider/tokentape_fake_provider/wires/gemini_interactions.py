@@ -94,6 +94,7 @@ class GeminiInteractions:
         client_settings={"api_version": "v1beta"},
         option_paths=option_paths("generation_config", max_tokens="max_output_tokens", stop="stop_sequences"),
         named_events=True,
+        complete_argument_text=False,
         finish_words={"stop": "completed", "length": "incomplete", "tool_calls": "requires_action"},
         text_finish_reasons=("stop", "length"),
         input_usage=("total_input_tokens",),

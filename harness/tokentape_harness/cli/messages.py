@@ -35,6 +35,7 @@ def _exit_code(error: Exception) -> int | None:
         UsageError,
         UnknownWireError,
         fake_provider_errors.TimingError,
+        fake_provider_errors.SettingError,
         fake_provider_errors.UnknownWireError,
         fake_provider_errors.UnknownDialectError,
     )

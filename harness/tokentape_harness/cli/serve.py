@@ -16,6 +16,7 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.simulation.settings import as_simulation
 from tokentape_fake_provider.simulation.synthetic import synthetic_text
 from tokentape_fake_provider.timing import Profile, parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named
@@ -60,6 +61,13 @@ def serve(
     ] = None,
     dress: Annotated[str | None, typer.Option(hidden=True, help="The former name of --dialect.")] = None,
     faults: FaultSpecs = None,
+    simulation: Annotated[
+        str,
+        typer.Option(
+            metavar="SPEC",
+            help="How the model behaves that answers what no cassette does, such as tools=always,turns=2,words=200.",
+        ),
+    ] = "",
     token: Annotated[
         str | None,
         typer.Option(
@@ -71,8 +79,8 @@ def serve(
 ) -> None:
     """Serve until interrupted.
 
-    Raises `CassetteError`, `UsageError`, `TimingError`, `FaultError`, `PortInUseError`, `UnknownWireError`,
-    `UnknownDialectError`.
+    Raises `CassetteError`, `UsageError`, `TimingError`, `FaultError`, `SettingError`, `PortInUseError`,
+    `UnknownWireError`, `UnknownDialectError`.
     """
     paths, as_wires, faults = paths or [], as_wires or [], faults or []
     # A server is asked many times: its recordings answer again and again.
@@ -84,6 +92,7 @@ def serve(
         repeat=True,
         dialect=None if dialect is None else dialect_name(dialect),
         faults=tuple(faults),
+        simulation=as_simulation(simulation),
     )
     for wire in as_wires:
         wire_named(wire)
