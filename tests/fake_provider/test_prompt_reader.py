@@ -447,7 +447,7 @@ def test_cohere_on_bedrock() -> None:
         ),
         ("gemini", {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}}, False, None, None, False),
         ("gemini", {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}, True, "low", None, False),
-        ("gemini", {"generation_config": {"thinking_config": {"thinking_budget": -1}}}, None, None, None, False),
+        ("gemini", {"generation_config": {"thinking_config": {"thinking_budget": -1}}}, True, None, None, False),
         (
             "gemini_interactions",
             {"generation_config": {"thinking_level": "high", "thinking_summaries": "auto"}},

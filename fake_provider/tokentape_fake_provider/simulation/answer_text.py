@@ -25,9 +25,11 @@ _MANY_KEYS: Final = 12
 def answer_text(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str) -> str:
     """The text that answers the prompt. Raises `SchemaError` if no value is valid by the requested schema."""
     schema = _json_schema(prompt)
-    if schema is not None:
-        return msgspec.json.encode(schema_value(schema, seed=seed, locale=locale)).decode()
-    return plain_text(prompt, simulation, seed=seed, locale=locale)
+    if schema is None:
+        return plain_text(prompt, simulation, seed=seed, locale=locale)
+    value = schema_value(schema, seed=seed, locale=locale)
+    bare = prompt.output.kind == "enum" and isinstance(value, str)
+    return value if bare else msgspec.json.encode(value).decode()
 
 
 def plain_text(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str) -> str:
@@ -44,7 +46,7 @@ def plain_text(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str
 def _json_schema(prompt: Prompt) -> Mapping[str, Any] | bool | None:
     """The schema that the text must be valid by; `None` for free text."""
     output = prompt.output
-    if output.kind == "schema":
+    if output.kind in ("schema", "enum"):
         return output.schema
     text = f"{prompt.system}\n{prompt.last_user}"
     # Libraries write a schema into the prompt where a provider takes none, with and without its JSON mode.

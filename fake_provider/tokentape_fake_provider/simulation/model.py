@@ -53,7 +53,8 @@ def _items(prompt: Prompt, simulation: Simulation, seed: str, locale: str) -> It
     """What the model generates without limits."""
     tokens = reasoning_tokens(prompt.reasoning, simulation.reasoning)
     if tokens:
-        yield Reasoning(synthetic_tokens(tokens, seed=f"{seed} reasoning", locale=locale))
+        thought = synthetic_tokens(tokens, seed=f"{seed} reasoning", locale=locale)
+        yield Reasoning(thought, hidden=prompt.reasoning.visible is False)
     tools = tools_to_call(prompt, simulation)
     for number, tool in enumerate(tools):
         answer = plain_text(prompt, simulation, seed=seed, locale=locale) if is_last(tool) else ""

@@ -23,7 +23,7 @@ def reasoning_tokens(request: ReasoningRequest, when: When) -> int:
     """The tokens of the reasoning: more with the effort, never more than the budget; 0 if there is to be none."""
     effort, budget = request.effort, request.budget
     off = request.enabled is False or effort == "none" or budget == 0
-    on = request.enabled or effort is not None or budget is not None
+    on = request.enabled or request.visible or effort is not None or budget is not None
     if when == "never" or (when == "auto" and (off or not on)):
         return 0
     tokens = _TOKENS["medium" if effort is None or effort == "none" else effort]

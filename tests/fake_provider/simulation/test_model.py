@@ -269,6 +269,7 @@ def test_reasoning_follows_effort_and_budget() -> None:
     assert tokens == sorted(set(tokens))
     assert 0 < reasoned(ReasoningRequest(budget=5)) <= 5
     assert reasoned(ReasoningRequest(enabled=True, budget=100_000)) > 5
+    assert reasoned(ReasoningRequest(visible=True)) > 0
     off = (
         ReasoningRequest(),
         ReasoningRequest(enabled=False),

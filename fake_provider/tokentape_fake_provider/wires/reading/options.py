@@ -197,15 +197,17 @@ def _thinking(fields: Mapping[str, Any]) -> ReasoningRequest:
     """The reasoning but for its effort."""
     config = first(fields, "thinking", "reasoning_config", "reasoningConfig")
     if isinstance(config, Mapping):  # Anthropic, DeepSeek, Cohere, Bedrock
-        enabled = {"enabled": True, "disabled": False}.get(text_of(config.get("type")))
+        # With `adaptive` the model decides (platform.claude.com/docs/en/build-with-claude/adaptive-thinking).
+        enabled = {"enabled": True, "adaptive": True, "disabled": False}.get(text_of(config.get("type")))
         shown = {"summarized": True, "omitted": False}.get(text_of(config.get("display")))
         return ReasoningRequest(enabled, None, whole(first(config, "budget_tokens", "token_budget")), shown)
     thinking = either(either(fields, "generationConfig"), "thinkingConfig")
     if isinstance(thinking, Mapping):
         # ai.google.dev/gemini-api/docs/thinking: 0 turns it off, -1 leaves the budget to the model.
         budget = whole(either(thinking, "thinkingBudget"))
-        enabled = None if budget is None or budget < 0 else budget > 0
-        return ReasoningRequest(enabled, None, budget if enabled else None, either(thinking, "includeThoughts") is True)
+        enabled = None if budget is None else budget != 0
+        bounded = budget if budget is not None and budget > 0 else None
+        return ReasoningRequest(enabled, None, bounded, either(thinking, "includeThoughts") is True)
     reasoning = fields.get("reasoning")
     if isinstance(reasoning, Mapping):  # Responses, OpenRouter
         summary, budget = text_of(first(reasoning, "summary", "generate_summary")), whole(reasoning.get("max_tokens"))
