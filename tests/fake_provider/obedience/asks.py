@@ -43,7 +43,7 @@ Choice = Literal["none", "auto", "required", "named", "allowed", "allowed_requir
 
 
 class Ask(NamedTuple):
-    """What a request asks. `named` and `allowed` are of the tool `get_weather`, `budget` of the reasoning, in tokens."""
+    """What a request asks; `named` and `allowed` are of `get_weather`, `budget` is of the reasoning, in tokens."""
 
     message: str = "Tell me something about Oslo."
     tools: bool = False
