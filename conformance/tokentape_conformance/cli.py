@@ -1,97 +1,96 @@
-"""The commands under `tokentape conformance`, one for each suite, and the options that they share."""
+"""The commands under `tokentape conformance`, one for each suite."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, get_type_hints
 
 import typer
 
-from tokentape_harness.cli.options import Data, Reader, Until
+from tokentape_conformance.run_options import RunOptions
+from tokentape_harness.cli.options import (
+    AppPath,
+    Data,
+    Headers,
+    Method,
+    Patience,
+    ProviderPort,
+    Reader,
+    ReportedBy,
+    Start,
+    Until,
+)
 
 app = typer.Typer(
     name="conformance",
     help="Check whether an implementation keeps the contract of streaming.",
     no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
-Wires = Annotated[
-    list[str] | None, typer.Option("--wire", "-w", metavar="W", help="Only this wire format; repeatable.")
-]
-Cases = Annotated[
+Lacks = Annotated[
     list[str] | None,
-    typer.Option("--case", metavar="PATTERN", help="Only this case, area (text) or pattern (*/last*); repeatable."),
+    typer.Option(
+        "--lacks",
+        metavar="NAME=REASON",
+        help="What the target can't or need not do, such as tool_calls or ollama.usage: skipped, not failed; "
+        "repeatable.",
+    ),
 ]
-Include = Annotated[
-    list[str] | None, typer.Option("--include", metavar="FILE|MODULE", help="Cases of your own; repeatable.")
-]
-BaselineFile = Annotated[
-    Path | None, typer.Option("--baseline", metavar="FILE", help="Known deviations, each with a reason, as TOML.")
-]
-Seed = Annotated[int, typer.Option(help="Seed of the cases' random values.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [default: one per processor]")]
-Timeout = Annotated[float, typer.Option(min=0.01, metavar="S", help="How long a case may take, in s.")]
-JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write the whole report as JSON.")]
-JunitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit's XML.")]
-HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a scorecard page.")]
 
 
-@app.command()
+def suite_command(timeout: float = 30.0) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add a command to the app: its own options, then `RunOptions`, which its function gets as `run`."""
+
+    def add(function: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def command(**values: object) -> int:
+            run = RunOptions(**{name: values.pop(name) for name in RunOptions._fields})  # type: ignore[arg-type]
+            return function(**values, run=run)
+
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        defaults = RunOptions._field_defaults | {"timeout": timeout}
+        shared = (
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=annotation)
+            for name, annotation in get_type_hints(RunOptions, include_extras=True).items()
+        )
+        parameters = (*(parameter for parameter in own if parameter.name != "run"), *shared)
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return app.command(short_help=inspect.getdoc(function))(command)  # a long line is wrapped, not cut
+
+    return add
+
+
+@suite_command()
 def iterator(
+    run: RunOptions,
     target: Annotated[
         str,
         typer.Argument(
             metavar="MODULE:FACTORY", help="The function that creates the adapter, see docs/conformance.md."
         ),
     ],
-    wire: Wires = None,
-    case: Cases = None,
-    include: Include = None,
-    baseline: BaselineFile = None,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    timeout: Timeout = 30.0,
-    json: JsonFile = None,
-    junit: JunitFile = None,
-    html: HtmlFile = None,
 ) -> int:
     """Check an iterator: text, usage, tool calls, callbacks, events, how streams end."""
     from tokentape_conformance.command import conformance
 
-    return conformance(
-        "iterator",
-        target,
-        wires=wire or [],
-        cases=case or [],
-        include=include or [],
-        baseline=baseline,
-        seed=seed,
-        jobs=jobs,
-        timeout=timeout,
-        json=json,
-        junit=junit,
-        html=html,
-    )
+    return conformance("iterator", target, {}, run)
 
 
-@app.command()
+@suite_command()
 def provider(
+    run: RunOptions,
     target: Annotated[
         str, typer.Argument(metavar="BASE_URL", help="A server: a fake provider, a gateway, a local model server.")
     ],
-    wire: Wires = None,
     model: Annotated[str | None, typer.Option("--model", "-m", metavar="M", help="The model to request.")] = None,
     key_env: Annotated[
         str | None, typer.Option("--key-env", metavar="NAME", help="The environment variable that holds the key.")
     ] = None,
-    lacks: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--lacks",
-            metavar="NAME=REASON",
-            help="What the server can't do, such as tool_calls or ollama.usage: skipped, not failed; repeatable.",
-        ),
-    ] = None,
+    lacks: Lacks = None,
     control: Annotated[
         str | None,
         typer.Option(
@@ -105,48 +104,25 @@ def provider(
             "--token-env", metavar="NAME", help="The environment variable that holds the control API's token."
         ),
     ] = None,
-    case: Cases = None,
-    include: Include = None,
-    baseline: BaselineFile = None,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    timeout: Timeout = 30.0,
-    json: JsonFile = None,
-    junit: JunitFile = None,
-    html: HtmlFile = None,
 ) -> int:
     """Check a server's streams against the specification: grammar, fields, usage, tools, errors."""
     from tokentape_conformance.command import conformance
 
-    wires = wire or []
     options = {
-        "wires": ",".join(wires),
+        "wires": ",".join(run.wires or []),
         "model": model or "",
         "key_env": key_env or "",
         "lacks": ";".join(lacks or []),
         "control": control or "",
         "token_env": token_env or "",
     }
-    return conformance(
-        "provider",
-        target,
-        options,
-        wires=wires,
-        cases=case or [],
-        include=include or [],
-        baseline=baseline,
-        seed=seed,
-        # The fake provider behind a gateway serves one script at a time.
-        jobs=1 if control else jobs,
-        timeout=timeout,
-        json=json,
-        junit=junit,
-        html=html,
-    )
+    # The fake provider behind a gateway serves one script at a time.
+    return conformance("provider", target, options, run._replace(jobs=1) if control else run)
 
 
-@app.command(context_settings={"allow_interspersed_args": True})
+@suite_command(timeout=60.0)
 def pipeline(
+    run: RunOptions,
     target: Annotated[
         list[str] | None,
         typer.Argument(
@@ -156,64 +132,27 @@ def pipeline(
     ] = None,
     reader: Reader = None,
     until: Until = "",
-    path: Annotated[str, typer.Option(help="Path and query of the request to MODULE:APP.")] = "/",
-    request: Annotated[
-        str | None, typer.Option("--request", "-X", metavar="METHOD", help="[default: GET, or POST with --data]")
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header of the request; repeatable."),
-    ] = None,
+    path: AppPath = "/",
+    request: Method = None,
+    header: Headers = None,
     data: Data = None,
     through: Annotated[
         bool, typer.Option("--through", help="The URL is a gateway: send it a provider's requests, without an app.")
     ] = False,
-    wire: Wires = None,
     model: Annotated[str, typer.Option("--model", "-m", metavar="M", help="The model to request of a gateway.")] = (
         "tokentape"
     ),
-    provider_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=65535, help="Port of the fake provider. [default: 8089 for a running app, else a free one]"
-        ),
-    ] = None,
-    lacks: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--lacks", metavar="NAME=REASON", help="What it is not meant to do: skipped, not failed; repeatable."
-        ),
-    ] = None,
+    provider_port: ProviderPort = None,
+    lacks: Lacks = None,
     declare: Annotated[
         str | None, typer.Option(metavar="FILE", help="The same as TOML: a table [lacks] of names and reasons.")
     ] = None,
-    start: Annotated[
-        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to call the provider, in s.")
-    ] = 30.0,
-    patience: Annotated[
-        float, typer.Option(min=0.01, metavar="S", help="How long a token may take before it counts as held, in s.")
-    ] = 2.0,
+    start: Start = 30.0,
+    patience: Patience = 2.0,
     limit: Annotated[
         float, typer.Option(min=0.1, metavar="S", help="How long a response may take to end, in s.")
     ] = 15.0,
-    reported_by: Annotated[
-        str | None,
-        typer.Option(
-            "--reported-by",
-            "--told-by",
-            metavar="REGEX",
-            help="Matches the output of an app that reports a cut-off stream.",
-        ),
-    ] = None,
-    case: Cases = None,
-    include: Include = None,
-    baseline: BaselineFile = None,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    timeout: Timeout = 60.0,
-    json: JsonFile = None,
-    junit: JunitFile = None,
-    html: HtmlFile = None,
+    reported_by: ReportedBy = "",
 ) -> int:
     """Check an app in front of a provider: order, text, flushing, stream ends, disconnects, errors, headers."""
     import shlex
@@ -243,21 +182,10 @@ def pipeline(
         "limit": str(limit),
         "reported_by": reported_by,
     }
-    # A gateway forwards what is requested of it; two processes can't share a target that is set to one fake provider.
-    wires = wire or (["openai_chat"] if through else [])
-    return conformance(
-        "pipeline",
-        name,
-        {option: value for option, value in options.items() if value},
-        wires=wires,
-        cases=case or [],
-        include=include or [],
-        baseline=baseline,
-        seed=seed,
-        # Nor one that a command serves: it would want the same port in both.
-        jobs=1 if "://" in name or words or reader is not None else jobs,
-        timeout=timeout,
-        json=json,
-        junit=junit,
-        html=html,
-    )
+    if through and not run.wires:
+        # A gateway forwards what is requested of it.
+        run = run._replace(wires=["openai_chat"])
+    if "://" in name or words or reader is not None:
+        # Two processes can't share a target that calls one fake provider, nor a port that a command listens on.
+        run = run._replace(jobs=1)
+    return conformance("pipeline", name, {option: value for option, value in options.items() if value}, run)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
-from tokentape_conformance.execution import TIMEOUT_S, Job
+from tokentape_conformance.execution import Job
 from tokentape_conformance.reports.failures import failure_text
 from tokentape_conformance.reports.html import report_html
 from tokentape_conformance.reports.json import report_json
@@ -17,6 +17,7 @@ from tokentape_conformance.reports.junit import report_junit
 from tokentape_conformance.reports.table import progress, report_table
 from tokentape_conformance.result import Report, Result, summary
 from tokentape_conformance.run import Run
+from tokentape_conformance.run_options import RunOptions
 from tokentape_harness.errors import UsageError
 
 _PRINTED_IN_FULL = 10
@@ -24,34 +25,16 @@ _WIDTH = 120
 """Columns if the output is not a terminal."""
 
 
-def conformance(
-    suite: str,
-    target: str,
-    options: Mapping[str, str] = {},
-    *,
-    wires: Sequence[str] = (),
-    cases: Sequence[str] = (),
-    include: Sequence[str] = (),
-    baseline: Path | None = None,
-    seed: int = 0,
-    jobs: int | None = None,
-    timeout: float = TIMEOUT_S,
-    json: str | None = None,
-    junit: Path | None = None,
-    html: Path | None = None,
-) -> int:
-    """Run the cases, print the failures and the table, write the reports; 1 if a promise is broken.
-
-    `json` is a file, or `-` for standard output; then the table goes to standard error.
-    """
-    job = Job(suite, target, options, tuple(include), seed, timeout)
-    run = Run(job, wires=wires, patterns=cases, baseline=baseline, jobs=jobs)
-    console = Console(stderr=json == "-", highlight=False)
+def conformance(suite: str, target: str, options: Mapping[str, str], how: RunOptions) -> int:
+    """Run the cases, print the failures and the table, write the reports; 1 if a promise is broken."""
+    job = Job(suite, target, options, tuple(how.include or ()), how.seed, how.timeout)
+    run = Run(job, wires=how.wires or (), patterns=how.cases or (), baseline=how.baseline, jobs=how.jobs)
+    console = Console(stderr=how.json == "-", highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
     with progress(console, len(run.planned)) as advance:
         report = run.report(advance)
-    _write(report, json=json, junit=junit, html=html)
+    _write(report, how)
     _print(console, report)
     return 0 if report.kept else 1
 
@@ -82,15 +65,15 @@ def _print(console: Console, report: Report) -> None:
     console.print(f"{summary(report)} in {report.seconds:.1f} s", markup=False)
 
 
-def _write(report: Report, *, json: str | None, junit: Path | None, html: Path | None) -> None:
-    if json == "-":
+def _write(report: Report, how: RunOptions) -> None:
+    if how.json == "-":
         sys.stdout.write(report_json(report).decode())
-    elif json is not None:
-        _write_file("--json", Path(json), report_json(report))
-    if junit is not None:
-        _write_file("--junit", junit, report_junit(report))
-    if html is not None:
-        _write_file("--html", html, report_html(report).encode())
+    elif how.json is not None:
+        _write_file("--json", Path(how.json), report_json(report))
+    if how.junit is not None:
+        _write_file("--junit", how.junit, report_junit(report))
+    if how.html is not None:
+        _write_file("--html", how.html, report_html(report).encode())
 
 
 def _write_file(option: str, path: Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""App: the command line, put together."""
+"""App: the group of all commands, and its options."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ app = typer.Typer(
     help="Fake, record and read streams of LLM providers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Rich would more than double the time that `--help` takes.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

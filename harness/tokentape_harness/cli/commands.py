@@ -1,4 +1,4 @@
-"""Commands: where each one is, and its line of help. A command's module is imported when it runs."""
+"""Commands: the module and the line of help of each. A module is imported when its command runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Command(NamedTuple):
-    """A command: its name, its function or `typer.Typer` (as `MODULE:NAME`), and its help."""
+    """A command: its name, its function or `typer.Typer` (as `MODULE:NAME`), and its line of help."""
 
     name: str
     target: str
@@ -25,7 +25,7 @@ class Command(NamedTuple):
         found = getattr(import_module(module), attribute)
         if isinstance(found, typer.Typer):
             return typer.main.get_command(found)
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         app.command(
             self.name, help=self.help, no_args_is_help=self.no_args_is_help, context_settings=dict(self.settings)
         )(found)
@@ -110,10 +110,10 @@ COMMANDS: Final = (
 
 
 class LazyCommand(TyperCommand):
-    """A command that is imported when its arguments are parsed; before that, only its help is known."""
+    """A command whose module is imported when its arguments are parsed; until then only its help is known."""
 
     def __init__(self, command: Command) -> None:
-        super().__init__(command.name, help=command.help)
+        super().__init__(command.name, help=command.help, short_help=command.help)
         self._command = command
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -122,7 +122,7 @@ class LazyCommand(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """All commands, none of them imported."""
+    """All commands, without importing them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

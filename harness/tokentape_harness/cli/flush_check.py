@@ -16,7 +16,19 @@ from rich.text import Text
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness import terminal_text
-from tokentape_harness.cli.options import Data, Json, Reader, Until
+from tokentape_harness.cli.options import (
+    AppPath,
+    Data,
+    Headers,
+    Json,
+    Method,
+    Patience,
+    ProviderPort,
+    Reader,
+    ReportedBy,
+    Start,
+    Until,
+)
 from tokentape_harness.errors import FlushError, UsageError
 from tokentape_harness.flush.check import FlushOptions, check_flush
 from tokentape_harness.flush.prober import Pace
@@ -59,51 +71,26 @@ def flush_check(
     wire: Annotated[
         str, typer.Option("--wire", "-w", metavar="W", help="Wire format of the request that goes --through.")
     ] = "openai_chat",
-    method: Annotated[
-        str | None,
-        typer.Option("--request", "-X", metavar="METHOD", help="Method. [default: GET, or POST with --data]"),
-    ] = None,
-    headers: Annotated[
-        list[str] | None,
-        typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header of the request; repeatable."),
-    ] = None,
+    method: Method = None,
+    headers: Headers = None,
     data: Data = None,
-    path: Annotated[str, typer.Option(help="Path and query to request from MODULE:APP.")] = "/",
-    provider_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="Port of the fake provider. [default: 8089 for an app that runs already, else a free one]",
-        ),
-    ] = None,
+    path: AppPath = "/",
+    provider_port: ProviderPort = None,
     tokens: Annotated[int, typer.Option(min=2, max=1000, help="Short tokens to send one by one.")] = 10,
-    patience: Annotated[
-        float, typer.Option(min=0.01, metavar="S", help="How long a token may take before it counts as held, in s.")
-    ] = 2.0,
+    patience: Patience = 2.0,
     wait: Annotated[
         float,
         typer.Option(min=0.01, metavar="S", help="How long to wait for each further token once tokens are held, in s."),
     ] = 0.25,
     max_bytes: Annotated[int, typer.Option(min=0, help="Bytes of tokens to send to find a buffer's size.")] = 65_536,
-    start: Annotated[
-        float, typer.Option(min=0.1, metavar="S", help="How long the target may take to call the provider, in s.")
-    ] = 30.0,
+    start: Start = 30.0,
     warm_up: Annotated[bool, typer.Option(help="Send one request first, without judging its answer.")] = True,
     readers: Annotated[bool, typer.Option(help="Check whether a second reader waits for the first.")] = True,
     leaving: Annotated[
         bool, typer.Option(help="Check whether the provider's stream ends when the reader disconnects.")
     ] = True,
     cut: Annotated[bool, typer.Option(help="Check the output of a provider's stream that is cut off.")] = True,
-    reported_by: Annotated[
-        str,
-        typer.Option(
-            "--reported-by",
-            "--told-by",
-            metavar="REGEX",
-            help="Matches the output of an app that reports a cut-off stream.",
-        ),
-    ] = "",
+    reported_by: ReportedBy = "",
     as_json: Json = False,
 ) -> int:
     """Print the report; 0 if the target flushes and hides no truncation, else 1.

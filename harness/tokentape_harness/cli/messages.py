@@ -11,7 +11,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 def report_error(error: Exception) -> int | None:
-    """Print an error as one line and give its exit code; `None` if it is a fault of ours, which needs its traceback."""
+    """Print an error as one line and return its exit code; `None` for a bug of ours, which needs its traceback."""
     code = _exit_code(error)
     if code is not None and (message := _message(error)):
         print_error(message)
@@ -52,8 +52,11 @@ def _message(error: Any) -> str:
         return str(error) or type(error).__name__
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "tokentape"
-    message = error.format_message()
-    return f"{message} (see {command} --help)" if message else ""  # a command without arguments has shown its help
+    message: str = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(message)
+        return ""
+    return f"{message} (see {command} --help)"
 
 
 def show_warning(message: Warning | str, *_rest: Any) -> None:

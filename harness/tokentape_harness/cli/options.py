@@ -48,6 +48,35 @@ Until = Annotated[
     str,
     typer.Option(metavar="REGEX", help="The last message of an answer over a WebSocket that stays open."),
 ]
+AppPath = Annotated[str, typer.Option(help="Path and query to request from MODULE:APP.")]
+Method = Annotated[
+    str | None, typer.Option("--request", "-X", metavar="METHOD", help="Method. [default: GET, or POST with --data]")
+]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header of the request; repeatable."),
+]
+ProviderPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65535, help="Port of the fake provider. [default: 8089 for a running app, else a free one]"
+    ),
+]
+Start = Annotated[
+    float, typer.Option(min=0.1, metavar="S", help="How long the target may take to call the provider, in s.")
+]
+Patience = Annotated[
+    float, typer.Option(min=0.01, metavar="S", help="How long a token may take before it counts as held, in s.")
+]
+ReportedBy = Annotated[
+    str,
+    typer.Option(
+        "--reported-by",
+        "--told-by",
+        metavar="REGEX",
+        help="Matches the output of an app that reports a cut-off stream.",
+    ),
+]
 TIMINGS = (
     "instant, recorded, recorded:2 (twice as fast), synthetic:ttft=300ms,tps=50,jitter=0.2 or profile:FILE (see fit)"
 )

@@ -467,7 +467,7 @@ def test_bad_input_is_one_line_that_says_what_to_do(run, tmp_path, body):
 
 @pytest.mark.parametrize("arguments", [(), ("flush-check",), ("conformance",)])
 def test_nothing_but_a_name_shows_help(run, arguments):
-    """Who asks for nothing sees what there is to ask for, and no empty error."""
+    """A command without arguments prints its help to stdout and no error."""
     done = run(*arguments)
     assert (done.code, done.err) == (2, "")
     assert " ".join(["Usage: tokentape", *arguments]) in done.out
@@ -537,10 +537,18 @@ def test_help_and_version(run):
         assert f"Usage: tokentape {command}" in done.out
 
 
+@pytest.mark.parametrize("arguments", [(), ("conformance",)])
+def test_lists_of_commands_are_whole(run, arguments):
+    """The line of help of each command is wrapped, not cut."""
+    listed = run(*arguments, "--help").out.partition("Commands:")[2]
+    assert listed.rstrip().endswith(".")
+    assert "..." not in listed
+
+
 def test_help_imports_nothing_heavy():
-    """`tokentape --help` waits for no server, SDK, YAML or Faker."""
+    """`tokentape --help` imports no server, SDK, YAML, Faker or Rich."""
     code = "import sys\nfrom tokentape_harness.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    code += "heavy = ['yaml', 'faker', 'uvicorn', 'starlette', 'httpx2', 'msgspec', 'tokentape']\n"
+    code += "heavy = ['yaml', 'faker', 'rich', 'uvicorn', 'starlette', 'httpx2', 'msgspec', 'tokentape']\n"
     code += "print([name for name in heavy if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[]"
