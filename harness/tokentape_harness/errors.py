@@ -41,7 +41,7 @@ class CassetteError(HarnessError):
         self.interaction = interaction
 
     def at(self, path: Path | None = None, interaction: int | None = None) -> CassetteError:
-        """The same error, with the place filled in where it was not known yet."""
+        """The same error, with file and interaction added if they were unknown."""
         return type(self)(
             self.message,
             path=self.path or path,
@@ -70,15 +70,15 @@ class CassetteWarning(UserWarning):
 
 
 class TruncatedRecordingError(HarnessError):
-    """The client wants more of a response than was recorded: the message says which, and why it stops."""
+    """The client reads more of a response than was recorded: the message names it, and why the recording ends."""
 
 
 class UnplayedRecordingError(HarnessError, AssertionError):
-    """Interactions of a cassette were never asked for; the message names them."""
+    """Interactions of a cassette were never requested; the message names them."""
 
 
 class PromiseBrokenError(HarnessError, AssertionError):
-    """A conformance case found that `what` was `seen` instead of `expected`."""
+    """A conformance case saw `seen` instead of `expected` for `what`."""
 
     def __init__(self, what: str, *, expected: str, seen: str) -> None:
         super().__init__(f"{what}: expected {expected}, seen {seen}")
@@ -88,11 +88,11 @@ class PromiseBrokenError(HarnessError, AssertionError):
 
 
 class FlushError(HarnessError):
-    """A flush check can't be made: the message says how far it came, and what to do."""
+    """A flush check can't run: the message names the step that failed, and what to do."""
 
 
 class SweepError(HarnessError):
-    """A sweep can't be made: its recording is no whole stream, or the client fails without any fault."""
+    """A sweep can't run: its recording has no complete stream, or the client fails without any fault."""
 
 
 class UsageError(HarnessError, ValueError):

@@ -1,4 +1,4 @@
-"""Plain: messages and outputs as JSON values, and as text that is safe in a terminal."""
+"""Terminal text: values as JSON, and as text that is safe to print in a terminal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-# C0 and C1 controls but tab and newline: what a model says must not drive the terminal.
+# C0 and C1 controls except tab and newline: generated text must not control the terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def printable(text: str) -> str:
-    """Text with control characters made visible."""
+    """Text with control characters shown as escapes."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
 
 
@@ -25,7 +25,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 def builtins(value: Any) -> Any:
-    """A value as JSON can hold it; fields of structs that have their default value are left out."""
+    """The value in types that JSON has, without struct fields that have their default value."""
     match value:
         case Mapping():
             return {str(key): builtins(item) for key, item in value.items()}
@@ -49,10 +49,10 @@ def dump(value: Any) -> str:
 
 
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     tag = struct.__struct_config__.tag
     if tag is not None:
-        made["type"] = tag
+        fields["type"] = tag
     for field in msgspec.structs.fields(type(struct)):
         value = getattr(struct, field.name)
         default = (
@@ -61,8 +61,8 @@ def _fields(struct: msgspec.Struct) -> dict[str, Any]:
             else field.default
         )
         if field.required or value != default:
-            made[field.name] = builtins(value)
-    return made
+            fields[field.name] = builtins(value)
+    return fields
 
 
 def _text(data: bytes) -> str:

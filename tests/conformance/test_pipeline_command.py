@@ -145,7 +145,7 @@ def test_a_websocket(run: Run, monkeypatch: pytest.MonkeyPatch, path: str) -> No
 def test_what_can_not_be_read(run: Run) -> None:
     """A command beside an app, options of a request beside a reader, and no target at all are refused in a line."""
     app = f"{APPS}.starlette_app:app"
-    assert "runs in this process: a command beside it is for a URL" in run(app, "--", "true").err
+    assert "runs in this process: a command can serve a URL" in run(app, "--", "true").err
     assert "--data are for a URL or an app" in run("--reader", "cat", "-d", "x", "--", "true").err
     assert "--until requires the URL of a WebSocket" in run(app, "--until", "x").err
     assert "nothing to check" in run("--case", "order").err

@@ -10,7 +10,7 @@ from tokentape import ChatMessage
 from tokentape_conformance.case_registry import having
 from tokentape_fake_provider.script.model import FinishReason, Script
 from tokentape_fake_provider.wires import WIRES, EncodedFrame, ProviderRequest, wire_named
-from tokentape_harness.conversion.sample_request import ask_of, request_for
+from tokentape_harness.conversion.sample_request import read_request, request_for
 
 MODEL = "model-1"
 PROMPT = "How deep is the sea?"
@@ -48,7 +48,7 @@ class SampleRequest(msgspec.Struct, frozen=True):
 def sample_request(wire: str, choices: int = 1) -> SampleRequest:
     """The request whose response the cases encode."""
     request = request_for(wire, MODEL, [ChatMessage.user(PROMPT)], choices=choices)
-    ask = ask_of(request, wire, created=_CREATED, seed="conformance")
+    ask = read_request(request, wire, created=_CREATED, seed="conformance")
     return SampleRequest(f"{request.method} {request.uri} {(request.body or b'').decode()}", ask)
 
 

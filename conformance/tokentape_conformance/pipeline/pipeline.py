@@ -19,10 +19,10 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import WIRES
-from tokentape_harness.conversion.request_reader import Asked, read_asked
+from tokentape_harness.conversion.request_reader import RequestContent, read_content
 from tokentape_harness.errors import FlushError, HarnessError, UsageError
 from tokentape_harness.flush.bench import STEPPED, Bench, event_loop, rule_of
-from tokentape_harness.flush.check import FlushOptions, check_bench, refuse, unseen
+from tokentape_harness.flush.check import FlushOptions, check_answer, check_bench, unseen
 from tokentape_harness.flush.marker_tokens import generate_markers
 from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.prober import Pace
@@ -163,34 +163,34 @@ class Pipeline:
         markers = generate_markers(SHORT, 0, self._draw)
         before = len(self.provider.requests)
         with bench.answering(rule_of(markers), Instant()), bench.reading(markers) as run:
-            far = run.output
-            far.wait(lambda far: far.end is not None or len(far.seen) >= markers.count, self.options.start)
-            far.wait(lambda far: far.end is not None, self.options.patience)
+            output = run.output
+            output.wait(lambda output: output.end is not None or len(output.seen) >= markers.count, self.options.start)
+            output.wait(lambda output: output.end is not None, self.options.patience)
             requests = tuple(self.provider.requests[before:])
-            refuse(bench, far, len(requests), self.options.start)
-            if len(far.seen) >= markers.count:
-                bench.learn_end(far)
-            if not far.seen:
-                raise FlushError(unseen(far, markers.count))
+            check_answer(bench, output, len(requests), self.options.start)
+            if len(output.seen) >= markers.count:
+                bench.learn_end(output)
+            if not output.seen:
+                raise FlushError(unseen(output, markers.count))
         stepped = self._step(bench)
-        shown = stepped if stepped.seen else far
-        return WholeResponse(far, stepped, requests, locate_text(shown.head, shown.body, shown.markers))
+        shown = stepped if stepped.seen else output
+        return WholeResponse(output, stepped, requests, locate_text(shown.head, shown.body, shown.markers))
 
     def _step(self, bench: Bench) -> ObservedOutput:
         """A response whose first tokens are sent one by one, each when the last one came out, until one is held."""
         markers = generate_markers(_LONGER, 0, self._draw)
         with bench.answering(rule_of(markers), STEPPED), bench.reading(markers) as run:
-            far = run.output
+            output = run.output
             stream = bench.next_stream(run, self.options.start)
             if stream is not None:
                 with suppress(StepError):
                     for number in range(_STEPS):
                         stream.step_until(markers.marker(number))
-                        if not _wait_for_token(far, number, self.options.patience):
+                        if not _wait_for_token(output, number, self.options.patience):
                             break
                 stream.release()
-            bench.wait_for_end(far, self.options.limit if bench.stays_open else self.options.patience)
-        return far
+            bench.wait_for_end(output, self.options.limit if bench.stays_open else self.options.patience)
+        return output
 
     def flush_report(self, wire: str) -> FlushReport:
         """The flush checker's report, created once. Raises `FlushError`."""
@@ -206,10 +206,10 @@ class Pipeline:
             raise report
         return report
 
-    def offered(self, wire: str) -> Asked:
+    def offered(self, wire: str) -> RequestContent:
         """The app's last request to the model."""
         body = self.whole(wire).requests[-1].body
-        return read_asked(body if isinstance(body, dict) else {})
+        return read_content(body if isinstance(body, dict) else {})
 
     def lack(self, need: str, wire: str) -> str | None:
         """Why it lacks this capability, as declared or observed; None if it has it."""
@@ -236,7 +236,7 @@ class Pipeline:
 
 
 def _wait_for_token(output: ObservedOutput, number: int, seconds: float) -> bool:
-    return output.wait(lambda far: len(far.seen) > number, seconds)
+    return output.wait(lambda output: len(output.seen) > number, seconds)
 
 
 def _imported(name: str) -> Any:

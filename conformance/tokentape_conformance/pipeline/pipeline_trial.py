@@ -48,7 +48,7 @@ class SteppedReader:
         """Send the next token; whether it came out within this time. Raises `StepError`."""
         self.stream.step_until(self.markers.marker(self.sent))
         self.sent += 1
-        return self.output.wait(lambda far: len(far.seen) >= self.sent, seconds)
+        return self.output.wait(lambda output: len(output.seen) >= self.sent, seconds)
 
 
 class PipelineTrial(Trial):
@@ -67,7 +67,9 @@ class PipelineTrial(Trial):
     @property
     def frames(self) -> list[TimedFrame]:
         """The output, with its times."""
-        return [TimedFrame(data, (at - far.pieces[0][0]) * 1000) for far in self.outputs for at, data in far.pieces]
+        return [
+            TimedFrame(data, (at - output.pieces[0][0]) * 1000) for output in self.outputs for at, data in output.pieces
+        ]
 
     @property
     def provider_requests(self) -> Sequence[Entry]:
@@ -101,7 +103,7 @@ class PipelineTrial(Trial):
                 with suppress(StepError):
                     while not stream.over and stream.sent < _MOST_APART:
                         stream.step(timeout=self.options.patience)
-                        run.output.wait(lambda far: far.end is not None, apart)
+                        run.output.wait(lambda output: output.end is not None, apart)
                 stream.release()
             self.wait_for_end(run.output)
         return run.output
@@ -164,15 +166,15 @@ class PipelineTrial(Trial):
             self.skip("the provider's stream could not be broken")
         return run.output, self.truncation(run.output, len(requests))
 
-    def truncation(self, far: ObservedOutput, requests: int) -> Truncation:
+    def truncation(self, output: ObservedOutput, requests: int) -> Truncation:
         """How a failure of the provider, after this number of requests, showed in the output."""
         whole = self.pipeline.whole(self.wire)
         wholes = [each for each in (whole.output, whole.stepped) if each.seen]
-        return truncation_of(far, wholes, requests, reported_by=self.pipeline.reported_by)
+        return truncation_of(output, wholes, requests, reported_by=self.pipeline.reported_by)
 
-    def wait_for_end(self, far: ObservedOutput) -> bool:
+    def wait_for_end(self, output: ObservedOutput) -> bool:
         """Wait for the output to end; whether it did in time."""
-        return self.bench.wait_for_end(far, self.options.limit)
+        return self.bench.wait_for_end(output, self.options.limit)
 
     # Its output.
 
@@ -193,49 +195,49 @@ class PipelineTrial(Trial):
         location = self.pipeline.whole(self.wire).text_location
         return isinstance(location, TextLocation) and location.growing
 
-    def text(self, far: ObservedOutput) -> str:
+    def text(self, output: ObservedOutput) -> str:
         """The response's text in the output. Skips the case if it is unknown where that is."""
-        self._expect_success(far)
-        return self.text_location.text(self._body(far))
+        self._expect_success(output)
+        return self.text_location.text(self._body(output))
 
-    def numbers(self, far: ObservedOutput) -> list[int]:
+    def numbers(self, output: ObservedOutput) -> list[int]:
         """The numbers of the tokens that came out, in order, repeated ones included.
 
         Where each message has the text so far, these are the tokens of the last one, or of the first message that does
         not begin with the tokens of the previous one.
         """
-        self._expect_success(far)
+        self._expect_success(output)
         location = self.pipeline.whole(self.wire).text_location
         if not isinstance(location, TextLocation) or "text" in self.pipeline.lacks:
-            return _numbers(self._body(far), far.markers)
+            return _numbers(self._body(output), output.markers)
         if not location.growing:
-            return _numbers(location.text(self._body(far)), far.markers)
+            return _numbers(location.text(self._body(output)), output.markers)
         before: list[int] = []
-        for message in location.messages(self._body(far)):
-            numbers = _numbers(message, far.markers)
+        for message in location.messages(self._body(output)):
+            numbers = _numbers(message, output.markers)
             if numbers[: len(before)] != before:
                 return numbers
             before = numbers
         return before
 
-    def _body(self, far: ObservedOutput) -> bytes:
-        if far.dropped:
+    def _body(self, output: ObservedOutput) -> bytes:
+        if output.dropped:
             self.skip(f"the output is longer than the {KEPT:,} bytes that are kept")
-        return far.body
+        return output.body
 
-    def _expect_success(self, far: ObservedOutput) -> None:
-        if far.head is not None and far.head.status >= 400:
-            seen = f"status {far.head.status}: {_short(far.body.decode('utf-8', 'replace'))}"
+    def _expect_success(self, output: ObservedOutput) -> None:
+        if output.head is not None and output.head.status >= 400:
+            seen = f"status {output.head.status}: {_short(output.body.decode('utf-8', 'replace'))}"
             self.fail("the answer", Prose(seen), Prose("a success"))
 
-    def expect_whole(self, what: str, far: ObservedOutput) -> None:
+    def expect_whole(self, what: str, output: ObservedOutput) -> None:
         """Check that all tokens came out, each once and in order, and that the output ended cleanly."""
-        self.expect(f"the tokens of {what}", _run(self.numbers(far)), _run(list(range(far.markers.count))))
-        self.expect_end(far)
+        self.expect(f"the tokens of {what}", _run(self.numbers(output)), _run(list(range(output.markers.count))))
+        self.expect_end(output)
 
-    def expect_end(self, far: ObservedOutput) -> None:
+    def expect_end(self, output: ObservedOutput) -> None:
         """Check that the output ended cleanly."""
-        ending = far.end
+        ending = output.end
         if ending is None:
             self.fail("the end of the output", Prose("none"), Prose(f"one within {self.options.limit:g} s"))
         if ending.kind != "clean":

@@ -12,10 +12,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from tokentape_harness.cli.run import run
 
         code = run(arguments)
-    except KeyboardInterrupt:  # while the modules were loaded
+    except KeyboardInterrupt:  # during the imports
         code = 130
     if arguments is None:
-        # All is done: another Ctrl-C would only break off Python's own ending, with a traceback.
+        # The command is done: another Ctrl-C would only interrupt Python's shutdown, with a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise SystemExit(code)
 

@@ -48,18 +48,18 @@ def chat(
     model: Annotated[str | None, typer.Option(help="The model.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Stream one answer to stdout; usage and timing go to stderr, so that a pipe carries only the answer.
+    """Stream one answer to stdout; usage and timing go to stderr, so that a pipe receives only the answer.
 
-    Returns the exit code: a stream that breaks shows what had arrived.
+    Returns the exit code. Of a stream that is cut off it prints what had arrived.
     """
-    began = time.perf_counter()
+    started = time.perf_counter()
 
-    def leaves(_: httpx2.Request) -> None:
-        # The time until here, of which certificates take most, is not the provider's.
-        nonlocal began
-        began = time.perf_counter()
+    def start(_: httpx2.Request) -> None:
+        # The setup before the request, mostly of certificates, is not the provider's time.
+        nonlocal started
+        started = time.perf_counter()
 
-    http_client = httpx2.Client(timeout=DEFAULT_TIMEOUT, follow_redirects=True, event_hooks={"request": [leaves]})
+    http_client = httpx2.Client(timeout=DEFAULT_TIMEOUT, follow_redirects=True, event_hooks={"request": [start]})
     client = _client(provider, base_url, model, http_client)
     if prompt == "-":
         prompt = sys.stdin.buffer.read().decode("utf-8", "replace")
@@ -70,48 +70,48 @@ def chat(
         stream = client.chat([ChatMessage.user(prompt)], stream=True).normalized
         try:
             for message in stream:
-                at = (time.perf_counter() - began) * 1000
+                at = (time.perf_counter() - started) * 1000
                 if message.text or message.reasoning or message.refusal or message.tool_call_deltas:
                     arrivals.append(at)
                 show.message(message, at)
         except TokentapeError as error:
             failure = error
-        total = (time.perf_counter() - began) * 1000
+        total = (time.perf_counter() - started) * 1000
     output = stream.get_chat_output()
     show.end(output, timing_of(arrivals, total, output.usage.output))
     return 0 if failure is None else report_error(failure) or 1
 
 
 class _TextChat:
-    """The answer on stdout, what else there is to say on stderr."""
+    """The answer on stdout, everything else on stderr."""
 
     def __init__(self) -> None:
         self._line_open = False
         self._reasoning_open = False
         self._dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        # Both go to one screen unless stdout is redirected.
+        # A terminal must not receive control characters.
         self._safe = terminal_text.printable if sys.stdout.isatty() else str
 
     def message(self, message: ChatMessage, _at: float) -> None:
-        """Show what a chunk adds, at once."""
+        """Print what a chunk adds, at once."""
         if message.reasoning:
-            said = terminal_text.printable(message.reasoning)
-            print(f"\x1b[2m{said}\x1b[22m" if self._dim else said, end="", flush=True, file=sys.stderr)
+            reasoning = terminal_text.printable(message.reasoning)
+            print(f"\x1b[2m{reasoning}\x1b[22m" if self._dim else reasoning, end="", flush=True, file=sys.stderr)
             self._reasoning_open = True
-        said = message.text + message.refusal
-        if self._reasoning_open and (said or message.tool_calls):
+        text = message.text + message.refusal
+        if self._reasoning_open and (text or message.tool_calls):
             print("\n", flush=True, file=sys.stderr)
             self._reasoning_open = False
-        if said:
-            print(self._safe(said), end="", flush=True)
-            self._line_open = not said.endswith("\n")
+        if text:
+            print(self._safe(text), end="", flush=True)
+            self._line_open = not text.endswith("\n")
         for call in message.tool_calls:
             start = "\n" if self._line_open else ""
             print(self._safe(f"{start}{call.name}({call.raw_arguments})"), flush=True)
             self._line_open = False
 
     def end(self, output: ChatOutput, timing: StreamTiming) -> None:
-        """Show usage and timing."""
+        """Print usage and timing."""
         if self._line_open:
             print(flush=True)
         print(f"\n{report.usage_line(output.usage)}\n{report.timing_line(timing)}", file=sys.stderr)
@@ -133,11 +133,11 @@ class _JsonChat:
 def _client(provider: str, base_url: str | None, model: str | None, http_client: httpx2.Client) -> ChatProvider:
     if provider not in _PROVIDERS:
         raise UsageError(f"no provider {provider!r}: the known ones are {', '.join(_PROVIDERS)}")
-    make, default_model, keys, url_variable = _PROVIDERS[provider]
+    client_type, default_model, keys, url_variable = _PROVIDERS[provider]
     url = base_url or os.environ.get(url_variable)
     options: dict[str, Any] = {"base_url": url, "http_client": http_client}
     if not any(os.environ.get(name) for name in keys):
         if not url or not is_loopback(urlsplit(url).hostname or ""):
             raise UsageError(f"no API key: set {keys[0]}, or use a local server (--base-url)")
         options["api_key"] = FAKE_KEY
-    return make(model or default_model, **options)
+    return client_type(model or default_model, **options)

@@ -1,4 +1,4 @@
-"""check: what is wrong with cassettes."""
+"""check: the problems of cassettes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.model import Cassette
 from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.cli.messages import counted
 from tokentape_harness.cli.options import Json, RedactHeaders, RedactPaths, RedactTexts, redaction_rules
 from tokentape_harness.errors import CassetteError, CassetteWarning, UsageError
 from tokentape_harness.lint import PROBLEM_KINDS, Problem, inspect_cassette, parse_age, read_unused
@@ -41,16 +42,16 @@ def check(
     redact_text: RedactTexts = None,
     as_json: Json = False,
 ) -> int:
-    """Print the problems of all cassettes; 1 if there are any that are not allowed. Raises `UsageError`."""
+    """Print the problems of all cassettes; 1 if there are any that `allow` does not name. Raises `UsageError`."""
     rules = redaction_rules(redact_header, redact_path, redact_text)
     for kind in allow or ():
         if kind not in PROBLEM_KINDS:
             raise UsageError(f"--allow {kind!r} is not one of {', '.join(PROBLEM_KINDS)}")
     age = None if max_age is None else parse_age(max_age)
-    never_asked = [] if unused is None else read_unused(_read(unused))
+    never_requested = [] if unused is None else read_unused(_read(unused))
     found, files, interactions = list[Problem](), find_cassettes(paths), 0
     for path in files:
-        cassette, problems = _checked(path, age, never_asked, rules)
+        cassette, problems = _checked(path, age, never_requested, rules)
         found += problems
         interactions += len(cassette)
     found = [problem for problem in found if problem.kind not in (allow or ())]
@@ -64,14 +65,10 @@ def check(
         for problem in found:
             print(terminal_text.printable(str(problem)))
         counts = Counter(problem.kind for problem in found)
-        said = ", ".join(f"{counts[kind]} {kind}" for kind in PROBLEM_KINDS if counts[kind])
-        amount = f"{_counted(len(files), 'file')}, {_counted(interactions, 'interaction')}"
-        print(f"{amount}: {said or 'nothing wrong'}")
+        problems_found = ", ".join(f"{counts[kind]} {kind}" for kind in PROBLEM_KINDS if counts[kind])
+        amount = f"{counted(len(files), 'file')}, {counted(interactions, 'interaction')}"
+        print(f"{amount}: {problems_found or 'nothing wrong'}")
     return 1 if found else 0
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _fields(problem: Problem) -> dict[str, object]:
@@ -100,11 +97,9 @@ def _checked(
 
 
 def _edited(path: Path, message: str) -> Problem:
-    """The reader's warning, which begins with the file and the interaction, as a problem."""
-    said = message.removeprefix(f"{path}: interaction ")
-    number, _, rest = said.partition(": ")
-    return (
-        Problem("edited", str(path), int(number), rest)
-        if number.isdigit()
-        else Problem("edited", str(path), None, said)
-    )
+    """The problem that the reader's warning describes; it begins with the file and the interaction."""
+    description = message.removeprefix(f"{path}: interaction ")
+    number, _, rest = description.partition(": ")
+    if number.isdigit():
+        return Problem("edited", str(path), int(number), rest)
+    return Problem("edited", str(path), None, description)

@@ -1,4 +1,4 @@
-"""convert: recordings of one kind or provider as those of another."""
+"""convert: a recording in the format of another provider or tool."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _write_cassette(path: Path, cassette: Cassette) -> Losses:
 
 
 def _write_vcrpy(path: Path, cassette: Cassette) -> Losses:
-    made, losses = without_streams(cassette)
-    write_cassette(path, made)
+    plain, losses = without_streams(cassette)
+    write_cassette(path, plain)
     return losses
 
 
@@ -54,7 +54,7 @@ def _write_raw(path: Path, cassette: Cassette) -> Losses:
     return tuple(Loss(what, "left out", "interaction 0") for what in ("request", "headers", "times"))
 
 
-# What --from and --to name beside the wire formats, which are reached from a cassette. vcrpy's files are cassettes.
+# The formats of --from and --to besides the wire formats. vcrpy's files are cassettes.
 READERS: Mapping[str, Callable[[bytes, Path], Cassette]] = {
     "cassette": parse_cassette,
     "vcrpy": parse_cassette,
@@ -95,7 +95,7 @@ def convert(
     redact_text: RedactTexts = None,
     as_json: Json = False,
 ) -> int:
-    """Write the file without secrets, print what was lost, return the exit code.
+    """Write the file without secrets, print the losses, return the exit code.
 
     Raises `CassetteError`, `UsageError`, `UnknownWireError`.
     """
@@ -124,7 +124,7 @@ def _read(source: Path, kind: str, wire: str | None) -> Cassette:
     if (wire is not None) != (kind == "raw"):
         raise UsageError("--from raw needs --wire W, the wire format of the body; other formats don't take it")
     try:
-        # A body or a HAR may come through a pipe.
+        # A body or a HAR can be read from a pipe.
         data = read_file(source) if READERS.get(kind) is parse_cassette else source.read_bytes()
     except FileNotFoundError as error:
         raise CassetteNotFoundError("no such cassette: check the path", path=source) from error

@@ -1,9 +1,10 @@
-"""decode: what is in a raw response body."""
+"""decode: the messages and the output of a raw response body."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -41,8 +42,8 @@ def decode(
             return _print_output(wire_format.decode_complete(body), as_json)
         chunks = iter([body])
     else:
-        chunks = _with(first, chunks)
-    stream = stream_bytes(chunks if pieces is None else _cut(chunks, pieces), wire)
+        chunks = chain([first], chunks)
+    stream = stream_bytes(chunks if pieces is None else _resized(chunks, pieces), wire)
     failure: TokentapeError | None = None
     try:
         for number, message in enumerate(stream):
@@ -57,7 +58,7 @@ def decode(
 
 
 def _is_line(body: bytes, wire: Wire) -> bool:
-    """Whether a document is a line of a format that streams lines: it may be all that was left of them."""
+    """Whether a document is one line of a format that streams lines: it may be a stream that was cut off."""
     return getattr(wire.decoder, "framing", None) is NDJSONFraming and b"\n" not in body.strip()
 
 
@@ -89,18 +90,13 @@ def _read_and_close(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _read(source: BinaryIO) -> Iterator[bytes]:
-    # read1 gives what has arrived: a pipe is decoded live.
+    # read1 returns what has arrived: a pipe is decoded live.
     read = getattr(source, "read1", source.read)
     while data := read(_READ):
         yield data
 
 
-def _with(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
-def _cut(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+def _resized(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
     """The same bytes, `size` at a time."""
     kept = b""
     for chunk in chunks:

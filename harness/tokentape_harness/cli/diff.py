@@ -1,4 +1,4 @@
-"""diff: what changed in the shape of the events between two cassettes."""
+"""diff: the changes in the structure of the events between two cassettes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""faults: what can go wrong with a response."""
+"""faults: the faults that can be injected into a response."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def faults(
             _print_parameters(entry.parameters)
         elif entry.parameters:
             print(f"{'':{width}}    @ {', '.join(parameter.name for parameter in entry.parameters)}")
-    print("Every fault has, too:" if name is None else "and, as every fault:")
+    print("Every fault also has:" if name is None else "Also, as every fault:")
     _print_parameters(shared_parameters())
 
 

@@ -1,4 +1,4 @@
-"""fit: a timing profile from recordings."""
+"""fit: a timing profile that is learned from recordings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.profiles import Observed, format_profile, learn_profile, observed_stream, write_profile
 from tokentape_harness.testing.recordings import find_cassettes
 
-# Of a single distribution of 100 values it is hardly ever so much.
+# 100 values of a single distribution hardly ever have a distance as large as this.
 _FITS_BADLY = 0.15
 
 
@@ -41,16 +41,17 @@ def fit(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write or print the profile of all timed streams in these cassettes, and tell what it was learned from.
+    """Write or print the profile of all timed streams in these cassettes, and a summary of what it was learned from.
 
     Raises `CassetteError`, `UsageError`, `UnknownWireError`.
     """
     if wire is not None:
         wire_named(wire)
     streams, left_out = _observed(paths, model, wire)
-    told = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
     if not streams:
-        raise UsageError(f"no timed stream to learn from in {', '.join(map(str, paths))} ({told or 'nothing there'})")
+        searched = ", ".join(map(str, paths))
+        raise UsageError(f"no timed stream to learn from in {searched} ({reasons or 'no interactions'})")
     profile = learn_profile(streams)
     if output is not None:
         write_profile(output, profile)
@@ -58,15 +59,15 @@ def fit(
         print(msgspec.json.encode(profile).decode())
     else:
         print(format_profile(profile), end="")
-    said = report_file(output) if output is not None else sys.stderr
-    for line in _summary(profile, told):
-        print(terminal_text.printable(line), file=said)
+    report = report_file(output) if output is not None else sys.stderr
+    for line in _summary(profile, reasons):
+        print(terminal_text.printable(line), file=report)
     if output is not None:
-        print(f"wrote {output}: play it with --timing profile:{output}", file=said)
+        print(f"wrote {output}: play it with --timing profile:{output}", file=report)
 
 
 def _observed(paths: Sequence[Path], model: str | None, wire: str | None) -> tuple[list[Observed], Counter[str]]:
-    """The streams to learn from, and how many others were left out for which reason."""
+    """The streams to learn from, and the number of streams left out for each reason."""
     found, left_out = list[Observed](), Counter[str]()
     for file in find_cassettes(paths):
         try:
@@ -108,7 +109,7 @@ def _summary(profile: Profile, left_out: str) -> Iterator[str]:
         yield f"{what}: {', '.join(shares) or '1'}"
     if max(fitted.latency_ks or 0.0, fitted.ttft_ks or 0.0) > _FITS_BADLY and fitted.chunks >= 100:
         models = f" ({', '.join(fitted.models)})" if len(fitted.models) > 1 else ""
-        yield f"it fits badly: no one distribution makes such times. Several models or machines{models}? Try --model."
+        yield f"bad fit: these times have no single distribution. Several models or machines{models}? Try --model."
 
 
 def _distance(ks: float | None) -> str:

@@ -108,7 +108,7 @@ def flush_check(
         if value is not None
     ]
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
+        raise UsageError(f"{' and '.join(given)} exclude each other: give only one")
     if not given and not command:
         raise UsageError("nothing to check: give a URL, module:app, --through URL, or -- COMMAND (see --help)")
     request = AppRequest(method=method or "", headers=tuple(map(header_of, headers or ())), body=body_of(data))
@@ -170,12 +170,12 @@ def _imported(name: str) -> Any:
 
 def _print_address(url: str, through_url: str | None, *, started: bool) -> None:
     if through_url is not None:
-        must = f"what listens at {through_url} must pass requests on to it"
+        note = f"the proxy at {through_url} must forward requests to it"
     elif started:
-        must = "the command gets it in OPENAI_BASE_URL and the other SDKs' variables"
+        note = "the command gets it in OPENAI_BASE_URL and the other SDKs' variables"
     else:
-        must = f"the app must send its requests there: OPENAI_BASE_URL={url}/v1, ANTHROPIC_BASE_URL={url}, ..."
-    print(f"fake provider: {url} ({must})", file=sys.stderr)
+        note = f"the app must send its requests there: OPENAI_BASE_URL={url}/v1, ANTHROPIC_BASE_URL={url}, ..."
+    print(f"fake provider: {url} ({note})", file=sys.stderr)
 
 
 def _as_text(report: FlushReport) -> str:

@@ -25,6 +25,11 @@ def print_error(message: str) -> None:
     print(f"tokentape: {redact_text(' '.join(message.split()))}", file=sys.stderr)
 
 
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, in the plural unless it is 1."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _exit_code(error: Exception) -> int | None:
     if hasattr(error, "format_message"):
         return MISUSED

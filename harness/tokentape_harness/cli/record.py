@@ -22,12 +22,12 @@ from tokentape_harness.proxy import RecordingProxy, recorded_upstreams, upstream
 from tokentape_harness.proxy.signing import is_aws
 from tokentape_harness.redaction import secrets_of_environment
 
-# As a shell has it.
+# A shell's exit codes.
 _NOT_RUNNABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
 
 _LEAVING_S = 1.0
 
-# Of a terminal that is closed.
+# A terminal that is closed sends it.
 _HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
@@ -71,7 +71,7 @@ def record(
     known = upstreams_of(upstreams or (), os.environ)
     if mode == "none":
         known = recorded_upstreams(folder) | known
-    # Keys that the command is given, whatever they look like and wherever they turn up.
+    # The command's keys are redacted wherever they appear.
     rules = redaction_rules(redact_header, redact_path, redact_text).adding(secrets=secrets_of_environment(os.environ))
     proxy = RecordingProxy(
         known,
@@ -85,10 +85,10 @@ def record(
         report=print_error,
     )
     if command:
-        # The signals are held until all is saved.
+        # Until all is saved a signal does not end this process.
         with _Signals() as signals, proxy:
             code = _run(command, proxy.environment(os.environ), signals)
-            # It has left: that is seen in a moment, unless a process of its own still reads.
+            # The proxy notices in a moment that the command has ended, unless a child process still reads.
             proxy.wait_until_idle(_LEAVING_S)
             return code
     stop = threading.Event()
@@ -117,23 +117,23 @@ def _run(command: Sequence[str], environment: Mapping[str, str], signals: _Signa
     except OSError as error:
         print_error(f"{command[0]}: can't be run ({error.strerror or error})")
         return _NOT_RUNNABLE
-    signals.hand_on_to(process)
+    signals.forward_to(process)
     code = process.wait()
     return _SIGNALLED - code if code < 0 else code
 
 
 class _Signals:
-    """Hands signals that would end this process on to the command: it decides, and what it asked until then is kept."""
+    """Forwards signals that would end this process to the command: the command decides, and its recordings are kept."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._early: list[int] = []
-        # A background job's command ignores Ctrl-C as the shell has set it, and what nohup started ignores hang-ups.
+        # A signal that is ignored stays ignored: Ctrl-C in a background job, a hang-up under nohup.
         ends = [number for number in (signal.SIGINT, *_HANGUP) if signal.getsignal(number) is not signal.SIG_IGN]
         self._handling = _handling((*ends, signal.SIGTERM), self._take)
 
-    def hand_on_to(self, process: subprocess.Popen[bytes]) -> None:
-        """The command runs."""
+    def forward_to(self, process: subprocess.Popen[bytes]) -> None:
+        """Forward signals to the running command, and those that arrived before it started."""
         self._process = process
         for number in self._early:
             process.send_signal(number)

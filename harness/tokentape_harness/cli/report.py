@@ -1,4 +1,4 @@
-"""Report: chunks and outputs of a stream as lines of text."""
+"""Report: the chunks and outputs of a stream as text and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
 
 
 def message_fields(message: ChatMessage) -> dict[str, Any]:
-    """A chunk or a message as JSON: `text`, and whatever else it has; plain text is not repeated as parts."""
+    """A chunk or a message as JSON: `text` and its other fields; plain text is not repeated as parts."""
     fields: dict[str, Any] = {"text": message.text, **builtins(message)}
     parts = fields.pop("parts", [])
     if any(part.keys() - {"type", "text"} for part in parts) or len(parts) > 2:
@@ -48,29 +48,29 @@ def usage_fields(usage: TokenUsage) -> dict[str, Any]:
 
 def chunk_line(message: ChatMessage) -> str:
     """What one chunk adds, on one line."""
-    said: list[str] = []
+    items: list[str] = []
     if message.index:
-        said.append(f"choice {message.index}")
+        items.append(f"choice {message.index}")
     if message.reasoning:
-        said.append(f"reasoning {message.reasoning!r}")
+        items.append(f"reasoning {message.reasoning!r}")
     if message.text:
-        said.append(f"text {message.text!r}")
+        items.append(f"text {message.text!r}")
     if message.refusal:
-        said.append(f"refusal {message.refusal!r}")
+        items.append(f"refusal {message.refusal!r}")
     for delta in message.tool_call_deltas:
         named = f" {delta.name}" if delta.name else ""
-        said.append(f"tool call{named} {delta.arguments!r}")
-    said += [f"finished {call.name}({call.raw_arguments})" for call in message.tool_calls]
-    said += [f"part {part.kind}" for part in message.parts if isinstance(part, ProviderPart)]
+        items.append(f"tool call{named} {delta.arguments!r}")
+    items += [f"finished {call.name}({call.raw_arguments})" for call in message.tool_calls]
+    items += [f"part {part.kind}" for part in message.parts if isinstance(part, ProviderPart)]
     if message.finish_reason is not None:
-        said.append(f"finish {message.finish_reason}")
+        items.append(f"finish {message.finish_reason}")
     if message.usage is not None:
-        said.append(usage_line(message.usage))
-    return printable(", ".join(said)) or "(nothing that shows)"
+        items.append(usage_line(message.usage))
+    return printable(", ".join(items)) or "(nothing to show)"
 
 
 def output_lines(output: ChatOutput) -> Iterator[str]:
-    """A whole output: what each choice says, how it ended, and the usage."""
+    """A whole output: the content and finish reason of each choice, and the usage."""
     for number, message in enumerate(output.messages):
         if len(output.messages) > 1:
             yield f"choice {number}"
@@ -103,5 +103,5 @@ def timing_line(timing: StreamTiming) -> str:
     """The figures of a stream on one line."""
     figures = [("time to first token", timing.ttft, "ms"), ("inter-token latency p50", timing.itl_p50, "ms")]
     figures += [("p95", timing.itl_p95, "ms"), ("total", timing.total, "ms"), ("", timing.tokens_per_s, "tokens/s")]
-    said = [f"{name} {value:.0f} {unit}".strip() for name, value, unit in figures if value is not None]
-    return f"timing: {', '.join(said)}"
+    known = [f"{name} {value:.0f} {unit}".strip() for name, value, unit in figures if value is not None]
+    return f"timing: {', '.join(known)}"

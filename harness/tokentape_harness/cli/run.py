@@ -1,4 +1,4 @@
-"""Run: one command, and every failure as one line on stderr."""
+"""Run: one command, with every failure as one line on stderr."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tokentape_harness.errors import CassetteWarning
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """The exit code of one command."""
+    """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # What a terminal's encoding can't show must not end the command.
+            # A character that the terminal's encoding can't show must not end the command.
             stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             code = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has what it wanted (`| head`). Python flushes stdout once more when it exits.
+        # The reader has closed the pipe (`| head`). Python flushes stdout once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return code

@@ -23,13 +23,13 @@ from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dialect_name
 from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.reader import read_cassette
-from tokentape_harness.cli.messages import print_error
+from tokentape_harness.cli.messages import counted, print_error
 from tokentape_harness.cli.options import TIMINGS, AllowedOrigins, FaultSpecs, Seed
 from tokentape_harness.errors import CassetteError, UsageError
-from tokentape_harness.testing.lazy_recordings import recordings_on_demand
+from tokentape_harness.testing.lazy_recordings import lazy_recordings
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
 
-# To read them all takes 0.2 s for so many of 10 kB; 10,000 would take 5 s (measured).
+# Reading this many files of 10 kB takes 0.2 s; 10,000 would take 5 s (measured).
 _READ_AT_ONCE = 500
 
 # The most that macOS grants where there is no limit.
@@ -72,7 +72,7 @@ def serve(
         str | None,
         typer.Option(
             envvar="TOKENTAPE_TOKEN",
-            help="What the control API asks for, also beyond this machine; else it is off there.",
+            help="The token that the control API requires; without one it is off for other machines.",
         ),
     ] = None,
     allowed_origins: AllowedOrigins = None,
@@ -83,13 +83,12 @@ def serve(
     `UnknownWireError`, `UnknownDialectError`.
     """
     paths, as_wires, faults = paths or [], as_wires or [], faults or []
-    # A server is asked many times: its recordings answer again and again.
     dialect = dialect or dress
     settings = SessionSettings(
         timing=parse_timing(timing, read_profile=_profile),
         strict=strict,
         seed=seed,
-        repeat=True,
+        repeat=True,  # a server answers the same request many times
         dialect=None if dialect is None else dialect_name(dialect),
         faults=tuple(faults),
         simulation=as_simulation(simulation),
@@ -115,8 +114,8 @@ def serve(
     try:
         with server:
             if not strict:
-                synthetic_text(1)  # what makes text up is loaded now, not while the first client waits
-            # At 500 streams a full collection stops all of them for 35 to 65 ms (measured); what is loaded now stays.
+                synthetic_text(1)  # load the text generator now, not while the first client waits
+            # At 500 streams a full collection stops all of them for 35 to 65 ms (measured): exempt what is loaded.
             gc.collect()
             gc.freeze()
             _announce(server, files, len(recordings), timing, faults)
@@ -129,17 +128,17 @@ def serve(
 
 
 def _load(paths: Sequence[Path], wires: Sequence[str], *, skip_unreadable: bool) -> tuple[int, list[Recording]]:
-    """How many files were read, and their recordings, also as those of other wire formats.
+    """The number of files that were read, and their recordings, also in these wire formats.
 
-    One that can't be read is skipped with a warning, unless it is the only one. Of many
-    files the responses are read when they are asked for, unless they are to be transcoded.
+    A file that can't be read is skipped with a warning, unless it is the only one. The responses of many files are
+    read when they are requested, unless they are to be transcoded.
     """
     files, recordings = 0, []
     found_files = find_cassettes(paths)
     on_demand = len(found_files) > _READ_AT_ONCE and not wires
     for file in found_files:
         try:
-            recordings += recordings_on_demand(file, print_error) if on_demand else _read(file, wires)
+            recordings += lazy_recordings(file, print_error) if on_demand else _read(file, wires)
         except CassetteError as error:
             if not skip_unreadable or found_files == [file]:
                 raise
@@ -163,9 +162,9 @@ def _read(file: Path, wires: Sequence[str]) -> list[Recording]:
 
 
 def _allow_many_connections() -> None:
-    """Ask for as many open files as may be had: every stream is one, and systems grant 256 or 1,024 unasked."""
+    """Raise the limit of open files: every stream is one, and the usual limit is 256 or 1,024."""
     if sys.platform == "win32":
-        return  # sockets are no files there
+        return  # its sockets are not files
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -179,23 +178,19 @@ def _announce(server: FakeProviderServer, files: int, recordings: int, timing: s
     print(f"tokentape serves a fake provider at {server.url}")
     for wire in WIRES:
         print(f"  {wire:{width}}  base URL {server.base_url(wire)}")
-    print(f"  {_counted(recordings, 'recording')} of {_counted(files, 'cassette')}, timing {timing}")
+    print(f"  {counted(recordings, 'recording')} of {counted(files, 'cassette')}, timing {timing}")
     if faults:
         print(f"  faults: {', '.join(faults)}")
     if not is_loopback(server.host):
-        control = "asks for the token" if server.control else "is off (--token turns it on)"
+        control = "requires the token" if server.control else "is off (--token turns it on)"
         print(
             f"  {server.host} is open to the network: anyone there can read the recordings; the control API {control}"
         )
     print("Ctrl-C stops it.", flush=True)
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _profile(name: str) -> Profile:
-    # With it comes what reads recordings, for 0.2 s.
+    # This import takes 0.2 s.
     from tokentape_harness.profiles import read_profile
 
     return read_profile(name)

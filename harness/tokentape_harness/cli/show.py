@@ -1,4 +1,4 @@
-"""show: what a cassette holds, and when each chunk came."""
+"""show: the interactions of a cassette, and when each chunk arrived."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tokentape_harness.cassettes.model import Interaction, Request, Response, St
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli import report, timeline
 from tokentape_harness.cli.options import Json
-from tokentape_harness.conversion.request_reader import read_asked
+from tokentape_harness.conversion.request_reader import read_content
 from tokentape_harness.conversion.response_decoder import is_document
 from tokentape_harness.errors import UsageError
 
@@ -119,34 +119,33 @@ def _request_lines(request: Request) -> Iterator[str]:
         if body is not None:
             yield f"body: {terminal_text.one_line(str(body), 200)}"
         return
-    asked = read_asked(body)
+    content = read_content(body)
     model, streamed = _model_and_stream(urlsplit(request.uri).path, body)
     facts = [f"model {model}"] if model else []
     facts += ["stream"] if streamed else []
-    facts += [f"{len(asked.tools)} tool{'' if len(asked.tools) == 1 else 's'}"] if asked.tools else []
-    facts += [loss.what.removeprefix("request ") for loss in asked.losses if loss.what != "request field"]
+    facts += [f"{len(content.tools)} tool{'' if len(content.tools) == 1 else 's'}"] if content.tools else []
+    facts += [loss.what.removeprefix("request ") for loss in content.losses if loss.what != "request field"]
     if facts:
         yield terminal_text.one_line(", ".join(facts), 200)
-    for message in asked.messages:
-        yield f"{message.role}: {terminal_text.one_line(_said(message), 200)}"
+    for message in content.messages:
+        yield f"{message.role}: {terminal_text.one_line(_text_and_calls(message), 200)}"
 
 
 def _model_and_stream(path: str, body: Mapping[str, Any]) -> tuple[str, bool]:
-    """What a request asks of which model; where its provider would refuse it, what the body says of that."""
+    """The requested model, and whether a stream is requested, also for a request that the provider would refuse."""
     path = unquote(path)
     wire = wire_for_path(path)
     if wire is not None:
         try:
-            ask = wire.read(path, body, created=0, seed="")
+            request = wire.read(path, body, created=0, seed="")
         except BadRequestError:
             pass
         else:
-            return ask.model, ask.stream
+            return request.model, request.stream
     return str(body.get("model") or ""), bool(body.get("stream"))
 
 
-def _said(message: ChatMessage) -> str:
-    """What a message says, calls included, on one line."""
+def _text_and_calls(message: ChatMessage) -> str:
     calls = [f"{call.name}({call.raw_arguments})" for call in message.tool_calls]
     return " ".join(filter(None, [message.text or message.refusal, *calls]))
 
@@ -185,7 +184,7 @@ def _print_timeline(console: Console, record: StreamRecord) -> None:
 
 
 def _decode(item: Interaction) -> ChatOutput | TokentapeError | None:
-    """What the response says; `None` where its path belongs to no wire format that can be decoded."""
+    """The decoded response, or its error; `None` if its path belongs to no wire format that can be decoded."""
     response = item.response
     wire = wire_for_path(unquote(urlsplit(item.request.uri).path))
     if wire is None or wire.name not in wire_names():

@@ -1,4 +1,4 @@
-"""Stream timing: the figures by which streams are judged, from when each token arrived."""
+"""Stream timing: latencies and rate of a stream, from the arrival of each token."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _ONE_ARRIVAL: Final = 1.0
 
 
 class StreamTiming(msgspec.Struct, frozen=True):
-    """Times in ms; `None` where there were too few tokens to tell.
+    """Times in ms; `None` if there were too few tokens.
 
-    `ttft` is the time to first token, `itl_p50` and `itl_p95` percentiles of the inter-token latency (the
-    gaps between chunks that carried tokens), `total` the time until the stream ended, `tokens_per_s` the rate
-    from the first such chunk to the last, `None` where they came within a ms: that is no rate but one arrival.
+    `ttft` is the time to first token, `itl_p50` and `itl_p95` percentiles of the inter-token latency (the gaps
+    between chunks with tokens), `total` the time until the stream ended, `tokens_per_s` the rate from the first such
+    chunk to the last; it is `None` if all arrived within 1 ms.
     """
 
     ttft: float | None
@@ -29,7 +29,7 @@ class StreamTiming(msgspec.Struct, frozen=True):
 
 
 def timing_of(arrivals: Sequence[float], total: float, tokens: int | None = None) -> StreamTiming:
-    """The figures of a stream whose token-carrying chunks arrived at these ms since the request.
+    """The timing of a stream whose chunks with tokens arrived at these times, in ms since the request.
 
     `tokens` is the provider's own count of output tokens; without it each chunk counts as one.
     """
@@ -41,13 +41,13 @@ def timing_of(arrivals: Sequence[float], total: float, tokens: int | None = None
         percentile(gaps, 50),
         percentile(gaps, 95),
         total,
-        # The first token marks the beginning of the span, so it is not one that came within it.
+        # The first token is the start of the span and not counted within it.
         (count - 1) / span * 1000 if span >= _ONE_ARRIVAL and count > 1 else None,
     )
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """The nearest-rank percentile of ordered values; `None` of none."""
+    """The nearest-rank percentile of ordered values; `None` without values."""
     if not ordered:
         return None
     return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)]

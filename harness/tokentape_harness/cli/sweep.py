@@ -1,4 +1,4 @@
-"""sweep: what does a client do with each fault at each frame of a recording?"""
+"""sweep: how a client handles each fault at each frame of a recording."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def sweep(
     patience: Annotated[
         float | None,
         typer.Option(
-            min=0.01, metavar="S", help="How long a stalled client may wait: 1 s, of an SDK an hour that takes no time."
+            min=0.01,
+            metavar="S",
+            help="How long a stalled client may wait: 1 s, or an hour of simulated time for an SDK.",
         ),
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, metavar="S", help="How long the command may take, in s.")] = 60.0,
@@ -63,7 +65,7 @@ def sweep(
     ] = "silent,hung",
     as_json: Json = False,
 ) -> int:
-    """Print the matrix; 1 if there are outcomes that are not to be, else 0.
+    """Print the matrix; 1 if there are outcomes of `fail_on`, else 0.
 
     Raises `UsageError`, `SweepError`, `CassetteError`, `FaultError`.
     """

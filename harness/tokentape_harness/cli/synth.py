@@ -1,4 +1,4 @@
-"""synth: a made-up stream, as a cassette."""
+"""synth: a generated stream, as a cassette."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, Response, StreamRecord
 from tokentape_harness.cassettes.writer import report_file, write_cassette
 from tokentape_harness.cli.options import TIMINGS, FaultSpecs, Seed, WireName
-from tokentape_harness.conversion.sample_request import ask_of, sample_request
+from tokentape_harness.conversion.sample_request import read_request, sample_request
 from tokentape_harness.errors import UsageError
 from tokentape_harness.profiles import timing_of
 
 MODEL = "tokentape"
 PROMPT = "Say something."
-# The same command gives the same file: a made-up stream has no time of its own. (2026-01-01)
+# The creation time of every generated stream: the same command must give the same file. (2026-01-01)
 CREATED = 1_767_225_600
 
 
@@ -63,17 +63,17 @@ def synth(
     """
     wire_named(wire_name)
     if words is not None and text is not None:
-        raise UsageError("--words and --text exclude each other: give one of them")
+        raise UsageError("--words and --text exclude each other: give only one")
     if words is None:
-        # A tool call alone is what most tools are asked with.
+        # Most responses with a tool call have no text.
         words = 0 if tool_calls else WORDS
     when = timing_of(timing)
     if isinstance(when, Synthetic) and "seed=" not in timing:
         when = msgspec.structs.replace(when, seed=seed)
     request = sample_request(wire_name, MODEL, PROMPT)
-    ask = ask_of(request, wire_name, created=CREATED, seed=f"synth:{seed}")
+    target = read_request(request, wire_name, created=CREATED, seed=f"synth:{seed}")
     script = synthetic_script(
-        ask,
+        target,
         seed=seed,
         locale=locale,
         words=words,
@@ -83,15 +83,15 @@ def synth(
         finish_reason=_finish_reason(finish_reason),
         usage=_usage(usage),
     )
-    write_cassette(output, Cassette((Interaction(request, _response(script, ask, when, as_faults(faults or ()))),)))
+    write_cassette(output, Cassette((Interaction(request, _response(script, target, when, as_faults(faults or ()))),)))
     print(f"wrote {output}", file=report_file(output))
 
 
-def _response(script: Script, ask: ProviderRequest, when: Any, faults: Sequence[Fault]) -> Response:
-    tape = encode(script, ask, when)
+def _response(script: Script, target: ProviderRequest, when: Any, faults: Sequence[Fault]) -> Response:
+    tape = encode(script, target, when)
     for fault in faults:
-        tape = _damaged(tape, fault, ask)
-    # Made-up chunks without times would look as if they all came at 0 ms: a plain file says less and is right.
+        tape = _damaged(tape, fault, target)
+    # In a stream record, chunks without times would all have arrived at 0 ms: write none.
     record = None
     if not isinstance(when, Instant) or tape.end != "complete":
         chunks = tuple(Chunk(len(frame.data), frame.at) for frame in tape.frames)
@@ -99,9 +99,9 @@ def _response(script: Script, ask: ProviderRequest, when: Any, faults: Sequence[
     return Response(tape.status, "OK", tape.headers, tape.body, record)
 
 
-def _damaged(tape: Tape, fault: Fault, ask: ProviderRequest) -> Tape:
+def _damaged(tape: Tape, fault: Fault, target: ProviderRequest) -> Tape:
     try:
-        damaged = apply_fault(fault, tape, wire_named(ask.wire), ask)
+        damaged = apply_fault(fault, tape, wire_named(target.wire), target)
     except FaultNotApplicableError as error:
         raise UsageError(f"--fault {format_fault(fault)} changes nothing about this stream: {error}") from None
     if not damaged.head or damaged.header("content-encoding"):
@@ -110,7 +110,7 @@ def _damaged(tape: Tape, fault: Fault, ask: ProviderRequest) -> Tape:
 
 
 def _recorded(end: TapeEnd) -> End:
-    """A cassette knows no more of how a connection broke."""
+    """The end as a cassette records it: a reset as a dropped connection, a stall as a timeout."""
     match end:
         case "reset":
             return "dropped"

@@ -1,4 +1,4 @@
-"""Timeline: a picture of when each chunk of a stream came."""
+"""Timeline: a picture of when each chunk of a stream arrived."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _QUIET = "·"
 
 
 def strip(chunks: Sequence[Chunk], end: float, width: int) -> str:
-    """One line of `width` cells from 0 ms to `end`: how many bytes came in each, a dot where none did."""
+    """One line of `width` cells from 0 ms to `end`: the bytes that arrived in each, a dot for none."""
     received = [0] * width
     for chunk in chunks:
         cell = width - 1 if chunk.at >= end else int(chunk.at / end * width)
@@ -29,16 +29,15 @@ def axis(end: float, width: int) -> str:
 def rows(chunks: Sequence[Chunk], limit: int) -> list[tuple[str, str, str, str]]:
     """Number, ms, gap to the one before in ms, and bytes of each chunk, as text.
 
-    Of more than `limit` chunks the first ones and the last are there, with a row between that says how many
-    are not.
+    Of more than `limit` chunks only the first and the last are listed, with a row between them that counts the others.
     """
-    made = []
+    table = []
     last = 0.0
     for number, chunk in enumerate(chunks):
-        made.append((str(number), format_ms(chunk.at), f"+{format_ms(chunk.at - last)}", str(chunk.size)))
+        table.append((str(number), format_ms(chunk.at), f"+{format_ms(chunk.at - last)}", str(chunk.size)))
         last = chunk.at
-    if len(made) <= limit:
-        return made
+    if len(table) <= limit:
+        return table
     tail = limit // 4
-    left_out = len(made) - limit + 1
-    return [*made[: limit - tail - 1], ("…", f"{left_out} more", "", ""), *made[len(made) - tail :]]
+    left_out = len(table) - limit + 1
+    return [*table[: limit - tail - 1], ("…", f"{left_out} more", "", ""), *table[len(table) - tail :]]

@@ -1,8 +1,7 @@
-"""Fitting: a script as far as a wire format can say it.
+"""Capabilities: the part of a script that a wire format can express.
 
-The encoder itself is the authority: each item is said alone and heard again, so that there is no table of
-capabilities that could tell another story than the encoder. What it refuses (`ScriptError`), or says without its
-text, is tried in a plainer form, and left out if that does not help.
+No table lists what a format can do: each item is encoded alone and decoded again. An item that the encoder refuses
+(`ScriptError`), or encodes without its text, is tried in plainer forms, and left out if none of them works.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from tokentape_fake_provider.script.model import (
     ServerTool,
     Text,
     ToolCall,
-    Usage,
 )
 from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import ProviderRequest
@@ -34,43 +32,44 @@ from tokentape_harness.conversion.loss import Loss
 from tokentape_harness.conversion.response_decoder import decode_tape
 
 
-def fit(script: Script, ask: ProviderRequest) -> tuple[Script, list[Loss]]:
-    """The script with whatever the wire format of `ask` refuses left out, and what that is."""
+def fit(script: Script, target: ProviderRequest) -> tuple[Script, list[Loss]]:
+    """The script without what the wire format of the request `target` can't express, and the losses."""
     losses: list[Loss] = []
     choices = script.choices
-    if len(choices) > 1 and (refusal := _refusal(Script((Choice(), Choice())), ask)):
+    if len(choices) > 1 and (refusal := _refusal(Script((Choice(), Choice())), target)):
         losses.append(Loss("choice", "left out", count=len(choices) - 1, note=refusal))
         choices = choices[:1]
     fitted = []
     for index, choice in enumerate(choices):
         items: list[Item] = []
         for item in choice.items:
-            found, lost = _fitted(item, ask)
+            found, lost = _fitted(item, target)
             losses += [loss.at(f"choice {index}") for loss in lost]
             items += [found] if found is not None else []
         fitted.append(msgspec.structs.replace(choice, items=tuple(items)))
-    made = msgspec.structs.replace(script, choices=tuple(fitted))
-    if script.usage.report and (refusal := _refusal(Script(usage=script.usage), ask)):
+    result = msgspec.structs.replace(script, choices=tuple(fitted))
+    if script.usage.report and (refusal := _refusal(Script(usage=script.usage), target)):
         # Numbers that contradict each other, such as more cached tokens than there are.
         losses.append(Loss("usage", "changed", note=refusal))
-        made = msgspec.structs.replace(made, usage=_plain_usage(script.usage))
-    return made, losses
+        plain = msgspec.structs.replace(script.usage, cached=None, cache_write=None)
+        result = msgspec.structs.replace(result, usage=plain)
+    return result, losses
 
 
-def _fitted(item: Item, ask: ProviderRequest) -> tuple[Item | None, list[Loss]]:
+def _fitted(item: Item, target: ProviderRequest) -> tuple[Item | None, list[Loss]]:
     if isinstance(item, Text):
         return item, []
-    reason, sayable = "", None
+    reason, encodable = "", None
     for candidate in _forms(item):
-        heard = _heard(candidate, ask)
-        if isinstance(heard, str):
-            reason = reason or heard
-        elif _is_kept(item, heard):
-            return candidate, _changed(item, candidate, reason)
+        decoded = _round_trip(candidate, target)
+        if isinstance(decoded, str):
+            reason = reason or decoded
+        elif _is_kept(item, decoded):
+            return candidate, _dropped_arguments(item, candidate, reason)
         else:
-            sayable = sayable or candidate
-    if sayable is not None:
-        return sayable, _changed(item, sayable, reason)
+            encodable = encodable or candidate
+    if encodable is not None:
+        return encodable, _dropped_arguments(item, encodable, reason)
     return None, [Loss(_name(item), "left out", note=reason)]
 
 
@@ -91,49 +90,45 @@ def _forms(item: Item) -> Iterator[Item]:
             pass
 
 
-def _is_kept(item: Item, heard: ChatMessage) -> bool:
-    """Whether the words of an item were heard, whatever it is taken for."""
+def _is_kept(item: Item, decoded: ChatMessage) -> bool:
+    """Whether the text of an item was decoded, as a part of whatever kind."""
     match item:
         case ToolCall():
-            meant = DecodedCall.parse("", "", item.arguments)
+            expected = DecodedCall.parse("", "", item.arguments)
             return any(
-                (call.valid, call.arguments) == (meant.valid, meant.arguments)
-                and (call.valid or call.raw_arguments == meant.raw_arguments)
-                for call in heard.tool_calls
+                (call.valid, call.arguments) == (expected.valid, expected.arguments)
+                and (call.valid or call.raw_arguments == expected.raw_arguments)
+                for call in decoded.tool_calls
             )
         case Reasoning():
-            return item.text in heard.reasoning
+            return item.text in decoded.reasoning
         case ServerTool() | Audio():
-            return any(isinstance(part, ProviderPart) for part in heard.parts)
+            return any(isinstance(part, ProviderPart) for part in decoded.parts)
         case _:
-            return item.text in (heard.text, heard.refusal)
+            return item.text in (decoded.text, decoded.refusal)
 
 
-def _changed(item: Item, candidate: Item, reason: str) -> list[Loss]:
-    """What the plainer form leaves out beyond what is heard to be missing."""
+def _dropped_arguments(item: Item, candidate: Item, reason: str) -> list[Loss]:
+    """The loss of a call's arguments, with the encoder's reason; comparing both responses finds every other loss."""
     if isinstance(item, ToolCall) and isinstance(candidate, ToolCall) and item.arguments != candidate.arguments:
         return [Loss("arguments", "left out", note=reason)]
     return []
 
 
-def _heard(item: Item, ask: ProviderRequest) -> ChatMessage | str:
-    """An item as it is heard when it is said alone; the reason if it can't be said."""
+def _round_trip(item: Item, target: ProviderRequest) -> ChatMessage | str:
+    """The item encoded alone and decoded again, or the reason why it can't be encoded."""
     try:
-        return decode_tape(encode(Script.of(item), ask, Instant()), ask.wire).output.message
+        return decode_tape(encode(Script.of(item), target, Instant()), target.wire).output.message
     except (ScriptError, DecodeError) as error:
         return str(error)
 
 
-def _refusal(script: Script, ask: ProviderRequest) -> str:
+def _refusal(script: Script, target: ProviderRequest) -> str:
     try:
-        encode(script, ask, Instant())
+        encode(script, target, Instant())
     except ScriptError as error:
         return str(error)
     return ""
-
-
-def _plain_usage(usage: Usage) -> Usage:
-    return msgspec.structs.replace(usage, cached=None, cache_write=None)
 
 
 def _name(item: Item) -> str:

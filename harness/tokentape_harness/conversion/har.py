@@ -1,8 +1,8 @@
 """HAR: what browsers and proxies export (HTTP Archive 1.2), with the times of server-sent events.
 
-Chrome writes these beside each entry as `_eventSourceMessages`: `eventName`, `eventId`, `data` and `time`, in
-seconds since 1970. It often has no body for a stream, which is then made of them. What we write holds our own stream
-record as well, in `_stream`, so that nothing is lost on the way back.
+Chrome adds the events to each entry as `_eventSourceMessages`: `eventName`, `eventId`, `data` and `time`, in seconds
+since 1970. Its entries often have no body for a stream, which is then built from these events. A HAR that we write
+also holds our own stream record, in `_stream`, so that converting it back loses nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from tokentape_harness.cassettes.reader import interaction_of
 from tokentape_harness.cassettes.writer import interaction_fields
 from tokentape_harness.errors import CassetteFormatError
 
-# An interaction that says nothing of when it was recorded still needs a moment in a HAR. (2026-01-01)
+# A HAR requires a start time, also for an interaction without one. (2026-01-01)
 _UNKNOWN = datetime(2026, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000.0
-# What a browser did before it sent the request, in ms; `ssl` is a part of `connect`.
+# The phases, in ms, before a browser has sent the request; `ssl` is part of `connect`.
 _BEFORE = ("blocked", "dns", "connect", "send")
 
 
@@ -90,21 +90,21 @@ class _File(msgspec.Struct):
 
 
 def parse_har(data: bytes) -> Cassette:
-    """The entries of a HAR that were answered. Raises `CassetteFormatError`, naming the entry."""
+    """The entries of a HAR that have a response. Raises `CassetteFormatError`, which names the entry."""
     try:
         entries = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_File).log.entries
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CassetteFormatError(f"not a HAR ({error}): export it again") from error
-    made = []
+    interactions = []
     for number, fields in enumerate(entries):
         try:
             entry = msgspec.convert(fields, _Entry)
         except msgspec.ValidationError as error:
             raise CassetteFormatError(f"an entry of the HAR is damaged ({error})", interaction=number) from error
-        # 0 is a request that was blocked or cancelled before an answer came; `data:` and `blob:` are not sent at all.
+        # Status 0 is a blocked or cancelled request; `data:` and `blob:` URLs are not sent.
         if entry.response.status and not entry.request.url.startswith(("data:", "blob:")):
-            made.append(_interaction(entry, number))
-    return Cassette(tuple(made))
+            interactions.append(_interaction(entry, number))
+    return Cassette(tuple(interactions))
 
 
 def _interaction(entry: _Entry, number: int) -> Interaction:
@@ -118,7 +118,7 @@ def _interaction(entry: _Entry, number: int) -> Interaction:
             "method": request.method,
             "uri": request.url,
             "headers": list(_headers(request.headers)),
-            "body": _posted(request.postData, number),
+            "body": _request_body(request.postData, number),
         },
         "response": {
             "status": {"code": response.status, "message": response.statusText},
@@ -128,22 +128,23 @@ def _interaction(entry: _Entry, number: int) -> Interaction:
         },
     }
     try:
-        made = interaction_of(fields, f"entry {number}")
+        interaction = interaction_of(fields, f"entry {number}")
     except CassetteFormatError as error:
         raise error.at(None, number) from error.__cause__
-    if made.response.stream is not None:
-        return made
-    return Interaction(made.request, msgspec.structs.replace(made.response, stream=_record(entry, made.response)))
+    parsed = interaction.response
+    if parsed.stream is not None:
+        return interaction
+    return Interaction(interaction.request, msgspec.structs.replace(parsed, stream=_record(entry, parsed)))
 
 
 def _headers(pairs: Sequence[_NameValue]) -> Headers:
-    """The headers, without the pseudo-headers of HTTP/2; Chrome puts several of one name on lines of one value."""
+    """The headers without the pseudo-headers of HTTP/2. Chrome joins the values of one name with line breaks."""
     return tuple(
         (pair.name, value) for pair in pairs if not pair.name.startswith(":") for value in pair.value.split("\n")
     )
 
 
-def _posted(data: _PostData | None, number: int) -> bytes | None:
+def _request_body(data: _PostData | None, number: int) -> bytes | None:
     if data is None:
         return None
     if data.text is None:
@@ -168,7 +169,7 @@ def _body(entry: _Entry, number: int) -> bytes:
 
 
 def _event(message: _Message) -> bytes:
-    """The lines of an event that Chrome has parsed; `message` is the name of one without a name."""
+    """The lines of an event that Chrome has parsed; it names an event without a name `message`."""
     lines = [f"event: {message.eventName}"] if message.eventName not in ("", "message") else []
     lines += [f"id: {message.eventId}"] if message.eventId else []
     lines += [f"data: {line}" for line in message.data.split("\n")]
@@ -176,7 +177,7 @@ def _event(message: _Message) -> bytes:
 
 
 def _record(entry: _Entry, response: Response) -> StreamRecord | None:
-    """When the body came: as the messages say, or a document as the timings say; else nobody knows."""
+    """When the body arrived: by the messages of a stream or the timings of a document, or `None` if unknown."""
     timings = {name: float(value) for name, value in entry.timings.items() if isinstance(value, int | float)}
     started = _moment(entry.startedDateTime)
     start = max(timings.get("wait", 0.0), 0.0)
@@ -187,7 +188,7 @@ def _record(entry: _Entry, response: Response) -> StreamRecord | None:
         sent = started.timestamp() * 1000 + sum(max(timings.get(name, 0.0), 0.0) for name in _BEFORE)
         times = [message.time * 1000 - sent for message in entry.messages]
         if abs(times[0]) > _DAY:
-            # Not Chrome's clock: the first event came with the headers, as far as anybody knows.
+            # Not Chrome's clock: take it that the first event arrived with the headers.
             times = [at - times[0] + start for at in times]
         chunks = _timed(response, [max(at, start) for at in times])
     elif timings and len(split_body(response.body, response.content_type)) <= 1:
@@ -199,7 +200,7 @@ def _record(entry: _Entry, response: Response) -> StreamRecord | None:
 
 
 def _timed(response: Response, times: Sequence[float]) -> tuple[Chunk, ...]:
-    """The events of the body at the times of the messages; a comment comes with the event after it."""
+    """The events of the body at the times of the messages; a comment belongs to the event after it."""
     times = tuple(accumulate((round(at, 3) for at in times), max))
     chunks: list[Chunk] = []
     held, number = 0, 0
@@ -222,7 +223,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def format_har(cassette: Cassette, version: str = "") -> str:
-    """The interactions as a HAR; `version` is that of the program that writes it."""
+    """The interactions as a HAR; `version` is the version of the program that writes it."""
     log = {
         "version": "1.2",
         "creator": {"name": "tokentape", "version": version},
@@ -292,7 +293,7 @@ def _pairs(headers: Headers) -> list[dict[str, str]]:
 
 
 def _text(body: bytes) -> dict[str, str]:
-    """A body as text, or in base64 where it is none."""
+    """A body as text, or in base64 if it is not text."""
     try:
         return {"text": body.decode()}
     except UnicodeDecodeError:
@@ -300,7 +301,7 @@ def _text(body: bytes) -> dict[str, str]:
 
 
 def _messages(response: Response, started: datetime) -> list[dict[str, Any]]:
-    """The server-sent events as Chrome lists them, each at the time at which its end came."""
+    """The server-sent events as Chrome lists them, each at the time at which its last byte arrived."""
     record = response.stream
     if record is None or not record.chunks or not response.content_type.startswith("text/event-stream"):
         return []

@@ -1,4 +1,4 @@
-"""Loss: what did not come through when a response was said in another wire format."""
+"""Loss: what a response loses when it is converted to another wire format."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import msgspec
 Change = Literal["left out", "changed", "made up"]
 
 
-# Every provider has its own words for these.
+# Each provider has its own values for these.
 LABELS = ("metadata", "provider's finish reason", "spacing of arguments")
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """`count` things of one kind that are `left out`, `changed`, or `made up` since the format demands them.
+    """`count` things of one kind that are `left out`, `changed`, or `made up` because the format requires them.
 
     `what` names the kind (`signature`, `usage.cached`, `provider part web_search_call`), `where` the place (`choice
-    0`, `request`), `note` says more in words.
+    0`, `request`), and `note` gives the details.
     """
 
     what: str
@@ -29,16 +29,16 @@ class Loss(msgspec.Struct, frozen=True):
 
     @property
     def is_content(self) -> bool:
-        """Whether something that was said or asked is gone or different, and not only what the provider calls it."""
+        """Whether generated or requested content is missing or different, not only a provider's own label."""
         return self.change != "made up" and self.what not in LABELS
 
     def at(self, place: str) -> Loss:
-        """The same loss, with a place in front of its own."""
+        """The same loss, with a place before its own."""
         return msgspec.structs.replace(self, where=f"{place}, {self.where}" if self.where else place)
 
 
 def counted(losses: Iterable[Loss]) -> tuple[Loss, ...]:
-    """Equal losses as one, with their counts added; each kind stands where it came first."""
+    """Equal losses merged, with their counts added, in the order of their first occurrence."""
     found: dict[tuple[str, str, str, str], Loss] = {}
     for loss in losses:
         key = (loss.what, loss.change, loss.where, loss.note)
@@ -47,13 +47,13 @@ def counted(losses: Iterable[Loss]) -> tuple[Loss, ...]:
     return tuple(found.values())
 
 
-def differing(what: str, recorded: object, said: object, where: str) -> Iterator[Loss]:
-    """The loss, if there is one, of a value that is `None` where there is none."""
-    if recorded == said:
+def differing(what: str, before: object, after: object, where: str = "") -> Iterator[Loss]:
+    """The loss of a value that differs; `None` is a missing value."""
+    if before == after:
         return
-    if said is None:
-        yield Loss(what, "left out", where, note=f"was {recorded}")
-    elif recorded is None:
-        yield Loss(what, "made up", where, note=f"now {said}")
+    if after is None:
+        yield Loss(what, "left out", where, note=f"was {before}")
+    elif before is None:
+        yield Loss(what, "made up", where, note=f"now {after}")
     else:
-        yield Loss(what, "changed", where, note=f"was {recorded}, now {said}")
+        yield Loss(what, "changed", where, note=f"was {before}, now {after}")

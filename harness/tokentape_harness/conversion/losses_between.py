@@ -1,4 +1,4 @@
-"""Comparison: what a response lost when it was said in another wire format, by hearing both."""
+"""Losses between a response and its conversion to another wire format, found by comparing both as decoded."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ from tokentape_harness.conversion.script_builder import TOOL_PLAN, provider_mess
 USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
 
 
-def losses_between(recorded: DecodedResponse, said: DecodedResponse, script: Script) -> Iterator[Loss]:
-    """What of the recorded response is missing, different or new in what is said now, of which `script` is the script.
+def losses_between(recorded: DecodedResponse, converted: DecodedResponse, script: Script) -> Iterator[Loss]:
+    """What is missing, different or new in the converted response, which was encoded from `script`.
 
-    Choices that the script does not have are not looked at.
+    Choices that the script does not have are not compared.
     """
-    before, after = recorded.output, said.output
-    yield from _error(recorded.error, said.error)
+    before, after = recorded.output, converted.output
+    yield from _error(recorded.error, converted.error)
     if recorded.error is not None and not recorded.streamed:
         return
-    said_choices = {message.index: message for message in after.messages}
+    converted_choices = {message.index: message for message in after.messages}
     for index, (message, choice) in enumerate(zip(before.messages, script.choices, strict=False)):
-        for loss in _message(message, said_choices.get(index, ChatMessage()), choice):
+        for loss in _message(message, converted_choices.get(index, ChatMessage()), choice):
             yield loss.at(f"choice {index}")
     yield from _usage(before, after)
-    if before.model != after.model:
-        yield from differing("model", before.model, after.model, "")
+    yield from differing("model", before.model, after.model)
     yield from _metadata(before.metadata, after.metadata)
-    yield from _times(recorded, said)
+    yield from _times(recorded, converted)
 
 
 def _error(before: ProviderError | None, after: ProviderError | None) -> Iterator[Loss]:
@@ -46,28 +45,26 @@ def _error(before: ProviderError | None, after: ProviderError | None) -> Iterato
             yield Loss("error", "made up", note=provider_message(after))
         return
     for name in ("status", "type", "code", "param", "retry_after"):
-        yield from differing(f"error {name}", getattr(before, name), getattr(after, name), "")
-    yield from differing("error message", provider_message(before), provider_message(after), "")
+        yield from differing(f"error {name}", getattr(before, name), getattr(after, name))
+    yield from differing("error message", provider_message(before), provider_message(after))
 
 
 def _message(before: ChatMessage, after: ChatMessage, choice: Choice) -> Iterator[Loss]:
-    spoken = "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
-    if before.refusal and not after.refusal and after.text == spoken:
-        yield Loss("refusal", "changed", note="said as text")
+    content = "".join(item.text for item in choice.items if isinstance(item, Text | Refusal))
+    if before.refusal and not after.refusal and after.text == content:
+        yield Loss("refusal", "changed", note="sent as text")
     else:
         yield from _text("text", before.text, after.text)
         yield from _text("refusal", before.refusal, after.refusal)
     planned = any(isinstance(part, ProviderPart) and part.kind == TOOL_PLAN for part in before.parts)
-    thought = "".join(item.text for item in choice.items if isinstance(item, Reasoning))
-    yield from _text("reasoning", thought if planned and after.reasoning else before.reasoning, after.reasoning)
+    reasoning = "".join(item.text for item in choice.items if isinstance(item, Reasoning))
+    yield from _text("reasoning", reasoning if planned and after.reasoning else before.reasoning, after.reasoning)
     for old, new in zip_longest(before.tool_calls, after.tool_calls):
         yield from _call(old, new)
     if before.finish_reason != after.finish_reason:
-        yield from differing("finish reason", before.finish_reason, after.finish_reason, "")
-    elif before.provider_finish_reason != after.provider_finish_reason:
-        yield from differing(
-            "provider's finish reason", before.provider_finish_reason, after.provider_finish_reason, ""
-        )
+        yield from differing("finish reason", before.finish_reason, after.finish_reason)
+    else:
+        yield from differing("provider's finish reason", before.provider_finish_reason, after.provider_finish_reason)
     yield from _parts(before, after)
 
 
@@ -115,7 +112,7 @@ def _parts(before: ChatMessage, after: ChatMessage) -> Iterator[Loss]:
     for part in before.parts:
         if isinstance(part, ProviderPart) and part not in after.parts:
             if part.kind == TOOL_PLAN and part.data.get(TOOL_PLAN, "") in after.reasoning:
-                yield Loss("tool plan", "changed", note="said as reasoning")
+                yield Loss("tool plan", "changed", note="sent as reasoning")
             else:
                 yield Loss(f"provider part {part.kind}", "left out")
 
@@ -129,9 +126,9 @@ def _field(message: ChatMessage, name: str) -> Counter[str]:
 def _usage(before: ChatOutput, after: ChatOutput) -> Iterator[Loss]:
     for name in USAGE:
         old, new = getattr(before.usage, name), getattr(after.usage, name)
-        # A provider that reports nothing of a kind means 0 of it, and one that has none of it may say so.
+        # A count that is not reported is 0.
         if (old or 0) != (new or 0):
-            yield from differing(f"usage {name}", old, new, "")
+            yield from differing(f"usage {name}", old, new)
 
 
 def _metadata(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Loss]:
@@ -145,36 +142,35 @@ def _metadata(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[L
 
 
 def _times(before: DecodedResponse, after: DecodedResponse) -> Iterator[Loss]:
-    """Deltas that do not come when they came."""
+    """Deltas whose time differs."""
     old, new = _arrivals(before), _arrivals(after)
     for key, times in old.items():
         if None in times.values() or key not in new:
             continue
         index, what = key
-        said = new[key]
-        late = sum(1 for end, at in times.items() if not _same(at, said.get(end)))
-        if late:
-            yield Loss(f"time of {what}", "changed", f"choice {index}", late)
+        moved = sum(1 for end, at in times.items() if not _same(at, new[key].get(end)))
+        if moved:
+            yield Loss(f"time of {what}", "changed", f"choice {index}", moved)
 
 
 def _same(before: float | None, after: float | None) -> bool:
     return before is not None and after is not None and abs(before - after) < 0.002
 
 
-def _arrivals(heard: DecodedResponse) -> dict[tuple[int, str], dict[int, float | None]]:
-    """For each choice and kind, how many characters had come by the end of each delta, and when."""
+def _arrivals(response: DecodedResponse) -> dict[tuple[int, str], dict[int, float | None]]:
+    """For each choice and kind: the time of each delta, by the number of characters that had then arrived."""
     found: dict[tuple[int, str], dict[int, float | None]] = {}
     lengths: Counter[tuple[int, str]] = Counter()
     calls: defaultdict[int, ToolCallAssembly] = defaultdict(ToolCallAssembly)
-    for message, at in heard.chunks:
-        for what, text in _said(message, calls[message.index]):
+    for message, at in response.chunks:
+        for what, text in _deltas(message, calls[message.index]):
             key = (message.index, what)
             lengths[key] += len(text)
             found.setdefault(key, {}).setdefault(lengths[key], at)
     return found
 
 
-def _said(message: ChatMessage, calls: ToolCallAssembly) -> Iterator[tuple[str, str]]:
+def _deltas(message: ChatMessage, calls: ToolCallAssembly) -> Iterator[tuple[str, str]]:
     if message.text:
         yield "text", message.text
     if message.reasoning:

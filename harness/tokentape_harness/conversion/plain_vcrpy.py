@@ -1,4 +1,4 @@
-"""Plain vcrpy: a cassette as vcrpy itself would have written it."""
+"""Plain vcrpy: a cassette as vcrpy writes it, without stream records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tokentape_harness.conversion.loss import Loss
 
 
 def without_streams(cassette: Cassette) -> tuple[Cassette, tuple[Loss, ...]]:
-    """The cassette without its stream records, and what that loses."""
+    """The cassette without its stream records, and the losses."""
     interactions, losses = [], []
     for number, interaction in enumerate(cassette):
         record, response = interaction.response.stream, interaction.response

@@ -1,4 +1,4 @@
-"""Raw stream: a response body in a file, as `curl -N` leaves it, or with its headers as `curl -iN` does."""
+"""Raw body: a response body in a file, as `curl -N` prints it, or with its headers, as `curl -iN` does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Response, header_values
 from tokentape_harness.cassettes.reader import interaction_of
 from tokentape_harness.cassettes.writer import interaction_fields
-from tokentape_harness.conversion.sample_request import ask_of, sample_request
+from tokentape_harness.conversion.sample_request import read_request, sample_request
 from tokentape_harness.errors import CassetteFormatError
 
 MODEL = "recorded-model"
@@ -22,13 +22,13 @@ _END = re.compile(rb"\r?\n\r?\n")
 
 
 def parse_raw_stream(data: bytes, wire: str) -> Cassette:
-    """A cassette of one interaction: a made-up request of this wire format, and the body as its response.
+    """A cassette of one interaction: a sample request of this wire format, with the body as its response.
 
-    It has no times: nobody wrote them down. Raises `CassetteFormatError`, `UnknownWireError`.
+    It has no times, since none were recorded. Raises `CassetteFormatError`, `UnknownWireError`.
     """
     status, message, body = 200, "OK", data
     headers: Headers = ()
-    # curl shows what a proxy answered first, and 100 Continue, in front of the response.
+    # curl also prints the response of a proxy, and 100 Continue, before the response.
     while (match := _STATUS.match(body)) is not None:
         end = _END.search(body, match.end() - 1)
         if end is None:
@@ -42,7 +42,7 @@ def parse_raw_stream(data: bytes, wire: str) -> Cassette:
     if not header_values(headers, "content-type"):
         headers += (("content-type", _content_type(body, wire)),)
     headers = tuple(pair for pair in headers if pair[0].lower() != "transfer-encoding")
-    # Read as a file would be: that undoes a content coding, which `curl --compressed` may have undone already.
+    # Read it as a file is read, which removes a content coding, unless `curl --compressed` has removed it already.
     return Cassette(
         (interaction_of(interaction_fields(Interaction(request, Response(status, message, headers, body)))),)
     )
@@ -54,9 +54,9 @@ def _headers(block: bytes) -> Headers:
 
 
 def _content_type(body: bytes, wire: str) -> str:
-    """JSON for a document, else what this wire format streams."""
+    """JSON for a document, else the content type of this wire format's streams."""
     if body.lstrip()[:1] == b"{" and len(split_body(body)) == 1:
         return "application/json"
     request = sample_request(wire, MODEL, PROMPT)
-    tape = encode(Script.of("Hi"), ask_of(request, wire, created=0, seed=""), Instant())
+    tape = encode(Script.of("Hi"), read_request(request, wire, created=0, seed=""), Instant())
     return next(iter(header_values(tape.headers, "content-type")), "application/octet-stream")

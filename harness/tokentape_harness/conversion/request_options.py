@@ -1,4 +1,4 @@
-"""Request options that several providers have, each under its own name."""
+"""Request options that several providers have, each under a name of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tokentape_fake_provider.wires import WIRES, wire_named
 
 
 def read_options(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The options among these fields of a request, and the names of the fields that are none."""
+    """The options among these fields of a request, by their common names, and the names of all other fields."""
     found: dict[str, Any] = {}
     other: list[str] = []
     names = {place: name for wire in WIRES.values() for name, place in wire.facts.option_paths.items()}
@@ -23,21 +23,21 @@ def read_options(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def write_options(options: Mapping[str, Any], wire: str) -> tuple[dict[str, Any], list[str]]:
-    """The options as fields of a request in this wire format, and the names of those that it has no place for."""
+    """The options as fields of a request in this wire format, and the names of those that it does not have."""
     places = wire_named(wire).facts.option_paths
-    made: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in options.items():
         if name in places:
             holder, dot, field = places[name].partition(".")
             if dot:
-                made.setdefault(holder, {})[field] = value
+                fields.setdefault(holder, {})[field] = value
             else:
-                made[holder] = value
-    return made, [name for name in options if name not in places]
+                fields[holder] = value
+    return fields, [name for name in options if name not in places]
 
 
 def _fields(fields: Mapping[str, Any], holders: Container[str]) -> Iterator[tuple[str, Any]]:
-    """Each field by its path; those of a holder of options one by one."""
+    """Each field by its path; an object that holds options is listed field by field."""
     for key, value in fields.items():
         if value is None:
             continue

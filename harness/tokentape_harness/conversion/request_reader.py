@@ -1,7 +1,7 @@
-"""Asked: what a request asks, in no provider's words, read from the body of any of them.
+"""Request reader: the content of a request body of any wire format, independent of the provider.
 
-The formats have different words for the same things and no word for two things, so that one reader takes them
-all by their shape. What it doesn't know it names.
+The formats have different field names for the same things, but no field name for two things, so that one reader
+can read them all. It lists what it does not know.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _ROLES: Mapping[str, Role] = {
 _SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction")
 _PROMPTS = ("messages", "contents", "input", "prompt", "inputText", "message")
 _TOOLS = ("tools", "toolConfig")
-# How the answer is sent, which the target's own request says in its own way.
-_HOW = ("model", "stream", "stream_options", "n", "anthropic_version")
+# How the response is sent; the request of each wire format has its own way to state this.
+_DELIVERY = ("model", "stream", "stream_options", "n", "anthropic_version")
 
 
-class Asked(NamedTuple):
-    """The messages, tools and common options of a request, and what else was in it and is not kept."""
+class RequestContent(NamedTuple):
+    """The messages, tools and common options of a request; `losses` lists the rest."""
 
     messages: tuple[ChatMessage, ...]
     tools: tuple[Tool, ...] = ()
@@ -45,8 +45,8 @@ class Asked(NamedTuple):
     losses: tuple[Loss, ...] = ()
 
 
-def read_asked(body: Mapping[str, Any]) -> Asked:
-    """What a request body asks; never raises."""
+def read_content(body: Mapping[str, Any]) -> RequestContent:
+    """The content of a request body; never raises."""
     reader = _Reader()
     for field in _SYSTEM:
         if text := reader.text(body.get(field)):
@@ -55,12 +55,12 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
         reader.prompt(body.get(field))
     for field in _TOOLS:
         reader.tools(body.get(field))
-    known = {*_SYSTEM, *_PROMPTS, *_TOOLS, *_HOW}
+    known = {*_SYSTEM, *_PROMPTS, *_TOOLS, *_DELIVERY}
     options, left = read_options({key: value for key, value in body.items() if key not in known})
     left = [key for key in left if key != "generationConfig.candidateCount"]
     if left:
         reader.losses.append(Loss("request field", "left out", count=len(left), note=", ".join(left)))
-    return Asked(
+    return RequestContent(
         tuple(reader.messages), tuple(reader.found), options, tuple(loss.at("request") for loss in reader.losses)
     )
 
@@ -73,11 +73,11 @@ class _Reader:
         self._names: dict[str, str] = {}
 
     def text(self, value: Any) -> str:
-        """All text in a system prompt or a result: a string, or blocks of text."""
+        """All text of a system prompt or a result, which is a string or blocks of text."""
         return "\n".join(_texts(value))
 
     def prompt(self, value: Any) -> None:
-        """The messages, or a text that is the only one."""
+        """Read the messages, or the text of the only message."""
         if isinstance(value, Mapping):
             value = [value]
         if isinstance(value, str):
@@ -90,7 +90,7 @@ class _Reader:
                     self._message(item)
 
     def _message(self, item: Mapping[str, Any]) -> None:
-        """A message, or an item of input that stands for one."""
+        """Read a message, or an input item that stands for one."""
         kind = item.get("type")
         role = _ROLES.get(str(item.get("role")))
         if role is None and kind in ("user_input", None):
@@ -108,15 +108,15 @@ class _Reader:
         refusal = str(item.get("refusal") or "")
         content = item.get("content", item.get("parts"))
         if role is None and kind != "model_output":
-            content = [item]  # a call or a thought that stands alone
+            content = [item]  # a call or reasoning outside of a message
         for part in [content] if isinstance(content, str | Mapping) else content or ():
             parts += self._part(part)
         for call in item.get("tool_calls") or ():
             parts += self._part(call)
         if calls := [part for part in parts if isinstance(part, ToolCall)]:
             self._names |= {call.id: call.name for call in calls}
-        told = len(self.messages) > before  # results that stood among its parts, as messages of their own
-        if not parts and not refusal and (role is None or told):
+        has_results = len(self.messages) > before  # tool results among its parts are messages of their own
+        if not parts and not refusal and (role is None or has_results):
             return
         texts = [part for part in parts if isinstance(part, TextPart)]
         plain = len(parts) == len(texts)
@@ -146,8 +146,8 @@ class _Reader:
                 self._result(inner)
                 return
         if isinstance(inner := part.get("reasoningContent"), Mapping):
-            said = inner.get("reasoningText") or {}
-            yield ReasoningPart(str(said.get("text") or ""), str(said.get("signature") or ""))
+            reasoning = inner.get("reasoningText") or {}
+            yield ReasoningPart(str(reasoning.get("text") or ""), str(reasoning.get("signature") or ""))
             return
         match part.get("type"):
             case "tool_use" | "function_call" | "custom_tool_call":
@@ -169,7 +169,7 @@ class _Reader:
                     self.losses.append(Loss(f"request part {named}", "left out"))
 
     def _result(self, item: Mapping[str, Any]) -> None:
-        """The result of a tool call."""
+        """Read the result of a tool call."""
         call = next(
             (item[key] for key in ("tool_call_id", "tool_use_id", "toolUseId", "call_id", "id") if item.get(key)), ""
         )
@@ -180,12 +180,12 @@ class _Reader:
         if not text and result:
             text = msgspec.json.encode(result).decode()
         name = item.get("name") or item.get("tool_name") or self._names.get(str(call))
-        # A result names its function or its call, by the format; the target may want either.
+        # Depending on the format a result names its function or its call; the target may require either.
         known = call or name or "call"
         self.messages.append(ChatMessage.tool(text, tool_call_id=str(known), name=str(name) if name else None))
 
     def tools(self, value: Any) -> None:
-        """Tool definitions."""
+        """Read the tool definitions."""
         if isinstance(value, Mapping):
             value = value.get("tools")
         for tool in value if isinstance(value, list) else ():
@@ -230,5 +230,5 @@ def _call(call: Mapping[str, Any]) -> ToolCall:
     arguments: Any = next((call[key] for key in ("arguments", "input", "args") if call.get(key) is not None), {})
     raw = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
     name = str(call.get("name") or "")
-    made = next((call[key] for key in ("call_id", "toolUseId", "id") if call.get(key)), name)
-    return ToolCall.parse(str(made), name, raw)
+    call_id = next((call[key] for key in ("call_id", "toolUseId", "id") if call.get(key)), name)
+    return ToolCall.parse(str(call_id), name, raw)

@@ -1,4 +1,4 @@
-"""Hearing: what the library makes of a response, and when each of its chunks came."""
+"""Response decoder: the messages that the library decodes from a response, and when each of them arrived."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tokentape_harness.cassettes.model import Headers, Response, header_map, hea
 
 
 class TimedChunk(NamedTuple):
-    """A chunk as it was decoded, and when it came, in ms since the request, where that is known."""
+    """A decoded chunk, and when it arrived, in ms since the request; `None` if unknown."""
 
     message: ChatMessage
     at: float | None
 
 
 class DecodedResponse(NamedTuple):
-    """A response as it was heard.
+    """A decoded response.
 
-    `streamed` is false for one JSON document. `truncated` says that no terminal event came: what is there is
-    all that had arrived.
+    `streamed` is false for one JSON document. `truncated` is true for a stream without a terminal event: `chunks`
+    are then those that had arrived.
     """
 
     chunks: Sequence[TimedChunk]
@@ -37,7 +37,7 @@ class DecodedResponse(NamedTuple):
 
     @property
     def error(self) -> ProviderError | None:
-        """The provider's error, as a response of its own or inside the stream."""
+        """The provider's error: an error response, or an error inside the stream."""
         return self.output.error if isinstance(self.output.error, ProviderError) else None
 
 
@@ -57,7 +57,7 @@ def decode_response(response: Response, wire: str) -> DecodedResponse:
 
 
 def decode_tape(tape: Tape, wire: str) -> DecodedResponse:
-    """Decode what the fake provider would send. Raises `DecodeError`, `UnknownWireError`."""
+    """Decode a tape of the fake provider. Raises `DecodeError`, `UnknownWireError`."""
     if tape.status >= 400:
         return decode_response(Response(tape.status, "", tape.headers, tape.body), wire)
     if header_values(tape.headers, "content-length"):
@@ -97,7 +97,7 @@ def _decode_whole_body(body: bytes, headers: Headers, wire: str) -> DecodedRespo
 
 
 def is_document(response: Response, wire: str, split: Sequence[bytes]) -> bool:
-    """Whether a response is one JSON document, and no stream; `split` is its body at its events."""
+    """Whether a response is one JSON document and not a stream; `split` is its body, split at events."""
     if len(split) != 1 or response.body.lstrip()[:1] != b"{":
         return False
     kind = response.content_type.partition(";")[0].strip()

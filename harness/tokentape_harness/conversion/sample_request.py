@@ -1,4 +1,4 @@
-"""Sample request: what a client sends for messages, in each wire format that the library has a client for."""
+"""Sample request: the request that the library's client sends, in each wire format that it has a client for."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def request_for(
     choices: int = 1,
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Request:
-    """The request that the library's client makes; `options` are fields of its body.
+    """The request that the library's client sends; `options` are fields of its body.
 
     Raises `UnknownWireError`, `UsageError`, `ConfigurationError`.
     """
@@ -58,29 +58,31 @@ def request_for(
     return Request("POST", str(client.request_url(stream=stream)), headers, encode_body(body))
 
 
-def ask_of(request: Request, wire: str, *, created: int, seed: str) -> ProviderRequest:
-    """What a request asks. Raises `UnknownWireError`, and `BadRequestError` if it is none of that wire format."""
+def read_request(request: Request, wire: str, *, created: int, seed: str) -> ProviderRequest:
+    """The request as the fake provider reads it.
+
+    Raises `UnknownWireError`, and `BadRequestError` for a request that is not of that wire format.
+    """
     parts = urlsplit(request.uri)
     body = msgspec.json.decode(request.body or b"{}")
-    ask = wire_named(wire).read(unquote(parts.path), body, created=created, seed=seed)
-    return msgspec.structs.replace(ask, query=parts.query)
+    read = wire_named(wire).read(unquote(parts.path), body, created=created, seed=seed)
+    return msgspec.structs.replace(read, query=parts.query)
 
 
 def client_for(wire: str, model: str, **settings: Any) -> ChatProvider:
-    """The library's client of a wire format, with what it would otherwise look for on this machine.
+    """The library's client for a wire format, set up without reading this machine's environment.
 
-    Raises `UsageError` where there is none, `ConfigurationError`.
+    Raises `ConfigurationError`, and `UsageError` if there is no client.
     """
     if wire not in _CLIENTS:
         raise UsageError(f"no request is known for the wire format {wire}: take {' or '.join(_CLIENTS)}")
     known = wire_named(wire)
-    # Named here, as clients else take them from the environment.
     base_url = known.facts.provider.origin.format(region="us-east-1") + known.base_path
-    made: Any = _CLIENTS[wire]
+    client_type: Any = _CLIENTS[wire]
     settings = {"api_key": "-", "base_url": base_url, **known.facts.client_settings, **settings}
     try:
-        return made(model, **settings)  # type: ignore[no-any-return]
+        return client_type(model, **settings)  # type: ignore[no-any-return]
     except ConfigurationError:
         if not known.facts.unknown_model_settings:
             raise
-        return made(model, **known.facts.unknown_model_settings, **settings)  # type: ignore[no-any-return]
+        return client_type(model, **known.facts.unknown_model_settings, **settings)  # type: ignore[no-any-return]

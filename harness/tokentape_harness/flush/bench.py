@@ -1,4 +1,4 @@
-"""Bench: a real target, with the fake provider behind it and a reader in front."""
+"""Bench: a real target between the fake provider and a reader."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Bench:
         while self.stays_open and output.end is None and self.now() < until:
             if not output.wait(_more_than(output.size), _SILENCE):
                 output.on_end("no more output; the socket stays open, as it does after a complete answer")
-        return output.wait(lambda far: far.end is not None, until - self.now())
+        return output.wait(lambda output: output.end is not None, until - self.now())
 
     def learn_end(self, output: ObservedOutput) -> None:
         """Note how a complete answer ended, or that its socket stays open."""
@@ -219,7 +219,7 @@ def send_until_cut(bench: Bench, run: Run, wait: float, start: float) -> bytes:
     with suppress(StepError):
         sent = stream.step(len(stream.frames))
         tokens = len(MarkerFinder(run.output.markers).feed(sent))
-        run.output.wait(lambda far: len(far.seen) >= tokens or far.end is not None, wait)
+        run.output.wait(lambda output: len(output.seen) >= tokens or output.end is not None, wait)
     stream.release()
     return sent
 
@@ -265,4 +265,4 @@ def _with_environment(target: Target, variables: dict[str, str]) -> Target:
 
 
 def _more_than(size: int) -> Callable[[ObservedOutput], bool]:
-    return lambda far: far.end is not None or far.size > size
+    return lambda output: output.end is not None or output.size > size

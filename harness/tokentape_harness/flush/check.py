@@ -48,11 +48,11 @@ from tokentape_harness.flush.targets import (
     CommandTarget,
     Target,
     WebSocketTarget,
-    asking,
     is_served,
     is_shared,
     reader_target,
     target_of,
+    with_headers,
 )
 from tokentape_harness.flush.truncation import reported_pattern, truncation_of
 from tokentape_harness.flush.unexpected_answer import quoted, reader_needed
@@ -141,7 +141,7 @@ class _Check:
         self._notes: list[str] = []
         self._whole: ObservedOutput | None = None
         self._start_delay = 0.0
-        self._told_by = reported_pattern(options.reported_by)
+        self._reported_by = reported_pattern(options.reported_by)
 
     def run(self) -> FlushReport:
         """Run all checks."""
@@ -214,11 +214,11 @@ class _Check:
         before = self._request_count()
         with self._bench.answering(rule_of(markers), Instant()), self._bench.reading(markers) as run:
             output = run.output
-            output.wait(lambda far: far.end is not None or len(far.seen) >= markers.count, self._options.start)
-            output.wait(lambda far: far.end is not None, self._pace.patience)
+            output.wait(lambda output: output.end is not None or len(output.seen) >= markers.count, self._options.start)
+            output.wait(lambda output: output.end is not None, self._pace.patience)
             if len(output.seen) >= markers.count:
                 self._bench.learn_end(output)
-            refuse(self._bench, output, self._request_count() - before, self._options.start)
+            check_answer(self._bench, output, self._request_count() - before, self._options.start)
             if len(output.seen) < markers.count:
                 raise FlushError(unseen(output, markers.count))
             if output.end is None:
@@ -246,14 +246,14 @@ class _Check:
             stream = self._bench.next_stream(run, self._options.start)
             self._start_delay = self._bench.now() - run.began
             if stream is None:
-                refuse(self._bench, run.output, self._request_count() - before, self._options.start)
+                check_answer(self._bench, run.output, self._request_count() - before, self._options.start)
                 raise FlushError(f"{self._bench.target} sent requests to the provider, but not the one to check")
             if len(stream.frames) == 1:
-                run.output.wait(lambda far: far.end is not None, self._options.start)
+                run.output.wait(lambda output: output.end is not None, self._options.start)
                 return Trace(), run.output, Shape("all_at_end"), True
             trace = probe(LiveStream(self._bench, run, stream), self._pace, fitting)
         if not run.output.seen:
-            refuse(self._bench, run.output, 1, self._options.start)
+            check_answer(self._bench, run.output, 1, self._options.start)
             raise FlushError(unseen(run.output, markers.count))
         if self._whole is None:
             self._bench.learn_end(run.output)
@@ -272,13 +272,13 @@ class _Check:
             if stream is None or len(stream.frames) == 1:
                 return "not_checked"
             step_one(stream, first_markers)
-            first.output.wait(lambda far: bool(far.seen), self._pace.wait)
+            first.output.wait(lambda output: bool(output.seen), self._pace.wait)
             stack.enter_context(self._bench.answering(rule_of(second_markers), Instant()))
             second = stack.enter_context(self._bench.reading(second_markers))
             if self._served(second, seconds):
                 return "independent"
             stream.release()
-            first.output.wait(lambda far: far.end is not None, seconds)
+            first.output.wait(lambda output: output.end is not None, seconds)
             if self._served(second, seconds):
                 return "blocked"
         self._notes.append("a second reader got no answer, even after the first one had its own")
@@ -286,7 +286,7 @@ class _Check:
 
     def _served(self, run: Run, seconds: float) -> bool:
         """Whether this reader gets its complete answer within this time."""
-        return run.output.wait(lambda far: len(far.seen) >= far.markers.count, seconds)
+        return run.output.wait(lambda output: len(output.seen) >= output.markers.count, seconds)
 
     def _check_leaving(self) -> Leaving:
         """Disconnect after the first token: does the provider notice?"""
@@ -296,7 +296,7 @@ class _Check:
             if stream is None or len(stream.frames) == 1:
                 return "not_checked"
             step_one(stream, markers)
-            run.output.wait(lambda far: bool(far.seen), pace.wait)
+            run.output.wait(lambda output: bool(output.seen), pace.wait)
             run.reader.leave()
             left = self._bench.frames_until_left(stream, LEAVING_FRAMES, max(pace.wait, 0.25), pace.patience)
         return "ignored" if left is None else "passed_on"
@@ -310,23 +310,23 @@ class _Check:
         with self._bench.answering(rule, STEPPED), self._bench.reading(markers) as run:
             sent = send_until_cut(self._bench, run, self._pace.wait, self._options.start)
             self._bench.wait_for_end(run.output, seconds)
-            asked = self._request_count() - before
-            if not self._was_cut(asked):
+            requests = self._request_count() - before
+            if not self._was_cut(requests):
                 return Truncation("not_checked", "the provider's stream could not be cut off")
             return truncation_of(
-                run.output, wholes, asked, reported_by=self._told_by, relayed=sent.startswith(run.output.body)
+                run.output, wholes, requests, reported_by=self._reported_by, relayed=sent.startswith(run.output.body)
             )
 
-    def _was_cut(self, asked: int) -> bool:
-        """Whether one of the last `asked` requests had its stream cut off, which the journal shows a little later."""
+    def _was_cut(self, requests: int) -> bool:
+        """Whether one of the last requests had its stream cut off, which the journal shows a little later."""
 
         def cut(entries: Sequence[Entry]) -> bool:
-            return any(entry.outcome == "dropped" for entry in entries[-asked:])
+            return any(entry.outcome == "dropped" for entry in entries[-requests:])
 
         def settled(entries: Sequence[Entry]) -> bool:
-            return cut(entries) or all(entry.outcome != "pending" for entry in entries[-asked:])
+            return cut(entries) or all(entry.outcome != "pending" for entry in entries[-requests:])
 
-        if not asked:
+        if not requests:
             return False
         with suppress(TimeoutError):
             return cut(self._bench.provider.journal.wait(settled, self._pace.patience))
@@ -337,7 +337,7 @@ class _Check:
         head = output.head
         if not self._options.experiments or head is None or head.header("content-encoding") is None:
             return None
-        target = asking(self._bench.target, {"accept-encoding": "identity"})
+        target = with_headers(self._bench.target, {"accept-encoding": "identity"})
         if target is None:
             return None
         markers = generate_markers(self._pace.tokens, 2 * self._pace.max_bytes, self._draw)
@@ -353,18 +353,18 @@ def _runs_once(target: Target) -> bool:
     return isinstance(target, CallTarget) and target.runs_once
 
 
-def refuse(bench: Bench, output: ObservedOutput, asked: int, start: float) -> None:
-    """Raise `FlushError` if there is no answer to check; the provider got `asked` requests within `start` s."""
+def check_answer(bench: Bench, output: ObservedOutput, requests: int, start: float) -> None:
+    """Raise `FlushError` if there is no answer to check; the provider received `requests` requests in `start` s."""
     target, provider = bench.target, bench.provider
     ended = output.end
     if output.head is not None and output.head.status >= 400:
         raise FlushError(
             f"{target} answered with status {output.head.status}: "
-            f"{quoted(output.body) or 'no body'}. Send the request that its own page sends: path, method, body, headers"
+            f"{quoted(output.body) or 'no body'}. Send the request of its own page: path, method, body, headers"
         )
-    if not asked and output.head is None and ended is not None and ended.kind == "broken":
+    if not requests and output.head is None and ended is not None and ended.kind == "broken":
         raise FlushError(f"{target} did not answer, and sent no request to the provider: {ended.note}")
-    if asked:
+    if requests:
         return
     how = f"it ended ({ended.note or 'cleanly'})" if ended else f"not within {start:g} s"
     if isinstance(target, WebSocketTarget) and target.request.body is None and ended is None:

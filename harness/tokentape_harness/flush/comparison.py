@@ -1,4 +1,4 @@
-"""Comparison: what the end of one output has that complete answers don't. Pure.
+"""Comparison: the differences between the end of one output and complete answers. Pure.
 
 Complete answers show the vocabulary of an app: the names of its events, the keys of its JSON, the values of each key,
 the words of each text. Two of them show which values always differ: ids, times, counters, usage.
@@ -155,7 +155,7 @@ class Vocabulary:
                 return str(value)
             case str() if value.strip():
                 new = dict.fromkeys(word for word in _words(value) if word not in seen)
-                # Whole answers differ by so many words themselves.
+                # Whole answers differ in this number of words themselves.
                 usual = max(len(one - other) for one in known for other in known)
                 return None if len(new) <= usual or (_is_measure(place) and _is_reference(value)) else next(iter(new))
             case None | str():
@@ -181,7 +181,7 @@ def _framing_of(whole: ObservedOutput) -> Framing:
 
 
 def _split(body: bytes, markers: MarkerTokens, framing: Framing) -> tuple[list[Unit], list[Unit]]:
-    """The units before the one with the last token, and those from it on, which without a token are all."""
+    """The units before the one with the last token, and the others; without a token all are others."""
     last = body.lower().rfind(f"{markers.nonce}x".encode())
     if last < 0:
         return [], list(all_units(body, framing))
@@ -239,7 +239,7 @@ def _facts(unit: Unit) -> Iterator[tuple[Place, Any]]:
 
 
 def _kind(unit: Unit) -> object:
-    """What tells kinds of units apart: their name, their type, and which flags are set."""
+    """What distinguishes kinds of units: their name, their type, and which flags are set."""
     return unit.name, unit.type, frozenset(place for place, value in _facts(unit) if value is True)
 
 
@@ -259,7 +259,7 @@ def _normal(value: Any) -> set[Any]:
 
 
 def _words(text: str) -> list[str]:
-    """The words and punctuation of a text; one with a digit stands for all such."""
+    """The words and punctuation of a text; all words with a digit count as equal."""
     return ["0" if any(map(str.isdigit, word)) else word.lower() for word in _WORD.findall(text)]
 
 
@@ -277,5 +277,5 @@ def _has_word(pattern: re.Pattern[str]) -> Callable[[str], bool]:
 
 
 def _is_reference(text: str) -> bool:
-    """Whether a text is an id or a time, and no sentence."""
+    """Whether a text is an id or a time, not a sentence."""
     return " " not in text.strip() or any(map(str.isdigit, text))

@@ -71,10 +71,10 @@ class FlushProbe:
         return await acheck_flush(checked, self.provider, self._with(options), serve=serve)
 
     def through(self, url: str, wire: str = "openai_chat", **options: Any) -> FlushReport:
-        """Check what listens at `url` and passes requests on to the fake provider, with a request of that wire format.
+        """Check a proxy at `url` that forwards requests to the fake provider, with a request of this wire format.
 
-        The paths of this test's session begin with `/s/<session>`, which is sent along. Raises `FlushError`,
-        `UsageError`, `UnknownWireError`.
+        The request's path begins with this test's session, `/s/<session>`. Raises `FlushError`, `UsageError`,
+        `UnknownWireError`.
         """
         return check_flush(self.proxied(url, wire), self.provider, self._with(options))
 
@@ -101,7 +101,7 @@ def _request(method: str, headers: Mapping[str, str] | None, body: bytes | str |
     sent = tuple((headers or {}).items())
     if json is not _UNSET:
         if body is not None:
-            raise UsageError("body and json exclude each other: give one of them")
+            raise UsageError("body and json exclude each other: give only one")
         body = msgspec.json.encode(json)
         if not any(name.lower() == "content-type" for name, _ in sent):
             sent = (*sent, ("content-type", "application/json"))

@@ -1,8 +1,7 @@
 """Marker tokens: numbered tokens that can be recognized in any output.
 
 A marker has letters and digits only, so that it survives JSON, HTML, URLs and markdown; a token is a marker and a
-space. Padding repeats a phrase: it compresses as well as a real answer does, while a buffer of plain bytes counts
-all of it.
+space. Padding repeats a phrase: it compresses like a real answer, while a buffer of plain bytes counts all of it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class MarkerTokens(msgspec.Struct, frozen=True, dict=True):
         return self.plain + len(self.pads)
 
     def marker(self, number: int) -> str:
-        """The mark of a token; tokens are numbered from 0."""
+        """The marker of a token; tokens are numbered from 0."""
         return f"{self.nonce}x{number:04d}z"
 
     def token(self, number: int) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from tokentape_harness.cassettes.content_coding import ContentCodingError, ContentDecoder, split_codings
 from tokentape_harness.flush.marker_tokens import MarkerFinder, MarkerTokens
 
-# Bytes of a body that are kept: an app that sends its text so far each time needs the square of its length.
+# Bytes of a body that are kept; an app whose messages each hold all the text so far sends the square of its length.
 KEPT: Final = 64_000_000
 # Of these, the bytes that are also kept as received pieces.
 _KEPT_AS_PIECES: Final = 2_000_000

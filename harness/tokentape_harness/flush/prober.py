@@ -1,8 +1,8 @@
 """Prober: sends one token, and the next only when that one came out or its wait timed out.
 
-Nothing here guesses from times how a stream was held. A token that does not come out within the patience is
-held; more are then sent, few at first, until some come out: what it took is noted, several times. Tokens that
-come out by themselves, but late, are sent close together: held ones come out together, slow ones apart.
+It does not guess from times how a stream is held. A token that does not come out within the patience is held: the
+prober sends more, few at first, until some come out, and records several times what that took. If tokens come out
+without more, but late, it sends tokens close together: held ones come out together, slow ones apart.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ Measure = Literal["output", "provider", "tokens"]
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait, in s, and how much to send.
 
-    `patience` is how long a token may take to come out before it counts as held, `wait` how long one may take
-    when tokens are known to be held; batches by time are found up to `longest`. `tokens` short tokens come
-    first, and then, if they are held, up to `max_bytes` of longer ones.
+    `patience` is how long a token may take to come out before it counts as held, `wait` how long once tokens are
+    known to be held. `longest` is the longest interval of time batches that is found. At first `tokens` short tokens
+    are sent, and then, if they are held, up to `max_bytes` of longer ones.
     """
 
     patience: float = 2.0
@@ -49,29 +49,29 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What had been sent after a step, and what had been seen when its wait was over.
+    """What had been sent after a step, and what had been seen when its wait ended.
 
-    `sent` and `seen` count tokens, `up` bytes of body at the provider, `far` bytes at the far end; `at` is
-    when it left, `until` when the wait was over.
+    `sent` and `seen` count tokens, `up` bytes of the provider's body, `received` bytes of output; `at` is the time of
+    sending, `until` the time at which the wait ended.
     """
 
     sent: int
     up: int
     at: float
     seen: int
-    far: int
+    received: int
     until: float
 
 
 class Burst(msgspec.Struct, frozen=True):
-    """Tokens that were sent one shortly after the other: when each left, and when each was seen."""
+    """Tokens that were sent shortly after each other: when each was sent, and when each was seen."""
 
     sent: tuple[float, ...]
     seen: tuple[float, ...]
 
 
 class Trace(msgspec.Struct):
-    """What one probe saw. `over` says why it could not send all that it wanted to."""
+    """The measurements of one probe. `over` is the reason why it could not send all tokens."""
 
     steps: list[Step] = []
     sent_at: list[float] = []
@@ -91,13 +91,13 @@ class Trace(msgspec.Struct):
 
     @property
     def begin(self) -> Step:
-        """What came before the first token that was held."""
+        """The step before the first token that was held."""
         return self.steps[self.held_at - 1] if self.held_at else Step(0, 0, 0.0, 0, 0, 0.0)
 
     def taken(self, amount: Callable[[int], int]) -> tuple[int, int]:
-        """How much was not enough for a release, and how much was, if each release lets all out.
+        """The largest amount that did not cause a release, and the smallest that did, if each releases everything.
 
-        `amount` is how much so many tokens are.
+        `amount` converts a number of tokens to an amount.
         """
         least, most, begin = 0, sys.maxsize, self.begin
         for before, after in self.releases:
@@ -108,7 +108,7 @@ class Trace(msgspec.Struct):
 
     @property
     def releases(self) -> list[tuple[Step, Step]]:
-        """The steps after which tokens came out that were held, each with the step before it."""
+        """The steps after which held tokens came out, each after the step before it."""
         first = self.held_at
         if first is None:
             return []
@@ -120,10 +120,10 @@ Fitting: TypeAlias = Callable[[Trace, ObservedOutput], Collection[Measure]]
 
 
 def probe(stage: ProbedStream, pace: Pace, fitting: Fitting) -> Trace:
-    """Play the stage's tokens and note what comes out, then let the rest go and wait for the end.
+    """Send the stage's tokens and record what comes out, then send the rest and wait for the end.
 
-    `fitting` tells which kinds of batches explain what was seen so far: more is sent to tell two kinds apart, and
-    if there is none a hold by time is looked for.
+    `fitting` returns the measures that explain all batches so far: if several do, more is sent to distinguish them,
+    and if none does, the prober looks for batches by time.
     """
     prober = _Prober(stage, pace, fitting)
     try:
@@ -141,7 +141,7 @@ class _Prober:
         self._stage = stage
         self._fitting = fitting
         self._pace = pace
-        self._far = stage.output
+        self._output = stage.output
         self._total = stage.output.markers.count
         self.trace = Trace(steps=[], sent_at=[], bursts=[], stills=[])
 
@@ -160,27 +160,31 @@ class _Prober:
             self._send_bursts(median(self._latencies()))
 
     def _latencies(self) -> list[float]:
-        return [self._far.seen[number] - at for number, at in enumerate(self.trace.sent_at) if number in self._far.seen]
+        return [
+            self._output.seen[number] - at
+            for number, at in enumerate(self.trace.sent_at)
+            if number in self._output.seen
+        ]
 
     def _step(self, tokens: int, seconds: float, *, any_new: bool = False) -> bool:
-        """Send, and wait for all that was sent, or for any that was not seen yet; whether it came."""
-        before = len(self._far.seen)
+        """Send tokens, wait for all that were sent, or for any new one, and return whether they came out."""
+        before = len(self._output.seen)
         up, at = self._send(tokens)
         sent = self._sent
 
-        def done(far: ObservedOutput) -> bool:
-            return len(far.seen) > before if any_new else len(far.seen) >= sent
+        def done(output: ObservedOutput) -> bool:
+            return len(output.seen) > before if any_new else len(output.seen) >= sent
 
         came = self._stage.wait(done, seconds)
         if came and any_new:
             self._settle()
-        self.trace.steps.append(Step(sent, up, at, len(self._far.seen), self._far.size, self._stage.now()))
-        if self._far.end is not None:
+        self.trace.steps.append(Step(sent, up, at, len(self._output.seen), self._output.size, self._stage.now()))
+        if self._output.end is not None:
             raise ProbeOverError(f"the output ended after token {sent}, before the provider's stream did")
         return came
 
     def _send(self, tokens: int) -> tuple[int, float]:
-        at = self._stage.now()  # before it: a token may be seen before its sender is back
+        at = self._stage.now()  # before sending: a token may be seen before `send` returns
         up = self._stage.send(tokens)
         self.trace.sent_at += [at] * tokens
         return up, at
@@ -188,20 +192,20 @@ class _Prober:
     def _settle(self) -> None:
         """Wait until the output pauses."""
         seconds = min(0.1, self._pace.wait)
-        while self._stage.wait(_grows_from(self._far.size), seconds):
+        while self._stage.wait(_grows_from(self._output.size), seconds):
             pass
 
     def _grow(self) -> None:
-        """Send more and more until something comes out, then again in small steps to see what it takes."""
+        """Send more and more until something comes out, then again in small steps to measure what it takes."""
         self._play(self._growing())
         if not self.trace.releases or self.trace.first_only:
             return
-        fitting = self._fitting(self.trace, self._far)
+        fitting = self._fitting(self.trace, self._output)
         if "tokens" in fitting and len(fitting) > 1:
-            # Long tokens next: as many of them are far more bytes.
+            # Long tokens next: the same number of them has far more bytes.
             self._play(self._to_long_ones(), releases=1)
             self._play(self._careful(), releases=3)
-            fitting = self._fitting(self.trace, self._far)
+            fitting = self._fitting(self.trace, self._output)
         first, held = self.trace.releases[0][1], self.trace.sent_at[self.trace.held_at or 0]
         if not fitting:
             self._hold_still(first.until - held)
@@ -209,7 +213,7 @@ class _Prober:
             self._hold_still(interval)
 
     def _play(self, plan: Iterator[int], releases: int = _RELEASES) -> None:
-        """Take the steps of a plan, and of a careful one after each release, until there were so many."""
+        """Take the steps of a plan, and of a careful one after each release, until there were `releases` releases."""
         came = 0
         while came < releases and (count := next(plan, 0)):
             self._step(count, self._pace.wait, any_new=True)
@@ -217,49 +221,49 @@ class _Prober:
             if found and found[-1][1] is self.trace.steps[-1]:
                 came += 1
                 if came == releases - 1 and count == 1:
-                    return  # the size is known to a token already
+                    return  # the size is already known to one token
                 plan = self._careful()
 
     def _interval(self) -> float | None:
-        """The time between batches, if it was about the same each time, as it may be by chance."""
+        """The time between batches, if it was nearly the same each time, which may be by chance."""
         apart = [later[1].until - earlier[1].until for earlier, later in pairwise(self.trace.releases)]
         return max(apart) if len(apart) > 1 and max(apart) < 1.25 * min(apart) else None
 
     def _to_long_ones(self) -> Iterator[int]:
-        count = self._far.markers.long_from - self._sent
+        count = self._output.markers.long_from - self._sent
         if count > 0:
             yield count
 
     def _growing(self) -> Iterator[int]:
-        """Short tokens, then as many as double the text each time, up to the limit."""
+        """Single short tokens, then steps that each double the text, up to the limit."""
         for _ in range(self._sent, self._pace.tokens):
             yield 1
-        sizes = self._far.markers.sizes
+        sizes = self._output.markers.sizes
         last = bisect(sizes, self._pace.max_bytes, hi=self._total - _RESERVE)
         while self._sent < last:
             doubled = bisect(sizes, 2 * sizes[self._sent], hi=last) - 1
             yield max(1, doubled - self._sent)
 
     def _careful(self) -> Iterator[int]:
-        """At once what is known not to be enough, then a little at a time up to what is known to be."""
-        trace, sizes = self.trace, self._far.markers.sizes
+        """At once the amount known not to cause a release, then small steps up to the amount known to cause one."""
+        trace, sizes = self.trace, self._output.markers.sizes
         step = trace.steps[-1]
         framing = (step.up - sizes[step.sent]) // step.sent
-        # What may be counted: tokens, the text in them, or all that the provider sends.
+        # The measures: tokens, the text in them, or all that the provider sends.
         amounts: tuple[Callable[[int], int], ...] = (
             lambda sent: sent,
             lambda sent: sizes[sent],
             lambda sent: sizes[sent] + framing * sent,
         )
         known = [trace.taken(amount) for amount in amounts]
-        # What keeps a rest has filled a part of its next block already.
+        # A buffer that kept a rest has already filled part of its next block.
         rest = step.seen < step.sent
         least = [least // 2 if rest else least for least, _ in known]
         spread = [max(most - least, least // 2 if rest else 0) for least, most in known]
         last = self._total - _RESERVE
 
         def within(limits: Sequence[int]) -> int:
-            """How many tokens are within all these limits."""
+            """The number of tokens that is within all these limits."""
             count = 0
             while self._sent + count < last and all(
                 amount(self._sent + count + 1) - amount(self._sent) <= limit
@@ -274,9 +278,9 @@ class _Prober:
             yield max(1, within([size // _FINE for size in spread]))
 
     def _hold_still(self, seconds: float) -> None:
-        """Send one token and wait for longer than this: does it come out by itself, and late?
+        """Send one token and wait for longer than this: does it come out without more, and late?
 
-        One that comes out at once was long enough for a batch of its own.
+        A token that comes out at once was long enough for a batch of its own.
         """
         if self._sent < self._total:
             still = self._send_together(1, 0.0, min(self._pace.longest, 1.25 * seconds))
@@ -294,13 +298,13 @@ class _Prober:
                 self._stage.wait(lambda _: False, apart)
             self._send(1)
         sent = self._sent
-        self._stage.wait(lambda far: len(far.seen) >= sent, seconds)
-        numbers = [number for number in range(first, sent) if number in self._far.seen]
+        self._stage.wait(lambda output: len(output.seen) >= sent, seconds)
+        numbers = [number for number in range(first, sent) if number in self._output.seen]
         return Burst(
             tuple(self.trace.sent_at[number] for number in numbers),
-            tuple(self._far.seen[number] for number in numbers),
+            tuple(self._output.seen[number] for number in numbers),
         )
 
 
 def _grows_from(size: int) -> Callable[[ObservedOutput], bool]:
-    return lambda far: far.size > size
+    return lambda output: output.size > size

@@ -53,7 +53,7 @@ PROXY_HINTS: Final = (
         "server",
         r"nginx|openresty|tengine",
         "`proxy_buffering off;` for this path, or `X-Accel-Buffering: no` in the app's response; `proxy_http_version "
-        "1.1;` towards the app (uwsgi_buffering, fastcgi_buffering where it speaks those)",
+        "1.1;` towards the app (uwsgi_buffering, fastcgi_buffering for those protocols)",
     ),
     ProxyHint(
         "Varnish",
@@ -124,11 +124,26 @@ PROXY_HINTS: Final = (
         "gunicorn",
         "server",
         r"gunicorn",
-        "a body that yields as it comes; for several readers --threads, gthread or more workers",
+        "a body that yields each token as it arrives; for several readers --threads, gthread or more workers",
     ),
-    ProxyHint("Werkzeug", "server", r"werkzeug", "a body that yields as it comes, and no middleware that reads it"),
-    ProxyHint("wsgiref", "server", r"wsgiserver", "a body that yields as it comes, and no middleware that reads it"),
-    ProxyHint("waitress", "server", r"waitress", "a body that yields as it comes; `send_bytes` as it is by default, 1"),
+    ProxyHint(
+        "Werkzeug",
+        "server",
+        r"werkzeug",
+        "a body that yields each token as it arrives, and no middleware that reads it",
+    ),
+    ProxyHint(
+        "wsgiref",
+        "server",
+        r"wsgiserver",
+        "a body that yields each token as it arrives, and no middleware that reads it",
+    ),
+    ProxyHint(
+        "waitress",
+        "server",
+        r"waitress",
+        "a body that yields each token as it arrives; `send_bytes` as it is by default, 1",
+    ),
     ProxyHint(
         "uvicorn",
         "server",

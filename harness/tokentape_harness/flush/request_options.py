@@ -1,4 +1,4 @@
-"""The header and body of a request as the command line has them."""
+"""The headers and body of a request, as given on the command line."""
 
 from __future__ import annotations
 

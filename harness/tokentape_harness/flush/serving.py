@@ -20,25 +20,25 @@ from tokentape_harness.flush.reading.command import LastLines, end_command, star
 from tokentape_harness.flush.targets import CommandTarget, HttpTarget, WebSocketTarget
 from tokentape_harness.testing.sdk_environment import sdk_environment
 
-# What an app that runs already is configured with: that of `tokentape serve`.
+# The port of `tokentape serve`, for which an app that runs already is configured.
 KNOWN_PORT: Final = 8089
 _LOOK_S: Final = 0.05
-# Between two readers that are tried while the app starts.
+# The time between two attempts to read while the app starts.
 _AGAIN_S: Final = 0.25
-# How long the first reader is given to get its answer, which nobody looks at.
+# How long the first reader may take to get its answer, which is not judged.
 _ANSWER_S: Final = 2.0
-# A reader that fails so will fail again, however long the app has had to start.
+# Errors of a reader that do not go away while the app starts.
 _BUG: Final = re.compile(r"\b(NameError|TypeError|AttributeError|ImportError|ModuleNotFoundError|SyntaxError)\b")
-# Ends a group of processes once its standard input closes, which it does however this process ends.
+# Ends a group of processes once its standard input closes, which also happens if this process is killed.
 _GUARD: Final = "read _; kill -TERM -- -$0; sleep 2; kill -KILL -- -$0"
 
 
 @contextmanager
 def serving(command: Sequence[str], bench: Bench, seconds: float) -> Iterator[None]:
-    """Run a command, if there is one, from when it serves the target of `bench`: it gets the SDKs' variables.
+    """Run a command, if there is one, with the SDKs' variables, and wait until it serves the target of `bench`.
 
-    A URL is served when it accepts connections, and a reader when it brings the app to ask the provider; `seconds` is
-    how long that may take. The command is killed in the end, whatever becomes of this process. Raises `FlushError`.
+    A URL is served once it accepts connections; an app that a reader reads, once it has sent a request to the provider.
+    `seconds` is how long that may take. The command is ended also if this process is killed. Raises `FlushError`.
     """
     if not command:
         yield
@@ -49,7 +49,7 @@ def serving(command: Sequence[str], bench: Bench, seconds: float) -> Iterator[No
 
     def check_alive() -> None:
         if process.poll() is not None:
-            raise FlushError(f"the command ended with exit code {process.returncode}{lines.said()}")
+            raise FlushError(f"the command ended with exit code {process.returncode}{lines.last()}")
 
     try:
         match bench.target:
@@ -72,7 +72,7 @@ def serving(command: Sequence[str], bench: Bench, seconds: float) -> Iterator[No
 
 
 def _guard(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes] | None:
-    """A process that outlives this one and then ends the command; `None` where there are no groups of processes."""
+    """A process that ends the command after this one has ended; `None` on systems without process groups."""
     if os.name != "posix":
         return None
     return subprocess.Popen(  # noqa: S603 - of numbers only
@@ -101,11 +101,11 @@ def _wait_for_port(url: str, check_alive: Callable[[], None], seconds: float) ->
 
 
 def _wait_for_reader(bench: Bench, check_alive: Callable[[], None], seconds: float) -> None:
-    """Have the reader ask, again and again while the app starts. What it then shows is not judged here."""
+    """Run the reader again and again until the app has started; its output is not judged here."""
     provider, until = bench.provider, time.monotonic() + seconds
     before = provider.journal.forgotten + len(provider.requests)
 
-    def asked() -> bool:
+    def requested() -> bool:
         return provider.journal.forgotten + len(provider.requests) > before
 
     how = "it did not end"
@@ -114,19 +114,19 @@ def _wait_for_reader(bench: Bench, check_alive: Callable[[], None], seconds: flo
             bench.answering(rule_of(MarkerTokens("q", 1, ())), Instant()),
             bench.reading(MarkerTokens("q", 1, ())) as run,
         ):
-            far = run.output
-            while not far.wait(lambda far: far.end is not None, _LOOK_S) and not asked():
+            output = run.output
+            while not output.wait(lambda output: output.end is not None, _LOOK_S) and not requested():
                 check_alive()
                 if time.monotonic() > until:
                     break
-            if asked():
-                far.wait(lambda far: far.end is not None, _ANSWER_S)
-            ending = far.end
-        if asked() or (ending is not None and ending.kind == "clean" and far.body):
+            if requested():
+                output.wait(lambda output: output.end is not None, _ANSWER_S)
+            end = output.end
+        if requested() or (end is not None and end.kind == "clean" and output.body):
             return
         check_alive()
-        if ending is not None:
-            how = ending.note or "it ended without output"
+        if end is not None:
+            how = end.note or "it ended without output"
         if time.monotonic() > until or _BUG.search(how):
-            raise FlushError(f"{bench.target} got no answer within {seconds:g} s of the command's start: {how}")
+            raise FlushError(f"{bench.target} got no answer within {seconds:g} s after the command's start: {how}")
         time.sleep(_AGAIN_S)

@@ -1,4 +1,4 @@
-"""Targets: what is checked, and how its output is come by."""
+"""Targets: what is checked, and how its output is obtained."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tokentape_fake_provider.wires import wire_named
 from tokentape_harness.conversion.sample_request import sample_request
 from tokentape_harness.errors import UsageError
 
-# How an app or a function is named: a URL and a command's name have no such form.
+# The form of the name of an app or a function, which neither a URL nor a command's name has.
 NAMED: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-# What a browser sends; of it, only what can be decoded here.
+# The encodings that a browser accepts and that can be decoded here.
 _ACCEPT_ENCODING = "gzip, deflate"
 
 
 class AppRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request that makes the app answer. `method` is POST with a body and GET without, unless it is given."""
+    """The request that the app answers. `method` is by default POST with a body and GET without."""
 
     method: str = ""
     headers: tuple[tuple[str, str], ...] = ()
@@ -35,7 +35,7 @@ class AppRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def all_headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers, with those that are left out filled in."""
+        """The headers, with defaults for those that were not given."""
         given = {name.lower() for name, _ in self.headers}
         filled = [("accept", "text/event-stream, */*"), ("accept-encoding", _ACCEPT_ENCODING)]
         if self.body is not None:
@@ -55,10 +55,10 @@ class HttpTarget(msgspec.Struct, frozen=True):
 
 
 class WebSocketTarget(msgspec.Struct, frozen=True):
-    """A WebSocket URL: the headers of `request` are those of the handshake, its body is the first message that is sent.
+    """A WebSocket URL: the handshake has the headers of `request`, and its body is the first message that is sent.
 
     The output ends when the server closes the socket, or with the first message that `until` (a regular expression)
-    matches. Where neither happens after a whole answer, it ends when nothing more comes.
+    matches. If neither happens after a complete answer, it ends when nothing more arrives.
     """
 
     url: str
@@ -70,7 +70,7 @@ class WebSocketTarget(msgspec.Struct, frozen=True):
 
 
 class AsgiTarget(msgspec.Struct, frozen=True):
-    """An ASGI app, called here with no server in between."""
+    """An ASGI app, called directly, without a server."""
 
     app: Any
     path: str = "/"
@@ -81,7 +81,7 @@ class AsgiTarget(msgspec.Struct, frozen=True):
 
 
 class WsgiTarget(msgspec.Struct, frozen=True):
-    """A WSGI app, called here with no server in between."""
+    """A WSGI app, called directly, without a server."""
 
     app: Any
     path: str = "/"
@@ -92,7 +92,7 @@ class WsgiTarget(msgspec.Struct, frozen=True):
 
 
 class CommandTarget(msgspec.Struct, frozen=True):
-    """A command whose standard output is read, through a pipe. `environment` is added to the one it inherits."""
+    """A command whose standard output is read through a pipe. `environment` is added to the inherited one."""
 
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
@@ -103,10 +103,10 @@ class CommandTarget(msgspec.Struct, frozen=True):
 
 
 class CallTarget(msgspec.Struct, frozen=True):
-    """A function without arguments that returns an iterable, or an async one, of what comes out (or awaits one).
+    """A function without arguments that returns (or awaits) an iterable, or an async one, of its output.
 
-    What comes out is bytes, text, or anything else whose text is that of `str`. One that `runs_once`, as it returns an
-    iterator that is there already, is only checked for whether it flushes.
+    The items are bytes, text, or objects that `str` converts to text. A function that `runs_once`, because it returns
+    an existing iterator, is only checked for flushing.
     """
 
     call: Callable[[], Any]
@@ -117,10 +117,10 @@ class CallTarget(msgspec.Struct, frozen=True):
 
 
 class ReaderTarget(msgspec.Struct, frozen=True):
-    """A function or a command that reads an app which runs elsewhere: what it yields, or prints, came out of the app.
+    """A function or a command that reads an app in another process, and yields or prints the app's output.
 
-    It asks the app once each time it is called or run, and ends when the answer has ended. A failure (an exception, an
-    exit code) tells that the output broke off.
+    Each time it runs it sends the app one request, and ends when the answer has ended. If it fails (with an exception
+    or an exit code), the output counts as cut off.
     """
 
     reader: CallTarget | CommandTarget
@@ -133,7 +133,7 @@ Target: TypeAlias = HttpTarget | WebSocketTarget | AsgiTarget | WsgiTarget | Com
 
 
 def is_shared(target: Target) -> bool:
-    """Whether two readers meet at one and the same thing, so that one may wait for the other."""
+    """Whether two readers share the target, so that one may wait for the other."""
     match target:
         case HttpTarget() | WebSocketTarget() | AsgiTarget() | WsgiTarget() | CallTarget() | ReaderTarget():
             return True
@@ -144,12 +144,12 @@ def is_shared(target: Target) -> bool:
 
 
 def is_served(target: Target) -> bool:
-    """Whether the target is reached through a server, which is to tell the app that its reader left."""
+    """Whether the target is read through a server, which notifies the app when its reader disconnects."""
     return isinstance(target, HttpTarget | WebSocketTarget | ReaderTarget)
 
 
-def asking(target: Target, headers: Mapping[str, str]) -> Target | None:
-    """The same target asked with these headers instead of its own; `None` if it is not asked by HTTP."""
+def with_headers(target: Target, headers: Mapping[str, str]) -> Target | None:
+    """The same target, with these headers in its request; `None` if it is not read over HTTP."""
     match target:
         case HttpTarget(request=request) | AsgiTarget(request=request) | WsgiTarget(request=request):
             changed = {name.lower() for name in headers}
@@ -165,9 +165,9 @@ def asking(target: Target, headers: Mapping[str, str]) -> Target | None:
 def through(
     url: str, wire: str, *, prefix: str = "", headers: Iterable[tuple[str, str]] = (), model: str = "tokentape"
 ) -> HttpTarget:
-    """A provider's streaming request, sent by the checker itself through what listens at `url`.
+    """A provider's streaming request that the checker itself sends through a proxy at `url`.
 
-    `prefix` comes before the provider's path (a session's). Raises `UsageError`, `UnknownWireError`.
+    `prefix` (that of a session) comes before the provider's path. Raises `UsageError`, `UnknownWireError`.
     """
     sample = sample_request(wire, model, "Hello")
     if wire_named(wire).document_paths.wrapped:
@@ -183,10 +183,10 @@ def through(
 
 
 def checked_url(url: str, *schemes: str) -> str:
-    """The URL, if it is one that can be asked: of HTTP, or of these schemes. Raises `UsageError`."""
+    """The URL, if its scheme is HTTP's or one of these. Raises `UsageError`."""
     parts = urlsplit(url)
     if parts.scheme not in (schemes or ("http", "https")) or not parts.hostname:
-        raise UsageError(f"{url!r} is no URL: give http://HOST:PORT/PATH")
+        raise UsageError(f"{url!r} is not a URL: give http://HOST:PORT/PATH")
     return url
 
 
@@ -205,35 +205,35 @@ def url_target(url: str, request: AppRequest, until: str = "") -> HttpTarget | W
 
 
 def by_url(name: str) -> bool:
-    """Whether what is named is a URL."""
+    """Whether a target's name is a URL."""
     return "://" in name
 
 
 def reader_of(text: str, imported: Callable[[str], object]) -> ReaderTarget:
-    """The reader that is named by `MODULE:FUNCTION`, or by a command line. Raises `UsageError`, and as `imported`."""
+    """The reader that `MODULE:FUNCTION` or a command line names. Raises `UsageError`, and what `imported` raises."""
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"reader {text!r} is no command line: {error}") from None
+        raise UsageError(f"reader {text!r} is not a command line: {error}") from None
     if not words:
         raise UsageError("the reader is empty: give MODULE:FUNCTION or a command line")
     return reader_target(target_of(imported(text)) if NAMED.fullmatch(text) else CommandTarget(tuple(words)), text)
 
 
 def reader_target(target: Target, name: str = "") -> ReaderTarget:
-    """A function or a command as what reads an app that is served. Raises `UsageError` for what is an app itself."""
+    """A function or a command as the reader of a served app. Raises `UsageError` for other targets."""
     if isinstance(target, CommandTarget) or (isinstance(target, CallTarget) and not target.runs_once):
         return ReaderTarget(target)
     raise UsageError(
-        f"{name or target} runs in this process: a command beside it is for a URL, or for a function without arguments "
-        "or a command that reads what is served"
+        f"{name or target} runs in this process: a command can serve a URL, or the app that a function without "
+        "arguments or a command reads"
     )
 
 
 def target_of(target: object, path: str = "/", request: AppRequest | None = None, until: str = "") -> Target:
-    """A target made of a URL, a command (a list), an ASGI or WSGI app, a function without arguments, or an iterator.
+    """The target for a URL, a command (a list), an ASGI or WSGI app, a function without arguments, or an iterator.
 
-    Apps are told apart by how many arguments they take. Raises `UsageError`.
+    ASGI and WSGI apps are distinguished by the number of their arguments. Raises `UsageError`.
     """
     request = request or AppRequest()
     match target:
@@ -263,7 +263,7 @@ def target_of(target: object, path: str = "/", request: AppRequest | None = None
             return CallTarget(target)
     raise UsageError(
         f"{target!r} can't be checked: give a URL, a command as a list, an ASGI app (3 arguments), a WSGI app (2), "
-        "a function (none) that returns an iterable, or an iterator"
+        "a function without arguments that returns an iterable, or an iterator"
     )
 
 
@@ -271,7 +271,7 @@ def _check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"until {pattern!r} is no regular expression: {error}") from None
+        raise UsageError(f"until {pattern!r} is not a regular expression: {error}") from None
 
 
 def _is_asgi_framework(app: object) -> bool:

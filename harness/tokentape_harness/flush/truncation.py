@@ -12,7 +12,7 @@ from tokentape_harness.flush.observed_output import KEPT, ObservedOutput
 from tokentape_harness.flush.report import Truncation
 from tokentape_harness.redaction import redact_text
 
-# Words of errors, which count also before the last token.
+# Words of errors, which also count before the last token.
 _TROUBLE: Final = re.compile(
     r"error|exception|fail|incomplete|interrupt|truncat|abort|broke|unexpected|premature|disconnect|connection|"
     r"went wrong|try again|timed? ?out|unavailable|traceback",
@@ -84,9 +84,9 @@ def _matched(
     return _found(match) if match else None
 
 
-def _readable(far: ObservedOutput) -> str:
+def _readable(output: ObservedOutput) -> str:
     r"""The output, and once more with the escapes of JSON (`\u00e9`) decoded."""
-    text = far.body.decode("utf-8", "replace")
+    text = output.body.decode("utf-8", "replace")
     plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
     return text if plain == text else f"{text}\n{plain.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')}"
 

@@ -1,4 +1,4 @@
-"""Unexpected answers: what came instead of a stream, quoted, and the reader that it takes. Pure."""
+"""Unexpected answers: a response that is not a stream, quoted, and the reader that the app needs. Pure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NOT_SHOWN: Final = re.compile(r"<(script|style|svg|head)\b.*?(</\1\s*>|$)", re.
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile(r"<!--.*?(-->|$)|<[!/?a-zA-Z][^<>]*(>|$)", re.DOTALL)
 _FUNCTION: Final = (
-    "check a function that asks as its page does and yields what comes out: tokentape flush-check MODULE:FUNCTION, "
-    "with -- COMMAND to serve the app"
+    "check a function that sends the requests of its page and yields the output: tokentape flush-check "
+    "MODULE:FUNCTION, with -- COMMAND to serve the app"
 )
-# By which words the page of a framework is known, and how its answers leave it.
+# Words that identify the page of a framework, and how the framework sends its answers.
 _PAGES: Final = (
     (rb"streamlit", "Streamlit answers by WebSocket (/_stcore/stream)"),
     (
@@ -35,7 +35,7 @@ _LATER: Final = ("job_id", "task_id", "run_id", "request_id", "job", "jobId", "t
 
 
 def quoted(body: bytes) -> str:
-    """The beginning of a body on one line; of HTML its title and its text."""
+    """The beginning of a body on one line, or the title and the text of HTML."""
     text = body.decode("utf-8", "replace")
     if is_page(body):
         title = _TITLE.search(text)
@@ -53,12 +53,12 @@ def is_page(body: bytes) -> bool:
 
 
 def reader_needed(output: ObservedOutput) -> str:
-    """Of an answer without a token: what it is, and which reader it takes; empty if it may be a stream."""
+    """What an answer without a token is, and the reader that it needs; empty if it may be a stream."""
     body = output.body
     if is_page(body):
         how = next(
             (how for words, how in _PAGES if re.search(words, body, re.IGNORECASE)),
-            "what it shows comes by a request of its own",
+            "its content comes with another request",
         )
         return f"this is a page, and not a stream: {how}. Check the path that streams, or {_FUNCTION}"
     if re.match(rb"\d*\{\"sid\":", body):
@@ -66,12 +66,12 @@ def reader_needed(output: ObservedOutput) -> str:
     value = _object(body)
     if "event_id" in value:
         return (
-            "this is a place in Gradio's queue, and not a stream: the answer comes by GET on the same path and "
-            f"/{value['event_id']}. So {_FUNCTION}"
+            "this is a place in Gradio's queue, and not a stream: GET on the same path and "
+            f"/{value['event_id']} returns the answer. So {_FUNCTION}"
         )
     later = next((key for key in _LATER if key in value), None)
     if later is not None:
-        return f"this names an answer that comes by another request ({later}), and is not a stream: {_FUNCTION}"
+        return f"this names an answer that another request returns ({later}), and is not a stream: {_FUNCTION}"
     return ""
 
 

@@ -11,7 +11,7 @@ import msgspec
 Framing: TypeAlias = Literal["sse", "lines", "none"]
 
 _FIELDS: Final = (b"event", b"data", b"id", b"retry")
-# A line of JSON behind a short name, as in `0:"text"` of the AI SDK, and elements of an array, one a line.
+# A line of JSON after a short name, as in `0:"text"` of the AI SDK.
 _NAMED_LINE: Final = re.compile(rb"(\w{1,3}):(?=[\[{\"])(.+)", re.DOTALL)
 
 
@@ -27,7 +27,7 @@ class Unit(msgspec.Struct, frozen=True):
 
     @property
     def type(self) -> str:
-        """The kind of the JSON object, as it has it in `type`."""
+        """The value of `type` in the JSON object."""
         kind = self.value.get("type") if isinstance(self.value, dict) else None
         return kind if isinstance(kind, str) else ""
 
@@ -41,7 +41,7 @@ def units(body: bytes, framing: Framing) -> Iterator[Unit]:
     """The whole events or lines of a body, without comments."""
     match framing:
         case "sse":
-            for block in _blocks(body)[:-1]:  # an event that no blank line ends is none
+            for block in _blocks(body)[:-1]:  # without a blank line at its end an event is not complete
                 yield from (unit for unit in _event(block) if unit.name != ":")
         case "lines":
             yield from map(_line, filter(bytes.strip, body.splitlines()))
@@ -50,7 +50,7 @@ def units(body: bytes, framing: Framing) -> Iterator[Unit]:
 
 
 def all_units(body: bytes, framing: Framing) -> Iterator[Unit]:
-    """All of a body, also comments, and what is not in the framing."""
+    """All of a body, with comments and what is not in the framing."""
     match framing:
         case "sse":
             for block in _blocks(body):
@@ -63,14 +63,14 @@ def all_units(body: bytes, framing: Framing) -> Iterator[Unit]:
 
 
 def strings_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The strings of a JSON value, with where they are."""
+    """The strings of a JSON value, with their paths."""
     for place, leaf in leaves_of(value, path):
         if isinstance(leaf, str):
             yield place, leaf
 
 
 def leaves_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """The strings, numbers, booleans and nulls of a JSON value, with where they are."""
+    """The strings, numbers, booleans and nulls of a JSON value, with their paths."""
     match value:
         case dict():
             for key, inner in value.items():
@@ -83,12 +83,12 @@ def leaves_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tu
 
 
 def _blocks(body: bytes) -> list[bytes]:
-    """What blank lines separate, with LF as line end; the last one is what no blank line ends."""
+    """The blocks between blank lines, with LF as line end; after the last one there is no blank line."""
     return body.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n")
 
 
 def _event(block: bytes, *, stray: bool = False) -> Iterator[Unit]:
-    """The event of a block of lines; its comments before it, and with `stray` also lines that are no fields."""
+    """The comments and then the event of a block of lines; with `stray` also lines that are not fields."""
     name, data, rest = b"", [], []
     for line in block.split(b"\n"):
         field, colon, value = line.partition(b":")

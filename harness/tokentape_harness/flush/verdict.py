@@ -83,9 +83,9 @@ def fitting(trace: Trace, output: ObservedOutput) -> set[Measure]:
 def _amounts(output: ObservedOutput) -> dict[Measure, Callable[[Step], float]]:
     """The amount that each step had reached, in each measure."""
     sizes = output.markers.sizes
-    # Before all came out, only the tokens' own text is known.
-    far = _end_of_tokens(output) if output.end is not None else lambda step: sizes[step.sent]
-    return {"output": far, "provider": lambda step: step.up, "tokens": lambda step: step.sent}
+    # Before all tokens came out, only their own text is known.
+    in_output = _end_of_tokens(output) if output.end is not None else lambda step: sizes[step.sent]
+    return {"output": in_output, "provider": lambda step: step.up, "tokens": lambda step: step.sent}
 
 
 def _headers_early(trace: Trace, output: ObservedOutput) -> bool:
@@ -134,7 +134,7 @@ def _batches(trace: Trace, output: ObservedOutput) -> Shape:
 
 
 def _end_of_tokens(output: ObservedOutput) -> Callable[[Step], float]:
-    """Where in the body that came out the tokens of a step end, approximately; known when all came out."""
+    """Where in the output the tokens of a step end, approximately; known once all came out."""
     offsets, markers = output.offsets, output.markers
     framing = max(0, offsets.get(1, 0) - offsets.get(0, 0) - len(markers.token(0)))
     return lambda step: offsets.get(step.sent, output.size + framing) - framing
@@ -160,8 +160,8 @@ def _size(releases: Sequence[tuple[Step, Step]], begin: Step, amount: Callable[[
 
 def _block_size(releases: Sequence[tuple[Step, Step]], output: ObservedOutput) -> int | None:
     """The size of the blocks, if they were equal and ended anywhere within tokens."""
-    sizes = [after.far - earlier.far for (_, earlier), (_, after) in pairwise(releases)]
-    ends = {output.offsets[after.seen] - after.far for _, after in releases if after.seen in output.offsets}
+    sizes = [after.received - earlier.received for (_, earlier), (_, after) in pairwise(releases)]
+    ends = {output.offsets[after.seen] - after.received for _, after in releases if after.seen in output.offsets}
     size = math.gcd(*sizes)
     return size if len(sizes) >= 2 and len(ends) > 1 and size >= _USUAL_SIZES[0] else None
 

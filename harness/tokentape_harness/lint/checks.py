@@ -25,9 +25,9 @@ PROBLEM_KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)
 
 _AGE = re.compile(r"(\d+)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_REDACT = "`tokentape convert FILE FILE --to cassette` takes it out"
+_REDACT = "`tokentape convert FILE FILE --to cassette` removes it"
 _ENDS = {
-    "dropped": "the connection broke off",
+    "dropped": "the connection was cut off",
     "timeout": "the client timed out",
     "open_at_exit": "it was still open when the recording ended",
 }

@@ -13,7 +13,7 @@ from tokentape_fake_provider.timing import Distribution
 # Below this jitter a latency is as good as constant: recorded times have microseconds.
 CONSTANT: Final = 0.005
 _LEAST, _MOST = CONSTANT, 4.0
-# Above it so many draws of a normal distribution are below 0 and drawn again that it is not normal.
+# Above it, too many draws of a normal distribution are below 0 and drawn again for the result to be normal.
 _MOST_NORMAL = 0.4
 _MOST_UNIFORM = 1 / math.sqrt(3)
 _SAMPLE = 4000

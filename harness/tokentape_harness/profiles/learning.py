@@ -18,7 +18,7 @@ from tokentape_harness.profiles.observed import Arrival, Observed
 from tokentape_harness.profiles.pauses import count_pauses
 from tokentape_harness.profiles.regression import regress
 
-# The pieces of one read of a socket come some 0.1 ms apart; the latencies of fast models are not much longer.
+# The pieces of one read of a socket are some 0.1 ms apart; the latencies of fast models are not much longer.
 _TOGETHER_MS: Final = 0.25
 _TOGETHER_SHARE: Final = 0.05
 # A few events come together by chance.

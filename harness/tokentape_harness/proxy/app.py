@@ -28,7 +28,7 @@ from tokentape_harness.recording.response_recorder import ResponseRecorder
 
 LIMITS: Final = RequestLimits(body=100_000_000)
 _CONNECT_S: Final = 30.0
-# How long the rest of a small error may take to come.
+# How long the rest of a small error response may take to arrive.
 _REST_S: Final = 5.0
 
 
@@ -240,7 +240,7 @@ class ProxyApp:
 async def _until_gone(
     exchange: Coroutine[Any, Any, Failure | None], connection: Connection, recording: ResponseRecorder | None = None
 ) -> Failure | None:
-    """Run an exchange to its end or until its client leaves; a small error is still recorded when it leaves."""
+    """Run an exchange until it ends or its client leaves; a small error response is recorded to its end even then."""
     task = asyncio.ensure_future(exchange)
     gone = asyncio.ensure_future(connection.wait_gone())
     try:

@@ -11,7 +11,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 _NOT_FORWARDED: Final = {name.encode() for name in HOP_BY_HOP} | {b"proxy-authenticate", b"proxy-authorization"}
 
-# Whose page in a browser asked is the proxy's own matter: some providers refuse what comes from one.
+# Only the proxy checks the web page that sent a request: some providers refuse requests of browsers.
 _OF_BROWSERS: Final = frozenset(
     (b"origin", b"referer", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-user")
 )

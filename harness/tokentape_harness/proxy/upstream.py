@@ -45,7 +45,7 @@ def upstreams_of(options: Iterable[str], environment: Mapping[str, str]) -> dict
     A URL may be a base URL as the SDK takes it (`https://gateway.example/v1`). Raises `UsageError`.
     """
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
-    # By address, as a server on this machine may listen to one kind only.
+    # An address, since a server may not listen on every address of localhost.
     origins = {name: known.origin.replace("//localhost", "//127.0.0.1") for name, known in providers().items()}
     urls = {name: origin.format(region=region) for name, origin in origins.items()}
     for variable, base in reversed(base_urls().items()):

@@ -1,4 +1,4 @@
-"""Clients: the official SDKs and our own providers, as an application uses them, with no socket and in virtual time."""
+"""Clients: the official SDKs and our own providers, used like in an application, without a socket, in virtual time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from tokentape_harness.errors import UsageError
 from tokentape_harness.sweep.run import Client
 from tokentape_harness.sweep.subject import Subject
 from tokentape_harness.testing.fake_provider import FakeProvider
-
-_KEY: Final = "tokentape-fake-key"
+from tokentape_harness.testing.sdk_environment import FAKE_KEY
 
 
 class Answer(NamedTuple):
@@ -58,7 +57,7 @@ def _openai(provider: FakeProvider, wire: str) -> Any:
     import openai
 
     http_client = httpx2.Client(transport=provider.transport())
-    return openai.OpenAI(base_url=provider.base_url(wire), api_key=_KEY, http_client=http_client)
+    return openai.OpenAI(base_url=provider.base_url(wire), api_key=FAKE_KEY, http_client=http_client)
 
 
 def _openai_chat(subject: Subject) -> Client:
@@ -114,7 +113,7 @@ def _anthropic(subject: Subject) -> Client:
         http_client = httpx2.Client(transport=provider.transport())
         url = provider.base_url("anthropic_messages")
         with (
-            anthropic.Anthropic(base_url=url, api_key=_KEY, http_client=http_client) as client,
+            anthropic.Anthropic(base_url=url, api_key=FAKE_KEY, http_client=http_client) as client,
             client.messages.stream(**named, extra_body=rest) as stream,
         ):
             message = stream.get_final_message()

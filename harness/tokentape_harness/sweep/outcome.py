@@ -61,7 +61,7 @@ def judge(
     """Judge a client by the journal and its result.
 
     `error_class` or `error` is its exception; otherwise `same` is whether its response was the recorded one, `None` if
-    nobody compared it.
+    they were not compared.
     """
     damaged = [entry for entry in entries if entry.faults]
     bodies = [(entry.path, entry.raw_body) for entry in entries]

@@ -140,7 +140,7 @@ def call(item: pytest.Function, swept: SweptCell) -> Generator[None, object, obj
             raise
         error = raised
     if sweep is None or sweep.provider is None:
-        pytest.fail("fault_sweep: the test uses none of the fixtures of the fake provider", pytrace=False)
+        pytest.fail("fault_sweep: the test uses no fixture of the fake provider", pytrace=False)
     result = judge(swept.cell, settled(sweep.provider), error=error or sweep.error, same=sweep.same)
     item.user_properties.append((PROPERTY, _property(item, swept, result)))
     if swept.cell.fault is None:

@@ -27,7 +27,7 @@ class ClientError(Exception):
 
 
 class ClientHungError(Exception):
-    """A client in another process did not end by itself."""
+    """A client in another process did not end within its time."""
 
 
 def run_sweep(
@@ -43,9 +43,9 @@ def run_sweep(
     patience_s: float | None = None,
     on_cell: Callable[[CellResult], None] = lambda _: None,
 ) -> Matrix:
-    """What the client does in each cell, each in a session of its own. The plan's first cell has no fault.
+    """Run the client in each cell, each in a session of its own. The plan's first cell has no fault.
 
-    Raises `SweepError` if the client fails without one.
+    Raises `SweepError` if the client fails in that cell.
     """
 
     def results() -> Iterator[CellResult]:

@@ -1,4 +1,4 @@
-"""Session setup: a session of the fake provider plays a recording with the fault of a cell."""
+"""Session setup: lets a session of the fake provider play a recording with the fault of a cell."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def set_up_session(
 
 
 def settled(provider: FakeProvider) -> Sequence[Entry]:
-    """The journal, when every response that ends by itself has ended."""
+    """The journal, once every response has ended whose client still reads it."""
     if isinstance(provider.server, InProcessProvider):
         # It advances only while a client waits: a response that has not ended now has no reader.
         return provider.journal.entries

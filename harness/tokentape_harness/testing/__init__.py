@@ -1,1 +1,1 @@
-"""Testing: what the fixtures hand out."""
+"""Testing: the objects that the fixtures return."""

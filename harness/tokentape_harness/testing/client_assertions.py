@@ -1,6 +1,6 @@
-"""Client behaviour: what a client did, read from the journal, as assertions.
+"""Client assertions: what a client did, judged by the journal's entries.
 
-Journal entries in, `AssertionError` out, which lists the requests that it is about. Times are in ms.
+A failed one raises `AssertionError`, which lists the requests. Times are in ms.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from tokentape_fake_provider.event_loops.futures import running_loop
 from tokentape_fake_provider.faults import parse_fault
 from tokentape_fake_provider.playback.journal import Entry, Journal
 
-# A client that waits for the ms that a header says may wake a little early by its own clock.
+# A client that waits as long as a header requires may wake a little early by its own clock.
 _EARLY_MS: Final = 2.0
 _SHOWN: Final = 12
 
 TIMEOUT_S: Final = 10.0
-"""How long an assertion waits, at most, for a request to be over."""
+"""The longest time that an assertion waits for a request to end."""
 
 
 class Retry(NamedTuple):
-    """A request that was made again: what failed before it, and how long after that it came."""
+    """A retry: the failed request, the same request again, and the time between them."""
 
     failed: Entry
     again: Entry
@@ -30,11 +30,11 @@ class Retry(NamedTuple):
 
 
 class ClientBehaviour:
-    """What the client of these requests did: those of a journal at any time, or just these.
+    """Assertions about the client that sent these requests, or the requests of a journal so far.
 
-    A client has closed its connection a little before the server knows. So each assertion waits until the requests that
-    it judges are over, at most `timeout` s; it blocks its thread, so that coroutines first `await` the journal's
-    `wait_async`.
+    The server notices a little later that a client has closed its connection. So each assertion waits, at most
+    `timeout` s, until the requests that it judges have ended. It blocks its thread: a coroutine must first `await` the
+    journal's `wait_async`.
     """
 
     def __init__(self, requests: Journal | Sequence[Entry]) -> None:
@@ -47,96 +47,96 @@ class ClientBehaviour:
 
     @property
     def retries(self) -> Sequence[Retry]:
-        """Each request that was made again after it had failed, in order."""
+        """Each request that was sent again after it had failed, in order."""
         return [Retry(before, entry, _waited(before, entry)) for before, entry in self._pairs() if _failed(before)]
 
     @property
     def duplicates(self) -> Sequence[tuple[Entry, Entry]]:
-        """Each request that was made twice though it had not failed, with what came first."""
+        """Each request that was sent again although it had not failed, after the first one."""
         return [(before, entry) for before, entry in self._pairs() if not _failed(before)]
 
     def assert_retried(
         self, times: int | None = None, *, respecting_retry_after: bool = True, timeout: float = TIMEOUT_S
     ) -> None:
-        """The client asked again after a failure: so many times, or at least once.
+        """The client retried after a failure: `times` times, or at least once.
 
-        With `respecting_retry_after` never before the time that the failed response named, by the session's clock or
-        the machine's, whichever went further.
+        With `respecting_retry_after` it waited each time as long as the failed response required, by the session's
+        clock or the machine's, whichever went further.
         """
         self._wait_for_pairs(timeout)
         retries = self.retries
         if times is None and not retries:
-            self._fail("it never asked again after a failure")
+            self._fail("it never retried after a failure")
         if times is not None and len(retries) != times:
-            self._fail(f"requests that it made again after a failure: {len(retries)}, and not {times}")
+            self._fail(f"retries after a failure: {len(retries)}, not {times}")
         for failed, again, waited in retries if respecting_retry_after else ():
-            asked = failed.retry_after
-            if asked is not None and waited + _EARLY_MS < asked * 1000:
+            required = failed.retry_after
+            if required is not None and waited + _EARLY_MS < required * 1000:
                 self._fail(
-                    f"request {again.number} came {waited:.0f} ms after request {failed.number} was refused, which "
-                    f"said to wait {asked * 1000:g} ms"
+                    f"request {again.number} came {waited:.0f} ms after request {failed.number} was refused with a "
+                    f"retry-after of {required * 1000:g} ms"
                 )
 
     def assert_not_retried(self, *, timeout: float = TIMEOUT_S) -> None:
-        """The client made no request again that had failed."""
+        """The client sent no failed request again."""
         self._wait_for_pairs(timeout)
         if retries := self.retries:
             numbers = ", ".join(str(retry.again.number) for retry in retries)
-            self._fail(f"it asked again after a failure: request {numbers}")
+            self._fail(f"it retried after a failure: request {numbers}")
 
     def assert_no_duplicates(self, *, timeout: float = TIMEOUT_S) -> None:
-        """The client made no request twice that had not failed: each would be paid for twice."""
+        """The client sent no request again that had not failed, and would be paid for twice."""
         self._wait_for_pairs(timeout)
         if duplicates := self.duplicates:
             first, second = duplicates[0]
             self._fail(
-                f"request {second.number} is request {first.number} once more, which had not failed "
+                f"request {second.number} repeats request {first.number}, which had not failed "
                 f"({_state(first, second)})"
             )
 
     def assert_left(
         self, *, after_frames: int, within_frames: int = 1, number: int = -1, timeout: float = TIMEOUT_S
     ) -> None:
-        """The client closed its connection when it had got so many frames: at most `within_frames` left after them.
+        """The client closed its connection after this number of frames: at most `within_frames` more were sent.
 
-        `number` is which of the requests, the last one if not given.
+        `number` is the index of the request, by default the last.
         """
         entry = self._left(number, timeout)
         late = entry.frames_sent - after_frames
         if late > within_frames:
             self._fail(
-                f"request {entry.number}: {late} frames left after the client had got {after_frames}, and not at most "
-                f"{within_frames}, before its connection was closed"
+                f"request {entry.number}: {late} frames were sent after the client had received {after_frames}, and "
+                f"not at most {within_frames}, before its connection was closed"
             )
 
     def assert_timed_out(
         self, *, at_least_ms: float, at_most_ms: float, number: int = -1, timeout: float = TIMEOUT_S
     ) -> None:
-        """The client closed its connection after nothing had come for that long."""
+        """The client closed its connection when nothing had arrived for a time within these limits."""
         entry = self._left(number, timeout)
         idle = idle_ms(entry)
         if not at_least_ms <= idle <= at_most_ms:
             self._fail(
-                f"request {entry.number} was left after {idle:.0f} ms in which nothing came, and not after "
+                f"it closed request {entry.number} after {idle:.0f} ms without data, and not after "
                 f"{at_least_ms:g} to {at_most_ms:g} ms"
             )
 
     def assert_held_back(self, *, most_bytes: int, number: int = -1) -> None:
-        """The client did not read, and that stopped the server, with at most so many bytes on their way.
+        """The client does not read, which has stopped the server after at most `most_bytes` bytes.
 
-        That is so while the request is under way: this waits for nothing.
+        This judges a request that has not ended, and does not wait.
         """
         entry = self._entry(number)
         if entry.outcome == "complete" or entry.frames_sent >= entry.frames_planned:
-            self._fail(f"request {entry.number} was sent to its end: the client took all of it")
+            self._fail(f"it read the whole response to request {entry.number}")
         if entry.bytes_sent > most_bytes:
             self._fail(
-                f"request {entry.number}: {entry.bytes_sent} bytes left for a client that does not read, and not at "
-                f"most {most_bytes}"
+                f"request {entry.number}: {entry.bytes_sent} bytes were sent to a client that does not read, and not "
+                f"at most {most_bytes}"
             )
 
     def _pairs(self) -> Iterator[tuple[Entry, Entry]]:
-        """Each request that was made before, with the last one that was the same."""
+        """Each request that was sent before, after the last one equal to it."""
         seen: dict[tuple[str, str, bytes], Entry] = {}
         for entry in self.entries:
             key = (entry.method, entry.path, entry.raw_body)
@@ -145,19 +145,19 @@ class ClientBehaviour:
             seen[key] = entry
 
     def _left(self, number: int, timeout: float) -> Entry:
-        """The request of this number, which the client left."""
+        """The request of this number, whose connection the client has closed."""
         entry = self._entry(number)
         if not self._wait(lambda: entry.outcome != "pending", timeout):
-            told = f"request {entry.number} was not left by the client within {timeout:g} s: it is still under way"
+            problem = f"it did not close request {entry.number} within {timeout:g} s: it has not ended"
             if running_loop() is not None:
-                told += "; this event loop stood still meanwhile: first await the journal's wait_async()"
-            self._fail(told)
+                problem += "; this wait blocked the event loop: first await the journal's wait_async()"
+            self._fail(problem)
         if entry.outcome != "client_left":
-            self._fail(f"request {entry.number} was not left by the client: it ended {entry.outcome}")
+            self._fail(f"it did not close request {entry.number}, which ended {entry.outcome}")
         return entry
 
     def _wait_for_pairs(self, timeout: float) -> None:
-        """Wait until each request that was made again is over: only then it is known whether it had failed."""
+        """Wait until each request that was sent again has ended: until then it is unknown whether it failed."""
         self._wait(lambda: all(before.outcome != "pending" for before, _ in self._pairs()), timeout)
 
     def _wait(self, until: Callable[[], bool], timeout: float) -> bool:
@@ -184,13 +184,13 @@ class ClientBehaviour:
 
 
 def idle_ms(entry: Entry) -> float:
-    """For how long nothing had left when the response ended."""
+    """How long before the end of the response its last frame was sent."""
     last = entry.left[-1] if entry.left else entry.started or 0.0
     return (entry.ended or last) - last
 
 
 def describe(entry: Entry, since: float = 0.0) -> str:
-    """A request in one line; it says when it arrived since a time in ms of the session's clock."""
+    """A request in one line, with its arrival in ms after `since`, a time of the session's clock."""
     parts = [
         f"request {entry.number} at {entry.arrived - since:.0f} ms: {entry.method} {entry.path}",
         f"{entry.status}",
@@ -206,7 +206,7 @@ def describe(entry: Entry, since: float = 0.0) -> str:
 
 
 def _failed(entry: Entry) -> bool:
-    """Whether a client had reason to ask again."""
+    """Whether a client had reason to retry."""
     return (
         (entry.status or 0) >= 400
         or entry.outcome in ("dropped", "reset", "server_stopped")
@@ -217,12 +217,12 @@ def _failed(entry: Entry) -> bool:
 
 
 def _waited(before: Entry, after: Entry) -> float:
-    """How long the client waited since it was answered."""
-    answered = before.started if before.started is not None else before.ended or 0.0
-    return max(after.arrived - before.arrived, (after.time - before.time) * 1000) - answered
+    """How long the client waited after the response."""
+    responded = before.started if before.started is not None else before.ended or 0.0
+    return max(after.arrived - before.arrived, (after.time - before.time) * 1000) - responded
 
 
 def _state(first: Entry, second: Entry) -> str:
     if first.ended is None or second.arrived < first.arrived + first.ended:
-        return "it was still being answered"
-    return f"it was answered {first.status}, {first.outcome}"
+        return "its response had not ended"
+    return f"its response: {first.status}, {first.outcome}"

@@ -1,4 +1,4 @@
-"""Fake provider: one session of the server, as a test sees it."""
+"""Fake provider: one session of the server, as tests use it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class FakeProvider:
-    """A session of its own on a fake provider: what the fixtures `fake_provider`, `fake_provider_in_process` give.
+    """A separate session of a fake provider: the fixtures `fake_provider` and `fake_provider_in_process` return it.
 
     `folders` are where relative cassette paths are looked up, in this order.
     """
@@ -40,7 +40,7 @@ class FakeProvider:
 
     @property
     def url(self) -> str:
-        """The URL that the session's requests begin with."""
+        """The URL at which the session's requests begin."""
         return f"{self.server.url}/s/{self.session.id}"
 
     def base_url(self, wire: str = "openai_chat") -> str:
@@ -49,27 +49,27 @@ class FakeProvider:
 
     def script(
         self,
-        *said: str | Item | Script | Tape,
+        *content: str | Item | Script | Tape,
         finish_reason: FinishReason | None = None,
         usage: Usage | None = None,
         error: Error | None = None,
         model: str | None = None,
         faults: Faults | Fault | str | None = None,
     ) -> Script | Tape:
-        """Queue one response: it answers the next request that nothing queued before it answers.
+        """Queue one response, for the next request after those that the queue already answers.
 
-        `said` is text and other items that make up the response, or one whole `Script` or `Tape`. `faults` happen
-        to it: `script("Hello", faults="overload@times=2")` is refused twice and then says it. Raises `UsageError`,
-        `FaultError`.
+        `content` is the text and other items of the response, or one whole `Script` or `Tape`. `faults` are injected
+        into it: `script("Hello", faults="overload@times=2")` refuses two requests, then sends the text. Raises
+        `UsageError`, `FaultError`.
         """
         options = {"finish_reason": finish_reason, "usage": usage, "error": error, "model": model, "faults": faults}
-        made = _script(said, options)
-        self.session.push(made)
-        return made
+        response = _script(content, options)
+        self.session.push(response)
+        return response
 
     def rule(
         self,
-        *said: str | Item | Script,
+        *content: str | Item | Script,
         wire: str | None = None,
         model: str | None = None,
         path: str | None = None,
@@ -82,18 +82,19 @@ class FakeProvider:
         error: Error | None = None,
         faults: Faults | Fault | str = (),
     ) -> Rule:
-        """Answer every request that all conditions hold for (they are those of `Rule`).
+        """Answer every request that meets all conditions; they are those of `Rule`.
 
-        `said` and the options after the conditions are as in `script`; with `faults` alone it answers nothing, and
-        they happen to whatever does. Raises `UsageError`, `FaultError`, or `ValueError` for a bad pattern.
+        `content` and the options after the conditions are as in `script`. With `faults` alone the rule answers
+        nothing, but injects them into the response. Raises `UsageError`, `FaultError`, or `ValueError` for a bad
+        pattern.
         """
         options = {"finish_reason": finish_reason, "usage": usage, "error": error}
         scripts: tuple[Script, ...] = ()
-        if said or not faults or any(value is not None for value in options.values()):
-            made = _script(said, options)
-            if isinstance(made, Tape):
+        if content or not faults or any(value is not None for value in options.values()):
+            response = _script(content, options)
+            if isinstance(response, Tape):
                 raise UsageError("rule: a rule answers with scripts; queue a tape with script()")
-            scripts = (made,)
+            scripts = (response,)
         rule = Rule(
             scripts,
             wire=wire,
@@ -109,22 +110,22 @@ class FakeProvider:
         return rule
 
     def fault(self, fault: Fault | str, **parameters: Any) -> Fault:
-        """Let a fault happen to all responses from now on, beside those set before; docs/faults.md lists them.
+        """Inject a fault into all responses from now on, in addition to earlier ones; docs/faults.md lists them.
 
-        It is a value, a specification (`fin@frame=5`) or a name with parameters as they are called in the struct:
+        It is a value, a specification (`fin@frame=5`) or a name with the parameters of its struct:
         `fault("http_error", status=429, times=2)`. Raises `FaultError`.
         """
-        made = as_fault(fault, **parameters)
-        self.session.add_faults(made)
-        return made
+        added = as_fault(fault, **parameters)
+        self.session.add_faults(added)
+        return added
 
     def cassette(self, path: str | Path, *, speed: float | None = None, wire: str | None = None) -> int:
-        """Load a cassette, or all in a folder, and return how many recordings it has.
+        """Load a cassette, or all cassettes of a folder, and return the number of recordings.
 
-        A relative path is looked up beside the test file, in `cassettes` there, and in the root folder. They
-        replay at once; `speed` 1 keeps the recorded times of the whole session, 2 is twice as fast. `wire` plays
-        what was recorded from other providers in this wire format, to any request with the same messages. Raises
-        `CassetteError`, `UnknownWireError`.
+        A relative path is looked up beside the test file, in `cassettes` there, and in the root folder. Recordings
+        are replayed at once; `speed` 1 replays all of the session's recordings in recorded time, 2 twice as fast.
+        `wire` converts the recordings of other providers to this wire format, and matches requests by their messages.
+        Raises `CassetteError`, `UnknownWireError`.
         """
         files = find_cassettes([self._find(Path(path))])
         if wire is None:
@@ -136,31 +137,31 @@ class FakeProvider:
         return self.session.add_recordings(recordings)
 
     def timing(self, timing: Timing | str) -> Timing:
-        """Set when frames leave from now on, e.g. `synthetic:ttft=300ms,tps=50`. Raises `TimingError`.
+        """Set the timing of all streams from now on, e.g. `synthetic:ttft=300ms,tps=50`. Raises `TimingError`.
 
-        `profile:FILE` is looked up as a cassette is.
+        The file of `profile:FILE` is looked up like a cassette.
         """
-        made = parse_timing(timing, read_profile=self._profile) if isinstance(timing, str) else timing
-        self.session.configure(timing=made)
-        return made
+        parsed = parse_timing(timing, read_profile=self._profile) if isinstance(timing, str) else timing
+        self.session.configure(timing=parsed)
+        return parsed
 
     def dialect(self, name: DialectName | None) -> None:
-        """Answer `openai_chat` as this provider does: `azure`, `groq`, `mistral`, `openrouter`, `deepseek`, `xai`.
+        """Send `openai_chat` in this dialect: `azure`, `groq`, `mistral`, `openrouter`, `deepseek`, `xai` or `openai`.
 
-        `openai` is OpenAI's own; with `None` the path and the model decide. Raises `UnknownDialectError`.
+        `None` chooses it by the path and the model of the request. Raises `UnknownDialectError`.
         """
         self.session.configure(dialect=name)
 
     dress = dialect
 
     def strict(self, on: bool = True) -> None:
-        """Refuse a request that nothing answers, instead of making text up."""
+        """Refuse a request that nothing answers, instead of generating text."""
         self.session.configure(strict=on)
 
     def set_up(self, cassette: str | Path | None = None, *, speed: float | None = None, **settings: Any) -> None:
         """Load a cassette and change settings of the session, by their names in `SessionSettings`.
 
-        This is what the marker `fake_provider` takes. Raises `UsageError`, `CassetteError` and `TimingError`.
+        The marker `fake_provider` takes the same arguments. Raises `UsageError`, `CassetteError` and `TimingError`.
         """
         known = type(self.session.settings).__struct_fields__
         unknown = settings.keys() - set(known)
@@ -177,9 +178,9 @@ class FakeProvider:
             self.cassette(cassette)
 
     def next_stream(self, timeout: float = 10.0) -> SteppedStream:
-        """The next stream that nobody has taken yet, in the order of the requests.
+        """The next stream that was not returned yet, in the order of the requests.
 
-        With the timing `stepped` it waits at each frame for `step`; with any other but `instant` it goes by itself
+        With the timing `stepped` it waits at each frame for `step`; with other timings, except `instant`, it is sent
         until it is held. Waits at most `timeout` s for a request. Raises `StepTimeoutError`.
         """
         return self.session.streams.next(timeout)
@@ -190,11 +191,11 @@ class FakeProvider:
 
     @property
     def clock(self) -> ControlledClock:
-        """The session's own clock, to advance. Raises `UsageError` where it keeps the server's time."""
+        """The session's own clock, which a test can advance. Raises `UsageError` if it has the server's time."""
         clock = self.session.clock
         if clock is None:
             raise UsageError(
-                "this session keeps the server's time: give it a clock of its own with "
+                "this session has the server's time: give it a clock of its own with "
                 "@pytest.mark.fake_provider(clock='controlled') or session.configure(clock='controlled')"
             )
         return clock
@@ -204,7 +205,7 @@ class FakeProvider:
     @overload
     def transport(self, package: ModuleType) -> Any: ...
     def transport(self, package: ModuleType | None = None) -> Any:
-        """A transport for a sync client of httpx2, or of `package` (httpx), that needs no socket and no thread.
+        """A transport without socket or thread, for a sync client of httpx2, or of `package` (httpx).
 
         `openai.OpenAI(base_url=..., http_client=httpx2.Client(transport=fake_provider.transport()))`.
         """
@@ -220,36 +221,36 @@ class FakeProvider:
 
     @property
     def streams(self) -> Sequence[SteppedStream]:
-        """The streams that are not over, taken or not."""
+        """The streams that have not ended, whether `next_stream` has returned them or not."""
         return self.session.streams.open
 
     @property
     def journal(self) -> Journal:
-        """What was asked and what was sent when."""
+        """The requests, and what was sent when."""
         return self.session.journal
 
     @property
     def requests(self) -> Sequence[Entry]:
         """The requests so far, oldest first.
 
-        What was sent when (`frames`, `outcome`) is whole a moment after the client has its last byte:
-        `journal.wait()`, or `await journal.wait_async()`, gives the same once every response has ended.
+        `frames` and `outcome` are complete a moment after the client has received the last byte: `journal.wait()`,
+        or `await journal.wait_async()`, returns the same requests once every response has ended.
         """
         return self.session.journal.entries
 
     @property
     def client(self) -> ClientBehaviour:
-        """What the client did, as assertions: `client.assert_retried(2)`, `assert_no_duplicates()`, `assert_left(...)`.
+        """Assertions about the client: `client.assert_retried(2)`, `assert_no_duplicates()`, `assert_left(...)`.
 
-        Each waits until the requests that it judges are over, for a limited time.
+        Each waits, for a limited time, until the requests that it judges have ended.
         """
         return ClientBehaviour(self.session.journal)
 
     def assert_all_played(self) -> None:
-        """Raise `AssertionError` that names what was queued or loaded and never asked for."""
+        """Raise an `AssertionError` that names the queued and loaded responses that were never requested."""
         unplayed = self.session.unplayed
         if not unplayed.empty:
-            raise AssertionError(f"the fake provider was not asked for all: {unplayed}")
+            raise AssertionError(f"some responses of the fake provider were never requested: {unplayed}")
 
     def _profile(self, name: str) -> Profile:
         from tokentape_harness.profiles import read_profile
@@ -269,19 +270,19 @@ class FakeProvider:
                 named = place.with_name(place.name + suffix)
                 if named.exists():
                     return named
-        looked = ", ".join(dict.fromkeys(str(place.parent) for place in places))
-        raise CassetteNotFoundError(f"no such cassette in {looked}: check the name", path=path)
+        searched = ", ".join(dict.fromkeys(str(place.parent) for place in places))
+        raise CassetteNotFoundError(f"no such cassette in {searched}: check the name", path=path)
 
 
-def _script(said: Sequence[str | Item | Script | Tape], options: dict[str, Any]) -> Script | Tape:
+def _script(content: Sequence[str | Item | Script | Tape], options: dict[str, Any]) -> Script | Tape:
     given = {name: value for name, value in options.items() if value is not None}
-    whole = [item for item in said if isinstance(item, Script | Tape)]
-    if whole and (len(said) > 1 or given):
-        raise UsageError("a whole Script or Tape stands alone: give it by itself, or give items with their options")
+    whole = [item for item in content if isinstance(item, Script | Tape)]
+    if whole and (len(content) > 1 or given):
+        raise UsageError("a whole Script or Tape takes no items or options: give it alone, or give items with options")
     if whole:
         return whole[0]
     items: list[str | Item] = []
-    for item in said:
+    for item in content:
         if not isinstance(item, str | Item):
             raise UsageError(f"{item!r} is not text, an item of a script, a Script or a Tape")
         items.append(item)

@@ -1,4 +1,4 @@
-"""Recordings on demand: of a cassette whose responses stay on the disk until one of them is asked for."""
+"""Lazy recordings: a cassette whose responses stay on the disk until one of them is requested."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from tokentape_fake_provider.tape import Tape
 from tokentape_harness.cassettes.index import indexed_requests
 from tokentape_harness.cassettes.reader import parse_cassette, read_cassette, read_file
 from tokentape_harness.errors import CassetteError
-from tokentape_harness.testing.recordings import asked_for, recordings_of
+from tokentape_harness.testing.recordings import recorded_request, recordings_of
 
 
-def recordings_on_demand(path: Path, report: Callable[[str], None]) -> list[Recording]:
-    """The recordings of a cassette file, without their tapes where its requests can be found without reading it all.
+def lazy_recordings(path: Path, report: Callable[[str], None]) -> list[Recording]:
+    """The recordings of a cassette file; their tapes are read later if its index gives the requests.
 
-    `report` is told, once, if it can't be read later. Raises `CassetteError` for what can be seen at once.
+    `report` receives one message if the file can't be read later. Raises `CassetteError` for what is wrong already.
     """
     data = read_file(path)
     requests = indexed_requests(data)
     if requests is None:
         return recordings_of(parse_cassette(data, path))
     cassette = _UnreadCassette(path, report)
-    asked = [asked_for(request, str(path), number) for number, request in enumerate(requests)]
-    cassette.outlined = asked
-    return [msgspec.structs.replace(one, read=cassette.reader(number)) for number, one in enumerate(asked)]
+    cassette.indexed = [recorded_request(request, str(path), number) for number, request in enumerate(requests)]
+    return [msgspec.structs.replace(one, read=cassette.reader(number)) for number, one in enumerate(cassette.indexed)]
 
 
 class _UnreadCassette:
-    """A cassette file that is read at most once, and checked against what was taken from its outline."""
+    """A cassette file that is read at most once, and then checked against the requests of its index."""
 
     def __init__(self, path: Path, report: Callable[[str], None]) -> None:
-        self.outlined: list[Recording] = []
+        self.indexed: list[Recording] = []
         self._path = path
         self._report = report
 
     def reader(self, number: int) -> Callable[[], Tape]:
-        """What reads the tape of this interaction."""
+        """A function that reads the tape of this interaction."""
 
         def read() -> Tape:
             if isinstance(self._recordings, str):
@@ -56,15 +55,14 @@ class _UnreadCassette:
         try:
             found = recordings_of(read_cassette(self._path))
         except CassetteError as error:
-            told = str(error)
+            reason = str(error)
         else:
-            if [_asked(one) for one in found] == [_asked(one) for one in self.outlined]:
+            if [_without_tape(one) for one in found] == [_without_tape(one) for one in self.indexed]:
                 return found
-            told = f"{self._path}: its requests are not those that were found when it was loaded: load it again"
-        self._report(f"warning: skipped: {told}")
-        return told
+            reason = f"{self._path}: its requests have changed since it was loaded: load it again"
+        self._report(f"warning: skipped: {reason}")
+        return reason
 
 
-def _asked(recording: Recording) -> Recording:
-    """All but the tape."""
+def _without_tape(recording: Recording) -> Recording:
     return msgspec.structs.replace(recording, tape=Tape(), read=None)

@@ -1,4 +1,4 @@
-"""Recordings: what the fake provider plays from a cassette."""
+"""Recordings: the interactions of a cassette as the fake provider plays them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
-# They belong to the recorded connection, to its server, or to the coding that was removed.
+# Headers of the recorded connection, of its server, and of the content coding that was removed.
 _NOT_REPLAYED = HOP_BY_HOP | {"content-encoding", "alt-svc"}
 
 
@@ -37,18 +37,18 @@ def load_recordings(path: str | Path) -> list[Recording]:
 
 
 def recordings_of(cassette: Cassette) -> list[Recording]:
-    """The recordings of a cassette, one an interaction, in its order."""
+    """The recordings of a cassette, one for each interaction, in its order."""
     source = "" if cassette.path is None else str(cassette.path)
     return [_recording(interaction, source, number) for number, interaction in enumerate(cassette.interactions)]
 
 
 def recordings_as(cassette: Cassette, wire: str) -> tuple[list[Recording], tuple[Loss, ...]]:
-    """The recordings of a cassette as another provider's, matched by their messages, and what was lost.
+    """The recordings of a cassette in another wire format, matched by their messages, and what was lost.
 
-    Those of that wire format already, and requests of none, are left out. Raises `CassetteError`,
+    Interactions that are in it already, or in no wire format, are left out. Raises `CassetteError`,
     `UnknownWireError`.
     """
-    # With them comes what decodes: only who plays a cassette as another provider's waits for it.
+    # These import the decoders, which only this function needs.
     from tokentape_harness.conversion import transcode_numbered
     from tokentape_harness.conversion.loss import Loss, counted
 
@@ -58,18 +58,19 @@ def recordings_as(cassette: Cassette, wire: str) -> tuple[list[Recording], tuple
         owner = wire_for_path(unquote(urlsplit(interaction.request.uri).path))
         if owner is not None and owner.name == wire:
             continue
-        made = transcode_numbered(interaction, wire, number, cassette.path)
-        if made is not None:
-            recording = _recording(made.interaction, source, number)
-            found.append(msgspec.structs.replace(recording, prompt=made.ask.text, script=made.script))
-            losses += made.losses
+        transcoded = transcode_numbered(interaction, wire, number, cassette.path)
+        if transcoded is not None:
+            recording = _recording(transcoded.interaction, source, number)
+            prompt = transcoded.provider_request.text
+            found.append(msgspec.structs.replace(recording, prompt=prompt, script=transcoded.script))
+            losses += transcoded.losses
     return found, counted(losses)
 
 
 def find_cassettes(paths: Iterable[str | Path]) -> list[Path]:
-    """The cassette files that paths name: files as they are, folders with all that is below them, sorted.
+    """The cassette files of these paths: each file, and all cassettes below each folder, sorted.
 
-    Raises `CassetteNotFoundError` for a path that is not there, `UsageError` for a folder without cassettes.
+    Raises `CassetteNotFoundError` for a path that does not exist, `UsageError` for a folder without cassettes.
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -88,9 +89,9 @@ def find_cassettes(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def tape_of(response: Response) -> Tape:
-    """A response as it goes over the wire, in its recorded chunks and times.
+    """A response in its recorded chunks and times.
 
-    Without a stream record it is cut at its events, and has no times.
+    Without a stream record it is split at its events, and has no times.
     """
     record = response.stream
     headers = tuple(
@@ -103,7 +104,7 @@ def tape_of(response: Response) -> Tape:
         return Tape(frames, response.status, headers + _content_length(response))
     pieces = split_by_sizes(response.body, (chunk.size for chunk in record.chunks))
     frames = tuple(Frame(chunk.at, piece) for chunk, piece in zip(record.chunks, pieces, strict=True))
-    # A body that broke off must not have the length of what arrived: that would end it as if it were whole.
+    # A body that was cut off must not announce the length that arrived: it would seem complete.
     length = _content_length(response) if record.end == "complete" else ()
     return Tape(frames, response.status, headers + length, record.start, record.end, record.end_at)
 
@@ -115,16 +116,16 @@ def _content_length(response: Response) -> Headers:
     return (("content-length", str(len(response.body))),)
 
 
-def asked_for(request: Request, source: str, number: int) -> Recording:
-    """What a request asks for, as a recording that has no tape yet. Raises `CassetteError`."""
+def recorded_request(request: Request, source: str, number: int) -> Recording:
+    """A recording of this request without its tape. Raises `CassetteError`."""
     path = unquote(urlsplit(request.uri).path) or "/"
     body = _request_body(request, source, number)
     return Recording(Tape(), path, body, request.method, _wire_of(path), source, number)
 
 
 def _recording(interaction: Interaction, source: str, number: int) -> Recording:
-    asked = asked_for(interaction.request, source, number)
-    return msgspec.structs.replace(asked, tape=tape_of(interaction.response))
+    recording = recorded_request(interaction.request, source, number)
+    return msgspec.structs.replace(recording, tape=tape_of(interaction.response))
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""SDK environment: the variables that send official SDKs to another server, with no change of code."""
+"""SDK environment: the variables that point official SDKs to another server, without a change of code."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ COMPATIBLE: Final = (
     Provider("openrouter", "https://openrouter.ai", keys=("OPENROUTER_API_KEY",)),
     Provider("together", "https://api.together.xyz", keys=("TOGETHER_API_KEY",)),
 )
-"""Providers that speak a wire format of another one."""
+"""Providers that use the wire format of another provider."""
 FAKE_KEY = "tokentape-fake-key"
 
 
 class BaseUrl(NamedTuple):
-    """Whose requests a variable redirects, and with what its value ends: that depends on what the SDK appends."""
+    """The provider whose requests a variable redirects, and the end of its value, which depends on the SDK."""
 
     provider: str
     ending: str = ""
 
 
 def providers() -> Mapping[str, Provider]:
-    """Every provider by name: those of the wire formats, and those that are compatible with them."""
+    """Every provider by name: those of the wire formats, and the compatible ones."""
     return {known.name: known for known in (*(wire.facts.provider for wire in WIRES.values()), *COMPATIBLE)}
 
 
 def base_urls() -> dict[str, BaseUrl]:
-    """The variables that SDKs take their base URL from."""
+    """The variables from which SDKs read their base URL."""
     endings = {wire.facts.provider.name: wire.base_path for wire in WIRES.values()}
     return {
         variable: BaseUrl(known.name, endings.get(known.name, ""))
@@ -44,12 +44,12 @@ def base_urls() -> dict[str, BaseUrl]:
 
 def sdk_environment(url: str, *, keys: bool = True) -> dict[str, str]:
     """The variables for a server at `url` (with a session's prefix), and keys for the SDKs that need one."""
-    made = {name: url.rstrip("/") + base.ending for name, base in base_urls().items()}
-    return made | fake_keys() if keys else made
+    urls = {name: url.rstrip("/") + base.ending for name, base in base_urls().items()}
+    return urls | fake_keys() if keys else urls
 
 
 def fake_keys() -> dict[str, str]:
-    """What the SDKs need beside a base URL to start at all; these keys are not secret."""
+    """The variables besides base URLs that SDKs require; these keys are not secret."""
     return {
         **{key: FAKE_KEY for known in providers().values() for key in known.keys},
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -16,7 +16,7 @@ from tokentape_harness.cassettes.writer import write_cassette
 from tokentape_harness.cli.run import run
 from tokentape_harness.cli.serve import _load
 from tokentape_harness.errors import CassetteError, CassetteFormatError, CassetteWriteError
-from tokentape_harness.testing.lazy_recordings import recordings_on_demand
+from tokentape_harness.testing.lazy_recordings import lazy_recordings
 
 # A bomb, or a depth that ends the process, must not hold up all the others.
 pytestmark = pytest.mark.timeout(60)
@@ -175,7 +175,7 @@ def test_a_wrong_cassette_is_one_line_with_its_place(wrong):
     assert len(told) < 600
     before = wrong.read_bytes()
     with pytest.raises((CassetteError, UnreadableRecordingError)):
-        [recording.opened() for recording in recordings_on_demand(wrong, print)]
+        [recording.opened() for recording in lazy_recordings(wrong, print)]
     with pytest.raises(CassetteError), use_cassette(wrong, record_mode="new_episodes"):
         pass
     with pytest.raises(CassetteWriteError, match="not overwritten"):
@@ -336,7 +336,7 @@ def test_a_damaged_cassette_loads_or_is_one_error(seed, tmp_path):
         path.write_bytes(mutated(choose.choice(sources).read_bytes(), choose))
         try:
             read_cassette(path)
-            recordings_on_demand(path, print)
+            lazy_recordings(path, print)
         except CassetteError as error:
             assert str(error).startswith(f"{path}: ")
             assert len(str(error).splitlines()) == 1

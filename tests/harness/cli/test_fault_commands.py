@@ -152,11 +152,11 @@ def test_fixture_scripts_and_rules_with_faults(fake_provider):
 
 
 def test_scripts_with_faults_stay_what_they_are(fake_provider):
-    """A whole script or a tape stands alone, as with every other option."""
+    """A whole script or a tape takes no faults, like every other option."""
     from tokentape_harness.errors import UsageError
 
     for whole in (Script.of("x"), Tape()):
-        with pytest.raises(UsageError, match="stands alone"):
+        with pytest.raises(UsageError, match="takes no items or options"):
             fake_provider.script(whole, faults="fin")
 
 

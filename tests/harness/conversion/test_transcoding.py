@@ -23,7 +23,7 @@ from tokentape_harness.cassettes.model import Cassette, Interaction, RecordedErr
 from tokentape_harness.conversion import Loss, Transcoded, transcode, transcode_cassette
 from tokentape_harness.conversion.request_options import write_options
 from tokentape_harness.conversion.response_decoder import DecodedResponse, decode_response
-from tokentape_harness.conversion.sample_request import ask_of, request_for
+from tokentape_harness.conversion.sample_request import read_request, request_for
 
 MODEL = "model-1"
 PAIRS = list(product(WIRES, WIRES))
@@ -36,7 +36,7 @@ SAID = Text("Hello there, you.", ("Hello", " there,", " you."), (110.0, 120.25, 
 def recorded(script: Script, wire: str, *, stream: bool = True) -> Interaction:
     """An interaction that says the script, with the script's times."""
     request = request_for(wire, MODEL, QUESTION, stream=stream, choices=len(script.choices))
-    ask = ask_of(request, wire, created=1_790_000_000, seed="recorded")
+    ask = read_request(request, wire, created=1_790_000_000, seed="recorded")
     tape = encode(script, ask, Recorded())
     chunks = tuple(Chunk(len(frame.data), frame.at) for frame in tape.frames)
     record = StreamRecord(chunks, 90.0, end_at=400.0)
@@ -52,12 +52,12 @@ def transcoded(interaction: Interaction, to: str, source: str | None = None) -> 
 
 
 def wire_of(made: Transcoded) -> str:
-    return made.ask.wire
+    return made.provider_request.wire
 
 
 def again(made: Transcoded) -> DecodedResponse:
     """What is heard of it."""
-    return decode_response(made.interaction.response, made.ask.wire)
+    return decode_response(made.interaction.response, made.provider_request.wire)
 
 
 def lost(made: Transcoded) -> list[str]:
@@ -90,9 +90,9 @@ def test_text_usage_and_times_survive_between_every_pair(source: str, to: str) -
     record = made.interaction.response.stream
     assert record is not None
     assert (record.start, record.end, record.end_at) == (90.0, "complete", 400.0)
-    assert "What is new?" in made.ask.text
-    assert "Be brief." in made.ask.text
-    assert made.ask.stream
+    assert "What is new?" in made.provider_request.text
+    assert "Be brief." in made.provider_request.text
+    assert made.provider_request.stream
 
 
 @pytest.mark.parametrize(("source", "to"), PAIRS, ids=lambda wire: wire)
@@ -297,7 +297,7 @@ def test_a_response_that_was_not_streamed_stays_so(source: str, to: str) -> None
     assert not heard.streamed
     assert heard.output.text == "Hello there."
     assert (heard.output.usage.input, heard.output.usage.output) == (20, 7)
-    assert not made.ask.stream
+    assert not made.provider_request.stream
 
 
 @pytest.mark.parametrize(("source", "to"), PAIRS, ids=lambda wire: wire)
@@ -315,7 +315,7 @@ def test_the_conversation_is_asked_again(source: str, to: str) -> None:
     answer = recorded(Script.of("Yes."), source).response
     made = transcoded(Interaction(request_for(source, MODEL, said), answer), to)
     for text in ("Be brief.", "What is new in Lisbon?", "I look.", "Thanks?"):
-        assert text in made.ask.text
+        assert text in made.provider_request.text
     body = (made.interaction.request.body or b"").decode()
     if "openai_completions" not in (source, to):
         assert "look" in body

@@ -333,7 +333,7 @@ def test_targets_that_cannot_be_checked(flush_probe, target, path, message):
     ("target", "options", "message"),
     [
         (42, {}, "42 can't be checked: give a URL"),
-        ("chat", {}, "'chat' is no URL"),
+        ("chat", {}, "'chat' is not a URL"),
         (
             apps.tokens,
             {"patients": 3},

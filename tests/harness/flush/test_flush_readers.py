@@ -73,9 +73,12 @@ def test_a_reader_of_what_runs_already(flush_probe, port):
 @pytest.mark.parametrize(
     ("reader", "message"),
     [
-        (served.silent, "the reader silent got no answer within 2 s of the command.s start: it did not end"),
-        (served.blocking, "the reader blocking got no answer within 2 s of the command.s start: it did not end"),
-        ([sys.executable, "-c", "input()"], "got no answer within 2 s of the command's start: exit code 1: EOFError"),
+        (served.silent, "the reader silent got no answer within 2 s after the command.s start: it did not end"),
+        (served.blocking, "the reader blocking got no answer within 2 s after the command.s start: it did not end"),
+        (
+            [sys.executable, "-c", "input()"],
+            "got no answer within 2 s after the command's start: exit code 1: EOFError",
+        ),
         (served.mistaken, "NameError: name 'undefined' is not defined"),
         (["/nowhere/reader"], "/nowhere/reader: can't be run"),
     ],
@@ -106,7 +109,7 @@ async def _app(scope, receive, send):
 
 @pytest.mark.parametrize(
     ("target", "message"),
-    [(_app, "GET / of an ASGI app runs in this process: a command beside it is for"), (iter("abc"), "runs in this")],
+    [(_app, "GET / of an ASGI app runs in this process: a command can serve"), (iter("abc"), "runs in this")],
     ids=["app", "iterator"],
 )
 def test_what_reads_nothing(flush_probe, target, message):
@@ -201,8 +204,8 @@ def test_the_missing_package_is_named(flush_probe, monkeypatch):
     ("target", "options", "message"),
     [
         ("ws://127.0.0.1:9/", {"method": "PUT"}, "a WebSocket has no method PUT"),
-        ("ws://127.0.0.1:9/", {"until": "("}, "until '\\(' is no regular expression"),
-        ("ws://", {}, "'ws://' is no URL"),
+        ("ws://127.0.0.1:9/", {"until": "("}, "until '\\(' is not a regular expression"),
+        ("ws://", {}, "'ws://' is not a URL"),
         ("http://127.0.0.1:9/", {"until": "done"}, "only a WebSocket is read until a message matches"),
     ],
 )

@@ -39,7 +39,7 @@ def output(body: str) -> ObservedOutput:
     ],
 )
 def test_a_body_is_quoted_as_it_is_read(body: str, text: str) -> None:
-    """Of a page its title and text, without markup, styles and scripts; on one line, and short."""
+    """A page is quoted as its title and text, without markup, styles and scripts, on one short line."""
     assert quoted(body.encode()) == text
 
 
@@ -51,9 +51,9 @@ def test_a_body_is_quoted_as_it_is_read(body: str, text: str) -> None:
         (PAGE % "x" + '<meta property="og:site" content="Chainlit">', "Chainlit answers by socket.io"),
         (PAGE % "NiceGUI", "NiceGUI answers by socket.io"),
         (PAGE % "x" + '<script src="/socket.io.min.js"></script>', "this app answers by socket.io"),
-        (PAGE % "Chat", "what it shows comes by a request of its own"),
-        ('{"event_id": "4f1b"}', "GET on the same path and /4f1b"),
-        ('{"status": "queued", "job_id": "7"}', "by another request (job_id)"),
+        (PAGE % "Chat", "its content comes with another request"),
+        ('{"event_id": "4f1b"}', "GET on the same path and /4f1b returns the answer"),
+        ('{"status": "queued", "job_id": "7"}', "another request returns (job_id)"),
         ('0{"sid":"abc","upgrades":["websocket"]}', "the handshake of socket.io"),
     ],
 )

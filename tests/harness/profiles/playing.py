@@ -12,13 +12,13 @@ from tokentape_fake_provider.script.model import Script, ToolCall, Usage
 from tokentape_fake_provider.simulation.synthetic import synthetic_text
 from tokentape_fake_provider.timing import Profile
 from tokentape_fake_provider.wires import ProviderRequest, wire_named
-from tokentape_harness.conversion.sample_request import ask_of, sample_request
+from tokentape_harness.conversion.sample_request import read_request, sample_request
 from tokentape_harness.profiles import Observed, observed_tape
 
 
 def ask(wire: str, seed: str) -> ProviderRequest:
     """A streaming request in this wire format."""
-    made = ask_of(sample_request(wire, "tokentape", "Hi"), wire, created=0, seed=seed)
+    made = read_request(sample_request(wire, "tokentape", "Hi"), wire, created=0, seed=seed)
     assert wire_named(wire)
     return msgspec.structs.replace(made, include_usage=True)
 

@@ -171,11 +171,11 @@ def test_fit_of_a_real_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert fitted.fitted is not None
     assert fitted.fitted.latency_ks is not None
     assert fitted.fitted.latency_ks < 0.15
-    assert "it fits badly" not in said.err
+    assert "bad fit" not in said.err
     assert run("fit", CASSETTES) == 0
     said = capsys.readouterr()
     assert said.out == format_profile(msgspec.convert(yaml.safe_load(said.out), Profile))
-    assert re.search(r"it fits badly: .* Several models or machines \(gpt-4o-mini, scripted, tiny-random\)\?", said.err)
+    assert re.search(r"bad fit: .* Several models or machines \(gpt-4o-mini, scripted, tiny-random\)\?", said.err)
 
 
 def test_fit_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -261,7 +261,7 @@ def test_a_sweep_of_nothing_fails(pytester):
         [
             "*fault_sweep: the test sent no request to the fake provider",
             "*fin@frame=3: unmet: the code under test never received the fault*",
-            "*fault_sweep: the test uses none of the fixtures of the fake provider",
+            "*fault_sweep: the test uses no fixture of the fake provider",
             "*fault_sweep: without any fault the answer is not the recording's: pass whole=...",
         ]
     )

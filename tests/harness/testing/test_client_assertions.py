@@ -42,15 +42,15 @@ def post(provider: FakeProvider, body: object = REQUEST) -> httpx2.Response:
 
 
 def problem(check) -> str:
-    """The first line of what an assertion says."""
+    """The first line of an assertion's message."""
     with pytest.raises(AssertionError) as failed:
         check()
     return str(failed.value).splitlines()[0]
 
 
 @pytest.mark.parametrize("ask", [ask_openai, ask_anthropic])
-def test_the_sdks_retry_as_they_are_told_to(fake_provider, ask):
-    """Both SDKs ask twice more after two refusals, not before they may, and never without a reason."""
+def test_the_sdks_retry_as_the_response_requires(fake_provider, ask):
+    """Both SDKs retry twice after two refusals, not too early, and never without a failure."""
     fake_provider.script("Hello", faults="http_error@status=429,retry_after=0.02,times=2")
     assert ask(fake_provider) == "Hello"
     fake_provider.client.assert_retried(2)
@@ -59,20 +59,20 @@ def test_the_sdks_retry_as_they_are_told_to(fake_provider, ask):
     assert [retry.failed.retry_after for retry in fake_provider.client.retries] == [0.02, 0.02]
     assert all(retry.waited_ms >= 19 for retry in fake_provider.client.retries)
     assert problem(fake_provider.client.assert_not_retried) == snapshot(
-        "the client: it asked again after a failure: request 1, 2"
+        "the client: it retried after a failure: request 1, 2"
     )
     assert problem(lambda: fake_provider.client.assert_retried(1)) == snapshot(
-        "the client: requests that it made again after a failure: 2, and not 1"
+        "the client: retries after a failure: 2, not 1"
     )
 
 
 def test_a_client_that_retries_too_soon_is_found(fake_provider_in_process):
-    """A retry before the time that the response named is told with both times."""
+    """A retry that comes too early is reported with both times."""
     fake_provider_in_process.fault("http_error", status=429, retry_after=30, times=1)
     assert [post(fake_provider_in_process).status_code for _ in range(2)] == [429, 200]
-    told = problem(fake_provider_in_process.client.assert_retried)
-    assert told.startswith("the client: request 1 came ")
-    assert told.endswith(" ms after request 0 was refused, which said to wait 30000 ms")
+    message = problem(fake_provider_in_process.client.assert_retried)
+    assert message.startswith("the client: request 1 came ")
+    assert message.endswith(" ms after request 0 was refused with a retry-after of 30000 ms")
     fake_provider_in_process.client.assert_retried(1, respecting_retry_after=False)
 
 
@@ -87,28 +87,28 @@ def test_a_client_that_waits_in_the_session_s_time_is_patient(fake_provider_in_p
 
 
 def test_no_retry(fake_provider):
-    """A client that retries nothing is told so."""
+    """A client that does not retry is reported."""
     fake_provider.fault("overload", retry_after=0.001)
     with pytest.raises(openai.InternalServerError):
         ask_openai(fake_provider, max_retries=0)
     fake_provider.client.assert_not_retried()
-    assert problem(fake_provider.client.assert_retried) == snapshot("the client: it never asked again after a failure")
+    assert problem(fake_provider.client.assert_retried) == snapshot("the client: it never retried after a failure")
 
 
-def test_a_request_that_is_made_twice_is_found(fake_provider_in_process):
-    """The same request after a whole answer is a duplicate; another request is none."""
+def test_a_request_that_is_sent_twice_is_found(fake_provider_in_process):
+    """The same request after a complete answer is a duplicate; another request is not."""
     post(fake_provider_in_process)
     post(fake_provider_in_process, {**REQUEST, "model": "other"})
     fake_provider_in_process.client.assert_no_duplicates()
     post(fake_provider_in_process)
     assert problem(fake_provider_in_process.client.assert_no_duplicates) == snapshot(
-        "the client: request 2 is request 0 once more, which had not failed (it was answered 200, complete)"
+        "the client: request 2 repeats request 0, which had not failed (its response: 200, complete)"
     )
     fake_provider_in_process.client.assert_not_retried()
 
 
 def test_a_request_after_a_broken_answer_is_a_retry(fake_provider_in_process):
-    """What was cut off, or ended without its ending, may be asked for again."""
+    """A request whose response was cut off, or ended without its last event, may be sent again."""
     fake_provider_in_process.fault("fin", event=1, times=1)
     fake_provider_in_process.fault("clean_end", event=1, times=1, after=1)
     fake_provider_in_process.script("Hello, you")
@@ -146,13 +146,13 @@ def test_a_client_that_reads_on_is_found(fake_provider_in_process):
     post(fake_provider_in_process)
     client = fake_provider_in_process.client
     assert problem(lambda: client.assert_left(after_frames=2)) == snapshot(
-        "the client: request 0 was not left by the client: it ended complete"
+        "the client: it did not close request 0, which ended complete"
     )
     assert problem(lambda: client.assert_timed_out(at_least_ms=0, at_most_ms=1)) == snapshot(
-        "the client: request 0 was not left by the client: it ended complete"
+        "the client: it did not close request 0, which ended complete"
     )
     assert problem(lambda: client.assert_held_back(most_bytes=1)) == snapshot(
-        "the client: request 0 was sent to its end: the client took all of it"
+        "the client: it read the whole response to request 0"
     )
     assert problem(lambda: client.assert_left(after_frames=2, number=3)) == snapshot(
         "the client: there is no request 3"
@@ -174,7 +174,7 @@ def test_an_idle_timeout_is_seen(fake_provider_in_process, spec, event):
     assert len(chunks) == event
     provider.client.assert_timed_out(at_least_ms=30_000, at_most_ms=30_000)
     assert problem(lambda: provider.client.assert_timed_out(at_least_ms=0, at_most_ms=20_000)) == snapshot(
-        "the client: request 0 was left after 30000 ms in which nothing came, and not after 0 to 20000 ms"
+        "the client: it closed request 0 after 30000 ms without data, and not after 0 to 20000 ms"
     )
 
 
@@ -191,16 +191,16 @@ async def test_a_client_that_does_not_read_stops_the_server(fake_provider_in_pro
             await provider.clock.aadvance(2)
             provider.client.assert_held_back(most_bytes=200_000)
             assert provider.requests[0].bytes_sent > 0
-            assert "bytes left for a client that does not read, and not at most 10" in problem(
+            assert "bytes were sent to a client that does not read, and not at most 10" in problem(
                 lambda: provider.client.assert_held_back(most_bytes=10)
             )
             assert len(await response.aread()) == 1000 * len(frame)
-    assert "was sent to its end" in problem(lambda: provider.client.assert_held_back(most_bytes=200_000))
+    assert "it read the whole response" in problem(lambda: provider.client.assert_held_back(most_bytes=200_000))
 
 
 def entry(number: int, *, arrived: float = 0.0, body: bytes = b"{}", status: int = 200) -> Entry:
-    """A request that nobody made."""
-    made = Entry(
+    """A request of no client."""
+    request = Entry(
         session="s",
         time=arrived / 1000,
         method="POST",
@@ -211,17 +211,17 @@ def entry(number: int, *, arrived: float = 0.0, body: bytes = b"{}", status: int
         wire=None,
         arrived=arrived,
     )
-    made.number, made.status, made.outcome, made.started, made.ended = number, status, "complete", 1.0, 2.0
-    return made
+    request.number, request.status, request.outcome = number, status, "complete"
+    request.started, request.ended = 1.0, 2.0
+    return request
 
 
 def test_a_request_beside_one_that_is_being_answered_is_a_duplicate():
-    """Two of the same at once are told as such."""
+    """Two equal requests at the same time are a duplicate."""
     first, second = entry(0), entry(1, arrived=1.0)
     first.ended, first.outcome = None, "pending"
-    told = problem(ClientBehaviour([first, second]).assert_no_duplicates)
-    assert told == snapshot(
-        "the client: request 1 is request 0 once more, which had not failed (it was still being answered)"
+    assert problem(ClientBehaviour([first, second]).assert_no_duplicates) == snapshot(
+        "the client: request 1 repeats request 0, which had not failed (its response had not ended)"
     )
 
 
@@ -243,7 +243,7 @@ def test_the_requests_are_listed():
             9
         )
     assert str(failed.value) == snapshot("""\
-the client: requests that it made again after a failure: 1, and not 9
+the client: retries after a failure: 1, not 9
   request 0 at 0 ms: POST /v1/x, 429, retry after 2 s, faults overload, complete, 0 of 0 frames
   request 1 at 100 ms: POST /v1/x, 200, complete, 0 of 0 frames
   request 2 at 200 ms: POST /v1/x, 200, complete, 0 of 0 frames
@@ -273,7 +273,7 @@ def closing(provider: FakeProvider) -> None:
 @pytest.mark.parametrize("again", range(20))
 @pytest.mark.fake_provider(timing="stepped")
 def test_leaving_is_waited_for(fake_provider, again):
-    """However soon after `close()` it is asserted, the request is over by then, and nobody has to step its stream."""
+    """An assertion right after `close()` waits until the request has ended; its stream need not be stepped."""
     closing(fake_provider)
     fake_provider.client.assert_left(after_frames=2)
     fake_provider.client.assert_timed_out(at_least_ms=0, at_most_ms=600_000)
@@ -314,9 +314,7 @@ def test_a_client_that_stays_is_found_in_time(fake_provider):
             with pytest.raises(AssertionError) as failed:
                 check(timeout=0.01)
             first, second = str(failed.value).splitlines()
-            assert first == snapshot(
-                "the client: request 0 was not left by the client within 0.01 s: it is still under way"
-            )
+            assert first == snapshot("the client: it did not close request 0 within 0.01 s: it has not ended")
             assert second.endswith("200, pending, 2 of 10 frames")
         # What does not depend on how the stream ends is judged at once.
         fake_provider.client.assert_not_retried()
@@ -326,7 +324,7 @@ def test_a_client_that_stays_is_found_in_time(fake_provider):
 
 @pytest.mark.fake_provider(timing="stepped")
 def test_a_blocked_event_loop_is_named(fake_provider):
-    """Where the assertion itself keeps an async client from leaving, it says what to await."""
+    """An assertion that blocks the event loop of its client says what to await."""
 
     async def check() -> str:
         async with openai.AsyncOpenAI(base_url=fake_provider.base_url(), api_key="k") as client:
@@ -335,13 +333,13 @@ def test_a_blocked_event_loop_is_named(fake_provider):
             return problem(lambda: fake_provider.client.assert_left(after_frames=1, timeout=0.01))
 
     assert asyncio.run(check()).endswith(
-        "still under way; this event loop stood still meanwhile: first await the journal's wait_async()"
+        "it has not ended; this wait blocked the event loop: first await the journal's wait_async()"
     )
 
 
 @pytest.mark.parametrize("left", [True, False])
 def test_a_request_that_is_made_again_is_judged_when_the_first_is_over(left):
-    """Until then it is not known whether the first had failed: who left it retries, who did not asks twice."""
+    """Until then it is unknown whether the first had failed, and so whether the second is a retry or a duplicate."""
     journal = Journal()
     first, second = entry(0), entry(1)
     first.outcome = second.outcome = "pending"

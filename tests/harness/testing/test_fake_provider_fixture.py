@@ -39,7 +39,7 @@ def test_scripts_answer_in_the_order_they_were_queued(fake_provider):
 def test_what_was_not_played_is_named(fake_provider):
     """`assert_all_played` fails while a script waits."""
     fake_provider.script("never")
-    with pytest.raises(AssertionError, match="not asked for all: 1 queued script not played"):
+    with pytest.raises(AssertionError, match="were never requested: 1 queued script not played"):
         fake_provider.assert_all_played()
 
 
@@ -195,7 +195,7 @@ def test_wrong_arguments_are_clear_errors(fake_provider):
         fake_provider.cassette("none.yaml")
     folders = str(missing.value).partition(" in ")[2].partition(": check")[0].split(", ")
     assert len(folders) == len(set(folders))
-    with pytest.raises(UsageError, match="a whole Script or Tape stands alone"):
+    with pytest.raises(UsageError, match="a whole Script or Tape takes no items or options"):
         fake_provider.script(Script.of("a"), "b")
     with pytest.raises(UsageError, match="42 is not text"):
         fake_provider.script(42)

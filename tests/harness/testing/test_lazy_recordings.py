@@ -21,7 +21,7 @@ from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Re
 from tokentape_harness.cassettes.reader import parse_cassette
 from tokentape_harness.cassettes.writer import format_cassette, write_cassette
 from tokentape_harness.cli import serve
-from tokentape_harness.testing.lazy_recordings import recordings_on_demand
+from tokentape_harness.testing.lazy_recordings import lazy_recordings
 from tokentape_harness.testing.recordings import load_recordings
 
 OWN = Path(__file__).parents[3] / "cassettes"
@@ -141,7 +141,7 @@ def session(tmp_path, said):
     write_cassette(tmp_path / "b.yaml", Cassette((interaction(b"one", b"b one"),)))
     made = Session()
     for path in sorted(tmp_path.iterdir()):
-        found = recordings_on_demand(path, said.append)
+        found = lazy_recordings(path, said.append)
         assert [one.read is not None for one in found] == [True] * len(found)
         made.add_recordings(found)
     return made

@@ -24,15 +24,15 @@ _WANTED = "the output breaks off or reports an error, or the app retries and the
 
 @case("pipeline/endings/whole", "A whole response ends cleanly, with status 200.", source="RFC 9112")
 def whole(trial: PipelineTrial) -> None:
-    far = trial.answer(markers=trial.markers())
-    trial.expect_end(far)
-    if far.head is not None:
-        trial.expect("the status", far.head.status, 200)
+    output = trial.answer(markers=trial.markers())
+    trial.expect_end(output)
+    if output.head is not None:
+        trial.expect("the status", output.head.status, 200)
 
 
 def _expect_break_shown(trial: PipelineTrial, fault: Fault, *, passed_on: bool = False) -> None:
     """With `passed_on`, an output without the end of a whole response suffices."""
-    far, truncation = trial.break_stream(fault)
+    output, truncation = trial.break_stream(fault)
     if truncation.outcome not in FAULTS or (truncation.outcome == "unfinished" and passed_on):
         return
     how = (
@@ -42,7 +42,7 @@ def _expect_break_shown(trial: PipelineTrial, fault: Fault, *, passed_on: bool =
         if truncation.outcome == "hidden_truncation"
         else "just ends"
     )
-    seen = Prose(f"it {how}: {truncation.note}; it ends {far.body[-120:]!r}")
+    seen = Prose(f"it {how}: {truncation.note}; it ends {output.body[-120:]!r}")
     trial.fail("the end of the output", seen, Prose(_WANTED))
 
 
@@ -112,8 +112,8 @@ def empty_body(trial: PipelineTrial) -> None:
     source="tokentape: partial output is readable at any time",
 )
 def tokens_before_the_cut(trial: PipelineTrial) -> None:
-    far, _ = trial.break_stream(Fin(frame=BREAK_AT, times=1))
-    before = [n for n in trial.numbers(far) if n < BREAK_AT]
+    output, _ = trial.break_stream(Fin(frame=BREAK_AT, times=1))
+    before = [n for n in trial.numbers(output) if n < BREAK_AT]
     sent = _tokens_in(trial, BREAK_AT)
     trial.expect("the missing tokens before the break", sorted(set(range(sent)) - set(before)), [])
 
@@ -134,8 +134,8 @@ def _tokens_in(trial: PipelineTrial, frames: int) -> int:
     source="tokentape: callbacks and events also for an empty stream",
 )
 def empty_answer(trial: PipelineTrial) -> None:
-    far = trial.answer(Script.of("", finish_reason="stop"))
-    trial.expect_end(far)
-    if far.head is not None:
-        trial.expect("the status", far.head.status, 200)
+    output = trial.answer(Script.of("", finish_reason="stop"))
+    trial.expect_end(output)
+    if output.head is not None:
+        trial.expect("the status", output.head.status, 200)
     trial.expect("the number of requests to the provider", len(trial.provider_requests), 1)

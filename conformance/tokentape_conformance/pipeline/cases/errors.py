@@ -12,10 +12,10 @@ SOURCE = "the providers' documentation of errors"
 
 
 def _reaches(trial: PipelineTrial, fault: Fault) -> None:
-    far = trial.answer(markers=trial.markers(), faults=(fault,))
-    if trial.truncation(far, 1).outcome in FAULTS:
-        status = f"status {far.head.status}" if far.head else "no status"
-        seen = f"{status}, and {far.body[-120:]!r}" if far.end else "the output does not end"
+    output = trial.answer(markers=trial.markers(), faults=(fault,))
+    if trial.truncation(output, 1).outcome in FAULTS:
+        status = f"status {output.head.status}" if output.head else "no status"
+        seen = f"{status}, and {output.body[-120:]!r}" if output.end else "the output does not end"
         trial.fail(
             "what the reader receives",
             Prose(seen),

@@ -42,7 +42,7 @@ def half_way(trial: PipelineTrial) -> None:
 )
 def before_the_first_token(trial: PipelineTrial) -> None:
     with trial.reader() as reader:
-        reader.output.wait(lambda far: far.head is not None, min(0.25, trial.options.patience))
+        reader.output.wait(lambda output: output.head is not None, min(0.25, trial.options.patience))
         _leaves(trial, reader)
 
 

@@ -14,8 +14,8 @@ SOURCE = "the provider's own format"
 
 def _output(trial: PipelineTrial, script: Script) -> ChatOutput:
     """The output that a client decodes from the response."""
-    far = trial.answer(script)
-    stream = stream_bytes(far.body, trial.wire)
+    output = trial.answer(script)
+    stream = stream_bytes(output.body, trial.wire)
     try:
         for _ in stream:
             pass

@@ -55,9 +55,9 @@ def _example_of(schema: Mapping[str, Any]) -> Any:
 )
 def follow_up_comes_out(trial: PipelineTrial) -> None:
     markers = trial.markers()
-    far = trial.answer(_call(trial), script_of(markers), markers=markers)
+    output = trial.answer(_call(trial), script_of(markers), markers=markers)
     trial.expect("the number of requests to the provider", len(trial.provider_requests), 2)
-    trial.expect_whole("the follow-up", far)
+    trial.expect_whole("the follow-up", output)
 
 
 @case(
@@ -68,8 +68,8 @@ def follow_up_comes_out(trial: PipelineTrial) -> None:
 )
 def text_before_the_call(trial: PipelineTrial) -> None:
     markers = trial.markers(2)
-    far = trial.answer(_call(trial, markers.token(0)), Script.of(markers.token(1)), markers=markers)
-    trial.expect("the tokens, in order", trial.numbers(far), [0, 1])
+    output = trial.answer(_call(trial, markers.token(0)), Script.of(markers.token(1)), markers=markers)
+    trial.expect("the tokens, in order", trial.numbers(output), [0, 1])
 
 
 @case(
@@ -97,7 +97,7 @@ def follow_up_flushes(trial: PipelineTrial) -> None:
 
 def _seen(run: Run, number: int, seconds: float) -> bool:
     """Whether the token of this number came out within this time."""
-    return run.output.wait(lambda far: len(far.seen) > number, seconds)
+    return run.output.wait(lambda output: len(output.seen) > number, seconds)
 
 
 def _follow_up(trial: PipelineTrial, markers: MarkerTokens) -> SteppedStream:
@@ -120,7 +120,7 @@ def _follow_up(trial: PipelineTrial, markers: MarkerTokens) -> SteppedStream:
 def follow_up_cut_off(trial: PipelineTrial) -> None:
     markers = trial.markers()
     broken = msgspec.structs.replace(script_of(markers), faults=(Fin(frame=8, times=1),))
-    far = trial.answer(_call(trial), broken, markers=markers)
-    truncation = trial.truncation(far, len(trial.provider_requests) - 1)
+    output = trial.answer(_call(trial), broken, markers=markers)
+    truncation = trial.truncation(output, len(trial.provider_requests) - 1)
     if truncation.outcome in FAULTS:
         trial.fail("the end of the output", Prose(f"{truncation.outcome}: {truncation.note}"), Prose("an error"))

@@ -1,4 +1,4 @@
-"""Reading a target's output as it comes, into a `ObservedOutput`; nothing on the way may hold it."""
+"""Reading a target's output into an `ObservedOutput` as it arrives, without anything that may hold it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tokentape_harness.flush.targets import (
 
 
 class Reader(Protocol):
-    """A reader at work."""
+    """A reader that was started."""
 
     def leave(self) -> None:
-        """Leave as a browser does: the target finds out as its server would tell it. Does not wait."""
+        """Disconnect like a browser, so that the target is notified as by its server. Does not wait."""
 
     def close(self) -> None:
-        """End the reading, whatever may still come."""
+        """Stop reading, even if more would arrive."""
 
 
 def start_reader(target: Target, output: ObservedOutput, loop: asyncio.AbstractEventLoop) -> Reader:

@@ -12,7 +12,7 @@ from tokentape_harness.flush.targets import AsgiTarget
 
 
 class ReaderLeftError(OSError):
-    """What an app gets that sends to nobody, from ASGI 2.4 on."""
+    """The error of an app that sends after its reader has left, since ASGI 2.4."""
 
 
 class UnfinishedResponseError(Exception):
@@ -20,7 +20,7 @@ class UnfinishedResponseError(Exception):
 
 
 class AsgiReader(TaskReader):
-    """Calls an app in the event loop; one that is left hears of it as ASGI has it."""
+    """Calls an app in the event loop; after `leave` it receives the disconnect that ASGI defines."""
 
     def __init__(self, target: AsgiTarget, output: ObservedOutput, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -28,12 +28,12 @@ class AsgiReader(TaskReader):
         super().__init__(_read_asgi(target, output, self._left), output, loop)
 
     def leave(self) -> None:
-        """Have the app receive `http.disconnect`, and fail to send."""
+        """Let the app receive `http.disconnect`, and fail to send."""
         self._loop.call_soon_threadsafe(self._left.set)
 
 
 async def _read_asgi(target: AsgiTarget, output: ObservedOutput, ended: asyncio.Event) -> None:
-    """Call an app with a request of its own, and read what it sends until `ended`, which the end of it sets too."""
+    """Call an app with a new request, and read its response until `ended`, which the end of the response also sets."""
     parts = urlsplit(target.path)
     scope: dict[str, Any] = {
         "type": "http",
@@ -51,12 +51,12 @@ async def _read_asgi(target: AsgiTarget, output: ObservedOutput, ended: asyncio.
         "state": {},
         "extensions": {},
     }
-    asked = complete = False
+    requested = complete = False
 
     async def receive() -> dict[str, Any]:
-        nonlocal asked
-        if not asked:
-            asked = True
+        nonlocal requested
+        if not requested:
+            requested = True
             return {"type": "http.request", "body": target.request.body or b"", "more_body": False}
         await ended.wait()
         return {"type": "http.disconnect"}

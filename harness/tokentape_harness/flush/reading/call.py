@@ -1,4 +1,4 @@
-"""Reading what a function returns."""
+"""Reading the values that a function returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tokentape_harness.flush.targets import CallTarget
 
 
 class CallReader:
-    """Calls a function in a thread, or in the event loop if it is of coroutines, and takes what it yields."""
+    """Calls a function in a thread, or an async one in the event loop, and reads what it yields."""
 
     def __init__(self, target: CallTarget, output: ObservedOutput, loop: asyncio.AbstractEventLoop) -> None:
         self._task: TaskReader | None = None
@@ -25,24 +25,24 @@ class CallReader:
             return
 
         def read(left: threading.Event) -> None:
-            made = target.call()
-            if inspect.isawaitable(made) or hasattr(made, "__aiter__"):
-                asyncio.run_coroutine_threadsafe(_read_made(made, output), loop).result()
+            result = target.call()
+            if inspect.isawaitable(result) or hasattr(result, "__aiter__"):
+                asyncio.run_coroutine_threadsafe(_read_result(result, output), loop).result()
                 return
             try:
-                for item in _pieces(made):
+                for item in _pieces(result):
                     output.on_data(_bytes(item))
                     if left.is_set():
                         break
             finally:
-                close = getattr(made, "close", None)
+                close = getattr(result, "close", None)
                 if close is not None:
                     close()
 
         self._thread = ThreadReader(read, output)
 
     def leave(self) -> None:
-        """Take no more."""
+        """Read no more."""
         (self._task or self._thread).leave()
 
     def close(self) -> None:
@@ -51,28 +51,28 @@ class CallReader:
 
 
 async def _read_async(target: CallTarget, output: ObservedOutput) -> None:
-    await _read_made(target.call(), output)
+    await _read_result(target.call(), output)
 
 
-async def _read_made(made: Any, output: ObservedOutput) -> None:
-    if inspect.isawaitable(made):
-        made = await made
-    if not hasattr(made, "__aiter__"):
-        for item in _pieces(made):
+async def _read_result(result: Any, output: ObservedOutput) -> None:
+    if inspect.isawaitable(result):
+        result = await result
+    if not hasattr(result, "__aiter__"):
+        for item in _pieces(result):
             output.on_data(_bytes(item))
         return
     try:
-        async for item in made:
+        async for item in result:
             output.on_data(_bytes(item))
     finally:
-        aclose = getattr(made, "aclose", None)
+        aclose = getattr(result, "aclose", None)
         if aclose is not None:
             await aclose()
 
 
-def _pieces(made: Any) -> Any:
-    """What is iterated: text and bytes are one piece, and not as many as they have characters."""
-    return (made,) if isinstance(made, str | bytes) or not hasattr(made, "__iter__") else made
+def _pieces(result: Any) -> Any:
+    """The pieces of a result: text and bytes are one piece, not one for each character."""
+    return (result,) if isinstance(result, str | bytes) or not hasattr(result, "__iter__") else result
 
 
 def _bytes(item: object) -> bytes:
@@ -84,6 +84,6 @@ def _bytes(item: object) -> bytes:
         case dict() | list():
             return msgspec.json.encode(item, enc_hook=str) + b"\n"
         case _:
-            # A ChatMessage says what it is about; other objects do so as a whole.
+            # A ChatMessage has text; of other objects it is their `str`.
             text = getattr(item, "text", None)
             return (text if isinstance(text, str) else str(item)).encode("utf-8", "replace")

@@ -21,7 +21,7 @@ _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 def start_command(
     target: CommandTarget, stdout: int | None, environment: dict[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a group of its own. Raises `FlushError`."""
+    """Start a command in a process group of its own. Raises `FlushError`."""
     given = {**os.environ, **(environment or {}), **dict(target.environment)}
     try:
         return subprocess.Popen(  # noqa: S603 - the user's own command
@@ -38,7 +38,7 @@ def start_command(
 
 
 def end_command(process: subprocess.Popen[bytes]) -> None:
-    """End a command and what it started, at first by asking."""
+    """End a command and what it started, first with SIGTERM, then with SIGKILL."""
     for number in (signal.SIGTERM, _KILL):
         _signal(process, number)
         with suppress(subprocess.TimeoutExpired):
@@ -55,7 +55,7 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 
 class LastLines:
-    """The last of what a command writes to its standard error, which must be read so that it can go on."""
+    """The last lines of a command's standard error, which is read so that the command does not block."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._lines: deque[bytes] = deque(maxlen=20)
@@ -63,14 +63,14 @@ class LastLines:
         self._thread = threading.Thread(target=self._read, name="tokentape-flush-stderr", daemon=True)
         self._thread.start()
 
-    def said(self) -> str:
-        """Its last line, after a colon; nothing if there is none."""
+    def last(self) -> str:
+        """The last line, after a colon; empty without one."""
         self._thread.join(_LEAVING_S)
         last = self._lines[-1].decode("utf-8", "replace").strip() if self._lines else ""
         return f": {last}" if last else ""
 
     def close(self) -> None:
-        """Leave; the command has ended."""
+        """Stop reading; the command has ended."""
         self._thread.join(_LEAVING_S)
         if self._stderr is not None and not self._thread.is_alive():
             self._stderr.close()
@@ -83,9 +83,9 @@ class LastLines:
 
 
 class CommandReader:
-    """Runs a command and reads its output from a pipe, as it comes.
+    """Runs a command and reads its output from a pipe as it arrives.
 
-    One that reads an app in its turn is ended when it is to leave, so that its connection closes.
+    With `ends_on_leaving`, `leave` ends the command: it reads an app, and its connection must close.
     """
 
     def __init__(self, target: CommandTarget, output: ObservedOutput, *, ends_on_leaving: bool = False) -> None:
@@ -100,7 +100,7 @@ class CommandReader:
                 output.on_data(data)
             code = process.wait()
             if code:
-                output.on_end(f"exit code {code}{self._errors.said()}", broken=True)
+                output.on_end(f"exit code {code}{self._errors.last()}", broken=True)
 
         self._reader = ThreadReader(read, output)
 

@@ -12,7 +12,7 @@ _CONNECT_S = 10.0
 
 async def read_http(target: HttpTarget, output: ObservedOutput) -> None:
     """Send the request and read the response as it arrives."""
-    # Silence is the checker's own matter. A proxy from the environment would be one more that may hold tokens.
+    # The checker has its own timeouts. A proxy of the environment is not used: it could hold tokens, too.
     timeout = httpx2.Timeout(None, connect=_CONNECT_S)
     async with (
         httpx2.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=True) as client,

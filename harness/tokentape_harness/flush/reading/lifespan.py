@@ -1,4 +1,4 @@
-"""Lifespan: an ASGI app is started and stopped as its server does it."""
+"""Lifespan: starts and stops an ASGI app as a server does."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import asyncio
 from typing import Any
 
 from tokentape_harness.errors import FlushError
-from tokentape_harness.flush.reading.tasks import said
+from tokentape_harness.flush.reading.tasks import describe_error
 
 _START_S = 30.0
 _STOP_S = 5.0
 
 
 class Lifespan:
-    """An ASGI app that is started on entering and stopped on leaving; requests get the state that it left.
+    """An ASGI app that is started on entering and stopped on leaving; requests get the state of its lifespan.
 
-    An app that knows no lifespan is called without. Entering raises `FlushError` if the app says that it can't start.
+    An app may do without a lifespan. Entering raises `FlushError` if the app reports that it can't start.
     """
 
     def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
@@ -45,7 +45,7 @@ class Lifespan:
         except TimeoutError:
             raise FlushError(f"the ASGI app did not start within {_START_S:g} s") from None
         if answer["type"] == "lifespan.startup.failed":
-            raise FlushError(f"the ASGI app can't start: {answer.get('message') or 'it does not say why'}")
+            raise FlushError(f"the ASGI app can't start: {answer.get('message') or 'it gives no reason'}")
 
     async def _stop(self) -> None:
         if self._task is None or self._task.done():
@@ -61,6 +61,6 @@ class Lifespan:
         try:
             await self._app(scope, self._to_app.get, self._from_app.put)
         except Exception as error:
-            note = said(error)
-        # Whoever still waits is told that the app wants nothing more of this.
+            note = describe_error(error)
+        # End the wait of `_start`: the app sends no more lifespan messages.
         await self._from_app.put({"type": "over", "message": note})

@@ -15,7 +15,7 @@ _CLOSING = 2.0
 
 
 class TaskReader:
-    """Runs a coroutine that reads into a far end; whatever it raises is how the output ended."""
+    """Runs a coroutine that reads the output; if it raises, the output ended broken."""
 
     def __init__(
         self, reading: Coroutine[Any, Any, None], output: ObservedOutput, loop: asyncio.AbstractEventLoop
@@ -23,11 +23,11 @@ class TaskReader:
         self._future = asyncio.run_coroutine_threadsafe(_until_the_end(reading, output), loop)
 
     def leave(self) -> None:
-        """Cancel it, and don't wait."""
+        """Cancel the coroutine, and don't wait."""
         self._future.cancel()
 
     def close(self) -> None:
-        """Cancel it."""
+        """Cancel the coroutine, and wait for its end."""
         self._future.cancel()
         with suppress(CancelledError, TimeoutError):
             self._future.result(_CLOSING)
@@ -40,12 +40,12 @@ async def _until_the_end(reading: Coroutine[Any, Any, None], output: ObservedOut
         output.on_end("the checker left", broken=True)
         raise
     except Exception as error:
-        output.on_end(said(error), broken=True)
+        output.on_end(describe_error(error), broken=True)
     else:
         output.on_end()
 
 
-def said(error: BaseException) -> str:
-    """An exception as a line."""
+def describe_error(error: BaseException) -> str:
+    """An exception's type and message on one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

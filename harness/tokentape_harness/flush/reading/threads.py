@@ -1,4 +1,4 @@
-"""Readers that are threads, for what can only be waited for."""
+"""Readers that are threads, for functions that block."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import threading
 from collections.abc import Callable
 
 from tokentape_harness.flush.observed_output import ObservedOutput
-from tokentape_harness.flush.reading.tasks import said
+from tokentape_harness.flush.reading.tasks import describe_error
 
-# How long a thread may take to notice that it is left, in s.
+# How long a thread may take to notice `left`, in s.
 _CLOSING = 2.0
 
 
 class ThreadReader:
-    """Runs a function that reads into a far end; it must end once `left` is set and it gets to look.
+    """Runs a function that reads the output, and that must return soon after `left` is set.
 
     A thread can't be stopped: one that waits for its app ends when the app does.
     """
 
     def __init__(self, read: Callable[[threading.Event], None], output: ObservedOutput) -> None:
         self._read = read
-        self._far_end = output
+        self._output = output
         self.left = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tokentape-flush-reader", daemon=True)
         self._thread.start()
 
     def leave(self) -> None:
-        """Take no more."""
+        """Read no more."""
         self.left.set()
 
     def close(self) -> None:
-        """Leave."""
+        """Read no more, and wait for the thread."""
         self.left.set()
         self._thread.join(_CLOSING)
 
@@ -38,6 +38,6 @@ class ThreadReader:
         try:
             self._read(self.left)
         except Exception as error:
-            self._far_end.on_end(said(error), broken=True)
+            self._output.on_end(describe_error(error), broken=True)
         else:
-            self._far_end.on_end()
+            self._output.on_end()

@@ -13,19 +13,19 @@ from tokentape_harness.flush.observed_output import ObservedOutput
 from tokentape_harness.flush.reading.tasks import TaskReader
 from tokentape_harness.flush.targets import WebSocketTarget
 
-# Headers of the handshake that are the client's own affair.
+# Headers that are not sent in a handshake unless they are given.
 _OWN = frozenset(("accept", "accept-encoding", "content-type"))
 
 
 class WebSocketReader(TaskReader):
-    """Opens a socket, sends the first message, and reads; raises `FlushError` if the package for it is missing."""
+    """Opens a socket, sends the first message, and reads. Raises `FlushError` if its package is not installed."""
 
     def __init__(self, target: WebSocketTarget, output: ObservedOutput, loop: asyncio.AbstractEventLoop) -> None:
         try:
             from websockets.asyncio import client
         except ImportError:
             raise FlushError(
-                f"{target.url}: a WebSocket is read with the package websockets: pip install 'tokentape[websockets]'"
+                f"{target.url}: a WebSocket needs the package websockets: pip install 'tokentape[websockets]'"
             ) from None
         super().__init__(_read(client.connect, target, output), output, loop)
 
@@ -35,7 +35,7 @@ async def _read(connect: Any, target: WebSocketTarget, output: ObservedOutput) -
 
     given = {name.lower() for name, _ in target.request.headers}
     headers = [(name, value) for name, value in target.request.all_headers if name in given or name.lower() not in _OWN]
-    # A proxy from the environment would be one more that may hold tokens. Silence is the checker's own matter.
+    # The checker has its own timeouts. A proxy of the environment is not used: it could hold tokens, too.
     opening = connect(
         target.url, additional_headers=headers, proxy=None, open_timeout=None, ping_interval=None, max_size=None
     )
@@ -57,7 +57,7 @@ async def _read(connect: Any, target: WebSocketTarget, output: ObservedOutput) -
 
 
 def _message(body: bytes) -> str | bytes:
-    """The first message: text, unless it is none."""
+    """The first message: text if it can be decoded, else bytes."""
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -65,7 +65,7 @@ def _message(body: bytes) -> str | bytes:
 
 
 def message_bytes(message: str | bytes) -> bytes:
-    """A message as output: JSON objects and arrays of several values are a line each, all else comes as it is."""
+    """A message as output: a JSON object, or an array of several values, becomes a line; others stay as they are."""
     data = message.encode("utf-8", "replace") if isinstance(message, str) else bytes(message)
     if data[:1] not in (b"{", b"[") or data[-1:] not in (b"}", b"]"):
         return data
@@ -73,5 +73,5 @@ def message_bytes(message: str | bytes) -> bytes:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return data
-    # A token may be `{}` or `[1]`; a message of some protocol is more than that.
+    # `{}` and `[1]` may be tokens; a message of a protocol is longer.
     return data + b"\n" if len(value) > isinstance(value, list) else data
