@@ -81,9 +81,13 @@ class Control:
             self._call("POST", f"/sessions/{name}/streams/{stream['number']}/release", None)
 
     def outcomes(self, session_url: str) -> list[str]:
-        """The outcome of each of a session's responses."""
-        name = self._named(session_url)
-        return [entry["outcome"] for entry in self._call("GET", f"/sessions/{name}/journal", None)["entries"]]
+        """The outcome of each of a session's responses, after a limited wait for their ends."""
+        path = f"/sessions/{self._named(session_url)}/journal"
+        try:
+            journal = self._call("GET", f"{path}?wait={_PATIENCE_S}", None)
+        except httpx2.HTTPStatusError:
+            journal = self._call("GET", path, None)
+        return [entry["outcome"] for entry in journal["entries"]]
 
     def _new_session(self, timing: str) -> str:
         """Create a session with this timing; its name."""

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 
+from tokentape_harness.cassettes.aws_frames import frame_ends, is_aws_event_stream
+
 # An SSE event ends at a blank line; a line ends with CR LF, LF or CR (WHATWG HTML, 9.2.5).
 _SSE_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))+")
 _SSE_START = re.compile(rb"(?:\xef\xbb\xbf)?(?:data|event|id|retry)?:")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+$")
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _NDJSON_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "stream+json")
-
-_AWS_PRELUDE = 4
-_AWS_SMALLEST = 16
 
 
 def split_body(body: bytes, content_type: str = "") -> list[bytes]:
@@ -29,8 +28,8 @@ def split_body(body: bytes, content_type: str = "") -> list[bytes]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/event-stream":
         return _split_sse(body)
-    if kind == "application/vnd.amazon.eventstream":
-        return _split_aws(body)
+    if is_aws_event_stream(content_type):
+        return _split_at(body, list(frame_ends(body)))
     if kind.endswith(_NDJSON_TYPES):
         return _LINE.findall(body)
     if _SSE_START.match(body):
@@ -51,18 +50,6 @@ def _split_at(body: bytes, ends: list[int]) -> list[bytes]:
 
 def _split_sse(body: bytes) -> list[bytes]:
     return _split_at(body, [match.end() for match in _SSE_END.finditer(body)])
-
-
-def _split_aws(body: bytes) -> list[bytes]:
-    ends = []
-    position = 0
-    while position + _AWS_PRELUDE <= len(body):
-        length = int.from_bytes(body[position : position + _AWS_PRELUDE], "big")
-        if length < _AWS_SMALLEST or position + length > len(body):
-            break
-        position += length
-        ends.append(position)
-    return _split_at(body, ends)
 
 
 def _split_array(body: bytes) -> list[bytes]:

@@ -38,7 +38,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class RecordedError(msgspec.Struct, frozen=True):
-    """How a stream broke: the kind of error, and the client's own exception type and message."""
+    """The error that ended a stream: its kind, and the client's own exception type and message."""
 
     kind: str
     type: str = ""
@@ -51,8 +51,8 @@ Fault = RecordedError  # the older name, still exported
 class StreamRecord(msgspec.Struct, frozen=True):
     """When a body arrived, and how it ended. Times are in ms since the request was sent.
 
-    `start` is when the headers came, `encoding` the content coding that was removed, `seq` the order of the requests,
-    `extra` the fields that this version does not know.
+    `start` is when the headers arrived, `encoding` the content coding that was removed, `seq` the order of the
+    requests, `extra` the fields that this version does not know.
     """
 
     chunks: tuple[Chunk, ...] = ()

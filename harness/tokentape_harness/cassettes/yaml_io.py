@@ -187,7 +187,7 @@ def _check_aliases(root: Any) -> None:
     known: dict[Any, tuple[int, int] | None] = {}
 
     def measured(node: Any) -> tuple[int, int]:
-        """How many values there are with every alias written out, and how deep they are nested."""
+        """The number of values with every alias written out, and how deep they are nested."""
         if isinstance(node, yaml.ScalarNode):
             return 1 + len(node.value) // _CHARACTERS, 1
         if node in known:

@@ -15,10 +15,10 @@ from tokentape import TokentapeError
 from tokentape.framing.aws_event_stream import AWSEventStreamFraming
 from tokentape.framing.sse import SSEFraming
 from tokentape_fake_provider.wires import wire_for_path
+from tokentape_harness.cassettes.aws_frames import is_aws_event_stream
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Interaction, Response
 from tokentape_harness.conversion.response_decoder import decode_response
-from tokentape_harness.redaction.body_text import is_aws_event_stream
 
 _USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
 # The model or the user names their members, not the format.

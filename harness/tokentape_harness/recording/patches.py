@@ -25,7 +25,7 @@ Patch = tuple[Any, str, Any]
 
 
 def _patches(client: str) -> Callable[[Recorder], list[Patch]] | None:
-    """The patcher of this client, if it is installed in a version that has what the patches need."""
+    """The patcher of this client, if its installed version has the members that the patches need."""
     _, module = _CLIENTS[client]
     try:
         package = importlib.import_module(client)
@@ -42,7 +42,7 @@ def _patches(client: str) -> Callable[[Recorder], list[Patch]] | None:
 def _warn_once(client: str, version: str, versions: str) -> None:
     """Warn once that vcrpy alone records a client."""
     warnings.warn(
-        f"{client} {version} lacks what recording its streams needs: vcrpy alone records it, whole bodies without "
+        f"{client} {version} lacks members that recording its streams needs: vcrpy alone records whole bodies without "
         f"their chunks and times (install {client} {versions}, or ignore this if nothing here streams through it)",
         CassetteWarning,
         stacklevel=2,

@@ -88,7 +88,7 @@ class CassettePersister:
             self._digest = hashlib.sha256(data).digest()
 
     def _added_since(self, path: Path, serializer: Any, ours: Sequence[Interaction]) -> list[Interaction]:
-        """What another process added to the file since it was loaded, but for requests that were recorded here, too."""
+        """The interactions that another process has added, except those whose request was recorded here, too."""
         data = _read(path)
         if hashlib.sha256(data).digest() == self._digest:
             return []

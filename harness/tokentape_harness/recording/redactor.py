@@ -1,4 +1,4 @@
-"""Redactor: takes the secrets out of the requests and responses of one open cassette."""
+"""Redactor: removes the secrets from the requests and responses of one open cassette."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tokentape_harness.redaction import RedactionRules, credentials_of, redact, 
 
 
 class Redactor:
-    """Redacts by its rules, and takes the credentials of every recorded request out of all interactions."""
+    """Redacts by its rules, and removes the credentials of every recorded request from all interactions."""
 
     def __init__(self, rules: RedactionRules) -> None:
         self._rules = rules

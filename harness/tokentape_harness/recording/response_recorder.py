@@ -16,7 +16,7 @@ _SMALL = 65536
 
 
 class ResponseRecorder:
-    """Records a response: the head, each chunk as it comes, and how it ended.
+    """Records a response: the head, each chunk as it arrives, and how it ended.
 
     Calls after the end are ignored. `done` is called at the end.
     """
@@ -42,14 +42,14 @@ class ResponseRecorder:
 
     @property
     def has_head(self) -> bool:
-        """Whether the response's head came."""
+        """Whether the response's head has arrived."""
         return bool(self._status)
 
     @property
     def wants_rest(self) -> bool:
-        """Whether the rest of the body is to be read although the client does not read it: it is a small error.
+        """Whether the rest of the body must be read even if the client does not read it: it is a small error.
 
-        SDKs close an error unread before they retry, as do clients that look at the status alone.
+        SDKs close an error response unread before they retry, as do clients that need only the status.
         """
         if self.stream_end is not None or self._status < 400:
             return False
@@ -60,7 +60,7 @@ class ResponseRecorder:
         return "event-stream" not in kind and sum(len(data) for _, data in self._pieces) <= _SMALL
 
     def head(self, status: int, message: str, headers: Iterable[tuple[str, str]], *, decoded: bool = False) -> None:
-        """The status line and headers came; `decoded` if the client passes on bodies with their coding undone."""
+        """Record status line and headers; `decoded` if the client passes bodies on without their content coding."""
         self._start = self._since()
         self._status, self._message, self._headers = status, message, tuple(headers)
         codings = split_codings(header_values(self._headers, "content-encoding"))
@@ -68,12 +68,12 @@ class ResponseRecorder:
             try:
                 self._decoder = None if decoded else ContentDecoder(codings)
             except ContentCodingError:
-                return  # kept as it came
+                return  # the body is kept as it arrives
             self._encoding = ", ".join(codings)
             self._headers = tuple(pair for pair in self._headers if pair[0].lower() != "content-encoding")
 
     def chunk(self, data: bytes) -> None:
-        """These bytes of the body came together."""
+        """Record bytes of the body that arrived together."""
         if self.stream_end is not None or not data:
             return
         at = self._since()
@@ -82,32 +82,32 @@ class ResponseRecorder:
             try:
                 data = self._decoder.feed(data)
             except ContentCodingError:
-                self._keep_as_it_came()
+                self._keep_encoded()
                 return
         if data:
             self._pieces.append((at, data))
 
     def complete(self) -> None:
-        """The body ended by itself."""
+        """Record that the body was read to its end."""
         self._finish(COMPLETE)
 
     def failed(self, error: BaseException) -> None:
-        """Reading the body raised this."""
-        ending = stream_end_of(error)
-        self._finish(COMPLETE if ending.end == "client_closed" and self._reached_end() else ending)
+        """Record the error that reading the body raised."""
+        end = stream_end_of(error)
+        self._finish(COMPLETE if end.end == "client_closed" and self._reached_end() else end)
 
     def closed(self) -> None:
-        """The client stopped reading."""
+        """Record that the client stopped reading."""
         if self.stream_end is None:
             self._finish(COMPLETE if self._reached_end() else StreamEnd("client_closed"))
 
     def left_open(self) -> None:
-        """The cassette is closed while the response is open."""
+        """Record that the cassette was closed while the response was open."""
         if self.stream_end is None:
             self._finish(COMPLETE if self._reached_end() else StreamEnd("open_at_exit"))
 
     def abandon(self) -> None:
-        """No response came, so there is nothing to record."""
+        """Record nothing: there is no response."""
         self.abandoned = True
         self._finish(StreamEnd("dropped"))
 
@@ -127,7 +127,7 @@ class ResponseRecorder:
         )
         headers = self._headers
         if self._encoding is not None:
-            # The length was that of the encoded body; that of a body that broke off is unknown.
+            # It was the length of the encoded body; for a body that was cut off it is unknown.
             whole = self.stream_end.end == "complete"
             headers = tuple(
                 (name, str(len(body)) if name.lower() == "content-length" else value)
@@ -139,17 +139,17 @@ class ResponseRecorder:
     def _since(self) -> float:
         return max(0.0, self._clock.now() - self._requested_at)
 
-    def _finish(self, ending: StreamEnd) -> None:
+    def _finish(self, end: StreamEnd) -> None:
         if self.stream_end is None:
             self._end_at = self._since()
-            self.stream_end = ending
+            self.stream_end = end
             self._done()
 
     def _reached_end(self) -> bool:
         path = unquote(urlsplit(self.request.uri).path)
         return reached_end(path, b"".join(data for _, data in self._pieces))
 
-    def _keep_as_it_came(self) -> None:
-        """Keep the bytes as they came: they are not in the coding that their header names."""
+    def _keep_encoded(self) -> None:
+        """Keep the bytes as they arrived: they are not in the coding that their header names."""
         self._decoder = None
         self._pieces = self._wire_pieces

@@ -1,4 +1,4 @@
-"""Redaction: take secrets out of interactions before they are written."""
+"""Redaction: remove secrets from interactions before they are written."""
 
 from tokentape_harness.redaction.body import redact_text
 from tokentape_harness.redaction.logs import redacted_logs

@@ -1,4 +1,4 @@
-"""Body: take secrets out of text, and out of bodies, where a secret may be spread over several events."""
+"""Body: remove secrets from text, and from bodies, where a secret may be spread over several events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tokentape_harness.redaction.text_rules import NAME_RULES, TextRule, is_plac
 
 Found: TypeAlias = Callable[[str], object]
 
-# A replacement can cause another match where two rules meet; this is more than the most that was seen.
+# A replacement can cause another match where two rules meet; no text has needed this many passes.
 _PASSES = 8
 _FIELD = "field "
 # The members that hold the arguments of a model's tool calls.

@@ -1,4 +1,4 @@
-"""Body text: the texts inside a body, one for each event, and the edits of its bytes for an edit of a text.
+"""Body text: the texts inside a body, one for each event, and the byte edits that an edit of a text requires.
 
 Most bodies are text. The frames of an AWS event stream hold JSON, and for InvokeModel more JSON in base64 inside it;
 an edited frame gets new lengths and checksums.
@@ -12,19 +12,15 @@ import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from collections.abc import Sequence
 from itertools import accumulate
-from struct import Struct
 from typing import NamedTuple, Protocol
-from zlib import crc32
 
+from tokentape_harness.cassettes.aws_frames import AwsFrame, is_aws_event_stream, parse_frame
 from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_text
 from tokentape_harness.redaction.json_text import Leaf, leaves
 
 _UTF_8 = "utf-8"
-_AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
-_PRELUDE = Struct("!III")
-_SIZES = Struct("!II")
-_CRC = Struct("!I")
+
 # The longer marks first: that of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (BOM_UTF32_LE, "utf-32-le"),
@@ -65,14 +61,14 @@ class TextPiece(NamedTuple):
 
 
 class FramePiece(NamedTuple):
-    """A frame of an AWS event stream, maybe cut off, and the text of its payload.
+    """A frame of an AWS event stream, and the text of its payload.
 
     If `text` is decoded from base64, `inner` is the place of the base64 in the payload.
     """
 
     text: str
     start: int
-    frame: bytes
+    frame: AwsFrame
     inner: tuple[int, int] | None = None
 
     def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
@@ -80,9 +76,9 @@ class FramePiece(NamedTuple):
             return []
         payload = encode(edit_text(self.text, edits))
         if self.inner is not None:
-            outer = _payload(self.frame)
+            outer = self.frame.payload
             payload = outer[: self.inner[0]] + base64.b64encode(payload) + outer[self.inner[1] :]
-        return [Edit(self.start, self.start + len(self.frame), _reframed(self.frame, payload))]
+        return [Edit(self.start, self.start + self.frame.size, self.frame.encode(self.frame.headers, payload))]
 
 
 class HeadersPiece(NamedTuple):
@@ -90,15 +86,14 @@ class HeadersPiece(NamedTuple):
 
     text: str
     start: int
-    frame: bytes
+    frame: AwsFrame
 
     def edited(self, edits: Sequence[TextEdit]) -> list[Edit]:
         if not edits:
             return []
         kept = [edit._replace(new=_filled(edit.new, edit.end - edit.start)) for edit in edits]
         headers = edit_text(self.text, kept).encode("latin-1")
-        frame = self.frame[:12] + headers + self.frame[12 + len(headers) :]
-        return [Edit(self.start, self.start + len(frame), _reframed(frame, _payload(frame)))]
+        return [Edit(self.start, self.start + self.frame.size, self.frame.encode(headers, self.frame.payload))]
 
 
 def decode(data: bytes) -> str:
@@ -135,11 +130,6 @@ def _wide_piece(body: bytes, content_type: str) -> TextPiece | None:
         return None
 
 
-def is_aws_event_stream(content_type: str) -> bool:
-    """Whether this is the content type of an AWS event stream."""
-    return content_type.partition(";")[0].strip().lower() == _AWS_EVENT_STREAM
-
-
 def text_pieces(body: bytes, content_type: str) -> list[BodyPiece]:
     """The texts of a body, one for each event."""
     framed = is_aws_event_stream(content_type)
@@ -147,7 +137,7 @@ def text_pieces(body: bytes, content_type: str) -> list[BodyPiece]:
     if wide is not None:
         return [wide]
     return [
-        _frame_piece(data, at) if framed and _is_frame(data) else TextPiece(decode(data), at)
+        _frame_piece(frame, at) if framed and (frame := parse_frame(data)) else TextPiece(decode(data), at)
         for at, data in _split(body, content_type)
     ]
 
@@ -164,9 +154,9 @@ def header_pieces(body: bytes, content_type: str) -> list[BodyPiece]:
     if not is_aws_event_stream(content_type):
         return []
     return [
-        HeadersPiece(data[12 : 12 + _PRELUDE.unpack_from(data)[1]].decode("latin-1"), at, data)
+        HeadersPiece(frame.headers.decode("latin-1"), at, frame)
         for at, data in _split(body, content_type)
-        if _is_frame(data)
+        if (frame := parse_frame(data)) is not None
     ]
 
 
@@ -175,17 +165,8 @@ def _split(body: bytes, content_type: str) -> list[tuple[int, bytes]]:
     return list(zip(accumulate(map(len, pieces), initial=0), pieces, strict=False))
 
 
-def _is_frame(data: bytes) -> bool:
-    """Whether this is a frame, whole or cut off after its headers; a damaged body may hold other bytes."""
-    if len(data) < _PRELUDE.size:
-        return False
-    total, headers, _ = _PRELUDE.unpack_from(data)
-    return bool(len(data) <= total and _PRELUDE.size + headers <= min(total - 4, len(data)))
-
-
-def _frame_piece(frame: bytes, start: int) -> FramePiece:
-    payload = _payload(frame)
-    text = decode(payload)
+def _frame_piece(frame: AwsFrame, start: int) -> FramePiece:
+    text = decode(frame.payload)
     # InvokeModelWithResponseStream: the event is base64 in the member `bytes`.
     if text.isascii() and '"bytes"' in text:
         leaf = next((leaf for leaf in leaves(text) if leaf.path == ("bytes",) and leaf.is_string), None)
@@ -203,26 +184,6 @@ def _unbase64(leaf: Leaf) -> bytes | None:
         return base64.b64decode(leaf.value[: len(leaf.value) // 4 * 4], validate=True)
     except binascii.Error:
         return None
-
-
-def _payload(frame: bytes) -> bytes:
-    total, headers, _ = _PRELUDE.unpack_from(frame)
-    return frame[12 + headers : total - 4]
-
-
-def _reframed(frame: bytes, payload: bytes) -> bytes:
-    """The frame with another payload. A frame that was cut off lacks the same number of bytes as before."""
-    total, headers, _ = _PRELUDE.unpack_from(frame)
-    grown = len(payload) - len(_payload(frame))
-    edited = _prelude(total + grown, headers) + frame[12 : 12 + headers] + payload
-    if len(frame) < total:
-        return edited
-    return edited + _CRC.pack(crc32(edited))
-
-
-def _prelude(total: int, headers: int) -> bytes:
-    sizes = _SIZES.pack(total, headers)
-    return sizes + _CRC.pack(crc32(sizes))
 
 
 def _filled(text: str, length: int) -> str:

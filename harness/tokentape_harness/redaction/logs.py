@@ -21,7 +21,7 @@ _LOGGERS = (
 
 @contextmanager
 def redacted_logs(rules: RedactionRules = DEFAULT_RULES) -> Iterator[None]:
-    """Take secrets out of the records of vcrpy's loggers inside the block."""
+    """Remove secrets from the records of vcrpy's loggers inside the block."""
 
     def redacted(record: logging.LogRecord) -> bool:
         record.msg, record.args = redact_text(record.getMessage(), rules), ()

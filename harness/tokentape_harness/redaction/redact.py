@@ -1,4 +1,4 @@
-"""Redact: take the secrets out of an interaction, which still replays."""
+"""Redact: remove the secrets from an interaction, which still replays."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Secret(NamedTuple):
 def redact(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> Interaction:
     """The interaction without its secrets.
 
-    The credentials of its request are taken out everywhere, also of the response. A streamed body keeps its events, and
+    The credentials of its request are removed everywhere, also from the response. A streamed body keeps its events, and
     the chunks their times. Redacting twice gives the same.
     """
     return _redacted(interaction, rules.adding(secrets=credentials_of(interaction, rules)), [])
 
 
 def redact_all(interactions: Iterable[Interaction], rules: RedactionRules = DEFAULT_RULES) -> tuple[Interaction, ...]:
-    """The interactions of one cassette without their secrets: a credential of one is taken out of all."""
+    """The interactions of one cassette without their secrets: a credential of one is removed from all."""
     interactions = tuple(interactions)
     known = (secret for interaction in interactions for secret in credentials_of(interaction, rules))
     rules = rules.adding(secrets=known)
@@ -62,7 +62,7 @@ def redact_request(request: Request, rules: RedactionRules = DEFAULT_RULES) -> R
 
 
 def find_secrets(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> tuple[Secret, ...]:
-    """The secrets that `redact` would take out, one for each rule and place."""
+    """The secrets that `redact` would remove, one for each rule and place."""
     found: list[Secret] = []
     _redacted(interaction, rules.adding(secrets=credentials_of(interaction, rules)), found)
     return tuple(dict.fromkeys(found))

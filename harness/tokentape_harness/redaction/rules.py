@@ -26,8 +26,8 @@ class RedactionRules(msgspec.Struct, frozen=True):
 
     `headers` and `query` are lower-case names of headers and of query or form parameters. `known_names` adds the table
     of known names, also for JSON members. `json_paths` are paths such as `$.metadata.user_id`, `messages[*].name` or
-    `..email`. `text` finds secrets in any text. `secrets` are known values, taken out everywhere. `placeholders` stand
-    for secrets and are kept.
+    `..email`. `text` finds secrets in any text. `secrets` are known values, which are removed everywhere.
+    `placeholders` stand for secrets and are kept.
     """
 
     headers: frozenset[str] = frozenset()
@@ -105,7 +105,7 @@ def secrets_of_environment(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def is_distinct(secret: str) -> bool:
-    """Whether a value can be searched for: unlike the keys `ollama` and `not-needed`, it is no ordinary word."""
+    """Whether a value can be searched for: it is not an ordinary word like the keys `ollama` and `not-needed`."""
     return PLACEHOLDER not in secret and (
         len(secret) >= 12 or (len(secret) >= 8 and any(not char.isalpha() and char not in "-_ ." for char in secret))
     )

@@ -66,7 +66,7 @@ def _key(
 _KEYS = (
     _key("Anthropic key", "sk-ant-", _WORD + "{8,}", anywhere=True),
     _key("OpenAI key", "sk-proj- sk-svcacct- sk-admin- sk-or-v1-", anywhere=True),
-    # Of OpenAI, DeepSeek, Moonshot, DashScope, Langfuse, LiteLLM and others.
+    # OpenAI, DeepSeek, Moonshot, DashScope, Langfuse, LiteLLM and others issue these.
     _key("sk- key", "sk-"),
     _key("OpenAI key", "ek_ sess-", _ALPHANUMERIC + "{20,}"),
     _key("OpenAI organisation", "org-", _ALPHANUMERIC + "{16,}"),

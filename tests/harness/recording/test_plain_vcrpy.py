@@ -151,10 +151,10 @@ def test_the_first_that_matches_answers(fake_provider, tmp_path):
 
 
 def test_a_client_that_is_left_to_vcrpy_is_reported_once(monkeypatch, tmp_path):
-    """A client that lacks what recording its streams needs is reported with one warning."""
+    """A client without the members that recording its streams needs is reported with one warning."""
     monkeypatch.setattr(urllib3_patch, "fits", lambda package: False)
     patches._warn_once.cache_clear()
-    with pytest.warns(CassetteWarning, match=r"urllib3 [\d.]+ lacks what recording .*install urllib3 2\.0 to"):
+    with pytest.warns(CassetteWarning, match=r"urllib3 [\d.]+ lacks members that recording .*install urllib3 2\.0 to"):
         patches.replaced_patchers()
     with use_cassette(tmp_path / "any.yaml"):
         pass  # a second warning would be an error

@@ -194,7 +194,7 @@ class _RecordedBody:
 
     def close(self) -> None:
         if self._real.exception() is None:
-            self._recording.chunk(self._real.read_nowait())  # it came before the client closed
+            self._recording.chunk(self._real.read_nowait())  # it arrived before the client closed
         if self._real.at_eof():
             self._recording.complete()
         elif self._cancelled is not None:

@@ -16,7 +16,7 @@ class PlainBody:
 
     @property
     def ended(self) -> bool:
-        """Whether all of its length came."""
+        """Whether all of its length has arrived."""
         return self._left == 0
 
     @property
@@ -43,7 +43,7 @@ class ChunkedBody:
 
     @property
     def ended(self) -> bool:
-        """Whether the last chunk came."""
+        """Whether the last chunk has arrived."""
         return self._state in ("trailers", "done")
 
     @property
@@ -52,7 +52,7 @@ class ChunkedBody:
         return self.ended
 
     def partial_chunk(self) -> bytes:
-        """The bytes that came of a chunk that is not complete."""
+        """The bytes of an incomplete chunk that have arrived."""
         return bytes(self._chunk)
 
     def feed(self, data: bytes) -> Iterator[bytes]:

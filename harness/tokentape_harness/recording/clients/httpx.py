@@ -117,7 +117,7 @@ def _vcr_request(request: Any, body: bytes) -> Request:
 
 
 def _begin(recording: ResponseRecorder, response: Any) -> bool:
-    """Record the head, and the body if the response holds it already, as a mock's does. Whether the body is to come."""
+    """Record the head, and the body if the response (of a mock) has it already; return whether the body is to come."""
     whole = response.is_closed
     recording.head(response.status_code, response.reason_phrase, response.headers.multi_items(), decoded=whole)
     if whole:
