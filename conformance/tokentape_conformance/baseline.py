@@ -35,7 +35,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def apply(self, result: Result, planned: PlannedCase) -> Result:
         """The result by the baseline: a known failure, a fixed one, or unchanged.
 
-        A fixed one fails the run: a deviation that is gone must leave the file, or it could return unnoticed.
+        A fixed one fails the run: its deviation must be removed from the file, or it could return unnoticed.
         """
         known = next((deviation for deviation in self.deviation if matches(deviation.case, planned)), None)
         if known is None or result.status == "skipped":
@@ -48,7 +48,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_baseline(path: Path, all_cases: Sequence[PlannedCase]) -> Baseline:
-    """Read a baseline. Raises `UsageError`, also for a deviation that lacks a reason or matches none of these cases."""
+    """Read a baseline. Raises `UsageError`, also for a deviation without a reason or without a matching case."""
     try:
         baseline = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Baseline)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:

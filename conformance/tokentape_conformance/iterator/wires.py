@@ -38,23 +38,23 @@ def with_finish_reason(reason: FinishReason) -> list[str]:
 
 
 class SampleRequest(msgspec.Struct, frozen=True):
-    """A request: as reports print it (`line`), and as encoders read it (`ask`)."""
+    """A request: as reports print it (`line`), and as encoders read it (`parsed`)."""
 
     line: str
-    ask: ProviderRequest
+    parsed: ProviderRequest
 
 
 @cache
 def sample_request(wire: str, choices: int = 1) -> SampleRequest:
     """The request whose response the cases encode."""
     request = request_for(wire, MODEL, [ChatMessage.user(PROMPT)], choices=choices)
-    ask = read_request(request, wire, created=_CREATED, seed="conformance")
-    return SampleRequest(f"{request.method} {request.uri} {(request.body or b'').decode()}", ask)
+    parsed = read_request(request, wire, created=_CREATED, seed="conformance")
+    return SampleRequest(f"{request.method} {request.uri} {(request.body or b'').decode()}", parsed)
 
 
 def encoded_frames(wire: str, script: Script) -> list[EncodedFrame]:
     """The frames of this script; those with content have `tokens`."""
-    ask = sample_request(wire, len(script.choices)).ask
+    request = sample_request(wire, len(script.choices)).parsed
     if not script.usage.report:
-        ask = msgspec.structs.replace(ask, include_usage=False)
-    return wire_named(wire).encode_stream(script, ask)
+        request = msgspec.structs.replace(request, include_usage=False)
+    return wire_named(wire).encode_stream(script, request)

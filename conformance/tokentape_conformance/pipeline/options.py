@@ -19,9 +19,9 @@ CAPABILITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "text": "the output is text, server-sent events or lines of JSON, from which the response's text can be read",
         "bare_text": "the output has nothing before or after the response's text",
-        "flushing": "tokens are forwarded as they come",
+        "flushing": "tokens are forwarded as they arrive",
         "http": "the target answers by HTTP, ASGI or WSGI, and so has headers",
-        "proxy_headers": "the response tells proxies not to buffer it",
+        "proxy_headers": "the response instructs proxies not to buffer it",
         "leaving": "the target notices that its reader left",
         "readers": "the target serves more than one reader at once",
         "errors": "errors are reported to the reader",

@@ -237,11 +237,11 @@ class PipelineTrial(Trial):
 
     def expect_end(self, output: ObservedOutput) -> None:
         """Check that the output ended cleanly."""
-        ending = output.end
-        if ending is None:
+        end = output.end
+        if end is None:
             self.fail("the end of the output", Prose("none"), Prose(f"one within {self.options.limit:g} s"))
-        if ending.kind != "clean":
-            self.fail("the end of the output", Prose(f"it broke off: {ending.note}"), Prose("a clean end"))
+        if end.kind != "clean":
+            self.fail("the end of the output", Prose(f"it was cut off: {end.note}"), Prose("a clean end"))
 
     def outcome(self, stream: SteppedStream, seconds: float) -> str:
         """How the provider's side of a stream ended; `pending` if it did not within this time."""

@@ -16,7 +16,7 @@ from tokentape_conformance.trial import TimedFrame
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """A response as received. `error` is what broke it, empty if it is complete by HTTP."""
+    """A response as received. `error` describes how it failed; it is empty if the response is complete by HTTP."""
 
     request: HttpRequest
     status: int
@@ -67,7 +67,7 @@ def exchange(
     on_read: Callable[[], object] = bool,
 ) -> Exchange:
     """Send a request and read its response, or leave after `leave_after` reads; `on_read` is called at each."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     frames: list[TimedFrame] = []
     url = str(client.base_url).rstrip("/") + request.path
     try:
@@ -76,7 +76,7 @@ def exchange(
             port = _port(response)
             try:
                 for data in response.iter_raw():
-                    frames.append(TimedFrame(data, 1000 * (time.perf_counter() - begun)))
+                    frames.append(TimedFrame(data, 1000 * (time.perf_counter() - started)))
                     on_read()
                     if len(frames) == leave_after:
                         return Exchange(request, *head, tuple(frames), left=True, connection=port)

@@ -38,7 +38,7 @@ class Relay:
         self._over.set()
 
     def last(self) -> Exchange | None:
-        """The last exchange; waits for its end, as an SDK may finish before it."""
+        """The last exchange, after waiting for its end: an SDK may finish before it."""
         self._over.wait(_OVER_S)
         return self._exchanges[-1] if self._exchanges else None
 
@@ -60,7 +60,7 @@ def relay_to(target_url: str) -> Iterator[Relay]:
             sent = HttpRequest("POST", self.path, {}, self.rfile.read(size))
             headers = [(name, value) for name, value in self.headers.items() if name.lower() not in _OWN]
             headers.append(("accept-encoding", "identity"))
-            begun, frames = time.perf_counter(), list[TimedFrame]()
+            started, frames = time.perf_counter(), list[TimedFrame]()
             url = f"{parts.scheme}://{parts.netloc}{self.path}"
             with (
                 httpx2.Client(timeout=_TIMEOUT_S, trust_env=False) as client,
@@ -68,11 +68,11 @@ def relay_to(target_url: str) -> Iterator[Relay]:
             ):
                 received = tuple(answer.headers.multi_items())
                 try:
-                    self._pass_on(answer, begun, frames)
+                    self._pass_on(answer, started, frames)
                 finally:
                     relay.keep(Exchange(sent, answer.status_code, received, tuple(frames)))
 
-        def _pass_on(self, answer: httpx2.Response, begun: float, frames: list[TimedFrame]) -> None:
+        def _pass_on(self, answer: httpx2.Response, started: float, frames: list[TimedFrame]) -> None:
             self.send_response(answer.status_code)
             for name, value in answer.headers.multi_items():
                 if name.lower() not in _HOPS:
@@ -80,7 +80,7 @@ def relay_to(target_url: str) -> Iterator[Relay]:
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             for data in answer.iter_raw():
-                frames.append(TimedFrame(data, 1000 * (time.perf_counter() - begun)))
+                frames.append(TimedFrame(data, 1000 * (time.perf_counter() - started)))
                 # An SDK may close the connection at the terminal event; what follows is judged all the same.
                 with contextlib.suppress(ConnectionError):
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))

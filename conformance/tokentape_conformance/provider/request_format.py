@@ -30,7 +30,7 @@ class RequestFormat(msgspec.Struct, frozen=True):
     auth: Callable[[str], Mapping[str, str]] = bearer
 
 
-def with_function(scenario: Scenario, make: Callable[[Body], Body]) -> Body:
-    """The fields for the scenario's tool, if it has one; `make` receives the function in OpenAI's format."""
+def with_function(scenario: Scenario, fields: Callable[[Body], Body]) -> Body:
+    """The fields for the scenario's tool, if it has one; `fields` receives the function in OpenAI's format."""
     function = {"name": FUNCTION, "description": TOOL_MEANING, "parameters": dict(PARAMETERS)}
-    return make(function) if scenario.tool else {}
+    return fields(function) if scenario.tool else {}

@@ -176,7 +176,7 @@ class Target:
                 found.append(wire)
         if not found:
             paths = ", ".join(path_of(wire, self.model_for(wire)) for wire in GRAMMARS)
-            raise UsageError(f"target {self.base_url}: it answers on none of the paths {paths}")
+            raise UsageError(f"target {self.base_url}: it answers on no path of {paths}")
         return found
 
 

@@ -19,7 +19,7 @@ class ContentCodingError(ValueError):
 
 
 class ContentDecoder:
-    """Turns the pieces of an encoded body into those of the decoded one; a piece may give nothing yet.
+    """Decodes a body piece by piece; the result for a piece may be empty.
 
     `codings` are those of a Content-Encoding header (RFC 9110, 8.4): the last one is undone first. Raises
     `ContentCodingError` for a coding that is unknown, or whose package is not installed.
@@ -145,7 +145,7 @@ class _Deflate:
         except zlib.error:
             self._decoder = zlib.decompressobj(-zlib.MAX_WBITS)
             decoded = self._decoder.decompress(self._head)
-        # The two bytes of zlib's header tell the formats apart.
+        # The two bytes of zlib's header distinguish the formats.
         self._is_known = len(self._head) > 1
         return decoded
 

@@ -146,7 +146,7 @@ def _load(paths: Sequence[Path], wires: Sequence[str], *, skip_unreadable: bool)
         else:
             files += 1
     if paths and not files:
-        raise UsageError(f"none of the cassettes in {', '.join(map(str, paths))} can be read")
+        raise UsageError(f"no cassette in {', '.join(map(str, paths))} can be read")
     return files, recordings
 
 

@@ -31,7 +31,7 @@ _FULL_BUFFER: Final = "in a buffer that is sent when it is full"
 _TASK_SERVERS: Final = ("uvicorn", "hypercorn", "granian", "Daphne", "Express", "Next.js")
 _IN_APP: Final = (
     "no lock around the answer, and no blocking call in a coroutine (an async client, or a plain `def`); LitServe: "
-    "more `workers_per_device`; Gradio: `concurrency_limit` of the event, which is 1 unless given"
+    "more `workers_per_device`; Gradio: `concurrency_limit` of the event, which is 1 by default"
 )
 _IN_SERVER: Final = "more workers or threads (gunicorn --threads 8, or an ASGI server)"
 WHOLE_REQUESTED: Final = "it requested the whole answer, not a stream"
@@ -152,7 +152,7 @@ def _by_request(request: Entry | None) -> Iterator[Cause]:
 
 def _timer(seconds: float, in_app: bool) -> Cause:
     evidence = f"tokens come out together, {seconds * 1000:.0f} ms after the first of them"
-    app = "pydantic-ai: `debounce_by=None`, which is 0.1 s unless given; no batching of writes"
+    app = "pydantic-ai: `debounce_by=None`, which is 0.1 s by default; no batching of writes"
     if in_app:
         return Cause("in a timer of the app", evidence, app)
     if 0.15 <= seconds <= 0.25:

@@ -354,7 +354,7 @@ def test_a_request_that_is_made_again_is_judged_when_the_first_is_over(left):
         client.assert_retried(1)
     else:
         client.assert_not_retried()
-        assert "request 1 is request 0 once more" in problem(client.assert_no_duplicates)
+        assert "request 1 repeats request 0" in problem(client.assert_no_duplicates)
     ending.join()
 
 

@@ -108,7 +108,9 @@ async def empty_chunks(trial: IteratorTrial) -> None:
 async def json_array(trial: IteratorTrial) -> None:
     request = sample_request(trial.wire)
     trial.request = request.line.replace("?alt=sse", "")
-    array = wire_named(trial.wire).encode_stream(trial.script(ANSWER), msgspec.structs.replace(request.ask, query=""))
+    array = wire_named(trial.wire).encode_stream(
+        trial.script(ANSWER), msgspec.structs.replace(request.parsed, query="")
+    )
     body = b"".join(piece.data for piece in array)
     trial.expect("the first byte", body[:1], b"[")
     for size in (len(body), 1, 2, 7):

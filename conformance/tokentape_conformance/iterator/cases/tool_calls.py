@@ -1,4 +1,4 @@
-"""Tool calls: promise 10. Fragments are joined into calls, in whatever order they come, and no arguments raise."""
+"""Tool calls: promise 10. Fragments are joined into calls in any order, and no arguments raise an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endings: an answer that broke off does not look complete at the far end."""
+"""Endings: a response that was cut off must not look complete in the output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tokentape_fake_provider.script.model import Script
 from tokentape_harness.flush.report import FAULTS
 
 SOURCE = "tokentape, docs/flush.md: a broken stream must not look complete"
-_WANTED = "the output breaks off or reports an error, or the app retries and the response comes whole"
+_WANTED = "the output is cut off or reports an error, or the app retries and the response comes out whole"
 
 
 @case("pipeline/endings/whole", "A whole response ends cleanly, with status 200.", source="RFC 9112")

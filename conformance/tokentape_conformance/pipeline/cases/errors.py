@@ -1,4 +1,4 @@
-"""Errors: what the provider refuses is no empty success."""
+"""Errors: a request that the provider refuses must not look like an empty success."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def _expect_none_of(trial: PipelineTrial, *verdicts: Verdict) -> None:
     source=SOURCE,
     needs=["flushing"],
 )
-def stream_asked_for(trial: PipelineTrial) -> None:
+def stream_requested(trial: PipelineTrial) -> None:
     report = trial.pipeline.flush_report(trial.wire)
     whole = any(WHOLE_REQUESTED in cause.evidence for cause in report.causes)
     trial.expect("what it requests", "a whole response" if whole else "a stream", "a stream")

@@ -1,4 +1,4 @@
-"""Headers: what a stream's headers tell browsers, caches and proxies."""
+"""Headers: a stream's headers for browsers, caches and proxies."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def not_cached(trial: PipelineTrial) -> None:
 
 @case(
     "pipeline/headers/not-buffered",
-    "Proxies are told not to buffer: `X-Accel-Buffering: no`.",
+    "Proxies are instructed not to buffer: `X-Accel-Buffering: no`.",
     source="nginx, ngx_http_proxy_module: proxy_buffering",
     needs=["http", "proxy_headers"],
 )

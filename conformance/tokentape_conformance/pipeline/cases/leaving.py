@@ -1,4 +1,4 @@
-"""Leaving: when the reader leaves, nobody pays for what nobody reads."""
+"""Leaving: when the reader disconnects, the provider's stream ends, so that no unread tokens are paid for."""
 
 from __future__ import annotations
 

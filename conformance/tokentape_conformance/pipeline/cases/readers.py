@@ -1,4 +1,4 @@
-"""Readers: several at once, each with an answer of their own."""
+"""Readers: several at once, each with its own response."""
 
 from __future__ import annotations
 

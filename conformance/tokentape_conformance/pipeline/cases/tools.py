@@ -113,7 +113,7 @@ def _follow_up(trial: PipelineTrial, markers: MarkerTokens) -> SteppedStream:
 
 @case(
     "pipeline/tools/follow-up-cut-off",
-    "A follow-up that breaks off must not look complete.",
+    "A follow-up that is cut off must not look complete.",
     source=SOURCE,
     needs=["tools"],
 )

@@ -99,7 +99,7 @@ def own_chunk(trial: ProviderTrial) -> None:
     needs=["usage_on_request"],
     wires=having(lambda facts: facts.usage_on_request),
 )
-def only_if_asked(trial: ProviderTrial) -> None:
+def only_if_requested(trial: ProviderTrial) -> None:
     judged = trial.stream(WITHOUT_USAGE)
     with_usage = [event.number for event in judged.events if event.document.get("usage")]
     trial.expect("chunks with usage", with_usage, [])

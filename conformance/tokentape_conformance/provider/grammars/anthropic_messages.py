@@ -132,7 +132,7 @@ def merged_usage(events: Sequence[GrammarEvent]) -> Document | None:
 
 
 def read(events: Sequence[GrammarEvent]) -> ResponseContent:
-    """What a stream says."""
+    """The content of a stream."""
     text = reasoning = finish = model = ""
     calls: dict[Any, list[str]] = {}
     for event in events:
@@ -156,7 +156,7 @@ def read(events: Sequence[GrammarEvent]) -> ResponseContent:
 
 
 def read_whole(document: Document) -> ResponseContent:
-    """What a message says."""
+    """The content of a message."""
     blocks = [block for block in document.get("content") or () if isinstance(block, dict)]
     return ResponseContent(
         "".join(block["text"] for block in blocks if block.get("type") == "text"),

@@ -39,7 +39,7 @@ def _read_sdk(boto3: Any, url: str, key: str, body: Body, stream: bool, model: s
         if not stream:
             return anthropic.read_whole(json.loads(client.invoke_model(**request)["body"].read()))
         chunks = [event["chunk"]["bytes"] for event in client.invoke_model_with_response_stream(**request)["body"]]
-        # It hands out documents as they are; what they say is read as Anthropic's.
+        # boto3 returns the documents unread: read them as Anthropic's.
         return anthropic.read(
             [GrammarEvent(number, "", chunk.decode(), json.loads(chunk)) for number, chunk in enumerate(chunks)]
         )

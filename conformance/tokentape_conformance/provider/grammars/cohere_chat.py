@@ -46,7 +46,7 @@ STREAM_MACHINE = Machine(
         "cited content": {"citation-end": "content"},
         "call": {"tool-call-delta": "call", "tool-call-end": "message"},
         "citation": {"citation-end": "message"},
-        # `[DONE]` is on the wire since 2024; the reference does not tell of it.
+        # `[DONE]` is sent since 2024; the reference does not mention it.
         "ended": {"done": "over"},
         "failed": {"done": "failed"},
     },

@@ -156,8 +156,8 @@ def _read_sdk(genai: Any, url: str, key: str, body: Body, stream: bool, model: s
     config |= {name: body[name] for name in ("tools", "toolConfig") if name in body}
     config["automaticFunctionCalling"] = {"disable": True}
     with genai_client(genai, url, key) as client:
-        ask = client.models.generate_content_stream if stream else client.models.generate_content
-        result = ask(model=model, contents=body["contents"], config=config)
+        generate = client.models.generate_content_stream if stream else client.models.generate_content
+        result = generate(model=model, contents=body["contents"], config=config)
         chunks = list(result) if stream else [result]
     candidates = [candidate for chunk in chunks for candidate in chunk.candidates or ()]
     parts = [part for c in candidates if c.content is not None for part in c.content.parts or ()]

@@ -15,16 +15,16 @@ from tokentape_harness.flush.targets import WsgiTarget
 
 
 class WsgiReader(ThreadReader):
-    """Calls an app in a thread, and takes what it yields."""
+    """Calls an app in a thread, and reads what it yields."""
 
     def __init__(self, target: WsgiTarget, output: ObservedOutput) -> None:
         def read(left: threading.Event) -> None:
-            begun: list[tuple[int, list[tuple[str, str]]]] = []
+            heads: list[tuple[int, list[tuple[str, str]]]] = []
 
             def begin() -> None:
-                # The head leaves with the first bytes, as PEP 3333 has it.
-                if begun:
-                    status, headers = begun.pop()
+                # The head is sent with the first bytes (PEP 3333).
+                if heads:
+                    status, headers = heads.pop()
                     output.on_head(status, headers, "WSGI")
 
             def write(data: bytes) -> None:
@@ -34,7 +34,7 @@ class WsgiReader(ThreadReader):
             def start_response(
                 status: str, headers: list[tuple[str, str]], _exc_info: object = None
             ) -> Callable[[bytes], None]:
-                begun[:] = [(int(status.split(" ", 1)[0]), headers)]
+                heads[:] = [(int(status.split(" ", 1)[0]), headers)]
                 return write
 
             body = target.app(_environ(target), start_response)
@@ -56,7 +56,7 @@ class WsgiReader(ThreadReader):
 def _environ(target: WsgiTarget) -> dict[str, Any]:
     parts = urlsplit(target.path)
     body = target.request.body or b""
-    made: dict[str, Any] = {
+    environ: dict[str, Any] = {
         "REQUEST_METHOD": target.request.verb,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote(parts.path, "latin-1") or "/",
@@ -77,5 +77,5 @@ def _environ(target: WsgiTarget) -> dict[str, Any]:
     }
     for name, value in target.request.all_headers:
         key = name.upper().replace("-", "_")
-        made[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
-    return made
+        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
+    return environ
