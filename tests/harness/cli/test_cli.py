@@ -447,7 +447,7 @@ def test_bad_input_is_one_line_that_says_what_to_do(run, tmp_path, body):
             "synth -w nope -o TMP/good.yaml": "2 tokentape: no wire format 'nope': the known ones are ...",
             "synth -w openai_chat": "2 tokentape: Missing option '--output' / '-o'. (see tokentape synth --help)",
             "synth -w openai_chat -o TMP/bad.yaml": "1 tokentape: TMP/bad.yaml: not overwritten, since the file there can't be read (not YAML, or cut short (line 10, column 1: could not find expected ':'): restore the file or record it again): move it away first",
-            "synth -w openai_chat -o TMP/good.yaml --words 1 --text x": "2 tokentape: --words and --text exclude each other: give one of them",
+            "synth -w openai_chat -o TMP/good.yaml --words 1 --text x": "2 tokentape: --words and --text exclude each other: give only one",
             "synth -w openai_chat -o TMP/good.yaml --usage input=x": "2 tokentape: --usage 'input=x': 'input=x' is not NAME=COUNT with a name of input, output, total, cached, cache_write, reasoning",
             "synth -w openai_chat -o TMP/good.yaml --tool-call ={}": "2 tokentape: --tool-call '={}' has no name: give NAME={...}",
             "synth -w openai_chat -o TMP/good.yaml --finish-reason done": "2 tokentape: --finish-reason 'done' is not one of stop, length, tool_calls, content_filter, refusal, pause, error, other",
