@@ -4,7 +4,7 @@
   `prompt_cache_retention` (platform.openai.com/docs/guides/prompt-caching).
 - DeepSeek: prefixes in blocks of 64 tokens (api-docs.deepseek.com/guides/kv_cache); here for a day.
 - Gemini: implicit caching from 1,024 tokens, of Pro models from 4,096 (ai.google.dev/gemini-api/docs/caching). It
-  publishes neither steps nor lifetime: here steps of 128 tokens and 5 minutes.
+  publishes neither steps nor lifetime: here steps of 128 tokens and 5 minutes. Explicit caching: `cached_contents`.
 - Anthropic, also on Bedrock: up to a block with `cache_control` (`cachePoint`), from a size that depends on the model,
   for 5 minutes or an hour; a hit is looked for up to 20 blocks before a breakpoint
   (docs.anthropic.com/en/docs/build-with-claude/prompt-caching).
@@ -60,6 +60,9 @@ def cache_usage(request: ProviderRequest, cache: PromptCache, now: float) -> Usa
     """
     if request.wire in ("anthropic_messages", "bedrock_converse", "bedrock_invoke"):
         return _marked(request, cache, now)
+    if (name := request.body.get("cachedContent")) is not None:
+        content = cache.content(str(name), now)
+        return None if content is None else Usage(cached=content.tokens)
     rule = _rule(request)
     return None if rule is None else _unmarked(request, rule, cache, now)
 

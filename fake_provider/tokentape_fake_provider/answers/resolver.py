@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from tokentape_fake_provider.answers.cached_contents import with_cached_content
 from tokentape_fake_provider.answers.response_context import (
     RESPONSES,
     build_answer,
-    context_of,
     is_background,
     is_stored,
     response_in,
@@ -147,11 +147,13 @@ class _Resolution:
             )
             return None
         body, seed = http.body, f"{settings.seed}:{self._number}"
-        if wire.name == RESPONSES:
-            try:
-                body = with_context(body, context_of(self._session.stored, body))
-            except BadRequestError as error:
-                self._unknown = error
+        try:
+            if wire.name == RESPONSES:
+                body = with_context(self._session.stored, body)
+            elif body.get("cachedContent") is not None:
+                body = with_cached_content(self._session.prompt_cache, body, http.now / 1000)
+        except BadRequestError as error:
+            self._unknown = error
         try:
             request = wire.read(http.path, body, created=http.created, seed=seed)
             request = msgspec.structs.replace(request, query=http.query)

@@ -52,8 +52,9 @@ def context_of(stored: StoredAnswers, body: Mapping[str, Any]) -> list[Item]:
     return []
 
 
-def with_context(body: Mapping[str, Any], context: list[Item]) -> Mapping[str, Any]:
-    """The request body with the items before its input."""
+def with_context(stored: StoredAnswers, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request body with the items before its input. Raises `BadRequestError` for an id that is unknown."""
+    context = context_of(stored, body)
     return {**body, "input": [*context, *input_items(body.get("input"))]} if context else body
 
 

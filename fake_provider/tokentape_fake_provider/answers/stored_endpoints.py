@@ -1,6 +1,7 @@
-"""Endpoints that show, change and delete what is stored: OpenAI's responses, conversations and chat completions.
+"""Endpoints that show, change and delete what is stored.
 
-The reference is platform.openai.com/docs/api-reference: responses, conversations, chat.
+OpenAI's responses, conversations and chat completions (platform.openai.com/docs/api-reference); Gemini's cached
+contents.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from tokentape_fake_provider.answers.cached_contents import change_content, create_content, list_contents
 from tokentape_fake_provider.answers.resolver import Answer, HttpRequest, refused
 from tokentape_fake_provider.answers.response_context import input_items, unfinished
 from tokentape_fake_provider.errors import BadRequestError
@@ -22,7 +24,9 @@ from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Instant, Stepped
 from tokentape_fake_provider.wires import WIRES
 
-_PATH: Final = re.compile(r".*?/(responses|conversations|chat/completions)(?:/([^/]+)(?:/(\w+)(?:/([^/]+))?)?)?")
+_PATH: Final = re.compile(
+    r".*?/(responses|conversations|chat/completions|cachedContents)(?:/([^/]+)(?:/(\w+)(?:/([^/]+))?)?)?"
+)
 _SEQUENCE: Final = re.compile(rb'"sequence_number":(\d+)')
 _Query: TypeAlias = Mapping[str, list[str]]
 
@@ -37,7 +41,7 @@ def stored_answer(session: Session, http: HttpRequest) -> Answer | None:
     try:
         return endpoint(_Call(session, http, *names))
     except BadRequestError as error:
-        return refused(WIRES["openai_responses"], error)
+        return refused(WIRES["gemini" if collection == "cachedContents" else "openai_responses"], error)
 
 
 class _Call:
@@ -212,6 +216,22 @@ def _shown(conversation: Conversation) -> dict[str, Any]:
     }
 
 
+def _cached_contents(call: _Call) -> Answer | None:
+    cache, now, created = call.session.prompt_cache, call.http.now / 1000, call.http.created
+    if call.part:
+        return None
+    shown: dict[str, Any] | None = None
+    if call.id:
+        name = f"cachedContents/{call.id}"
+        shown = change_content(cache, call.asks[0], name, call.body, created, now)
+    elif call.asks[0] == "POST":
+        seed = f"{call.session.settings.seed}:{call.session.next_number()}"
+        shown = create_content(cache, call.body, seed, created, now)
+    elif call.asks[0] == "GET":
+        shown = list_contents(cache, now)
+    return None if shown is None else _json(shown)
+
+
 def _page(call: _Call, items: Sequence[Item], order: str = "desc") -> dict[str, Any]:
     """The part of a list that `order`, `after` and `limit` of the query select."""
     ordered = list(items) if (call.one("order") or order) == "asc" else list(reversed(items))
@@ -239,4 +259,5 @@ _ENDPOINTS: Final[Mapping[str, Callable[[_Call], Answer | None]]] = {
     "responses": _responses,
     "conversations": _conversations,
     "chat/completions": _completions,
+    "cachedContents": _cached_contents,
 }
