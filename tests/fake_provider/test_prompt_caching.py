@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import openai
 import pytest
 
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
 from tokentape_fake_provider.script.model import Usage
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires import wire_named
 from tokentape_fake_provider.wires.openai_dialects import DialectName, with_dialect
 
@@ -191,3 +193,40 @@ def test_the_cache_is_bounded() -> None:
     assert cache.longest([b"used"], 1.0) == b"used"
     cache.keep([b"%d" % number for number in range(19_999)], 60.0, 1.0)
     assert (cache.longest([b"old"], 1.0), cache.longest([b"used"], 1.0)) == (None, b"used")
+
+
+def test_usage_and_the_first_token_follow_the_cache(openai_client: openai.OpenAI, session: Session) -> None:
+    """The simulated model reports what it read from the cache, and begins earlier by the prefill that it saved."""
+    session.configure(clock="automatic", timing="synthetic:ttft=100ms,prefill=1ms,tps=1000")
+    clock = session.clock
+    assert clock is not None
+    seen = []
+    for _ in range(2):
+        began = clock.now()
+        answer = openai_client.chat.completions.create(
+            model="gpt-5", messages=[{"role": "user", "content": words(1200)}], max_completion_tokens=1
+        )
+        assert answer.usage is not None
+        assert answer.usage.prompt_tokens_details is not None
+        seen.append((answer.usage.prompt_tokens_details.cached_tokens, clock.now() - began))
+    assert seen == [(0, 1300.0), (1152, 148.0)]
+
+
+def test_caching_is_switched_off(openai_client: openai.OpenAI, session: Session) -> None:
+    """Without it, and for scripts and after `clear`, nothing is read from the cache."""
+
+    def cached() -> int | None:
+        answer = openai_client.chat.completions.create(
+            model="gpt-5", messages=[{"role": "user", "content": words(1200)}]
+        )
+        assert answer.usage is not None
+        assert answer.usage.prompt_tokens_details is not None
+        return answer.usage.prompt_tokens_details.cached_tokens
+
+    assert [cached(), cached()] == [0, 1152]
+    session.push("Hi")
+    assert cached() == 0
+    session.clear()
+    assert [cached(), cached()] == [0, 1152]
+    session.configure(simulation={"caching": False})
+    assert cached() == 0

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from tokentape_fake_provider.answers.cached_contents import with_cached_content
+from tokentape_fake_provider.answers.prompt_caching import cache_usage
 from tokentape_fake_provider.answers.response_context import (
     RESPONSES,
     build_answer,
@@ -190,6 +191,9 @@ class _Resolution:
         except SchemaError as error:
             message = f"The simulated model can't answer: {error}"
             return error_answer(wire_named(request.wire), 400, message, "invalid_schema", request=request)
+        if settings.simulation.caching:
+            usage = cache_usage(request, self._session.prompt_cache, self._http.now / 1000)
+            script = msgspec.structs.replace(script, usage=usage or script.usage)
         return self._from_script(script, request, "synthetic", note=note)
 
     def answer(self) -> Answer | Callable[[], Answer] | None:

@@ -18,14 +18,15 @@ class Simulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `tools` is when it calls the tools that a request offers with `auto`: in the first response to a message of the user
     (`auto`), in every response (`always`), or `never`. `turns` limits the responses with calls for each message of the
     user; `None` is 1 with `auto` and no limit with `always`. A request that forces a call always gets one. `words` is
-    the length of the text, `reasoning` when it reasons: as the request decides (`auto`), `always` or `never`.
-    Raises `SettingError` for other values.
+    the length of the text, `reasoning` when it reasons: as the request decides (`auto`), `always` or `never`. With
+    `caching` its usage follows the provider's prompt cache. Raises `SettingError` for other values.
     """
 
     tools: When = "auto"
     turns: int | None = None
     words: int = 60
     reasoning: When = "auto"
+    caching: bool = True
 
     def __post_init__(self) -> None:
         # msgspec checks types only in JSON.
@@ -49,7 +50,11 @@ _FIELDS: Final = {
     "turns": ("a whole number from 0", lambda value: value is None or _is_count(value)),
     "words": ("a whole number from 0", _is_count),
     "reasoning": _WHEN,
+    "caching": ("true or false", lambda value: isinstance(value, bool)),
 }
+
+
+_BOOLEANS: Final = {"true": True, "false": False}
 
 
 def as_simulation(change: Simulation | Mapping[str, Any] | str, base: Simulation = Simulation()) -> Simulation:  # noqa: B008 - it is frozen
@@ -76,5 +81,5 @@ def _parse(spec: str) -> dict[str, Any]:
             raise SettingError(f"setting simulation: {option!r} is not of the form name=value")
         if name in changes:
             raise SettingError(f"setting simulation: {name} is given twice")
-        changes[name] = int(value) if value.isascii() and value.isdecimal() else value
+        changes[name] = int(value) if value.isascii() and value.isdecimal() else _BOOLEANS.get(value, value)
     return changes
