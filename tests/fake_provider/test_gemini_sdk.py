@@ -19,7 +19,7 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.sessions.session import Session
-from tokentape_fake_provider.wires.gemini import FINISH_REASONS
+from tokentape_fake_provider.wires.gemini_candidate import FINISH_REASONS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

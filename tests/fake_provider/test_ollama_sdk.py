@@ -239,7 +239,7 @@ def test_what_ollama_cannot_say_is_an_error(arguments: str, stream: bool) -> Non
     """Arguments that are no object, and several choices."""
     wire, ask = wire_named("ollama"), ask_of("ollama", stream=stream)
     send = wire.encode_stream if stream else wire.encode_complete
-    with pytest.raises(ScriptError, match=r"^tool call 'f': its arguments are no JSON object"):
+    with pytest.raises(ScriptError, match=r"^tool call 'f': its arguments are not a JSON object"):
         send(Script.of(ToolCall("f", arguments)), ask)
     with pytest.raises(ScriptError, match="ollama answers with one choice; this script has 2"):
         send(Script((Choice(), Choice())), ask)

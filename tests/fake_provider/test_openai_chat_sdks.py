@@ -17,7 +17,7 @@ from tests.fake_provider.in_process import InProcess
 from tests.script_strategies import scripts
 from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.script.usage import resolve_usage
-from tokentape_fake_provider.wires.openai_chat import FINISH_REASONS
+from tokentape_fake_provider.wires.openai_choices import FINISH_REASONS
 
 BASE = "http://fake.test"
 MESSAGES: Any = [{"role": "user", "content": "Say something nice."}]

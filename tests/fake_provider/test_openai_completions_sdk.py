@@ -108,7 +108,7 @@ def test_an_error_inside_the_stream_is_raised_after_what_came_before() -> None:
 @pytest.mark.parametrize(("item", "what"), [(Reasoning("Hm."), "reasoning"), (ToolCall("f"), "tool call")])
 def test_what_is_not_text_is_refused_by_name(item: Any, what: str) -> None:
     """Reasoning and tool calls are an error that names them; a refusal is text."""
-    with pytest.raises(ScriptError, match=f"says text only: leave the {what} out"):
+    with pytest.raises(ScriptError, match=f"has text only: leave the {what} out"):
         stream_of("openai_completions", Script.of("Hi", item))
     assert '"text":"No"' in stream_of("openai_completions", Script.of(Refusal("No")))
 

@@ -318,7 +318,7 @@ def test_the_prompt_is_all_text_of_the_request() -> None:
         (
             "cohere_chat",
             {"messages": [{"role": "bot"}]},
-            "invalid request: messages[0].role 'bot' is none of system, user, assistant, tool",
+            "invalid request: messages[0].role 'bot' is not one of system, user, assistant, tool",
         ),
         ("cohere_chat", {"stream": 1}, "invalid request: stream must be a boolean, not an integer"),
     ],

@@ -4,20 +4,25 @@ Key order, framing and ids are those of streams recorded in 2025 and 2026; the r
 docs.cohere.com/v2/docs/streaming.
 
 - There is one choice. Text and reasoning (`thinking`) are content blocks, a refusal is text. Reasoning with
-  `plan` is the tool plan. Signatures and encrypted reasoning have no place in it and are left out.
+  `plan` is the tool plan. Signatures and encrypted reasoning are left out, hidden reasoning is only counted. Server
+  tools are left out, audio is its transcript.
+- A citation comes when its text is complete. Its source is the document of the request, or one with its URL.
+- `logprobs` adds log probabilities to text and reasoning; it has no alternatives.
 - Finish reasons are `COMPLETE`, `MAX_TOKENS`, `TOOL_CALL`; `content_filter` is `ERROR_TOXIC` (version 1's word),
   `refusal` and `pause` are `COMPLETE`; `ERROR` and `OTHER` are sent as these words.
 - `tokens` and `billed_units` both count all of the input and of the output; cached and reasoning tokens are
   parts of them. Written cache and a total of its own are not reported.
 - An error inside the stream is the `error` of `message-end`, with the finish reason `ERROR`.
 - Without streaming the tool plan is joined, and only the order of content blocks is kept.
-- The request's `stop_sequences` and `max_tokens` cut nothing: the script says what is said.
+- The request's `stop_sequences` and `max_tokens` have no effect on a script.
 """
 
 from __future__ import annotations
 
 import string
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, assert_never
 
 import msgspec
@@ -26,6 +31,7 @@ from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.ids import HEX, make_id
 from tokentape_fake_provider.script.model import (
     Choice,
+    Citation,
     Error,
     FinishReason,
     Reasoning,
@@ -36,10 +42,12 @@ from tokentape_fake_provider.script.model import (
 )
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import resolve_usage
+from tokentape_fake_provider.wires.citations import citations_of
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, cohere_limits
+from tokentape_fake_provider.wires.logprobs import Logprobs
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
@@ -135,7 +143,8 @@ class CohereChat:
         message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
         start = {"id": _uuid(request.seed, "message"), "type": "message-start", "delta": {"message": message}}
         pieces = [EncodedFrame(_event(b"message-start", _json(start)[1:-1]))]
-        blocks = calls = 0
+        blocks = calls = cited = 0
+        logprobs = _requested_logprobs(request)
         for item in plain_items(choice.items):
             match item:
                 case ToolCall():
@@ -144,7 +153,8 @@ class CohereChat:
                 case Reasoning(plan=True):
                     pieces += _plan_events(item)
                 case _:
-                    pieces += _block_events(item, blocks)
+                    pieces += _block_events(item, blocks, cited, logprobs, request)
+                    cited += len(item.citations) if isinstance(item, Text) else 0
                     blocks += 1
         end = _error_end(script.error) if script.error is not None else _end_event(_end(script, choice, request))
         pieces.append(EncodedFrame(end))
@@ -169,7 +179,14 @@ class CohereChat:
             message["tool_calls"] = [
                 _tool_call(call, index, request, call.arguments) for index, call in enumerate(calls)
             ]
-        body = {"id": _uuid(request.seed, "message"), "message": message, **_end(script, choice, request)}
+        blocks = [item for item in items if not isinstance(item, ToolCall) and not _is_plan(item)]
+        if citations := [each for number, item in enumerate(blocks) for each in _citations(item, number, request)]:
+            message["citations"] = [citation for _, citation in citations]
+        end = _end(script, choice, request)
+        if (logprobs := _requested_logprobs(request)) is not None:
+            deltas = (delta for item in blocks for delta in split_item(item))
+            end["logprobs"] = [_logprobs(delta.text, logprobs) for delta in deltas]
+        body = {"id": _uuid(request.seed, "message"), "message": message, **end}
         return Reply(200, (("content-type", "application/json"), *_headers(request.seed)), _json(body))
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
@@ -202,7 +219,10 @@ def _event(name: bytes, fields: bytes) -> bytes:
     return b"event: %b\ndata: {%b}\n\n" % (name, fields)
 
 
-def _block_events(item: PlainItem, index: int) -> Iterator[EncodedFrame]:
+def _block_events(
+    item: PlainItem, index: int, cited: int, logprobs: Logprobs | None, request: ProviderRequest
+) -> Iterator[EncodedFrame]:
+    """The events of a content block; `cited` is the number of citations before it."""
     key = b"thinking" if isinstance(item, Reasoning) else b"text"
     start = b'"type":"content-start","index":%d,"delta":{"message":{"content":{"type":"%b","%b":""}}}' % (
         index,
@@ -212,9 +232,68 @@ def _block_events(item: PlainItem, index: int) -> Iterator[EncodedFrame]:
     deltas = list(split_item(item))
     yield EncodedFrame(_event(b"content-start", start), 0, deltas[0].at if deltas else None)
     head = b'"type":"content-delta","index":%d,"delta":{"message":{"content":{"%b":' % (index, key)
+    citations = _citations(item, index, request)
+    sent = number = 0
     for delta in deltas:
-        yield EncodedFrame(_event(b"content-delta", head + _json(delta.text) + b"}}}"), delta.tokens, delta.at)
+        found = b"" if logprobs is None else b',"logprobs":' + _json(_logprobs(delta.text, logprobs))
+        data = _event(b"content-delta", head + _json(delta.text) + b"}}}" + found)
+        yield EncodedFrame(data, delta.tokens, delta.at)
+        sent += len(delta.text)
+        while number < len(citations) and citations[number][0] <= sent:
+            place = {"index": cited + number, "delta": {"message": {"citations": citations[number][1]}}}
+            start = _json({"type": "citation-start"} | place)[1:-1]
+            yield EncodedFrame(_event(b"citation-start", start))
+            end = b'"type":"citation-end","index":%d' % (cited + number)
+            yield EncodedFrame(_event(b"citation-end", end))
+            number += 1
     yield EncodedFrame(_event(b"content-end", b'"type":"content-end","index":%d' % index))
+
+
+def _citations(item: PlainItem, index: int, request: ProviderRequest) -> list[tuple[int, dict[str, Any]]]:
+    """The citations of a content block, each with the number of characters behind which it is sent."""
+    if not isinstance(item, Text):
+        return []
+    found = []
+    for placed in citations_of(item):
+        citation = {
+            "start": placed.start,
+            "end": placed.end,
+            "text": placed.text,
+            "sources": [_source(placed.citation, request)],
+            "content_index": index,
+            "type": "TEXT_CONTENT",
+        }
+        found.append((placed.end, citation))
+    return sorted(found, key=itemgetter(0))
+
+
+def _source(citation: Citation, request: ProviderRequest) -> dict[str, Any]:
+    """The document of the request that is cited, else one with what the citation has of it."""
+    documents = request.body.get("documents")
+    number = citation.document
+    found = None
+    if number is not None and isinstance(documents, list) and 0 <= number < len(documents):
+        found = documents[number]
+    fields: dict[str, Any] = {"url": citation.url, "title": citation.title, "snippet": citation.quote}
+    document = {name: value for name, value in fields.items() if value}
+    if isinstance(found, str):
+        document = {"text": found}
+    elif isinstance(found, Mapping):
+        data = found.get("data")
+        document = dict(data) if isinstance(data, Mapping) else {"text": data}
+    own_id = found.get("id") if isinstance(found, Mapping) else None
+    source_id = own_id or citation.id or f"doc:{number or 0}"
+    return {"type": "document", "id": source_id, "document": {"id": source_id} | document}
+
+
+def _requested_logprobs(request: ProviderRequest) -> Logprobs | None:
+    return Logprobs(request.seed, 0) if request.body.get("logprobs") is True else None
+
+
+def _logprobs(text: str, logprobs: Logprobs) -> dict[str, Any]:
+    tokens = logprobs.of(text)
+    ids = [zlib.crc32(token.token.encode()) % 256_000 for token in tokens]
+    return {"text": text, "token_ids": ids, "logprobs": [token.logprob for token in tokens]}
 
 
 def _plan_events(item: Reasoning) -> Iterator[EncodedFrame]:
@@ -249,13 +328,13 @@ def _block(item: PlainItem) -> dict[str, Any]:
         case Reasoning():
             return {"type": "thinking", "thinking": item.text}
         case ToolCall():
-            raise AssertionError("a tool call is no content block")
+            raise AssertionError("a tool call is not a content block")
     assert_never(item)
 
 
 def _tool_call(call: ToolCall, index: int, request: ProviderRequest, arguments: str) -> dict[str, Any]:
-    made = f"{call.name}_" + make_id(request.seed, f"call {index}", 12, string.ascii_lowercase + string.digits)
-    return {"id": call.id or made, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+    made_up = f"{call.name}_" + make_id(request.seed, f"call {index}", 12, string.ascii_lowercase + string.digits)
+    return {"id": call.id or made_up, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def _choice(script: Script) -> Choice:
@@ -301,4 +380,4 @@ def _check_message(where: str, message: Any) -> None:
         raise BadRequestError(f"invalid request: {where}.role is required")
     _expect(f"{where}.role", role, str, "a string")
     if role not in ROLES:
-        raise BadRequestError(f"invalid request: {where}.role {role!r} is none of {', '.join(ROLES)}")
+        raise BadRequestError(f"invalid request: {where}.role {role!r} is not one of {', '.join(ROLES)}")

@@ -8,14 +8,17 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from tokentape_fake_provider.script.model import Error, Script, ToolCall
+from tokentape_fake_provider.script.model import Error, Script, ServerTool, ToolCall
 from tokentape_fake_provider.script.usage import Counts
+from tokentape_fake_provider.wires.citations import PlacedCitation
 from tokentape_fake_provider.wires.limits import Headers, Limits, openai_limits
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest
 
 Object: TypeAlias = dict[str, Any]
 
 DONE = b"data: [DONE]\n\n"
+LOGPROB_NAMES = ("content", "refusal")
+"""The fields that OpenAI reports log probabilities for."""
 _HEAD = ("id", "object", "created", "model", "provider", "system_fingerprint")
 _json = msgspec.json.encode
 
@@ -33,7 +36,9 @@ class Dialect(NamedTuple):
     `part` changes the `delta` or `message` of a choice, `choice` a choice, `chunk` a chunk or a whole body, each in
     place. `usage` returns the provider's own counts, which are beside the `last` choice, in a chunk of their `own`,
     or in one if that was `requested`. `lead` comes before the first chunk. `refuses`: it has a field for refusals;
-    `obfuscates`: it pads chunks as OpenAI does; `sorts`: its keys are sorted.
+    `obfuscates`: it pads chunks as OpenAI does; `sorts`: its keys are sorted. `logprobs` are the fields that it
+    reports log probabilities for. `annotation` returns its form of a citation, if it has one, and `server_tool` the
+    deltas of the server tool with that number, of which the last one is in a whole message. `audio`: it generates it.
     """
 
     name: str
@@ -53,6 +58,17 @@ class Dialect(NamedTuple):
     refuses: bool = False
     obfuscates: bool = False
     sorts: bool = False
+    logprobs: Sequence[str] = ()
+    annotation: Callable[[PlacedCitation], Object] | None = None
+    server_tool: Callable[[ServerTool, int], Sequence[Object]] = lambda _tool, _number: ()
+    audio: bool = False
+
+
+def url_citation(placed: PlacedCitation) -> Object:
+    """OpenAI's annotation for a web page."""
+    cited = placed.citation
+    place = {"end_index": placed.end, "start_index": placed.start, "title": cited.title, "url": cited.url}
+    return {"type": "url_citation", "url_citation": place}
 
 
 def with_call_ids(script: Script, dialect: Dialect, request: ProviderRequest) -> Script:
@@ -120,6 +136,9 @@ def _change_choice(
         refusal = message.pop("refusal", None)
         if refusal:
             message["content"] = (message.get("content") or "") + refusal
+        if choice.get("logprobs"):
+            refused = choice["logprobs"].pop("refusal", None)
+            choice["logprobs"]["content"] = choice["logprobs"]["content"] or refused
     dialect.part(message, request)
     dialect.choice(choice)
 

@@ -2,29 +2,33 @@
 
 Key order, framing and spacing are those of recorded streams of 2025 and 2026; the reference is
 ai.google.dev/api/generate-content. The path says whether the answer is streamed and names the model; a stream is
-of server-sent events with `alt=sse` in the query, else a JSON array. Vertex paths get Vertex's dress: no index,
-usage at the end only, `createTime`.
+of server-sent events with `alt=sse` in the query, else a JSON array. On Vertex paths it is Vertex's variant: no
+index, usage at the end only, `createTime`.
 
-- Each candidate is one choice; a script of one choice answers each of the `candidateCount` that were asked for.
-- Reasoning is parts with `thought: true`. Its signature is on the function call after it, or else on an empty
-  text part at the end, or before the next thoughts that are signed; `encrypted` is sent as a signature, as thoughts
-  that are not shown leave one. What is no base64 is sent as base64 of it. A refusal is text: the format has no place
-  of its own for it.
-- A function call comes whole, and its `pieces` don't count; with `streamFunctionCallArguments` in the request its
+- Each candidate is one choice; a script of one choice answers each of the `candidateCount` requested ones.
+- Reasoning is parts with `thought: true`, which are not sent if it is hidden. Its signature is on the function call
+  after it, or else on an empty text part at the end, or before the next thoughts that are signed; `encrypted` is sent
+  as a signature, and hidden reasoning has a made-up one. A signature that is not base64 is sent as base64 of it. A
+  refusal is text.
+- A function call comes whole, and its `pieces` have no effect; with `streamFunctionCallArguments` in the request its
   arguments come as values at JSON paths. Its arguments must be a JSON object.
+- Citations, and the queries of web searches, are `groundingMetadata` at the end; pages that were fetched are
+  `urlContextMetadata`. Code and its result, images and audio are parts. Other server tools are left out, and so is the
+  transcript of audio that has data.
 - Finish reasons: `tool_calls` is `STOP`, `content_filter` and `refusal` are `SAFETY`, `pause` is `CONTINUATION`,
   `error` is `MALFORMED_RESPONSE`. A choice without items that ends with `content_filter` is a blocked prompt:
   `promptFeedback` and no candidates.
 - `candidatesTokenCount` leaves out the thoughts, `promptTokenCount` has the cached tokens in it; cache writes
   have no place.
-- Without streaming adjacent text is one part. The request's `stopSequences` and `maxOutputTokens` cut nothing.
+- Without streaming adjacent text is one part. `responseLogprobs` adds log probabilities to text. The request's
+  `stopSequences` and `maxOutputTokens` have no effect on a script.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -34,18 +38,13 @@ from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.model import (
     Choice,
     Error,
-    FinishReason,
-    Reasoning,
-    Refusal,
     Script,
-    Text,
-    ToolCall,
 )
-from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
-from tokentape_fake_provider.wires.deltas import split_item, take_turns
+from tokentape_fake_provider.wires.deltas import take_turns
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, WireFacts, option_paths
+from tokentape_fake_provider.wires.gemini_candidate import CandidatePart, candidate_parts, complete_candidate
 from tokentape_fake_provider.wires.google_errors import (
     GOOGLE,
     JSON_TYPE,
@@ -56,22 +55,11 @@ from tokentape_fake_provider.wires.google_errors import (
     on_one_line,
     pretty,
 )
-from tokentape_fake_provider.wires.google_values import arguments_of, partial_arguments, signature_of
+from tokentape_fake_provider.wires.google_values import either
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.plain_items import plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
-FINISH_REASONS: Mapping[FinishReason, str] = {
-    "stop": "STOP",
-    "length": "MAX_TOKENS",
-    "tool_calls": "STOP",
-    "content_filter": "SAFETY",
-    "refusal": "SAFETY",
-    "pause": "CONTINUATION",
-    "error": "MALFORMED_RESPONSE",
-    "other": "OTHER",
-}
 BLOCKED = "PROHIBITED_CONTENT"
 
 METHODS = ("generateContent", "streamGenerateContent")
@@ -82,10 +70,6 @@ _PARENTS = (
     "/publishers/google",
     "/projects/{_project}/locations/{_location}/publishers/google",
 )
-
-# Recorded chunks of text carry from one token to a few dozen.
-TOKENS_PER_DELTA = (1, 8, 16, 12, 20)
-_IDS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def _listed_model(model: str) -> dict[str, Any]:
@@ -147,7 +131,7 @@ class Gemini:
             contents = [contents]
         if not isinstance(contents, list) or not all(isinstance(content, Mapping) for content in contents):
             raise BadRequestError(f"Invalid value at 'contents' (Content), {json_type(contents)}", param="contents")
-        prompt = [*_texts(_either(body, "systemInstruction", "system_instruction")), *_texts(contents)]
+        prompt = [*_texts(either(body, "systemInstruction", "system_instruction")), *_texts(contents)]
         return ProviderRequest(
             wire=self.name,
             model=model,
@@ -175,8 +159,7 @@ class Gemini:
             chunks.append(_Chunk(response.blocked(blocked)))
         else:
             ends = script.error is None
-            error_wire = [_choice_parts(choice, index, request, ends) for index, choice in enumerate(choices)]
-            turns = take_turns(error_wire)
+            turns = take_turns([candidate_parts(choice, index, request, ends) for index, choice in enumerate(choices)])
             last = len(turns) - 1
             chunks += [response.chunk(part, last=number == last and ends) for number, part in enumerate(turns)]
         if script.error is not None:
@@ -199,7 +182,7 @@ class Gemini:
         if blocked is not None:
             body = response.blocked(blocked)
         else:
-            body = response.whole([_complete_candidate(choice, index, request) for index, choice in enumerate(choices)])
+            body = response.whole([complete_candidate(choice, index, request) for index, choice in enumerate(choices)])
         return Reply(200, (JSON_TYPE, *headers(request.seed)), pretty(body) + b"\n")
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
@@ -216,22 +199,8 @@ class Gemini:
         return b"data: " + on_one_line(value) + b"\r\n\r\n" if _is_sse(request) else b"\r\n" + pretty(value) + b"\n"
 
     def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it tells of no limits in headers."""
+        """Nothing: it sends no limits in headers."""
         return no_limits(limits)
-
-
-class _Part(NamedTuple):
-    """What one chunk says of one candidate; without `part` nothing but that it has ended."""
-
-    candidate: int
-    part: Mapping[str, Any] | None
-    tokens: int = 0
-    at: float | None = None
-    finish_reason: str | None = None
-
-    @property
-    def is_thought(self) -> bool:
-        return self.part is not None and bool(self.part.get("thought"))
 
 
 class _Chunk(NamedTuple):
@@ -246,33 +215,33 @@ class _Response:
     def __init__(self, script: Script, choices: tuple[Choice, ...], request: ProviderRequest) -> None:
         self.vertex = "/publishers/" in request.path
         self.counts = resolve_usage(script, request.text, choices)
-        self.error_wire = 0
+        self.sent = 0
         self.head: dict[str, Any] = {"modelVersion": script.model or request.model}
         if self.vertex:
             created = datetime.fromtimestamp(request.created, UTC)
             self.head["createTime"] = created.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         self.head["responseId"] = make_id(request.seed, "response", 23, BASE62)
 
-    def chunk(self, said: _Part, *, last: bool) -> _Chunk:
-        """A chunk of a stream; its usage counts what was said up to it."""
-        parts = [] if said.part is None else [said.part]
-        candidate: dict[str, Any] = {"content": self.content(parts)}
-        if said.finish_reason is not None:
-            candidate["finishReason"] = said.finish_reason
+    def chunk(self, part: CandidatePart, *, last: bool) -> _Chunk:
+        """A chunk of a stream; its usage counts what was sent up to it."""
+        candidate: dict[str, Any] = {"content": self.content([part.part])}
+        if part.finish_reason is not None:
+            candidate["finishReason"] = part.finish_reason
         if not self.vertex:
-            candidate["index"] = said.candidate
-        if not said.is_thought:
-            self.error_wire += said.tokens
-        value = {"candidates": [candidate]} | self.usage(said, last=last) | self.head
-        return _Chunk(value, said.tokens, said.at)
+            candidate["index"] = part.candidate
+        candidate |= part.beside
+        if not part.is_thought:
+            self.sent += part.tokens
+        value = {"candidates": [candidate]} | self.usage(part, last=last) | self.head
+        return _Chunk(value, part.tokens, part.at)
 
     def whole(self, candidates: list[dict[str, Any]]) -> dict[str, Any]:
         """A response that is not streamed."""
+        placed = []
         for index, candidate in enumerate(candidates):
-            candidate["content"] = self.content(candidate["content"])
-            if not self.vertex:
-                candidate["index"] = index
-        return {"candidates": candidates} | self._all() | self.head
+            head = {"content": self.content(candidate.pop("content")), "finishReason": candidate.pop("finishReason")}
+            placed.append(head | ({} if self.vertex else {"index": index}) | candidate)
+        return {"candidates": placed} | self._all() | self.head
 
     def blocked(self, reason: str) -> dict[str, Any]:
         """A response to a prompt that was blocked."""
@@ -282,7 +251,7 @@ class _Response:
         """The content of a candidate."""
         return {"role": "model", "parts": parts} if self.vertex else {"parts": parts, "role": "model"}
 
-    def usage(self, said: _Part, *, last: bool) -> dict[str, Any]:
+    def usage(self, part: CandidatePart, *, last: bool) -> dict[str, Any]:
         """What is counted so far; Vertex counts at the end only."""
         counts = self.counts
         if counts is None:
@@ -291,9 +260,9 @@ class _Response:
             return self._all()
         if self.vertex:
             return {"usageMetadata": {"trafficType": "ON_DEMAND"}}
-        if said.is_thought:
+        if part.is_thought:
             return {"usageMetadata": _usage(counts, 0, 0)}
-        return {"usageMetadata": _usage(counts, min(self.error_wire, _candidates(counts)), counts.reasoning)}
+        return {"usageMetadata": _usage(counts, min(self.sent, _candidates(counts)), counts.reasoning)}
 
     def _all(self) -> dict[str, Any]:
         if self.counts is None:
@@ -301,63 +270,6 @@ class _Response:
         usage = _usage(self.counts, _candidates(self.counts), self.counts.reasoning)
         usage["totalTokenCount"] = self.counts.total
         return {"usageMetadata": usage | ({"trafficType": "ON_DEMAND"} if self.vertex else {})}
-
-
-def _choice_parts(choice: Choice, index: int, request: ProviderRequest, ends: bool) -> Iterator[_Part]:
-    signature = ""
-    calls = 0
-    for item in plain_items(choice.items):
-        match item:
-            case Text() | Refusal():
-                for delta in split_item(item, TOKENS_PER_DELTA):
-                    yield _Part(index, {"text": delta.text}, delta.tokens, delta.at)
-            case Reasoning():
-                for delta in split_item(item, TOKENS_PER_DELTA):
-                    yield _Part(index, {"text": delta.text, "thought": True}, delta.tokens, delta.at)
-                if signature and signature_of(item):
-                    yield _Part(index, {"text": "", "thoughtSignature": signature})
-                signature = signature_of(item) or signature
-            case ToolCall():
-                yield from _call_parts(item, index, calls, signature, request)
-                signature = ""
-                calls += 1
-            case _:
-                assert_never(item)
-    if ends:
-        end = {"text": ""} | ({"thoughtSignature": signature} if signature else {})
-        yield _Part(index, end, finish_reason=_finish_reason(choice))
-
-
-def _call_parts(call: ToolCall, index: int, number: int, signature: str, request: ProviderRequest) -> Iterator[_Part]:
-    signed = {"thoughtSignature": signature} if signature else {}
-    deltas = list(split_item(call))
-    at = deltas[-1].at if deltas else None
-    arguments = arguments_of(call)
-    values = list(partial_arguments(arguments)) if _streams_arguments(request) else []
-    call_id = _call_id(call, index, number, request)
-    if not values:
-        tokens = count_tokens(call.name) + sum(delta.tokens for delta in deltas)
-        whole = {"name": call.name, "args": arguments, "id": call_id}
-        yield _Part(index, {"functionCall": whole} | signed, tokens, at)
-        return
-    start = {"name": call.name, "willContinue": True, "id": call_id}
-    yield _Part(index, {"functionCall": start} | signed, count_tokens(call.name), deltas[0].at)
-    for value in values:
-        said = {"partialArgs": [value], "willContinue": True}
-        yield _Part(index, {"functionCall": said}, count_tokens(str(value.get("stringValue", " "))), at)
-    yield _Part(index, {"functionCall": {}}, 0, at)
-
-
-def _complete_candidate(choice: Choice, index: int, request: ProviderRequest) -> dict[str, Any]:
-    parts: list[dict[str, Any]] = []
-    for said in _choice_parts(choice, index, _without_partial_arguments(request), ends=True):
-        part = dict(said.part or {})
-        same = parts and set(parts[-1]) == set(part) and "text" in part and "thoughtSignature" not in part
-        if same:
-            parts[-1]["text"] += part["text"]
-        elif part != {"text": ""} or not parts:
-            parts.append(part)
-    return {"content": parts, "finishReason": _finish_reason(choice)}
 
 
 def _choices(script: Script, request: ProviderRequest) -> tuple[Choice, ...]:
@@ -372,11 +284,6 @@ def _blocked(choices: tuple[Choice, ...]) -> str | None:
     if any(choice.items or choice.finish_reason != "content_filter" for choice in choices):
         return None
     return first.provider_finish_reason or BLOCKED
-
-
-def _finish_reason(choice: Choice) -> str:
-    refused = choice.finish_reason is None and any(isinstance(item, Refusal) for item in choice.items)
-    return choice.provider_finish_reason or FINISH_REASONS["refusal" if refused else choice.ended]
 
 
 def _candidates(counts: Counts) -> int:
@@ -402,23 +309,9 @@ def _is_sse(request: ProviderRequest) -> bool:
     return parse_qs(request.query).get("alt", [""])[-1] == "sse"
 
 
-def _streams_arguments(request: ProviderRequest) -> bool:
-    config = _either(request.body, "toolConfig", "tool_config")
-    calling = _either(config, "functionCallingConfig", "function_calling_config") if isinstance(config, Mapping) else {}
-    return (
-        request.stream
-        and isinstance(calling, Mapping)
-        and _either(calling, "streamFunctionCallArguments", "stream_function_call_arguments") is True
-    )
-
-
-def _without_partial_arguments(request: ProviderRequest) -> ProviderRequest:
-    return msgspec.structs.replace(request, stream=False)
-
-
 def _candidate_count(body: Mapping[str, Any]) -> int:
-    config = _either(body, "generationConfig", "generation_config")
-    count = _either(config, "candidateCount", "candidate_count") if isinstance(config, Mapping) else None
+    config = either(body, "generationConfig", "generation_config")
+    count = either(config, "candidateCount", "candidate_count") if isinstance(config, Mapping) else None
     if count is None:
         return 1
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 8:
@@ -429,20 +322,11 @@ def _candidate_count(body: Mapping[str, Any]) -> int:
     return count
 
 
-def _call_id(call: ToolCall, choice: int, number: int, request: ProviderRequest) -> str:
-    return call.id or make_id(request.seed, f"call {choice} {number}", 8, _IDS)
-
-
-def _either(body: Mapping[str, Any], *names: str) -> Any:
-    """A field by its name in JSON, or by that in the protocol buffer: both are taken."""
-    return next((body[name] for name in names if name in body), None)
-
-
 def _texts(content: Any) -> Iterator[str]:
     if isinstance(content, Mapping):
         yield from texts_in(content.get("text"))
         yield from _texts(content.get("parts"))
-        result = _either(content, "functionResponse", "function_response")
+        result = either(content, "functionResponse", "function_response")
         if isinstance(result, Mapping) and result.get("response"):
             yield msgspec.json.encode(result["response"]).decode()
     elif isinstance(content, list):

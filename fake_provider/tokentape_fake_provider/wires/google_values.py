@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tokentape_fake_provider.errors import ScriptError
@@ -14,6 +14,11 @@ from tokentape_fake_provider.script.model import Reasoning, ToolCall
 from tokentape_fake_provider.script.tokenizer import split_tokens
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def either(body: Mapping[str, Any], *names: str) -> Any:
+    """A field by its name in JSON, or by that in the protocol buffer: both are taken."""
+    return next((body[name] for name in names if name in body), None)
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any]:

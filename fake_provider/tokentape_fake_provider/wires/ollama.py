@@ -4,15 +4,16 @@ Key order and ids are those of streams recorded in 2026; the reference is docs.o
 
 - It streams unless `stream` is false. Each line of a stream is an object like the one of a whole response, the last
   has the counts and durations (ns).
-- There is one choice. Reasoning is `thinking` (signatures and encrypted reasoning have no place), a refusal is
-  text. A tool call is whole, in one line, with an object of arguments; its `pieces` don't count, only their times.
+- There is one choice. Reasoning is `thinking` (signatures and encrypted reasoning are left out, hidden reasoning is
+  counted), a refusal is text. A tool call is whole, in one line, with an object of arguments; its `pieces` have no
+  effect, only their times. Citations and server tools are left out, audio is its transcript.
 - Finish reasons: `length` is `length`, `error` and `other` are sent as these words, which Ollama never sends,
   all others are `stop`.
 - `prompt_eval_count` is all of the input and `eval_count` all of the output; cached tokens, reasoning tokens
-  and a total of their own are not reported. Durations are made from the counts. `report=False` leaves all of
+  and a total of their own are not reported. Durations are computed from the counts. `report=False` leaves all of
   it out.
-- The options `stop` and `num_predict` cut nothing: the script says what is said. An empty list of messages,
-  which only loads the model, is answered like any other request.
+- `logprobs` and `top_logprobs` add log probabilities to text and thinking. The options `stop` and `num_predict` have
+  no effect on a script. An empty list of messages, which only loads the model, is answered like any other request.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.logprobs import Logprobs, TokenLogprob, requested_count, token_object
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
@@ -164,7 +166,7 @@ class Ollama:
                 pieces.append(EncodedFrame(data, tokens, deltas[-1].at if deltas else None))
                 calls += 1
             else:
-                pieces += _spoken(line, item, split_item(item))
+                pieces += _text_lines(line, item, split_item(item))
         if script.error is not None:
             pieces.append(EncodedFrame(self.encode_error_event(script.error, request)))
         else:
@@ -177,7 +179,7 @@ class Ollama:
             return self.encode_error(script.error, request)
         choice = _choice(script)
         items = plain_items(choice.items)
-        said = "".join(item.text for item in items if isinstance(item, Text | Refusal))
+        text = "".join(item.text for item in items if isinstance(item, Text | Refusal))
         thinking = "".join(item.text for item in items if isinstance(item, Reasoning))
         calls = [item for item in items if isinstance(item, ToolCall)]
         beside: dict[str, Any] = {"thinking": thinking} if thinking else {}
@@ -188,11 +190,11 @@ class Ollama:
                 "model": script.model or request.model,
                 "created_at": _timestamp(request.created, 0),
                 **(
-                    {"message": {"role": "assistant", "content": said, **beside}}
+                    {"message": {"role": "assistant", "content": text, **beside}}
                     if request.path != GENERATE_PATH
-                    else {"response": said, **beside}
+                    else {"response": text, **beside}
                 ),
-                **_end(script, choice, request),
+                **_end(script, choice, request, _whole_logprobs(items, request)),
             }
         )
         return Reply(200, (("content-type", "application/json; charset=utf-8"),), body)
@@ -220,11 +222,19 @@ class _Line:
         self.head = b'{"model":' + _json(script.model or request.model) + b',"created_at":"'
         self.created = request.created
         self.sent = 0
+        self.logprobs = _requested_logprobs(request)
         self.open, self.close = b',"message":{"role":"assistant","content":', b"}"
         if request.path == GENERATE_PATH:
             self.open, self.close = b',"response":', b""
 
-    def said(self, content: bytes, beside: bytes = b"", end: bytes = b',"done":false') -> bytes:
+    def text(self, content: bytes, beside: bytes, text: str) -> bytes:
+        """A line with this text, whose log probabilities it has."""
+        if self.logprobs is None:
+            return self.line(content, beside)
+        tokens = [_logprob(token) for token in self.logprobs.of(text)]
+        return self.line(content, beside, b',"done":false,"logprobs":' + _json(tokens))
+
+    def line(self, content: bytes, beside: bytes = b"", end: bytes = b',"done":false') -> bytes:
         """A line with this content, and more fields of the message; all of it JSON already."""
         at = _timestamp(self.created, self.sent).encode()
         self.sent += 1
@@ -232,21 +242,23 @@ class _Line:
 
     def calls(self, calls: list[dict[str, Any]]) -> bytes:
         """A line with tool calls."""
-        return self.said(b'""', b',"tool_calls":' + _json(calls))
+        return self.line(b'""', b',"tool_calls":' + _json(calls))
 
     def last(self, end: dict[str, Any]) -> bytes:
         """The last line."""
-        return self.said(b'""', end=b"," + _json(end)[1:-1])
+        return self.line(b'""', end=b"," + _json(end)[1:-1])
 
 
-def _spoken(line: _Line, item: PlainItem, deltas: Iterator[Delta]) -> Iterator[EncodedFrame]:
+def _text_lines(line: _Line, item: PlainItem, deltas: Iterator[Delta]) -> Iterator[EncodedFrame]:
     match item:
         case Reasoning():
             for delta in deltas:
-                yield EncodedFrame(line.said(b'""', b',"thinking":' + _json(delta.text)), delta.tokens, delta.at)
+                yield EncodedFrame(
+                    line.text(b'""', b',"thinking":' + _json(delta.text), delta.text), delta.tokens, delta.at
+                )
         case Text() | Refusal():
             for delta in deltas:
-                yield EncodedFrame(line.said(_json(delta.text)), delta.tokens, delta.at)
+                yield EncodedFrame(line.text(_json(delta.text), b"", delta.text), delta.tokens, delta.at)
         case ToolCall():
             raise AssertionError("tool calls are whole")
         case _:
@@ -259,23 +271,46 @@ def _choice(script: Script) -> Choice:
     return script.choices[0]
 
 
-def _end(script: Script, choice: Choice, request: ProviderRequest) -> dict[str, Any]:
+def _requested_logprobs(request: ProviderRequest) -> Logprobs | None:
+    if request.body.get("logprobs") is not True:
+        return None
+    return Logprobs(request.seed, requested_count(request.body, "top_logprobs"))
+
+
+def _whole_logprobs(items: Sequence[PlainItem], request: ProviderRequest) -> list[dict[str, Any]]:
+    logprobs = _requested_logprobs(request)
+    texts = (item for item in items if logprobs is not None and not isinstance(item, ToolCall))
+    deltas = (delta for item in texts for delta in split_item(item))
+    return [] if logprobs is None else [_logprob(token) for delta in deltas for token in logprobs.of(delta.text)]
+
+
+def _logprob(token: TokenLogprob) -> dict[str, Any]:
+    """Fields that are empty are left out."""
+    found = token_object(token)
+    return found if token.top else {name: value for name, value in found.items() if name != "top_logprobs"}
+
+
+def _end(
+    script: Script, choice: Choice, request: ProviderRequest, logprobs: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """What the last line, or a whole response, ends with."""
     reason = choice.provider_finish_reason or FINISH_REASONS[choice.ended]
     end: dict[str, Any] = {"done": True, "done_reason": reason}
+    if logprobs:
+        end["logprobs"] = logprobs
     if request.path == GENERATE_PATH:
         end["context"] = _context(request.text, choice)
     counts = resolve_usage(script, request.text, script.choices)
     if counts is None:
         return end
-    asked, said = counts.input * _PROMPT_TOKEN_NS, counts.output * _TOKEN_NS
+    prompt, output = counts.input * _PROMPT_TOKEN_NS, counts.output * _TOKEN_NS
     return end | {
-        "total_duration": _LOAD_NS + asked + said,
+        "total_duration": _LOAD_NS + prompt + output,
         "load_duration": _LOAD_NS,
         "prompt_eval_count": counts.input,
-        "prompt_eval_duration": asked,
+        "prompt_eval_duration": prompt,
         "eval_count": counts.output,
-        "eval_duration": said,
+        "eval_duration": output,
     }
 
 
@@ -286,27 +321,27 @@ def _context(prompt: str, choice: Choice) -> list[int]:
 
 
 def _tool_call(call: ToolCall, index: int, request: ProviderRequest) -> dict[str, Any]:
-    made = call.id or "call_" + make_id(request.seed, f"call {index}", 8, string.ascii_lowercase + string.digits)
+    call_id = call.id or "call_" + make_id(request.seed, f"call {index}", 8, string.ascii_lowercase + string.digits)
     function = {"index": index, "name": call.name, "arguments": _arguments(call)}
-    return {"id": made, "function": function}
+    return {"id": call_id, "function": function}
 
 
 _BLANKS = re.compile(r'("(?:[^"\\]|\\.)*+")|\s++')
 
 
 def _arguments(call: ToolCall) -> msgspec.Raw:
-    """The arguments on one line. Raises `ScriptError` if they are no JSON object."""
+    """The arguments on one line. Raises `ScriptError` if they are not a JSON object."""
     try:
         msgspec.json.decode(call.arguments, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:
         raise ScriptError(
-            f"tool call {call.name!r}: its arguments are no JSON object ({error}), and ollama can send nothing else"
+            f"tool call {call.name!r}: its arguments are not a JSON object ({error}), and ollama can send nothing else"
         ) from None
     return msgspec.Raw(_BLANKS.sub(r"\1", call.arguments).encode())
 
 
 def _timestamp(created: int, number: int) -> str:
-    """When a token was made, as Go writes it: without trailing zeros."""
+    """When a token was generated, as Go writes it: without trailing zeros."""
     at = datetime.fromtimestamp(created, UTC) + timedelta(milliseconds=number * _TOKEN_MS)
     fraction = f".{at.microsecond:06d}".rstrip("0").rstrip(".")
     return f"{at:%Y-%m-%dT%H:%M:%S}{fraction}Z"

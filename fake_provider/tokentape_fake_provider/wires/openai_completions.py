@@ -3,11 +3,13 @@
 Key order, framing and ids are those of recorded streams of 2024 to 2026; the reference is
 platform.openai.com/docs/api-reference/completions.
 
-- There is text and nothing else: reasoning and tool calls in a script are an error; a refusal is sent as text.
-- A script of one choice answers each of the `n` that were asked for, and each prompt of a list. Choices take turns,
-  delta by delta. The finish reason comes in a chunk of its own, with empty text.
+- There is text and nothing else: reasoning that is not hidden and tool calls in a script are an error; a refusal is
+  sent as text, audio as its transcript. Citations and server tools are left out.
+- A script of one choice answers each of the `n` requested ones, and each prompt of a list. Choices take turns, delta
+  by delta. The finish reason comes in a chunk of its own, with empty text.
 - Finish reasons `tool_calls`, `refusal` and `pause` are `stop` here.
-- The request's `stop`, `max_tokens`, `echo` and `suffix` cut and add nothing: the script says what is said.
+- `logprobs` adds log probabilities, whose offsets begin behind the prompt. The request's `stop`, `max_tokens`, `echo`
+  and `suffix` have no effect on a script.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
+from tokentape_fake_provider.wires.logprobs import Logprobs
 from tokentape_fake_provider.wires.openai_http import (
     OPENAI,
     OVERLOADED,
@@ -54,6 +57,7 @@ FINISH_REASONS: Mapping[FinishReason, str] = {
 }
 
 MAX_PROMPTS = 2048
+_MOST_LOGPROBS = 5
 
 _json = msgspec.json.encode
 
@@ -139,8 +143,9 @@ class OpenAICompletions:
         tail = b'],"model":' + _json(script.model or request.model)
         end = tail + (b',"usage":null}\n\n' if request.include_usage else b"}\n\n")
         ends = script.error is None
-        error_wire = [_choice_chunks(head, end, choice, index, ends) for index, choice in enumerate(choices)]
-        pieces = take_turns(error_wire)
+        pieces = take_turns(
+            [_choice_chunks(head, end, choice, index, ends, request) for index, choice in enumerate(choices)]
+        )
         if script.error is not None:
             pieces.append(EncodedFrame(_error_event(script.error)))
         elif request.include_usage and (counts := resolve_usage(script, request.text, choices)) is not None:
@@ -153,12 +158,16 @@ class OpenAICompletions:
         if script.error is not None:
             return self.encode_error(script.error, request)
         choices = _choices(script, request)
-        said = ["".join(text.text for text in _texts(choice)) for choice in choices]
         body = _head(request) | {
             "model": script.model or request.model,
             "choices": [
-                {"text": text, "index": index, "logprobs": None, "finish_reason": _finish_reason(choice)}
-                for index, (text, choice) in enumerate(zip(said, choices, strict=True))
+                {
+                    "text": "".join(text.text for text in _texts(choice)),
+                    "index": index,
+                    "logprobs": _whole_logprobs(choice, index, request),
+                    "finish_reason": _finish_reason(choice),
+                }
+                for index, choice in enumerate(choices)
             ],
         }
         counts = resolve_usage(script, request.text, choices)
@@ -191,10 +200,14 @@ def _head(request: ProviderRequest) -> dict[str, Any]:
     }
 
 
-def _choice_chunks(head: bytes, end: bytes, choice: Choice, index: int, ends: bool) -> Iterator[EncodedFrame]:
+def _choice_chunks(
+    head: bytes, end: bytes, choice: Choice, index: int, ends: bool, request: ProviderRequest
+) -> Iterator[EncodedFrame]:
+    logprobs = _requested_logprobs(index, request)
     for text in _texts(choice):
         for delta in split_item(text):
-            data = b'{"text":%b,"index":%d,"logprobs":null,"finish_reason":null}' % (_json(delta.text), index)
+            found = b"null" if logprobs is None else _json(logprobs.of(delta.text))
+            data = b'{"text":%b,"index":%d,"logprobs":%b,"finish_reason":null}' % (_json(delta.text), index, found)
             yield EncodedFrame(head + data + end, delta.tokens, delta.at)
     if ends:
         reason = _json(_finish_reason(choice))
@@ -202,11 +215,48 @@ def _choice_chunks(head: bytes, end: bytes, choice: Choice, index: int, ends: bo
         yield EncodedFrame(head + data + end)
 
 
+class _Logprobs:
+    """The log probabilities of one choice, in the form of this format."""
+
+    def __init__(self, seed: str, top: int, offset: int) -> None:
+        self._source = Logprobs(seed, top)
+        self._offset = offset
+
+    def of(self, *texts: str) -> dict[str, Any]:
+        """Those of the next tokens; the alternatives always have the token itself among them."""
+        found: dict[str, Any] = {"text_offset": [], "token_logprobs": [], "tokens": [], "top_logprobs": []}
+        for token in (token for text in texts for token in self._source.of(text)):
+            found["text_offset"].append(self._offset)
+            found["token_logprobs"].append(token.logprob)
+            found["tokens"].append(token.token)
+            found["top_logprobs"].append(dict(token.top) | {token.token: token.logprob})
+            self._offset += len(token.token)
+        return found
+
+
+def _requested_logprobs(index: int, request: ProviderRequest) -> _Logprobs | None:
+    count = request.body.get("logprobs")
+    if not isinstance(count, int) or isinstance(count, bool):
+        return None
+    prompt = request.body.get("prompt")
+    prompts = prompt if isinstance(prompt, list) and _prompts(prompt) == len(prompt) else [prompt]
+    text = prompts[index * len(prompts) // max(request.choices, 1) % len(prompts)] if prompts else ""
+    offset = len(text) if isinstance(text, str) else 0
+    return _Logprobs(f"{request.seed} {index}", min(count, _MOST_LOGPROBS), offset)
+
+
+def _whole_logprobs(choice: Choice, index: int, request: ProviderRequest) -> dict[str, Any] | None:
+    logprobs = _requested_logprobs(index, request)
+    if logprobs is None:
+        return None
+    return logprobs.of(*(delta.text for text in _texts(choice) for delta in split_item(text)))
+
+
 def _texts(choice: Choice) -> Iterator[Text | Refusal]:
     for item in plain_items(choice.items):
         if isinstance(item, Reasoning | ToolCall):
             what = "tool call" if isinstance(item, ToolCall) else "reasoning"
-            raise ScriptError(f"openai_completions says text only: leave the {what} out of the script")
+            raise ScriptError(f"openai_completions has text only: leave the {what} out of the script")
         yield item
 
 
@@ -221,7 +271,7 @@ def _finish_reason(choice: Choice) -> str:
 
 
 def _prompts(prompt: Any) -> int:
-    """How many prompts there are: a string or an array of tokens is one, an array of either is many."""
+    """The number of prompts: a string or an array of tokens is one, an array of either is several."""
     if isinstance(prompt, list) and prompt and all(isinstance(each, str | list) for each in prompt):
         return len(prompt)
     return 1

@@ -6,10 +6,11 @@ Fields, ids and places of usage are those of streams recorded in 2025 and 2026:
 - `groq`: tool calls whole, `reasoning`, `x_groq` in the first and last chunk, usage beside the last choice.
 - `mistral`: tool calls whole, usage beside the last choice, thinking parts, an error that is not wrapped.
 - `openrouter`: comments first, `provider`, `native_finish_reason`, `reasoning_details`, usage with cost.
-- `deepseek`: usage beside the last choice, its prompt told apart by what was in the cache.
+- `deepseek`: usage beside the last choice, its prompt divided into cached and uncached tokens.
 - `xai`: tool calls whole; reasoning tokens stand beside the completion tokens.
 
-A refusal is text for those that have no place for it.
+A refusal is text for those that have no field for it. Log probabilities are those of OpenAI, with reasoning for
+DeepSeek, and without for Groq and Mistral, which have none; audio is Azure's alone.
 """
 
 from __future__ import annotations

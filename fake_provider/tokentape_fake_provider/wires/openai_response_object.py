@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, assert_never
+from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any, TypeAlias, assert_never
 
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
 from tokentape_fake_provider.script.model import (
+    Audio,
     Choice,
     Error,
     FinishReason,
     Reasoning,
     Refusal,
     Script,
+    ServerTool,
     Text,
     ToolCall,
 )
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.citations import citations_of
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.logprobs import Logprobs, requested_count, token_object
 from tokentape_fake_provider.wires.openai_http import error_fields
-from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
+from tokentape_fake_provider.wires.openai_server_tools import is_included, tool_item
 from tokentape_fake_provider.wires.wire import ProviderRequest
+
+OutputPart: TypeAlias = Text | Refusal | Reasoning | ToolCall | ServerTool
 
 STATUSES = ("completed", "incomplete", "failed")
 
@@ -33,15 +41,12 @@ _ENDINGS: Mapping[FinishReason, tuple[str, str | None]] = {
 }
 
 _NO_IMAGES = {"image_tokens": 0, "text_tokens": 0}
-_NO_TOOL_USAGE = {
-    "image_gen": {
-        "input_tokens": 0,
-        "input_tokens_details": _NO_IMAGES,
-        "output_tokens": 0,
-        "output_tokens_details": _NO_IMAGES,
-        "total_tokens": 0,
-    },
-    "web_search": {"num_requests": 0},
+_NO_IMAGE_USAGE = {
+    "input_tokens": 0,
+    "input_tokens_details": _NO_IMAGES,
+    "output_tokens": 0,
+    "output_tokens_details": _NO_IMAGES,
+    "total_tokens": 0,
 }
 
 
@@ -73,50 +78,54 @@ def response_object(
 ) -> dict[str, Any]:
     """The response with this status and output; settings are those of the request, else the provider's own."""
     begun = status == "in_progress"
-    asked = {name: value for name, value in request.body.items() if value is not None}
+    given = {name: value for name, value in request.body.items() if value is not None}
+    searches = sum(item["type"] == "web_search_call" for item in output)
     return {
         "id": "resp_" + make_id(request.seed, "response", 50, HEX),
         "object": "response",
         "created_at": request.created,
         "status": status,
-        "background": asked.get("background", False),
+        "background": given.get("background", False),
         "completed_at": request.created if status == "completed" else None,
         "error": error,
         "frequency_penalty": 0.0,
         "incomplete_details": None if reason is None else {"reason": reason},
-        "instructions": asked.get("instructions"),
-        "max_output_tokens": asked.get("max_output_tokens"),
-        "max_tool_calls": asked.get("max_tool_calls"),
+        "instructions": given.get("instructions"),
+        "max_output_tokens": given.get("max_output_tokens"),
+        "max_tool_calls": given.get("max_tool_calls"),
         "model": script.model or request.model,
         "moderation": None,
         "output": output,
-        "parallel_tool_calls": asked.get("parallel_tool_calls", True),
+        "parallel_tool_calls": given.get("parallel_tool_calls", True),
         "presence_penalty": 0.0,
-        "previous_response_id": asked.get("previous_response_id"),
-        "prompt_cache_key": asked.get("prompt_cache_key"),
-        "prompt_cache_retention": asked.get("prompt_cache_retention"),
-        "reasoning": {"effort": None, "summary": None} | _object(asked.get("reasoning")),
-        "safety_identifier": asked.get("safety_identifier"),
+        "previous_response_id": given.get("previous_response_id"),
+        "prompt_cache_key": given.get("prompt_cache_key"),
+        "prompt_cache_retention": given.get("prompt_cache_retention"),
+        "reasoning": {"effort": None, "summary": None} | _object(given.get("reasoning")),
+        "safety_identifier": given.get("safety_identifier"),
         "service_tier": "auto" if begun else "default",
-        "store": asked.get("store", True),
-        "temperature": asked.get("temperature", 1.0),
-        "text": {"format": {"type": "text"}, "verbosity": "medium"} | _object(asked.get("text")),
-        "tool_choice": asked.get("tool_choice", "auto"),
-        "tool_usage": _NO_TOOL_USAGE,
-        "tools": asked.get("tools", []),
-        "top_logprobs": asked.get("top_logprobs", 0),
-        "top_p": asked.get("top_p", 1.0),
-        "truncation": asked.get("truncation", "disabled"),
+        "store": given.get("store", True),
+        "temperature": given.get("temperature", 1.0),
+        "text": {"format": {"type": "text"}, "verbosity": "medium"} | _object(given.get("text")),
+        "tool_choice": given.get("tool_choice", "auto"),
+        "tool_usage": {"image_gen": _NO_IMAGE_USAGE, "web_search": {"num_requests": searches}},
+        "tools": given.get("tools", []),
+        "top_logprobs": given.get("top_logprobs", 0),
+        "top_p": given.get("top_p", 1.0),
+        "truncation": given.get("truncation", "disabled"),
         "usage": None if counts is None else _usage(counts),
-        "user": asked.get("user"),
-        "metadata": asked.get("metadata", {}),
+        "user": given.get("user"),
+        "metadata": given.get("metadata", {}),
     }
 
 
-def output_runs(choice: Choice) -> Iterator[list[PlainItem]]:
-    """The items of the script that each output item is made of: neighbouring texts and refusals are one message."""
-    message: list[PlainItem] = []
-    for item in plain_items(choice.items):
+def output_runs(choice: Choice) -> Iterator[list[OutputPart]]:
+    """The items of the script that each output item consists of: adjacent texts and refusals are one message."""
+    message: list[OutputPart] = []
+    for item in choice.items:
+        if isinstance(item, Audio):
+            message.append(Text(item.transcript, item.pieces, item.at))
+            continue
         if isinstance(item, Text | Refusal):
             message.append(item)
             continue
@@ -138,7 +147,11 @@ def _output(choice: Choice, request: ProviderRequest, last: str) -> list[dict[st
         status = last if index + 1 == len(runs) else "completed"
         match run[0]:
             case Text() | Refusal():
-                content = [content_part(part, part.text) for part in run if isinstance(part, Text | Refusal)]
+                content = [
+                    content_part(part, number, index, request)
+                    for number, part in enumerate(run)
+                    if isinstance(part, Text | Refusal)
+                ]
                 item = {"type": "message", "status": status, "content": content, "role": "assistant"}
                 output.append({"id": _item_id("msg", index, request)} | item)
             case Reasoning() as reasoning:
@@ -149,26 +162,53 @@ def _output(choice: Choice, request: ProviderRequest, last: str) -> list[dict[st
                 item["input" if call.name in custom else "arguments"] = call.arguments
                 item |= {"call_id": _call_id(call, index, request), "name": call.name}
                 output.append({"id": _item_id(prefix, index, request)} | item)
+            case ServerTool() as tool:
+                output.append(tool_item(tool, index, request))
             case never:
                 assert_never(never)
     return output
 
 
-def content_part(part: Text | Refusal, text: str) -> dict[str, Any]:
-    """The content part of a message that says `text`."""
+def content_part(part: Text | Refusal, number: int, index: int, request: ProviderRequest) -> dict[str, Any]:
+    """The content part with this number of the message with this index."""
     if isinstance(part, Refusal):
-        return {"type": "refusal", "refusal": text}
-    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+        return {"type": "refusal", "refusal": part.text}
+    annotations = [annotation for _, annotation in annotations_of(part)]
+    logprobs = part_logprobs(number, index, request)
+    found = [token for delta in split_item(part) for token in logprobs(delta.text)] if logprobs is not None else []
+    return {"type": "output_text", "annotations": annotations, "logprobs": found, "text": part.text}
 
 
-def _reasoning(said: Reasoning, index: int, request: ProviderRequest) -> dict[str, Any]:
-    item: dict[str, Any] = {"id": said.signature or _item_id("rs", index, request), "type": "reasoning"}
-    included = request.body.get("include")
-    wanted = isinstance(included, list) and "reasoning.encrypted_content" in included
-    if said.encrypted or wanted:
+def part_logprobs(number: int, index: int, request: ProviderRequest) -> Callable[[str], list[dict[str, Any]]] | None:
+    """The log probabilities of the next tokens of a content part, if they are requested."""
+    if not is_included(request, "message.output_text.logprobs"):
+        return None
+    source = Logprobs(f"{request.seed} {index} {number}", requested_count(request.body, "top_logprobs"))
+    return lambda text: [token_object(token, ordered=True) for token in source.of(text)]
+
+
+def annotations_of(text: Text) -> list[tuple[int, dict[str, Any]]]:
+    """The text's annotations by the number of characters behind which they are sent: pages, and files by their id."""
+    found: list[tuple[int, dict[str, Any]]] = []
+    for placed in citations_of(text):
+        cited = placed.citation
+        if cited.url:
+            place = {"end_index": placed.end, "start_index": placed.start, "title": cited.title, "url": cited.url}
+            found.append((placed.end, {"type": "url_citation"} | place))
+        elif cited.id:
+            file = {"file_id": cited.id, "filename": cited.title, "index": placed.end}
+            found.append((placed.end, {"type": "file_citation"} | file))
+    return sorted(found, key=itemgetter(0))
+
+
+def _reasoning(reasoning: Reasoning, index: int, request: ProviderRequest) -> dict[str, Any]:
+    item: dict[str, Any] = {"id": reasoning.signature or _item_id("rs", index, request), "type": "reasoning"}
+    if reasoning.encrypted or is_included(request, "reasoning.encrypted_content"):
         item["content"] = []
-        item["encrypted_content"] = said.encrypted or "gAAAAAB" + make_id(request.seed, f"encrypted {index}", 213) + "="
-    return item | {"summary": [{"type": "summary_text", "text": said.text}] if said.text else []}
+        made_up = "gAAAAAB" + make_id(request.seed, f"encrypted {index}", 213) + "="
+        item["encrypted_content"] = reasoning.encrypted or made_up
+    shown = reasoning.text and not reasoning.hidden
+    return item | {"summary": [{"type": "summary_text", "text": reasoning.text}] if shown else []}
 
 
 def _usage(counts: Counts) -> dict[str, Any]:

@@ -3,12 +3,17 @@
 Key order, framing, ids and obfuscation are those of recorded streams of May to July 2026; the reference is
 platform.openai.com/docs/api-reference/responses-streaming.
 
-- There is one choice. Neighbouring texts and refusals of the script are the content parts of one message; reasoning
-  and tool calls are output items of their own.
-- Reasoning is the summary of its item. Its `signature` is the item's id, as that is what a client sends back;
-  `encrypted` is its encrypted content, which is made up where the request includes it and the script has none.
+- There is one choice. Adjacent texts and refusals of the script are the content parts of one message; reasoning,
+  tool calls and server tools are output items of their own.
+- Reasoning is the summary of its item, which is empty if it is hidden. Its `signature` is the item's id, as that is
+  what a client sends back; `encrypted` is its encrypted content, which is made up where the request includes it and
+  the script has none.
 - A call of a tool that the request calls custom has its arguments as free text.
-- Why a response ended shows in its status: `length` and `content_filter` are incomplete for that reason, `error` is
+- Citations of pages are annotations, and those that have an `id` are annotations of that file; others are left out.
+  A list of an MCP server's tools is a server tool `mcp` without a name, whose `sources` are the tools. Sources, search
+  results and outputs of code are sent where the request includes them. Audio is sent as its transcript.
+- Text has log probabilities if the request includes `message.output_text.logprobs`.
+- The status of a response shows why it ended: `length` and `content_filter` are incomplete for that reason, `error` is
   failed, `other` is incomplete for a reason that the provider never gives; all else is completed.
   `provider_finish_reason` is a status, or why the response is incomplete.
 - An error inside the stream is an `error` event and a failed response, as recorded.
@@ -17,14 +22,14 @@ platform.openai.com/docs/api-reference/responses-streaming.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.ids import make_id
-from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, Text, ToolCall
+from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, ServerTool, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
@@ -43,12 +48,14 @@ from tokentape_fake_provider.wires.openai_http import (
 )
 from tokentape_fake_provider.wires.openai_response_object import (
     STATUSES,
-    content_part,
+    OutputPart,
+    annotations_of,
     final_response,
     output_runs,
+    part_logprobs,
     response_object,
 )
-from tokentape_fake_provider.wires.plain_items import PlainItem
+from tokentape_fake_provider.wires.openai_server_tools import begun_item, tool_events
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -160,7 +167,7 @@ class OpenAIResponses:
         runs = list(output_runs(script.choices[0]))
         for index, (run, item) in enumerate(zip(runs, end["output"], strict=True)):
             ends = script.error is None or index + 1 < len(runs)
-            pieces += _item_events(event, run, item, index, ends)
+            pieces += _item_events(event, run, item, index, ends, request)
         if script.error is not None:
             pieces.append(EncodedFrame(event("error", error=error_fields(script.error))))
         pieces.append(EncodedFrame(event(f"response.{end['status']}", response=end)))
@@ -203,16 +210,16 @@ class _Event:
         body = {"type": name} | {field: fields[field] for field in sorted(fields)}
         return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(body))
 
-    def delta(self, name: str, text: str, **fields: Any) -> bytes:
+    def padded(self, name: str, delta: str, **fields: Any) -> bytes:
         """A delta, padded to a length that is divisible by 16, as recorded ones are."""
         if self.obfuscates:
             start = self.sent * 16 % 1024
-            fields["obfuscation"] = self.letters[start : start + -len(text) % 16]
-        return self(name, delta=text, **fields)
+            fields["obfuscation"] = self.letters[start : start + -len(delta) % 16]
+        return self(name, delta=delta, **fields)
 
 
 def _item_events(
-    event: _Event, run: Sequence[PlainItem], item: dict[str, Any], index: int, ends: bool
+    event: _Event, run: Sequence[OutputPart], item: dict[str, Any], index: int, ends: bool, request: ProviderRequest
 ) -> Iterator[EncodedFrame]:
     """The events of one output item; without `ends` it is broken off after its last delta."""
     place = {"item_id": item["id"], "output_index": index}
@@ -225,65 +232,92 @@ def _item_events(
         case "reasoning":
             begun["summary"] = []
             tokens = 0 if item["summary"] else 1
-        case _:
+        case "function_call" | "custom_tool_call":
             (call,) = run
             begun["input" if item["type"] == "custom_tool_call" else "arguments"] = ""
             tokens = count_tokens(item["name"])
             at = call.at[0] if call.at else None
+        case _:
+            begun = begun_item(item)
     yield EncodedFrame(event("response.output_item.added", item=begun, output_index=index), tokens, at)
-    for number, said in enumerate(run):
+    for number, part in enumerate(run):
         part_ends = ends or number + 1 < len(run)
-        match said:
+        match part:
             case Text():
-                yield from _content_events(event, said, "output_text", place | {"content_index": number}, part_ends)
+                content = item["content"][number]
+                logprobs = part_logprobs(number, index, request)
+                yield from _text_events(event, part, content, logprobs, place | {"content_index": number}, part_ends)
             case Refusal():
-                yield from _content_events(event, said, "refusal", place | {"content_index": number}, part_ends)
+                yield from _refusal_events(event, part, place | {"content_index": number}, part_ends)
             case Reasoning():
-                if said.text:
-                    yield from _summary_events(event, said, place | {"summary_index": 0}, part_ends)
+                if item["summary"]:
+                    yield from _summary_events(event, part, place | {"summary_index": 0}, part_ends)
             case ToolCall():
-                yield from _call_events(event, said, item["type"], place, part_ends)
+                yield from _call_events(event, part, item["type"], place, part_ends)
+            case ServerTool():
+                for found in tool_events(part, item):
+                    send = event.padded if found.padded else event
+                    data = send(found.name, **found.fields, **place)
+                    yield EncodedFrame(data, found.tokens, found.at)
             case _:
-                assert_never(said)
+                assert_never(part)
     if ends:
         yield EncodedFrame(event("response.output_item.done", item=item, output_index=index))
 
 
-def _content_events(
-    event: _Event, said: Text | Refusal, kind: str, place: dict[str, Any], ends: bool
+def _text_events(
+    event: _Event,
+    text: Text,
+    content: dict[str, Any],
+    logprobs: Callable[[str], list[dict[str, Any]]] | None,
+    place: dict[str, Any],
+    ends: bool,
 ) -> Iterator[EncodedFrame]:
-    yield EncodedFrame(event("response.content_part.added", part=content_part(said, ""), **place))
-    if kind == "output_text":
-        for delta in split_item(said):
-            data = event.delta("response.output_text.delta", delta.text, logprobs=[], **place)
-            yield EncodedFrame(data, delta.tokens, delta.at)
-    else:
-        for delta in split_item(said):
-            yield EncodedFrame(event("response.refusal.delta", delta=delta.text, **place), delta.tokens, delta.at)
-    if not ends:
-        return
-    if kind == "output_text":
-        yield EncodedFrame(event("response.output_text.done", text=said.text, logprobs=[], **place))
-    else:
-        yield EncodedFrame(event("response.refusal.done", refusal=said.text, **place))
-    yield EncodedFrame(event("response.content_part.done", part=content_part(said, said.text), **place))
+    """The events of a text, whose part is `content` at its end; an annotation comes when its text is complete."""
+    begun = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
+    yield EncodedFrame(event("response.content_part.added", part=begun, **place))
+    annotations = annotations_of(text) if text.citations else []
+    sent = number = 0
+    for delta in split_item(text):
+        found = [] if logprobs is None else logprobs(delta.text)
+        data = event.padded("response.output_text.delta", delta.text, logprobs=found, **place)
+        yield EncodedFrame(data, delta.tokens, delta.at)
+        sent += len(delta.text)
+        while number < len(annotations) and annotations[number][0] <= sent:
+            fields = {"annotation_index": number, "annotation": annotations[number][1]}
+            yield EncodedFrame(event("response.output_text.annotation.added", **fields, **place))
+            number += 1
+    if ends:
+        yield EncodedFrame(event("response.output_text.done", text=text.text, logprobs=content["logprobs"], **place))
+        yield EncodedFrame(event("response.content_part.done", part=content, **place))
 
 
-def _summary_events(event: _Event, said: Reasoning, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
+def _refusal_events(event: _Event, refusal: Refusal, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
+    yield EncodedFrame(event("response.content_part.added", part={"type": "refusal", "refusal": ""}, **place))
+    for delta in split_item(refusal):
+        yield EncodedFrame(event("response.refusal.delta", delta=delta.text, **place), delta.tokens, delta.at)
+    if ends:
+        yield EncodedFrame(event("response.refusal.done", refusal=refusal.text, **place))
+        part = {"type": "refusal", "refusal": refusal.text}
+        yield EncodedFrame(event("response.content_part.done", part=part, **place))
+
+
+def _summary_events(event: _Event, reasoning: Reasoning, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
     name = "response.reasoning_summary"
     yield EncodedFrame(event(f"{name}_part.added", part={"type": "summary_text", "text": ""}, **place))
-    for delta in split_item(said):
-        yield EncodedFrame(event.delta(f"{name}_text.delta", delta.text, **place), delta.tokens, delta.at)
+    for delta in split_item(reasoning):
+        yield EncodedFrame(event.padded(f"{name}_text.delta", delta.text, **place), delta.tokens, delta.at)
     if ends:
-        yield EncodedFrame(event(f"{name}_text.done", text=said.text, **place))
-        yield EncodedFrame(event(f"{name}_part.done", part={"type": "summary_text", "text": said.text}, **place))
+        yield EncodedFrame(event(f"{name}_text.done", text=reasoning.text, **place))
+        part = {"type": "summary_text", "text": reasoning.text}
+        yield EncodedFrame(event(f"{name}_part.done", part=part, **place))
 
 
 def _call_events(event: _Event, call: ToolCall, kind: str, place: dict[str, Any], ends: bool) -> Iterator[EncodedFrame]:
     custom = kind == "custom_tool_call"
     name = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
     for delta in split_item(call):
-        yield EncodedFrame(event.delta(f"{name}.delta", delta.text, **place), delta.tokens, delta.at)
+        yield EncodedFrame(event.padded(f"{name}.delta", delta.text, **place), delta.tokens, delta.at)
     if ends:
         yield EncodedFrame(event(f"{name}.done", **{"input" if custom else "arguments": call.arguments}, **place))
 

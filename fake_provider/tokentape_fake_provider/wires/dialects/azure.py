@@ -6,7 +6,7 @@ import msgspec
 
 from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.usage import Counts
-from tokentape_fake_provider.wires.dialect import Dialect, Object, Place
+from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object, Place
 from tokentape_fake_provider.wires.dialects.common import uuid_of, without_annotations
 from tokentape_fake_provider.wires.limits import azure_limits
 from tokentape_fake_provider.wires.openai_http import completion_usage
@@ -75,6 +75,8 @@ DIALECT = Dialect(
     headers=_headers,
     limits=azure_limits,
     refuses=True,
+    logprobs=LOGPROB_NAMES,
+    audio=True,
     obfuscates=True,
     sorts=True,
 )

@@ -1,4 +1,4 @@
-"""DeepSeek: usage beside the last choice, its prompt told apart by what was in the cache."""
+"""DeepSeek: usage beside the last choice, its prompt divided into cached and uncached tokens."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ def _usage(counts: Counts, _request: ProviderRequest) -> Object:
     }
 
 
-def _part(said: Object, _request: ProviderRequest) -> None:
-    said.pop("annotations", None)
-    if "reasoning_content" in said and "role" not in said:
-        said["content"] = None
+def _part(message: Object, _request: ProviderRequest) -> None:
+    message.pop("annotations", None)
+    if "reasoning_content" in message and "role" not in message:
+        message["content"] = None
+
+
+def _choice(choice: Object) -> None:
+    if logprobs := choice.get("logprobs"):
+        choice["logprobs"] = {name: tokens for name, tokens in logprobs.items() if tokens is not None}
 
 
 def _chunk(chunk: Object, _request: ProviderRequest, _place: Place) -> None:
@@ -38,6 +43,8 @@ DIALECT = Dialect(
     completion_id=lambda request: uuid_of(request.seed, "completion"),
     call_id=lambda seed: "call_00_" + make_id(seed, "call", 24, BASE62),
     part=_part,
+    choice=_choice,
     chunk=_chunk,
+    logprobs=("content", "refusal", "reasoning_content"),
     headers=lambda seed: (("x-ds-trace-id", make_id(seed, "request", 32, HEX)),),
 )

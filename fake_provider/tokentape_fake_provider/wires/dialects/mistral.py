@@ -12,19 +12,19 @@ from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
 def _usage(counts: Counts, _request: ProviderRequest) -> Object:
-    # Reasoning tokens are not told apart.
+    # Reasoning tokens are not counted apart.
     cached = {"prompt_tokens_details": {"cached_tokens": counts.cached}} if counts.cached else {}
     return plain_usage(counts) | cached
 
 
-def _part(said: Object, _request: ProviderRequest) -> None:
-    thought = said.pop("reasoning_content", None)
-    said.pop("annotations", None)
+def _part(message: Object, _request: ProviderRequest) -> None:
+    thought = message.pop("reasoning_content", None)
+    message.pop("annotations", None)
     if thought:
         parts: list[Object] = [{"type": "thinking", "thinking": [{"type": "text", "text": thought}]}]
-        if said.get("content"):
-            parts.append({"type": "text", "text": said["content"]})
-        said["content"] = parts
+        if message.get("content"):
+            parts.append({"type": "text", "text": message["content"]})
+        message["content"] = parts
 
 
 def _choice(choice: Object) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tokentape_fake_provider.script.ids import BASE62, make_id
-from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.script.model import Error, ServerTool
 from tokentape_fake_provider.script.usage import Counts
-from tokentape_fake_provider.wires.dialect import Dialect, Object, Place
+from tokentape_fake_provider.wires.citations import PlacedCitation
+from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object, Place
 from tokentape_fake_provider.wires.dialects.common import plain_usage
 from tokentape_fake_provider.wires.limits import openrouter_limits
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -32,15 +35,30 @@ def _usage(counts: Counts, _request: ProviderRequest) -> Object:
     }
 
 
-def _part(said: Object, _request: ProviderRequest) -> None:
-    thought = said.pop("reasoning_content", None)
-    said.pop("annotations", None)
-    rest = dict(said)
-    said.clear()
-    said |= {"role": "assistant", "content": rest.get("content", None if "tool_calls" in rest else "")} | rest
+def _part(message: Object, _request: ProviderRequest) -> None:
+    thought = message.pop("reasoning_content", None)
+    if not message.get("annotations"):
+        message.pop("annotations", None)
+    rest = dict(message)
+    message.clear()
+    message |= {"role": "assistant", "content": rest.get("content", None if "tool_calls" in rest else "")} | rest
     if thought:
         detail = {"type": "reasoning.text", "text": thought, "format": "unknown", "index": 0}
-        said |= {"reasoning": thought, "reasoning_details": [detail]}
+        message |= {"reasoning": thought, "reasoning_details": [detail]}
+
+
+def _annotation(placed: PlacedCitation) -> Object:
+    cited = placed.citation
+    place = {"url": cited.url, "title": cited.title, "start_index": placed.start, "end_index": placed.end}
+    return {"type": "url_citation", "url_citation": place | {"content": cited.quote}}
+
+
+def _server_tool(tool: ServerTool, _number: int) -> Sequence[Object]:
+    """Images; of searches the citations alone are reported."""
+    if tool.kind != "image_generation" or not tool.images:
+        return ()
+    url = {"url": f"data:image/png;base64,{tool.images[-1]}"}
+    return ({"images": [{"type": "image_url", "image_url": url, "index": 0}]},)
 
 
 def _choice(choice: Object) -> None:
@@ -54,8 +72,8 @@ def _chunk(chunk: Object, _request: ProviderRequest, _place: Place) -> None:
 
 def _error(fields: Object, error: Error) -> Object:
     choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "error"}
-    told = {"code": error.status, "message": fields["message"]}
-    return {"error": told, "choices": [choice | {"native_finish_reason": None}]} if error.in_stream else {"error": told}
+    own = {"code": error.status, "message": fields["message"]}
+    return {"error": own, "choices": [choice | {"native_finish_reason": None}]} if error.in_stream else {"error": own}
 
 
 DIALECT = Dialect(
@@ -82,4 +100,7 @@ DIALECT = Dialect(
     error=_error,
     limits=openrouter_limits,
     refuses=True,
+    logprobs=LOGPROB_NAMES,
+    annotation=_annotation,
+    server_tool=_server_tool,
 )

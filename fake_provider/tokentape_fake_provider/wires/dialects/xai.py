@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.usage import Counts
-from tokentape_fake_provider.wires.dialect import Dialect, Object
+from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object
 from tokentape_fake_provider.wires.dialects.common import uuid_of, without_annotations, without_tier
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
@@ -31,7 +31,8 @@ def _usage(counts: Counts, _request: ProviderRequest) -> Object:
 
 
 def _choice(choice: Object) -> None:
-    choice.pop("logprobs", None)
+    if not choice.get("logprobs"):
+        choice.pop("logprobs", None)
     if choice.get("finish_reason") is None:
         choice.pop("finish_reason", None)
 
@@ -46,5 +47,6 @@ DIALECT = Dialect(
     choice=_choice,
     chunk=without_tier,
     whole_calls=True,
+    logprobs=LOGPROB_NAMES,
     headers=lambda seed: (("x-request-id", uuid_of(seed, "request")),),
 )

@@ -1,0 +1,294 @@
+"""The choices of `openai_chat`: as the chunks of a stream, and as those of a whole completion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, assert_never
+
+import msgspec
+
+from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.model import (
+    Audio,
+    Choice,
+    FinishReason,
+    Item,
+    Reasoning,
+    Refusal,
+    Script,
+    ServerTool,
+    Text,
+    ToolCall,
+)
+from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.script.usage import Counts
+from tokentape_fake_provider.wires.citations import placed_citations
+from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object, url_citation
+from tokentape_fake_provider.wires.logprobs import Logprobs, requested_count, token_object
+from tokentape_fake_provider.wires.openai_dialects import dialect_named
+from tokentape_fake_provider.wires.openai_http import completion_usage
+from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest
+
+FINISH_REASONS: Mapping[FinishReason, str] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "stop",
+    "pause": "stop",
+    "error": "error",  # OpenRouter's
+    "other": "other",
+}
+_FIELDS: Mapping[type, str] = {Text: "content", Reasoning: "reasoning_content", Refusal: "refusal"}
+_AUDIO_SLICE = 16_384
+"""Characters of base64 in a chunk of audio."""
+_AUDIO_LIFETIME = 3600
+
+_json = msgspec.json.encode
+
+
+class ChunkFrame:
+    """What surrounds the delta in each chunk of one stream, encoded once."""
+
+    def __init__(self, script: Script, request: ProviderRequest) -> None:
+        options = request.body.get("stream_options") or {}
+        self.obfuscates = options.get("include_obfuscation") is not False
+        self.include_usage = request.include_usage
+        # 16 letters too many, so that any slice of up to 15 exists.
+        self.letters = make_id(request.seed, "obfuscation", 1024 + 16).encode()
+        self.sent = 0
+        head = {
+            "id": completion_id(request),
+            "object": "chat.completion.chunk",
+            "created": request.created,
+            "model": script.model or request.model,
+            "service_tier": "default",
+            "system_fingerprint": fingerprint(script, request),
+        }
+        self.head = b"data: " + _json(head)[:-1] + b',"choices":'
+
+    def chunk(self, index: int, delta: bytes, finish_reason: bytes = b"null", logprobs: bytes = b"null") -> bytes:
+        choice = b'[{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]' % (
+            index,
+            delta,
+            logprobs,
+            finish_reason,
+        )
+        return self._close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
+
+    def usage_chunk(self, counts: Counts) -> bytes:
+        return self._close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
+
+    def _close(self, data: bytes) -> bytes:
+        if not self.obfuscates:
+            return data + b"}\n\n"
+        # Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
+        start = self.sent * 16 % 1024
+        self.sent += 1
+        padding = self.letters[start : start + -(len(data) + 2) % 16]
+        return data + b',"obfuscation":"' + padding + b'"}\n\n'
+
+
+def choice_chunks(
+    frame: ChunkFrame, choice: Choice, index: int, request: ProviderRequest, ends: bool
+) -> Iterator[EncodedFrame]:
+    dialect = dialect_of(request)
+    items = _sent_items(choice, dialect)
+    logprobs = _ChoiceLogprobs.requested(request, index)
+    match items[0] if items else None:
+        case ToolCall() | Audio():
+            role = b'{"role":"assistant","content":null}'
+        case Refusal():
+            role = b'{"role":"assistant","content":null,"refusal":""}'
+        case _:
+            role = b'{"role":"assistant","content":"","refusal":null}'
+    yield EncodedFrame(frame.chunk(index, role, logprobs=b"null" if logprobs is None else logprobs.field("content")))
+    calls = tools = 0
+    for item in items:
+        match item:
+            case Text():
+                key = "content"
+            case Reasoning():
+                key = "reasoning_content"
+            case Refusal():
+                key = "refusal"
+            case ToolCall():
+                opening = {
+                    "index": calls,
+                    "id": _call_id(item, index, calls, request),
+                    "type": "function",
+                    "function": {"name": item.name, "arguments": ""},
+                }
+                deltas = list(split_item(item))
+                at = deltas[0].at if deltas else None
+                yield EncodedFrame(frame.chunk(index, _json({"tool_calls": [opening]})), count_tokens(item.name), at)
+                for delta in deltas:
+                    data = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}' % (
+                        calls,
+                        _json(delta.text),
+                    )
+                    yield EncodedFrame(frame.chunk(index, data), delta.tokens, delta.at)
+                calls += 1
+                continue
+            case ServerTool():
+                tokens = count_tokens(item.input)
+                for fields in dialect.server_tool(item, tools) if dialect is not None else ():
+                    yield EncodedFrame(frame.chunk(index, _json(fields)), tokens, item.at[-1] if item.at else None)
+                    tokens = 0
+                tools += 1
+                continue
+            case Audio():
+                for fields, tokens, at in _audio_deltas(item, request):
+                    yield EncodedFrame(frame.chunk(index, _json({"audio": fields})), tokens, at)
+                continue
+            case _:
+                assert_never(item)
+        head = b'{"%b":' % key.encode()
+        for delta in split_item(item):
+            found = b"null" if logprobs is None else logprobs.field(key, delta.text)
+            data = frame.chunk(index, head + _json(delta.text) + b"}", logprobs=found)
+            yield EncodedFrame(data, delta.tokens, delta.at)
+    if annotations := _annotations(items, dialect):
+        yield EncodedFrame(frame.chunk(index, _json({"annotations": annotations})))
+    if ends:
+        yield EncodedFrame(frame.chunk(index, b"{}", _json(_finish_reason(choice))))
+
+
+class _ChoiceLogprobs:
+    """The log probabilities of one choice's text, reasoning and refusals, as far as the dialect has them."""
+
+    def __init__(self, request: ProviderRequest, index: int, names: Sequence[str]) -> None:
+        self._source = Logprobs(f"{request.seed} {index}", requested_count(request.body, "top_logprobs"))
+        self._names = names
+
+    @classmethod
+    def requested(cls, request: ProviderRequest, index: int) -> _ChoiceLogprobs | None:
+        if request.body.get("logprobs") is not True:
+            return None
+        dialect = dialect_of(request)
+        names = LOGPROB_NAMES if dialect is None else dialect.logprobs
+        return cls(request, index, names) if names else None
+
+    def field(self, name: str, text: str = "") -> bytes:
+        """`logprobs` of a delta of this field."""
+        if name not in self._names:
+            return b"null"
+        return _json(dict.fromkeys(self._names) | {name: self.of(text)})
+
+    def of(self, text: str) -> list[dict[str, Any]]:
+        return [token_object(token) for token in self._source.of(text)]
+
+    def whole(self, items: Sequence[Item]) -> dict[str, Any] | None:
+        """`logprobs` of a choice."""
+        found: dict[str, Any] = dict.fromkeys(self._names)
+        for item in items:
+            name = _FIELDS.get(type(item), "")
+            if name in self._names:
+                tokens = [token for delta in split_item(item) for token in self.of(delta.text)]
+                found[name] = (found[name] or []) + tokens
+        return found if any(value is not None for value in found.values()) else None
+
+
+def _sent_items(choice: Choice, dialect: Dialect | None) -> Sequence[Item]:
+    """The items without hidden reasoning; audio is its transcript where the dialect has none."""
+    silent = dialect is not None and not dialect.audio
+    return [
+        Text(item.transcript, item.pieces, item.at) if silent and isinstance(item, Audio) else item
+        for item in choice.items
+        if not (isinstance(item, Reasoning) and item.hidden)
+    ]
+
+
+def _annotations(items: Sequence[Item], dialect: Dialect | None) -> list[dict[str, Any]]:
+    """The citations of web pages as annotations of the whole text."""
+    annotation = url_citation if dialect is None else dialect.annotation
+    if annotation is None:
+        return []
+    return [annotation(placed) for placed in placed_citations(items) if placed.citation.url]
+
+
+def complete_choice(choice: Choice, index: int, request: ProviderRequest) -> dict[str, Any]:
+    dialect = dialect_of(request)
+    items = _sent_items(choice, dialect)
+    texts: dict[type, list[str]] = {Text: [], Reasoning: [], Refusal: []}
+    calls: list[dict[str, Any]] = []
+    tools: list[Object] = []
+    audio: dict[str, Any] | None = None
+    for item in items:
+        match item:
+            case ToolCall():
+                function = {"name": item.name, "arguments": item.arguments}
+                call_id = _call_id(item, index, len(calls), request)
+                calls.append({"id": call_id, "type": "function", "function": function})
+            case ServerTool():
+                tools += dialect.server_tool(item, len(tools))[-1:] if dialect is not None else ()
+            case Audio():
+                audio = _audio_object(item, request)
+            case _:
+                texts[type(item)].append(item.text)
+    silent = bool(calls or texts[Refusal] or audio) and not texts[Text]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if silent else "".join(texts[Text]),
+        "refusal": "".join(texts[Refusal]) if texts[Refusal] else None,
+    }
+    if texts[Reasoning]:
+        message["reasoning_content"] = "".join(texts[Reasoning])
+    if calls:
+        message["tool_calls"] = calls
+    if audio:
+        message["audio"] = audio
+    for tool in tools:
+        for name, value in tool.items():
+            message[name] = message.get(name, []) + value
+    message["annotations"] = _annotations(items, dialect)
+    logprobs = _ChoiceLogprobs.requested(request, index)
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": None if logprobs is None else logprobs.whole(items),
+        "finish_reason": _finish_reason(choice),
+    }
+
+
+def _audio_deltas(item: Audio, request: ProviderRequest) -> Iterator[tuple[dict[str, Any], int, float | None]]:
+    """The fields of each `audio` delta, its tokens and its time: the transcript, the data, and when it expires."""
+    whole = _audio_object(item, request)
+    named: dict[str, Any] = {"id": whole["id"]}
+    for delta in split_item(item):
+        yield named | {"transcript": delta.text}, delta.tokens, delta.at
+        named = {}
+    for start in range(0, len(item.data), _AUDIO_SLICE):
+        yield named | {"data": item.data[start : start + _AUDIO_SLICE]}, 0, None
+        named = {}
+    yield named | {"expires_at": whole["expires_at"]}, 0, None
+
+
+def _audio_object(item: Audio, request: ProviderRequest) -> dict[str, Any]:
+    return {
+        "id": item.id or "audio_" + make_id(request.seed, "audio", 24, HEX),
+        "data": item.data,
+        "expires_at": request.created + _AUDIO_LIFETIME,
+        "transcript": item.transcript,
+    }
+
+
+def _finish_reason(choice: Choice) -> str:
+    return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
+
+
+def dialect_of(request: ProviderRequest) -> Dialect | None:
+    return dialect_named(request.dialect) if request.dialect else None
+
+
+def completion_id(request: ProviderRequest) -> str:
+    return "chatcmpl-" + make_id(request.seed, "completion", 29, BASE62)
+
+
+def fingerprint(script: Script, request: ProviderRequest) -> str:
+    return "fp_" + make_id(script.model or request.model, "fingerprint", 10, HEX)
+
+
+def _call_id(call: ToolCall, choice: int, index: int, request: ProviderRequest) -> str:
+    return call.id or "call_" + make_id(request.seed, f"call {choice} {index}", 24, BASE62)
