@@ -228,5 +228,5 @@ def test_a_result_needs_a_name() -> None:
     named = ChatMessage.tool("x", tool_call_id="9", name="look")
     body = provider.request_body([named], stream=False, tools=None, options={})
     assert body["contents"][0]["parts"][0]["functionResponse"]["name"] == "look"
-    with pytest.raises(ConfigurationError, match="make a client for each model"):
+    with pytest.raises(ConfigurationError, match="create a client for each model"):
         provider.request_body([ChatMessage.user("x")], stream=False, tools=None, options={"model": "n"})

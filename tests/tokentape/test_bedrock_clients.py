@@ -231,9 +231,9 @@ def test_invoke_sends_the_models_own_body(model: str, settings: Any, body: Any, 
 
 
 @pytest.mark.parametrize("model", ["amazon.titan-text-lite-v1", "meta.llama3-8b-instruct-v1:0", ARN])
-def test_invoke_refuses_a_model_whose_body_it_cannot_make(model: str) -> None:
-    """The error names the way out."""
-    with pytest.raises(ConfigurationError, match="use BedrockConverse, which takes one body for every model"):
+def test_invoke_refuses_a_model_with_an_unknown_body_format(model: str) -> None:
+    """The error names the alternatives."""
+    with pytest.raises(ConfigurationError, match="use BedrockConverse, which has one body for every model"):
         BedrockInvoke(model, **KEYS)
 
 
@@ -309,7 +309,7 @@ def test_without_botocore_the_error_names_the_extra(monkeypatch: pytest.MonkeyPa
         ({"AWS_DEFAULT_REGION": "eu-west-1"}, {}, "no AWS credentials for bedrock: set AWS_ACCESS_KEY_ID"),
         ({}, {"aws_access_key_id": "A"}, "pass aws_access_key_id= and aws_secret_access_key= together"),
         ({}, {"profile": "nobody"}, r"the AWS configuration can't be used: .*nobody"),
-        ({"AWS_BEARER_TOKEN_BEDROCK": "a b\n"}, {}, "the API key for bedrock has spaces"),
+        ({"AWS_BEARER_TOKEN_BEDROCK": "a b\n"}, {}, "the API key for bedrock contains spaces"),
     ],
 )
 def test_what_is_missing_is_named(

@@ -531,7 +531,9 @@ def test_calls_that_the_application_answers_are_told_as_such(item: dict[str, Any
     assert out.finish_reason == ("tool_calls" if awaits else "stop")
     answer = [out.message, ChatMessage.tool("done", tool_call_id="c1")]
     if awaits:
-        with pytest.raises(TokentapeError, match=f"c1 is a {item['type']}: answer it with the API's own item"):
+        with pytest.raises(
+            TokentapeError, match=f"c1 is a {item['type']}: answer it with a dict of the API's own type"
+        ):
             responses_input(answer)
     assert responses_input([out.message])[0] == item
 

@@ -236,7 +236,10 @@ def test_no_one_there_is_a_connection_error() -> None:
     with FakeProviderServer() as server:
         port = server.port
     client = OpenAIChat("m", api_key=KEY, base_url=f"http://user:hunter2@127.0.0.1:{port}/v1")
-    with client, pytest.raises(ConnectionFailedError, match=rf"asking http://127\.0\.0\.1:{port}/v1/chat") as caught:
+    with (
+        client,
+        pytest.raises(ConnectionFailedError, match=rf"requesting http://127\.0\.0\.1:{port}/v1/chat") as caught,
+    ):
         client.chat("Hi")
     assert isinstance(caught.value.__cause__, httpx2.ConnectError)
     assert not isinstance(caught.value, RequestTimeoutError)
@@ -253,7 +256,7 @@ def test_a_timeout_is_named() -> None:
 
     with httpx2.Client(transport=httpx2.MockTransport(late)) as http:
         client = OpenAIChat("m", api_key=KEY, http_client=http)
-        with pytest.raises(RequestTimeoutError, match=r"timed out while asking https://api\.openai\.com/"):
+        with pytest.raises(RequestTimeoutError, match=r"timed out while requesting https://api\.openai\.com/"):
             client.chat("Hi")
 
 

@@ -14,7 +14,7 @@ _BAD_CODING = frozenset({"DecodingError", "DecodeError", "ContentDecodingError",
 def library_error(error: Exception, action: str) -> TokentapeError | None:
     """Return the library's error for one that an HTTP client or a socket raised; None for any other error.
 
-    `action` completes "failed while ...": "reaching http://...", "reading the response".
+    `action` completes "failed while ...": "requesting http://...", "reading the response".
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     clients = {kind.__module__.partition(".")[0] for kind in type(error).__mro__} & _CLIENTS

@@ -1,4 +1,4 @@
-"""Clients for providers: each returns the same iterator."""
+"""Clients for providers, which all return the same iterator."""
 
 from tokentape.providers.anthropic_messages import AnthropicMessages
 from tokentape.providers.base import CLIENT_DEFAULT, ChatProvider

@@ -1,4 +1,4 @@
-"""Anthropic's Messages."""
+"""The client for Anthropic's Messages API."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any, ClassVar
 import httpx2
 
 from tokentape.errors import ConfigurationError
-from tokentape.providers.anthropic_request import anthropic_messages, anthropic_system, anthropic_tools
+from tokentape.providers.anthropic_request import anthropic_body
 from tokentape.providers.base import CLIENT_DEFAULT, ChatProvider, ClientDefault, Timeout
 from tokentape.providers.messages import Message, Tools
 from tokentape.providers.settings import credential, custom_headers, setting
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 DEFAULT_MAX_TOKENS = 4096
-"""The API requires a limit, and every model takes this one."""
+"""The API requires a limit; every model accepts this one."""
 API_VERSION = "2026-10-21"
-"""What the official SDK 2.12 sends."""
+"""The version that the official SDK 2.12 sends."""
 
 
 class AnthropicMessages(ChatProvider):
     """A client for POST /v1/messages.
 
-    What isn't passed comes from the variables that the official SDK reads: ANTHROPIC_API_KEY, else
+    Arguments that are not passed come from the variables of the official SDK: ANTHROPIC_API_KEY, else
     ANTHROPIC_AUTH_TOKEN, ANTHROPIC_BASE_URL, ANTHROPIC_CUSTOM_HEADERS. System messages go to the top-level
-    `system`. `betas` are names of beta features, here or in a call. Raises `ConfigurationError` unless there is
-    exactly one credential.
+    `system`. `betas` are names of beta features, for the client or one call. Raises `ConfigurationError` unless there
+    is exactly one credential.
     """
 
     provider: ClassVar[str] = "anthropic"
@@ -58,13 +58,13 @@ class AnthropicMessages(ChatProvider):
             )
         key = credential(key, "the Anthropic API key")
         # The SDK sends a key and a token in the same way (2.12, `_api_key_auth` and `_bearer_auth`).
-        own = {"authorization": f"Bearer {key}", "anthropic-version": anthropic_version}
+        auth_headers = {"authorization": f"Bearer {key}", "anthropic-version": anthropic_version}
         if betas:
             default_options["betas"] = betas
         super().__init__(
             model,
             base_url=setting(base_url, "ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL,
-            headers={**own, **custom_headers("ANTHROPIC_CUSTOM_HEADERS"), **(headers or {})},
+            headers={**auth_headers, **custom_headers("ANTHROPIC_CUSTOM_HEADERS"), **(headers or {})},
             secrets=(key,),
             http_client=http_client,
             async_http_client=async_http_client,
@@ -73,21 +73,13 @@ class AnthropicMessages(ChatProvider):
         )
 
     def request_headers(self, options: dict[str, Any]) -> dict[str, str]:
-        """`betas` is a header, as in the official SDK."""
+        """Send `betas` as a header, like the official SDK."""
         betas = options.pop("betas", None)
         return {"anthropic-beta": ",".join(betas)} if betas else {}
 
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The request body, pure."""
-        body: dict[str, Any] = {"model": self.model, "messages": anthropic_messages(messages)}
-        if tools is not None:
-            body["tools"] = anthropic_tools(tools)
-        if stream:
-            body["stream"] = True
-        body |= options
-        system = anthropic_system(messages, options.get("system"))
-        if system is not None:
-            body["system"] = system
-        return body
+        """Build the request body."""
+        fields = {"model": self.model, "stream": True} if stream else {"model": self.model}
+        return anthropic_body(fields, messages, tools, options)

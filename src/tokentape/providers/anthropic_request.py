@@ -1,22 +1,35 @@
-"""Messages and tools as the Messages API takes them."""
+"""Messages and tools in the format of the Messages API."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
-from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
-from tokentape.providers.messages import Message, Tools, provider_part
-from tokentape.providers.tool import Tool
+from tokentape.providers.messages import Message, Tools, answered_call, provider_part
+from tokentape.providers.tool import Tool, optional_fields
 
 Block = dict[str, Any]
 
 
-def anthropic_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
-    """Messages for the request body, without the system messages: those go to the top.
+def anthropic_body(
+    fields: Mapping[str, Any], messages: Sequence[Message], tools: Tools | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Build the request body from these fields, the messages, tools and options."""
+    body: dict[str, Any] = {**fields, "messages": anthropic_messages(messages)}
+    if tools is not None:
+        body["tools"] = anthropic_tools(tools)
+    body |= options
+    system = anthropic_system(messages, options.get("system"))
+    if system is not None:
+        body["system"] = system
+    return body
 
-    The results of parallel tool calls are put into one message, as the API wants them. Raises
+
+def anthropic_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
+    """Return messages for the request body, without the system messages, which have a top-level field.
+
+    The results of parallel tool calls are joined in one message, as the API requires. Raises
     ConfigurationError for a tool result without an id.
     """
     body: list[Mapping[str, Any]] = []
@@ -46,7 +59,7 @@ def anthropic_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
 
 
 def anthropic_system(messages: Iterable[Message], option: Any = None) -> str | list[Any] | None:
-    """The top-level `system`: the caller's own option first, then each system message in order."""
+    """Return the top-level `system`: the caller's option first, then each system message in order."""
     system = [
         message for message in messages if isinstance(message, ChatMessage) and message.role in ("system", "developer")
     ]
@@ -59,7 +72,7 @@ def anthropic_system(messages: Iterable[Message], option: Any = None) -> str | l
 
 
 def anthropic_tools(tools: Tools) -> list[Mapping[str, Any]]:
-    """Tools for the request body; a provider's own object is passed through."""
+    """Return tools for the request body; objects in the provider's format are passed through."""
     return [_tool(tool) if isinstance(tool, Tool) else tool for tool in tools]
 
 
@@ -74,9 +87,9 @@ def _assistant_content(message: ChatMessage) -> str | list[Block]:
 
 
 def _blocks(message: ChatMessage) -> list[Block]:
-    """The message's parts in their order; text and tool calls that are in no part come behind them.
+    """Return the message's parts in their order, followed by text and tool calls that are in no part.
 
-    Reasoning without a signature is left out, and so is empty text: the API refuses both.
+    Reasoning without a signature and empty text are left out, because the API rejects both.
     """
     parts: Sequence[TextPart | ReasoningPart | ToolCall | ProviderPart] = message.parts
     blocks: list[Block] = []
@@ -99,8 +112,8 @@ def _blocks(message: ChatMessage) -> list[Block]:
                 assert_never(part)
     if message.text and not any(isinstance(part, TextPart) for part in parts):
         blocks.append({"type": "text", "text": message.text})
-    placed = {part.id for part in parts if isinstance(part, ToolCall)}
-    blocks.extend(_tool_use(call) for call in message.tool_calls if call.id not in placed)
+    in_parts = {part.id for part in parts if isinstance(part, ToolCall)}
+    blocks.extend(_tool_use(call) for call in message.tool_calls if call.id not in in_parts)
     return blocks
 
 
@@ -109,11 +122,9 @@ def _tool_use(call: ToolCall) -> Block:
 
 
 def _tool_result(message: ChatMessage) -> Block:
-    if not message.tool_call_id:
-        raise ConfigurationError("a tool message needs the tool_call_id of the call it answers")
     result: Block = {
         "type": "tool_result",
-        "tool_use_id": message.tool_call_id,
+        "tool_use_id": answered_call(message),
         "content": _user_content(message),
     }
     if message.metadata.get("is_error"):
@@ -122,9 +133,4 @@ def _tool_result(message: ChatMessage) -> Block:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    body: dict[str, Any] = {"name": tool.name, "input_schema": tool.parameters}
-    if tool.description:
-        body["description"] = tool.description
-    if tool.strict is not None:
-        body["strict"] = tool.strict
-    return body
+    return {"name": tool.name, "input_schema": tool.parameters, **optional_fields(tool)}

@@ -1,4 +1,4 @@
-"""How requests to Amazon Web Services are signed, and where they go."""
+"""Region, credentials and signatures for requests to Amazon Web Services."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokentape.providers.settings import credential, setting
 
 
 class AWSKeys(NamedTuple):
-    """Keys given by hand; without them they are looked for as boto3 does."""
+    """Keys that the caller passed; without them, keys are found in the same places as by boto3."""
 
     access_key_id: str | None = None
     secret_access_key: str | None = None
@@ -19,9 +19,9 @@ class AWSKeys(NamedTuple):
 
 
 class AWSAccess:
-    """Region and credentials, as botocore finds them: arguments, environment, profile, role of the machine.
+    """Region and credentials, found by botocore in arguments, environment, profile or the machine's role.
 
-    An API key (a bearer token) needs no signature, and so no botocore. Raises ConfigurationError.
+    An API key (a bearer token) needs no signature and therefore no botocore. Raises ConfigurationError.
     """
 
     def __init__(self, service: str, *, region: str | None, profile: str | None, keys: AWSKeys, api_key: str | None):
@@ -38,10 +38,10 @@ class AWSAccess:
             if not (keys.access_key_id and keys.secret_access_key):
                 raise ConfigurationError("pass aws_access_key_id= and aws_secret_access_key= together")
             session.set_credentials(*keys)
-        found = region or session.get_config_variable("region") or setting(None, "AWS_REGION")
-        if not found:
+        region = region or session.get_config_variable("region") or setting(None, "AWS_REGION")
+        if not region:
             raise ConfigurationError(f"no AWS region for {service}: set AWS_DEFAULT_REGION, or pass region=")
-        self.region = found
+        self.region = region
         self._credentials = session.get_credentials()
         if self._credentials is None:
             raise ConfigurationError(
@@ -51,14 +51,14 @@ class AWSAccess:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no error may show."""
+        """The values that errors must not show."""
         if self.bearer is not None:
             return (self.bearer,)
-        found = self._credentials.get_frozen_credentials()
-        return tuple(secret for secret in (found.secret_key, found.token) if secret)
+        keys = self._credentials.get_frozen_credentials()
+        return tuple(secret for secret in (keys.secret_key, keys.token) if secret)
 
     def sign(self, request: httpx2.Request) -> None:
-        """Add the signature (version 4) to a request, whose body and other headers are final."""
+        """Add the signature (version 4) to a request; its body and other headers must be final."""
         if self.bearer is not None:
             request.headers["authorization"] = f"Bearer {self.bearer}"
             return

@@ -1,4 +1,4 @@
-"""What the provider clients share: a request built without I/O, and one HTTP shell, sync and async."""
+"""The base of the provider clients: builds requests without I/O, and sends them over HTTP, sync and async."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.wires import wire_named
 
 DEFAULT_TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
-"""Seconds; the official SDKs' own. It is the longest wait for one read, not for the whole stream."""
+"""Seconds, as in the official SDKs: the longest wait for one read, not for the whole stream."""
 
 Timeout = float | httpx2.Timeout | None
 
 
 class ClientDefault:
-    """A timeout that was not given: the HTTP client's own."""
+    """The type of `CLIENT_DEFAULT`."""
 
 
 CLIENT_DEFAULT = ClientDefault()
-"""The timeout of a client that sets none: that of the HTTP client."""
+"""Stands for the timeout of the HTTP client, if no other one is passed."""
 
 
-class Prepared(NamedTuple):
-    """A request that is ready to go."""
+class PreparedRequest(NamedTuple):
+    """A request that is ready to be sent."""
 
     request: httpx2.Request
     context: StreamContext
@@ -57,16 +57,16 @@ class Prepared(NamedTuple):
 class ChatProvider(abc.ABC):
     """A client for one provider's chat endpoint.
 
-    Subclasses say what the wire format is and how a request body is made of messages. `default_options` go
-    into each request body, and a call's own options over them, as they are. Nothing is retried. Raises
-    `ConfigurationError` without a model, for a base URL that is not one, and for an HTTP client of another kind.
+    Subclasses set the wire format and build a request body from messages. `default_options` are added to each
+    request body unchanged; a call's own options replace them. Nothing is retried. Raises `ConfigurationError` if there
+    is no model, if the base URL is invalid, or if an HTTP client has the wrong type.
     """
 
     provider: ClassVar[str]
     wire: ClassVar[str]
     path: ClassVar[str]
     prompt_field: ClassVar[str] = "messages"
-    """Where the messages are in the request body."""
+    """The field of the request body that has the messages."""
 
     def __init__(
         self,
@@ -83,26 +83,26 @@ class ChatProvider(abc.ABC):
     ) -> None:
         if not model:
             raise ConfigurationError(f"{type(self).__name__} needs a model: pass its name as the first argument")
-        for name, given, kind in (
+        for name, client, expected in (
             ("http_client", http_client, httpx2.Client),
             ("async_http_client", async_http_client, httpx2.AsyncClient),
         ):
-            if given is not None and not isinstance(given, kind):
+            if client is not None and not isinstance(client, expected):
                 raise ConfigurationError(
-                    f"{name} is a {type(given).__module__}.{type(given).__name__}: pass an httpx2.{kind.__name__}"
+                    f"{name} is a {type(client).__module__}.{type(client).__name__}: pass an httpx2.{expected.__name__}"
                 )
         require_callable(now, "now", "no arguments")
         self.model = model
         self.default_options = dict(default_options)
         self._url = _endpoint(base_url, self.path)
-        self._where = f"{self._url.scheme}://{self._url.netloc.decode()}{self._url.path}"
+        self._endpoint_url = f"{self._url.scheme}://{self._url.netloc.decode()}{self._url.path}"
         self._headers = dict(headers)
         self._secrets = tuple(secrets)
-        self._given_client = http_client
-        self._given_async_client = async_http_client
+        self._passed_client = http_client
+        self._passed_async_client = async_http_client
         self._own_client: httpx2.Client | None = None
         self._own_async_clients: WeakKeyDictionary[Any, httpx2.AsyncClient] = WeakKeyDictionary()
-        self._making = threading.Lock()
+        self._client_lock = threading.Lock()
         self._timeout = timeout
         self._now = now
 
@@ -110,17 +110,17 @@ class ChatProvider(abc.ABC):
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The request body, pure. `options` are the default ones with the call's own over them."""
+        """Build the request body, without I/O. `options` are the default ones, updated by those of the call."""
 
     def request_url(self, *, stream: bool) -> httpx2.URL:  # noqa: ARG002 - for subclasses
-        """Where a request goes; some providers say in the path whether the answer is streamed."""
+        """Return the URL of a request; with some providers the path differs for streams."""
         return self._url
 
     def sign_request(self, request: httpx2.Request) -> None:  # noqa: B027 - for subclasses
-        """Add the headers that are made of the whole request, where the provider wants some."""
+        """Add headers that are computed from the whole request, if the provider requires any."""
 
     def request_headers(self, options: dict[str, Any]) -> dict[str, str]:  # noqa: ARG002 - for subclasses
-        """Headers that options of this call ask for; such options are taken out of `options`."""
+        """Return the headers for options that are sent as headers; these are removed from `options`."""
         return {}
 
     @overload
@@ -177,21 +177,21 @@ class ChatProvider(abc.ABC):
         extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> ChatOutput | StreamedChatResponse[StreamedChatMessageIterator]:
-        """Send the messages; return the answer, or with `stream=True` a response to read it from.
+        """Send the messages; return the output, or with `stream=True` a response with an iterator over it.
 
-        `options` go into the request body untouched, but for `timeout` (s, for this call). `thread_id`, `tags` and
-        `metadata` are handed on to the event. The status is checked here, a streamed body is read only as the
+        `options` are added to the request body unchanged, except `timeout` (s, for this call). `thread_id`, `tags` and
+        `metadata` become part of the event. The status is checked here; a streamed body is only read when the
         iterator is. Raises ProviderError, ConnectionFailedError, DecodeError, ConfigurationError.
         """
         client = self._client()
         prepared = self._prepare(client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options)
-        with transport_errors(f"asking {self._where}"):
+        with transport_errors(f"requesting {self._endpoint_url}"):
             sent = client.send(prepared.request, stream=True)
         response = sync_response(sent)
-        how = self._how(prepared.context)
+        stream_options = self._stream_options(prepared.context)
         if stream:
-            return _streamed(accepted_stream(response, how), response)
-        raise_if_refused(response, how)
+            return _streamed(accepted_stream(response, stream_options), response)
+        raise_if_refused(response, stream_options)
         try:
             body = b"".join(response.chunks)
         finally:
@@ -255,13 +255,13 @@ class ChatProvider(abc.ABC):
         """`chat` for async code."""
         client = self._async_client()
         prepared = self._prepare(client, messages, stream, tools, thread_id, tags, metadata, extra_headers, options)
-        with transport_errors(f"asking {self._where}"):
+        with transport_errors(f"requesting {self._endpoint_url}"):
             sent = await client.send(prepared.request, stream=True)
         response = async_response(sent)
-        how = self._how(prepared.context)
+        stream_options = self._stream_options(prepared.context)
         if stream:
-            return _streamed(await accepted_astream(response, how), response)
-        await araise_if_refused(response, how)
+            return _streamed(await accepted_astream(response, stream_options), response)
+        await araise_if_refused(response, stream_options)
         try:
             body = b"".join([chunk async for chunk in response.chunks])
         finally:
@@ -269,13 +269,13 @@ class ChatProvider(abc.ABC):
         return wire_named(self.wire).decode_complete(body, response.headers)
 
     def close(self) -> None:
-        """Close the sync HTTP client, if it was made here; one that was handed in stays open."""
+        """Close the sync HTTP client if it was created here; one that was passed stays open."""
         if self._own_client is not None:
             self._own_client.close()
             self._own_client = None
 
     async def aclose(self) -> None:
-        """Close the HTTP clients that were made here for this event loop, and the sync one."""
+        """Close the HTTP clients that were created here for this event loop, and the sync one."""
         self.close()
         client = self._own_async_clients.pop(_event_loop(), None)
         if client is not None:
@@ -285,7 +285,7 @@ class ChatProvider(abc.ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, expected: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
 
@@ -293,12 +293,12 @@ class ChatProvider(abc.ABC):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, expected: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.model!r}, url={self._where!r})"
+        return f"{type(self).__name__}({self.model!r}, url={self._endpoint_url!r})"
 
     def _prepare(
         self,
@@ -311,21 +311,21 @@ class ChatProvider(abc.ABC):
         metadata: Mapping[str, Any] | None,
         extra_headers: Mapping[str, str] | None,
         options: Mapping[str, Any],
-    ) -> Prepared:
-        listed = message_list(messages)
-        merged = {**self.default_options, **options}
-        timeout = merged.pop("timeout", self._timeout)
+    ) -> PreparedRequest:
+        message_objects = message_list(messages)
+        all_options = {**self.default_options, **options}
+        timeout = all_options.pop("timeout", self._timeout)
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream" if stream else "application/json",
             **self._headers,
-            **self.request_headers(merged),
+            **self.request_headers(all_options),
             **(extra_headers or {}),
         }
-        body = self.request_body(listed, stream=stream, tools=tools, options=merged)
-        given: dict[str, Any] = {} if isinstance(timeout, ClientDefault) else {"timeout": timeout}
+        body = self.request_body(message_objects, stream=stream, tools=tools, options=all_options)
+        timeout_option: dict[str, Any] = {} if isinstance(timeout, ClientDefault) else {"timeout": timeout}
         url = self.request_url(stream=stream)
-        request = client.build_request("POST", url, headers=headers, content=encode_body(body), **given)
+        request = client.build_request("POST", url, headers=headers, content=encode_body(body), **timeout_option)
         self.sign_request(request)
         thread = {} if thread_id is None else {"request_thread_id": thread_id}
         context = StreamContext(
@@ -335,29 +335,29 @@ class ChatProvider(abc.ABC):
             configuration={
                 name: value for name, value in body.items() if name not in (self.prompt_field, "model", "stream")
             },
-            input=as_input(listed),
+            input=as_input(message_objects),
             tags=tuple(tags),
             metadata=dict(metadata or {}),
         )
-        return Prepared(request, context)
+        return PreparedRequest(request, context)
 
-    def _how(self, context: StreamContext) -> StreamOptions:
+    def _stream_options(self, context: StreamContext) -> StreamOptions:
         return StreamOptions(self.wire, context, secrets=self._secrets, now=self._now)
 
     def _client(self) -> httpx2.Client:
-        if self._given_client is not None:
-            return self._given_client
-        with self._making:
+        if self._passed_client is not None:
+            return self._passed_client
+        with self._client_lock:
             if self._own_client is None:
                 self._own_client = httpx2.Client(timeout=DEFAULT_TIMEOUT, follow_redirects=True)
             return self._own_client
 
     def _async_client(self) -> httpx2.AsyncClient:
-        if self._given_async_client is not None:
-            return self._given_async_client
-        # A connection belongs to the event loop that opened it, asyncio's or trio's, so each loop has a client.
+        if self._passed_async_client is not None:
+            return self._passed_async_client
+        # A connection belongs to the event loop (asyncio's or trio's) that opened it, so each loop has a client.
         loop = _event_loop()
-        with self._making:
+        with self._client_lock:
             client = self._own_async_clients.get(loop)
             if client is None:
                 client = httpx2.AsyncClient(timeout=DEFAULT_TIMEOUT, follow_redirects=True)
@@ -366,7 +366,7 @@ class ChatProvider(abc.ABC):
 
 
 def _event_loop() -> Any:
-    """What stands for the running event loop, as long as it runs: asyncio's loop itself, or trio's token."""
+    """Return an object that identifies the running event loop: asyncio's loop itself, or trio's token."""
     token = current_token()
     return getattr(token, "native_token", token)  # anyio 4.11 wraps it anew at each call
 
@@ -377,7 +377,7 @@ def _streamed(iterator: Any, response: SyncResponse | AsyncResponse) -> Streamed
 
 
 def _endpoint(base_url: str, path: str) -> httpx2.URL:
-    """The URL of the endpoint. A password in it is in no error: `netloc` is without."""
+    """Return the URL of the endpoint. Errors do not show a password in it."""
     try:
         base = httpx2.URL(base_url)
     except (httpx2.InvalidURL, TypeError) as error:

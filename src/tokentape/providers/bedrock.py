@@ -1,4 +1,4 @@
-"""Amazon Bedrock: Converse, and InvokeModel with the body of each model."""
+"""The clients for Amazon Bedrock: Converse, and InvokeModel with the body of each model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx2
 
 from tokentape.errors import ConfigurationError
 from tokentape.providers.anthropic_messages import DEFAULT_MAX_TOKENS
-from tokentape.providers.anthropic_request import anthropic_messages, anthropic_system, anthropic_tools
+from tokentape.providers.anthropic_request import anthropic_body
 from tokentape.providers.aws_request import AWSAccess, AWSKeys
 from tokentape.providers.base import CLIENT_DEFAULT, ChatProvider, ClientDefault, Timeout
 from tokentape.providers.converse_request import converse_messages, converse_system, converse_tools
@@ -23,9 +23,9 @@ ANTHROPIC_VERSION = "bedrock-2023-05-31"
 
 
 class Bedrock(ChatProvider):
-    """What both clients share: where requests go, and how they are signed.
+    """The base of both clients: the endpoint, and the signature of requests.
 
-    What isn't passed is found as boto3 finds it: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
+    Arguments that are not passed are found like in boto3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
     AWS_PROFILE, AWS_DEFAULT_REGION, the files in ~/.aws, the machine's role; AWS_BEARER_TOKEN_BEDROCK instead of
     keys; AWS_ENDPOINT_URL_BEDROCK_RUNTIME or AWS_ENDPOINT_URL. Signing needs the extra `tokentape[bedrock]`.
     """
@@ -67,7 +67,7 @@ class Bedrock(ChatProvider):
         )
 
     def request_url(self, *, stream: bool) -> httpx2.URL:
-        """The model's id is in the path, percent-encoded: it has colons, and an ARN has slashes."""
+        """Return the URL. The model's id is percent-encoded in the path: it has colons, and an ARN has slashes."""
         operation = self.streaming_operation if stream else self.operation
         path = f"{self._url.raw_path.decode().rstrip('/')}/model/{quote(self.model, safe='')}/{operation}"
         return self._url.copy_with(raw_path=path.encode())
@@ -92,21 +92,20 @@ class BedrockConverse(Bedrock):
         self,
         messages: Sequence[Message],
         *,
-        stream: bool,  # noqa: ARG002 - the path says it
+        stream: bool,  # noqa: ARG002 - it is in the path
         tools: Tools | None,
         options: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """The request body, pure."""
+        """Build the request body."""
         return _converse_body(messages, tools, options)
 
 
 class BedrockInvoke(Bedrock):
     """A client for POST /model/{model}/invoke and /invoke-with-response-stream, for the models that chat.
 
-    The body is the model's own: Anthropic's messages for Claude, Converse's for Nova, OpenAI's for its open models
-    and for others that take messages. Options are fields of that body. `family` ("anthropic", "amazon" or
-    "openai") says which it is where the model's id (an ARN) doesn't; `ConfigurationError` is raised where
-    neither does.
+    The body is in the model's own format: Anthropic's for Claude, Converse's for Nova, OpenAI's for its open models
+    and for others that take messages. Options are fields of that body. `family` ("anthropic", "amazon" or "openai")
+    sets the format if the model's id does not show it (an ARN); `ConfigurationError` is raised if it is unknown.
     """
 
     wire: ClassVar[str] = "bedrock_invoke"
@@ -118,25 +117,25 @@ class BedrockInvoke(Bedrock):
         self._family = family or _family_of(model)
         if self._family not in _BODIES:
             raise ConfigurationError(
-                f"can't tell from {model!r} what body the model takes: pass family=, one of {', '.join(_BODIES)}, or "
-                "use BedrockConverse, which takes one body for every model"
+                f"unknown body format of the model {model!r}: pass family=, one of {', '.join(_BODIES)}, or "
+                "use BedrockConverse, which has one body for every model"
             )
 
     def request_body(
         self,
         messages: Sequence[Message],
         *,
-        stream: bool,  # noqa: ARG002 - the path says it
+        stream: bool,  # noqa: ARG002 - it is in the path
         tools: Tools | None,
         options: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """The request body, pure."""
+        """Build the request body."""
         return _BODIES[self._family](messages, tools, options)
 
 
 def _family_of(model: str) -> str:
-    found = re.match(r"(?:[a-z]{2,6}(?:-[a-z]+)?\.)?([a-z0-9]+)\.", model.rpartition("/")[2])
-    vendor = found[1] if found else ""
+    match = re.match(r"(?:[a-z]{2,6}(?:-[a-z]+)?\.)?([a-z0-9]+)\.", model.rpartition("/")[2])
+    vendor = match[1] if match else ""
     if vendor == "amazon" and ".nova" not in model:
         return ""
     return {"qwen": "openai", "ai21": "openai", "mistral": "openai", "minimax": "openai"}.get(vendor, vendor)
@@ -147,23 +146,13 @@ def _converse_body(messages: Sequence[Message], tools: Tools | None, options: Ma
         "system": converse_system(messages, options.get("system")),
         "toolConfig": converse_tools(tools, options.get("toolConfig")),
     }
-    made = {name: value for name, value in fields.items() if value is not None}
-    return {"messages": converse_messages(messages), **options, **made}
+    from_messages = {name: value for name, value in fields.items() if value is not None}
+    return {"messages": converse_messages(messages), **options, **from_messages}
 
 
 def _anthropic_body(messages: Sequence[Message], tools: Tools | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "anthropic_version": ANTHROPIC_VERSION,
-        "max_tokens": DEFAULT_MAX_TOKENS,
-        "messages": anthropic_messages(messages),
-    }
-    if tools is not None:
-        body["tools"] = anthropic_tools(tools)
-    body |= options
-    system = anthropic_system(messages, options.get("system"))
-    if system is not None:
-        body["system"] = system
-    return body
+    fields = {"anthropic_version": ANTHROPIC_VERSION, "max_tokens": DEFAULT_MAX_TOKENS}
+    return anthropic_body(fields, messages, tools, options)
 
 
 def _openai_body(messages: Sequence[Message], tools: Tools | None, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Cohere's chat, version 2."""
+"""The client for Cohere's chat, version 2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_BASE_URL = "https://api.cohere.com"
 class CohereChat(ChatProvider):
     """A client for POST /v2/chat.
 
-    What isn't passed comes from the variables that the official SDK reads: CO_API_KEY and CO_API_URL.
+    Arguments that are not passed come from the variables of the official SDK: CO_API_KEY and CO_API_URL.
     `client_name` is sent to Cohere in a header. Raises `ConfigurationError` without an API key.
     """
 
@@ -45,13 +45,13 @@ class CohereChat(ChatProvider):
         if key is None:
             raise ConfigurationError("no API key for Cohere: set CO_API_KEY, or pass api_key=")
         key = credential(key, "the Cohere API key")
-        own = {"authorization": f"Bearer {key}"}
+        auth_headers = {"authorization": f"Bearer {key}"}
         if client_name:
-            own["x-client-name"] = client_name
+            auth_headers["x-client-name"] = client_name
         super().__init__(
             model,
             base_url=setting(base_url, "CO_API_URL") or DEFAULT_BASE_URL,
-            headers={**own, **(headers or {})},
+            headers={**auth_headers, **(headers or {})},
             secrets=(key,),
             http_client=http_client,
             async_http_client=async_http_client,
@@ -62,7 +62,7 @@ class CohereChat(ChatProvider):
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The request body, pure."""
+        """Build the request body."""
         body: dict[str, Any] = {"model": self.model, "messages": cohere_messages(messages), "stream": stream}
         if tools is not None:
             body["tools"] = openai_tools(tools)

@@ -1,21 +1,19 @@
-"""Messages as Cohere's chat takes them."""
+"""Messages in the format of Cohere's chat."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, assert_never
 
-import msgspec
-
-from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
-from tokentape.providers.messages import Message, provider_part
+from tokentape.providers.messages import Message, answered_call, provider_part
+from tokentape.providers.openai_request import openai_tool_call
 
 Content = str | list[dict[str, Any]]
 
 
 def cohere_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
-    """Messages for the request body. Raises ConfigurationError for a tool result without an id."""
+    """Return messages for the request body. Raises ConfigurationError for a tool result without an id."""
     return [_message(message) if isinstance(message, ChatMessage) else message for message in messages]
 
 
@@ -26,9 +24,7 @@ def _message(message: ChatMessage) -> dict[str, Any]:
         case "user":
             return {"role": "user", "content": _content(message)}
         case "tool":
-            if not message.tool_call_id:
-                raise ConfigurationError("a tool message needs the tool_call_id of the call it answers")
-            return {"role": "tool", "tool_call_id": message.tool_call_id, "content": _content(message)}
+            return {"role": "tool", "tool_call_id": answered_call(message), "content": _content(message)}
         case "assistant":
             return _assistant(message)
         case never:
@@ -36,7 +32,7 @@ def _message(message: ChatMessage) -> dict[str, Any]:
 
 
 def _assistant(message: ChatMessage) -> dict[str, Any]:
-    """What the model said, with its tool plan, its calls and its citations in their own places."""
+    """Return a model's message, with its tool plan, calls and citations in separate fields."""
     body: dict[str, Any] = {"role": "assistant"}
     content = _content(message)
     if content or not message.tool_calls:
@@ -49,7 +45,7 @@ def _assistant(message: ChatMessage) -> dict[str, Any]:
     if plan:
         body["tool_plan"] = plan
     if message.tool_calls:
-        body["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
+        body["tool_calls"] = [openai_tool_call(call) for call in message.tool_calls]
     citations = [citation for part in message.parts if isinstance(part, TextPart) for citation in part.citations]
     if citations:
         body["citations"] = citations
@@ -57,7 +53,7 @@ def _assistant(message: ChatMessage) -> dict[str, Any]:
 
 
 def _content(message: ChatMessage) -> Content:
-    """The parts that are content, in their order; text that is in no part comes behind them."""
+    """Return the parts that are content in their order, followed by text that is in no part."""
     blocks: list[dict[str, Any]] = []
     for part in message.parts:
         match part:
@@ -71,7 +67,7 @@ def _content(message: ChatMessage) -> Content:
                 if part.kind != "tool_plan":
                     blocks.append(provider_part(part))
             case ToolCall():
-                pass  # they have a place of their own
+                pass  # sent in a separate field
             case _:
                 assert_never(part)
     text = message.text or message.refusal
@@ -80,8 +76,3 @@ def _content(message: ChatMessage) -> Content:
     if text and not any(isinstance(part, TextPart) for part in message.parts):
         blocks.append({"type": "text", "text": text})
     return blocks
-
-
-def _tool_call(call: ToolCall) -> dict[str, Any]:
-    arguments = call.raw_arguments or msgspec.json.encode(call.arguments).decode()
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}

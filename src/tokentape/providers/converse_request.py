@@ -1,22 +1,21 @@
-"""Messages and tools as Bedrock's Converse takes them."""
+"""Messages and tools in the format of Bedrock's Converse."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
-from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
-from tokentape.providers.messages import Message, Tools
-from tokentape.providers.tool import Tool
+from tokentape.providers.messages import Message, Tools, answered_call
+from tokentape.providers.tool import Tool, optional_fields
 
 Block = dict[str, Any]
 
 
 def converse_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
-    """Messages for the request body, without the system messages: those have a field of their own.
+    """Return messages for the request body, without the system messages, which have a separate field.
 
-    The results of parallel tool calls are put into one message, as the API wants them. Raises
+    The results of parallel tool calls are joined in one message, as the API requires. Raises
     ConfigurationError for a tool result without an id.
     """
     body: list[Mapping[str, Any]] = []
@@ -43,30 +42,30 @@ def converse_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
 
 
 def converse_system(messages: Iterable[Message], option: Any = None) -> list[Any] | None:
-    """The `system` field: the caller's own option first, then each system message in order."""
+    """Return the `system` field: the caller's option first, then each system message in order."""
     first: list[Any] = [{"text": option}] if isinstance(option, str) else list(option or ())
-    found = first + [
+    system = first + [
         block
         for message in messages
         if isinstance(message, ChatMessage) and message.role in ("system", "developer")
         for block in _blocks(message)
     ]
-    return found or None
+    return system or None
 
 
 def converse_tools(tools: Tools | None, option: Any = None) -> Mapping[str, Any] | None:
-    """The `toolConfig` field; a provider's own tool is passed through, and so is the rest of the caller's option."""
+    """Return the `toolConfig` field: the caller's option with the tools added."""
     if tools is None:
         return option  # type: ignore[no-any-return]  # passed through as the caller wrote it
-    made: list[Any] = [_tool(tool) if isinstance(tool, Tool) else tool for tool in tools]
-    given = dict(option or {})
-    return {**given, "tools": [*given.get("tools", ()), *made]}
+    tool_objects: list[Any] = [_tool(tool) if isinstance(tool, Tool) else tool for tool in tools]
+    config = dict(option or {})
+    return {**config, "tools": [*config.get("tools", ()), *tool_objects]}
 
 
 def _blocks(message: ChatMessage) -> list[Block]:
-    """The message's parts in their order; text and tool calls that are in no part come behind them.
+    """Return the message's parts in their order, followed by text and tool calls that are in no part.
 
-    Empty text is left out: the API refuses it.
+    Empty text is left out, because the API rejects it.
     """
     parts: Sequence[TextPart | ReasoningPart | ToolCall | ProviderPart] = message.parts
     blocks: list[Block] = []
@@ -85,8 +84,8 @@ def _blocks(message: ChatMessage) -> list[Block]:
                 assert_never(part)
     if message.text and not any(isinstance(part, TextPart) for part in parts):
         blocks.append({"text": message.text})
-    placed = {part.id for part in parts if isinstance(part, ToolCall)}
-    blocks.extend(_tool_use(call) for call in message.tool_calls if call.id not in placed)
+    in_parts = {part.id for part in parts if isinstance(part, ToolCall)}
+    blocks.extend(_tool_use(call) for call in message.tool_calls if call.id not in in_parts)
     return blocks
 
 
@@ -103,18 +102,11 @@ def _tool_use(call: ToolCall) -> Block:
 
 
 def _tool_result(message: ChatMessage) -> Block:
-    if not message.tool_call_id:
-        raise ConfigurationError("a tool message needs the tool_call_id of the call it answers")
-    result: Block = {"toolUseId": message.tool_call_id, "content": _blocks(message) or [{"text": ""}]}
+    result: Block = {"toolUseId": answered_call(message), "content": _blocks(message) or [{"text": ""}]}
     if message.metadata.get("is_error"):
         result["status"] = "error"
     return {"toolResult": result}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    spec: dict[str, Any] = {"name": tool.name, "inputSchema": {"json": tool.parameters}}
-    if tool.description:
-        spec["description"] = tool.description
-    if tool.strict is not None:
-        spec["strict"] = tool.strict
-    return {"toolSpec": spec}
+    return {"toolSpec": {"name": tool.name, "inputSchema": {"json": tool.parameters}, **optional_fields(tool)}}

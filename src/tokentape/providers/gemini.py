@@ -1,4 +1,4 @@
-"""Gemini, on Google AI Studio."""
+"""The client for Gemini on Google AI Studio."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tokentape.providers.settings import credential, setting
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
 DEFAULT_API_VERSION = "v1"
-"""What the official SDK 3.4 asks for."""
+"""The version that the official SDK 3.4 uses."""
 
 
 class GeminiAPI(ChatProvider):
-    """What the clients of Google's APIs share: the key, where it goes, and the version in the path.
+    """The base of the clients for Google's APIs: key, base URL, and the version in the path.
 
-    What isn't passed comes from the variables that the official SDK reads: GOOGLE_API_KEY, else GEMINI_API_KEY,
+    Arguments that are not passed come from the variables of the official SDK: GOOGLE_API_KEY, else GEMINI_API_KEY,
     GOOGLE_GEMINI_BASE_URL, GOOGLE_GENAI_API_VERSION (`beta` is v1beta).
     """
 
@@ -59,7 +59,7 @@ class GeminiAPI(ChatProvider):
         )
 
     def endpoint(self, path: str) -> httpx2.URL:
-        """The URL of a path below the version."""
+        """Return the URL of a path below the version."""
         return self._url.copy_with(path=f"{self._url.path.rstrip('/')}/{self.api_version}/{path}")
 
 
@@ -74,7 +74,7 @@ class Gemini(GeminiAPI):
     prompt_field: ClassVar[str] = "contents"
 
     def request_url(self, *, stream: bool) -> httpx2.URL:
-        """The path names the model, and says whether the answer is streamed."""
+        """Return the URL, whose path has the model and the method, which differs for streams."""
         model = self.model if "/" in self.model else f"models/{self.model}"
         url = self.endpoint(f"{model}:{'streamGenerateContent' if stream else 'generateContent'}")
         return url.copy_merge_params({"alt": "sse"}) if stream else url
@@ -83,13 +83,13 @@ class Gemini(GeminiAPI):
         self,
         messages: Sequence[Message],
         *,
-        stream: bool,  # noqa: ARG002 - the path says it
+        stream: bool,  # noqa: ARG002 - it is in the path
         tools: Tools | None,
         options: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """The request body, pure. Raises `ConfigurationError` for a `model` of one call."""
+        """Build the request body. Raises `ConfigurationError` for the option `model`."""
         if "model" in options:
-            raise ConfigurationError("Gemini's model is in the path of the request: make a client for each model")
+            raise ConfigurationError("Gemini's model is in the path of the request: create a client for each model")
         body: dict[str, Any] = {"contents": gemini_contents(messages)}
         if tools is not None:
             body["tools"] = gemini_tools(tools)

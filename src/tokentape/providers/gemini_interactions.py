@@ -1,4 +1,4 @@
-"""Gemini's Interactions API."""
+"""The client for Gemini's Interactions API."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any, ClassVar, assert_never
 
 import httpx2
 
-from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
 from tokentape.providers.gemini import GeminiAPI
-from tokentape.providers.messages import Message, Tools, provider_part
+from tokentape.providers.messages import Message, Tools, answered_call, provider_part
 from tokentape.providers.tool import Tool
 
 Step = dict[str, Any]
@@ -26,14 +25,14 @@ class GeminiInteractions(GeminiAPI):
     wire: ClassVar[str] = "gemini_interactions"
     prompt_field: ClassVar[str] = "input"
 
-    def request_url(self, *, stream: bool) -> httpx2.URL:  # noqa: ARG002 - the body says it
-        """One path for all."""
+    def request_url(self, *, stream: bool) -> httpx2.URL:  # noqa: ARG002 - it is in the body
+        """Return the URL, which is the same for streams."""
         return self.endpoint("interactions")
 
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The request body, pure."""
+        """Build the request body."""
         body: dict[str, Any] = {"model": self.model, "input": interaction_steps(messages)}
         if tools is not None:
             body["tools"] = [_tool(tool) if isinstance(tool, Tool) else tool for tool in tools]
@@ -42,13 +41,13 @@ class GeminiInteractions(GeminiAPI):
         body |= options
         system = [m.text for m in messages if isinstance(m, ChatMessage) and m.role in ("system", "developer")]
         if system:
-            own = options.get("system_instruction")
-            body["system_instruction"] = "\n\n".join([*([own] if isinstance(own, str) else []), *system])
+            option = options.get("system_instruction")
+            body["system_instruction"] = "\n\n".join([*([option] if isinstance(option, str) else []), *system])
         return body
 
 
 def interaction_steps(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
-    """Messages as the steps of an interaction, without the system messages.
+    """Return messages as the steps of an interaction, without the system messages.
 
     Raises ConfigurationError for a tool result without an id.
     """
@@ -61,16 +60,14 @@ def interaction_steps(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
             case "system" | "developer":
                 pass
             case "tool":
-                if not message.tool_call_id:
-                    raise ConfigurationError("a tool message needs the tool_call_id of the call it answers")
-                result: Step = {"type": "function_result", "call_id": message.tool_call_id, "result": message.text}
-                named = {"name": message.name} if message.name else {}
+                result: Step = {"type": "function_result", "call_id": answered_call(message), "result": message.text}
+                name = {"name": message.name} if message.name else {}
                 failed = {"is_error": True} if message.metadata.get("is_error") else {}
-                steps.append(result | named | failed)
+                steps.append(result | name | failed)
             case "user":
                 steps.append({"type": "user_input", "content": _user_content(message)})
             case "assistant":
-                steps.extend(_own_steps(message))
+                steps.extend(_assistant_steps(message))
             case never:
                 assert_never(never)
     return steps
@@ -84,7 +81,7 @@ def _user_content(message: ChatMessage) -> list[Step]:
     return content
 
 
-def _own_steps(message: ChatMessage) -> list[Step]:
+def _assistant_steps(message: ChatMessage) -> list[Step]:
     steps: list[Step] = []
     for part in message.parts:
         match part:

@@ -1,4 +1,4 @@
-"""Messages and tools as generateContent takes them."""
+"""Messages and tools in the format of generateContent."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Part = dict[str, Any]
 
 
 def gemini_contents(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
-    """Messages for the request body, without the system messages: those go to the top.
+    """Return messages for the request body, without the system messages, which have a top-level field.
 
-    The results of parallel tool calls are put into one content. Raises ConfigurationError for a tool result of
-    which the function's name is not known.
+    The results of parallel tool calls are joined in one content. Raises ConfigurationError for a tool result whose
+    function is unknown.
     """
     contents: list[Mapping[str, Any]] = []
     results: list[Part] | None = None
-    called: dict[str, str] = {}
+    call_names: dict[str, str] = {}
     for message in messages:
         if not isinstance(message, ChatMessage):
             results = None
@@ -36,13 +36,13 @@ def gemini_contents(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
                 if results is None:
                     results = []
                     contents.append({"role": "user", "parts": results})
-                results.append({"functionResponse": _function_response(message, called)})
+                results.append({"functionResponse": _function_response(message, call_names)})
             case "user":
                 results = None
                 contents.append({"role": "user", "parts": _parts(message)})
             case "assistant":
                 results = None
-                called |= {call.id: call.name for call in message.tool_calls}
+                call_names |= {call.id: call.name for call in message.tool_calls}
                 contents.append({"role": "model", "parts": _parts(message)})
             case never:
                 assert_never(never)
@@ -50,7 +50,7 @@ def gemini_contents(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
 
 
 def gemini_system(messages: Iterable[Message], option: Any = None) -> Any:
-    """The `systemInstruction`: the caller's own option first, then each system message in order."""
+    """Return the `systemInstruction`: the caller's option first, then each system message in order."""
     system = [
         part
         for message in messages
@@ -61,49 +61,49 @@ def gemini_system(messages: Iterable[Message], option: Any = None) -> Any:
         return option
     if isinstance(option, str):
         return {"parts": [{"text": option}, *system]}
-    own = option if isinstance(option, Mapping) else {}
-    return {**own, "parts": [*own.get("parts", ()), *system]}
+    fields = option if isinstance(option, Mapping) else {}
+    return {**fields, "parts": [*fields.get("parts", ()), *system]}
 
 
 def gemini_tools(tools: Tools) -> list[Mapping[str, Any]]:
-    """Tools for the request body: our functions in one entry; the provider's own objects are passed through."""
-    listed = list(tools)
-    functions = [_tool(tool) for tool in listed if isinstance(tool, Tool)]
-    own = [tool for tool in listed if not isinstance(tool, Tool)]
-    return [{"functionDeclarations": functions}, *own] if functions else own
+    """Return tools for the request body: all `Tool`s in one entry; objects in the provider's format are unchanged."""
+    all_tools = list(tools)
+    functions = [_tool(tool) for tool in all_tools if isinstance(tool, Tool)]
+    provider_tools = [tool for tool in all_tools if not isinstance(tool, Tool)]
+    return [{"functionDeclarations": functions}, *provider_tools] if functions else provider_tools
 
 
 def _parts(message: ChatMessage) -> list[Part]:
-    """The message's parts in their order; text and tool calls that are in no part come behind them.
+    """Return the message's parts in their order, followed by text and tool calls that are in no part.
 
-    Thoughts are not sent back, but their signatures are, each on the part that comes next, as they came.
+    Thoughts are not sent back, but their signatures are, each on the next part, where they were received.
     """
-    made: list[Part] = []
+    parts: list[Part] = []
     signature = ""
     for part in message.parts:
         match part:
             case TextPart():
                 if part.text:
-                    made.append(_signed({"text": part.text}, signature))
+                    parts.append(_signed({"text": part.text}, signature))
                     signature = ""
             case ReasoningPart():
                 if signature:
-                    made.append(_signed({"text": ""}, signature))
+                    parts.append(_signed({"text": ""}, signature))
                 signature = part.signature
             case ToolCall():
-                made.append(_signed({"functionCall": _function_call(part)}, signature))
+                parts.append(_signed({"functionCall": _function_call(part)}, signature))
                 signature = ""
             case ProviderPart():
-                made.append(dict(part.data))
+                parts.append(dict(part.data))
             case _:
                 assert_never(part)
     if message.text and not any(isinstance(part, TextPart) for part in message.parts):
-        made.append({"text": message.text})
+        parts.append({"text": message.text})
     if not any(isinstance(part, ToolCall) for part in message.parts):
-        made.extend({"functionCall": _function_call(call)} for call in message.tool_calls)
+        parts.extend({"functionCall": _function_call(call)} for call in message.tool_calls)
     if signature:
-        made.append(_signed({"text": ""}, signature))
-    return made or [{"text": ""}]
+        parts.append(_signed({"text": ""}, signature))
+    return parts or [{"text": ""}]
 
 
 def _signed(part: Part, signature: str) -> Part:
@@ -114,9 +114,9 @@ def _function_call(call: ToolCall) -> Part:
     return {"name": call.name, "args": call.arguments, **({"id": call.id} if call.id else {})}
 
 
-def _function_response(message: ChatMessage, called: Mapping[str, str]) -> Part:
+def _function_response(message: ChatMessage, call_names: Mapping[str, str]) -> Part:
     call_id = message.tool_call_id or ""
-    name = message.name or called.get(call_id)
+    name = message.name or call_names.get(call_id)
     if not name:
         raise ConfigurationError(
             f"no call {call_id!r} is in the messages: a tool message needs the tool_call_id of a call before it, "

@@ -1,18 +1,18 @@
-"""What a caller may pass as messages and tools, and as options."""
+"""The messages, tools and options that a caller may pass, and their parts that requests of all providers share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 
 import msgspec
 
 from tokentape.errors import ConfigurationError
-from tokentape.message import ChatMessage, ProviderPart, Role
+from tokentape.message import ChatMessage, Part, ProviderPart, Role, TextPart
 from tokentape.providers.tool import Tool
 
 Message: TypeAlias = ChatMessage | Mapping[str, Any]
-"""A message, or the provider's own object for one, which is passed through."""
+"""A message, or an object in the provider's format, which is passed through."""
 Messages: TypeAlias = str | Message | Iterable[Message]
 Tools: TypeAlias = Iterable[Tool | Mapping[str, Any]]
 
@@ -20,41 +20,63 @@ _ROLES = frozenset(get_args(Role))
 
 
 def message_list(messages: Messages) -> list[Message]:
-    """The messages as a list; a `str` is one message of the user. Raises ConfigurationError."""
+    """Return the messages as a list; a `str` is one message of the user. Raises ConfigurationError."""
     if isinstance(messages, str):
         return [ChatMessage.user(messages)]
     if isinstance(messages, ChatMessage | Mapping):
         return [messages]
-    listed = list(messages)
-    if not listed:
+    result = list(messages)
+    if not result:
         raise ConfigurationError("there are no messages to send: pass at least one")
-    for position, message in enumerate(listed):
+    for position, message in enumerate(result):
         if not isinstance(message, ChatMessage | Mapping):
             raise ConfigurationError(
                 f"message {position} is a {type(message).__name__}: pass ChatMessage.user('...') or a dict"
             )
-    return listed
+    return result
 
 
 def as_input(messages: Iterable[Message]) -> tuple[ChatMessage, ...]:
-    """The messages as the event reports them; of a provider's own object, its role and text."""
-    return tuple(message if isinstance(message, ChatMessage) else _own(message) for message in messages)
+    """Return the messages as the event reports them: of an object in the provider's format, its role and text."""
+    return tuple(message if isinstance(message, ChatMessage) else _from_mapping(message) for message in messages)
 
 
 def provider_part(part: ProviderPart) -> dict[str, Any]:
-    """A provider's own content block, as it goes back."""
+    """Return a provider-specific content block in the form in which it is sent back."""
     return {"type": part.kind, **part.data}
 
 
+def content_parts(text: str, parts: Sequence[Part], text_type: str) -> str | list[dict[str, Any]]:
+    """Return the text, or with provider-specific parts the list of content parts, in order."""
+    if not any(isinstance(part, ProviderPart) for part in parts):
+        return text
+    content: list[dict[str, Any]] = []
+    if text and not any(isinstance(part, TextPart) for part in parts):
+        content.append({"type": text_type, "text": text})
+    for part in parts:
+        if isinstance(part, TextPart):
+            content.append({"type": text_type, "text": part.text})
+        elif isinstance(part, ProviderPart):
+            content.append(provider_part(part))
+    return content
+
+
+def answered_call(message: ChatMessage) -> str:
+    """Return the id of the call that a tool message answers. Raises ConfigurationError if it has none."""
+    if not message.tool_call_id:
+        raise ConfigurationError("a tool message needs the tool_call_id of the call it answers")
+    return message.tool_call_id
+
+
 def encode_body(body: Mapping[str, Any]) -> bytes:
-    """The request body as JSON. Raises ConfigurationError."""
+    """Return the request body as JSON. Raises ConfigurationError."""
     try:
         return msgspec.json.encode(body, enc_hook=_plain)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"the request can't be written as JSON: {error}") from error
 
 
-def _own(message: Mapping[str, Any]) -> ChatMessage:
+def _from_mapping(message: Mapping[str, Any]) -> ChatMessage:
     content, role = message.get("content"), message.get("role")
     if isinstance(content, list):
         content = "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))

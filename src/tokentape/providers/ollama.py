@@ -1,4 +1,4 @@
-"""Ollama's own API."""
+"""The client for Ollama's own API."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DEFAULT_PORT = 11434
 class Ollama(ChatProvider):
     """A client for POST /api/chat.
 
-    What isn't passed comes from the variables that the official client reads: OLLAMA_HOST (a URL, or a host with or
-    without a port) and OLLAMA_API_KEY, which only Ollama's cloud asks for. Options are the request's own fields, such
+    Arguments that are not passed come from the variables of the official client: OLLAMA_HOST (a URL, or a host with or
+    without a port) and OLLAMA_API_KEY, which only Ollama's cloud requires. Options are the request's own fields, such
     as `think=True` or `options={"temperature": 0}`.
     """
 
@@ -43,15 +43,15 @@ class Ollama(ChatProvider):
         timeout: Timeout | ClientDefault = CLIENT_DEFAULT,
         **default_options: Any,
     ) -> None:
-        own: dict[str, str] = {}
+        auth_headers: dict[str, str] = {}
         key = setting(api_key, "OLLAMA_API_KEY")
         if key is not None:
             key = credential(key, "the Ollama API key")
-            own["authorization"] = f"Bearer {key}"
+            auth_headers["authorization"] = f"Bearer {key}"
         super().__init__(
             model,
             base_url=host_url(setting(base_url, "OLLAMA_HOST") or ""),
-            headers={**own, **(headers or {})},
+            headers={**auth_headers, **(headers or {})},
             secrets=(key,) if key else (),
             http_client=http_client,
             async_http_client=async_http_client,
@@ -62,7 +62,7 @@ class Ollama(ChatProvider):
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The request body, pure. `stream` is always in it: Ollama streams unless it is false."""
+        """Build the request body. It always has `stream`, because Ollama streams unless it is false."""
         body: dict[str, Any] = {"model": self.model, "messages": ollama_messages(messages), "stream": stream}
         if tools is not None:
             body["tools"] = openai_tools(tools)
@@ -70,9 +70,9 @@ class Ollama(ChatProvider):
 
 
 def host_url(host: str) -> str:
-    """The base URL for what OLLAMA_HOST may hold, as the official client (0.6.3) reads it. Raises ConfigurationError.
+    """Return the base URL for a value of OLLAMA_HOST, like the official client (0.6.3). Raises ConfigurationError.
 
-    Without a scheme the port is 11434 if none is named; with one it is the scheme's own.
+    The default port is 11434 without a scheme, and the scheme's own with one.
     """
     scheme, separator, rest = host.strip().partition("://")
     if not separator:
@@ -81,7 +81,7 @@ def host_url(host: str) -> str:
         split = urlsplit(f"{scheme}://{rest}")
         name, port = split.hostname or DEFAULT_HOST, split.port
     except ValueError as error:
-        raise ConfigurationError(f"OLLAMA_HOST or base_url= is no host or URL: {error}") from error
+        raise ConfigurationError(f"OLLAMA_HOST or base_url= is not a host or URL: {error}") from error
     if port is None and not separator:
         port = DEFAULT_PORT
     name = f"[{name}]" if ":" in name else name

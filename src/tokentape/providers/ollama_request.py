@@ -1,4 +1,4 @@
-"""Messages as Ollama's chat takes them."""
+"""Messages in the format of Ollama's chat."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from tokentape.providers.messages import Message
 
 
 def ollama_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
-    """Messages for the request body. Raises ConfigurationError for a tool result of no known call.
+    """Return messages for the request body. Raises ConfigurationError for a tool result of an unknown call.
 
-    Ollama knows the results of tools by the tool's name, newer versions by the call's id too: the name is that of
-    the message, else of the call with that id.
+    Ollama identifies tool results by the tool's name, newer versions also by the call's id. The name is that of the
+    message, else of the call with its id.
     """
     body: list[Mapping[str, Any]] = []
-    called: dict[str, str] = {}
+    call_names: dict[str, str] = {}
     for message in messages:
         if not isinstance(message, ChatMessage):
             body.append(message)
             continue
-        called |= {call.id: call.name for call in message.tool_calls if call.id}
-        body.append(_tool_result(message, called) if message.role == "tool" else _message(message))
+        call_names |= {call.id: call.name for call in message.tool_calls if call.id}
+        body.append(_tool_result(message, call_names) if message.role == "tool" else _message(message))
     return body
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
-    """A message of anyone but a tool. Of parts that only another provider knows, images alone have a place."""
+    """Return a message that is not a tool result. Images are the only provider-specific parts that Ollama accepts."""
     role = "system" if message.role == "developer" else message.role
     body: dict[str, Any] = {"role": role, "content": message.text or message.refusal}
     if message.reasoning:
@@ -50,8 +50,8 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     return {**body, "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def _tool_result(message: ChatMessage, called: Mapping[str, str]) -> dict[str, Any]:
-    name = message.name or called.get(message.tool_call_id or "")
+def _tool_result(message: ChatMessage, call_names: Mapping[str, str]) -> dict[str, Any]:
+    name = message.name or call_names.get(message.tool_call_id or "")
     if not name and not message.tool_call_id:
         raise ConfigurationError(
             "a tool message needs the tool_call_id of the call it answers, or the tool's name where calls have no ids"

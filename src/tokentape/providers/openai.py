@@ -1,4 +1,4 @@
-"""What the clients for OpenAI's endpoints share."""
+"""The base of the clients for OpenAI's endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 class OpenAIProvider(ChatProvider):
     """A client for an endpoint of OpenAI's API.
 
-    What isn't passed comes from the variables that the official SDK reads: OPENAI_API_KEY, OPENAI_BASE_URL,
+    Arguments that are not passed come from the variables of the official SDK: OPENAI_API_KEY, OPENAI_BASE_URL,
     OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS.
     """
 
@@ -41,15 +41,15 @@ class OpenAIProvider(ChatProvider):
         if key is None:
             raise ConfigurationError("no API key for OpenAI: set OPENAI_API_KEY, or pass api_key=")
         key = credential(key, "the OpenAI API key")
-        own = {"authorization": f"Bearer {key}"}
+        auth_headers = {"authorization": f"Bearer {key}"}
         if organization := setting(organization, "OPENAI_ORG_ID"):
-            own["openai-organization"] = organization
+            auth_headers["openai-organization"] = organization
         if project := setting(project, "OPENAI_PROJECT_ID"):
-            own["openai-project"] = project
+            auth_headers["openai-project"] = project
         super().__init__(
             model,
             base_url=setting(base_url, "OPENAI_BASE_URL") or DEFAULT_BASE_URL,
-            headers={**own, **custom_headers("OPENAI_CUSTOM_HEADERS"), **(headers or {})},
+            headers={**auth_headers, **custom_headers("OPENAI_CUSTOM_HEADERS"), **(headers or {})},
             secrets=(key,),
             http_client=http_client,
             async_http_client=async_http_client,

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions, and every server that speaks it."""
+"""The client for OpenAI's Chat Completions and every server with the same API."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tokentape.providers.openai_request import openai_messages, openai_tools, wi
 class OpenAIChat(OpenAIProvider):
     """A client for POST /chat/completions.
 
-    What isn't passed comes from the variables that the official SDK reads: OPENAI_API_KEY, OPENAI_BASE_URL,
-    OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS. A streamed request asks for the usage
-    (`stream_options: {include_usage: true}`); pass `stream_options=None` for a server that does not know it.
+    Arguments that are not passed come from the variables of the official SDK: OPENAI_API_KEY, OPENAI_BASE_URL,
+    OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS. A request for a stream also requests usage
+    (`stream_options: {include_usage: true}`); pass `stream_options=None` for a server that does not support it.
     """
 
     wire: ClassVar[str] = "openai_chat"
@@ -24,10 +24,9 @@ class OpenAIChat(OpenAIProvider):
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The request body, pure."""
+        """Build the request body."""
         body: dict[str, Any] = {"model": self.model, "messages": openai_messages(messages)}
         if tools is not None:
             body["tools"] = openai_tools(tools)
-        if not stream:
-            return {**body, **options}
-        return with_usage({**body, **options})
+        body |= options
+        return with_usage(body) if stream else body

@@ -1,4 +1,4 @@
-"""OpenAI's legacy Completions, and every server that speaks it."""
+"""The client for OpenAI's legacy Completions and every server with the same API."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tokentape.providers.openai_request import with_usage
 class OpenAICompletions(OpenAIProvider):
     """A client for POST /completions, which completes a text.
 
-    The prompt is the text of the messages, with a blank line between them: roles are not part of it. Pass `prompt=`
-    to send one as it is. Settings come from the same variables as OpenAIChat's, and a streamed request asks for the
-    usage in the same way.
+    The prompt is the text of the messages, with a blank line between them and without roles. Pass `prompt=` to send
+    another one. Settings come from the same variables as OpenAIChat's, and a request for a stream requests usage in
+    the same way.
     """
 
     wire: ClassVar[str] = "openai_completions"
@@ -26,7 +26,7 @@ class OpenAICompletions(OpenAIProvider):
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The request body, pure. Raises ConfigurationError for tools."""
+        """Build the request body. Raises ConfigurationError for tools."""
         if tools is not None:
             raise ConfigurationError("the Completions API has no tools: use OpenAIChat or OpenAIResponses")
         prompt = "\n\n".join(message.text for message in as_input(messages))

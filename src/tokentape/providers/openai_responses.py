@@ -1,4 +1,4 @@
-"""OpenAI's Responses."""
+"""The client for OpenAI's Responses."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tokentape.providers.responses_request import responses_input, responses_too
 class OpenAIResponses(OpenAIProvider):
     """A client for POST /responses.
 
-    Settings come from the same variables as OpenAIChat's. Messages become input items: an answer that goes back has
-    its reasoning, calls and built-in tools in it, as the API wants them; without `store` that takes
-    `include=["reasoning.encrypted_content"]`. With `previous_response_id` pass only what is new.
+    Settings come from the same variables as OpenAIChat's. Messages become input items: a model's message is sent back
+    with its reasoning, calls and built-in tools, as the API requires. With `store=False` this needs
+    `include=["reasoning.encrypted_content"]`. With `previous_response_id` pass only the new messages.
     """
 
     wire: ClassVar[str] = "openai_responses"
@@ -25,12 +25,12 @@ class OpenAIResponses(OpenAIProvider):
     def request_body(
         self, messages: Sequence[Message], *, stream: bool, tools: Tools | None, options: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The request body, pure."""
-        made = None if tools is None else responses_tools(tools)
+        """Build the request body."""
+        tool_objects = [] if tools is None else responses_tools(tools)
         stored = options.get("store") is not False
-        body: dict[str, Any] = {"model": self.model, "input": responses_input(messages, made or (), stored=stored)}
-        if made is not None:
-            body["tools"] = made
+        body: dict[str, Any] = {"model": self.model, "input": responses_input(messages, tool_objects, stored=stored)}
+        if tools is not None:
+            body["tools"] = tool_objects
         if stream:
             body["stream"] = True
         return {**body, **options}

@@ -13,7 +13,7 @@ IteratorT = TypeVar("IteratorT")
 
 
 class StreamedChatResponse(msgspec.Struct, Generic[IteratorT], frozen=True):
-    """An accepted request whose answer is still to be read: `normalized` is its iterator.
+    """A successful response whose body is not read yet: `normalized` is the iterator over it.
 
     `status` and `headers` (lower-case names) are those of the HTTP response.
     """

@@ -1,4 +1,4 @@
-"""Messages and tools as the Responses API takes them."""
+"""Messages and tools in the format of the Responses API."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import msgspec
 
 from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
-from tokentape.providers.messages import Message, Tools, provider_part
-from tokentape.providers.tool import Tool
+from tokentape.providers.messages import Message, Tools, answered_call, content_parts, provider_part
+from tokentape.providers.tool import Tool, optional_fields
 
 InputItem = dict[str, Any]
 
 MAX_ID_LENGTH = 64
-"""The API's limit. What is longer is another provider's signature of its reasoning."""
+"""The API's limit. A longer signature comes from another provider."""
 
 
 def responses_input(
     messages: Iterable[Message], tools: Iterable[Mapping[str, Any]] = (), *, stored: bool = True
 ) -> list[Mapping[str, Any]]:
-    """The input items of messages; a provider's own item is passed through.
+    """Return the input items of messages; items in the provider's format are passed through.
 
-    `tools` tells which calls are calls of custom tools, and `stored` whether the provider keeps responses, so that
-    reasoning can be named by its id alone. Raises ConfigurationError for a tool result without an id, and for one of a
-    call that is answered in a form of its own.
+    `tools` shows which calls are calls of custom tools. If `stored`, the provider keeps responses, so reasoning can be
+    sent as its id alone. Raises ConfigurationError for a tool result without an id, and for the result of a call that
+    needs a special item.
     """
     custom = {tool.get("name") for tool in tools if tool.get("type") == "custom"}
-    customs: set[str] = set()
-    own_calls: dict[str, str] = {}
+    custom_ids: set[str] = set()
+    provider_calls: dict[str, str] = {}
     items: list[Mapping[str, Any]] = []
     for message in messages:
         if not isinstance(message, ChatMessage):
@@ -39,60 +39,48 @@ def responses_input(
             case "system" | "developer" | "user":
                 items.append({"role": message.role, "content": _content(message)})
             case "tool":
-                if (kind := own_calls.get(message.tool_call_id or "")) is not None:
+                if (kind := provider_calls.get(message.tool_call_id or "")) is not None:
                     raise ConfigurationError(
-                        f"call {message.tool_call_id} is a {kind}: answer it with the API's own item, a dict of the "
-                        f"type {kind.removesuffix('_call')}_call_output or as the API names it, not with a tool message"
+                        f"call {message.tool_call_id} is a {kind}: answer it with a dict of the API's own type, such "
+                        f"as {kind.removesuffix('_call')}_call_output, not with a tool message"
                     )
-                items.append(_result(message, customs))
+                items.append(_tool_result(message, custom_ids))
             case "assistant":
-                customs.update(call.id for call in message.tool_calls if call.name in custom)
+                custom_ids.update(call.id for call in message.tool_calls if call.name in custom)
                 for part in message.parts:
                     if isinstance(part, ProviderPart) and part.awaits_result:
-                        own_calls[str(part.data.get("call_id"))] = part.kind
-                items.extend(_answer(message, customs, stored=stored))
+                        provider_calls[str(part.data.get("call_id"))] = part.kind
+                items.extend(_assistant_items(message, custom_ids, stored=stored))
             case never:
                 assert_never(never)
     return items
 
 
 def responses_tools(tools: Tools) -> list[Mapping[str, Any]]:
-    """Tools for the request body; a provider's own object is passed through."""
+    """Return tools for the request body; objects in the provider's format are passed through."""
     return [_tool(tool) if isinstance(tool, Tool) else tool for tool in tools]
 
 
 def _content(message: ChatMessage) -> str | list[InputItem]:
-    """A string, or where there is more than text, content parts in their order."""
-    if not any(isinstance(part, ProviderPart) for part in message.parts):
-        return message.text
-    content: list[InputItem] = []
-    if message.text and not any(isinstance(part, TextPart) for part in message.parts):
-        content.append({"type": "input_text", "text": message.text})
-    for part in message.parts:
-        if isinstance(part, TextPart):
-            content.append({"type": "input_text", "text": part.text})
-        elif isinstance(part, ProviderPart):
-            content.append(provider_part(part))
-    return content
+    return content_parts(message.text, message.parts, "input_text")
 
 
-def _result(message: ChatMessage, customs: set[str]) -> InputItem:
-    if not message.tool_call_id:
-        raise ConfigurationError("a tool message needs the tool_call_id of the call it answers")
-    kind = "custom_tool_call_output" if message.tool_call_id in customs else "function_call_output"
-    return {"type": kind, "call_id": message.tool_call_id, "output": _content(message)}
+def _tool_result(message: ChatMessage, custom_ids: set[str]) -> InputItem:
+    call_id = answered_call(message)
+    kind = "custom_tool_call_output" if call_id in custom_ids else "function_call_output"
+    return {"type": kind, "call_id": call_id, "output": _content(message)}
 
 
-def _answer(message: ChatMessage, customs: set[str], *, stored: bool) -> Iterator[InputItem]:
-    """The items of a model's answer in their order; text and tool calls that are in no part come behind them."""
+def _assistant_items(message: ChatMessage, custom_ids: set[str], *, stored: bool) -> Iterator[InputItem]:
+    """Yield the items of a model's message in their order, followed by text and tool calls that are in no part."""
     reasoning: InputItem | None = None
     for part in message.parts:
         match part:
             case TextPart():
                 if part.text:
-                    yield _said(part)
+                    yield _text_item(part)
             case ReasoningPart():
-                # The parts of one item's summary have its id; the encrypted text is with the first.
+                # The parts of one item's summary all have its id; the first one has the encrypted text.
                 if reasoning is not None and reasoning["id"] == part.signature:
                     reasoning["summary"] += _summary(part)
                     continue
@@ -100,28 +88,28 @@ def _answer(message: ChatMessage, customs: set[str], *, stored: bool) -> Iterato
                 if reasoning is not None:
                     yield reasoning
             case ToolCall():
-                yield _call(part, custom=part.id in customs)
+                yield _call(part, custom=part.id in custom_ids)
             case ProviderPart():
                 yield provider_part(part)
             case _:
                 assert_never(part)
     if message.text and not any(isinstance(part, TextPart) for part in message.parts):
-        yield _said(TextPart(message.text))
+        yield _text_item(TextPart(message.text))
     if message.refusal:
         yield {"role": "assistant", "content": [{"type": "refusal", "refusal": message.refusal}]}
-    placed = {part.id for part in message.parts if isinstance(part, ToolCall)}
+    in_parts = {part.id for part in message.parts if isinstance(part, ToolCall)}
     for call in message.tool_calls:
-        if call.id not in placed:
-            yield _call(call, custom=call.id in customs)
+        if call.id not in in_parts:
+            yield _call(call, custom=call.id in custom_ids)
 
 
-def _said(part: TextPart) -> InputItem:
+def _text_item(part: TextPart) -> InputItem:
     phase = {"phase": part.phase} if part.phase else {}
     return {"role": "assistant", "content": [{"type": "output_text", "text": part.text}], **phase}
 
 
 def _reasoning(part: ReasoningPart, *, stored: bool) -> InputItem | None:
-    """The item, unless the provider could not make anything of it: it is another's, or was not kept."""
+    """Return the item; None if the provider could not use it, as it is another provider's or was not stored."""
     if not part.signature or len(part.signature) > MAX_ID_LENGTH or not (part.encrypted or stored):
         return None
     item: InputItem = {"type": "reasoning", "id": part.signature, "summary": _summary(part)}
@@ -142,9 +130,4 @@ def _call(call: ToolCall, *, custom: bool) -> InputItem:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    body: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": tool.parameters}
-    if tool.description:
-        body["description"] = tool.description
-    if tool.strict is not None:
-        body["strict"] = tool.strict
-    return body
+    return {"type": "function", "name": tool.name, "parameters": tool.parameters, **optional_fields(tool)}
