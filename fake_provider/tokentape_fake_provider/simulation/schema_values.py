@@ -188,7 +188,11 @@ class _Generator:
         least, most = bounds(parts, "minItems", "maxItems")
         prefix = max(len(part.get("prefixItems", ())) for part in parts)
         wanted = [part["contains"] for part in parts for _ in range(part.get("minContains", 1)) if "contains" in part]
-        excess = [Schema(part.place, **{"not": part["contains"]}) for part in parts if "maxContains" in part]
+        excess = [
+            Schema(part.place, **{"not": part["contains"]})
+            for part in parts
+            if {"contains", "maxContains"} <= part.keys()
+        ]
         least = max(least, len(wanted))
         count = least if self._minimal(depth) else max(least, prefix or self._draw.randint(1, 3))
         count = count if most is None else min(count, most)
