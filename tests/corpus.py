@@ -42,6 +42,7 @@ class Item(NamedTuple):
     features: tuple[str, ...]
     status: int
     content_type: str
+    size: int
     body_path: Path
     meta_path: Path
 
@@ -88,6 +89,7 @@ def all_items() -> tuple[Item, ...]:
             tuple(row.get("features", ())),
             row["status"],
             row["content_type"] or "",
+            row["body_bytes"],
             ROOT / row["body"],
             ROOT / row["meta"],
         )
@@ -95,12 +97,28 @@ def all_items() -> tuple[Item, ...]:
     )
 
 
-def each(chosen: Sequence[Item]) -> Sequence[Any]:
+def each(chosen: Sequence[Any]) -> Sequence[Any]:
     """These items as a parameter set; where the folder is absent one set that is skipped with that reason."""
     if all_items():
         return chosen
     reason = f"no recorded streams at {ROOT}: set TOKENTAPE_CORPUS"
     return [pytest.param(None, marks=pytest.mark.skip(reason), id="no recorded streams")]
+
+
+def sampled(chosen: Sequence[Item]) -> Sequence[Any]:
+    """As `each`, but in the fast suite only the smallest that have every feature of every wire format between them."""
+    missing = {(item.wire_format, feature) for item in chosen for feature in _features(item)}
+    sample: set[str] = set()
+    for item in sorted(chosen, key=lambda item: item.size):
+        new = {(item.wire_format, feature) for feature in _features(item)} & missing
+        if new:
+            missing -= new
+            sample.add(item.id)
+    return each([item if item.id in sample else pytest.param(item, marks=pytest.mark.slow) for item in chosen])
+
+
+def _features(item: Item) -> tuple[str, ...]:
+    return (*item.features, item.kind, item.content_type)
 
 
 def items(*wire_formats: str, kind: str = "stream") -> list[Item]:

@@ -23,7 +23,7 @@ import urllib3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-from tests.corpus import ANTHROPIC_FAMILY, OPENAI_CHAT_FAMILY, Item, all_items, each
+from tests.corpus import ANTHROPIC_FAMILY, OPENAI_CHAT_FAMILY, Item, all_items, sampled
 from tokentape import ReasoningPart, StreamedChatMessageIterator, stream_bytes, wrap
 from tokentape_harness import FakeProvider, Response
 from tokentape_harness.testing.recordings import tape_of
@@ -228,7 +228,7 @@ def plain(chunk: Any) -> Any:
     return chunk.model_dump(exclude={"sdk_http_response"}, warnings=False)
 
 
-@pytest.mark.parametrize("item", each(ITEMS), ids=lambda item: f"{item.wire_format}-{item.id}")
+@pytest.mark.parametrize("item", sampled(ITEMS), ids=lambda item: f"{item.wire_format}-{item.id}")
 def test_an_sdk_reads_a_served_tape_as_it_reads_the_raw_body(item: Item, fake_provider: FakeProvider) -> None:
     """Served over a socket, chunk by chunk, a recording gives the SDK what its raw body gives."""
     read = READERS[item.wire_format]
@@ -253,7 +253,7 @@ def told(stream: StreamedChatMessageIterator) -> tuple[Any, ...]:
     return said, message.text, message.reasoning, calls, message.provider_finish_reason, counts, len(signatures)
 
 
-@pytest.mark.parametrize("item", each(TYPED), ids=lambda item: f"{item.wire_format}-{item.id}")
+@pytest.mark.parametrize("item", sampled(TYPED), ids=lambda item: f"{item.wire_format}-{item.id}")
 def test_wrapped_events_say_what_the_bytes_say(item: Item) -> None:
     """google-genai, ollama and cohere hide their bytes: of their typed events wrap() makes what it makes of bytes."""
     assert told(wrap(READERS[item.wire_format]("http://provider.invalid", item))) == told(

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.corpus import WIRES, Item, all_items, each
+from tests.case_notes import case
+from tests.corpus import WIRES, Item, all_items, each, sampled
 from tests.corpus_expectations import DIFFERENCES, EXPECTED_USAGE
 from tokentape import ChatOutput, ProviderError, stream_bytes
 
@@ -109,7 +110,16 @@ def check(item: Item, seen: str, output: ChatOutput) -> None:
         assert output.error is None
 
 
-@pytest.mark.parametrize("item", each(STREAMS), ids=lambda item: f"{item.wire_format}-{item.id}")
+@pytest.mark.parametrize("wire_format", each(sorted({item.wire_format for item in STREAMS})))
+def test_each_agrees_with_its_summary(wire_format: str) -> None:
+    """Text, reasoning, tool calls, finish reason, usage and errors of each recording agree, read whole."""
+    for item in STREAMS:
+        if item.wire_format == wire_format:
+            with case(item.id):
+                check(item, *read([item.body], item.wire))
+
+
+@pytest.mark.parametrize("item", sampled(STREAMS), ids=lambda item: f"{item.wire_format}-{item.id}")
 def test_agrees_with_its_summary(item: Item) -> None:
     """Text, reasoning, tool calls, finish reason, usage and errors agree: whole, in bytes, at random, as it arrived."""
     body = item.body
