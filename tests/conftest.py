@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import ssl
 import threading
 
 from hypothesis import HealthCheck, settings
@@ -28,6 +29,10 @@ if threading.current_thread() is threading.main_thread():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
 
+
+# No test talks to anybody with a certificate, and each client would read all of the machine's: 20 ms and more.
+ssl.SSLContext.load_verify_locations = lambda *_, **__: None  # type: ignore[method-assign]
+ssl.SSLContext.load_default_certs = lambda *_, **__: None  # type: ignore[method-assign]
 
 gc.disable()  # until all SDKs are imported and all tests collected: a million objects, which stay
 
