@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("gevent")
 
 
+@pytest.mark.slow
 def test_a_server_in_a_program_that_gevent_has_patched() -> None:
     """It starts, answers greenlets of the same program (Flask under gevent's server), is stepped by them, and stops."""
     ran = subprocess.run(

@@ -72,6 +72,7 @@ def test_another_package_that_is_missing_is_none_of_ours() -> None:
     assert ended.stdout == "No module named 'nowhere_at_all'\n"
 
 
+@pytest.mark.slow
 def test_fixtures_and_marks_name_the_extra(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fixture and mark fails its test with that line alone; tests that use none of them pass."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins need these packages

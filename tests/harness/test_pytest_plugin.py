@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 pytest_plugins = ["pytester"]
 
 
@@ -67,12 +69,14 @@ ASYNC = """
 """
 
 
+@pytest.mark.slow
 def test_every_xdist_worker_has_a_server(pytester):
     """Under xdist each worker has its own server, and no test sees another's session."""
     pytester.makepyfile(SYNC)
     pytester.runpytest_subprocess("-n", "2", *NO_LOOP, "-W", "error").assert_outcomes(passed=7)
 
 
+@pytest.mark.slow
 def test_without_any_asyncio_plugin(pytester):
     """The fixtures need neither pytest-asyncio nor anyio nor xdist."""
     pytester.makepyfile(SYNC)
@@ -80,6 +84,7 @@ def test_without_any_asyncio_plugin(pytester):
     pytester.runpytest_subprocess(*off, "-W", "error").assert_outcomes(passed=7)
 
 
+@pytest.mark.slow
 def test_under_asyncio_and_anyio(pytester):
     """The fixtures serve coroutine tests of pytest-asyncio and of anyio in one run."""
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")

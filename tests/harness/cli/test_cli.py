@@ -332,7 +332,7 @@ def start_server(*arguments):
     return process, found and found.group(), "".join(lines)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_serve_answers_until_interrupted(run, tmp_path, number):
     """serve prints its URLs, answers with a cassette again and again, and ends cleanly when interrupted."""
     run("synth", "-w", "openai_chat", "-o", tmp_path / "made.yaml", "--text", "From the cassette.")
@@ -507,7 +507,9 @@ def test_an_unexpected_error_is_one_line_too(run, body, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("command", ["decode", "show", "synth", "--version"])
+@pytest.mark.parametrize(
+    "command", ["show", *(pytest.param(name, marks=pytest.mark.slow) for name in ("decode", "synth", "--version"))]
+)
 def test_a_broken_pipe_is_quiet(tmp_path, run, command):
     """A reader that has seen enough (`| head`) is no error worth a word."""
     body, made = tmp_path / "body.txt", tmp_path / "made.yaml"

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="files don't bound sockets there")
 def test_more_streams_than_the_system_grants_unasked() -> None:
     """Where a process may have 64 files unless it asks, 100 connections are open at once and all are answered."""

@@ -55,7 +55,16 @@ def test_latencies_are_learned_back(distribution: Distribution, jitter: float) -
     assert learned.fitted.latency_ks < 1.7 / math.sqrt(count)
 
 
-@pytest.mark.parametrize("wire", ["openai_chat", "anthropic_messages", "gemini", "bedrock_converse", "ollama"])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        "openai_chat",
+        *(
+            pytest.param(wire, marks=pytest.mark.slow)
+            for wire in ("anthropic_messages", "gemini", "bedrock_converse", "ollama")
+        ),
+    ],
+)
 def test_all_of_a_profile_is_learned_back(wire: str) -> None:
     """Cuts, arrivals, pauses and latencies of one profile are all found again, in any wire format."""
     profile = Profile(
@@ -78,6 +87,7 @@ def test_all_of_a_profile_is_learned_back(wire: str) -> None:
     assert learned.pauses.jitter == pytest.approx(0.4, abs=0.2)
 
 
+@pytest.mark.slow
 def test_what_was_learned_plays_and_is_learned_again() -> None:
     """A learned profile, played with another seed, gives the same profile within its sampling error."""
     profile = Profile(
@@ -251,6 +261,7 @@ def test_share_of_a_gamma_distribution_of_large_shape(deviations: float) -> None
     assert shares_there[0] == pytest.approx(shares_there[1], abs=2e-6)
 
 
+@pytest.mark.slow
 def test_many_latencies_are_learned_quickly() -> None:
     """Of 100,000 latencies that hardly vary, in sums of up to 60, a sample is taken: it is not a matter of minutes."""
     source = random.Random(1)

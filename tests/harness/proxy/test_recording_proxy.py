@@ -428,6 +428,7 @@ def test_what_can_not_be_replayed(proxy, tmp_path):
         upstreams_of(["https://gateway.example"], {})
 
 
+@pytest.mark.slow
 def test_a_command(upstream, tmp_path):
     """A program with the openai SDK is recorded and replayed without the provider; its exit code is passed on."""
     upstream.default.push("Said once")

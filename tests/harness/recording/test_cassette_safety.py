@@ -135,6 +135,7 @@ with use_cassette(sys.argv[1], record_mode="new_episodes"), httpx2.Client(transp
 """
 
 
+@pytest.mark.slow
 def test_parallel_workers_never_corrupt_a_file(path):
     """Processes that record into one file at the same time lose nothing."""
     workers = [
