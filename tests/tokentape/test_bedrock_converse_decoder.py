@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.aws_frames import SAYS, START, STOP, USAGE, event, exception, frame
+from tests.cuts import ways
 from tokentape import (
     BadRequestError,
     ChatOutput,
@@ -57,15 +58,6 @@ def read(chunks: Iterable[bytes]) -> ChatOutput:
     for _ in stream:
         pass
     return stream.get_chat_output()
-
-
-def ways(body: bytes) -> Iterator[list[bytes]]:
-    """The body whole, in 1- and 2-byte pieces, and at every split."""
-    yield [body]
-    for size in (1, 2):
-        yield [body[at : at + size] for at in range(0, len(body), size)]
-    for at in range(1, len(body)):
-        yield [body[:at], body[at:]]
 
 
 TOOLS = (

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.aws_frames import chunk, event, exception
+from tests.cuts import ways
 from tokentape import (
     ChatOutput,
     DecodeError,
@@ -119,15 +120,6 @@ def read(chunks: Iterable[bytes]) -> ChatOutput:
     for _ in stream:
         pass
     return stream.get_chat_output()
-
-
-def ways(body: bytes) -> Iterator[list[bytes]]:
-    """The body whole, in 1- and 2-byte pieces, and at every split."""
-    yield [body]
-    for size in (1, 2):
-        yield [body[at : at + size] for at in range(0, len(body), size)]
-    for at in range(1, len(body)):
-        yield [body[:at], body[at:]]
 
 
 @pytest.mark.parametrize("family", list(FAMILIES))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cuts import ways
 from tokentape import (
     ChatOutput,
     DecodeError,
@@ -87,15 +87,6 @@ def line(kind: str, **fields: Any) -> bytes:
     """One event of version 1."""
     body = {"is_finished": kind == "stream-end", "event_type": kind, **fields}
     return json.dumps(body, ensure_ascii=False).encode() + b"\n"
-
-
-def ways(body: bytes) -> Iterator[list[bytes]]:
-    """The body whole, in 1- and 2-byte pieces, and at every split."""
-    yield [body]
-    for size in (1, 2):
-        yield [body[at : at + size] for at in range(0, len(body), size)]
-    for at in range(1, len(body)):
-        yield [body[:at], body[at:]]
 
 
 def read(wire: str, *chunks: bytes) -> ChatOutput:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
+from tests.cuts import ways
 from tokentape import ChatMessage, ChatOutput, ProviderPart, ReasoningPart, TextPart, TokentapeError, stream_bytes
 from tokentape.wires import wire_named
 
@@ -49,9 +50,7 @@ def read(pieces: list[bytes], wire: str) -> tuple[list[ChatMessage], ChatOutput,
 def every_cut(body: bytes, wire: str) -> tuple[list[ChatMessage], ChatOutput, str]:
     """Read whole, in 1- and 2-byte pieces and at every split, which must all give the same."""
     chunks, output, error = read([body], wire)
-    cuts = [[body[i : i + size] for i in range(0, len(body), size)] for size in (1, 2)]
-    cuts += [[body[:cut], body[cut:]] for cut in range(len(body))]
-    for pieces in cuts:
+    for pieces in ways(body):
         again_chunks, again, again_error = read(pieces, wire)
         assert (again_chunks, again.messages, again.usage, again_error) == (
             chunks,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.case_notes import case as case_of
 from tokentape import ChatOutput, TokentapeError, stream_bytes
 
 ROOT = Path(os.environ.get("TOKENTAPE_FIELD", Path(__file__).parents[3] / "shared" / "field"))
@@ -109,9 +110,10 @@ def check(case: dict[str, Any], seen: str, output: ChatOutput) -> None:
         assert text in repr((output.message.parts, output.metadata))
 
 
-@pytest.mark.parametrize("how", ["whole", "bytes-1", "bytes-2", "seed-1", "seed-2", "seed-3"])
 @pytest.mark.parametrize("case", PARAMETERS)
-def test_field_case(case: dict[str, Any], how: str) -> None:
-    """A case decodes to what it expects: text, calls, usage, how it ended and the error."""
-    seen, output = read(cuts((ROOT / case["file"]).read_bytes(), how), case["wire"])
-    check(case, seen, output)
+def test_field_case(case: dict[str, Any]) -> None:
+    """A case decodes to what it expects, however it is cut: text, calls, usage, how it ended and the error."""
+    body = (ROOT / case["file"]).read_bytes()
+    for how in ("whole", "bytes-1", "bytes-2", "seed-1", "seed-2", "seed-3"):
+        with case_of(how):
+            check(case, *read(cuts(body, how), case["wire"]))

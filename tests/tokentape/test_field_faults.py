@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from mistralai.client.models import CompletionEvent
 
 from tests.aws_frames import event
+from tests.cuts import ways
 from tokentape import (
     BadRequestError,
     ChatMessage,
@@ -58,15 +59,6 @@ def call(index: Any = 0, /, id: Any = None, name: Any = None, arguments: Any = N
 
 
 STOP, CALLED = delta("stop"), delta("tool_calls")
-
-
-def ways(body: bytes) -> Iterator[list[bytes]]:
-    """The body whole, in pieces of 1 and 2 bytes, and at every split."""
-    yield [body]
-    for size in (1, 2):
-        yield [body[start : start + size] for start in range(0, len(body), size)]
-    for cut in range(1, len(body)):
-        yield [body[:cut], body[cut:]]
 
 
 def output(pieces: Iterable[bytes], wire: str = CHAT) -> ChatOutput:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cuts import ways
 from tokentape import ChatOutput, ProviderPart, ReasoningPart, stream_bytes
 from tokentape.errors import (
     DecodeError,
@@ -53,14 +54,6 @@ def read(chunks: Iterable[bytes] | bytes, wire: str = "gemini") -> ChatOutput:
     return stream.get_chat_output()
 
 
-def every_split(body: bytes) -> Iterable[list[bytes]]:
-    """The body whole, byte by byte, two bytes by two, and in two at each place."""
-    yield [body]
-    yield [body[at : at + 1] for at in range(len(body))]
-    yield [body[at : at + 2] for at in range(0, len(body), 2)]
-    yield from ([body[:at], body[at:]] for at in range(1, len(body)))
-
-
 STORY = (
     chunk({"text": 'Hm "]}', "thought": True}, usage={"promptTokenCount": 9, "totalTokenCount": 9}),
     chunk({"functionCall": {"name": "f", "args": {"a": "[{\\"}}, "thoughtSignature": "c2ln"}, "日本\u2028語"),
@@ -83,7 +76,7 @@ def test_every_split_says_the_same(body: bytes, before: bytes) -> None:
     assert (whole.finish_reason, whole.provider_finish_reason) == ("tool_calls", "STOP")
     usage = whole.usage
     assert (usage.input, usage.output, usage.reasoning, usage.total, usage.cached) == (9, 6, 2, 15, None)
-    for pieces in every_split(before + body):
+    for pieces in ways(before + body):
         assert read(pieces) == whole
 
 
@@ -257,7 +250,7 @@ def test_grounding_is_in_the_metadata() -> None:
 )
 def test_an_error_inside_the_stream(body: bytes) -> None:
     """It is raised after what came before, in each of the shapes that it has."""
-    for pieces in every_split(body):
+    for pieces in ways(body):
         stream = stream_bytes(pieces, "gemini")
         with pytest.raises(OverloadedError, match=r"Overloaded\."):
             list(stream)
@@ -515,7 +508,7 @@ def test_an_interaction_wherever_it_is_cut() -> None:
     assert own[1].kind == "image"
     usage = whole.usage
     assert (usage.input, usage.output, usage.reasoning, usage.cached, usage.total) == (7, 7, 4, 1, 14)
-    for pieces in every_split(body):
+    for pieces in ways(body):
         assert read(pieces, "gemini_interactions") == whole
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cuts import ways
 from tokentape import (
     ChatOutput,
     DecodeError,
@@ -38,15 +38,6 @@ def chunk(*choices: dict[str, Any], **fields: Any) -> bytes:
 def says(text: str, reason: str | None = None, index: int = 0, **fields: Any) -> dict[str, Any]:
     """One choice of a chunk."""
     return {"text": text, "index": index, "logprobs": None, "finish_reason": reason, **fields}
-
-
-def ways(body: bytes) -> Iterator[list[bytes]]:
-    """The body whole, in 1- and 2-byte pieces, and at every split."""
-    yield [body]
-    for size in (1, 2):
-        yield [body[at : at + size] for at in range(0, len(body), size)]
-    for at in range(1, len(body)):
-        yield [body[:at], body[at:]]
 
 
 def read(chunks: list[bytes]) -> ChatOutput:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cuts import ways
 from tokentape import (
     BadRequestError,
     ChatMessage,
@@ -76,15 +77,6 @@ def read(chunks: Iterable[bytes]) -> ChatOutput:
     seen = "".join(message.text for message in stream)
     assert seen == stream.get_chat_output().text
     return stream.get_chat_output()
-
-
-def ways(body: bytes) -> Iterator[list[bytes]]:
-    """The body whole, in 1- and 2-byte pieces, and at every split."""
-    yield [body]
-    for size in (1, 2):
-        yield [body[at : at + size] for at in range(0, len(body), size)]
-    for at in range(1, len(body)):
-        yield [body[:at], body[at:]]
 
 
 MESSAGE = b"".join(
