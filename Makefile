@@ -10,6 +10,9 @@ SERVER_JOBS ?= 4
 unexport PYTHONDONTWRITEBYTECODE
 # Where the fake provider listens while it is asked whether it conforms.
 CONFORMANCE_PORT ?= 8388
+# And where its simulated model is, without the control API.
+SIMULATION_PORT ?= 8389
+ANY_MODEL := the fake provider answers for every model
 # The library's web responses, as applications of each framework: what make conformance asks.
 APPS := tests.conformance.pipelines
 PIPELINES := "starlette_app:app --path /sse" "starlette_app:app --path /text" "flask_app:app --path /ndjson" \
@@ -44,8 +47,10 @@ test-servers: $(READY) ## Run real servers and proxies in front of the fake prov
 conformance: $(READY) ## Ask the library, the fake provider and the web responses for the promises of streaming, through the command line
 	$(BIN)/tokentape conformance iterator tokentape_conformance:tokentape_adapter
 	@$(BIN)/tokentape serve --port $(CONFORMANCE_PORT) & server=$$!; trap "kill $$server" EXIT; \
-	$(BIN)/tokentape conformance provider http://127.0.0.1:$(CONFORMANCE_PORT) \
-		--lacks "unknown_model=the fake provider answers for every model"
+	$(BIN)/tokentape conformance provider http://127.0.0.1:$(CONFORMANCE_PORT) --lacks "unknown_model=$(ANY_MODEL)"
+	@$(BIN)/tokentape serve --port $(SIMULATION_PORT) --token unknown --timing synthetic:ttft=20ms,tps=500 & \
+	server=$$!; trap "kill $$server" EXIT; \
+	$(BIN)/tokentape conformance provider http://127.0.0.1:$(SIMULATION_PORT)/v1 --lacks "unknown_model=$(ANY_MODEL)"
 	@printf '%s\n' $(PIPELINES) | xargs -P 2 -I{} sh -c '$(BIN)/tokentape conformance pipeline $(APPS).{} --jobs 1'
 
 lint: $(READY) ## Check format, style and who imports whom

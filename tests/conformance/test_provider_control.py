@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tokentape_conformance.provider.grammars import GRAMMARS
 from tokentape_conformance.provider.target import Target
 from tokentape_fake_provider import FakeProviderServer
 
@@ -20,3 +21,12 @@ def test_the_control_api_is_found_below_any_base_url(fake_provider_server: FakeP
 def test_another_server_has_none(fake_provider_server: FakeProviderServer) -> None:
     """A path that only looks like one is no base URL of a fake provider."""
     assert Target(f"{fake_provider_server.url}/v3", ["openai_chat"]).control is None
+
+
+@pytest.mark.parametrize("ending", ["", "/v1"])
+def test_each_wire_format_is_found_without_the_control_api(ending: str) -> None:
+    """A server that can't be scripted is asked in all formats whose paths it answers, below `/v1` and beside it."""
+    with FakeProviderServer(token="unknown") as server:
+        target = Target(server.url + ending)
+        assert target.control is None
+        assert target.wires == list(GRAMMARS)

@@ -45,10 +45,10 @@ _AGAIN_S = 0.05
 
 
 class Target:
-    """A server at a base URL, which may take `start` s to start. `lacks` are reasons by (`wire.`)capability.
+    """A server at a base URL, with or without `/v1`, which may take `start` s to start.
 
-    `control` is the URL of a fake provider that it stands in front of, as a gateway does; `token` is that of its
-    control API.
+    `lacks` are reasons by (`wire.`)capability. `control` is the URL of a fake provider that it stands in front of, as a
+    gateway does; `token` is that of its control API.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Target:
         control: str = "",
         token: str | None = None,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/").removesuffix("/v1")  # other wire formats have other versions
         self.model = model
         self.key = key
         self.lacks = dict(lacks)
