@@ -12,6 +12,7 @@ from tokentape_fake_provider.simulation.answer_text import answer_text, plain_te
 from tokentape_fake_provider.simulation.arguments import simulated_arguments
 from tokentape_fake_provider.simulation.limits import limited
 from tokentape_fake_provider.simulation.reasoning import reasoning_tokens
+from tokentape_fake_provider.simulation.server_tools import with_server_items
 from tokentape_fake_provider.simulation.settings import Simulation
 from tokentape_fake_provider.simulation.synthetic import synthetic_tokens
 from tokentape_fake_provider.simulation.tool_choice import is_last, tools_to_call
@@ -29,7 +30,8 @@ def simulate(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str, 
 
     def choice(index: int) -> Choice:
         items = _items(prompt, simulation, f"{seed} {index}", locale)
-        return limited(items, stop=prompt.stop, max_tokens=prompt.max_tokens, partial_calls=partial_calls)
+        choice = limited(items, stop=prompt.stop, max_tokens=prompt.max_tokens, partial_calls=partial_calls)
+        return with_server_items(choice, prompt, seed=f"{seed} {index}", locale=locale)
 
     return Script(tuple(map(choice, range(prompt.choices))))
 

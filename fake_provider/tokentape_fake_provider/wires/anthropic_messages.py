@@ -4,8 +4,11 @@ Key order, framing, padding and ids are those of recorded streams of 2025 and 20
 docs.anthropic.com/en/api/messages-streaming.
 
 - There is one choice. Each item of the script is a content block: text, thinking (or redacted_thinking for
-  `encrypted`), tool_use. A refusal is text that ends with `refusal`, as the format has no place of its own
-  for it. A thinking block without a signature gets a made-up one, as the provider never sends one without.
+  `encrypted`), tool_use. A refusal is text that ends with `refusal`. A thinking block without a signature gets a
+  made-up one, as the provider never sends one without; hidden reasoning is a thinking block with its signature alone.
+- A text with citations is one block for each run of text that has the same citations: those of pages are
+  `web_search_result_location`, others `char_location`. A server tool is the block of its call and that of its result;
+  file search and image generation are left out. Audio is its transcript.
 - Finish reasons: `length` is `max_tokens`, `tool_calls` is `tool_use`, `pause` is `pause_turn`,
   `content_filter` and `refusal` are `refusal`, `error` and `other` are sent as these words, which the
   provider never sends.
@@ -13,7 +16,7 @@ docs.anthropic.com/en/api/messages-streaming.
   are `output_tokens_details.thinking_tokens`, mentioned where there is reasoning. `report=False` leaves
   `usage` out, which the provider never does and some gateways do.
 - Without streaming a tool call's arguments are a JSON value, so that invalid JSON can't be sent then.
-- The request's `stop_sequences` and `max_tokens` cut nothing: the script says what is said.
+- The request's `stop_sequences` and `max_tokens` have no effect on a script.
 """
 
 from __future__ import annotations
@@ -37,11 +40,19 @@ from tokentape_fake_provider.script.model import (
 )
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
-from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.anthropic_blocks import (
+    TOKENS_PER_DELTA,
+    ContentBlock,
+    ToolOutcome,
+    ToolUse,
+    blocks_of,
+    citation_object,
+    server_tool_usage,
+)
+from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
-from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -72,9 +83,6 @@ ERROR_TYPES: Mapping[int, str] = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-
-# Recorded deltas carry one to half a dozen tokens, the first of a block mostly one.
-TOKENS_PER_DELTA = (1, 3, 2, 4, 1, 5, 2, 3)
 
 _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _json = msgspec.json.encode
@@ -203,7 +211,7 @@ class AnthropicMessages:
         event = _Event(request)
         message = _message(script, request, [], None, None, _start_usage(counts))
         pieces = [EncodedFrame(event(b"message_start", {"message": message}))]
-        for index, item in enumerate(plain_items(choice.items)):
+        for index, item in enumerate(blocks_of(choice.items, request)):
             pieces += _block_events(event, item, index, request)
             if index == 0:
                 pieces.insert(2, EncodedFrame(_PING))
@@ -214,7 +222,7 @@ class AnthropicMessages:
         delta = {"stop_reason": reason, "stop_sequence": sequence, "stop_details": None}
         end: dict[str, Any] = {"delta": delta}
         if counts is not None:
-            end["usage"] = _end_usage(counts)
+            end["usage"] = _end_usage(counts) | server_tool_usage(choice.items)
         pieces.append(EncodedFrame(event(b"message_delta", end)))
         pieces.append(EncodedFrame(event(b"message_stop", {})))
         return pieces
@@ -228,8 +236,9 @@ class AnthropicMessages:
         usage = None
         if counts is not None and (usage := _start_usage(counts)) is not None:
             usage["output_tokens"] = counts.output
-            usage |= _thinking(counts)
-        content = [_complete_block(item, index, request) for index, item in enumerate(plain_items(choice.items))]
+            usage |= _thinking(counts) | server_tool_usage(choice.items)
+        blocks = blocks_of(choice.items, request)
+        content = [_complete_block(item, index, request) for index, item in enumerate(blocks)]
         message = _message(script, request, content, *_stop(choice, request), usage)
         return Reply(200, (("content-type", "application/json"), *_headers(request, request.seed)), _json(message))
 
@@ -273,11 +282,14 @@ class _Event:
         )
 
 
-def _block_events(event: _Event, item: PlainItem, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
+def _block_events(event: _Event, item: ContentBlock, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
     tokens = 0
     match item:
+        case Text(citations=(_, *_)):
+            block: dict[str, Any] = {"citations": [], "type": "text", "text": ""}
+            head = b'{"type":"text_delta","text":'
         case Text() | Refusal():
-            block: dict[str, Any] = {"type": "text", "text": ""}
+            block = {"type": "text", "text": ""}
             head = b'{"type":"text_delta","text":'
         case Reasoning(encrypted=""):
             block = {"type": "thinking", "thinking": "", "signature": ""}
@@ -288,12 +300,20 @@ def _block_events(event: _Event, item: PlainItem, index: int, request: ProviderR
         case ToolCall():
             block = {"type": "tool_use", "id": _tool_id(item, index, request), "name": item.name, "input": {}}
             head, tokens = b'{"type":"input_json_delta","partial_json":', count_tokens(item.name)
+        case ToolUse():
+            block, head = item.block | {"input": {}}, b'{"type":"input_json_delta","partial_json":'
+        case ToolOutcome():
+            block, head = item.block, b""
         case _:
             assert_never(item)
-    deltas = list(split_item(item, TOKENS_PER_DELTA)) if head else []
+    deltas = list(_deltas(item)) if head and not isinstance(item, ToolOutcome) else []
     at = deltas[0].at if deltas else None
     yield EncodedFrame(event(b"content_block_start", {"index": index, "content_block": block}), tokens, at)
-    if isinstance(item, ToolCall):
+    if isinstance(item, Text):
+        for citation in item.citations:
+            cited = {"type": "citations_delta", "citation": citation_object(citation, request)}
+            yield EncodedFrame(event(b"content_block_delta", {"index": index, "delta": cited}))
+    if isinstance(item, ToolCall | ToolUse):
         yield EncodedFrame(event.raw(b"content_block_delta", b'"index":%d,"delta":%b""}' % (index, head)), 0, at)
     for delta in deltas:
         data = event.raw(b"content_block_delta", b'"index":%d,"delta":%b%b}' % (index, head, _json(delta.text)))
@@ -304,14 +324,30 @@ def _block_events(event: _Event, item: PlainItem, index: int, request: ProviderR
     yield EncodedFrame(event(b"content_block_stop", {"index": index}))
 
 
-def _complete_block(item: PlainItem, index: int, request: ProviderRequest) -> dict[str, Any]:
+def _deltas(item: Text | Refusal | Reasoning | ToolCall | ToolUse) -> Iterator[Delta]:
+    if isinstance(item, ToolUse):
+        return item.deltas()
+    if isinstance(item, Reasoning) and item.hidden:
+        return iter(())
+    return split_item(item, TOKENS_PER_DELTA)
+
+
+def _complete_block(item: ContentBlock, index: int, request: ProviderRequest) -> dict[str, Any]:
     match item:
+        case Text(citations=(_, *_)):
+            citations = [citation_object(citation, request) for citation in item.citations]
+            return {"citations": citations, "type": "text", "text": item.text}
         case Text() | Refusal():
             return {"type": "text", "text": item.text}
         case Reasoning():
             if item.encrypted:
                 return {"type": "redacted_thinking", "data": item.encrypted}
-            return {"type": "thinking", "thinking": item.text, "signature": _signature(item, index, request)}
+            text = "" if item.hidden else item.text
+            return {"type": "thinking", "thinking": text, "signature": _signature(item, index, request)}
+        case ToolUse():
+            return item.block
+        case ToolOutcome():
+            return item.block
         case ToolCall():
             try:
                 msgspec.json.decode(item.arguments)

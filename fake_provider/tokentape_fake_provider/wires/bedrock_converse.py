@@ -6,8 +6,11 @@ docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html.
 - The path says whether the answer is streamed, and names the model, whose id is percent-encoded. A signature is
   not looked at.
 - There is one choice. Each item of the script is a content block. A refusal is text that ends with
-  `content_filtered`, as the format has no place of its own for it. What is encrypted is sent as it is if it is
-  base64, else as base64 of it.
+  `content_filtered`. Encrypted reasoning is sent unchanged if it is base64, else as base64 of it; hidden reasoning is
+  its signature alone, which is made up if it has none.
+- A text with citations is one block for each run of text that has the same citations, of pages or of documents. Code
+  and web searches are Nova's server tools, each a block of its call and one of its result; other server tools are left
+  out. Audio is its transcript.
 - `inputTokens` leaves out what was read from and written to the cache; these are named where the script gives
   them. Reasoning tokens are not counted apart. `report=False` leaves `usage` out of `metadata`.
 - An error inside the stream is an exception frame.
@@ -35,11 +38,10 @@ from tokentape_fake_provider.wires.aws_frames import (
     request_id,
     stream_headers,
 )
-from tokentape_fake_provider.wires.converse_events import choice_of, complete_block, content_events, stop_reason
+from tokentape_fake_provider.wires.converse_events import choice_of, complete_content, content_events, stop_reason
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.plain_items import plain_items
 from tokentape_fake_provider.wires.request_reading import match_path
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -127,7 +129,7 @@ class BedrockConverse:
         if script.error is not None:
             return self.encode_error(script.error, request)
         choice = choice_of(script, self.name)
-        content = [complete_block(item, index, request) for index, item in enumerate(plain_items(choice.items))]
+        content = complete_content(choice, request)
         body = _metadata(script, resolve_usage(script, request.text, script.choices)) | {
             "output": {"message": {"content": content, "role": "assistant"}},
             "stopReason": stop_reason(choice),
@@ -144,7 +146,7 @@ class BedrockConverse:
         return exception_frame(error)
 
     def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it tells of no limits in headers."""
+        """Nothing: it sends no limits in headers."""
         return no_limits(limits)
 
 

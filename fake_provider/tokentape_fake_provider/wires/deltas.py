@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeVar
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script.model import Item, streamed_text
+from tokentape_fake_provider.script.model import Item, ServerTool, streamed_text
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 
 
@@ -47,14 +48,29 @@ def split_item(item: Item, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
     return _cut(split_tokens(text), sizes)
 
 
+def input_deltas(tool: ServerTool, field: str, sizes: Sequence[int] = ONE_TOKEN) -> Iterator[Delta]:
+    """The deltas of a server tool's input as the value of this field in a JSON object; as it is without a field."""
+    deltas = list(split_item(tool, sizes))
+    if not field:
+        yield from deltas
+        return
+    head, end = json.dumps({field: ""})[:-2], '"}'
+    if not deltas:
+        yield Delta(head + end, 1)
+    for number, delta in enumerate(deltas):
+        text = json.dumps(delta.text, ensure_ascii=False)[1:-1]
+        whole = (head if number == 0 else "") + text + (end if number + 1 == len(deltas) else "")
+        yield Delta(whole, delta.tokens, delta.at)
+
+
 def take_turns(choices: Sequence[Iterable[T]]) -> list[T]:
     """The parts of several choices in one stream: by their times where the script fixes them, else in turn."""
-    spoken = [list(choice) for choice in choices]
-    if len(spoken) == 1:
-        return spoken[0]
-    if not any(piece.at is not None for choice in spoken for piece in choice):
-        return [piece for turn in zip_longest(*spoken) for piece in turn if piece is not None]
-    return [piece for _, piece in heapq.merge(*map(_timed, spoken), key=itemgetter(0))]
+    parts = [list(choice) for choice in choices]
+    if len(parts) == 1:
+        return parts[0]
+    if not any(piece.at is not None for choice in parts for piece in choice):
+        return [piece for turn in zip_longest(*parts) for piece in turn if piece is not None]
+    return [piece for _, piece in heapq.merge(*map(_timed, parts), key=itemgetter(0))]
 
 
 def _timed(pieces: list[T]) -> Iterator[tuple[float, T]]:

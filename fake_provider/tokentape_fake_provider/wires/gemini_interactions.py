@@ -4,9 +4,12 @@ Key order, framing and ids are those of streams recorded in May 2026; the refere
 ai.google.dev/api/interactions-api.
 
 - Each item of the script is a step: model_output, thought or function_call. There is one choice. A refusal is text.
-- A thought's text is its summary, which comes whole as far as the script's pieces go; `encrypted` is sent as its
-  signature. What is no base64 is sent as base64 of it. A thought without a signature gets a made-up one, as the
-  provider never sends one without.
+- A thought's text is its summary, which a hidden one does not have; `encrypted` is sent as its signature. A signature
+  that is not base64 is sent as base64 of it. A thought without a signature gets a made-up one, as the provider never
+  sends one without.
+- Citations of pages are annotations behind their text, measured in bytes of UTF-8; others are left out. Web searches,
+  pages and code are two steps each, of the call and of the result; images and audio are model_output. Other server
+  tools are left out.
 - The status says why the interaction ended: `tool_calls` is `requires_action`, `length` is `incomplete`, `pause` is
   `requires_continuation`, `error` and `content_filter` and `refusal` are `failed`, `other` is `cancelled`.
 - `total_output_tokens` leaves out the thoughts; the cached tokens are in `total_input_tokens`; cache writes have no
@@ -19,31 +22,33 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
 from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.model import (
+    Audio,
     Choice,
     Error,
     FinishReason,
     Reasoning,
     Refusal,
     Script,
+    ServerTool,
     Text,
     ToolCall,
 )
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.citations import citations_of
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.google_errors import GOOGLE, JSON_TYPE, OVERLOADED, STATUSES, headers
 from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -116,8 +121,8 @@ class GeminiInteractions:
         if not body.get("input"):
             raise BadRequestError("`input` must be set.", param="input")
         if not isinstance(body["input"], str | list | dict):
-            told = json_type(body["input"])
-            raise BadRequestError(f"`input` must be a string, an array or an object, not {told}.", param="input")
+            kind = json_type(body["input"])
+            raise BadRequestError(f"`input` must be a string, an array or an object, not {kind}.", param="input")
         stream = body.get("stream") or False
         if not isinstance(stream, bool):
             raise BadRequestError(f"`stream` must be a boolean, not {json_type(stream)}.", param="stream")
@@ -148,7 +153,7 @@ class GeminiInteractions:
             EncodedFrame(_event("interaction.created", {"interaction": begun})),
             EncodedFrame(_event("interaction.status_update", progress)),
         ]
-        for index, item in enumerate(plain_items(choice.items)):
+        for index, item in enumerate(_steps(choice, request)):
             pieces += _step_events(item, index, request)
         if script.error is not None:
             pieces.append(EncodedFrame(self.encode_error_event(script.error, request)))
@@ -165,22 +170,22 @@ class GeminiInteractions:
             return self.encode_error(script.error, request)
         choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
-        steps = [_complete_step(item, index, request) for index, item in enumerate(plain_items(choice.items))]
+        steps = [_complete_step(item, index, request) for index, item in enumerate(_steps(choice, request))]
         interaction = {"id": _interaction_id(request), "status": _status(choice)} | _end(counts, script, request)
         return Reply(200, (JSON_TYPE, *headers(request.seed)), _json(interaction | {"steps": steps}))
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
         wait = () if error.retry_after is None else (("retry-after", f"{error.retry_after:g}"),)
-        made = headers(request.seed if request is not None else error.message)
-        return Reply(error.status, (JSON_TYPE, *made, *wait), _json({"error": _error_fields(error)}))
+        own = headers(request.seed if request is not None else error.message)
+        return Reply(error.status, (JSON_TYPE, *own, *wait), _json({"error": _error_fields(error)}))
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """The event `error`."""
         return _event("error", {"error": _error_fields(error)})
 
     def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it tells of no limits in headers."""
+        """Nothing: it sends no limits in headers."""
         return no_limits(limits)
 
 
@@ -188,7 +193,87 @@ def _event(name: str, fields: Mapping[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _json({**fields, "event_type": name}))
 
 
-def _step_events(item: PlainItem, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
+class _WholeStep(NamedTuple):
+    """A step whose one delta comes whole: a server tool's call or result, an image, audio."""
+
+    start: dict[str, Any]
+    delta: dict[str, Any]
+    tokens: int = 0
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The step of a response that is not streamed."""
+        if self.start["type"] == "model_output":
+            return {"content": [self.delta], "type": "model_output"}
+        return self.start | self.delta
+
+
+_Step: TypeAlias = Text | Refusal | Reasoning | ToolCall | _WholeStep
+
+
+def _steps(choice: Choice, request: ProviderRequest) -> Iterator[_Step]:
+    for number, item in enumerate(choice.items):
+        match item:
+            case ServerTool():
+                yield from _tool_steps(item, number, request)
+            case Audio() if item.data:
+                audio = {"data": item.data, "mime_type": item.media_type, "type": "audio"}
+                yield _WholeStep({"type": "model_output"}, audio, count_tokens(item.transcript))
+            case Audio():
+                yield Text(item.transcript, item.pieces, item.at)
+            case _:
+                yield item
+
+
+def _tool_steps(tool: ServerTool, number: int, request: ProviderRequest) -> Iterator[_WholeStep]:
+    tokens = count_tokens(tool.input)
+    arguments: dict[str, Any]
+    match tool.kind:
+        case "web_search":
+            name, arguments = "google_search", {"queries": [tool.input]}
+            result: Any = [{"search_suggestions": '<div class="container"></div>'}]
+        case "web_fetch":
+            name, arguments = "url_context", {"urls": [tool.input]}
+            result = [{"url": tool.input, "status": "error" if tool.error else "success"}]
+        case "code_interpreter":
+            name, arguments = "code_execution", {"language": "python", "code": tool.input}
+            result = tool.output or tool.error
+        case "image_generation" if tool.images:
+            image = {"data": tool.images[-1], "mime_type": "image/png", "type": "image"}
+            yield _WholeStep({"type": "model_output"}, image, tokens)
+            return
+        case _:
+            return
+    tool_id = tool.id or make_id(request.seed, f"tool {number}", 8, _CALL_IDS)
+    call, outcome = f"{name}_call", f"{name}_result"
+    yield _WholeStep({"id": tool_id, "signature": "", "type": call}, {"type": call, "arguments": arguments}, tokens)
+    failed = {"is_error": True} if tool.error else {}
+    yield _WholeStep(
+        {"call_id": tool_id, "signature": "", "type": outcome}, {"type": outcome, "result": result} | failed
+    )
+
+
+def _annotations(text: Text) -> list[dict[str, Any]]:
+    """The citations of pages, in bytes of the text."""
+    return [
+        {
+            "start_index": len(text.text[: placed.start].encode()),
+            "end_index": len(text.text[: placed.end].encode()),
+            "url": placed.citation.url,
+            "title": placed.citation.title,
+            "type": "url_citation",
+        }
+        for placed in citations_of(text)
+        if placed.citation.url
+    ]
+
+
+def _step_events(item: _Step, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
+    if isinstance(item, _WholeStep):
+        yield EncodedFrame(_event("step.start", {"index": index, "step": item.start}))
+        yield EncodedFrame(_event("step.delta", {"index": index, "delta": item.delta}), item.tokens)
+        yield EncodedFrame(_event("step.stop", {"index": index}))
+        return
     signature = ""
     match item:
         case Text() | Refusal():
@@ -200,20 +285,24 @@ def _step_events(item: PlainItem, index: int, request: ProviderRequest) -> Itera
             step = {"id": _call_id(item, index, request), "type": "function_call", "name": item.name, "arguments": {}}
         case _:
             assert_never(item)
-    deltas = list(split_item(item, TOKENS_PER_DELTA))
+    hidden = isinstance(item, Reasoning) and item.hidden
+    deltas = [] if hidden else list(split_item(item, TOKENS_PER_DELTA))
     at = deltas[0].at if deltas else None
     tokens = count_tokens(item.name) if isinstance(item, ToolCall) else 0
     yield EncodedFrame(_event("step.start", {"index": index, "step": step}), tokens, at)
     for delta in deltas:
-        said = {"index": index, "delta": _delta(item, delta.text)}
-        yield EncodedFrame(_event("step.delta", said), delta.tokens, delta.at)
+        fields = {"index": index, "delta": _delta(item, delta.text)}
+        yield EncodedFrame(_event("step.delta", fields), delta.tokens, delta.at)
+    if isinstance(item, Text) and (annotations := _annotations(item)):
+        cited = {"annotations": annotations, "type": "text_annotation_delta"}
+        yield EncodedFrame(_event("step.delta", {"index": index, "delta": cited}))
     if signature:
         signed = {"signature": signature, "type": "thought_signature"}
         yield EncodedFrame(_event("step.delta", {"index": index, "delta": signed}))
     yield EncodedFrame(_event("step.stop", {"index": index}))
 
 
-def _delta(item: PlainItem, text: str) -> dict[str, Any]:
+def _delta(item: Text | Refusal | Reasoning | ToolCall, text: str) -> dict[str, Any]:
     match item:
         case Text() | Refusal():
             return {"text": text, "type": "text"}
@@ -225,12 +314,16 @@ def _delta(item: PlainItem, text: str) -> dict[str, Any]:
             assert_never(item)
 
 
-def _complete_step(item: PlainItem, index: int, request: ProviderRequest) -> dict[str, Any]:
+def _complete_step(item: _Step, index: int, request: ProviderRequest) -> dict[str, Any]:
     match item:
+        case _WholeStep():
+            return item.whole
         case Text() | Refusal():
-            return {"content": [{"text": item.text, "type": "text"}], "type": "model_output"}
+            annotations = _annotations(item) if isinstance(item, Text) else []
+            cited = {"annotations": annotations} if annotations else {}
+            return {"content": [{"text": item.text, **cited, "type": "text"}], "type": "model_output"}
         case Reasoning():
-            summary = [{"text": item.text, "type": "text"}] if item.text else []
+            summary = [{"text": item.text, "type": "text"}] if item.text and not item.hidden else []
             thought: dict[str, Any] = {"signature": _signature(item, index, request), "type": "thought"}
             return thought | ({"summary": summary} if summary else {})
         case ToolCall():
@@ -293,8 +386,8 @@ def _call_id(call: ToolCall, index: int, request: ProviderRequest) -> str:
 
 
 def _signature(item: Reasoning, index: int, request: ProviderRequest) -> str:
-    made = base64.b64encode(make_id(request.seed, f"signature {index}", 120, BASE62).encode()).decode()
-    return signature_of(item) or made
+    made_up = base64.b64encode(make_id(request.seed, f"signature {index}", 120, BASE62).encode()).decode()
+    return signature_of(item) or made_up
 
 
 def _texts(value: Any) -> Iterator[str]:

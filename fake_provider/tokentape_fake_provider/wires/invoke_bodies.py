@@ -20,11 +20,10 @@ from tokentape_fake_provider.wires import invoke_text
 from tokentape_fake_provider.wires.anthropic_messages import AnthropicMessages
 from tokentape_fake_provider.wires.aws_frames import converse_texts, vendor_of
 from tokentape_fake_provider.wires.bedrock_converse import check_messages
-from tokentape_fake_provider.wires.converse_events import choice_of, complete_block, content_events, stop_reason
+from tokentape_fake_provider.wires.converse_events import choice_of, complete_content, content_events, stop_reason
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.invoke_text import TextFormat, encode_document, text_events, text_whole
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
-from tokentape_fake_provider.wires.plain_items import plain_items
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _json = msgspec.json.encode
@@ -145,7 +144,7 @@ class NovaBody:
     def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The message with its usage."""
         choice = choice_of(script, request.wire)
-        content = [complete_block(item, index, request) for index, item in enumerate(plain_items(choice.items))]
+        content = complete_content(choice, request)
         message = {"message": {"content": content, "role": "assistant"}}
         return _json({"output": message, "stopReason": stop_reason(choice), **self._usage(script, request)})
 
