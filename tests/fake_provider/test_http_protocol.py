@@ -138,6 +138,37 @@ def test_a_body_that_does_not_arrive(sent: bytes, limit: dict[str, float]) -> No
     assert (entry.status, entry.answered_by) == (408, "error")
 
 
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/_tokentape/sessions"])
+@pytest.mark.parametrize("begin", [b"", b"2\r\n{}\r\n"])
+def test_a_body_that_is_not_http(path: bytes, begin: bytes, server: FakeProviderServer) -> None:
+    """Chunks without a size are answered with 400, as a head that can't be read is."""
+    head = CHAT.replace(b"/v1/chat/completions", path).replace(
+        b"content-length: %d" % len(BODY), b"transfer-encoding: chunked"
+    )
+    answer = talk(server.port, head + b"content-type: application/json\r\n\r\n" + begin, b"zz\r\n")
+    status, headers, body = parsed(answer)
+    assert (status, headers["connection"]) == (400, "close")
+    assert "not a valid HTTP/1.1 request" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"content-length: 99\r\n\r\n",
+        b"content-length: 99\r\n\r\n{",
+        b"transfer-encoding: chunked\r\n\r\n20\r\n" + b"x" * 32 + b"\r\n",
+    ],
+)
+def test_a_body_that_is_too_large_and_stops(head: bytes) -> None:
+    """It is refused for its size, with 413, and not for the time that its rest takes."""
+    with (
+        serving(body=20, silence_s=0.05) as (server, _),
+        socket.create_connection(("127.0.0.1", server.port), 30) as client,
+    ):
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n" + head)
+        assert parsed(client.recv(65_536))[0] == 413
+
+
 def test_a_slow_stream_is_not_cut() -> None:
     """The limits end with the request: a client that waits for its answer longer than them gets it."""
     with serving(head_s=0.05, silence_s=0.05, body_s=0.05) as (server, sessions):

@@ -181,6 +181,106 @@ def test_an_event_without_choices_that_reports_an_error_is_one(event: dict[str, 
     assert failed.message == "no such model"
 
 
+MESSAGE_START = {"type": "message_start", "message": {"id": "m1", "model": "m", "usage": {"input_tokens": 3}}}
+SLOW = {"type": "rate_limit_error", "code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"}
+
+
+@pytest.mark.parametrize(
+    ("wire", "events"),
+    [
+        (
+            "anthropic_messages",
+            [
+                MESSAGE_START,
+                {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}},
+                {
+                    "type": "content_block_delta",
+                    "index": 0,
+                    "delta": {"type": "text_delta", "text": "b"},
+                    "error": SLOW,
+                },
+                {"type": "message_stop"},
+            ],
+        ),
+        (
+            "anthropic_messages",
+            [
+                MESSAGE_START,
+                {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "ab"}},
+                {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "error": SLOW},
+                {"type": "message_stop"},
+            ],
+        ),
+        (
+            "openai_responses",
+            [
+                {"type": "response.output_text.delta", "item_id": "m1", "content_index": 0, "delta": "a"},
+                {
+                    "type": "response.output_text.delta",
+                    "item_id": "m1",
+                    "content_index": 0,
+                    "delta": "b",
+                    "error": SLOW,
+                },
+                {"type": "response.completed", "response": {"id": "r", "status": "completed", "output": []}},
+            ],
+        ),
+        (
+            "cohere_chat",
+            [
+                {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "a"}}}},
+                {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "b"}}}, "error": SLOW},
+                {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}},
+            ],
+        ),
+        (
+            "gemini_interactions",
+            [
+                {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "a"}},
+                {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "b"}, "error": SLOW},
+                {"event_type": "interaction.completed", "interaction": {"status": "completed"}},
+            ],
+        ),
+        (
+            "gemini",
+            [
+                {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},
+                {"candidates": [{"content": {"parts": [{"text": "b"}]}, "finishReason": "STOP"}], "error": SLOW},
+            ],
+        ),
+        (
+            "ollama",
+            [
+                {"message": {"content": "a"}, "done": False},
+                {"message": {"content": "b"}, "done": False, "error": SLOW},
+                {"message": {"content": ""}, "done": True},
+            ],
+        ),
+        (
+            "ollama",
+            [
+                {"message": {"content": "ab"}, "done": False},
+                {"message": {"content": "", "error": SLOW}, "done": False},
+                {"message": {"content": ""}, "done": True},
+            ],
+        ),
+    ],
+)
+def test_an_error_beside_content_is_raised_in_every_format(wire: str, events: list[Any]) -> None:
+    """The content is read, and the stream is not complete."""
+    body = sse(*events) if wire != "ollama" else b"".join(json.dumps(each).encode() + b"\n" for each in events)
+    out = read(body, wire)
+    assert isinstance(out.error, RateLimitError), out.error
+    assert (out.text, out.error.message) == ("ab", "slow")
+
+
+def test_an_error_of_openais_shape_is_read_in_geminis_format() -> None:
+    """Its type decides the class of the error."""
+    failed = read(sse({"error": {"message": "no", "type": "invalid_request_error", "code": "x"}}), "gemini").error
+    assert isinstance(failed, BadRequestError)
+    assert failed.type == "invalid_request_error"
+
+
 def test_an_event_that_only_reports_how_far_it_is_is_no_error() -> None:
     """A message beside a state is not."""
     assert read(sse({"status": "processing", "message": "wait"}, delta("stop", content="a"), DONE)).error is None
@@ -219,6 +319,97 @@ def test_a_body_of_another_kind_is_told_as_such(wire: str, body: bytes) -> None:
     error = output([body], wire).error
     assert isinstance(error, DecodeError), error
     assert repr(output([bytes([byte]) for byte in body], wire).error) == repr(error)
+
+
+@pytest.mark.parametrize("wire", ["bedrock_converse", "bedrock_invoke"])
+@pytest.mark.parametrize("body", [b"<html>502</html>", b"oops", b"upstream timed out: " * 9, gzip.compress(b"x" * 99)])
+def test_a_body_of_another_kind_is_quoted_in_place_of_frames(wire: str, body: bytes) -> None:
+    """And not called a frame with a wrong checksum, however it is cut."""
+    failed = read(body, wire).error
+    assert isinstance(failed, DecodeError)
+    assert f"the body is not an AWS event stream: it begins with {body[:60].decode('utf-8', 'replace')!r}"[:80] in str(
+        failed
+    )
+
+
+def arguments_of(wire: str, *arguments: Any) -> bytes:
+    """A call of f with these arguments, one event for each, where its format has text or where it has objects."""
+    match wire:
+        case "anthropic_messages":
+            return sse(
+                MESSAGE_START,
+                {
+                    "type": "content_block_start",
+                    "content_block": {"type": "tool_use", "id": "A", "name": "f", "input": {}},
+                },
+                *(
+                    {"type": "content_block_delta", "delta": {"type": "input_json_delta", "partial_json": each}}
+                    for each in arguments
+                ),
+                {"type": "content_block_stop"},
+                {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+                {"type": "message_stop"},
+            )
+        case "cohere_chat":
+            fragments = [{"function": {"arguments": each}} for each in arguments]
+            return sse(
+                {
+                    "type": "tool-call-start",
+                    "index": 0,
+                    "delta": {"message": {"tool_calls": {"id": "A", "function": {"name": "f", "arguments": "{}"}}}},
+                },
+                *(
+                    {"type": "tool-call-delta", "index": 0, "delta": {"message": {"tool_calls": [fragment]}}}
+                    for fragment in fragments
+                ),
+                {"type": "tool-call-end", "index": 0},
+                {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}},
+            )
+        case "gemini":
+            calls_ = [{"functionCall": {"id": "A", "name": "f", "args": each}} for each in arguments]
+            return sse(
+                *({"candidates": [{"content": {"parts": [part]}}]} for part in calls_),
+                {"candidates": [{"finishReason": "STOP"}]},
+            )
+        case _:
+            deltas = [
+                event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": each}}})
+                for each in arguments
+            ]
+            start = {"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "A", "name": "f"}}}
+            return b"".join(
+                (
+                    event("contentBlockStart", start),
+                    *deltas,
+                    event("contentBlockStop", {"contentBlockIndex": 0}),
+                    event("messageStop", {"stopReason": "tool_use"}),
+                )
+            )
+
+
+@pytest.mark.parametrize("wire", ["anthropic_messages", "cohere_chat", "gemini", "bedrock_converse"])
+@pytest.mark.parametrize("arguments", [({"a": 1},), ('{"a":1}',), ({}, {"a": 1}), ("{}", '{"a":1}'), (None, '{"a":1}')])
+def test_arguments_of_another_type_or_behind_a_placeholder_are_read(wire: str, arguments: tuple[Any, ...]) -> None:
+    """An object for its text and a text for the object; `{}` or null before them is no call of its own."""
+    assert calls(read(arguments_of(wire, *arguments), wire)) == [("A", "f", {"a": 1})]
+
+
+def test_calls_with_ids_of_their_own_stay_apart() -> None:
+    """A call without arguments beside another of the same name is a call (Gemini)."""
+    parts = [{"functionCall": {"id": id_, "name": "f", "args": args}} for id_, args in (("A", {}), ("B", {"a": 1}))]
+    body = sse({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]})
+    assert calls(read(body, "gemini")) == [("A", "f", {}), ("B", "f", {"a": 1})]
+    nameless = [{"functionCall": {"name": "f", "args": args}} for args in ({}, {"a": 1})]
+    body = sse({"candidates": [{"content": {"parts": nameless}, "finishReason": "STOP"}]})
+    assert calls(read(body, "gemini")) == [("", "f", {}), ("", "f", {"a": 1})]
+
+
+def test_coheres_content_of_any_type_is_read() -> None:
+    """One object, a list of them, and a string."""
+    contents = [{"text": "a"}, [{"text": "b"}, {"text": "c"}], "d", {"text": 5}, [{"thinking": "t"}]]
+    deltas = [{"type": "content-delta", "index": 0, "delta": {"message": {"content": each}}} for each in contents]
+    out = read(sse(*deltas, {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}), "cohere_chat")
+    assert (out.text, out.message.reasoning) == ("abcd5", "t")
 
 
 @pytest.mark.parametrize("wire", [*SSE_WIRES, "ollama"])
@@ -455,6 +646,33 @@ def message_item(*texts: str, **fields: Any) -> dict[str, Any]:
 def test_text_that_deltas_leave_out_is_taken_from_the_end(events: list[Any], output: list[Any]) -> None:
     """And what they have brought comes once, whatever they number it."""
     assert response(*events, output=output).text == "Hello"
+
+
+def ended(text: str, part: int = 0) -> dict[str, Any]:
+    """The end of a part."""
+    return {"type": "response.output_text.done", "item_id": "m1", "content_index": part, "text": text}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [said("One"), said("Two")],
+        [said("One"), ended("One"), said("Two"), ended("Two")],
+        [said("One", 1), ended("One"), said("Two", 2), ended("Two", 1)],
+        [said("On", 1), ended("One"), said("Two", 0)],
+        [said("One", 5), said("T", 6), ended("Two", 1)],
+        [said("One"), said("Tw", 1)],
+        [said("One"), said("Tw")],
+        [ended("One"), ended("Two", 1)],
+        [said("One")],
+        [],
+    ],
+)
+def test_parts_come_once_whatever_their_deltas_number_them(events: list[Any]) -> None:
+    """Several under one number, others than their end has, or none: the text is that of the finished message."""
+    item = message_item("One", "Two")
+    for end in ([], [{"type": "response.output_item.done", "item": item}]):
+        assert response(*events, *end, output=[item]).text == "OneTwo"
 
 
 def test_a_recording_whose_numbers_show_that_events_were_left_out_is_read_as_it_is() -> None:

@@ -182,8 +182,11 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._refused = True
         self._unset_timer()
         if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()  # in the middle of another response nothing can be said
-            return
+            if self.cycle.response_started or not self.cycle.more_body:
+                self.transport.close()  # before the end of another response nothing can be said
+                return
+            self.cycle.disconnected = True  # the app gets no more of this body, and its response goes nowhere
+            self.cycle.message_event.set()
         path = getattr(self, "url", b"").partition(b"?")[0].decode("latin-1")
         headers, body = self._refuse(path, self.headers or [], status, code, message)
         ours = (b"content-length", b"connection")

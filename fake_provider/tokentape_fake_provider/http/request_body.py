@@ -49,12 +49,15 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], li
     """
     loop = asyncio.get_running_loop()
     last = loop.time() + limits.body_s
+    size = declared = 0
 
     async def receive_in_time() -> Message:
         try:
             async with asyncio.timeout_at(min(loop.time() + limits.silence_s, last)):
                 message = await receive()
         except TimeoutError:
+            if max(size, declared) > limits.body:
+                raise too_large from None
             raise BodyRefused(
                 408,
                 "request_timeout",
@@ -65,7 +68,6 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], li
             raise ClientLeft
         return message
 
-    declared = 0
     expects = False
     for name, value in headers:
         if name == b"content-length" and value.isdigit():

@@ -80,7 +80,8 @@ class ToolCallAssembly:
     belongs to the last call. If an index is in use, a new id with a name starts a new call (some servers number every
     call 0), and a new id without a name continues the call (some servers give each fragment an id). A fragment with a
     new index that can only continue the last call's arguments belongs to that call. Arguments `{}` before others are a
-    placeholder, and a call that is sent twice, whole, with the same id counts once.
+    placeholder, also as a call of their own with the same id and name, and a call that is sent twice, whole, with the
+    same id counts once.
     """
 
     def __init__(self) -> None:
@@ -160,10 +161,19 @@ class ToolCallAssembly:
                 call.copy = True
             else:
                 finished.append(call.done)
+                for other in self._by_id.get(call.id, ()):
+                    other.copy = other.copy or _holds_the_place_of(other, call)
         return tuple(finished)
 
     def _is_copy(self, call: OpenCall) -> bool:
         return any(other is not call and other.done == call.done for other in self._by_id.get(call.id, ()))
+
+
+def _holds_the_place_of(other: OpenCall, call: OpenCall) -> bool:
+    """Whether a call without arguments has the id and name of a later one that has some."""
+    if other is call or other.done is None or call.done is None or other.name != call.name:
+        return False
+    return other.done.valid and not other.done.arguments and bool(call.done.arguments)
 
 
 def _is_other(delta: ToolCallDelta, call: OpenCall) -> bool:

@@ -19,7 +19,7 @@ from tokentape.errors import (
 from tokentape.framing.aws_event_stream import AWSEventStreamFraming
 from tokentape.message import ChatMessage
 from tokentape.text_run import TextRun
-from tokentape.wires.event_decoder import EventDecoder
+from tokentape.wires.event_decoder import EXCERPT, EventDecoder
 from tokentape.wires.json_document import as_text
 
 # The statuses are from Bedrock's service model (botocore, bedrock-runtime 2023-09-30). With 408 and 424 the model has
@@ -50,8 +50,9 @@ class AWSEventDecoder(EventDecoder):
         """Decode the events that end in `data`; an invalid frame raises after the events before it."""
         yield from super().feed_runs(data)
         fault = self._framing.fault
-        if fault is not None and not self.ended:
-            raise fault
+        if fault is not None and not self.ended and (self._is_of_its_kind() or len(self._first_bytes) > EXCERPT):
+            self._raise_if_other_kind()
+            raise fault  # else its beginning is quoted once it is there
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:
         if document.startswith(b'{":'):

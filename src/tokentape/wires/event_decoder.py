@@ -27,6 +27,8 @@ _MIN_RUN = 16
 _MAX_RUN = 256
 _KEPT_FIRST_BYTES = 256
 """The number of bytes that are kept to recognise a body that is no stream."""
+EXCERPT = 60
+"""The number of bytes of a document that an error quotes."""
 
 
 class Framing(Protocol):
@@ -204,9 +206,13 @@ class EventDecoder(abc.ABC):
                 "What had arrived is in get_chat_output()"
             )
 
+    def _is_of_its_kind(self) -> bool:
+        """Whether the body can have this framing."""
+        return bool(self._events) or self._framing.may_begin(self._first_bytes)
+
     def _raise_if_other_kind(self) -> None:
         """Raise `DecodeError` if the body has another framing: an error page, or compressed data."""
-        if not self._events and not self._framing.may_begin(self._first_bytes):
+        if not self._is_of_its_kind():
             raise DecodeError(
                 f"the body is not {self._framing.what}: it begins with {_excerpt(self._first_bytes)!r}. "
                 "Is it an error page, compressed, or of another wire format?",
@@ -323,7 +329,7 @@ class EventDecoder(abc.ABC):
 
 
 def _excerpt(document: bytes) -> str:
-    return document[:60].decode("utf-8", "replace") + ("..." if len(document) > 60 else "")
+    return document[:EXCERPT].decode("utf-8", "replace") + ("..." if len(document) > EXCERPT else "")
 
 
 def flattened(runs: Iterable[ChatMessage | TextRun]) -> Iterator[ChatMessage]:

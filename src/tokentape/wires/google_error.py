@@ -37,10 +37,10 @@ def google_error(error: Any) -> ProviderError:
     code, name = error.get("code"), error.get("status")
     number = count(error, "code")
     status = number if number is not None and 400 <= number < 600 else None
-    kind = name if isinstance(name, str) else code if isinstance(code, str) else None
+    kind = next((word for word in (name, error.get("type"), code) if isinstance(word, str)), None)
     if status is None and kind is not None:
         status = _STATUSES.get(kind.upper())
-    return provider_error_class(status)(
+    return provider_error_class(status, kind)(
         as_text(error.get("message")) or "the provider gave no message",
         status=status,
         type=kind,

@@ -71,6 +71,12 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def raw_json(raw: msgspec.Raw) -> str:
+    """Return the JSON text of a field that was not decoded. Some servers send it as a string, as OpenAI does."""
+    text = bytes(raw).decode("utf-8", "replace")
+    return str(parse_document(text.encode())) if text.startswith('"') else text
+
+
 def salvage(value: dict[str, Any], struct: type[StructT], unread: dict[str, Any] | None = None) -> StructT:
     """Convert a JSON object field by field.
 

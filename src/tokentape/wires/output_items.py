@@ -15,10 +15,11 @@ class OutputItem:
 
     `number` is its content block and that of its first part; `blocks` has the block of each part, `received` the text
     that deltas added to each part, and `cited` the count of annotations of each. `arguments` is the argument text that
-    deltas added to a call, and `announced` is True once the call's id and name were sent in a chunk.
+    deltas added to a call, and `announced` is True once the call's id and name were sent in a chunk. `ended` has the
+    length of each part whose end was received.
     """
 
-    __slots__ = ("announced", "arguments", "blocks", "cited", "done", "number", "received", "start")
+    __slots__ = ("announced", "arguments", "blocks", "cited", "done", "ended", "number", "received", "start")
 
     def __init__(self, start: dict[str, Any], number: int) -> None:
         self.start = start
@@ -29,22 +30,28 @@ class OutputItem:
         self.arguments = ReceivedText()
         self.announced = False
         self.done = False
+        self.ended: dict[int, int] = {}
 
     @property
     def kind(self) -> Any:
         """The provider's type name."""
         return self.start.get("type")
 
-    def part_of(self, part: int, text: str, taken: set[int]) -> int:
-        """Return the part whose received text is the start of this text; else `part`, or an unused number.
+    def place_of(self, part: int, text: str, ends: dict[int, int]) -> tuple[int, int]:
+        """Return the part whose received text is the start of this text, else `part` or an unused number, and where.
 
-        Some providers number the parts of an item differently in deltas and in the finished item.
+        Some providers number the parts of an item differently in deltas and in the finished item, or give several
+        parts one number. `ends` has how much of each part the texts before this one are, and is updated.
         """
-        for number in (part, *self.received):
-            received = self.received.get(number)
-            if received is not None and number not in taken and text.startswith(received.text):
-                return number
-        return part if part not in taken else max((part, *self.received, *taken)) + 1
+        rests = {number: received.text[ends.get(number, 0) :] for number, received in self.received.items()}
+        open_ = sorted((number for number in rests if rests[number] or number not in ends), key=lambda n: n != part)
+        fitting = [number for number in open_ if text.startswith(rests[number])]
+        longer = [number for number in open_ if text and rests[number].startswith(text)]
+        unused = part if part not in ends else max((part, *self.received, *ends)) + 1
+        number = (*fitting, *longer, unused)[0]
+        start = ends.get(number, 0)
+        ends[number] = start + len(text)
+        return number, start
 
 
 class OutputItems:

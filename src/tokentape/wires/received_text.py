@@ -33,7 +33,7 @@ class ReceivedText:
         self._pieces[:] = [whole] if whole else []
         return whole
 
-    def missing_from(self, whole: str) -> str:
-        """Return the part of the whole text that was not received; empty if the two do not agree."""
-        received = self.text
+    def missing_from(self, whole: str, start: int = 0) -> str:
+        """Return the part of the whole text that was not received from `start` on; empty if the two do not agree."""
+        received = self.text[start:]
         return whole[len(received) :] if whole.startswith(received) else ""

@@ -32,7 +32,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 class _Delta(msgspec.Struct, gc=False):
     type: str | None = None
     text: str | None = None
-    partial_json: str | None = None
+    partial_json: Any = None
     thinking: str | None = None
     signature: str | None = None
     citation: Any = None
@@ -80,7 +80,11 @@ class _TextDelta(msgspec.Struct, gc=False, tag_field="type", tag="text_delta"):
 @lru_cache(maxsize=64)
 def _text_events(block: int) -> Callable[[bytes], list[Any]]:
     """Return a decoder for lines that are text deltas of this block; its type rejects anything else."""
-    fields = [("delta", _TextDelta), ("index", Literal[block])]
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        ("delta", _TextDelta),
+        ("index", Literal[block]),
+        ("error", None, None),
+    ]
     event = msgspec.defstruct("_TextEvent", fields, gc=False, tag_field="type", tag="content_block_delta")
     return msgspec.json.Decoder(event).decode_lines
 
@@ -123,8 +127,12 @@ class AnthropicMessagesDecoder(EventDecoder):
         if event.type == "content_block_delta" and event.delta is not None:
             self._block = event.index or 0
             self._text = event.delta.type == "text_delta" and -_MAX_BLOCK < self._block < _MAX_BLOCK
-            return self._block_delta(event, event.delta, document)
-        return self._protocol_event(event, document)
+            chunks = self._block_delta(event, event.delta, document)
+        else:
+            chunks = self._protocol_event(event, document)
+        if event.error and self._error is None:
+            self._fail(event.error)
+        return chunks
 
     def _done(self) -> None:
         """End a message that has a stop reason: gateways send the end marker after message_stop, or instead of it."""
@@ -150,8 +158,7 @@ class AnthropicMessagesDecoder(EventDecoder):
             case "ping":
                 return ()
             case _:
-                error = event.error or (error_of(self._parse(document)) if event.type in (None, "error") else None)
-                if error:
+                if not event.error and event.type in (None, "error") and (error := error_of(self._parse(document))):
                     self._fail(error)
                 return ()
 
@@ -213,7 +220,7 @@ class AnthropicMessagesDecoder(EventDecoder):
                 part = TextPart("", (delta.citation,))
                 return (ChatMessage("", "assistant", metadata, block=index, parts=(part,)),)
             case "input_json_delta":
-                fragment = delta.partial_json or ""
+                fragment = as_json(delta.partial_json)
                 if block is not None:
                     block.fragments.append(fragment)
                 if block is not None and block.kind != "tool_use":

@@ -33,9 +33,9 @@ class _ToolCall(msgspec.Struct, gc=False):
 
 
 class _Message(msgspec.Struct, gc=False):
-    content: _Content | list[Any] | str | None = None
+    content: _Content | list[_Content] | str | None = None
     tool_plan: str | None = None
-    tool_calls: _ToolCall | list[Any] | None = None
+    tool_calls: _ToolCall | list[_ToolCall] | None = None
     citations: dict[str, Any] | list[Any] | None = None
 
 
@@ -88,6 +88,7 @@ class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="content-delta"
     delta: _TextDelta
     index: int | None = None
     logprobs: None = None
+    error: None = None
 
 
 _NO_DELTA = _Delta()
@@ -127,8 +128,12 @@ class CohereChatDecoder(CohereDecoder):
         if event is None:
             return self._end_plan()
         if event.type == "tool-plan-delta":
-            return (self._plan_delta(event, document),)
-        return (*self._end_plan(), *self._event(event, document))
+            chunks: Sequence[ChatMessage] = (self._plan_delta(event, document),)
+        else:
+            chunks = (*self._end_plan(), *self._event(event, document))
+        if event.error and self._error is None:
+            self._fail(event.error, document)
+        return chunks
 
     def _event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         delta = event.delta or _NO_DELTA
@@ -140,14 +145,20 @@ class CohereChatDecoder(CohereDecoder):
         match event.type:
             case "content-delta" | "content-start":
                 self._block = event.index or 0
-                content = message.content if isinstance(message.content, _Content) else _Content()
-                text, thinking = content.text or "", content.thinking or ""
-                self._text = content.type == "text" or bool(text)
+                content = message.content
+                if isinstance(content, str):
+                    content = _Content("text", content)
+                pieces = content if isinstance(content, list) else [content or _Content()]
+                text = "".join(piece.text or "" for piece in pieces)
+                thinking = "".join(piece.thinking or "" for piece in pieces)
+                self._text = bool(text) or any(piece.type == "text" for piece in pieces)
                 return (ChatMessage(text, "assistant", metadata, thinking, block=event.index),)
             case "tool-call-start" | "tool-call-delta" | "tool-call-end":
-                call = message.tool_calls if isinstance(message.tool_calls, _ToolCall) else _ToolCall()
-                fragment = _tool_call(call, event.index, done=event.type == "tool-call-end")
-                return (ChatMessage("", "assistant", metadata, tool_call_deltas=(fragment,)),)
+                calls = (message.tool_calls if isinstance(message.tool_calls, list) else [message.tool_calls]) or [None]
+                fragments = tuple(
+                    _tool_call(call or _ToolCall(), event.index, done=event.type == "tool-call-end") for call in calls
+                )
+                return (ChatMessage("", "assistant", metadata, tool_call_deltas=fragments),)
             case "citation-start":
                 citations = message.citations if isinstance(message.citations, list) else [message.citations]
                 return tuple(self._citation(citation, metadata) for citation in citations if isinstance(citation, dict))
@@ -156,10 +167,8 @@ class CohereChatDecoder(CohereDecoder):
             case "message-end":
                 return self._message_end(delta, document, metadata)
             case _:
-                error = event.error or (
-                    error_of(self._parse(document), bare=True) if event.type in (None, "error") else None
-                )
-                if error:
+                untyped = not event.error and event.type in (None, "error")
+                if untyped and (error := error_of(self._parse(document), bare=True)):
                     self._fail(error, document)
                 return ()
 

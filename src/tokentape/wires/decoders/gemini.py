@@ -28,7 +28,7 @@ from tokentape.wires.gemini_chunk import (
 )
 from tokentape.wires.gemini_usage import gemini_usage
 from tokentape.wires.google_error import google_error
-from tokentape.wires.json_document import as_text, parse_document, salvage
+from tokentape.wires.json_document import as_text, parse_document, raw_json, salvage
 from tokentape.wires.partial_arguments import PartialArguments
 from tokentape.wires.stream_error import error_of
 
@@ -239,7 +239,7 @@ class GeminiDecoder(EventDecoder):
 
     def _call_delta(self, call: FunctionCall, state: _State, document: bytes) -> ToolCallDelta:
         """Return the delta of a function call: a whole call, its name, or values of its arguments."""
-        arguments = bytes(call.args).decode("utf-8", "replace")
+        arguments = raw_json(call.args)
         if arguments.strip() in ("{}", "null") and (call.willContinue or call.partialArgs):
             arguments = ""  # a placeholder for the values that follow
         if state.open_call is None or call.name:

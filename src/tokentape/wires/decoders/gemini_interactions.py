@@ -89,6 +89,7 @@ class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True, tag_field
 class _TextEvent(msgspec.Struct, gc=False, tag_field="event_type", tag="step.delta"):
     delta: _TextDelta
     index: int = 0
+    error: None = None
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -111,6 +112,13 @@ class GeminiInteractionsDecoder(EventDecoder):
         event = self._typed(_decode_event, document, _Event)
         if event is None:
             return ()
+        chunks = self._event(event, document)
+        if event.error and self._error is None:
+            self._error = google_error(event.error)
+            self.ended = True
+        return chunks
+
+    def _event(self, event: _Event, document: bytes) -> Sequence[ChatMessage]:
         delta = event.delta
         if delta is not None and delta.type == "text" and delta.text is not None:
             self._text = True
@@ -123,12 +131,11 @@ class GeminiInteractionsDecoder(EventDecoder):
             case "step.stop":
                 return self._step_stop(event.index or 0, document)
             case _:
-                error = event.error or (
-                    error_of(self._parse(document)) if event.event_type in (None, "error") else None
-                )
-                if error:
+                error = event.error
+                if not error and event.event_type in (None, "error") and (error := error_of(self._parse(document))):
                     self._error = google_error(error)
                     self.ended = True
+                if error:
                     return ()
                 return self._progress(event.interaction or _Interaction(event.status), document)
 

@@ -17,7 +17,7 @@ from tokentape.usage import TokenUsage
 from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
-from tokentape.wires.json_document import as_text, parse_document, salvage
+from tokentape.wires.json_document import as_text, parse_document, raw_json, salvage
 from tokentape.wires.openai_usage import count
 from tokentape.wires.stream_error import error_of, stream_error
 
@@ -45,6 +45,7 @@ class _Message(msgspec.Struct, gc=False):
     thinking: str | None = None
     tool_calls: list[_ToolCall] | None = None
     images: list[str] | None = None
+    error: Any = None
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -126,19 +127,18 @@ class OllamaDecoder(EventDecoder):
         return messages
 
     def _messages(self, line: _Line, document: bytes) -> Sequence[ChatMessage]:
-        if line.error:
-            return self._fail(line.error, document)
-        if (
-            line.message is None
-            and line.response is None
-            and not line.done
-            and (error := error_of(self._parse(document)))
-        ):
-            return self._fail(error, document)
         message = line.message or _NO_MESSAGE
+        is_bare = line.message is None and line.response is None
+        error = line.error or message.error
+        if not error and is_bare and not line.done:
+            error = error_of(self._parse(document))
+        if error:
+            self._fail(error, document)
+            if is_bare:
+                return ()
         calls = tuple(_tool_call(call) for call in (*(message.tool_calls or ()), *(line.tool_calls or ())))
         images = (*(message.images or ()), *((line.image,) if line.image else ()))
-        self.ended = bool(line.done)
+        self.ended = self.ended or bool(line.done)
         finish = finish_of(line.done_reason if line.done else None, FINISH_REASONS)
         metadata = lazy_metadata(document, _read_metadata)
         if line.logprobs is not None:
@@ -156,7 +156,7 @@ class OllamaDecoder(EventDecoder):
         )
         return (chunk,)
 
-    def _fail(self, error: Any, document: bytes) -> Sequence[ChatMessage]:
+    def _fail(self, error: Any, document: bytes) -> None:
         detail = self._parse(document)
         # Ollama reports the status that its cloud models responded with.
         status = next((code for key in ("status_code", "StatusCode") if (code := count(detail, key))), None)
@@ -164,7 +164,6 @@ class OllamaDecoder(EventDecoder):
         if not isinstance(error, dict):
             failed.body = detail
         self.ended = True
-        return ()
 
     def _decode_whole(self, body: dict[str, Any]) -> Sequence[ChatMessage]:
         return self._messages(salvage(body, _Line, self._unread), msgspec.json.encode(body))
@@ -191,11 +190,7 @@ _COUNTS = (
 
 def _tool_call(call: _ToolCall) -> ToolCallDelta:
     function = call.function or _NO_FUNCTION
-    arguments = bytes(function.arguments).decode("utf-8", "replace")
-    if arguments.startswith('"'):
-        # Some servers with this API send JSON text, as OpenAI does.
-        arguments = str(parse_document(arguments.encode()))
-    return ToolCallDelta(None, as_text(call.id), function.name or "", arguments, done=True)
+    return ToolCallDelta(None, as_text(call.id), function.name or "", raw_json(function.arguments), done=True)
 
 
 def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
@@ -209,7 +204,7 @@ def _read_metadata(document: bytes, _position: int) -> dict[str, Any]:
     return metadata
 
 
-_CONTENT = {"message", "content", "response", "thinking", "tool_calls", "images", "image"}
+_CONTENT = {"message", "error", "content", "response", "thinking", "tool_calls", "images", "image"}
 
 
 DECODER = OllamaDecoder

@@ -73,6 +73,7 @@ class _TextEvent(msgspec.Struct, gc=False, tag_field="type", tag="response.outpu
     item_id: str
     content_index: int
     logprobs: tuple[()] | None = None
+    error: None = None
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -123,8 +124,13 @@ class OpenAIResponsesDecoder(EventDecoder):
             metadata = lazy_metadata(document, _read_metadata)
             if event.logprobs:
                 metadata = dict(metadata)  # log probabilities are joined over all chunks, so they are read now
-            return (ChatMessage(event.delta, "assistant", metadata, block=block),)
-        return self._other_event(event, document)
+            chunks: Sequence[ChatMessage] = (ChatMessage(event.delta, "assistant", metadata, block=block),)
+        else:
+            chunks = self._other_event(event, document)
+        if event.error and self._error is None:
+            self._error = stream_error(event.error)
+            self.ended = True
+        return chunks
 
     def _done(self) -> None:
         """End the stream if the final response was received: gateways add the end marker after it."""
@@ -173,14 +179,14 @@ class OpenAIResponsesDecoder(EventDecoder):
                 block = self._items.add_text(self._item(event, "message"), event.content_index or 0, text)
                 return (ChatMessage("", "assistant", metadata, block=block, refusal=text),)
             case "response.output_text.done":
-                item, part = self._item(event, "message"), event.content_index or 0
-                return self._missing(item, part, metadata, text=event.text or "")
+                item = self._item(event, "message")
+                return self._part_done(item, event.content_index or 0, metadata, text=event.text or "")
             case "response.refusal.done":
-                item, part = self._item(event, "message"), event.content_index or 0
-                return self._missing(item, part, metadata, refusal=event.refusal or "")
+                item = self._item(event, "message")
+                return self._part_done(item, event.content_index or 0, metadata, refusal=event.refusal or "")
             case "response.reasoning_summary_text.done" | "response.reasoning_text.done":
-                item, part = self._item(event, "reasoning"), _reasoning_part(event)
-                return self._missing(item, part, metadata, reasoning=event.text or "")
+                item = self._item(event, "reasoning")
+                return self._part_done(item, _reasoning_part(event), metadata, reasoning=event.text or "")
             case "response.output_text.annotation.added":
                 return self._annotation(
                     self._item(event, "message"), event.content_index or 0, event.annotation, metadata
@@ -213,8 +219,7 @@ class OpenAIResponsesDecoder(EventDecoder):
             case _ if event.object == "response":
                 return self._decode_whole(self._parse(document))
             case _:
-                error = event.error or (None if event.type else error_of(self._parse(document)))
-                if error:
+                if not event.type and not event.error and (error := error_of(self._parse(document))):
                     self._error = stream_error(error)
                     self.ended = True
                 return ()
@@ -225,11 +230,27 @@ class OpenAIResponsesDecoder(EventDecoder):
         item = items.find(event.item_id, event.output_index)
         return item or items.add({"id": event.item_id, "type": kind}, event.output_index)
 
-    def _missing(self, item: OutputItem, part: int, metadata: Mapping[str, Any], **text: str) -> Sequence[ChatMessage]:
-        """Return the end of a part's text that no delta contained; nothing in a recording with gaps."""
+    def _part_done(
+        self, item: OutputItem, part: int, metadata: Mapping[str, Any], **text: str
+    ) -> Sequence[ChatMessage]:
+        """Return what the event that ends a part has that no delta contained."""
+        (whole,) = text.values()
+        if part in item.received:
+            item.ended[part] = len(whole)
+        else:
+            part, _ = item.place_of(part, whole, item.ended)
+        return self._missing(item, part, metadata, 0, **text)
+
+    def _missing(
+        self, item: OutputItem, part: int, metadata: Mapping[str, Any], start: int, **text: str
+    ) -> Sequence[ChatMessage]:
+        """Return the end of a text, which is at `start` in its part, that no delta contained.
+
+        In a recording with gaps that is nothing.
+        """
         ((field, whole),) = text.items()
         received = item.received.get(part)
-        rest = whole if received is None else "" if self._has_gaps else received.missing_from(whole)
+        rest = whole if received is None else "" if self._has_gaps else received.missing_from(whole, start)
         if not rest:
             return ()
         block = self._items.add_text(item, part, rest)
@@ -303,12 +324,13 @@ class OpenAIResponsesDecoder(EventDecoder):
     def _message_done(
         self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]
     ) -> Iterator[ChatMessage]:
-        taken: set[int] = set()
+        ends: dict[int, int] = {}
         for number, content in enumerate(_objects(final.get("content"))):
             refusal, text = as_text(content.get("refusal")), as_text(content.get("text"))
-            part = item.part_of(number, refusal or text, taken)
-            taken.add(part)
-            yield from self._missing(item, part, metadata, **({"refusal": refusal} if refusal else {"text": text}))
+            part, start = item.place_of(number, refusal or text, ends)
+            yield from self._missing(
+                item, part, metadata, start, **({"refusal": refusal} if refusal else {"text": text})
+            )
             annotations = content.get("annotations")
             for annotation in (annotations if isinstance(annotations, list) else ())[item.cited.get(part, 0) :]:
                 yield from self._annotation(item, part, annotation, metadata)
@@ -319,13 +341,12 @@ class OpenAIResponsesDecoder(EventDecoder):
     def _reasoning_done(
         self, item: OutputItem, final: dict[str, Any], metadata: Mapping[str, Any]
     ) -> Iterator[ChatMessage]:
-        taken: set[int] = set()
+        ends: dict[int, int] = {}
         for first, parts in ((0, final.get("summary")), (_RAW_REASONING, final.get("content"))):
             for number, content in enumerate(_objects(parts), first):
                 text = as_text(content.get("text"))
-                part = item.part_of(number, text, taken)
-                taken.add(part)
-                yield from self._missing(item, part, metadata, reasoning=text)
+                part, start = item.place_of(number, text, ends)
+                yield from self._missing(item, part, metadata, start, reasoning=text)
         id_, encrypted = as_text(final.get("id")), as_text(final.get("encrypted_content"))
         for block in list(item.blocks.values()) or [item.number]:
             if id_ or encrypted:
