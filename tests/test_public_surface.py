@@ -40,10 +40,11 @@ DOORS = {
         OutputBuffer
     """,
     "tokentape_fake_provider": """
-        AppConfig Audio Choice Citation ControlledClock CustomFault Error FakeProviderServer Fault FaultContext
-        FirstToken Frame InProcessProvider Instant InterToken Load Pauses Profile Reasoning Recorded Recording
-        Refusal Rule Script ServerTool Session SessionSettings Source StepTimeoutError Stepped SteppedStream
-        StreamOverError Synthetic Tape Text ToolCall Usage create_app encode errors parse_fault parse_timing
+        AppConfig Audio Choice Citation Condition ControlledClock CustomFault Error FakeProviderServer Fault
+        FaultContext FirstToken Frame InProcessProvider Instant InterToken Load Pauses Profile Reasoning
+        Recorded Recording Refusal Rule Script ServerTool Session SessionSettings Source StepTimeoutError
+        Stepped SteppedStream StreamOverError Synthetic Tape Text TextMatch ToolCall ToolResultMatch Usage
+        create_app encode errors parse_fault parse_timing
     """,
     "tokentape_harness": """
         Cassette Chunk DEFAULT_RULES FakeProvider Fault Interaction MismatchError RecordedError Request

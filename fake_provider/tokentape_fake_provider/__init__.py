@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ToolCall,
         Usage,
     )
+    from tokentape_fake_provider.sessions.condition import Condition, TextMatch, ToolResultMatch
     from tokentape_fake_provider.sessions.recording import Recording
     from tokentape_fake_provider.sessions.rule import Rule
     from tokentape_fake_provider.sessions.session import Session
@@ -59,6 +60,7 @@ __all__ = [
     "Audio",
     "Choice",
     "Citation",
+    "Condition",
     "ControlledClock",
     "CustomFault",
     "Error",
@@ -90,7 +92,9 @@ __all__ = [
     "Synthetic",
     "Tape",
     "Text",
+    "TextMatch",
     "ToolCall",
+    "ToolResultMatch",
     "Usage",
     "create_app",
     "encode",
@@ -105,6 +109,7 @@ _LAZY = {
     "Audio": "script.model",
     "Choice": "script.model",
     "Citation": "script.model",
+    "Condition": "sessions.condition",
     "ControlledClock": "clock",
     "CustomFault": "faults",
     "Error": "script.model",
@@ -136,7 +141,9 @@ _LAZY = {
     "Synthetic": "timing",
     "Tape": "tape",
     "Text": "script.model",
+    "TextMatch": "sessions.condition",
     "ToolCall": "script.model",
+    "ToolResultMatch": "sessions.condition",
     "Usage": "script.model",
     "create_app": "app",
     "encode": "encoding.encode",

@@ -34,6 +34,7 @@ from tokentape_fake_provider.faults.specification import format_fault
 from tokentape_fake_provider.playback.journal import AnsweredBy
 from tokentape_fake_provider.script.model import Error, Script, Usage, streamed_text
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
+from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
 from tokentape_fake_provider.sessions.stored_answers import Background
@@ -43,7 +44,6 @@ from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
 from tokentape_fake_provider.wires.prompt import Prompt
-from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
@@ -136,8 +136,9 @@ class _Resolution:
         self._simulated_size = 0
         self._firings: list[ActiveFault] = []
         self._request = self._read(self._wire) if self._wire is not None and http.method == "POST" else None
-        if self._request is not None:
-            self._firings = session.take_faults(self._request)
+        self._incoming = None if self._request is None else IncomingRequest(self._request)
+        if self._incoming is not None:
+            self._firings = session.take_faults(self._incoming)
 
     def _read(self, wire: Wire) -> ProviderRequest | None:
         http, settings = self._http, self._settings
@@ -199,10 +200,10 @@ class _Resolution:
     def answer(self) -> Answer | Callable[[], Answer] | None:
         """The answer before its faults are applied, or a function that encodes it."""
         wire, request, session, settings = self._wire, self._request, self._session, self._settings
-        if wire is not None and request is not None:
+        if wire is not None and request is not None and self._incoming is not None:
             if (answer := self._refused_by_fault(wire, request)) is not None:
                 return answer
-            self._taken = session.take_queued() or session.take_by_rule(request)
+            self._taken = session.take_queued() or session.take_by_rule(self._incoming)
         elif wire is None or self._http.method != "POST":
             self._taken = self._taken_for_any_path()
         if self._taken is not None:
@@ -220,7 +221,7 @@ class _Resolution:
             return partial(self._of, self._taken)
         if wire is None or http.method != "POST":
             return None
-        if request is None:
+        if request is None or self._incoming is None:
             assert self._refusal is not None
             return refused(wire, self._refusal)
         if self._unknown is not None:
@@ -229,7 +230,7 @@ class _Resolution:
         if settings.strict:
             advice = "Queue a script, add a rule, load or record a cassette, or turn strict off."
             return error_answer(wire, NO_ANSWER_STATUS, f"{recording} {advice}", "no_recording", request=request)
-        prompt = read_prompt(request)
+        prompt = self._incoming.prompt
         self._simulated_size = settings.simulation.words * prompt.choices * _WORD_SIZE
         return partial(self._simulated, prompt, request, note)
 
@@ -244,9 +245,9 @@ class _Resolution:
         if not session.has_paths or http.error_wire is None:
             return None
         for wire in dict.fromkeys((http.error_wire, *WIRES.values())):
-            request = self._request_anywhere(wire)
-            if (taken := session.take_by_rule(request, named=True)) is not None:
-                self._request, self._firings = request, session.take_faults(request)
+            incoming = IncomingRequest(self._request_anywhere(wire))
+            if (taken := session.take_by_rule(incoming, named=True)) is not None:
+                self._request, self._firings = incoming.request, session.take_faults(incoming)
                 return taken
         return None
 

@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import fnmatchcase
+from typing import Final
 
 import msgspec
 
 from tokentape_fake_provider.faults.specification import Faults, as_faults
 from tokentape_fake_provider.script.model import Script
-from tokentape_fake_provider.wires.wire import ProviderRequest
+from tokentape_fake_provider.sessions.condition import Condition, IncomingRequest
+from tokentape_fake_provider.sessions.script_template import check_template, fill_template
+
+FIRST_STATE: Final = "started"
+"""The state in which every scenario begins."""
 
 
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Scripts that answer every request for which all conditions hold: in turn, and from the first again.
+class Rule(Condition, frozen=True, forbid_unknown_fields=True):
+    """Scripts that answer every request for which its conditions hold: in turn, and from the first again.
 
-    `model` and `path` are shell patterns (`gpt-*`), `contains` is a part of the prompt and `matches` a regular
-    expression that is found anywhere in it; `times` is how often the rule answers at most. A condition that is `None`
-    always holds. `faults` are applied to its answers; the faults of a rule without scripts are applied to whatever
-    else answers. Raises `ValueError` for an invalid regular expression, or without scripts and faults.
+    `times` is how often the rule answers at most. `faults` are applied to its answers; the faults of a rule without
+    scripts are applied to whatever else answers. A rule of a `scenario` answers only in its `state`, and then puts it
+    into `new_state`; every scenario begins in the state `started`. With `template` its scripts quote the request where
+    they have `{last_user}`, `{system}`, `{model}`, `{turn}`, `{tools}`, `{tool_result}` or `{tool_result.NAME}`; other
+    braces stay as they are. Raises `ValueError` for a wrong condition, without scripts and faults, or for states
+    without a scenario.
     """
 
     scripts: tuple[Script, ...] = ()
-    wire: str | None = None
-    model: str | None = None
-    path: str | None = None
-    contains: str | None = None
-    matches: str | None = None
-    stream: bool | None = None
     times: int | None = None
     faults: Faults = ()
+    scenario: str | None = None
+    state: str | None = None
+    new_state: str | None = None
+    template: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.faults:
             msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
         if not self.scripts and not self.faults:
             raise ValueError("a rule needs at least one script in `scripts`, or `faults`")
         if self.times is not None and self.times < 1:
             raise ValueError(f"`times` is {self.times}: use 1 or more, or leave it out")
-        if self.matches is not None:
-            try:
-                re.compile(self.matches)
-            except re.error as error:
-                raise ValueError(f"`matches` is not a regular expression: {error}") from None
+        if self.scenario is None and (self.state is not None or self.new_state is not None):
+            raise ValueError("`state` and `new_state` are those of a scenario: name it in `scenario`")
+        if self.scenario is not None and self.state is None and self.new_state is None:
+            raise ValueError("`scenario` alone changes nothing: give a `state` or a `new_state`")
+        if self.template:
+            for script in self.scripts:
+                check_template(script)
 
-    def applies(self, request: ProviderRequest) -> bool:
-        """Whether all conditions hold for this request."""
-        return (
-            (self.wire is None or self.wire == request.wire)
-            and (self.stream is None or self.stream == request.stream)
-            and (self.model is None or fnmatchcase(request.model, self.model))
-            and (self.path is None or fnmatchcase(request.path, self.path))
-            and (self.contains is None or self.contains in request.text)
-            and (self.matches is None or re.search(self.matches, request.text) is not None)
-        )
+    def script(self, number: int, incoming: IncomingRequest) -> Script:
+        """The script that answers the request for the time `number`, from 0."""
+        script = self.scripts[number % len(self.scripts)]
+        return fill_template(script, incoming) if self.template else script

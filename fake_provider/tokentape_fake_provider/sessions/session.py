@@ -6,7 +6,6 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from tokentape_fake_provider.clock import ControlledClock
@@ -16,15 +15,15 @@ from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.specification import as_faults
 from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
 from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
-from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.sessions.stored_answers import StoredAnswers
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.wires.wire import ProviderRequest
 
 DEFAULT_SESSION: Final = "default"
 _ID: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,200}")
@@ -117,6 +116,7 @@ class Session:
         self._queue: deque[_Queued] = deque()
         self._queued = 0
         self._rules: list[_Applied] = []
+        self._states: dict[str, str] = {}
         self._faults = ConfiguredFaults()
         self._store = RecordingStore()
         self._requests = 0
@@ -174,6 +174,7 @@ class Session:
             self._queue.clear()
             self._queued = 0
             self._rules.clear()
+            self._states.clear()
             self._faults = ConfiguredFaults()
             self._store = RecordingStore()
             self._requests = 0
@@ -224,7 +225,7 @@ class Session:
             self._requests += 1
             return self._requests - 1
 
-    def take_faults(self, request: ProviderRequest | None) -> list[ActiveFault]:
+    def take_faults(self, request: IncomingRequest | None) -> list[ActiveFault]:
         """The faults of the session, and of rules without scripts, that are applied to the next response."""
         with self._lock:
             if self._faults.faults is not self.settings.faults:
@@ -233,15 +234,15 @@ class Session:
             if request is None:
                 return active
             for applied in self._rules:
-                if not applied.rule.scripts and not applied.used_up and applied.rule.applies(request):
-                    applied.count += 1
+                if not applied.rule.scripts and self._applies(applied, request):
+                    self._apply(applied)
                     active += applied.faults.take()
             return active
 
     @property
     def has_paths(self) -> bool:
         """Whether a rule names a path."""
-        return any(applied.rule.path is not None for applied in self._rules)
+        return any(applied.rule.names_path for applied in self._rules)
 
     def take_queued(self, *, tape: bool = False) -> Taken | None:
         """The next response of the queue; with `tape` only if it is a tape."""
@@ -258,27 +259,42 @@ class Session:
 
             return Taken(queued.item, "queue", "", queued.faults.take(), give_back)
 
-    def take_by_rule(self, request: ProviderRequest, *, named: bool = False) -> Taken | None:
+    def take_by_rule(self, request: IncomingRequest, *, named: bool = False) -> Taken | None:
         """The next script of the first rule that applies; with `named`, of the first that names a path."""
         if not self._rules:
             return None
         with self._lock:
             for number, applied in enumerate(self._rules):
-                scripts = applied.rule.scripts
-                if named and applied.rule.path is None:
+                if named and not applied.rule.names_path:
                     continue
-                if scripts and not applied.used_up and applied.rule.applies(request):
-                    index = applied.count % len(scripts)
-                    applied.count += 1
-                    active_faults = applied.script_faults[index].take() + applied.faults.take()
-                    return Taken(
-                        scripts[index], "rule", f"rule {number}", active_faults, partial(self._unapply, applied)
-                    )
+                if applied.rule.scripts and self._applies(applied, request):
+                    script = applied.rule.script(applied.count, request)
+                    active_faults = applied.script_faults[applied.count % len(applied.script_faults)].take()
+                    active_faults += applied.faults.take()
+                    give_back = self._apply(applied)
+                    return Taken(script, "rule", f"rule {number}", active_faults, give_back)
         return None
 
-    def _unapply(self, applied: _Applied) -> None:
-        with self._lock:
-            applied.count -= 1
+    def _applies(self, applied: _Applied, request: IncomingRequest) -> bool:
+        rule = applied.rule
+        in_state = rule.state is None or self._states.get(rule.scenario or "", FIRST_STATE) == rule.state
+        return in_state and not applied.used_up and rule.holds(request)
+
+    def _apply(self, applied: _Applied) -> Callable[[], None]:
+        """Count a rule, and put its scenario into its new state; the result undoes both."""
+        applied.count += 1
+        scenario, new_state = applied.rule.scenario, applied.rule.new_state
+        before = self._states.get(scenario, FIRST_STATE) if scenario is not None else FIRST_STATE
+        if scenario is not None and new_state is not None:
+            self._states[scenario] = new_state
+
+        def undo() -> None:
+            with self._lock:
+                applied.count -= 1
+                if scenario is not None and self._states.get(scenario) == new_state:
+                    self._states[scenario] = before
+
+        return undo
 
     def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
         """The recording that answers, or why there is none."""

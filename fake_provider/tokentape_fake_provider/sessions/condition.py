@@ -1,0 +1,180 @@
+"""Conditions on a request: what a rule answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Literal
+
+import msgspec
+
+from tokentape_fake_provider.wires.prompt import Prompt, ToolResult
+from tokentape_fake_provider.wires.prompt_reader import read_prompt
+from tokentape_fake_provider.wires.wire import ProviderRequest
+
+
+class IncomingRequest:
+    """A request, with its prompt, which is read when something first needs it."""
+
+    def __init__(self, request: ProviderRequest) -> None:
+        self.request = request
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        """What the request asks of the model."""
+        return read_prompt(self.request)
+
+
+class TextMatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part that a text has, and a regular expression that is found in it. Raises `ValueError` without either."""
+
+    contains: str | None = None
+    matches: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.contains is None and self.matches is None:
+            raise ValueError("a text is matched by `contains` or `matches`: give one of them")
+        check_pattern(self.matches)
+
+    def holds(self, text: str) -> bool:
+        """Whether the text has both."""
+        return (self.contains is None or self.contains in text) and (
+            self.matches is None or re.search(self.matches, text) is not None
+        )
+
+
+class ToolResultMatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A tool's result: `name` is a shell pattern of the tool's name, `contains` and `matches` look at its text."""
+
+    name: str | None = None
+    contains: str | None = None
+    matches: str | None = None
+    error: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_pattern(self.matches)
+
+    def holds(self, result: ToolResult) -> bool:
+        """Whether this is such a result."""
+        return (
+            (self.name is None or fnmatchcase(result.name, self.name))
+            and (self.contains is None or self.contains in result.text)
+            and (self.matches is None or re.search(self.matches, result.text) is not None)
+            and (self.error is None or self.error == result.error)
+        )
+
+
+class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"not_": "not"}):
+    """What must hold for a request: all that is given. A field that is `None` always holds.
+
+    `model` and `path` are shell patterns (`gpt-*`), `contains` is a part of the whole prompt and `matches` a regular
+    expression that is found anywhere in it. The others look at the turn:
+
+    - `last_user` and `system`: the last message of the user, the system prompt; a string is a part of it;
+    - `turn`: the number of messages of the user;
+    - `tool_result`: a result since the last message of the user; a string is a part of it, `true` any, `false` none;
+    - `tools`: shell patterns of names that must all be offered; `true` any tool, `false` none;
+    - `response_format`: the requested form of the text; `images`: whether a message has one.
+
+    `all`, `any` and `not_` (`not` in JSON) combine conditions. Raises `ValueError` for any other value.
+    """
+
+    wire: str | None = None
+    model: str | None = None
+    path: str | None = None
+    contains: str | None = None
+    matches: str | None = None
+    stream: bool | None = None
+    last_user: str | TextMatch | None = None
+    system: str | TextMatch | None = None
+    turn: int | None = None
+    tool_result: str | bool | ToolResultMatch | None = None
+    tools: tuple[str, ...] | bool | None = None
+    response_format: Literal["text", "json", "schema"] | None = None
+    images: bool | None = None
+    all: tuple[Condition, ...] | None = None
+    any: tuple[Condition, ...] | None = None
+    not_: Condition | None = None
+
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(Condition):
+            if (value := getattr(self, field.name)) is not None:
+                try:
+                    converted = msgspec.convert(value, field.type)
+                except msgspec.ValidationError as error:
+                    raise ValueError(f"`{field.encode_name}`: {error}") from None
+                msgspec.structs.force_setattr(self, field.name, converted)
+        check_pattern(self.matches)
+        if self.turn is not None and self.turn < 1:
+            raise ValueError(f"`turn` is {self.turn}: the first message of the user is turn 1")
+        for name in ("all", "any"):
+            if getattr(self, name) == ():
+                raise ValueError(f"`{name}` is empty: list conditions, or leave it out")
+
+    @property
+    def names_path(self) -> bool:
+        """Whether it is about the path, so that it may hold where no wire format has one."""
+        return self.path is not None or any(part.names_path for part in (*(self.all or ()), *(self.any or ())))
+
+    def holds(self, incoming: IncomingRequest) -> bool:
+        """Whether all that is given holds for this request."""
+        request = incoming.request
+        return (
+            (self.wire is None or self.wire == request.wire)
+            and (self.stream is None or self.stream == request.stream)
+            and (self.model is None or fnmatchcase(request.model, self.model))
+            and (self.path is None or fnmatchcase(request.path, self.path))
+            and (self.contains is None or self.contains in request.text)
+            and (self.matches is None or re.search(self.matches, request.text) is not None)
+            and all(self._about_turn(incoming))
+            and (self.all is None or all(part.holds(incoming) for part in self.all))
+            and (self.any is None or any(part.holds(incoming) for part in self.any))
+            and (self.not_ is None or not self.not_.holds(incoming))
+        )
+
+    def _about_turn(self, incoming: IncomingRequest) -> Iterator[bool]:
+        """Whether each condition holds that needs the prompt."""
+        if self.last_user is not None:
+            yield _matches(self.last_user, incoming.prompt.last_user)
+        if self.system is not None:
+            yield _matches(self.system, incoming.prompt.system)
+        if self.turn is not None:
+            yield incoming.prompt.turn == self.turn
+        if self.tool_result is not None:
+            yield _has_result(self.tool_result, incoming.prompt.results)
+        if self.tools is not None:
+            yield _offers(self.tools, [tool.name for tool in incoming.prompt.tools])
+        if self.response_format is not None:
+            yield incoming.prompt.output.kind == self.response_format
+        if self.images is not None:
+            media = (one for message in incoming.prompt.messages for one in message.media)
+            yield any(one.kind == "image" for one in media) == self.images
+
+
+def _matches(match: str | TextMatch, text: str) -> bool:
+    return match in text if isinstance(match, str) else match.holds(text)
+
+
+def _has_result(match: str | bool | ToolResultMatch, results: tuple[ToolResult, ...]) -> bool:
+    if isinstance(match, bool):
+        return bool(results) == match
+    if isinstance(match, str):
+        return any(match in result.text for result in results)
+    return any(match.holds(result) for result in results)
+
+
+def _offers(names: tuple[str, ...] | bool, offered: list[str]) -> bool:
+    if isinstance(names, bool):
+        return bool(offered) == names
+    return all(any(fnmatchcase(tool, name) for tool in offered) for name in names)
+
+
+def check_pattern(pattern: str | None) -> None:
+    """Raise `ValueError` if `matches` is not a regular expression."""
+    if pattern is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"`matches` is not a regular expression: {error}") from None
