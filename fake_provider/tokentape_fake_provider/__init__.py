@@ -1,4 +1,4 @@
-"""A fake LLM provider: a server that official SDKs talk to, and that says what you tell it to.
+"""A fake LLM provider: a server for official SDKs, which sends the responses that a test scripts.
 
 with FakeProviderServer() as server:
     server.default.push(Script.of("Hello"))
@@ -103,7 +103,7 @@ __all__ = [
     "parse_timing",
 ]
 
-# A name is imported when it is used: the command line and the pytest plugin import this package in every run.
+# Names are imported at first use, because the command line and the pytest plugin import this package in every run.
 _LAZY = {
     "AppConfig": "config",
     "Audio": "script.model",

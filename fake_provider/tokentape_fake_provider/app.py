@@ -1,7 +1,7 @@
 """The fake provider as an ASGI application.
 
-Requests to a provider's paths go straight from here to the resolver and to playback; the rest (control API, health) is
-a Starlette application.
+Requests to a provider's paths go directly to the resolver and to playback; a Starlette application handles the others
+(control API, health).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tokentape_fake_provider.answers.stored_endpoints import stored_answer
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, control_routes
-from tokentape_fake_provider.event_loops.aside import run_aside
+from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.http.access import ALLOW_IT
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, parse_body, read_body
@@ -35,18 +35,18 @@ from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
 HEALTH_PATH: Final = "/health"
 
-# After how long, in s, a warning reports a stream that nobody has stepped.
+# The time in s after which a warning reports a stream that nobody has stepped.
 _UNSTEPPED_S: Final = 5.0
 T = TypeVar("T")
 
 LONG_SCRIPT: Final = 20_000
-"""How many characters are encoded (in about 50 ms) while the other requests wait."""
+"""The most characters that are encoded (in about 50 ms) while the other requests wait."""
 
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
 def create_app(config: AppConfig | None = None) -> App:
-    """The ASGI application, by default with its own configuration."""
+    """Create the ASGI application, by default with its own configuration."""
     return App(config or AppConfig())
 
 
@@ -69,9 +69,9 @@ class App:
         session_id, path = _split_session(path)
         session = self.sessions.find(session_id)
         headers: RawHeaders = scope["headers"]
-        foreign = self.config.access.refusal(headers)
-        if foreign:
-            session = None  # a web page changes nothing, not even the journal
+        origin_refusal = self.config.access.refusal(headers)
+        if origin_refusal:
+            session = None  # a web page must change nothing, not even the journal
         elif session is not None and path in ("", "/") and scope["method"] in ("GET", "HEAD"):
             await self._rest({**scope, "path": "/"}, receive, send)
             return
@@ -100,8 +100,8 @@ class App:
             arrived=began,
         )
         error_wire = wire or wire_for_errors(path, headers)
-        if foreign:
-            answer = error_answer(error_wire, 403, f"Refused: {foreign}; {ALLOW_IT}.", "foreign_origin")
+        if origin_refusal:
+            answer = error_answer(error_wire, 403, f"Refused: {origin_refusal}; {ALLOW_IT}.", "foreign_origin")
         elif session is None:
             answer = self._unknown_session(session_id, error_wire)
         else:
@@ -119,15 +119,15 @@ class App:
             entry.retry_after = retry_after(answer.tape)
         outcome: Outcome = "server_stopped"
         control = _step_control(answer)
-        stream = reminder = None
+        stream = warning_timer = None
         steps = answer.steps is not None
         if control is not None and session is not None:
             stream = SteppedStream(entry, [frame.data for frame in answer.tape.frames], control)
-            # It can be taken only when it waits, so that a clock that is advanced then has its deadline.
+            # It can be taken only once it waits: then a clock that is advanced knows its deadline.
             loop = asyncio.get_running_loop()
             loop.call_soon(session.streams.add, stream)
             if steps:
-                reminder = loop.call_later(_UNSTEPPED_S, _remind, stream, control)
+                warning_timer = loop.call_later(_UNSTEPPED_S, _warn_unstepped, stream, control)
         try:
             playing = play(answer.tape, connection, clock, began, entry, control)
             del answer  # see `play`
@@ -135,8 +135,8 @@ class App:
             if outcome == "client_left" and self.stopping:
                 outcome = "server_stopped"
         finally:
-            if reminder is not None:
-                reminder.cancel()
+            if warning_timer is not None:
+                warning_timer.cancel()
             if steps and control is not None and not control.moved and outcome == "client_left":
                 entry.note = entry.note or "its timing is stepped, but nobody stepped it"
             if session is not None:
@@ -147,11 +147,11 @@ class App:
                 session.streams.end(stream)
 
     def clock_at(self, path: str) -> Clock:
-        """The clock for a request to this path."""
+        """Return the clock for a request to this path."""
         return self._clock(self.sessions.find(_split_session(path)[0]))
 
     def refuse(self, path: str, headers: RawHeaders, status: int, code: str, message: str) -> tuple[RawHeaders, bytes]:
-        """The headers and the body of a refusal, in the error format of this path."""
+        """Return the headers and the body of a refusal, in the error format of this path."""
         if path.startswith(CONTROL_PATH):
             return refuse_in_json(path, headers, status, code, message)
         _, path = _split_session(path)
@@ -173,7 +173,7 @@ class App:
         if refused is not None:
             return error_answer(error_wire, refused.status, refused.message, refused.code)
         try:
-            return await self._found(session, entry, error_wire, connection, now)
+            return await self._find_answer(session, entry, error_wire, connection, now)
         except ClientLeft:
             raise
         except RecursionError:
@@ -183,7 +183,7 @@ class App:
             message = f"The fake provider failed (see its log): {type(error).__name__}: {error}"
             return error_answer(error_wire, 500, message, "internal_error")
 
-    async def _found(
+    async def _find_answer(
         self, session: Session, entry: Entry, error_wire: Wire, connection: Connection, now: float
     ) -> Answer:
         method, path, headers = entry.method, entry.path, connection.headers
@@ -198,8 +198,9 @@ class App:
         )
         listing = listing or stored_answer(session, request)
         plan = plan_answer(session, request)
-        aside = self.config.threads and plan.size > LONG_SCRIPT
-        answer = (await _while_there(connection, partial(_joined, plan.finish)) if aside else plan.finish()) or listing
+        in_thread = self.config.threads and plan.size > LONG_SCRIPT
+        work = partial(_finish_and_join, plan.finish)
+        answer = (await _unless_client_leaves(connection, work) if in_thread else plan.finish()) or listing
         if answer is not None:
             return answer
         if wire is not None:
@@ -213,7 +214,7 @@ class App:
         return error_answer(error_wire, 404, f"Nothing is at {method} {path}. {_nearest_paths(path)}.", "unknown_path")
 
     def _listing(self, session: Session, method: str, path: str, headers: RawHeaders, body: Any) -> Answer | None:
-        """The answer to a request about models; `None` for any other request."""
+        """Return the answer to a request about models; `None` for any other request."""
         if method in ("GET", "HEAD") and (listed := list_models(session, self.config.models, path, headers)):
             return listed
         if method == "DELETE" and (deleted := delete_model(path, headers)):
@@ -230,8 +231,8 @@ class App:
         )
 
 
-def _remind(stream: SteppedStream, control: StepControl) -> None:
-    """Warn about a stream that waits for its first step: otherwise its client would seem to hang."""
+def _warn_unstepped(stream: SteppedStream, control: StepControl) -> None:
+    """Warn about a stream that waits for its first step, because its client seems to hang."""
     if not control.moved:
         _logger.warning(
             "%r waits for a step: the timing is stepped, but nobody has stepped it for %g s. Take it with "
@@ -242,7 +243,7 @@ def _remind(stream: SteppedStream, control: StepControl) -> None:
 
 
 def _step_control(answer: Answer) -> StepControl | None:
-    """What paces this answer; `None` if it may leave at once."""
+    """Return the control that paces this answer; `None` if it is sent at once."""
     if answer.steps is not None:
         return step_control(answer.tape, 0 if answer.steps.headers else HEADERS)
     if answer.instant or (is_untimed(answer.tape) and not answer.tape.apart):
@@ -250,9 +251,9 @@ def _step_control(answer: Answer) -> StepControl | None:
     return step_control(answer.tape)
 
 
-async def _while_there(connection: Connection, work: Callable[[], T]) -> T:
-    """The result of work in a thread. Raises `ClientLeft` if the client does not wait for it."""
-    working, gone = asyncio.ensure_future(run_aside(work)), asyncio.ensure_future(connection.wait_gone())
+async def _unless_client_leaves(connection: Connection, work: Callable[[], T]) -> T:
+    """Run work in a thread and return its result. Raises `ClientLeft` if the client leaves before."""
+    working, gone = asyncio.ensure_future(run_in_thread(work)), asyncio.ensure_future(connection.wait_gone())
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -263,8 +264,8 @@ async def _while_there(connection: Connection, work: Callable[[], T]) -> T:
         gone.cancel()
 
 
-def _joined(finish: Callable[[], Answer | None]) -> Answer | None:
-    """The answer; if it leaves at once, its body is joined here, because that takes long for a long one."""
+def _finish_and_join(finish: Callable[[], Answer | None]) -> Answer | None:
+    """Return the answer. If it is sent at once, join its body here, because that takes long for a long one."""
     answer = finish()
     if answer is not None and answer.instant:
         _ = answer.tape.body, answer.tape.sizes
@@ -272,7 +273,7 @@ def _joined(finish: Callable[[], Answer | None]) -> Answer | None:
 
 
 def _nearest_paths(path: str) -> str:
-    """The nearest paths; without any, one path of each wire format."""
+    """Return the nearest paths as a sentence; without any, one path of each wire format."""
     known = dict.fromkeys(known for wire in WIRES.values() for known in wire.paths if "*" not in known)
     near = get_close_matches(path, [*known, "/v1/models", "/api/tags"], 3, 0.6)
     if near:
@@ -281,7 +282,7 @@ def _nearest_paths(path: str) -> str:
 
 
 def _split_session(path: str) -> tuple[str, str]:
-    """The session in a path's prefix, and the path below that."""
+    """Return the session in a path's prefix, and the path below it."""
     if not path.startswith("/s/"):
         return DEFAULT_SESSION, path
     session_id, slash, rest = path[3:].partition("/")

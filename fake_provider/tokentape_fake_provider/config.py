@@ -19,8 +19,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of the application.
 
     `limits` bound each request. `control` turns the control API on, `token` protects it. `access` decides which web
-    pages may send requests. `loader` reads the cassettes in `folders`. `clock` paces playback, `wall` is unix time in
-    s. With `threads`, long scripts are encoded in threads of their own while other requests are answered.
+    pages may send requests. `loader` reads the cassettes in `folders`. `clock` paces playback, `wall` returns unix time
+    in s. With `threads`, long scripts are encoded in separate threads while other requests are answered.
     """
 
     sessions: SessionRegistry = msgspec.field(default_factory=SessionRegistry)
@@ -36,5 +36,5 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     threads: bool = False
 
     def with_clock(self, clock: Clock) -> AppConfig:
-        """The configuration with another clock."""
+        """Return the configuration with another clock."""
         return msgspec.structs.replace(self, clock=clock)

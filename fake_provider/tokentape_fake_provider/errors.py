@@ -1,14 +1,14 @@
-"""Errors of the fake provider, one tree, and the one that names the extra to install.
+"""The errors of the fake provider, one tree, and lazy imports that name the extra to install.
 
 FakeProviderError
-├── BadRequestError       a request that the real provider would refuse, and its HTTP status
+├── BadRequestError       a request that the real provider would reject, and its HTTP status
 ├── UnknownWireError      a wire format name that is not in the table
 ├── UnknownDialectError   a dialect of openai_chat that is not in the table
-├── TimingError           a timing that can't be read, or that makes no sense
+├── TimingError           a timing that can't be read, or whose values are invalid
 ├── StepError             a step of a stream that is not possible
 │   ├── StreamOverError   the stream is over, and how
 │   └── StepTimeoutError  a step was not sent in time, or there was no stream to step
-├── FaultError            a fault that is not in the catalogue, or whose parameters make no sense
+├── FaultError            a fault that is not in the catalogue, or whose parameters are invalid
 ├── FaultNotApplicableError  a fault that changes nothing about this response, and why
 ├── ScriptError           a script that contradicts itself or that the wire format can't express
 ├── SchemaError           a JSON Schema that is malformed, or that no value satisfies
@@ -37,10 +37,10 @@ class FakeProviderError(Exception):
 
 
 class BadRequestError(FakeProviderError):
-    """A request that the real provider would refuse, with the provider's message.
+    """A request that the real provider would reject, with the provider's message.
 
-    `status` is the provider's HTTP status, `param` the wrong field and `code` its own error code, where it
-    names them.
+    `status` is the provider's HTTP status; `param` is the invalid field and `code` the provider's error code, if it
+    reports them.
     """
 
     def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> None:
@@ -63,13 +63,13 @@ UnknownDressError = UnknownDialectError
 
 
 class TimingError(FakeProviderError, ValueError):
-    """A timing that can't be read, or that makes no sense."""
+    """A timing that can't be read, or whose values are invalid."""
 
 
 class FaultError(FakeProviderError, ValueError):
-    """A fault that is not in the catalogue, or whose parameters make no sense.
+    """A fault that is not in the catalogue, or whose parameters are invalid.
 
-    `where` is its place in the list of faults and the field that is wrong, such as `[0].frame`; empty if unknown.
+    `where` is its place in the list of faults and the invalid field, such as `[0].frame`; empty if unknown.
     """
 
     where = ""
@@ -124,7 +124,7 @@ class CassetteAccessError(FakeProviderError):
 
 
 class UnreadableRecordingError(FakeProviderError):
-    """A recording whose tape stayed on the disk until it was needed, and can no longer be read."""
+    """A recording whose tape was to be read from disk when needed, but can't be read any more."""
 
 
 class PortInUseError(FakeProviderError, OSError):
@@ -162,7 +162,7 @@ def extra_needed(extra: str, by: str) -> Iterator[None]:
 
 
 def lazy_export(package: str, table: Mapping[str, str], name: str, extra: str) -> Any:
-    """What a package exports by this name, imported now: `table` has its module, and `:attribute` if that differs.
+    """Import what a package exports by this name; `table` has its module, and `:attribute` if the names differ.
 
     Raises `AttributeError` for a name that is not in the table, `MissingExtraError`.
     """

@@ -24,9 +24,9 @@ class Frame(NamedTuple):
 class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole HTTP response: status, headers, timed frames, and how it ends.
 
-    `start` is when the headers leave and `end_at` when the body ends, in ms since the request. An `end` other than
+    The headers are sent at `start` and the body ends at `end_at`, in ms since the request. An `end` other than
     `complete` breaks the connection off there instead of ending the body: `reset` does it with an RST, `stall` leaves
-    the connection open until the client leaves. With `apart`, each frame leaves in its own write, even if several are
+    the connection open until the client leaves. With `apart`, each frame is sent in its own write, even if several are
     due together. Without `head`, neither status nor frames are sent: raises `ValueError` if there are any.
     """
 
@@ -45,7 +45,7 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
 
     @cached_property
     def body(self) -> bytes:
-        """All frames joined, as an instant replay sends them in one write."""
+        """All frames joined, for an instant replay in one write."""
         return b"".join(frame.data for frame in self.frames)
 
     @cached_property
@@ -55,22 +55,22 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:
-        """The byte of the body where each frame begins, and where the last one ends."""
+        """The offset in the body at which each frame begins, and at which the last one ends."""
         return (0, *accumulate(self.sizes))
 
     def header(self, name: str) -> str:
-        """The value of a header, by its name in lower case; empty if it is missing."""
+        """Return the value of a header, by its name in lower case; empty if it is missing."""
         return next((value for key, value in self.headers if key.lower() == name), "")
 
     def with_headers(self, *headers: tuple[str, str]) -> Tape:
-        """The tape with these headers instead of those of the same names (in lower case)."""
+        """Return the tape with these headers instead of those with the same names."""
         names = {name.lower() for name, _ in headers}
         kept = (header for header in self.headers if header[0].lower() not in names)
         return msgspec.structs.replace(self, headers=(*kept, *headers))
 
 
 def retry_after(tape: Tape) -> float | None:
-    """The response's retry-after in s; `None` if it has none, or a date."""
+    """Return the response's retry-after in s; `None` if it has none, or a date."""
     for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             return float(tape.header(name)) / divisor

@@ -15,20 +15,20 @@ from typing import Final, TypeAlias
 from tokentape_fake_provider.clock.protocol import Call
 from tokentape_fake_provider.event_loops.futures import running_loop, settle, wait, wait_async
 
-# How many turns an event loop gets to finish what a call started. Playback needs three at the end of a response
-# (measured); readers in the same event loop need a few as well.
+# The turns that an event loop gets to finish the work that a call started. Playback needs three at the end of a
+# response (measured); readers in the same event loop need a few as well.
 _TURNS: Final = 12
 
 
 class _Threads:
-    """Stands in for an event loop where a thread waits without one."""
+    """Takes the place of an event loop for threads that wait without one."""
 
     def is_closed(self) -> bool:
-        """Never."""
+        """Return False: it is never closed."""
         return False
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call it at once."""
+        """Call `callback` at once."""
         callback()
 
     call_soon_threadsafe = call_soon
@@ -39,12 +39,12 @@ _Place: TypeAlias = asyncio.AbstractEventLoop | _Threads
 
 
 class ControlledClock:
-    """A clock that a test sets, from any thread; it starts at 0 and is read in ms.
+    """A clock that a test advances, from any thread; it starts at 0 and is read in ms.
 
-    `advance` moves it from deadline to deadline: each is met exactly, in the order of time over all streams, and the
+    `advance` moves it from deadline to deadline: each is met exactly, in order of time over all streams, and the
     work that it starts is done before the next. With `automatic` it advances by itself when its event loop has
-    nothing else to do, so that a paced stream plays at once and yet has its times; if clients in that event loop are
-    registered, only while one of them waits.
+    nothing else to do, so a paced stream plays at once but reports its planned times; if clients are registered in that
+    event loop, it does so only while one of them waits.
     """
 
     def __init__(self, *, automatic: bool = False) -> None:
@@ -59,11 +59,11 @@ class ControlledClock:
         self._clients: dict[asyncio.AbstractEventLoop, dict[object, bool]] = {}
 
     def now(self) -> float:
-        """The time in ms."""
+        """Return the time in ms."""
         return self._now
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Call:
-        """Call `callback` once the clock came to the deadline: in the running event loop, or without one in the thread
+        """Call `callback` when the clock reaches the deadline: in the running event loop, or without one in the thread
         that advances the clock.
         """
         loop = running_loop() or _THREADS
@@ -100,7 +100,7 @@ class ControlledClock:
             return self._calls[0][0] if self._drop_cancelled() else None
 
     def wait_for_deadline(self, timeout: float = 10.0) -> float:
-        """The next deadline in the order in which they were set, each once.
+        """Return the next deadline, in the order in which they were set, each once.
 
         Raises `TimeoutError` if nothing waits within `timeout` s.
         """
@@ -110,10 +110,10 @@ class ControlledClock:
             return self._unseen.popleft()
 
     def advance(self, seconds: float = 0.0, *, ms: float = 0.0, timeout: float = 10.0) -> None:
-        """Advance by `seconds` and `ms`, deadline by deadline; returns when all that was due is done.
+        """Advance by `seconds` and `ms`, deadline by deadline; return when all due work is done.
 
-        Raises `StepTimeoutError` if that takes more than `timeout` s, and `StepError` in the event loop that it would
-        wait for: use `aadvance` there.
+        Raises `StepTimeoutError` if that takes more than `timeout` s, and `StepError` inside the event loop that it
+        would wait for: use `aadvance` there.
         """
         for loop, done in self._advances(seconds, ms):
             wait(loop, done, timeout, "what was due was not done")
@@ -141,11 +141,11 @@ class ControlledClock:
             self._jumped = [(loop, done) for loop, done in self._jumped if not done.done()]
             for loop in loops:
                 rest = _Advance(self, loop, -math.inf, _TURNS)
-                loop.call_soon_threadsafe(rest.go_on)
+                loop.call_soon_threadsafe(rest.run_turn)
                 self._jumped.append((loop, rest.done))
 
     def _advances(self, seconds: float, ms: float) -> Iterator[tuple[asyncio.AbstractEventLoop, Future[None]]]:
-        """Runs of deadlines, each in one event loop; each starts when the one before is done."""
+        """Yield runs of deadlines, each in one event loop; a run starts when the one before is done."""
         until = _after(self._now, seconds, ms)
         with self._changed:
             jumped, self._jumped = self._jumped, []
@@ -155,11 +155,11 @@ class ControlledClock:
                 self._call_threads(until)
                 continue
             run = _Advance(self, loop, until, 0)
-            loop.call_soon_threadsafe(run.go_on)
+            loop.call_soon_threadsafe(run.run_turn)
             yield loop, run.done
 
     def next_loop(self, until: float) -> _Place | None:
-        """The event loop of the next deadline up to this time; `None` if there is none, and then it is that time."""
+        """Return the event loop of the next deadline up to this time. Without one, set the time and return `None`."""
         with self._changed:
             while self._drop_cancelled() and self._calls[0][0] <= until:
                 loop = self._calls[0][2]
@@ -170,8 +170,8 @@ class ControlledClock:
                 self._now = max(self._now, until)
             return None
 
-    def take(self, loop: _Place, until: float) -> list[Call]:
-        """Advance to the next deadline up to this time if it is this loop's; the calls that are due then."""
+    def take_due(self, loop: _Place, until: float) -> list[Call]:
+        """Advance to the next deadline up to this time if it is this loop's; return the calls that are due then."""
         due: list[Call] = []
         with self._changed:
             if self.next_loop(until) is loop:
@@ -182,42 +182,42 @@ class ControlledClock:
 
     # Clients in an event loop: while none of them waits, their program is busy, perhaps in a thread.
 
-    def wait_in(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
-        """A client waits."""
+    def note_waiting(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
+        """Note that a client waits."""
         with self._changed:
             self._clients.setdefault(loop, {})[client] = True
             if self._automatic and self._drop_cancelled():
                 self._start(self._calls[0][2])
 
-    def work_in(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
-        """A client no longer waits."""
+    def note_working(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
+        """Note that a client no longer waits."""
         with self._changed:
             self._clients.setdefault(loop, {})[client] = False
 
-    def leave(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
-        """A client is closed."""
+    def remove_client(self, loop: asyncio.AbstractEventLoop, client: object) -> None:
+        """Remove a client that is closed."""
         with self._changed:
             clients = self._clients.get(loop, {})
             clients.pop(client, None)
             if not clients:
                 self._clients.pop(loop, None)
 
-    def may_go_on(self, loop: _Place) -> bool:
-        """Whether it may advance by itself: it is automatic, and no client is busy."""
+    def may_advance(self, loop: _Place) -> bool:
+        """Whether the clock may advance by itself: it is automatic, and without clients or with one that waits."""
         with self._changed:
             clients = self._clients.get(loop) if isinstance(loop, asyncio.AbstractEventLoop) else None
             return self._automatic and (not clients or any(clients.values()))
 
-    def rested(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A loop has nothing to do until a deadline of another loop has passed."""
+    def note_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that a loop has nothing to do until a deadline of another loop has passed."""
         with self._changed:
             self._running.pop(loop, None)
             following = self.next_loop(math.inf)
-            if following is not None and self.may_go_on(following):
+            if following is not None and self.may_advance(following):
                 self._start(following)
 
     def _call_threads(self, until: float) -> None:
-        for call in self.take(_THREADS, until):
+        for call in self.take_due(_THREADS, until):
             call.run()
 
     def _start(self, loop: _Place) -> None:
@@ -230,18 +230,18 @@ class ControlledClock:
         running = self._running.get(loop)
         if running is None:
             running = self._running[loop] = _Automatic(self, loop)
-            loop.call_soon_threadsafe(running.go_on)
+            loop.call_soon_threadsafe(running.run_turn)
         running.turns = _TURNS
 
     def _drop_cancelled(self) -> bool:
-        """Drop cancelled calls from the front; whether any call is left."""
+        """Drop cancelled calls from the front; return whether any call is left."""
         while self._calls and self._calls[0][3].callback is None:
             heapq.heappop(self._calls)
         return bool(self._calls)
 
 
 class _Advance:
-    """Meets one event loop's deadlines up to a time; runs in that loop."""
+    """Runs the calls of one event loop that are due up to a time; runs in that loop."""
 
     def __init__(self, clock: ControlledClock, loop: asyncio.AbstractEventLoop, until: float, turns: int) -> None:
         self.done: Future[None] = Future()
@@ -250,13 +250,13 @@ class _Advance:
         self._until = until
         self._turns = turns
 
-    def go_on(self) -> None:
-        """One turn of the loop."""
+    def run_turn(self) -> None:
+        """Run one turn of the loop."""
         if self._turns:
             self._turns -= 1
-            self._loop.call_soon(self.go_on)
+            self._loop.call_soon(self.run_turn)
             return
-        due = self._clock.take(self._loop, self._until)
+        due = self._clock.take_due(self._loop, self._until)
         if not due:
             settle(self.done)
             return
@@ -267,7 +267,7 @@ class _Advance:
             settle(self.done, error)
             raise
         self._turns = _TURNS
-        self._loop.call_soon(self.go_on)
+        self._loop.call_soon(self.run_turn)
 
 
 class _Automatic:
@@ -278,24 +278,24 @@ class _Automatic:
         self._clock = clock
         self._loop = loop
 
-    def go_on(self) -> None:
-        """One turn of the loop."""
+    def run_turn(self) -> None:
+        """Run one turn of the loop."""
         if self.turns:
             self.turns -= 1
-            self._loop.call_soon(self.go_on)
+            self._loop.call_soon(self.run_turn)
             return
-        due = self._clock.take(self._loop, math.inf) if self._clock.may_go_on(self._loop) else []
+        due = self._clock.take_due(self._loop, math.inf) if self._clock.may_advance(self._loop) else []
         if not due:
-            self._clock.rested(self._loop)
+            self._clock.note_idle(self._loop)
             return
         self.turns = _TURNS
-        self._loop.call_soon(self.go_on)
+        self._loop.call_soon(self.run_turn)
         for call in due:
             call.run()
 
 
 def _after(now: float, seconds: float, ms: float) -> float:
-    """The sum, rounded to ns: 1.001 s are 1001 ms, and not slightly less."""
+    """Return the sum, rounded to ns, so that 1.001 s are 1001 ms and not slightly less."""
     if not (seconds >= 0 and ms >= 0):
         raise ValueError(f"a clock does not go back: advance by 0 or more, not by {seconds:g} s and {ms:g} ms")
     return round(now + seconds * 1000.0 + ms, 6)

@@ -23,7 +23,7 @@ class MonotonicClock:
         self._timer_at = math.inf
 
     def now(self) -> float:
-        """ms of the monotonic clock."""
+        """Return the time of the monotonic clock in ms."""
         return time.perf_counter() * 1000.0
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Call:
@@ -39,7 +39,7 @@ class MonotonicClock:
     def _set_timer(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        # uvloop rounds a delay to the nearest ms, so that a timer may fire half a ms early: round up.
+        # uvloop rounds a delay to the nearest ms, so a timer may fire half a ms early: round up.
         delay = math.ceil(max(0.0, deadline - self.now()))
         self._timer_at = deadline
         self._timer = loop.call_later(delay / 1000.0, self._ring, loop)

@@ -1,4 +1,4 @@
-"""What a clock does."""
+"""The protocol of clocks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Clock(Protocol):
     """Time in ms since any fixed point."""
 
     def now(self) -> float:
-        """The time in ms."""
+        """Return the time in ms."""
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Call:
         """Call `callback` in the running event loop at `deadline` (ms) or a little later, never before."""

@@ -1,8 +1,8 @@
-"""The control API: HTTP routes with which any language sets up sessions and reads what happened.
+"""The control API: HTTP routes to set up sessions and read their journals from any language.
 
-docs/control-api.md describes it. Only programs on this machine may use it: it listens on the loopback interface,
+docs/control-api.md describes it. Only programs on this machine may use it: it listens on the loopback interface, and
 requires JSON (which a web page of another origin can't send without permission) and a local `Host` (which a rebound DNS
-name does not have). With a token, the token is required instead.
+name does not have). If a token is set, it is required instead.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ __all__ = ["CONTROL_PATH", "control_routes"]
 
 
 def control_routes(config: AppConfig) -> Starlette:
-    """The control API and the health route as an ASGI application."""
+    """Return the control API and the health route as an ASGI application."""
     return Api(config).application(server.ROUTES, sessions.ROUTES, answers.ROUTES, journal.ROUTES, streams.ROUTES)

@@ -45,7 +45,7 @@ class ScriptItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _check_head(tape: Tape) -> None:
-    """Refuse what can't be written as an HTTP response."""
+    """Raise `ValueError` if the head can't be sent as an HTTP response."""
     if not 200 <= tape.status <= 599:
         raise ValueError(f"a tape's status must be 200 to 599, not {tape.status}")
     for name, value in tape.headers:
@@ -89,7 +89,7 @@ async def load_cassette(api: Api, request: Request) -> Response:
         raise CassetteAccessError(f"cassette {content.name!r}: this server has no cassette loader")
     path = find_cassette(api.config.folders, content.name)
     try:
-        recordings = await asyncio.to_thread(loader, path)  # streams go on meanwhile
+        recordings = await asyncio.to_thread(loader, path)  # streams continue meanwhile
     except Exception as error:
         raise Refused(
             422, f"cassette {content.name!r} can't be read: {error}", "repair it, or record it again"

@@ -1,4 +1,4 @@
-"""Checks who may use the control API, reads its requests, and calls their handlers."""
+"""Checks access to the control API, reads its requests, and calls their handlers."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ T = TypeVar("T")
 
 
 class Api:
-    """The configuration and the sessions for the handlers, and the reading of requests."""
+    """Gives handlers the configuration, the sessions and the content of requests."""
 
     def __init__(self, config: AppConfig) -> None:
         self.config = config
         self.sessions = config.sessions
 
     def application(self, *tables: Routes) -> Starlette:
-        """The routes as an ASGI application."""
+        """Return the routes as an ASGI application."""
         routes = [Route("/health", self._health), Route("/", self._health)]
         for path, handlers in ((path, handlers) for table in tables for path, handlers in table.items()):
             routes.append(Route(f"{CONTROL_PATH}{path}", partial(self._serve, handlers), methods=_METHODS))
@@ -59,11 +59,11 @@ class Api:
         return Starlette(routes=routes, exception_handlers={HTTPException: self._not_routed})
 
     def session(self, request: Request) -> Session:
-        """The session that the path names. Raises `UnknownSessionError`."""
+        """Return the session that the path names. Raises `UnknownSessionError`."""
         return self.sessions.get(request.path_params["id"])
 
     async def read(self, request: Request, kind: type[T], default: T | None = None) -> T:
-        """The body as JSON of this kind; without a body the default. Raises `Refused`."""
+        """Read the body as JSON of this type; without a body return the default. Raises `Refused`."""
         try:
             body = await read_body(request.receive, request.headers.raw, self.config.limits)
         except BodyRefused as refused:
@@ -145,7 +145,7 @@ class Api:
 
 
 def flag(request: Request, name: str) -> bool:
-    """A query parameter that is on or off. Raises `Refused`."""
+    """Return a query parameter that is on or off. Raises `Refused`."""
     value = request.query_params.get(name, "0").lower()
     if value not in ("0", "1", "false", "true"):
         raise Refused(400, f"{name} is {value!r}", "use 1 or 0", f"?{name}")
@@ -153,7 +153,7 @@ def flag(request: Request, name: str) -> bool:
 
 
 def number(request: Request, name: str) -> int:
-    """A query parameter that is a number. Raises `Refused`."""
+    """Return a query parameter that is a number. Raises `Refused`."""
     text = request.query_params.get(name, "0")
     found = whole_number(text)
     if found is None:
@@ -162,12 +162,12 @@ def number(request: Request, name: str) -> int:
 
 
 def whole_number(text: str) -> int | None:
-    """A number in a URL; `None` if it is not one, or has more than 18 digits."""
+    """Read a number in a URL; return `None` if it is not one, or has more than 18 digits."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def origin(request: Request) -> str:
-    """The URL of the server as the client uses it."""
+    """Return the URL of the server, as the client uses it."""
     host = request.headers.get("host", "")
     if not is_authority(host):
         name, port = request.scope.get("server") or ("127.0.0.1", 80)

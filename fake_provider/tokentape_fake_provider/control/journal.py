@@ -16,7 +16,7 @@ LONGEST_WAIT_S: Final = 600.0
 
 
 async def read_journal(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/journal; with `wait`, it answers when every response has ended."""
+    """GET /sessions/{id}/journal; with `wait`, responds when every response has ended."""
     journal = api.session(request).journal
     frames = flag(request, "frames")
     since = number(request, "since")
@@ -32,7 +32,7 @@ async def read_journal(api: Api, request: Request) -> Response:
 
 
 def _shown(entry: Entry, frames: bool) -> dict[str, Any]:
-    """The entry as JSON, without a body that is nested too deeply to be encoded."""
+    """Return the entry as JSON, without a body that is nested too deeply to be encoded."""
     try:
         body = msgspec.json.encode(entry.body)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""The control API's responses: JSON, and errors that name the problem, the place and the remedy."""
+"""The control API's responses: JSON, and errors with the problem, the place and the remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DOCUMENT: Final = "docs/control-api.md"
 
 
 class Refused(Exception):  # noqa: N818 - a response
-    """A request that is refused: the status, what is wrong, what to do, and where."""
+    """A request that is refused: the status, the problem, the remedy, and the place."""
 
     def __init__(self, status: int, what: str, do: str, where: str = "") -> None:
         super().__init__(what)
@@ -20,11 +20,11 @@ class Refused(Exception):  # noqa: N818 - a response
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """The value as JSON."""
+    """Return the value as JSON."""
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
 def refusal(request: Request, refused: Refused) -> Response:
-    """The refusal as JSON."""
+    """Return the refusal as JSON."""
     where = f"{request.method} {request.scope['path']}" + (f", {refused.where}" if refused.where else "")
     return json_response({"error": {"what": refused.what, "where": where, "do": refused.do}}, refused.status)

@@ -36,7 +36,7 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dress: DialectName | UnsetType | None = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:
-        """The settings with these changes. Raises what `SessionSettings` does."""
+        """Return the settings with these changes. Raises the errors of `SessionSettings`."""
         changes = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
         return settings.changed(**changes)
 

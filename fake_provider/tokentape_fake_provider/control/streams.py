@@ -51,7 +51,7 @@ class AdvanceRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
 
 
 async def list_streams(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/streams: those that are not over."""
+    """GET /sessions/{id}/streams: the streams that are not over."""
     return json_response({"streams": [_shown(stream) for stream in api.session(request).streams.open]})
 
 

@@ -1,1 +1,1 @@
-"""Encodes a script as a tape, whatever the wire format."""
+"""Encodes a script as a tape, in any wire format."""

@@ -15,10 +15,10 @@ from tokentape_fake_provider.wires.wire import ProviderRequest, Reply, Wire
 
 
 def encode(script: Script, request: ProviderRequest, timing: Timing, *, in_flight: int = 1) -> Tape:
-    """The scripted response to a request: streamed, whole, or an HTTP error (which is sent at once).
+    """Encode the scripted response to a request: streamed, whole, or an HTTP error (which is sent at once).
 
-    A response that is not streamed leaves when the last frame of a stream would. `in_flight` counts the responses
-    being sent, this one included. Raises `ScriptError` if the wire format can't express the script.
+    A response that is not streamed is sent when the last frame of a stream would be. `in_flight` counts the responses
+    being sent, including this one. Raises `ScriptError` if the wire format can't express the script.
     """
     wire = wire_named(request.wire)
     try:
@@ -30,7 +30,7 @@ def encode(script: Script, request: ProviderRequest, timing: Timing, *, in_fligh
 
 
 def conditions_of(timing: Timing, prompt: str, in_flight: int, usage: Usage) -> Conditions:
-    """What a profile's times depend on; the prompt's tokens are counted only if they matter."""
+    """Return the conditions that a profile's times depend on; the prompt's tokens are counted only if they matter."""
     profile = profile_of(timing)
     if profile is None or not profile.ttft.counts_input:
         return Conditions(in_flight=in_flight)
@@ -56,6 +56,6 @@ def _encode(script: Script, request: ProviderRequest, timing: Timing, wire: Wire
 
 
 def tape_of_reply(reply: Reply, at: float = 0.0) -> Tape:
-    """A response of one frame, sent `at` ms after the request."""
+    """Return a response of one frame, sent `at` ms after the request."""
     headers = (*reply.headers, ("content-length", str(len(reply.body))))
     return Tape((Frame(at, reply.body),), reply.status, headers, start=at, end_at=at)

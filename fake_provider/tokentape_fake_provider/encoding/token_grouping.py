@@ -1,4 +1,4 @@
-"""Groups a script's tokens into deltas, where the script has no pieces of its own."""
+"""Groups a script's tokens into deltas, if the script does not set the pieces itself."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import msgspec
 
 from tokentape_fake_provider.script.model import Choice, Item, Script, streamed_text
 from tokentape_fake_provider.script.tokenizer import split_tokens
-from tokentape_fake_provider.timing.distribution import varying_size
+from tokentape_fake_provider.timing.distribution import size_sampler
 
 
 def group_tokens(script: Script, sizes: Mapping[int, float], *, seed: str) -> Script:
-    """The script with pieces whose token counts are drawn from `sizes` by weight; items that have pieces keep them."""
-    size = varying_size(sizes, random.Random(f"{seed}:cuts"))  # noqa: S311 - not for secrets
+    """Split a script's items into pieces with token counts from `sizes`, drawn by weight; existing pieces are kept."""
+    size = size_sampler(sizes, random.Random(f"{seed}:cuts"))  # noqa: S311 - not for secrets
     choices = tuple(_group_choice(choice, size) for choice in script.choices)
     return msgspec.structs.replace(script, choices=choices)
 

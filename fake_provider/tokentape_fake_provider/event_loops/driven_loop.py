@@ -1,4 +1,4 @@
-"""An event loop without a thread, which runs while somebody waits for a result in it."""
+"""An event loop without a thread, which runs while a caller waits for a result from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DrivenLoop(asyncio.SelectorEventLoop):
         self._closing = False
 
     def drive(self, future: Future[Any], timeout: float | None = None) -> None:
-        """Run until this is done. Raises `TimeoutError` after `timeout` s, `StepError` within an event loop."""
+        """Run until `future` is done. Raises `TimeoutError` after `timeout` s, `StepError` inside an event loop."""
         if asyncio._get_running_loop() is not None:
             raise StepError("a sync client can't wait inside a running event loop: use an async one there")
         until = None if timeout is None else time.monotonic() + timeout
@@ -43,8 +43,8 @@ class DrivenLoop(asyncio.SelectorEventLoop):
                     self._changed.notify_all()
 
     def shut_down(self) -> None:
-        """Cancel what is open, and close."""
-        # The stops of futures that are done stand in the queue still: they would stop what is waited for below.
+        """Cancel all tasks, and close."""
+        # Stops of finished futures are still queued: they would interrupt the waits below.
         self._closing = True
         self.call_soon(self.stop)
         self.run_forever()

@@ -1,4 +1,4 @@
-"""Waiting: for what happens in another event loop, from any thread."""
+"""Waits for a future of another event loop, from any thread."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 def wait(loop: asyncio.AbstractEventLoop, future: Future[T], timeout: float, problem: str) -> T:
-    """The result of what happens in `loop`, within `timeout` s.
+    """Return the result of a future of `loop`, within `timeout` s.
 
-    Raises `StepTimeoutError` of this problem, and `StepError` in that very loop, which could only hang.
+    Raises `StepTimeoutError`, which names `problem`, and `StepError` inside that loop, where waiting would hang.
     """
     if running_loop() is loop:
         raise StepError("this would wait for its own event loop: await the method whose name begins with a")
@@ -28,7 +28,7 @@ def wait(loop: asyncio.AbstractEventLoop, future: Future[T], timeout: float, pro
         return future.result(timeout)
     except TimeoutError:
         if not future.done():
-            raise late(future, timeout, problem) from None
+            raise timeout_error(future, timeout, problem) from None
         raise
 
 
@@ -38,25 +38,25 @@ async def wait_async(future: Future[T], timeout: float, problem: str) -> T:  # n
         return await result_within(future, timeout)
     except TimeoutError:
         if not future.done() or future.cancelled():
-            raise late(future, timeout, problem) from None
+            raise timeout_error(future, timeout, problem) from None
         raise
 
 
 async def result_within(future: Future[T], timeout: float) -> T:  # noqa: ASYNC109
-    """The result, in the event loop of asyncio or of trio. Raises `TimeoutError`, and gives the future up."""
+    """Return the result, under asyncio or trio. Raises `TimeoutError`; the future is then abandoned."""
     if running_loop() is None:
         return await anyio.to_thread.run_sync(future.result, timeout, abandon_on_cancel=True)
     return await asyncio.wait_for(asyncio.wrap_future(future), timeout)
 
 
-def late(future: Future[T], timeout: float, problem: str) -> StepTimeoutError:
-    """Nobody waits for it any more."""
+def timeout_error(future: Future[T], timeout: float, problem: str) -> StepTimeoutError:
+    """Cancel a future that nobody waits for any more, and return the error to raise."""
     future.cancel()
     return StepTimeoutError(f"{problem} within {timeout:g} s")
 
 
 def settle(future: Future[None], error: BaseException | None = None) -> None:
-    """Set the result, or the error, unless who waited has given up."""
+    """Set the result, or the error, unless the waiter has cancelled the future."""
     with suppress(InvalidStateError):
         if error is None:
             future.set_result(None)
@@ -65,7 +65,7 @@ def settle(future: Future[None], error: BaseException | None = None) -> None:
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that runs here, if any."""
+    """Return the event loop that runs in this thread, if any."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -12,7 +12,7 @@ from tokentape_fake_provider.faults.specification import as_faults
 
 
 class ActiveFault(NamedTuple):
-    """A fault that is applied now, and its random generator; a quota comes with its counter."""
+    """A fault that is applied to the current response, with its random generator and, for a quota, its counter."""
 
     fault: Fault
     draw: random.Random
@@ -20,14 +20,14 @@ class ActiveFault(NamedTuple):
 
     @property
     def passes(self) -> bool:
-        """Whether it breaks the response but happens a limited number of times: then what answered can answer again."""
+        """Whether it breaks the response a limited number of times, so that a retry can get the response after it."""
         return self.fault.times is not None and self.fault.breaks
 
 
 class ConfiguredFaults:
     """Configured faults, and how often each happened. Not thread-safe: the session locks it.
 
-    `seed` gives the faults of different places different random numbers.
+    `seed` gives faults that are configured in different places different random numbers.
     """
 
     def __init__(self, faults: Iterable[Fault | str] = (), seed: str = "") -> None:
@@ -41,7 +41,7 @@ class ConfiguredFaults:
         self._counts = [QuotaCounter(fault) if isinstance(fault, Quota) else None for fault in self.faults]
 
     def with_faults(self, faults: Iterable[Fault | str], seed: str) -> ConfiguredFaults:
-        """The counters of other faults; faults that stay keep their counts."""
+        """Return the counters for other faults; faults that stay keep their counts."""
         changed = ConfiguredFaults(faults, seed)
         for index, (before, after) in enumerate(zip(self.faults, changed.faults, strict=False)):
             if before is not after:
@@ -51,7 +51,7 @@ class ConfiguredFaults:
         return changed
 
     def take(self) -> list[ActiveFault]:
-        """The faults that are applied to the next response; one that replaces the response comes alone."""
+        """Choose the faults for the next response; one that replaces the response is returned alone."""
         for index in self._refusals:
             if active := self._take_one(index):
                 return [active]

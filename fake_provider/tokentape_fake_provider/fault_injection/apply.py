@@ -14,7 +14,7 @@ from tokentape_fake_provider.encoding.encode import tape_of_reply
 from tokentape_fake_provider.errors import FaultNotApplicableError
 from tokentape_fake_provider.fault_injection.events import ARRAY, LINES, OPAQUE, SSE, WHOLE
 from tokentape_fake_provider.fault_injection.fault_context import FaultContext
-from tokentape_fake_provider.fault_injection.splice import Edit, cut, delay, later, splice, split
+from tokentape_fake_provider.fault_injection.splice import Edit, cut, delay, delay_all, splice, split
 from tokentape_fake_provider.faults.fault import (
     BitFlip,
     CleanEnd,
@@ -59,10 +59,10 @@ def apply_fault(
     request: ProviderRequest | None = None,
     draw: random.Random | None = None,
 ) -> Tape:
-    """The damaged tape. Raises `FaultNotApplicableError` with the reason if the fault changes nothing.
+    """Return the damaged tape. Raises `FaultNotApplicableError` with the reason if the fault changes nothing.
 
-    Without a wire format only bytes, frames and events can be damaged, not their content. `request` gives the ids
-    and the dialect of what is inserted; `draw` chooses random places.
+    Without a wire format only bytes, frames and events can be damaged, not their content. Inserted events have the ids
+    and the dialect of `request`; `draw` chooses random places.
     """
     draw = draw or random.Random(fault.seed)  # noqa: S311 - not for secrets
     return _apply(fault, FaultContext(tape, wire, request or _any_request(tape, wire), draw))
@@ -80,7 +80,7 @@ def _apply(fault: Fault, context: FaultContext) -> Tape:
         case _ if not tape.head:
             raise FaultNotApplicableError("nothing is sent")
         case SlowHeaders():
-            return Tape(end="stall", head=False) if fault.for_ms is None else later(tape, fault.for_ms)
+            return Tape(end="stall", head=False) if fault.for_ms is None else delay_all(tape, fault.for_ms)
         case Stall():
             at = context.place(fault)
             return cut(tape, at, "stall") if fault.for_ms is None else delay(tape, at, fault.for_ms)
@@ -156,7 +156,7 @@ def _refusal(fault: HttpError | Overload, context: FaultContext) -> Tape:
 
 
 def _middle(context: FaultContext, number: int) -> int:
-    """A byte within the document of an event."""
+    """Return the offset of a byte inside the document of an event."""
     event = context.events[number]
     found = context.tape.body.find(event.document, event.start, event.stop) if event.document else -1
     return (event.start + event.stop) // 2 if found < 0 else found + len(event.document) // 2

@@ -1,7 +1,7 @@
 """Splits a body into events, and finds the JSON document in each.
 
-The content type decides how. What stands between two events (comments, blank lines, the commas of an array) belongs to
-the one after it.
+The content type decides how. The bytes between two events (comments, blank lines, the commas of an array) belong to the
+second one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\],]', re.DOTALL)
 
 
 class BodyEvent(NamedTuple):
-    """An event: its bytes in the body, and its document. It is `whole` unless the body ends within it."""
+    """An event: its range in the body, and its document. It is `whole` unless the body ends inside it."""
 
     start: int
     stop: int
@@ -30,10 +30,10 @@ class BodyEvent(NamedTuple):
 
 
 class Framing(NamedTuple):
-    """How a body is split into events; `replace` puts another document into an event's bytes.
+    """How a body is split into events; `replace` replaces the document in an event's bytes.
 
-    `between` stands between two events, `close` after the last one. `comment` is the format of a comment, or empty
-    where there are none.
+    `between` is sent between two events, `close` after the last one. `comment` is the format of a comment, or empty
+    if there are no comments.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Framing(NamedTuple):
 
 
 def framing_of(tape: Tape) -> Framing:
-    """The framing of a tape; a body that is not a stream is one event."""
+    """Return the framing of a tape; a body that is not a stream is one event."""
     if tape.header("content-encoding") not in ("", "identity"):
         return OPAQUE
     kind = tape.header("content-type").partition(";")[0].strip().lower()
@@ -58,7 +58,7 @@ def framing_of(tape: Tape) -> Framing:
 
 
 def events_of(tape: Tape) -> list[BodyEvent]:
-    """The events of a tape."""
+    """Return the events of a tape."""
     return list(framing_of(tape).split(tape.body))
 
 

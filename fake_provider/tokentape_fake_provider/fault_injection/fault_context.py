@@ -27,7 +27,7 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def framing(self) -> Framing:
-        """How its events are framed."""
+        """The framing of its events."""
         return framing_of(self.tape)
 
     @cached_property
@@ -49,7 +49,7 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def ending(self) -> int:
-        """The number of the first event that ends the answer; the number of events if none does."""
+        """The number of the event that ends the answer; the count of events if none does."""
         for path in self.document_paths.endings:
             for index in range(len(self.events) - 1, -1, -1):
                 if self.document_paths.ends(self.documents[index], path):
@@ -57,13 +57,13 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return next((i for i, event in enumerate(self.events) if event.document == b"[DONE]"), len(self.events))
 
     def owned(self) -> Wire:
-        """Its wire format. Raises `FaultNotApplicableError` if that is unknown."""
+        """Return its wire format. Raises `FaultNotApplicableError` if that is unknown."""
         if self.wire is None:
             raise FaultNotApplicableError("the wire format is unknown")
         return self.wire
 
     def place(self, fault: Placed) -> int:
-        """The byte before which a fault happens. Raises `FaultNotApplicableError` if there is no such place."""
+        """Return the byte before which a fault happens. Raises `FaultNotApplicableError` if there is no such place."""
         if fault.byte is not None:
             return self._boundary(fault.byte, len(self.tape.body), "byte")
         if fault.frame is not None:
@@ -76,11 +76,11 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return self.events[index - 1].stop if index else 0
 
     def frame(self, index: Index) -> int:
-        """The number of a frame. Raises `FaultNotApplicableError` if there is no such frame."""
+        """Return the number of a frame. Raises `FaultNotApplicableError` if there is no such frame."""
         return self._number(index, len(self.tape.frames), "frame")
 
     def event(self, index: Index | None) -> int:
-        """The number of an event, by default the last before the one that ends the answer.
+        """Return the number of an event, by default the last before the one that ends the answer.
 
         Raises `FaultNotApplicableError` if there is no such event.
         """
@@ -89,7 +89,7 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return self._number(index, len(self.events), "event")
 
     def json_event(self, index: Index | None) -> int:
-        """The number of an event whose document is a JSON object. Raises `FaultNotApplicableError`."""
+        """Return the number of an event whose document is a JSON object. Raises `FaultNotApplicableError`."""
         if index == "random":
             numbers = [number for number, value in enumerate(self.documents) if isinstance(value, dict)]
             if not numbers:
@@ -101,7 +101,7 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return number
 
     def byte(self, index: Index) -> int:
-        """The number of a byte. Raises `FaultNotApplicableError` if there is no such byte."""
+        """Return the number of a byte. Raises `FaultNotApplicableError` if there is no such byte."""
         return self._number(index, len(self.tape.body), "byte")
 
     def _boundary(self, place: Place, count: int, what: str) -> int:
@@ -117,7 +117,7 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return _checked(0 if index == "random" else index, count, count, what)
 
     def replaced(self, number: int, change: Callable[[bytes], bytes]) -> bytes:
-        """The bytes of an event with its document changed."""
+        """Return the bytes of an event with its document changed."""
         event = self.events[number]
         document = self.document_paths.outer(event.document, change(self.document_paths.inner(event.document)))
         return self.framing.replace(self.tape.body[event.start : event.stop], document)
@@ -131,7 +131,7 @@ def _checked(index: int, count: int, below: int, what: str) -> int:
 
 
 def output_tokens(tape: Tape, wire: Wire) -> int:
-    """The output tokens that a response reports; without a report, its number of events."""
+    """Return the output tokens that a response reports; without a report, its number of events."""
     context = FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
     counted = [
         count for value in context.documents if (count := context.document_paths.output_tokens(value)) is not None

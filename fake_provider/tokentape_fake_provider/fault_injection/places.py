@@ -1,4 +1,4 @@
-"""Every fault at every place of a tape where it makes a difference, for a sweep."""
+"""The faults of a sweep: every fault at every place of a tape where it makes a difference."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tokentape_fake_provider.tape import Tape
 
 
 def swept_names() -> list[str]:
-    """The faults that can be swept, by name: all but `quota`, which counts in a session."""
+    """Return the names of the faults that can be swept: all but `quota`, which counts over a session."""
     return [name for name, kind in fault_kinds().items() if kind.swept_places or kind.swept_variants]
 
 
 def sweep_faults(tape: Tape, names: Sequence[str] | None = None) -> Iterator[Fault]:
-    """Each fault of these names (all that can be swept without them) at each place of the tape.
+    """Yield each fault of these names (without names: all that can be swept) at each place of the tape.
 
     Faults between frames are tried at every frame boundary, from before the first to after the last; faults of a
     frame or event at each of them. Some may not be applicable to the tape. Raises `FaultError` for unknown names.

@@ -12,7 +12,7 @@ _ABBREVIATED: Final = {"requests": "RPM", "tokens": "TPM", "input_tokens": "inpu
 
 
 class QuotaExceeded(NamedTuple):
-    """A request that exceeds a quota: the limit's kind, what is used, and in how many s the window ends."""
+    """A request that exceeds a quota: the kind of limit, the counts, and the seconds until the window ends."""
 
     kind: str
     limit: int
@@ -21,7 +21,7 @@ class QuotaExceeded(NamedTuple):
     retry_after: float
 
     def message(self, model: str) -> str:
-        """The provider's error message."""
+        """Return the provider's error message."""
         words = self.kind.replace("_", " ")
         return (
             f"Rate limit reached for {model} on {words} per min ({_ABBREVIATED[self.kind]}): Limit {self.limit}, "
@@ -40,7 +40,7 @@ class QuotaCounter:
     def charge_request(self, now: float, input_tokens: int) -> QuotaExceeded | None:
         """Charge a request and its input, unless that exceeds the quota.
 
-        Output is charged when it is known (`charge_output`) and may exceed the quota: then the next request is refused.
+        Output is charged later (`charge_output`) and may exceed the quota: then the next request is refused.
         """
         self._turn(now)
         costs = {"requests": 1, "tokens": input_tokens, "input_tokens": input_tokens, "output_tokens": 1}
@@ -58,7 +58,7 @@ class QuotaCounter:
         self._used["output_tokens"] += output_tokens
 
     def limits(self, now: float, unix_time: float) -> Limits:
-        """What remains."""
+        """Return what remains."""
         self._turn(now)
         reset = self._reset(now)
         return Limits(

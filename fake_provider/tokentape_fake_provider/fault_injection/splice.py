@@ -1,4 +1,4 @@
-"""Changes the bytes of a tape and keeps its times."""
+"""Changes the bytes of a tape but not its times, or the times but not the bytes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Edit(NamedTuple):
 
 
 def splice(tape: Tape, edits: Sequence[Edit]) -> Tape:
-    """The tape with these edits, which are in order and don't overlap.
+    """Return the tape with these edits, which are in order and don't overlap.
 
-    New bytes leave when the first of the replaced bytes would have left. Bytes that are inserted between two frames
-    are a frame of their own, which leaves with the next one.
+    New bytes are sent at the time of the first of the replaced bytes. Bytes that are inserted between two frames
+    are a separate frame, which is sent at the time of the next one.
     """
     frames: list[Frame] = []
     waiting = iter(edits)
@@ -58,7 +58,7 @@ def splice(tape: Tape, edits: Sequence[Edit]) -> Tape:
 
 
 def cut(tape: Tape, byte: int, end: TapeEnd = "complete") -> Tape:
-    """The tape up to a byte, and then this end at the time when the next byte would have left."""
+    """Return the tape up to a byte, with this end at the time of the next byte."""
     index = frame_at(tape, byte)
     if index >= len(tape.frames):
         return msgspec.structs.replace(tape, end=end)
@@ -69,7 +69,7 @@ def cut(tape: Tape, byte: int, end: TapeEnd = "complete") -> Tape:
 
 
 def split(tape: Tape, places: Iterable[int]) -> Tape:
-    """The tape with frames split before each of these bytes (ascending); each frame leaves in its own write."""
+    """Return the tape with frames split before each of these bytes (ascending); each frame is a separate write."""
     frames: list[Frame] = []
     cuts = iter(places)
     cut_at = next(cuts, None)
@@ -87,7 +87,7 @@ def split(tape: Tape, places: Iterable[int]) -> Tape:
 
 
 def delay(tape: Tape, byte: int, milliseconds: float) -> Tape:
-    """The tape with everything from a byte on delayed, and the end too."""
+    """Return the tape with everything from a byte on delayed, including the end."""
     delayed = msgspec.structs.replace(split(tape, [byte]), apart=tape.apart)
     first = frame_at(delayed, byte)
     late = (Frame(frame.at + milliseconds, frame.data) for frame in delayed.frames[first:])
@@ -96,13 +96,13 @@ def delay(tape: Tape, byte: int, milliseconds: float) -> Tape:
     return msgspec.structs.replace(delayed, frames=(*delayed.frames[:first], *late), end_at=ends + milliseconds)
 
 
-def later(tape: Tape, milliseconds: float) -> Tape:
-    """The tape with everything delayed, the headers too."""
+def delay_all(tape: Tape, milliseconds: float) -> Tape:
+    """Return the tape with everything delayed, including the headers."""
     frames = tuple(Frame(frame.at + milliseconds, frame.data) for frame in tape.frames)
     end_at = None if tape.end_at is None else tape.end_at + milliseconds
     return msgspec.structs.replace(tape, frames=frames, start=tape.start + milliseconds, end_at=end_at)
 
 
 def frame_at(tape: Tape, byte: int) -> int:
-    """The number of the frame that has this byte; beyond the last one, the number of frames."""
+    """Return the number of the frame that contains a byte; beyond the last one, the count of frames."""
     return bisect_right(tape.boundaries, byte) - 1

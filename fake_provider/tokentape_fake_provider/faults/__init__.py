@@ -1,4 +1,4 @@
-"""Faults as values, which a script, a rule or a session takes.
+"""Faults as values, for scripts, rules and sessions.
 
 `fault` defines them, `registry` finds them by name, `specification` reads and writes their one-line form, and
 `fault_injection.apply` applies them to a tape.

@@ -42,7 +42,7 @@ class FaultBase(
     breaks: ClassVar[bool] = True
     """Whether the fault damages the response, so that a client would retry."""
     swept_places: ClassVar[SweptPlaces | None] = None
-    """Where a sweep tries it: at each frame boundary, or in each frame or event; `None` if it has no place."""
+    """The places where a sweep tries it: each frame boundary, or each frame or event; `None` if it has no place."""
     swept_variants: ClassVar[Sequence[str]] = ("",)
     """The parameters with which a sweep tries it on the whole response, as in a specification."""
 
@@ -378,7 +378,7 @@ class CustomFault(FaultBase, frozen=True, kw_only=True):
     """
 
     def apply(self, context: Any) -> Tape:
-        """The damaged tape, from a `FaultContext`. Pure: the same context gives the same tape.
+        """Return the damaged tape, from a `FaultContext`. Pure: the same context gives the same tape.
 
         Raises `FaultNotApplicableError` with the reason if the fault changes nothing.
         """
@@ -415,11 +415,11 @@ BuiltInFault: TypeAlias = (
     | BitFlip
 )
 Fault: TypeAlias = BuiltInFault | CustomFault
-"""What goes wrong with a response, and with which requests."""
+"""A fault of a response, with the requests that it applies to."""
 
 
 def fault_name(fault: FaultBase | type[FaultBase]) -> str:
-    """The name of a fault in the catalogue."""
+    """Return the name of a fault in the catalogue."""
     kind = fault if isinstance(fault, type) else type(fault)
     return _name(kind.__name__)
 

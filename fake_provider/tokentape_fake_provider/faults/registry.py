@@ -1,4 +1,4 @@
-"""Every kind of fault by its name, with those of other packages."""
+"""All kinds of faults by name, including those of other packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENTRY_POINTS: Final = "tokentape.faults"
 
 @cache
 def fault_kinds() -> Mapping[str, type[Fault]]:
-    """Every kind of fault by its name. Raises `FaultError`, which names an entry point that is not a fault."""
+    """Return every kind of fault by name. Raises `FaultError`, which names an entry point that is not a fault."""
     kinds = dict(FAULTS)
     for entry in entry_points(group=ENTRY_POINTS):
         where = f"the fault {entry.name!r} of the entry point {entry.value}"
@@ -37,7 +37,7 @@ def fault_kinds() -> Mapping[str, type[Fault]]:
 
 
 def fault_kind(name: str) -> type[Fault]:
-    """The kind of fault of this name. Raises `FaultError`, which suggests the nearest name or lists all."""
+    """Return the kind of fault with this name. Raises `FaultError`, which suggests the nearest name or lists all."""
     kind = FAULTS.get(name) or fault_kinds().get(name)
     if kind is None:
         raise FaultError(f"no fault {name!r}{nearest(name, fault_kinds())}")
@@ -45,7 +45,7 @@ def fault_kind(name: str) -> type[Fault]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, or all of them."""
+    """Return the end of an error message: the nearest known name, or all of them."""
     known = list(known)
     near = get_close_matches(name, known, 1, 0.5)
     return f": did you mean {near[0]}?" if near else f": the known ones are {', '.join(known)}"

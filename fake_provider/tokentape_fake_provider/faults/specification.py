@@ -1,7 +1,7 @@
 """A fault in one line, such as `fin@frame=5` or `http_error@status=429,retry_after=2,times=1`.
 
-A value with commas is in double quotes, as in JSON. A duration has its unit in the value: `stall@for=2s`; `ever` means
-for ever. A flag needs no value: `fin@before_headers`.
+A value with commas is in double quotes, as in JSON. A duration has a unit: `stall@for=2s`; `ever` means without end. A
+flag needs no value: `fin@before_headers`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tokentape_fake_provider.faults.registry import fault_kind, fault_kinds, nea
 if TYPE_CHECKING:
     Faults: TypeAlias = tuple[Fault | str, ...]
 else:
-    # `as_faults` reads JSON, with the faults of other packages.
+    # `as_faults` reads the JSON, including faults of other packages.
     Faults = tuple[Any, ...]
 """Faults in a setting, each as a value or as a specification."""
 
@@ -33,13 +33,13 @@ _KINDS: Final = {int: "a whole number", float: "a number", str: "text", bool: "t
 
 
 def parse_fault(spec: str) -> Fault:
-    """Read a specification. Raises `FaultError` with one line that names the bad part and the nearest valid one."""
+    """Read a specification. Raises `FaultError` with one line: the invalid part and the nearest valid one."""
     kind, given = _read(spec)
     return _convert(spec, kind, given)
 
 
 def _read(spec: str) -> tuple[type[Fault], dict[str, Any]]:
-    """The kind of fault that a specification names, and the fields that it sets."""
+    """Return the kind of fault that a specification names, and the fields that it sets."""
     name, at, rest = spec.strip().partition("@")
     name = name.strip()
     kind = fault_kind(name)
@@ -64,7 +64,7 @@ def _read(spec: str) -> tuple[type[Fault], dict[str, Any]]:
 
 
 def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault:
-    """A fault from a value, a specification or a JSON object, with parameters changed by their field names.
+    """Return a fault from a value, a specification or a JSON object, with parameters changed by their field names.
 
     Raises `FaultError`.
     """
@@ -81,7 +81,7 @@ def as_fault(fault: Fault | str | Mapping[str, Any], **parameters: Any) -> Fault
 
 
 def fault_of_object(value: Any) -> Fault:
-    """A fault from its JSON object. Raises `FaultError` with one line that names the bad part."""
+    """Return a fault from its JSON object. Raises `FaultError` with one line that names the invalid part."""
     if not isinstance(value, dict) or not isinstance(value.get("fault"), str):
         raise FaultError(f'fault {value!r}: use a specification, or an object with the name of the fault in "fault"')
     name = value["fault"]
@@ -98,7 +98,7 @@ def fault_of_object(value: Any) -> Fault:
 
 
 def as_faults(faults: Iterable[Fault | str] | Fault | str) -> tuple[Fault, ...]:
-    """Faults from any setting: one or many, values or specifications. Raises `FaultError`."""
+    """Return faults from any setting: one or many, values or specifications. Raises `FaultError`."""
     if isinstance(faults, str | FaultBase):
         faults = (faults,)
     converted = []
@@ -112,7 +112,7 @@ def as_faults(faults: Iterable[Fault | str] | Fault | str) -> tuple[Fault, ...]:
 
 
 def format_fault(fault: Fault) -> str:
-    """The specification of a fault; `parse_fault` reads it back as the same fault."""
+    """Return the specification of a fault; `parse_fault` reads it back as the same fault."""
     options = []
     defaults = msgspec.structs.fields(fault)
     for name, field in parameters(type(fault)).items():
@@ -124,7 +124,7 @@ def format_fault(fault: Fault) -> str:
 
 
 def parameters(kind: type[Fault]) -> dict[str, str]:
-    """The parameters in a specification, each with its field; those of all faults come last."""
+    """Return the parameters in a specification, each with its field; those of all faults come last."""
     fields = kind.__struct_fields__
     shared = FaultBase.__struct_fields__
     ordered = [*(field for field in fields if field not in shared), *shared]
@@ -159,8 +159,8 @@ def _convert(spec: str, kind: type[Fault], given: dict[str, Any]) -> Fault:
             raise error.__cause__ from None
         field = str(error).partition(" - at `$.")[2].rstrip("`")
         value = given.get(field)
-        shown = field.removesuffix(_MS)
-        problem = FaultError(f"fault {spec!r}: {shown} {value!r} is not {_wanted(kind, field)}")
+        option = field.removesuffix(_MS)
+        problem = FaultError(f"fault {spec!r}: {option} {value!r} is not {_expected(kind, field)}")
         problem.where = f".{field}"
         raise problem from None
 
@@ -179,8 +179,8 @@ def _formatted(field: str, value: Any) -> str:
             return str(value)
 
 
-def _wanted(kind: type[Fault], field: str) -> str:
-    """A description of the values that a parameter takes."""
+def _expected(kind: type[Fault], field: str) -> str:
+    """Describe the values that a parameter accepts."""
     kinds: list[str] = []
     hint = get_type_hints(kind)[field]
     for part in get_args(hint) if get_origin(hint) is not Literal else (hint,):
@@ -211,7 +211,7 @@ class CatalogEntry(msgspec.Struct, frozen=True):
 
 
 def catalog_of_faults() -> tuple[CatalogEntry, ...]:
-    """All kinds of faults."""
+    """Return all kinds of faults."""
     return tuple(
         CatalogEntry(name, inspect.getdoc(kind) or "", _parameters(kind, kind.__struct_fields__, FaultBase))
         for name, kind in fault_kinds().items()
@@ -219,7 +219,7 @@ def catalog_of_faults() -> tuple[CatalogEntry, ...]:
 
 
 def shared_parameters() -> tuple[Parameter, ...]:
-    """The parameters of every fault."""
+    """Return the parameters of every fault."""
     return _parameters(FAULTS["fin"], FaultBase.__struct_fields__, None)
 
 

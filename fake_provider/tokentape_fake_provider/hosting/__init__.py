@@ -1,4 +1,4 @@
-"""Hosts the fake provider: on a port, in a thread, or in process behind a client's transport.
+"""Hosts the fake provider: on a port, in a thread, or in process as a client's transport.
 
 provider = InProcessProvider()
 provider.default.push("Hello")

@@ -1,4 +1,4 @@
-"""A fake provider in process, which only its transports reach."""
+"""A fake provider in process, which is reached only through its transports."""
 
 from __future__ import annotations
 

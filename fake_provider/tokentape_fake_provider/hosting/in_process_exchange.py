@@ -15,12 +15,12 @@ from tokentape_fake_provider.playback.connection import Message, Receive, Send
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 Problem = Literal["dropped", "reset", "read_timeout"]
 
-# How many bytes a client may leave unread before the application waits for it: what uvicorn allows.
+# The bytes that a client may leave unread before the application waits for it, as in uvicorn.
 _UNREAD: Final = 65_536
 
-# After how many turns of the event loop the application notices that a client left: what is due with the last frame
-# that the client read is still sent, as over a socket.
-_ON_THE_WAY: Final = 6
+# The turns of the event loop after which the application notices that a client left: frames that are due with the last
+# one that the client read are still sent, as over a socket.
+_TURNS_TO_NOTICE: Final = 6
 
 
 class Head(NamedTuple):
@@ -31,7 +31,7 @@ class Head(NamedTuple):
 
 
 class BrokenError(Exception):
-    """The exchange broke off; each client has its own exception for that."""
+    """The exchange broke off; each client package raises its own exception for that."""
 
     def __init__(self, problem: Problem, detail: str) -> None:
         super().__init__(detail)
@@ -39,9 +39,9 @@ class BrokenError(Exception):
 
 
 class Exchange:
-    """Acts as uvicorn's request cycle for `Connection`; the client requests the parts of the response from it.
+    """Acts as uvicorn's request cycle for `Connection`, and gives the client the parts of the response.
 
-    It belongs to its event loop; `request_part` and `leave` are called from there.
+    It belongs to its event loop; `request_part` and `leave` must be called there.
     """
 
     def __init__(self, app: App, scope: Message, body: bytes, clock: ControlledClock | None) -> None:
@@ -61,27 +61,27 @@ class Exchange:
         self._sent_head = False
         self._received = 0
         if clock is not None:
-            clock.work_in(self._loop, self)
+            clock.note_working(self._loop, self)
         self._task = self._loop.create_task(self._run(app, scope))
 
     # The parts of uvicorn's cycle, flow control and transport that `Connection` uses.
 
     @property
     def flow(self) -> Exchange:
-        """Its flow control."""
+        """Its flow control: itself."""
         return self
 
     @property
     def transport(self) -> Exchange:
-        """Its transport."""
+        """Its transport: itself."""
         return self
 
     def get_extra_info(self, name: str) -> None:
-        """It has no socket."""
+        """Return None: it has no socket."""
         del name
 
     def close(self) -> None:
-        """Cut the response off after what was sent."""
+        """Cut the response off after the bytes that were sent."""
         self._break("dropped")
 
     def abort(self) -> None:
@@ -89,7 +89,7 @@ class Exchange:
         self._break("reset")
 
     async def receive(self) -> Message:
-        """The request first, then a disconnect when the client left or the response is over."""
+        """Return the request first, then a disconnect once the client has left or the response is over."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
@@ -97,7 +97,7 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """A part of the response; waits while the client has too much to read."""
+        """Send a part of the response; wait while the client has too much to read."""
         while self.write_paused and not self.disconnected:
             self._room.clear()
             await self._room.wait()
@@ -115,21 +115,21 @@ class Exchange:
             if not message.get("more_body"):
                 self._over = "complete"
                 self._gone.set()
-        self._answer()
+        self._deliver()
 
-    # What the client does.
+    # Called for the client.
 
     def request_part(self, future: Future[Head | bytes | None], timeout: float | None) -> None:
         """Set the result of `future` to the next part, or to `None` after the last one.
 
-        Its exception is a `BrokenError`, or what the application raised.
+        Its exception is a `BrokenError`, or the application's own.
         """
         self._requested = future
-        self._answer()
+        self._deliver()
         if future.done():
             return
         if self._clock is not None:
-            self._clock.wait_in(self._loop, self)
+            self._clock.note_waiting(self._loop, self)
         if timeout is None:
             return
         if self._clock is not None:
@@ -138,25 +138,25 @@ class Exchange:
             self._timer = self._loop.call_later(timeout, self._time_out)
 
     def leave(self) -> None:
-        """The client closes its side; `ended` is set when the application has finished."""
-        self._done()
+        """Close the client's side; `ended` is set when the application has finished."""
+        self._end_request()
         self._parts.clear()
-        self._arrive(_ON_THE_WAY)
+        self._notice_leave(_TURNS_TO_NOTICE)
 
-    def _arrive(self, turns: int) -> None:
+    def _notice_leave(self, turns: int) -> None:
         if turns:
-            self._loop.call_soon(self._arrive, turns - 1)
+            self._loop.call_soon(self._notice_leave, turns - 1)
             return
         self.disconnected = True
         self._gone.set()
         self._room.set()
 
-    def _answer(self) -> None:
+    def _deliver(self) -> None:
         future = self._requested
         if future is None:
             return
         if future.cancelled():
-            self._done()
+            self._end_request()
         elif self._parts:
             part = self._parts.popleft()
             if isinstance(part, bytes):
@@ -165,21 +165,21 @@ class Exchange:
                 if self.write_paused and self._unread <= _UNREAD:
                     self.write_paused = False
                     self._room.set()
-            self._done()
+            self._end_request()
             future.set_result(part)
         elif self._over == "complete":
             if self._task.done():
-                self._done()
+                self._end_request()
                 future.set_result(None)
         elif self._over is not None:
-            self._done()
+            self._end_request()
             future.set_exception(self._over)
 
-    def _done(self) -> None:
+    def _end_request(self) -> None:
         self._requested = None
         self._stop_timer()
         if self._clock is not None:
-            self._clock.work_in(self._loop, self)
+            self._clock.note_working(self._loop, self)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -189,7 +189,7 @@ class Exchange:
     def _time_out(self) -> None:
         future = self._requested
         if future is not None:
-            self._done()
+            self._end_request()
             if not future.cancelled():
                 future.set_exception(BrokenError("read_timeout", "The read operation timed out"))
 
@@ -197,7 +197,7 @@ class Exchange:
         if self._over is None:
             self._over = BrokenError(problem, self._detail(problem))
             self._gone.set()
-            self._answer()
+            self._deliver()
 
     def _detail(self, problem: Problem) -> str:
         if problem == "reset":
@@ -215,18 +215,18 @@ class Exchange:
         except BaseException as error:
             self._over = error
         finally:
-            self._loop.call_soon(self._finished)
+            self._loop.call_soon(self._app_finished)
 
-    def _finished(self) -> None:
+    def _app_finished(self) -> None:
         self._break("dropped")
-        self._answer()
+        self._deliver()
         if self._clock is not None:
-            self._clock.leave(self._loop, self)
+            self._clock.remove_client(self._loop, self)
         settle(self.ended)
 
 
 def scope_of(request: Any) -> dict[str, Any]:
-    """The ASGI scope of a request of httpx or httpx2."""
+    """Return the ASGI scope of a request of httpx or httpx2."""
     url = request.url
     path: bytes = url.raw_path.partition(b"?")[0]
     return {

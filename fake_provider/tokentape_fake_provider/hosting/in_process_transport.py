@@ -1,4 +1,4 @@
-"""Transports of httpx2 and httpx, sync and async, that stream part by part, as the application sends."""
+"""Transports for httpx2 and httpx, sync and async, that return each part as soon as the application sends it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _EXCEPTIONS: Final[dict[Problem, str]] = {
     "read_timeout": "ReadTimeout",
 }
 
-# How long, in s, the application may take to notice that its client left.
+# The time in s that the application has to notice that its client left.
 _LEAVE_S: Final = 5.0
 
 
 def sync_transport(package: ModuleType, config: AppConfig, loop: DrivenLoop) -> Any:
-    """A `BaseTransport` of this package; the application runs in `loop` while the client waits."""
+    """Create a `BaseTransport` of this package; the application runs in `loop` while the client waits."""
     return _sync_class(package)(_own_clock(config), loop)
 
 
 def async_transport(package: ModuleType, config: AppConfig) -> Any:
-    """An `AsyncBaseTransport` of this package; the application runs in the client's event loop (asyncio)."""
+    """Create an `AsyncBaseTransport` of this package; the application runs in the client's event loop (asyncio)."""
     return _async_class(package)(config)
 
 
 def _own_clock(config: AppConfig) -> App:
-    """The application with its own clock for one event loop, unless the clock is controlled."""
+    """Create the application, with its own clock for one event loop unless the clock is controlled."""
     if isinstance(config.clock, MonotonicClock):
         return create_app(config.with_clock(MonotonicClock()))
     return create_app(config)
@@ -97,15 +97,15 @@ def _sync_class(package: Any) -> Any:
 
         def handle_request(self, request: Any) -> Any:
             body = request.read()
-            begun: Future[Exchange] = Future()
+            exchange: Future[Exchange] = Future()
 
-            def begin() -> None:
+            def start() -> None:
                 clock = _controlled(self._app, request.url.path)
-                begun.set_result(Exchange(self._app, scope_of(request), body, clock))
+                exchange.set_result(Exchange(self._app, scope_of(request), body, clock))
 
-            self._loop.call_soon_threadsafe(begin)
-            self._loop.drive(begun)
-            stream = Stream(self._loop, begun.result(), request)
+            self._loop.call_soon_threadsafe(start)
+            self._loop.drive(exchange)
+            stream = Stream(self._loop, exchange.result(), request)
             try:
                 head = stream.next()
             except BaseException:
@@ -151,8 +151,8 @@ def _async_class(package: Any) -> Any:
             loop = running_loop()
             if loop is None:
                 raise ServerStateError(
-                    "async_transport() runs the provider in the client's event loop, which has to be asyncio's and is "
-                    "another (trio's): use a FakeProviderServer (the fixture `fake_provider`)"
+                    "async_transport() runs the provider in the client's event loop, which must be asyncio's but is "
+                    "another one (trio's): use a FakeProviderServer (the fixture `fake_provider`)"
                 )
             app = self._apps.get(loop)
             if app is None:

@@ -1,4 +1,4 @@
-"""Starts a thread of the operating system, also where gevent has replaced those of `threading` by greenlets.
+"""Starts a thread of the operating system, even if gevent has replaced the threads of `threading` by greenlets.
 
 An event loop that runs in a greenlet never lets another greenlet run.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def native_thread(run: Callable[[], None], name: str) -> Callable[[], object]:
-    """Start a thread; returns a function that waits for its end."""
+    """Start a thread; return a function that waits for its end."""
     monkey: Any = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
         from gevent.threadpool import ThreadPool  # type: ignore[import-not-found,import-untyped,unused-ignore]

@@ -1,4 +1,4 @@
-"""The base of the fake providers, wherever they run."""
+"""The base class of the fake providers, on a port and in process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Provider(ABC):
         """Its URL, without a slash at the end."""
 
     def base_url(self, wire: str, session: str | None = None) -> str:
-        """The base URL for a client of this wire format, in this session. Raises `UnknownWireError`."""
+        """Return the base URL for a client of this wire format, in this session. Raises `UnknownWireError`."""
         prefix = "" if session is None or session == DEFAULT_SESSION else f"/s/{session}"
         return f"{self.url}{prefix}{wire_named(wire).base_path}"
 
@@ -41,11 +41,11 @@ class Provider(ABC):
         return self.sessions.default
 
     def session(self, session_id: str) -> Session:
-        """A session by its id. Raises `UnknownSessionError`."""
+        """Return a session by its id. Raises `UnknownSessionError`."""
         return self.sessions.get(session_id)
 
     def create_session(self, session_id: str | None = None, **settings: Any) -> Session:
-        """A new session; these settings (fields of `SessionSettings`) replace the provider's."""
+        """Create a session; these settings (fields of `SessionSettings`) replace the provider's."""
         session = self.sessions.create(session_id)
         session.configure(**settings)
         return session
@@ -59,10 +59,10 @@ class Provider(ABC):
     @overload
     def transport(self, package: ModuleType) -> Any: ...
     def transport(self, package: ModuleType | None = None) -> Any:
-        """A transport for a sync client of `httpx2`, or of `package` (`httpx`): no socket, no thread.
+        """Create a transport for a sync client of `httpx2`, or of `package` (`httpx`), without socket or thread.
 
-        The client receives each part as it is sent; nothing happens between two of its reads. Its read timeout, like
-        everything else, follows the session's clock. Threads may share it.
+        The client receives each part as it is sent; nothing happens between two of its reads. Its read timeout follows
+        the session's clock, too. Threads may share the transport.
         """
         from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
         from tokentape_fake_provider.hosting.in_process_transport import sync_transport
@@ -76,7 +76,7 @@ class Provider(ABC):
     @overload
     def async_transport(self, package: ModuleType) -> Any: ...
     def async_transport(self, package: ModuleType | None = None) -> Any:
-        """`transport` for an async client; the provider runs in the client's own event loop, which is asyncio's."""
+        """`transport` for an async client; the provider runs in the client's event loop, which must be asyncio's."""
         from tokentape_fake_provider.hosting.in_process_transport import async_transport
 
         return async_transport(package or _httpx2(), self._config)

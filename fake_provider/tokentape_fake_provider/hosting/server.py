@@ -1,4 +1,4 @@
-"""The fake provider on a port, in a thread of its own."""
+"""The fake provider on a port, in its own thread."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _TOKEN: Final = re.compile(r"[!-~]+")
 
 
 class FakeProviderServer(Provider):
-    """A fake provider on a port of its own. Use it as a context manager, or `start` and `stop` it.
+    """A fake provider on a port. Use it as a context manager, or `start` and `stop` it.
 
-    `port` 0 takes a free one. `settings` apply to the default session and to each new one. Beyond the
-    loopback interface it binds only with `allow_remote`, and then the control API needs a `token` or is off. Web
-    pages of this machine may send requests, and those of `allowed_origins` (`https://app.example`, or `*` for all).
-    Raises `UnsafeHostError`, and `SettingError` for a token that no header can carry; `start` raises `PortInUseError`.
+    `port` 0 chooses a free one. `settings` apply to the default session and to each new one. It binds to another than
+    the loopback interface only with `allow_remote`, and then the control API needs a `token` or is off. Web pages of
+    this machine may send requests, and those of `allowed_origins` (`https://app.example`, or `*` for all). Raises
+    `UnsafeHostError`, and `SettingError` for a token that can't be sent in a header; `start` raises `PortInUseError`.
     """
 
     def __init__(
@@ -79,21 +79,21 @@ class FakeProviderServer(Provider):
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
+        """Its URL, without a slash at the end."""
         return self._thread.url
 
     @property
     def port(self) -> int:
-        """The port; 0 before the start, if any free port is to be used."""
+        """The port; 0 before the start, if a free port is to be chosen."""
         return self._thread.port
 
     def start(self) -> FakeProviderServer:
-        """Listen, in a thread; returns when the first request would be answered."""
+        """Listen, in a thread; return when requests are answered."""
         self._thread.start(self._app)
         return self
 
     def stop(self) -> None:
-        """Close the port and all connections; open streams break off. Returns when all is closed."""
+        """Close the port and all connections, which breaks open streams off; return when all is closed."""
         self._thread.stop()
         self.close()
 

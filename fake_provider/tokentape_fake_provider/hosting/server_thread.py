@@ -1,4 +1,4 @@
-"""An ASGI app on a port of its own, in a thread of its own, which starts and stops promptly."""
+"""A server for an ASGI app, on a port and in its own thread, which starts and stops promptly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tokentape_fake_provider.http.http_protocol import HttpProtocol, Refuse, ref
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from tokentape_fake_provider.playback.connection import Message, Receive, Send
 
-# How long, in s, open responses may take to notice that the server stops.
+# The time in s that open responses have to notice that the server stops.
 _STOP_S: Final = 2.0
 
 
@@ -32,9 +32,9 @@ class App(Protocol):
 
 
 class ServerThread:
-    """A server for apps that may be started and stopped again; `port` 0 takes a free port.
+    """A server that can be started and stopped repeatedly; `port` 0 chooses a free port.
 
-    `refuse` is the app's response to a request whose head does not arrive, or is not HTTP.
+    `refuse` builds the app's response to a request whose head does not arrive, or is not HTTP.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class ServerThread:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
+        """Its URL, without a slash at the end."""
         if not self.port:
             raise ServerStateError("the server has no port yet: start it first")
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     def start(self, app: App, at_end: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Listen; returns when the first request would be answered. Raises `PortInUseError`, `ServerStateError`.
+        """Listen; return when requests are answered. Raises `PortInUseError`, `ServerStateError`.
 
         `at_end` is awaited in the server's event loop when all connections are closed.
         """
@@ -74,7 +74,7 @@ class ServerThread:
         failures: list[BaseException] = []
         self._server = _Server(app, self._protocol, self._ready, at_end)
         self._join = native_thread(partial(self._run, self._server, listener, failures), self._name)
-        while not self._ready.wait(1.0):  # gevent would take an endless wait for a deadlock
+        while not self._ready.wait(1.0):  # gevent reports an endless wait as a deadlock
             pass
         if failures:
             self._join()
@@ -82,7 +82,7 @@ class ServerThread:
             raise FakeProviderError(f"the server did not start: {failures[0]}") from failures[0]
 
     def stop(self) -> None:
-        """Close the port and all connections; open streams break off. Returns when all is closed."""
+        """Close the port and all connections, which breaks open streams off; return when all is closed."""
         join, server = self._join, self._server
         if join is None or server is None:
             return
@@ -91,7 +91,7 @@ class ServerThread:
         self._join = self._server = None
 
     def _listen(self) -> socket.socket:
-        """A listening socket; from here on the port is known and the kernel queues connections."""
+        """Open a listening socket; from now on the port is known and the kernel queues connections."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -155,14 +155,14 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def main_loop(self) -> None:
-        """Until `stop`."""
+        """Wait for `stop`."""
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         if not self.should_exit:
             await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Break off what is open, so that its tasks end by themselves."""
+        """Close all connections, so that their tasks end by themselves."""
         self._app.stopping = True
         for server in self.servers:
             server.close()
@@ -181,6 +181,6 @@ class _Server(uvicorn.Server):
             await server.wait_closed()
         if self._at_end is not None:
             await self._at_end()
-        # Transports report to their protocols in the next turn of the loop that they are closed.
+        # Transports notify their protocols of the close in the next turn of the loop.
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -1,1 +1,1 @@
-"""Connections, access, and request bodies, before a wire format reads the request."""
+"""Connections, access control and request bodies: the part of HTTP before any wire format."""

@@ -1,7 +1,6 @@
 """Decides which web pages may send requests, and whether a request names this machine.
 
-Any page that a browser shows can send requests to a server on this machine. `Access.refusal` is the one place that
-decides which origins may.
+Any page in a browser can send requests to a server on this machine. `Access.refusal` decides which origins may.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ ANY_ORIGIN: Final = "*"
 
 
 class Access(NamedTuple):
-    """The origins that may send requests, besides programs and pages of this machine; `*` is any."""
+    """The origins that may send requests, besides programs and pages of this machine; `*` means any."""
 
     origins: Sequence[str] = ()
 
@@ -28,10 +27,10 @@ class Access(NamedTuple):
         return scheme in ("http", "https") and is_local_authority(authority)
 
     def refusal(self, headers: RawHeaders) -> str:
-        """Why a browser's request is refused, or an empty string. Names of headers are in lower case.
+        """Return why a browser's request is refused, or an empty string. Names of headers are in lower case.
 
-        Browsers name the origin in `Origin`; where they do not (a link, an image), `Sec-Fetch-Site` reports that it
-        is another one. No page can forge either.
+        Browsers send the origin in `Origin`; without it (a link, an image), `Sec-Fetch-Site` shows that the origin is
+        another one. A page can forge neither.
         """
         cross_site = named = False
         for name, value in headers:

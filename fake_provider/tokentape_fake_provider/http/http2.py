@@ -1,7 +1,7 @@
 """HTTP/2 without TLS, which the AWS SDK for JavaScript uses by default ("prior knowledge", RFC 9113 section 3.3).
 
-With tokentape[http2] the connection is handed over to hypercorn. Without it the first request is answered with a
-message that says what to do. There a fault that cuts or resets the connection ends all requests of the connection.
+With tokentape[http2] hypercorn serves the connection; a fault that cuts or resets the connection then ends all of its
+requests. Without it the response to the first request explains how to install it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import msgspec
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 _MESSAGE: Final = (
-    "tokentape serves HTTP/2 only with its extra: pip install 'tokentape[http2]'. Or let the client speak HTTP/1.1: "
+    "tokentape serves HTTP/2 only with its extra: pip install 'tokentape[http2]'. Or let the client use HTTP/1.1: "
     "for the AWS SDK for JavaScript give its client requestHandler: new NodeHttpHandler() (@smithy/node-http-handler)."
 )
-# RFC 9113 section 6; the error code HTTP_1_1_REQUIRED is of section 7.
+# RFC 9113 section 6; the error code HTTP_1_1_REQUIRED is from section 7.
 _DATA, _HEADERS, _SETTINGS, _GOAWAY = 0x0, 0x1, 0x4, 0x7
 _ACK, _END_STREAM, _END_HEADERS = 0x1, 0x1, 0x4
 _HTTP_1_1_REQUIRED: Final = 0xD
 
 
 def hand_over(protocol: Any, data: bytes) -> bool:
-    """Let hypercorn serve the connection of a uvicorn protocol that received this; False if it is not installed."""
+    """Let hypercorn serve the connection of a uvicorn protocol that received `data`; False if it is not installed."""
     try:
         from hypercorn.app_wrappers import ASGIWrapper
         from hypercorn.asyncio.tcp_server import TCPServer
@@ -61,7 +61,7 @@ def hand_over(protocol: Any, data: bytes) -> bool:
 
 
 class Http2Refusal:
-    """A connection of which the first request is answered that HTTP/2 is not served."""
+    """A connection whose first request gets the error that HTTP/2 is not served."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -70,7 +70,7 @@ class Http2Refusal:
         transport.write(_frame(_SETTINGS, 0, 0, b""))
 
     def receive(self, data: bytes) -> None:
-        """A part of what the client sends, from the preface on."""
+        """Read bytes from the client, starting with the preface."""
         if self._answered:
             return
         self._unread += data
@@ -80,7 +80,7 @@ class Http2Refusal:
                 return
 
     def _frames(self) -> Iterator[tuple[int, int]]:
-        """The type and the stream of each frame that has come whole."""
+        """Yield the type and the stream of each frame that is complete."""
         at = len(PREFACE)
         while len(self._unread) >= at + 9:
             size = int.from_bytes(self._unread[at : at + 3], "big")
@@ -102,7 +102,7 @@ class Http2Refusal:
             + _frame(_DATA, _END_STREAM, stream, body)
             + _frame(_GOAWAY, 0, 0, goaway)
         )
-        # What the client still sends is discarded: it closes the connection after the answer.
+        # Further bytes from the client are discarded: it closes the connection after the response.
         asyncio.get_running_loop().call_later(2.0, self._transport.close)
 
 

@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol, with additions for a server that any client may connect to.
 
-- A request may offer to upgrade the connection (Java's `HttpClient` offers `h2c` by default): RFC 9110 section 7.8
-  lets a server ignore that. httptools takes such a request for its last one and loses its body, so that the request
-  is parsed again without the offer.
-- Its head is limited in size and in time, and what can't be read is refused in the shape of the app's errors.
+- A request may offer to upgrade the connection (Java's `HttpClient` offers `h2c` by default); a server may ignore that
+  (RFC 9110 section 7.8). httptools treats such a request as the last one and loses its body, so the request is parsed
+  again without the offer.
+- Its head is limited in size and time, and a request that can't be read is refused in the app's error format.
 - HTTP/2 is served if tokentape[http2] is installed; otherwise the response explains how to install it.
 - The access log, which would appear in the log of the surrounding program, is off.
 """
@@ -25,21 +25,21 @@ from tokentape_fake_provider.playback.connection import RawHeaders
 
 try:
     import httptools
-except ImportError:  # PyPy: uvicorn takes h11 then, which reads past an offer to upgrade and limits heads by itself
+except ImportError:  # PyPy: uvicorn then uses h11, which ignores an offer to upgrade and limits heads itself
     _tools: Any = None
 else:
     _tools = httptools
 
 Refuse: TypeAlias = Callable[[str, RawHeaders, int, str, str], tuple[RawHeaders, bytes]]
-"""The headers and the body of a refusal: of a path and headers (names in lower case), by status, code and message."""
+"""Returns headers and body of a refusal, from path, headers (names in lower case), status, code and message."""
 
-# How long a client may take to read a refusal before the connection closes, in s.
+# The time in s that a client has to read a refusal before the connection closes.
 _LINGER_S: Final = 2.0
 _OFFER: Final = (b"upgrade", b"http2-settings")
 
 
 def refuse_in_json(path: str, headers: RawHeaders, status: int, code: str, message: str) -> tuple[RawHeaders, bytes]:  # noqa: ARG001
-    """A refusal in which each SDK finds its message: where OpenAI, Anthropic and Google have it, and where AWS has."""
+    """Build a refusal whose message every SDK finds: where OpenAI, Anthropic and Google send it, and where AWS does."""
     error = {"type": code, "code": status, "status": code, "message": message}
     body = msgspec.json.encode({"type": "error", "error": error, "message": message})
     return [(b"content-type", b"application/json"), (b"x-should-retry", b"false")], body
@@ -64,17 +64,17 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._skipped = False
 
     def connection_made(self, transport: Any) -> None:
-        """A client connects: its first request is to come."""
+        """Start the timer for the first request of a new connection."""
         super().connection_made(transport)
         self._set_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """Stop the timer of a closed connection."""
         self._unset_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """A part of a request, or of several."""
+        """Read a part of one or several requests."""
         if not self._received and data.startswith(PREFACE[: len(data)]) and len(data) > 3:
             self._unset_timer()
             if hand_over(self, data):
@@ -112,7 +112,7 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
                 return
 
     def _watch_head(self, received: int) -> None:
-        """Limit what has come of a head that is not complete."""
+        """Limit the size and the time of an incomplete head."""
         idle = self.cycle is None or self.cycle.response_complete
         if self._refused or not (self._in_head or idle):
             return
@@ -126,18 +126,18 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         size = f"{self._limits.head / 1024:g} KiB"
         self._refuse_request(431, "headers_too_large", f"The request's headers are larger than the limit of {size}.")
 
-    # What httptools calls.
+    # Called by httptools.
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Handle the start of a request."""
         super().on_message_begin()
         self._in_head, self._skipped = True, False
 
     def on_headers_complete(self) -> None:
-        """Its head is read."""
+        """Handle the end of a head: skip a request that will be parsed again, and limit its size."""
         self._in_head = False
         if self.parser.should_upgrade():
-            self._skipped = True  # it is parsed again
+            self._skipped = True  # it will be parsed again
             return
         self._head_size = 0
         self._unset_timer()
@@ -148,12 +148,12 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of its body."""
+        """Handle a part of a body."""
         if not self._skipped:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """All of it is read."""
+        """Handle the end of a request."""
         if not self._skipped:
             super().on_message_complete()
 
@@ -173,30 +173,30 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         else:
             self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Refuse what is not HTTP."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text
+        """Refuse a request that is not HTTP."""
         self._refuse_request(400, "bad_request", "This is not a valid HTTP/1.1 request (and not https).")
 
     def _refuse_request(self, status: int, code: str, message: str) -> None:
-        """Refuse what is being read, and read no more of it."""
+        """Refuse the request that is being read, and stop reading it."""
         self._refused = True
         self._unset_timer()
         if self.cycle is not None and not self.cycle.response_complete:
             if self.cycle.response_started or not self.cycle.more_body:
-                self.transport.close()  # before the end of another response nothing can be said
+                self.transport.close()  # an error can't be sent inside another response
                 return
-            self.cycle.disconnected = True  # the app gets no more of this body, and its response goes nowhere
+            self.cycle.disconnected = True  # the app gets no more of this body, and its response is discarded
             self.cycle.message_event.set()
         path = getattr(self, "url", b"").partition(b"?")[0].decode("latin-1")
         headers, body = self._refuse(path, self.headers or [], status, code, message)
-        ours = (b"content-length", b"connection")
+        own_headers = (b"content-length", b"connection")
         kept = [
-            *(pair for pair in headers if pair[0].lower() not in ours),
+            *(pair for pair in headers if pair[0].lower() not in own_headers),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]
         lines = [b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode()), *(b"%b: %b" % pair for pair in kept)]
         self.transport.write(b"\r\n".join([*lines, b"", body]))
-        # To close with something unread would reset the connection, and the client might lose the refusal.
+        # Closing with unread bytes would reset the connection, and the client might lose the refusal.
         self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self.transport.close)

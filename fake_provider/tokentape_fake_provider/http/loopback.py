@@ -1,4 +1,4 @@
-"""Recognizes the hosts that are this machine."""
+"""Recognizes hosts that mean this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AUTHORITY: Final = re.compile(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that host."""
+    """Whether only this machine can reach the host."""
     if host == "localhost":
         return True
     try:
@@ -25,7 +25,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_authority(text: str) -> bool:
-    """Whether this is a host, with a port or without."""
+    """Whether the text is a host, with or without a port."""
     return _AUTHORITY.fullmatch(text) is not None
 
 

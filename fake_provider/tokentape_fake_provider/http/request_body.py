@@ -12,13 +12,13 @@ import msgspec
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.playback.connection import Message, Receive
 
-# How much of a body that is too large is read and discarded, so that its sender reads the error: a client that still
-# writes when the connection closes gets a broken pipe instead.
+# The bytes of a too large body that are read and discarded, so that its sender reads the error: a client that is still
+# writing when the connection closes gets a broken pipe instead.
 DRAINED: Final = 256_000_000
 
 
 def parse_body(body: bytes, content_type: str) -> tuple[Any, str]:
-    """The value of a body (of JSON or a form; else its bytes), and why it is not JSON (empty if it is)."""
+    """Return the value of a body (JSON or a form; else its bytes), and why it is not JSON (empty if it is)."""
     if not body:
         return None, "it is empty"
     try:
@@ -30,7 +30,7 @@ def parse_body(body: bytes, content_type: str) -> tuple[Any, str]:
 
 
 class ClientLeft(Exception):  # noqa: N818 - not an error
-    """The client left before it had sent its request."""
+    """The client left before its request was complete."""
 
 
 class BodyRefused(Exception):  # noqa: N818 - a response
@@ -42,7 +42,7 @@ class BodyRefused(Exception):  # noqa: N818 - a response
 
 
 async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], limits: RequestLimits) -> bytes:
-    """The whole body.
+    """Read the whole body.
 
     Raises `ClientLeft` if the client leaves before its end, and `BodyRefused` for one that is too large or does not
     arrive in time.
@@ -81,7 +81,7 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], li
         "server with a higher limit (max_body).",
     )
     if declared > limits.body and expects:
-        raise too_large  # the client waits for 100 Continue and has sent nothing
+        raise too_large  # the client waits for 100 Continue and has sent no body
     message = await receive_in_time()
     body: bytes = message.get("body", b"")
     if not message.get("more_body") and len(body) <= limits.body:

@@ -1,1 +1,1 @@
-"""Sends a tape to a client, and keeps the journal of it."""
+"""Sends tapes to clients, and keeps the journal."""

@@ -1,8 +1,8 @@
-"""What ASGI lacks, taken from uvicorn's request cycle: cutting a response off, and noticing that a client left.
+"""Cuts a response off and notices that a client left, by uvicorn's request cycle, because ASGI offers neither.
 
-An ASGI app can't cut a response off: returning before the last body message is logged as an error of the app. And it
-learns that the client left only by waiting for it. Another ASGI server offers neither: there a response that is cut
-off ends as that server ends it. All of uvicorn's private API that the fake provider uses is used here, except what
+An ASGI app can't cut a response off: if it returns before the last body message, the server logs an error of the app.
+And it learns that the client left only by waiting for that. Under other ASGI servers, the server decides how a
+response that is cut off ends. All of uvicorn's private API that the fake provider uses is used here, except what
 `http/http_protocol.py` overrides.
 """
 
@@ -25,9 +25,9 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 HOP_BY_HOP: Final = frozenset(
     ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade")
 )
-"""The headers that hold for one connection (RFC 9110, 7.6.1), in lower case."""
+"""The headers that apply to one connection (RFC 9110, 7.6.1), in lower case."""
 
-# How long, in s, a client may take to read what was sent before the connection is cut off.
+# The time in s that a client has to read what was sent before the connection is cut off.
 _FLUSH_S = 5.0
 
 
@@ -58,10 +58,10 @@ class Connection:
         return bool(getattr(self._cycle, "disconnected", False))
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
-        """Send a part of the body; `None` if it is already sent, as it nearly always is.
+        """Send a part of the body; return `None` if it is already sent, as nearly always.
 
-        uvicorn's `send` waits only for a client that reads too slowly, so it is run to its end here; a task per frame
-        costs more than the frame.
+        uvicorn's `send` waits only if the client reads too slowly, so it is run to its end here: a task per frame
+        would cost more than the frame.
         """
         sending = self.send({"type": "http.response.body", "body": data, "more_body": True})
         if self._cycle is None or self._cycle.flow.write_paused or not asyncio.iscoroutine(sending):
@@ -106,7 +106,7 @@ class Connection:
         await self.wait_gone()
 
     async def _drain(self, transport: asyncio.Transport, alias: socket.socket) -> None:
-        """Wait, for a limited time, until the client's side has received what was written."""
+        """Wait, for a limited time, until the client's system has received all that was written."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _FLUSH_S
         await asyncio.sleep(0)
@@ -121,7 +121,7 @@ class Connection:
 
 
 class _UntilClosed(int):
-    """The length of a body that ends with its connection: every body has it."""
+    """The expected length of a body that ends with its connection: it equals every length."""
 
     def __lt__(self, other: object) -> bool:
         return False
@@ -136,7 +136,7 @@ class _UntilClosed(int):
 
 
 def _alias(opened: Any) -> socket.socket | None:
-    """A duplicate of the socket; `None` if it is closed because the client has left."""
+    """Return a duplicate of the socket; `None` if it is closed because the client has left."""
     try:
         return socket.socket(fileno=os.dup(opened.fileno()))
     except OSError:
@@ -144,7 +144,7 @@ def _alias(opened: Any) -> socket.socket | None:
 
 
 def _unsent(alias: socket.socket) -> int:
-    """How many bytes the other side has not acknowledged; 0 where the system does not report it."""
+    """Return the number of bytes that the other side has not acknowledged; 0 if the system does not report it."""
     if sys.platform != "linux":
         return 0
     import fcntl

@@ -1,4 +1,4 @@
-"""The journal: each request, what answered it, and what was sent when."""
+"""The journal: each request, the source of its response, and what was sent when."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MASK: Final = "(masked)"
 
 
 class SentFrame(NamedTuple):
-    """One frame: when it was due and when it left (ms since the request), how late that is, its bytes."""
+    """One frame: when it was due and when it was sent (ms since the request), the lateness, the number of bytes."""
 
     at: float
     left: float
@@ -35,7 +35,7 @@ class SentFrame(NamedTuple):
 class Entry:
     """One request and its response. Times are in ms since the request arrived, `time` is unix time in s.
 
-    `arrived` is when it arrived, in ms of the session's clock; `retry_after` is what the response reports, in s.
+    `arrived` is when it arrived, in ms of the session's clock; `retry_after` is the response's own, in s.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Entry:
         self.method = method
         self.path = path
         self.query = mask_parameters(query, MASK) if query else ""
-        named = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
-        self.headers = [(name, MASK if is_secret_name(name, "header") else value) for name, value in named]
+        decoded = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+        self.headers = [(name, MASK if is_secret_name(name, "header") else value) for name, value in decoded]
         self.raw_body = raw_body
         self.wire = wire
         self.http_version = http_version
@@ -75,12 +75,12 @@ class Entry:
         self.started: float | None = None
         self.ended: float | None = None
         self.frames_planned = 0
-        # Arrays, not objects: at 500 streams the garbage collection of so many objects stopped all streams for 70 ms.
-        # `left` is when each frame left; an instant response has one time for all of them.
+        # Arrays, because at 500 streams the garbage collection of objects stopped all streams for 70 ms.
+        # `left` has the time at which each frame was sent; an instant response has one time for all of them.
         self.due: Sequence[float] = array("d")
         self.sizes: Sequence[int] = array("L")
         self.left = array("d")
-        self.kept = 0
+        self.counted_size = 0
 
     @cached_property
     def body(self) -> Any:
@@ -104,17 +104,17 @@ class Entry:
 
     @property
     def frames_sent(self) -> int:
-        """The number of frames that left."""
+        """The number of frames that were sent."""
         return len(self.sizes) if self.instant and self.left else len(self.left)
 
     @property
     def bytes_sent(self) -> int:
-        """The number of body bytes that left."""
+        """The number of body bytes that were sent."""
         return sum(self.sizes[: self.frames_sent])
 
     @property
     def frames(self) -> list[SentFrame]:
-        """Each frame that left."""
+        """Each frame that was sent."""
         count = self.frames_sent
         left = list(self.left) * count if self.instant else self.left
         due = [0.0] * count if self.instant else self.due
@@ -127,7 +127,7 @@ class Entry:
         return 2000 + len(self.raw_body) + 24 * self.frames_planned
 
     def to_builtins(self, *, frames: bool = False) -> dict[str, Any]:
-        """As JSON; `frames` adds the list of frames."""
+        """Return the entry as JSON; `frames` adds the list of frames."""
         fields: dict[str, Any] = {
             "number": self.number,
             "session": self.session,
@@ -198,13 +198,13 @@ class Journal:
             entry.number = self._added
             self._added += 1
             self._entries.append(entry)
-            entry.kept = entry.size
-            self._bytes += entry.kept
+            entry.counted_size = entry.size
+            self._bytes += entry.counted_size
             while len(self._entries) > 1 and (
                 (self.limit is not None and len(self._entries) > self.limit)
                 or (self.limit_bytes is not None and self._bytes > self.limit_bytes)
             ):
-                self._bytes -= self._entries.popleft().kept
+                self._bytes -= self._entries.popleft().counted_size
                 self.forgotten += 1
             self._notify()
 
@@ -224,10 +224,10 @@ class Journal:
             self._notify()
 
     def wait(self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0) -> Sequence[Entry]:
-        """The entries, as soon as `until` holds for them; without it, as soon as every response has ended.
+        """Return the entries once `until` is true of them; without it, once every response has ended.
 
-        A client receives the last byte slightly before the server records that it left. What sync transports have open
-        goes on meanwhile. Raises `TimeoutError` after `timeout` s.
+        A client receives the last byte slightly before the server records that. Open responses of sync transports
+        continue meanwhile. Raises `TimeoutError` after `timeout` s.
         """
         condition = until or _settled
         loop = self._driven
@@ -237,7 +237,7 @@ class Journal:
             self._waiting += 1
             try:
                 if not self._changed.wait_for(lambda: condition(tuple(self._entries)), timeout):
-                    raise self._late(timeout)
+                    raise self._timeout_error(timeout)
             finally:
                 self._waiting -= 1
             return tuple(self._entries)
@@ -247,7 +247,7 @@ class Journal:
         until: Callable[[Sequence[Entry]], bool] | None = None,
         timeout: float = 10.0,  # noqa: ASYNC109
     ) -> Sequence[Entry]:
-        """`wait` for coroutines: the event loop keeps running, and with it an async client."""
+        """`wait` for coroutines; the event loop, and an async client in it, keep running."""
         condition = until or _settled
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
@@ -263,13 +263,13 @@ class Journal:
                     changed.clear()
                 return entries
         except TimeoutError:
-            raise self._late(timeout) from None
+            raise self._timeout_error(timeout) from None
         finally:
             with self._changed:
                 self._watchers.remove(wake)
 
     def _drive(self, loop: DrivenLoop, condition: Callable[[Sequence[Entry]], bool], timeout: float) -> Sequence[Entry]:
-        """Run the loop, which nobody else does now, until the condition holds."""
+        """Run the loop until the condition is true; no other thread runs it now."""
         held: Future[None] = Future()
 
         def check() -> None:
@@ -285,14 +285,14 @@ class Journal:
             check()
             loop.drive(held, timeout)
         except TimeoutError:
-            raise self._late(timeout) from None
+            raise self._timeout_error(timeout) from None
         finally:
             with self._changed:
                 self._watchers.remove(check)
         held.result()
         return self.entries
 
-    def _late(self, timeout: float) -> TimeoutError:
+    def _timeout_error(self, timeout: float) -> TimeoutError:
         pending = sum(entry.outcome == "pending" for entry in self._entries)
         return TimeoutError(
             f"the condition did not hold within {timeout:g} s: {len(self._entries)} requests, {pending} pending"

@@ -16,23 +16,23 @@ from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, OPEN, StepControl
 from tokentape_fake_provider.tape import Tape
 
-# The socket's buffers take a body of up to this many bytes whole, so that the server can't notice whether the client
-# reads it. A larger one is ended by a message of its own.
+# A body of up to this many bytes fits into the socket's buffers, so the server can't notice whether the client reads
+# it. A larger one is ended by a separate message.
 _FITS_BUFFERS: Final = 262_144
 
 
-# What is due leaves in writes of about this many bytes: otherwise a reader that fell behind and reads again would get
-# all that it missed in one write, which the server would have to buffer.
+# Frames that are due are sent in writes of about this many bytes: otherwise a client that reads again after a pause
+# would get everything in one write, which the server would have to buffer.
 _ONE_WRITE: Final = 65_536
 
 
 def is_untimed(tape: Tape) -> bool:
-    """Whether everything is due at once."""
+    """Whether all frames are due at once."""
     return tape.start <= 0 and not tape.end_at and (not tape.frames or tape.frames[-1].at <= 0)
 
 
 def step_control(tape: Tape, limit: float = OPEN) -> StepControl:
-    """The control of its headers, frames, and end where that is a step of its own."""
+    """Create the control of a tape's headers, its frames, and its end if that is a separate step."""
     if tape.end == "stall":
         return StepControl(HEADERS + len(tape.frames), limit, endless=True)
     size = sum(tape.sizes)
@@ -45,10 +45,10 @@ def step_control(tape: Tape, limit: float = OPEN) -> StepControl:
 async def play(
     tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, control: StepControl | None = None
 ) -> Outcome:
-    """Send the tape, whose times count from `began` (ms of `clock`), and record in `entry` what left when.
+    """Send the tape, whose times count from `began` (ms of `clock`), and record in `entry` what was sent when.
 
-    Without a control its times are ignored and the body leaves in one write. Otherwise each frame has its own absolute
-    deadline, and all frames that are due and that the control allows leave together.
+    Without a control its times are ignored and the body is sent in one write. Otherwise each frame has an absolute
+    deadline, and all frames that are due and that the control allows are sent together.
 
     A paced tape is not kept while it plays: it has an object for each frame, and at 500 streams their garbage
     collection stopped all streams for 65 ms.
@@ -75,7 +75,7 @@ async def _start(tape: Tape, connection: Connection, size: int) -> None:
 
 @lru_cache(maxsize=256)
 def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> list[tuple[bytes, bytes]]:
-    """The headers without those of the connection, and without a `content-length` that the body contradicts."""
+    """Return the headers without hop-by-hop ones, and without a `content-length` that contradicts the body."""
     head = []
     for name, value in headers:
         key = name.lower()
@@ -106,7 +106,7 @@ async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began:
 
 
 async def _end(tape: Tape, connection: Connection) -> Outcome:
-    """End the response as its tape ends."""
+    """End the response in the way of its tape."""
     match tape.end:
         case "complete":
             # This waits until the client has read a large body, which shows whether the client left.
@@ -124,10 +124,10 @@ async def _end(tape: Tape, connection: Connection) -> Outcome:
 
 
 class _Player:
-    """A paced playback, which watches whether its client leaves.
+    """A paced playback, which stops if its client leaves.
 
-    The clock's callbacks send the frames, not a task: at 500 streams of 50 tokens/s, waking a task took longer than
-    writing the frame.
+    The clock's callbacks send the frames: at 500 streams of 50 tokens/s, waking a task took longer than writing the
+    frame.
     """
 
     def __init__(
@@ -145,10 +145,10 @@ class _Player:
         self._left = False
         self._waiter: asyncio.Future[None] | None = None
         self._index = 0
-        self._held = False
+        self._was_held = False
         self._call: Call | None = None
         self._due = array("d", [frame.at for frame in tape.frames])
-        self._on_time = self._turn
+        self._send_due_callback = self._send_due
         entry.due, entry.sizes = self._due, tape.sizes
 
     def stop(self) -> None:
@@ -173,14 +173,14 @@ class _Player:
         self._control.note_sent(HEADERS)
         if self._data:
             self._waiter = self._loop.create_future()
-            self._turn()
+            self._send_due()
             await self._waiter
         if await self._left_before(tape.end_at or 0.0, self._control.units):
             return "client_left"
         return await _end(tape, connection)
 
     async def _left_before(self, at: float, units: int) -> bool:
-        """Wait until `at` ms after the request, and until `units` units may go; whether the client left meanwhile."""
+        """Wait until `at` ms after the request and until `units` units are allowed; return whether the client left."""
         while not self._left:
             if self._began + at > self._clock.now():
                 self._waiter = self._loop.create_future()
@@ -198,8 +198,8 @@ class _Player:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _turn(self) -> None:
-        """Send all that is due, or wait for it."""
+    def _send_due(self) -> None:
+        """Send all frames that are due, or wait for the next."""
         if self._left:
             self._wake()
             return
@@ -217,15 +217,15 @@ class _Player:
             index += 1
         if index == first:
             if began + due[first] > now:
-                self._call = self._clock.call_at(began + due[first], self._on_time)
+                self._call = self._clock.call_at(began + due[first], self._send_due_callback)
             else:
-                self._held = True
-                control.when_moved(self._on_time)
+                self._was_held = True
+                control.when_moved(self._send_due_callback)
             return
-        if self._held or control.limit is not OPEN:
-            self._held = False
+        if self._was_held or control.limit is not OPEN:
+            self._was_held = False
             for step in range(first, index):
-                due[step] = max(due[step], now - began)  # a step held it, so it is not late
+                due[step] = max(due[step], now - began)  # it waited for a step, so it is not late
         self._index = index
         control.taken = HEADERS + index
         try:
@@ -235,7 +235,7 @@ class _Player:
                 self._waiter.set_exception(error)
             return
         if pending is None:
-            # uvloop writes to the sockets at the end of a turn of its loop: in the next turn the bytes have left.
+            # uvloop writes to the sockets at the end of a turn of its loop: in the next turn the bytes are sent.
             self._loop.call_soon(self._sent)
         else:
             pending.add_done_callback(self._sent)
@@ -244,20 +244,20 @@ class _Player:
         return self._data[first] if index == first + 1 else b"".join(self._data[first:index])
 
     def _sent(self, pending: asyncio.Future[None] | None = None) -> None:
-        """Record when the frames left, and go on to the next."""
+        """Record when the frames were sent, and continue with the next."""
         if pending is not None and not pending.cancelled():
             pending.exception()  # the client left, which the watch notices
         if self._left or self._connection.gone:
             self._left = True
             self._wake()
             return
-        left, noted = self._clock.now() - self._began, self._entry.left
-        while len(noted) < self._index:
-            noted.append(left)
+        left, left_times = self._clock.now() - self._began, self._entry.left
+        while len(left_times) < self._index:
+            left_times.append(left)
         self._control.note_sent(HEADERS + self._index)
         if self._index < len(self._due) and self._head.apart:
-            self._turn()
+            self._send_due()
         elif self._index < len(self._due):
-            self._call = self._clock.call_at(self._began + self._due[self._index], self._on_time)
+            self._call = self._clock.call_at(self._began + self._due[self._index], self._send_due_callback)
         else:
             self._wake()

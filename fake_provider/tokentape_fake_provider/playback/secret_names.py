@@ -1,4 +1,4 @@
-"""Which headers, parameters and JSON members hold a secret, by their name in any spelling."""
+"""Recognises headers, parameters and JSON members that contain a secret, by their name in any spelling."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def is_secret_name(name: str, place: Place) -> bool:
 
 
 def _words_of(name: str) -> list[str]:
-    """The words of a name in lower case, without a number at its end."""
+    """Return the words of a name in lower case, without a number at its end."""
     words = [word.lower() for word in _WORD.findall(name[-_LONGEST:])]
     while words and words[-1].isdigit():
         words.pop()
@@ -110,12 +110,12 @@ def is_secret_parameter(name: str) -> bool:
 
 
 def mask_parameters(query: str, mask: str) -> str:
-    """A query with `mask` in place of its secrets."""
+    """Replace the secrets in a query by `mask`."""
     return _PARAMETER.sub(lambda found: f"{found[1]}={mask}" if is_secret_parameter(found[1]) else found[0], query)
 
 
 def mask_members(document: Any, mask: str) -> None:
-    """Put `mask` in place of the secrets of decoded JSON, which is changed."""
+    """Replace the secrets in decoded JSON by `mask`, in place."""
     pending = [(document, False)]
     while pending:
         value, is_headers = pending.pop()

@@ -1,8 +1,8 @@
-"""StepControl: how far a response may go, which a test decides.
+"""Step control of a response: a test decides how much of it is sent.
 
-A response is a row of units: its headers, each frame, its end (clean or cut off). The end of a body whose length
-the headers tell is in its last frame, and a response that stands still for ever has none. Playback asks how many
-units may go and notes which have left; a `SteppedStream` is the test's hand on it, from any thread or event loop.
+A response is a sequence of units: its headers, each frame, its end (clean or cut off). The end of a body with a
+`content-length` is part of its last frame, and a response that stalls for ever has none. Playback sends the units that
+its `StepControl` allows and records them there; a test moves it through a `SteppedStream`, from any thread or loop.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ OPEN: Final = math.inf
 
 
 class StepControl:
-    """How far a response may go. It belongs to the event loop that plays the response: other threads only read it.
+    """Limits how much of a response is sent. Only the event loop that plays the response changes it.
 
-    `limit` is how many units may go, `taken` how many playback has begun to send, `sent` how many were written to the
-    socket. After the last one the response is over, unless it is `endless`.
+    `limit` is the number of units that may be sent, `taken` of those that playback has begun to send, `sent` of those
+    that were written to the socket. After the last one the response is over, unless it is `endless`.
     """
 
     __slots__ = ("_on_move", "_waiting", "endless", "limit", "moved", "outcome", "sent", "taken", "units")
@@ -46,11 +46,11 @@ class StepControl:
         self._waiting: list[tuple[int, Future[None]]] = []
 
     def when_moved(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once, at the next move."""
+        """Call `callback` once, when the limit moves next."""
         self._on_move = callback
 
     def move(self, limit: float) -> None:
-        """Allow playback to send up to `limit` units."""
+        """Allow playback to send up to `limit` units in total."""
         self.limit = limit
         self.moved = True
         callback, self._on_move = self._on_move, None
@@ -58,7 +58,7 @@ class StepControl:
             callback()
 
     def note_sent(self, units: int) -> None:
-        """Record how many units were written to the socket."""
+        """Record the number of units that were written to the socket."""
         self.sent = units
         if self._waiting:
             self._settle()
@@ -71,7 +71,7 @@ class StepControl:
         self._settle()
 
     def when_sent(self, units: int, future: Future[None]) -> None:
-        """Set the result of `future` when `units` units were sent, or its error if they never will be.
+        """Set the result of `future` when `units` units were sent, or its error if they will never be.
 
         The last unit counts as sent when the response is over, if it has an end.
         """
@@ -90,12 +90,12 @@ class StepControl:
 
 
 class SteppedStream:
-    """One response that a test controls: what leaves, and when.
+    """One response whose sending a test controls.
 
     A stream with the timing `Stepped` waits for each step; a stream with any other timing runs by itself until `hold`,
-    and then waits for its time and for its step. Every method is safe from any thread. Each waits, at most `timeout` s,
-    until the bytes that it let go were written to the socket. It raises `StreamOverError` if they never will be,
-    `StepTimeoutError` if they were not in time (and takes the step back), and `StepError` if the step is not possible.
+    and then waits for its time and for its step. Every method can be called from any thread. Each waits, at most
+    `timeout` s, until its bytes were written to the socket. It raises `StreamOverError` if they will never be,
+    `StepTimeoutError` if they were not in time (and cancels the step), and `StepError` if the step is not possible.
     """
 
     def __init__(self, entry: Entry, frames: Sequence[bytes], control: StepControl) -> None:
@@ -120,21 +120,21 @@ class SteppedStream:
 
     @property
     def left(self) -> int:
-        """The number of steps that remain: headers that wait, frames, and the end."""
+        """The number of remaining steps: waiting headers, frames, and the end."""
         return 0 if self.over else self._control.units - self._control.sent
 
     @property
     def held(self) -> bool:
-        """Whether it waits for a step."""
+        """Whether the stream waits for a step."""
         return not self.over and self._control.limit < self._control.units
 
     @property
     def over(self) -> bool:
-        """Whether the response has ended; `entry.outcome` is how."""
+        """Whether the response has ended; `entry.outcome` shows how."""
         return self._control.outcome is not None
 
     def step(self, count: int = 1, timeout: float = 10.0) -> bytes:
-        """Send `count` more frames; the step after the last frame is the end. Returns the bytes that were sent."""
+        """Send `count` more frames and return their bytes; the step after the last frame is the end."""
         return self._wait(self._step(count), timeout)
 
     async def astep(self, count: int = 1, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109
@@ -142,10 +142,10 @@ class SteppedStream:
         return await self._await(self._step(count), timeout)
 
     def step_until(self, text: str, timeout: float = 10.0) -> bytes:
-        """Send frames up to the one that completes `text`, and no further. Returns the bytes that were sent.
+        """Send frames up to the one that completes `text`, and return their bytes.
 
-        `text` is searched in the text of the deltas, however they split it, and then in the bytes (`[DONE]`,
-        `message_stop`). It must end in a frame that is not sent yet, but may begin before.
+        `text` is searched in the joined text of the deltas, and then in the bytes (`[DONE]`, `message_stop`). It must
+        end in a frame that is not sent yet, but may begin before.
         """
         return self._wait(self._step_until(text), timeout)
 
@@ -154,7 +154,7 @@ class SteppedStream:
         return await self._await(self._step_until(text), timeout)
 
     def finish(self, timeout: float = 10.0) -> bytes:
-        """Send everything, with the end if there is one (an endless `stall` has none). Returns the sent bytes."""
+        """Send the rest, including the end if there is one (an endless `stall` has none); return the bytes."""
         return self._wait(self._finish(), timeout)
 
     async def afinish(self, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109
@@ -162,19 +162,19 @@ class SteppedStream:
         return await self._await(self._finish(), timeout)
 
     def release(self) -> None:
-        """Let it run by itself from now on; does not wait, and does nothing to a stream that is over."""
+        """Let the stream run by itself from now on. Does not wait; has no effect if the stream is over."""
         with suppress(StreamOverError):
             self._call(lambda: self._control.move(OPEN))
 
     def hold(self, timeout: float = 10.0) -> None:
-        """Stop it after what is being sent; returns when that was sent, so that nothing more leaves."""
+        """Stop the stream after the frames that are being sent; return when these were sent."""
         self._wait(self._hold(), timeout)
 
     async def ahold(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """`hold` for coroutines."""
         await self._await(self._hold(), timeout)
 
-    # Each schedules a step in the loop that plays the response; the step's future is set when it is done.
+    # Each of these schedules a step in the loop that plays the response; the step's future is set when it is done.
 
     def _step(self, count: int) -> _Step:
         if count < 1:
@@ -235,17 +235,17 @@ class SteppedStream:
         try:
             wait(self._loop, step.future, timeout, "not sent")
         except StepTimeoutError as error:
-            raise self._take_back(error) from None
+            raise self._withdraw(error) from None
         return step.bytes
 
     async def _await(self, step: _Step, timeout: float) -> bytes:  # noqa: ASYNC109
         try:
             await wait_async(step.future, timeout, "not sent")
         except StepTimeoutError as error:
-            raise self._take_back(error) from None
+            raise self._withdraw(error) from None
         return step.bytes
 
-    def _take_back(self, error: StepTimeoutError) -> StepTimeoutError:
+    def _withdraw(self, error: StepTimeoutError) -> StepTimeoutError:
         self._call(lambda: self._control.move(self._control.taken))
         why = "its time has not come, or " if any(self.entry.due) else ""
         return StepTimeoutError(f"{error}: {why}the client does not read ({self._state()})")
@@ -256,7 +256,7 @@ class SteppedStream:
 
 
 class _Step:
-    """A step that was scheduled in the loop: its future, and the frames that it sends."""
+    """A step that is scheduled in the loop: its future, and the frames that it sends."""
 
     __slots__ = ("_frames", "first", "future", "last")
 

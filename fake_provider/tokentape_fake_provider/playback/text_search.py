@@ -1,4 +1,4 @@
-"""Finds text in the frames of a stream, whatever JSON they hold."""
+"""Finds text in the frames of a stream, in the JSON of any wire format."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _SCAN: Final = json.JSONDecoder().raw_decode
 
 
 def find_frame(text: str, frames: Sequence[bytes], start: int) -> int | None:
-    """The number of the first frame from `start` on that completes `text`, or `None`.
+    """Return the number of the first frame from `start` on that completes `text`, or `None`.
 
-    The text of the deltas is joined and searched, then the bytes themselves.
+    The joined text of the deltas is searched first, then the bytes.
     """
     if not text:
         return None
@@ -53,7 +53,7 @@ def find_frame(text: str, frames: Sequence[bytes], start: int) -> int | None:
 
 
 def _end_of_text(text: str, body: bytes, after: int) -> int | None:
-    """The offset, beyond `after`, where the event that completes `text` ends."""
+    """Return the offset after `after` at which the event that completes `text` ends."""
     pieces, lengths, offsets = [], [], []
     length = 0
     for offset, piece in _pieces(body):
@@ -62,7 +62,7 @@ def _end_of_text(text: str, body: bytes, after: int) -> int | None:
         lengths.append(length)
         offsets.append(offset)
     whole = "".join(pieces)
-    # The text may begin in what was sent, and must end in an event that was not sent whole.
+    # The text may begin in a sent event, but must end in one that is not sent whole.
     known = bisect_right(offsets, after)
     begin = lengths[known - 1] if known else 0
     place = whole.find(text, max(0, begin - len(text) + 1))
@@ -72,7 +72,7 @@ def _end_of_text(text: str, body: bytes, after: int) -> int | None:
 
 
 def _pieces(body: bytes) -> Iterator[tuple[int, str]]:
-    """Each piece of text, and the offset where its JSON object ends."""
+    """Yield each piece of text with the offset at which its JSON object ends."""
     # Latin-1 keeps byte offsets; each JSON object is then decoded from its bytes.
     letters = body.decode("latin-1")
     at = letters.find("{")

@@ -1,4 +1,4 @@
-"""When each frame leaves."""
+"""The times at which frames are sent."""
 
 from __future__ import annotations
 

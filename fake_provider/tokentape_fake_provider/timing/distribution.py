@@ -1,4 +1,4 @@
-"""How a time varies about its mean."""
+"""The random distributions of times, and their checks."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def check_sizes(name: str, sizes: Mapping[int, float]) -> None:
     check(not sizes or sum(sizes.values()) > 0, f"{name}: all weights are 0: give one size a weight")
 
 
-def varying(distribution: Distribution, mean: float, jitter: float, draw: random.Random) -> Callable[[], float]:
-    """A function that draws times with this mean and a standard deviation of `jitter` times the mean.
+def sampler(distribution: Distribution, mean: float, jitter: float, draw: random.Random) -> Callable[[], float]:
+    """Return a function that draws times with this mean and a standard deviation of `jitter` times the mean.
 
-    A normal distribution draws again below 0, which above a jitter of 0.4 raises its mean.
+    A normal distribution redraws values below 0, which raises its mean if the jitter is above 0.4.
     """
     if mean == 0 or jitter < _NO_JITTER:
         return lambda: mean
@@ -82,8 +82,8 @@ def varying(distribution: Distribution, mean: float, jitter: float, draw: random
     assert_never(distribution)
 
 
-def varying_size(sizes: Mapping[int, float], draw: random.Random) -> Callable[[], int]:
-    """A function that draws one of these sizes by its weight; without sizes it returns 1."""
+def size_sampler(sizes: Mapping[int, float], draw: random.Random) -> Callable[[], int]:
+    """Return a function that draws one of these sizes by its weight; without sizes it returns 1."""
     if not sizes:
         return lambda: 1
     values, weights = tuple(sizes), tuple(accumulate(sizes.values()))

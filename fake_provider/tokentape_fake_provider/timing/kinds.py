@@ -12,11 +12,11 @@ from tokentape_fake_provider.timing.profile import FirstToken, InterToken, Profi
 
 
 class Instant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="instant"):
-    """Everything leaves at once."""
+    """All frames are sent at once."""
 
 
 class Recorded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="recorded"):
-    """The recorded times, divided by `speed`. A frame without a recorded time leaves with the one before it."""
+    """The recorded times, divided by `speed`. A frame without a recorded time is sent with the one before it."""
 
     speed: float = 1.0
 
@@ -28,8 +28,8 @@ class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sy
     """Generated times: the first token after `ttft_ms`, then `tps` tokens a second.
 
     `jitter` is the standard deviation of an inter-token latency as a fraction of its mean (0.2: 20 ms a token,
-    plus or minus 4). `lognormal` and `gamma` keep the mean at any jitter and have the long tail that real
-    streams have; `uniform` allows at most 0.577; `normal` draws again below 0, which above 0.4 raises its mean.
+    plus or minus 4). `lognormal` and `gamma` keep the mean at any jitter and have a long tail like real streams;
+    `uniform` allows at most 0.577; `normal` redraws values below 0, which raises its mean if the jitter is above 0.4.
     `prefill_ms` is added to the time to first token for each input token that is not in the prompt cache.
     """
 
@@ -65,5 +65,5 @@ Timing: TypeAlias = Instant | Recorded | Synthetic | Profile | Stepped
 
 
 def profile_of(timing: Timing) -> Profile | None:
-    """The profile that times are drawn from; `None` if they are not drawn."""
+    """Return the profile that times are drawn from; `None` if they are not drawn."""
     return timing.profile if isinstance(timing, Synthetic) else timing if isinstance(timing, Profile) else None

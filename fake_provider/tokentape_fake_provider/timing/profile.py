@@ -14,10 +14,10 @@ VERSION = 1
 
 
 class Conditions(NamedTuple):
-    """What the times of a response depend on, besides its content.
+    """The conditions that the times of a response depend on, besides its content.
 
     `cached` is a part of `input`, both in tokens; `in_flight` is the number of responses that the session is sending,
-    this one included.
+    including this one.
     """
 
     input: int = 0
@@ -28,7 +28,7 @@ class Conditions(NamedTuple):
 class FirstToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Time to first token, in ms: `base_ms`, and a prefill for each input token, less for one in the prompt cache.
 
-    `jitter` is the standard deviation as a fraction of the mean. The headers leave after `headers_ms`, or with the
+    `jitter` is the standard deviation as a fraction of the mean. The headers are sent after `headers_ms`, or with the
     first token if that is `None` or later.
     """
 
@@ -52,7 +52,7 @@ class FirstToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.per_input_token_ms > 0 or self.per_cached_token_ms > 0
 
     def expected(self, conditions: Conditions) -> float:
-        """Its mean in ms, without load."""
+        """Return the mean in ms, without load."""
         cached = min(conditions.cached, conditions.input)
         prefill = (conditions.input - cached) * self.per_input_token_ms + cached * self.per_cached_token_ms
         return self.base_ms + prefill
@@ -99,15 +99,15 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             check(math.isfinite(part) and part >= 0, f"the slow-down of {name} must be 0 or more, not {part:g}")
 
     def slowed(self, part: float, in_flight: int) -> float:
-        """The factor by which a time grows."""
+        """Return the factor by which a time grows."""
         return 1.0 + part * max(0, in_flight - self.free)
 
 
 class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a profile was fitted to, and how well it fits.
+    """The recordings that a profile was fitted to, and how well it fits.
 
-    `chunks` are the events with tokens. The Kolmogorov-Smirnov distances are the largest difference between the
-    share of recorded times below a value and the profile's share: 0 is a perfect fit, 1 none at all.
+    `chunks` counts the events with tokens. A Kolmogorov-Smirnov distance is the largest difference between the
+    share of recorded times below a value and the profile's share: 0 is a perfect fit, 1 the worst.
     """
 
     streams: int
@@ -121,8 +121,8 @@ class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="profile"):
     """The timing of a model at a provider; all times are drawn from `seed`.
 
-    `tokens_per_event` and `events_per_arrival` are weights by size: how many tokens a delta has (where the script
-    has no pieces; without weights the wire format decides), and how many events leave together.
+    `tokens_per_event` and `events_per_arrival` are weights by size: of the number of tokens in a delta (if the script
+    has no pieces; without weights the wire format decides), and of the number of events that are sent together.
     """
 
     v: int = VERSION

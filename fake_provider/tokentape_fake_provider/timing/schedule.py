@@ -9,7 +9,7 @@ from typing import assert_never
 import msgspec
 
 from tokentape_fake_provider.tape import Frame, Tape
-from tokentape_fake_provider.timing.distribution import varying, varying_size
+from tokentape_fake_provider.timing.distribution import sampler, size_sampler
 from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing
 from tokentape_fake_provider.timing.profile import Conditions, Profile
 from tokentape_fake_provider.wires.wire import EncodedFrame
@@ -20,10 +20,10 @@ ALONE = Conditions()
 def schedule(
     pieces: Sequence[EncodedFrame], timing: Timing, *, stream: str = "", conditions: Conditions = ALONE
 ) -> tuple[Frame, ...]:
-    """The frames of an encoded stream with their times, in ms since the request; never out of order.
+    """Return the frames of an encoded stream with their times, in ms since the request; never out of order.
 
-    A frame without tokens (role, finish, usage) leaves with the one before it; those before the first token leave
-    with the first token. `stream` gives streams of one seed different jitter.
+    A frame without tokens (role, finish, usage) is sent with the one before it; those before the first token are sent
+    with the first token. `stream` gives streams with the same seed different jitter.
     """
     match timing:
         case Instant() | Stepped():
@@ -45,7 +45,7 @@ def schedule(
 
 
 def headers_at(frames: Sequence[Frame], timing: Timing) -> float:
-    """When the headers of a stream leave: with the first frame, or earlier if a profile has `headers_ms`."""
+    """Return when the headers of a stream are sent: with the first frame, or earlier if a profile has `headers_ms`."""
     first = frames[0].at
     if isinstance(timing, Profile) and timing.ttft.headers_ms is not None:
         return min(timing.ttft.headers_ms, first)
@@ -53,9 +53,9 @@ def headers_at(frames: Sequence[Frame], timing: Timing) -> float:
 
 
 def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditions = ALONE) -> Tape:
-    """The same tape with other times.
+    """Return the same tape with other times.
 
-    For synthetic times a frame counts as many tokens as it has events (blank lines), at least one. A tape
+    For synthetic times each event (blank line) of a frame counts as a token, and each frame as at least one. A tape
     that was cut off keeps the pause between its last frame and its end.
     """
     match timing:
@@ -82,32 +82,32 @@ def retime(tape: Tape, timing: Timing, *, stream: str = "", conditions: Conditio
 
 
 def _times(tokens: Sequence[int], profile: Profile, stream: str, conditions: Conditions) -> list[float]:
-    """When each frame leaves, from its token count."""
+    """Return the time of each frame, from its token count."""
 
     def draw(what: str = "") -> random.Random:
-        # A generator for each: more jitter in one must not change the others.
+        # Separate generators: more jitter in one must not change the others.
         return random.Random(f"{profile.seed}:{stream}{what}")  # noqa: S311 - not for secrets
 
     first, between, load = profile.ttft, profile.latency, profile.load
-    ttft = varying(first.distribution, first.expected(conditions), first.jitter, draw(":ttft"))()
-    latency = varying(between.distribution, between.mean_ms, between.jitter, draw())
+    ttft = sampler(first.distribution, first.expected(conditions), first.jitter, draw(":ttft"))()
+    latency = sampler(between.distribution, between.mean_ms, between.jitter, draw())
     slowed = load.slowed(load.latency, conditions.in_flight)
-    pauses, often = profile.pauses, draw(":pauses")
-    pause = varying("lognormal", pauses.mean_ms if pauses else 0.0, pauses.jitter if pauses else 0.0, often)
+    pauses, pause_draw = profile.pauses, draw(":pauses")
+    pause = sampler("lognormal", pauses.mean_ms if pauses else 0.0, pauses.jitter if pauses else 0.0, pause_draw)
 
     arrival_of, counts = _arrivals(tokens, profile, draw(":arrivals"))
     times = [ttft * load.slowed(load.ttft, conditions.in_flight)]
     for count in counts[1:]:
         gap = sum(latency() for _ in range(count))
-        if pauses and often.random() < pauses.share:
+        if pauses and pause_draw.random() < pauses.share:
             gap += pause()
         times.append(times[-1] + gap * slowed)
     return [times[arrival] for arrival in arrival_of]
 
 
 def _arrivals(tokens: Sequence[int], profile: Profile, draw: random.Random) -> tuple[list[int], list[int]]:
-    """Which frames leave together: each frame's arrival number, and the tokens of each arrival."""
-    size = varying_size(profile.events_per_arrival, draw)
+    """Group frames into arrivals: return each frame's arrival number, and the tokens of each arrival."""
+    size = size_sampler(profile.events_per_arrival, draw)
     arrival_of, counts, room = [], [], 0
     for count in tokens:
         if count:

@@ -19,7 +19,7 @@ def parse_timing(spec: str, *, read_profile: Callable[[str], Profile] | None = N
 
     All options of `synthetic` are `ttft` and `prefill` (ms, or with a unit), `tps`, `jitter`, `distribution` and
     `seed`. The caller passes `read_profile`: a server must not read a file because a client names it.
-    Raises `TimingError` with one line that names the bad part and what is allowed.
+    Raises `TimingError` with one line: the invalid part and the valid values.
     """
     kind, colon, rest = spec.strip().partition(":")
     match kind:

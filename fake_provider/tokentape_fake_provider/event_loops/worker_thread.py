@@ -1,4 +1,4 @@
-"""Runs work in a thread, so that it delays the event loop by no more than a thread switch."""
+"""Runs work in a thread, so it delays the event loop by no more than a thread switch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def run_aside(work: Callable[[], T]) -> T:
-    """The result of `work`, which runs in a daemon thread of its own."""
+async def run_in_thread(work: Callable[[], T]) -> T:
+    """Run `work` in its own daemon thread and return its result."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -36,7 +36,7 @@ async def run_aside(work: Callable[[], T]) -> T:
             error = raised
         finally:
             if gc.get_freeze_count():
-                gc.freeze()  # as the process has chosen for the objects that it keeps
+                gc.freeze()  # the process has chosen that for its permanent objects
             if collects:
                 gc.enable()
         with suppress(RuntimeError):  # the loop is closed
