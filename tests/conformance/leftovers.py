@@ -1,4 +1,4 @@
-"""Leftovers of applications that run in the test's process: clients that nobody closes, variables that are set."""
+"""Leftovers of applications that run in the test's process: unclosed clients, environment variables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def cleared() -> Iterator[None]:
-    """Afterwards the environment is as before, and what was left open is collected, without a word of it."""
+    """Afterwards the environment is as before, and what was left open is collected, without a warning."""
     before = dict(os.environ)
     try:
         yield

@@ -14,7 +14,7 @@ MakerT = TypeVar("MakerT", bound=Callable[[], Any])
 
 
 class Mutant(NamedTuple):
-    """A target with one fault: `make` makes it, `cases` find it (the first names it), on `wire`."""
+    """A target with one fault: `make` creates it, `cases` find it (the first names it), on `wire`."""
 
     suite: str
     name: str
@@ -28,7 +28,7 @@ MUTANTS: list[Mutant] = []
 
 
 def mutant(suite: str, *cases: str, wire: str = "openai_chat") -> Callable[[MakerT], MakerT]:
-    """Register a class or function that makes a target; its docstring is the fault, `cases` are `area/name`."""
+    """Register a class or function that creates a target; its docstring is the fault, `cases` are `area/name`."""
 
     def register(make: MakerT) -> MakerT:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", make.__name__).lower().replace("_", "-")
@@ -42,6 +42,6 @@ def mutant(suite: str, *cases: str, wire: str = "openai_chat") -> Callable[[Make
 
 
 def outcome(suite: str, target: Any, case: str, wire: str, *, timeout: float = 10.0) -> Result:
-    """What a case makes of a target."""
+    """The result of a case with a target."""
     cases = {known.id: known for known in suite_named(suite).cases()}
     return run_case(suite_named(suite), target, PlannedCase(cases[case], wire), timeout=timeout)

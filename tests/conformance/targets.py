@@ -48,7 +48,7 @@ class Hangs(TokentapeAdapter):
 
 
 class Waits(TokentapeAdapter):
-    """Says so on standard error, and never ends."""
+    """Prints a line on standard error, and never ends."""
 
     def open(self, source: Any, wire: str, **options: Any) -> Any:
         print("waiting", file=sys.stderr, flush=True)
@@ -65,20 +65,20 @@ class Dies(TokentapeAdapter):
 
 
 class Fails:
-    """Can't be made."""
+    """Can't be created."""
 
     def __init__(self) -> None:
         raise RuntimeError("no connection")
 
 
 class Misspelt(TokentapeAdapter):
-    """Lacks what nobody knows."""
+    """Declares a lack of an unknown method."""
 
     lacks: ClassVar[dict[str, str]] = {"second_lop": "one pass by design"}
 
 
 class Unheard(TokentapeAdapter):
-    """Reads what nobody sends."""
+    """Reads a wire format that the suite does not have."""
 
     wires = ("morse",)
 

@@ -1,6 +1,6 @@
-"""`tokentape conformance iterator`: what it runs, prints and writes, and its exit codes."""
+"""`tokentape conformance iterator`: the cases that it runs, its output, its files and its exit codes."""
 
-# ruff: noqa: E501 - the snapshot tells a frame a line
+# ruff: noqa: E501 - the snapshot has a frame a line
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_kills_its_process_fails_alone() -> None:
 
 
 def test_ctrl_c_ends_every_process() -> None:
-    """The command ends at once with 130, its workers with it, and nobody prints a traceback."""
+    """The command and its workers end at once, with 130 and without a traceback."""
     arguments = ["iterator", f"{TARGETS}:Waits", "--jobs", "2", "--case", "text", "--wire", "openai_chat"]
     command = [sys.executable, "-m", "tokentape_harness.cli", "conformance", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
@@ -111,7 +111,7 @@ def test_ctrl_c_ends_every_process() -> None:
 
 
 def test_a_case_that_does_not_end_fails(run: Run) -> None:
-    """After its time it is interrupted and told so."""
+    """After its time limit it is interrupted and reported."""
     case = "iterator/text/zero-alone[openai_chat]"
     ran = run(f"{TARGETS}:hangs", "--case", case, "--case", "finish/stop[openai_chat]", "--timeout", "0.2")
     assert ran.code == 1
@@ -168,7 +168,7 @@ def test_a_failure_on_several_wires_is_told_once(run: Run, tmp_path: Path, monke
 
 
 def test_what_a_target_lacks_is_skipped_with_its_reason(run: Run, tmp_path: Path) -> None:
-    """A missing method is named; what is declared is told in the target's words."""
+    """A missing method is named; a declared reason is printed in the target's words."""
     report = tmp_path / "report.json"
     run(ZERO, "--case", "iteration", "--case", "usage/counts", "--json", report)
     reasons = {
@@ -253,7 +253,7 @@ reason = "an issue is open"
 
 
 def test_a_known_deviation_does_not_fail(run: Run, tmp_path: Path) -> None:
-    """It is told with its reason; a new one fails all the same."""
+    """It is printed with its reason; a new one still fails."""
     baseline = tmp_path / "known.toml"
     baseline.write_text(BASELINE)
     known = run(ZERO, "--case", "text/zero", "--case", "text/concatenated", "--baseline", baseline)
@@ -364,7 +364,7 @@ class Page(HTMLParser):
 
 
 def test_html(run: Run, tmp_path: Path) -> None:
-    """A page that loads nothing, knows light and dark, and tells the score, the failures and every case."""
+    """A page that loads nothing, has a light and a dark theme, and shows the score, the failures and every case."""
     file = tmp_path / "page.html"
     run(ZERO, "--case", "text", "--html", file)
     source = file.read_text()

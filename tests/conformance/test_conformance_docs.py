@@ -69,7 +69,7 @@ def test_a_case_is_one_file_of_under_twenty_lines(folder: Path) -> None:
 
 
 def test_the_adapter_of_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is run, passes what its library does, and skips what it declares."""
+    """It passes the cases that its library supports, and skips those that it declares."""
     (folder / "my_adapter.py").write_text(ADAPTER)
     (folder / "my_library.py").write_text(
         "from tokentape import stream_bytes\n\n\ndef read(source):\n"
@@ -108,7 +108,7 @@ def test_the_areas() -> None:
 
 
 def test_the_number_of_mutants() -> None:
-    """It is as many as the page says."""
+    """It is the number on the page."""
     from tests.conformance import test_iterator_mutants
 
     assert f"[{len(test_iterator_mutants.ITERATORS)} broken iterators]" in TEXT
@@ -125,7 +125,7 @@ def test_every_capability_is_known_and_asked_for() -> None:
 
 
 def test_a_method_of_the_protocol_itself_is_no_capability() -> None:
-    """Who derives from the protocol has what it defines, and no more."""
+    """A subclass of the protocol has the methods that it defines, and no more."""
 
     class Derived(Adapter):
         def open(self, source, wire, **options):  # type: ignore[no-untyped-def]

@@ -84,7 +84,7 @@ def test_with_xdist(pytester: pytest.Pytester) -> None:
 
 
 def test_a_run_without_a_target_says_so(pytester: pytest.Pytester) -> None:
-    """Wrong usage is told in one line."""
+    """Wrong usage is one line of error."""
     for arguments, error in (
         ((), "conformance: give the target, --target module:factory"),
         (("--target", "no_such_module:make"), "conformance: target no_such_module: No module named 'no_such_module'*"),

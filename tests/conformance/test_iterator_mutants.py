@@ -33,7 +33,7 @@ def test_it_is_caught(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("ground", [Ground, Framed])
 def test_the_ground_has_no_fault(ground: type[Ground]) -> None:
-    """What the broken ones are made of passes every case: it is the one fault that is caught."""
+    """The base of the mutants passes every case, so it is each mutant's one fault that is found."""
     target = ground()
     wires = (
         SSE[:1] if ground is Framed else ("openai_chat", "gemini", "ollama", "bedrock_converse", "anthropic_messages")

@@ -1,4 +1,4 @@
-"""`tokentape conformance pipeline`: what it runs, what it takes, and what it says of targets that can't be asked."""
+"""`tokentape conformance pipeline`: its cases, its options, and its errors for targets that can't be tested."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run the command in this process; what it sets is gone afterwards."""
+    """Run the command in this process, and restore the environment afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def command(*arguments: object) -> Ran:
@@ -62,7 +62,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.mark.parametrize(("app", "path"), OURS, ids=[f"{app.rpartition('.')[2]}{path}" for app, path in OURS])
 def test_our_own_responses_keep_every_promise(tmp_path: Path, app: str, path: str) -> None:
-    """All cases pass, as a command of its own; what a gateway alone is asked is skipped, and nothing else."""
+    """All cases pass, as a command of its own; only a gateway's cases are skipped."""
     file = tmp_path / "report.json"
     command = [sys.executable, "-m", "tokentape_harness.cli", "conformance", "pipeline", app, "--path", path]
     ran = subprocess.run([*command, "--json", str(file), "--jobs", "1"], capture_output=True, text=True, check=False)
@@ -74,13 +74,13 @@ def test_our_own_responses_keep_every_promise(tmp_path: Path, app: str, path: st
 
 
 def free_port() -> int:
-    """A port that nobody has."""
+    """A port that is free."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         return int(listener.getsockname()[1])
 
 
 def test_a_command_that_serves_the_url(run: Run) -> None:
-    """The app is started with the SDKs' variables, and asked by HTTP."""
+    """The app is started with the SDKs' variables, and gets its requests by HTTP."""
     port = free_port()
     command = [
         sys.executable,
@@ -132,7 +132,7 @@ def test_a_reader_beside_a_serving_command(reader: str) -> None:
 
 @pytest.mark.parametrize("path", ["close", "open"])
 def test_a_websocket(run: Run, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    """A WebSocket is asked with its first message, whether it closes after an answer or stays open."""
+    """A WebSocket gets the request as its first message, whether it closes after an answer or stays open."""
     port = free_port()
     monkeypatch.chdir(Path(__file__).parents[2])
     until = ("--until", '"done"') if path == "open" else ()
@@ -152,8 +152,8 @@ def test_what_can_not_be_read(run: Run) -> None:
 
 
 def test_a_gateway(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked in the provider's own format, and must pass on all that is in it."""
-    # The fake provider that is behind itself: what is sent to it comes out of it.
+    """It gets requests in the provider's own format, and must forward all fields."""
+    # The fake provider behind itself: a gateway that forwards its own requests.
     port = free_port()
     code = (
         "import os, httpx2, uvicorn\n"
@@ -178,7 +178,7 @@ def test_a_gateway(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_declared_is_skipped_with_its_reason(run: Run, tmp_path: Path) -> None:
-    """By option or by file; a name that nobody knows and a missing reason are refused."""
+    """By option or by file; an unknown name and a missing reason are refused."""
     declared = tmp_path / "lacks.toml"
     declared.write_text('[lacks]\nheaders = "x"\n')
     app = f"{APPS}.starlette_app:app"
@@ -203,7 +203,7 @@ def polite(trial: PipelineTrial) -> None:
 
 
 def test_a_case_of_ones_own(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One file of a few lines; what came out and when is told as it fails."""
+    """One file of a few lines; a failure shows the output and its times."""
     cases = sys.modules["tokentape_conformance.case_registry"]
     monkeypatch.setattr(cases, "_CASES", {case.id: case for case in SUITE.cases()})
     (tmp_path / "own.py").write_text(OWN_CASE)
@@ -221,7 +221,7 @@ def test_every_capability_is_asked_for() -> None:
 
 
 def answers(scope: Any, receive: Any, send: Any) -> Any:
-    """An app that asks nobody."""
+    """An app that sends no request to a provider."""
 
     async def answer() -> None:
         if scope["type"] == "http":

@@ -24,7 +24,7 @@ TEXT = PAGE.read_text("utf-8")
 
 
 def test_the_table_of_cases() -> None:
-    """It has every case with its promise and what it needs, in order."""
+    """It has every case with its promise and needs, in order."""
     told = []
     for case in SUITE.cases():
         needs = ", ".join(f"`{need}`" for need in sorted(case.needs))
@@ -39,7 +39,7 @@ def test_the_table_of_capabilities() -> None:
 
 
 def test_the_options() -> None:
-    """The page tells of every option that the suite has and the others have not."""
+    """The page has every option that this suite alone has."""
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     own = {name for parameter in commands["pipeline"].params for name in parameter.opts[:1]}
     shared = {name for parameter in commands["iterator"].params for name in parameter.opts}
@@ -48,7 +48,7 @@ def test_the_options() -> None:
 
 
 def test_the_number_of_mutants() -> None:
-    """It is as many as the page says."""
+    """It is the number on the page."""
     assert f"[{len(test_pipeline_mutants.PIPELINES)} broken pipelines]" in TEXT
 
 

@@ -60,7 +60,7 @@ def test_it_is_caught(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("ground", [Ground, PlainText, SoFar, SoFarWithCursor, Htmx, HtmxSoFar])
 def test_the_ground_has_no_fault(ground: type[Ground]) -> None:
-    """What the broken ones are made of passes every case: it is the one fault that is caught."""
+    """The base of the mutants passes every case, so it is each mutant's one fault that is found."""
     target = Pipeline("ground", msgspec.structs.replace(HURRIED, limit=15.0), app=ground())
     try:
         results = [run_case(SUITE, target, planned) for planned in plan(SUITE, target)]

@@ -1,4 +1,4 @@
-"""`tokentape conformance provider`: our own server, servers that can't be scripted, and what it prints."""
+"""`tokentape conformance provider`: our own server, servers that can't be scripted, and its output."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def server() -> Iterator[FakeProviderServer]:
 
 @pytest.fixture
 def mute() -> Iterator[FakeProviderServer]:
-    """One whose control API is guarded: nobody tells it what to say."""
+    """A server whose control API is guarded: it can't be scripted."""
     with FakeProviderServer(token="secret") as started:
         yield started
 
@@ -81,7 +81,7 @@ def test_our_own_server_keeps_every_promise(run: Run, server: FakeProviderServer
 
 @pytest.mark.parametrize("wire", ["openai_chat", "anthropic_messages", "ollama"])
 def test_a_server_that_says_what_it_likes(run: Run, mute: FakeProviderServer, wire: str) -> None:
-    """What needs a script is skipped with the reason, and what a server may say by itself passes."""
+    """Cases that need a script are skipped with the reason, and those that allow any answer pass."""
     lacks = ["finish_length", "tool_calls", "unknown_model", "incremental"]
     ran = run(mute.url, "--wire", wire, *(part for name in lacks for part in ("--lacks", f"{name}=made-up text")))
     assert ran.code == 0, ran.out
@@ -119,7 +119,7 @@ def test_a_server_of_one_wire_format(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_paths_below_a_base_url(url: str, path: str, expected: str) -> None:
-    """What a base URL ends with, as SDKs take it, is not said twice."""
+    """The path at the end of a base URL, as SDKs take it, is not repeated."""
     assert below(url, path) == expected
 
 
@@ -136,7 +136,7 @@ def test_paths_below_a_base_url(url: str, path: str, expected: str) -> None:
     ],
 )
 def test_wrong_usage(run: Run, server: FakeProviderServer, arguments: list[str], told: str) -> None:
-    """Each mistake is told in a line, with exit code 2."""
+    """Each mistake is one line of error, with exit code 2."""
     ran = run(*(argument.format(url=server.url) for argument in arguments))
     assert ran.code == 2
     assert told in ran.err
@@ -144,7 +144,7 @@ def test_wrong_usage(run: Run, server: FakeProviderServer, arguments: list[str],
 
 
 def test_a_server_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told that nothing answers."""
+    """The error is that nothing answers."""
     monkeypatch.setattr("tokentape_conformance.provider.target._START_S", 0.0)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
@@ -196,7 +196,7 @@ def test_the_key_is_sent_and_never_told(run: Run, monkeypatch: pytest.MonkeyPatc
 def test_an_sdk_that_is_not_installed(
     run: Run, server: FakeProviderServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Its cases are skipped, and say so."""
+    """Its cases are skipped with that reason."""
     monkeypatch.setitem(sys.modules, "ollama", None)
     report = tmp_path / "report.json"
     ran = run(server.url, "--wire", "ollama", "--case", "sdk", "--case", "http/status", "--json", report)
@@ -221,7 +221,7 @@ class Gateway:
 
 
 def test_what_is_behind_a_gateway_is_told_what_to_say(run: Run, tmp_path: Path) -> None:
-    """With --control the cases that need a script are asked through a gateway, too."""
+    """With --control the cases that need a script run through a gateway, too."""
     app = create_app(AppConfig())
     behind, gateway = ServerThread("127.0.0.1", 0, "behind"), ServerThread("127.0.0.1", 0, "gateway")
     behind.start(app)
@@ -257,7 +257,7 @@ def test_every_capability_is_asked_for(server: FakeProviderServer) -> None:
 
 
 def test_a_baseline_of_other_wire_formats(run: Run, server: FakeProviderServer, tmp_path: Path) -> None:
-    """What it says of wire formats that are not asked for now is no mistake."""
+    """Its entries for wire formats that do not run now are no mistake."""
     baseline = tmp_path / "known.toml"
     baseline.write_text('[[deviation]]\ncase = "provider/usage/total[gemini]"\nreason = "it adds otherwise"\n')
     ran = run(server.url, "--wire", "ollama", "--case", "usage/total", "--baseline", baseline)

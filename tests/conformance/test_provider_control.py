@@ -11,7 +11,7 @@ from tokentape_fake_provider import FakeProviderServer
 
 @pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/", "/s/default", "/s/default/v1"])
 def test_the_control_api_is_found_below_any_base_url(fake_provider_server: FakeProviderServer, ending: str) -> None:
-    """With `/v1`, with a session or without, it is told what to say, in all its wire formats."""
+    """With `/v1`, with a session or without, it is scripted in all its wire formats."""
     target = Target(fake_provider_server.url + ending)
     assert target.control is not None
     assert "anthropic_messages" in target.wires

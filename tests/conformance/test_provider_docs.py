@@ -33,7 +33,7 @@ def row(case: Case) -> str:
 
 
 def test_the_table_of_cases() -> None:
-    """It has every case, its promise, its wire formats and what it needs."""
+    """It has every case, its promise, its wire formats and its needs."""
     table = TEXT[TEXT.index("| case | promise |") : TEXT.index("`errors/*` send")]
     cases = [case for case in SUITE.cases() if case.area != "own"]
     assert table.strip().splitlines()[2:] == [row(case) for case in cases]
@@ -46,12 +46,12 @@ def test_the_table_of_capabilities() -> None:
 
 
 def test_the_number_of_mutants() -> None:
-    """It is as many as the page says."""
+    """It is the number on the page."""
     assert f"[{len(test_provider_mutants.PROVIDERS)} broken providers]" in TEXT
 
 
 def test_the_number_of_cases() -> None:
-    """It is as many as are asked of the fake provider."""
+    """It is the number of cases that run against the fake provider."""
     with FakeProviderServer() as server:
         assert f"every case on every wire format, {len(plan(SUITE, Target(server.url)))} in" in TEXT
 

@@ -132,7 +132,7 @@ SAMPLES = {
 
 @pytest.mark.parametrize("wire_format", SAMPLES)
 def test_each_event_counts(wire_format: str) -> None:
-    """A real stream that is cut after any event but the last says that it did not end."""
+    """A real stream that is cut after any event but the last is reported as unended."""
     item = SAMPLES[wire_format]
     if item is None:
         pytest.skip("no recorded stream that passes")

@@ -85,7 +85,7 @@ def lines(*documents: object) -> bytes:
     ],
 )
 def test_the_text_of_an_output(kind: str, body: bytes, text: str) -> None:
-    """Whatever the framing, it is all that was said, and nothing else; what comes twice is there twice."""
+    """Whatever the framing, it is the whole text, and nothing else; what comes twice is there twice."""
     reading = locate_text(head(kind), body, MARKS)
     assert isinstance(reading, TextLocation)
     assert reading.text(body) == text
@@ -100,7 +100,7 @@ def test_the_text_of_an_output(kind: str, body: bytes, text: str) -> None:
     ],
 )
 def test_why_it_cannot_be_read(kind: str, body: bytes, reason: str) -> None:
-    """The reason is what a skipped case tells."""
+    """The reason is shown by a skipped case."""
     assert locate_text(head(kind), body, MARKS) == reason
 
 

@@ -1,4 +1,4 @@
-"""Agent: pydantic-ai in its own environment, as a client that a sweep asks over a socket."""
+"""Agent: pydantic-ai in its own environment, as a sweep's client over a socket."""
 
 from __future__ import annotations
 

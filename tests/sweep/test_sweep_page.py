@@ -1,4 +1,4 @@
-"""docs/sweep.md says what was measured, and our own client takes no truncated stream in silence."""
+"""docs/sweep.md has what was measured, and our own client takes no truncated stream for complete."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check(recording: str, client: str) -> None:
 
 @pytest.mark.parametrize("recording", RECORDINGS)
 def test_own_client(recording: str) -> None:
-    """Our own client does what the page says, and is silent and hangs nowhere."""
+    """Our own client behaves as on the page, and never is silent or hangs."""
     matrix = swept(recording, "tokentape")
     assert (matrix.counts["silent"], matrix.counts["hung"], matrix.counts["unmet"]) == (0, 0, 0)
     check(recording, "tokentape")
@@ -55,13 +55,13 @@ def test_own_client(recording: str) -> None:
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("recording", "client"), SDKS)
 def test_official_clients(recording: str, client: str) -> None:
-    """The official SDKs do what the page says."""
+    """The official SDKs behave as on the page."""
     check(recording, client)
 
 
 @pytest.mark.clients
 def test_agent() -> None:
-    """The agent does what the page says; the shortest recording shows it."""
+    """The agent behaves as on the page; the shortest recording shows it."""
     try:
         check("anthropic_messages/tool_use.yaml", NAME)
     except UnavailableError as error:

@@ -1,4 +1,4 @@
-"""Broken in how a stream that breaks is told."""
+"""Broken in how a stream's failure is reported."""
 
 from __future__ import annotations
 

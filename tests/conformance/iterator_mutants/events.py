@@ -1,4 +1,4 @@
-"""Broken in what events tell, and when."""
+"""Broken in the fields of events, or their time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Telling(Ground):
         return super().listen(lambda kind, event: self.tell(handler, kind, event))
 
     def tell(self, handler: Callable[[str, Any], Any], kind: str, event: Any) -> None:
-        """Tell of an event."""
+        """Hand an event to a handler."""
         handler(kind, event)
 
 
 def telling(name: str, fault: str, tell: Callable[[Any, Any, str, Any], Any], *cases: str) -> None:
-    """A mutant that tells of events otherwise."""
+    """A mutant that hands events to its handlers with `tell`."""
     broken(*cases)(type(name, (Telling,), {"tell": tell, "__doc__": fault}))
 
 
@@ -60,7 +60,7 @@ telling(
 
 
 def first_only(self: Any, handler: Callable[[str, Any], Any], kind: str, event: Any) -> None:
-    """Only the first event is told."""
+    """Only the first event is reported."""
     self.count += 1
     if self.count == 1:
         handler(kind, event)
@@ -103,19 +103,19 @@ class TellsBeforeTheLastChunk(Ground):
 
 
 class Events(Ground):
-    """What events tell is changed."""
+    """Some fields of events are changed."""
 
     def event_fields(self, event: Any) -> Mapping[str, Any]:
         fields = dict(super().event_fields(event))
         return fields | self.changes(fields)
 
     def changes(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """What is told otherwise."""
+        """The fields that are changed."""
         return {}
 
 
 def events(name: str, fault: str, changes: dict[str, Any], *cases: str) -> None:
-    """A mutant whose events tell something else."""
+    """A mutant with these changes to its events."""
     broken(*cases)(type(name, (Events,), {"changes": lambda self, fields: changes, "__doc__": fault}))
 
 
@@ -147,7 +147,7 @@ events("FailureWithoutError", "The failure signal has no error.", {"error": None
 
 @broken("event/thread-id")
 class CountsThreads(Ground):
-    """A thread id that nobody set is a number."""
+    """An unset thread id is a number."""
 
     count = itertools.count()
 
@@ -157,7 +157,7 @@ class CountsThreads(Ground):
 
 @broken("event/failing-listener")
 class FailingListenersStopOthers(Ground):
-    """After a listener failed no other one hears."""
+    """After a listener failed no other one is called."""
 
     failed = False
 

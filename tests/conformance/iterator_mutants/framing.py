@@ -249,7 +249,7 @@ class ReadsOneAhead(Ground):
 
 @broken("lazy/begun-once", "leaving/complete")
 class BeginsTwice(Ground):
-    """The source is asked for an iterator twice."""
+    """The source is iterated twice."""
 
     def bytes(self, source: SyncSource) -> Iterator[bytes]:
         iter(source)
@@ -322,7 +322,7 @@ class SkipsDamagedEvents(Ground):
 
 @broken("lazy/not-beyond-the-end")
 class WaitsForTheEndOfTheBody(Ground):
-    """The body is read to its end, whatever says that it is over."""
+    """The body is read to its end, also after the stream's end."""
 
     def chunks(self, chunks: Iterator[ChatMessage]) -> Iterator[ChatMessage]:
         yield from chunks

@@ -1,4 +1,4 @@
-"""Ground: the adapter that the broken ones are made of. It has no fault, and is checked for that."""
+"""Ground: the base class of the broken adapters. It has no fault, which is checked."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Ground(TokentapeAdapter):
         return source.close
 
     def context(self, request: Mapping[str, Any]) -> StreamContext:
-        """What the event tells of the request."""
+        """The event's context: the request."""
         renamed = {("request_thread_id" if name == "thread_id" else name): value for name, value in request.items()}
         return StreamContext(**renamed)
 
@@ -97,7 +97,7 @@ class Framed(Ground):
         return waiting
 
     def last(self, event: list[bytes], waiting: bytes) -> Iterator[bytes]:
-        """What is made of an event that is not over at the end of the body."""
+        """The event that is not complete at the end of the body."""
         if waiting.strip(b"\r"):
             event.append(waiting.strip(b"\r"))
         if event:

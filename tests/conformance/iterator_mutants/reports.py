@@ -27,7 +27,7 @@ class StopsAtTheFinishReason(Ground):
 
 @broken("usage/beside-the-finish-reason")
 class UsageInItsOwnChunkOnly(Changed):
-    """Usage counts only in a chunk that says nothing else."""
+    """Usage counts only in a chunk with nothing else."""
 
     def changed(self, chunk: ChatMessage) -> ChatMessage | None:
         return replace(chunk, usage=None) if chunk.finish_reason else chunk
@@ -60,7 +60,7 @@ class SumsUsage(Ground):
 
 @broken("usage/each-field-for-itself", "usage/while-streaming", wire="anthropic_messages")
 class LastReportErases(Ground):
-    """What an earlier report said is forgotten."""
+    """Earlier reports are forgotten."""
 
     def bytes(self, source: SyncSource) -> Iterator[bytes]:
         for chunk in source:
@@ -120,7 +120,7 @@ class RefusesUnknownReasons(Changed):
 
 @broken("finish/none-before")
 class StopUnlessToldOtherwise(Changed):
-    """Every chunk says stop, until another reason comes."""
+    """Every chunk has the finish reason stop, until another one comes."""
 
     def changed(self, chunk: ChatMessage) -> ChatMessage | None:
         return replace(chunk, finish_reason=chunk.finish_reason or "stop")
@@ -144,7 +144,7 @@ class FirstChoiceOnly(Changed):
 
 @broken("output/response-id", "event/model")
 class DropsMetadata(Changed):
-    """What the provider says beside the message is lost."""
+    """The provider's metadata is lost."""
 
     def changed(self, chunk: ChatMessage) -> ChatMessage | None:
         return replace(chunk, metadata={}, model=None)

@@ -1,4 +1,4 @@
-"""Broken in what is told of a stream: usage, status, output, tool calls."""
+"""Broken in the values of a stream: usage, status, output, tool calls."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class NoneForNoText(Ground):
 
 @broken("text/output", "text/reasoning-apart", "tool-calls/beside-text", "output/at-the-end-already")
 class OutputOfTheFirstPiece(Ground):
-    """The output holds the first piece only, and is made anew each time."""
+    """The output holds the first piece only, and is a new object each time."""
 
     def output(self, stream: Any) -> ChatOutput:
         output = super().output(stream)
@@ -143,7 +143,7 @@ class OutputZeroIsEmpty(Ground):
 
 @broken("lazy/inspecting-reads-nothing", "status/partial-output", "status/output-unread")
 class OutputReadsOn(Ground):
-    """Asking for the output reads the stream to its end."""
+    """Access to the output reads the stream to its end."""
 
     def output(self, stream: Any) -> ChatOutput:
         for _ in stream:
@@ -171,7 +171,7 @@ class OutputOfAnUnreadStreamRaises(Ground):
 
 @broken("output/stable", "output/at-the-end-already", "event/output")
 class OutputAnewEachTime(Ground):
-    """The output is made anew whenever it is asked for."""
+    """Each access to the output creates a new one."""
 
     def output(self, stream: Any) -> ChatOutput:
         return replace(super().output(stream))
@@ -179,7 +179,7 @@ class OutputAnewEachTime(Ground):
 
 @broken("breaking/partial-output")
 class OutputWithoutItsError(Ground):
-    """The output of a stream that broke does not tell."""
+    """The output of a stream that broke has no error."""
 
     def output_error(self, output: ChatOutput) -> BaseException | None:
         return None
@@ -195,7 +195,7 @@ class OutputWithoutMetadata(Ground):
 
 @broken("output/raw-events")
 class AlwaysKeepsEvents(Ground):
-    """Raw events are kept without being asked for."""
+    """Raw events are kept without the option."""
 
     def kept_events(self, stream: Any) -> Sequence[bytes] | None:
         return stream.raw_events or []
@@ -209,15 +209,15 @@ class NeverKeepsEvents(Ground):
         return None
 
 
-def status(name: str, told: Mapping[str, str], *cases: str) -> None:
-    """A mutant that tells another status."""
+def status(name: str, reported: Mapping[str, str], *cases: str) -> None:
+    """A mutant that reports another status."""
 
     class Made(Ground):
         def status(self, stream: Any) -> str:
-            return told.get(stream.status, stream.status)
+            return reported.get(stream.status, stream.status)
 
     Made.__name__ = name
-    Made.__doc__ = "; ".join(f"{true} is told as {false}" for true, false in told.items()) + "."
+    Made.__doc__ = "; ".join(f"{true} is reported as {false}" for true, false in reported.items()) + "."
     broken(*cases)(Made)
 
 
@@ -229,7 +229,7 @@ status("CancelledIsComplete", {"cancelled": "complete"}, "status/cancelled")
 
 
 class Calls(Ground):
-    """Tool calls are told otherwise."""
+    """Tool calls are changed."""
 
     def message_tool_calls(self, message: ChatMessage) -> Sequence[Mapping[str, Any]]:
         return [self.call(dict(call)) for call in super().message_tool_calls(message)]
@@ -293,21 +293,21 @@ class CutsLongArguments(Calls):
 
 
 @broken("tool-calls/once-across-chunks")
-class TellsCallsAgain(Ground):
-    """The finish chunk tells the calls that were told already."""
+class RepeatsCalls(Ground):
+    """The finish chunk repeats the calls of earlier chunks."""
 
     def __init__(self) -> None:
-        self.told: list[Mapping[str, Any]] = []
+        self.earlier: list[Mapping[str, Any]] = []
 
     def chunk_tool_calls(self, chunk: ChatMessage) -> Sequence[Mapping[str, Any]]:
         found = super().chunk_tool_calls(chunk)
-        again, self.told = self.told, [*self.told, *found]
+        again, self.earlier = self.earlier, [*self.earlier, *found]
         return [*again, *found]
 
 
 @broken("choices/chunks")
 class ChunksLoseTheirChoice(Ground):
-    """No chunk says which choice it belongs to."""
+    """Every chunk belongs to choice 0."""
 
     def choice(self, chunk: ChatMessage) -> int:
         return 0
@@ -349,5 +349,5 @@ replayed(
     "replay/output",
 )
 replayed(
-    "ReplaysToTheEnd", "What broke ends well when replayed.", lambda output: replace(output, error=None), "replay/error"
+    "ReplaysToTheEnd", "A stream that broke replays as complete.", lambda output: replace(output, error=None), "replay/error"
 )

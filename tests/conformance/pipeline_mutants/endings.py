@@ -109,7 +109,7 @@ class Hangs(Ground):
 
 @broken("endings/tokens-before-the-cut")
 class AllOrNothing(Ground):
-    """If a stream breaks off, what was said is withdrawn."""
+    """If a stream breaks off, its text is withdrawn."""
 
     async def frames(self, stream: Any) -> AsyncGenerator[bytes, None]:
         kept: list[bytes] = []
@@ -262,14 +262,14 @@ class HidesKeys(Hides):
 
 @broken("errors/no-answer")
 class HidesSilence(Hides):
-    """A provider that says nothing is an empty answer."""
+    """A provider that sends nothing becomes an empty answer."""
 
     hidden = (ConnectionFailedError,)
 
 
 @broken("errors/then-an-answer")
 class BreaksForGood(Ground):
-    """After an error no provider is asked any more."""
+    """After an error no request is sent to a provider any more."""
 
     def __init__(self) -> None:
         self.broken: TokentapeError | None = None
@@ -286,7 +286,7 @@ class BreaksForGood(Ground):
 
 @broken("readers/not-mixed")
 class Mixes(Ground):
-    """What one reader is sent is kept where another's answer is made."""
+    """One reader's text is kept where another's answer is built."""
 
     def __init__(self) -> None:
         self.last: dict[object, str] = {}
@@ -306,7 +306,7 @@ class Mixes(Ground):
 
 @broken("readers/each-its-own")
 class Shares(Ground):
-    """An answer is kept for a moment, and given to whoever asks then."""
+    """An answer is kept for a moment, and also sent to other requests."""
 
     def __init__(self) -> None:
         self.first: asyncio.Future[list[str]] | None = None

@@ -20,7 +20,7 @@ HURRIED = PipelineOptions(patience=0.3, limit=2.0, start=10.0)
 
 
 def broken(*cases: str) -> Callable[[MakerT], MakerT]:
-    """Register what makes an application; its docstring is the fault, and these cases find it."""
+    """Register a function that creates an application; its docstring is the fault, and these cases find it."""
 
     def register(make: MakerT) -> MakerT:
         def target() -> Pipeline:
@@ -60,11 +60,11 @@ class Ground:
         return f"data: {json.dumps({'text': text})}\n\n".encode()
 
     def last(self) -> bytes:
-        """What says that the answer is complete."""
+        """The frame that ends a complete answer."""
         return b"event: done\ndata: {}\n\n"
 
     def failed(self, error: Exception) -> bytes:
-        """What says that it broke off."""
+        """The frame that reports that it broke off."""
         return f"event: error\ndata: {json.dumps({'error': type(error).__name__})}\n\n".encode()
 
     async def frames(self, stream: Any) -> AsyncGenerator[bytes, None]:
@@ -107,7 +107,7 @@ class Ground:
             await self.body(frames, send)
 
     async def refuse(self, send: Any, error: Exception) -> None:
-        """Say that there is no answer."""
+        """Respond that there is no answer."""
         await send({"type": "http.response.start", "status": 502, "headers": [(b"content-type", b"text/plain")]})
         await send({"type": "http.response.body", "body": type(error).__name__.encode()})
 

@@ -16,7 +16,7 @@ from tokentape import TokentapeError
 
 @broken("flushing/stream-asked-for", "flushing/all-at-end")
 class Unstreamed(Ground):
-    """The provider is asked for the whole answer."""
+    """The whole answer is requested of the provider."""
 
     async def ask(self) -> Any:
         return await provider().achat(QUESTION)
@@ -27,7 +27,7 @@ class Unstreamed(Ground):
 
 @broken("flushing/all-at-end", "headers/no-content-length")
 class Reading(Ground):
-    """The whole body is read, and its length told."""
+    """The whole body is read, and its length sent first."""
 
     async def respond(self, send: Any) -> None:
         kept: list[dict[str, Any]] = []
@@ -152,7 +152,7 @@ class Cached(Ground):
 
 @broken("headers/not-buffered")
 class Buffered(Ground):
-    """Proxies are not told to leave the answer unbuffered."""
+    """No header keeps proxies from buffering the answer."""
 
     headers: ClassVar[dict[str, str]] = {
         name: value for name, value in Ground.headers.items() if name != "x-accel-buffering"
@@ -161,7 +161,7 @@ class Buffered(Ground):
 
 @broken("tools/follow-up-comes-out", "tools/text-before-the-call")
 class NoFollowUp(Ground):
-    """What the model says after its call is not sent."""
+    """The model's text after its call is not sent."""
 
     async def ask(self) -> Any:
         return (await provider().achat(QUESTION, stream=True, tools=TOOLS)).normalized
@@ -169,7 +169,7 @@ class NoFollowUp(Ground):
 
 @broken("tools/follow-up-flushes")
 class FollowUpAtOnce(NoFollowUp):
-    """What the model says after its call is asked for and sent as a whole."""
+    """The model's text after its call is requested and sent as a whole."""
 
     async def texts(self, stream: Any) -> AsyncGenerator[str, None]:
         async with aclosing(super().texts(stream)) as texts:
@@ -182,7 +182,7 @@ class FollowUpAtOnce(NoFollowUp):
 
 @broken("tools/follow-up-flushes")
 class FollowUpCollected(NoFollowUp):
-    """What the model says after its call is collected before it is sent."""
+    """The model's text after its call is collected before it is sent."""
 
     async def texts(self, stream: Any) -> AsyncGenerator[str, None]:
         async with aclosing(super().texts(stream)) as texts:

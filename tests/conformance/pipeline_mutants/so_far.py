@@ -1,4 +1,4 @@
-"""Text so far and HTML that is not what the model said."""
+"""Text so far and HTML that differ from the model's text."""
 
 from __future__ import annotations
 

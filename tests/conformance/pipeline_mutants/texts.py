@@ -1,4 +1,4 @@
-"""Texts that are lost, changed or made up."""
+"""Texts that are lost, changed or invented."""
 
 from __future__ import annotations
 
@@ -262,6 +262,6 @@ class ShortLines(Changed):
 
 @broken("headers/charset")
 class Latin(PlainText):
-    """Plain text that says nothing of its charset."""
+    """Plain text without a charset."""
 
     headers: ClassVar[dict[str, str]] = {**Ground.headers, "content-type": "text/plain"}

@@ -1,4 +1,4 @@
-"""What the apps say: the model's answer, and after a tool call what it says to the result."""
+"""The apps' texts: the model's answer, and after a tool call its answer to the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tokentape import ChatMessage
 from tokentape.providers import OpenAIChat, Tool
 
-logging.getLogger("tokentape.web").setLevel(logging.ERROR)  # streams that break off are what is asked for
+logging.getLogger("tokentape.web").setLevel(logging.ERROR)  # the suite breaks streams off on purpose
 
 QUESTION = (ChatMessage.user("How deep is the sea?"),)
 TOOLS = (

@@ -15,8 +15,8 @@ from tokentape.web.django import StreamingChatHttpResponse
 
 if not settings.configured:
     settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="none")
-logging.getLogger("django").setLevel(logging.CRITICAL)  # providers that refuse are what is asked for
-# Django never asks for the exception of the task that waits for a disconnect.
+logging.getLogger("django").setLevel(logging.CRITICAL)  # the suite has providers refuse on purpose
+# Django never retrieves the exception of the task that waits for a disconnect.
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 

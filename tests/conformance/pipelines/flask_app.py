@@ -10,7 +10,7 @@ from tests.conformance.pipelines.chatting import stream
 from tokentape.web import wsgi_stream
 
 app = flask.Flask("pipeline")
-app.logger.setLevel(logging.CRITICAL)  # providers that refuse are what is asked for
+app.logger.setLevel(logging.CRITICAL)  # the suite has providers refuse on purpose
 
 
 def _answer(**options: object) -> flask.Response:

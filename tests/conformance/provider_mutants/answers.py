@@ -12,7 +12,7 @@ Chunk = dict[str, Any]
 
 
 def usage_of(document: Chunk) -> Chunk:
-    """A chunk's usage, or one that nobody sees."""
+    """A chunk's usage, or an empty one that is not sent."""
     return document.get("usage") or {}
 
 
@@ -59,7 +59,7 @@ def breaks_off(answer: Answer) -> None:
 
 @broken("http/increments", "clients/leaving")
 def holds_all_back(answer: Answer) -> None:
-    """The whole answer is sent at once, when it is made; and it is made whether there is a reader or not."""
+    """The whole answer is generated with or without a reader, and then sent at once."""
 
 
 @broken("http/keep-alive")
@@ -70,7 +70,7 @@ def closes_each_connection(answer: Answer) -> None:
 
 @broken("usage/reported")
 def reports_nothing(answer: Answer) -> None:
-    """Usage that was asked for is missing."""
+    """Requested usage is missing."""
     answer.edit(lambda chunk: chunk.get("choices") != [])
 
 
@@ -155,7 +155,7 @@ def reports_twice(answer: Answer) -> None:
 
 @broken("usage/only-if-asked")
 def reports_unasked(answer: Answer) -> None:
-    """Usage comes to who has not asked for it."""
+    """Usage is sent without being requested."""
     if answer.streams and b"include_usage" not in answer.asked:
         last = json.loads(answer.events[0].removeprefix(b"data: "))
         last |= {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
@@ -236,7 +236,7 @@ def sends_arguments_as_text(answer: Answer) -> None:
 
 @broken("tools/index")
 def numbers_no_calls(answer: Answer) -> None:
-    """Fragments don't say of which call they are."""
+    """Fragments have no index of their call."""
 
     def change(chunk: Chunk) -> None:
         for choice in chunk.get("choices", ()):
@@ -277,25 +277,25 @@ def speaks_another_language(answer: Answer) -> None:
 
 @broken("finish/length")
 def hides_the_limit(answer: Answer) -> None:
-    """What a limit cut is said to have stopped."""
+    """An answer that a limit cut has the finish reason stop."""
     answer.body = answer.body.replace(b'"finish_reason":"length"', b'"finish_reason":"stop"')
 
 
 @broken("finish/content-filter")
 def hides_the_filter(answer: Answer) -> None:
-    """What a filter cut is said to have stopped."""
+    """An answer that a filter cut has the finish reason stop."""
     answer.body = answer.body.replace(b'"finish_reason":"content_filter"', b'"finish_reason":"stop"')
 
 
 @broken("finish/refusal", wire="anthropic_messages")
 def hides_a_refusal(answer: Answer) -> None:
-    """What the model refused is said to be its turn's end."""
+    """A refusal has the finish reason of the turn's end."""
     answer.body = answer.body.replace(b'"stop_reason":"refusal"', b'"stop_reason":"end_turn"')
 
 
 @broken("finish/pause", wire="anthropic_messages")
 def hides_a_pause(answer: Answer) -> None:
-    """A pause is said to be the turn's end."""
+    """A pause has the finish reason of the turn's end."""
     answer.body = answer.body.replace(b'"stop_reason":"pause_turn"', b'"stop_reason":"end_turn"')
 
 
@@ -324,7 +324,7 @@ def keeps_reasoning_for_streams(answer: Answer) -> None:
 
 @broken("whole/finish")
 def hides_the_limit_in_a_whole(answer: Answer) -> None:
-    """Without streaming what a limit cut is said to have stopped."""
+    """Without streaming an answer that a limit cut has the finish reason stop."""
     answer.edit_whole(lambda whole: [choice.update(finish_reason="stop") for choice in whole.get("choices", ())])
 
 
@@ -415,5 +415,5 @@ def always_streams(answer: Answer) -> None:
 
 @broken("sdk/error")
 def errs_with_200(answer: Answer) -> None:
-    """Errors are told with a 200."""
+    """Errors have status 200."""
     answer.status = 200

@@ -82,7 +82,7 @@ def talks_after_the_last_line(answer: Answer) -> None:
 
 @broken("stream/known", wire="anthropic_messages")
 def makes_events_up(answer: Answer) -> None:
-    """There is an event that the reference has not."""
+    """There is an event that is not in the reference."""
     answer.body = answer.body.replace(b"event: ping\n", b"event: keepalive\n").replace(
         b'data: {"type": "ping"}', b'data: {"type": "keepalive"}'
     )
@@ -129,13 +129,13 @@ def names_no_object(answer: Answer) -> None:
 
 @broken("stream/fields")
 def calls_chunks_completions(answer: Answer) -> None:
-    """Chunks say that they are whole completions."""
+    """Chunks have the object of whole completions."""
     answer.edit(lambda chunk: chunk.update(object="chat.completion"))
 
 
 @broken("stream/fields", wire="openai_responses")
 def leaves_item_ids_out(answer: Answer) -> None:
-    """Deltas don't say of which item they are."""
+    """Deltas have no id of their item."""
     answer.edit(lambda event: event.pop("item_id", None))
 
 
@@ -171,7 +171,7 @@ def gives_each_chunk_an_id(answer: Answer) -> None:
 
 @broken("stream/created")
 def follows_the_clock(answer: Answer) -> None:
-    """`created` is when the chunk was made."""
+    """`created` is when the chunk was sent."""
     numbers = iter(range(1000))
     answer.edit(lambda chunk: chunk.update(created=1_800_000_000 + next(numbers)))
 

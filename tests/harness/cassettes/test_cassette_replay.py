@@ -26,7 +26,7 @@ def readable():
 
 
 def test_every_recorded_request_gets_its_recorded_answer(fake_provider_server):
-    """Asked again with each recorded request, the server gives the recorded status and body, byte for byte."""
+    """The server answers each recorded request with the recorded status and body, byte for byte."""
     answered = 0
     with httpx2.Client() as client:
         for cassette in readable():

@@ -81,7 +81,7 @@ def test_a_body_that_was_cut_short_gives_its_beginning():
     ids=["gzip", "deflate", "compress"],
 )
 def test_damaged_and_unknown_codings_are_errors(body, coding, problem):
-    """A damaged body, or a coding nobody knows, is a clear error."""
+    """A damaged body, or an unknown coding, is a clear error."""
     with pytest.raises(ContentCodingError, match=problem):
         decode_content(body, [coding])
 

@@ -39,7 +39,7 @@ class Told(NamedTuple):
 
 
 def told_by_sdk(wire: str, url: str, body: dict[str, Any]) -> Told:
-    """What the official SDK makes of an answer."""
+    """An answer as the official SDK decodes it."""
     texts, calls = dict[int, str](), dict[tuple[int, int], list[str]]()
     broke = None
     try:
@@ -119,7 +119,7 @@ def test_a_cassette_is_clean(file: str) -> None:
 @pytest.mark.parametrize("plain", [False, True], ids=["tape", "vcrpy"])
 @pytest.mark.parametrize("file", FILES)
 def test_an_sdk_replays_what_the_library_decodes(file: str, plain: bool) -> None:
-    """The official SDK makes of a replayed cassette what the library decodes of its bytes; also by plain vcrpy."""
+    """The official SDK decodes a replayed cassette, also in plain vcrpy, as the library decodes its bytes."""
     path = CASSETTES / file
     wire = path.parent.name
     if plain and path.stem == "server_killed":

@@ -213,7 +213,7 @@ def test_every_command_tells_it_in_one_line(command, wrong, tmp_path, capsys):
 
 @pytest.mark.parametrize("named", [True, False])
 def test_serve_skips_what_is_wrong(named, tmp_path, capsys):
-    """A server of several files says which it leaves out, and serves the others; with strict it does not start."""
+    """A server of several files names those it leaves out, and serves the others; with strict it does not start."""
     for name, content in WRONG.items():
         (tmp_path / f"{name.replace('/', '-')[:40]}.yaml").write_bytes(content)
     good = tmp_path / "good.yaml"
@@ -229,7 +229,7 @@ def test_serve_skips_what_is_wrong(named, tmp_path, capsys):
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    """A folder, a pipe that nobody writes to, a device and a link to itself are errors, and are not waited for."""
+    """A folder, a pipe without a writer, a device and a link to itself are errors, and are not waited for."""
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "folder.yaml").mkdir()
     (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")

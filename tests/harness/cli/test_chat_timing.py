@@ -1,4 +1,4 @@
-"""`tokentape chat` measures from the request: what it takes to get ready is not the provider's."""
+"""`tokentape chat` measures from the request: its own start-up time is not counted as the provider's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: what it prints, and what it says when something is wrong."""
+"""The command line: its output and its errors."""
 
 # ruff: noqa: E501 - the table of errors reads best a line each
 
@@ -149,7 +149,7 @@ usage: not reported
 
 
 def test_decode_shows_what_arrived_before_a_cut(run, tmp_path):
-    """A body that was cut short gives what is there, one line that says so, and exit code 1."""
+    """Of a body that was cut short the beginning is printed, then one line of error; the exit code is 1."""
     path = tmp_path / "cut.txt"
     path.write_bytes(SSE[:150])
     done = run("decode", "-w", "openai_chat", path)
@@ -159,7 +159,7 @@ def test_decode_shows_what_arrived_before_a_cut(run, tmp_path):
 
 
 def test_synth_writes_a_cassette_with_times(run, tmp_path):
-    """synth says what the options ask for, in the times they ask for, and the same twice."""
+    """synth writes the text and the times of its options, and the same cassette twice."""
     path = tmp_path / "made.yaml"
     options = ["--text", "Hello there, you", "--reasoning", 4, "--tool-call", 'look={"a":1}', "--tool-call", "go"]
     options += ["--usage", "input=12,cached=5", "--finish-reason", "length", "--seed", 3]
@@ -187,7 +187,7 @@ def test_synth_writes_a_cassette_with_times(run, tmp_path):
 
 
 def test_synth_makes_text_up(run, tmp_path):
-    """--words, --locale and --seed decide which text is made up, and --timing instant has no times."""
+    """--words, --locale and --seed decide the generated text, and --timing instant has no times."""
     texts = {}
     for name, options in {
         "plain": [],
@@ -208,7 +208,7 @@ def test_synth_makes_text_up(run, tmp_path):
 
 
 def test_show_draws_when_chunks_came(run, tmp_path):
-    """show tells the request, what was said, usage, and draws when each chunk came."""
+    """show prints the request, the output and the usage, and draws when each chunk came."""
     path = tmp_path / "made.yaml"
     run("synth", "-w", "openai_chat", "-o", path, "--text", "Hi you", "--usage", "input=9,output=2")
     done = run("show", path)
@@ -235,7 +235,7 @@ chunk   ms   gap  bytes
 
 
 def test_show_picks_an_interaction(run):
-    """--interaction N shows that one only; all are shown without it."""
+    """--interaction N shows only interaction N; all are shown without it."""
     path = next(iter(sorted((ROOT / "cassettes").glob("*/braintrust__71bf0a*"))), None)
     if path is None:
         pytest.skip(f"no recorded cassettes at {ROOT}: set TOKENTAPE_CORPUS")
@@ -267,7 +267,7 @@ def test_chat_shows_each_token_as_it_arrives(fake_provider):
     fake_provider.script(Tape(frames, headers=(("content-type", "text/event-stream"),)))
     fake_provider.timing("recorded")
     command = [sys.executable, "-m", "tokentape_harness.cli", "chat", "x", "--base-url", fake_provider.base_url()]
-    # Python buffers a pipe unless it is told not to.
+    # Python buffers a pipe unless PYTHONUNBUFFERED is set.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
     try:
@@ -304,7 +304,7 @@ def test_chat_reads_the_prompt_from_standard_input(run, fake_provider_env, monke
 
 
 def test_chat_shows_what_arrived_before_a_cut(run, fake_provider):
-    """A stream that breaks off shows its beginning, one line that says so, and exit code 1."""
+    """Of a stream that breaks off the beginning is printed, then one line of error; the exit code is 1."""
     fake_provider.script(Tape((Frame(0, SSE[:100]),), headers=(("content-type", "text/event-stream"),), end="dropped"))
     done = run("chat", "x", "--base-url", fake_provider.base_url())
     assert (done.code, done.out) == (1, "Hel\n")
@@ -365,7 +365,7 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
 
 
 def test_serve_strict_refuses_what_nothing_answers(run):
-    """--strict makes nothing up."""
+    """With --strict a request without a recording gets no generated answer."""
     process, url, _ = start_server("--strict")
     try:
         done = run("chat", "Something else.", "--base-url", f"{url}/v1")
@@ -378,7 +378,7 @@ def test_serve_strict_refuses_what_nothing_answers(run):
 
 
 def test_serve_on_a_port_in_use_is_a_clear_error(run):
-    """A port that is taken is one line that says what to do."""
+    """A port in use is one line of error, with what to do."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -487,7 +487,7 @@ def test_an_unreadable_file_is_a_clear_error(run, tmp_path):
 
 
 def test_a_mended_cassette_is_a_warning_line(run, tmp_path):
-    """A body that was edited is told of in one line, and shown all the same."""
+    """A body that was edited gets one line of warning, and is still shown."""
     path = tmp_path / "made.yaml"
     run("synth", "-w", "openai_chat", "-o", path, "--text", "Hi you")
     path.write_text(path.read_text().replace('"content":" you"', '"content":" all of you"'))
@@ -498,7 +498,7 @@ def test_a_mended_cassette_is_a_warning_line(run, tmp_path):
 
 
 def test_an_unexpected_error_is_one_line_too(run, body, monkeypatch):
-    """Even a fault of our own is one line, which says how to see more."""
+    """Even a fault of our own is one line, with how to see more."""
     monkeypatch.setattr("tokentape_harness.cli.decode.stream_bytes", lambda *_: 1 / 0)
     done = run("decode", "-w", "openai_chat", body)
     assert (done.code, done.error) == (
@@ -566,7 +566,7 @@ def test_serve_imports_no_decoders_and_no_clients():
 
 
 def test_cassettes_of_no_interactions_are_shown(run, tmp_path):
-    """An empty cassette is said to be empty."""
+    """An empty cassette is shown as empty."""
     write_cassette(tmp_path / "none.yaml", Cassette())
     assert run("show", tmp_path / "none.yaml").out == f"{tmp_path / 'none.yaml'} has no interactions\n"
 

@@ -19,7 +19,7 @@ from tokentape_harness.cli import main
 
 @pytest.fixture
 def run(capfd, monkeypatch):
-    """Run a command in this process: its exit code, what it printed, and its one line of error."""
+    """Run a command in this process: its exit code, its output, and its one line of error."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def command(*arguments):
@@ -34,7 +34,7 @@ def run(capfd, monkeypatch):
 
 
 def test_list_of_faults(run):
-    """`tokentape faults` lists every fault and what it takes."""
+    """`tokentape faults` lists every fault with its parameters."""
     code, out, _ = run("faults")
     assert code == 0
     names = [line.split()[0] for line in out.splitlines() if line[:1] not in (" ", "E")]
@@ -45,7 +45,7 @@ def test_list_of_faults(run):
 
 
 def test_one_fault(run):
-    """With a name it tells its parameters and their defaults."""
+    """With a name it prints that fault's parameters and their defaults."""
     _, out, _ = run("faults", "slow_headers")
     assert out.splitlines()[:2] == [
         "slow_headers  The headers come late, and everything after them.",
@@ -56,7 +56,7 @@ def test_one_fault(run):
 
 @pytest.mark.parametrize("command", ["serve", "synth"])
 def test_bad_faults_are_one_line(run, command, tmp_path):
-    """What can't be read is told before anything is done."""
+    """A fault that can't be parsed is an error before anything is done."""
     options = ("-w", "openai_chat", "-o", tmp_path / "x.yaml") if command == "synth" else ("--port", "0")
     code, out, err = run(command, *options, "--fault", "fin@fram=3")
     assert (code, out) == (1, "")
@@ -69,7 +69,7 @@ def test_bad_faults_are_one_line(run, command, tmp_path):
     [("fin@frame=5", "dropped"), ("rst@frame=5", "dropped"), ("stall@frame=5", "timeout"), ("clean_end", "complete")],
 )
 def test_synth_writes_damaged_cassettes(run, tmp_path, fault, end):
-    """A cassette keeps what a fault left, and how the connection ended as far as it can tell."""
+    """A cassette keeps the bytes that a fault left, and the connection's ending where the format can express it."""
     whole, damaged = tmp_path / "whole.yaml", tmp_path / "damaged.yaml"
     for path, options in ((whole, ()), (damaged, ("--fault", fault))):
         assert run("synth", "-w", "openai_chat", "-o", path, "--text", "a b c d e f g", *options)[0] == 0
@@ -98,7 +98,7 @@ def test_synth_keeps_how_an_instant_stream_broke(run, tmp_path):
     ],
 )
 def test_synth_refuses_what_a_cassette_can_not_keep(run, tmp_path, fault, problem):
-    """It says so in one line and writes nothing."""
+    """It prints one line of error and writes nothing."""
     code, _, err = run("synth", "-w", "openai_chat", "-o", tmp_path / "x.yaml", "--fault", fault)
     assert code == 2
     assert problem in err
@@ -106,7 +106,7 @@ def test_synth_refuses_what_a_cassette_can_not_keep(run, tmp_path, fault, proble
 
 
 def test_serve_with_faults():
-    """`tokentape serve --fault` damages what it answers, in the order of the options."""
+    """`tokentape serve --fault` applies the faults to its answers, in the order of the options."""
     command = [sys.executable, "-m", "tokentape_harness.cli", "serve", "--port", "0"]
     options = ["--fault", "http_error@status=418,times=1", "--fault", "clean_end@event=2"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:

@@ -15,7 +15,7 @@ import pytest
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="files don't bound sockets there")
 def test_more_streams_than_the_system_grants_unasked() -> None:
-    """Where a process may have 64 files unless it asks, 100 connections are open at once and all are answered."""
+    """Where the soft limit is 64 open files, 100 connections are open at once and all are answered."""
     command = [sys.executable, "-m", "tokentape_harness.cli", "serve", "--port", "0"]
     limited = ["sh", "-c", f"ulimit -Sn 64; exec {shlex.join(command)}"]
     with subprocess.Popen(limited, stdout=subprocess.PIPE, text=True) as process, ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""`tokentape show` tells what a request asks, whatever its wire format."""
+"""`tokentape show` prints a request's content, whatever its wire format."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ ASKED: dict[str, tuple[str, Any]] = {
 
 
 def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str, body: Any) -> list[str]:
-    """The lines that tell the request."""
+    """The lines that show the request."""
     path = tmp_path / "one.yaml"
     request = Request("POST", f"https://provider.invalid{uri}", body=msgspec.json.encode(body))
     write_cassette(path, Cassette((Interaction(request, Response(200)),)))
@@ -132,7 +132,7 @@ def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str, body: An
 
 @pytest.mark.parametrize("wire", list(ASKED))
 def test_show_tells_a_request_of_any_wire_format(wire: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Model and streaming may be in the path; system, calls and results are told in one way."""
+    """Model and streaming may be in the path; system, calls and results are shown in one way."""
     first, *messages = shown(tmp_path, capsys, *ASKED[wire])
     assert first == f"model {'m:0' if wire == 'bedrock_converse' else 'm'}, stream, 1 tool"
     result = '{"output":"seen"}' if wire == "gemini" else "seen"
@@ -140,7 +140,7 @@ def test_show_tells_a_request_of_any_wire_format(wire: str, tmp_path: Path, caps
 
 
 def test_show_names_what_it_can_not_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Images and a provider's own tools are named; a request that a provider would refuse is told all the same."""
+    """Images and a provider's own tools are named; a request that a provider would refuse is still shown."""
     image = {"type": "image_url", "image_url": {"url": "data:,"}}
     body = {"model": "m", "tools": [{"type": "web_search"}], "messages": [{"role": "user", "content": [image]}, 3]}
     assert shown(tmp_path, capsys, "/v1/chat/completions", body) == snapshot(

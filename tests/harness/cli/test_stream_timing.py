@@ -28,7 +28,7 @@ def test_figures_of_a_stream():
     ],
 )
 def test_what_can_not_be_told_is_none(arrivals, timing):
-    """Without gaps, or without time between tokens, there is no latency or rate to tell."""
+    """Without gaps, or without time between tokens, latency or rate is unknown."""
     assert timing_of(arrivals, 9) == timing
 
 

@@ -105,7 +105,7 @@ def message(at, data, name="message", event_id=""):
 
 
 def test_chromes_events_are_the_body_and_its_times():
-    """A stream without a body is made of Chrome's messages, each at its time since the request was sent."""
+    """A stream without a body is built from Chrome's messages, each at its time since the request was sent."""
     (made,) = parse_har(
         chrome([message(306, '{"a": 1}'), message(406, "two\nlines", "delta", "7"), message(906, "[DONE]")])
     )
@@ -282,7 +282,7 @@ def test_raw_bodies_that_are_none(data, said):
 
 
 def test_plain_vcrpy_has_nothing_of_ours(tmp_path):
-    """A plain cassette has no stream record, says what that loses, and vcrpy replays it."""
+    """A plain cassette has no stream record, the conversion lists what that loses, and vcrpy replays it."""
     record = StreamRecord((Chunk(8, 1.0),), end="dropped")
     made, losses = without_streams(
         Cassette((Interaction(Request("GET", "http://h/x"), Response(200, "OK", (), b'{"a": 1}', record)),))

@@ -34,7 +34,7 @@ def cassette(tmp_path: Path) -> Path:
 
 
 def test_a_recording_of_openai_answers_anthropics_client(fake_provider: FakeProvider, cassette: Path) -> None:
-    """Matched by its messages, whatever else is asked, streamed or not."""
+    """It is matched by its messages alone, streamed or not."""
     assert fake_provider.cassette(cassette, wire="anthropic_messages") == 1
     fake_provider.session.configure(repeat=True)
     fake_provider.strict()
@@ -73,7 +73,7 @@ def test_a_transcoded_recording_is_paced_as_it_was_recorded(fake_provider: FakeP
 
 
 def test_serve_as_another_provider(cassette: Path) -> None:
-    """`serve --as` answers both formats, and tells that something was lost; `--dialect` holds for all sessions."""
+    """`serve --as` answers both formats, and warns of losses; `--dialect` holds for all sessions."""
     process, url, _ = start_server(cassette, "--as", "anthropic_messages", "--dialect", "groq", "--strict")
     try:
         with anthropic.Anthropic(base_url=url, api_key="k", max_retries=0) as client:
@@ -171,7 +171,7 @@ def test_convert_names_the_interaction_that_it_cannot_read(
 
 @pytest.mark.parametrize("wire", sorted(WIRES))
 def test_synth_and_convert_know_every_wire_format(run: Any, tmp_path: Path, wire: str) -> None:  # noqa: F811
-    """What is made up in any format can be shown, and converted to another."""
+    """A generated cassette of any format can be shown, and converted to another."""
     made, other = tmp_path / "made.yaml", tmp_path / "other.yaml"
     assert run("synth", "--wire", wire, "-o", made, "--text", "Hello there.").code == 0
     assert "text: Hello there." in run("show", made).out

@@ -1,4 +1,4 @@
-"""Transcoding: a recording of one provider says the same as another's, and what it can't say is listed."""
+"""Transcoding: a recording keeps its content in another provider's format, and what that can't express is listed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def each_pair(wires: Iterable[str]) -> Callable[[Callable[[str, str], None]], Ca
 
 
 def recorded(script: Script, wire: str, *, stream: bool = True) -> Interaction:
-    """An interaction that says the script, with the script's times."""
+    """An interaction with the script's content and times."""
     request = request_for(wire, MODEL, QUESTION, stream=stream, choices=len(script.choices))
     ask = read_request(request, wire, created=1_790_000_000, seed="recorded")
     tape = encode(script, ask, Recorded())
@@ -71,12 +71,12 @@ def wire_of(made: Transcoded) -> str:
 
 
 def again(made: Transcoded) -> DecodedResponse:
-    """What is heard of it."""
+    """Its content, decoded."""
     return decode_response(made.interaction.response, made.provider_request.wire)
 
 
 def lost(made: Transcoded) -> list[str]:
-    """What was lost of what was said, on a line each."""
+    """The losses of content, a line each."""
     return [f"{loss.change}: {loss.count} {loss.what}" for loss in made.losses if loss.what not in LABELS]
 
 
@@ -94,7 +94,7 @@ def calls(message: ChatMessage) -> list[tuple[str, Any]]:
 
 @each_pair(WIRES)
 def test_text_usage_and_times_survive_between_every_pair(source: str, to: str) -> None:
-    """What every format can say comes through: text, each delta's time, tokens, the model's question."""
+    """What every format can express is kept: text, each delta's time, tokens, the question."""
     made = transcoded(recorded(Script.of(SAID, usage=Usage(input=20, output=7)), source), to)
     heard = again(made)
     assert heard.output.error is None
@@ -242,7 +242,7 @@ def test_several_choices_keep_their_times() -> None:
 
 
 def test_a_refusal_becomes_text_where_there_is_no_place_for_it() -> None:
-    """It is still said, and listed as changed."""
+    """Its text is kept, and listed as changed."""
     made = transcoded(recorded(Script.of(Refusal("I won't.")), "openai_chat"), "anthropic_messages")
     assert again(made).output.text == "I won't."
     assert "changed: 1 refusal" in lost(made)
@@ -250,7 +250,7 @@ def test_a_refusal_becomes_text_where_there_is_no_place_for_it() -> None:
 
 
 def test_arguments_that_are_no_json() -> None:
-    """A format with arguments as an object keeps the call without them, and says so with the reason."""
+    """A format with arguments as an object keeps the call without them, and the loss is listed with the reason."""
     interaction = recorded(Script.of(ToolCall("look", '{"a":', "call_1")), "openai_chat")
     made = transcoded(interaction, "gemini")
     assert calls(again(made).output.message) == [("look", {})]
@@ -353,7 +353,7 @@ def test_common_options_are_asked_again(source: str, to: str) -> None:
 
 
 def test_requests_of_no_wire_format_stay(tmp_path: Any) -> None:
-    """A list of models is nobody's chat: it is kept as it is, and listed."""
+    """A list of models is no chat: it is kept as it is, and listed."""
     models = Interaction(
         Request("GET", "https://api.openai.com/v1/models"),
         Response(200, "OK", (("content-type", "application/json"),), b'{"data":[]}'),

@@ -47,7 +47,7 @@ def collected() -> list[str]:
 
 
 def unstreamed() -> str:
-    """The whole answer, asked for as such."""
+    """The whole answer, requested without streaming."""
     with openai.OpenAI(max_retries=0) as client:
         answer = client.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
         return answer.choices[0].message.content or ""
@@ -83,7 +83,7 @@ def in_blocks(size: int) -> Iterator[bytes]:
 
 
 def swallowing() -> Iterator[str]:
-    """Tokens, and no word of it if they break off."""
+    """Tokens, and no error if they break off."""
     try:
         yield from tokens()
     except openai.APIError:
@@ -91,7 +91,7 @@ def swallowing() -> Iterator[str]:
 
 
 def apologising() -> Iterator[str]:
-    """Tokens, and a word of it if they break off."""
+    """Tokens, and an error at the end if they break off."""
     try:
         yield from tokens()
     except openai.APIError:
@@ -117,7 +117,7 @@ async def _plain(_request: Any) -> StreamingResponse:
 
 
 class Reads:
-    """A middleware that reads the whole body; with `declare` it says how long it is."""
+    """A middleware that reads the whole body; with `declare` it sets its Content-Length."""
 
     def __init__(self, app: Any, declare: bool = False) -> None:
         self.app = app
@@ -161,7 +161,7 @@ class HeadFirst(Reads):
 
 
 class Compresses(Reads):
-    """A middleware that compresses and does not flush; what asks for no compression gets none."""
+    """A middleware that compresses without flushing, if the request accepts compression."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         import zlib

@@ -64,7 +64,7 @@ async def _answer_lines(writer: asyncio.StreamWriter) -> None:
 
 
 async def over_websocket(socket: ServerConnection) -> None:
-    """Answers the first message; the path says how."""
+    """Answers the first message, in the way that the path names."""
     assert socket.request is not None
     path = socket.request.path
     if path == "/deaf":
@@ -131,7 +131,7 @@ async def ask_async() -> AsyncIterator[Any]:
 
 
 async def silent() -> AsyncIterator[str]:
-    """A reader that never answers, and asks nothing."""
+    """A reader that never returns, and sends no request."""
     await asyncio.Event().wait()
     yield ""
 

@@ -73,7 +73,7 @@ def test_whose_timer_it_is(target: Target, size: float, headers: dict[str, str],
     ],
 )
 def test_who_holds_everything(headers: dict[str, str], where: str, remedy: str) -> None:
-    """A server that passes on what its app gives it is not said to hold; a proxy is."""
+    """A server that forwards what its app sends is not named as a cause; a proxy is."""
     (cause,) = causes("all_at_end", **headers)
     assert cause.where == where
     assert remedy in cause.remedy

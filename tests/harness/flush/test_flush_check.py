@@ -42,7 +42,7 @@ VERDICTS_ONLY = {"readers": False, "cut": False}
     ids=["iterator", "async iterator", "our response", "starlette", "starlette gzip", "our wsgi body", "flask"],
 )
 def test_apps_that_flush(flush_probe, target, path):
-    """An app that passes each token on is said to flush, by its own functions or in process."""
+    """An app that forwards each token is found to flush, through its own functions or in process."""
     report = flush_probe.check(target, path)
     report.assert_ok()
     assert (report.verdict, report.readers) == ("flushed", "independent")
@@ -62,7 +62,7 @@ def test_apps_that_flush(flush_probe, target, path):
     ids=["list", "reading middleware", "head first", "gzip without a flush", "joined"],
 )
 def test_apps_that_hold_everything(flush_probe, target, path, verdict, where):
-    """What holds the whole answer is told apart by when its headers come, and a cause is named."""
+    """What holds the whole answer is distinguished by when its headers come, and a cause is named."""
     report = flush_probe.check(target, path, **HURRIED)
     assert report.verdict == verdict
     assert {token.verdict for token in report.tokens} == {"held"}
@@ -79,7 +79,7 @@ def test_a_body_that_was_counted(flush_probe):
 
 
 def test_a_request_that_does_not_stream(flush_probe):
-    """An app that asks the provider for the whole answer is told so at once."""
+    """That an app requests the whole answer of the provider is reported at once."""
     report = flush_probe.check(apps.unstreamed)
     assert report.verdict == "all_at_end"
     assert [cause.where for cause in report.causes] == ["in the app's request to the provider"]
@@ -97,13 +97,13 @@ def test_a_request_that_does_not_stream(flush_probe):
     ids=["by three", "one behind", "1 KB", "4 KB"],
 )
 def test_batches_are_measured(flush_probe, target, shape):
-    """Batches are found with what they count and how much of it they take."""
+    """Batches are found with their unit and their size."""
     report = flush_probe.check(CallTarget(target), **HURRIED)
     assert (report.verdict, report.shape.size, report.shape.lag) == shape
 
 
 def test_a_short_answer_that_fills_no_batch(flush_probe):
-    """A buffer that is larger than the answer makes it come all at the end, which is told beside its size."""
+    """With a buffer larger than the answer all comes at the end, which is reported beside the answer's size."""
     report = flush_probe.check(CallTarget(partial(apps.in_blocks, 8192)), **HURRIED)
     assert (report.verdict, report.short_answer) == ("byte_batches", "all_at_end")
     assert "an answer of 10 tokens: all at the end" in str(report)
@@ -227,7 +227,7 @@ def test_what_the_user_knows_to_tell(flush_probe):
 
 
 def test_responses_that_tell_of_a_cut(flush_probe):
-    """The library's own responses say in the stream that it broke off."""
+    """The library's own responses report in the stream that it broke off."""
     for report in (flush_probe.check(apps.starlette_app(), "/chat"), flush_probe.check(apps.flask_app(), "/chat")):
         assert report.truncation.outcome == "reported"
         assert "the stream broke off before it was complete" in report.truncation.note
@@ -263,7 +263,7 @@ def test_a_command_that_flushes(flush_probe, monkeypatch):
 
 
 def test_a_command_that_writes_into_a_pipe(flush_probe, monkeypatch):
-    """Python writes to a pipe in blocks of 8 KB, and the remedy says how to stop that."""
+    """Python writes to a pipe in blocks of 8 KB, and the remedy is how to stop that."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     report = flush_probe.check([sys.executable, "-c", SMALL_PROGRAM], **HURRIED)
     assert (report.verdict, report.shape.size, report.short_answer) == ("byte_batches", 8192, "all_at_end")
@@ -272,7 +272,7 @@ def test_a_command_that_writes_into_a_pipe(flush_probe, monkeypatch):
 
 
 def test_a_variable_that_hides_the_buffer(flush_probe, monkeypatch):
-    """A command that flushes only because of this machine's environment is said to."""
+    """Of a command that flushes only because of this machine's environment, that is reported."""
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
     report = flush_probe.check([sys.executable, "-c", SMALL_PROGRAM], cut=False)
     assert report.flushes
@@ -321,7 +321,7 @@ def _deaf():
     ],
 )
 def test_targets_that_cannot_be_checked(flush_probe, target, path, message):
-    """What can't be checked is refused in a line that says how far it came."""
+    """What can't be checked is refused in a line that states how far the check came."""
     if message is None:
         assert flush_probe.check(target, path, **VERDICTS_ONLY).flushes
         return
@@ -343,7 +343,7 @@ def test_targets_that_cannot_be_checked(flush_probe, target, path, message):
     ],
 )
 def test_wrong_arguments(flush_probe, target, options, message):
-    """Wrong arguments are named before anything is asked."""
+    """Wrong arguments are reported before any request is sent."""
     with pytest.raises(UsageError, match=message):
         flush_probe.check(target, **options)
 
@@ -373,7 +373,7 @@ def test_a_wsgi_app_that_is_named_so(flush_probe):
 
 
 def test_without_a_warm_up(flush_probe):
-    """What a cut makes of the output is known without a whole answer before."""
+    """The output of a cut stream is judged without a whole answer before it."""
     for target, outcome in ((apps.apologising, "reported"), (apps.swallowing, "hidden_truncation")):
         assert flush_probe.check(target, readers=False, warm_up=False).truncation.outcome == outcome
 

@@ -1,4 +1,4 @@
-"""`tokentape flush-check`: what it prints, and what it says when something is wrong."""
+"""`tokentape flush-check`: its output and its errors."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_reader_beside_a_command(run, monkeypatch):
 
 
 def test_through_a_proxy(run):
-    """With --through the checker asks for itself, in any wire format."""
+    """With --through the checker sends its own request, in any wire format."""
     port = free_port()
     for wire in ("openai_chat", "anthropic_messages", "gemini", "ollama"):
         # The provider's own address stands in for a proxy that passes everything on.
@@ -207,7 +207,7 @@ def test_what_is_wrong(run, arguments, code, message):
 
 
 def test_a_port_that_is_taken(run):
-    """A port in use is told with what to do."""
+    """A port in use is an error with what to do."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

@@ -1,4 +1,4 @@
-"""What docs/flush.md says is so."""
+"""The statements of docs/flush.md are true."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_verdicts_of_the_page():
 
 
 def test_the_json_of_the_page(flush_probe):
-    """Every field of the JSON is told."""
+    """Every field of the JSON is described."""
     report = flush_probe.check(apps.tokens)
     page = PAGE[PAGE.index("## JSON") :]
     assert all(f"`{name}`" in page for name in report.to_builtins())

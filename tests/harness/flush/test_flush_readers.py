@@ -177,7 +177,7 @@ def test_a_cut_that_an_open_websocket_hides(flush_probe, port):
 
 
 def test_a_websocket_without_a_first_message(flush_probe, port):
-    """An app that waits for a message says so in the refusal."""
+    """For an app that waits for a message, the error states that it got none."""
     with pytest.raises(FlushError, match="it got no first message: give one as the body"):
         flush_probe.check(f"ws://127.0.0.1:{port}/close", serve=serve("websocket", port), start=4.0)
 
@@ -210,7 +210,7 @@ def test_the_missing_package_is_named(flush_probe, monkeypatch):
     ],
 )
 def test_wrong_arguments_of_a_websocket(flush_probe, target, options, message):
-    """What a WebSocket has not, or HTTP has not, is refused before anything is asked."""
+    """Options that a WebSocket, or HTTP, does not have are refused before any request is sent."""
     with pytest.raises(UsageError, match=message):
         flush_probe.check(target, **options)
 
@@ -228,7 +228,7 @@ def test_wrong_arguments_of_a_websocket(flush_probe, target, options, message):
     ],
 )
 def test_messages_as_output(message, output):
-    """JSON messages are lines, so that each can be told from the next; text is left as it is."""
+    """JSON messages are written a line each, to keep them apart; text is left as it is."""
     assert message_bytes(message) == output
 
 

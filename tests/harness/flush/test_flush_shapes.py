@@ -83,7 +83,7 @@ def test_a_full_buffer_is_found_with_about_its_size(size: int, seed: int, plain_
 
 @given(size=st.integers(1000, 20_000))
 def test_a_hold_of_the_first_bytes_only(size: int) -> None:
-    """What holds the start alone is told from what holds every batch."""
+    """Holding the start alone is distinguished from holding every batch."""
     found = shape(lambda w, _: FirstBytes(w, size))
     assert (found.verdict, found.first_only) == ("byte_batches", True)
     assert found.size == pytest.approx(size, rel=0.5)
@@ -91,14 +91,14 @@ def test_a_hold_of_the_first_bytes_only(size: int) -> None:
 
 @given(size=st.integers(2, 30))
 def test_batches_of_tokens(size: int) -> None:
-    """Tokens that are counted are told from bytes that are counted."""
+    """Batches of tokens are distinguished from batches of bytes."""
     found = shape(lambda w, markers: TokenBatches(w, size, markers.nonce.encode()))
     assert (found.verdict, found.size) == ("token_batches", size)
 
 
 @given(size=st.integers(1, 5))
 def test_tokens_that_wait_for_the_next(size: int) -> None:
-    """An app that keeps the last tokens back is always so many behind."""
+    """An app that keeps the last tokens back is always that number of tokens behind."""
     assert shape(lambda w, _: Behind(w, size)) == Shape("token_batches", size, lag=True)
 
 

@@ -1,4 +1,4 @@
-"""Truncation: whether the output of a stream that was cut off says so, by comparison with whole answers."""
+"""Truncation: whether the output of a stream that was cut off shows it, by comparison with whole answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DRAW = random.Random(0)
 
 
 def output(app: App, number: int, *, count: int = 12, pads: int = 0, cut: int | None = None) -> ObservedOutput:
-    """What came out of an app: a whole answer of so many tokens, or of as many before it was cut off."""
+    """An app's output: a whole answer of this number of tokens, or one that was cut off after them."""
     markers = generate_markers(count, pads, DRAW)
     far = ObservedOutput(markers, lambda: 0.0)
     far.on_head(200, [("content-type", app.kind)])
@@ -40,7 +40,7 @@ def judged(app: App, wholes: Sequence[ObservedOutput] | None = None, *, cut: int
 @pytest.mark.parametrize("cut", [7, 1, 0])
 @pytest.mark.parametrize("name", endings.APPS)
 def test_each_ending_is_judged(name: str, cut: int) -> None:
-    """A change that whole answers do not have tells of a cut; what differs between them does not; nor does nothing."""
+    """A change that no whole answer has shows a cut; one that whole answers have does not, nor does no change."""
     app = endings.APPS[name]
     found = judged(app, cut=cut)
     assert found.outcome == app.outcome, found.note
@@ -105,7 +105,7 @@ def test_a_pattern_finds_what_else_tells() -> None:
 
 
 def test_relayed_bytes_without_their_ending_are_a_hidden_truncation() -> None:
-    """A proxy that ends the provider's own bytes well has made the cut look complete: clients trust the transfer."""
+    """A proxy that ends cut bytes properly hides the truncation: clients trust the transfer's ending."""
     app = endings.APPS["ends: no [DONE]"]
     cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]
     assert truncation_of(cut, wholes, 1, relayed=True).outcome == "hidden_truncation"

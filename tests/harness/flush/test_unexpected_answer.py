@@ -58,7 +58,7 @@ def test_a_body_is_quoted_as_it_is_read(body: str, text: str) -> None:
     ],
 )
 def test_the_reader_that_it_takes_is_named(body: str, words: str) -> None:
-    """A page, a place in a queue and a handshake are said to be none, and a function is named as their reader."""
+    """A page, a place in a queue and a handshake are refused as answers, and a function is named to read them."""
     needed = reader_needed(output(body))
     assert words in needed
     assert "not a stream" in needed
@@ -72,7 +72,7 @@ def test_what_may_be_a_stream_takes_no_other_reader(body: str) -> None:
 
 
 def serving(status: int, kind: str, body: str, *, asking: bool):
-    """An ASGI app that answers always so; it may ask the provider besides."""
+    """An ASGI app with this one answer; it may also send a request to the provider."""
 
     async def app(scope, receive, send):
         if asking:

@@ -1,4 +1,4 @@
-"""Hygiene: what `check` finds in cassettes, and what `diff` says of two."""
+"""Hygiene: what `check` finds in cassettes, and how `diff` compares two."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_stream_without_its_terminal_event():
 
 
 def test_age_is_that_of_the_record_or_of_the_date_header():
-    """A recording is as old as it says, else as its Date header says; without both its age is not known."""
+    """A recording's age is that of its record, else of its Date header; without both it is unknown."""
     old = recorded(recorded_at=_days_ago(113).isoformat())
     dated = recorded(recorded_at=None)
     dated = msgspec.structs.replace(
@@ -96,7 +96,7 @@ def test_age_is_that_of_the_record_or_of_the_date_header():
 
 
 def test_equal_recordings_are_no_problem():
-    """A test that makes the same request twice needs the same recording twice."""
+    """A test that sends the same request twice needs the same recording twice."""
     assert kinds(recorded(), recorded()) == []
 
 
@@ -154,7 +154,7 @@ def shelf(tmp_path, monkeypatch):
 
 
 def test_check_lists_problems(run, shelf):
-    """Each problem is a line with its place, the last line counts them, and the exit code says that there are any."""
+    """Each problem is a line with its place, the last line counts them, and the exit code is 1."""
     code, out, err = run("check", ".", "--max-age", "1w")
     assert (code, err) == (1, "")
     assert KEY not in out
@@ -173,7 +173,7 @@ def test_check_lists_problems(run, shelf):
 
 
 def test_check_as_json_and_allowed(run, shelf):
-    """JSON says the same, and kinds that are meant do not count."""
+    """JSON has the same problems, and kinds that are allowed do not count."""
     code, out, _ = run("check", "left.yaml", "--json")
     assert code == 1
     assert json.loads(out) == snapshot(
@@ -205,7 +205,7 @@ def test_check_as_json_and_allowed(run, shelf):
     ],
 )
 def test_check_misused(run, shelf, arguments, said):
-    """Wrong arguments are one line that says what to do."""
+    """Wrong arguments are one line of error, with what to do."""
     code, out, err = run("check", *arguments)
     assert code in (1, 2)
     assert out == ""
@@ -231,7 +231,7 @@ def test_check_reads_every_public_cassette(run):
 
 
 def changed(before: bytes, after: bytes, **options) -> list[tuple[str, str]]:
-    """What `diff` says of two bodies."""
+    """The changes that `diff` finds between two bodies."""
     a, b = (Cassette((recorded(body, **options),)) for body in (before, after))
     return [(change.kind, change.what) for change in compare(a, b)]
 

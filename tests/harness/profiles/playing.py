@@ -32,7 +32,7 @@ def played(
     usages: Sequence[Usage] = (Usage(input=10),),
     call: bool = False,
 ) -> list[Observed]:
-    """So many streams, whose seeds differ, with these usages in turn."""
+    """This number of streams with different seeds, with these usages in turn."""
     text = synthetic_text(words, seed="played", locale="en_US")
     items: list[Any] = [text, *([ToolCall.of("look", {"at": text[:90]})] if call else [])]
     found = []

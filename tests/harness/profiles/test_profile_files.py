@@ -1,4 +1,4 @@
-"""Profile files, `tokentape fit`, and playing what it wrote."""
+"""Profile files, `tokentape fit`, and playing the profiles that it wrote."""
 
 # ruff: noqa: E501 - the table of errors reads best a line each
 
@@ -66,7 +66,7 @@ def test_a_profile_comes_back_from_its_file(profile: Profile) -> None:
 
 
 def test_the_text_of_a_file(tmp_path: Path) -> None:
-    """It says what the profile is, what it was fitted to, and nothing that is as it always is."""
+    """It has the profile and what it was fitted to, and leaves out defaults."""
     learned = learn_profile(
         played(Profile(ttft=FirstToken(300, headers_ms=20), latency=InterToken(20, 0.3), pauses=Pauses(0.02, 800)))
     )
@@ -141,7 +141,7 @@ def test_fit_finds_how_recordings_were_timed(tmp_path: Path, capsys: pytest.Capt
     assert run("fit", CASSETTES, "--model", "scripted", "-o", path) == 0
     said = capsys.readouterr()
     assert said.err == ""
-    # The numbers are another recording's each time that the cassettes are made again.
+    # The numbers change whenever the cassettes are recorded again.
     told = re.sub(r"\d[\d.]*", "N", said.out.replace(str(tmp_path), "TMP"))
     assert re.sub(r"N \((constant|lognormal|gamma|normal|uniform)\)", "N (FAMILY)", told) == snapshot("""\
 N streams, N events, N tokens; left out: N of another model or wire format, N not streamed
@@ -159,7 +159,7 @@ wrote TMP/profile.yaml: play it with --timing profile:TMP/profile.yaml
 
 
 def test_fit_of_a_real_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A real model server's stream of 200 tokens is fitted well, and what is learned of all of its says it is not."""
+    """A profile of one stream of a real model server fits well, and one of all its streams is reported not to."""
     assert run("fit", CASSETTES / "openai_chat" / "long.yaml", "--json") == 0
     said = capsys.readouterr()
     fitted = msgspec.json.decode(said.out, type=Profile)
@@ -214,7 +214,7 @@ def test_fit_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_recordings_without_times_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    """Plain vcrpy cassettes of other projects have no times to learn from, and fit says so."""
+    """Plain vcrpy cassettes of other projects have no times to learn from, and fit reports it."""
     if not (ROOT / "cassettes").exists():
         pytest.skip(f"no recorded cassettes at {ROOT}: set TOKENTAPE_CORPUS")
     assert run("fit", ROOT / "cassettes" / "openai_chat") == 2
@@ -249,7 +249,7 @@ def test_a_marker_takes_a_profile(pytester: pytest.Pytester) -> None:
 
 
 def test_serve_plays_a_profile(tmp_path: Path) -> None:
-    """`tokentape serve --timing profile:FILE` plays what is in the file, and says which it is."""
+    """`tokentape serve --timing profile:FILE` plays the file's profile, and names the file."""
     path = tmp_path / "fast.yaml"
     write_profile(path, Profile(ttft=FirstToken(3), latency=InterToken(0.5), events_per_arrival={2: 1}))
     command = [sys.executable, "-m", "tokentape_harness.cli", "serve", "--port", "0", "--timing", f"profile:{path}"]
@@ -268,7 +268,7 @@ def test_serve_plays_a_profile(tmp_path: Path) -> None:
 
 
 def test_synth_writes_what_a_profile_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A made-up cassette has the profile's times, and fit learns the profile from it."""
+    """A generated cassette has the profile's times, and fit learns the profile from it."""
     path, cassette = tmp_path / "profile.yaml", tmp_path / "made.yaml"
     write_profile(path, Profile(ttft=FirstToken(120, headers_ms=30), latency=InterToken(12, 0.3, "gamma")))
     timing = f"profile:{path}"

@@ -225,7 +225,7 @@ def test_what_tells_nothing_is_named(frames: list[tuple[float, bytes]], reason: 
     [("lognormal", 0.2), ("lognormal", 2.0), ("gamma", 0.2), ("gamma", 1.5), ("normal", 0.2), ("uniform", 0.5)],
 )
 def test_no_pauses_are_found_where_there_are_none(distribution: Distribution, jitter: float, count: int) -> None:
-    """However long the tail of a single distribution is, none of it is taken for pauses."""
+    """However long the tail of a single distribution is, no pauses are found in it."""
     for seed in range(10):
         draw = varying(distribution, 20, jitter, random.Random(seed))
         assert count_pauses(sorted(max(draw(), 1e-9) for _ in range(count))) == 0
@@ -293,7 +293,7 @@ def test_times_of_nothing() -> None:
 
 
 def test_regression_is_exact_without_noise() -> None:
-    """Costs that make up the times exactly are found, whatever their sizes; what says nothing gets no cost."""
+    """Costs that explain the times exactly are found, whatever their sizes; an irrelevant variable gets no cost."""
     some = [float(number) for number in range(20)]
     other = [float(number * number % 7) for number in range(20)]
     times = [5 + 2 * a + 0.001 * b for a, b in zip(some, other, strict=True)]

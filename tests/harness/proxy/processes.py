@@ -35,7 +35,7 @@ KEYS = {
 
 
 class Sdk(NamedTuple):
-    """What one program asks: in which wire format, where, and with what the base URL in its variable ends."""
+    """One program's requests: their wire format, their path, and the ending of the base URL in its variable."""
 
     wire: str
     path: str

@@ -94,7 +94,7 @@ ASK = {name.removeprefix("ask_"): function for name, function in globals().items
 
 
 def main(name: str, text: str = "Hello?", cassette: str | None = None) -> None:
-    """Ask, and print what comes; with a cassette that alone answers."""
+    """Send a request and print the answer; with a cassette, the recorded one."""
     with contextlib.ExitStack() as stack:
         if cassette is not None:
             from tokentape_harness import use_cassette

@@ -21,7 +21,7 @@ CHAT = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("command", ["serve", "record"])
 def test_ctrl_c_while_streams_are_open(command: str, times: int, tmp_path: Path) -> None:
-    """The command ends with 0 and says nothing, however often it is interrupted."""
+    """The command ends with 0 and prints no error, however often it is interrupted."""
     options = ("--port", "0", "--timing", "synthetic:ttft=10ms,tps=1")
     given = (*("serve", *options),) if command == "serve" else ("record", "--cassettes", str(tmp_path))
     with running([sys.executable, "-m", "tokentape_harness.cli", *given], environment()) as process:

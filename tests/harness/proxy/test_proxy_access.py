@@ -62,7 +62,7 @@ def test_aws_is_signed_for_its_own_command_only(tmp_path: Path, monkeypatch: pyt
     "headers", [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}], ids=str
 )
 def test_web_pages_of_others(headers: dict[str, str], upstream: FakeProviderServer, tmp_path: Path) -> None:
-    """A page of another origin is refused, and nothing of it is passed on, unless it was allowed."""
+    """A request of another origin's page is refused and not forwarded, unless the origin is allowed."""
     with proxy(upstream, tmp_path / "a") as running:
         refused = httpx2.post(f"{running.own_url}/openai/v1/chat/completions", json=CHAT, headers=headers)
         assert (refused.status_code, refused.json()["error"]["type"]) == (403, "foreign_origin")
@@ -76,7 +76,7 @@ def test_web_pages_of_others(headers: dict[str, str], upstream: FakeProviderServ
 
 @pytest.mark.parametrize("host", ["127.0.0.1.evil.com", "localhost:80@evil.com", "evil.com"])
 def test_other_hosts(host: str, upstream: FakeProviderServer, tmp_path: Path) -> None:
-    """The proxy is asked by this machine's names only."""
+    """The proxy answers requests to this machine's names only."""
     with proxy(upstream, tmp_path) as running:
         assert httpx2.get(f"{running.url}/openai/v1/models", headers={"host": host}).status_code == 403
 

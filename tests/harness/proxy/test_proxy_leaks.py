@@ -20,7 +20,7 @@ from tokentape_harness.proxy import RecordingProxy, upstreams_of
 
 def ask(proxy: RecordingProxy, kind: str, extra: str = "x=1") -> httpx2.Response:
     """One request with a secret in each place, in header values of any bytes too."""
-    # The client makes the header `authorization` of the user and password.
+    # The client turns the user and password into the header `authorization`.
     url = proxy.url.replace("http://", f"http://me:{FORMED['userinfo']}@")
     headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
     with httpx2.Client(timeout=30) as client:

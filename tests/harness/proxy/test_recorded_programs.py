@@ -134,7 +134,7 @@ def test_a_program_of_node_streams_live_and_replays(
     except environments.UnavailableError as error:
         pytest.skip(str(error))
     sdk = SDKS[name]
-    # What it imports is looked for in the working directory.
+    # It imports modules from the working directory.
     folder = environments.FOLDER / environments.NODE
     path = tmp_path / "cassettes" / f"{name}.yaml"
     options = ("--cassettes", str(path.parent), "--upstream", f"{name}={upstream.url}{sdk.ending}")

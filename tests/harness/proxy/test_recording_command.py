@@ -1,4 +1,4 @@
-"""`tokentape record` as a process: signals, exit codes, staying up, options, and what each SDK is told of a failure."""
+"""`tokentape record` as a process: signals, exit codes, staying up, options, and the error of a failure in each SDK."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CASSETTES = Path(__file__).parents[3] / "cassettes"
 CHAT = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello?"}]}
 OVER = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
-# Reads two lines of a stream with nothing but the standard library, and says which signal it gets.
+# Reads two lines of a stream with nothing but the standard library, and prints the signal that it gets.
 READER = """
 import os, signal, sys, urllib.request
 def told(number, frame):
@@ -155,7 +155,7 @@ def wait_for(path: Path) -> None:
 
 
 def test_commands_that_can_not_be_run(tmp_path: Path) -> None:
-    """As a shell tells it: 127 for none of that name, 126 for one that can't be run; usage errors are 2."""
+    """As in a shell: 127 for an unknown command, 126 for one that can't be run; usage errors are 2."""
     text = tmp_path / "text"
     text.write_text("no program")
     for arguments, code, told in (
@@ -198,7 +198,7 @@ VARIABLES = {
 
 
 def test_the_environment_of_a_command(tmp_path: Path) -> None:
-    """Each SDK's variable leads to the proxy, past other proxies; keys stay, and are made up where none is needed."""
+    """Each SDK's variable leads to the proxy, past other proxies; keys stay, and a missing one is faked if it may be."""
     (tmp_path / "openai.yaml").write_bytes((CASSETTES / "openai_chat" / "text.yaml").read_bytes())
     shows = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
     given = environment(OPENAI_API_KEY=KEYS["OPENAI_API_KEY"], NO_PROXY="intranet", HTTP_PROXY="http://proxy.example")

@@ -64,13 +64,13 @@ def upstream(clock):
 
 @pytest.fixture
 def reports():
-    """What the proxy told of itself."""
+    """The proxy's reports."""
     return []
 
 
 @pytest.fixture
 def proxy(tmp_path, upstream, clock, reports):
-    """Makes proxies that record OpenAI's and Anthropic's requests from the upstream."""
+    """Starts proxies that record the upstream's answers to OpenAI's and Anthropic's requests."""
     url = upstream.url
 
     def make(mode="new_episodes", **options):
@@ -130,7 +130,7 @@ def test_gzip_passes_through(proxy, upstream, tmp_path):
 
 
 def test_a_client_that_leaves(proxy, upstream, clock, tmp_path):
-    """A client that leaves early ends the upstream's stream, and the recording says so."""
+    """A client that leaves early ends the upstream's stream, and the recording's end states it."""
     upstream.default.push(Tape(FRAMES, 200, SSE, end_at=500.0))
     with proxy() as running:
         with streamed(running) as response:
@@ -180,7 +180,7 @@ def test_an_upstream_that_drops(proxy, upstream, tmp_path, reports):
 
 
 def test_an_upstream_that_falls_silent(proxy, upstream, clock, tmp_path):
-    """A provider that says nothing for `timeout` is recorded as timed out, and the client's stream is cut."""
+    """A provider that sends nothing for `timeout` is recorded as timed out, and the client's stream is cut."""
     upstream.default.push(Tape(FRAMES, 200, SSE, end_at=500.0))
     with proxy(timeout=0.5) as running, streamed(running) as response, pytest.raises(httpx2.RemoteProtocolError):
         response.read()
@@ -229,7 +229,7 @@ def test_modes(proxy, upstream, tmp_path, reports):
 
 
 class Bodiless(BaseHTTPRequestHandler):
-    """Answers without a body, and as its path says."""
+    """Answers without a body, with the status that the path names."""
 
     protocol_version = "HTTP/1.1"
 
@@ -350,7 +350,7 @@ def _after(clock, opening):
 
 
 def test_parallel_requests_that_are_the_same(proxy, upstream, tmp_path):
-    """The same question asked twice at once is recorded twice, and replays in that order."""
+    """The same request sent twice at once is recorded twice, and replays in that order."""
     for text in (b"first", b"second"):
         upstream.default.push(untimed(text))
     with proxy("all") as running, streamed(running) as one, streamed(running) as two:
@@ -408,7 +408,7 @@ def test_no_upstream(proxy, tmp_path):
 
 
 def test_strangers_are_refused(proxy):
-    """A request by another host name (a web page that rebinds its name) goes nowhere; an unknown prefix is a 404."""
+    """A request by another host name (a web page that rebinds its name) is refused; an unknown prefix is a 404."""
     with proxy() as running:
         with streamed(running, host="evil.example") as response:
             assert response.status_code == 403

@@ -1,4 +1,4 @@
-"""Which recording answers which request, and what is said when none does."""
+"""Which recording answers which request, and the error when none does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def asked(text, **fields):
 
 
 class Provider:
-    """Answers with what it was asked, in an order of its own."""
+    """Answers with the text of the request, in an order that the test decides."""
 
     def __init__(self):
         self.calls = []
@@ -89,7 +89,7 @@ def test_parallel_requests_never_swap(provider, path):
 
 
 def test_a_body_is_compared_by_what_it_asks_for(client, provider, path):
-    """The order of keys, who asks and tracing options don't count; what is asked does."""
+    """The order of keys, the user and tracing options don't count; the content of the request does."""
     with use_cassette(path):
         client.post(URL, json=asked("one", temperature=1.0, user="me"))
     same = {"user": "you", "temperature": 1, "stream_options": {"include_usage": True}, **asked("one")}
@@ -117,7 +117,7 @@ def test_the_same_options_are_preferred(path):
 
 
 def test_a_mismatch_names_the_nearest_recording_and_the_field(client, path):
-    """The error says which recording is nearest and which field of the body differs."""
+    """The error names the nearest recording and the field of the body that differs."""
     with use_cassette(path):
         client.post(URL, json=asked("far", temperature=0, top_p=1))
         client.post(URL, json=asked("near", temperature=0.5))
@@ -157,7 +157,7 @@ def test_modes(client, provider, path):
 
 
 def test_unplayed_recordings_fail_on_request(client, path):
-    """With `all_played` a recording that was not asked for is named."""
+    """With `all_played` a recording that no request used is named."""
     with use_cassette(path):
         client.post(URL, json=asked("one"))
         client.post(URL, json=asked("two"))
@@ -172,7 +172,7 @@ def test_unplayed_recordings_fail_on_request(client, path):
 
 
 def test_recording_anew_with_all_played(client, path):
-    """What was recorded just now has not to be played."""
+    """What was recorded just now need not be played."""
     with use_cassette(path, all_played=True):
         client.post(URL, json=asked("one"))
 
@@ -194,7 +194,7 @@ def test_vcrpys_own_options_hold(client, provider, path):
 
 
 def test_a_scrubbed_body_keeps_its_times(client, path):
-    """A body that a hook made longer is cut anew, and reads without a warning."""
+    """A body that a hook lengthened is split into chunks again, and is read without a warning."""
     with use_cassette(
         path, before_record_response=lambda response: response | {"body": {"string": b"data: a\n\ndata: b\n\n"}}
     ):
@@ -266,13 +266,13 @@ def test_metadata_is_kept(client, path):
     ],
 )
 def test_options_that_nobody_knows(path, options, told):
-    """vcrpy passes over them, or fails late; a typing error is told at once."""
+    """vcrpy ignores them, or fails late; here a typing error is reported at once."""
     with pytest.raises(UsageError, match=re.escape(told)):
         use_cassette(path, **options)
 
 
 def test_what_would_add_a_recording_is_told(client, path):
-    """The first line says whether there is none at all or one that was played already, and what to do."""
+    """The first line states whether no recording matches or it was played already, and what to do."""
     with use_cassette(path, record_mode="none"), pytest.raises(MismatchError) as caught:
         client.post(URL, json=asked("one"))
     first, _, rest = str(caught.value).partition("\n\n")

@@ -62,7 +62,7 @@ def test_an_unreadable_file_that_came_meanwhile_stays(path):
 
 
 def test_json_cassettes_too(path):
-    """vcrpy's other serializer keeps the stream as well, and a damaged file of it is an error."""
+    """vcrpy's JSON serializer keeps the stream as well, and a damaged JSON file is an error."""
     path = path.with_suffix(".json")
     with client_of() as client, use_cassette(path, serializer="json"):
         ask(client, "one")
@@ -113,7 +113,7 @@ def test_what_another_run_added_is_kept(path):
 
 
 def test_two_runs_that_record_the_same_keep_it_once(path):
-    """A request that both runs made stands in the file once, so that nothing stays unplayed."""
+    """A request that both runs sent is in the file once, so that nothing stays unplayed."""
     with client_of() as client, use_cassette(path):
         ask(client, "mine")
         with use_cassette(path):
@@ -228,7 +228,7 @@ def test_a_key_of_one_request_is_taken_out_of_the_others(path):
 
 
 def test_a_file_that_stays_locked_is_a_clear_error(path, monkeypatch, tmp_path):
-    """A process that never lets go of the file makes a clear error, and the file stays."""
+    """A process that never releases the file leads to a clear error, and the file stays as it was."""
     monkeypatch.setattr(store, "_LOCK_TIMEOUT_S", 0.05)
     cassette = use_cassette(path)
     with client_of() as client:

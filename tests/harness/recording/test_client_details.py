@@ -19,7 +19,7 @@ from tokentape_harness.redaction import RedactionRules
 
 
 class Handler(BaseHTTPRequestHandler):
-    """`/from` redirects with a cookie, `/bad` fails, anything else is told back."""
+    """`/from` redirects with a cookie, `/bad` fails, any other request is echoed."""
 
     protocol_version = "HTTP/1.1"
 
@@ -47,12 +47,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(told)
 
     def log_message(self, *args):
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def server():
-    """A server on the loopback interface; `calls` is how often it was asked."""
+    """A server on the loopback interface; `calls` counts its requests."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
         made.calls = 0
         made.url = f"http://127.0.0.1:{made.server_port}"
@@ -131,7 +131,7 @@ def with_urllib(url):
 
 @pytest.mark.parametrize("ask", [with_requests, with_urllib3, with_aiohttp, with_httpx2, with_urllib])
 def test_clients_behave_as_without_a_cassette(ask, server, tmp_path):
-    """Plain, while recording and on replay a client does the same, and the replay asks nobody."""
+    """A client behaves the same without a cassette, while recording and on replay, and the replay sends no request."""
     plain = ask(server.url)
     path = tmp_path / "cassette.yaml"
     with use_cassette(path, rules=RedactionRules()):

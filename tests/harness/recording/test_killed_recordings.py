@@ -30,7 +30,7 @@ def url():
 
 @pytest.fixture(scope="module")
 def forked():
-    """What makes the processes that are killed."""
+    """Starts the processes that are killed."""
     with victims() as made:
         yield made
 

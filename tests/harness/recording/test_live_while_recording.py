@@ -50,7 +50,7 @@ class Stepping:
             self._stream.release()
 
     def read(self, client, base_url):
-        """Read all of it."""
+        """Read the whole response."""
         self.begin()
         client.read(base_url, self.got)
 

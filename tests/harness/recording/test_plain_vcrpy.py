@@ -31,7 +31,7 @@ def ask(provider):
 
 
 def test_our_cassette_replays_in_plain_vcrpy(fake_provider, tmp_path):
-    """Plain vcrpy replays what we recorded, and what it saves again keeps the stream."""
+    """Plain vcrpy replays our recording, and keeps the stream record when it saves the cassette again."""
     fake_provider.timing("synthetic:ttft=1ms,tps=500")
     fake_provider.script(SAID)
     fake_provider.script("more")
@@ -83,7 +83,7 @@ async def post_all(url, asked):
 
 @pytest.fixture
 def of_aiohttp(fake_provider, tmp_path):
-    """A cassette that plain vcrpy recorded of aiohttp: its bodies are the values, before they were made bytes."""
+    """A cassette that plain vcrpy recorded of aiohttp: its bodies are the values before aiohttp encoded them."""
     path = tmp_path / "aiohttp.yaml"
     with vcr.use_cassette(str(path)):
         asyncio.run(post_all(fake_provider.url, ASKED))

@@ -53,7 +53,7 @@ def write(pytester, url, mark, config="", names=""):
 
 @pytest.fixture
 def upstream(fake_provider):
-    """A provider that says two things, in several chunks each."""
+    """A provider that answers two questions, in several chunks each."""
     # Frames that are due at different times leave in writes of their own.
     fake_provider.timing("synthetic:ttft=1ms,tps=50")
     for _ in range(2):
@@ -165,7 +165,7 @@ def test_an_option_that_nobody_knows_fails(pytester, upstream):
 
 
 def test_a_failed_test_is_only_that(pytester, upstream):
-    """A test that failed before it asked all is not told of what it left, and its cassette is not made shorter."""
+    """A test that failed before its last request gets no error for unplayed recordings; its cassette keeps them."""
     url = upstream.base_url()
     write(pytester, url, "tape")
     pytester.runpytest_inprocess(*WITHOUT_RECORDING, "--tape-record-mode=once").assert_outcomes(passed=2)

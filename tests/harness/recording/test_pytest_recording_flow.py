@@ -123,7 +123,7 @@ class Flow(NamedTuple):
 
 @pytest.fixture
 def flow(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Flow:
-    """A test module and copies of our cassettes, where pytest-recording looks for them; nobody answers."""
+    """A test module and copies of our cassettes, where pytest-recording looks for them; no provider answers."""
     folder = pytester.path / "cassettes" / "test_flow"
     folder.mkdir(parents=True)
     cases: dict[str, dict[str, Any]] = {}

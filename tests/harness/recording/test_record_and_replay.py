@@ -150,7 +150,7 @@ def test_a_dropped_stream_replays_as_the_clients_own_exception(client, path, del
 
 @pytest.mark.parametrize("other", list(CLIENTS))
 def test_a_drop_is_another_clients_own_exception_too(path, other):
-    """What httpx2 saw break off breaks off for each client as that one tells it."""
+    """A stream that broke off while httpx2 recorded it raises each client's own exception on replay."""
     url, _ = record(path, "httpx2", cut=True)
     _, live = record(path.with_name("live.yaml"), other, cut=True)
     with use_cassette(path, record_mode="none"):
@@ -193,7 +193,7 @@ def test_an_endless_stream_is_recorded_until_the_client_leaves(client, path):
 
 
 def test_reading_past_what_was_recorded_fails(client, path):
-    """A client that wants more than was recorded gets an error that says so, unless that is meant."""
+    """A client that reads past the recording gets an error that states it, unless that is allowed."""
     url, _ = record(path, client, enough=3)
     with use_cassette(path, record_mode="none"):
         pieces, error = read(client, url)
@@ -205,7 +205,7 @@ def test_reading_past_what_was_recorded_fails(client, path):
 
 
 def test_leaving_at_the_terminal_event_is_complete(client, path):
-    """A client that closes at `[DONE]` has read all of it."""
+    """A client that closes at `[DONE]` has read the whole stream."""
     final = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
     pieces = [*PIECES, final, DONE]
     url, (got, _) = record(path, client, pieces, enough=len(pieces))
@@ -246,7 +246,7 @@ def test_a_compressed_body_with_its_length_replays(client, path):
 
 
 def test_a_stream_that_is_open_at_the_end_is_kept(path):
-    """A response that nobody closed before the cassette is recorded as far as it came."""
+    """A response that is still open when the cassette closes is recorded as far as it came."""
     with SteppedServer(PIECES) as upstream, httpx2.Client() as client:
         with use_cassette(path):
             upstream.step()
@@ -260,7 +260,7 @@ def test_a_stream_that_is_open_at_the_end_is_kept(path):
 
 
 def test_speed_must_be_positive(path):
-    """A speed that is none is told at once."""
+    """A speed that is not positive is an error at once."""
     with pytest.raises(UsageError, match="speed is 0"):
         use_cassette(path, speed=0)
 

@@ -122,7 +122,7 @@ def test_sync_round_trip(chunks, coding, end, count, content_type):
     extension=st.sampled_from([b"", b";a=b"]),
 )
 def test_chunked_coding_is_told_however_it_is_read(chunks, cuts, trailer, extension):
-    """The chunks are those of the coding, whatever pieces of it a client takes off the socket."""
+    """The chunks are those of the coding, in whatever pieces a client reads the socket."""
     wire = (
         b"".join(b"%x%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in chunks) + b"0\r\n" + trailer + b"\r\n"
     )

@@ -110,7 +110,7 @@ SDKS = {
 
 @pytest.mark.parametrize("sdk", list(SDKS))
 def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
-    """An SDK gets the same deltas recorded and replayed, the file has them in several chunks and no key of it."""
+    """An SDK gets the same deltas recorded and replayed; the file has them in several chunks, without the SDK's key."""
     fake_provider.timing("synthetic:ttft=1ms,tps=100")
     fake_provider.script(SAID)
     path = tmp_path / "cassette.yaml"
@@ -129,7 +129,7 @@ def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
 
 @pytest.mark.parametrize("sdk", ["openai", "openai_async", "anthropic", "anthropic_async", "genai", "boto3"])
 def test_leaving_at_an_error_event_is_complete(sdk, fake_provider, tmp_path):
-    """An SDK that raises at the provider's error event has read all of it: nothing to record again, and it replays."""
+    """An SDK that raises at the provider's error event has read the whole stream, which is complete and replays."""
     fake_provider.timing("synthetic:ttft=1ms,tps=200")
     fake_provider.script(SAID, error=Error(500, "broken inside", in_stream=True))
     path = tmp_path / "cassette.yaml"

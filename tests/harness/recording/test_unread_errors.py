@@ -102,9 +102,9 @@ def ask(
     *headers: str,
     body_comes: bool = True,
 ) -> str:
-    """Record one error; gives how the recording says that it ended, or the problem that `check` has with it.
+    """Record one error; returns the ending that the recording states, or the problem that `check` finds in it.
 
-    Without `body_comes` nothing but the head ever leaves.
+    Without `body_comes` nothing but the head is ever sent.
     """
     parts = tuple((name, value) for name, _, value in (header.partition(": ") for header in headers))
     provider.default.push(Tape((Frame(10.0, ERROR), Frame(20.0, b"")), 429, parts, start=0.0, end_at=20.0))

@@ -51,7 +51,7 @@ OPAQUE = "7f3Q-opaque-93zzKq"
 
 
 def _answers(kind: str) -> tuple[str, bytes]:
-    """A response that says every secret, in one of the framings."""
+    """A response with every secret in its text, in one of the framings."""
     said = " ".join([*FORMED.values(), OPAQUE])
     said = said.replace(FORMED["member"], f'{{"password": "{FORMED["member"]}"}}')
     parts = [said[at : at + 5] for at in range(0, len(said), 5)]
@@ -297,7 +297,7 @@ version: 1
 
 
 def test_errors_of_reading_show_no_secret(tmp_path, run):
-    """A damaged cassette with a secret in it is told about without the secret."""
+    """The error of a damaged cassette shows no secret of its text."""
     for number, text in enumerate(
         (
             f"interactions:\n- request: {{uri: 'http://h/?key={FORMED['query']}', body: [",

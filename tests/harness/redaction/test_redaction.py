@@ -71,7 +71,7 @@ def streamed(body: bytes, chunks=(), content_type="text/event-stream") -> Intera
 
 
 def text_of(body: bytes) -> str:
-    """What the deltas say, joined."""
+    """The deltas' text, joined."""
     events = [line.removeprefix(b"data: ") for line in body.split(b"\n") if line.startswith(b"data: ")]
     return "".join(json.loads(event)["choices"][0]["delta"]["content"] for event in events)
 
@@ -94,7 +94,7 @@ def test_a_key_is_known_by_its_form(name):
 
 @given(st.sampled_from(sorted(KEYS)), st.lists(st.integers(0, 1000), max_size=60), st.booleans())
 def test_no_key_survives_any_cut_into_deltas(name, cuts, escaped):
-    """However a model's tokens cut a key, and however JSON writes it, no part of it is left in the deltas."""
+    """However a model's tokens cut a key, and however JSON escapes it, no part of it is left in the deltas."""
     key = KEYS[name]
     parts = pieces_of(f"Here: {key} (that is all)", cuts)
     body = sse(*parts)
@@ -145,7 +145,7 @@ PLANTED = st.lists(
 
 @given(PLANTED, PLANTED, st.sampled_from(["application/json", "text/event-stream", "", "application/x-ndjson"]))
 def test_redacting_twice_changes_nothing(request_parts, response_parts, content_type):
-    """Redaction is idempotent, whatever the text, in JSON and outside of it."""
+    """Redaction is idempotent, whatever the text, in JSON and elsewhere."""
     said = "".join(response_parts)
     for body in (
         said.encode("utf-8", "replace"),
@@ -288,7 +288,7 @@ def test_a_dummy_key_is_not_looked_for_elsewhere(key):
 
 
 def test_a_credential_of_one_interaction_goes_from_all():
-    """A token that one request was made with is taken out of the others of its cassette."""
+    """The token of one request is removed from all interactions of its cassette."""
     login = Interaction(Request("POST", "http://h/login"), Response(body=b"welcome, your pass is 77-opaque-99"))
     use = Interaction(Request("GET", "http://h/x", (("authorization", "Bearer 77-opaque-99"),)), Response())
     first, _ = redact_all([login, use])
@@ -333,7 +333,7 @@ def test_members_and_form_parameters_with_secret_names():
 
 
 def test_a_tool_calls_arguments_in_fragments():
-    """A secret in the fragments of a tool call goes by its form; a name alone makes none of what a model generated."""
+    """A secret in a tool call's fragments is found by its form; a field's name makes generated text no secret."""
     arguments = json.dumps({"city": "Oslo", "api_key": "opaque-value", "token": "7f3Q9xK2mP8vL4nR6tW1", "note": OPENAI})
     body = b"".join(
         b"event: content_block_delta\ndata: "
@@ -509,7 +509,7 @@ def test_secrets_of_the_environment():
 
 
 def test_findings_name_the_place_and_never_the_secret():
-    """What was found is told by rule and place, without a character of the secret."""
+    """A finding has its rule and place, without a character of the secret."""
     request = Request(
         "POST", f"https://u:{OPENAI}@h/?key={OPENAI}", (("authorization", f"Bearer {OPENAI}"),), OPENAI.encode()
     )
@@ -576,7 +576,7 @@ def test_chunks_follow_any_edits(edits, sizes):
 
 
 def test_rules_that_meet_the_placeholder():
-    """A rule may match the placeholder, a part of it, or more than it: it is replaced once, and nothing grows."""
+    """A rule may match the placeholder, a part of it, or more: it is replaced once, and the text does not grow."""
     request = Request("POST", "http://h/", (), b"foo-12 ABC foo")
     for pattern, body in (("[A-Z]", b"foo-12 REDACTEDREDACTEDREDACTED foo"), ("[A-Z]+", b"foo-12 REDACTED foo")):
         rules = DEFAULT_RULES.adding(text=[pattern])

@@ -200,7 +200,7 @@ def test_a_secret_goes_from_every_place(text):
 
 
 def text_of(body: bytes) -> str:
-    """What a body says, its deltas joined."""
+    """A body's text, its deltas joined."""
     if body.startswith(b"data: "):
         events = [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: ")]
         return "".join(event["choices"][0]["delta"]["content"] for event in events)
@@ -295,7 +295,7 @@ def test_a_secret_of_the_request_body_goes_from_the_answer():
 
 
 def test_a_short_lived_key_is_secret_under_its_value():
-    """The `value` of a client secret goes, as in the answer that makes an ephemeral key."""
+    """The `value` of a client secret is removed, as in the answer that creates an ephemeral key."""
     made = redact(answer(b'{"client_secret": {"value": "short", "expires_at": 1}}', "application/json"))
     assert made.response.body == b'{"client_secret": {"value": "REDACTED", "expires_at": 1}}'
 
@@ -325,7 +325,7 @@ HOSTILE = [
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_hostile_text_takes_linear_time(unit):
-    """Text made to be slow to search takes no longer than other text: 200 kB would take hours otherwise."""
+    """Text that was designed to be slow to search takes no longer than other text: 200 kB would take hours otherwise."""
     text = unit * (200_000 // len(unit))
     for content_type in ("application/json", "multipart/form-data; boundary=b"):
         redact(answer(text.encode(), content_type))
@@ -402,7 +402,7 @@ def test_echoes_go_whatever_the_client_and_the_filters(ask, filters, echo, tmp_p
 
 @pytest.mark.parametrize("ask", [ask_urllib, ask_httpx2])
 def test_a_placeholder_of_the_user_stays(ask, echo, tmp_path):
-    """What vcrpy's `filter_headers` puts in place of a secret stays, as text or made by a function."""
+    """The replacement that vcrpy's `filter_headers` puts in place of a secret stays, as text or from a function."""
     path = tmp_path / "c.yaml"
     filters = [("authorization", "Bearer MY-PLACEHOLDER-1"), ("x-auth", lambda key, value, request: f"my {key}")]
     with use_cassette(path, filter_headers=filters):

@@ -106,7 +106,7 @@ def test_a_careless_client_fails_where_it_is_silent(pytester):
 
 @pytest.mark.parametrize("mode", ["-p no:xdist", "-n2"])
 def test_a_careful_client_passes(pytester, mode):
-    """A client that asks again is told as such, with xdist too, where the summary has all workers' cells."""
+    """A client that retries is reported as such, with xdist too, where the summary has all workers' cells."""
     result = run(
         pytester,
         """
@@ -226,14 +226,14 @@ def test_other_parameters_and_coroutines(pytester):
     ],
 )
 def test_a_bad_mark_is_told_at_collection(pytester, test, message):
-    """One line says what is wrong with the mark."""
+    """A wrong mark is one line of error."""
     result = run(pytester, f"\n    @pytest.mark.{test}\n    def test_it(fake_provider):\n        pass\n")
     result.stdout.fnmatch_lines([message])
     assert result.ret != 0
 
 
 def test_a_sweep_of_nothing_fails(pytester):
-    """A test that asks nothing, fails without any fault, or has another answer than the recording is no sweep."""
+    """A test that sends no request, fails without a fault, or gets another answer than the recording can't be swept."""
     result = run(
         pytester,
         """

@@ -34,7 +34,7 @@ def swept(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, lis
 
 
 def test_an_sdk(capsys):
-    """The openai SDK is silent at all but the last places, and the exit code says so."""
+    """The openai SDK is silent at all but the last places, and the exit code is 1."""
     code, lines, _ = swept(capsys, TEXT, "--sdk", "openai", "--fault", "clean_end", "--fault", "stall@frame=3")
     assert code == 1
     assert lines[0].startswith("openai 3.")
@@ -74,7 +74,7 @@ def test_always(capsys):
 
 
 def test_a_command(capsys, tmp_path):
-    """A command is asked once for each cell; how it ended is its outcome."""
+    """A command runs once for each cell; its ending is the outcome."""
     script = tmp_path / "client.py"
     script.write_text(CLIENT)
     faults = ["fin@frame=3", "clean_end@frame=3", "comments", "lose@frame=3", "overload"]
@@ -121,7 +121,7 @@ def test_a_command_that_hangs(capsys, tmp_path):
     ],
 )
 def test_misuse(capsys, arguments, message):
-    """Each mistake is one line that says what to do."""
+    """Each mistake is one line of error, with what to do."""
     code, lines, error = swept(capsys, *arguments)
     assert code in (1, 2)
     assert lines == []

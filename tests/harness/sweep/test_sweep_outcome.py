@@ -1,4 +1,4 @@
-"""How what a client did is judged, and told."""
+"""How a client's behaviour is judged and reported."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_judge(cell, entries, how, outcome):
 
 
 def test_errors_have_their_package():
-    """What was raised is told by class and package, and how often was asked again."""
+    """An exception is reported by class and package, with the number of retries."""
     raised = judge(CUT, [entry("fin"), entry("fin"), entry("fin")], error=openai.OpenAIError("no " * 200))
     assert (raised.error, raised.retries, len(raised.message)) == ("openai.OpenAIError", 2, 300)
     assert raised.text == snapshot("raised openai.OpenAIError after 2 retries")
@@ -64,7 +64,7 @@ def test_errors_have_their_package():
 
 
 def test_outcomes_by_name():
-    """Outcomes are read from one string or several, and `none` is none."""
+    """Outcomes are read from one string or several, and `none` is the empty set."""
     assert checked_outcomes("silent, hung") == ("silent", "hung")
     assert checked_outcomes(["altered"]) == ("altered",)
     assert checked_outcomes("none") == ()

@@ -40,7 +40,7 @@ def test_each_fault_is_tried_at_each_boundary(text):
 
 
 def test_only_what_never_ends_is_truncated(text):
-    """A cut is one up to the finish reason, and none after it; what only looks odd is none."""
+    """A cut is a truncation up to the finish reason, and not after it; a stream that only looks odd is none."""
     cells = {cell.id: cell for cell in planned(text).cells}
     cuts = [cells[f"clean_end@frame={frame}"].truncated for frame in range(43)]
     assert cuts == [True] * 41 + [False] * 2
@@ -62,7 +62,7 @@ def test_only_what_never_ends_is_truncated(text):
 
 @pytest.mark.parametrize("name", ["openai_chat/long", "anthropic_messages/long"])
 def test_long_recordings_are_sampled(name):
-    """Of many places so many are tried, the beginning and the ending always, the same for the same seed."""
+    """Of many places a sample is tried, with the beginning and the ending always, the same for the same seed."""
     subject = read_subject(CASSETTES / f"{name}.yaml")
     plan = planned(subject, ["fin", "clean_end"], places=20)
     places = [cell.place for cell in plan.cells if cell.row == "fin"]

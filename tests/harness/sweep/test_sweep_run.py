@@ -52,7 +52,7 @@ def told(matrix: Matrix) -> list[tuple[str, str, str]]:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_socket_makes_no_difference(caplog: pytest.LogCaptureFixture) -> None:
-    """The openai SDK does over a socket what it does in this process and in virtual time."""
+    """The openai SDK behaves over a socket as in this process and in virtual time."""
     caplog.set_level(logging.CRITICAL)
     plan = plan_sweep(SUBJECT.tape, SUBJECT.wire, FAULTS, places=8)
     client, _ = sdk_client("openai", SUBJECT)
@@ -65,7 +65,7 @@ def test_a_socket_makes_no_difference(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_client_that_fails_without_a_fault() -> None:
-    """There is no sweep of a client that fails by itself, or that asks nobody."""
+    """A client that fails without a fault, or that sends no request, can't be swept."""
     plan = plan_sweep(SUBJECT.tape, SUBJECT.wire, ["fin@frame=1"])
 
     def broken(_: FakeProvider) -> str:
@@ -91,7 +91,7 @@ def test_each_cell_is_told_as_it_comes() -> None:
 
 
 def test_a_fault_that_stays() -> None:
-    """With a fault that happens always, a client that retries raises in the end; `retries` has how often it asked."""
+    """With a fault that happens always, a client that retries raises in the end; `retries` counts its retries."""
     plan = plan_sweep(SUBJECT.tape, SUBJECT.wire, ["overload@retry_after=0.001"])
     client, _ = sdk_client("openai", SUBJECT)
     with InProcessProvider() as provider:

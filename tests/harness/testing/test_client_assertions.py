@@ -24,13 +24,13 @@ SSE = (("content-type", "text/event-stream"),)
 
 
 def ask_openai(provider: FakeProvider, **options) -> str:
-    """What the openai SDK says, with its own retries."""
+    """The answer of the openai SDK, with its own retries."""
     with openai.OpenAI(base_url=provider.base_url(), api_key="k", **options) as client:
         return client.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content
 
 
 def ask_anthropic(provider: FakeProvider, **options) -> str:
-    """What the anthropic SDK says, with its own retries."""
+    """The answer of the anthropic SDK, with its own retries."""
     with anthropic.Anthropic(base_url=provider.base_url("anthropic_messages"), api_key="k", **options) as client:
         return client.messages.create(model="m", messages=MESSAGES, max_tokens=9).content[0].text
 
@@ -181,7 +181,7 @@ def test_an_idle_timeout_is_seen(fake_provider_in_process, spec, event):
 @pytest.mark.asyncio
 @pytest.mark.fake_provider(timing="recorded", clock="controlled")
 async def test_a_client_that_does_not_read_stops_the_server(fake_provider_in_process):
-    """Of 8 MB that are due, what nobody reads stays back; the same client can read on later."""
+    """Of 8 MB that are due, the server sends no more than is read; the same client can read on later."""
     provider = fake_provider_in_process
     frame = b"data: " + b"x" * 8184 + b"\n\n"
     provider.script(Tape(tuple(Frame(float(at), frame) for at in range(1000)), 200, SSE))
@@ -324,7 +324,7 @@ def test_a_client_that_stays_is_found_in_time(fake_provider):
 
 @pytest.mark.fake_provider(timing="stepped")
 def test_a_blocked_event_loop_is_named(fake_provider):
-    """An assertion that blocks the event loop of its client says what to await."""
+    """An assertion that blocks the event loop of its client fails with what to await."""
 
     async def check() -> str:
         async with openai.AsyncOpenAI(base_url=fake_provider.base_url(), api_key="k") as client:
@@ -383,7 +383,7 @@ def test_leaving_is_waited_for_in_process(fake_provider_in_process):
 
 @pytest.mark.fake_provider(timing="synthetic:ttft=1ms,tps=20")
 def test_a_client_that_never_finished_closing_is_broken_off_at_the_end(fake_provider_in_process):
-    """A stream that was closed where nobody could wait for it does not disturb the end of the provider."""
+    """A stream whose closing could not be awaited does not disturb the provider's end."""
     provider = fake_provider_in_process
     with openai.OpenAI(
         base_url=provider.base_url(), api_key="k", http_client=httpx2.Client(transport=provider.transport())
@@ -401,7 +401,7 @@ def test_a_client_that_never_finished_closing_is_broken_off_at_the_end(fake_prov
 
 @pytest.mark.fake_provider(timing="stepped")
 def test_a_stream_that_nobody_steps_says_so(fake_provider_in_process):
-    """A client that gives up a stepped stream that nobody has stepped is told why nothing came."""
+    """A client that gives up a stepped stream without a step gets an error with the reason."""
     provider = fake_provider_in_process
     with httpx2.Client(transport=provider.transport(), timeout=60) as client, pytest.raises(httpx2.ReadTimeout):
         client.post(f"{provider.base_url()}/chat/completions", json=REQUEST)

@@ -44,7 +44,7 @@ def test_what_was_not_played_is_named(fake_provider):
 
 
 def test_a_rule_answers_what_it_applies_to(fake_provider):
-    """A rule answers by its conditions, as often as it is asked."""
+    """A rule answers every request that meets its conditions."""
     fake_provider.rule("blue", model="gpt-*")
     fake_provider.rule("red", contains="Hello", usage=Usage(input=1))
     url = fake_provider.base_url("openai_chat")
@@ -89,7 +89,7 @@ def test_a_marker_sets_the_session_up(fake_provider):
 
 
 def test_strict_refuses_what_nothing_answers(fake_provider):
-    """A strict session makes nothing up, and can be made lenient again."""
+    """A strict session generates no answer, and can become lenient again."""
     fake_provider.strict()
     with pytest.raises(openai.NotFoundError):
         ask(fake_provider.base_url())
@@ -190,7 +190,7 @@ def test_a_folder_is_loaded_whole(cassettes, fake_provider):
 
 
 def test_wrong_arguments_are_clear_errors(fake_provider):
-    """What a fixture can't do is one line that says why."""
+    """What a fixture can't do is one line of error with the reason."""
     with pytest.raises(CassetteNotFoundError, match=r"none.yaml: no such cassette in .*tests/harness") as missing:
         fake_provider.cassette("none.yaml")
     folders = str(missing.value).partition(" in ")[2].partition(": check")[0].split(", ")

@@ -1,4 +1,4 @@
-"""Cassettes whose responses stay on the disk until one is asked for: the answers are those of reading them all."""
+"""Cassettes whose responses stay on the disk until they are requested: the answers are those of reading all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHAT = Endpoint("POST", "/v1/chat/completions", "openai_chat")
 
 
 def asked(data):
-    """What the whole file asks for, as its outline has it."""
+    """The requests of the whole file, as its outline has them."""
     return tuple(
         msgspec.structs.replace(interaction.request, headers=()) for interaction in parse_cassette(data).interactions
     )
@@ -72,7 +72,7 @@ INTERACTIONS = st.lists(
 @example([Interaction(Request("POST", URI, (), b"it's\n\n- request:\n    body: 'x'\n"), Response())])
 @example([Interaction(Request("POST", URI, (), "a\u2028'\u0085b".encode()), Response())])
 def test_an_outline_is_right_or_none(interactions):
-    """What is found without reading all of a file is what reading all of it finds, whoever wrote it."""
+    """An outline has the requests that reading the whole file finds, whoever wrote it."""
     ours = format_cassette(Cassette(tuple(interactions))).encode()
     assert indexed_requests(ours) in (None, asked(ours))
     requests = [
@@ -88,7 +88,7 @@ def test_an_outline_is_right_or_none(interactions):
 
 
 def test_real_cassettes_have_outlines():
-    """All recordings of ours, and most public ones, need not be read whole; what they ask for is the same."""
+    """All our recordings, and most public ones, need not be read whole; their requests are the same."""
     for path in OWN.rglob("*.yaml"):
         assert indexed_requests(path.read_bytes()) == asked(path.read_bytes()), path
     public = sorted((ROOT / "cassettes").rglob("*.y*ml"))
@@ -136,7 +136,7 @@ def said():
 
 @pytest.fixture
 def session(tmp_path, said):
-    """A session with what two cassettes answer, none of it read yet."""
+    """A session with the recordings of two cassettes, not read yet."""
     write_cassette(tmp_path / "a.yaml", Cassette((interaction(b"one", b"a one"), interaction(b"two", b"a two"))))
     write_cassette(tmp_path / "b.yaml", Cassette((interaction(b"one", b"b one"),)))
     made = Session()
@@ -166,7 +166,7 @@ def test_the_same_answers_in_the_same_order(session, tmp_path):
 
 
 def test_a_response_that_can_not_be_read(session, tmp_path, said):
-    """A response that turns out damaged is told of once; the next recording answers, or the miss says why none does."""
+    """A damaged response is reported once; the next recording answers, or the miss gives the reason."""
     path = tmp_path / "a.yaml"
     path.write_text(path.read_text().replace("code: 200", "code: {", 1))
     assert answers(session, "one") == b"b one"

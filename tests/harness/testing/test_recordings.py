@@ -64,7 +64,7 @@ def test_a_broken_stream_has_no_length():
 
 
 def test_a_length_is_that_of_the_decoded_body():
-    """A length from before decoding is replaced; where there was none, there is none."""
+    """A length from before decoding is replaced; where there was no length, none is added."""
     assert tape_of(Response(headers=(("content-length", "99"),), body=b"abcd")).headers == (("content-length", "4"),)
     assert tape_of(Response(body=b"abcd")).headers == ()
 

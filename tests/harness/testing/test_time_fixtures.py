@@ -56,7 +56,7 @@ def test_a_marker_gives_a_clock(fake_provider: FakeProvider) -> None:
 
 
 def test_without_a_clock(fake_provider: FakeProvider) -> None:
-    """A session that keeps the server's time has no clock to advance, and says how to get one."""
+    """A session that keeps the server's time has no clock to advance; the error is how to get one."""
     with pytest.raises(UsageError, match=r"@pytest.mark.fake_provider\(clock='controlled'\)"):
         _ = fake_provider.clock
     fake_provider.set_up(clock="automatic")
