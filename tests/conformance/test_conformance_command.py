@@ -70,9 +70,9 @@ def test_our_own_iterator_keeps_every_promise(run: Run, wire: str, tmp_path: Pat
     """Every case passes on every wire format, and none is skipped."""
     report = tmp_path / "report.json"
     ran = run(OURS, "--wire", wire, "--json", report)
-    told = json.loads(report.read_text())
-    assert (ran.code, set(told["counts"])) == (0, {"passed"}), ran.out
-    assert told["counts"]["passed"] > 120
+    document = json.loads(report.read_text())
+    assert (ran.code, set(document["counts"])) == (0, {"passed"}), ran.out
+    assert document["counts"]["passed"] > 120
 
 
 def test_in_processes_the_results_are_the_same(tmp_path: Path) -> None:
@@ -126,12 +126,12 @@ def masked(text: str) -> str:
     return re.sub(r"in \d+\.\d s", "in 0.0 s", text)
 
 
-def test_what_a_failure_tells(run: Run) -> None:
+def test_what_a_failure_shows(run: Run) -> None:
     """Promise, source, request, frames with their times, expected and seen."""
     ran = run(ZERO, "--case", "text/zero")
-    told = re.sub(r"chatcmpl-\w+|fp_\w+", "ID", re.sub(r'"obfuscation":"\w*"', '"obfuscation":""', masked(ran.out)))
+    failure = re.sub(r"chatcmpl-\w+|fp_\w+", "ID", re.sub(r'"obfuscation":"\w*"', '"obfuscation":""', masked(ran.out)))
     assert ran.code == 1
-    assert "\n".join(line.rstrip() for line in told.splitlines()) == snapshot("""\
+    assert "\n".join(line.rstrip() for line in failure.splitlines()) == snapshot("""\
 FAILED iterator/text/zero[openai_chat]
   promise   A piece "0" is text like any other.
   source    tokentape, docs/iterator.md
@@ -155,7 +155,7 @@ text         0/1
 """)
 
 
-def test_a_failure_on_several_wires_is_told_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_on_several_wires_is_reported_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first in full, the others by name."""
     (tmp_path / "silent.py").write_text(
         "class Silent:\n    def open(self, source, wire, **options):\n        yield from ()\n"
@@ -209,7 +209,7 @@ def test_the_exit_code_is_0_if_all_is_kept(run: Run) -> None:
     ],
     ids=lambda value: " ".join(value)[-30:] if isinstance(value, list) else "",
 )
-def test_wrong_usage_is_told_in_one_line(run: Run, arguments: list[str], error: str) -> None:
+def test_wrong_usage_is_one_line(run: Run, arguments: list[str], error: str) -> None:
     """2, and what was wrong."""
     ran = run(*arguments)
     assert ran.code == 2
@@ -374,12 +374,12 @@ def test_html(run: Run, tmp_path: Path) -> None:
     assert "prefers-color-scheme: dark" in source
     assert "@import" not in source
     assert "url(" not in source
-    for told in ("little 0.7", "iterator/text/zero[openai_chat]", 'A piece "0" is text like any other.', "'1000'"):
-        assert told in page.text
+    for shown in ("little 0.7", "iterator/text/zero[openai_chat]", 'A piece "0" is text like any other.', "'1000'"):
+        assert shown in page.text
     assert "<script" not in source
 
 
-def test_reports_tell_no_secrets(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_have_no_secrets(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that a target's error names is in no report."""
     key = "sk-proj-" + "A1b2C3d4" * 6
     (tmp_path / "leaky.py").write_text(
@@ -391,12 +391,12 @@ def test_reports_tell_no_secrets(run: Run, tmp_path: Path, monkeypatch: pytest.M
         "leaky:Leaky", "--case", "text/zero[openai_chat]", "--html", "p.html", "--junit", "j.xml", "--json", "r.json"
     )
     assert ran.code == 1
-    for told in (ran.out, *(Path(name).read_text() for name in ("p.html", "j.xml", "r.json"))):
-        assert "ValueError: bad key" in told
-        assert key not in told
+    for report in (ran.out, *(Path(name).read_text() for name in ("p.html", "j.xml", "r.json"))):
+        assert "ValueError: bad key" in report
+        assert key not in report
 
 
-def test_html_quotes_what_a_target_says(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_html_escapes_a_targets_text(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a target raises is text on the page, not markup."""
     (tmp_path / "loud.py").write_text(
         "class Loud:\n    def open(self, source, wire, **options):\n        raise ValueError('<img src=x>')\n"

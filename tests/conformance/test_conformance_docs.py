@@ -103,8 +103,8 @@ def test_the_table_of_methods() -> None:
 
 def test_the_areas() -> None:
     """The page lists them all."""
-    told = TEXT[TEXT.index("The areas are") : TEXT.index("Can the cases fail?")]
-    assert set(re.findall(r"`([a-z-]+)`", told)) == {case.area for case in SUITE.cases() if case.area != "own"}
+    text = TEXT[TEXT.index("The areas are") : TEXT.index("Can the cases fail?")]
+    assert set(re.findall(r"`([a-z-]+)`", text)) == {case.area for case in SUITE.cases() if case.area != "own"}
 
 
 def test_the_number_of_mutants() -> None:
@@ -115,7 +115,7 @@ def test_the_number_of_mutants() -> None:
     assert DropsZero in [mutant.make for mutant in MUTANTS]
 
 
-def test_every_capability_is_known_and_asked_for() -> None:
+def test_every_capability_is_known_and_needed() -> None:
     """What cases need is in the protocol, what is in the protocol some case needs, and our own adapter has it all."""
     needed = set().union(*(case.needs for case in SUITE.cases())) - {"sync", "async"}
     assert needed <= METHODS | set(ASSUMED)

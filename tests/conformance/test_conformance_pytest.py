@@ -59,8 +59,8 @@ def test_cases_are_tests(pytester: pytest.Pytester) -> None:
 def test_failures_skips_and_known_deviations(pytester: pytest.Pytester, little: str) -> None:
     """A broken promise fails with the evidence, a missing capability skips, a known deviation is an xfail."""
     deviations = {"leaving/break": "known", "lazy/begun-once": "gone"}
-    told = [f'[[deviation]]\ncase = "{case}"\nreason = "{reason}"\n' for case, reason in deviations.items()]
-    Path(pytester.path, "known.toml").write_text("".join(told))
+    tables = [f'[[deviation]]\ncase = "{case}"\nreason = "{reason}"\n' for case, reason in deviations.items()]
+    Path(pytester.path, "known.toml").write_text("".join(tables))
     cases = ["text/zero", "text/concatenated", "usage/counts", *deviations]
     options = [option for name in cases for option in ("--case", name)]
     ran = run(pytester, "--target", little, *options, "--baseline", "known.toml", "-rsx")
@@ -83,7 +83,7 @@ def test_with_xdist(pytester: pytest.Pytester) -> None:
     run(pytester, "--target", OURS, "--case", "text/zero*", "--wire", "ollama", "-n", "2").assert_outcomes(passed=2)
 
 
-def test_a_run_without_a_target_says_so(pytester: pytest.Pytester) -> None:
+def test_a_run_without_a_target(pytester: pytest.Pytester) -> None:
     """Wrong usage is one line of error."""
     for arguments, error in (
         ((), "conformance: give the target, --target module:factory"),
@@ -94,7 +94,7 @@ def test_a_run_without_a_target_says_so(pytester: pytest.Pytester) -> None:
         ran.stderr.fnmatch_lines([f"ERROR: {error}"])
 
 
-def test_other_runs_have_none_of_it(pytester: pytest.Pytester) -> None:
+def test_other_runs_lack_the_options(pytester: pytest.Pytester) -> None:
     """The options are there in these runs alone."""
     pytester.makepyfile("def test_nothing(): pass")
     ran: Any = pytester.runpytest_subprocess(*QUIET, "--target", OURS)

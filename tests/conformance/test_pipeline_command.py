@@ -215,7 +215,7 @@ def test_a_case_of_ones_own(run: Run, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "expected  'Hello'\n  seen      'Sigh. Hello'" in ran.out
 
 
-def test_every_capability_is_asked_for() -> None:
+def test_every_capability_is_needed() -> None:
     """What can be declared is what some case needs, and the other way round."""
     assert set().union(*(case.needs for case in SUITE.cases())) == set(CAPABILITIES)
 
@@ -248,7 +248,7 @@ nothing = None
         ([f"{__name__}:answers", "-H", "nonsense"], "is not 'Name: value'"),
     ],
 )
-def test_a_target_that_cannot_be_asked_is_told_in_one_line(run: Run, arguments: list[str], error: str) -> None:
+def test_a_target_that_cannot_be_reached_is_one_line(run: Run, arguments: list[str], error: str) -> None:
     """What was wrong, and what to do; never a traceback."""
     ran = run(*arguments)
     assert ran.code in (1, 2)
@@ -256,7 +256,7 @@ def test_a_target_that_cannot_be_asked_is_told_in_one_line(run: Run, arguments: 
     assert ran.err.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_told(run: Run) -> None:
+def test_a_port_in_use_is_one_line(run: Run) -> None:
     """One fake provider at a time has the port that an app is set to."""
     with FakeProviderServer() as server:
         port = server.url.rpartition(":")[2]

@@ -25,11 +25,11 @@ TEXT = PAGE.read_text("utf-8")
 
 def test_the_table_of_cases() -> None:
     """It has every case with its promise and needs, in order."""
-    told = []
+    rows = []
     for case in SUITE.cases():
         needs = ", ".join(f"`{need}`" for need in sorted(case.needs))
-        told.append(f"| `{case.id.removeprefix('pipeline/')}` | {case.promise} | {needs} |")
-    assert re.findall(r"^\| `[a-z]+/.*$", TEXT, re.MULTILINE) == told
+        rows.append(f"| `{case.id.removeprefix('pipeline/')}` | {case.promise} | {needs} |")
+    assert re.findall(r"^\| `[a-z]+/.*$", TEXT, re.MULTILINE) == rows
 
 
 def test_the_table_of_capabilities() -> None:

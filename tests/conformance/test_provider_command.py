@@ -74,13 +74,13 @@ def test_our_own_server_keeps_every_promise(run: Run, server: FakeProviderServer
     """Every case passes on every wire format, and only what is declared is skipped."""
     report = tmp_path / "report.json"
     ran = run(server.url, "--wire", wire, "--lacks", LACKS, "--json", report)
-    told = json.loads(report.read_text())
-    assert (ran.code, told["counts"].get("failed", 0), told["counts"].get("skipped")) == (0, 0, 1), ran.out
-    assert told["counts"]["passed"] > 40
+    document = json.loads(report.read_text())
+    assert (ran.code, document["counts"].get("failed", 0), document["counts"].get("skipped")) == (0, 0, 1), ran.out
+    assert document["counts"]["passed"] > 40
 
 
 @pytest.mark.parametrize("wire", ["openai_chat", "anthropic_messages", "ollama"])
-def test_a_server_that_says_what_it_likes(run: Run, mute: FakeProviderServer, wire: str) -> None:
+def test_a_server_that_cannot_be_scripted(run: Run, mute: FakeProviderServer, wire: str) -> None:
     """Cases that need a script are skipped with the reason, and those that allow any answer pass."""
     lacks = ["finish_length", "tool_calls", "unknown_model", "incremental"]
     ran = run(mute.url, "--wire", wire, *(part for name in lacks for part in ("--lacks", f"{name}=made-up text")))
@@ -124,7 +124,7 @@ def test_paths_below_a_base_url(url: str, path: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["here"], "give the URL of a server"),
         (["{url}", "--lacks", "tools=no"], "--lacks tools: the known capabilities are not_streamed, usage"),
@@ -135,11 +135,11 @@ def test_paths_below_a_base_url(url: str, path: str, expected: str) -> None:
         (["{url}", "--case", "usage/nothing"], "no case of the suite provider matches"),
     ],
 )
-def test_wrong_usage(run: Run, server: FakeProviderServer, arguments: list[str], told: str) -> None:
+def test_wrong_usage(run: Run, server: FakeProviderServer, arguments: list[str], message: str) -> None:
     """Each mistake is one line of error, with exit code 2."""
     ran = run(*(argument.format(url=server.url) for argument in arguments))
     assert ran.code == 2
-    assert told in ran.err
+    assert message in ran.err
     assert "Traceback" not in ran.err
 
 
@@ -153,7 +153,7 @@ def test_a_server_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert "it does not answer" in ran.err
 
 
-def test_what_a_failure_tells(run: Run) -> None:
+def test_what_a_failure_shows(run: Run) -> None:
     """The promise, its source, the request, the frames with their times, what was expected and seen."""
     Mangler.mangles["two-finishes"] = lambda answer: setattr(
         answer, "events", [part for event in answer.events for part in [event] * (1 + (b'"finish_reason":"' in event))]
@@ -172,7 +172,7 @@ def test_what_a_failure_tells(run: Run) -> None:
     assert "seen      finish" in lines
 
 
-def test_the_key_is_sent_and_never_told(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_key_is_sent_and_never_reported(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The server gets the key of --key-env; no report has it."""
     key = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
     seen: list[bytes] = []
@@ -220,7 +220,7 @@ class Gateway:
         await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
 
 
-def test_what_is_behind_a_gateway_is_told_what_to_say(run: Run, tmp_path: Path) -> None:
+def test_what_is_behind_a_gateway_is_scripted(run: Run, tmp_path: Path) -> None:
     """With --control the cases that need a script run through a gateway, too."""
     app = create_app(AppConfig())
     behind, gateway = ServerThread("127.0.0.1", 0, "behind"), ServerThread("127.0.0.1", 0, "gateway")
@@ -236,8 +236,8 @@ def test_what_is_behind_a_gateway_is_told_what_to_say(run: Run, tmp_path: Path) 
         gateway.stop()
         behind.stop()
     assert (alone.code, "scripted: the server's responses can't" in alone.out) == (1, True)
-    told = json.loads(report.read_text())
-    assert (ran.code, told["counts"]["skipped"]) == (0, 1), ran.out
+    document = json.loads(report.read_text())
+    assert (ran.code, document["counts"]["skipped"]) == (0, 1), ran.out
     assert (wrong.code, f"--control {gateway.url}: no usable control API of a fake provider" in wrong.err) == (2, True)
 
 
@@ -248,7 +248,7 @@ def test_a_capability_of_one_wire_format(server: FakeProviderServer) -> None:
     assert target.lack("usage", "openai_chat") is None
 
 
-def test_every_capability_is_asked_for(server: FakeProviderServer) -> None:
+def test_every_capability_is_needed(server: FakeProviderServer) -> None:
     """What cases need is known, and what may be lacking some case needs."""
     needed = set().union(*(case.needs for case in SUITE.cases()))
     assert needed <= set(CAPABILITIES)

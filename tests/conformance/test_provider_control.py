@@ -18,7 +18,7 @@ def test_the_control_api_is_found_below_any_base_url(fake_provider_server: FakeP
     assert target.control.rules().startswith(f"{fake_provider_server.url}/s/session-")
 
 
-def test_another_server_has_none(fake_provider_server: FakeProviderServer) -> None:
+def test_another_server_has_no_control_api(fake_provider_server: FakeProviderServer) -> None:
     """A path that only looks like one is no base URL of a fake provider."""
     assert Target(f"{fake_provider_server.url}/v3", ["openai_chat"]).control is None
 

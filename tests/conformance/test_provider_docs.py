@@ -27,9 +27,9 @@ def row(case: Case) -> str:
     wires = set(GRAMMARS if case.wires is None else case.wires)
     absent = [wire for wire in GRAMMARS if wire not in wires]
     named = [f"`{wire}`" for wire in (absent if len(wires) > 5 else case.wires or ())]
-    told = "all" if not absent else ("all but " if len(wires) > 5 else "") + ", ".join(named)
+    wording = "all" if not absent else ("all but " if len(wires) > 5 else "") + ", ".join(named)
     needs = ", ".join(f"`{need}`" for need in sorted(case.needs))
-    return f"| `{case.id.removeprefix('provider/')}` | {case.promise} | {told} | {needs} |"
+    return f"| `{case.id.removeprefix('provider/')}` | {case.promise} | {wording} | {needs} |"
 
 
 def test_the_table_of_cases() -> None:
@@ -61,6 +61,6 @@ def test_the_number_of_recorded_streams() -> None:
     """It is as many as the tables are held against."""
     streams = [i.wire_format for i in all_items() if WIRES.get(i.wire_format) in GRAMMARS and i.kind == "stream"]
     own = ("anthropic_messages", "bedrock_converse_stream", "cohere_chat_v2", "deepseek_chat", "ollama_chat")
-    told = re.search(r"all (\d+) recorded streams.* own (\d+) chats", TEXT, re.DOTALL)
-    assert told is not None
-    assert [int(number) for number in told.groups()] == [len(streams), sum(name in own for name in streams)]
+    numbers = re.search(r"all (\d+) recorded streams.* own (\d+) chats", TEXT, re.DOTALL)
+    assert numbers is not None
+    assert [int(number) for number in numbers.groups()] == [len(streams), sum(name in own for name in streams)]

@@ -104,10 +104,10 @@ def test_recorded_streams_pass(wire_format: str) -> None:
     """Every recorded stream is right by the tables, but for deviations that are counted and explained."""
     found: Counter[str] = Counter()
     for item in items(wire_format):
-        made, summary = judged(item), item.meta["summary"]
-        aspects = {problem.aspect for problem in made.problems}
-        digest = hashlib.sha256(made.content.text.encode()).hexdigest()[:16]
-        if (len(made.content.text), digest) != (summary["text_len"], summary["text_sha16"]):
+        verdict, summary = judged(item), item.meta["summary"]
+        aspects = {problem.aspect for problem in verdict.problems}
+        digest = hashlib.sha256(verdict.content.text.encode()).hexdigest()[:16]
+        if (len(verdict.content.text), digest) != (summary["text_len"], summary["text_sha16"]):
             aspects.add("text")
         found.update(aspects)
     known = {aspect: count for aspect, (count, _) in DEVIATIONS.get(wire_format, {}).items()}
@@ -141,4 +141,4 @@ def test_each_event_counts(wire_format: str) -> None:
     ended = [event.end for event in whole.events[:-1]]
     cuts = [judge(GRAMMARS[item.wire], body[:end], framing) for end in ended[:: max(1, len(ended) // 20)]]
     optional = 1 if GRAMMARS[item.wire].wire == "cohere_chat" else 0
-    assert all(made.of("ends", "framing") or made.state == START for made in cuts[: len(cuts) - optional])
+    assert all(verdict.of("ends", "framing") or verdict.state == START for verdict in cuts[: len(cuts) - optional])

@@ -112,7 +112,7 @@ def test_another_answer_is_read_where_the_first_one_was() -> None:
     assert learned.text(other + b"event: token\n" + events({"text": "", "title": "b"}, {"text": "c"})) == "a\n"
 
 
-def test_what_html_does_not_tell_apart() -> None:
+def test_what_html_does_not_distinguish() -> None:
     """In HTML all line ends are one, by themselves or together; elsewhere each is itself."""
     pieces = ("a\r\n", "b\r", "\n", "c\u2028")
     text, markup = TextLocation("sse"), TextLocation("sse", markup=True)

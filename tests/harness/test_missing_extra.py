@@ -56,13 +56,13 @@ def test_the_command_names_the_extra(arguments: list[str]) -> None:
         ),
     ],
 )
-def test_the_packages_name_the_extra(code: str, told: str) -> None:
+def test_the_packages_name_the_extra(code: str, message: str) -> None:
     """An import that needs an extra is an `ImportError` that names it."""
     ended = run(f"try:\n    {code}\nexcept ImportError as error:\n    print(error)")
-    assert (ended.stdout, ended.stderr) == (f"{told}\n", "")
+    assert (ended.stdout, ended.stderr) == (f"{message}\n", "")
 
 
-def test_another_package_that_is_missing_is_none_of_ours() -> None:
+def test_another_missing_package_stays_its_own_error() -> None:
     """What no extra installs keeps its own error."""
     ended = run(
         "from tokentape_fake_provider.errors import extra_needed\n"
@@ -96,8 +96,8 @@ def test_fixtures_and_marks_name_the_extra(pytester: pytest.Pytester, monkeypatc
     ended = pytester.runpytest_subprocess("-p", "blocked", "-p", "tokentape", "--continue-on-collection-errors")
     ended.assert_outcomes(passed=1, failed=7, errors=2)
     summary = ("FAILED ", "ERROR ")  # whole messages where CI is set, cut to the terminal's width elsewhere
-    told = [line for line in ended.outlines if line.endswith(HARNESS) and not line.startswith(summary)]
-    assert len(told) == 9
+    lines = [line for line in ended.outlines if line.endswith(HARNESS) and not line.startswith(summary)]
+    assert len(lines) == 9
     assert not [line for line in ended.outlines if line.startswith("E  ") or "Traceback" in line or "handling" in line]
 
 

@@ -26,7 +26,7 @@ SYNC = """
     import pytest
 
 
-    def ask(fake_provider):
+    def call(fake_provider):
         body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
         request = urllib.request.Request(
             fake_provider.base_url("openai_chat") + "/chat/completions",
@@ -40,7 +40,7 @@ SYNC = """
     @pytest.mark.parametrize("number", range(6))
     def test_own_session(fake_provider, number):
         fake_provider.script(f"number {number}")
-        assert ask(fake_provider) == f"number {number}"
+        assert call(fake_provider) == f"number {number}"
         assert len(fake_provider.requests) == 1
         fake_provider.assert_all_played()
         assert len(list(fake_provider.server.sessions)) == 2, "the default session, and that of this test alone"
@@ -55,7 +55,7 @@ ASYNC = """
     import pytest
 
 
-    async def ask(fake_provider):
+    async def call(fake_provider):
         fake_provider.script("hi")
         async with httpx2.AsyncClient() as client:
             body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
@@ -65,7 +65,7 @@ ASYNC = """
 
     @pytest.mark.MARK
     async def test_async(fake_provider):
-        await ask(fake_provider)
+        await call(fake_provider)
 """
 
 
@@ -147,7 +147,7 @@ def test_the_plugin_imports_nothing_before_it_is_used():
 
 
 def test_no_fixture_is_autouse(pytester):
-    """No fixture of ours runs in a test that does not ask for it."""
+    """No fixture of ours runs in a test that does not request it."""
     pytester.makepyfile(
         """
         def test_plain(request):

@@ -89,7 +89,7 @@ class ToyWire:
 def _texts(script: Script) -> list[Text]:
     items = [item for item in script.choices[0].items if isinstance(item, Text)]
     if len(script.choices) > 1 or len(items) < len(script.choices[0].items):
-        raise ScriptError("toy says one text and nothing else")
+        raise ScriptError("toy has one text and nothing else")
     return items
 
 

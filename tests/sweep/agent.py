@@ -40,20 +40,20 @@ def agent(wire: str) -> Iterator[Client]:
     assert process.stdout is not None
     stdin, stdout = process.stdin, process.stdout
 
-    def ask(provider: FakeProvider) -> Any:
+    def call(provider: FakeProvider) -> Any:
         silent = any(isinstance(fault, Stall | SlowHeaders) for fault in provider.session.settings.faults)
         timeout = TIMEOUT_S if silent else _BUSY_S  # a busy machine is no silent server
         stdin.write(json.dumps({"root": provider.url, "wire": wire, "timeout": timeout}) + "\n")
         stdin.flush()
-        said = json.loads(stdout.readline())
-        if "error" in said:
-            raise AssertionError(said["error"])
-        if "error_class" in said:
-            raise ClientError(said["error_class"], said["message"])
-        return said
+        answer = json.loads(stdout.readline())
+        if "error" in answer:
+            raise AssertionError(answer["error"])
+        if "error_class" in answer:
+            raise ClientError(answer["error_class"], answer["message"])
+        return answer
 
     try:
-        yield ask
+        yield call
     finally:
         stdin.close()
         process.wait(10)

@@ -42,11 +42,13 @@ def swept(recording: str, client: str) -> Matrix:
     subject, plan = planned(recording)
     try:
         if client == NAME:
-            with FakeProviderServer() as server, agent(subject.wire.name) as asked:
-                return run_sweep(asked, subject, plan, server, name=version(), clock="server", patience_s=PATIENCE_S)
-        asked, name = sdk_client(client, subject)
+            with FakeProviderServer() as server, agent(subject.wire.name) as run_client:
+                return run_sweep(
+                    run_client, subject, plan, server, name=version(), clock="server", patience_s=PATIENCE_S
+                )
+        run_client, name = sdk_client(client, subject)
         with InProcessProvider() as provider:
-            return run_sweep(asked, subject, plan, provider, name=name)
+            return run_sweep(run_client, subject, plan, provider, name=name)
     finally:
         logging.disable(logging.NOTSET)
 
@@ -69,7 +71,7 @@ def whole_block(recording: str, client: str, matrix: Matrix) -> str:
     for row, results in matrix.rows().items():
         if results[0].place is None:
             found.setdefault(results[0].text, []).append(f"`{_short(row)}`")
-    cells = "; ".join(f"{said}: {', '.join(rows)}" for said, rows in sorted(found.items()))
+    cells = "; ".join(f"{outcome}: {', '.join(rows)}" for outcome, rows in sorted(found.items()))
     return f"| {matrix.client} | {recording} | {cells} |"
 
 

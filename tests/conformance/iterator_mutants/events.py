@@ -10,7 +10,7 @@ from tests.conformance.iterator_mutants.ground import Ground, broken
 from tokentape import ChatMessage, ChatOutput, StreamContext
 
 
-class Telling(Ground):
+class Delivering(Ground):
     """The handler of events is wrapped."""
 
     def __init__(self) -> None:
@@ -24,9 +24,9 @@ class Telling(Ground):
         handler(kind, event)
 
 
-def telling(name: str, fault: str, tell: Callable[[Any, Any, str, Any], Any], *cases: str) -> None:
+def delivering(name: str, fault: str, tell: Callable[[Any, Any, str, Any], Any], *cases: str) -> None:
     """A mutant that hands events to its handlers with `tell`."""
-    broken(*cases)(type(name, (Telling,), {"tell": tell, "__doc__": fault}))
+    broken(*cases)(type(name, (Delivering,), {"tell": tell, "__doc__": fault}))
 
 
 def twice(self: Any, handler: Callable[[str, Any], Any], kind: str, event: Any) -> None:
@@ -35,8 +35,8 @@ def twice(self: Any, handler: Callable[[str, Any], Any], kind: str, event: Any) 
     handler(kind, event)
 
 
-telling(
-    "TellsTwice",
+delivering(
+    "EventTwice",
     "Each event comes twice.",
     twice,
     "event/once",
@@ -44,8 +44,8 @@ telling(
     "follow-ups/own-event",
     "iteration/second-loop-calls-nothing",
 )
-telling(
-    "NeverTells",
+delivering(
+    "NoEvents",
     "There are no events.",
     lambda self, handler, kind, event: None,
     "event/once",
@@ -66,16 +66,16 @@ def first_only(self: Any, handler: Callable[[str, Any], Any], kind: str, event: 
         handler(kind, event)
 
 
-telling("TellsOfTheFirstStreamOnly", "A follow-up has no event.", first_only, "follow-ups/own-event")
-telling(
+delivering("EventOfTheFirstStreamOnly", "A follow-up has no event.", first_only, "follow-ups/own-event")
+delivering(
     "FailureIsCompletion",
     "A stream that broke sends the completion event.",
     lambda self, handler, kind, event: handler("completed", event),
     "breaking/failure-event",
     "breaking/failure-event-tells",
 )
-telling(
-    "TellsNoFailures",
+delivering(
+    "NoEventOfFailures",
     "A stream that broke sends nothing.",
     lambda self, handler, kind, event: handler(kind, event) if kind == "completed" else None,
     "breaking/failure-event",
@@ -84,7 +84,7 @@ telling(
 
 
 @broken("event/after-the-last-chunk")
-class TellsBeforeTheLastChunk(Ground):
+class EventBeforeTheLastChunk(Ground):
     """The event comes before the last chunk, and once more at the end."""
 
     def __init__(self) -> None:

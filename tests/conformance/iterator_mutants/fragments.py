@@ -31,12 +31,12 @@ def fragments(
 ) -> None:
     """A mutant that changes each fragment."""
 
-    class Made(Fragments):
+    class Changed(Fragments):
         def fragment(self, delta: ToolCallDelta) -> ToolCallDelta:
             return change(delta)
 
-    Made.__name__, Made.__doc__ = name, fault
-    broken(*cases, wire=wire)(Made)
+    Changed.__name__, Changed.__doc__ = name, fault
+    broken(*cases, wire=wire)(Changed)
 
 
 fragments(

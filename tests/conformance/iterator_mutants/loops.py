@@ -30,8 +30,8 @@ class Counting(StreamedChatMessageIterator):
 def second(name: str, fault: str, again: Callable[[Any], Iterator[ChatMessage]], *cases: str) -> None:
     """A mutant whose later loops are another's."""
     stream = type("Stream", (Counting,), {"again": again})
-    made = type(name, (Ground,), {"stream": stream, "__doc__": fault})
-    broken(*cases)(made)
+    changed = type(name, (Ground,), {"stream": stream, "__doc__": fault})
+    broken(*cases)(changed)
 
 
 def ends_well(stream: Any) -> Iterator[ChatMessage]:

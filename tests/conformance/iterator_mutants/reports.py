@@ -119,7 +119,7 @@ class RefusesUnknownReasons(Changed):
 
 
 @broken("finish/none-before")
-class StopUnlessToldOtherwise(Changed):
+class StopUnlessAnotherReason(Changed):
     """Every chunk has the finish reason stop, until another one comes."""
 
     def changed(self, chunk: ChatMessage) -> ChatMessage | None:

@@ -16,12 +16,12 @@ replace = msgspec.structs.replace
 def usage(name: str, fault: str, change: Callable[[dict[str, Any]], dict[str, Any]], *cases: str, wire: str) -> None:
     """A mutant that changes usage."""
 
-    class Made(Ground):
+    class Changed(Ground):
         def usage(self, stream: Any) -> Mapping[str, int | None]:
             return change(dict(super().usage(stream)))
 
-    Made.__name__, Made.__doc__ = name, fault
-    broken(*cases, wire=wire)(Made)
+    Changed.__name__, Changed.__doc__ = name, fault
+    broken(*cases, wire=wire)(Changed)
 
 
 def less(counts: dict[str, Any], whole: str, part: str) -> dict[str, Any]:
@@ -212,13 +212,13 @@ class NeverKeepsEvents(Ground):
 def status(name: str, reported: Mapping[str, str], *cases: str) -> None:
     """A mutant that reports another status."""
 
-    class Made(Ground):
+    class Changed(Ground):
         def status(self, stream: Any) -> str:
             return reported.get(stream.status, stream.status)
 
-    Made.__name__ = name
-    Made.__doc__ = "; ".join(f"{true} is reported as {false}" for true, false in reported.items()) + "."
-    broken(*cases)(Made)
+    Changed.__name__ = name
+    Changed.__doc__ = "; ".join(f"{true} is reported as {false}" for true, false in reported.items()) + "."
+    broken(*cases)(Changed)
 
 
 status("NeverPending", {"pending": "streaming"}, "status/pending")
@@ -326,12 +326,12 @@ class NoReplayOfShortTexts(Ground):
 def replayed(name: str, fault: str, change: Callable[[ChatOutput], ChatOutput], *cases: str) -> None:
     """A mutant that replays something else."""
 
-    class Made(Ground):
+    class Changed(Ground):
         def replay_output(self, output: ChatOutput) -> Any:
             return replay(change(output))
 
-    Made.__name__, Made.__doc__ = name, fault
-    broken(*cases)(Made)
+    Changed.__name__, Changed.__doc__ = name, fault
+    broken(*cases)(Changed)
 
 
 def only_text(output: ChatOutput) -> ChatOutput:
@@ -349,5 +349,8 @@ replayed(
     "replay/output",
 )
 replayed(
-    "ReplaysToTheEnd", "A stream that broke replays as complete.", lambda output: replace(output, error=None), "replay/error"
+    "ReplaysToTheEnd",
+    "A stream that broke replays as complete.",
+    lambda output: replace(output, error=None),
+    "replay/error",
 )

@@ -70,7 +70,7 @@ class SwallowsDecoding(Swallows):
 class TrustsTheSdk(PlainText):
     """The openai SDK's stream as it is: a clean end of any kind is the end."""
 
-    async def ask(self) -> Any:
+    async def open(self) -> Any:
         client = openai.AsyncOpenAI(max_retries=0)
         question: Any = [{"role": "user", "content": "How deep is the sea?"}]
         try:
@@ -128,12 +128,12 @@ class NoEmptyAnswers(Ground):
     """An answer without text is taken for a failure."""
 
     async def texts(self, stream: Any) -> AsyncGenerator[str, None]:
-        said = False
+        sent = False
         async with aclosing(super().texts(stream)) as texts:
             async for text in texts:
-                said = True
+                sent = True
                 yield text
-        if not said:
+        if not sent:
             raise RuntimeError("nothing was said")
 
     async def body(self, frames: AsyncIterator[bytes], send: Any) -> None:
@@ -274,7 +274,7 @@ class BreaksForGood(Ground):
     def __init__(self) -> None:
         self.broken: TokentapeError | None = None
 
-    async def ask(self) -> Any:
+    async def open(self) -> Any:
         if self.broken is not None:
             raise self.broken
         try:

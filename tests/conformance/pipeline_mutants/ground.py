@@ -42,7 +42,7 @@ class Ground:
         "x-accel-buffering": "no",
     }
 
-    async def ask(self) -> Any:
+    async def open(self) -> Any:
         """The answer as a stream of messages."""
         return await astream()
 
@@ -98,7 +98,7 @@ class Ground:
     async def respond(self, send: Any) -> None:
         """Send the whole response."""
         try:
-            stream = await self.ask()
+            stream = await self.open()
         except TokentapeError as error:
             await self.refuse(send, error)
             return

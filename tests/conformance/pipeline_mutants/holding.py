@@ -18,7 +18,7 @@ from tokentape import TokentapeError
 class Unstreamed(Ground):
     """The whole answer is requested of the provider."""
 
-    async def ask(self) -> Any:
+    async def open(self) -> Any:
         return await provider().achat(QUESTION)
 
     async def texts(self, stream: Any) -> AsyncGenerator[str, None]:
@@ -163,7 +163,7 @@ class Buffered(Ground):
 class NoFollowUp(Ground):
     """The model's text after its call is not sent."""
 
-    async def ask(self) -> Any:
+    async def open(self) -> Any:
         return (await provider().achat(QUESTION, stream=True, tools=TOOLS)).normalized
 
 

@@ -139,7 +139,7 @@ class Reads(Ground):
         """Bytes as text."""
         return data.decode()
 
-    async def ask(self) -> Any:
+    async def open(self) -> Any:
         client = httpx2.AsyncClient(timeout=10)
         url = f"{os.environ['OPENAI_BASE_URL']}/chat/completions"
         body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}

@@ -23,7 +23,7 @@ def answers_202(answer: Answer) -> None:
 
 
 @broken("http/content-type")
-def says_plain_text(answer: Answer) -> None:
+def has_type_plain_text(answer: Answer) -> None:
     """A stream is text/plain."""
     answer.body, streams = answer.body, answer.streams
     if streams:
@@ -31,21 +31,21 @@ def says_plain_text(answer: Answer) -> None:
 
 
 @broken("http/content-type", wire="ollama")
-def says_json_of_a_stream(answer: Answer) -> None:
+def has_type_json_for_a_stream(answer: Answer) -> None:
     """NDJSON is called JSON."""
     if answer.streams:
         answer.set_header(b"content-type", b"application/json")
 
 
 @broken("http/content-type-not-streamed")
-def says_html(answer: Answer) -> None:
+def has_type_html(answer: Answer) -> None:
     """An answer that is not streamed is text/html."""
     if not answer.streams:
         answer.set_header(b"content-type", b"text/html")
 
 
 @broken("http/identity")
-def compresses_unasked(answer: Answer) -> None:
+def compresses_unrequested(answer: Answer) -> None:
     """The body is compressed for who does not want it."""
     answer.body = gzip.compress(answer.body)
     answer.set_header(b"content-encoding", b"gzip")
@@ -97,7 +97,7 @@ def caches_more_than_there_is(answer: Answer) -> None:
 
 
 @broken("usage/parts", wire="openai_responses")
-def thinks_more_than_it_says(answer: Answer) -> None:
+def reports_more_reasoning_than_output(answer: Answer) -> None:
     """There are more reasoning tokens than output tokens."""
 
     def change(event: Chunk) -> None:
@@ -125,13 +125,13 @@ def adds_without_thoughts(answer: Answer) -> None:
 
 
 @broken("usage/cached")
-def never_tells_of_the_cache(answer: Answer) -> None:
+def never_reports_the_cache(answer: Answer) -> None:
     """cached_tokens is always 0."""
     answer.edit(lambda chunk: usage_of(chunk).get("prompt_tokens_details", {}).update(cached_tokens=0))
 
 
 @broken("usage/reasoning")
-def never_tells_of_reasoning(answer: Answer) -> None:
+def never_reports_reasoning(answer: Answer) -> None:
     """reasoning_tokens is always 0."""
     answer.edit(lambda chunk: usage_of(chunk).get("completion_tokens_details", {}).update(reasoning_tokens=0))
 
@@ -154,9 +154,9 @@ def reports_twice(answer: Answer) -> None:
 
 
 @broken("usage/only-if-asked")
-def reports_unasked(answer: Answer) -> None:
+def reports_unrequested(answer: Answer) -> None:
     """Usage is sent without being requested."""
-    if answer.streams and b"include_usage" not in answer.asked:
+    if answer.streams and b"include_usage" not in answer.request:
         last = json.loads(answer.events[0].removeprefix(b"data: "))
         last |= {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
         answer.events = [*answer.events[:-1], b"data: " + json.dumps(last).encode() + b"\n\n", answer.events[-1]]
@@ -337,7 +337,7 @@ def changes_its_name(answer: Answer) -> None:
 @broken("errors/bad-json")
 def takes_bad_json_for_its_own_fault(answer: Answer) -> None:
     """A body that is not JSON is answered with a 500."""
-    if answer.asked == b'{"model": ':
+    if answer.request == b'{"model": ':
         answer.status = 500
 
 
@@ -370,20 +370,20 @@ def knows_every_model(answer: Answer) -> None:
 @broken("errors/nested")
 def recurses(answer: Answer) -> None:
     """A body that is nested deep is a 500."""
-    if answer.asked.startswith(b"[["):
+    if answer.request.startswith(b"[["):
         answer.status = 500
 
 
 @broken("errors/serves-on")
 def never_recovers(answer: Answer) -> None:
     """After a bad request there are only errors."""
-    never_recovers.hurt = getattr(never_recovers, "hurt", False) or answer.asked == b'{"model": '  # type: ignore[attr-defined]
+    never_recovers.hurt = getattr(never_recovers, "hurt", False) or answer.request == b'{"model": '  # type: ignore[attr-defined]
     if never_recovers.hurt:  # type: ignore[attr-defined]
         answer.status = 503
 
 
 @broken("errors/rate-limit")
-def says_not_when(answer: Answer) -> None:
+def leaves_retry_after_out(answer: Answer) -> None:
     """A 429 has no retry-after."""
     answer.set_header(b"retry-after", None)
 

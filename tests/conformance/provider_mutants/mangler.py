@@ -21,9 +21,9 @@ FunctionT = TypeVar("FunctionT", bound=Callable[[Any], object])
 class Answer:
     """A whole answer, to be changed in place; `cut` breaks the connection off after it."""
 
-    def __init__(self, path: str, asked: bytes) -> None:
+    def __init__(self, path: str, request: bytes) -> None:
         self.path = path
-        self.asked = asked
+        self.request = request
         self.asked_headers: dict[bytes, bytes] = {}
         self.status = 200
         self.headers: list[tuple[bytes, bytes]] = []
@@ -58,7 +58,7 @@ class Answer:
 
     def edit(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Change each JSON object of a stream in place; one for which `change` gives False is left out."""
-        made = []
+        edited = []
         for event in self.events:
             lines = event.split(b"\n")
             kept = True
@@ -69,8 +69,8 @@ class Answer:
                     kept = change(document) is not False
                     lines[at] = line[: len(line) - len(text)] + json.dumps(document, ensure_ascii=False).encode()
             if kept:
-                made.append(b"\n".join(lines))
-        self.events = made
+                edited.append(b"\n".join(lines))
+        self.events = edited
 
     def edit_whole(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Change the JSON object of an answer that is no stream."""
@@ -105,11 +105,11 @@ class Mangler:
         if mangle is None or rest.startswith("_tokentape"):
             await self._app(below, receive, send)
             return
-        answer, asked = Answer(f"/{rest}", b""), bytearray()
+        answer, request = Answer(f"/{rest}", b""), bytearray()
 
         async def decode_response() -> Message:
             message = await receive()
-            asked.extend(message.get("body", b""))
+            request.extend(message.get("body", b""))
             return message
 
         async def keep(message: Message) -> None:
@@ -119,7 +119,7 @@ class Mangler:
                 answer.body += message.get("body", b"")
 
         await self._app(below, decode_response, keep)
-        answer.asked = bytes(asked)
+        answer.request = bytes(request)
         answer.asked_headers = dict(scope["headers"])
         mangle(answer)
         if not answer.cut:

@@ -81,7 +81,7 @@ def talks_after_the_last_line(answer: Answer) -> None:
 
 
 @broken("stream/known", wire="anthropic_messages")
-def makes_events_up(answer: Answer) -> None:
+def invents_events(answer: Answer) -> None:
     """There is an event that is not in the reference."""
     answer.body = answer.body.replace(b"event: ping\n", b"event: keepalive\n").replace(
         b'data: {"type": "ping"}', b'data: {"type": "keepalive"}'
@@ -236,7 +236,7 @@ def changes_item_ids(answer: Answer) -> None:
 
 
 @broken("stream/role")
-def says_no_role(answer: Answer) -> None:
+def leaves_the_role_out(answer: Answer) -> None:
     """No delta has a role."""
     answer.edit(lambda chunk: [choice.get("delta", {}).pop("role", None) for choice in chunk.get("choices", ())])
 
@@ -248,7 +248,7 @@ def eats_zero(answer: Answer) -> None:
 
 
 @broken("stream/text", wire="bedrock_invoke")
-def says_the_same_twice(answer: Answer) -> None:
+def repeats_text(answer: Answer) -> None:
     """A frame is sent twice."""
     if answer.streams:
         frames, at = [], 0

@@ -85,36 +85,36 @@ interactions = st.builds(
 
 
 @given(st.lists(interactions, max_size=3))
-def test_any_interactions_come_back(made):
+def test_any_interactions_come_back(drawn):
     """Any bytes in any chunks, with any headers, come back the same, and are written the same again."""
-    cassette = Cassette(tuple(made))
+    cassette = Cassette(tuple(drawn))
     text = format_cassette(cassette)
     assert parse_cassette(text.encode()) == cassette
     assert format_cassette(parse_cassette(text.encode())) == text
 
 
 @given(interactions)
-def test_plain_vcrpy_loads_the_same(made):
+def test_plain_vcrpy_loads_the_same(interaction):
     """vcrpy's own loader gets the same bodies, and saves our record again with nothing lost."""
-    loaded = deserialize(format_cassette(Cassette((made,))), yamlserializer)
+    loaded = deserialize(format_cassette(Cassette((interaction,))), yamlserializer)
     (request,), (response,) = loaded
-    assert response["body"]["string"] == made.response.body
-    assert request.body == made.request.body
-    assert response["status"] == {"code": made.response.status, "message": made.response.message}
+    assert response["body"]["string"] == interaction.response.body
+    assert request.body == interaction.request.body
+    assert response["status"] == {"code": interaction.response.status, "message": interaction.response.message}
     saved = yaml.dump(
         {"interactions": [{"request": request._to_dict(), "response": response}], "version": 1},
         Dumper=yaml.CDumper,
     )
     again = parse_cassette(saved.encode()).interactions[0].response
-    assert again.stream == made.response.stream
-    assert again.body == made.response.body
+    assert again.stream == interaction.response.stream
+    assert again.body == interaction.response.body
 
 
 @given(tame | st.lists(awkward, min_size=1).map("\n".join))
 def test_pure_python_yaml_reads_the_same(text):
     """Where PyYAML was built without libyaml, the file is read the same."""
-    made = format_cassette(Cassette((Interaction(Request("POST", URI), Response(body=text.encode())),)))
-    assert yaml.load(made, yaml.SafeLoader)["interactions"][0]["response"]["body"]["string"] == text
+    cassette = format_cassette(Cassette((Interaction(Request("POST", URI), Response(body=text.encode())),)))
+    assert yaml.load(cassette, yaml.SafeLoader)["interactions"][0]["response"]["body"]["string"] == text
 
 
 EVENTS = 'data: {"text": "日本 🎌"}\n\ndata: {"text": "it\'s: \\"0\\""}\n\ndata: [DONE]\n\n'
@@ -131,8 +131,8 @@ def recorded(request, tmp_path):
     }[request.param]
     path = tmp_path / "cassette.yaml"
     record = StreamRecord((Chunk(len(body) - 3, 10), Chunk(3, 20)), 5, end_at=21)
-    ask = Request("POST", URI, (("content-type", "application/json"),), b'{"stream": true}')
-    write_cassette(path, Cassette((Interaction(ask, Response(200, "OK", SSE, body, record)),)))
+    sent = Request("POST", URI, (("content-type", "application/json"),), b'{"stream": true}')
+    write_cassette(path, Cassette((Interaction(sent, Response(200, "OK", SSE, body, record)),)))
     return path, body
 
 

@@ -65,9 +65,9 @@ def read_one(response, request=REQUEST):
 )
 def test_every_shape_of_a_body_is_read(response):
     """A body is the same bytes however a version of vcrpy wrote it, with its content coding undone."""
-    made = read_one(response).response
-    assert (made.status, made.body) == (200, BODY.encode())
-    assert made.headers == ()
+    read = read_one(response).response
+    assert (read.status, read.body) == (200, BODY.encode())
+    assert read.headers == ()
 
 
 @pytest.mark.parametrize("body", [{"string": None}, {}, None, {"string": ""}])
@@ -86,8 +86,8 @@ def test_no_body_is_empty(body):
 )
 def test_every_shape_of_headers_is_read(headers):
     """Headers are pairs in order, whether a file has lists, text, bytes or pairs."""
-    made = read_one({"status": STATUS, "headers": headers, "body": {"string": ""}}).response
-    assert made.headers == (("A", "1"), ("A", "2"), ("b", "x"))
+    read = read_one({"status": STATUS, "headers": headers, "body": {"string": ""}}).response
+    assert read.headers == (("A", "1"), ("A", "2"), ("b", "x"))
 
 
 def test_json_files_are_read():
@@ -97,8 +97,8 @@ def test_json_files_are_read():
         "version": 1,
         "interactions": [{"request": REQUEST, "response": {"status": STATUS, "headers": {}, "body": {"string": body}}}],
     }
-    (made,) = parse_cassette(json.dumps(document, indent=4).encode())
-    assert made.response.body == body.encode()
+    (read,) = parse_cassette(json.dumps(document, indent=4).encode())
+    assert read.response.body == body.encode()
 
 
 def test_python_tags_of_vcrpy_are_read():
@@ -109,15 +109,15 @@ def test_python_tags_of_vcrpy_are_read():
         "!!python/object/new:_io.BytesIO {state: !!python/tuple ['{}', 0, null]}",
         "!!python/object/apply:builtins.iter {args: [['{', '}']]}",
     ):
-        (made,) = parse_cassette(text.replace("'{}'", tagged, 1).encode())
-        assert made.request.body == b"{}"
+        (read,) = parse_cassette(text.replace("'{}'", tagged, 1).encode())
+        assert read.request.body == b"{}"
 
 
 def test_a_key_of_another_recorder_is_kept():
     """What a recorder left beside vcrpy's own keys is written again."""
-    made = read_one({"status": STATUS, "headers": {}, "body": {"string": ""}, "recorded_by": "x"})
-    assert made.response.extra == {"recorded_by": "x"}
-    assert parse_cassette(format_cassette(Cassette((made,))).encode()).interactions == (made,)
+    read = read_one({"status": STATUS, "headers": {}, "body": {"string": ""}, "recorded_by": "x"})
+    assert read.response.extra == {"recorded_by": "x"}
+    assert parse_cassette(format_cassette(Cassette((read,))).encode()).interactions == (read,)
 
 
 SSE = {"content-type": ["text/event-stream"]}
@@ -127,7 +127,7 @@ def test_an_edited_body_is_cut_again_and_warned_of():
     """A body that no longer fits its chunks is cut at its events, in the recorded time, with a warning."""
     stream = {"v": 1, "start": 5, "chunks": "9@100 9@200", "bytes": 18, "end": "complete"}
     with pytest.warns(CassetteWarning, match="18 bytes were recorded and the body has 27, so it was edited"):
-        made = read_one(
+        read = read_one(
             {
                 "status": STATUS,
                 "headers": SSE,
@@ -135,15 +135,15 @@ def test_an_edited_body_is_cut_again_and_warned_of():
                 "stream": stream,
             }
         )
-    assert made.response.stream.chunks == (Chunk(9, 100), Chunk(9, 200), Chunk(9, 200))
+    assert read.response.stream.chunks == (Chunk(9, 100), Chunk(9, 200), Chunk(9, 200))
 
 
 def test_a_date_without_quotes_is_a_date():
     """`recorded_at` is the same with quotes and without."""
     stream = "{v: 1, chunks: '', recorded_at: 2026-11-22T11:02:16Z}"
     text = file_of({"status": STATUS, "headers": {}, "body": {"string": ""}, "stream": 0}).decode()
-    (made,) = parse_cassette(text.replace("stream: 0", f"stream: {stream}").encode())
-    assert made.response.stream.recorded_at == "2026-11-22T11:02:16Z"
+    (read,) = parse_cassette(text.replace("stream: 0", f"stream: {stream}").encode())
+    assert read.response.stream.recorded_at == "2026-11-22T11:02:16Z"
 
 
 GOOD = file_of({"status": STATUS, "headers": {}, "body": {"string": BODY}})
@@ -273,9 +273,9 @@ def test_the_file_reads_well():
     """Each line of a stream is a line of the file, and the record of its chunks is beside it."""
     body = "event: a\ndata: 日本 🎌\n\ndata: [DONE]\n\n".encode()
     record = StreamRecord((Chunk(31, 362), Chunk(len(body) - 31, 663.25)), 212, end_at=690, seq=0)
-    ask = Request("POST", "http://127.0.0.1/v1", (("accept", "*/*"),), b'{"stream": true}')
-    made = Response(200, "OK", (("content-type", "text/event-stream"),), body, record)
-    assert format_cassette(Cassette((Interaction(ask, made),))) == snapshot("""\
+    request = Request("POST", "http://127.0.0.1/v1", (("accept", "*/*"),), b'{"stream": true}')
+    response = Response(200, "OK", (("content-type", "text/event-stream"),), body, record)
+    assert format_cassette(Cassette((Interaction(request, response),))) == snapshot("""\
 interactions:
 - request:
     body: '{"stream": true}'

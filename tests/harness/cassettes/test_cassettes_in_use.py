@@ -85,7 +85,7 @@ def by_requests(uri: str, body: bytes) -> Got:
 
 
 def by_aiohttp(uri: str, body: bytes) -> Got:
-    async def ask() -> Got:
+    async def call() -> Got:
         stream: Any = None
         async with aiohttp.ClientSession() as session:
             try:
@@ -96,7 +96,7 @@ def by_aiohttp(uri: str, body: bytes) -> Got:
                 return got(stream and stream.get_chat_output(), type(error))
             return got(stream.get_chat_output(), None)
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
 CLIENTS = {
@@ -109,17 +109,17 @@ def test_the_library_reads_the_same_by_each_client(file: str) -> None:
     """A replayed cassette gives the same output whatever the client, or the same error with what came before it."""
     interaction = interaction_of(file)
     found: dict[str, Got] = {}
-    for name, ask in CLIENTS.items():
+    for name, call in CLIENTS.items():
         with use_cassette(CASSETTES / file, record_mode="none", all_played=True):
-            found[name] = ask(interaction.request.uri, interaction.request.body or b"")
+            found[name] = call(interaction.request.uri, interaction.request.body or b"")
     first = found["httpx2"]
     assert found == dict.fromkeys(CLIENTS, first)
     if interaction.response.status >= 400:
         assert first.texts == []
         assert issubclass(first.raised or object, ProviderError)
         return
-    heard = decode_response(interaction.response, Path(file).parent.name)
-    assert first[:3] == got(heard.output, None)[:3]
+    decoded = decode_response(interaction.response, Path(file).parent.name)
+    assert first[:3] == got(decoded.output, None)[:3]
     expected = {
         "client_leaves": TruncatedRecordingError,
         "server_killed": TokentapeError,

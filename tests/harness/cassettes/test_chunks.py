@@ -71,7 +71,7 @@ def test_other_pieces_take_the_time_of_their_share():
 @given(chunk_lists, st.lists(st.binary(max_size=20)))
 def test_new_chunks_carry_the_whole_body_in_order(chunks, pieces):
     """Whatever was recorded, new chunks carry all bytes and never go back in time."""
-    made = rechunk(chunks, pieces)
-    assert [chunk.size for chunk in made] == [len(piece) for piece in pieces]
-    assert [chunk.at for chunk in made] == sorted(chunk.at for chunk in made)
-    assert split_by_sizes(b"".join(pieces), [chunk.size for chunk in made]) == pieces
+    rechunked = rechunk(chunks, pieces)
+    assert [chunk.size for chunk in rechunked] == [len(piece) for piece in pieces]
+    assert [chunk.at for chunk in rechunked] == sorted(chunk.at for chunk in rechunked)
+    assert split_by_sizes(b"".join(pieces), [chunk.size for chunk in rechunked]) == pieces

@@ -30,7 +30,7 @@ BROKEN_OFF = (openai.APIConnectionError, anthropic.APIConnectionError, httpx2.Re
 PROVIDER = (openai.APIError, anthropic.APIError)
 
 
-class Told(NamedTuple):
+class Decoded(NamedTuple):
     """What an answer comes to: texts by choice, calls of tools (name, arguments), and how it broke off if it did."""
 
     texts: list[str]
@@ -38,7 +38,7 @@ class Told(NamedTuple):
     broke: str | None
 
 
-def told_by_sdk(wire: str, url: str, body: dict[str, Any]) -> Told:
+def decoded_by_sdk(wire: str, url: str, body: dict[str, Any]) -> Decoded:
     """An answer as the official SDK decodes it."""
     texts, calls = dict[int, str](), dict[tuple[int, int], list[str]]()
     broke = None
@@ -51,20 +51,20 @@ def told_by_sdk(wire: str, url: str, body: dict[str, Any]) -> Told:
         broke = "dropped"
     except PROVIDER:
         broke = "error"
-    made = [(name, msgspec.json.decode(arguments or "{}")) for _, (name, arguments) in sorted(calls.items())]
-    return Told([texts[index] for index in sorted(texts)] or [""], made, broke)
+    named = [(name, msgspec.json.decode(arguments or "{}")) for _, (name, arguments) in sorted(calls.items())]
+    return Decoded([texts[index] for index in sorted(texts)] or [""], named, broke)
 
 
 def add_chat(event: Any, texts: dict[int, str], calls: dict[tuple[int, int], list[str]]) -> None:
     """A chunk, or a whole completion."""
     for choice in event.choices:
-        said = choice.message if event.object == "chat.completion" else choice.delta
-        texts[choice.index] = texts.get(choice.index, "") + (said.content or "")
-        for place, call in enumerate(said.tool_calls or ()):
+        delta = choice.message if event.object == "chat.completion" else choice.delta
+        texts[choice.index] = texts.get(choice.index, "") + (delta.content or "")
+        for place, call in enumerate(delta.tool_calls or ()):
             index = place if event.object == "chat.completion" else call.index
-            made = calls.setdefault((choice.index, index), ["", ""])
-            made[0] += call.function.name or ""
-            made[1] += call.function.arguments or ""
+            call_parts = calls.setdefault((choice.index, index), ["", ""])
+            call_parts[0] += call.function.name or ""
+            call_parts[1] += call.function.arguments or ""
 
 
 def add_response(event: Any, texts: dict[int, str], calls: dict[tuple[int, int], list[str]]) -> None:
@@ -89,13 +89,13 @@ def add_message(event: Any, texts: dict[int, str], calls: dict[tuple[int, int], 
         calls[0, event.index][1] += event.delta.partial_json
 
 
-def told_by_library(wire: str, response: Any) -> Told:
+def decoded_by_library(wire: str, response: Any) -> Decoded:
     """What the library decodes."""
-    heard = decode_response(response, wire)
-    messages = heard.output.messages
-    broke = "error" if heard.error else "dropped" if response.stream and response.stream.end == "dropped" else None
+    decoded = decode_response(response, wire)
+    messages = decoded.output.messages
+    broke = "error" if decoded.error else "dropped" if response.stream and response.stream.end == "dropped" else None
     calls = [(call.name, call.arguments) for message in messages for call in message.tool_calls]
-    return Told([message.text for message in messages], calls, broke)
+    return Decoded([message.text for message in messages], calls, broke)
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -134,8 +134,8 @@ def test_an_sdk_replays_what_the_library_decodes(file: str, plain: bool) -> None
         for interaction in cassette:
             parts = urlsplit(interaction.request.uri)
             body = msgspec.json.decode(interaction.request.body or b"")
-            got = told_by_sdk(wire, f"{parts.scheme}://{parts.netloc}", body)
-            assert got == told_by_library(wire, interaction.response)
+            got = decoded_by_sdk(wire, f"{parts.scheme}://{parts.netloc}", body)
+            assert got == decoded_by_library(wire, interaction.response)
 
 
 def test_the_readme_lists_the_cassettes() -> None:

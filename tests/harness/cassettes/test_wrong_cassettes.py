@@ -169,10 +169,10 @@ def test_a_wrong_cassette_is_one_line_with_its_place(wrong):
     """The loader, a server of many and an open cassette raise one error, of one line that names the file."""
     with pytest.raises(CassetteError) as caught:
         read_cassette(wrong)
-    told = str(caught.value)
-    assert told.startswith(f"{wrong}: ")
-    assert len(told.splitlines()) == 1
-    assert len(told) < 600
+    message = str(caught.value)
+    assert message.startswith(f"{wrong}: ")
+    assert len(message.splitlines()) == 1
+    assert len(message) < 600
     before = wrong.read_bytes()
     with pytest.raises((CassetteError, UnreadableRecordingError)):
         [recording.opened() for recording in lazy_recordings(wrong, print)]
@@ -196,14 +196,14 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("wrong", ["bomb in a header", "bad bool", "status 99", "deep JSON"], indirect=True)
-def test_every_command_tells_it_in_one_line(command, wrong, tmp_path, capsys):
+def test_every_command_reports_it_in_one_line(command, wrong, tmp_path, capsys):
     """A command that reads a wrong cassette prints one line with the file, and fails."""
     words = {"FILE": str(wrong), "OUT": str(tmp_path / "out.yaml")}
     assert run([words.get(word, word) for word in COMMANDS[command]]) == 1
     out, err = capsys.readouterr()
     if command == "check":
-        told, count = out.splitlines()
-        assert told.startswith(f"{wrong}: ")
+        message, count = out.splitlines()
+        assert message.startswith(f"{wrong}: ")
         assert count == "1 file, 0 interactions: 1 unreadable"
     else:
         assert err.startswith(f"tokentape: {wrong}: ")
@@ -262,8 +262,8 @@ def test_what_is_odd_but_right_still_loads():
     shared = edited("headers: {accept: ['*/*']}", "headers: &h {accept: ['*/*']}").replace(
         b"headers: {content-type: [text/event-stream]}", b"headers: {<<: *h, content-type: [text/event-stream]}"
     )
-    (made,) = parse_cassette(shared)
-    assert made.response.headers == (("accept", "*/*"), ("content-type", "text/event-stream"))
+    (interaction,) = parse_cassette(shared)
+    assert interaction.response.headers == (("accept", "*/*"), ("content-type", "text/event-stream"))
     parse_cassette(b"\xef\xbb\xbf" + GOOD.encode())
     parse_cassette(b'\xef\xbb\xbf{"interactions": [], "version": 1}')
     parse_cassette(edited("    stream", "    other: [1, {a: b}]\n    stream"))

@@ -186,7 +186,7 @@ def test_synth_writes_a_cassette_with_times(run, tmp_path):
         assert stream.chunks[-1].at > 250
 
 
-def test_synth_makes_text_up(run, tmp_path):
+def test_synth_generates_text(run, tmp_path):
     """--words, --locale and --seed decide the generated text, and --timing instant has no times."""
     texts = {}
     for name, options in {
@@ -256,8 +256,8 @@ def test_chat_streams_to_stdout(run, fake_provider):
     assert re.search(
         r"\ntiming: time to first token \d+ ms, inter-token latency p50 \d+ ms, p95 \d+ ms, total \d+ ms", done.err
     )
-    (asked,) = fake_provider.requests
-    assert (asked.model, asked.body["messages"][-1]["content"]) == ("mine", "Hello?")
+    (request,) = fake_provider.requests
+    assert (request.model, request.body["messages"][-1]["content"]) == ("mine", "Hello?")
 
 
 def test_chat_shows_each_token_as_it_arrives(fake_provider):
@@ -311,7 +311,7 @@ def test_chat_shows_what_arrived_before_a_cut(run, fake_provider):
     assert done.err.splitlines()[-1].startswith("tokentape: the connection ")
 
 
-def test_chat_tells_a_providers_error(run, fake_provider):
+def test_chat_prints_a_providers_error(run, fake_provider):
     """A provider's error is one line."""
     fake_provider.script(error=Error(401, "Incorrect API key provided"))
     done = run("chat", "x", "--base-url", fake_provider.base_url())
@@ -337,9 +337,9 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
     """serve prints its URLs, answers with a cassette again and again, and ends cleanly when interrupted."""
     run("synth", "-w", "openai_chat", "-o", tmp_path / "made.yaml", "--text", "From the cassette.")
     (tmp_path / "other.yaml").write_text("not: a cassette\n")
-    process, url, said = start_server(tmp_path, "--timing", "recorded:100", "--seed", 5)
+    process, url, printed = start_server(tmp_path, "--timing", "recorded:100", "--seed", 5)
     try:
-        first, *urls, loaded, last = said.splitlines()
+        first, *urls, loaded, last = printed.splitlines()
         assert first == f"tokentape serves a fake provider at {url}"
         shown = {line.split()[0]: line.split()[-1] for line in urls}
         assert shown["openai_chat"] == f"{url}/v1"
@@ -350,8 +350,8 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
             settings = json.load(response)
         assert (settings["timing"], settings["seed"]) == ({"type": "recorded", "speed": 100}, 5)
         for _ in range(2):
-            asked = run("chat", "Say something.", "--model", "tokentape", "--base-url", f"{url}/v1")
-            assert asked.out == "From the cassette.\n"
+            answered = run("chat", "Say something.", "--model", "tokentape", "--base-url", f"{url}/v1")
+            assert answered.out == "From the cassette.\n"
         made_up = run("chat", "Something else.", "--base-url", f"{url}/v1")
         assert made_up.code == 0
         assert made_up.out.strip()
@@ -391,13 +391,13 @@ def test_serve_on_a_port_in_use_is_a_clear_error(run):
     )
 
 
-def test_bad_input_is_one_line_that_says_what_to_do(run, tmp_path, body):
+def test_bad_input_is_one_line_with_what_to_do(run, tmp_path, body):
     """Whatever is wrong, there is one line on stderr: 2 for wrong usage, 1 for what failed."""
     good, bad, empty = tmp_path / "good.yaml", tmp_path / "bad.yaml", tmp_path / "empty"
     empty.mkdir()
     run("synth", "-w", "openai_chat", "-o", good, "--words", 3)
     bad.write_text(good.read_text()[:300])
-    told = {}
+    messages = {}
     for arguments in (
         ("serve", bad),
         ("serve", bad.parent / "none.yaml"),
@@ -430,9 +430,9 @@ def test_bad_input_is_one_line_that_says_what_to_do(run, tmp_path, body):
         done = run(*arguments)
         command = " ".join(map(str, arguments)).replace(str(tmp_path), "TMP")
         error = re.sub("(use one of|known ones are) .*", r"\1 ...", done.error.replace(str(tmp_path), "TMP"))
-        told[command] = f"{done.code} {error}"
+        messages[command] = f"{done.code} {error}"
         assert done.error.startswith("tokentape: ")
-    assert told == snapshot(
+    assert messages == snapshot(
         {
             "serve TMP/bad.yaml": "1 tokentape: TMP/bad.yaml: not YAML, or cut short (line 10, column 1: could not find expected ':'): restore the file or record it again",
             "serve TMP/none.yaml": "1 tokentape: TMP/none.yaml: no such cassette or folder: check the path",
@@ -486,7 +486,7 @@ def test_an_unreadable_file_is_a_clear_error(run, tmp_path):
         assert "Permission denied" in done.error
 
 
-def test_a_mended_cassette_is_a_warning_line(run, tmp_path):
+def test_a_repaired_cassette_is_a_warning_line(run, tmp_path):
     """A body that was edited gets one line of warning, and is still shown."""
     path = tmp_path / "made.yaml"
     run("synth", "-w", "openai_chat", "-o", path, "--text", "Hi you")
@@ -512,13 +512,13 @@ def test_an_unexpected_error_is_one_line_too(run, body, monkeypatch):
 )
 def test_a_broken_pipe_is_quiet(tmp_path, run, command):
     """A reader that has seen enough (`| head`) is no error worth a word."""
-    body, made = tmp_path / "body.txt", tmp_path / "made.yaml"
+    body, cassette = tmp_path / "body.txt", tmp_path / "made.yaml"
     body.write_bytes(SSE)
-    run("synth", "-w", "openai_chat", "-o", made)
+    run("synth", "-w", "openai_chat", "-o", cassette)
     arguments = {
         "decode": ["-w", "openai_chat", body],
-        "show": [made],
-        "synth": ["-w", "openai_chat", "-o", made],
+        "show": [cassette],
+        "synth": ["-w", "openai_chat", "-o", cassette],
         "--version": [],
     }[command]
     reading, writing = os.pipe()

@@ -9,7 +9,7 @@ import sys
 import openai
 import pytest
 
-from tests.harness.testing.test_fake_provider_fixture import ask
+from tests.harness.testing.test_fake_provider_fixture import chat
 from tokentape_fake_provider import Script, Tape
 from tokentape_fake_provider.errors import FaultError
 from tokentape_fake_provider.faults import FAULTS, parse_fault
@@ -26,9 +26,9 @@ def run(capfd, monkeypatch):
         capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
-        said = capfd.readouterr()
-        assert "Traceback" not in said.err
-        return ended.value.code, said.out, said.err
+        printed = capfd.readouterr()
+        assert "Traceback" not in printed.err
+        return ended.value.code, printed.out, printed.err
 
     return command
 
@@ -112,11 +112,11 @@ def test_serve_with_faults():
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         try:
             url = process.stdout.readline().split()[-1]
-            said = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
-            assert "faults: http_error@status=418,times=1, clean_end@event=2" in said
+            printed = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+            assert "faults: http_error@status=418,times=1, clean_end@event=2" in printed
             with pytest.raises(openai.APIStatusError, match="418"):
-                ask(f"{url}/v1")
-            assert ask(f"{url}/v1").count(" ") == 0  # the first token alone
+                chat(f"{url}/v1")
+            assert chat(f"{url}/v1").count(" ") == 0  # the first token alone
         finally:
             process.terminate()
 
@@ -128,8 +128,8 @@ def test_fixture_faults(fake_provider):
     fake_provider.script("one two")
     url = fake_provider.base_url()
     with pytest.raises(openai.APIStatusError, match="418"):
-        ask(url)
-    assert ask(url) == "one"
+        chat(url)
+    assert chat(url) == "one"
     assert [entry.faults for entry in fake_provider.journal.wait()] == [
         ("http_error@status=418,times=1",),
         ("clean_end@event=2",),
@@ -142,10 +142,10 @@ def test_fixture_scripts_and_rules_with_faults(fake_provider):
     """A script has faults of its own; a rule of faults alone damages what others answer."""
     url = fake_provider.base_url()
     fake_provider.script("one two", faults="clean_end@event=2,times=1")
-    assert [ask(url), ask(url)] == ["one", "one two"]
+    assert [chat(url), chat(url)] == ["one", "one two"]
     fake_provider.rule(model="gpt-*", faults="clean_end@event=2")
     fake_provider.rule("three four")
-    assert [ask(url, "gpt-4o"), ask(url, "o3")] == ["three", "three four"]
+    assert [chat(url, "gpt-4o"), chat(url, "o3")] == ["three", "three four"]
     rule = fake_provider.rule("five", faults="http_error")
     assert rule.scripts == (Script.of("five"),)
     assert rule.faults == (parse_fault("http_error"),)
@@ -164,4 +164,4 @@ def test_scripts_with_faults_stay_what_they_are(fake_provider):
 def test_marker(fake_provider):
     """The marker takes faults as the session's settings do."""
     with pytest.raises(openai.APIStatusError, match="418"):
-        ask(fake_provider.base_url())
+        chat(fake_provider.base_url())

@@ -14,7 +14,7 @@ from tokentape_harness.cassettes.writer import write_cassette
 from tokentape_harness.cli import main
 
 CALL: Any = {"name": "look", "arguments": '{"at":"it"}'}
-ASKED: dict[str, tuple[str, Any]] = {
+REQUESTS: dict[str, tuple[str, Any]] = {
     "openai_chat": (
         "/v1/chat/completions",
         {
@@ -130,16 +130,18 @@ def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str, body: An
     return [line.strip() for line in lines[1 : lines.index("200, 0 bytes")]]
 
 
-@pytest.mark.parametrize("wire", list(ASKED))
-def test_show_tells_a_request_of_any_wire_format(wire: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("wire", list(REQUESTS))
+def test_show_prints_a_request_of_any_wire_format(
+    wire: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Model and streaming may be in the path; system, calls and results are shown in one way."""
-    first, *messages = shown(tmp_path, capsys, *ASKED[wire])
+    first, *messages = shown(tmp_path, capsys, *REQUESTS[wire])
     assert first == f"model {'m:0' if wire == 'bedrock_converse' else 'm'}, stream, 1 tool"
     result = '{"output":"seen"}' if wire == "gemini" else "seen"
     assert messages == ["system: Be brief.", "user: Hi", 'assistant: look({"at":"it"})', f"tool: {result}"]
 
 
-def test_show_names_what_it_can_not_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_names_what_it_can_not_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Images and a provider's own tools are named; a request that a provider would refuse is still shown."""
     image = {"type": "image_url", "image_url": {"url": "data:,"}}
     body = {"model": "m", "tools": [{"type": "web_search"}], "messages": [{"role": "user", "content": [image]}, 3]}

@@ -27,7 +27,7 @@ def test_figures_of_a_stream():
         ([5, 5.5], StreamTiming(5, 0.5, 0.5, 9, None)),
     ],
 )
-def test_what_can_not_be_told_is_none(arrivals, timing):
+def test_without_gaps_latency_and_rate_are_unknown(arrivals, timing):
     """Without gaps, or without time between tokens, latency or rate is unknown."""
     assert timing_of(arrivals, 9) == timing
 

@@ -106,11 +106,13 @@ def message(at, data, name="message", event_id=""):
 
 def test_chromes_events_are_the_body_and_its_times():
     """A stream without a body is built from Chrome's messages, each at its time since the request was sent."""
-    (made,) = parse_har(
+    (converted,) = parse_har(
         chrome([message(306, '{"a": 1}'), message(406, "two\nlines", "delta", "7"), message(906, "[DONE]")])
     )
-    assert made.response.body == b'data: {"a": 1}\n\nevent: delta\nid: 7\ndata: two\ndata: lines\n\ndata: [DONE]\n\n'
-    record = made.response.stream
+    assert (
+        converted.response.body == b'data: {"a": 1}\n\nevent: delta\nid: 7\ndata: two\ndata: lines\n\ndata: [DONE]\n\n'
+    )
+    record = converted.response.stream
     assert [(chunk.size, pytest.approx(chunk.at, abs=0.01)) for chunk in record.chunks] == [
         (16, 300),
         (42, 400),
@@ -122,18 +124,18 @@ def test_chromes_events_are_the_body_and_its_times():
         "2026-11-22T11:00:00Z",
         "complete",
     )
-    assert made.request.headers[0][0] == "authorization"
-    assert made.request.body == b'{"model":"m","stream":true,"messages":[]}'
-    assert made.response.headers == (("content-type", "text/event-stream; charset=utf-8"),)
+    assert converted.request.headers[0][0] == "authorization"
+    assert converted.request.body == b'{"model":"m","stream":true,"messages":[]}'
+    assert converted.response.headers == (("content-type", "text/event-stream; charset=utf-8"),)
 
 
 def test_a_recorded_body_is_taken_as_it_is():
     """Where the body is there it counts, in base64 too, and the messages give the times of its events."""
     body = b": hello\n\ndata: 1\r\n\r\ndata: 2\n\n: bye\n\n"
     for content in ({"text": body.decode()}, {"text": base64.b64encode(body).decode(), "encoding": "base64"}):
-        (made,) = parse_har(chrome([message(306, "1"), message(506, "2")], content))
-        assert made.response.body == body
-        record = made.response.stream
+        (converted,) = parse_har(chrome([message(306, "1"), message(506, "2")], content))
+        assert converted.response.body == body
+        record = converted.response.stream
         assert [round(chunk.at) for chunk in record.chunks] == [300, 500, 500]
         assert split_by_sizes(body, (chunk.size for chunk in record.chunks))[0] == b": hello\n\ndata: 1\r\n\r\n"
 
@@ -144,17 +146,17 @@ def test_what_chrome_writes_beside_http():
     (entry,) = har["log"]["entries"]
     entry["response"]["headers"].append({"name": "set-cookie", "value": "a=1\nb=2"})
     har["log"]["entries"].append({**entry, "request": {"method": "GET", "url": "data:image/png;base64,AA=="}})
-    (made,) = parse_har(json.dumps(har).encode())
-    assert header_values(made.response.headers, "set-cookie") == ("a=1", "b=2")
+    (converted,) = parse_har(json.dumps(har).encode())
+    assert header_values(converted.response.headers, "set-cookie") == ("a=1", "b=2")
 
 
 def test_times_of_another_clock_begin_with_the_headers():
     """Times that are not since 1970 keep their distances."""
-    (made,) = parse_har(chrome([{"time": 12.5, "data": "1"}, {"time": 12.75, "data": "2"}]))
-    assert [round(chunk.at) for chunk in made.response.stream.chunks] == [200, 450]
+    (converted,) = parse_har(chrome([{"time": 12.5, "data": "1"}, {"time": 12.75, "data": "2"}]))
+    assert [round(chunk.at) for chunk in converted.response.stream.chunks] == [200, 450]
 
 
-def test_without_messages_times_are_not_made_up():
+def test_without_messages_times_are_not_invented():
     """A stream without messages has no times; a document came when it was received."""
     (stream,) = parse_har(chrome(None, {"text": "data: 1\n\ndata: 2\n\n"}))
     assert stream.response.stream is None
@@ -170,7 +172,7 @@ def test_requests_without_an_answer_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "not a HAR"),
         (b"{}", "not a HAR"),
@@ -180,9 +182,9 @@ def test_requests_without_an_answer_are_left_out():
         (chrome(None, {"text": "%", "encoding": "base64"}), "interaction 0: its body is not base64"),
     ],
 )
-def test_damaged_har(data, said):
+def test_damaged_har(data, message):
     """What is no HAR is a clear error, with the entry."""
-    with pytest.raises(CassetteFormatError, match=said):
+    with pytest.raises(CassetteFormatError, match=message):
         parse_har(data)
 
 
@@ -224,10 +226,10 @@ def interactions(draw):
 
 
 @given(st.lists(interactions(), max_size=3))
-def test_har_and_back_is_the_same(made):
+def test_har_and_back_is_the_same(converted):
     """A cassette written as HAR and read again has the same bytes, chunks, times and endings."""
-    back = parse_har(format_har(Cassette(tuple(made))).encode()).interactions
-    for before, after in zip(made, back, strict=True):
+    back = parse_har(format_har(Cassette(tuple(converted))).encode()).interactions
+    for before, after in zip(converted, back, strict=True):
         assert after.request == before.request
         if before.response.stream is None:
             after = msgspec.structs.replace(after, response=msgspec.structs.replace(after.response, stream=None))
@@ -235,31 +237,31 @@ def test_har_and_back_is_the_same(made):
 
 
 @given(interactions())
-def test_har_times_hold_without_our_own_record(made):
+def test_har_times_hold_without_our_own_record(converted):
     """What Chrome would show of our HAR: each server-sent event when its last byte came."""
-    har = json.loads(format_har(Cassette((made,))))
+    har = json.loads(format_har(Cassette((converted,))))
     entry = har["log"]["entries"][0]
     messages = entry.get("_eventSourceMessages", [])
-    if made.response.stream is None or not made.response.content_type.startswith("text/event"):
+    if converted.response.stream is None or not converted.response.content_type.startswith("text/event"):
         assert messages == []
         return
     assert len(messages) == SSE.count(b"\n\n")
-    ends = list(accumulate(chunk.size for chunk in made.response.stream.chunks))
+    ends = list(accumulate(chunk.size for chunk in converted.response.stream.chunks))
     offset = 0
     for found, event in zip(messages, SSE.split(b"\n\n")[:-1], strict=True):
         offset += len(event) + 2
-        at = next(chunk.at for chunk, end in zip(made.response.stream.chunks, ends, strict=True) if end >= offset)
+        at = next(chunk.at for chunk, end in zip(converted.response.stream.chunks, ends, strict=True) if end >= offset)
         assert found["time"] == pytest.approx(STARTED + at / 1000, abs=1e-5)
         assert found["data"] == event.removeprefix(b"data: ").decode()
 
 
 def test_raw_bodies():
     """A body as curl saves it answers a request of its wire format, with its headers if they are there."""
-    (made,) = parse_raw_stream(SSE, "openai_chat")
-    assert made.response.body == SSE
-    assert made.response.content_type.startswith("text/event-stream")
-    assert made.response.stream is None
-    assert made.request.uri.endswith("/chat/completions")
+    (converted,) = parse_raw_stream(SSE, "openai_chat")
+    assert converted.response.body == SSE
+    assert converted.response.content_type.startswith("text/event-stream")
+    assert converted.response.stream is None
+    assert converted.request.uri.endswith("/chat/completions")
     head = (
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\n"
         b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -273,23 +275,23 @@ def test_raw_bodies():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [(b" \n", "no response body"), (b"HTTP/2 200\r\na: b\r\n", "headers have no end")]
+    ("data", "message"), [(b" \n", "no response body"), (b"HTTP/2 200\r\na: b\r\n", "headers have no end")]
 )
-def test_raw_bodies_that_are_none(data, said):
+def test_files_that_are_no_raw_bodies(data, message):
     """An empty file or headers alone are a clear error."""
-    with pytest.raises(CassetteFormatError, match=said):
+    with pytest.raises(CassetteFormatError, match=message):
         parse_raw_stream(data, "openai_chat")
 
 
 def test_plain_vcrpy_has_nothing_of_ours(tmp_path):
     """A plain cassette has no stream record, the conversion lists what that loses, and vcrpy replays it."""
     record = StreamRecord((Chunk(8, 1.0),), end="dropped")
-    made, losses = without_streams(
+    converted, losses = without_streams(
         Cassette((Interaction(Request("GET", "http://h/x"), Response(200, "OK", (), b'{"a": 1}', record)),))
     )
     assert [(loss.what, loss.count) for loss in losses] == [("chunk times", 1), ("ending", 1)]
     path = tmp_path / "plain.yaml"
-    write_cassette(path, made)
+    write_cassette(path, converted)
     assert "stream" not in path.read_text()
     with vcr.use_cassette(str(path), record_mode="none") as cassette:
         assert cassette.responses[0]["body"]["string"] == b'{"a": 1}'
@@ -303,11 +305,11 @@ def test_convert_from_har_redacts(run, tmp_path):
     ]
     har = tmp_path / "a.har"
     har.write_bytes(chrome([*events, message(906, "[DONE]")]))
-    made = tmp_path / "a.yaml"
-    done = run("convert", har, made, "--from", "har", "--to", "cassette")
+    converted = tmp_path / "a.yaml"
+    done = run("convert", har, converted, "--from", "har", "--to", "cassette")
     assert (done.code, done.out.replace(str(tmp_path), "TMP")) == (0, "nothing was lost\nwrote TMP/a.yaml\n")
-    assert KEY not in made.read_text() + done.out + done.err
-    (interaction,) = read_cassette(made)
+    assert KEY not in converted.read_text() + done.out + done.err
+    (interaction,) = read_cassette(converted)
     assert len(interaction.response.stream.chunks) == 3
     assert not find_secrets(interaction)
     done = run("convert", har, tmp_path / "b.yaml", "--from", "har", "--to", "anthropic_messages")
@@ -319,19 +321,19 @@ def test_convert_to_har_raw_and_vcrpy(run, tmp_path):
     """The other way: a HAR, a body, and a cassette of plain vcrpy."""
     body = tmp_path / "body.sse"
     body.write_bytes(SSE)
-    made = tmp_path / "a.yaml"
-    assert run("convert", body, made, "--from", "raw", "--wire", "openai_chat", "--to", "cassette").code == 0
-    assert run("convert", made, tmp_path / "a.har", "--to", "har").code == 0
+    converted = tmp_path / "a.yaml"
+    assert run("convert", body, converted, "--from", "raw", "--wire", "openai_chat", "--to", "cassette").code == 0
+    assert run("convert", converted, tmp_path / "a.har", "--to", "har").code == 0
     assert parse_har((tmp_path / "a.har").read_bytes()).interactions[0].response.body == SSE
-    done = run("convert", made, tmp_path / "b.sse", "--to", "raw", "--json")
+    done = run("convert", converted, tmp_path / "b.sse", "--to", "raw", "--json")
     assert (tmp_path / "b.sse").read_bytes() == SSE
     assert [loss["what"] for loss in json.loads(done.out)["losses"]] == snapshot(["request", "headers", "times"])
-    assert run("convert", made, tmp_path / "c.yaml", "--to", "vcrpy").code == 0
+    assert run("convert", converted, tmp_path / "c.yaml", "--to", "vcrpy").code == 0
     assert read_cassette(tmp_path / "c.yaml").interactions[0].response.body == SSE
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("--to", "cassette", "--from", "raw"), 2, "--from raw needs --wire"),
         (("--to", "cassette", "--wire", "openai_chat"), 2, "--from raw needs --wire"),
@@ -341,14 +343,14 @@ def test_convert_to_har_raw_and_vcrpy(run, tmp_path):
         (("--to", "raw"), 2, "there are 2 interactions: pick one with -i N"),
     ],
 )
-def test_convert_misused(run, tmp_path, arguments, code, said):
+def test_convert_misused(run, tmp_path, arguments, code, message):
     """Wrong arguments are one line, and nothing is written."""
     source, output = tmp_path / "two.yaml", tmp_path / "out"
     plain = Interaction(Request("GET", "http://h/x"), Response(body=b"{}"))
     write_cassette(source, Cassette((plain, plain)))
     done = run("convert", source, output, *arguments)
     assert done.code == code
-    assert said in done.error
+    assert message in done.error
     assert not output.exists()
 
 

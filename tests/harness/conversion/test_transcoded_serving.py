@@ -13,7 +13,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from tests.harness.cli.test_cli import run, start_server  # noqa: F401 - a fixture
-from tests.harness.conversion.test_transcoding import CALL, MODEL, SAID, recorded
+from tests.harness.conversion.test_transcoding import CALL, MODEL, TEXT, recorded
 from tokentape_fake_provider.errors import UnknownDialectError
 from tokentape_fake_provider.script.model import Script, Usage
 from tokentape_fake_provider.wires import WIRES
@@ -21,14 +21,14 @@ from tokentape_harness import FakeProvider, read_cassette, write_cassette
 from tokentape_harness.cassettes.model import Cassette
 from tokentape_harness.testing.recordings import recordings_as
 
-ASKED: Any = [{"role": "user", "content": "What is new?"}]
+MESSAGES: Any = [{"role": "user", "content": "What is new?"}]
 
 
 @pytest.fixture
 def cassette(tmp_path: Path) -> Path:
     """A cassette of OpenAI's."""
     path = tmp_path / "openai.yaml"
-    interaction = recorded(Script.of(SAID, CALL, usage=Usage(input=20, output=7, cached=4)), "openai_chat")
+    interaction = recorded(Script.of(TEXT, CALL, usage=Usage(input=20, output=7, cached=4)), "openai_chat")
     write_cassette(path, Cassette((interaction,)))
     return path
 
@@ -40,15 +40,15 @@ def test_a_recording_of_openai_answers_anthropics_client(fake_provider: FakeProv
     fake_provider.strict()
     with anthropic.Anthropic(base_url=fake_provider.base_url("anthropic_messages"), api_key="k") as client:
         with client.messages.stream(
-            model="claude", max_tokens=7, stop_sequences=["END"], system="Be brief.", messages=ASKED
+            model="claude", max_tokens=7, stop_sequences=["END"], system="Be brief.", messages=MESSAGES
         ) as stream:
             streamed = stream.get_final_message()
-        whole = client.messages.create(model="claude", max_tokens=7, system="Be brief.", messages=ASKED)
+        whole = client.messages.create(model="claude", max_tokens=7, system="Be brief.", messages=MESSAGES)
         with pytest.raises(anthropic.NotFoundError, match="nearest is"):
             client.messages.create(model="claude", max_tokens=7, messages=[{"role": "user", "content": "Else?"}])
     for message in (streamed, whole):
         text, call = message.content
-        assert (text.type, text.type == "text" and text.text) == ("text", SAID.text)
+        assert (text.type, text.type == "text" and text.text) == ("text", TEXT.text)
         assert (call.type, call.type == "tool_use" and call.input) == ("tool_use", {"a": 1})
         assert message.model == MODEL
         assert message.stop_reason == "tool_use"
@@ -61,12 +61,12 @@ def test_a_transcoded_recording_is_paced_as_it_was_recorded(fake_provider: FakeP
     ((recording,), _) = recordings_as(read_cassette(cassette), "ollama")
     assert recording.script is not None
     (text, call) = recording.script.choices[0].items
-    assert (text.at, call.at[-1]) == (SAID.at, 320.5)
+    assert (text.at, call.at[-1]) == (TEXT.at, 320.5)
     fake_provider.cassette(cassette, speed=1000, wire="ollama")
-    messages = [{"role": "system", "content": "Be brief."}, *ASKED]
+    messages = [{"role": "system", "content": "Be brief."}, *MESSAGES]
     body = {"model": "llama", "messages": messages, "options": {"temperature": 0}}
     lines = httpx2.post(f"{fake_provider.url}/api/chat", json=body).text.splitlines()
-    assert "".join(json.loads(line)["message"]["content"] for line in lines) == SAID.text
+    assert "".join(json.loads(line)["message"]["content"] for line in lines) == TEXT.text
     (entry,) = fake_provider.requests
     assert entry.answered_by == "recording"
     fake_provider.assert_all_played()
@@ -77,11 +77,11 @@ def test_serve_as_another_provider(cassette: Path) -> None:
     process, url, _ = start_server(cassette, "--as", "anthropic_messages", "--dialect", "groq", "--strict")
     try:
         with anthropic.Anthropic(base_url=url, api_key="k", max_retries=0) as client:
-            message = client.messages.create(model="c", max_tokens=7, system="Be brief.", messages=ASKED)
+            message = client.messages.create(model="c", max_tokens=7, system="Be brief.", messages=MESSAGES)
             assert message.content[0].type == "text"
-            assert message.content[0].text == SAID.text
-        made = httpx2.post(f"{url}/_tokentape/sessions", json={"id": "other"}).json()
-        assert made["settings"]["dialect"] == "groq"
+            assert message.content[0].text == TEXT.text
+        session = httpx2.post(f"{url}/_tokentape/sessions", json={"id": "other"}).json()
+        assert session["settings"]["dialect"] == "groq"
     finally:
         process.terminate()
         process.communicate(timeout=20)
@@ -97,8 +97,8 @@ def test_serve_with_an_unknown_name_is_a_clear_error(run: Any, cassette: Path, a
 
 def test_convert_lists_what_is_lost(run: Any, cassette: Path, tmp_path: Path) -> None:  # noqa: F811
     """convert writes a cassette that the other provider's client can be tested with, and a table of losses."""
-    made = tmp_path / "ollama.yaml"
-    done = run("convert", cassette, made, "--to", "ollama")
+    converted = tmp_path / "ollama.yaml"
+    done = run("convert", cassette, converted, "--to", "ollama")
     assert (done.code, done.err) == (0, "")
     assert done.out.replace(str(tmp_path), "TMP") == snapshot("""\
           count  what                 where                note                 \n\
@@ -113,46 +113,46 @@ changed       1  time of tool call 0  interaction 0,                            
                                       choice 0                                  \n\
 wrote TMP/ollama.yaml
 """)
-    (interaction,) = read_cassette(made)
+    (interaction,) = read_cassette(converted)
     assert interaction.request.uri == "http://localhost:11434/api/chat"
     assert b'"content":" there,"' in interaction.response.body
-    assert run("convert", cassette, made, "--to", "ollama", "--fail-on-loss").code == 1
-    assert run("convert", cassette, made, "--to", "openai_chat", "--fail-on-loss").code == 0
+    assert run("convert", cassette, converted, "--to", "ollama", "--fail-on-loss").code == 1
+    assert run("convert", cassette, converted, "--to", "openai_chat", "--fail-on-loss").code == 0
 
 
 def test_convert_as_json(run: Any, cassette: Path, tmp_path: Path) -> None:  # noqa: F811
     """--json is one object with each loss."""
     done = run("convert", cassette, tmp_path / "out.yaml", "--to", "ollama", "--json")
-    told = json.loads(done.out)
-    assert (told["to"], told["interactions"]) == ("ollama", 1)
+    report = json.loads(done.out)
+    assert (report["to"], report["interactions"]) == ("ollama", 1)
     assert {
         "what": "usage cached",
         "change": "left out",
         "where": "interaction 0",
         "count": 1,
         "note": "was 4",
-    } in told["losses"]
+    } in report["losses"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("--to", "morse"), 2, "no wire format 'morse': the known ones are"),
         (("--to", "ollama", "--from", "tape"), 2, "--from 'tape' is not one of cassette"),
     ],
 )
-def test_convert_says_what_is_wrong(
+def test_convert_reports_what_is_wrong(
     run: Any,  # noqa: F811
     cassette: Path,
     tmp_path: Path,
     arguments: Any,
     code: int,
-    said: str,
+    message: str,
 ) -> None:
     """Bad arguments are one line, and nothing is written."""
     done = run("convert", cassette, tmp_path / "out.yaml", *arguments)
     assert done.code == code
-    assert said in done.error
+    assert message in done.error
     assert not (tmp_path / "out.yaml").exists()
 
 
@@ -172,10 +172,10 @@ def test_convert_names_the_interaction_that_it_cannot_read(
 @pytest.mark.parametrize("wire", sorted(WIRES))
 def test_synth_and_convert_know_every_wire_format(run: Any, tmp_path: Path, wire: str) -> None:  # noqa: F811
     """A generated cassette of any format can be shown, and converted to another."""
-    made, other = tmp_path / "made.yaml", tmp_path / "other.yaml"
-    assert run("synth", "--wire", wire, "-o", made, "--text", "Hello there.").code == 0
-    assert "text: Hello there." in run("show", made).out
-    assert run("convert", made, other, "--to", "cohere_chat").code == 0
+    source, other = tmp_path / "made.yaml", tmp_path / "other.yaml"
+    assert run("synth", "--wire", wire, "-o", source, "--text", "Hello there.").code == 0
+    assert "text: Hello there." in run("show", source).out
+    assert run("convert", source, other, "--to", "cohere_chat").code == 0
     assert "text: Hello there." in run("show", other).out
 
 
@@ -184,12 +184,12 @@ def test_a_fixture_has_a_dialect(fake_provider: FakeProvider) -> None:
     with openai.OpenAI(base_url=fake_provider.base_url(), api_key="k") as client:
         fake_provider.dialect("xai")
         fake_provider.script("Hi", usage=Usage(input=3, output=5, reasoning=4))
-        completion = client.chat.completions.create(model="m", messages=ASKED)
+        completion = client.chat.completions.create(model="m", messages=MESSAGES)
         assert completion.usage is not None
         assert (completion.usage.completion_tokens, completion.usage.total_tokens) == (1, 8)
         fake_provider.dress(None)
         fake_provider.script("Hi", usage=Usage(input=3, output=5, reasoning=4))
-        plain = client.chat.completions.create(model="m", messages=ASKED)
+        plain = client.chat.completions.create(model="m", messages=MESSAGES)
         assert plain.usage is not None
         assert plain.usage.completion_tokens == 5
     with pytest.raises(UnknownDialectError, match="no dialect 'nylon'"):

@@ -30,11 +30,11 @@ MODEL = "model-1"
 WITH_OPTIONS = [name for name, wire in WIRES.items() if wire.facts.option_paths]
 QUESTION = (ChatMessage.system("Be brief."), ChatMessage.user("What is new?"))
 CALL = ToolCall("look", '{"a":1}', "call_1", ('{"a"', ":1}"), (300.0, 320.5))
-SAID = Text("Hello there, you.", ("Hello", " there,", " you."), (110.0, 120.25, 250.0))
+TEXT = Text("Hello there, you.", ("Hello", " there,", " you."), (110.0, 120.25, 250.0))
 
 
 def each_pair(wires: Iterable[str]) -> Callable[[Callable[[str, str], None]], Callable[[str], None]]:
-    """A test of each source, which asks for each target in turn."""
+    """A test of each source, with each target in turn."""
 
     def decorate(check: Callable[[str, str], None]) -> Callable[[str], None]:
         def test(source: str) -> None:
@@ -51,8 +51,8 @@ def each_pair(wires: Iterable[str]) -> Callable[[Callable[[str, str], None]], Ca
 def recorded(script: Script, wire: str, *, stream: bool = True) -> Interaction:
     """An interaction with the script's content and times."""
     request = request_for(wire, MODEL, QUESTION, stream=stream, choices=len(script.choices))
-    ask = read_request(request, wire, created=1_790_000_000, seed="recorded")
-    tape = encode(script, ask, Recorded())
+    provider_request = read_request(request, wire, created=1_790_000_000, seed="recorded")
+    tape = encode(script, provider_request, Recorded())
     chunks = tuple(Chunk(len(frame.data), frame.at) for frame in tape.frames)
     record = StreamRecord(chunks, 90.0, end_at=400.0)
     headers = tuple((name, value) for name, value in tape.headers if name != "content-length")
@@ -61,31 +61,31 @@ def recorded(script: Script, wire: str, *, stream: bool = True) -> Interaction:
 
 def transcoded(interaction: Interaction, to: str, source: str | None = None) -> Transcoded:
     """The interaction in another format."""
-    made = transcode(interaction, to, source=source)
-    assert made is not None
-    return made
+    converted = transcode(interaction, to, source=source)
+    assert converted is not None
+    return converted
 
 
-def wire_of(made: Transcoded) -> str:
-    return made.provider_request.wire
+def wire_of(converted: Transcoded) -> str:
+    return converted.provider_request.wire
 
 
-def again(made: Transcoded) -> DecodedResponse:
+def again(converted: Transcoded) -> DecodedResponse:
     """Its content, decoded."""
-    return decode_response(made.interaction.response, made.provider_request.wire)
+    return decode_response(converted.interaction.response, converted.provider_request.wire)
 
 
-def lost(made: Transcoded) -> list[str]:
+def lost(converted: Transcoded) -> list[str]:
     """The losses of content, a line each."""
-    return [f"{loss.change}: {loss.count} {loss.what}" for loss in made.losses if loss.what not in LABELS]
+    return [f"{loss.change}: {loss.count} {loss.what}" for loss in converted.losses if loss.what not in LABELS]
 
 
 LABELS = ("metadata", "provider's finish reason")
 
 
-def arrivals(heard: DecodedResponse) -> list[tuple[float | None, str]]:
+def arrivals(decoded: DecodedResponse) -> list[tuple[float | None, str]]:
     """The text of the first choice, piece by piece, and when it came."""
-    return [(at, message.text) for message, at in heard.chunks if message.text and not message.index]
+    return [(at, message.text) for message, at in decoded.chunks if message.text and not message.index]
 
 
 def calls(message: ChatMessage) -> list[tuple[str, Any]]:
@@ -95,19 +95,19 @@ def calls(message: ChatMessage) -> list[tuple[str, Any]]:
 @each_pair(WIRES)
 def test_text_usage_and_times_survive_between_every_pair(source: str, to: str) -> None:
     """What every format can express is kept: text, each delta's time, tokens, the question."""
-    made = transcoded(recorded(Script.of(SAID, usage=Usage(input=20, output=7)), source), to)
-    heard = again(made)
-    assert heard.output.error is None
-    assert arrivals(heard) == [(110.0, "Hello"), (120.25, " there,"), (250.0, " you.")]
-    assert (heard.output.usage.input, heard.output.usage.output, heard.output.usage.total) == (20, 7, 27)
-    assert heard.output.finish_reason == "stop"
-    assert [loss for loss in made.losses if loss.is_content and loss.what not in ("model", "request field")] == []
-    record = made.interaction.response.stream
+    converted = transcoded(recorded(Script.of(TEXT, usage=Usage(input=20, output=7)), source), to)
+    decoded = again(converted)
+    assert decoded.output.error is None
+    assert arrivals(decoded) == [(110.0, "Hello"), (120.25, " there,"), (250.0, " you.")]
+    assert (decoded.output.usage.input, decoded.output.usage.output, decoded.output.usage.total) == (20, 7, 27)
+    assert decoded.output.finish_reason == "stop"
+    assert [loss for loss in converted.losses if loss.is_content and loss.what not in ("model", "request field")] == []
+    record = converted.interaction.response.stream
     assert record is not None
     assert (record.start, record.end, record.end_at) == (90.0, "complete", 400.0)
-    assert "What is new?" in made.provider_request.text
-    assert "Be brief." in made.provider_request.text
-    assert made.provider_request.stream
+    assert "What is new?" in converted.provider_request.text
+    assert "Be brief." in converted.provider_request.text
+    assert converted.provider_request.stream
 
 
 @each_pair(WIRES)
@@ -115,14 +115,14 @@ def test_tool_calls_survive_between_every_pair_that_has_them(source: str, to: st
     """A call comes through with name, arguments and the time of its last fragment, or is listed as lost."""
     if source == "openai_completions":
         return  # legacy completions have no tool calls
-    made = transcoded(recorded(Script.of(SAID, CALL), source), to)
-    heard = again(made)
+    converted = transcoded(recorded(Script.of(TEXT, CALL), source), to)
+    decoded = again(converted)
     if to == "openai_completions":
-        assert "left out: 1 tool call" in lost(made)
+        assert "left out: 1 tool call" in lost(converted)
         return
-    assert calls(heard.output.message) == [("look", {"a": 1})]
-    assert heard.chunks[-1].at == 320.5
-    assert [loss.what for loss in made.losses if loss.what in ("tool call", "arguments", "text")] == []
+    assert calls(decoded.output.message) == [("look", {"a": 1})]
+    assert decoded.chunks[-1].at == 320.5
+    assert [loss.what for loss in converted.losses if loss.what in ("tool call", "arguments", "text")] == []
 
 
 @pytest.mark.parametrize("source", CHOICES)
@@ -133,18 +133,18 @@ def test_what_differs_is_listed_and_nothing_else(source: str, data: st.DataObjec
     script = data.draw(scripts(source))
     to = data.draw(st.sampled_from(sorted(WIRES)))
     interaction = recorded(script, source)
-    made = transcoded(interaction, to)
-    before, after = decode_response(interaction.response, source).output, again(made).output
-    names = {loss.what for loss in made.losses}
+    converted = transcoded(interaction, to)
+    before, after = decode_response(interaction.response, source).output, again(converted).output
+    names = {loss.what for loss in converted.losses}
     if "choice" in names:
         assert len(after.messages) < len(before.messages)
     else:
         assert len(after.messages) == len(before.messages)
     kept = list(zip(before.messages, after.messages, strict=False))
-    said = all(old.text == new.text for old, new in kept)
-    assert said == (not names & {"text"} and not any(old.text != new.text for old, new in kept if not old.refusal)) or (
-        "refusal" in names
-    )
+    same_text = all(old.text == new.text for old, new in kept)
+    assert same_text == (
+        not names & {"text"} and not any(old.text != new.text for old, new in kept if not old.refusal)
+    ) or ("refusal" in names)
     assert all(old.reasoning == new.reasoning for old, new in kept) or names & {"reasoning", "tool plan"}
     assert all(calls(old) == calls(new) for old, new in kept) or names & {"tool call", "arguments", "tool call name"}
     assert all(old.finish_reason == new.finish_reason for old, new in kept) == ("finish reason" not in names)
@@ -156,7 +156,7 @@ def test_what_differs_is_listed_and_nothing_else(source: str, data: st.DataObjec
 RICH = Script.of(
     Reasoning("Let me think.", "c2lnbmF0dXJl", pieces=("Let me", " think."), at=(50.0, 60.0)),
     Reasoning(encrypted="ZW5jcnlwdGVk"),
-    SAID,
+    TEXT,
     CALL,
     finish_reason="pause",
     usage=Usage(input=100, output=30, cached=40, cache_write=8, reasoning=12),
@@ -219,9 +219,9 @@ def test_the_losses_of_a_rich_message_exactly() -> None:
 def test_several_choices_to_a_format_of_one() -> None:
     """The first choice stays, and the others are counted."""
     script = Script((Choice((Text("One"),)), Choice((Text("Two"),)), Choice((Text("Three"),))))
-    made = transcoded(recorded(script, "openai_chat"), "anthropic_messages")
-    assert again(made).output.text == "One"
-    (loss,) = [loss for loss in made.losses if loss.what == "choice"]
+    converted = transcoded(recorded(script, "openai_chat"), "anthropic_messages")
+    assert again(converted).output.text == "One"
+    (loss,) = [loss for loss in converted.losses if loss.what == "choice"]
     assert loss == Loss(
         "choice", "left out", count=2, note="anthropic_messages answers with one choice; this script has 2"
     )
@@ -234,27 +234,27 @@ def test_several_choices_keep_their_times() -> None:
         Choice((Text("xy", ("x", "y"), (15.0, 900.0)),)),
     )
     for to in ("openai_chat", "openai_completions", "gemini"):
-        made = transcoded(recorded(Script(choices), "openai_chat"), to)
-        heard = again(made)
-        came = [(at, message.index, message.text) for message, at in heard.chunks if message.text]
+        converted = transcoded(recorded(Script(choices), "openai_chat"), to)
+        decoded = again(converted)
+        came = [(at, message.index, message.text) for message, at in decoded.chunks if message.text]
         assert came == [(10.0, 0, "a"), (15.0, 1, "x"), (20.0, 0, "b"), (30.0, 0, "c"), (900.0, 1, "y")], to
-        assert not [loss for loss in made.losses if loss.what.startswith("time")], to
+        assert not [loss for loss in converted.losses if loss.what.startswith("time")], to
 
 
 def test_a_refusal_becomes_text_where_there_is_no_place_for_it() -> None:
     """Its text is kept, and listed as changed."""
-    made = transcoded(recorded(Script.of(Refusal("I won't.")), "openai_chat"), "anthropic_messages")
-    assert again(made).output.text == "I won't."
-    assert "changed: 1 refusal" in lost(made)
-    assert not any(loss.what == "text" for loss in made.losses)
+    converted = transcoded(recorded(Script.of(Refusal("I won't.")), "openai_chat"), "anthropic_messages")
+    assert again(converted).output.text == "I won't."
+    assert "changed: 1 refusal" in lost(converted)
+    assert not any(loss.what == "text" for loss in converted.losses)
 
 
 def test_arguments_that_are_no_json() -> None:
     """A format with arguments as an object keeps the call without them, and the loss is listed with the reason."""
     interaction = recorded(Script.of(ToolCall("look", '{"a":', "call_1")), "openai_chat")
-    made = transcoded(interaction, "gemini")
-    assert calls(again(made).output.message) == [("look", {})]
-    (loss,) = [loss for loss in made.losses if loss.what == "arguments"]
+    converted = transcoded(interaction, "gemini")
+    assert calls(again(converted).output.message) == [("look", {})]
+    (loss,) = [loss for loss in converted.losses if loss.what == "arguments"]
     assert (loss.change, loss.where, loss.count) == ("left out", "choice 0", 1)
     assert "are no JSON" in loss.note
     kept = transcoded(interaction, "anthropic_messages")
@@ -265,7 +265,7 @@ def test_arguments_that_are_no_json() -> None:
 @pytest.mark.parametrize("to", sorted(WIRES))
 def test_a_stream_that_broke_off_breaks_off_again(to: str) -> None:
     """The deltas that came are there, the end is not, and how it ended is kept."""
-    interaction = recorded(Script.of(SAID, usage=Usage(input=20, output=7)), "openai_chat")
+    interaction = recorded(Script.of(TEXT, usage=Usage(input=20, output=7)), "openai_chat")
     response = interaction.response
     record = response.stream
     assert record is not None
@@ -277,14 +277,14 @@ def test_a_stream_that_broke_off_breaks_off_again(to: str) -> None:
             record, chunks=record.chunks[:3], end="dropped", end_at=130.0, error=RecordedError("incomplete_body")
         ),
     )
-    made = transcoded(Interaction(interaction.request, broken), to)
-    heard = again(made)
-    assert isinstance(heard.output.error, TruncatedStreamError)
-    assert arrivals(heard) == [(110.0, "Hello"), (120.25, " there,")]
-    kept = made.interaction.response.stream
+    converted = transcoded(Interaction(interaction.request, broken), to)
+    decoded = again(converted)
+    assert isinstance(decoded.output.error, TruncatedStreamError)
+    assert arrivals(decoded) == [(110.0, "Hello"), (120.25, " there,")]
+    kept = converted.interaction.response.stream
     assert kept is not None
     assert (kept.end, kept.end_at, kept.error) == ("dropped", 130.0, RecordedError("incomplete_body"))
-    assert made.script is None
+    assert converted.script is None
 
 
 @each_pair(WIRES)
@@ -292,35 +292,35 @@ def test_errors_survive_between_every_pair(source: str, to: str) -> None:
     """An HTTP error is one with the same status and words; one inside a stream stays inside it."""
     refused = transcoded(recorded(Script(error=Error(429, "Slow down.")), source), to)
     assert refused.interaction.response.status == 429
-    heard = again(refused).error
-    assert heard is not None
-    assert "Slow down." in str(heard)
-    inside = transcoded(recorded(Script.of(SAID, error=Error(503, "Busy.", in_stream=True)), source), to)
+    decoded = again(refused).error
+    assert decoded is not None
+    assert "Slow down." in str(decoded)
+    inside = transcoded(recorded(Script.of(TEXT, error=Error(503, "Busy.", in_stream=True)), source), to)
     assert inside.interaction.response.status == 200
-    told = again(inside)
-    assert isinstance(told.output.error, ProviderError)
-    assert "Busy." in str(told.output.error)
-    assert told.output.text == SAID.text
+    decoded = again(inside)
+    assert isinstance(decoded.output.error, ProviderError)
+    assert "Busy." in str(decoded.output.error)
+    assert decoded.output.text == TEXT.text
 
 
 @each_pair(WIRES)
 def test_a_response_that_was_not_streamed_stays_so(source: str, to: str) -> None:
     """One JSON document becomes one, at the time when it came."""
     script = Script.of(Text("Hello there."), usage=Usage(input=20, output=7))
-    made = transcoded(recorded(script, source, stream=False), to)
-    heard = again(made)
-    assert not heard.streamed
-    assert heard.output.text == "Hello there."
-    assert (heard.output.usage.input, heard.output.usage.output) == (20, 7)
-    assert not made.provider_request.stream
+    converted = transcoded(recorded(script, source, stream=False), to)
+    decoded = again(converted)
+    assert not decoded.streamed
+    assert decoded.output.text == "Hello there."
+    assert (decoded.output.usage.input, decoded.output.usage.output) == (20, 7)
+    assert not converted.provider_request.stream
 
 
 @each_pair(WIRES)
-def test_the_conversation_is_asked_again(source: str, to: str) -> None:
+def test_the_conversation_is_sent_again(source: str, to: str) -> None:
     """Messages and tool results of the request are those of the new one."""
     from tokentape.message import ToolCall as Called
 
-    said = (
+    messages = (
         ChatMessage.system("Be brief."),
         ChatMessage.user("What is new in Lisbon?"),
         ChatMessage.assistant("I look.", tool_calls=(Called("call_1", "look", {"a": 1}, '{"a":1}'),)),
@@ -328,27 +328,27 @@ def test_the_conversation_is_asked_again(source: str, to: str) -> None:
         ChatMessage.user("Thanks?"),
     )
     answer = recorded(Script.of("Yes."), source).response
-    made = transcoded(Interaction(request_for(source, MODEL, said), answer), to)
+    converted = transcoded(Interaction(request_for(source, MODEL, messages), answer), to)
     for text in ("Be brief.", "What is new in Lisbon?", "I look.", "Thanks?"):
-        assert text in made.provider_request.text
-    body = (made.interaction.request.body or b"").decode()
+        assert text in converted.provider_request.text
+    body = (converted.interaction.request.body or b"").decode()
     if "openai_completions" not in (source, to):
         assert "look" in body
         assert "Sun." in body
-    assert [loss for loss in made.losses if loss.what.startswith("request part")] == []
+    assert [loss for loss in converted.losses if loss.what.startswith("request part")] == []
 
 
 @each_pair(WITH_OPTIONS)
-def test_common_options_are_asked_again(source: str, to: str) -> None:
+def test_common_options_are_sent_again(source: str, to: str) -> None:
     """Limits and sampling stand where the other format has them; what has no place is listed, as is all else."""
     options = {"max_tokens": 50, "temperature": 0.5, "top_p": 0.9, "stop": ["END"]}
     fields, unplaced = write_options(options, source)
     request = request_for(source, MODEL, QUESTION, options={**fields, "seed": 7})
-    made = transcoded(Interaction(request, recorded(Script.of("Hi."), source).response), to)
-    body = msgspec.json.decode(made.interaction.request.body or b"")
+    converted = transcoded(Interaction(request, recorded(Script.of("Hi."), source).response), to)
+    body = msgspec.json.decode(converted.interaction.request.body or b"")
     wanted, missing = write_options({name: options[name] for name in options if name not in unplaced}, to)
     assert {name: body[name] for name in wanted} == wanted
-    notes = [loss.note for loss in made.losses if loss.what == "request field"]
+    notes = [loss.note for loss in converted.losses if loss.what == "request field"]
     assert notes == ["seed", *missing]
 
 
@@ -359,9 +359,9 @@ def test_requests_of_no_wire_format_stay(tmp_path: Any) -> None:
         Response(200, "OK", (("content-type", "application/json"),), b'{"data":[]}'),
     )
     cassette = Cassette((models, recorded(Script.of("Hi"), "openai_chat")))
-    made, losses = transcode_cassette(cassette, "ollama")
-    assert made.interactions[0] == models
-    assert made.interactions[1].request.uri.endswith("/api/chat")
+    converted, losses = transcode_cassette(cassette, "ollama")
+    assert converted.interactions[0] == models
+    assert converted.interactions[1].request.uri.endswith("/api/chat")
     assert losses[0] == Loss(
         "interaction", "left out", "interaction 0", note="GET /v1/models is of no wire format: kept as it is"
     )
@@ -373,7 +373,7 @@ def sample() -> list[Item]:
 
 
 @pytest.mark.parametrize("item", sampled(sample()), ids=lambda item: f"{item.wire_format}-{item.id}")
-def test_recorded_streams_say_the_same_in_every_format(item: Item) -> None:
+def test_recorded_streams_have_the_same_content_in_every_format(item: Item) -> None:
     """Text, calls and tokens of a real stream are the same afterwards, or are listed as lost."""
     for to in WIRES:
         with case(to):
@@ -381,13 +381,13 @@ def test_recorded_streams_say_the_same_in_every_format(item: Item) -> None:
 
 
 def check_recorded(item: Item, to: str) -> None:
-    """Transcode a real stream and compare what each says."""
+    """Transcode a real stream and compare the content of both."""
     request = item.meta["request"]
     body = msgspec.json.encode(request["json"] or {})
     response = Response(item.status, "", (("content-type", item.content_type),), item.body)
-    made = transcoded(Interaction(Request("POST", request["uri"] or "/", (), body), response), to, item.wire)
-    before, after = decode_response(response, item.wire), again(made)
-    names = {loss.what for loss in made.losses}
+    converted = transcoded(Interaction(Request("POST", request["uri"] or "/", (), body), response), to, item.wire)
+    before, after = decode_response(response, item.wire), again(converted)
+    names = {loss.what for loss in converted.losses}
     assert (before.error is None) == (after.error is None) or "error" in names
     assert before.truncated == after.truncated
     old, new = before.output, after.output

@@ -77,8 +77,8 @@ def one_behind() -> Iterator[str]:
 def in_blocks(size: int) -> Iterator[bytes]:
     """The provider's bytes in blocks, as a careless proxy passes them on."""
     with openai.OpenAI(max_retries=0) as client:
-        ask = client.chat.completions.with_streaming_response.create
-        with ask(model="gpt-4o-mini", messages=QUESTION, stream=True) as response:
+        create = client.chat.completions.with_streaming_response.create
+        with create(model="gpt-4o-mini", messages=QUESTION, stream=True) as response:
             yield from response.iter_bytes(size)
 
 
@@ -98,7 +98,7 @@ def apologising() -> Iterator[str]:
         yield "\nSorry, something went wrong. Please try again."
 
 
-def asking_again() -> Iterator[str]:
+def requesting_again() -> Iterator[str]:
     """Tokens, and all of them once more if they break off."""
     try:
         yield from tokens()

@@ -60,8 +60,8 @@ def line(make: Callable[[Answer], Any]) -> Part:
     """A line of JSON, or several."""
 
     def part(answer: Answer) -> str:
-        made = make(answer)
-        return "".join(f"{json.dumps(each)}\n" for each in (made if isinstance(made, list) else [made]))
+        content = make(answer)
+        return "".join(f"{json.dumps(each)}\n" for each in (content if isinstance(content, list) else [content]))
 
     return part
 
@@ -70,8 +70,8 @@ def event(make: Callable[[Answer], Any], name: str = "") -> Part:
     """A server-sent event with text or JSON."""
 
     def part(answer: Answer) -> str:
-        made = make(answer)
-        data = made if isinstance(made, str) else json.dumps(made)
+        content = make(answer)
+        data = content if isinstance(content, str) else json.dumps(content)
         return f"event: {name}\ndata: {data}\n\n" if name else f"data: {data}\n\n"
 
     return part

@@ -100,7 +100,7 @@ async def main(kind: str, port: int) -> None:
     await server.serve_forever()
 
 
-def ask() -> Iterator[str]:
+def call() -> Iterator[str]:
     """Reads `lines` as a thread does."""
     with socket.create_connection(("127.0.0.1", int(os.environ[PORT_VARIABLE]))) as connection:
         connection.sendall(b"Hello?\n")
@@ -113,7 +113,7 @@ def ask() -> Iterator[str]:
     raise EOFError("the answer has no end")
 
 
-async def ask_async() -> AsyncIterator[Any]:
+async def call_async() -> AsyncIterator[Any]:
     """Reads `lines` in an event loop, and yields values."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(os.environ[PORT_VARIABLE]))
     try:
@@ -151,7 +151,7 @@ def mistaken() -> Iterator[str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "read":
-        for text in ask():
+        for text in call():
             print(text, end="")
     else:
         asyncio.run(main(sys.argv[1], int(sys.argv[2])))

@@ -79,6 +79,6 @@ def test_who_holds_everything(headers: dict[str, str], where: str, remedy: str) 
     assert remedy in cause.remedy
 
 
-def test_a_compressor_is_told_to_flush() -> None:
+def test_a_compressor_has_to_flush() -> None:
     """The remedy of compression names what flushes it."""
     assert "`res.flush()`" in causes("headers_early", content_encoding="gzip")[0].remedy

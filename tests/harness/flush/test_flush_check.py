@@ -162,7 +162,7 @@ def test_a_reader_that_waits_for_another(flush_probe, target):
         (apps.tokens, "passed_on", "APIConnectionError: Connection error."),
         (apps.swallowing, "hidden_truncation", "it ends as a complete answer does"),
         (apps.apologising, "reported", "Sorry, something went wrong. Please try again."),
-        (apps.asking_again, "retried", "the provider received 2 requests"),
+        (apps.requesting_again, "retried", "the provider received 2 requests"),
     ],
 )
 def test_a_stream_that_is_cut_off(flush_probe, target, outcome, note):
@@ -216,7 +216,7 @@ def test_a_cut_is_judged_by_what_whole_answers_have(flush_probe, app, outcome, n
     assert report.ok == (report.flushes and outcome == "reported")
 
 
-def test_what_the_user_knows_to_tell(flush_probe):
+def test_a_pattern_of_the_user(flush_probe):
     """`reported_by` finds what nothing else does, and is refused if a whole answer matches it."""
     app = lines(end=True)
     assert flush_probe.check(app, readers=False, reported_by="never").truncation.outcome == "hidden_truncation"
@@ -226,7 +226,7 @@ def test_what_the_user_knows_to_tell(flush_probe):
         flush_probe.check(app, reported_by="(")
 
 
-def test_responses_that_tell_of_a_cut(flush_probe):
+def test_responses_that_report_a_cut(flush_probe):
     """The library's own responses report in the stream that it broke off."""
     for report in (flush_probe.check(apps.starlette_app(), "/chat"), flush_probe.check(apps.flask_app(), "/chat")):
         assert report.truncation.outcome == "reported"
@@ -348,19 +348,19 @@ def test_wrong_arguments(flush_probe, target, options, message):
         flush_probe.check(target, **options)
 
 
-def test_what_an_app_is_asked(flush_probe):
+def test_the_requests_that_an_app_receives(flush_probe):
     """Method, headers, query and body are those that were given."""
-    asked = []
+    received = []
 
     async def app(scope, receive, send):
         if scope["type"] == "http":
-            asked.append((scope["method"], scope["path"], scope["query_string"], dict(scope["headers"])))
-            asked.append((await receive())["body"])
+            received.append((scope["method"], scope["path"], scope["query_string"], dict(scope["headers"])))
+            received.append((await receive())["body"])
         await apps.starlette_app()(scope, receive, send)
 
     flush_probe.check(AsgiTarget(app, "/chat?a=1"), **VERDICTS_ONLY, warm_up=False)
     flush_probe.check(app, "/chat", json={"prompt": "Hi"}, headers={"X-Key": "k"}, **VERDICTS_ONLY, warm_up=False)
-    (method, path, query, _), _, (second, _, _, headers), body = asked
+    (method, path, query, _), _, (second, _, _, headers), body = received
     assert (method, path, query, second) == ("GET", "/chat", b"a=1", "POST")
     assert headers[b"x-key"] == b"k"
     assert headers[b"content-type"] == b"application/json"

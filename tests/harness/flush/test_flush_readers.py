@@ -47,7 +47,9 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         socket.create_connection(("127.0.0.1", free))
 
 
-@pytest.mark.parametrize("reader", [served.ask, served.ask_async, READ], ids=["function", "async function", "command"])
+@pytest.mark.parametrize(
+    "reader", [served.call, served.call_async, READ], ids=["function", "async function", "command"]
+)
 def test_a_reader_beside_a_serving_command(flush_probe, port, reader):
     """Whatever reads the app, its flushing, its second reader, a reader who leaves and a cut are all checked."""
     report = flush_probe.check(reader, serve=serve("lines", port), patience=2.0)
@@ -100,7 +102,7 @@ def test_a_mistake_in_a_reader_is_reported_at_once(flush_probe, port):
 def test_a_command_that_ends(flush_probe, port):
     """A command that serves nothing is named with its last line, instead of what its reader met."""
     with pytest.raises(FlushError, match="the command ended with exit code 1: no such app"):
-        flush_probe.check(served.ask, serve=[sys.executable, "-c", "raise SystemExit('no such app')"])
+        flush_probe.check(served.call, serve=[sys.executable, "-c", "raise SystemExit('no such app')"])
 
 
 async def _app(scope, receive, send):

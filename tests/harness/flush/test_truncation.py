@@ -87,7 +87,7 @@ def test_words_of_trouble_also_count_before_the_last_token() -> None:
     assert judged(app, wholes).outcome == "reported"
 
 
-def test_a_pattern_finds_what_else_tells() -> None:
+def test_a_pattern_finds_another_sign() -> None:
     """What matches `--reported-by` is reported; one that a complete answer matches, or an invalid one, is refused."""
     app = App("hidden_truncation", endings.TEXT, endings.DONE, endings.DONE)
     cut, wholes = output(app, 3, cut=7), [output(app, 1), output(app, 2)]

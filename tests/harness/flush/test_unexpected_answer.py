@@ -71,11 +71,11 @@ def test_what_may_be_a_stream_takes_no_other_reader(body: str) -> None:
     assert reader_needed(output(body)) == ""
 
 
-def serving(status: int, kind: str, body: str, *, asking: bool):
+def serving(status: int, kind: str, body: str, *, requests: bool):
     """An ASGI app with this one answer; it may also send a request to the provider."""
 
     async def app(scope, receive, send):
-        if asking:
+        if requests:
             [token async for token in apps.async_tokens()]
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind.encode())]})
         await send({"type": "http.response.body", "body": body.encode()})
@@ -84,7 +84,7 @@ def serving(status: int, kind: str, body: str, *, asking: bool):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "body", "asking", "message"),
+    ("status", "kind", "body", "requests", "message"),
     [
         (
             502,
@@ -119,7 +119,7 @@ def serving(status: int, kind: str, body: str, *, asking: bool):
     ],
 )
 @pytest.mark.slow
-def test_the_error_says_so(flush_probe, status, kind, body, asking, message):
+def test_the_error_states_it(flush_probe, status, kind, body, requests, message):
     """The error of a target that can't be checked quotes what came and names the reader."""
     with pytest.raises(FlushError, match=message):
-        flush_probe.check(serving(status, kind, body, asking=asking))
+        flush_probe.check(serving(status, kind, body, requests=requests))

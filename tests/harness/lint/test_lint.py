@@ -26,17 +26,17 @@ from tokentape_harness.redaction import redact
 
 KEY = "sk-proj-Ab0_Cd1-Ef2Gh3Ij4Kl5Mn6Op7Qr8St9"
 NOW = datetime.now(UTC)
-ASKED = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 
 
 def recorded(
-    body: bytes | None = None, *, path="/v1/chat/completions", asked=ASKED, headers=(), **record
+    body: bytes | None = None, *, path="/v1/chat/completions", content=REQUEST, headers=(), **record
 ) -> Interaction:
     """An interaction with a stream record."""
-    body = _said("Hello.") if body is None else body
-    made = {"recorded_at": _days_ago(2).isoformat(), **record}
-    stream = StreamRecord((Chunk(len(body), 5.0),) if body else (), **made)
-    request = Request("POST", f"http://localhost{path}", headers, json.dumps(asked).encode())
+    body = _streamed("Hello.") if body is None else body
+    fields = {"recorded_at": _days_ago(2).isoformat(), **record}
+    stream = StreamRecord((Chunk(len(body), 5.0),) if body else (), **fields)
+    request = Request("POST", f"http://localhost{path}", headers, json.dumps(content).encode())
     return Interaction(request, Response(200, "OK", (("content-type", "text/event-stream"),), body, stream))
 
 
@@ -44,9 +44,9 @@ def _days_ago(days: int) -> datetime:
     return NOW - timedelta(days=days)
 
 
-def _said(*items, wire="openai_chat", path="/v1/chat/completions", asked=ASKED, **script) -> bytes:
-    ask = wire_named(wire).read(path, asked, created=1_700_000_000, seed="s")
-    return encode(Script.of(*items, **script), ask, Instant()).body
+def _streamed(*items, wire="openai_chat", path="/v1/chat/completions", content=REQUEST, **script) -> bytes:
+    request = wire_named(wire).read(path, content, created=1_700_000_000, seed="s")
+    return encode(Script.of(*items, **script), request, Instant()).body
 
 
 def kinds(*interactions, **options):
@@ -57,7 +57,7 @@ def kinds(*interactions, **options):
 def test_a_good_cassette_has_no_problems():
     """A whole, recent recording without secrets is fine, and so is one that was redacted."""
     assert kinds(recorded(), max_age=timedelta(days=90)) == []
-    secret = recorded(_said(f"Use {KEY}."), headers=(("authorization", f"Bearer {KEY}"),))
+    secret = recorded(_streamed(f"Use {KEY}."), headers=(("authorization", f"Bearer {KEY}"),))
     assert kinds(secret) == [(0, "secret"), (0, "secret")]
     assert kinds(redact(secret)) == []
 
@@ -65,7 +65,7 @@ def test_a_good_cassette_has_no_problems():
 @pytest.mark.parametrize("end", ["dropped", "timeout", "open_at_exit"])
 def test_a_recording_that_broke_off(end):
     """A stream that did not come to its end is a problem, and one that the client left is another."""
-    half = _said("Hello.")[:-40]
+    half = _streamed("Hello.")[:-40]
     assert kinds(recorded(half, end=end), recorded(half[:-1], end="client_closed")) == [
         (0, "truncated"),
         (1, "client_closed"),
@@ -74,7 +74,7 @@ def test_a_recording_that_broke_off(end):
 
 def test_a_stream_without_its_terminal_event():
     """A stream that claims to be complete and has no end, and what is no answer of its provider, are problems."""
-    half = _said("Hello.").partition(b"data: [DONE]")[0].rpartition(b"data: ")[0]
+    half = _streamed("Hello.").partition(b"data: [DONE]")[0].rpartition(b"data: ")[0]
     broken = recorded(b"data: nonsense\n\n")
     assert kinds(recorded(half), broken) == [(0, "truncated"), (1, "undecodable")]
 
@@ -103,7 +103,7 @@ def test_equal_recordings_are_no_problem():
 def test_unused_is_what_a_server_reports(tmp_path):
     """Interactions that the fake provider's report names are unused."""
     path = tmp_path / "a, interaction 1.yaml"
-    cassette = Cassette((recorded(), recorded(_said("Bye."))), path)
+    cassette = Cassette((recorded(), recorded(_streamed("Bye."))), path)
     labels = [recordings_of(cassette)[1].label, "a recording of POST /x"]
     unused = read_unused(json.dumps({"queue": 0, "recordings": labels, "rules": [], "summary": ""}).encode())
     assert [(p.interaction, p.kind) for p in inspect_cassette(cassette, now=NOW, unused=unused)] == [(1, "unused")]
@@ -144,8 +144,8 @@ def shelf(tmp_path, monkeypatch):
     """A folder with one cassette of each kind, which is the working directory."""
     monkeypatch.chdir(tmp_path)
     write_cassette("good.yaml", Cassette((recorded(),)))
-    write_cassette("secret.yaml", Cassette((recorded(_said(f"Use {KEY}.")),)))
-    write_cassette("left.yaml", Cassette((recorded(_said("Hello.")[:99], end="client_closed", end_at=9.0),)))
+    write_cassette("secret.yaml", Cassette((recorded(_streamed(f"Use {KEY}.")),)))
+    write_cassette("left.yaml", Cassette((recorded(_streamed("Hello.")[:99], end="client_closed", end_at=9.0),)))
     write_cassette("edited.yaml", Cassette((recorded(),)))
     edited = tmp_path / "edited.yaml"
     edited.write_text(edited.read_text().replace("Hello", "Hello there"))
@@ -196,7 +196,7 @@ def test_check_as_json_and_allowed(run, shelf):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nowhere.yaml"], "no such cassette"),
         (["good.yaml", "--max-age", "old"], "the age 'old'"),
@@ -204,12 +204,12 @@ def test_check_as_json_and_allowed(run, shelf):
         (["good.yaml", "--unused", "no.json"], "no such report"),
     ],
 )
-def test_check_misused(run, shelf, arguments, said):
+def test_check_misused(run, shelf, arguments, message):
     """Wrong arguments are one line of error, with what to do."""
     code, out, err = run("check", *arguments)
     assert code in (1, 2)
     assert out == ""
-    assert said in err
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -238,13 +238,13 @@ def changed(before: bytes, after: bytes, **options) -> list[tuple[str, str]]:
 
 def test_values_and_chunks_do_not_count():
     """Other words, ids and cuts are the same shape."""
-    assert changed(_said("Hello there, you."), _said("Goodbye now and for ever.")) == []
-    assert changed(_said("Hello."), _said("Hello.")) == []
+    assert changed(_streamed("Hello there, you."), _streamed("Goodbye now and for ever.")) == []
+    assert changed(_streamed("Hello."), _streamed("Hello.")) == []
 
 
 def test_new_and_gone_fields():
     """A field that comes or goes is named with its place and type, and not again for what is below it."""
-    body = _said("Hello.")
+    body = _streamed("Hello.")
     more = body.replace(b'"delta":{', b'"extra":{"deep":{"er":1}},"delta":{')
     assert more != body
     assert changed(body, more) == snapshot([("new field", "chat.completion.chunk: choices[].extra (object)")])
@@ -255,8 +255,8 @@ def test_new_and_gone_fields():
 
 def test_new_events_and_their_order():
     """A new type of event is named, and where it stands."""
-    options = {"wire": "anthropic_messages", "path": "/v1/messages", "asked": {**ASKED, "max_tokens": 9}}
-    before, after = _said("Hi", **options), _said("Hi", **options)
+    options = {"wire": "anthropic_messages", "path": "/v1/messages", "content": {**REQUEST, "max_tokens": 9}}
+    before, after = _streamed("Hi", **options), _streamed("Hi", **options)
     ping = b'event: brand_new\ndata: {"type": "brand_new", "x": 1}\n\n'
     end = after.index(b"event: content_block_stop")
     found = changed(before, after[:end] + ping + after[end:], path="/v1/messages")
@@ -270,9 +270,9 @@ def test_new_events_and_their_order():
 
 def test_usage_that_is_no_longer_reported():
     """Usage is compared by what is reported, in this library's names."""
-    asked = {**ASKED, "stream_options": {"include_usage": True}}
-    with_usage = _said("Hi", asked=asked, usage=Usage(input=3, output=4))
-    without = _said("Hi")
+    content = {**REQUEST, "stream_options": {"include_usage": True}}
+    with_usage = _streamed("Hi", content=content, usage=Usage(input=3, output=4))
+    without = _streamed("Hi")
     found = dict(changed(with_usage, without))
     assert found["usage"] == snapshot("was input, output, total, cached, reasoning, now not reported")
     assert "gone field" in found
@@ -297,12 +297,12 @@ WIRES = [
 @pytest.mark.parametrize(("wire", "path", "more"), WIRES, ids=[wire for wire, _, _ in WIRES])
 def test_a_tool_call_where_there_was_text(wire, path, more):
     """In every wire format another kind of content shows in the shape, and other words do not."""
-    asked = {**ASKED, **more}
-    ask = wire_named(wire).read(path, asked, created=1_700_000_000, seed="s")
+    content = {**REQUEST, **more}
+    provider_request = wire_named(wire).read(path, content, created=1_700_000_000, seed="s")
 
     def interaction(*items):
-        tape = encode(Script.of(*items), ask, Instant())
-        request = Request("POST", f"http://h{path}", (), json.dumps(asked).encode())
+        tape = encode(Script.of(*items), provider_request, Instant())
+        request = Request("POST", f"http://h{path}", (), json.dumps(content).encode())
         return Interaction(request, Response(200, "OK", tape.headers, tape.body))
 
     text, other = interaction(Text("Hi.")), interaction(Text("Well, hello to you all."))
@@ -318,12 +318,12 @@ def test_a_tool_call_where_there_was_text(wire, path, more):
 def test_diff_prints_changes(run, tmp_path):
     """`diff` prints each change under its interaction, exits with 1, and with 0 if there is none."""
     a, b = tmp_path / "a.yaml", tmp_path / "b.yaml"
-    asked = {**ASKED, "stream": False}
+    content = {**REQUEST, "stream": False}
     plain = Interaction(
-        Request("POST", "http://h/v1/chat/completions", (), json.dumps(asked).encode()), Response(body=b"{}")
+        Request("POST", "http://h/v1/chat/completions", (), json.dumps(content).encode()), Response(body=b"{}")
     )
     write_cassette(a, Cassette((recorded(),)))
-    write_cassette(b, Cassette((recorded(_said(Reasoning("Hm."), "Hello.")), plain)))
+    write_cassette(b, Cassette((recorded(_streamed(Reasoning("Hm."), "Hello.")), plain)))
     assert run("diff", a, a) == (0, "the same shape\n", "")
     code, out, err = run("diff", a, b)
     assert (code, err) == (1, "")
@@ -361,10 +361,10 @@ def test_a_converse_answer_without_headers_is_json():
         "stopReason": "end_turn",
         "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
     }
-    ask = Request("POST", "https://bedrock-runtime.us-east-1.amazonaws.com/model/some.model/converse")
-    interaction = Interaction(ask, Response(200, "OK", (), json.dumps(answer).encode()))
+    request = Request("POST", "https://bedrock-runtime.us-east-1.amazonaws.com/model/some.model/converse")
+    interaction = Interaction(request, Response(200, "OK", (), json.dumps(answer).encode()))
     assert inspect_cassette(Cassette((interaction,)), now=datetime(2026, 11, 1, tzinfo=UTC)) == []
-    heard = decode_response(interaction.response, "bedrock_converse")
-    assert (heard.streamed, heard.output.text) == (False, "Hello")
+    decoded = decode_response(interaction.response, "bedrock_converse")
+    assert (decoded.streamed, decoded.output.text) == (False, "Hello")
     line = Response(200, "OK", (), b'{"model": "m", "message": {"role": "assistant", "content": "Hi"}, "done": true}\n')
     assert decode_response(line, "ollama").streamed

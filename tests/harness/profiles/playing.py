@@ -16,11 +16,11 @@ from tokentape_harness.conversion.sample_request import read_request, sample_req
 from tokentape_harness.profiles import Observed, observed_tape
 
 
-def ask(wire: str, seed: str) -> ProviderRequest:
+def provider_request(wire: str, seed: str) -> ProviderRequest:
     """A streaming request in this wire format."""
-    made = read_request(sample_request(wire, "tokentape", "Hi"), wire, created=0, seed=seed)
+    request = read_request(sample_request(wire, "tokentape", "Hi"), wire, created=0, seed=seed)
     assert wire_named(wire)
-    return msgspec.structs.replace(made, include_usage=True)
+    return msgspec.structs.replace(request, include_usage=True)
 
 
 def played(
@@ -38,7 +38,7 @@ def played(
     found = []
     for number in range(streams):
         script = Script.of(*items, usage=usages[number % len(usages)])
-        seen = observed_tape(encode(script, ask(wire, f"stream {number}"), profile), wire)
+        seen = observed_tape(encode(script, provider_request(wire, f"stream {number}"), profile), wire)
         assert isinstance(seen, Observed)
         found.append(seen)
     return found

@@ -139,11 +139,11 @@ def test_fit_finds_how_recordings_were_timed(tmp_path: Path, capsys: pytest.Capt
     """Of recordings that a server timed with 300 ms, 40 tokens/s and jitter 0.3, fit finds just that, over a socket."""
     path = tmp_path / "profile.yaml"
     assert run("fit", CASSETTES, "--model", "scripted", "-o", path) == 0
-    said = capsys.readouterr()
-    assert said.err == ""
+    printed = capsys.readouterr()
+    assert printed.err == ""
     # The numbers change whenever the cassettes are recorded again.
-    told = re.sub(r"\d[\d.]*", "N", said.out.replace(str(tmp_path), "TMP"))
-    assert re.sub(r"N \((constant|lognormal|gamma|normal|uniform)\)", "N (FAMILY)", told) == snapshot("""\
+    text = re.sub(r"\d[\d.]*", "N", printed.out.replace(str(tmp_path), "TMP"))
+    assert re.sub(r"N \((constant|lognormal|gamma|normal|uniform)\)", "N (FAMILY)", text) == snapshot("""\
 N streams, N events, N tokens; left out: N of another model or wire format, N not streamed
 time to first token: N ms, jitter N (FAMILY), KS distance N
 inter-token latency: N ms, jitter N (FAMILY), KS distance N
@@ -161,8 +161,8 @@ wrote TMP/profile.yaml: play it with --timing profile:TMP/profile.yaml
 def test_fit_of_a_real_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A profile of one stream of a real model server fits well, and one of all its streams is reported not to."""
     assert run("fit", CASSETTES / "openai_chat" / "long.yaml", "--json") == 0
-    said = capsys.readouterr()
-    fitted = msgspec.json.decode(said.out, type=Profile)
+    printed = capsys.readouterr()
+    fitted = msgspec.json.decode(printed.out, type=Profile)
     (real,) = [observed_stream(interaction) for interaction in read_cassette(CASSETTES / "openai_chat" / "long.yaml")]
     assert isinstance(real, Observed)
     gaps = sorted(later.at - sooner.at for sooner, later in pairwise(real.events))
@@ -171,20 +171,20 @@ def test_fit_of_a_real_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert fitted.fitted is not None
     assert fitted.fitted.latency_ks is not None
     assert fitted.fitted.latency_ks < 0.15
-    assert "bad fit" not in said.err
+    assert "bad fit" not in printed.err
     assert run("fit", CASSETTES) == 0
-    said = capsys.readouterr()
-    assert said.out == format_profile(msgspec.convert(yaml.safe_load(said.out), Profile))
-    assert re.search(r"bad fit: .* Several models or machines \(gpt-4o-mini, scripted, tiny-random\)\?", said.err)
+    printed = capsys.readouterr()
+    assert printed.out == format_profile(msgspec.convert(yaml.safe_load(printed.out), Profile))
+    assert re.search(r"bad fit: .* Several models or machines \(gpt-4o-mini, scripted, tiny-random\)\?", printed.err)
 
 
-def test_fit_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_reports_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to learn from, a damaged file and a wrong option are one line each, and nothing is written."""
     bad, path = tmp_path / "cassettes" / "bad.yaml", tmp_path / "profile.yaml"
     bad.parent.mkdir()
     bad.write_text("interactions:\n- request: {")
     shutil.copy(CASSETTES / "openai_chat" / "not_streamed.yaml", bad.parent)
-    told = {}
+    messages = {}
     for name, arguments in {
         "not streamed": [CASSETTES / "openai_chat" / "not_streamed.yaml"],
         "other model": [CASSETTES / "openai_chat", "--model", "nobody"],
@@ -193,12 +193,12 @@ def test_fit_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "nothing there": [tmp_path / "none"],
     }.items():
         code = run("fit", *arguments, "-o", path)
-        said = capsys.readouterr()
-        assert said.out == ""
-        line = said.err.replace(str(tmp_path), "TMP").replace(str(CASSETTES), "CASSETTES")
-        told[name] = f"{code} {re.sub('[0-9]+ (?=of|not)', 'N ', line).split(' are ')[0]}"
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        line = printed.err.replace(str(tmp_path), "TMP").replace(str(CASSETTES), "CASSETTES")
+        messages[name] = f"{code} {re.sub('[0-9]+ (?=of|not)', 'N ', line).split(' are ')[0]}"
     assert not path.exists()
-    assert told == snapshot(
+    assert messages == snapshot(
         {
             "not streamed": "2 tokentape: no timed stream to learn from in CASSETTES/openai_chat/not_streamed.yaml (N not streamed)\n",
             "other model": "2 tokentape: no timed stream to learn from in CASSETTES/openai_chat (N of another model or wire format, N not streamed)\n",
@@ -208,9 +208,9 @@ def test_fit_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[st
         }
     )
     assert run("fit", bad.parent, CASSETTES / "openai_chat" / "walk.yaml", "-o", path) == 0
-    said = capsys.readouterr()
-    assert said.err.startswith(f"tokentape: warning: skipped: {bad}: ")
-    assert "left out: 1 not streamed" in said.out
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"tokentape: warning: skipped: {bad}: ")
+    assert "left out: 1 not streamed" in printed.out
 
 
 def test_recordings_without_times_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,14 +228,14 @@ def test_a_recording_in_learned_time(tmp_path: Path, fake_provider: FakeProvider
     """The fixture plays a profile by its file, which it looks up as it does cassettes."""
     path = tmp_path / "fast.yaml"
     write_profile(path, Profile(ttft=FirstToken(3), latency=InterToken(0.5), events_per_arrival={2: 1}))
-    made = fake_provider.timing(f"profile:{path}")
-    assert isinstance(made, Profile)
+    profile = fake_provider.timing(f"profile:{path}")
+    assert isinstance(profile, Profile)
     fake_provider.script("one two three four")
     httpx2.post(f"{fake_provider.url}/v1/chat/completions", json=REQUEST)
     (entry,) = fake_provider.journal.wait()
     assert sorted({frame.at for frame in entry.frames}) == [3, 4]
     fake_provider._folders = (tmp_path,)
-    assert fake_provider.timing("profile:fast.yaml") == made
+    assert fake_provider.timing("profile:fast.yaml") == profile
     with pytest.raises(TimingError, match=r"profile slow.yaml: can't be read"):
         fake_provider.timing("profile:slow.yaml")
 
@@ -257,8 +257,8 @@ def test_serve_plays_a_profile(tmp_path: Path) -> None:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().split()[-1]
-            said = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
-            assert f"timing profile:{path}" in said
+            printed = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+            assert f"timing profile:{path}" in printed
             assert httpx2.post(f"{url}/v1/chat/completions", json=REQUEST).status_code == 200
             (entry,) = httpx2.get(f"{url}/_tokentape/sessions/default/journal?frames=1").json()["entries"]
             due = [frame["at"] for frame in entry["frames"]]

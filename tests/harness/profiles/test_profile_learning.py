@@ -130,7 +130,7 @@ def test_a_free_cache_is_learned_back() -> None:
     assert learned.per_cached_token_ms == 0
 
 
-def test_no_prefill_is_learned_where_there_is_none() -> None:
+def test_no_prefill_is_learned_without_one() -> None:
     """Longer prompts that cost no time, however noisy the times are, make no prefill; nor do a few streams."""
     for seed in range(20):
         profile = Profile(ttft=FirstToken(200, jitter=0.4), seed=seed)
@@ -155,7 +155,7 @@ def test_one_stream_is_enough_for_a_profile() -> None:
 # What is seen of a stream
 
 
-def test_prompts_that_tell_nothing_leave_the_mean() -> None:
+def test_prompts_without_information_leave_the_mean() -> None:
     """Where longer prompts came sooner, and not reliably, the time to first token is the mean of all."""
     times = [(900.0, 10), (20.0, 900), (15.0, 950), (18.0, 870), (22.0, 910), (17.0, 940), (21.0, 890), (19.0, 905)]
     streams = [Observed((TokenEvent(at, 1, 1), TokenEvent(at + 5, 1, 1)), tokens) for at, tokens in times]
@@ -168,7 +168,7 @@ def test_prompts_that_tell_nothing_leave_the_mean() -> None:
 @pytest.mark.parametrize("apart", [0.0, 5.0])
 def test_times_of_zero_are_learned(count: int, apart: float) -> None:
     """Streams whose first token, or all tokens, came at 0 ms give a profile, and no division by zero."""
-    streams = [Observed(tuple(TokenEvent(apart * n, 1, 1) for n in range(3)), 10 + made) for made in range(count)]
+    streams = [Observed(tuple(TokenEvent(apart * n, 1, 1) for n in range(3)), 10 + number) for number in range(count)]
     profile = learn_profile(streams)
     assert profile.ttft.base_ms == 0
     assert profile.latency.mean_ms == (apart or InterToken().mean_ms)
@@ -211,7 +211,7 @@ def test_an_observed_stream() -> None:
         ([(5, b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n' * 2)], "all at once"),
     ],
 )
-def test_what_tells_nothing_is_named(frames: list[tuple[float, bytes]], reason: str) -> None:
+def test_what_has_no_information_is_named(frames: list[tuple[float, bytes]], reason: str) -> None:
     """A stream without tokens, or that came in one piece, is left out for a reason."""
     assert observed_tape(Tape(tuple(Frame(*frame) for frame in frames)), "openai_chat") == reason
 
@@ -224,14 +224,14 @@ def test_what_tells_nothing_is_named(frames: list[tuple[float, bytes]], reason: 
     ("distribution", "jitter"),
     [("lognormal", 0.2), ("lognormal", 2.0), ("gamma", 0.2), ("gamma", 1.5), ("normal", 0.2), ("uniform", 0.5)],
 )
-def test_no_pauses_are_found_where_there_are_none(distribution: Distribution, jitter: float, count: int) -> None:
+def test_no_pauses_are_found_in_one_distribution(distribution: Distribution, jitter: float, count: int) -> None:
     """However long the tail of a single distribution is, no pauses are found in it."""
     for seed in range(10):
         draw = varying(distribution, 20, jitter, random.Random(seed))
         assert count_pauses(sorted(max(draw(), 1e-9) for _ in range(count))) == 0
 
 
-def test_pauses_are_told_from_latencies() -> None:
+def test_pauses_are_distinguished_from_latencies() -> None:
     """Pauses that are 10 times as long as a latency are found nearly all, from a handful on."""
     for seed in range(10):
         source = random.Random(seed)

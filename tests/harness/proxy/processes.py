@@ -20,7 +20,7 @@ from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 HERE = Path(__file__).parent
-SAID = ("One", " two", " three", " fünf")
+PIECES = ("One", " two", " three", " fünf")
 KEYS = {
     "OPENAI_API_KEY": "sk-proj-planted0123456789abcdefghij",
     "ANTHROPIC_API_KEY": "sk-ant-api03-planted0123456789abcdefg",
@@ -56,9 +56,9 @@ SDKS = {
 
 def tape(wire: str) -> Tape:
     """An answer of several deltas, each frame 100 ms after the one before."""
-    made = encode(Script.of(*map(Text, SAID)), ProviderRequest(wire, "m", stream=True, query="alt=sse"), Instant())
-    frames = tuple(Frame(100.0 * (number + 1), frame.data) for number, frame in enumerate(made.frames))
-    return msgspec.structs.replace(made, frames=frames, start=0.0, end_at=frames[-1].at)
+    encoded = encode(Script.of(*map(Text, PIECES)), ProviderRequest(wire, "m", stream=True, query="alt=sse"), Instant())
+    frames = tuple(Frame(100.0 * (number + 1), frame.data) for number, frame in enumerate(encoded.frames))
+    return msgspec.structs.replace(encoded, frames=frames, start=0.0, end_at=frames[-1].at)
 
 
 def record(*options: str, command: Sequence[str]) -> list[str]:

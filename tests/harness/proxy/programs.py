@@ -15,17 +15,17 @@ from collections.abc import Iterator
 MODEL = "m"
 
 
-def ask_openai(text: str) -> Iterator[str]:
+def call_openai(text: str) -> Iterator[str]:
     import openai
 
     with openai.OpenAI(max_retries=0) as client:
-        asked = [{"role": "user", "content": text}]
-        for chunk in client.chat.completions.create(model=MODEL, messages=asked, stream=True):
+        messages = [{"role": "user", "content": text}]
+        for chunk in client.chat.completions.create(model=MODEL, messages=messages, stream=True):
             for choice in chunk.choices:
                 yield choice.delta.content or ""
 
 
-def ask_anthropic(text: str) -> Iterator[str]:
+def call_anthropic(text: str) -> Iterator[str]:
     import anthropic
 
     with (
@@ -35,7 +35,7 @@ def ask_anthropic(text: str) -> Iterator[str]:
         yield from stream.text_stream
 
 
-def ask_gemini(text: str) -> Iterator[str]:
+def call_gemini(text: str) -> Iterator[str]:
     from google import genai
 
     with genai.Client() as client:
@@ -43,14 +43,14 @@ def ask_gemini(text: str) -> Iterator[str]:
             yield chunk.text or ""
 
 
-def ask_ollama(text: str) -> Iterator[str]:
+def call_ollama(text: str) -> Iterator[str]:
     import ollama
 
     for part in ollama.Client().chat(model=MODEL, messages=[{"role": "user", "content": text}], stream=True):
         yield part.message.content or ""
 
 
-def ask_cohere(text: str) -> Iterator[str]:
+def call_cohere(text: str) -> Iterator[str]:
     import cohere
 
     client = cohere.ClientV2()
@@ -59,17 +59,17 @@ def ask_cohere(text: str) -> Iterator[str]:
             yield event.delta.message.content.text
 
 
-def ask_groq(text: str) -> Iterator[str]:
+def call_groq(text: str) -> Iterator[str]:
     import groq
 
     with groq.Groq(max_retries=0) as client:
-        asked = [{"role": "user", "content": text}]
-        for chunk in client.chat.completions.create(model=MODEL, messages=asked, stream=True):
+        messages = [{"role": "user", "content": text}]
+        for chunk in client.chat.completions.create(model=MODEL, messages=messages, stream=True):
             for choice in chunk.choices:
                 yield choice.delta.content or ""
 
 
-def ask_mistral(text: str) -> Iterator[str]:
+def call_mistral(text: str) -> Iterator[str]:
     from mistralai.client import Mistral
 
     url = os.environ.get("MISTRAL_URL") or f"{os.environ['TOKENTAPE_PROXY_URL']}/mistral"
@@ -79,18 +79,18 @@ def ask_mistral(text: str) -> Iterator[str]:
                 yield choice.delta.content or ""
 
 
-def ask_bedrock(text: str) -> Iterator[str]:
+def call_bedrock(text: str) -> Iterator[str]:
     import boto3
 
     client = boto3.client("bedrock-runtime")
-    asked = [{"role": "user", "content": [{"text": text}]}]
-    for event in client.converse_stream(modelId="amazon.nova-lite-v1:0", messages=asked)["stream"]:
+    messages = [{"role": "user", "content": [{"text": text}]}]
+    for event in client.converse_stream(modelId="amazon.nova-lite-v1:0", messages=messages)["stream"]:
         if "contentBlockDelta" in event:
             yield event["contentBlockDelta"]["delta"]["text"]
     client.close()
 
 
-ASK = {name.removeprefix("ask_"): function for name, function in globals().items() if name.startswith("ask_")}
+CALLS = {name.removeprefix("call_"): function for name, function in globals().items() if name.startswith("call_")}
 
 
 def main(name: str, text: str = "Hello?", cassette: str | None = None) -> None:
@@ -100,7 +100,7 @@ def main(name: str, text: str = "Hello?", cassette: str | None = None) -> None:
             from tokentape_harness import use_cassette
 
             stack.enter_context(use_cassette(cassette, record_mode="none", all_played=True))
-        for part in ASK[name](text):
+        for part in CALLS[name](text):
             if part:
                 print(part, flush=True)
 

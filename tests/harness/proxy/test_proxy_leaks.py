@@ -18,7 +18,7 @@ from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy import RecordingProxy, upstreams_of
 
 
-def ask(proxy: RecordingProxy, kind: str, extra: str = "x=1") -> httpx2.Response:
+def post(proxy: RecordingProxy, kind: str, extra: str = "x=1") -> httpx2.Response:
     """One request with a secret in each place, in header values of any bytes too."""
     # The client turns the user and password into the header `authorization`.
     url = proxy.url.replace("http://", f"http://me:{FORMED['userinfo']}@")
@@ -31,7 +31,7 @@ def ask(proxy: RecordingProxy, kind: str, extra: str = "x=1") -> httpx2.Response
 
 
 @pytest.mark.parametrize("kind", ["sse", "ndjson", "json", "invoke", "converse"])
-def test_nothing_planted_is_kept_or_told(
+def test_nothing_planted_is_kept_or_reported(
     kind: str, provider: int, tmp_path: Path, caplog: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """No secret is in the cassette, the logs, the reports, or its own errors; the client has its answer as it was."""
@@ -39,18 +39,18 @@ def test_nothing_planted_is_kept_or_told(
     reports: list[str] = []
     upstreams = upstreams_of([f"openai=http://127.0.0.1:{provider}/v1"], {})
     with RecordingProxy(upstreams, tmp_path, report=reports.append) as proxy:
-        live = ask(proxy, kind)
-    told = live.content + deltas(live.content)
-    assert leaked(told) >= FORMED.keys() - {"member"}, "the client gets what the provider says"
+        live = post(proxy, kind)
+    received = live.content + deltas(live.content)
+    assert leaked(received) >= FORMED.keys() - {"member"}, "the client gets what the provider says"
 
     with FakeProviderServer() as gone:
         down = upstreams_of([f"openai={gone.url}"], {})
     with RecordingProxy(upstreams, tmp_path, mode="none", report=reports.append) as proxy:
-        replayed = ask(proxy, kind)
-        refused = ask(proxy, kind, extra="x=2")
+        replayed = post(proxy, kind)
+        refused = post(proxy, kind, extra="x=2")
         lost = httpx2.post(f"{proxy.url}/{FORMED['header']}/v1?key={FORMED['query']}", headers=HEADERS)
     with RecordingProxy(down, tmp_path / "down", report=reports.append) as proxy:
-        failed = ask(proxy, kind)
+        failed = post(proxy, kind)
     assert (replayed.status_code, refused.status_code, lost.status_code, failed.status_code) == (200, 404, 404, 502)
     assert len(reports) == 3
     printed = capfd.readouterr()
@@ -72,7 +72,7 @@ def test_nothing_planted_is_kept_or_told(
     assert sum(chunk.size for chunk in interaction.response.stream.chunks) == len(interaction.response.body)
 
 
-def test_the_users_own_values_are_not_told(tmp_path: Path) -> None:
+def test_the_users_own_values_are_not_reported(tmp_path: Path) -> None:
     """An upstream's URL with a user, password or key in it is refused without showing them."""
     for url in (f"http://me:{FORMED['userinfo']}@host/v1", f"https://host/v1?key={OPAQUE}"):
         with pytest.raises(UsageError) as caught:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.clients import environments
-from tests.harness.proxy.processes import KEYS, SAID, SDKS, environment, printed, program, record, running, tape
+from tests.harness.proxy.processes import KEYS, PIECES, SDKS, environment, printed, program, record, running, tape
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Tape
@@ -41,13 +41,13 @@ def streams_live(
     command: Sequence[str], upstream: FakeProviderServer, clock: ControlledClock, wire: str, **options: Any
 ) -> Tape:
     """Run a command that prints the deltas: each must be out before the next frame leaves. Gives what was sent."""
-    made = tape(wire)
-    upstream.default.push(made)
+    sent = tape(wire)
+    upstream.default.push(sent)
     with running(command, environment(**KEYS), **options) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        waiting = list(SAID)
-        for frame in made.frames:
+        waiting = list(PIECES)
+        for frame in sent.frames:
             assert clock.wait_for_deadline(30) == frame.at, process.stderr.read()
             clock.jump(ms=100.0)
             if waiting and msgspec.json.encode(waiting[0]).strip(b'"') in frame.data:
@@ -56,10 +56,10 @@ def streams_live(
         assert not waiting
         assert process.stdout.read() == ""
         assert (process.wait(), process.stderr.read()) == (0, "")
-    return made
+    return sent
 
 
-def check_recorded(path: Path, uri: str, made: Tape) -> None:
+def check_recorded(path: Path, uri: str, sent: Tape) -> None:
     """The folder has this cassette alone, and that has what was sent, from this URI, without the keys."""
     assert list(path.parent.iterdir()) == [path]
     assert not [key for name, key in KEYS.items() if "KEY" in name and key in path.read_text()]
@@ -67,8 +67,8 @@ def check_recorded(path: Path, uri: str, made: Tape) -> None:
     stream = interaction.response.stream
     assert stream is not None
     assert interaction.request.uri == uri
-    assert interaction.response.body == made.body
-    assert [chunk.size for chunk in stream.chunks] == [len(frame.data) for frame in made.frames]
+    assert interaction.response.body == sent.body
+    assert [chunk.size for chunk in stream.chunks] == [len(frame.data) for frame in sent.frames]
     assert all(first.at <= second.at for first, second in pairwise(stream.chunks))
     assert stream.end == "complete"
 
@@ -81,22 +81,22 @@ def test_a_program_streams_live_and_replays(
     sdk = SDKS[name]
     path = tmp_path / "cassettes" / f"{name}.yaml"
     options = ("--cassettes", str(path.parent), "--upstream", f"{name}={upstream.url}{sdk.ending}")
-    made = streams_live(record(*options, command=program(name)), upstream, clock, sdk.wire)
-    check_recorded(path, upstream.url + sdk.path, made)
+    sent = streams_live(record(*options, command=program(name)), upstream, clock, sdk.wire)
+    check_recorded(path, upstream.url + sdk.path, sent)
 
     direct = environment(**sdk_environment(upstream.url), MISTRAL_URL=upstream.url)
     for command, given in (
         (record(*options, "--mode", "none", command=program(name)), environment()),
         ([*program(name), str(path)], direct),
     ):
-        assert printed(command, given) == list(SAID)
+        assert printed(command, given) == list(PIECES)
     assert len(upstream.default.journal.entries) == 1, "the replays asked nobody"
 
     with FakeProviderServer() as served:
         served.default.configure(strict=True)
         served.default.add_recordings(load_recordings(path))
         direct = environment(**sdk_environment(served.url), MISTRAL_URL=served.url)
-        assert printed(program(name), direct) == list(SAID)
+        assert printed(program(name), direct) == list(PIECES)
         (entry,) = served.default.journal.entries
         assert (entry.answered_by, entry.wire) == ("recording", sdk.wire)
 
@@ -139,8 +139,8 @@ def test_a_program_of_node_streams_live_and_replays(
     path = tmp_path / "cassettes" / f"{name}.yaml"
     options = ("--cassettes", str(path.parent), "--upstream", f"{name}={upstream.url}{sdk.ending}")
     command = [node, "--input-type=module", "-e", NODE_PROGRAMS[name]]
-    made = streams_live(record(*options, command=command), upstream, clock, sdk.wire, cwd=folder)
-    check_recorded(path, upstream.url + sdk.path, made)
+    sent = streams_live(record(*options, command=command), upstream, clock, sdk.wire, cwd=folder)
+    check_recorded(path, upstream.url + sdk.path, sent)
     replayed = printed(record(*options, "--mode", "none", command=command), environment(), cwd=folder)
-    assert replayed == list(SAID)
+    assert replayed == list(PIECES)
     assert len(upstream.default.journal.entries) == 1, "the replay asked nobody"

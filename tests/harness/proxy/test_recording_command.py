@@ -158,7 +158,7 @@ def test_commands_that_can_not_be_run(tmp_path: Path) -> None:
     """As in a shell: 127 for an unknown command, 126 for one that can't be run; usage errors are 2."""
     text = tmp_path / "text"
     text.write_text("no program")
-    for arguments, code, told in (
+    for arguments, code, message in (
         (record("--cassettes", str(tmp_path / "c"), command=["no-such-program"]), 127, "no such command"),
         (record("--cassettes", str(tmp_path / "c"), command=[str(text)]), 126, "can't be run"),
         (record("--cassettes", str(text), command=["true"]), 2, "is a file"),
@@ -169,12 +169,12 @@ def test_commands_that_can_not_be_run(tmp_path: Path) -> None:
     ):
         done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=False, timeout=60)
         assert (done.returncode, done.stdout) == (code, "")
-        assert told in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "c").exists()
 
 
-def test_a_port_in_use_is_told(upstream: FakeProviderServer, tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error(upstream: FakeProviderServer, tmp_path: Path) -> None:
     """A port that another program has is one line, and nothing is run."""
     command = record("--cassettes", str(tmp_path), "--port", str(upstream.port), command=["echo", "ran"])
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
@@ -198,7 +198,7 @@ VARIABLES = {
 
 
 def test_the_environment_of_a_command(tmp_path: Path) -> None:
-    """Each SDK's variable leads to the proxy, past other proxies; keys stay, and a missing one is faked if it may be."""
+    """Each SDK's variable leads to the proxy, past other proxies; keys stay, or fake ones are set where allowed."""
     (tmp_path / "openai.yaml").write_bytes((CASSETTES / "openai_chat" / "text.yaml").read_bytes())
     shows = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
     given = environment(OPENAI_API_KEY=KEYS["OPENAI_API_KEY"], NO_PROXY="intranet", HTTP_PROXY="http://proxy.example")
@@ -249,8 +249,8 @@ def test_a_replay_needs_neither_upstream_nor_key(
     given = environment(OPENAI_API_KEY="")
 
     def run(path: str, *options: str) -> subprocess.CompletedProcess[str]:
-        asks = [sys.executable, "-c", ANYWHERE, f"/{name}{path}"]
-        command = record("--cassettes", str(tmp_path), *options, command=asks)
+        program = [sys.executable, "-c", ANYWHERE, f"/{name}{path}"]
+        command = record("--cassettes", str(tmp_path), *options, command=program)
         return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
 
     recorded = run("/v1/chat/completions", "--upstream", f"{name}={upstream.url}{below}")
@@ -274,8 +274,8 @@ print(urllib.request.urlopen(urllib.request.Request(url, body, headers)).read().
 def test_own_rules(upstream: FakeProviderServer, tmp_path: Path) -> None:
     """What the user names is redacted, in headers, JSON and text, like secrets of the environment; `check` finds it."""
     upstream.default.clear()
-    said = b'data: {"choices": [{"index": 0, "delta": {"content": "ACME-123 opens by opaque-0123"}}]}\n\n'
-    frames = (Frame(0.0, said + b"data: [DONE]\n\n"),)
+    answer = b'data: {"choices": [{"index": 0, "delta": {"content": "ACME-123 opens by opaque-0123"}}]}\n\n'
+    frames = (Frame(0.0, answer + b"data: [DONE]\n\n"),)
     path = tmp_path / "openai.yaml"
     rules = ("--redact-header", "X-Customer", "--redact-path", "$.metadata.mail", "--redact-text", r"ACME-\d+")
     options = ("--cassettes", str(tmp_path), "--upstream", f"openai={upstream.url}/v1")
@@ -303,7 +303,7 @@ def test_own_rules(upstream: FakeProviderServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SDKS)
-def test_each_sdk_tells_that_the_upstream_is_down(name: str, tmp_path: Path) -> None:
+def test_each_sdk_reports_that_the_upstream_is_down(name: str, tmp_path: Path) -> None:
     """What failed and what to do is in the SDK's own exception and on our stderr, and nothing is recorded."""
     with FakeProviderServer() as gone:
         url = gone.url
@@ -312,10 +312,10 @@ def test_each_sdk_tells_that_the_upstream_is_down(name: str, tmp_path: Path) -> 
     given = environment(**KEYS, AWS_MAX_ATTEMPTS="1")
     done = subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    told = [line for line in done.stderr.splitlines() if f"{name} at {url} gave no response" in line]
-    assert any(line.startswith("tokentape: ") for line in told)
-    assert any(not line.startswith("tokentape: ") for line in told)
-    assert all(f"--upstream {name}=URL names another" in line for line in told)
+    lines = [line for line in done.stderr.splitlines() if f"{name} at {url} gave no response" in line]
+    assert any(line.startswith("tokentape: ") for line in lines)
+    assert any(not line.startswith("tokentape: ") for line in lines)
+    assert all(f"--upstream {name}=URL names another" in line for line in lines)
     assert list(tmp_path.iterdir()) == []
 
 

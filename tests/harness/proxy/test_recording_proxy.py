@@ -188,7 +188,7 @@ def test_an_upstream_that_falls_silent(proxy, upstream, clock, tmp_path):
     assert interaction.response.stream.end == "timeout"
 
 
-def test_signatures_for_aws_are_made_anew(monkeypatch):
+def test_requests_to_aws_are_signed_again(monkeypatch):
     """A request that was signed for the proxy is signed for AWS's own host, and only if it goes there."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAPLANTED012345678")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
@@ -197,9 +197,9 @@ def test_signatures_for_aws_are_made_anew(monkeypatch):
     headers = [(b"content-type", b"application/json"), (b"authorization", old)]
     path = "/model/m%3A0/converse-stream"
     assert sign_again("POST", "http://127.0.0.1:1" + path, headers, b"{}") == headers
-    made = dict(sign_again("POST", "https://bedrock-runtime.eu-west-1.amazonaws.com" + path, headers, b"{}"))
-    assert b"/eu-west-1/bedrock/aws4_request, SignedHeaders=content-type;host;x-amz-date" in made[b"authorization"]
-    assert made[b"authorization"].startswith(b"AWS4-HMAC-SHA256 Credential=AKIAPLANTED012345678/")
+    signed = dict(sign_again("POST", "https://bedrock-runtime.eu-west-1.amazonaws.com" + path, headers, b"{}"))
+    assert b"/eu-west-1/bedrock/aws4_request, SignedHeaders=content-type;host;x-amz-date" in signed[b"authorization"]
+    assert signed[b"authorization"].startswith(b"AWS4-HMAC-SHA256 Credential=AKIAPLANTED012345678/")
 
 
 def test_modes(proxy, upstream, tmp_path, reports):
@@ -207,24 +207,24 @@ def test_modes(proxy, upstream, tmp_path, reports):
     for text in (b"first", b"second", b"third"):
         upstream.default.push(untimed(text))
 
-    def ask(running, text):
+    def post(running, text):
         with streamed(running, text) as response:
             return response.status_code, response.read()
 
     with proxy() as running:
-        assert ask(running, "one") == (200, b"first")
+        assert post(running, "one") == (200, b"first")
     with proxy() as running:
-        assert ask(running, "one") == (200, b"first")
-        assert ask(running, "two") == (200, b"second")
+        assert post(running, "one") == (200, b"first")
+        assert post(running, "two") == (200, b"second")
     assert [one.response.body for one in recorded(tmp_path)] == [b"first", b"second"]
     with proxy("none") as running:
-        assert ask(running, "two") == (200, b"second")
-        status, told = ask(running, "three")
+        assert post(running, "two") == (200, b"second")
+        status, received = post(running, "three")
     assert status == 404
-    assert b"messages[0].content was" in told
+    assert b"messages[0].content was" in received
     assert len(reports) == 1
     with proxy("all") as running:
-        assert ask(running, "one") == (200, b"third")
+        assert post(running, "one") == (200, b"third")
     assert sorted(one.response.body for one in recorded(tmp_path)) == [b"second", b"third"]
 
 
@@ -268,9 +268,9 @@ def test_mode_once_adds_nothing(proxy, upstream, tmp_path):
     upstream.default.push(untimed(b"first"))
     upstream.default.push(untimed(b"second"))
     with proxy("once") as running:
-        for text, said in (("one", b"first"), ("two", b"second")):
+        for text, answer in (("one", b"first"), ("two", b"second")):
             with streamed(running, text) as response:
-                assert response.read() == said
+                assert response.read() == answer
     with proxy("once") as running:
         with streamed(running, "two") as response:
             assert response.read() == b"second"
@@ -310,7 +310,7 @@ def test_replay_in_recorded_time(proxy, upstream, clock, tmp_path, speed, factor
 def test_parallel_requests_are_never_swapped(proxy, upstream, clock, tmp_path):
     """Answers that end in the reverse order are each its request's own, in the file in the order of the requests."""
     numbers = range(6)
-    asked = [f"question {number}" for number in numbers]
+    questions = [f"question {number}" for number in numbers]
     for number in numbers:
         upstream.default.push(
             Tape(
@@ -321,23 +321,23 @@ def test_parallel_requests_are_never_swapped(proxy, upstream, clock, tmp_path):
             )
         )
     with proxy() as running, ExitStack() as stack:
-        responses = [stack.enter_context(_after(clock, streamed(running, text))) for text in asked]
+        responses = [stack.enter_context(_after(clock, streamed(running, text))) for text in questions]
         clock.jump(ms=10)
         for number in reversed(numbers):
             clock.jump(ms=100 if number < 5 else 90)
             assert responses[number].read() == b"data: {}\n\ndata: %d\n\n" % number
     found = recorded(tmp_path)
     assert [one.response.stream.seq for one in found] == list(numbers)
-    assert [msgspec.json.decode(one.request.body)["messages"][0]["content"] for one in found] == asked
+    assert [msgspec.json.decode(one.request.body)["messages"][0]["content"] for one in found] == questions
     assert [one.response.body[-3:-2] for one in found] == [b"%d" % number for number in numbers]
     with proxy("none") as running, ThreadPoolExecutor(6) as pool:
 
-        def ask(number):
-            with streamed(running, asked[number]) as response:
+        def post(number):
+            with streamed(running, questions[number]) as response:
                 return response.read()
 
         order = [3, 0, 5, 1, 4, 2]
-        assert list(pool.map(ask, order)) == [b"data: {}\n\ndata: %d\n\n" % number for number in order]
+        assert list(pool.map(post, order)) == [b"data: {}\n\ndata: %d\n\n" % number for number in order]
     assert len(upstream.default.journal.entries) == 6
 
 
@@ -390,10 +390,10 @@ def test_headers_pass_untouched(proxy, upstream):
             if name.decode() not in kept
         ] == list(given)
     (entry,) = upstream.default.journal.entries
-    asked = dict(entry.headers)
-    assert asked["host"] == upstream.url.removeprefix("http://")
+    headers = dict(entry.headers)
+    assert headers["host"] == upstream.url.removeprefix("http://")
     assert {
-        name: value for name, value in asked.items() if name not in plain and name not in ("authorization", "cookie")
+        name: value for name, value in headers.items() if name not in plain and name not in ("authorization", "cookie")
     } == {name: value for name, value in sent.items() if name != "cookie"}
 
 

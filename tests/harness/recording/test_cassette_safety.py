@@ -28,7 +28,7 @@ def client_of(answer="fine", headers=None):
     return httpx2.Client(transport=httpx2.MockTransport(respond))
 
 
-def ask(client, text, **options):
+def post(client, text, **options):
     """One request."""
     return client.post(URL, json={"messages": [{"role": "user", "content": text}]}, **options)
 
@@ -54,7 +54,7 @@ def test_an_unreadable_file_that_came_meanwhile_stays(path):
     with client_of() as client:
         cassette = use_cassette(path)
         cassette.__enter__()
-        ask(client, "one")
+        post(client, "one")
         path.write_text("interactions: [")
         with pytest.raises(CassetteWriteError, match="not overwritten"):
             cassette.__exit__(None, None, None)
@@ -65,9 +65,9 @@ def test_json_cassettes_too(path):
     """vcrpy's JSON serializer keeps the stream as well, and a damaged JSON file is an error."""
     path = path.with_suffix(".json")
     with client_of() as client, use_cassette(path, serializer="json"):
-        ask(client, "one")
+        post(client, "one")
     with client_of("other") as client, use_cassette(path, serializer="json"):
-        assert ask(client, "one").text == "fine"
+        assert post(client, "one").text == "fine"
     assert read_cassette(path).interactions[0].response.stream.chunks
     path.write_text(path.read_text()[:-20])
     with pytest.raises(CassetteSyntaxError, match="cut short"), use_cassette(path, serializer="json"):
@@ -78,7 +78,7 @@ def test_an_empty_file_is_recorded(path):
     """As in vcrpy an empty file is a missing one."""
     path.write_text("")
     with client_of() as client, use_cassette(path):
-        ask(client, "one")
+        post(client, "one")
     assert len(read_cassette(path)) == 1
 
 
@@ -86,14 +86,14 @@ def test_an_empty_file_is_recorded(path):
 def test_a_failed_run_leaves_nothing_shorter(path, mode):
     """A run that failed early drops no interaction, even where unused ones are to be dropped."""
     with client_of() as client, use_cassette(path):
-        ask(client, "one")
-        ask(client, "two")
+        post(client, "one")
+        post(client, "two")
     with (
         contextlib.suppress(ZeroDivisionError),
         client_of() as client,
         use_cassette(path, record_mode=mode, drop_unused_requests=True),
     ):
-        ask(client, "one")
+        post(client, "one")
         raise ZeroDivisionError
     assert len(read_cassette(path)) == 2
 
@@ -101,12 +101,12 @@ def test_a_failed_run_leaves_nothing_shorter(path, mode):
 def test_what_another_run_added_is_kept(path):
     """Two runs that record into one file at once both find their interactions in it."""
     with client_of() as client, use_cassette(path):
-        ask(client, "first")
+        post(client, "first")
     outer = use_cassette(path, record_mode="new_episodes")
     with client_of() as client, outer:
-        ask(client, "mine")
+        post(client, "mine")
         with use_cassette(path, record_mode="new_episodes"):
-            ask(client, "theirs")
+            post(client, "theirs")
     texts = [interaction.request.body for interaction in read_cassette(path)]
     assert len(texts) == 3
     assert {b"first", b"mine", b"theirs"} == {text.split(b'"content":"')[1].split(b'"')[0] for text in texts}
@@ -115,10 +115,10 @@ def test_what_another_run_added_is_kept(path):
 def test_two_runs_that_record_the_same_keep_it_once(path):
     """A request that both runs sent is in the file once, so that nothing stays unplayed."""
     with client_of() as client, use_cassette(path):
-        ask(client, "mine")
+        post(client, "mine")
         with use_cassette(path):
-            ask(client, "mine")
-            ask(client, "theirs")
+            post(client, "mine")
+            post(client, "theirs")
     assert len(read_cassette(path)) == 2
 
 
@@ -158,7 +158,7 @@ def test_parallel_workers_never_corrupt_a_file(path):
 def test_a_killed_recording_leaves_the_old_cassette_whole(path):
     """After `kill -9` while a stream is recorded the file is what it was."""
     with client_of() as client, use_cassette(path):
-        ask(client, "one")
+        post(client, "one")
     before = path.read_bytes()
     code = f"""
         import sys
@@ -202,7 +202,7 @@ def test_no_planted_secret_reaches_the_file_or_an_error(path, caplog):
     }
     answer = {"content-type": "text/plain", "set-cookie": f"id={PLANTED}; Path=/", "openai-organization": PLANTED}
     with client_of(f"your key {PLANTED} is bad", answer) as client, use_cassette(path):
-        ask(client, f"my key is {PLANTED}", headers=headers)
+        post(client, f"my key is {PLANTED}", headers=headers)
         client.get(f"http://me:{PLANTED}@provider.test/v1/models?key={PLANTED}", headers=headers)
     text = path.read_text()
     assert PLANTED not in text
@@ -210,7 +210,7 @@ def test_no_planted_secret_reaches_the_file_or_an_error(path, caplog):
     with client_of() as client, use_cassette(path):
         with pytest.raises(Exception, match="Can't play back") as caught:
             client.get(f"http://me:{PLANTED}@provider.test/v1/other?key={PLANTED}", headers=headers)
-        ask(client, f"my key is {PLANTED}", headers=headers)
+        post(client, f"my key is {PLANTED}", headers=headers)
     assert "pl4nted" not in str(caught.value)
     ours = [record for record in caplog.records if record.name.startswith("tokentape")]
     assert not [record for record in ours if "pl4nted" in record.getMessage()]
@@ -220,9 +220,9 @@ def test_a_key_of_one_request_is_taken_out_of_the_others(path):
     """A key that a later response shows is known from the request that used it."""
     key = "no-known-format-5b7c9e2d4f"
     with client_of() as client, use_cassette(path):
-        ask(client, "one", headers={"authorization": f"Bearer {key}"})
+        post(client, "one", headers={"authorization": f"Bearer {key}"})
         with client_of(f"the key was {key}") as other:
-            ask(other, "two")
+            post(other, "two")
     assert key not in path.read_text()
     assert len(read_cassette(path)) == 2
 
@@ -233,10 +233,10 @@ def test_a_file_that_stays_locked_is_a_clear_error(path, monkeypatch, tmp_path):
     cassette = use_cassette(path)
     with client_of() as client:
         cassette.__enter__()
-        ask(client, "one")
+        post(client, "one")
         with store._lock(path.resolve()), pytest.raises(CassetteWriteError, match="another process has been writing"):
             cassette.__exit__(None, None, None)
     assert not path.exists()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
     with pytest.raises(CassetteWriteError, match="can't be locked in"), client_of() as client, use_cassette(path):
-        ask(client, "one")
+        post(client, "one")

@@ -34,17 +34,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, sent):
         self.server.calls += 1
-        told = f"{self.command} {self.path} {sent.decode()}".encode()
+        echo = f"{self.command} {self.path} {sent.decode()}".encode()
         self.send_response({"/from": 302, "/bad": 500, "/empty": 204}.get(self.path, 200))
         if self.path == "/from":
             self.send_header("location", "/to")
             self.send_header("set-cookie", "one=1; Path=/")
             self.send_header("set-cookie", "two=2; Path=/")
         if self.path != "/empty":
-            self.send_header("content-length", str(len(told)))
+            self.send_header("content-length", str(len(echo)))
         self.end_headers()
         if self.command != "HEAD" and self.path != "/empty":
-            self.wfile.write(told)
+            self.wfile.write(echo)
 
     def log_message(self, *args):
         """Print nothing."""
@@ -53,13 +53,13 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     """A server on the loopback interface; `calls` counts its requests."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
-        made.calls = 0
-        made.url = f"http://127.0.0.1:{made.server_port}"
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.calls = 0
+        running.url = f"http://127.0.0.1:{running.server_port}"
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield made
-        made.shutdown()
+        yield running
+        running.shutdown()
         thread.join()
 
 
@@ -92,10 +92,10 @@ def with_urllib3(url):
 
 
 def with_aiohttp(url):
-    async def ask():
+    async def call():
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
             async with session.get(url + "/from") as response:
-                told = await response.text(), len(response.history)
+                answer = await response.text(), len(response.history)
             cookies = sorted((cookie.key, cookie.value) for cookie in session.cookie_jar)
             with pytest.raises(aiohttp.ClientResponseError, match="500"):
                 await session.get(url + "/bad", raise_for_status=True)
@@ -108,9 +108,9 @@ def with_aiohttp(url):
                 head = response.status
             async with session.get(url + "/line") as response:
                 line = await response.content.readexactly(4), await response.content.readline()
-            return told, cookies, sent, again, empty, head, line
+            return answer, cookies, sent, again, empty, head, line
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
 def with_httpx2(url):
@@ -129,14 +129,14 @@ def with_urllib(url):
         return response.read(), response.status
 
 
-@pytest.mark.parametrize("ask", [with_requests, with_urllib3, with_aiohttp, with_httpx2, with_urllib])
-def test_clients_behave_as_without_a_cassette(ask, server, tmp_path):
+@pytest.mark.parametrize("client", [with_requests, with_urllib3, with_aiohttp, with_httpx2, with_urllib])
+def test_clients_behave_as_without_a_cassette(client, server, tmp_path):
     """A client behaves the same without a cassette, while recording and on replay, and the replay sends no request."""
-    plain = ask(server.url)
+    plain = client(server.url)
     path = tmp_path / "cassette.yaml"
     with use_cassette(path, rules=RedactionRules()):
-        assert ask(server.url) == plain
+        assert client(server.url) == plain
     calls = server.calls
     with use_cassette(path, record_mode="none", all_played=True, rules=RedactionRules()):
-        assert ask(server.url) == plain
+        assert client(server.url) == plain
     assert server.calls == calls == 2 * len(read_cassette(path))

@@ -19,7 +19,7 @@ def path(tmp_path):
     return tmp_path / "cassette.yaml"
 
 
-def ask(client, text, **headers):
+def post(client, text, **headers):
     """One request."""
     client.post(URL, json={"messages": [{"role": "user", "content": text}]}, headers=headers)
 
@@ -38,7 +38,7 @@ def test_the_work_of_saving_is_that_of_what_is_new(path, monkeypatch):
     cassette = use_cassette(path)
     with client_of("fine") as client, cassette:
         for number in range(20):
-            ask(client, str(number), authorization=f"Bearer {KEY}")
+            post(client, str(number), authorization=f"Bearer {KEY}")
             cassette.recorder.save()
             assert len(read_cassette(path)) == number + 1
     assert len(formatted) == 20
@@ -49,10 +49,10 @@ def test_a_key_that_is_learned_later_is_taken_out_of_what_was_saved(path):
     """What was saved before its secret was known is redacted again."""
     cassette = use_cassette(path)
     with client_of(f"it was {KEY}") as client, cassette:
-        ask(client, "what is my key?")
+        post(client, "what is my key?")
         cassette.recorder.save()
         assert KEY in path.read_text()
-        ask(client, "and now?", authorization=f"Bearer {KEY}")
+        post(client, "and now?", authorization=f"Bearer {KEY}")
         cassette.recorder.save()
         assert KEY not in path.read_text()
         assert [interaction.response.body for interaction in read_cassette(path)] == [b"it was REDACTED"] * 2
@@ -63,10 +63,10 @@ def test_what_another_run_adds_between_saves_is_kept(path):
     cassette = use_cassette(path, record_mode="new_episodes")
     with client_of("fine") as client, cassette:
         for text in ("one", "two"):
-            ask(client, text)
+            post(client, text)
             cassette.recorder.save()
             with use_cassette(path, record_mode="new_episodes"):
-                ask(client, f"another {text}")
+                post(client, f"another {text}")
     bodies = [interaction.request.body for interaction in read_cassette(path)]
     assert len(bodies) == 4
     assert len(set(bodies)) == 4
@@ -77,11 +77,11 @@ def test_two_runs_that_grow_by_turns_keep_each_interaction_once(path):
     first = use_cassette(path, record_mode="new_episodes")
     second = use_cassette(path, record_mode="new_episodes")
     with client_of("fine") as client, first, second:  # the inner one records
-        ask(client, "second's")
+        post(client, "second's")
         second.recorder.save()
         first.recorder.cassette.dirty = True
         first.recorder.save()
-        ask(client, "second's again")
+        post(client, "second's again")
         for cassette in (second, first):
             cassette.recorder.cassette.dirty = True
             cassette.recorder.save()

@@ -31,8 +31,8 @@ def url():
 @pytest.fixture(scope="module")
 def forked():
     """Starts the processes that are killed."""
-    with victims() as made:
-        yield made
+    with victims() as processes:
+        yield processes
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,15 +49,15 @@ def test_killed_within_a_save(kind, url, forked, tmp_path):
         order = Order(kind, str(folder), url, 2, rounds=1, counted="saving", kill_at=kill_at)
         return folder, forked.run(order)
 
-    folder, told = killed("whole", None)
+    folder, report = killed("whole", None)
     assert left_in(folder) == ({NAMES[kind]: 4}, 0)
-    calls = told["calls"]
+    calls = report["calls"]
     sizes, cut_short = set(), []
     assert calls > 10
     # A proxy may save once or twice.
     for number in range(calls) if kind == "in process" else range(0, calls, max(1, calls // 15)):
-        folder, told = killed(number, number)
-        assert told["status"] in (KILLED, 0)
+        folder, report = killed(number, number)
+        assert report["status"] in (KILLED, 0)
         interactions, temporary = left_in(folder)
         sizes.add(interactions[NAMES[kind]])
         if temporary:

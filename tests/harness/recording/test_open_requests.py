@@ -18,14 +18,14 @@ def test_a_request_without_an_answer_is_not_recorded(tmp_path: Path) -> None:
     with FakeProviderServer(settings=settings) as server, ThreadPoolExecutor(1) as pool:
         url = f"{server.base_url('openai_chat')}/chat/completions"
 
-        def ask(text: str) -> httpx2.Response:
+        def post(text: str) -> httpx2.Response:
             return httpx2.post(url, json={"model": "m", "messages": [{"role": "user", "content": text}]})
 
         with use_cassette(path):
-            first = pool.submit(ask, "first")
+            first = pool.submit(post, "first")
             server.default.streams.next().finish()
             assert first.result(10).status_code == 200
-            second = pool.submit(ask, "second")
+            second = pool.submit(post, "second")
             stream = server.default.streams.next()
         stream.finish()
         assert second.result(10).status_code == 200

@@ -20,10 +20,10 @@ from tokentape_harness.recording.clients import urllib3 as urllib3_patch
 from tokentape_harness.recording.pytest_cassettes import keep_streams
 
 MESSAGES = [{"role": "user", "content": "Hello?"}]
-SAID = "One two three four five six seven"
+TEXT = "One two three four five six seven"
 
 
-def ask(provider):
+def chat(provider):
     """The deltas that the openai SDK streams."""
     with openai.OpenAI(base_url=provider.base_url(), api_key="any", max_retries=0) as client:
         stream = client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
@@ -33,18 +33,18 @@ def ask(provider):
 def test_our_cassette_replays_in_plain_vcrpy(fake_provider, tmp_path):
     """Plain vcrpy replays our recording, and keeps the stream record when it saves the cassette again."""
     fake_provider.timing("synthetic:ttft=1ms,tps=500")
-    fake_provider.script(SAID)
+    fake_provider.script(TEXT)
     fake_provider.script("more")
     path = tmp_path / "cassette.yaml"
     with use_cassette(path):
-        live = ask(fake_provider)
+        live = chat(fake_provider)
     stream = read_cassette(path).interactions[0].response.stream
     with vcr.use_cassette(str(path), record_mode="none") as cassette:
-        assert ask(fake_provider) == live
+        assert chat(fake_provider) == live
         assert cassette.all_played
     with vcr.use_cassette(str(path), record_mode="new_episodes"):
-        ask(fake_provider)
-        ask(fake_provider)
+        chat(fake_provider)
+        chat(fake_provider)
     again = read_cassette(path)
     assert len(again) == 2
     assert again.interactions[0].response.stream == stream
@@ -52,17 +52,17 @@ def test_our_cassette_replays_in_plain_vcrpy(fake_provider, tmp_path):
 
 def test_a_cassette_of_plain_vcrpy_replays_event_by_event(fake_provider, tmp_path):
     """A cassette without chunks replays here, cut at its events."""
-    fake_provider.script(SAID)
+    fake_provider.script(TEXT)
     path = tmp_path / "cassette.yaml"
     with vcr.use_cassette(str(path)):
-        live = ask(fake_provider)
+        live = chat(fake_provider)
     assert read_cassette(path).interactions[0].response.stream is None
     with use_cassette(path, record_mode="none", all_played=True):
-        assert ask(fake_provider) == live
+        assert chat(fake_provider) == live
     assert len(fake_provider.requests) == 1
 
 
-ASKED = [
+BODIES = [
     ("json", {"model": "m", "messages": [{"role": "user", "content": "é"}], "n": 1, "stop": None}),
     ("json", [1, {"b": [True, 2.5]}]),
     ("json", ["a", "b"]),
@@ -71,11 +71,11 @@ ASKED = [
 ]
 
 
-async def post_all(url, asked):
+async def post_all(url, bodies):
     """The answers to these, sent with aiohttp."""
     async with aiohttp.ClientSession() as session:
         answers = []
-        for name, value in asked:
+        for name, value in bodies:
             async with session.post(f"{url}/echo", **{name: value}) as response:
                 answers.append((response.status, await response.text()))
         return answers
@@ -86,7 +86,7 @@ def of_aiohttp(fake_provider, tmp_path):
     """A cassette that plain vcrpy recorded of aiohttp: its bodies are the values before aiohttp encoded them."""
     path = tmp_path / "aiohttp.yaml"
     with vcr.use_cassette(str(path)):
-        asyncio.run(post_all(fake_provider.url, ASKED))
+        asyncio.run(post_all(fake_provider.url, BODIES))
     path.write_text(path.read_text().replace("invalid_request_error", "recorded_error"))
     return path
 
@@ -94,22 +94,22 @@ def of_aiohttp(fake_provider, tmp_path):
 def test_what_aiohttp_was_given_answers(fake_provider, of_aiohttp):
     """JSON and forms that plain vcrpy kept as values answer the same requests, and no others."""
     with use_cassette(of_aiohttp, record_mode="none", all_played=True):
-        answers = asyncio.run(post_all(fake_provider.url, reversed(ASKED)))
+        answers = asyncio.run(post_all(fake_provider.url, reversed(BODIES)))
     assert all("recorded_error" in text for _, text in answers)
-    assert len(answers) == len(ASKED)
-    for asked in (("json", {"b": "1"}), ("data", {"b": "1"}), ("data", {"b": "1", "a": "other"})):
+    assert len(answers) == len(BODIES)
+    for body in (("json", {"b": "1"}), ("data", {"b": "1"}), ("data", {"b": "1", "a": "other"})):
         with use_cassette(of_aiohttp, record_mode="none"), pytest.raises(MismatchError):
-            asyncio.run(post_all(fake_provider.url, [asked]))
+            asyncio.run(post_all(fake_provider.url, [body]))
 
 
 def test_what_aiohttp_was_given_matches_as_a_body(fake_provider, of_aiohttp):
     """With vcrpy's own matcher `body` they answer too, as they do in plain vcrpy."""
-    for make in (lambda made: None, keep_streams):
-        made = vcr.VCR(record_mode="none", match_on=["method", "uri", "body"])
-        make(made)
-        with made.use_cassette(str(of_aiohttp)):
-            asyncio.run(post_all(fake_provider.url, reversed(ASKED[:4])))
-        with made.use_cassette(str(of_aiohttp)), pytest.raises(vcr.errors.CannotOverwriteExistingCassetteException):
+    for make in (lambda recorder: None, keep_streams):
+        recorder = vcr.VCR(record_mode="none", match_on=["method", "uri", "body"])
+        make(recorder)
+        with recorder.use_cassette(str(of_aiohttp)):
+            asyncio.run(post_all(fake_provider.url, reversed(BODIES[:4])))
+        with recorder.use_cassette(str(of_aiohttp)), pytest.raises(vcr.errors.CannotOverwriteExistingCassetteException):
             asyncio.run(post_all(fake_provider.url, [("data", {"b": "1"})]))
 
 
@@ -123,7 +123,7 @@ def test_what_aiohttp_was_given_is_served_and_converted(fake_provider, of_aiohtt
     served = tmp_path / "served.yaml"
     served.write_text(of_aiohttp.read_text().replace(f"{urlsplit(fake_provider.url).path}/echo", "/echo"))
     fake_provider.cassette(served)
-    for name, value in ASKED[:4]:
+    for name, value in BODIES[:4]:
         answer = httpx2.post(f"{fake_provider.url}/echo", **{name: value})
         assert "recorded_error" in answer.text, (name, value)
 
@@ -139,10 +139,10 @@ def test_the_first_that_matches_answers(fake_provider, tmp_path):
         kept = [response["body"]["string"] for response in cassette.responses]
     for options in ({}, {"allow_playback_repeats": True}, {"match_on": ["method", "uri", "body"]}):
         seen = []
-        for make in (lambda made: None, keep_streams):
-            made = vcr.VCR(record_mode="none")
-            make(made)
-            with made.use_cassette(str(path), **options) as cassette:
+        for make in (lambda recorder: None, keep_streams):
+            recorder = vcr.VCR(record_mode="none")
+            make(recorder)
+            with recorder.use_cassette(str(path), **options) as cassette:
                 again = bodies[::-1] * (2 if "allow_playback_repeats" in options else 1)
                 answers = [httpx2.post(url, json=body).content for body in again]
                 seen.append((answers, dict(cassette.play_counts)))
@@ -164,14 +164,14 @@ def test_a_client_that_is_left_to_vcrpy_is_reported_once(monkeypatch, tmp_path):
 def test_threads_that_open_cassettes_are_refused(fake_provider, tmp_path):
     """A cassette that another thread opens meanwhile is refused, and what the first one records is whole."""
     path = tmp_path / "shared.yaml"
-    told = []
+    messages = []
 
     def other(name):
         try:
             with use_cassette(tmp_path / name, record_mode="new_episodes"):
                 httpx2.get(fake_provider.url)
         except UsageError as error:
-            told.append(str(error))
+            messages.append(str(error))
 
     with use_cassette(path, record_mode="new_episodes"):
         for name in ("shared.yaml", "another.yaml"):
@@ -181,7 +181,7 @@ def test_threads_that_open_cassettes_are_refused(fake_provider, tmp_path):
         httpx2.get(f"{fake_provider.url}/one")
         with use_cassette(path, record_mode="new_episodes"):
             httpx2.get(f"{fake_provider.url}/two")
-    assert [message.partition(": ")[2].partition(" has")[0] for message in told] == ["another thread"] * 2
-    assert str(path) in told[0]
+    assert [message.partition(": ")[2].partition(" has")[0] for message in messages] == ["another thread"] * 2
+    assert str(path) in messages[0]
     other("shared.yaml")
     assert len(read_cassette(path)) == 3

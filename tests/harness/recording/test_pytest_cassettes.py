@@ -138,7 +138,7 @@ def test_our_marker_takes_a_path_and_options(pytester, upstream):
     assert len(read_cassette(pytester.path / "cassettes/test_streams/shared.yaml")) == 2
 
 
-def test_rewrite_records_anew(pytester, upstream):
+def test_rewrite_records_again(pytester, upstream):
     """`--tape-record-mode=rewrite` deletes the cassette and records it again."""
     write(pytester, upstream.base_url(), "tape")
     for _ in range(2):
@@ -156,7 +156,7 @@ def test_a_missing_recording_fails(pytester, upstream):
     assert upstream.requests == ()
 
 
-def test_an_option_that_nobody_knows_fails(pytester, upstream):
+def test_an_unknown_option_fails(pytester, upstream):
     """A typing error in the mark is an error of the test's setup."""
     write(pytester, upstream.base_url(), "tape(al_played=True)")
     result = pytester.runpytest_inprocess(*WITHOUT_RECORDING)
@@ -224,20 +224,20 @@ def test_the_same_recording_answers_as_in_plain_vcrpy(plugin, pytester):
         import httpx2
         import pytest
 
-        def ask(model):
+        def call(model):
             return httpx2.post("http://api.example.test/ask", json={"model": model}).text
 
         @pytest.mark.vcr("two.yaml")
         def test_in_order():
-            assert [ask("b"), ask("b")] == ["one", "two"]
+            assert [call("b"), call("b")] == ["one", "two"]
 
         @pytest.mark.vcr("two.yaml", allow_playback_repeats=True)
         def test_repeats():
-            assert [ask("b"), ask("a"), ask("b")] == ["one"] * 3
+            assert [call("b"), call("a"), call("b")] == ["one"] * 3
 
         @pytest.mark.vcr("two.yaml", match_on=["method", "uri", "body"])
         def test_bodies():
-            assert [ask("b"), ask("a")] == ["two", "one"]
+            assert [call("b"), call("a")] == ["two", "one"]
         """
     )
     folder = pytester.path / "cassettes" / "test_two"
@@ -256,12 +256,12 @@ def test_a_tape_records_where_the_network_is_blocked(pytester, upstream):
 
         SAID = [{{"role": "user", "content": "Hello?"}}]
 
-        def ask():
+        def call():
             return httpx2.post("{upstream.base_url()}/chat/completions", json={{"model": "m", "messages": SAID}}).text
 
         @pytest.mark.tape
         def test_tape():
-            assert "seven" in ask()
+            assert "seven" in call()
 
         @pytest.mark.tape(record_mode="none")
         def test_replay():

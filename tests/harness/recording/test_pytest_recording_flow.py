@@ -55,7 +55,7 @@ def vcr_config():
     }
 
 
-def said_by_openai(body):
+def openai_answer(body):
     options = {"default_headers": {"x-title": "planted title"}, "default_query": {"tenant": "planted"}}
     with openai.OpenAI(base_url=URL + "/v1", api_key=KEY, max_retries=0, **options) as client:
         answer = client.chat.completions.create(**body, user="planted user")
@@ -72,10 +72,10 @@ def test_openai(case):
     asked, expected = CASES["openai_chat"][case]
     if isinstance(expected, int):
         with pytest.raises(openai.APIStatusError) as caught:
-            said_by_openai(asked)
+            openai_answer(asked)
         assert caught.value.status_code == expected
     else:
-        assert said_by_openai(asked)[1] == expected
+        assert openai_answer(asked)[1] == expected
 
 
 @pytest.mark.vcr
@@ -98,9 +98,9 @@ def test_anthropic(case):
 @pytest.mark.skipif("ANOTHER" not in os.environ, reason="only where it may record")
 def test_another():
     asked, expected = CASES["openai_chat"]["text"]
-    first = said_by_openai(asked)
+    first = openai_answer(asked)
     assert first[1] == (os.environ.get("FIRST") or expected)
-    assert said_by_openai(asked | {"model": "another"})[1] == os.environ["ANOTHER"]
+    assert openai_answer(asked | {"model": "another"})[1] == os.environ["ANOTHER"]
 
 
 def test_unmarked():
@@ -133,8 +133,8 @@ def flow(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Flow:
             source = CASSETTES / wire / f"{name}.yaml"
             (interaction,) = read_cassette(source)
             response = interaction.response
-            told = decode_response(response, wire).output.text if response.status == 200 else response.status
-            cases[wire][name] = msgspec.json.decode(interaction.request.body or b""), told
+            expected = decode_response(response, wire).output.text if response.status == 200 else response.status
+            cases[wire][name] = msgspec.json.decode(interaction.request.body or b""), expected
             (folder / f"test_{test}[{name}].yaml").write_bytes(source.read_bytes())
     (pytester.path / "cases.json").write_bytes(msgspec.json.encode(cases))
     pytester.makepyfile(test_flow=MODULE)
@@ -183,8 +183,8 @@ def test_modes_that_record(
         assert list(read_cassette(flow.another)) == [ours]
         return
     result.assert_outcomes(passed=2, deselected=len(OPENAI) + len(ANTHROPIC))
-    asked = len(fake_provider.requests)
-    assert asked == {"new_episodes": 1, "rewrite": 2}[mode]
+    requests = len(fake_provider.requests)
+    assert requests == {"new_episodes": 1, "rewrite": 2}[mode]
     first, second = read_cassette(flow.another)
     if mode == "new_episodes":
         # vcrpy sorts headers.
@@ -193,7 +193,7 @@ def test_modes_that_record(
     check_filtered(flow.another.read_text())
     for other in PLUGINS:
         flow.run(other, "-k", "test_another").assert_outcomes(passed=1, deselected=len(OPENAI) + len(ANTHROPIC) + 1)
-    assert len(fake_provider.requests) == asked
+    assert len(fake_provider.requests) == requests
 
 
 def check_new(interactions: Any, *, streams: bool) -> None:

@@ -268,7 +268,7 @@ def test_speed_must_be_positive(path):
 def test_aiohttp_reads_on_after_a_cancelled_read(path):
     """A read that was cancelled is no end: the client reads on, and the recording is whole."""
 
-    async def ask(url, step):
+    async def read_all(url, step):
         async with aiohttp.ClientSession() as session, session.post(url, json={}) as response:
             pieces = [await response.content.readany()]
             reading = asyncio.ensure_future(response.content.readany())
@@ -281,18 +281,18 @@ def test_aiohttp_reads_on_after_a_cancelled_read(path):
 
     with SteppedServer(PIECES) as upstream, use_cassette(path):
         upstream.step()
-        assert asyncio.run(ask(upstream.url, upstream.all)) == b"".join(PIECES)
+        assert asyncio.run(read_all(upstream.url, upstream.all)) == b"".join(PIECES)
         url = upstream.url
     assert recorded(path).response.stream.end == "complete"
     with use_cassette(path, record_mode="none"):
-        assert asyncio.run(ask(url, lambda: None)) == b"".join(PIECES)
+        assert asyncio.run(read_all(url, lambda: None)) == b"".join(PIECES)
 
 
 @pytest.mark.parametrize("package", [httpx2, httpx])
 def test_a_cancelled_reader_is_cancelled_again(path, package):
     """A reader that ran into its own timeout does so again on replay, after the same pieces."""
 
-    async def ask(url):
+    async def read_all(url):
         pieces = []
         async with package.AsyncClient() as client:
             with contextlib.suppress(TimeoutError):
@@ -304,20 +304,20 @@ def test_a_cancelled_reader_is_cancelled_again(path, package):
 
     with SteppedServer(PIECES) as upstream, use_cassette(path):
         upstream.step(2)
-        live = asyncio.run(ask(upstream.url))
+        live = asyncio.run(read_all(upstream.url))
         url = upstream.url
     assert live == (PIECES[:2], "cancelled")
     stream = recorded(path).response.stream
     assert (stream.end, stream.error.kind) == ("client_closed", "cancelled")
     with use_cassette(path, record_mode="none"):
-        assert asyncio.run(ask(url)) == live
+        assert asyncio.run(read_all(url)) == live
 
 
 def test_replay_opens_no_connection(client, path):
     """A request to a provider over TLS is replayed without a name looked up or a socket opened."""
-    asked = json.dumps(BODY).encode()
+    content = json.dumps(BODY).encode()
     body = b"".join(PIECES)
-    request = Request("POST", "https://provider.invalid/v1/chat/completions", (), asked)
+    request = Request("POST", "https://provider.invalid/v1/chat/completions", (), content)
     response = Response(200, "OK", (("content-type", "text/event-stream"),), body)
     write_cassette(path, Cassette((Interaction(request, response),)))
     with use_cassette(path, record_mode="none", all_played=True):
@@ -329,8 +329,8 @@ def test_threads_share_a_cassette(client, path):
     """Requests of several threads at once are each answered once."""
     request = Request("POST", "https://provider.invalid/v1/chat/completions", (), json.dumps(BODY).encode())
     answers = [b"data: %d\n\n" % number for number in range(12)]
-    made = (Response(200, "OK", (("content-type", "text/event-stream"),), answer) for answer in answers)
-    write_cassette(path, Cassette(tuple(Interaction(request, response) for response in made)))
+    responses = (Response(200, "OK", (("content-type", "text/event-stream"),), answer) for answer in answers)
+    write_cassette(path, Cassette(tuple(Interaction(request, response) for response in responses)))
     with use_cassette(path, record_mode="none", all_played=True), ThreadPoolExecutor(6) as threads:
         got = list(threads.map(lambda _: read(client, "https://provider.invalid"), answers))
     assert sorted(pieces[0] for pieces, _ in got) == sorted(answers)

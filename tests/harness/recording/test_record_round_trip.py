@@ -98,14 +98,14 @@ def test_sync_round_trip(chunks, coding, end, count, content_type):
         stream = read_cassette(path).interactions[0].response.stream
         with use_cassette(path, record_mode="none"):
 
-            async def ask():
+            async def call():
                 async with (
                     httpx2.AsyncClient(transport=transport) as other,
                     other.stream("GET", URL) as response,
                 ):
                     return await read_async(response)
 
-            replayed_async = asyncio.run(ask()) if stream.end in ("complete", "dropped", "timeout") else live
+            replayed_async = asyncio.run(call()) if stream.end in ("complete", "dropped", "timeout") else live
     assert replayed == live
     assert live[0] == chunks[: len(live[0])]
     assert [chunk.size for chunk in stream.chunks] == [len(piece) for piece in live[0]]
@@ -121,17 +121,17 @@ def test_sync_round_trip(chunks, coding, end, count, content_type):
     trailer=st.sampled_from([b"", b"x: y\r\n"]),
     extension=st.sampled_from([b"", b";a=b"]),
 )
-def test_chunked_coding_is_told_however_it_is_read(chunks, cuts, trailer, extension):
+def test_chunked_coding_is_found_however_it_is_read(chunks, cuts, trailer, extension):
     """The chunks are those of the coding, in whatever pieces a client reads the socket."""
     wire = (
         b"".join(b"%x%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in chunks) + b"0\r\n" + trailer + b"\r\n"
     )
-    body, told, position, turn = ChunkedBody(), [], 0, 0
+    body, found, position, turn = ChunkedBody(), [], 0, 0
     while position < len(wire):
         size = cuts[turn % len(cuts)]
-        told += body.feed(wire[position : position + size])
+        found += body.feed(wire[position : position + size])
         position, turn = position + size, turn + 1
-    assert told == chunks
+    assert found == chunks
     assert body.ended
     assert body.partial_chunk() == b""
 

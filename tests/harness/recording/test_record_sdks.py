@@ -20,25 +20,25 @@ from tokentape_harness.lint import inspect_cassette
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
 MESSAGES = [{"role": "user", "content": "Hello?"}]
-SAID = "One two three four five six seven"
+TEXT = "One two three four five six seven"
 
 
-def ask_openai(provider):
+def call_openai(provider):
     with openai.OpenAI(base_url=provider.base_url(), api_key="sk-planted-key-0123456789", max_retries=0) as client:
         stream = client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
         return [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
 
 
-def ask_openai_async(provider):
-    async def ask():
+def call_openai_async(provider):
+    async def call():
         async with openai.AsyncOpenAI(base_url=provider.base_url(), api_key="any", max_retries=0) as client:
             stream = await client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
             return [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
-def ask_anthropic(provider):
+def call_anthropic(provider):
     url = provider.base_url("anthropic_messages")
     with (
         anthropic.Anthropic(base_url=url, api_key="sk-ant-planted-0123456789", max_retries=0) as client,
@@ -47,8 +47,8 @@ def ask_anthropic(provider):
         return list(stream.text_stream)
 
 
-def ask_anthropic_async(provider):
-    async def ask():
+def call_anthropic_async(provider):
+    async def call():
         url = provider.base_url("anthropic_messages")
         async with (
             anthropic.AsyncAnthropic(base_url=url, api_key="any", max_retries=0) as client,
@@ -56,29 +56,29 @@ def ask_anthropic_async(provider):
         ):
             return [text async for text in stream.text_stream]
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
 def genai_client(provider):
     return genai.Client(api_key="AIzaPlanted0123456789", http_options={"base_url": provider.base_url("gemini")})
 
 
-def ask_genai(provider):
+def call_genai(provider):
     with genai_client(provider) as client:
         stream = client.models.generate_content_stream(model="gemini-2.5-flash", contents="Hello?")
         return [chunk.text or "" for chunk in stream]
 
 
-def ask_genai_async(provider):
-    async def ask():
+def call_genai_async(provider):
+    async def call():
         async with genai_client(provider).aio as client:
             stream = await client.models.generate_content_stream(model="gemini-2.5-flash", contents="Hello?")
             return [chunk.text or "" async for chunk in stream]
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
-def ask_boto3(provider):
+def call_boto3(provider):
     client = boto3.client(
         "bedrock-runtime",
         region_name="us-east-1",
@@ -86,24 +86,24 @@ def ask_boto3(provider):
         aws_access_key_id="AKIAPLANTED012345678",
         aws_secret_access_key="planted-secret",
     )
-    asked = [{"role": "user", "content": [{"text": "Hello?"}]}]
+    messages = [{"role": "user", "content": [{"text": "Hello?"}]}]
     with contextlib.closing(client):
-        answer = client.converse_stream(modelId="amazon.nova-lite-v1:0", messages=asked)
+        answer = client.converse_stream(modelId="amazon.nova-lite-v1:0", messages=messages)
         with contextlib.closing(answer["stream"]) as stream:
             events = list(stream)
     return [event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event]
 
 
 SDKS = {
-    function.__name__.removeprefix("ask_"): function
+    function.__name__.removeprefix("call_"): function
     for function in (
-        ask_openai,
-        ask_openai_async,
-        ask_anthropic,
-        ask_anthropic_async,
-        ask_genai,
-        ask_genai_async,
-        ask_boto3,
+        call_openai,
+        call_openai_async,
+        call_anthropic,
+        call_anthropic_async,
+        call_genai,
+        call_genai_async,
+        call_boto3,
     )
 }
 
@@ -112,18 +112,18 @@ SDKS = {
 def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
     """An SDK gets the same deltas recorded and replayed; the file has them in several chunks, without the SDK's key."""
     fake_provider.timing("synthetic:ttft=1ms,tps=100")
-    fake_provider.script(SAID)
+    fake_provider.script(TEXT)
     path = tmp_path / "cassette.yaml"
-    ask = SDKS[sdk]
+    call = SDKS[sdk]
     with use_cassette(path, all_played=True):
-        live = ask(fake_provider)
-    assert "".join(live) == SAID
+        live = call(fake_provider)
+    assert "".join(live) == TEXT
     (interaction,) = read_cassette(path)
     assert interaction.response.stream.end == "complete"
     assert len(interaction.response.stream.chunks) > 1
     assert "lanted" not in path.read_text()
     with use_cassette(path, record_mode="none", all_played=True):
-        assert ask(fake_provider) == live
+        assert call(fake_provider) == live
     assert len(fake_provider.requests) == 1
 
 
@@ -131,18 +131,18 @@ def test_sdks_record_and_replay(sdk, fake_provider, tmp_path):
 def test_leaving_at_an_error_event_is_complete(sdk, fake_provider, tmp_path):
     """An SDK that raises at the provider's error event has read the whole stream, which is complete and replays."""
     fake_provider.timing("synthetic:ttft=1ms,tps=200")
-    fake_provider.script(SAID, error=Error(500, "broken inside", in_stream=True))
+    fake_provider.script(TEXT, error=Error(500, "broken inside", in_stream=True))
     path = tmp_path / "cassette.yaml"
     errors = (openai.APIError, anthropic.APIError, genai.errors.APIError, EventStreamError)
-    told = []
+    raised = []
     for mode in ("once", "none"):
         with (
             use_cassette(path, record_mode=mode, all_played=True),
             pytest.raises(errors, match="broken inside") as caught,
         ):
             SDKS[sdk](fake_provider)
-        told.append((type(caught.value), str(caught.value)))
-    assert told[0] == told[1]
+        raised.append((type(caught.value), str(caught.value)))
+    assert raised[0] == raised[1]
     assert len(fake_provider.requests) == 1
     cassette = read_cassette(path)
     assert cassette.interactions[0].response.stream.end == "complete"
@@ -153,22 +153,22 @@ def test_leaving_at_an_error_event_is_complete(sdk, fake_provider, tmp_path):
 def test_a_retried_error_is_recorded_whole(client_class, fake_provider, tmp_path):
     """An error that the SDK closes unread, to try again, has its body in the cassette."""
     fake_provider.script(error=Error(429, "slow down", retry_after=0.001))
-    fake_provider.script(SAID)
+    fake_provider.script(TEXT)
     path = tmp_path / "cassette.yaml"
 
-    async def ask():
+    async def call():
         client = client_class(base_url=fake_provider.base_url(), api_key="any", max_retries=1)
-        made = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        answer = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
         if client_class is openai.AsyncOpenAI:
-            made = await made
+            answer = await answer
             await client.close()
         else:
             client.close()
-        return made.choices[0].message.content
+        return answer.choices[0].message.content
 
     for _ in range(2):
         with use_cassette(path, all_played=True):
-            assert asyncio.run(ask()) == SAID
+            assert asyncio.run(call()) == TEXT
     assert len(fake_provider.requests) == 2
     first, second = (interaction.response for interaction in read_cassette(path))
     assert (first.status, second.status) == (429, 200)

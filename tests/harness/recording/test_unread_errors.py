@@ -23,58 +23,58 @@ from tokentape_fake_provider.timing import Recorded
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.lint import inspect_cassette
 
-ASKED = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello?"}]}
+REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello?"}]}
 ERROR = b'{"error": {"message": "slow down"}}'
 
 
 def by_httpx2(url: str) -> int:
-    with httpx2.stream("POST", url, json=ASKED) as response:
+    with httpx2.stream("POST", url, json=REQUEST) as response:
         return response.status_code
 
 
 def by_httpx(url: str) -> int:
-    with httpx.stream("POST", url, json=ASKED) as response:
+    with httpx.stream("POST", url, json=REQUEST) as response:
         return response.status_code
 
 
 def by_httpx2_async(url: str) -> int:
-    async def ask() -> int:
-        async with httpx2.AsyncClient() as client, client.stream("POST", url, json=ASKED) as response:
+    async def call() -> int:
+        async with httpx2.AsyncClient() as client, client.stream("POST", url, json=REQUEST) as response:
             return response.status_code
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
 def by_requests(url: str) -> int:
-    with requests.post(url, json=ASKED, stream=True, timeout=10) as response:
+    with requests.post(url, json=REQUEST, stream=True, timeout=10) as response:
         return response.status_code
 
 
 def by_urllib3(url: str) -> int:
     with urllib3.PoolManager() as pool:
-        response = pool.request("POST", url, json=ASKED, preload_content=False)
+        response = pool.request("POST", url, json=REQUEST, preload_content=False)
         response.close()
         return response.status
 
 
 def by_aiohttp(url: str) -> int:
-    async def ask() -> int:
-        async with aiohttp.ClientSession() as client, client.post(url, json=ASKED) as response:
+    async def call() -> int:
+        async with aiohttp.ClientSession() as client, client.post(url, json=REQUEST) as response:
             return response.status
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
 def by_aiohttp_raising(url: str) -> int:
-    async def ask() -> int:
+    async def call() -> int:
         async with aiohttp.ClientSession(raise_for_status=True) as client:
             try:
-                async with client.post(url, json=ASKED):
+                async with client.post(url, json=REQUEST):
                     return 200
             except aiohttp.ClientResponseError as error:
                 return error.status
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
 CLIENTS = {name.removeprefix("by_"): function for name, function in list(globals().items()) if name.startswith("by_")}
@@ -94,7 +94,7 @@ def provider(clock: ControlledClock) -> Iterator[FakeProviderServer]:
         yield server
 
 
-def ask(
+def record_error(
     provider: FakeProviderServer,
     clock: ControlledClock,
     path: Path,
@@ -136,7 +136,7 @@ def test_a_small_error_is_recorded_whole(
 ) -> None:
     """Its body comes after the client has looked at the status; the recording has it, and replays."""
     path = tmp_path / "cassette.yaml"
-    assert ask(provider, clock, path, CLIENTS[name], "content-type: application/json", length) == "complete"
+    assert record_error(provider, clock, path, CLIENTS[name], "content-type: application/json", length) == "complete"
     with use_cassette(path, record_mode="none", all_played=True):
         assert CLIENTS[name](f"{provider.url}/v1/chat/completions") == 429
 
@@ -148,6 +148,6 @@ def test_an_error_that_streams_is_not_waited_for(
     """A stream may be endless whatever its status: it ends where the client leaves."""
     path = tmp_path / "cassette.yaml"
     assert (
-        ask(provider, clock, path, CLIENTS[name], "content-type: text/event-stream", body_comes=False)
+        record_error(provider, clock, path, CLIENTS[name], "content-type: text/event-stream", body_comes=False)
         == "client_closed"
     )

@@ -52,9 +52,9 @@ OPAQUE = "7f3Q-opaque-93zzKq"
 
 def _answers(kind: str) -> tuple[str, bytes]:
     """A response with every secret in its text, in one of the framings."""
-    said = " ".join([*FORMED.values(), OPAQUE])
-    said = said.replace(FORMED["member"], f'{{"password": "{FORMED["member"]}"}}')
-    parts = [said[at : at + 5] for at in range(0, len(said), 5)]
+    text = " ".join([*FORMED.values(), OPAQUE])
+    text = text.replace(FORMED["member"], f'{{"password": "{FORMED["member"]}"}}')
+    parts = [text[at : at + 5] for at in range(0, len(text), 5)]
     match kind:
         case "sse":
             events = [{"choices": [{"index": 0, "delta": {"content": part}}]} for part in parts]
@@ -71,7 +71,7 @@ def _answers(kind: str) -> tuple[str, bytes]:
                 json.dumps({"message": {"content": part}}).encode() + b"\n" for part in parts
             )
         case _:
-            return "application/json", json.dumps({"error": {"message": said}}).encode()
+            return "application/json", json.dumps({"error": {"message": text}}).encode()
 
 
 class Provider(BaseHTTPRequestHandler):
@@ -140,38 +140,38 @@ def url(port: int, kind: str) -> str:
     return f"http://me:{FORMED['userinfo']}@127.0.0.1:{port}/v1/{kind}?key={FORMED['query']}&pwd={FORMED['pwd']}&x=1"
 
 
-def ask_httpx2(address):
+def call_httpx2(address):
     with httpx2.Client() as client:
         return client.post(address, headers=HEADERS, content=BODY).content
 
 
-def ask_httpx(address):
+def call_httpx(address):
     with httpx.Client() as client:
         return client.post(address, headers=HEADERS, content=BODY).content
 
 
-def ask_requests(address):
+def call_requests(address):
     """With header values as bytes, which vcrpy writes as !!binary."""
     headers = {name: value.encode() for name, value in HEADERS.items()}
     return requests.post(address, headers=headers, data=BODY, timeout=9).content
 
 
-def ask_aiohttp(address):
-    async def ask():
+def call_aiohttp(address):
+    async def call():
         async with (
             aiohttp.ClientSession() as client,
             client.post(address, headers=HEADERS, data=BODY) as response,
         ):
             return await response.read()
 
-    return asyncio.run(ask())
+    return asyncio.run(call())
 
 
-ASK = {"httpx2": ask_httpx2, "httpx": ask_httpx, "requests": ask_requests, "aiohttp": ask_aiohttp}
+CALLS = {"httpx2": call_httpx2, "httpx": call_httpx, "requests": call_requests, "aiohttp": call_aiohttp}
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{8,}={0,2}")
 
 
-def told(data: bytes) -> bytes:
+def masked(data: bytes) -> bytes:
     """Everything that can be read out of some bytes: themselves, JSON strings joined, and base64 undone."""
     found = [data]
     for line in data.split(b"\n"):
@@ -184,7 +184,7 @@ def told(data: bytes) -> bytes:
             inner = base64.b64decode(match.group())
             joined.append(inner)
     if joined:
-        found += [told(inner) for inner in joined]
+        found += [masked(inner) for inner in joined]
         texts = (b"".join(text.encode() for text in _json_strings(inner)) for inner in joined)
         found.append(b"".join(texts))
     return b"\n".join(found)
@@ -212,7 +212,7 @@ def _strings(value):
 
 def leaked(data: bytes) -> set[str]:
     """Which secrets can be read out of some bytes."""
-    text = told(data)
+    text = masked(data)
     secrets = {**FORMED, "opaque": OPAQUE}
     spoken = {
         name: (secret, secret.replace("%3A", ":"), secret.replace("/", "%2F")) for name, secret in secrets.items()
@@ -230,21 +230,21 @@ def deltas(data: bytes) -> bytes:
     ("client", "kind"),
     [
         pytest.param(client, kind, marks=() if client == "httpx2" or kind == "sse" else pytest.mark.slow)
-        for client in ASK
+        for client in CALLS
         for kind in ("sse", "ndjson", "json", "invoke", "converse")
     ],
 )
 def test_nothing_planted_is_found(client, kind, provider, tmp_path, caplog, capfd, run):
     """No secret is in the cassette, our logs, what the commands print, or the text of an error; and it replays."""
     caplog.set_level(logging.DEBUG)
-    path, ask = tmp_path / "cassette.yaml", ASK[client]
+    path, call = tmp_path / "cassette.yaml", CALLS[client]
     with use_cassette(path):
-        live = ask(url(provider, kind))
+        live = call(url(provider, kind))
     assert leaked(live + deltas(live)) >= FORMED.keys() - {"member"}, "the provider must say what is looked for"
     with use_cassette(path, record_mode="none"):
-        replayed = ask(url(provider, kind))
+        replayed = call(url(provider, kind))
     with use_cassette(path, record_mode="none"), pytest.raises(Exception, match=r"(?s).+") as caught:
-        ask(url(provider, kind).replace("x=1", "x=2"))
+        call(url(provider, kind).replace("x=1", "x=2"))
     assert not leaked(str(caught.value).encode())
 
     data = path.read_bytes()
@@ -274,14 +274,14 @@ def test_nothing_planted_is_found(client, kind, provider, tmp_path, caplog, capf
     assert sum(chunk.size for chunk in record.stream.chunks) == len(record.body)
 
 
-@pytest.mark.parametrize("client", ASK)
+@pytest.mark.parametrize("client", CALLS)
 def test_the_search_finds_what_is_not_redacted(client, provider, tmp_path):
     """Without redaction the same search finds every secret in the file."""
     path = tmp_path / "cassette.yaml"
     rules = type(DEFAULT_RULES)()
     with use_cassette(path, rules=rules):
         for kind in ("sse", "json", "invoke"):
-            ASK[client](url(provider, kind))
+            CALLS[client](url(provider, kind))
     texts = [text.encode() for text in _strings(yaml.safe_load(path.read_bytes()))]
     found = leaked(b"\n".join([*texts, *map(deltas, texts)]))
     assert found >= FORMED.keys() - {"userinfo"}

@@ -116,7 +116,7 @@ def test_chunks_keep_their_times(chunk_cuts, delta_cuts):
     assert text_of(clean.body) == f"Before. {PLACEHOLDER} After."
     assert sum(chunk.size for chunk in clean.stream.chunks) == len(clean.body)
     assert all(chunk.size > 0 for chunk in clean.stream.chunks)
-    made = dict(
+    streams = dict(
         zip(
             (chunk.at for chunk in clean.stream.chunks),
             split_by_sizes(clean.body, (c.size for c in clean.stream.chunks)),
@@ -128,7 +128,7 @@ def test_chunks_keep_their_times(chunk_cuts, delta_cuts):
     for chunk, piece in zip(chunks, pieces, strict=True):
         start, end = end, end + len(piece)
         if end <= body.index(b"Before.") or start >= last:
-            assert made[chunk.at] == piece
+            assert streams[chunk.at] == piece
 
 
 def _spans(length, cuts):
@@ -146,13 +146,13 @@ PLANTED = st.lists(
 @given(PLANTED, PLANTED, st.sampled_from(["application/json", "text/event-stream", "", "application/x-ndjson"]))
 def test_redacting_twice_changes_nothing(request_parts, response_parts, content_type):
     """Redaction is idempotent, whatever the text, in JSON and elsewhere."""
-    said = "".join(response_parts)
+    text = "".join(response_parts)
     for body in (
-        said.encode("utf-8", "replace"),
+        text.encode("utf-8", "replace"),
         sse(*response_parts),
-        json.dumps({"a": [said], "password": said}).encode(),
+        json.dumps({"a": [text], "password": text}).encode(),
     ):
-        headers = (("authorization", "".join(request_parts)), ("x-note", said), ("content-type", content_type))
+        headers = (("authorization", "".join(request_parts)), ("x-note", text), ("content-type", content_type))
         request = Request(
             "POST",
             "http://h/?key=" + "".join(request_parts),
@@ -170,8 +170,8 @@ def test_redacting_twice_changes_nothing(request_parts, response_parts, content_
 )
 def test_bodies_without_secrets_stay_byte_for_byte(body, content_type):
     """Bytes that hold no secret come through unchanged, whatever they are."""
-    made = streamed(body, content_type=content_type)
-    assert redact(made) == made
+    answer = streamed(body, content_type=content_type)
+    assert redact(answer) == answer
 
 
 def test_headers_cookies_and_organisations():
@@ -305,10 +305,10 @@ def test_members_and_form_parameters_with_secret_names():
         "schema": {"properties": {"password": {"type": "string"}}},
         "logprobs": [{"token": "Hel", "max_tokens": 3}],
     }
-    made = json.loads(
+    document = json.loads(
         redact(Interaction(Request("POST", "http://h/", (), json.dumps(body).encode()), Response())).request.body
     )
-    assert made == snapshot(
+    assert document == snapshot(
         {
             "tools": [
                 {
@@ -349,16 +349,16 @@ def test_a_tool_calls_arguments_in_fragments():
     assert json.loads(joined) == {"city": "Oslo", "api_key": "opaque-value", "token": "REDACTED", "note": "REDACTED"}
 
 
-def test_choices_are_told_apart():
+def test_choices_are_kept_apart():
     """Parts of several choices that arrive in turn are joined each with its own."""
     parts = pieces_of(OPENAI, range(0, 60, 4))
     events = [{"choices": [{"delta": {"content": part}, "index": index}]} for part in parts for index in (0, 1)]
     clean = redact(streamed(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)))
-    said = {0: "", 1: ""}
+    texts = {0: "", 1: ""}
     for line in clean.response.body.split(b"\n\n")[:-1]:
         choice = json.loads(line[6:])["choices"][0]
-        said[choice["index"]] += choice["delta"]["content"]
-    assert said == {0: "REDACTED", 1: "REDACTED"}
+        texts[choice["index"]] += choice["delta"]["content"]
+    assert texts == {0: "REDACTED", 1: "REDACTED"}
 
 
 def test_the_last_event_may_be_cut_off():
@@ -398,14 +398,14 @@ def test_frames_of_aws_event_streams_stay_valid(make, cuts):
     parts = pieces_of(f"The key {ANTHROPIC} is mine", cuts)
     body = make(*parts)
     clean = redact(streamed(body, [Chunk(len(body), 3.0)], "application/vnd.amazon.eventstream")).response
-    said = ""
+    text = ""
     frames = list(AWSEventStreamFraming().feed(clean.body))
     for one in frames:
         payload = json.loads(one.payload)
         if "bytes" in payload:
             payload = json.loads(base64.b64decode(payload["bytes"]))
-        said += payload["delta"]["text"]
-    assert said == f"The key {PLACEHOLDER} is mine"
+        text += payload["delta"]["text"]
+    assert text == f"The key {PLACEHOLDER} is mine"
     assert len(frames) == len(parts)
     assert clean.stream.chunks == (Chunk(len(clean.body), 3.0),)
 
@@ -561,17 +561,17 @@ def test_leaves_of_json_are_those_of_a_json_parser(value):
 )
 def test_chunks_follow_any_edits(edits, sizes):
     """Whatever was replaced by whatever, the chunks make up the new body, each at its own time."""
-    made, at = [], 0
+    pieces, at = [], 0
     for gap, old, new in edits:
-        made.append(Edit(at + gap, at + gap + old, b"n" * new))
+        pieces.append(Edit(at + gap, at + gap + old, b"n" * new))
         at += gap + old
     body = b"o" * max(at, sum(sizes))
     chunks = [Chunk(size, float(number)) for number, size in enumerate([*sizes, len(body) - sum(sizes)])]
-    clean, moved = edit_body(body, made), edit_chunks(chunks, made)
+    clean, moved = edit_body(body, pieces), edit_chunks(chunks, pieces)
     assert sum(chunk.size for chunk in moved) == len(clean)
     assert all(chunk.size >= 0 for chunk in moved)
     assert [chunk.at for chunk in moved] == sorted({chunk.at for chunk in moved})
-    if not made:
+    if not pieces:
         assert moved == tuple(chunks)
 
 

@@ -108,7 +108,7 @@ def test_answers_of_real_models_come_out_unchanged(step):
     changed = set()
     for row in rows:
         headers = (("content-type", row["content_type"] or ""),)
-        made = Interaction(Request("POST", "h"), Response(200, "", headers, (CORPUS / row["body"]).read_bytes()))
-        if redact(made) != made:
+        interaction = Interaction(Request("POST", "h"), Response(200, "", headers, (CORPUS / row["body"]).read_bytes()))
+        if redact(interaction) != interaction:
             changed.add(row["id"])
     assert changed == {"prism-faf76981d1"} & {row["id"] for row in rows}

@@ -232,9 +232,9 @@ def test_a_name_is_enough_where_names_are_structure(name):
         headers = ((name, value), ("content-type", content_type))
         request = Request("POST", f"https://h/?{name}=plain%20words&x=1", headers, body)
         clean = redact(Interaction(request, Response(200, "", headers, body)))
-        for made in (clean.request.body, clean.response.body):
-            assert "words" not in text_of(made)
-            assert PLACEHOLDER in text_of(made)
+        for redacted in (clean.request.body, clean.response.body):
+            assert "words" not in text_of(redacted)
+            assert PLACEHOLDER in text_of(redacted)
         assert clean.request.headers[0] == clean.response.headers[0] == (name, PLACEHOLDER)
         assert clean.request.uri == f"https://h/?{name}={PLACEHOLDER}&x=1"
     assert b"plain text" in redact_request(Request("POST", "h", (("content-type", kinds[4][1]),), multipart)).body
@@ -289,15 +289,15 @@ def test_an_ambiguous_name_is_enough_in_a_header_query_and_form(name):
 def test_a_secret_of_the_request_body_goes_from_the_answer():
     """What a request gives as a secret is taken out of the answer that repeats it; a field's label is not."""
     body = b'{"tools": [{"authorization": "0paque member value"}], "password": "Enter your password"}'
-    said = b'{"text": "0paque member value. Enter your password"}'
-    clean = redact(Interaction(Request("POST", "h", (), body), Response(body=said)))
+    document = b'{"text": "0paque member value. Enter your password"}'
+    clean = redact(Interaction(Request("POST", "h", (), body), Response(body=document)))
     assert clean.response.body == b'{"text": "REDACTED. Enter your password"}'
 
 
 def test_a_short_lived_key_is_secret_under_its_value():
     """The `value` of a client secret is removed, as in the answer that creates an ephemeral key."""
-    made = redact(answer(b'{"client_secret": {"value": "short", "expires_at": 1}}', "application/json"))
-    assert made.response.body == b'{"client_secret": {"value": "REDACTED", "expires_at": 1}}'
+    redacted = redact(answer(b'{"client_secret": {"value": "short", "expires_at": 1}}', "application/json"))
+    assert redacted.response.body == b'{"client_secret": {"value": "REDACTED", "expires_at": 1}}'
 
 
 HOSTILE = [
@@ -362,12 +362,12 @@ def echo():
 CREDENTIALS = {"authorization": "Bearer 0paque words of mine", "x-auth": "an0ther opaque one"}
 
 
-def ask_urllib(port):
+def call_urllib(port):
     with urlopen(URLRequest(f"http://127.0.0.1:{port}/", headers=CREDENTIALS)) as response:
         return response.read()
 
 
-def ask_http_client(port):
+def call_http_client(port):
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("GET", "/", headers=CREDENTIALS)
     body = connection.getresponse().read()
@@ -375,38 +375,38 @@ def ask_http_client(port):
     return body
 
 
-def ask_httplib2(port):
+def call_httplib2(port):
     httplib2 = pytest.importorskip("httplib2")
     return httplib2.Http().request(f"http://127.0.0.1:{port}/", headers=CREDENTIALS)[1]
 
 
-def ask_httpx2(port):
+def call_httpx2(port):
     with httpx2.Client(headers=CREDENTIALS) as client:
         return client.get(f"http://127.0.0.1:{port}/").content
 
 
-@pytest.mark.parametrize("ask", [ask_urllib, ask_http_client, ask_httplib2, ask_httpx2])
+@pytest.mark.parametrize("call", [call_urllib, call_http_client, call_httplib2, call_httpx2])
 @pytest.mark.parametrize("filters", [(), ("authorization", "x-auth")])
-def test_echoes_go_whatever_the_client_and_the_filters(ask, filters, echo, tmp_path):
+def test_echoes_go_whatever_the_client_and_the_filters(call, filters, echo, tmp_path):
     """An answer that repeats a credential is redacted, also for clients of vcrpy's own patch and behind its filters."""
     path = tmp_path / "c.yaml"
     with use_cassette(path, filter_headers=list(filters)):
-        assert b"0paque words" in ask(echo)
+        assert b"0paque words" in call(echo)
     written = path.read_text()
     assert "0paque" not in written
     assert "an0ther" not in written
     assert "0.0123456789" in written
     with use_cassette(path, record_mode="none", filter_headers=list(filters)):
-        assert ask(echo) == b"no such key: Bearer REDACTED REDACTED"
+        assert call(echo) == b"no such key: Bearer REDACTED REDACTED"
 
 
-@pytest.mark.parametrize("ask", [ask_urllib, ask_httpx2])
-def test_a_placeholder_of_the_user_stays(ask, echo, tmp_path):
+@pytest.mark.parametrize("call", [call_urllib, call_httpx2])
+def test_a_placeholder_of_the_user_stays(call, echo, tmp_path):
     """The replacement that vcrpy's `filter_headers` puts in place of a secret stays, as text or from a function."""
     path = tmp_path / "c.yaml"
     filters = [("authorization", "Bearer MY-PLACEHOLDER-1"), ("x-auth", lambda key, value, request: f"my {key}")]
     with use_cassette(path, filter_headers=filters):
-        ask(echo)
+        call(echo)
     written = Path(path).read_text()
     assert "Bearer MY-PLACEHOLDER-1" in written
     assert "my x-auth" in written
@@ -416,7 +416,7 @@ def test_a_placeholder_of_the_user_stays(ask, echo, tmp_path):
 def test_a_function_that_gives_the_secret_back_keeps_nothing(echo, tmp_path):
     """A filter that returns the value itself names no placeholder."""
     with use_cassette(tmp_path / "c.yaml", filter_headers=[("x-auth", lambda key, value, request: value)]):
-        ask_httpx2(echo)
+        call_httpx2(echo)
     assert "an0ther" not in (tmp_path / "c.yaml").read_text()
 
 
@@ -426,7 +426,7 @@ def test_placeholders_are_a_rule():
     rules = DEFAULT_RULES.adding(placeholders=[mine])
     body = json.dumps({"api_key": mine, "text": mine}).encode()
     request = Request("POST", f"http://h/?key={mine}", (("authorization", f"Bearer {mine}"), ("x-api-key", mine)), body)
-    made = Interaction(request, Response(body=body))
-    assert redact(made, rules) == made
-    assert not find_secrets(made, rules)
-    assert mine not in repr(redact(made))
+    interaction = Interaction(request, Response(body=body))
+    assert redact(interaction, rules) == interaction
+    assert not find_secrets(interaction, rules)
+    assert mine not in repr(redact(interaction))

@@ -97,11 +97,11 @@ def test_a_careless_client_fails_where_it_is_silent(pytester):
     result.stdout.fnmatch_lines(
         ["*clean_end@frame=0: silent: the code under test accepted a stream without its terminal event *"]
     )
-    (made,) = json.loads((pytester.path / "sweep.json").read_bytes())["sweeps"]
-    assert made["counts"]["silent"] == 8
-    assert made["client"].endswith("::test_it")
-    assert len(made["results"]) == 42
-    assert {cell["error"] for cell in made["results"] if cell["row"] == "fin"} == {"httpx2.RemoteProtocolError"}
+    (report,) = json.loads((pytester.path / "sweep.json").read_bytes())["sweeps"]
+    assert report["counts"]["silent"] == 8
+    assert report["client"].endswith("::test_it")
+    assert len(report["results"]) == 42
+    assert {cell["error"] for cell in report["results"] if cell["row"] == "fin"} == {"httpx2.RemoteProtocolError"}
 
 
 @pytest.mark.parametrize("mode", ["-p no:xdist", "-n2"])
@@ -225,7 +225,7 @@ def test_other_parameters_and_coroutines(pytester):
         ("fault_sweep(CASSETTE, times=0)", "*times is 0*"),
     ],
 )
-def test_a_bad_mark_is_told_at_collection(pytester, test, message):
+def test_a_bad_mark_is_reported_at_collection(pytester, test, message):
     """A wrong mark is one line of error."""
     result = run(pytester, f"\n    @pytest.mark.{test}\n    def test_it(fake_provider):\n        pass\n")
     result.stdout.fnmatch_lines([message])

@@ -29,8 +29,8 @@ print(urllib.request.urlopen(request, timeout=30).read().count(b"data:"))
 def swept(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str], str]:
     """The exit code, what was printed without the label of the cassette, and the error."""
     code = run(["sweep", *arguments])
-    said = capsys.readouterr()
-    return code, said.out.replace(TEXT, "text.yaml").replace(sys.executable, "python").splitlines(), said.err
+    printed = capsys.readouterr()
+    return code, printed.out.replace(TEXT, "text.yaml").replace(sys.executable, "python").splitlines(), printed.err
 
 
 def test_an_sdk(capsys):
@@ -57,11 +57,11 @@ def test_json(capsys):
     arguments = ["--sdk", "tokentape", "--fault", "clean_end", "--fault", "overload", "--places", "8", "--json"]
     code, lines, _ = swept(capsys, TEXT, *arguments)
     assert code == 0
-    (made,) = map(json.loads, lines)
-    assert made["counts"] == {"complete": 3, "raised": 7}
-    assert made["failures"] == []
-    assert [cell["place"] for cell in made["results"] if cell["row"] == "clean_end"][:2] == [0, 1]
-    assert {cell.get("error") for cell in made["results"][1:7]} == {"tokentape.TruncatedStreamError"}
+    (report,) = map(json.loads, lines)
+    assert report["counts"] == {"complete": 3, "raised": 7}
+    assert report["failures"] == []
+    assert [cell["place"] for cell in report["results"] if cell["row"] == "clean_end"][:2] == [0, 1]
+    assert {cell.get("error") for cell in report["results"][1:7]} == {"tokentape.TruncatedStreamError"}
     assert swept(capsys, TEXT, *arguments)[1] == lines
     assert swept(capsys, TEXT, *arguments, "--seed", "3")[1] != lines
 

@@ -20,9 +20,9 @@ SILENT = Cell("stall", 3, parse_fault("stall@frame=3"), truncated=True)
 
 def entry(*faults: str, outcome: str = "complete", body: bytes = b"{}") -> Entry:
     """A request."""
-    made = Entry(session="s", time=0, method="POST", path="/v1/x", query="", headers=(), raw_body=body, wire=None)
-    made.faults, made.outcome = faults, outcome
-    return made
+    recorded = Entry(session="s", time=0, method="POST", path="/v1/x", query="", headers=(), raw_body=body, wire=None)
+    recorded.faults, recorded.outcome = faults, outcome
+    return recorded
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_failures():
 
 def test_the_matrix_as_json():
     """JSON has each cell, and reads back as the same."""
-    made = msgspec.json.decode(msgspec.json.encode(matrix().to_builtins()))
-    assert made.pop("counts") == {"complete": 1, "silent": 1, "raised": 1, "retried": 1, "unmet": 1}
-    assert msgspec.convert(made, Matrix) == matrix()
+    report = msgspec.json.decode(msgspec.json.encode(matrix().to_builtins()))
+    assert report.pop("counts") == {"complete": 1, "silent": 1, "raised": 1, "retried": 1, "unmet": 1}
+    assert msgspec.convert(report, Matrix) == matrix()
     assert set(OUTCOMES) >= set(matrix().counts)

@@ -124,7 +124,7 @@ def test_what_can_t_be_swept_is_refused(text, tmp_path):
         read_subject(tmp_path / "none.yaml")
 
 
-def test_the_subject_is_what_the_recording_says(text):
+def test_the_subject_is_the_recording(text):
     """The whole answer is known from the recording alone."""
     assert text.output.text.startswith("Zueroft beibenum")
     assert text.wire.name == "openai_chat"

@@ -45,7 +45,7 @@ def over_a_socket(provider: FakeProvider) -> tuple[str, str | None]:
     return text, finish
 
 
-def told(matrix: Matrix) -> list[tuple[str, str, str]]:
+def outcomes(matrix: Matrix) -> list[tuple[str, str, str]]:
     """What each cell came to."""
     return [(result.cell, result.outcome, result.error) for result in matrix.results]
 
@@ -60,8 +60,8 @@ def test_a_socket_makes_no_difference(caplog: pytest.LogCaptureFixture) -> None:
         virtual = run_sweep(client, SUBJECT, plan, provider)
     with FakeProviderServer() as server:
         real = run_sweep(over_a_socket, SUBJECT, plan, server, clock="server", patience_s=PATIENCE_S)
-    assert told(real) == told(virtual)
-    assert {outcome for _, outcome, _ in told(real)} == {"complete", "raised", "silent", "altered", "retried"}
+    assert outcomes(real) == outcomes(virtual)
+    assert {outcome for _, outcome, _ in outcomes(real)} == {"complete", "raised", "silent", "altered", "retried"}
 
 
 def test_a_client_that_fails_without_a_fault() -> None:
@@ -79,7 +79,7 @@ def test_a_client_that_fails_without_a_fault() -> None:
         assert [session.id for session in provider.sessions] == ["default"]
 
 
-def test_each_cell_is_told_as_it_comes() -> None:
+def test_each_cell_is_reported_as_it_comes() -> None:
     """Progress can be shown: results come one by one, in the plan's order."""
     plan = plan_sweep(SUBJECT.tape, SUBJECT.wire, ["fin@frame=1", "clean_end@frame=2"])
     client, _ = sdk_client("tokentape", SUBJECT)

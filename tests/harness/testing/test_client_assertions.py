@@ -23,13 +23,13 @@ REQUEST = {"model": "m", "stream": True, "messages": MESSAGES}
 SSE = (("content-type", "text/event-stream"),)
 
 
-def ask_openai(provider: FakeProvider, **options) -> str:
+def call_openai(provider: FakeProvider, **options) -> str:
     """The answer of the openai SDK, with its own retries."""
     with openai.OpenAI(base_url=provider.base_url(), api_key="k", **options) as client:
         return client.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content
 
 
-def ask_anthropic(provider: FakeProvider, **options) -> str:
+def call_anthropic(provider: FakeProvider, **options) -> str:
     """The answer of the anthropic SDK, with its own retries."""
     with anthropic.Anthropic(base_url=provider.base_url("anthropic_messages"), api_key="k", **options) as client:
         return client.messages.create(model="m", messages=MESSAGES, max_tokens=9).content[0].text
@@ -48,11 +48,11 @@ def problem(check) -> str:
     return str(failed.value).splitlines()[0]
 
 
-@pytest.mark.parametrize("ask", [ask_openai, ask_anthropic])
-def test_the_sdks_retry_as_the_response_requires(fake_provider, ask):
+@pytest.mark.parametrize("sdk", [call_openai, call_anthropic])
+def test_the_sdks_retry_as_the_response_requires(fake_provider, sdk):
     """Both SDKs retry twice after two refusals, not too early, and never without a failure."""
     fake_provider.script("Hello", faults="http_error@status=429,retry_after=0.02,times=2")
-    assert ask(fake_provider) == "Hello"
+    assert sdk(fake_provider) == "Hello"
     fake_provider.client.assert_retried(2)
     fake_provider.client.assert_retried()
     fake_provider.client.assert_no_duplicates()
@@ -90,7 +90,7 @@ def test_no_retry(fake_provider):
     """A client that does not retry is reported."""
     fake_provider.fault("overload", retry_after=0.001)
     with pytest.raises(openai.InternalServerError):
-        ask_openai(fake_provider, max_retries=0)
+        call_openai(fake_provider, max_retries=0)
     fake_provider.client.assert_not_retried()
     assert problem(fake_provider.client.assert_retried) == snapshot("the client: it never retried after a failure")
 
@@ -119,12 +119,12 @@ def test_a_request_after_a_broken_answer_is_a_retry(fake_provider_in_process):
     fake_provider_in_process.client.assert_retried(2)
 
 
-@pytest.mark.parametrize("ask", ["openai", "anthropic"])
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
 @pytest.mark.fake_provider(timing="stepped")
-def test_the_sdks_close_the_socket_when_the_stream_is_cancelled(fake_provider, ask):
+def test_the_sdks_close_the_socket_when_the_stream_is_cancelled(fake_provider, sdk):
     """After `close()` at most one more frame leaves, and the connection is closed."""
     fake_provider.script("One two three four five six seven")
-    if ask == "openai":
+    if sdk == "openai":
         client = openai.OpenAI(base_url=fake_provider.base_url(), api_key="k")
         chunks = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
     else:
@@ -338,7 +338,7 @@ def test_a_blocked_event_loop_is_named(fake_provider):
 
 
 @pytest.mark.parametrize("left", [True, False])
-def test_a_request_that_is_made_again_is_judged_when_the_first_is_over(left):
+def test_a_repeated_request_is_judged_when_the_first_is_over(left):
     """Until then it is unknown whether the first had failed, and so whether the second is a retry or a duplicate."""
     journal = Journal()
     first, second = entry(0), entry(1)
@@ -400,7 +400,7 @@ def test_a_client_that_never_finished_closing_is_broken_off_at_the_end(fake_prov
 
 
 @pytest.mark.fake_provider(timing="stepped")
-def test_a_stream_that_nobody_steps_says_so(fake_provider_in_process):
+def test_a_stream_that_is_never_stepped(fake_provider_in_process):
     """A client that gives up a stepped stream without a step gets an error with the reason."""
     provider = fake_provider_in_process
     with httpx2.Client(transport=provider.transport(), timeout=60) as client, pytest.raises(httpx2.ReadTimeout):

@@ -16,7 +16,7 @@ from tokentape_harness.errors import CassetteNotFoundError, UsageError
 QUESTION = [{"role": "user", "content": "Hello?"}]
 
 
-def ask(base_url, model="gpt-4o", **options):
+def chat(base_url, model="gpt-4o", **options):
     """What the openai SDK streams from there, as text."""
     with openai.OpenAI(base_url=base_url, api_key="any", max_retries=0) as client:
         stream = client.chat.completions.create(model=model, messages=QUESTION, stream=True, **options)
@@ -29,7 +29,7 @@ def test_scripts_answer_in_the_order_they_were_queued(fake_provider):
     fake_provider.script(Script.of("three"))
     fake_provider.script(ToolCall.of("look", {"a": 1}), usage=Usage(input=7))
     url = fake_provider.base_url("openai_chat")
-    assert [ask(url), ask(url), ask(url)] == ["One, two", "three", ""]
+    assert [chat(url), chat(url), chat(url)] == ["One, two", "three", ""]
     fake_provider.assert_all_played()
     assert [entry.model for entry in fake_provider.requests] == ["gpt-4o"] * 3
     assert fake_provider.requests[0].body["messages"] == QUESTION
@@ -48,7 +48,7 @@ def test_a_rule_answers_what_it_applies_to(fake_provider):
     fake_provider.rule("blue", model="gpt-*")
     fake_provider.rule("red", contains="Hello", usage=Usage(input=1))
     url = fake_provider.base_url("openai_chat")
-    assert [ask(url), ask(url, "o3"), ask(url)] == ["blue", "red", "blue"]
+    assert [chat(url), chat(url, "o3"), chat(url)] == ["blue", "red", "blue"]
 
 
 def test_tests_do_not_see_each_other(fake_provider, fake_provider_server):
@@ -57,8 +57,8 @@ def test_tests_do_not_see_each_other(fake_provider, fake_provider_server):
     other.push("other")
     fake_provider.script("mine")
     assert fake_provider.url == f"{fake_provider_server.url}/s/{fake_provider.session.id}"
-    assert ask(fake_provider.base_url()) == "mine"
-    assert ask(fake_provider_server.base_url("openai_chat", other.id)) == "other"
+    assert chat(fake_provider.base_url()) == "mine"
+    assert chat(fake_provider_server.base_url("openai_chat", other.id)) == "other"
     assert len(fake_provider.requests) == 1
 
 
@@ -67,11 +67,11 @@ def test_the_environment_redirects_the_sdks(fake_provider_env):
     fake_provider_env.script("openai")
     fake_provider_env.script("anthropic")
     with openai.OpenAI() as client:
-        made = client.chat.completions.create(model="gpt-4o", messages=QUESTION)
-    assert made.choices[0].message.content == "openai"
+        answer = client.chat.completions.create(model="gpt-4o", messages=QUESTION)
+    assert answer.choices[0].message.content == "openai"
     with anthropic.Anthropic() as client:
-        made = client.messages.create(model="claude", max_tokens=9, messages=QUESTION)
-    assert made.content[0].text == "anthropic"
+        answer = client.messages.create(model="claude", max_tokens=9, messages=QUESTION)
+    assert answer.content[0].text == "anthropic"
     assert os.environ["GROQ_BASE_URL"] == fake_provider_env.url
     assert "127.0.0.1" in os.environ["NO_PROXY"].split(",")
 
@@ -85,23 +85,23 @@ def test_the_environment_is_put_back(fake_provider):
 def test_a_marker_sets_the_session_up(fake_provider):
     """The marker's settings are those of this test's session."""
     with pytest.raises(openai.NotFoundError, match="No recording answers POST /v1/chat/completions"):
-        ask(fake_provider.base_url())
+        chat(fake_provider.base_url())
 
 
 def test_strict_refuses_what_nothing_answers(fake_provider):
     """A strict session generates no answer, and can become lenient again."""
     fake_provider.strict()
     with pytest.raises(openai.NotFoundError):
-        ask(fake_provider.base_url())
+        chat(fake_provider.base_url())
     fake_provider.strict(False)
-    assert ask(fake_provider.base_url())
+    assert chat(fake_provider.base_url())
 
 
 def test_errors_are_the_providers_own(fake_provider):
     """An error script is the SDK's own exception."""
     fake_provider.script(error=Error(429, "slow down", retry_after=3))
     with pytest.raises(openai.RateLimitError, match="slow down"):
-        ask(fake_provider.base_url())
+        chat(fake_provider.base_url())
 
 
 def sse(*texts):
@@ -115,9 +115,9 @@ SIZE = sum(map(len, EVENTS))
 
 def recorded(body, stream=None):
     """A cassette of one recorded stream."""
-    asked = b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello?"}], "stream": true}'
+    content = b'{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello?"}], "stream": true}'
     headers = (("content-type", "text/event-stream"), ("transfer-encoding", "chunked"))
-    request = Request("POST", "https://api.openai.com/v1/chat/completions", (), asked)
+    request = Request("POST", "https://api.openai.com/v1/chat/completions", (), content)
     return Cassette((Interaction(request, Response(200, "OK", headers, body, stream)),))
 
 
@@ -138,7 +138,7 @@ def test_a_cassette_replays_its_frames(cassettes, fake_provider):
     """A recorded request is answered with the recorded bytes, in the recorded frames."""
     assert fake_provider.cassette("timed.yaml") == 1
     fake_provider.strict()
-    assert ask(fake_provider.base_url()) == "ab"
+    assert chat(fake_provider.base_url()) == "ab"
     fake_provider.assert_all_played()
     (entry,) = fake_provider.journal.wait()
     assert entry.answered_by == "recording"
@@ -150,7 +150,7 @@ def test_a_cassette_replays_its_frames(cassettes, fake_provider):
 def test_a_cassette_may_be_the_first_argument(cassettes, fake_provider):
     """The cassette is what a mark is mostly given, so it needs no name."""
     fake_provider.set_up("timed.yaml", strict=True)
-    assert ask(fake_provider.base_url()) == "ab"
+    assert chat(fake_provider.base_url()) == "ab"
 
 
 @pytest.mark.fake_provider("openai_chat/text", strict=True)
@@ -162,7 +162,7 @@ def test_a_mark_takes_the_cassette_by_its_place(fake_provider):
 def test_speed_keeps_the_recorded_times(cassettes, fake_provider):
     """With a speed each frame is due at its recorded time divided by it."""
     fake_provider.cassette("timed", speed=2)
-    assert ask(fake_provider.base_url()) == "ab"
+    assert chat(fake_provider.base_url()) == "ab"
     (entry,) = fake_provider.journal.wait()
     assert [frame.at for frame in entry.frames] == [5, 10, 15]
 
@@ -170,7 +170,7 @@ def test_speed_keeps_the_recorded_times(cassettes, fake_provider):
 def test_a_plain_cassette_is_cut_at_its_events(cassettes, fake_provider):
     """A cassette without a stream record is replayed event by event."""
     fake_provider.cassette("plain.yaml")
-    assert ask(fake_provider.base_url()) == "ab"
+    assert chat(fake_provider.base_url()) == "ab"
     (entry,) = fake_provider.journal.wait()
     assert [frame.size for frame in entry.frames] == [len(event) for event in EVENTS]
 
@@ -179,7 +179,7 @@ def test_a_dropped_stream_breaks_off_again(cassettes, fake_provider):
     """A stream that broke off while it was recorded breaks off on replay."""
     fake_provider.cassette("dropped.yaml")
     with pytest.raises(openai.APIConnectionError):
-        ask(fake_provider.base_url())
+        chat(fake_provider.base_url())
 
 
 def test_a_folder_is_loaded_whole(cassettes, fake_provider):

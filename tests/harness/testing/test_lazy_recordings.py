@@ -29,7 +29,7 @@ URI = "https://api.openai.com/v1/chat/completions"
 CHAT = Endpoint("POST", "/v1/chat/completions", "openai_chat")
 
 
-def asked(data):
+def outlined(data):
     """The requests of the whole file, as its outline has them."""
     return tuple(
         msgspec.structs.replace(interaction.request, headers=()) for interaction in parse_cassette(data).interactions
@@ -71,10 +71,10 @@ INTERACTIONS = st.lists(
 @given(INTERACTIONS)
 @example([Interaction(Request("POST", URI, (), b"it's\n\n- request:\n    body: 'x'\n"), Response())])
 @example([Interaction(Request("POST", URI, (), "a\u2028'\u0085b".encode()), Response())])
-def test_an_outline_is_right_or_none(interactions):
+def test_an_outline_is_right_or_absent(interactions):
     """An outline has the requests that reading the whole file finds, whoever wrote it."""
     ours = format_cassette(Cassette(tuple(interactions))).encode()
-    assert indexed_requests(ours) in (None, asked(ours))
+    assert indexed_requests(ours) in (None, outlined(ours))
     requests = [
         VcrRequest(one.request.method, one.request.uri, one.request.body, dict(one.request.headers))
         for one in interactions
@@ -84,19 +84,19 @@ def test_an_outline_is_right_or_none(interactions):
         for one in interactions
     ]
     theirs = serialize({"requests": requests, "responses": responses}, yamlserializer).encode()
-    assert indexed_requests(theirs) in (None, asked(theirs))
+    assert indexed_requests(theirs) in (None, outlined(theirs))
 
 
 def test_real_cassettes_have_outlines():
     """All our recordings, and most public ones, need not be read whole; their requests are the same."""
     for path in OWN.rglob("*.yaml"):
-        assert indexed_requests(path.read_bytes()) == asked(path.read_bytes()), path
+        assert indexed_requests(path.read_bytes()) == outlined(path.read_bytes()), path
     public = sorted((ROOT / "cassettes").rglob("*.y*ml"))
     if not public:
         pytest.skip(f"no public cassettes in {ROOT}")
     found = {path: indexed_requests(path.read_bytes()) for path in public}
     for path, requests in found.items():
-        assert requests is None or requests == asked(path.read_bytes()), path
+        assert requests is None or requests == outlined(path.read_bytes()), path
     assert sum(requests is not None for requests in found.values()) >= len(found) // 2
 
 
@@ -129,22 +129,22 @@ def test_what_departs_from_the_layout_has_no_outline(text):
 
 
 @pytest.fixture
-def said():
+def reported():
     """What was reported."""
     return []
 
 
 @pytest.fixture
-def session(tmp_path, said):
+def session(tmp_path, reported):
     """A session with the recordings of two cassettes, not read yet."""
     write_cassette(tmp_path / "a.yaml", Cassette((interaction(b"one", b"a one"), interaction(b"two", b"a two"))))
     write_cassette(tmp_path / "b.yaml", Cassette((interaction(b"one", b"b one"),)))
-    made = Session()
+    opened = Session()
     for path in sorted(tmp_path.iterdir()):
-        found = lazy_recordings(path, said.append)
+        found = lazy_recordings(path, reported.append)
         assert [one.read is not None for one in found] == [True] * len(found)
-        made.add_recordings(found)
-    return made
+        opened.add_recordings(found)
+    return opened
 
 
 def answers(session, text):
@@ -165,24 +165,24 @@ def test_the_same_answers_in_the_same_order(session, tmp_path):
     assert [answers(session, "one") for _ in range(2)] == [b"b one"] * 2
 
 
-def test_a_response_that_can_not_be_read(session, tmp_path, said):
+def test_a_response_that_can_not_be_read(session, tmp_path, reported):
     """A damaged response is reported once; the next recording answers, or the miss gives the reason."""
     path = tmp_path / "a.yaml"
     path.write_text(path.read_text().replace("code: 200", "code: {", 1))
     assert answers(session, "one") == b"b one"
     assert "No recording answers POST /v1/chat/completions" in answers(session, "two")
     assert "a.yaml: not YAML, or cut short" in answers(session, "two")
-    assert len(said) == 1
-    assert "a.yaml: not YAML" in said[0]
+    assert len(reported) == 1
+    assert "a.yaml: not YAML" in reported[0]
 
 
-def test_a_file_that_was_changed_meanwhile(session, tmp_path, said):
+def test_a_file_that_was_changed_meanwhile(session, tmp_path, reported):
     """Another question's answer is never given: a file with other requests in it than before no longer answers."""
     path = tmp_path / "a.yaml"
     path.write_text(path.read_text().replace('"two"', '"three"'))
     assert answers(session, "one") == b"b one"
     assert "requests have changed since" in answers(session, "two")
-    assert "requests have changed since" in said[0]
+    assert "requests have changed since" in reported[0]
 
 
 def test_many_cassettes_are_served_on_demand(tmp_path, monkeypatch, capsys):

@@ -18,15 +18,15 @@ LENGTH = (("Content-Length", "4"), ("Connection", "keep-alive"), ("Transfer-Enco
 
 def recording(**request):
     """The recording of one request."""
-    asked = Request(**{"method": "POST", "uri": "https://api.openai.com/v1/chat/completions"} | request)
-    (made,) = recordings_of(Cassette((Interaction(asked, Response()),)))
-    return made
+    sent = Request(**{"method": "POST", "uri": "https://api.openai.com/v1/chat/completions"} | request)
+    (found,) = recordings_of(Cassette((Interaction(sent, Response()),)))
+    return found
 
 
 def test_a_request_is_matched_by_path_and_json():
     """A recording knows its wire format by the path, and its body as JSON, decoded where it was compressed."""
-    made = recording(body=b'{"model": "m"}')
-    assert (made.path, made.wire, made.body, made.method) == (
+    found = recording(body=b'{"model": "m"}')
+    assert (found.path, found.wire, found.body, found.method) == (
         "/v1/chat/completions",
         "openai_chat",
         {"model": "m"},
@@ -89,4 +89,4 @@ def test_recordings_name_their_file(tmp_path):
     path = tmp_path / "one.yaml"
     one = Interaction(Request("GET", "http://h/a"), Response())
     write_cassette(path, Cassette((one, one)))
-    assert [made.label for made in load_recordings(path)] == [f"{path}, interaction 0", f"{path}, interaction 1"]
+    assert [found.label for found in load_recordings(path)] == [f"{path}, interaction 0", f"{path}, interaction 1"]

@@ -122,7 +122,7 @@ def _named(event: GrammarEvent) -> str | None:
 
 
 def merged_usage(events: Sequence[GrammarEvent]) -> Document | None:
-    """The counts of message_start, and those of message_delta, which are cumulative, over them."""
+    """The counts of message_start, replaced by those of message_delta, which are cumulative."""
     found: dict[str, Any] = {}
     for event in events:
         for reported in (at_path(event.document, "message.usage"), event.document.get("usage")):
@@ -174,7 +174,7 @@ def read_whole(document: Document) -> ResponseContent:
 
 
 def usage(counts: Document) -> list[Problem]:
-    """Cached tokens are beside the input here; only the parts of what was written and of the output are within."""
+    """Cached tokens are not part of the input here; cache writes and the output contain their own parts."""
     parts = {
         "cache_creation_input_tokens": [
             "cache_creation.ephemeral_5m_input_tokens",

@@ -100,7 +100,7 @@ def _fields(event: GrammarEvent) -> Fields:
 
 
 def _agree(events: Sequence[GrammarEvent]) -> Iterable[Problem]:
-    """What is within choices: the tables of fields reach no arrays."""
+    """The fields of each choice; the tables of fields do not reach into arrays."""
     for event in events:
         for choice in choices(event):
             if not COUNT.takes(choice.get("index")):

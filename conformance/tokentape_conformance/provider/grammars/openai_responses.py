@@ -79,7 +79,7 @@ _PARTS: Mapping[str, tuple[str, str]] = {
     "response.custom_tool_call_input.delta": ("value", "delta"),
     "response.custom_tool_call_input.done": ("value", "whole"),
 }
-"""What an event is to the lane of its part, its summary or its one value."""
+"""The kind and the phase of an event in the lane of its part, its summary or its one value."""
 _NUMBERS = {"part": "content_index", "summary": "summary_index"}
 
 
@@ -145,7 +145,7 @@ _WHOLES = {"text": "output_text", "refusal": "refusal", "arguments": "function_c
 
 
 def _agree(events: Sequence[GrammarEvent]) -> Iterator[Problem]:
-    """The whole that follows deltas is what they join to; ids of items stay; the last event's output is what came."""
+    """Wholes equal their joined deltas, items keep their ids, and the last event's output has the stream's items."""
     joined: dict[tuple[Any, ...], str] = {}
     ids: dict[Any, str] = {}
     done: list[Document] = []
@@ -197,7 +197,7 @@ def _output(items: Sequence[Document]) -> tuple[str, str, str, tuple[Call, ...]]
 
 
 def _read(events: Sequence[GrammarEvent]) -> ResponseContent:
-    """Of the deltas alone: what the last event has is compared with them."""
+    """The content of the deltas alone; `_agree` compares the last event with them."""
     text = reasoning = refusal = model = finish = ""
     calls: dict[Any, list[str]] = {}
     usage_reported = None
