@@ -12,7 +12,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
     from vcr import VCR
     from vcr.cassette import Cassette
@@ -221,8 +220,9 @@ def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) 
     """The provider, configured by the test's marks; the nearest is applied last."""
     with _extra("the fixture fake_provider"):
         from tokentape_harness.testing.fake_provider import FakeProvider
+        from tokentape_harness.testing.recordings import cassette_folders
 
-    provider = FakeProvider(server, session, _folders(request))
+    provider = FakeProvider(server, session, cassette_folders(request.path, request.config.rootpath))
     for marker in reversed(list(request.node.iter_markers(_MARKER))):
         provider.set_up(*marker.args, **marker.kwargs)
     if request.node.get_closest_marker(_SWEEP) is not None:
@@ -266,9 +266,3 @@ def _extra(by: str) -> Iterator[None]:
             yield
     except MissingExtraError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-
-
-def _folders(request: pytest.FixtureRequest) -> list[Path]:
-    """The folders where cassettes are looked up; `cassettes/<module>` is pytest-recording's layout."""
-    beside, root = request.path.parent, request.config.rootpath
-    return [beside, beside / "cassettes", beside / "cassettes" / request.path.stem, root, root / "cassettes"]

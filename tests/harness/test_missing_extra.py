@@ -40,7 +40,7 @@ def test_the_command_names_the_extra(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         (
             "from tokentape_harness import use_cassette",

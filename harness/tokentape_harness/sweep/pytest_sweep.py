@@ -18,7 +18,7 @@ from tokentape_harness.sweep.plan import PLACES, Cell, Plan, plan_sweep
 from tokentape_harness.sweep.session_setup import set_up_session, settled
 from tokentape_harness.sweep.subject import Subject, read_subject
 from tokentape_harness.testing.fake_provider import FakeProvider
-from tokentape_harness.testing.recordings import SUFFIXES
+from tokentape_harness.testing.recordings import cassette_folders, locate_cassette
 
 MARKER: Final = "fault_sweep"
 PROPERTY: Final = "fault_sweep"
@@ -88,10 +88,10 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     """Parametrize a marked test with the cells."""
     mark = metafunc.definition.get_closest_marker(MARKER)
     assert mark is not None
-    folders = _folders(metafunc.definition.path, metafunc.config.rootpath)
+    folders = cassette_folders(metafunc.definition.path, metafunc.config.rootpath)
     try:
         settings = _settings(mark)
-        path = _find(settings.cassette, folders)
+        path = locate_cassette(Path(settings.cassette), folders, Path.is_file)
         subject, plan = _planned(path, path.stat().st_mtime_ns, settings)
     except (HarnessError, ValueError) as error:
         raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: fault_sweep: {error}") from error
@@ -234,17 +234,3 @@ def _settings(mark: pytest.Mark) -> Settings:
 def _planned(path: Path, _changed: int, settings: Settings) -> tuple[Subject, Plan]:
     subject = read_subject(path, settings.interaction, settings.cassette)
     return subject, plan_sweep(subject.tape, subject.wire, settings.faults, settings.places, settings.seed)
-
-
-def _folders(test: Path, root: Path) -> Sequence[Path]:
-    beside = test.parent
-    return (beside, beside / "cassettes", beside / "cassettes" / test.stem, root, root / "cassettes")
-
-
-def _find(name: str, folders: Sequence[Path]) -> Path:
-    for folder in folders:
-        for suffix in ("", *SUFFIXES):
-            path = folder / f"{name}{suffix}"
-            if path.is_file():
-                return path
-    raise UsageError(f"no cassette {name} in {', '.join(map(str, folders))}")

@@ -19,9 +19,9 @@ from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dialects import DialectName
 from tokentape_harness.cassettes.reader import read_cassette
-from tokentape_harness.errors import CassetteNotFoundError, UsageError
+from tokentape_harness.errors import UsageError
 from tokentape_harness.testing.client_assertions import ClientBehaviour
-from tokentape_harness.testing.recordings import SUFFIXES, find_cassettes, load_recordings, recordings_as
+from tokentape_harness.testing.recordings import find_cassettes, load_recordings, locate_cassette, recordings_as
 
 if TYPE_CHECKING:
     import httpx2
@@ -127,7 +127,7 @@ class FakeProvider:
         `wire` converts the recordings of other providers to this wire format, and matches requests by their messages.
         Raises `CassetteError`, `UnknownWireError`.
         """
-        files = find_cassettes([self._find(Path(path))])
+        files = find_cassettes([locate_cassette(Path(path), self._folders)])
         if wire is None:
             recordings = [recording for file in files for recording in load_recordings(file)]
         else:
@@ -257,21 +257,6 @@ class FakeProvider:
 
         places = [folder / name for folder in self._folders]
         return read_profile(next((place for place in places if place.exists()), Path(name)))
-
-    def _find(self, path: Path) -> Path:
-        if path.is_absolute():
-            places = [path]
-        else:
-            places = [folder / path for folder in self._folders] or [path]
-        for place in places:
-            if place.exists():
-                return place
-            for suffix in SUFFIXES:
-                named = place.with_name(place.name + suffix)
-                if named.exists():
-                    return named
-        searched = ", ".join(dict.fromkeys(str(place.parent) for place in places))
-        raise CassetteNotFoundError(f"no such cassette in {searched}: check the name", path=path)
 
 
 def _script(content: Sequence[str | Item | Script | Tape], options: dict[str, Any]) -> Script | Tape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,26 @@ def find_cassettes(paths: Iterable[str | Path]) -> list[Path]:
         else:
             raise CassetteNotFoundError("no such cassette or folder: check the path", path=path)
     return list(dict.fromkeys(found))
+
+
+def cassette_folders(test: Path, root: Path) -> list[Path]:
+    """The folders where a test file's cassettes are looked up; `cassettes/<module>` is pytest-recording's layout."""
+    beside = test.parent
+    return [beside, beside / "cassettes", beside / "cassettes" / test.stem, root, root / "cassettes"]
+
+
+def locate_cassette(name: Path, folders: Sequence[Path], exists: Callable[[Path], bool] = Path.exists) -> Path:
+    """The first path of this name in the folders, as it is or with a cassette's suffix.
+
+    Raises `CassetteNotFoundError`.
+    """
+    places = [folder / name for folder in folders] or [name]
+    for place in places:
+        for suffix in ("", *SUFFIXES):
+            if exists(path := Path(f"{place}{suffix}")):
+                return path
+    searched = ", ".join(dict.fromkeys(str(place.parent) for place in places))
+    raise CassetteNotFoundError(f"no such cassette in {searched}: check the name", path=name)
 
 
 def tape_of(response: Response) -> Tape:

@@ -217,7 +217,7 @@ def test_other_parameters_and_coroutines(pytester):
 @pytest.mark.parametrize(
     ("test", "message"),
     [
-        ("fault_sweep('none.yaml')", "*fault_sweep: no cassette none.yaml in *"),
+        ("fault_sweep('none.yaml')", "*fault_sweep: none.yaml: no such cassette in *"),
         ("fault_sweep(CASSETTE, place=3)", "*no option place: the known ones are interaction, faults, *"),
         ("fault_sweep()", "*the marker takes one cassette*"),
         ("fault_sweep(CASSETTE, faults='fim')", "*fault 'fim' can't be swept*"),
