@@ -14,7 +14,7 @@ from tests.harness.profiles.playing import played
 from tokentape_fake_provider.script.model import Usage
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Distribution, FirstToken, InterToken, Pauses, Profile
-from tokentape_fake_provider.timing.distribution import varying
+from tokentape_fake_provider.timing.distribution import sampler
 from tokentape_harness.errors import UsageError
 from tokentape_harness.profiles import learn_profile, observed_tape
 from tokentape_harness.profiles.families import Sample, distance, fit_family, gamma_share
@@ -227,7 +227,7 @@ def test_what_has_no_information_is_named(frames: list[tuple[float, bytes]], rea
 def test_no_pauses_are_found_in_one_distribution(distribution: Distribution, jitter: float, count: int) -> None:
     """However long the tail of a single distribution is, no pauses are found in it."""
     for seed in range(10):
-        draw = varying(distribution, 20, jitter, random.Random(seed))
+        draw = sampler(distribution, 20, jitter, random.Random(seed))
         assert count_pauses(sorted(max(draw(), 1e-9) for _ in range(count))) == 0
 
 
@@ -235,7 +235,7 @@ def test_pauses_are_distinguished_from_latencies() -> None:
     """Pauses that are 10 times as long as a latency are found nearly all, from a handful on."""
     for seed in range(10):
         source = random.Random(seed)
-        latency, pause = varying("gamma", 20, 0.4, source), varying("lognormal", 200, 0.4, source)
+        latency, pause = sampler("gamma", 20, 0.4, source), sampler("lognormal", 200, 0.4, source)
         gaps = [latency() for _ in range(500)] + [latency() + pause() for _ in range(15)]
         assert count_pauses(sorted(gaps)) in range(13, 18)
     assert count_pauses([]) == 0
@@ -279,7 +279,7 @@ def test_distance_from_a_family() -> None:
 
 def test_times_of_several_tokens_are_sums() -> None:
     """A family is found from sums of its latencies, too."""
-    draw = varying("gamma", 20, 0.8, random.Random(1))
+    draw = sampler("gamma", 20, 0.8, random.Random(1))
     counts = [1 + number % 4 for number in range(3000)]
     found = fit_family([Sample(sum(draw() for _ in range(count)), count) for count in counts])
     assert found.distribution == "gamma"
