@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +24,12 @@ def first(holder: Any, *names: str) -> Any:
 
 def either(holder: Any, name: str) -> Any:
     """A field by its camelCase name, as JSON has it, or by its snake_case name, as protocol buffers have it."""
-    return first(holder, name, _CAPITAL.sub(r"_\1", name).lower())
+    return first(holder, name, _snake_case(name))
+
+
+@cache
+def _snake_case(name: str) -> str:
+    return _CAPITAL.sub(r"_\1", name).lower()
 
 
 def as_object(value: Any) -> Mapping[str, Any]:

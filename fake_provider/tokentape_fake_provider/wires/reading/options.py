@@ -242,7 +242,8 @@ def _option(body: Mapping[str, Any], *names: str) -> Any:
     if found is not None:
         return found
     for holder in _HOLDERS:
-        for name in names:
-            if (found := either(body.get(holder), name)) is not None:
+        options = body.get(holder)
+        for name in names if isinstance(options, Mapping) else ():
+            if (found := either(options, name)) is not None:
                 return found
     return None
