@@ -44,12 +44,21 @@ class Driver:
 
     def ask(self, script: Script, **job: Any) -> dict[str, Any]:
         """What the client makes of the script. Raises `AssertionError` with what the driver printed if it died."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self.session.clear()
         self.session.push(script)
+        return self._answer(job)
+
+    def run(self, **job: Any) -> dict[str, Any]:
+        """What the client makes of the simulated model, with no script at all. Raises as `ask`."""
+        self.session.clear()
+        self.session.configure(strict=False)
+        return self._answer(job)
+
+    def _answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps({"root": self._root} | job) + "\n")
+            self._process.stdin.write(json.dumps({"root": self._root, **job}) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass

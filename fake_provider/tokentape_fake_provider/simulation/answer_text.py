@@ -55,7 +55,7 @@ def _json_schema(prompt: Prompt) -> Mapping[str, Any] | bool | None:
         if written is not None or output.kind == "text":
             return written
         keys = tuple(dict.fromkeys(_QUOTED_KEY.findall(text)))[:_MANY_KEYS] or _TYPICAL_KEYS
-        return {"type": "object", "properties": {key: {"type": "string"} for key in keys}, "required": list(keys)}
+        return {"type": "object", "properties": {key: {} for key in keys}, "required": list(keys)}
     return None
 
 

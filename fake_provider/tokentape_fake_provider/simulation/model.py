@@ -15,6 +15,7 @@ from tokentape_fake_provider.simulation.reasoning import reasoning_tokens
 from tokentape_fake_provider.simulation.server_tools import with_server_items
 from tokentape_fake_provider.simulation.settings import Simulation
 from tokentape_fake_provider.simulation.synthetic import synthetic_tokens
+from tokentape_fake_provider.simulation.text_agents import TextAgent, text_agent, with_observations
 from tokentape_fake_provider.simulation.tool_choice import is_last, tools_to_call
 from tokentape_fake_provider.wires.prompt import Prompt
 
@@ -27,9 +28,13 @@ def simulate(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str, 
     `SchemaError` if no value is valid by a schema of the prompt, `ScriptError` if there is no text in the language.
     """
     seed = content_seed(prompt, seed)
+    prompt = with_observations(prompt)
+    agent = None if prompt.tools else text_agent(prompt)
+    if agent is not None:
+        prompt = msgspec.structs.replace(prompt, tools=agent.tools)
 
     def choice(index: int) -> Choice:
-        items = _items(prompt, simulation, f"{seed} {index}", locale)
+        items = _items(prompt, agent, simulation, f"{seed} {index}", locale)
         choice = limited(items, stop=prompt.stop, max_tokens=prompt.max_tokens, partial_calls=partial_calls)
         return with_server_items(choice, prompt, seed=f"{seed} {index}", locale=locale)
 
@@ -51,7 +56,7 @@ def content_seed(prompt: Prompt, seed: str) -> str:
     return hashlib.blake2b(msgspec.msgpack.encode(about), key=seed.encode()[:64], digest_size=12).hexdigest()
 
 
-def _items(prompt: Prompt, simulation: Simulation, seed: str, locale: str) -> Iterator[Item]:
+def _items(prompt: Prompt, agent: TextAgent | None, simulation: Simulation, seed: str, locale: str) -> Iterator[Item]:
     """What the model generates without limits."""
     tokens = reasoning_tokens(prompt.reasoning, simulation.reasoning)
     if tokens:
@@ -61,6 +66,13 @@ def _items(prompt: Prompt, simulation: Simulation, seed: str, locale: str) -> It
     for number, tool in enumerate(tools):
         answer = plain_text(prompt, simulation, seed=seed, locale=locale) if is_last(tool) else ""
         arguments = simulated_arguments(tool, prompt, answer, seed=f"{seed} call {number}", locale=locale)
+        if agent is not None:
+            yield Text(agent.call(tool, arguments))
+            return  # text has room for one call
         yield ToolCall(tool.name, arguments)
-    if not tools and (text := answer_text(prompt, simulation, seed=seed, locale=locale)):
+    if tools:
+        return
+    if agent is not None:
+        yield Text(agent.answer(plain_text(prompt, simulation, seed=seed, locale=locale)))
+    elif text := answer_text(prompt, simulation, seed=seed, locale=locale):
         yield Text(text)
