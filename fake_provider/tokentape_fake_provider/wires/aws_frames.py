@@ -135,7 +135,7 @@ def error_reply(error: Error, request: ProviderRequest | None) -> Reply:
 
 
 def invocation_metrics(counts: Counts | None) -> dict[str, int]:
-    """`amazon-bedrock-invocationMetrics`, with made-up latencies in ms."""
+    """`amazon-bedrock-invocationMetrics`, with invented latencies in ms."""
     output = counts.output if counts is not None else 0
     metrics = {"invocationLatency": 300 + 12 * output, "firstByteLatency": 300}
     if counts is not None:
@@ -146,7 +146,7 @@ def invocation_metrics(counts: Counts | None) -> dict[str, int]:
 
 
 def vendor_of(model: str) -> str:
-    """Who made a model, by its id (`us.anthropic.claude-...`, also inside an ARN); empty if it does not say."""
+    """The vendor of a model, by its id (`us.anthropic.claude-...`, also inside an ARN); empty if it does not say."""
     found = _REGIONS.match(model.rpartition("/")[2])
     return found[1] if found else ""
 

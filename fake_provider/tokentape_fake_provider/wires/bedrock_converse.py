@@ -3,7 +3,7 @@
 Frames, key order and padding are those of recorded streams of 2025 and 2026; the reference is
 docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html.
 
-- The path says whether the answer is streamed, and names the model, whose id is percent-encoded. A signature is
+- The path shows whether the answer is streamed, and names the model, whose id is percent-encoded. A signature is
   not looked at.
 - There is one choice. Each item of the script is a content block. A refusal is text that ends with
   `content_filtered`. Encrypted reasoning is sent unchanged if it is base64, else as base64 of it; hidden reasoning is

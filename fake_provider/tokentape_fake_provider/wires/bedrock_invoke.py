@@ -1,6 +1,6 @@
 """`bedrock_invoke`: POST /model/{m}/invoke-with-response-stream and /invoke, as Amazon Bedrock sends them.
 
-- The model's id says which body is inside (`invoke_bodies`); where it does not, the request does.
+- The model's id shows which body is inside (`invoke_bodies`); where it does not, the request does.
 - Each document is a `chunk` event, in base64; the last one carries `amazon-bedrock-invocationMetrics`.
 - Without streaming the body is the model's own, with token counts in headers.
 - An error inside the stream is an exception frame.
@@ -151,7 +151,7 @@ class BedrockInvoke:
         return exception_frame(error)
 
     def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it tells of no limits in headers."""
+        """Nothing: it sends no limits in headers."""
         return no_limits(limits)
 
 

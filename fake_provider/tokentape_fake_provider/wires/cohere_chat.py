@@ -238,6 +238,8 @@ def _block_events(
         found = b"" if logprobs is None else b',"logprobs":' + _json(_logprobs(delta.text, logprobs))
         data = _event(b"content-delta", head + _json(delta.text) + b"}}}" + found)
         yield EncodedFrame(data, delta.tokens, delta.at)
+        if not citations:
+            continue
         sent += len(delta.text)
         while number < len(citations) and citations[number][0] <= sent:
             place = {"index": cited + number, "delta": {"message": {"citations": citations[number][1]}}}

@@ -61,12 +61,12 @@ class WireFacts(msgspec.Struct, frozen=True, kw_only=True):
     client_settings: Mapping[str, Any] = {}
     """What the library's client needs beside a model, a key and a base URL."""
     unknown_model_settings: Mapping[str, Any] = {}
-    """What it needs besides where the model's name says too little."""
+    """What it needs besides where the model's name is not enough."""
     sample_model: str = "model-1"
     option_paths: Mapping[str, str] = {}
     """Where a request has the common options; those that are missing it does not have."""
     choices_path: str = ""
-    """Where a request says how many choices it wants; empty if there is only one."""
+    """Where a request has the number of choices; empty if there is only one."""
     prompt_required: bool = True
     """Whether a request without its prompt is refused."""
 
@@ -79,7 +79,7 @@ class WireFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a response has an id of its own from the first event on."""
     model_reported: bool = True
     usage_on_request: bool = False
-    """Whether usage is streamed only if the request asks for it."""
+    """Whether usage is streamed only if it is requested."""
     tool_calls: bool = True
     tool_call_ids: bool = True
     argument_text: bool = True
@@ -106,7 +106,7 @@ class WireFacts(msgspec.Struct, frozen=True, kw_only=True):
     error_fields: tuple[str, ...] = ()
     """The strings that an error has."""
     retry_after: bool = True
-    """Whether a 429 says in a header when to come again."""
+    """Whether a 429 has a header with the time to wait."""
     error_paths: str = ""
     """How paths begin that are no wire format's own and whose clients read its errors: a regular expression."""
     error_headers: tuple[tuple[bytes, bytes], ...] = ()

@@ -1,7 +1,7 @@
 """`gemini`: POST /v1beta/models/{model}:streamGenerateContent and :generateContent, on AI Studio and on Vertex.
 
 Key order, framing and spacing are those of recorded streams of 2025 and 2026; the reference is
-ai.google.dev/api/generate-content. The path says whether the answer is streamed and names the model; a stream is
+ai.google.dev/api/generate-content. The path shows whether the answer is streamed and names the model; a stream is
 of server-sent events with `alt=sse` in the query, else a JSON array. On Vertex paths it is Vertex's variant: no
 index, usage at the end only, `createTime`.
 
@@ -229,7 +229,8 @@ class _Response:
             candidate["finishReason"] = part.finish_reason
         if not self.vertex:
             candidate["index"] = part.candidate
-        candidate |= part.beside
+        if part.beside:
+            candidate |= part.beside
         if not part.is_thought:
             self.sent += part.tokens
         value = {"candidates": [candidate]} | self.usage(part, last=last) | self.head

@@ -40,6 +40,9 @@ TOKENS_PER_DELTA = (1, 8, 16, 12, 20)
 _IDS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class CandidatePart(NamedTuple):
     """A part of one candidate, or its end; `beside` are the fields that the candidate has beside it."""
 
@@ -48,7 +51,7 @@ class CandidatePart(NamedTuple):
     tokens: int = 0
     at: float | None = None
     finish_reason: str | None = None
-    beside: Mapping[str, Any] = {}
+    beside: Mapping[str, Any] = _NOTHING
 
     @property
     def is_thought(self) -> bool:
@@ -65,8 +68,8 @@ def candidate_parts(choice: Choice, index: int, request: ProviderRequest, ends: 
         match item:
             case Text() | Refusal():
                 for delta in split_item(item, TOKENS_PER_DELTA):
-                    beside = {} if logprobs is None else logprobs.of(delta.text)
-                    yield CandidatePart(index, {"text": delta.text}, delta.tokens, delta.at, beside=beside)
+                    beside = _NOTHING if logprobs is None else logprobs.of(delta.text)
+                    yield CandidatePart(index, {"text": delta.text}, delta.tokens, delta.at, None, beside)
             case Reasoning():
                 for delta in split_item(item, TOKENS_PER_DELTA) if not item.hidden else ():
                     yield CandidatePart(index, {"text": delta.text, "thought": True}, delta.tokens, delta.at)

@@ -10,7 +10,7 @@ ai.google.dev/api/interactions-api.
 - Citations of pages are annotations behind their text, measured in bytes of UTF-8; others are left out. Web searches,
   pages and code are two steps each, of the call and of the result; images and audio are model_output. Other server
   tools are left out.
-- The status says why the interaction ended: `tool_calls` is `requires_action`, `length` is `incomplete`, `pause` is
+- The status shows why the interaction ended: `tool_calls` is `requires_action`, `length` is `incomplete`, `pause` is
   `requires_continuation`, `error` and `content_filter` and `refusal` are `failed`, `other` is `cancelled`.
 - `total_output_tokens` leaves out the thoughts; the cached tokens are in `total_input_tokens`; cache writes have no
   place.

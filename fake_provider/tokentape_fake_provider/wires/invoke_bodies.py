@@ -1,4 +1,4 @@
-"""What Bedrock's InvokeModel wraps: one body format for each family of models, told by the model's id.
+"""What Bedrock's InvokeModel wraps: one body format for each family of models, chosen by the model's id.
 
 Anthropic's and OpenAI's are those of their own wire formats, taken out of the event stream; Nova's are the
 events of Converse; the rest is text.
@@ -79,13 +79,13 @@ class AnthropicBody:
         return msgspec.structs.replace(read, wire=request.wire)
 
     def _named(self, script: Script, request: ProviderRequest) -> Script:
-        """The script with ids for the tool calls that have none, as Bedrock makes them."""
+        """The script with ids for the tool calls that have none, as Bedrock sends them."""
 
         def named(index: int, item: Item) -> Item:
             if not isinstance(item, ToolCall) or item.id:
                 return item
-            made = "toolu_bdrk_01" + make_id(request.seed, f"call {index}", 22, BASE58)
-            return msgspec.structs.replace(item, id=made)
+            call_id = "toolu_bdrk_01" + make_id(request.seed, f"call {index}", 22, BASE58)
+            return msgspec.structs.replace(item, id=call_id)
 
         return _with_items(script, named)
 
@@ -111,10 +111,10 @@ class OpenAIBody:
     def _tagged(self, script: Script, request: ProviderRequest) -> Script:
         """The script with its reasoning as text in tags; the tags are not counted."""
         counts = resolve_usage(script, request.text, script.choices)
-        made = _with_items(script, _tagged)
+        tagged = _with_items(script, _tagged)
         if counts is None:
-            return made
-        return msgspec.structs.replace(made, usage=msgspec.structs.replace(script.usage, output=counts.output))
+            return tagged
+        return msgspec.structs.replace(tagged, usage=msgspec.structs.replace(script.usage, output=counts.output))
 
     def _inner(self, request: ProviderRequest) -> ProviderRequest:
         body = {**request.body, "model": request.model, "stream": request.stream}
@@ -183,21 +183,21 @@ class TextBody:
 
     def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream."""
-        choice, counts = self._said(script, request)
+        choice, counts = self._content(script, request)
         documents = list(text_events(self.form, choice, counts, request))
         for document, tokens, at in documents if script.error is None else documents[:-1]:
             yield Document(encode_document(document), tokens, at)
 
     def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The whole response."""
-        return encode_document(text_whole(self.form, *self._said(script, request), request))
+        return encode_document(text_whole(self.form, *self._content(script, request), request))
 
-    def _said(self, script: Script, request: ProviderRequest) -> tuple[Choice, Counts | None]:
+    def _content(self, script: Script, request: ProviderRequest) -> tuple[Choice, Counts | None]:
         return choice_of(script, self.form.name), resolve_usage(script, request.text, script.choices)
 
 
 def body_of(model: str, body: Mapping[str, Any]) -> InvokeBody:
-    """The body format of a model; where the id does not say (an ARN of one's own), the request does."""
+    """The body format of a model; where the id does not show it (an ARN of one's own), the request does."""
     vendor = vendor_of(model)
     if vendor == "anthropic" or "anthropic_version" in body:
         return AnthropicBody()

@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 
 class Content(NamedTuple):
-    """What one event says: text, or whole tool calls, and how many output tokens were sent before and with it."""
+    """The content of one event: text, or whole tool calls; `sent` counts the output tokens up to it."""
 
     text: str = ""
     calls: tuple[Document, ...] = ()
@@ -46,7 +46,7 @@ class TextFormat(NamedTuple):
 def text_events(
     form: TextFormat, choice: Choice, counts: Counts | None, request: ProviderRequest
 ) -> Iterator[tuple[Document, int, Any]]:
-    """The documents of a stream, each with its tokens and its time; the last one says why it ended."""
+    """The documents of a stream, each with its tokens and its time; the last one has the finish reason."""
     sent, first = 0, True
     for index, item in enumerate(plain_items(choice.items)):
         if isinstance(item, ToolCall):
@@ -57,9 +57,9 @@ def text_events(
         else:
             _check(form, item)
             parts = [(Content(delta.text), delta.tokens, delta.at) for delta in split_item(item, (1, 2, 1, 3))]
-        for said, tokens, at in parts:
+        for content, tokens, at in parts:
             sent += tokens
-            yield form.event(said._replace(first=first, sent=sent), counts), tokens, at
+            yield form.event(content._replace(first=first, sent=sent), counts), tokens, at
             first = False
     output = counts.output if counts is not None else sent
     yield form.event(Content(first=first, sent=output, reason=_reason(form, choice)), counts), 0, None
@@ -70,19 +70,19 @@ def text_whole(form: TextFormat, choice: Choice, counts: Counts | None, request:
     calls = [(index, item) for index, item in enumerate(plain_items(choice.items)) if isinstance(item, ToolCall)]
     texts = [_check(form, item) for item in plain_items(choice.items) if not isinstance(item, ToolCall)]
     sent = counts.output if counts is not None else 0
-    said = Content("".join(texts), _calls(form, calls, request), True, sent, _reason(form, choice))
-    return form.whole(said, counts, request)
+    content = Content("".join(texts), _calls(form, calls, request), True, sent, _reason(form, choice))
+    return form.whole(content, counts, request)
 
 
 def _check(form: TextFormat, item: PlainItem) -> str:
     if not isinstance(item, Text | Refusal):
-        raise ScriptError(f"{form.name} can say text only, not the script's {type(item).__name__}")
+        raise ScriptError(f"{form.name} has text only, not the script's {type(item).__name__}")
     return item.text
 
 
 def _calls(form: TextFormat, calls: Sequence[tuple[int, ToolCall]], request: ProviderRequest) -> tuple[Document, ...]:
     if calls and not form.tools:
-        raise ScriptError(f"{form.name} can say text only, not the script's ToolCall")
+        raise ScriptError(f"{form.name} has text only, not the script's ToolCall")
     return tuple(
         {
             "id": call.id or make_id(request.seed, f"call {index}", 9, BASE62),
@@ -97,69 +97,69 @@ def _reason(form: TextFormat, choice: Choice) -> str:
     return choice.provider_finish_reason or form.reasons.get(choice.ended, choice.ended)
 
 
-def _titan_event(said: Content, counts: Counts | None) -> Document:
+def _titan_event(content: Content, counts: Counts | None) -> Document:
     return {
-        "outputText": said.text,
+        "outputText": content.text,
         "index": 0,
-        "totalOutputTextTokenCount": said.sent if said.reason and counts is not None else None,
-        "completionReason": said.reason,
-        "inputTextTokenCount": counts.input if said.first and counts is not None else None,
+        "totalOutputTextTokenCount": content.sent if content.reason and counts is not None else None,
+        "completionReason": content.reason,
+        "inputTextTokenCount": counts.input if content.first and counts is not None else None,
     }
 
 
-def _titan_whole(said: Content, counts: Counts | None, _request: ProviderRequest) -> Document:
-    result = {"tokenCount": said.sent, "outputText": said.text, "completionReason": said.reason}
+def _titan_whole(content: Content, counts: Counts | None, _request: ProviderRequest) -> Document:
+    result = {"tokenCount": content.sent, "outputText": content.text, "completionReason": content.reason}
     if counts is None:
         del result["tokenCount"]
         return {"results": [result]}
     return {"inputTextTokenCount": counts.input, "results": [result]}
 
 
-def _llama_event(said: Content, counts: Counts | None) -> Document:
+def _llama_event(content: Content, counts: Counts | None) -> Document:
     return {
-        "generation": said.text,
-        "prompt_token_count": counts.input if said.first and counts is not None else None,
-        "generation_token_count": said.sent if counts is not None else None,
-        "stop_reason": said.reason,
+        "generation": content.text,
+        "prompt_token_count": counts.input if content.first and counts is not None else None,
+        "generation_token_count": content.sent if counts is not None else None,
+        "stop_reason": content.reason,
     }
 
 
-def _mistral_event(said: Content, _counts: Counts | None) -> Document:
-    return {"outputs": [{"text": said.text, "stop_reason": said.reason}]}
+def _mistral_event(content: Content, _counts: Counts | None) -> Document:
+    return {"outputs": [{"text": content.text, "stop_reason": content.reason}]}
 
 
-def _mistral_chat_event(said: Content, _counts: Counts | None) -> Document:
-    message: Document = {"role": "assistant", "content": said.text}
-    if said.calls:
-        message["tool_calls"] = list(said.calls)
-    return {"choices": [{"index": 0, "message": message, "stop_reason": said.reason}]}
+def _mistral_chat_event(content: Content, _counts: Counts | None) -> Document:
+    message: Document = {"role": "assistant", "content": content.text}
+    if content.calls:
+        message["tool_calls"] = list(content.calls)
+    return {"choices": [{"index": 0, "message": message, "stop_reason": content.reason}]}
 
 
-def _cohere_event(said: Content, _counts: Counts | None) -> Document:
-    if said.reason:
-        return {"is_finished": True, "finish_reason": said.reason}
-    return {"text": said.text, "is_finished": False}
+def _cohere_event(content: Content, _counts: Counts | None) -> Document:
+    if content.reason:
+        return {"is_finished": True, "finish_reason": content.reason}
+    return {"text": content.text, "is_finished": False}
 
 
-def _cohere_whole(said: Content, _counts: Counts | None, request: ProviderRequest) -> Document:
-    made = _uuid(request, "generation")
-    generation = {"id": made, "text": said.text, "finish_reason": said.reason}
+def _cohere_whole(content: Content, _counts: Counts | None, request: ProviderRequest) -> Document:
+    generation_id = _uuid(request, "generation")
+    generation = {"id": generation_id, "text": content.text, "finish_reason": content.reason}
     return {"id": _uuid(request, "response"), "generations": [generation], "prompt": request.text}
 
 
-def _cohere_chat_event(said: Content, _counts: Counts | None) -> Document:
-    if said.reason:
-        return {"is_finished": True, "event_type": "stream-end", "finish_reason": said.reason}
-    return {"is_finished": False, "event_type": "text-generation", "text": said.text}
+def _cohere_chat_event(content: Content, _counts: Counts | None) -> Document:
+    if content.reason:
+        return {"is_finished": True, "event_type": "stream-end", "finish_reason": content.reason}
+    return {"is_finished": False, "event_type": "text-generation", "text": content.text}
 
 
-def _cohere_chat_whole(said: Content, _counts: Counts | None, request: ProviderRequest) -> Document:
+def _cohere_chat_whole(content: Content, _counts: Counts | None, request: ProviderRequest) -> Document:
     return {
         "response_id": _uuid(request, "response"),
-        "text": said.text,
+        "text": content.text,
         "generation_id": _uuid(request, "generation"),
-        "finish_reason": said.reason,
-        "chat_history": [{"role": "USER", "message": request.text}, {"role": "CHATBOT", "message": said.text}],
+        "finish_reason": content.reason,
+        "chat_history": [{"role": "USER", "message": request.text}, {"role": "CHATBOT", "message": content.text}],
     }
 
 
@@ -183,13 +183,15 @@ TITAN = TextFormat(
     _titan_event,
     _titan_whole,
 )
-LLAMA = TextFormat("Llama", _PLAIN, _llama_event, lambda said, counts, _request: _llama_event(said, counts))
-MISTRAL = TextFormat("Mistral", _PLAIN, _mistral_event, lambda said, counts, _request: _mistral_event(said, counts))
+LLAMA = TextFormat("Llama", _PLAIN, _llama_event, lambda content, counts, _request: _llama_event(content, counts))
+MISTRAL = TextFormat(
+    "Mistral", _PLAIN, _mistral_event, lambda content, counts, _request: _mistral_event(content, counts)
+)
 MISTRAL_CHAT = TextFormat(
     "Mistral",
     {**_PLAIN, "tool_calls": "tool_calls"},
     _mistral_chat_event,
-    lambda said, counts, _request: _mistral_chat_event(said, counts),
+    lambda content, counts, _request: _mistral_chat_event(content, counts),
     tools=True,
 )
 COHERE = TextFormat("Cohere's Command", _COHERE, _cohere_event, _cohere_whole)

@@ -1,4 +1,4 @@
-"""Limits: what a provider's headers say about how much may still be asked."""
+"""Limits: what a provider's headers report about the requests and tokens that are left."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Limits(NamedTuple):
 def openai_limits(limits: Limits) -> Headers:
     """`x-ratelimit-*`, with durations as Go writes them (platform.openai.com/docs/guides/rate-limits).
 
-    It counts requests and tokens only: those of input or output alone are told as tokens.
+    It counts requests and tokens only: those of input or output alone are reported as tokens.
     """
     headers: list[tuple[str, str]] = []
     tokens = limits.tokens or limits.input_tokens or limits.output_tokens
@@ -120,8 +120,8 @@ def _go_duration(seconds: float) -> str:
     if seconds < 1:
         return f"{max(seconds, 0) * 1000:.0f}ms" if seconds > 0 else "0s"
     minutes, rest = divmod(round(seconds, 3), 60)
-    said = f"{rest:.3f}".rstrip("0").rstrip(".") + "s"
+    rest_text = f"{rest:.3f}".rstrip("0").rstrip(".") + "s"
     if minutes < 1:
-        return said
+        return rest_text
     hours, minutes = divmod(minutes, 60)
-    return (f"{hours:.0f}h" if hours else "") + f"{minutes:.0f}m" + said
+    return (f"{hours:.0f}h" if hours else "") + f"{minutes:.0f}m" + rest_text

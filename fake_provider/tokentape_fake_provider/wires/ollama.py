@@ -103,7 +103,7 @@ class Ollama:
         provider=Provider("ollama", "http://localhost:11434", sdk="ollama", base_urls=("OLLAMA_HOST",)),
         framing="ndjson",
         option_paths=option_paths("options", max_tokens="num_predict"),
-        # It loads the model, and says so, for a chat without messages.
+        # For a chat without messages it loads the model, and reports that.
         prompt_required=False,
         terminal_event=True,
         tool_call_ids=False,
@@ -211,7 +211,7 @@ class Ollama:
         return _json(_error_fields(error)) + b"\n"
 
     def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - there are none
-        """Nothing: it tells of no limits in headers."""
+        """Nothing: it sends no limits in headers."""
         return no_limits(limits)
 
 

@@ -145,10 +145,13 @@ def choice_chunks(
             case _:
                 assert_never(item)
         head = b'{"%b":' % key.encode()
-        for delta in split_item(item):
-            found = b"null" if logprobs is None else logprobs.field(key, delta.text)
-            data = frame.chunk(index, head + _json(delta.text) + b"}", logprobs=found)
-            yield EncodedFrame(data, delta.tokens, delta.at)
+        for text, tokens, at in split_item(item):
+            data = head + _json(text) + b"}"
+            if logprobs is None:
+                yield EncodedFrame(frame.chunk(index, data), tokens, at)
+            else:
+                found = logprobs.field(key, text)
+                yield EncodedFrame(frame.chunk(index, data, logprobs=found), tokens, at)
     if annotations := _annotations(items, dialect):
         yield EncodedFrame(frame.chunk(index, _json({"annotations": annotations})))
     if ends:

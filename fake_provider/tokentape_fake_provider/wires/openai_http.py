@@ -74,14 +74,14 @@ def json_reply(body: Mapping[str, Any], request: ProviderRequest) -> Reply:
 
 def openai_headers(request: ProviderRequest | None, seed: str) -> tuple[tuple[str, str], ...]:
     """The headers of every response but its content type."""
-    asked = count_tokens(request.text) if request is not None else 0
+    prompt = count_tokens(request.text) if request is not None else 0
     return (
         ("openai-version", "2020-10-01"),
         ("openai-processing-ms", "140"),
         ("x-ratelimit-limit-requests", "10000"),
         ("x-ratelimit-limit-tokens", "2000000"),
         ("x-ratelimit-remaining-requests", "9999"),
-        ("x-ratelimit-remaining-tokens", str(max(0, 2_000_000 - asked))),
+        ("x-ratelimit-remaining-tokens", str(max(0, 2_000_000 - prompt))),
         ("x-ratelimit-reset-requests", "6ms"),
         ("x-ratelimit-reset-tokens", "0s"),
         ("x-request-id", "req_" + make_id(seed, "request", 32, HEX)),

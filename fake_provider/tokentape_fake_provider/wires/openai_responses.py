@@ -17,7 +17,7 @@ platform.openai.com/docs/api-reference/responses-streaming.
   failed, `other` is incomplete for a reason that the provider never gives; all else is completed.
   `provider_finish_reason` is a status, or why the response is incomplete.
 - An error inside the stream is an `error` event and a failed response, as recorded.
-- The request's `max_output_tokens` cuts nothing: the script says what is said. Nothing is stored.
+- The request's `max_output_tokens` has no effect on a script.
 """
 
 from __future__ import annotations
@@ -114,19 +114,19 @@ class OpenAIResponses:
         if model is None or model == "":
             raise missing("model")
         expect("model", model, str, "a string")
-        asked = body.get("input")
-        if asked is None:
+        prompt = body.get("input")
+        if prompt is None:
             if not any(body.get(name) for name in _OTHER_INPUTS):
                 raise missing("input")
-            asked = []
-        if not isinstance(asked, str | list):
+            prompt = []
+        if not isinstance(prompt, str | list):
             raise BadRequestError(
                 "Invalid type for 'input': expected one of a string or array of input items, but got "
-                f"{json_type(asked)} instead.",
+                f"{json_type(prompt)} instead.",
                 param="input",
                 code="invalid_type",
             )
-        for index, item in enumerate(asked if isinstance(asked, list) else ()):
+        for index, item in enumerate(prompt if isinstance(prompt, list) else ()):
             _check_item(f"input[{index}]", item)
         tools = body.get("tools")
         if tools is not None:
@@ -140,7 +140,7 @@ class OpenAIResponses:
             wire=self.name,
             model=model,
             stream=stream,
-            text="\n".join([*texts_in(body.get("instructions")), *_prompt(asked)]),
+            text="\n".join([*texts_in(body.get("instructions")), *_prompt(prompt)]),
             include_usage=True,
             created=created,
             seed=seed,
@@ -322,9 +322,9 @@ def _call_events(event: _Event, call: ToolCall, kind: str, place: dict[str, Any]
         yield EncodedFrame(event(f"{name}.done", **{"input" if custom else "arguments": call.arguments}, **place))
 
 
-def _prompt(asked: str | list[Any]) -> Iterator[str]:
-    yield from texts_in(asked)
-    for item in asked:
+def _prompt(prompt: str | list[Any]) -> Iterator[str]:
+    yield from texts_in(prompt)
+    for item in prompt:
         if isinstance(item, dict):
             yield from texts_in(item.get("output"))
 

@@ -21,7 +21,7 @@ def _segments(name: str) -> str:
 def match_path(patterns: Sequence[str], path: str) -> dict[str, str] | None:
     """The named segments of a path that matches one of the patterns, else `None`; `{name*}` is several segments.
 
-    Names that begin with `_` are left out: they do not say what is asked for.
+    Names that begin with `_` are left out: they are no part of the request.
     """
     for pattern in patterns:
         if match := _compiled(pattern).fullmatch(path):

@@ -1,4 +1,4 @@
-"""Azure: filter results first and in each choice, sorted keys, usage in a chunk of its own if asked for."""
+"""Azure: filter results first and in each choice, sorted keys, usage in a chunk of its own if requested."""
 
 from __future__ import annotations
 
