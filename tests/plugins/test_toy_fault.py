@@ -22,7 +22,7 @@ TEXT = Path(__file__).parents[2] / "cassettes" / "openai_chat" / "text.yaml"
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 
 
-def ask(url: str) -> str:
+def post(url: str) -> str:
     """The body of an answer."""
     return httpx2.post(f"{url}/chat/completions", json=REQUEST, headers={"authorization": "Bearer k"}).text
 
@@ -31,7 +31,7 @@ def test_it_is_served(install: Install, fake_provider: FakeProvider) -> None:
     """A script takes it by its specification, and the frames before its place stay as they are."""
     install(ENTRY)
     fake_provider.script("sea", faults="shout@frame=1")
-    body = ask(fake_provider.base_url())
+    body = post(fake_provider.base_url())
     assert '"role":"assistant"' in body
     assert '"CONTENT":"SEA"' in body
 
@@ -46,13 +46,13 @@ def test_the_control_api_takes_it(install: Install) -> None:
         assert refused.status_code == 400
         assert refused.json()["error"]["where"].endswith("$.faults[0].frame")
         assert httpx2.patch(url, json={"faults": [{"fault": "shout", "times": 1}]}).status_code == 200
-        assert '"CONTENT":"SEA"' in ask(server.base_url("openai_chat"))
+        assert '"CONTENT":"SEA"' in post(server.base_url("openai_chat"))
         listed = httpx2.get(f"{server.url}/_tokentape/faults").json()["faults"]
     assert listed[-1]["name"] == "shout"
 
 
 def test_it_is_swept(install: Install) -> None:
-    """A sweep has a row of it with a cell at each frame."""
+    """A sweep has a row for it, with a cell at each frame."""
     install(ENTRY)
     subject = read_subject(TEXT)
     plan = plan_sweep(subject.tape, subject.wire, ["shout"])
@@ -67,11 +67,13 @@ def test_it_is_documented(install: Install, capsys: pytest.CaptureFixture[str]) 
         main(["faults", "--json"])
     entry = json.loads(capsys.readouterr().out)["faults"][-1]
     assert (entry["name"], entry["meaning"]) == ("shout", "All letters of the body from a frame on are capitals.")
-    assert [(made["name"], made["meaning"]) for made in entry["parameters"]] == [("frame", "the first frame, from 0")]
+    assert [(parameter["name"], parameter["meaning"]) for parameter in entry["parameters"]] == [
+        ("frame", "the first frame, from 0")
+    ]
 
 
 def test_its_specification(install: Install) -> None:
-    """A line and a value are the same, and a misspelt name is told the nearest."""
+    """A line and a value are equal, and the error of a misspelt name has the nearest one."""
     with pytest.raises(FaultError, match="no fault 'shout'"):
         parse_fault("shout")
     install(ENTRY)

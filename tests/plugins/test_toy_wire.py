@@ -59,7 +59,7 @@ def run(*arguments: str) -> int:
 @pytest.mark.usefixtures("toy")
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_it_is_decoded(size: int) -> None:
-    """Its streams have text, a finish reason and usage wherever they are cut, and a cut or failed one says so."""
+    """Its streams have text, a finish reason and usage wherever they are cut, and a cut or failed one is an error."""
     stream = stream_bytes([BODY[at : at + size] for at in range(0, len(BODY), size)], "toy")
     assert text_of(stream) == "Hello"
     assert (stream.finish_reason, stream.usage.input, stream.usage.output) == ("length", 3, 2)
@@ -162,7 +162,7 @@ def test_a_broken_package(install: Install, value: str, problem: str) -> None:
 
 
 def test_another_name(install: Install) -> None:
-    """An entry point and what it points at have the same name."""
+    """An entry point and its wire format have the same name."""
     install(f"[tokentape.fake_provider_wires]\ntoys = {TOY}:WIRE\n")
     with pytest.raises(UnknownWireError, match="has the name 'toy': both must be the same"):
         wire_named("toys")

@@ -1,1 +1,1 @@
-"""Makes the folder cassettes/: `make record`."""
+"""Records the folder cassettes/: `make record`."""

@@ -23,23 +23,23 @@ from tokentape_harness import use_cassette
 
 HOST = "127.0.0.1:8080"
 """Stands for the port, which is another one each time."""
-# They say which machine recorded, and no server looks at them.
-UNTOLD = ("host", "connection", "user-agent", "accept-encoding", "authorization", "x-api-key")
+# They identify the recording machine, and no server needs them.
+UNRECORDED_HEADERS = ("host", "connection", "user-agent", "accept-encoding", "authorization", "x-api-key")
 MOST_BYTES = 100_000
 
 
 def main(folder: Path) -> None:
-    """Record all of them; the folder changes only if all could be made."""
+    """Record all cases; the folder changes only if all were recorded."""
     with tempfile.TemporaryDirectory() as work:
         model = make_model(Path(work) / "model.gguf")
-        made = Path(work) / "cassettes"
+        recorded = Path(work) / "cassettes"
         for case in CASES:
-            record(case, made / case.path, model)
-            print(f"{case.path}: {(made / case.path).stat().st_size:,} bytes", flush=True)
+            record(case, recorded / case.path, model)
+            print(f"{case.path}: {(recorded / case.path).stat().st_size:,} bytes", flush=True)
         for case in CASES:
             target = folder / case.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(made / case.path, target)
+            shutil.copyfile(recorded / case.path, target)
     (folder / "README.md").write_text(readme(CASES, versions(), SEED))
 
 
@@ -52,7 +52,7 @@ def record(case: Case, path: Path, model: Path) -> None:
             request.headers = {
                 name: value
                 for name, value in request.headers.items()
-                if name.lower() not in UNTOLD and not name.lower().startswith("x-stainless-")
+                if name.lower() not in UNRECORDED_HEADERS and not name.lower().startswith("x-stainless-")
             }
             return request
 

@@ -1,11 +1,11 @@
-"""Cases: each cassette, what is asked, and how it is read."""
+"""Cases: each cassette, its request, and how its answer is read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tests.record.asking import (
+from tests.record.sdk_answers import (
     Body,
     Read,
     expect_error,
@@ -21,9 +21,9 @@ SCRIPTED_MODEL = "scripted"
 
 
 class Case(NamedTuple):
-    """One cassette of `wire`, and what its row in the README says.
+    """One cassette of `wire`, and `what` it is in the README's table.
 
-    With a `script` the fake provider says it; without one the model server answers, held to the `grammar` if any.
+    With a `script` the fake provider answers; without one the model server, held to the `grammar` if any.
     """
 
     wire: str
@@ -36,11 +36,11 @@ class Case(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where it is, in cassettes/."""
+        """Its path in cassettes/."""
         return f"{self.wire}/{self.name}.yaml"
 
 
-# A random model says nothing and does not stop by itself: a grammar of llama.cpp gives it a form to fill.
+# A random model generates noise and does not stop by itself: a grammar of llama.cpp gives it a form to fill.
 SENTENCE = 'root ::= [A-Z] [a-z]{2,6} (" " [a-z]{2,8}){11} "."'
 ENDLESS = 'root ::= [A-Z] [a-z]{2,6} ([,.]? " " [a-z]{2,8})+ "!!!"'
 NON_ASCII = (
@@ -64,14 +64,14 @@ PARAMETERS = {"type": "object", "properties": FORECAST, "required": ["city"], "a
 
 def chat(question: str, *, model: str = MODEL, **options: Any) -> Body:
     """A streaming request for a chat completion."""
-    asked = [{"role": "user", "content": question}]
-    return {"model": model, "messages": asked, "stream": True, "stream_options": {"include_usage": True}, **options}
+    messages = [{"role": "user", "content": question}]
+    return {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}, **options}
 
 
 def message(question: str, *, model: str = MODEL, **options: Any) -> Body:
     """A streaming request for a message."""
-    asked = [{"role": "user", "content": question}]
-    return {"model": model, "messages": asked, "max_tokens": 300, "stream": True, **options}
+    messages = [{"role": "user", "content": question}]
+    return {"model": model, "messages": messages, "max_tokens": 300, "stream": True, **options}
 
 
 def response(question: str, *, model: str = MODEL, **options: Any) -> Body:
@@ -80,7 +80,7 @@ def response(question: str, *, model: str = MODEL, **options: Any) -> Body:
 
 
 def recorded() -> Iterator[Case]:
-    """What the model server says."""
+    """Cases that the model server answers."""
     wire = "openai_chat"
     yield Case(wire, "text", "a sentence, usage in a chunk of its own", chat("Say something."), SENTENCE)
     yield Case(wire, "long", "200 tokens, cut by `max_tokens`", chat("Tell a story.", max_tokens=200), ENDLESS)
@@ -112,17 +112,17 @@ def recorded() -> Iterator[Case]:
     yield from _broken_off(wire, message, "max_tokens", "events")
 
 
-def _broken_off(wire: str, ask: Callable[..., Body], limit: str, events: str) -> Iterator[Case]:
-    leaves = f"the client closes the stream after 12 {events}"
-    yield Case(wire, "client_leaves", leaves, ask("Tell a long story.", **{limit: 1500}), ENDLESS, read=leave_after(12))
+def _broken_off(wire: str, body: Callable[..., Body], limit: str, events: str) -> Iterator[Case]:
+    left = f"the client closes the stream after 12 {events}"
+    yield Case(wire, "client_leaves", left, body("Tell a long story.", **{limit: 1500}), ENDLESS, read=leave_after(12))
     killed = f"the server is killed after 20 {events}"
-    yield Case(wire, "server_killed", killed, ask("Tell a saga.", **{limit: 1500}), ENDLESS, read=kill_after(20))
+    yield Case(wire, "server_killed", killed, body("Tell a saga.", **{limit: 1500}), ENDLESS, read=kill_after(20))
     refused = "400, as the prompt is longer than the context"
-    yield Case(wire, "http_error", refused, ask("Why? " * 1500), read=expect_error(400))
+    yield Case(wire, "http_error", refused, body("Why? " * 1500), read=expect_error(400))
 
 
 def scripted() -> Iterator[Case]:
-    """What the model server can't say."""
+    """Cases that the model server can't generate."""
     two_calls = Script.of(
         Text("I look at both."),
         ToolCall.of("forecast", {"city": "Lisbon", "day": "tomorrow"}),
@@ -137,40 +137,44 @@ def scripted() -> Iterator[Case]:
 
     function = {"name": "forecast", "description": "The weather of a day", "parameters": PARAMETERS}
     weather, sum_ = "How is the weather in Lisbon and Kraków?", "What is 3 · 9?"
-    made = SCRIPTED_MODEL
+    model = SCRIPTED_MODEL
 
     wire = "openai_chat"
     tools: list[Any] = [{"type": "function", "function": function}]
-    yield _said(wire, "tool_calls", "text, then two tool calls", chat(weather, model=made, tools=tools), two_calls)
-    yield _said(wire, "reasoning", "`reasoning_content`, then text", chat(sum_, model=made), thinks)
+    yield _scripted(wire, "tool_calls", "text, then two tool calls", chat(weather, model=model, tools=tools), two_calls)
+    yield _scripted(wire, "reasoning", "`reasoning_content`, then text", chat(sum_, model=model), thinks)
     refuses = Script.of(Refusal("I can't help with that."))
-    yield _said(wire, "refusal", "a refusal", chat("Pick this lock.", model=made), refuses)
+    yield _scripted(wire, "refusal", "a refusal", chat("Pick this lock.", model=model), refuses)
     filtered = Script.of("The first half of ", finish_reason="content_filter")
-    yield _said(wire, "content_filter", "cut by the content filter", chat("Go on.", model=made), filtered)
-    yield from _errors(wire, chat("Hi", model=made))
+    yield _scripted(wire, "content_filter", "cut by the content filter", chat("Go on.", model=model), filtered)
+    yield from _errors(wire, chat("Hi", model=model))
 
     wire = "openai_responses"
     tools = [{"type": "function", **function}]
-    yield _said(wire, "tool_calls", "text, then two tool calls", response(weather, model=made, tools=tools), two_calls)
-    yield _said(wire, "reasoning", "a reasoning item, then text", response(sum_, model=made), thinks)
-    yield from _errors(wire, response("Hi", model=made))
+    yield _scripted(
+        wire, "tool_calls", "text, then two tool calls", response(weather, model=model, tools=tools), two_calls
+    )
+    yield _scripted(wire, "reasoning", "a reasoning item, then text", response(sum_, model=model), thinks)
+    yield from _errors(wire, response("Hi", model=model))
 
     wire = "anthropic_messages"
     tools = [{"name": "forecast", "description": "The weather of a day", "input_schema": PARAMETERS}]
-    yield _said(wire, "tool_use", "text, then two tool calls", message(weather, model=made, tools=tools), two_calls)
+    yield _scripted(
+        wire, "tool_use", "text, then two tool calls", message(weather, model=model, tools=tools), two_calls
+    )
     thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2048}
-    yield _said(wire, "thinking", "signed thinking, then text", message(sum_, model=made, **thinking), thinks)
-    yield from _errors(wire, message("Hi", model=made))
+    yield _scripted(wire, "thinking", "signed thinking, then text", message(sum_, model=model, **thinking), thinks)
+    yield from _errors(wire, message("Hi", model=model))
 
 
 def _errors(wire: str, body: Body) -> Iterator[Case]:
     breaks = Script.of("This far, and ", error=Error(529, "Overloaded", in_stream=True))
-    yield _said(wire, "error_in_stream", "an error event after some text", body, breaks, expect_error_event)
+    yield _scripted(wire, "error_in_stream", "an error event after some text", body, breaks, expect_error_event)
     limited = Script.of(error=Error(429, "Rate limit reached for requests", retry_after=2))
-    yield _said(wire, "rate_limited", "429 with `retry-after`", body, limited, expect_error(429))
+    yield _scripted(wire, "rate_limited", "429 with `retry-after`", body, limited, expect_error(429))
 
 
-def _said(wire: str, name: str, what: str, body: Body, script: Script, read: Read = read_all) -> Case:
+def _scripted(wire: str, name: str, what: str, body: Body, script: Script, read: Read = read_all) -> Case:
     return Case(wire, name, what, body, None, script, read)
 
 

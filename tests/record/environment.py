@@ -1,4 +1,4 @@
-"""The environment of the model server: made on first use under .venv/record, and again if its pins change."""
+"""The environment of the model server: created on first use under .venv/record, and again if its pins change."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ PLACE: Final = Path(sys.prefix) / "record"
 
 
 def python() -> Path:
-    """The interpreter of the environment. Raises `subprocess.CalledProcessError` if it can't be made."""
-    made = PLACE / "bin" / "python"
+    """The interpreter of the environment. Raises `subprocess.CalledProcessError` if it can't be created."""
+    interpreter = PLACE / "bin" / "python"
     mark = hashlib.sha256(f"{REQUIREMENTS.read_text()}{sys.version}".encode()).hexdigest()
     stamp = PLACE / ".made-of"
     if not stamp.exists() or stamp.read_text() != mark:
         shutil.rmtree(PLACE, ignore_errors=True)
         uv = str(Path(sys.executable).parent / "uv")
         subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(PLACE)], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", str(made), "-r", str(REQUIREMENTS)], check=True)
+        subprocess.run([uv, "pip", "install", "-q", "--python", str(interpreter), "-r", str(REQUIREMENTS)], check=True)
         stamp.write_text(mark)
-    return made
+    return interpreter
 
 
 def version(package: str) -> str:

@@ -27,21 +27,21 @@ CONTEXT, WIDTH, HIDDEN, LAYERS, HEADS = 2048, 256, 768, 4, 4
 
 
 def tokenizer(seed: int) -> Tokenizer:
-    """Byte-level BPE, trained on made-up text."""
+    """Byte-level BPE, trained on random text."""
     texts = []
     for locale in LOCALES:
         faker = Faker(locale)
         faker.seed_instance(seed)
         texts += faker.paragraphs(nb=200)
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
+    created = Tokenizer(models.BPE())
+    created.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    created.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, special_tokens=list(SPECIAL), initial_alphabet=sorted(alphabet), show_progress=False
     )
-    made.train_from_iterator(texts, trainer)
-    return made
+    created.train_from_iterator(texts, trainer)
+    return created
 
 
 def write(path: Path, seed: int) -> None:

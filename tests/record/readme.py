@@ -1,4 +1,4 @@
-"""The README of cassettes/, made of the cases."""
+"""The README of cassettes/, generated from the cases."""
 
 from __future__ import annotations
 

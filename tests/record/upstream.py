@@ -19,7 +19,7 @@ TIMING = "synthetic:ttft=300ms,tps=40,jitter=0.3,seed=4"
 
 
 class Upstream(NamedTuple):
-    """Where a provider is, and how its process is killed; the fake provider has none of its own."""
+    """A provider's URL, and its process, which can be killed; the fake provider has no process of its own."""
 
     url: str
     process: subprocess.Popen[str] | None = None
@@ -33,16 +33,16 @@ class Upstream(NamedTuple):
 
 @contextmanager
 def model_server(model: Path, grammar: str | None) -> Iterator[Upstream]:
-    """The model server, with no streams before; what it says is held to the grammar."""
+    """A new model server, whose answers follow the grammar."""
     command = [str(environment.python()), str(HERE / "model_server.py"), str(model), *([grammar] if grammar else [])]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:
-            said = process.stdout.readline()
-            if not said.startswith("listening "):
+            line = process.stdout.readline()
+            if not line.startswith("listening "):
                 raise RuntimeError(f"the model server did not start: {' '.join(command)}")
-            yield Upstream(said.split()[1], process)
+            yield Upstream(line.split()[1], process)
         finally:
             process.kill()
 
@@ -58,6 +58,6 @@ def fake_provider(script: Script) -> Iterator[Upstream]:
 
 def make_model(path: Path) -> Path:
     """Write the seeded random model."""
-    made = [str(environment.python()), str(HERE / "random_model.py"), str(path), str(SEED)]
-    subprocess.run(made, check=True)
+    command = [str(environment.python()), str(HERE / "random_model.py"), str(path), str(SEED)]
+    subprocess.run(command, check=True)
     return path

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import requests
 
-from tests.record.asking import ASK
+from tests.record.sdk_answers import ANSWERS
 from tokentape import ProviderError, StreamedChatMessageIterator, TokentapeError, stream_response
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
@@ -137,13 +137,13 @@ def test_the_fixture_plays_them_to_the_official_sdk(file: str, fake_provider: Fa
     interaction = interaction_of(file)
     wire = Path(file).parent.name
     body = msgspec.json.decode(interaction.request.body or b"")
-    events = list(ASK[wire](fake_provider.url, body))
+    events = list(ANSWERS[wire](fake_provider.url, body))
     assert events
     (entry,) = fake_provider.requests
     assert (entry.answered_by, entry.wire) == ("recording", wire)
     with use_cassette(CASSETTES / file, record_mode="none"):
         parts = urlsplit(interaction.request.uri)
-        assert events == list(ASK[wire](f"{parts.scheme}://{parts.netloc}", body))
+        assert events == list(ANSWERS[wire](f"{parts.scheme}://{parts.netloc}", body))
     fake_provider.assert_all_played()
 
 

@@ -15,9 +15,9 @@ import openai
 import pytest
 import vcr
 
-from tests.record.asking import ASK, KEY
 from tests.record.cases import CASES
 from tests.record.readme import DEMO, readme
+from tests.record.sdk_answers import ANSWERS, KEY
 from tokentape_harness import read_cassette, use_cassette
 from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.lint import inspect_cassette
@@ -43,7 +43,7 @@ def decoded_by_sdk(wire: str, url: str, body: dict[str, Any]) -> Decoded:
     texts, calls = dict[int, str](), dict[tuple[int, int], list[str]]()
     broke = None
     try:
-        for event in ASK[wire](url, body):
+        for event in ANSWERS[wire](url, body):
             {"openai_chat": add_chat, "openai_responses": add_response, "anthropic_messages": add_message}[wire](
                 event, texts, calls
             )

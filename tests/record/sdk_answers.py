@@ -1,4 +1,4 @@
-"""Asking: one request of an official SDK, as plain data, and how far its answer is read."""
+"""Answers of official SDKs to one request, as plain data, and how far each answer is read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import openai
 from tests.record.upstream import Upstream
 
 KEY = "sk-not-a-key-0123456789abcdef"
-"""A planted key: it may stand in no cassette."""
+"""A planted key, which no cassette may contain."""
 
 Body = Mapping[str, Any]
 Read = Callable[[Upstream, str, Body], None]
-"""Asks, and reads as far as it reads."""
+"""Sends a request, and reads a part of the answer or all of it."""
 
 
 def openai_chat(url: str, body: Body) -> Iterator[Any]:
@@ -53,7 +53,7 @@ def anthropic_messages(url: str, body: Body) -> Iterator[Any]:
         )
 
 
-ASK: Mapping[str, Callable[[str, Body], Iterator[Any]]] = {
+ANSWERS: Mapping[str, Callable[[str, Body], Iterator[Any]]] = {
     "openai_chat": openai_chat,
     "openai_responses": openai_responses,
     "anthropic_messages": anthropic_messages,
@@ -72,15 +72,15 @@ def _events(answer: Any) -> Iterator[Any]:
 
 def read_all(upstream: Upstream, wire: str, body: Body) -> None:
     """Read to the end."""
-    for _ in ASK[wire](upstream.url, body):
+    for _ in ANSWERS[wire](upstream.url, body):
         pass
 
 
 def leave_after(events: int) -> Read:
-    """Read so many events, and close the stream."""
+    """Read this number of events, and close the stream."""
 
     def leave(upstream: Upstream, wire: str, body: Body) -> None:
-        answer = ASK[wire](upstream.url, body)
+        answer = ANSWERS[wire](upstream.url, body)
         for _ in range(events):
             next(answer)
         answer.close()  # type: ignore[attr-defined]
@@ -89,10 +89,10 @@ def leave_after(events: int) -> Read:
 
 
 def kill_after(events: int) -> Read:
-    """Read so many events, kill the server, and read what is left."""
+    """Read this number of events, kill the server, and read what is left."""
 
     def kill(upstream: Upstream, wire: str, body: Body) -> None:
-        answer = ASK[wire](upstream.url, body)
+        answer = ANSWERS[wire](upstream.url, body)
         for _ in range(events):
             next(answer)
         upstream.kill()
@@ -102,13 +102,13 @@ def kill_after(events: int) -> Read:
         except (openai.APIConnectionError, anthropic.APIConnectionError, httpx2.RemoteProtocolError):
             pass
         else:
-            raise RuntimeError("the stream had ended before the server was killed: ask for more tokens")
+            raise RuntimeError("the stream had ended before the server was killed: request more tokens")
 
     return kill
 
 
 def expect_error(status: int) -> Read:
-    """Ask for what is answered with this status."""
+    """Send a request whose answer has this error status."""
 
     def expect(upstream: Upstream, wire: str, body: Body) -> None:
         try:
