@@ -149,15 +149,18 @@ PACKAGES: Final = frozenset(("faker", "filelock", "pytest", "rich", "starlette",
 
 @contextmanager
 def extra_needed(extra: str, by: str) -> Iterator[None]:
-    """A context for imports that `by` needs and `extra` installs. Raises `MissingExtraError`, which names both."""
+    """A context for imports that `by` needs and `extra` installs. Raises `MissingExtraError`, which names both.
+
+    Of several contexts around an import the outermost is named.
+    """
     try:
         yield
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, MissingExtraError) as error:
         package = (error.name or "").partition(".")[0]
         if package not in PACKAGES:
             raise
         raise MissingExtraError(
-            f"{by} needs the package {package}, which is not installed: pip install 'tokentape[{extra}]'"
+            f"{by} needs the package {package}, which is not installed: pip install 'tokentape[{extra}]'", name=package
         ) from None
 
 

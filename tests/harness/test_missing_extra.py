@@ -54,6 +54,10 @@ def test_the_command_names_the_extra(arguments: list[str]) -> None:
             "from tokentape_fake_provider import FakeProviderServer",
             f"tokentape_fake_provider.FakeProviderServer needs the package starlette, {FAKE_PROVIDER}",
         ),
+        *(
+            (f"import tokentape_harness.{name}", f"tokentape_harness.{name} needs the package {package}, {HARNESS}")
+            for name, package in (("flush", "yaml"), ("conversion", "yaml"), ("recording", "vcr"))
+        ),
     ],
 )
 def test_the_packages_name_the_extra(code: str, message: str) -> None:

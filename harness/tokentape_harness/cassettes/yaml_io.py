@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable
@@ -118,6 +119,11 @@ def _placed(construct: Any) -> Any:
     return placed
 
 
+def _binary(loader: Any, node: Any) -> bytes:
+    """Decode base64; PyYAML skips what is none."""
+    return base64.b64decode("".join(loader.construct_scalar(node).split()), validate=True)
+
+
 for _tag, _construct in {
     "str": _plain_scalar,
     "unicode": _plain_scalar,
@@ -126,8 +132,9 @@ for _tag, _construct in {
     "object/apply:builtins.iter": _iterator_items,
 }.items():
     _CassetteLoader.add_constructor(f"{_TAG}python/{_tag}", _placed(_construct))
-for _tag in ("bool", "int", "float", "timestamp", "binary"):
+for _tag in ("bool", "int", "float", "timestamp"):
     _CassetteLoader.add_constructor(_TAG + _tag, _placed(_Loader.yaml_constructors[_TAG + _tag]))
+_CassetteLoader.add_constructor(f"{_TAG}binary", _placed(_binary))
 
 
 def load(data: bytes, path: Path | None = None) -> Any:

@@ -75,6 +75,7 @@ WRONG = {
     "deep JSON": b'{"interactions": ' + b"[" * 100_000 + b"]" * 100_000 + b', "version": 1}',
     "deep JSON, a little": b'{"interactions": [], "x": ' + b"[" * 300 + b"]" * 300 + b', "version": 1}',
     "bad bool": edited("version", "x: !!bool maybe\nversion"),
+    "bad base64": edited("version", "x: !!binary '@@@'\nversion"),
     "bad int": edited("version", "x: !!int ''\nversion"),
     "bad float": edited("version", "x: !!float nothing\nversion"),
     "bad timestamp": edited("version", "x: !!timestamp foo\nversion"),
@@ -357,6 +358,7 @@ def test_the_place_is_in_the_line():
     """The line and column in the file, or the interaction and what is wrong in it."""
     for name, message in {
         "bad bool": "line 12, column 4: the value 'maybe' is not what its tag bool promises: record it again",
+        "bad base64": "line 12, column 4: the value '@@@' is not what its tag binary promises: record it again",
         "two keys": "line 3, column 5: the key 'method' appears twice in one mapping: keep one of them",
         "itself beside the response": "line 11, column 12: a value that holds itself",
         "status 99": "interaction 0: its response has the status 99, and a response has a status from 100 to 599: "
