@@ -79,6 +79,7 @@ def test_the_adapter_of_the_page(folder: Path, capsys: pytest.CaptureFixture[str
     assert "second_loop: one pass by design" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sdk", ["openai", "anthropic"])
 def test_what_the_official_sdks_do_otherwise(sdk: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Their deviations are those of the baseline, no more and no fewer, at the version that it and the page name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import re
@@ -499,6 +500,7 @@ def test_bit_flip() -> None:
 # Any tape.
 
 
+@functools.cache
 def recorded(wire_format: str) -> tuple[Tape, Wire | None]:
     """The shortest recorded stream of a wire format that has a few events."""
     found = sorted(corpus.items(wire_format), key=lambda item: item.body_path.stat().st_size)

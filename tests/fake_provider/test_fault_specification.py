@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -102,6 +103,7 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
     return st.one_of(map(_values, get_args(hint))) if get_args(hint) else BY_TYPE[hint]
 
 
+@functools.cache
 def faults(kind: type[Fault]) -> st.SearchStrategy[Fault]:
     """Faults of a kind, with any parameters that it takes."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.corpus import ROOT
 from tokentape_fake_provider.errors import UnreadableRecordingError
-from tokentape_harness import read_cassette, use_cassette
+from tokentape_harness import Cassette, read_cassette, use_cassette
 from tokentape_harness.cassettes.reader import parse_cassette
 from tokentape_harness.cassettes.writer import write_cassette
 from tokentape_harness.cli.run import run
@@ -180,7 +180,7 @@ def test_a_wrong_cassette_is_one_line_with_its_place(wrong):
     with pytest.raises(CassetteError), use_cassette(wrong, record_mode="new_episodes"):
         pass
     with pytest.raises(CassetteWriteError, match="not overwritten"):
-        write_cassette(wrong, read_cassette(CASSETTES / "openai_chat" / "text.yaml"))
+        write_cassette(wrong, Cassette())
     assert wrong.read_bytes() == before
 
 
