@@ -87,8 +87,8 @@ def redact_body(
 
 def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
     """The text rules that have a hint in the text."""
-    lower = text.lower()
-    return [rule for rule in text_rules if not rule.hints or any(hint in lower for hint in rule.hints)]
+    has = text.lower().__contains__
+    return [rule for rule in text_rules if not rule.hints or any(map(has, rule.hints))]
 
 
 @lru_cache(maxsize=256)

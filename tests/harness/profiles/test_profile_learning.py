@@ -31,12 +31,12 @@ PROMPTS = [Usage(input=50 + 400 * (number % 7), cached=100 * (number % 5) if num
 @pytest.mark.parametrize(
     ("distribution", "jitter"),
     [
-        ("lognormal", 0.3),
+        pytest.param("lognormal", 0.3, marks=pytest.mark.slow),
         ("lognormal", 1.0),
         ("gamma", 0.3),
-        ("gamma", 1.0),
-        ("normal", 0.25),
-        ("uniform", 0.4),
+        pytest.param("gamma", 1.0, marks=pytest.mark.slow),
+        pytest.param("normal", 0.25, marks=pytest.mark.slow),
+        pytest.param("uniform", 0.4, marks=pytest.mark.slow),
         ("constant", 0.0),
     ],
 )

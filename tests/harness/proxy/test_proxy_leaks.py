@@ -30,7 +30,9 @@ def post(proxy: RecordingProxy, kind: str, extra: str = "x=1") -> httpx2.Respons
         )
 
 
-@pytest.mark.parametrize("kind", ["sse", "ndjson", "json", "invoke", "converse"])
+@pytest.mark.parametrize(
+    "kind", ["sse", "invoke", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ndjson", "json", "converse"))]
+)
 def test_nothing_planted_is_kept_or_reported(
     kind: str, provider: int, tmp_path: Path, caplog: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
