@@ -39,16 +39,25 @@ class FakeProviderError(Exception):
 class BadRequestError(FakeProviderError):
     """A request that the real provider would reject, with the provider's message.
 
-    `status` is the provider's HTTP status; `param` is the invalid field and `code` the provider's error code, if it
-    reports them.
+    `status` is the provider's HTTP status; `param` is the invalid field, `code` and `type` are the provider's error code
+    and type, if it reports them.
     """
 
-    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+        type: str | None = None,  # noqa: A002
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.param = param
         self.code = code
+        self.type = type
 
 
 class UnknownWireError(FakeProviderError, LookupError):

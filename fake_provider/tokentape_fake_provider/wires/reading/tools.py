@@ -142,7 +142,7 @@ def _tools(tool: Mapping[str, Any]) -> Iterator[Tool]:
         return
     kind = tool.get("type")
     described = any(isinstance(tool.get(key), Mapping) for key in (*_SCHEMAS, "parameter_definitions"))
-    if kind in ("function", None) or described:
+    if kind in ("function", None) or (described and "name" in tool):
         if isinstance(tool.get("name"), str):
             yield _function(tool, tool)
         elif kind is None:
