@@ -62,7 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(cassette, speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
-        "locale=..., dialect=..., faults=..., clock=...): how the fixture fake_provider answers in this test",
+        "locale=..., dialect=..., faults=..., clock=..., validate=...): how the fixture fake_provider answers in this "
+        "test",
     )
     config.addinivalue_line(
         "markers",

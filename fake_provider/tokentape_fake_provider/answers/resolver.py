@@ -44,7 +44,10 @@ from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
 from tokentape_fake_provider.wires.prompt import Prompt
+from tokentape_fake_provider.wires.prompt_reader import read_prompt
+from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
+from tokentape_fake_provider.wires.validation.check import check_request
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
 # No official SDK retries a 404; those of OpenAI and Anthropic also obey `x-should-retry`.
@@ -231,6 +234,11 @@ class _Resolution:
             advice = "Queue a script, add a rule, load or record a cassette, or turn strict off."
             return error_answer(wire, NO_ANSWER_STATUS, f"{recording} {advice}", "no_recording", request=request)
         prompt = self._incoming.prompt
+        if settings.validate:
+            try:
+                check_request(request, prompt, http.headers)
+            except BadRequestError as error:
+                return refused(wire, error, request)
         self._simulated_size = settings.simulation.words * prompt.choices * _WORD_SIZE
         return partial(self._simulated, prompt, request, note)
 
@@ -348,7 +356,7 @@ class _Resolution:
         self, script: Script, request: ProviderRequest, by: AnsweredBy, source: str = "", *, note: str = ""
     ) -> Answer:
         wire, settings = wire_named(request.wire), self._settings
-        script = _with_usage(script, settings.usage)
+        script = _with_input(_with_usage(script, settings.usage), request)
         try:
             tape = encode(script, request, settings.timing, in_flight=self._in_flight)
         except ScriptError as error:
@@ -379,9 +387,10 @@ class _Resolution:
         )
 
 
-def refused(wire: Wire, error: BadRequestError) -> Answer:
+def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:
     """The provider's own refusal of a request."""
-    encoded = wire.encode_error(Error(error.status, error.message, code=error.code, param=error.param))
+    said = Error(error.status, error.message, type=error.type, code=error.code, param=error.param)
+    encoded = wire.encode_error(said, request)
     return Answer(tape_of_reply(encoded), "error", note=error.message)
 
 
@@ -395,6 +404,16 @@ def error_answer(
 
 def _steps(timing: Timing) -> Stepped | None:
     return timing if isinstance(timing, Stepped) else None
+
+
+def _with_input(script: Script, request: ProviderRequest) -> Script:
+    """The script with the input tokens of what the request has besides text, unless it has its own count."""
+    usage = script.usage
+    if usage.input is not None or not usage.report or is_plain(request.body):
+        return script
+    more = tokens_besides_text(read_prompt(request), request.wire)
+    counted = msgspec.structs.replace(usage, input=count_input(usage, request.text) + more)
+    return msgspec.structs.replace(script, usage=counted) if more else script
 
 
 def _with_usage(script: Script, usage: Usage) -> Script:

@@ -33,6 +33,7 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: Faults | UnsetType = UNSET
     clock: ClockName | UnsetType = UNSET
     simulation: str | dict[str, Any] | UnsetType = UNSET
+    validate: bool | UnsetType = UNSET
     dress: DialectName | UnsetType | None = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:

@@ -30,8 +30,8 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language of synthetic text. `dialect` is the provider whose variant of `openai_chat` is sent; with `None` the path
     and the model decide. `faults` are applied to every response, in order. `clock` is the server's, or the session's
     own, which a test advances (`controlled`) or which advances by itself (`automatic`). `simulation` is how the model
-    behaves that answers what nothing else does. `timing`, `simulation` and each fault may be a specification. `dress`
-    is the former name of `dialect`.
+    behaves that answers what nothing else does; `validate` refuses requests in its place as the provider does.
+    `timing`, `simulation` and each fault may be a specification. `dress` is the former name of `dialect`.
 
     Raises `SettingError`, `FaultError`, `TimingError`, `UnknownDialectError`, and `ScriptError` for a locale without
     text.
@@ -47,6 +47,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: Faults = ()
     clock: ClockName = "server"
     simulation: Simulation = Simulation()
+    validate: bool = True
     dress: DialectName | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
@@ -90,4 +91,5 @@ _KINDS: Final[dict[str, Any]] = {
     "repeat": bool,
     "locale": str,
     "clock": ClockName,
+    "validate": bool,
 }

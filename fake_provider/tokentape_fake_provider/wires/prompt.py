@@ -17,8 +17,8 @@ Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh",
 class Media(msgspec.Struct, frozen=True):
     """An image, a sound, a film or a file in a message; `size` is its bytes, 0 where the request only refers to it.
 
-    `width` and `height` are an image's, in pixels, and `text` a document's, where the request has them, else 0 and
-    empty. `cited` is whether the answer may cite it.
+    `width` and `height` are an image's in pixels, `seconds` the length of a sound, `pages` and `text` those of a
+    document; 0 and empty where they are unknown. `cited` is whether the answer may cite it.
     """
 
     kind: MediaKind
@@ -30,6 +30,8 @@ class Media(msgspec.Struct, frozen=True):
     text: str = ""
     title: str = ""
     cited: bool = False
+    seconds: float = 0
+    pages: int = 0
 
 
 class ToolResult(msgspec.Struct, frozen=True):
@@ -39,6 +41,7 @@ class ToolResult(msgspec.Struct, frozen=True):
     call_id: str = ""
     name: str = ""
     error: bool = False
+    media: tuple[Media, ...] = ()
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from tokentape_fake_provider.wires.reading.options import (
     read_verbosity,
 )
 from tokentape_fake_provider.wires.reading.tools import read_tool_choice, read_tools
-from tokentape_fake_provider.wires.reading.turns import Turn, read_turns
+from tokentape_fake_provider.wires.reading.turns import Part, Turn, read_turns
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
@@ -60,16 +60,20 @@ def _message(turn: Turn) -> Message:
         "\n".join(text for text in said if text),
         tuple(part for part in turn.parts if isinstance(part, ToolCall)),
         results,
-        tuple(part for part in turn.parts if isinstance(part, Media)),
+        (*_media(turn.parts), *(held for result in results for held in result.media)),
         turn.continues,
     )
+
+
+def _media(parts: Iterable[Part]) -> Iterator[Media]:
+    return (part for part in parts if isinstance(part, Media))
 
 
 def _documents_of(turns: Iterable[Turn]) -> Iterator[tuple[Document, bool]]:
     """The documents among the parts of messages, and whether each may be cited."""
     for turn in turns:
-        for part in turn.parts:
-            if isinstance(part, Media) and part.kind == "document":
+        for part in _media(turn.parts):
+            if part.kind == "document":
                 yield Document(part.text, part.title), part.cited
 
 

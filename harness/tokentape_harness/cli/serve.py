@@ -49,6 +49,10 @@ def serve(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse requests that no cassette answers, instead of generating text.")
     ] = False,
+    validate: Annotated[
+        bool,
+        typer.Option("--validate/--no-validate", help="Refuse what the provider refuses, where no cassette answers."),
+    ] = True,
     as_wires: Annotated[
         list[str] | None,
         typer.Option("--as", metavar="W", help="Also serve the cassettes in this wire format; repeatable."),
@@ -89,6 +93,7 @@ def serve(
         strict=strict,
         seed=seed,
         repeat=True,  # a server answers the same request many times
+        validate=validate,
         dialect=None if dialect is None else dialect_name(dialect),
         faults=tuple(faults),
         simulation=as_simulation(simulation),

@@ -15,36 +15,42 @@ _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 def first(holder: Any, *names: str) -> Any:
     """The first of these fields that is not null; `None` if all are, or if `holder` is not an object."""
-    if isinstance(holder, Mapping):
-        for name in names:
-            if holder.get(name) is not None:
-                return holder[name]
+    if holder is None or not isinstance(holder, dict | Mapping):
+        return None
+    for name in names:
+        if (value := holder.get(name)) is not None:
+            return value
     return None
 
 
 def either(holder: Any, name: str) -> Any:
     """A field by its camelCase name, as JSON has it, or by its snake_case name, as protocol buffers have it."""
-    return first(holder, name, _snake_case(name))
+    return first(holder, name, snake_case(name))
 
 
 @cache
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
+    """A camelCase name as protocol buffers have it."""
     return _CAPITAL.sub(r"_\1", name).lower()
 
 
 def as_object(value: Any) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else NOTHING
+    return value if value is not None and isinstance(value, dict | Mapping) else NOTHING
 
 
 def objects(value: Any) -> list[Mapping[str, Any]]:
     """The objects in a list; a lone object counts as a list of one."""
+    if value is None:
+        return []
     values = [value] if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else []
     return [item for item in values if isinstance(item, Mapping)]
 
 
 def strings(value: Any) -> tuple[str, ...]:
     """The strings in a list; a lone string counts as a list of one."""
+    if value is None:
+        return ()
     values: Sequence[Any] = [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
     return tuple(item for item in values if isinstance(item, str))
 

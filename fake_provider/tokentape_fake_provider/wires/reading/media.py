@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from collections.abc import Mapping
 from typing import Any, Final
+
+import msgspec
 
 from tokentape_fake_provider.wires.prompt import Media, MediaKind
 from tokentape_fake_provider.wires.reading.fields import as_object, either, first, text_of, texts
@@ -42,6 +45,9 @@ _TYPES: Final[Mapping[str, MediaKind]] = {
 
 # A JPEG's size stands after its metadata, which is at most 64 kB for each segment.
 _HEADER: Final = 256 * 1024
+_WAV_HEADER: Final = 44
+_PAGE: Final = re.compile(rb"/Type\s*/Page\b")
+_TEXTS: Final = frozenset(("text/plain", "text/html", "text/csv", "text/markdown", "txt", "html", "csv", "md"))
 
 
 def read_media(part: Mapping[str, Any]) -> Media | None:
@@ -134,7 +140,7 @@ def _media(kind: MediaKind, holder: Mapping[str, Any], media_type: str, part: Ma
 
 
 def _named(media: Media, title: str, detail: str, cites: bool) -> Media:
-    return Media(media.kind, media.media_type, media.size, detail, media.width, media.height, media.text, title, cites)
+    return msgspec.structs.replace(media, detail=detail, title=title, cited=cites)
 
 
 def _kind(kind: MediaKind, media_type: str) -> MediaKind:
@@ -154,8 +160,20 @@ def _with_data(kind: MediaKind, media_type: str, data: str) -> Media:
     if kind == "image":
         width, height = pixels(_decoded(data, _HEADER))
         return Media(kind, media_type, size, width=width, height=height)
-    text = _decoded(data, len(data)).decode(errors="replace") if media_type.startswith("text/") else ""
+    if kind == "audio":
+        return Media(kind, media_type, size, seconds=_seconds(_decoded(data, _WAV_HEADER), size))
+    if media_type in ("application/pdf", "pdf"):
+        return Media(kind, media_type, size, pages=len(_PAGE.findall(_decoded(data, len(data)))))
+    text = _decoded(data, len(data)).decode(errors="replace") if media_type in _TEXTS else ""
     return Media(kind, media_type, size, text=text)
+
+
+def _seconds(head: bytes, size: int) -> float:
+    """The length of a WAV file, from the bytes per second in its header; 0 for other sounds."""
+    if head[:4] != b"RIFF" or head[8:16] != b"WAVEfmt " or len(head) < _WAV_HEADER:
+        return 0
+    rate = int.from_bytes(head[28:32], "little")
+    return max(0, size - _WAV_HEADER) / rate if rate else 0
 
 
 def _decoded(data: str, length: int) -> bytes:

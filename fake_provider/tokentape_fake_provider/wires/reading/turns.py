@@ -49,7 +49,7 @@ Part: TypeAlias = Text | Refusal | Reasoning | ToolCall | ToolResult | Media | U
 
 
 class Turn(NamedTuple):
-    """A message and its parts in order; one of the role `tool` has results, and the media in them.
+    """A message and its parts in order; one of the role `tool` has results.
 
     `continues` is whether it stands in the same message of the request as the results before it.
     """
@@ -65,10 +65,11 @@ def read_turns(body: Mapping[str, Any]) -> list[Turn]:
     """The turns of a request body."""
     reader = _Reader()
     for field in SYSTEM_FIELDS:
-        if text := "\n".join(texts(body.get(field))):
+        if field in body and (text := "\n".join(texts(body[field]))):
             reader.turns.append(Turn("system", (Text(text),)))
     for field in MESSAGE_FIELDS:
-        reader.prompt(body.get(field))
+        if field in body:
+            reader.prompt(body[field])
     if images := strings(body.get("images")):  # Ollama's generate
         reader.add("user", tuple(image_of_base64(image) for image in images))
     return reader.turns
@@ -124,7 +125,7 @@ class _Reader:
         if role is None and kind in _USER_ITEMS:
             role = "user"
         if (role == "tool" and "parts" not in item) or (role is None and _is_result(kind)):
-            self.turns.append(Turn("tool", tuple(self._result(item))))
+            self.turns.append(Turn("tool", (self._result(item),)))
             return
         if role is None and kind != "model_output":
             content = [item]  # a call or a thought that stands alone
@@ -165,7 +166,7 @@ class _Reader:
                 return
         for key in ("functionResponse", "function_response", "toolResult"):
             if isinstance(inner := part.get(key), Mapping):
-                yield from self._result(inner)
+                yield self._result(inner)
                 return
         if isinstance(inner := part.get("reasoningContent"), Mapping):
             thought = as_object(inner.get("reasoningText"))
@@ -187,7 +188,7 @@ class _Reader:
             case "tool_use" | "function_call" | "custom_tool_call":
                 yield _call(part)
             case "tool_result" | "function_result":
-                yield from self._result(part)
+                yield self._result(part)
             case "thinking" | "reasoning" | "thought":
                 text = "\n".join(texts(first(part, "thinking", "summary", "text", "content")))
                 yield Reasoning(text, text_of(first(part, "signature", "id")))
@@ -204,17 +205,16 @@ class _Reader:
                 named = kind if isinstance(kind, str) else next((key for key in part if key != "type"), "?")
                 yield Unknown(str(named))
 
-    def _result(self, item: Mapping[str, Any]) -> Iterator[ToolResult | Media]:
+    def _result(self, item: Mapping[str, Any]) -> ToolResult:
         """The result of a tool call, and the media in it."""
         call = text_of(first(item, "tool_call_id", "tool_use_id", "toolUseId", "call_id", "id"))
         result = first(item, "content", "output", "result", "response")
         name = text_of(first(item, "name", "tool_name")) or self._names.get(call, "")
         text, failed = _result_text(result)
         failed = failed or item.get("is_error") is True or item.get("status") == "error"
-        yield ToolResult(text, call, name, failed)
-        for block in (*objects(result), *objects(item.get("parts"))):
-            if (media := read_media(block)) is not None:
-                yield media
+        blocks = (*objects(result), *objects(item.get("parts")))
+        media = tuple(held for block in blocks if (held := read_media(block)) is not None)
+        return ToolResult(text, call, name, failed, media)
 
 
 def _is_result(kind: Any) -> bool:

@@ -142,20 +142,20 @@ def _check_tools(body: Mapping[str, Any], prompt: Prompt) -> None:
     choice = body.get("tool_choice")
     if choice is None:
         return
-    kind = as_object(choice).get("type")
-    if kind not in _CHOICES:
+    mode = as_object(choice).get("type")
+    if mode not in _CHOICES:
         listed = ", ".join(f"'{word}'" for word in _CHOICES)
         raise BadRequestError(
-            f"tool_choice: Input tag '{kind}' found using 'type' does not match any of the expected tags: {listed}"
+            f"tool_choice: Input tag '{mode}' found using 'type' does not match any of the expected tags: {listed}"
         )
-    if not prompt.tools and kind in ("any", "tool"):
+    if not prompt.tools and mode in ("any", "tool"):
         raise BadRequestError("tool_choice: tool_choice may only be specified while providing tools.")
-    if kind == "tool":
-        name = as_object(choice).get("name")
-        if name is None:
+    if mode == "tool":
+        chosen = as_object(choice).get("name")
+        if chosen is None:
             raise BadRequestError("tool_choice.tool.name: Field required")
-        if name not in names:
-            raise BadRequestError(f"Tool '{name}' not found in provided tools")
+        if chosen not in names:
+            raise BadRequestError(f"Tool '{chosen}' not found in provided tools")
 
 
 def _check_schema(where: str, tool: Mapping[str, Any]) -> None:
@@ -197,8 +197,8 @@ def _check_content(index: int, message: Mapping[str, Any], *, last: bool) -> Non
                 raise BadRequestError("messages: text content blocks must contain non-whitespace text")
         if kind == "thinking" and not text_of(block.get("signature")):
             raise BadRequestError(f"{where}.thinking.signature: Field required")
-    text = content if isinstance(content, str) else _last_text(content)
-    if last and assistant and text != text.rstrip():
+    end = content if isinstance(content, str) else _last_text(content)
+    if last and assistant and end != end.rstrip():
         raise BadRequestError("messages: final assistant content cannot end with trailing whitespace")
 
 
