@@ -19,7 +19,8 @@ def check_decimal(body: Mapping[str, Any], name: str, low: float, high: float) -
     value = body.get(name)
     if value is None:
         return
-    expect(name, False if isinstance(value, bool) else value, (int, float), "a decimal")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        expect(name, value, (), "a decimal")
     _check_bounds(name, value, low, high, "decimal")
 
 
