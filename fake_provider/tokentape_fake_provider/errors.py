@@ -39,8 +39,8 @@ class FakeProviderError(Exception):
 class BadRequestError(FakeProviderError):
     """A request that the real provider would reject, with the provider's message.
 
-    `status` is the provider's HTTP status; `param` is the invalid field, `code` and `type` are the provider's error code
-    and type, if it reports them.
+    `status` is the provider's HTTP status; `param` is the invalid field, `code` and `type` are the provider's error
+    code and type, if it reports them.
     """
 
     def __init__(

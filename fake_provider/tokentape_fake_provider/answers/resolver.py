@@ -44,7 +44,6 @@ from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
 from tokentape_fake_provider.wires.prompt import Prompt
-from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.validation.check import check_request
@@ -356,7 +355,7 @@ class _Resolution:
         self, script: Script, request: ProviderRequest, by: AnsweredBy, source: str = "", *, note: str = ""
     ) -> Answer:
         wire, settings = wire_named(request.wire), self._settings
-        script = _with_input(_with_usage(script, settings.usage), request)
+        script = _with_input(_with_usage(script, settings.usage), self._incoming or IncomingRequest(request))
         try:
             tape = encode(script, request, settings.timing, in_flight=self._in_flight)
         except ScriptError as error:
@@ -406,12 +405,12 @@ def _steps(timing: Timing) -> Stepped | None:
     return timing if isinstance(timing, Stepped) else None
 
 
-def _with_input(script: Script, request: ProviderRequest) -> Script:
+def _with_input(script: Script, incoming: IncomingRequest) -> Script:
     """The script with the input tokens of what the request has besides text, unless it has its own count."""
-    usage = script.usage
+    usage, request = script.usage, incoming.request
     if usage.input is not None or not usage.report or is_plain(request.body):
         return script
-    more = tokens_besides_text(read_prompt(request), request.wire)
+    more = tokens_besides_text(incoming.prompt, request.wire)
     counted = msgspec.structs.replace(usage, input=count_input(usage, request.text) + more)
     return msgspec.structs.replace(script, usage=counted) if more else script
 
