@@ -123,7 +123,7 @@ OPENAI: list[tuple[dict[str, Any], str, str | None, str | None]] = [
 RESPONSES: list[tuple[dict[str, Any], str, str | None, str | None]] = [
     ({"temperature": 3}, "Expected a value <= 2", "temperature", "decimal_above_max_value"),
     ({"top_logprobs": 21}, "Expected a value <= 20", "top_logprobs", "integer_above_max_value"),
-    ({"max_output_tokens": 15}, "Expected a value >= 16", "max_output_tokens", "integer_below_min_value"),
+    ({"max_output_tokens": 0}, "Expected a value >= 1", "max_output_tokens", "integer_below_min_value"),
     ({"tools": [{"type": "function"}]}, "tools[0].name", "tools[0].name", "missing_required_parameter"),
     ({"tools": [{"name": "f"}]}, "tools[0].type", "tools[0].type", "missing_required_parameter"),
     ({"tools": [{"type": "mcp"}]}, "server_label", "tools[0].server_label", "missing_required_parameter"),

@@ -38,7 +38,6 @@ _RESULTS: Final[Mapping[str, str]] = {
     "shell_call_output": "shell call",
     "apply_patch_call_output": "apply patch call",
 }
-_LEAST_TOKENS: Final = 16
 
 
 def check_openai_responses(request: ProviderRequest, prompt: Prompt) -> None:
@@ -47,7 +46,8 @@ def check_openai_responses(request: ProviderRequest, prompt: Prompt) -> None:
     check_decimal(body, "temperature", 0, 2)
     check_decimal(body, "top_p", 0, 1)
     check_integer(body, "top_logprobs", 0, 20)
-    check_output_limit(body, "max_output_tokens", request.model, low=_LEAST_TOKENS)
+    # The API takes no less than 16; here less is taken, so that tests can cut an answer early.
+    check_output_limit(body, "max_output_tokens", request.model)
     _check_tools(body, prompt)
     items = objects(body.get("input")) if isinstance(body.get("input"), list) else []
     for index, item in enumerate(items):
