@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,20 +105,21 @@ def each(chosen: Sequence[Any]) -> Sequence[Any]:
     return [pytest.param(None, marks=pytest.mark.skip(reason), id="no recorded streams")]
 
 
-def sampled(chosen: Sequence[Item]) -> Sequence[Any]:
-    """As `each`, but in the fast suite only the smallest that have every feature of every wire format between them."""
-    missing = {(item.wire_format, feature) for item in chosen for feature in _features(item)}
+def sampled(chosen: Sequence[Item], features: Collection[str] | None = None) -> Sequence[Any]:
+    """As `each`, but the fast suite has the smallest items that have each feature (of these) of each format."""
+
+    def found(item: Item) -> set[tuple[str, str]]:
+        of_item = item.features if features is None else set(item.features).intersection(features)
+        return {(item.wire_format, feature) for feature in (*of_item, item.kind, item.content_type)}
+
+    missing = set().union(*map(found, chosen))
     sample: set[str] = set()
     for item in sorted(chosen, key=lambda item: item.size):
-        new = {(item.wire_format, feature) for feature in _features(item)} & missing
+        new = found(item) & missing
         if new:
             missing -= new
             sample.add(item.id)
     return each([item if item.id in sample else pytest.param(item, marks=pytest.mark.slow) for item in chosen])
-
-
-def _features(item: Item) -> tuple[str, ...]:
-    return (*item.features, item.kind, item.content_type)
 
 
 def items(*wire_formats: str, kind: str = "stream") -> list[Item]:

@@ -31,7 +31,9 @@ def test_the_packages_are_those_of_the_extras() -> None:
     assert modules - {"_pytest", "py", "_yaml"} <= PACKAGES
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["chat", "Hi"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--version"], *(pytest.param(words, marks=pytest.mark.slow) for words in (["chat", "Hi"], []))]
+)
 def test_the_command_names_the_extra(arguments: list[str]) -> None:
     """Every command ends with one line and an exit code."""
     ended = run(f"from tokentape_harness.cli import main; main({arguments})")

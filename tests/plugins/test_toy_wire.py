@@ -120,6 +120,7 @@ def test_a_recording_is_served_as_it(fake_provider: FakeProvider) -> None:
     fake_provider.assert_all_played()
 
 
+@pytest.mark.slow
 def test_it_is_judged(toy: None, tmp_path: Path) -> None:
     """The provider suite judges it by its grammar, usage, finish reasons and errors, and skips only SDKs."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path / "site"), str(ROOT)))}

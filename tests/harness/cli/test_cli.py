@@ -364,6 +364,7 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
     )
 
 
+@pytest.mark.slow
 def test_serve_strict_refuses_what_nothing_answers(run):
     """With --strict a request without a recording gets no generated answer."""
     process, url, _ = start_server("--strict")

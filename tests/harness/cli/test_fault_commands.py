@@ -105,6 +105,7 @@ def test_synth_refuses_what_a_cassette_can_not_keep(run, tmp_path, fault, proble
     assert not (tmp_path / "x.yaml").exists()
 
 
+@pytest.mark.slow
 def test_serve_with_faults():
     """`tokentape serve --fault` applies the faults to its answers, in the order of the options."""
     command = [sys.executable, "-m", "tokentape_harness.cli", "serve", "--port", "0"]

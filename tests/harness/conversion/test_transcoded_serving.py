@@ -72,6 +72,7 @@ def test_a_transcoded_recording_is_paced_as_it_was_recorded(fake_provider: FakeP
     fake_provider.assert_all_played()
 
 
+@pytest.mark.slow
 def test_serve_as_another_provider(cassette: Path) -> None:
     """`serve --as` answers both formats, and warns of losses; `--dialect` holds for all sessions."""
     process, url, _ = start_server(cassette, "--as", "anthropic_messages", "--dialect", "groq", "--strict")

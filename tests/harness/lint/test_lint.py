@@ -213,6 +213,7 @@ def test_check_misused(run, shelf, arguments, message):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_check_reads_every_public_cassette(run):
     """All public cassettes are checked without a crash; those of another serializer are unreadable, no other is."""
     if not (ROOT / "cassettes").exists():

@@ -155,6 +155,7 @@ def test_parallel_workers_never_corrupt_a_file(path):
     assert [file.name for file in path.parent.iterdir()] == [path.name], "no lock and no temporary file is left"
 
 
+@pytest.mark.slow
 def test_a_killed_recording_leaves_the_old_cassette_whole(path):
     """After `kill -9` while a stream is recorded the file is what it was."""
     with client_of() as client, use_cassette(path):

@@ -26,9 +26,14 @@ def planned(subject: Subject, *args, **options) -> Plan:
     return plan_sweep(subject.tape, subject.wire, *args, **options)
 
 
-def test_each_fault_is_tried_at_each_boundary(text):
+@pytest.fixture(scope="module")
+def plan(text: Subject) -> Plan:
+    """Its plan of all faults."""
+    return planned(text)
+
+
+def test_each_fault_is_tried_at_each_boundary(plan):
     """All faults of the catalog but quotas are there, those with places at every place, first of all none."""
-    plan = planned(text)
     assert plan.cells[0].id == "none"
     names = {cell.id.partition("@")[0] for cell in plan.cells} - {"none"}
     # Only Anthropic has pings, and this recording has no character of several bytes.
@@ -39,9 +44,9 @@ def test_each_fault_is_tried_at_each_boundary(text):
     assert plan.possible == len(plan.cells)
 
 
-def test_only_what_never_ends_is_truncated(text):
+def test_only_what_never_ends_is_truncated(plan):
     """A cut is a truncation up to the finish reason, and not after it; a stream that only looks odd is none."""
-    cells = {cell.id: cell for cell in planned(text).cells}
+    cells = {cell.id: cell for cell in plan.cells}
     cuts = [cells[f"clean_end@frame={frame}"].truncated for frame in range(43)]
     assert cuts == [True] * 41 + [False] * 2
     for name in ("fin", "rst", "stall", "in_band_error"):
@@ -92,9 +97,9 @@ def test_one_place_of_one_fault(text):
     assert planned(text, ["clean_end@event=random"], seed=5) == planned(text, ["clean_end@event=random"], seed=5)
 
 
-def test_a_wait_for_ever_is_broken_off(text):
+def test_a_wait_for_ever_is_broken_off(plan):
     """What is set up for a silent server ends after the patience; anything else is as it was planned, once."""
-    cells = {cell.id: cell for cell in planned(text).cells}
+    cells = {cell.id: cell for cell in plan.cells}
 
     def specs(name: str, **options) -> list[str]:
         return [format_fault(fault) for fault in cells[name].faults(500.0, **options)]
