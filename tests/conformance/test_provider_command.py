@@ -179,7 +179,7 @@ def test_the_key_is_sent_and_never_reported(run: Run, monkeypatch: pytest.Monkey
     monkeypatch.setenv("THE_KEY", key)
 
     def keep(answer: Answer) -> None:
-        seen.append(answer.asked_headers[b"authorization"])
+        seen.append(answer.request_headers[b"authorization"])
         answer.status = 500
 
     Mangler.mangles["keeps-keys"] = keep

@@ -25,7 +25,7 @@ def test_another_server_has_no_control_api(fake_provider_server: FakeProviderSer
 
 @pytest.mark.parametrize("ending", ["", "/v1"])
 def test_each_wire_format_is_found_without_the_control_api(ending: str) -> None:
-    """A server that can't be scripted is asked in all formats whose paths it answers, below `/v1` and beside it."""
+    """A server that can't be scripted is tested in all formats whose paths it answers, below `/v1` and beside it."""
     with FakeProviderServer(token="unknown") as server:
         target = Target(server.url + ending)
         assert target.control is None

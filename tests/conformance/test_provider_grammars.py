@@ -44,7 +44,7 @@ DEVIATIONS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "mistral_chat": {
         "call-index": (14, "Mistral's calls have no index"),
         "indices": (14, "the same"),
-        "order": (2, "the same: two calls that no index tells apart"),
+        "order": (2, "the same: two calls that no index distinguishes"),
         "framing": (1, "a fixture that was trimmed of its last empty line"),
         "total": (1, "tokens of audio are beside the prompt's"),
         "usage": (1, "the same"),

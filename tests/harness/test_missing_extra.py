@@ -1,4 +1,4 @@
-"""Where only the library's own packages are installed, everything else says in one line which extra to install."""
+"""With only the library's own packages, importing anything else is one line of error with the extra to install."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def test_no_fixture_is_autouse(pytester):
 
 
 def test_a_wrong_marker_is_a_clear_error(pytester):
-    """A marker that can't be honoured fails the test with one line that says why."""
+    """A marker that can't be honoured fails the test with one line that has the reason."""
     pytester.makepyfile(
         """
         import pytest

@@ -47,7 +47,7 @@ def record(
         ),
     ] = None,
     mode: Annotated[
-        str, typer.Option(help="As in vcrpy: new_episodes, all (record anew), none (only replay) or once.")
+        str, typer.Option(help="As in vcrpy: new_episodes, all (record again), none (only replay) or once.")
     ] = "new_episodes",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
     timeout: Annotated[

@@ -162,7 +162,7 @@ class StreamingCassette:
             _check_all_played(cassette)
 
     def __call__(self, function: Function) -> Function:
-        """Decorate a function or a coroutine function: each call opens the cassette anew."""
+        """Decorate a function or a coroutine function: each call opens the cassette again."""
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

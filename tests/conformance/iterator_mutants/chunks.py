@@ -170,4 +170,4 @@ class EmptyAnswerIsAnError(Ground):
             text += chunk.text
             yield chunk
         if not text:
-            raise ValueError("nothing was said")
+            raise ValueError("there was no text")

@@ -96,7 +96,7 @@ def mapped(reason: str) -> type[Changed]:
             return replace(chunk, finish_reason="stop") if chunk.finish_reason == reason else chunk
 
     Mapped.__name__ = f"Takes{reason.title().replace('_', '')}ForStop"
-    Mapped.__doc__ = f"The finish reason {reason} is told as stop."
+    Mapped.__doc__ = f"The finish reason {reason} is reported as stop."
     return Mapped
 
 

@@ -134,7 +134,7 @@ class NoEmptyAnswers(Ground):
                 sent = True
                 yield text
         if not sent:
-            raise RuntimeError("nothing was said")
+            raise RuntimeError("there was no text")
 
     async def body(self, frames: AsyncIterator[bytes], send: Any) -> None:
         async for frame in frames:

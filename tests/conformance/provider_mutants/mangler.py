@@ -24,7 +24,7 @@ class Answer:
     def __init__(self, path: str, request: bytes) -> None:
         self.path = path
         self.request = request
-        self.asked_headers: dict[bytes, bytes] = {}
+        self.request_headers: dict[bytes, bytes] = {}
         self.status = 200
         self.headers: list[tuple[bytes, bytes]] = []
         self.body = b""
@@ -120,7 +120,7 @@ class Mangler:
 
         await self._app(below, decode_response, keep)
         answer.request = bytes(request)
-        answer.asked_headers = dict(scope["headers"])
+        answer.request_headers = dict(scope["headers"])
         mangle(answer)
         if not answer.cut:
             answer.set_header(b"content-length", None if answer.streams else b"%d" % len(answer.body))

@@ -131,7 +131,7 @@ def usual(**keys: Any) -> Part:
     return state(**{**given, **keys})
 
 
-TELLING = {
+REPORTING = {
     "null that becomes a text": App("reported", ERRORS, usual(done=True), usual(error="upstream closed early")),
     "null that becomes an object": App("reported", ERRORS, usual(done=True), usual(error={"kind": "eof"}, done=True)),
     "a code": App("reported", ERRORS, usual(done=True), usual(code=50001, done=True)),
@@ -336,6 +336,6 @@ JUST_ENDING = {
 
 APPS = {
     f"{kind}: {name}": app
-    for kind, apps in (("tells", TELLING), ("hides", HIDING), ("ends", JUST_ENDING))
+    for kind, apps in (("reports", REPORTING), ("hides", HIDING), ("ends", JUST_ENDING))
     for name, app in apps.items()
 }

@@ -49,13 +49,13 @@ def test_each_ending_is_judged(name: str, cut: int) -> None:
 @pytest.mark.parametrize(
     ("name", "note"),
     [
-        ("tells: null that becomes a text", '"error":"upstream closed early"'),
-        ("tells: an apology in pieces", "I lost my thread"),
-        ("tells: an event's name", "event: halt {}"),
-        ("tells: a comment", ": the upstream went away"),
-        ("tells: an HTML class", '<span class="warn"></span>'),
-        ("tells: Japanese", "申し訳ありません"),
-        ("tells: another body", '{"detail":"no answer"}'),
+        ("reports: null that becomes a text", '"error":"upstream closed early"'),
+        ("reports: an apology in pieces", "I lost my thread"),
+        ("reports: an event's name", "event: halt {}"),
+        ("reports: a comment", ": the upstream went away"),
+        ("reports: an HTML class", '<span class="warn"></span>'),
+        ("reports: Japanese", "申し訳ありません"),
+        ("reports: another body", '{"detail":"no answer"}'),
     ],
 )
 def test_the_news_are_quoted(name: str, note: str) -> None:
@@ -111,7 +111,7 @@ def test_relayed_bytes_without_their_ending_are_a_hidden_truncation() -> None:
     assert truncation_of(cut, wholes, 1, relayed=True).outcome == "hidden_truncation"
 
 
-@pytest.mark.parametrize("name", ["tells: a code", "hides: ids", "ends: no last line"])
+@pytest.mark.parametrize("name", ["reports: a code", "hides: ids", "ends: no last line"])
 def test_an_output_that_never_ends_is_judged_by_what_is_in_it(name: str) -> None:
     """Where whole answers leave the connection open, one that stays open does not hang; where they end it does."""
     app = endings.APPS[name]

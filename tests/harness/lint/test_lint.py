@@ -317,7 +317,7 @@ def test_a_tool_call_where_there_was_text(wire, path, more):
 
 
 def test_diff_prints_changes(run, tmp_path):
-    """`diff` prints each change under its interaction, exits with 1, and with 0 if there is none."""
+    """`diff` prints each change under its interaction, exits with 1, or with 0 without changes."""
     a, b = tmp_path / "a.yaml", tmp_path / "b.yaml"
     content = {**REQUEST, "stream": False}
     plain = Interaction(

@@ -43,7 +43,7 @@ def test_nothing_planted_is_kept_or_reported(
     with RecordingProxy(upstreams, tmp_path, report=reports.append) as proxy:
         live = post(proxy, kind)
     received = live.content + deltas(live.content)
-    assert leaked(received) >= FORMED.keys() - {"member"}, "the client gets what the provider says"
+    assert leaked(received) >= FORMED.keys() - {"member"}, "the client gets the provider's text"
 
     with FakeProviderServer() as gone:
         down = upstreams_of([f"openai={gone.url}"], {})

@@ -90,7 +90,7 @@ def test_a_program_streams_live_and_replays(
         ([*program(name), str(path)], direct),
     ):
         assert printed(command, given) == list(PIECES)
-    assert len(upstream.default.journal.entries) == 1, "the replays asked nobody"
+    assert len(upstream.default.journal.entries) == 1, "the replays sent no request"
 
     with FakeProviderServer() as served:
         served.default.configure(strict=True)
@@ -105,8 +105,8 @@ NODE_PROGRAMS = {
     "openai": """
         import OpenAI from "openai";
         const messages = [{ role: "user", content: "Hello?" }];
-        const asked = { model: "m", messages, stream: true };
-        for await (const chunk of await new OpenAI({ maxRetries: 0 }).chat.completions.create(asked)) {
+        const body = { model: "m", messages, stream: true };
+        for await (const chunk of await new OpenAI({ maxRetries: 0 }).chat.completions.create(body)) {
             const text = chunk.choices[0]?.delta.content;
             if (text) process.stdout.write(text + "\\n");
         }
@@ -114,8 +114,8 @@ NODE_PROGRAMS = {
     "anthropic": """
         import Anthropic from "@anthropic-ai/sdk";
         const messages = [{ role: "user", content: "Hello?" }];
-        const asked = { model: "m", max_tokens: 99, messages, stream: true };
-        for await (const event of await new Anthropic({ maxRetries: 0 }).messages.create(asked)) {
+        const body = { model: "m", max_tokens: 99, messages, stream: true };
+        for await (const event of await new Anthropic({ maxRetries: 0 }).messages.create(body)) {
             const text = event.type === "content_block_delta" && event.delta.text;
             if (text) process.stdout.write(text + "\\n");
         }
@@ -143,4 +143,4 @@ def test_a_program_of_node_streams_live_and_replays(
     check_recorded(path, upstream.url + sdk.path, sent)
     replayed = printed(record(*options, "--mode", "none", command=command), environment(), cwd=folder)
     assert replayed == list(PIECES)
-    assert len(upstream.default.journal.entries) == 1, "the replay asked nobody"
+    assert len(upstream.default.journal.entries) == 1, "the replay sent no request"

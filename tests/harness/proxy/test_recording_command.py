@@ -31,12 +31,12 @@ OVER = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 # Reads two lines of a stream with nothing but the standard library, and prints the signal that it gets.
 READER = """
 import os, signal, sys, urllib.request
-def told(number, frame):
+def report(number, frame):
     os.write(1, b"signal %d\\n" % number)  # a print may be under way
     sys.exit(7)
 if "handles" in sys.argv:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, told)
+        signal.signal(number, report)
 url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
 body = b'{"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hello?"}]}'
 request = urllib.request.Request(url, body, {"content-type": "application/json"})
@@ -264,8 +264,8 @@ def test_a_replay_needs_neither_upstream_nor_key(
 ASKS = """
 import os, urllib.request
 url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
-said = b'"messages": [{"role": "user", "content": "Hi"}]'
-body = b'{"model": "m", "stream": true, "metadata": {"mail": "me@planted.example"}, %s}' % said
+messages = b'"messages": [{"role": "user", "content": "Hi"}]'
+body = b'{"model": "m", "stream": true, "metadata": {"mail": "me@planted.example"}, %s}' % messages
 headers = {"content-type": "application/json", "x-customer": "planted customer", "x-note": os.environ["DB_PASSWORD"]}
 print(urllib.request.urlopen(urllib.request.Request(url, body, headers)).read().decode())
 """

@@ -435,9 +435,9 @@ def test_a_command(upstream, tmp_path):
     code = (
         "import openai, sys\n"
         "with openai.OpenAI(max_retries=0) as client:\n"
-        "    asked = [{'role': 'user', 'content': 'Hi'}]\n"
-        "    said = client.chat.completions.create(model='m', messages=asked, stream=True)\n"
-        "    print(''.join(chunk.choices[0].delta.content or '' for chunk in said if chunk.choices))\n"
+        "    messages = [{'role': 'user', 'content': 'Hi'}]\n"
+        "    chunks = client.chat.completions.create(model='m', messages=messages, stream=True)\n"
+        "    print(''.join(chunk.choices[0].delta.content or '' for chunk in chunks if chunk.choices))\n"
         "sys.exit(3)\n"
     )
 

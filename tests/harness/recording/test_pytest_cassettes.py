@@ -81,7 +81,7 @@ def test_pytest_recordings_mark_keeps_streams(pytester, upstream):
     assert len(interaction.response.stream.chunks) > 2
     assert "user-agent" not in dict(interaction.request.headers)
     pytester.runpytest_inprocess(*OFF, "--block-network").assert_outcomes(passed=2)
-    assert len(upstream.requests) == 2, "the replay asked nobody"
+    assert len(upstream.requests) == 2, "the replay sent no request"
 
 
 def test_without_record_mode_nothing_is_recorded(pytester, upstream):
@@ -127,7 +127,7 @@ def test_our_own_marker_without_pytest_recording(pytester, upstream):
     (interaction,) = read_cassette(pytester.path / "cassettes" / LAYOUT[1])
     assert "user-agent" not in dict(interaction.request.headers)
     pytester.runpytest_inprocess(*WITHOUT_RECORDING, "-W", "error").assert_outcomes(passed=2)
-    assert len(upstream.requests) == 2, "the replay asked nobody"
+    assert len(upstream.requests) == 2, "the replay sent no request"
 
 
 def test_our_marker_takes_a_path_and_options(pytester, upstream):
@@ -203,7 +203,7 @@ def test_own_rules_of_redaction(pytester, upstream, mark, fixture, plugins):
         assert dict(interaction.request.headers)["user-agent"] == "REDACTED"
         assert b"Hello?" not in interaction.request.body
     pytester.runpytest_inprocess(*plugins).assert_outcomes(passed=2)
-    assert len(upstream.requests) == 2, "the replay asked nobody"
+    assert len(upstream.requests) == 2, "the replay sent no request"
 
 
 TWO = """

@@ -69,38 +69,38 @@ def openai_answer(body):
 @pytest.mark.vcr
 @pytest.mark.parametrize("case", CASES["openai_chat"])
 def test_openai(case):
-    asked, expected = CASES["openai_chat"][case]
+    body, expected = CASES["openai_chat"][case]
     if isinstance(expected, int):
         with pytest.raises(openai.APIStatusError) as caught:
-            openai_answer(asked)
+            openai_answer(body)
         assert caught.value.status_code == expected
     else:
-        assert openai_answer(asked)[1] == expected
+        assert openai_answer(body)[1] == expected
 
 
 @pytest.mark.vcr
 @pytest.mark.parametrize("case", CASES["anthropic_messages"])
 def test_anthropic(case):
-    asked, expected = CASES["anthropic_messages"][case]
+    body, expected = CASES["anthropic_messages"][case]
     with anthropic.Anthropic(base_url=URL, api_key=KEY, max_retries=0) as client:
         if isinstance(expected, int):
             with pytest.raises(anthropic.APIStatusError) as caught:
-                client.messages.create(**asked)
+                client.messages.create(**body)
             assert caught.value.status_code == expected
-        elif asked.get("stream"):
-            events = list(client.messages.create(**asked))
+        elif body.get("stream"):
+            events = list(client.messages.create(**body))
             assert "".join(getattr(getattr(event, "delta", None), "text", "") for event in events) == expected
         else:
-            assert client.messages.create(**asked).content[0].text == expected
+            assert client.messages.create(**body).content[0].text == expected
 
 
 @pytest.mark.vcr
 @pytest.mark.skipif("ANOTHER" not in os.environ, reason="only where it may record")
 def test_another():
-    asked, expected = CASES["openai_chat"]["text"]
-    first = openai_answer(asked)
+    body, expected = CASES["openai_chat"]["text"]
+    first = openai_answer(body)
     assert first[1] == (os.environ.get("FIRST") or expected)
-    assert openai_answer(asked | {"model": "another"})[1] == os.environ["ANOTHER"]
+    assert openai_answer(body | {"model": "another"})[1] == os.environ["ANOTHER"]
 
 
 def test_unmarked():

@@ -28,7 +28,7 @@ CLIENTS = f'''
     REQUEST = {{"model": "m", "stream": True, "messages": [{{"role": "user", "content": "x"}}]}}
 
 
-    def said(lines):
+    def text_of(lines):
         """The text, whether the stream had its ending, and nothing checked."""
         text, ended = "", False
         for line in lines:
@@ -46,7 +46,7 @@ CLIENTS = f'''
         with httpx2.Client(transport=provider.transport(), timeout=timeout) as client:
             with client.stream("POST", provider.base_url() + "/chat/completions", json=REQUEST) as response:
                 response.raise_for_status()
-                return said(response.iter_lines())[0]
+                return text_of(response.iter_lines())[0]
 
 
     def careful(provider):
@@ -58,7 +58,7 @@ CLIENTS = f'''
                     response.raise_for_status()
                 except httpx2.HTTPError:
                     continue
-                text, ended = said(response.text.splitlines())
+                text, ended = text_of(response.text.splitlines())
                 if ended:
                     return text
         raise RuntimeError("no answer")
@@ -171,7 +171,7 @@ def test_a_client_without_patience_and_one_without_end(pytester):
     @pytest.mark.fault_sweep(CASSETTE, faults=["stall@frame=3", "slow_headers"], patience=0.05)
     def test_socket(fake_provider):
         with httpx2.Client(timeout=30) as client:
-            said(client.post(fake_provider.base_url() + "/chat/completions", json=REQUEST).text.splitlines())
+            text_of(client.post(fake_provider.base_url() + "/chat/completions", json=REQUEST).text.splitlines())
 
     @pytest.mark.fault_sweep(CASSETTE, faults=["stall@frame=4"])
     def test_virtual(fake_provider_in_process):

@@ -118,7 +118,7 @@ def _read_whole(document: Document) -> ResponseContent:
 
 
 def usage(counts: Document) -> list[Problem]:
-    """What was read from and written to a cache is beside the input; the total is the sum of all."""
+    """Cache reads and writes are not part of the input; the total is the sum of all."""
     terms = ["inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"]
     return count_problems(counts, {}, ("totalTokens", terms))
 

@@ -69,7 +69,7 @@ def _delta(choice: Document) -> Document:
 
 
 def stream_token(event: GrammarEvent) -> str:
-    """What a chunk is to the stream."""
+    """The kind of a chunk: done, error, choices, usage or empty."""
     if event.text == "[DONE]":
         return "done"
     if event.document.get("error"):
