@@ -10,6 +10,7 @@ from jsonschema.validators import Draft4Validator, Draft202012Validator
 
 from tests.fake_provider.tricky_schemas import TRICKY
 from tokentape_fake_provider.errors import SchemaError
+from tokentape_fake_provider.simulation.named_values import KINDS
 from tokentape_fake_provider.simulation.schema_strings import FORMATS
 from tokentape_fake_provider.simulation.schema_values import schema_value
 
@@ -168,6 +169,15 @@ def test_locales_decide_the_language() -> None:
     assert not value["name"].isascii()
     assert not value["city"].isascii()
     assert schema_value(schema, seed="1", locale="de_DE") != schema_value(schema, seed="1", locale="en_US")
+
+
+@pytest.mark.parametrize("locale", ["en_US", "fil_PH", "ar_AA", "zh_CN"])
+def test_every_known_name_has_text_in_every_locale(locale: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each known name is filled with one line in each locale, also where Faker lacks it; nothing is printed."""
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in KINDS}, "required": list(KINDS)}
+    value = schema_value(schema, seed="1", locale=locale)
+    assert all(value[name] and "\n" not in value[name] for name in KINDS)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_optional_properties_are_included() -> None:

@@ -205,6 +205,12 @@ TRICKY: dict[str, Any] = {
     "a pattern of one exact length": {"type": "string", "pattern": "^[a-z]+\\d*$", "minLength": 7, "maxLength": 7},
     "two patterns": {"type": "string", "allOf": [{"pattern": "^[a-c]+$"}, {"pattern": "^.{4,6}$"}]},
     "pattern beside format": {"type": "string", "format": "date", "pattern": "^2024-"},
+    "a pattern whose failure would take hours": {
+        "type": "object",
+        "properties": {"description": {"type": "string", "pattern": "^([a-zA-Z0-9]+\\s?)*$"}},
+        "required": ["description"],
+    },
+    "base64 by contentEncoding": {"type": "string", "contentEncoding": "base64", "minLength": 8},
     "a short email": {"type": "string", "format": "email", "maxLength": 9},
     "an empty string only": {"type": "string", "maxLength": 0},
     "exclusive bounds of an integer": {"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 6},

@@ -17,6 +17,7 @@ from tokentape_fake_provider.wires.request_reading import json_type
 
 TYPES: Final = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
 
+_SINGLE: Final = {name: frozenset((name,)) for name in TYPES}
 _SCHEMAS: Final = frozenset(
     (
         *("not", "if", "then", "else", "additionalProperties", "propertyNames", "contains"),
@@ -46,7 +47,6 @@ class Schema(dict[str, Any]):
     def __init__(self, place: str, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.place = place
-        self.in_place = self.checked = False
         self.classify()
 
     def classify(self) -> None:
@@ -198,6 +198,8 @@ def _one_form(schema: Schema) -> None:
     if "const" in schema:
         const = schema.pop("const")
         schema["enum"] = [const] if "enum" not in schema or any(same(const, v) for v in schema["enum"]) else []
+    if schema.pop("contentEncoding", None) == "base64":
+        schema.setdefault("format", "byte")
     schema.pop("nullable", None)
     schema.classify()
 
@@ -220,6 +222,8 @@ def _names(value: Any, place: str) -> list[str]:
 
 
 def _types(value: Any, place: str) -> frozenset[str]:
+    if isinstance(value, str) and value in TYPES:
+        return _SINGLE[value]
     names = [value] if isinstance(value, str) else _names(value, place)
     # Gemini writes them in capitals.
     types = frozenset(name.lower() if name.isupper() else name for name in names) - {"type_unspecified"}
@@ -280,6 +284,7 @@ _READERS: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "dependentRequired": _required_by,
     "pattern": compile_pattern,
     "format": _text,
+    "contentEncoding": _text,
     "uniqueItems": _flag,
     "nullable": _flag,
 }

@@ -6,7 +6,7 @@ Faker is slow, so each kind of text is drawn once for each locale into a pool, f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from threading import Lock
@@ -21,7 +21,7 @@ _POOL: Final = 40
 _FAKER: Final = Lock()
 
 # By the last words of a name: `billingCity` and `city` are cities, `company_name` is no person's name.
-_KINDS: Final[Mapping[str, str]] = {
+KINDS: Final[Mapping[str, str]] = {
     name: kind
     for kind, names in {
         "email": "email mail email_address recipient sender cc bcc",
@@ -137,7 +137,7 @@ def number_range(name: str) -> tuple[float, float, int] | None:
 def named_texts(name: str, locale: str) -> tuple[str, ...]:
     """Texts that fit a property of this name, in the locale's language; words if the name is unknown."""
     words = name_words(name)
-    kind = _by_last_words(name, _KINDS)
+    kind = _by_last_words(name, KINDS)
     if kind is None:
         kind = "date_time" if words[-1:] in (("at",), ("on",)) and len(words) > 1 else "words"
     elif kind == "name" and len(words) > 1 and words[-2] in _THINGS:
@@ -153,9 +153,12 @@ def _by_last_words(name: str, table: Mapping[str, Any]) -> Any:
 @cache
 def _pool(kind: str, locale: str) -> tuple[str, ...]:
     with _FAKER:
-        faker = _faker(locale)
+        faker, own = _faker(locale), _OWN.get(kind)
+        if kind == "iban" or (own is None and not hasattr(faker, kind)):
+            faker = _faker("en_US")  # a few locales have no phone numbers, and one logs a warning with each IBAN
         faker.seed_instance(f"{locale} {kind}")
-        return tuple(_text(kind, faker) for _ in range(_POOL))
+        texts = (own(faker) if own is not None else str(getattr(faker, kind)()) for _ in range(_POOL))
+        return tuple(text.replace("\n", ", ") for text in texts)
 
 
 @cache
@@ -166,25 +169,18 @@ def _faker(locale: str) -> Faker:
     return Faker(locale)
 
 
-def _text(kind: str, faker: Faker) -> str:
-    match kind:
-        case "title":
-            return faker.sentence(nb_words=4).rstrip(".。")
-        case "sentence":
-            return faker.sentence(nb_words=10)
-        case "words":
-            return " ".join(faker.words(3))
-        case "identifier":
-            return faker.hexify("^^^^^^^^")
-        case "version":
-            return faker.numerify("%.#.#")
-        case "date" | "time" | "date_time":
-            moment = datetime.fromtimestamp(faker.random_int(*_UNIX_TIMES), UTC).isoformat()[:19]
-            day, _, time = moment.partition("T")
-            return {"date": day, "time": time}.get(kind, f"{moment}Z")
-        case "administrative_unit" | "street_address" | "address":
-            text = getattr(faker, kind, None) or faker.city
-            text = text()
-            return str(text).replace("\n", ", ")
-        case _:
-            return str(getattr(faker, kind)())
+def _moment(faker: Faker) -> str:
+    return datetime.fromtimestamp(faker.random_int(*_UNIX_TIMES), UTC).isoformat()[:19]
+
+
+_OWN: Final[Mapping[str, Callable[[Faker], str]]] = {
+    "title": lambda faker: faker.sentence(nb_words=4).rstrip(".。"),
+    "sentence": lambda faker: faker.sentence(nb_words=10),
+    "words": lambda faker: " ".join(faker.words(3)),
+    "identifier": lambda faker: faker.hexify("^^^^^^^^"),
+    "version": lambda faker: faker.numerify("%.#.#"),
+    "date": lambda faker: _moment(faker)[:10],
+    "time": lambda faker: _moment(faker)[11:],
+    "date_time": lambda faker: f"{_moment(faker)}Z",
+}
+"""The kinds of text that Faker has no method for."""

@@ -47,7 +47,7 @@ FORMATS: Final[Mapping[str, str]] = {
     "json-pointer": r"(/[a-z0-9]+)*",
     "relative-json-pointer": r"\d(/[a-z0-9]+)*",
     "regex": r"\^[a-z]+(\[a-z\]\+)?\$|[a-z]*",
-    "byte": r"([A-Za-z0-9+/]{4})+|",
+    "byte": r"([A-Za-z0-9+/]{4}){4,}|([A-Za-z0-9+/]{4})*",
 }
 """What strings of a format look like, as regular expressions that are generated from."""
 _NAMES_OF_FORMATS: Final = {"email": "email", "idn-email": "email", "uri": "url", "url": "url", "hostname": "domain"}
@@ -95,7 +95,8 @@ def text_value(parts: Sequence[Schema], name: str, draw: random.Random, locale: 
     if len(names) <= 1 and "" not in names:
         pool = named_texts((names or [name or "words"])[0], locale)
         start = draw.randrange(len(pool))
-        found = next((text for text in (*pool[start:], *pool[:start]) if fits(text)), None)
+        candidates = (text for text in (*pool[start:], *pool[:start]) if not patterns or _is_quick_to_search(text))
+        found = next((text for text in candidates if fits(text)), None)
         if found is not None:
             return found
         if not names and not patterns:
@@ -108,6 +109,11 @@ def text_value(parts: Sequence[Schema], name: str, draw: random.Random, locale: 
     raise UnsatisfiableError(
         keyword_place(parts, "pattern", "format"), "no string was found that has this form and these lengths"
     )
+
+
+def _is_quick_to_search(text: str) -> bool:
+    """Whether a pattern that does not match fails soon: the time of `^(\\w+\\s?)*$` doubles with each letter."""
+    return len(text) <= (16 if " " in text else 32)
 
 
 def _sized(pool: Sequence[str], low: int, high: int | None, draw: random.Random) -> str:

@@ -38,7 +38,7 @@ _FULL_DEPTH: Final = 4
 """Below this depth, optional properties are left out, lists are short and the least deep choices are taken."""
 _FULL_SIZE: Final = 300
 """So are they once a value has this many parts."""
-_DEEPEST: Final = 60
+_DEEPEST: Final = 100
 _DEAD_ENDS: Final = 400
 _CHOICES: Final = 100
 _DRAWS: Final = 6
@@ -78,7 +78,9 @@ class _Generator:
     def value(self, parts: Parts, name: str, depth: int) -> Any:
         """A value that satisfies all parts. Raises `UnsatisfiableError`."""
         if depth > _DEEPEST:
-            raise UnsatisfiableError(parts[0].place, "every value would have to contain another one without end")
+            raise UnsatisfiableError(
+                parts[0].place, f"its values are nested more than {_DEEPEST} levels deep, or without end"
+            )
         self._size += 1
         if not any(part.in_place or part.checked for part in parts):
             return self._of_any_type(parts, name, depth)
