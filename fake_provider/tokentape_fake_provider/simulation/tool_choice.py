@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from tokentape_fake_provider.simulation.settings import Simulation
-from tokentape_fake_provider.wires.prompt import Prompt, Tool
+from tokentape_fake_provider.wires.prompt import Message, Prompt, Tool
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -29,10 +29,10 @@ def tools_to_call(prompt: Prompt, simulation: Simulation) -> tuple[Tool, ...]:
     if not tools:
         return ()
     turns = _turns(prompt)
-    if prompt.tool_choice.mode == "auto" and not _calls_by_itself(simulation, turns):
-        return ()
     called = {call.name for message in prompt.since_user for call in message.calls}
     called |= {result.name for result in prompt.results}
+    if prompt.tool_choice.mode == "auto" and not _calls_by_itself(simulation, turns):
+        return tuple(tool for tool in tools if turns and _is_output(tool) and tool.name not in called)[:1]
     if turns and (last := [tool for tool in tools if is_last(tool)]):
         return (last[0],)
     # An agent that must call a tool ends with one for its answer: that is not the first to call.
@@ -52,6 +52,12 @@ def is_last(tool: Tool) -> bool:
     return not _LAST.isdisjoint(words_of(tool.name))
 
 
+def _is_output(tool: Tool) -> bool:
+    """Whether a tool stands for structured output, also where calls are up to the model (google-adk has such a one)."""
+    words = words_of(tool.name)
+    return "final" in words or {"model", "response"} <= words or {"structured", "output"} <= words
+
+
 def words_of(text: str) -> frozenset[str]:
     """The words of a text or a name, in lower case and without a plural's `s`."""
     words = (word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text)))
@@ -59,8 +65,16 @@ def words_of(text: str) -> frozenset[str]:
 
 
 def _turns(prompt: Prompt) -> int:
-    """The responses with calls since the last message of the user, whose results are there."""
-    return sum(answered for answered, _ in groupby(prompt.since_user, key=lambda message: bool(message.results)))
+    """The responses since the last message of the user whose calls have results.
+
+    Those of tools that are no longer offered don't count: after a handoff the next agent has tools of its own.
+    """
+    offered = {"", *(tool.name for tool in prompt.callable_tools)}
+
+    def answered(message: Message) -> bool:
+        return any(result.name in offered for result in message.results)
+
+    return sum(has_results for has_results, _ in groupby(prompt.since_user, key=answered))
 
 
 def _calls_by_itself(simulation: Simulation, turns: int) -> bool:

@@ -168,6 +168,22 @@ def test_a_required_call_prefers_a_tool_that_was_not_called_yet() -> None:
     assert calls(answer(prompt(*answered("get_weather"), **required))) == ["Report"]
 
 
+def test_a_tool_for_structured_output_is_called_also_by_choice() -> None:
+    """Frameworks that leave calls to the model still wait for it; once called, text ends the turn."""
+    tools = (WEATHER, Tool("set_model_response"))
+    assert calls(answer(prompt(*answered(), tools=tools))) == ["get_weather"]
+    assert calls(answer(prompt(*answered("get_weather"), tools=tools))) == ["set_model_response"]
+    assert calls(answer(prompt(*answered("get_weather", "set_model_response"), tools=tools))) == []
+    assert calls(answer(prompt(*answered("get_weather"), tools=(WEATHER, Tool("get_answer"))))) == []
+
+
+def test_the_result_of_a_tool_that_is_no_longer_offered_ends_no_turn() -> None:
+    """After a handoff the next agent calls its own tools; without a name a result counts."""
+    assert calls(answer(prompt(*answered("transfer_to_forecaster"), tools=(WEATHER,)))) == ["get_weather"]
+    nameless = (Message("user", "x"), Message("tool", results=(ToolResult("18 °C"),)))
+    assert calls(answer(prompt(*nameless, tools=(WEATHER,)))) == []
+
+
 def test_a_custom_tool_gets_text() -> None:
     """The input of a custom tool is no JSON."""
     tools = (Tool("shell", kind="custom"),)
