@@ -45,7 +45,7 @@ def exception(kind: str, payload: Any) -> bytes:
 
 TEXT = {"contentBlockIndex": 0, "delta": {"text": "Hi"}, "p": "ab"}
 START = event("messageStart", {"role": "assistant", "p": "abcd"})
-SAYS = event("contentBlockDelta", TEXT)
+TEXT_DELTA = event("contentBlockDelta", TEXT)
 STOP = event("messageStop", {"stopReason": "end_turn"})
 USAGE = event(
     "metadata", {"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}, "metrics": {"latencyMs": 9}}

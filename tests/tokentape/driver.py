@@ -248,9 +248,9 @@ class Events:
 @pytest.fixture
 def events() -> Iterator[Events]:
     """Listens to both signals while a test runs."""
-    heard = Events()
-    with post_streaming_response.connected_to(heard), streaming_failed.connected_to(heard):
-        yield heard
+    events = Events()
+    with post_streaming_response.connected_to(events), streaming_failed.connected_to(events):
+        yield events
 
 
 def fragment(*fields: Any, **named: Any) -> ChatMessage:

@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback interface that sends its response piece by piece, when the test says so."""
+"""An HTTP server on the loopback interface that sends its response piece by piece, as the test steps it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from botocore import eventstream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.aws_frames import SAYS, START, STOP, event, exception, frame
+from tests.aws_frames import START, STOP, TEXT_DELTA, event, exception, frame
 from tokentape import DecodeError
 from tokentape.framing.aws_event_stream import AWSEventStreamFraming, parse_headers
 
@@ -31,9 +31,9 @@ values = st.one_of(
     st.binary(min_size=16, max_size=16).map(lambda raw: b"\x09" + raw),
 )
 blocks = st.dictionaries(names, values, max_size=4).map(
-    lambda made: b"".join(bytes([len(name.encode())]) + name.encode() + value for name, value in made.items())
+    lambda built: b"".join(bytes([len(name.encode())]) + name.encode() + value for name, value in built.items())
 )
-frames = st.tuples(blocks, st.binary(max_size=60)).map(lambda made: frame(*made))
+frames = st.tuples(blocks, st.binary(max_size=60)).map(lambda built: frame(*built))
 
 
 def ours(chunks: list[bytes]) -> tuple[list[tuple[dict[str, Any], bytes]], bool]:
@@ -78,20 +78,20 @@ def pieces(body: bytes, size: int) -> list[bytes]:
     return [body[at : at + size] for at in range(0, len(body), size)]
 
 
-@given(made=st.lists(frames, max_size=4), size=st.sampled_from((1, 2, 7, 1000)))
-def test_frames_are_those_of_botocore(made: list[bytes], size: int) -> None:
+@given(built=st.lists(frames, max_size=4), size=st.sampled_from((1, 2, 7, 1000)))
+def test_frames_are_those_of_botocore(built: list[bytes], size: int) -> None:
     """Every header type and payload comes out as it does there, however it is cut."""
-    chunks = pieces(b"".join(made), size)
+    chunks = pieces(b"".join(built), size)
     found, fault = ours(chunks)
     assert not fault
     assert [(plain(headers), payload) for headers, payload in found] == botocores(chunks)[0]
-    assert len(found) == len(made)
+    assert len(found) == len(built)
 
 
-@given(made=st.lists(frames, min_size=1, max_size=3), at=st.integers(0), to=st.integers(0, 255), cut=st.booleans())
-def test_damage_is_found_where_botocore_finds_it(made: list[bytes], at: int, to: int, cut: bool) -> None:
+@given(built=st.lists(frames, min_size=1, max_size=3), at=st.integers(0), to=st.integers(0, 255), cut=st.booleans())
+def test_damage_is_found_where_botocore_finds_it(built: list[bytes], at: int, to: int, cut: bool) -> None:
     """A changed byte, or a missing end, gives the same frames before it and the same verdict."""
-    body = bytearray(b"".join(made))
+    body = bytearray(b"".join(built))
     body[at % len(body)] = to
     damaged = bytes(body[: at % len(body)] if cut else body)
     found, fault = ours([damaged])
@@ -114,8 +114,8 @@ def test_arbitrary_bytes_are_refused_with_our_error(data: bytes, size: int) -> N
     ],
 )
 def test_a_wrong_checksum_names_frame_and_byte(damage: int, message: str, place: int) -> None:
-    """The error says which frame it is and where it begins; the frames before it are given first."""
-    body = bytearray(START + SAYS)
+    """The error has the frame's number and offset; the frames before it are returned first."""
+    body = bytearray(START + TEXT_DELTA)
     body[len(START) + damage] ^= 1
     for size in (1, 5, 1000):
         framing = AWSEventStreamFraming()

@@ -36,7 +36,7 @@ ARN = "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc"
 SECRET = "the-secret-of-all-secrets"
 KEYS = {"aws_access_key_id": "AKIAFAKE", "aws_secret_access_key": SECRET, "region": "us-east-1"}
 LOOK = Tool("look", "Looks something up.", {"type": "object", "properties": {"q": {"type": "string"}}})
-SAID = (
+ITEMS = (
     Reasoning("Hm.", "c2ln"),
     "Hello!",
     Call.of("look", {"q": "x"}, id="t1"),
@@ -61,13 +61,13 @@ def converse(fake_provider: FakeProvider) -> Iterator[BedrockConverse]:
         yield client
 
 
-def asked(fake_provider: FakeProvider) -> Any:
+def last_request(fake_provider: FakeProvider) -> Any:
     """The body of the last request."""
     return json.loads(fake_provider.journal.wait()[-1].raw_body)
 
 
 def check(output: Any) -> None:
-    """The output says what SAID says."""
+    """The output has the content of ITEMS."""
     message = output.message
     assert (message.reasoning, message.text, message.finish_reason) == ("Hm.", "Hello!", "tool_calls")
     assert message.parts[0] == ReasoningPart("Hm.", "c2ln")
@@ -78,7 +78,7 @@ def check(output: Any) -> None:
 @pytest.mark.parametrize("client_class", [BedrockConverse, BedrockInvoke])
 def test_chat_streamed_and_not(client_class: Any, fake_provider: FakeProvider) -> None:
     """Both give the same output: reasoning, text, calls, end, usage."""
-    script = Script.of(*SAID, usage=Usage(input=12, output=9, cached=5))
+    script = Script.of(*ITEMS, usage=Usage(input=12, output=9, cached=5))
     fake_provider.script(script)
     fake_provider.script(script)
     base_url = fake_provider.base_url(client_class.wire)
@@ -97,7 +97,7 @@ def test_chat_streamed_and_not(client_class: Any, fake_provider: FakeProvider) -
 @pytest.mark.asyncio
 async def test_achat_streamed_and_not(fake_provider: FakeProvider) -> None:
     """The async twin."""
-    script = Script.of(*SAID, usage=Usage(input=12, output=9, cached=5))
+    script = Script.of(*ITEMS, usage=Usage(input=12, output=9, cached=5))
     fake_provider.script(script)
     fake_provider.script(script)
     async with BedrockConverse(CLAUDE, base_url=fake_provider.base_url("bedrock_converse"), **KEYS) as client:
@@ -120,7 +120,7 @@ async def test_counts_that_come_in_headers_alone(fake_provider: FakeProvider) ->
 
 def test_a_conversation_as_converse_takes_it(converse: BedrockConverse, fake_provider: FakeProvider) -> None:
     """System messages go to the top, results of parallel calls into one message, reasoning goes back signed."""
-    fake_provider.script(Script.of(*SAID))
+    fake_provider.script(Script.of(*ITEMS))
     answer = converse.chat("Hi").message
     converse.chat(
         [
@@ -136,7 +136,7 @@ def test_a_conversation_as_converse_takes_it(converse: BedrockConverse, fake_pro
         inferenceConfig={"maxTokens": 50},
         system="First.",
     )
-    assert asked(fake_provider) == {
+    assert last_request(fake_provider) == {
         "messages": [
             {"role": "user", "content": [{"text": "Hi"}]},
             {
@@ -217,7 +217,7 @@ def test_a_conversation_as_converse_takes_it(converse: BedrockConverse, fake_pro
     ],
 )
 def test_invoke_sends_the_models_own_body(model: str, settings: Any, body: Any, fake_provider: FakeProvider) -> None:
-    """Told by the model's id, or by `family`."""
+    """The model's id or `family` decides the body."""
     seen: list[Any] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -296,7 +296,7 @@ def test_an_api_key_needs_no_signature(fake_provider: FakeProvider, monkeypatch:
 
 
 def test_without_botocore_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line that says what to install."""
+    """The error names the package to install in one line."""
     monkeypatch.setitem(sys.modules, "botocore.session", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'tokentape\[bedrock\]', or pass api_key="):
         BedrockConverse(CLAUDE, **KEYS)
@@ -336,7 +336,7 @@ def test_credentials_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_errors_have_type_and_request_id(converse: BedrockConverse, fake_provider: FakeProvider, stream: bool) -> None:
-    """AWS says them in headers; the secret is in no error."""
+    """AWS sends error types in headers; no error contains the secret."""
     for status, kind, raised in (
         (429, "ThrottlingException", RateLimitError),
         (404, "ResourceNotFoundException", NotFoundError),
@@ -363,7 +363,7 @@ def test_an_exception_inside_the_stream_is_raised_in_the_loop(
 @pytest.mark.parametrize("wire", ["bedrock_converse", "bedrock_invoke"])
 def test_boto3s_stream_can_be_wrapped(wire: str, fake_provider: FakeProvider) -> None:
     """The format is seen in its first event."""
-    fake_provider.script(Script.of(*SAID, usage=Usage(input=12, output=9, cached=5)))
+    fake_provider.script(Script.of(*ITEMS, usage=Usage(input=12, output=9, cached=5)))
     session = boto3.Session("AKIAFAKE", SECRET, None, "us-east-1")
     sdk = session.client("bedrock-runtime", endpoint_url=fake_provider.base_url(wire))
     if wire == "bedrock_converse":
@@ -377,7 +377,7 @@ def test_boto3s_stream_can_be_wrapped(wire: str, fake_provider: FakeProvider) ->
     sdk.close()
 
 
-def test_an_open_response_tells_its_format_by_its_url(fake_provider: FakeProvider) -> None:
+def test_the_url_of_an_open_response_determines_its_format(fake_provider: FakeProvider) -> None:
     """An unsigned request of one's own, streamed."""
     fake_provider.script("Hello")
     url = f"{fake_provider.base_url('bedrock_converse')}/model/m%3A0/converse-stream"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.aws_frames import SAYS, START, STOP, USAGE, event, exception, frame
+from tests.aws_frames import START, STOP, TEXT_DELTA, USAGE, event, exception, frame
 from tests.cuts import ways
 from tokentape import (
     BadRequestError,
@@ -37,9 +37,9 @@ from tokentape.wires.decoders.bedrock_converse import BedrockConverseDecoder
 WIRE = "bedrock_converse"
 
 
-def delta(index: int, **said: Any) -> bytes:
+def delta(index: int, **content: Any) -> bytes:
     """A contentBlockDelta."""
-    return event("contentBlockDelta", {"contentBlockIndex": index, "delta": said, "p": "abcdef"})
+    return event("contentBlockDelta", {"contentBlockIndex": index, "delta": content, "p": "abcdef"})
 
 
 def start(index: int, **begun: Any) -> bytes:
@@ -159,7 +159,7 @@ def test_cached_tokens_are_added_to_the_input() -> None:
     """They stand beside inputTokens; the total is the provider's."""
     usage = {"inputTokens": 5, "outputTokens": 7, "totalTokens": 112, "cacheReadInputTokens": 90}
     usage["cacheWriteInputTokens"] = 10
-    output = read([SAYS + STOP + event("metadata", {"usage": usage, "metrics": {"latencyMs": 5}})])
+    output = read([TEXT_DELTA + STOP + event("metadata", {"usage": usage, "metrics": {"latencyMs": 5}})])
     assert output.usage == TokenUsage(105, 7, 112, 90, 10, None, usage)
     assert output.metadata["metrics"] == {"latencyMs": 5}
 
@@ -182,7 +182,7 @@ def test_cached_tokens_are_added_to_the_input() -> None:
 def test_finish_reasons(word: str, reason: str) -> None:
     """Each stop reason has its place, and an unknown one is `other` with its word."""
     message = read(
-        [SAYS + event("messageStop", {"stopReason": word, "additionalModelResponseFields": {"x": 1}})]
+        [TEXT_DELTA + event("messageStop", {"stopReason": word, "additionalModelResponseFields": {"x": 1}})]
     ).message
     assert (message.finish_reason, message.provider_finish_reason) == (reason, word)
     assert message.metadata["additionalModelResponseFields"] == {"x": 1}
@@ -201,7 +201,7 @@ def test_finish_reasons(word: str, reason: str) -> None:
 )
 def test_an_exception_frame_is_a_provider_error(kind: str, raised: type[ProviderError], status: int | None) -> None:
     """What came before is kept; the error has the provider's type, status and message."""
-    body = START + SAYS + exception(kind, {"message": "Told so.", "originalStatusCode": 500})
+    body = START + TEXT_DELTA + exception(kind, {"message": "Told so.", "originalStatusCode": 500})
     for chunks in ways(body):
         stream = stream_bytes(chunks, WIRE)
         with pytest.raises(raised, match=r"^Told so\.$") as caught:
@@ -217,7 +217,7 @@ def test_an_error_frame_is_a_provider_error() -> None:
     """An error that no exception models has code and message in its headers."""
     headers = {":message-type": "error", ":error-code": "InternalError", ":error-message": "It broke."}
     with pytest.raises(ProviderError, match="It broke") as caught:
-        read([SAYS + frame(headers)])
+        read([TEXT_DELTA + frame(headers)])
     assert caught.value.type == "InternalError"
 
 
@@ -231,30 +231,30 @@ def test_an_exception_with_an_odd_payload_is_still_one(payload: bytes) -> None:
 
 def test_a_stream_cut_anywhere_raises_with_what_had_arrived() -> None:
     """Without messageStop it is truncated, inside a frame or between two."""
-    body = START + SAYS + SAYS
+    body = START + TEXT_DELTA + TEXT_DELTA
     for at in range(len(body) + 1):
         stream = stream_bytes([body[:at]], WIRE)
         with pytest.raises(TruncatedStreamError, match="messageStop never came"):
             list(stream)
         output = stream.get_chat_output()
-        assert output.text == "Hi" * (at >= len(START + SAYS)) + "Hi" * (at == len(body))
+        assert output.text == "Hi" * (at >= len(START + TEXT_DELTA)) + "Hi" * (at == len(body))
 
 
 def test_usage_that_never_came_is_no_truncation() -> None:
-    """messageStop says that all was said."""
-    output = read([START + SAYS + STOP + USAGE[:20]])
+    """messageStop completes the output."""
+    output = read([START + TEXT_DELTA + STOP + USAGE[:20]])
     assert (output.text, output.finish_reason, output.usage.input) == ("Hi", "stop", None)
 
 
 def test_a_broken_frame_is_an_error_after_what_stands_before_it() -> None:
     """The text before it arrives, then DecodeError names frame and byte."""
-    body = bytearray(START + SAYS + STOP)
+    body = bytearray(START + TEXT_DELTA + STOP)
     body[-1] ^= 1
     for chunks in ways(bytes(body)):
         stream = stream_bytes(chunks, WIRE)
         with pytest.raises(DecodeError, match="wrong message checksum") as caught:
             list(stream)
-        assert (caught.value.event, caught.value.offset) == (2, len(START + SAYS))
+        assert (caught.value.event, caught.value.offset) == (2, len(START + TEXT_DELTA))
         assert stream.get_chat_output().text == "Hi"
 
 
@@ -268,7 +268,7 @@ def test_fields_of_the_wrong_type_and_unknown_events_are_let_through() -> None:
     """A reader of tomorrow's stream keeps what it knows."""
     odd = event("contentBlockDelta", {"contentBlockIndex": "x", "delta": {"text": "a", "toolUse": 3}})
     unknown = event("brandNew", {"text": "?"}) + delta(0, brandNew={"x": 1}) + start(5) + stop(9)
-    assert read([odd + unknown + SAYS + STOP + USAGE]).text == "aHi"
+    assert read([odd + unknown + TEXT_DELTA + STOP + USAGE]).text == "aHi"
 
 
 def test_a_response_that_is_not_streamed() -> None:
@@ -323,7 +323,7 @@ def test_boto3s_events_can_be_wrapped() -> None:
 
 def test_raw_events_are_kept_on_request() -> None:
     """Each is the JSON of one event."""
-    stream = stream_bytes([START + SAYS + STOP], WIRE, keep_raw=True)
+    stream = stream_bytes([START + TEXT_DELTA + STOP], WIRE, keep_raw=True)
     list(stream)
     assert [list(json.loads(raw)) for raw in stream.raw_events or ()] == [
         ["messageStart"],
@@ -347,9 +347,9 @@ shapes = st.dictionaries(
 @given(
     frames=st.lists(
         st.one_of(
-            st.tuples(st.sampled_from(EVENTS), shapes).map(lambda made: event(*made)),
+            st.tuples(st.sampled_from(EVENTS), shapes).map(lambda args: event(*args)),
             st.binary(max_size=30).map(lambda raw: event("contentBlockDelta", raw)),
-            st.tuples(st.text(max_size=5), json_values).map(lambda made: exception(*made)),
+            st.tuples(st.text(max_size=5), json_values).map(lambda args: exception(*args)),
             st.binary(max_size=30),
         ),
         max_size=5,

@@ -179,16 +179,16 @@ def test_measured_usage_with_a_cache() -> None:
 
 def test_text_that_names_the_metrics_ends_nothing() -> None:
     """Only the key of the document does."""
-    said = {"outputs": [{"text": '"amazon-bedrock-invocationMetrics"', "stop_reason": None}]}
-    output = read([body_of([said, MISTRAL[1]])])
+    body = {"outputs": [{"text": '"amazon-bedrock-invocationMetrics"', "stop_reason": None}]}
+    output = read([body_of([body, MISTRAL[1]])])
     assert output.text == '"amazon-bedrock-invocationMetrics" you'
 
 
 def test_tool_calls_of_mistrals_chat_models() -> None:
     """They come whole, in the message."""
     calls = [{"id": "a", "function": {"name": "f", "arguments": '{"x":1}'}}, {"id": "b", "function": {"name": "g"}}]
-    said = {"choices": [{"index": 0, "message": {"tool_calls": calls}, "stop_reason": "tool_calls"}], **MEASURED}
-    message = read([body_of([said])]).message
+    body = {"choices": [{"index": 0, "message": {"tool_calls": calls}, "stop_reason": "tool_calls"}], **MEASURED}
+    message = read([body_of([body])]).message
     assert message.tool_calls == (ToolCall("a", "f", {"x": 1}, '{"x":1}'), ToolCall("b", "g", {}, ""))
     assert message.finish_reason == "tool_calls"
 
@@ -212,7 +212,7 @@ def test_an_exception_frame_is_a_provider_error() -> None:
 
 
 def test_an_unknown_body_is_refused_by_its_keys() -> None:
-    """The error says what it saw."""
+    """The error shows the unknown body."""
     with pytest.raises(DecodeError, match=r"the body of an unknown model \(its keys: embedding, more\)"):
         read([chunk({"embedding": [1.0], "more": 1})])
 
@@ -225,7 +225,7 @@ def test_a_document_that_is_no_object_is_refused(odd: bytes) -> None:
 
 
 def test_chunks_without_bytes_and_other_events_are_let_through() -> None:
-    """They say nothing."""
+    """They add nothing to the output."""
     odd = event("chunk", {"p": "abc"}) + event("chunk", {"bytes": 3}) + event("brandNew", {"x": 1})
     assert read([odd + body_of(TITAN)]).text == "Hello you"
 
@@ -260,7 +260,7 @@ WHOLE = {
     "command_r": {"text": "Hello you", "finish_reason": "COMPLETE", "chat_history": [], "response_id": "r"},
 }
 UNCOUNTED = ("mistral", "mistral_chat", "deepseek", "command", "command_r")
-"""These say their counts in headers only."""
+"""These report their counts only in headers."""
 
 
 @pytest.mark.parametrize("family", list(WHOLE))
@@ -329,11 +329,11 @@ documents = st.dictionaries(
 )
 
 
-@given(made=st.lists(documents, max_size=4))
-def test_arbitrary_documents_raise_only_our_errors(made: list[Any]) -> None:
-    """Whatever a model says, TokentapeError is all that comes out, streamed or not."""
+@given(bodies=st.lists(documents, max_size=4))
+def test_arbitrary_documents_raise_only_our_errors(bodies: list[Any]) -> None:
+    """Any model body raises nothing but TokentapeError, streamed or not."""
     with contextlib.suppress(TokentapeError):
-        read([body_of(made)])
-    for document in made:
+        read([body_of(bodies)])
+    for document in bodies:
         with contextlib.suppress(TokentapeError):
             BedrockInvokeDecoder.decode_complete(json.dumps(document).encode())

@@ -87,14 +87,14 @@ async def test_a_returned_stream_continues_the_same_loop(drive: Plain, events: E
     """Its chunks come before the next callback runs; it has its own output, callbacks, event and thread id."""
     log: list[str] = []
     first, second = drive.stream("b", "c"), drive.stream("d")
-    first.add_callback(lambda message: log.append(f"first said {message.text}"))
+    first.add_callback(lambda message: log.append(f"first received {message.text}"))
     stream = drive.stream("a")
     stream.add_callback(drive.callback(lambda message: first))
     stream.add_callback(lambda message: log.append(f"then {message.text}"))
     stream.add_callback(drive.callback(lambda message: second))
     async for chunk in drive.loop(stream):
         log.append(chunk.text)
-    assert log == ["a", "b", "c", "first said bc", "then a", "d"]
+    assert log == ["a", "b", "c", "first received bc", "then a", "d"]
     assert (stream.text, first.text, second.text) == ("a", "bc", "d")
     assert stream.follow_ups == (first, second)
     assert [event.output.text for event in events.completed] == ["a", "bc", "d"]
@@ -183,7 +183,7 @@ async def test_follow_ups_share_a_thread_id_that_is_set(drive: Plain, events: Ev
 
 
 @both
-async def test_callbacks_are_inherited_only_when_asked(drive: Plain) -> None:
+async def test_callbacks_are_inherited_only_on_request(drive: Plain) -> None:
     """`inherit=True` goes down the whole chain; without it a callback sees its own stream only."""
     seen: list[str] = []
     chain = [drive.stream(text) for text in "abc"]
@@ -221,19 +221,19 @@ async def test_a_cycle_of_two_streams_is_an_error(drive: Plain) -> None:
 @pytest.mark.parametrize("inherit", [True, False])
 async def test_an_endless_chain_is_an_error(drive: Plain, inherit: bool) -> None:
     """A callback that always returns another stream is stopped, not followed for ever."""
-    made: list[Any] = []
+    streams: list[Any] = []
 
     def another(message: ChatMessage) -> Any:
-        made.append(drive.stream("x"))
+        streams.append(drive.stream("x"))
         if not inherit:
-            made[-1].add_callback(another)
-        return made[-1]
+            streams[-1].add_callback(another)
+        return streams[-1]
 
     stream = drive.stream("x")
     stream.add_callback(another, inherit=inherit)
     with pytest.raises(FollowUpError, match=f"more than {MAX_DEPTH} follow-up streams in a chain"):
         await drive.read(stream)
-    assert len(made) == MAX_DEPTH + 1
+    assert len(streams) == MAX_DEPTH + 1
     assert await drive.text(stream) == "x" * (MAX_DEPTH + 1)
 
 
@@ -305,7 +305,7 @@ async def test_a_follow_ups_callbacks_answer_to_its_own_handler(drive: Plain) ->
 
 
 def test_a_coroutine_callback_under_a_plain_loop_is_a_clear_error() -> None:
-    """It names the function and says what to do; no handler swallows it, and no coroutine is left unawaited."""
+    """The error names the function and the remedy; no handler swallows it, and no coroutine is left unawaited."""
 
     async def later(message: ChatMessage) -> None:
         raise AssertionError("never run")
@@ -335,7 +335,7 @@ def test_a_future_from_a_callback_under_a_plain_loop_is_an_error() -> None:
 
 
 def test_an_async_follow_up_under_a_plain_loop_is_a_clear_error() -> None:
-    """A plain loop can't read it, and says so."""
+    """A plain loop can't read it and raises an error."""
     stream = StreamedChatMessageIterator([ChatMessage("a")])
     stream.add_callback(lambda message: AsyncStreamedChatMessageIterator([ChatMessage("b")]))
     with pytest.raises(AsyncCallbackError, match="returned an async stream"):
@@ -346,10 +346,10 @@ def test_an_async_follow_up_under_a_plain_loop_is_a_clear_error() -> None:
 @on_event_loops
 async def test_a_plain_follow_up_under_async_for(drive: Plain, events: Events) -> None:
     """A plain stream is followed; its callbacks and listeners may be coroutine functions, as the loop awaits."""
-    heard: list[str] = []
+    received: list[str] = []
 
     async def listen(sender: Any, event: Any) -> None:
-        heard.append(event.output.text)
+        received.append(event.output.text)
 
     got: list[str] = []
     nested = drive.stream("c")
@@ -360,7 +360,7 @@ async def test_a_plain_follow_up_under_async_for(drive: Plain, events: Events) -
     stream.add_callback(lambda message: follow_up)
     with post_streaming_response.connected_to(listen):
         assert await drive.text(stream) == "abc"
-    assert (heard, got) == (["a", "b", "c"], ["b"])
+    assert (received, got) == (["a", "b", "c"], ["b"])
     assert [event.output.text for event in events.completed] == ["a", "b", "c"]
     assert events.senders == [stream, follow_up, nested]
     assert [event.request_thread_id for event in events.all] == [s.request_thread_id for s in events.senders]
@@ -371,24 +371,24 @@ async def test_a_plain_follow_up_under_async_for(drive: Plain, events: Events) -
 @on_event_loops
 async def test_a_plain_follow_up_that_fails_under_async_for(drive: Plain) -> None:
     """Its failure signal reaches coroutine listeners, once."""
-    heard: list[Any] = []
+    received: list[Any] = []
 
     async def listen(sender: Any, event: Any) -> None:
-        heard.append((sender, event.error))
+        received.append((sender, event.error))
 
     follow_up = SYNC.stream("b", error := OSError("gone"))
     stream = drive.stream("a")
     stream.add_callback(lambda message: follow_up)
     with streaming_failed.connected_to(listen), pytest.raises(OSError, match="gone"):
         await drive.read(stream)
-    assert heard == [(follow_up, error)]
+    assert received == [(follow_up, error)]
     assert (stream.status, follow_up.status) == ("complete", "failed")
     assert not hasattr(error, "__notes__")
 
 
 @both
 async def test_a_follow_up_that_fails(drive: Plain, events: Events) -> None:
-    """Its error propagates through the loop after what it said; the first stream stays complete."""
+    """Its error propagates through the loop after its chunks; the first stream stays complete."""
     follow_up = drive.stream("b", ValueError("broken"))
     stream = drive.stream("a")
     stream.add_callback(lambda message: follow_up)
@@ -405,7 +405,7 @@ async def test_a_follow_up_that_fails(drive: Plain, events: Events) -> None:
 
 @both
 async def test_a_follow_up_that_was_read_already_is_replayed(drive: Plain, events: Events) -> None:
-    """A finished stream may follow too: its chunks are said again, its event is not."""
+    """A finished stream can be a follow-up: its chunks are replayed, its event is not sent again."""
     follow_up = drive.stream("b")
     await drive.read(follow_up)
     stream = drive.stream("a")

@@ -111,13 +111,13 @@ def test_async_without_streaming(fake_provider: FakeProvider) -> None:
     """achat() returns the whole output, with thinking beside the text."""
     fake_provider.script(Script.of(Reasoning("Hm."), "Hello.", finish_reason="length"))
 
-    async def ask() -> tuple[str, str, str | None]:
+    async def chat() -> tuple[str, str, str | None]:
         url = fake_provider.base_url("cohere_chat")
         async with CohereChat("command-a", api_key="k", base_url=url) as client:
             output = await client.achat("Hi")
             return output.text, output.message.reasoning, output.finish_reason
 
-    assert asyncio.run(ask()) == ("Hello.", "Hm.", "length")
+    assert asyncio.run(chat()) == ("Hello.", "Hm.", "length")
 
 
 def test_errors_are_typed(fake_provider: FakeProvider) -> None:

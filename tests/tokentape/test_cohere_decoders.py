@@ -126,14 +126,14 @@ def test_calls_may_be_interleaved() -> None:
     start, delta, stop = call(0, "f", '{"a": 1}').split(b"\n\n")[:3]
     other = call(1, "g", '{"b": 2}').split(b"\n\n")[:3]
     body = b"".join(part + b"\n\n" for part in (start, other[0], delta, other[1], other[2], stop))
-    assert [made.arguments for made in read(V2, body + end()).message.tool_calls] == [{"a": 1}, {"b": 2}]
+    assert [call.arguments for call in read(V2, body + end()).message.tool_calls] == [{"a": 1}, {"b": 2}]
 
 
 def test_the_deltas_of_a_plan_are_seen_as_they_come() -> None:
     """Each delta of the plan is a chunk whose metadata has it; a call is in the chunk that ends it."""
     chunks = list(stream_bytes([CALLS + end("TOOL_CALL")], V2))
     assert [chunk.metadata["tool_plan"] for chunk in chunks if "tool_plan" in chunk.metadata] == ["I", " will"]
-    assert [[made.name for made in chunk.tool_calls] for chunk in chunks if chunk.tool_calls] == [["f"], ["g"]]
+    assert [[call.name for call in chunk.tool_calls] for chunk in chunks if chunk.tool_calls] == [["f"], ["g"]]
 
 
 @pytest.mark.parametrize("change", [lambda body: body, lambda body: body.replace(b"\n", b"\r\n")])
@@ -164,7 +164,7 @@ def test_finish_reasons(word: str, reason: str) -> None:
     assert (output.finish_reason, output.provider_finish_reason) == (reason, word)
 
 
-def test_billed_units_are_the_usage_where_nothing_else_is_said() -> None:
+def test_billed_units_are_the_usage_without_token_counts() -> None:
     """Without `tokens` what is billed is what there is; what is not reported is not zero."""
     output = read(V2, START + end(usage={"billed_units": {"input_tokens": 4.0, "output_tokens": 3.0}}))
     assert output.usage == TokenUsage(4, 3, 7, raw={"billed_units": {"input_tokens": 4.0, "output_tokens": 3.0}})
@@ -172,7 +172,7 @@ def test_billed_units_are_the_usage_where_nothing_else_is_said() -> None:
 
 
 def test_a_citation_may_name_its_block() -> None:
-    """Newer citations say which content block they belong to."""
+    """Newer citations name their content block."""
     early = CITATION | {"content_index": 0}
     body = content(0, "text", "It") + content(1, "text", " is.") + event("citation-start", {"citations": early}, 0)
     assert read(V2, START + body + end()).message.parts == (TextPart("It", (early,)), TextPart(" is."))
@@ -309,7 +309,7 @@ def test_version_1_calls_that_come_twice_are_one() -> None:
     )
     for cut in ways(b"".join(chunks)):
         output = read(V1, *cut)
-        assert [(made.name, made.arguments) for made in output.message.tool_calls] == [("f", {"a": 1}), ("g", {"b": 2})]
+        assert [(call.name, call.arguments) for call in output.message.tool_calls] == [("f", {"a": 1}), ("g", {"b": 2})]
         assert ProviderPart("tool_plan", {"tool_plan": "I will look."}) in output.message.parts
         assert (output.finish_reason, output.text) == ("tool_calls", "")
 

@@ -1,4 +1,4 @@
-"""Every recorded stream decodes to what its summary says, however it is cut."""
+"""Every recorded stream decodes to its summary, in pieces of any size."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def sha16(text: str) -> str:
 
 
 def parsed_arguments(text: str) -> Any:
-    """What the argument text says; None if a length limit cut it."""
+    """The value of the argument text; None if a length limit cut it off."""
     try:
         return (json.loads(text) if text else {}) or {}
     except ValueError:

@@ -61,8 +61,8 @@ def every_cut(body: bytes, wire: str) -> tuple[list[ChatMessage], ChatOutput, st
     return chunks, output, error
 
 
-def told(chunks: list[ChatMessage]) -> list[tuple[Any, ...]]:
-    """What chunks say, in short."""
+def described(chunks: list[ChatMessage]) -> list[tuple[Any, ...]]:
+    """The content of chunks, in short."""
     rows = []
     for chunk in chunks:
         row: dict[str, Any] = {
@@ -161,7 +161,7 @@ def test_openai_chat_dialects() -> None:
     )
     chunks, output, error = every_cut(body, "openai_chat")
     assert error == ""
-    assert told(chunks) == snapshot(
+    assert described(chunks) == snapshot(
         [
             (),
             (("reasoning", "think "),),
@@ -259,7 +259,7 @@ def test_anthropic_blocks_of_every_kind() -> None:
     )
     chunks, output, error = every_cut(body, "anthropic_messages")
     assert error == ""
-    assert told(chunks) == snapshot(
+    assert described(chunks) == snapshot(
         [
             (("usage", (7, 1)),),
             (("reasoning", "Hmm"),),

@@ -55,7 +55,7 @@ def asgi() -> HttpRequest:
 
 
 def test_under_wsgi_a_plain_stream_is_sent_as_it_comes() -> None:
-    """The server asks for one frame at a time, and gets it before the next message is read."""
+    """The server requests one frame at a time, and gets it before the next message is read."""
     seen: list[str] = []
     response = StreamingChatHttpResponse(wsgi(), plain(seen), format="sse", headers={"X-Mine": "1"}, status=201)
     assert (response.status_code, response["X-Mine"], response["X-Accel-Buffering"]) == (201, "1", "no")
@@ -85,13 +85,13 @@ def test_under_asgi_each_stream_is_sent_as_it_comes(make: Any) -> None:
 
 
 def test_under_wsgi_an_async_stream_is_refused() -> None:
-    """Django would hold it until its end; the error says what to do."""
+    """Django would hold the stream until its end; the error names the remedy."""
     with pytest.raises(ConfigurationError, match=r"under WSGI.*use the provider's chat\(\)"):
         StreamingChatHttpResponse(wsgi(), asynchronous())
 
 
 def test_under_wsgi_the_stream_closes_at_the_first_frame_without_a_reader() -> None:
-    """The request's environ tells whether the reader is there."""
+    """The request's environ shows whether the reader is connected."""
     request = RequestFactory().post("/chat", **{"waitress.client_disconnected": lambda: True})  # type: ignore[arg-type]
     stream = plain()
     assert list(StreamingChatHttpResponse(request, stream)) == []

@@ -241,7 +241,7 @@ async def test_an_error_in_the_stream_is_the_providers(
 )
 @pytest.mark.parametrize("wire", ["openai_chat", "anthropic_messages"])
 def test_data_that_is_not_json_is_a_clear_error(wire: str, data: bytes, what: str) -> None:
-    """It says which event, near which byte, shows how it begins, and what came before is delivered."""
+    """The error has the event's number, offset and beginning; the chunks before it are delivered."""
     first = {"openai_chat": TEXT, "anthropic_messages": A_TEXT}[wire]
     for pieces in ([first + data], [first, data]):
         stream = stream_bytes(pieces, wire)

@@ -84,7 +84,7 @@ async def test_the_thread_id_is_a_uuid_unless_it_is_set(drive: Plain, events: Ev
 
 
 @both
-async def test_the_model_is_the_one_that_answered_if_none_was_asked_for(drive: Plain, events: Events) -> None:
+async def test_the_model_is_the_reported_one_without_a_requested_one(drive: Plain, events: Events) -> None:
     """Without a model in the context, the event has the provider's."""
     await drive.read(drive.stream(ChatMessage("a", model="m-2024")))
     assert events.all[0].model == "m-2024"
@@ -208,15 +208,15 @@ async def test_coroutine_listeners_are_awaited(drive: Plain) -> None:
 async def test_a_listener_of_one_stream_hears_that_one_alone(drive: Plain) -> None:
     """The stream is the sender, so blinker's own filter works."""
     stream, other = drive.stream("a"), drive.stream("b")
-    heard: list[str] = []
+    received: list[str] = []
 
     def listen(sender: Any, event: Any) -> None:
-        heard.append(event.output.text)
+        received.append(event.output.text)
 
     with post_streaming_response.connected_to(listen, stream):
         await drive.read(other)
         await drive.read(stream)
-    assert heard == ["a"]
+    assert received == ["a"]
 
 
 @both
@@ -243,7 +243,7 @@ async def test_the_output_is_one_object_after_the_end(drive: Plain, events: Even
 @both
 @pytest.mark.parametrize("keep", [True, False])
 async def test_raw_events_are_kept_on_request(drive: Plain, keep: bool) -> None:
-    """The data of every wire event, in order, as bytes; None unless asked for."""
+    """The data of every wire event, in order, as bytes; None unless requested."""
     events_ = [b'{"choices":[{"delta":{"content":"a"}}]}', b'{"choices":[],"usage":{"prompt_tokens":1}}', b"[DONE]"]
     body = b"".join(b": comment\n\ndata: " + data + b"\n\n" for data in events_)
     stream = drive.bytes([body[:50], body[50:]], keep_raw=keep)

@@ -22,7 +22,7 @@ DIFFERENCES: dict[str, str] = {
     "inputs/176-invalid-utf8.sse": "error",
     "inputs/178-huge-number-depth.sse": "text error",
 }
-"""Judgement calls (`soft`) that we decide otherwise, and the fields that differ; docs/wire-formats.md says why."""
+"""Judgement calls (`soft`) that we decide differently, with the fields that differ; see docs/wire-formats.md."""
 
 
 def cases() -> list[dict[str, Any]]:
@@ -58,10 +58,10 @@ def read(chunks: Iterable[bytes], wire: str) -> tuple[str, ChatOutput]:
 
 
 def found(output: ChatOutput, expected: dict[str, Any]) -> dict[str, Any]:
-    """What the output says of the fields that a case judges, in the case's own words."""
+    """The values of the fields that a case judges, in the case's own format."""
     message, error = output.message, output.error
     usage = {name: getattr(output.usage, name) for name in expected.get("usage", ())}
-    says = {
+    actual = {
         "text": message.text,
         "reasoning": message.reasoning,
         "refusal": message.refusal,
@@ -74,7 +74,7 @@ def found(output: ChatOutput, expected: dict[str, Any]) -> dict[str, Any]:
         "code": getattr(error, "code", None),
         "request_id": getattr(error, "request_id", None),
     }
-    return {name: value for name, value in says.items() if name in expected}
+    return {name: value for name, value in actual.items() if name in expected}
 
 
 def calls(output: ChatOutput, expected: list[list[Any]]) -> list[list[Any]]:

@@ -82,7 +82,7 @@ def read(body: bytes, wire: str = CHAT) -> ChatOutput:
 
 def calls(out: ChatOutput) -> list[tuple[str, str, Any]]:
     """The tool calls; arguments that are not JSON are None."""
-    return [(made.id, made.name, made.arguments if made.valid else None) for made in out.message.tool_calls]
+    return [(call.id, call.name, call.arguments if call.valid else None) for call in out.message.tool_calls]
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_an_error_has_the_id_of_its_request() -> None:
 
 @pytest.mark.parametrize("wire", [CHAT, "openai_completions", "cohere_chat", "gemini_interactions"])
 @pytest.mark.parametrize("before", [b"", b": wait\n\n", b"data:\n\n"])
-def test_the_mark_of_the_end_after_nothing_is_an_error(wire: str, before: bytes) -> None:
-    """A stream that says nothing but [DONE] is not complete."""
+def test_the_end_marker_after_nothing_is_an_error(wire: str, before: bytes) -> None:
+    """A stream of only [DONE] is not complete."""
     error = read(before + DONE, wire).error
     assert isinstance(error, TruncatedStreamError)
     assert "ended without content" in str(error)
@@ -314,7 +314,7 @@ PAGE = b"<!DOCTYPE html>\n<html><body>\n\n<h1>502 Bad Gateway</h1></body></html>
 @pytest.mark.parametrize(
     "body", [PAGE, PAGE.replace(b"\n", b""), gzip.compress(b"data: {}\n\n", mtime=0), b"upstream\n"]
 )
-def test_a_body_of_another_kind_is_told_as_such(wire: str, body: bytes) -> None:
+def test_a_body_of_another_kind_is_a_decode_error(wire: str, body: bytes) -> None:
     """A page, compressed data or plain words in place of a stream are a DecodeError that quotes them, not a cut."""
     error = output([body], wire).error
     assert isinstance(error, DecodeError), error
@@ -322,7 +322,9 @@ def test_a_body_of_another_kind_is_told_as_such(wire: str, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("wire", ["bedrock_converse", "bedrock_invoke"])
-@pytest.mark.parametrize("body", [b"<html>502</html>", b"oops", b"upstream timed out: " * 9, gzip.compress(b"x" * 99)])
+@pytest.mark.parametrize(
+    "body", [b"<html>502</html>", b"oops", b"upstream timed out: " * 9, gzip.compress(b"x" * 99, mtime=0)]
+)
 def test_a_body_of_another_kind_is_quoted_in_place_of_frames(wire: str, body: bytes) -> None:
     """And not called a frame with a wrong checksum, however it is cut."""
     failed = read(body, wire).error
@@ -443,7 +445,7 @@ def test_events_without_blank_lines_between_them_are_events() -> None:
 
 
 @pytest.mark.parametrize("word", ["null", "None", "", None])
-def test_a_finish_reason_that_says_nothing_is_none(word: str | None) -> None:
+def test_an_empty_finish_reason_counts_as_missing(word: str | None) -> None:
     """Some servers write null as text."""
     out = read(sse(delta(word, content="a"), delta(word, content="b")))
     assert out.finish_reason is None
@@ -499,11 +501,11 @@ def test_what_a_chunk_reports_beside_no_text_is_in_the_output() -> None:
 
 def test_tools_that_the_provider_ran_are_parts() -> None:
     """Each once, when its output is there (Groq)."""
-    begun = {"index": 0, "type": "search", "arguments": "{}"}
+    started = {"index": 0, "type": "search", "arguments": "{}"}
     other = {"index": 1, "type": "python", "arguments": "1"}
-    body = sse(delta(executed_tools=[begun]), delta(executed_tools=[begun | {"output": "x"}, other]), STOP, DONE)
+    body = sse(delta(executed_tools=[started]), delta(executed_tools=[started | {"output": "x"}, other]), STOP, DONE)
     parts = read(body).message.parts
-    assert parts == (ProviderPart("executed_tools", begun | {"output": "x"}), ProviderPart("executed_tools", other))
+    assert parts == (ProviderPart("executed_tools", started | {"output": "x"}), ProviderPart("executed_tools", other))
     sent = openai_message(ChatMessage.assistant("a", parts=parts))
     assert sent == {"role": "assistant", "content": "a"}
 
@@ -613,7 +615,7 @@ def response(*events: dict[str, Any], model: str = "m", output: list[Any] | None
     )
 
 
-def said(text: str, part: int = 0) -> dict[str, Any]:
+def text_delta(text: str, part: int = 0) -> dict[str, Any]:
     """A delta of text."""
     return {"type": "response.output_text.delta", "item_id": "m1", "content_index": part, "delta": text}
 
@@ -628,14 +630,17 @@ def message_item(*texts: str, **fields: Any) -> dict[str, Any]:
     ("events", "output"),
     [
         (
-            [said("Hel"), {"type": "response.output_text.done", "item_id": "m1", "content_index": 0, "text": "Hello"}],
+            [
+                text_delta("Hel"),
+                {"type": "response.output_text.done", "item_id": "m1", "content_index": 0, "text": "Hello"},
+            ],
             [],
         ),
-        ([said("Hel"), {"type": "response.output_item.done", "item": message_item("Hello")}], []),
-        ([said("Hel")], [message_item("Hello")]),
-        ([said("Hel")], [message_item("Hello", id="other")]),
-        ([said("Hel", 1), {"type": "response.output_item.done", "item": message_item("Hello")}], []),
-        ([said("Hello", 1)], [message_item("Hello")]),
+        ([text_delta("Hel"), {"type": "response.output_item.done", "item": message_item("Hello")}], []),
+        ([text_delta("Hel")], [message_item("Hello")]),
+        ([text_delta("Hel")], [message_item("Hello", id="other")]),
+        ([text_delta("Hel", 1), {"type": "response.output_item.done", "item": message_item("Hello")}], []),
+        ([text_delta("Hello", 1)], [message_item("Hello")]),
         ([], [{"type": "reasoning", "id": "r1", "summary": []}, message_item("Hello")]),
         (
             [{"type": "response.output_item.added", "item": {"type": "reasoning", "id": "r1"}}],
@@ -656,15 +661,15 @@ def ended(text: str, part: int = 0) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "events",
     [
-        [said("One"), said("Two")],
-        [said("One"), ended("One"), said("Two"), ended("Two")],
-        [said("One", 1), ended("One"), said("Two", 2), ended("Two", 1)],
-        [said("On", 1), ended("One"), said("Two", 0)],
-        [said("One", 5), said("T", 6), ended("Two", 1)],
-        [said("One"), said("Tw", 1)],
-        [said("One"), said("Tw")],
+        [text_delta("One"), text_delta("Two")],
+        [text_delta("One"), ended("One"), text_delta("Two"), ended("Two")],
+        [text_delta("One", 1), ended("One"), text_delta("Two", 2), ended("Two", 1)],
+        [text_delta("On", 1), ended("One"), text_delta("Two", 0)],
+        [text_delta("One", 5), text_delta("T", 6), ended("Two", 1)],
+        [text_delta("One"), text_delta("Tw", 1)],
+        [text_delta("One"), text_delta("Tw")],
         [ended("One"), ended("Two", 1)],
-        [said("One")],
+        [text_delta("One")],
         [],
     ],
 )
@@ -678,8 +683,8 @@ def test_parts_come_once_whatever_their_deltas_number_them(events: list[Any]) ->
 def test_a_recording_whose_numbers_show_that_events_were_left_out_is_read_as_it_is() -> None:
     """Its text is that of its deltas."""
     done = {"type": "response.output_text.done", "item_id": "m1", "content_index": 0, "text": "Hello"}
-    assert response(said("Hel") | {"sequence_number": 4}, done | {"sequence_number": 9}).text == "Hel"
-    assert response(said("Hel") | {"sequence_number": 4}, done | {"sequence_number": 5}).text == "Hello"
+    assert response(text_delta("Hel") | {"sequence_number": 4}, done | {"sequence_number": 9}).text == "Hel"
+    assert response(text_delta("Hel") | {"sequence_number": 4}, done | {"sequence_number": 5}).text == "Hello"
 
 
 FUNCTION = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f"}
@@ -713,11 +718,11 @@ def test_a_search_that_xai_ran_is_no_call(model: str, name: str) -> None:
         {"type": "response.custom_tool_call_input.delta", "item_id": "ctc", "delta": "{}"},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
     ]
-    out = response(*events, said("Sea."), model=model, output=[item])
+    out = response(*events, text_delta("Sea."), model=model, output=[item])
     assert (calls(out), out.finish_reason, out.text) == ([], "stop", "Sea.")
     assert out.message.parts[0] == ProviderPart("custom_tool_call", item)
     theirs = response(*events, model="gpt-5", output=[item]) if name == "anything" else None
-    assert theirs is None or [made.name for made in theirs.message.tool_calls] == ["anything"]
+    assert theirs is None or [call.name for call in theirs.message.tool_calls] == ["anything"]
 
 
 @pytest.mark.parametrize(
@@ -734,7 +739,7 @@ def test_a_search_that_xai_ran_is_no_call(model: str, name: str) -> None:
         ({"type": "web_search_call", "id": "ws"}, False),
     ],
 )
-def test_calls_that_the_application_answers_are_told_as_such(item: dict[str, Any], awaits: bool) -> None:
+def test_calls_that_the_application_answers_are_marked(item: dict[str, Any], awaits: bool) -> None:
     """By the part and by the finish reason; a plain tool message does not answer them."""
     out = response({"type": "response.output_item.done", "output_index": 0, "item": item}, output=[item])
     assert out.message.parts == (ProviderPart(item["type"], item, awaits),)
@@ -751,10 +756,10 @@ def test_calls_that_the_application_answers_are_told_as_such(item: dict[str, Any
 def test_the_phase_of_a_message_is_kept_and_goes_back() -> None:
     """Also of a message that was cut, and of each of its parts."""
     start = {"type": "response.output_item.added", "item": message_item(phase="commentary")}
-    out = response(start, said("I look."), output=[message_item("I look.", phase="commentary")])
+    out = response(start, text_delta("I look."), output=[message_item("I look.", phase="commentary")])
     assert out.message.parts == (TextPart("I look.", (), "commentary"),)
     assert responses_input([out.message])[0]["phase"] == "commentary"
-    cut = read(sse(start, said("I look.")), "openai_responses")
+    cut = read(sse(start, text_delta("I look.")), "openai_responses")
     assert cut.message.parts == out.message.parts
     stream = replay(out)
     list(stream)
@@ -762,7 +767,7 @@ def test_the_phase_of_a_message_is_kept_and_goes_back() -> None:
 
 
 @pytest.mark.parametrize("word", ["stop", "eos", "whatever"])
-def test_calls_and_refusals_are_told_whatever_the_word(word: str) -> None:
+def test_calls_and_refusals_decide_the_finish_reason(word: str) -> None:
     """The provider's word stays beside."""
     called = read(sse(call(id="A", name="f"), delta(word), DONE))
     refused = read(sse(delta(refusal="No."), delta(word), DONE))
@@ -773,7 +778,7 @@ def test_calls_and_refusals_are_told_whatever_the_word(word: str) -> None:
     assert read(sse(call(id="A", name="f"), delta("length"), DONE)).finish_reason == "length"
 
 
-def test_a_message_that_repeats_the_deltas_is_said_once() -> None:
+def test_a_message_that_repeats_the_deltas_counts_once() -> None:
     """With what they left out."""
     whole = {"choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}]}
     assert read(sse(delta(content="He"), delta(content="l"), whole, DONE)).text == "Hello"
@@ -831,11 +836,11 @@ def test_partial_arguments_may_come_after_a_placeholder_and_leave_elements_out()
     def value(path: str) -> list[dict[str, Any]]:
         return [{"jsonPath": path, "numberValue": 3}]
 
-    begun = part(name="f", args={}, willContinue=True)
+    started = part(name="f", args={}, willContinue=True)
     end = {"candidates": [{"finishReason": "STOP"}]}
-    out = read(sse(begun, part(partialArgs=value("$.q[1].n"), willContinue=True), part(), end), "gemini")
+    out = read(sse(started, part(partialArgs=value("$.q[1].n"), willContinue=True), part(), end), "gemini")
     assert calls(out) == [("", "f", {"q": [None, {"n": 3}]})]
-    huge = read(sse(begun, part(partialArgs=value("$.q[999999999]"))), "gemini")
+    huge = read(sse(started, part(partialArgs=value("$.q[999999999]"))), "gemini")
     assert isinstance(huge.error, DecodeError)
 
 

@@ -29,11 +29,11 @@ from tokentape.wires.partial_arguments import PartialArguments
 
 def chunk(*parts: Any, finish: Any = None, usage: Any = None, **candidate: Any) -> dict[str, Any]:
     """A chunk of one candidate; a string is a part of text."""
-    said = [{"text": part} if isinstance(part, str) else part for part in parts]
-    made: dict[str, Any] = {"content": {"parts": said, "role": "model"}, **candidate}
+    content_parts = [{"text": part} if isinstance(part, str) else part for part in parts]
+    result: dict[str, Any] = {"content": {"parts": content_parts, "role": "model"}, **candidate}
     if finish is not None:
-        made["finishReason"] = finish
-    return {"candidates": [made]} | ({"usageMetadata": usage} if usage else {})
+        result["finishReason"] = finish
+    return {"candidates": [result]} | ({"usageMetadata": usage} if usage else {})
 
 
 def sse(*chunks: Any, end: str = "\r\n\r\n") -> bytes:
@@ -67,7 +67,7 @@ STORY = (
 
 @pytest.mark.parametrize("body", [sse(*STORY), sse(*STORY, end="\n\n"), sse(*STORY, end="\r\r"), array(*STORY)])
 @pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\r\n \n"], ids=["", "bom", "blank"])
-def test_every_split_says_the_same(body: bytes, before: bytes) -> None:
+def test_every_split_gives_the_same(body: bytes, before: bytes) -> None:
     """Events and array, with any line end and a BOM, are read the same wherever they are cut."""
     whole = read(before + body)
     assert whole.text == "日本\u2028語"
@@ -134,14 +134,14 @@ def test_finish_reasons(reason: Any, expected: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("reason", [0, "FINISH_REASON_UNSPECIFIED", ""])
-def test_an_unspecified_reason_is_none(reason: Any) -> None:
-    """The default of the enumeration says nothing."""
+def test_an_unspecified_reason_is_missing(reason: Any) -> None:
+    """The default of the enumeration is no finish reason."""
     with pytest.raises(TruncatedStreamError):
         read(sse(chunk("Hi", finish=reason)))
 
 
 def test_candidates_never_mix() -> None:
-    """Candidates of one chunk and of several are told apart by index; usage counts once."""
+    """Candidates of one chunk and of several are distinguished by index; usage counts once."""
     body = sse(
         {
             "candidates": [
@@ -223,7 +223,7 @@ def test_parts_that_only_gemini_has_are_kept_whole() -> None:
 
 
 def test_grounding_is_in_the_metadata() -> None:
-    """What Gemini says of its sources is in a chunk's metadata, and in the output's."""
+    """Gemini's sources are in a chunk's metadata and in the output's."""
     grounding = {"groundingChunks": [{"web": {"uri": "https://example.org"}}]}
     body = sse(
         chunk("a") | {"modelVersion": "m"},
@@ -258,7 +258,7 @@ def test_an_error_inside_the_stream(body: bytes) -> None:
 
 
 def test_a_whole_response() -> None:
-    """A response that was not streamed says the same; an error in it is raised."""
+    """A response that was not streamed has the same content; an error in it is raised."""
     decode = wire_named("gemini").decode_complete
     body = json.dumps(
         chunk("Hi", {"functionCall": {"name": "f", "args": {"a": 1}}}, finish="STOP") | {"modelVersion": "m"}
@@ -320,7 +320,7 @@ def quoted(name: str) -> str:
     st.lists(st.tuples(PATHS, st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3)), st.booleans()))
 )
 def test_partial_arguments_say_the_last_values(values: list[tuple[list[Any], Any, bool]]) -> None:
-    """In whatever order values come, the text is JSON and says what they say; contradictions are a ValueError."""
+    """With values in any order, the text is JSON with these values; contradictions are a ValueError."""
     arguments, expected, text = PartialArguments(), {}, ""
     for steps, value, continues in values:
         path = "$" + "".join(f"[{step}]" if isinstance(step, int) else quoted(step) for step in steps)
@@ -359,7 +359,7 @@ def put(tree: Any, steps: list[Any], value: Any) -> None:
 
 @pytest.mark.parametrize("path", ["", "a", "$", "$[0]", "$.a..b", "$.a[x]", "$" + ".a" * 600])
 def test_a_path_that_cannot_be_read_is_a_decode_error(path: str) -> None:
-    """The error says where."""
+    """The error has the event and the offset."""
     body = sse(chunk(partial((path, {"stringValue": "x"}, False), name="f")))
     with pytest.raises(DecodeError, match="partial arguments that don't fit together"):
         read(body)

@@ -130,7 +130,7 @@ def _recorded() -> list[dict]:  # type: ignore[type-arg]
 
 
 @pytest.mark.skipif(not _recorded(), reason="no recorded streams beside the repository")
-def test_recorded_errors_say_what_the_provider_said() -> None:
+def test_recorded_errors_have_the_providers_message() -> None:
     """Each recorded error response gives an error whose message is a string of its body."""
     from tests.corpus import all_items
 
@@ -142,8 +142,8 @@ def test_recorded_errors_say_what_the_provider_said() -> None:
             continue
         seen += 1
         error = response_error(item.status, {}, item.body, now=NOW)
-        said = str(error).partition(": ")[2]
-        assert said, item.id
+        message = str(error).partition(": ")[2]
+        assert message, item.id
         assert error.status == item.status
-        assert json.dumps(said)[1:-1] in json.dumps(json.loads(item.body)), item.id
+        assert json.dumps(message)[1:-1] in json.dumps(json.loads(item.body)), item.id
     assert seen

@@ -54,17 +54,17 @@ async def test_one_chunk_is_read_at_a_time(drive: Plain) -> None:
 
 @both
 async def test_bytes_are_read_as_they_are_needed(drive: Plain) -> None:
-    """A decoded stream asks for the next piece only when what it has is used up."""
-    asked: list[int] = []
+    """A decoded stream reads the next piece only when all chunks of the last one were delivered."""
+    requested: list[int] = []
 
     def pieces() -> Iterator[bytes]:
         for number, text in enumerate("abc"):
-            asked.append(number)
+            requested.append(number)
             yield b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % text.encode()
         yield b"data: [DONE]\n\n"
         raise AssertionError("read after the terminal event")
 
-    seen = [(chunk.text, len(asked)) async for chunk in drive.loop(drive.bytes(pieces()))]
+    seen = [(chunk.text, len(requested)) async for chunk in drive.loop(drive.bytes(pieces()))]
     assert seen == [("a", 1), ("b", 2), ("c", 3)]
 
 
@@ -168,7 +168,7 @@ async def test_a_second_loop_replays(drive: Plain, events: Events) -> None:
 
 @both
 async def test_a_second_loop_replays_follow_ups_too(drive: Plain, events: Events) -> None:
-    """What a follow-up stream said stands in the replay, said once."""
+    """The replay contains the chunks of a follow-up stream once."""
     stream = drive.stream("a")
     stream.add_callback(lambda message: drive.stream("b"))
     assert await drive.text(stream) == "ab"
@@ -430,7 +430,7 @@ def test_an_empty_source_is_an_empty_stream(source: Any) -> None:
 
 
 def test_a_source_with_a_false_truth_value_is_read() -> None:
-    """Only iteration says what a source holds."""
+    """Only iteration reads a source."""
 
     class Falsy(list[ChatMessage]):
         def __bool__(self) -> bool:
@@ -451,7 +451,7 @@ async def test_a_source_of_something_else_is_a_clear_error(drive: Plain) -> None
 
 
 def test_an_async_source_in_a_plain_stream_is_an_error_at_the_first_next() -> None:
-    """A plain stream can't read an async source, and says so as Python does."""
+    """A plain stream can't read an async source and raises Python's own error."""
 
     async def source() -> AsyncIterator[ChatMessage]:
         yield ChatMessage("a")

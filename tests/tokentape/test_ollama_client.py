@@ -38,7 +38,7 @@ def test_hosts_are_read_as_the_official_client_reads_them(host: str, url: str) -
 
 
 @pytest.mark.parametrize("host", ["example.com:port", "http://[::1", "ftp://example.com"])
-def test_a_host_that_is_none_is_refused(host: str) -> None:
+def test_an_invalid_host_is_refused(host: str) -> None:
     """What is no host is a one-line error before anything is sent."""
     with pytest.raises(ConfigurationError):
         Ollama("m", base_url=host)
@@ -86,12 +86,12 @@ def test_messages_are_ollamas_own() -> None:
 
 
 def test_a_tool_result_needs_a_call() -> None:
-    """A result with neither id nor name is an error that says so."""
+    """A result with neither id nor name is an error that names both."""
     with pytest.raises(ConfigurationError, match="needs the tool_call_id of the call it answers, or the tool's name"):
         ollama_messages([ChatMessage.tool("12 C", tool_call_id="")])
 
 
-def test_the_body_always_says_whether_to_stream() -> None:
+def test_the_body_always_has_stream() -> None:
     """Ollama streams unless `stream` is false; options and tools go in as they are."""
     client = Ollama("m", base_url="ollama.test", keep_alive="5m")
     body = client.request_body([ChatMessage.user("Hi")], stream=False, tools=[Tool("f")], options={"think": True})
@@ -134,12 +134,12 @@ def test_async_without_streaming(fake_provider: FakeProvider) -> None:
     """achat() returns the whole output."""
     fake_provider.script(Script.of("Hello.", finish_reason="length"))
 
-    async def ask() -> tuple[str, str | None]:
+    async def chat() -> tuple[str, str | None]:
         async with Ollama("llama3.2", base_url=fake_provider.base_url("ollama")) as client:
             output = await client.achat("Hi")
             return output.text, output.finish_reason
 
-    assert asyncio.run(ask()) == ("Hello.", "length")
+    assert asyncio.run(chat()) == ("Hello.", "length")
 
 
 def test_errors_are_typed(fake_provider: FakeProvider) -> None:

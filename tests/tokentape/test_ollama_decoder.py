@@ -105,7 +105,7 @@ def test_generate_has_its_text_in_a_field_of_its_own() -> None:
     for chunks in ways(body):
         output = read(*chunks)
         assert (output.text, output.message.reasoning) == ("Hi!", "Hm.")
-        assert [made.arguments for made in output.message.tool_calls] == [{"a": 1}]
+        assert [call.arguments for call in output.message.tool_calls] == [{"a": 1}]
         assert output.message.metadata["context"] == [1, 2]
 
 
@@ -126,9 +126,9 @@ def test_text_thinking_and_calls_may_share_a_line() -> None:
 def test_arguments_are_an_object_or_its_text(arguments: str, expected: dict[str, Any], valid: bool) -> None:
     """Arguments as an object keep their text; as a string they are read; what is no object is marked."""
     raw = line({"tool_calls": [call("f", "ARGUMENTS")]}).replace(b'"ARGUMENTS"', arguments.encode())
-    (made,) = read(raw, done()).message.tool_calls
-    assert (made.arguments, made.valid) == (expected, valid)
-    assert made.raw_arguments == (arguments if not arguments.startswith('"') else json.loads(arguments))
+    (decoded,) = read(raw, done()).message.tool_calls
+    assert (decoded.arguments, decoded.valid) == (expected, valid)
+    assert decoded.raw_arguments == (arguments if not arguments.startswith('"') else json.loads(arguments))
 
 
 def test_calls_without_ids_are_calls_of_their_own_and_repeated_ids_are_not() -> None:
@@ -136,9 +136,9 @@ def test_calls_without_ids_are_calls_of_their_own_and_repeated_ids_are_not() -> 
     twice = line({"tool_calls": [call("f", {"a": 1})]})
     again = line({"tool_calls": [call("g", {}, id="x")]})
     stream = stream_bytes([twice, twice, again, again, done()], WIRE)
-    seen = [made.name for message in stream for made in message.tool_calls]
+    seen = [call.name for message in stream for call in message.tool_calls]
     assert seen == ["f", "f", "g"]
-    assert [made.name for made in stream.get_chat_output().message.tool_calls] == ["f", "f", "g"]
+    assert [call.name for call in stream.get_chat_output().message.tool_calls] == ["f", "f", "g"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_calls_without_ids_are_calls_of_their_own_and_repeated_ids_are_not() -> 
     [("stop", "stop"), ("length", "length"), ("load", "other"), ("unload", "other"), ("", None), (None, None)],
 )
 def test_finish_reasons(reason: str | None, expected: str | None) -> None:
-    """Unknown ones are `other` with the word beside it; older servers say none."""
+    """Unknown reasons are `other` beside the server's own value; older servers send none."""
     output = read(line({"content": "a"}), done(reason))
     assert (output.finish_reason, output.provider_finish_reason) == (expected, reason or None)
 
@@ -158,7 +158,7 @@ def test_a_prompt_that_is_not_counted_is_not_zero() -> None:
 
 
 def test_images_are_parts() -> None:
-    """An image that a model made is a part with its data."""
+    """An image that a model generated is a part with its data."""
     output = read(line({"images": ["aW1n"]}), line(response="", image="bW9y"), done())
     assert output.message.parts == (ProviderPart("image", {"data": "aW1n"}), ProviderPart("image", {"data": "bW9y"}))
 

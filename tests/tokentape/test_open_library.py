@@ -136,7 +136,7 @@ def test_a_wire_that_can_not_be_loaded_is_a_clear_error(name: str) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_wire_without_whole_answers_says_so() -> None:
+def test_a_wire_without_whole_bodies_raises() -> None:
     """decode_complete is optional."""
     with pytest.raises(UnknownWireError, match="'shouting' reads streams only"):
         wire_named("shouting").decode_complete(b"")

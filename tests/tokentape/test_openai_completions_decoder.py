@@ -35,7 +35,7 @@ def chunk(*choices: dict[str, Any], **fields: Any) -> bytes:
     return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
 
 
-def says(text: str, reason: str | None = None, index: int = 0, **fields: Any) -> dict[str, Any]:
+def choice(text: str, reason: str | None = None, index: int = 0, **fields: Any) -> dict[str, Any]:
     """One choice of a chunk."""
     return {"text": text, "index": index, "logprobs": None, "finish_reason": reason, **fields}
 
@@ -49,10 +49,10 @@ def read(chunks: list[bytes]) -> ChatOutput:
 
 BODY = b"".join(
     [
-        chunk(says("日本 ")),
-        chunk(says("0", index=0), says("Other", index=1)),
-        chunk(says("", "stop", 1)),
-        chunk(says("!", "length")),
+        chunk(choice("日本 ")),
+        chunk(choice("0", index=0), choice("Other", index=1)),
+        chunk(choice("", "stop", 1)),
+        chunk(choice("!", "length")),
         chunk(usage=USAGE),
         DONE,
     ]
@@ -89,7 +89,7 @@ def test_what_servers_do_to_the_framing_changes_nothing(changed: bytes) -> None:
 
 
 def test_shapes_of_other_servers() -> None:
-    """An end with a delta in place of text, usage beside the choice, no index, and what else vLLM says."""
+    """A last chunk with a delta, usage beside the choice, no index, and the other fields of vLLM are read."""
     body = (
         chunk({"text": "One", "logprobs": None, "stop_reason": 5})
         + chunk({"delta": {}, "finish_reason": "stop"}, usage=USAGE)
@@ -111,16 +111,16 @@ def test_shapes_of_other_servers() -> None:
 )
 def test_an_error_in_the_stream_is_raised(error: bytes) -> None:
     """Both shapes raise the library's own error, and keep the text."""
-    for chunks in ways(chunk(says("Half")) + error):
+    for chunks in ways(chunk(choice("Half")) + error):
         stream = stream_bytes(chunks, WIRE)
         with pytest.raises(RateLimitError, match=r"Slow\."):
             list(stream)
         assert stream.get_chat_output().text == "Half"
 
 
-def test_a_cut_stream_says_so() -> None:
+def test_a_cut_stream_is_truncated() -> None:
     """Without a finish reason or [DONE] a named error has what had arrived."""
-    stream = stream_bytes([chunk(says("Half"))[:-1]], WIRE)
+    stream = stream_bytes([chunk(choice("Half"))[:-1]], WIRE)
     with pytest.raises(TruncatedStreamError):
         list(stream)
     assert stream.get_chat_output().text == "Half"
@@ -128,16 +128,16 @@ def test_a_cut_stream_says_so() -> None:
 
 def test_every_choice_that_began_must_finish() -> None:
     """With one of two choices unfinished and no [DONE], the stream was cut."""
-    body = chunk(says("One")) + chunk(says("Two", index=1)) + chunk(says("", "stop"))
+    body = chunk(choice("One")) + chunk(choice("Two", index=1)) + chunk(choice("", "stop"))
     with pytest.raises(TruncatedStreamError):
         list(stream_bytes([body], WIRE))
-    assert read([body + chunk(says("", "stop", 1))]).finish_reason == "stop"
+    assert read([body + chunk(choice("", "stop", 1))]).finish_reason == "stop"
 
 
 def test_without_streaming() -> None:
     """A whole completion has its choices, usage and model; an error raises."""
     decode = wire_named(WIRE).decode_complete
-    choices = [says("One", "stop"), says("Two", "content_filter", 1)]
+    choices = [choice("One", "stop"), choice("Two", "content_filter", 1)]
     output = decode(
         json.dumps({"object": "text_completion", "model": "m", "choices": choices, "usage": USAGE}).encode()
     )

@@ -38,8 +38,8 @@ CUSTOM = {"type": "custom", "name": "run"}
 @pytest.fixture
 def client(fake_provider: FakeProvider) -> Iterator[OpenAIResponses]:
     """A client that is pointed at the fake provider."""
-    with OpenAIResponses("m", api_key="sk-a-secret", base_url=fake_provider.base_url("openai_responses")) as made:
-        yield made
+    with OpenAIResponses("m", api_key="sk-a-secret", base_url=fake_provider.base_url("openai_responses")) as client:
+        yield client
 
 
 def test_every_role_becomes_an_input_item() -> None:
@@ -170,7 +170,7 @@ def test_sync_and_async_streamed_and_whole(client: OpenAIResponses, fake_provide
         fake_provider.script(Script.of(Text("Hello 0"), usage=Usage(input=7, output=4, cached=2, reasoning=1)))
     events: list[PostStreamingResponseEvent] = []
 
-    def heard(_: Any, event: PostStreamingResponseEvent) -> None:
+    def on_event(_: Any, event: PostStreamingResponseEvent) -> None:
         events.append(event)
 
     async def aread() -> list[ChatOutput]:
@@ -180,7 +180,7 @@ def test_sync_and_async_streamed_and_whole(client: OpenAIResponses, fake_provide
             assert "".join([message.text async for message in stream]) == "Hello 0"
             return [whole, stream.get_chat_output()]
 
-    with post_streaming_response.connected_to(heard):
+    with post_streaming_response.connected_to(on_event):
         stream = client.chat("Hi", stream=True, temperature=0.5).normalized
         assert "".join(message.text for message in stream) == "Hello 0"
         outputs = [client.chat("Hi"), stream.get_chat_output(), *asyncio.run(aread())]
@@ -226,7 +226,7 @@ def test_the_environment_of_the_official_sdk_is_read(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_completions_send_a_prompt(stream: bool, fake_provider: FakeProvider) -> None:
-    """The messages' text is the prompt, the usage is asked for in a stream, and tools are refused."""
+    """The messages' text is the prompt, a stream requests usage, and tools are refused."""
     fake_provider.script(Script.of("Once upon", finish_reason="length", usage=Usage(input=3, output=2)))
     with OpenAICompletions("m", api_key="k", base_url=fake_provider.base_url("openai_completions")) as client:
         messages = [ChatMessage.system("A story."), ChatMessage.user("It begins:")]
@@ -253,15 +253,15 @@ def test_the_official_sdks_streams_are_wrapped(how: str, fake_provider: FakeProv
         openai.OpenAI(base_url=fake_provider.base_url("openai_responses"), api_key="k", http_client=http) as sdk,
     ):
         if how == "completions":
-            made: Any = sdk.completions.create(model="m", prompt="Hi", stream=True)
-            stream = wrap(iter(list(made)))
+            sdk_stream: Any = sdk.completions.create(model="m", prompt="Hi", stream=True)
+            stream = wrap(iter(list(sdk_stream)))
         elif how == "helper":
             with sdk.responses.stream(model="m", input="Hi") as helper:
                 stream = wrap(helper)
                 list(stream)
         else:
-            made = sdk.responses.create(model="m", input="Hi", stream=True)
-            stream = wrap(made if how == "stream" else iter(list(made)))
+            sdk_stream = sdk.responses.create(model="m", input="Hi", stream=True)
+            stream = wrap(sdk_stream if how == "stream" else iter(list(sdk_stream)))
         assert "".join(message.text for message in stream) == "Hello there"
         assert stream.finish_reason == "stop"
         if how != "completions":

@@ -66,9 +66,9 @@ def done(index: int, **item: Any) -> bytes:
     return event("response.output_item.done", output_index=index, item=item)
 
 
-def text(said: str, index: int = 0, part: int = 0, item: str = "msg_1") -> bytes:
+def text(delta: str, index: int = 0, part: int = 0, item: str = "msg_1") -> bytes:
     """A delta of text."""
-    return event("response.output_text.delta", output_index=index, content_index=part, item_id=item, delta=said)
+    return event("response.output_text.delta", output_index=index, content_index=part, item_id=item, delta=delta)
 
 
 def read(chunks: Iterable[bytes]) -> ChatOutput:
@@ -160,13 +160,13 @@ def test_line_separators_in_text_are_text() -> None:
 
 
 def test_chunks_keep_their_own_metadata() -> None:
-    """Each chunk has what its event said beside the text; the output has what the response said."""
+    """Each chunk has its event's metadata, and the output has the response's."""
     logprobs = [{"token": "Hi", "logprob": -0.1}]
     body = CREATED + event("response.output_text.delta", item_id="m", delta="Hi", logprobs=logprobs, obfuscation="xy")
     stream = stream_bytes([body + COMPLETED], WIRE)
-    created, said, _ = list(stream)
+    created, delta, _ = list(stream)
     assert (created.model, created.metadata["id"]) == ("gpt-x", "resp_1")
-    assert dict(said.metadata) == {"type": "response.output_text.delta", "item_id": "m", "logprobs": logprobs}
+    assert dict(delta.metadata) == {"type": "response.output_text.delta", "item_id": "m", "logprobs": logprobs}
     assert stream.get_chat_output().metadata["status"] == "completed"
 
 
@@ -213,7 +213,7 @@ def test_reasoning_without_text_keeps_what_goes_back() -> None:
 
 
 def test_built_in_tools_are_the_providers_own_parts() -> None:
-    """What a built-in tool did is kept whole, in its place; progress says nothing, and it is no tool call."""
+    """A built-in tool's item is kept whole, in its place; its progress adds nothing, and it is not a tool call."""
     search = {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"query": "ulm"}}
     body = (
         added(0, id="ws_1", type="web_search_call", status="in_progress")
@@ -249,8 +249,8 @@ def test_each_call_is_finished_when_its_item_is() -> None:
     def call(index: int, name: str, **fields: Any) -> dict[str, Any]:
         return {"id": f"fc_{index}", "type": "function_call", "call_id": f"call_{index}", "name": name, **fields}
 
-    def part(index: int, said: str) -> bytes:
-        return event("response.function_call_arguments.delta", output_index=index, item_id=f"fc_{index}", delta=said)
+    def part(index: int, delta: str) -> bytes:
+        return event("response.function_call_arguments.delta", output_index=index, item_id=f"fc_{index}", delta=delta)
 
     body = (
         (CREATED + added(0, **call(0, "a")) + added(1, **call(1, "b")))
@@ -260,7 +260,7 @@ def test_each_call_is_finished_when_its_item_is() -> None:
     stream = stream_bytes([body], WIRE)
     assert [message.tool_calls[0].id for message in stream if message.tool_calls] == ["call_1", "call_0"]
     calls = stream.get_chat_output().message.tool_calls
-    assert [(made.name, made.arguments) for made in calls] == [("a", {"x": 1}), ("b", {"y": 2})]
+    assert [(call.name, call.arguments) for call in calls] == [("a", {"x": 1}), ("b", {"y": 2})]
 
 
 @pytest.mark.parametrize("arguments", ["", "{}", None])
@@ -271,7 +271,7 @@ def test_no_arguments_are_an_empty_object(arguments: str | None) -> None:
     assert (call.id, call.arguments, call.valid) == ("call_1", {}, True)
 
 
-def test_what_no_delta_said_comes_from_the_done_events() -> None:
+def test_text_without_deltas_comes_from_the_done_events() -> None:
     """Servers exist that send whole parts and whole arguments: they count once."""
     call = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "f", "arguments": '{"a":1}'}
     body = (
@@ -283,7 +283,7 @@ def test_what_no_delta_said_comes_from_the_done_events() -> None:
     )
     message = read([CREATED + body + COMPLETED]).message
     assert message.text == "Whole."
-    assert [(made.id, made.arguments) for made in message.tool_calls] == [("call_1", {"a": 1})]
+    assert [(call.id, call.arguments) for call in message.tool_calls] == [("call_1", {"a": 1})]
 
 
 def test_the_final_response_fills_in_what_never_came() -> None:
@@ -297,7 +297,7 @@ def test_the_final_response_fills_in_what_never_came() -> None:
     assert (alone.text, alone.parts) == ("Hi", (ProviderPart("mcp_list_tools", tools), TextPart("Hi")))
 
 
-def test_items_are_told_apart_by_id_and_then_by_position() -> None:
+def test_items_are_distinguished_by_id_and_then_by_position() -> None:
     """Gateways give several items one position, or each event an id of its own."""
     call = {"type": "function_call", "arguments": ""}
     same = (
@@ -307,7 +307,7 @@ def test_items_are_told_apart_by_id_and_then_by_position() -> None:
         + event("response.function_call_arguments.delta", output_index=0, item_id="fc_2", delta='{"b":2}')
     )
     calls = read([CREATED + same + COMPLETED]).message.tool_calls
-    assert [(made.name, made.arguments) for made in calls] == [("a", {"a": 1}), ("b", {"b": 2})]
+    assert [(call.name, call.arguments) for call in calls] == [("a", {"a": 1}), ("b", {"b": 2})]
     other = added(0, id="x1", type="message") + text("One ", item="x2") + text("two", item="x3")
     other += done(0, id="x4", type="message", content=[{"type": "output_text", "text": "One two"}])
     assert read([CREATED + other + COMPLETED]).message.parts == (TextPart("One two"),)
@@ -317,7 +317,7 @@ def test_items_are_told_apart_by_id_and_then_by_position() -> None:
     ("reason", "expected"),
     [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("steered", "other"), (None, "other")],
 )
-def test_an_incomplete_response_says_why(reason: str | None, expected: str) -> None:
+def test_an_incomplete_response_has_its_reason(reason: str | None, expected: str) -> None:
     """The reason is the finish reason, the status the provider's word, and the details are in the metadata."""
     details = {"reason": reason} if reason else None
     final = event("response.incomplete", response=response("incomplete", incomplete_details=details))
@@ -363,7 +363,7 @@ def test_an_error_in_the_stream_is_raised_with_what_had_come(
         assert stream.get_chat_output().error is caught.value
 
 
-def test_a_cut_stream_says_so() -> None:
+def test_a_cut_stream_is_truncated() -> None:
     """Without the final response, wherever the cut is, a named error has what had arrived."""
     body = CREATED + text("Half an answ")
     for end in range(1, len(body) + 1):
@@ -377,12 +377,12 @@ def test_a_cut_stream_says_so() -> None:
 
 
 def test_responses_one_after_the_other_are_all_read() -> None:
-    """A recording of several responses gives all of their text; the last one says how it ended."""
+    """A recording of several responses has all of their text and the last one's finish reason."""
     call = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
     first = CREATED + added(0, **call) + done(0, **call) + COMPLETED
     output = read([first + CREATED + added(0, id="msg_1", type="message") + text("Done.") + COMPLETED])
     assert (output.text, output.finish_reason) == ("Done.", "stop")
-    assert [made.id for made in output.message.tool_calls] == ["call_1"]
+    assert [call.id for call in output.message.tool_calls] == ["call_1"]
 
 
 def test_without_streaming() -> None:

@@ -22,7 +22,7 @@ from tokentape.stream.sync import StreamedChatMessageIterator
 
 
 class Screen:
-    """A sink that remembers what was written between flushes, and fails when told to."""
+    """A sink that records what was written between flushes, and fails on demand."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -101,7 +101,7 @@ def test_get_clean_and_end_clean_give_nothing_to_the_parent() -> None:
 
 
 @pytest.mark.parametrize("method", ["contents", "clean", "flush_level", "end_flush", "end_clean", "get_clean"])
-def test_what_needs_a_level_says_so(method: str) -> None:
+def test_methods_that_need_a_level_raise_without_one(method: str) -> None:
     """Ending a buffer that is not open is a named error."""
     with pytest.raises(OutputBufferError, match=r"no level .* is open"):
         getattr(OutputBuffer(Screen()), method)()
@@ -270,7 +270,7 @@ def test_tasks_have_their_own_levels() -> None:
     """Tasks that interleave do not write into each other's levels, nor into their parent's."""
     out = OutputBuffer(screen := Screen())
 
-    async def speak(name: str, mine: asyncio.Event, others: asyncio.Event) -> str:
+    async def write_words(name: str, mine: asyncio.Event, others: asyncio.Event) -> str:
         assert out.level == 0
         out.start()
         out.write(name)
@@ -283,10 +283,10 @@ def test_tasks_have_their_own_levels() -> None:
         first, second = asyncio.Event(), asyncio.Event()
         with out.start():
             out.write("parent")
-            said = await asyncio.gather(speak("a", first, second), speak("b", second, first))
+            outputs = await asyncio.gather(write_words("a", first, second), write_words("b", second, first))
             assert out.contents() == "parent"
             await asyncio.to_thread(out.write, "thread")
-        return said
+        return outputs
 
     assert asyncio.run(main()) == ["aa", "bb"]
     assert screen.text == "threadparent"
@@ -378,7 +378,7 @@ def test_tasks_that_capture_print_at_once_keep_apart() -> None:
     """Each task prints into its own buffer, in turns with the others; what ends first leaves the others captured."""
     screens = {name: Screen() for name in "abc"}
 
-    async def speak(name: str, words: int) -> None:
+    async def write_words(name: str, words: int) -> None:
         out = OutputBuffer(screens[name])
         with out.capture_print(), out.start():
             for word in range(words):
@@ -387,7 +387,7 @@ def test_tasks_that_capture_print_at_once_keep_apart() -> None:
                 assert screens[name].text == f"{name}0 "
 
     async def main() -> None:
-        await asyncio.gather(speak("a", 2), speak("b", 4), speak("c", 3))
+        await asyncio.gather(write_words("a", 2), write_words("b", 4), write_words("c", 3))
 
     original = sys.stdout
     with contextlib.redirect_stdout(io.StringIO()) as other:
@@ -403,7 +403,7 @@ def messages(*texts: str) -> Iterator[ChatMessage]:
 
 
 def test_auto_flush_message_shows_each_message_as_it_arrives() -> None:
-    """With auto_flush="message" each text is on the screen before the next is asked for."""
+    """With auto_flush="message" each text is on the screen before the next one is requested."""
     screen = Screen()
     seen: list[str] = []
 
@@ -419,7 +419,7 @@ def test_auto_flush_message_shows_each_message_as_it_arrives() -> None:
 
 
 def test_without_auto_flush_a_stream_is_held_back() -> None:
-    """No flush unless asked for; asking for it in the call is enough."""
+    """Nothing is flushed unless requested; a request in the call is enough."""
     out = OutputBuffer(screen := Screen())
     with out.start():
         out.write_stream(messages("a", "b"))
@@ -429,7 +429,7 @@ def test_without_auto_flush_a_stream_is_held_back() -> None:
 
 
 def test_a_sink_that_fails_in_a_stream_closes_it_and_keeps_the_text() -> None:
-    """The reader is gone: the stream is closed, what it had said is pending."""
+    """If the sink fails, the stream is closed and its text is pending."""
     out = OutputBuffer(screen := Screen(), auto_flush="message")
     screen.failures = 1
     closed: list[bool] = []
@@ -511,7 +511,7 @@ def follow_ups(screen: Screen, log: list[str], *, sync: bool = True) -> Any:
 
 @pytest.mark.parametrize("sync", [True, False])
 def test_a_follow_up_is_seen_after_what_came_before_it(sync: bool) -> None:
-    """With auto_flush="stream" what one stream said is on the screen when the next one speaks."""
+    """With auto_flush="stream" one stream's text is on the screen before the next one's."""
     screen = Screen()
     shown: list[str] = []
     watch = screen.flush
@@ -531,7 +531,7 @@ def test_a_follow_up_is_seen_after_what_came_before_it(sync: bool) -> None:
     assert shown == ["ab", "abcd", "abcde"]
 
 
-def test_what_was_said_is_seen_before_a_callback_runs() -> None:
+def test_text_is_on_the_screen_before_a_callback_runs() -> None:
     """A finish reason flushes: a callback may take long to come up with its answer."""
     screen, log = Screen(), []
     out = OutputBuffer(screen, auto_flush="stream")

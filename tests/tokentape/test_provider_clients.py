@@ -28,7 +28,7 @@ from tokentape import (
 from tokentape.providers import AnthropicMessages, OpenAIChat, Tool
 from tokentape.providers.base import ChatProvider
 from tokentape_fake_provider import Error, FakeProviderServer, Frame, Reasoning, Script, Tape, Text, Usage
-from tokentape_fake_provider import ToolCall as SaidCall
+from tokentape_fake_provider import ToolCall as ScriptedCall
 from tokentape_harness.testing.fake_provider import FakeProvider
 
 KEY = "sk-a-secret-key"
@@ -59,10 +59,10 @@ def both(client: ChatProvider, messages: Any, **options: Any) -> list[Any]:
 
 
 def test_a_stream_is_an_iterator_of_messages(client: ChatProvider, fake_provider: FakeProvider) -> None:
-    """chat(stream=True).normalized yields what the provider says, then has usage, finish reason and output."""
-    said = Script.of(Text("Hello 0 there"), usage=Usage(input=7, output=4, cached=2))
-    fake_provider.script(said)
-    fake_provider.script(said)
+    """chat(stream=True).normalized yields the provider's chunks, then has usage, finish reason and output."""
+    script = Script.of(Text("Hello 0 there"), usage=Usage(input=7, output=4, cached=2))
+    fake_provider.script(script)
+    fake_provider.script(script)
     for texts, stream in both(client, "Hi", stream=True):
         assert "".join(texts) == "Hello 0 there"
         assert (stream.usage.input, stream.usage.output, stream.usage.cached) == (7, 4, 2)
@@ -74,9 +74,9 @@ def test_a_stream_is_an_iterator_of_messages(client: ChatProvider, fake_provider
 
 def test_without_streaming_there_is_an_output(client: ChatProvider, fake_provider: FakeProvider) -> None:
     """chat() returns a ChatOutput whose normalized is the whole message."""
-    said = Script.of(Reasoning("hm", signature="s"), Text("Hi."), SaidCall.of("f", {"a": 1}))
-    fake_provider.script(said)
-    fake_provider.script(said)
+    script = Script.of(Reasoning("hm", signature="s"), Text("Hi."), ScriptedCall.of("f", {"a": 1}))
+    fake_provider.script(script)
+    fake_provider.script(script)
     for output in both(client, "Hi", tools=[Tool("f")]):
         assert (output.text, output.finish_reason) == ("Hi.", "tool_calls")
         assert output.normalized is output.message
@@ -86,7 +86,7 @@ def test_without_streaming_there_is_an_output(client: ChatProvider, fake_provide
 
 def test_a_follow_up_request_takes_the_message_back(client: ChatProvider, fake_provider: FakeProvider) -> None:
     """A tool call's message and its result go into the next request, which a callback can send."""
-    fake_provider.script(SaidCall.of("weather", {"city": "Ulm"}))
+    fake_provider.script(ScriptedCall.of("weather", {"city": "Ulm"}))
     fake_provider.script("12 C in Ulm")
     question = ChatMessage.user("Weather in Ulm?")
     stream = client.chat([question], stream=True, tools=[Tool("weather")]).normalized
@@ -136,12 +136,12 @@ def test_http_errors_are_typed_and_keep_the_key_out(client: ChatProvider, fake_p
         assert (caught.value.status, caught.value.retry_after) == (429, 3.0)
         assert caught.value.request_id
 
-        async def ask(stream: bool = stream) -> None:
+        async def chat(stream: bool = stream) -> None:
             async with client:
                 await client.achat("Hi", stream=stream)
 
         with pytest.raises(RateLimitError) as acaught:
-            asyncio.run(ask())
+            asyncio.run(chat())
         assert KEY not in repr((acaught.value, acaught.value.body, acaught.value.headers))
 
 
@@ -199,7 +199,7 @@ def test_a_page_of_a_proxy_is_not_a_stream(client: ChatProvider, fake_provider: 
 
 
 def test_an_error_body_under_200_is_an_error(client: ChatProvider, fake_provider: FakeProvider) -> None:
-    """Gateways answer 200 and an error object, where a stream was asked for and where not."""
+    """A gateway's status 200 with an error object raises, streamed or not."""
     body = b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded", "code": 529}}'
     tape = Tape((Frame(0, body),), headers=(("content-type", "application/json"),))
     fake_provider.script(tape)
@@ -210,7 +210,7 @@ def test_an_error_body_under_200_is_an_error(client: ChatProvider, fake_provider
         client.chat("Hi")
 
 
-def test_a_whole_answer_where_a_stream_was_asked_for_is_read(client: ChatProvider, fake_provider: FakeProvider) -> None:
+def test_a_whole_response_to_a_stream_request_is_read(client: ChatProvider, fake_provider: FakeProvider) -> None:
     """A gateway that ignores `stream` costs the arriving, not the answer."""
     fake_provider.script("Whole")
     whole = httpx2.post(
@@ -512,7 +512,7 @@ def test_anthropic_settings_come_from_its_variables(monkeypatch: pytest.MonkeyPa
 
 
 def test_clients_of_the_wrong_kind_are_named() -> None:
-    """A sync client handed in for async calls, and the other way round, is an error that says so."""
+    """A sync client passed for async calls, or the reverse, is an error that names the right class."""
     with pytest.raises(ConfigurationError, match=r"http_client is .*AsyncClient: pass an httpx2\.Client"):
         OpenAIChat("m", api_key=KEY, http_client=httpx2.AsyncClient())  # type: ignore[arg-type]
     with (
@@ -528,10 +528,10 @@ def test_one_client_works_in_several_event_loops(client: ChatProvider, fake_prov
     fake_provider.script("two")
     with asyncio.Runner() as first, asyncio.Runner() as second:
 
-        async def ask() -> str:
+        async def chat() -> str:
             return (await client.achat("Hi")).text
 
-        assert [first.run(ask()), second.run(ask())] == ["one", "two"]
+        assert [first.run(chat()), second.run(chat())] == ["one", "two"]
         assert len(client._own_async_clients) == 2
         first.run(client.aclose())
         second.run(client.aclose())

@@ -1,4 +1,4 @@
-"""Request bodies that the provider clients send, made without I/O."""
+"""Request bodies of the provider clients, built without I/O."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_openai_takes_every_role() -> None:
 
 
 def test_openai_history_keeps_broken_arguments_refusals_and_own_parts() -> None:
-    """What the model said goes back word for word; reasoning stays here."""
-    (said,) = openai_messages(
+    """The model's message is sent back verbatim; reasoning is not."""
+    (message,) = openai_messages(
         [ChatMessage.assistant("", refusal="No.", tool_calls=(BROKEN, ToolCall("c3", "f", {"a": 1})))]
     )
-    assert [call["function"]["arguments"] for call in said["tool_calls"]] == ['{"city":', '{"a":1}']
-    assert (said["refusal"], said["content"]) == ("No.", None)
+    assert [call["function"]["arguments"] for call in message["tool_calls"]] == ['{"city":', '{"a":1}']
+    assert (message["refusal"], message["content"]) == ("No.", None)
     (shown,) = openai_messages(
         [ChatMessage.user("Look:", parts=(IMAGE,)), ChatMessage.assistant("x", reasoning="hm")][:1]
     )
@@ -85,7 +85,7 @@ def test_anthropic_puts_system_messages_on_top() -> None:
 def test_anthropic_gets_reasoning_back_as_it_was_signed() -> None:
     """Thinking keeps its place and signature; unsigned reasoning and empty text are left out."""
     server_tool = {"id": "srv_1", "name": "web_search", "input": {}}
-    said = ChatMessage.assistant(
+    message = ChatMessage.assistant(
         "Hello",
         tool_calls=(CALL,),
         parts=(
@@ -98,7 +98,7 @@ def test_anthropic_gets_reasoning_back_as_it_was_signed() -> None:
             CALL,
         ),
     )
-    assert anthropic_messages([said]) == [
+    assert anthropic_messages([message]) == [
         {
             "role": "assistant",
             "content": [
@@ -112,7 +112,7 @@ def test_anthropic_gets_reasoning_back_as_it_was_signed() -> None:
     ]
 
 
-def test_anthropic_history_made_by_hand_has_its_text_and_calls() -> None:
+def test_anthropic_history_built_by_hand_has_its_text_and_calls() -> None:
     """A message without parts is sent from its text and tool calls."""
     assert anthropic_messages([ChatMessage.assistant("Hm.", tool_calls=(CALL,)), ChatMessage.assistant("a")]) == [
         {
@@ -197,7 +197,7 @@ def test_the_event_gets_messages_also_where_dicts_were_passed() -> None:
 
 
 def test_options_go_into_the_body_untouched() -> None:
-    """A call's options win over the client's, and usage is asked for unless told otherwise."""
+    """A call's options win over the client's, and usage is requested unless stream_options is None."""
     client = OpenAIChat("gpt-4o", api_key="sk-test-key", temperature=0.1, seed=1)
 
     def body(**options: object) -> dict[str, object]:
@@ -250,7 +250,7 @@ def test_what_is_no_json_is_refused_with_its_type() -> None:
     ("provider", "variable"), [(OpenAIChat, "OPENAI_API_KEY"), (AnthropicMessages, "ANTHROPIC_API_KEY")]
 )
 def test_a_missing_key_names_the_variable(provider, variable, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    """Without a key the error says which variable to set; an empty one counts as none."""
+    """Without a key the error names the variable to set; an empty one counts as missing."""
     monkeypatch.setenv(variable, "")
     monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
     with pytest.raises(ConfigurationError, match=f"set {variable}"):

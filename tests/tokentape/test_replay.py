@@ -35,7 +35,7 @@ def read(stream: Any) -> ChatOutput:
 
 @given(st.lists(chunks(), max_size=8), st.none() | st.integers(1, 3))
 def test_replaying_an_output_gives_an_equal_output(given_chunks: list[ChatMessage], size: int | None) -> None:
-    """Whatever a stream made of whatever chunks, in pieces of any size."""
+    """An output of any chunks is replayed equal, in pieces of any size."""
     output = read(StreamedChatMessageIterator(given_chunks))
     again = replay(output, chunk_size=size)
     assert read(again) == output
@@ -45,7 +45,7 @@ def test_replaying_an_output_gives_an_equal_output(given_chunks: list[ChatMessag
 
 @given(st.text(), st.none() | st.integers(1, 5))
 def test_replaying_a_text(text: str, size: int | None) -> None:
-    """The chunks joined are the text, each of the size that was asked for."""
+    """The joined chunks are the text, each of the requested size."""
     stream = replay(text, chunk_size=size)
     pieces = [chunk.text for chunk in stream if chunk.text]
     assert "".join(pieces) == text == stream.text
@@ -83,15 +83,15 @@ WHOLE = ChatMessage(
     ids=["empty", "everything", "tool result", "user", "text beside an image", "citations", "signature", "two texts"],
 )
 def test_replaying_a_message(message: ChatMessage) -> None:
-    """Every field that a message has is there again, also where `parts` tell only some of it."""
+    """Every field of a message is replayed, even if `parts` contain only some of it."""
     output = read(replay(message, chunk_size=1))
     again = output.message
     for name in message.__struct_fields__:
         if name not in ("parts", "usage"):
             assert getattr(again, name) == getattr(message, name), name
     assert again.usage == message.usage
-    told = [part for part in again.parts if not isinstance(part, ToolCall)]
-    assert [part for part in told if part in message.parts] == list(message.parts)
+    other_parts = [part for part in again.parts if not isinstance(part, ToolCall)]
+    assert [part for part in other_parts if part in message.parts] == list(message.parts)
 
 
 def test_replaying_a_broken_output_breaks_at_the_same_place() -> None:

@@ -30,7 +30,7 @@ with warnings.catch_warnings():
 
 QUESTION: Any = [{"role": "user", "content": "Hi"}]
 SIGNATURE = "+/+/"
-SAID = Script.of(
+SCRIPT = Script.of(
     Reasoning("Hm.", signature=SIGNATURE),
     Text("Hello there"),
     ToolCall.of("look", {"at": "it"}),
@@ -61,7 +61,7 @@ def google_interactions(url: str) -> Iterator[Any]:
 
 
 def options(url: str, **client: Any) -> dict[str, Any]:
-    """Where to ask, and with what."""
+    """The URL and the body of the request."""
     return {"base_url": url, **client}
 
 
@@ -107,7 +107,7 @@ ASYNC: Mapping[str, tuple[str, Callable[[str], AbstractAsyncContextManager[Any]]
 
 
 def check(stream: Any, wire: str) -> None:
-    """The stream came to what SAID says."""
+    """The stream's output has the content of SCRIPT."""
     output = stream.get_chat_output()
     message = output.message
     assert (stream.status, message.text, message.reasoning) == ("complete", "Hello there", "Hm.")
@@ -122,9 +122,9 @@ def check(stream: Any, wire: str) -> None:
 @pytest.mark.parametrize("name", list(SYNC))
 def test_sdk_streams_without_bytes_are_read_from_their_events(name: str, fake_provider: FakeProvider) -> None:
     """wrap() finds the wire format by the first event, and gives the whole output."""
-    wire, ask = SYNC[name]
-    fake_provider.script(SAID)
-    with ask(fake_provider.base_url(wire)) as sdk_stream:
+    wire, open_stream = SYNC[name]
+    fake_provider.script(SCRIPT)
+    with open_stream(fake_provider.base_url(wire)) as sdk_stream:
         stream = wrap(sdk_stream)
         assert isinstance(stream, StreamedChatMessageIterator)
         assert "".join(message.text for message in stream) == "Hello there"
@@ -134,11 +134,11 @@ def test_sdk_streams_without_bytes_are_read_from_their_events(name: str, fake_pr
 @pytest.mark.parametrize("name", list(ASYNC))
 def test_async_sdk_streams_without_bytes_are_read_from_their_events(name: str, fake_provider: FakeProvider) -> None:
     """The async objects give the async iterator."""
-    wire, ask = ASYNC[name]
-    fake_provider.script(SAID)
+    wire, open_stream = ASYNC[name]
+    fake_provider.script(SCRIPT)
 
     async def main() -> None:
-        async with ask(fake_provider.base_url(wire)) as sdk_stream:
+        async with open_stream(fake_provider.base_url(wire)) as sdk_stream:
             stream = wrap(sdk_stream)
             assert isinstance(stream, AsyncStreamedChatMessageIterator)
             assert "".join([message.text async for message in stream]) == "Hello there"
@@ -166,13 +166,13 @@ FIRST = {
 @pytest.mark.parametrize("how", ["break", "close"])
 def test_leaving_the_loop_breaks_off_the_sdks_request(name: str, how: str) -> None:
     """The SDK's own stream is closed, which ends its connection: the server sees its client leave."""
-    wire, ask = SYNC[name]
+    wire, open_stream = SYNC[name]
     media_type = "application/x-ndjson" if wire == "ollama" else "text/event-stream"
     with FakeProviderServer(clock=ControlledClock()) as server:
         server.default.configure(timing=Recorded())
         frames = (Frame(0, FIRST[name]), Frame(1e9, FIRST[name]))
         server.default.push(Tape(frames, 200, (("content-type", media_type),)))
-        with ask(server.base_url(wire)) as sdk_stream:
+        with open_stream(server.base_url(wire)) as sdk_stream:
             stream = wrap(sdk_stream)
             for message in stream:
                 assert message.text == "a"

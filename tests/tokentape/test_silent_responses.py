@@ -76,7 +76,7 @@ def test_silence_under_asgi(
 
 @pytest.mark.parametrize("idle_timeout", [None, 40])
 def test_silence_of_django_under_wsgi(idle_timeout: float | None) -> None:
-    """The same, where the server asks for one frame after the other."""
+    """The same under WSGI, where the server requests one frame after the other."""
     clock = ControlledClock()
     go_on = threading.Event()
 

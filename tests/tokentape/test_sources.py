@@ -153,7 +153,7 @@ def test_content_encoding_is_taken_off_as_it_arrives(kind: type[Httpx2], coding:
 
 @pytest.mark.parametrize("kind", SYNC)
 def test_a_broken_coding_is_named(kind: type[Httpx2]) -> None:
-    """A body that is not what content-encoding says is a DecodeError."""
+    """A body that contradicts its content-encoding is a DecodeError."""
     headers = ["content-type: text/event-stream", "content-encoding: gzip"]
     with SteppedServer([b"not gzip at all"], headers=headers) as server, kind() as http:
         server.all()
@@ -326,7 +326,7 @@ def plain_response(url: str, **options: Any) -> httpx2.Response:
     ],
 )
 def test_the_wire_is_seen_in_the_url(path: str, wire: str) -> None:
-    """The endpoint says which format it is."""
+    """The URL of the endpoint determines the format."""
     body = {
         "openai_chat": chunk("a") + DONE,
         "anthropic_messages": b'data: {"type":"content_block_delta","index":0,"delta":'
@@ -336,8 +336,8 @@ def test_the_wire_is_seen_in_the_url(path: str, wire: str) -> None:
     assert "".join(message.text for message in stream) == "a"
 
 
-def test_a_url_that_says_nothing_needs_the_wire() -> None:
-    """No guess where the URL is silent; an unknown wire is named."""
+def test_an_unknown_url_needs_the_wire() -> None:
+    """Nothing is guessed for an unknown URL; an unknown wire is named."""
     response = plain_response("http://host/proxy", content=chunk("a") + DONE)
     with pytest.raises(UnknownWireError, match=r"for the URL path '/proxy': pass wire=, one of .*openai_chat"):
         stream_response(response)
@@ -355,7 +355,7 @@ def test_anything_else_is_refused_with_what_is_taken(function: Callable[[Any], A
 
 
 QUESTION: Any = [{"role": "user", "content": "Hi"}]
-SAID = Script.of(Reasoning("hm", signature="sig"), Text("Hello there"), ToolCall.of("f", {"a": 1}))
+SCRIPT = Script.of(Reasoning("hm", signature="sig"), Text("Hello there"), ToolCall.of("f", {"a": 1}))
 
 
 def openai_raw(client: Any) -> Any:
@@ -369,7 +369,7 @@ def anthropic_raw(client: Any) -> Any:
 
 
 def check(stream: Any, provider: FakeProvider) -> None:
-    """The stream says what the script says, and its response was read to the end."""
+    """The stream has the content of the script, and its response was read to the end."""
     output = stream.get_chat_output()
     assert output.text == "Hello there"
     assert [(call.name, call.arguments) for call in output.message.tool_calls] == [("f", {"a": 1})]
@@ -414,10 +414,10 @@ SYNC_SDKS: dict[str, tuple[str, Callable[[str], Any], Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("name", SYNC_SDKS)
 def test_sdk_streams_are_read_from_their_bytes(name: str, fake_provider: FakeProvider) -> None:
     """wrap() takes what the official SDK returns, helpers too, and gives the whole output."""
-    wire, make, ask = SYNC_SDKS[name]
-    fake_provider.script(SAID)
+    wire, make, open_stream = SYNC_SDKS[name]
+    fake_provider.script(SCRIPT)
     with make(fake_provider.base_url(wire)) as client:
-        sdk_stream = ask(client)
+        sdk_stream = open_stream(client)
         stream = wrap(sdk_stream, keep_raw=True)
         assert isinstance(stream, StreamedChatMessageIterator)
         list(stream)
@@ -464,12 +464,12 @@ ASYNC_SDKS: dict[str, tuple[str, Callable[[str], Any], Callable[[Any], Any]]] = 
 @pytest.mark.parametrize("name", ASYNC_SDKS)
 def test_async_sdk_streams_are_read_from_their_bytes(name: str, fake_provider: FakeProvider) -> None:
     """The async objects give the async iterator."""
-    wire, make, ask = ASYNC_SDKS[name]
-    fake_provider.script(SAID)
+    wire, make, open_stream = ASYNC_SDKS[name]
+    fake_provider.script(SCRIPT)
 
     async def main() -> None:
         async with make(fake_provider.base_url(wire)) as client:
-            stream = wrap(await ask(client))
+            stream = wrap(await open_stream(client))
             assert isinstance(stream, AsyncStreamedChatMessageIterator)
             [message async for message in stream]
             check(stream, fake_provider)
@@ -493,8 +493,8 @@ def test_leaving_a_wrapped_stream_closes_the_sdks_own(fake_provider: FakeProvide
 
 def test_typed_events_are_read_where_there_are_no_bytes(fake_provider: FakeProvider) -> None:
     """An iterable of an SDK's events, as wrappers and test doubles give, is a source too."""
-    fake_provider.script(SAID)
-    fake_provider.script(SAID)
+    fake_provider.script(SCRIPT)
+    fake_provider.script(SCRIPT)
     with openai.OpenAI(api_key="k", base_url=fake_provider.base_url("openai_chat")) as client:
         events = list(openai_raw(client))
     stream = wrap(event for event in events)
@@ -542,16 +542,16 @@ def test_typed_events_that_end_early_are_truncated() -> None:
 
 
 def test_what_is_no_stream_gets_a_hint(fake_provider: FakeProvider) -> None:
-    """Managers must be entered, coroutines awaited, whole answers asked for with stream=True."""
+    """Managers must be entered, coroutines awaited, and whole responses requested with stream=True."""
     with openai.OpenAI(api_key="k", base_url=fake_provider.base_url("openai_chat")) as client:
         with pytest.raises(TokentapeError, match="enter it first"):
             wrap(client.chat.completions.stream(model="m", messages=QUESTION))
         with pytest.raises(TokentapeError, match="made with stream=True"):
             wrap(client.chat.completions.create(model="m", messages=QUESTION))
 
-    async def ask() -> None: ...
+    async def open_stream() -> None: ...
 
-    coroutine = ask()
+    coroutine = open_stream()
     with pytest.raises(TokentapeError, match="await it first"):
         wrap(coroutine)
     coroutine.close()

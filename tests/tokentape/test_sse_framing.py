@@ -165,7 +165,7 @@ def cut_at(body: bytes, cuts: list[int]) -> list[bytes]:
 @given(BODIES, st.lists(st.integers(0, 200), max_size=8))
 @example(b"\xef\xbb\xbf\r\n\r\ndata: a\r\n\r\n", [1, 2, 3, 4, 5])
 def test_any_bytes_in_any_pieces_agree_with_the_specification(body: bytes, cuts: list[int]) -> None:
-    """Bytes made of lines or of anything, cut anywhere: the events of the reference parser."""
+    """Any bytes, split anywhere, give the events of the reference parser."""
     expected = reference(body)
     pieces = cut_at(body, cuts)
     assert framed(pieces) == expected
@@ -174,7 +174,7 @@ def test_any_bytes_in_any_pieces_agree_with_the_specification(body: bytes, cuts:
 
 @given(BODIES, st.lists(st.integers(0, 200), max_size=5))
 def test_what_is_left_over_is_kept(body: bytes, cuts: list[int]) -> None:
-    """`rest` is what no event was made of: with a blank line it gives the event that was cut."""
+    """`rest` is the incomplete event: with a blank line after it, the event is complete."""
     framing = SSEFraming()
     for piece in cut_at(body, cuts):
         framing.feed(piece)

@@ -26,11 +26,11 @@ from tokentape import (
 __all__ = ["events"]
 
 
-def nothing_followed(stream: Any, source: Any, heard: Events, calls: list[Any], text: str) -> None:
+def nothing_followed(stream: Any, source: Any, events: Events, calls: list[Any], text: str) -> None:
     """The stream was left after `text`: source closed once, no event, no callback, the partial output readable."""
     assert stream.status == "cancelled"
     assert source.closed == 1
-    assert (heard.all, calls) == ([], [])
+    assert (events.all, calls) == ([], [])
     assert stream.get_chat_output().text == text
     assert stream.get_chat_output().error is None
     assert stream.get_chat_output() is stream.get_chat_output()
@@ -42,8 +42,8 @@ async def test_status_goes_from_pending_to_complete(drive: Plain) -> None:
     stream = drive.stream("a", "b")
     seen = [stream.status]
     stream.add_callback(lambda message: seen.append(stream.status))
-    heard: Callable[..., None] = lambda sender, event: seen.append(stream.status)  # noqa: E731
-    with post_streaming_response.connected_to(heard):
+    events: Callable[..., None] = lambda sender, event: seen.append(stream.status)  # noqa: E731
+    with post_streaming_response.connected_to(events):
         async for _ in drive.loop(stream):
             seen.append(stream.status)
     assert [*seen, stream.status] == ["pending", "streaming", "streaming", "complete", "complete", "complete"]
@@ -316,7 +316,7 @@ async def test_byte_generators_are_closed_before_aclose_returns(drive: Plain) ->
 
 
 @both
-async def test_a_source_that_fails_to_close_says_so_once_everything_was_delivered(drive: Plain) -> None:
+async def test_a_source_that_fails_to_close_raises_after_everything_was_delivered(drive: Plain) -> None:
     """An error of close() loses nothing: text, event and callbacks come first. It propagates from an early close()."""
     calls: list[str] = []
 

@@ -40,9 +40,9 @@ def frames(wire: str, script: Script) -> list[bytes]:
     request = sample_request(wire, "claude-3-haiku-20240307", "Hi")
     url = urlsplit(request.uri)
     body = msgspec.json.decode(request.body or b"{}")
-    ask = wire_named(wire).read(unquote(url.path), body, created=1_790_000_000, seed="runs")
-    ask = msgspec.structs.replace(ask, query=url.query, stream=True)
-    return [frame.data for frame in encode(script, ask, Instant()).frames]
+    request = wire_named(wire).read(unquote(url.path), body, created=1_790_000_000, seed="runs")
+    request = msgspec.structs.replace(request, query=url.query, stream=True)
+    return [frame.data for frame in encode(script, request, Instant()).frames]
 
 
 def seen(stream: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def seen(stream: Any) -> dict[str, Any]:
 
 
 def long_script(wire: str, words: int = 300) -> Script:
-    """Text long enough for several runs, and what a format can say beside it."""
+    """Text long enough for several runs, with what a format can send beside it."""
     text = Text("".join(pieces := [f" w{n}" for n in range(words)]), pieces=tuple(pieces))
     usage = Usage(input=10, output=words)
     if wire == "openai_completions":

@@ -130,12 +130,12 @@ WHOLE = '{"x":1}'
         pytest.param(
             [ChatMessage("x", tool_calls=(ToolCall("1", "f", X, WHOLE),))],
             [("1", "f", X, True)],
-            id="a whole call in a chunk made by hand",
+            id="a whole call in a chunk built by hand",
         ),
         pytest.param(
             [ChatMessage(tool_calls=(ToolCall("1", "f", X),)), ChatMessage("y", tool_calls=(ToolCall("1", "f", X),))],
             [("1", "f", X, True)],
-            id="the same whole call in two chunks made by hand",
+            id="the same whole call in two chunks built by hand",
         ),
         pytest.param(
             [fragment(0, "1", "f", WHOLE), ChatMessage(tool_calls=(ToolCall("1", "f", X, WHOLE),))],

@@ -44,7 +44,7 @@ async def test_usage_is_there_while_streaming(drive: Plain) -> None:
 
 @both
 async def test_chunks_keep_their_own_usage_and_metadata(drive: Plain) -> None:
-    """What a chunk said of itself is not replaced by what the stream says in the end."""
+    """A chunk's metadata is not replaced by that of the end of the stream."""
     chunks = [
         ChatMessage("a", metadata={"n": 1}, usage=TokenUsage(1)),
         ChatMessage("b", metadata={"n": 2}),
@@ -75,8 +75,8 @@ async def test_a_trailing_chunk_of_usage_alone_counts(drive: Plain) -> None:
     assert stream.get_chat_output().message.usage == usage
 
 
-def test_usage_that_was_never_reported_is_none() -> None:
-    """None means not reported; 0 means the provider said 0."""
+def test_unreported_usage_is_missing() -> None:
+    """None means not reported; 0 means the provider reported 0."""
     stream = stream_bytes(b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n')
     list(stream)
     assert stream.usage == TokenUsage()
@@ -153,8 +153,8 @@ def test_every_word_has_its_reason_and_an_unknown_one_is_other(wire: str, word: 
 
 
 @pytest.mark.parametrize("word", ["null", '""'])
-def test_an_empty_finish_reason_is_none(word: str) -> None:
-    """null and "" say nothing."""
+def test_an_empty_finish_reason_is_missing(word: str) -> None:
+    """null and "" are no finish reason."""
     event = f'data: {{"choices":[{{"delta":{{"content":"a"}},"finish_reason":{word}}}]}}\n\ndata: [DONE]\n\n'
     stream = stream_bytes(event.encode())
     list(stream)
@@ -197,7 +197,7 @@ async def test_choices_never_mix(drive: Plain) -> None:
     assert (output.text, stream.text, stream.finish_reason) == ("ab", "ab", "stop")
 
 
-def test_choices_without_an_index_are_told_apart_by_position() -> None:
+def test_choices_without_an_index_are_distinguished_by_position() -> None:
     """A missing index is the position in the chunk."""
     stream = stream_bytes(body_of([choice(None, "a", "stop"), choice(None, "b", "stop")]))
     list(stream)

@@ -76,20 +76,20 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 def test_values_are_equal_to_their_copies(name: str, way: str) -> None:
     """Caches, task queues and worker processes pickle what they pass on; agents deep-copy their history."""
     value = VALUES[name]
-    made = WAYS[way](value)
-    assert made == value
-    assert WAYS[way](made) == value
+    copied = WAYS[way](value)
+    assert copied == value
+    assert WAYS[way](copied) == value
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_errors_are_copied_with_their_fields(way: str) -> None:
-    """A worker process hands an error back with all that it says, the partial output too."""
+    """A worker process returns an error with all its fields and the partial output."""
     stream = replay("half")
     limited = RateLimitError("slow down", status=429, code="rpm", retry_after=2.0, headers={"x": "y"}, body={"a": 1})
     limited.output = ChatOutput((ChatMessage("half"),), error=limited)
-    made = WAYS[way](limited)
-    assert type(made) is RateLimitError
-    assert (str(made), made.status, made.code, made.retry_after, made.headers, made.body) == (
+    copied = WAYS[way](limited)
+    assert type(copied) is RateLimitError
+    assert (str(copied), copied.status, copied.code, copied.retry_after, copied.headers, copied.body) == (
         "slow down",
         429,
         "rpm",
@@ -97,8 +97,8 @@ def test_errors_are_copied_with_their_fields(way: str) -> None:
         {"x": "y"},
         {"a": 1},
     )
-    assert made.output is not None
-    assert made.output.text == "half"
+    assert copied.output is not None
+    assert copied.output.text == "half"
     broken = WAYS[way](DecodeError("bad", event=3, offset=40))
     assert (str(broken), broken.event, broken.offset) == ("bad", 3, 40)
     assert stream.status == "pending"

@@ -89,7 +89,7 @@ STREAMS = [sync_stream, async_stream]
 
 
 class Client:
-    """An ASGI client in memory: collects what is sent, and leaves when told to."""
+    """An ASGI client in memory: collects what is sent, and disconnects on demand."""
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
@@ -98,8 +98,8 @@ class Client:
 
     async def receive(self) -> Any:
         """The request's body, then the disconnect."""
-        if not hasattr(self, "asked"):
-            self.asked = True
+        if not hasattr(self, "requested"):
+            self.requested = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await self.leave.wait()
         return {"type": "http.disconnect"}
@@ -140,7 +140,7 @@ def run_asgi(app: Any) -> Client:
 @pytest.mark.parametrize(("format", "body"), BODIES)
 @pytest.mark.parametrize("make", STREAMS)
 def test_asgi_sends_each_message_as_a_frame(make: Any, format: Format, body: bytes) -> None:  # noqa: A002
-    """Messages become frames, one each, those with nothing in them none; the last says what it was."""
+    """Each message becomes one frame, empty ones none; the last frame has usage and finish reason."""
     client = run_asgi(ASGIStream(make(), format=format))
     assert client.body == body
     assert client.complete
@@ -194,16 +194,16 @@ FAILURE = RateLimitError(SECRET, status=429, retry_after=2.0)
 @pytest.mark.parametrize("format", ["sse", "ndjson"])
 @pytest.mark.parametrize("make", STREAMS)
 def test_a_failed_stream_ends_with_an_error_frame(make: Any, format: Format, error: Exception) -> None:  # noqa: A002
-    """It says what kind of error, and nothing of what the provider said; it is never `done`."""
+    """The error frame has the error's class but not the provider's message; there is no `done`."""
     client = run_asgi(ASGIStream(make(ChatMessage("Hel"), error=error), format=format))
     last = client.frames[-2]
     assert last == error_frame(error, format)
-    said = json.loads(last.split(b"data: ")[-1])["error"]
-    assert said["message"] == "the stream broke off before it was complete"
+    reported = json.loads(last.split(b"data: ")[-1])["error"]
+    assert reported["message"] == "the stream broke off before it was complete"
     if error is FAILURE:
-        assert (said["type"], said["status"], said["retry_after"]) == ("RateLimitError", 429, 2.0)
+        assert (reported["type"], reported["status"], reported["retry_after"]) == ("RateLimitError", 429, 2.0)
     else:
-        assert said["type"] == "InternalError"
+        assert reported["type"] == "InternalError"
     assert b"secret" not in client.body
     assert b"done" not in client.body
     if make is sync_stream:
@@ -213,7 +213,7 @@ def test_a_failed_stream_ends_with_an_error_frame(make: Any, format: Format, err
 
 @pytest.mark.parametrize("make", STREAMS)
 def test_failed_plain_text_is_cut_off(make: Any) -> None:
-    """Plain text says it in words, and the response is not ended as if it were whole."""
+    """Plain text contains the error, and the response does not end like a complete one."""
     client = Client.__new__(Client)
 
     async def main() -> None:
@@ -339,7 +339,7 @@ def test_a_cancelled_response_closes_its_stream() -> None:
 @pytest.mark.parametrize("format", ["sse", "ndjson"])
 @pytest.mark.parametrize("plain", [True, False])
 def test_asgi_heartbeats_in_silence(plain: bool, format: Format) -> None:  # noqa: A002
-    """After so many seconds without a message a frame is sent that says nothing; then the stream goes on."""
+    """After a number of seconds without a message a heartbeat frame is sent; then the stream continues."""
     clock = ControlledClock()
 
     async def main() -> Client:
@@ -388,7 +388,7 @@ def test_asgi_heartbeats_in_silence(plain: bool, format: Format) -> None:  # noq
 @pytest.mark.parametrize("format", ["text", "sse"])
 @pytest.mark.parametrize("heartbeat", [None, 15, 25])
 def test_asgi_stream_that_is_idle(format: Format, heartbeat: float | None) -> None:  # noqa: A002
-    """A stream that says nothing for longer than it may is closed and fails, however many heartbeats were sent."""
+    """A stream without a message for longer than its timeout fails and is closed, despite heartbeats."""
     if format == "text":
         heartbeat = None
     clock = ControlledClock()

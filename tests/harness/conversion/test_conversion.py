@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from tests.aws_frames import SAYS, START, STOP, USAGE
+from tests.aws_frames import START, STOP, TEXT_DELTA, USAGE
 from tests.corpus import ROOT
 from tests.harness.cli.test_cli import SSE
 from tests.harness.cli.test_cli import run as run
@@ -189,7 +189,7 @@ def test_damaged_har(data, message):
 
 
 ENDS = st.sampled_from(["complete", "client_closed", "dropped", "timeout", "open_at_exit"])
-BODIES = st.sampled_from([SSE, START + SAYS + STOP + USAGE, b'{"a": 1}', b'{"a":1}\n{"a":2}\n', b"", b"\xff\x00"])
+BODIES = st.sampled_from([SSE, START + TEXT_DELTA + STOP + USAGE, b'{"a": 1}', b'{"a":1}\n{"a":2}\n', b"", b"\xff\x00"])
 
 
 @st.composite

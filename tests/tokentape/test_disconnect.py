@@ -38,7 +38,7 @@ def test_a_reader_that_closes_has_left(ends: tuple[socket.socket, socket.socket]
     assert left()
 
 
-@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="only Linux tells")
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="only Linux reports it")
 def test_a_reader_that_closes_behind_an_unread_body_has_left(ends: tuple[socket.socket, socket.socket]) -> None:
     """A form that the application did not care to read does not hide it."""
     server, reader = ends
@@ -73,7 +73,7 @@ def test_a_reader_that_resets_has_left(ends: tuple[socket.socket, socket.socket]
     assert left()
 
 
-def test_a_connection_with_tls_can_be_asked(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_a_connection_with_tls_is_checked(ends: tuple[socket.socket, socket.socket]) -> None:
     """A TLS socket refuses to look ahead; what is below it does not."""
     server, reader = ends
     wrapped = ssl.create_default_context().wrap_socket(server, do_handshake_on_connect=False, server_hostname="x")
@@ -84,7 +84,7 @@ def test_a_connection_with_tls_can_be_asked(ends: tuple[socket.socket, socket.so
         assert left()
 
 
-def test_the_connection_of_waitress_is_asked_itself(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_the_connection_of_waitress_is_checked(ends: tuple[socket.socket, socket.socket]) -> None:
     """Its own word comes late; a connection that it has closed itself has no reader either."""
     server, reader = ends
 
@@ -102,10 +102,10 @@ def test_the_connection_of_waitress_is_asked_itself(ends: tuple[socket.socket, s
     assert left()
 
 
-def test_a_server_that_gives_a_function_is_asked_and_others_are_not() -> None:
+def test_a_servers_function_is_called_and_others_report_nothing() -> None:
     """Who gives nothing is believed to have a reader."""
-    told: list[bool] = [False, True]
-    left = reader_left({"waitress.client_disconnected": lambda: told.pop(0)})
+    answers: list[bool] = [False, True]
+    left = reader_left({"waitress.client_disconnected": lambda: answers.pop(0)})
     assert (left(), left()) == (False, True)
     assert not reader_left({})()
     assert not reader_left({"gunicorn.socket": None})()
