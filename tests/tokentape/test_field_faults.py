@@ -90,6 +90,7 @@ def calls(out: ChatOutput) -> list[tuple[str, str, Any]]:
     [
         ([call(id="A", name="f", arguments=""), call(id="B", arguments='{"a"'), call(id="C", arguments=":1}")], None),
         ([call(id="A", name="f", arguments="{}"), call(arguments='{"a"'), call(arguments=":1}")], None),
+        ([call(id=id_, name="f", arguments=part) for id_, part in (("A", '{"a"'), ("B", ":"), ("C", "1}"))], None),
         ([call(id="A", name="f", arguments="null"), call(arguments='{"a":1}')], None),
         ([call(id="A", name="f", arguments="{}"), call(id="A", name="f", arguments='{"a":1}')], None),
         ([call(id="A", name="f", arguments='{"a":1}'), call(arguments='{"a":1}')], None),
@@ -242,6 +243,21 @@ SLOW = {"type": "rate_limit_error", "code": 429, "message": "slow", "status": "R
             ],
         ),
         (
+            "gemini_interactions",
+            [
+                {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "ab"}},
+                {"event_type": "interaction.completed", "interaction": {"status": "failed", "error": SLOW}},
+            ],
+        ),
+        (
+            "cohere_v1",
+            [
+                {"event_type": "text-generation", "text": "a"},
+                {"event_type": "text-generation", "text": "b", "error": SLOW},
+                {"event_type": "stream-end", "finish_reason": "COMPLETE"},
+            ],
+        ),
+        (
             "gemini",
             [
                 {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},
@@ -268,7 +284,11 @@ SLOW = {"type": "rate_limit_error", "code": 429, "message": "slow", "status": "R
 )
 def test_an_error_beside_content_is_raised_in_every_format(wire: str, events: list[Any]) -> None:
     """The content is read, and the stream is not complete."""
-    body = sse(*events) if wire != "ollama" else b"".join(json.dumps(each).encode() + b"\n" for each in events)
+    body = (
+        sse(*events)
+        if wire not in ("ollama", "cohere_v1")
+        else b"".join(json.dumps(each).encode() + b"\n" for each in events)
+    )
     out = read(body, wire)
     assert isinstance(out.error, RateLimitError), out.error
     assert (out.text, out.error.message) == ("ab", "slow")
@@ -352,6 +372,14 @@ def arguments_of(wire: str, *arguments: Any) -> bytes:
                 {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
                 {"type": "message_stop"},
             )
+        case "openai_responses":
+            item = {"type": "function_call", "id": "i", "call_id": "A", "name": "f", "arguments": ""}
+            delta_ = {"type": "response.function_call_arguments.delta", "item_id": "i"}
+            return sse(
+                {"type": "response.output_item.added", "item": item},
+                *(delta_ | {"delta": each} for each in arguments),
+                {"type": "response.completed", "response": {"status": "completed", "output": []}},
+            )
         case "cohere_chat":
             fragments = [{"function": {"arguments": each}} for each in arguments]
             return sse(
@@ -389,11 +417,29 @@ def arguments_of(wire: str, *arguments: Any) -> bytes:
             )
 
 
-@pytest.mark.parametrize("wire", ["anthropic_messages", "cohere_chat", "gemini", "bedrock_converse"])
+@pytest.mark.parametrize(
+    "wire", ["anthropic_messages", "openai_responses", "cohere_chat", "gemini", "bedrock_converse"]
+)
 @pytest.mark.parametrize("arguments", [({"a": 1},), ('{"a":1}',), ({}, {"a": 1}), ("{}", '{"a":1}'), (None, '{"a":1}')])
 def test_arguments_of_another_type_or_behind_a_placeholder_are_read(wire: str, arguments: tuple[Any, ...]) -> None:
     """An object for its text and a text for the object; `{}` or null before them is no call of its own."""
     assert calls(read(arguments_of(wire, *arguments), wire)) == [("A", "f", {"a": 1})]
+
+
+def test_the_input_of_a_tool_of_the_provider_may_follow_a_placeholder() -> None:
+    """As that of the application's tools."""
+    block = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    deltas = [{"type": "input_json_delta", "partial_json": each} for each in ({}, '{"query":', '"x"}')]
+    out = read(
+        sse(
+            {"type": "content_block_start", "content_block": block},
+            *({"type": "content_block_delta", "delta": each} for each in deltas),
+            {"type": "content_block_stop"},
+            {"type": "message_stop"},
+        ),
+        "anthropic_messages",
+    )
+    assert out.message.parts == (ProviderPart("server_tool_use", block | {"input": {"query": "x"}}),)
 
 
 def test_calls_with_ids_of_their_own_stay_apart() -> None:

@@ -67,8 +67,8 @@ class OpenCall:
         return arguments == self.arguments or (again.valid and again.arguments == before.arguments)
 
     def is_continued_by(self, delta: ToolCallDelta) -> bool:
-        """Whether a fragment without id and name can only be the rest of this call's arguments."""
-        if delta.id or delta.name or self.done is not None or delta.arguments.lstrip()[:1] in ("", "{"):
+        """Return whether the arguments of a fragment can only be the rest of this call's arguments."""
+        if self.done is not None or delta.arguments.lstrip()[:1] in ("", "{"):
             return False
         return bool(self.fragments) and not ToolCall.parse("", "", self.arguments).valid
 
@@ -78,10 +78,10 @@ class ToolCallAssembly:
 
     Fragments with the same index belong together; without an index, those with the same id; without both, a fragment
     belongs to the last call. If an index is in use, a new id with a name starts a new call (some servers number every
-    call 0), and a new id without a name continues the call (some servers give each fragment an id). A fragment with a
-    new index that can only continue the last call's arguments belongs to that call. Arguments `{}` before others are a
-    placeholder, also as a call of their own with the same id and name, and a call that is sent twice, whole, with the
-    same id counts once.
+    call 0), and a new id without a name continues the call (some servers give each fragment an id). Arguments that can
+    only continue those of the call with the same name, or with a new index those of the last call, belong to that call.
+    Arguments `{}` before others are a placeholder, also as a call of their own with the same id and name, and a call
+    that is sent twice, whole, with the same id counts once.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,10 @@ class ToolCallAssembly:
                 # Of several calls with one index, the fragment continues the one with its id.
                 known = self._by_id.get(delta.id)
                 return known[-1] if known else call
-            if call is None and last is not None and last.is_continued_by(delta):
+            if call is not None and delta.name == call.name and call.is_continued_by(delta):
+                return call
+            nameless = not delta.id and not delta.name
+            if call is None and last is not None and nameless and last.is_continued_by(delta):
                 self._by_index[index] = last
                 return last
         elif delta.id and delta.id != ABSENT_ID:

@@ -222,6 +222,8 @@ class AnthropicMessagesDecoder(EventDecoder):
             case "input_json_delta":
                 fragment = as_json(delta.partial_json)
                 if block is not None:
+                    if block.fragments in (["{}"], ["null"]):
+                        block.fragments.clear()  # a placeholder
                     block.fragments.append(fragment)
                 if block is not None and block.kind != "tool_use":
                     return ()

@@ -61,6 +61,7 @@ class _TextEvent(msgspec.Struct, gc=False):
 
     event_type: Literal["text-generation"]
     text: str
+    error: None = None
 
 
 _NO_RESPONSE = _Response()
@@ -105,8 +106,12 @@ class CohereV1Decoder(CohereDecoder):
         self._text = event.event_type == "text-generation"
         metadata = lazy_metadata(document, _read_metadata)
         if event.event_type == "tool-calls-chunk":
-            return (self._call_delta(event, metadata),)
-        return (*self._end_plan(), *self._event(event, document, metadata))
+            chunks: Sequence[ChatMessage] = (self._call_delta(event, metadata),)
+        else:
+            chunks = (*self._end_plan(), *self._event(event, document, metadata))
+        if event.error and self._error is None:
+            self._fail(event.error, document)
+        return chunks
 
     def _event(self, event: _Event, document: bytes, metadata: Mapping[str, Any]) -> Sequence[ChatMessage]:
         match event.event_type:

@@ -50,6 +50,7 @@ class _Interaction(msgspec.Struct, gc=False):
     model: str | None = None
     usage: dict[str, Any] | None = None
     steps: list[Any] | None = None
+    error: Any = None
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -113,8 +114,9 @@ class GeminiInteractionsDecoder(EventDecoder):
         if event is None:
             return ()
         chunks = self._event(event, document)
-        if event.error and self._error is None:
-            self._error = google_error(event.error)
+        error = event.error or (event.interaction.error if event.interaction is not None else None)
+        if error and self._error is None:
+            self._error = google_error(error)
             self.ended = True
         return chunks
 

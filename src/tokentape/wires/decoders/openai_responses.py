@@ -167,6 +167,7 @@ class OpenAIResponsesDecoder(EventDecoder):
                 item = self._item(event, _call_kind(event))
                 if item.kind not in CALLS or self._is_run_by_provider(item.start):
                     return ()
+                text = text or as_json(self._parse(document).get("delta"))
                 item.arguments.add(text)
                 call = ToolCallDelta(item.number, arguments=text)
                 return (ChatMessage("", "assistant", metadata, tool_call_deltas=(call,), block=item.number),)
