@@ -152,68 +152,72 @@ def test_the_openai_sdk_reads_simulated_audio_and_logprobs(openai_client: openai
 
 def test_the_anthropic_sdk_reads_a_simulated_search_and_documents(server: FakeProviderServer, session: Session) -> None:
     """The blocks of the search, and citations of its pages; and those of documents."""
-    client = anthropic.Anthropic(base_url=server.base_url("anthropic_messages", session.id), api_key="k")
-    with client.messages.stream(
-        model="m",
-        max_tokens=1000,
-        messages=[{"role": "user", "content": "News about cats?"}],
-        tools=[{"type": "web_search_20250305", "name": "web_search"}],
-    ) as stream:
-        message = stream.get_final_message()
-    assert [block.type for block in message.content][:3] == ["server_tool_use", "web_search_tool_result", "text"]
-    cited = [block for block in message.content if block.type == "text" and block.citations]
-    assert cited
-    assert {citation.type for block in cited for citation in block.citations or ()} == {"web_search_result_location"}
-    source: Any = {"type": "text", "media_type": "text/plain", "data": "Cats purr. They do."}
-    document: Any = {"type": "document", "source": source, "title": "cats", "citations": {"enabled": True}}
-    answer = client.messages.create(
-        model="m",
-        max_tokens=1000,
-        messages=[{"role": "user", "content": [document, {"type": "text", "text": "What do cats do?"}]}],
-    )
-    citations: list[Any] = [c for block in answer.content if block.type == "text" for c in block.citations or ()]
-    assert {(c.type, c.cited_text, c.document_title) for c in citations} == {("char_location", "Cats purr.", "cats")}
-    assert "Cats purr. They do."[citations[0].start_char_index : citations[0].end_char_index] == "Cats purr."
+    with anthropic.Anthropic(base_url=server.base_url("anthropic_messages", session.id), api_key="k") as client:
+        with client.messages.stream(
+            model="m",
+            max_tokens=1000,
+            messages=[{"role": "user", "content": "News about cats?"}],
+            tools=[{"type": "web_search_20250305", "name": "web_search"}],
+        ) as stream:
+            message = stream.get_final_message()
+        assert [block.type for block in message.content][:3] == ["server_tool_use", "web_search_tool_result", "text"]
+        cited = [block for block in message.content if block.type == "text" and block.citations]
+        assert cited
+        assert {citation.type for block in cited for citation in block.citations or ()} == {
+            "web_search_result_location"
+        }
+        source: Any = {"type": "text", "media_type": "text/plain", "data": "Cats purr. They do."}
+        document: Any = {"type": "document", "source": source, "title": "cats", "citations": {"enabled": True}}
+        answer = client.messages.create(
+            model="m",
+            max_tokens=1000,
+            messages=[{"role": "user", "content": [document, {"type": "text", "text": "What do cats do?"}]}],
+        )
+        citations: list[Any] = [c for block in answer.content if block.type == "text" for c in block.citations or ()]
+        assert {(c.type, c.cited_text, c.document_title) for c in citations} == {
+            ("char_location", "Cats purr.", "cats")
+        }
+        assert "Cats purr. They do."[citations[0].start_char_index : citations[0].end_char_index] == "Cats purr."
 
 
 def test_the_google_sdk_reads_simulated_grounding(server: FakeProviderServer, session: Session) -> None:
     """The metadata has queries, pages and supports whose bytes are those of the text."""
     options = genai.types.HttpOptions(base_url=server.base_url("gemini", session.id))
-    client = genai.Client(api_key="k", http_options=options)
-    response = client.models.generate_content(
-        model="gemini-3-flash",
-        contents="News about cats?",
-        config=genai.types.GenerateContentConfig(
-            tools=[genai.types.Tool(google_search=genai.types.GoogleSearch())], response_logprobs=True, logprobs=2
-        ),
-    )
-    assert response.candidates
-    candidate = response.candidates[0]
-    assert candidate.grounding_metadata is not None
-    assert candidate.grounding_metadata.web_search_queries == ["News about cats?"]
-    for support in candidate.grounding_metadata.grounding_supports or ():
-        assert support.segment is not None
-        segment = (response.text or "").encode()[support.segment.start_index or 0 : support.segment.end_index]
-        assert segment.decode() == support.segment.text
-    assert candidate.logprobs_result is not None
-    assert candidate.avg_logprobs is not None
-    chosen = candidate.logprobs_result.chosen_candidates or ()
-    assert "".join(token.token or "" for token in chosen) == response.text
+    with genai.Client(api_key="k", http_options=options) as client:
+        response = client.models.generate_content(
+            model="gemini-3-flash",
+            contents="News about cats?",
+            config=genai.types.GenerateContentConfig(
+                tools=[genai.types.Tool(google_search=genai.types.GoogleSearch())], response_logprobs=True, logprobs=2
+            ),
+        )
+        assert response.candidates
+        candidate = response.candidates[0]
+        assert candidate.grounding_metadata is not None
+        assert candidate.grounding_metadata.web_search_queries == ["News about cats?"]
+        for support in candidate.grounding_metadata.grounding_supports or ():
+            assert support.segment is not None
+            segment = (response.text or "").encode()[support.segment.start_index or 0 : support.segment.end_index]
+            assert segment.decode() == support.segment.text
+        assert candidate.logprobs_result is not None
+        assert candidate.avg_logprobs is not None
+        chosen = candidate.logprobs_result.chosen_candidates or ()
+        assert "".join(token.token or "" for token in chosen) == response.text
 
 
 def test_the_cohere_sdk_reads_simulated_citations(server: FakeProviderServer, session: Session) -> None:
     """Documents of the request are cited with their own ids and data."""
-    client = cohere.ClientV2("k", base_url=server.base_url("cohere_chat", session.id), max_retries=0)
-    events = client.chat_stream(
-        model="command-a",
-        messages=[{"role": "user", "content": "What do cats do?"}],
-        documents=[{"id": "cats", "data": {"text": "Cats purr.", "title": "Cats"}}],
-    )
-    citations: list[Any] = [
-        event.delta.message.citations
-        for event in events
-        if event.type == "citation-start"  # type: ignore[union-attr]
-    ]
-    assert citations
-    assert citations[0].sources[0].id == "cats"
-    assert citations[0].sources[0].document["text"] == "Cats purr."
+    with cohere.ClientV2("k", base_url=server.base_url("cohere_chat", session.id), max_retries=0) as client:
+        events = client.chat_stream(
+            model="command-a",
+            messages=[{"role": "user", "content": "What do cats do?"}],
+            documents=[{"id": "cats", "data": {"text": "Cats purr.", "title": "Cats"}}],
+        )
+        citations: list[Any] = [
+            event.delta.message.citations
+            for event in events
+            if event.type == "citation-start"  # type: ignore[union-attr]
+        ]
+        assert citations
+        assert citations[0].sources[0].id == "cats"
+        assert citations[0].sources[0].document["text"] == "Cats purr."

@@ -47,7 +47,7 @@ from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, cohere_limits
-from tokentape_fake_provider.wires.logprobs import Logprobs
+from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
@@ -289,7 +289,7 @@ def _source(citation: Citation, request: ProviderRequest) -> dict[str, Any]:
 
 
 def _requested_logprobs(request: ProviderRequest) -> Logprobs | None:
-    return Logprobs(request.seed, 0) if request.body.get("logprobs") is True else None
+    return Logprobs(logprobs_seed(request), 0) if request.body.get("logprobs") is True else None
 
 
 def _logprobs(text: str, logprobs: Logprobs) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from tokentape_fake_provider.script.model import Item, ServerTool, Text
 from tokentape_fake_provider.wires.citations import placed_citations
 from tokentape_fake_provider.wires.google_values import either
-from tokentape_fake_provider.wires.logprobs import Logprobs
+from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
@@ -29,7 +29,7 @@ class CandidateLogprobs:
         if not isinstance(config, Mapping) or either(config, "responseLogprobs", "response_logprobs") is not True:
             return None
         top = config.get("logprobs")
-        return cls(f"{request.seed} {index}", top if isinstance(top, int) and not isinstance(top, bool) else 0)
+        return cls(logprobs_seed(request, index), top if isinstance(top, int) and not isinstance(top, bool) else 0)
 
     def of(self, text: str) -> dict[str, Any]:
         """The field of the part with this text."""

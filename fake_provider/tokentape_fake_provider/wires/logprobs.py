@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tokentape_fake_provider.script.tokenizer import split_tokens
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 MOST_ALTERNATIVES = 20
 
@@ -89,3 +90,8 @@ def requested_count(body: Mapping[str, Any], name: str) -> int:
     """A number of alternatives in a request; 0 if there is none."""
     value = body.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def logprobs_seed(request: ProviderRequest, *place: int) -> str:
+    """The seed for one text of a response: the same for equal requests, whatever their number in the session."""
+    return f"{request.text} {request.body.get('seed')} {place}"

@@ -45,7 +45,13 @@ from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.logprobs import Logprobs, TokenLogprob, requested_count, token_object
+from tokentape_fake_provider.wires.logprobs import (
+    Logprobs,
+    TokenLogprob,
+    logprobs_seed,
+    requested_count,
+    token_object,
+)
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
 from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
@@ -274,7 +280,7 @@ def _choice(script: Script) -> Choice:
 def _requested_logprobs(request: ProviderRequest) -> Logprobs | None:
     if request.body.get("logprobs") is not True:
         return None
-    return Logprobs(request.seed, requested_count(request.body, "top_logprobs"))
+    return Logprobs(logprobs_seed(request), requested_count(request.body, "top_logprobs"))
 
 
 def _whole_logprobs(items: Sequence[PlainItem], request: ProviderRequest) -> list[dict[str, Any]]:

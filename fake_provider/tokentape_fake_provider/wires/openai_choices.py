@@ -25,7 +25,7 @@ from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.citations import placed_citations
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object, url_citation
-from tokentape_fake_provider.wires.logprobs import Logprobs, requested_count, token_object
+from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed, requested_count, token_object
 from tokentape_fake_provider.wires.openai_dialects import dialect_named
 from tokentape_fake_provider.wires.openai_http import completion_usage
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest
@@ -162,7 +162,7 @@ class _ChoiceLogprobs:
     """The log probabilities of one choice's text, reasoning and refusals, as far as the dialect has them."""
 
     def __init__(self, request: ProviderRequest, index: int, names: Sequence[str]) -> None:
-        self._source = Logprobs(f"{request.seed} {index}", requested_count(request.body, "top_logprobs"))
+        self._source = Logprobs(logprobs_seed(request, index), requested_count(request.body, "top_logprobs"))
         self._names = names
 
     @classmethod

@@ -27,7 +27,7 @@ from tokentape_fake_provider.wires.deltas import split_item, take_turns
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, openai_limits
-from tokentape_fake_provider.wires.logprobs import Logprobs
+from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed
 from tokentape_fake_provider.wires.openai_http import (
     OPENAI,
     OVERLOADED,
@@ -242,7 +242,7 @@ def _requested_logprobs(index: int, request: ProviderRequest) -> _Logprobs | Non
     prompts = prompt if isinstance(prompt, list) and _prompts(prompt) == len(prompt) else [prompt]
     text = prompts[index * len(prompts) // max(request.choices, 1) % len(prompts)] if prompts else ""
     offset = len(text) if isinstance(text, str) else 0
-    return _Logprobs(f"{request.seed} {index}", min(count, _MOST_LOGPROBS), offset)
+    return _Logprobs(logprobs_seed(request, index), min(count, _MOST_LOGPROBS), offset)
 
 
 def _whole_logprobs(choice: Choice, index: int, request: ProviderRequest) -> dict[str, Any] | None:

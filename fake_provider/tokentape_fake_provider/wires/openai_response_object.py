@@ -23,7 +23,7 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
 from tokentape_fake_provider.wires.citations import citations_of
 from tokentape_fake_provider.wires.deltas import split_item
-from tokentape_fake_provider.wires.logprobs import Logprobs, requested_count, token_object
+from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed, requested_count, token_object
 from tokentape_fake_provider.wires.openai_http import error_fields
 from tokentape_fake_provider.wires.openai_server_tools import is_included, tool_item
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -183,7 +183,7 @@ def part_logprobs(number: int, index: int, request: ProviderRequest) -> Callable
     """The log probabilities of the next tokens of a content part, if they are requested."""
     if not is_included(request, "message.output_text.logprobs"):
         return None
-    source = Logprobs(f"{request.seed} {index} {number}", requested_count(request.body, "top_logprobs"))
+    source = Logprobs(logprobs_seed(request, index, number), requested_count(request.body, "top_logprobs"))
     return lambda text: [token_object(token, ordered=True) for token in source.of(text)]
 
 
