@@ -14,7 +14,7 @@ from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
 
-Clock: TypeAlias = Callable[[], float]
+UnixClock: TypeAlias = Callable[[], float]
 
 
 class StreamOptions(NamedTuple):
@@ -24,7 +24,7 @@ class StreamOptions(NamedTuple):
     context: StreamContext | None = None
     keep_raw: bool = False
     secrets: Sequence[str] = ()
-    now: Clock = time.time
+    now: UnixClock = time.time
 
 
 def accepted_stream(response: SyncResponse, options: StreamOptions) -> StreamedChatMessageIterator:

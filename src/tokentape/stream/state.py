@@ -48,7 +48,7 @@ class _Run(NamedTuple):
     reports_usage: bool
 
 
-class Reader:
+class StreamReader:
     """One loop over the stream; `position` is the number of chunks that were delivered to it."""
 
     __slots__ = ("position",)
@@ -81,7 +81,7 @@ class StreamState(Generic[CallbackT]):
         # The chunks for readers: the stream's own, then those of its follow-ups. The last run may be delivered in
         # part only; the output never contains more than was delivered.
         self._received: list[ChatMessage] = []
-        self._readers: list[Reader] = []
+        self._readers: list[StreamReader] = []
         self._delivered_earlier = 0
         self._runs: deque[_Run] = deque()
         self._folded = 0
@@ -231,14 +231,14 @@ class StreamState(Generic[CallbackT]):
         with self._guard:
             return self._limit is not None and position > self._limit
 
-    def _enter(self) -> Reader:
+    def _enter(self) -> StreamReader:
         """Add a reader at the first chunk."""
-        reader = Reader()
+        reader = StreamReader()
         with self._guard:
             self._readers.append(reader)
         return reader
 
-    def _exit(self, reader: Reader) -> bool:
+    def _exit(self, reader: StreamReader) -> bool:
         """Remove a reader. The last one to leave ends the stream; return whether it was the last."""
         with self._guard:
             self._delivered_earlier = max(self._delivered_earlier, reader.position)
