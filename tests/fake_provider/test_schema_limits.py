@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
+import openai
 import pytest
 from anthropic import transform_schema
 from openai.lib._pydantic import to_strict_json_schema
@@ -13,9 +14,10 @@ from pydantic import BaseModel
 
 from tests.corpus import ANTHROPIC_FAMILY, GEMINI_FAMILY, items
 from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires import wire_named
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
-from tokentape_fake_provider.wires.schema_limits import check_schemas
+from tokentape_fake_provider.wires.validation.schema_limits import check_schemas
 
 PATHS = {
     "openai_chat": "/v1/chat/completions",
@@ -205,7 +207,11 @@ REFUSED: list[tuple[Any, dict[str, Any], str, str | None, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("send", "schema", "message", "param", "code"), REFUSED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("send", "schema", "message", "param", "code"),
+    REFUSED,
+    ids=lambda value: getattr(value, "__name__", str(value))[:40],
+)
 def test_schemas_are_refused_in_the_providers_words(
     send: Any, schema: dict[str, Any], message: str, param: str | None, code: str | None
 ) -> None:
@@ -265,6 +271,27 @@ def test_schemas_that_the_providers_take(send: Any) -> None:
 
 
 FORMATS = ("openai_chat", "azure_openai_chat", "openai_responses", *ANTHROPIC_FAMILY, *GEMINI_FAMILY, "cohere_chat_v2")
+
+
+def test_an_sdk_gets_the_refusal_of_a_schema(session: Session, openai_client: openai.OpenAI) -> None:
+    """OpenAI's SDK raises its own error for a refused schema; a script and `validate: false` answer."""
+    schema = {"name": "out", "schema": without(closed(a=TEXT), "additionalProperties"), "strict": True}
+
+    def ask() -> str | None:
+        answer = openai_client.chat.completions.create(
+            model="gpt-4o",
+            messages=[{"role": "user", "content": "JSON"}],
+            response_format=cast("Any", {"type": "json_schema", "json_schema": schema}),
+        )
+        return answer.choices[0].message.content
+
+    with pytest.raises(openai.BadRequestError, match="'additionalProperties' is required") as refusal:
+        ask()
+    assert refusal.value.param == "response_format"
+    session.push("scripted")
+    assert ask() == "scripted"
+    session.configure(validate=False)
+    assert "a" in json.loads(ask() or "")
 
 
 def test_recorded_requests_are_taken() -> None:

@@ -17,6 +17,7 @@ from tokentape_fake_provider.wires.validation.ollama import check_ollama
 from tokentape_fake_provider.wires.validation.openai_chat import check_openai_chat
 from tokentape_fake_provider.wires.validation.openai_completions import check_openai_completions
 from tokentape_fake_provider.wires.validation.openai_responses import check_openai_responses
+from tokentape_fake_provider.wires.validation.schema_limits import check_schemas
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 Check: TypeAlias = Callable[[ProviderRequest, Prompt], None]
@@ -34,6 +35,7 @@ def check_request(request: ProviderRequest, prompt: Prompt, headers: Sequence[tu
         check_anthropic(request, prompt, betas)
     elif (check := _CHECKS.get(request.wire)) is not None:
         check(request, prompt)
+    check_schemas(request, prompt)
 
 
 def _check_invoke(request: ProviderRequest, prompt: Prompt) -> None:

@@ -41,10 +41,15 @@ PARTS: Final[Mapping[str, Sequence[str]]] = {
 _MISTRAL_ID: Final = re.compile(r"[a-zA-Z0-9]{9}")
 
 
+def is_openais(request: ProviderRequest) -> bool:
+    """Whether the request is for OpenAI itself or Azure, by its dialect and its model."""
+    return request.dialect in ("openai", "azure", "") and not _OTHER_MODELS.match(request.model)
+
+
 def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
     """Raise `BadRequestError` for what the provider refuses."""
     body, dialect = request.body, request.dialect
-    own = dialect in ("openai", "azure", "") and not _OTHER_MODELS.match(request.model)
+    own = is_openais(request)
     check_decimal(body, "temperature", 0, 1.5 if dialect == "mistral" else 2)
     check_decimal(body, "top_p", 0, 1)
     for name in ("presence_penalty", "frequency_penalty"):

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.reading.fields import as_object, either, first, objects
+from tokentape_fake_provider.wires.validation.openai_chat import is_openais
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 Path: TypeAlias = tuple[str, ...]
@@ -61,7 +62,7 @@ def check_schemas(request: ProviderRequest, prompt: Prompt) -> None:
     """Raise `BadRequestError` for a tool's or an output's schema that the provider would refuse."""
     body = request.body
     match request.wire:
-        case "openai_chat" if request.dialect in ("", "openai", "azure"):
+        case "openai_chat" if is_openais(request):
             for index, function in _functions(body, "function"):
                 _check_function(function, f"tools[{index}].function.parameters")
             form = as_object(as_object(body.get("response_format")).get("json_schema"))
