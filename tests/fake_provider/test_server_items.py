@@ -13,7 +13,7 @@ from inline_snapshot import snapshot
 from tests.fake_provider.asks import ask_of
 from tests.fake_provider.test_logprobs import documents
 from tests.round_trip import decoded
-from tokentape import ProviderPart, TextPart
+from tokentape import ProviderPart, ReasoningPart, TextPart
 from tokentape_fake_provider import Audio, Citation, Reasoning, Script, ServerTool, Source, Text
 from tokentape_fake_provider.script.model import Item
 from tokentape_fake_provider.wires import BUILT_IN
@@ -233,7 +233,7 @@ def test_the_events_of_other_tools_in_a_response() -> None:
                 "server_label": "wiki",
                 "tools": [
                     {
-                        "annotations": None,
+                        "annotations": {"read_only": False},
                         "description": "Asks.",
                         "input_schema": {"type": "object", "properties": {}, "additionalProperties": True},
                         "name": "ask",
@@ -512,3 +512,26 @@ def test_hidden_reasoning_leaves_what_the_provider_sends_in_its_place() -> None:
     chunks = documents("anthropic_messages", script, stream=True)
     deltas = [event["delta"]["type"] for event in chunks if event["type"] == "content_block_delta"]
     assert deltas == ["signature_delta", "text_delta", "text_delta"]
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize(
+    ("wire", "model", "signed"),
+    [
+        ("gemini", "gemini-3-pro", True),
+        ("bedrock_converse", "anthropic.claude-opus-4-6-v1:0", True),
+        ("bedrock_converse", "us.deepseek.r1-v1:0", False),
+        ("anthropic_messages", "m", True),
+        ("openai_chat", "m", False),
+        ("ollama", "m", False),
+    ],
+)
+def test_signed_reasoning_has_a_signature_where_its_provider_sends_one(
+    wire: str, model: str, signed: bool, stream: bool
+) -> None:
+    """A signature is made up for it, and its text is sent."""
+    request = ask_of(wire, **({} if stream or wire in ("gemini", "bedrock_converse") else {"stream": False}))
+    request = msgspec.structs.replace(request, model=model, stream=stream)
+    message = decoded(Script.of(Reasoning("Hm.", signed=True), "So."), request).message
+    assert (message.reasoning, message.text) == ("Hm.", "So.")
+    assert any(isinstance(part, ReasoningPart) and part.signature for part in message.parts) == signed

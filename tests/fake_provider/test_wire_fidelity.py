@@ -10,7 +10,17 @@ import pytest
 
 from tests.corpus import items
 from tests.fake_provider.asks import ask_of, stream_of
-from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, ToolCall
+from tokentape_fake_provider.script.model import (
+    Citation,
+    Error,
+    Reasoning,
+    Refusal,
+    Script,
+    ServerTool,
+    Source,
+    Text,
+    ToolCall,
+)
 from tokentape_fake_provider.wires import wire_named
 
 Shape: TypeAlias = Any
@@ -47,6 +57,14 @@ def envelope(chunk: dict[str, Any]) -> Shape:
     return shape(chunk | {"choices": []})
 
 
+PAGE = Source("https://a.test/p", "A page", "Cats purr.")
+SEARCH = ServerTool("web_search", "why cats purr", sources=(PAGE,))
+FETCH = ServerTool("web_fetch", "https://a.test/p", "Cats purr.", (PAGE,))
+CODE = ServerTool("code_interpreter", "print(6 * 7)", "42\n")
+FILES = ServerTool("file_search", "cats", sources=(PAGE,))
+IMAGE = ServerTool("image_generation", "a cat", images=("UFJFVklFVw==", "SU1BR0U="))
+MCP = ServerTool("mcp", '{"q":"cats"}', "They purr.", name="ask", server="wiki")
+CITED = Text("Hi. Cats purr. Bye.", citations=(Citation("https://a.test/p", "A page", "Cats purr.", 4, 14),))
 TEXT = Script.of("Hello there, how are you?")
 CALL = Script.of(ToolCall.of("f", {"a": 1}), ToolCall.of("g"))
 
@@ -65,8 +83,15 @@ def test_openai_chat_chunks_have_recorded_shapes(script: Script, include_usage: 
 
 @pytest.mark.parametrize(
     "script",
-    [TEXT, CALL, Script.of(Reasoning("Hm, well."), "So."), Script.of(Reasoning(encrypted="ZW4="), "So.")],
-    ids=["text", "tool_use", "thinking", "redacted_thinking"],
+    [
+        TEXT,
+        CALL,
+        Script.of(Reasoning("Hm, well."), "So."),
+        Script.of(Reasoning(encrypted="ZW4="), "So."),
+        Script.of(Reasoning("Hm, well.", hidden=True), "So."),
+        Script.of(FETCH, CODE, MCP, CITED),
+    ],
+    ids=["text", "tool_use", "thinking", "redacted_thinking", "hidden_thinking", "server_tools"],
 )
 def test_anthropic_messages_events_have_recorded_shapes(script: Script) -> None:
     """Every event has the shape of some event that api.anthropic.com sent."""
@@ -77,8 +102,14 @@ def test_anthropic_messages_events_have_recorded_shapes(script: Script) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [TEXT, CALL, Script.of(Reasoning("Hm, well."), "So."), Script.of("Cut", finish_reason="length")],
-    ids=["text", "tool_calls", "reasoning", "incomplete"],
+    [
+        TEXT,
+        CALL,
+        Script.of(Reasoning("Hm, well."), "So."),
+        Script.of("Cut", finish_reason="length"),
+        Script.of(SEARCH, FETCH, CODE, FILES, IMAGE, MCP, CITED),
+    ],
+    ids=["text", "tool_calls", "reasoning", "incomplete", "server_tools"],
 )
 def test_openai_responses_events_have_recorded_shapes(script: Script) -> None:
     """Every event has the shape of some event that api.openai.com sent; of the response, the same fields in order."""

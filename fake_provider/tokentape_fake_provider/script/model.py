@@ -78,7 +78,8 @@ class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
 
     With `plan` it is sent as the provider's tool plan (Cohere), or as reasoning where the provider has none. With
     `hidden` its text is counted in usage but not sent; what the provider sends in its place (a signature, an item
-    without a summary, encrypted content) is.
+    without a summary, encrypted content) is. With `signed` it has a made-up signature where the provider sends one and
+    the script has none; Anthropic's always has.
     """
 
     text: str = ""
@@ -88,6 +89,7 @@ class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
     at: tuple[float, ...] = ()
     plan: bool = False
     hidden: bool = False
+    signed: bool = False
 
     def __post_init__(self) -> None:
         _require_texts(self, "text", "signature", "encrypted")

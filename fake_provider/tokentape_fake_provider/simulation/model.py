@@ -61,7 +61,7 @@ def _items(prompt: Prompt, agent: TextAgent | None, simulation: Simulation, seed
     tokens = reasoning_tokens(prompt.reasoning, simulation.reasoning)
     if tokens:
         thought = synthetic_tokens(tokens, seed=f"{seed} reasoning", locale=locale)
-        yield Reasoning(thought, hidden=prompt.reasoning.visible is False)
+        yield Reasoning(thought, hidden=prompt.reasoning.visible is False, signed=True)
     tools = tools_to_call(prompt, simulation)
     for number, tool in enumerate(tools):
         answer = plain_text(prompt, simulation, seed=seed, locale=locale) if is_last(tool) else ""

@@ -172,9 +172,10 @@ def _reasoning_events(item: Reasoning, at: dict[str, Any], signature: str) -> It
 
 
 def _signature(item: Reasoning, index: int, request: ProviderRequest) -> str:
-    """The script's; hidden reasoning, which nothing else is sent of, has a made-up one."""
-    made_up = "E" + make_id(request.seed, f"signature {index}", 199, BASE62) if item.hidden else ""
-    return item.signature or made_up
+    """The script's, else a made-up one: hidden reasoning is sent as nothing else, and Claude signs all of its own."""
+    if item.signature or not (item.hidden or (item.signed and "claude" in request.model)):
+        return item.signature
+    return "E" + make_id(request.seed, f"signature {index}", 199, BASE62)
 
 
 def _tool_events(item: ToolCall, at: dict[str, Any], request: ProviderRequest) -> Iterator[Event]:

@@ -73,7 +73,7 @@ def candidate_parts(choice: Choice, index: int, request: ProviderRequest, ends: 
             case Reasoning():
                 for delta in split_item(item, TOKENS_PER_DELTA) if not item.hidden else ():
                     yield CandidatePart(index, {"text": delta.text, "thought": True}, delta.tokens, delta.at)
-                own = signature_of(item) or (_made_up_signature(number, request) if item.hidden else "")
+                own = signature_of(item) or (_made_up_signature(number, request) if item.hidden or item.signed else "")
                 if signature and own:
                     yield CandidatePart(index, {"text": "", "thoughtSignature": signature})
                 signature = own or signature

@@ -142,7 +142,7 @@ def _mcp(tool: ServerTool, _request: ProviderRequest) -> dict[str, Any]:
     if is_tool_list(tool):
         schema = {"type": "object", "properties": {}, "additionalProperties": True}
         tools = [
-            {"annotations": None, "description": each.text, "input_schema": schema, "name": each.title}
+            {"annotations": {"read_only": False}, "description": each.text, "input_schema": schema, "name": each.title}
             for each in tool.sources
         ]
         return {"type": "mcp_list_tools", "server_label": tool.server, "tools": tools}
