@@ -337,7 +337,9 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
     """serve prints its URLs, answers with a cassette again and again, and ends cleanly when interrupted."""
     run("synth", "-w", "openai_chat", "-o", tmp_path / "made.yaml", "--text", "From the cassette.")
     (tmp_path / "other.yaml").write_text("not: a cassette\n")
-    process, url, printed = start_server(tmp_path, "--timing", "recorded:100", "--seed", 5)
+    process, url, printed = start_server(
+        tmp_path, "--timing", "recorded:100", "--seed", 5, "--simulation", "tools=always,turns=2"
+    )
     try:
         first, *urls, loaded, last = printed.splitlines()
         assert first == f"tokentape serves a fake provider at {url}"
@@ -349,6 +351,7 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
         with urllib.request.urlopen(f"{url}/_tokentape/sessions/default/settings") as response:
             settings = json.load(response)
         assert (settings["timing"], settings["seed"]) == ({"type": "recorded", "speed": 100}, 5)
+        assert (settings["simulation"]["tools"], settings["simulation"]["turns"]) == ("always", 2)
         for _ in range(2):
             answered = run("chat", "Say something.", "--model", "tokentape", "--base-url", f"{url}/v1")
             assert answered.out == "From the cassette.\n"
@@ -405,6 +408,7 @@ def test_bad_input_is_one_line_with_what_to_do(run, tmp_path, body):
         ("serve", empty),
         ("serve", tmp_path, "--strict"),
         ("serve", "--timing", "fast"),
+        ("serve", "--simulation", "tools=often"),
         ("serve", "--port", "70000"),
         ("chat", "hi"),
         ("chat", "hi", "--provider", "anthropic_messages"),
@@ -439,6 +443,7 @@ def test_bad_input_is_one_line_with_what_to_do(run, tmp_path, body):
             "serve TMP/none.yaml": "1 tokentape: TMP/none.yaml: no such cassette or folder: check the path",
             "serve TMP/empty": "2 tokentape: TMP/empty: no cassettes in this folder (.yaml, .yml, .json): check the path",
             "serve TMP --strict": "1 tokentape: TMP/bad.yaml: not YAML, or cut short (line 10, column 1: could not find expected ':'): restore the file or record it again",
+            "serve --simulation tools=often": "2 tokentape: setting simulation: tools 'often' is not one of auto, always, never",
             "serve --timing fast": "2 tokentape: timing: 'fast' is not one of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS, profile:FILE",
             "serve --port 70000": "2 tokentape: Invalid value for '--port': Input should be less than or equal to 65535 (see tokentape serve --help)",
             "chat hi": "2 tokentape: no API key: set OPENAI_API_KEY, or use a local server (--base-url)",
