@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tokentape_fake_provider.errors import SchemaError
 from tokentape_fake_provider.simulation.schema_values import schema_value
 from tokentape_fake_provider.simulation.settings import Simulation
 from tokentape_fake_provider.simulation.synthetic import synthetic_text
@@ -18,6 +19,7 @@ from tokentape_fake_provider.wires.prompt import Prompt
 _QUOTED: Final = 2_000
 _LENGTHS: Final = {"low": 0.5, "medium": 1.0, "high": 2.0}
 _QUOTED_KEY: Final = re.compile(r"""["'`]([A-Za-z_]\w{0,40})["'`]""")
+_SCHEMA_KEYS: Final = frozenset(("type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"))
 _TYPICAL_KEYS: Final = ("name", "description", "count")
 _MANY_KEYS: Final = 12
 
@@ -27,7 +29,12 @@ def answer_text(prompt: Prompt, simulation: Simulation, *, seed: str, locale: st
     schema = _json_schema(prompt)
     if schema is None:
         return plain_text(prompt, simulation, seed=seed, locale=locale)
-    value = schema_value(schema, seed=seed, locale=locale)
+    try:
+        value = schema_value(schema, seed=seed, locale=locale)
+    except SchemaError:
+        if prompt.output.kind in ("schema", "enum"):
+            raise
+        return plain_text(prompt, simulation, seed=seed, locale=locale)  # what stands in the prompt is no schema
     bare = prompt.output.kind == "enum" and isinstance(value, str)
     return value if bare else msgspec.json.encode(value).decode()
 
@@ -50,7 +57,7 @@ def _json_schema(prompt: Prompt) -> Mapping[str, Any] | bool | None:
         return output.schema
     text = f"{prompt.system}\n{prompt.last_user}"
     # Libraries write a schema into the prompt where a provider takes none, with and without its JSON mode.
-    if output.kind == "json" or (not prompt.tools and "JSON" in text.upper()):
+    if output.kind == "json" or "JSON" in text.upper():
         written = _schema_in(text)
         if written is not None or output.kind == "text":
             return written
@@ -63,8 +70,15 @@ def _schema_in(text: str) -> Mapping[str, Any] | None:
     """The JSON Schema of an object that stands in a text; the last if there are several."""
     if '"properties"' not in text:
         return None
-    found = [value for value in _json_objects(text) if isinstance(value.get("properties"), dict)]
+    found = [value for value in _json_objects(text) if _is_schema(value.get("properties"))]
     return found[-1] if found else None
+
+
+def _is_schema(properties: Any) -> bool:
+    """Whether these are the properties of a schema, and not those of data."""
+    return isinstance(properties, dict) and all(
+        isinstance(schema, dict) and not _SCHEMA_KEYS.isdisjoint(schema) for schema in properties.values()
+    )
 
 
 def _json_objects(text: str) -> Iterator[dict[str, Any]]:

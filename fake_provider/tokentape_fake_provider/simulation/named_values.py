@@ -95,7 +95,7 @@ _RANGES: Final[Mapping[str, tuple[float, float, int]]] = {
         "percent percentage pct progress discount": (0, 100, 0),
         "rating stars": (1, 5, 0),
         "confidence probability ratio score": (0, 1, 2),
-        "temperature temp": (-10, 35, 1),
+        "temperature temp degrees": (-10, 35, 1),
         "timestamp": (*_UNIX_TIMES, 0),
         "port": (1024, 65535, 0),
         "width height": (100, 2000, 0),

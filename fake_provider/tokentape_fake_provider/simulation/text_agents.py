@@ -15,7 +15,7 @@ import msgspec
 from tokentape_fake_provider.wires.prompt import Message, Prompt, Tool, ToolResult
 
 OBSERVATION: Final = "Observation:"
-_REACT_TOOL: Final = re.compile(r"Tool Name: *(?P<name>\S+)(?P<rest>.*?)(?=\n>? ?Tool Name:|\n\n|\Z)", re.DOTALL)
+_REACT_TOOL: Final = re.compile(r"Tool Name: *(?P<name>\S+)(?P<rest>.*?)(?=\n>? ?Tool Name:|\Z)", re.DOTALL)
 _REACT_SCHEMA: Final = re.compile(r"Tool Arg\w*: *(\{.*\})")
 _DESCRIPTION: Final = re.compile(r"Tool Description: *(.*)")
 _CODE_TOOL: Final = re.compile(r"^ *def (?P<name>\w+)\((?P<parameters>[^)]*)\)", re.MULTILINE)

@@ -10,7 +10,8 @@ from strands.models.openai import OpenAIModel
 def answer(job):
     """What the agent comes up with."""
     if job.wire == "openai_chat":
-        model = OpenAIModel({"base_url": below(job.root, "/v1"), "api_key": KEY}, model_id="gpt-5.2")
+        client = {"base_url": below(job.root, "/v1"), "api_key": KEY}
+        model = OpenAIModel(client_args=client, model_id="gpt-5.2")
     else:
         client = {"base_url": below(job.root), "api_key": KEY}
         model = AnthropicModel(client_args=client, model_id="claude-sonnet-4-5", max_tokens=4096)

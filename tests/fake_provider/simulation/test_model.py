@@ -205,7 +205,11 @@ def test_a_schema_is_obeyed_also_where_only_the_prompt_has_it() -> None:
     assert value["unit"] in ("celsius", "fahrenheit")
     written = prompt(Message("system", f"Answer in JSON by this schema:\n{json.dumps(CITY)}\nNo more."), "Where?")
     assert json.loads(text_of(answer(written))).keys() == {"city", "unit"}
-    assert not text_of(answer(prompt("What is JSON?"))).startswith("{")
+    assert json.loads(text_of(answer(msgspec.structs.replace(written, tools=TOOLS), tools="never")))
+    feature = json.dumps({"type": "Feature", "properties": {"name": "Oslo", "size": {"people": 1}}})
+    broken = json.dumps({"properties": {"a": {"type": "string", "minLength": -1}}})
+    for text in ("What is JSON?", f"Which place is this JSON? {feature}", f"Is this JSON right? {broken}"):
+        assert not text_of(answer(prompt(text))).startswith("{")
 
 
 @given(st.integers(1, 120), st.booleans(), st.sampled_from(["text", "json", "tool"]))

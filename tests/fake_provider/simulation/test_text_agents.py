@@ -12,6 +12,10 @@ REACT = Message(
     """You have these tools:
 > Tool Name: weather
 Tool Description: weather(city: str) -> str
+The weather.
+
+    Args:
+        city: The city.
 Tool Args: {"properties": {"city": {"type": "string"}}, "required": ["city"], "type": "object"}
 
 > Tool Name: clock
