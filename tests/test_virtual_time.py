@@ -38,7 +38,7 @@ LETTERS = 'abc xyz ,.\n"\\{}é日🙂'
 
 def seeds(count: int) -> list[Any]:
     """This many seeds, of which all but a few are for the slow suite."""
-    return [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, count))]
+    return [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, count))]
 
 
 class Run(NamedTuple):
