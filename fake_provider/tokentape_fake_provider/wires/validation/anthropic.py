@@ -81,7 +81,8 @@ def check_anthropic(request: ProviderRequest, prompt: Prompt, betas: str) -> Non
     messages = objects(body.get("messages"))
     for index, message in enumerate(messages):
         _check_content(index, message, last=index + 1 == len(messages))
-    _check_results(messages)
+    # The calls before the first message of a continued thread are not in the request.
+    _check_results(messages, begin=1 if as_object(body.get("thread")).get("type") == "continue" else 0)
     _check_calls(messages)
 
 
@@ -216,9 +217,9 @@ def _ids(message: Mapping[str, Any], kind: str, field: str) -> list[tuple[int, s
     ]
 
 
-def _check_results(messages: Sequence[Mapping[str, Any]]) -> None:
+def _check_results(messages: Sequence[Mapping[str, Any]], *, begin: int) -> None:
     """Each result is of a call in the message before it, and the only one."""
-    for index, message in enumerate(messages):
+    for index, message in enumerate(messages[begin:], begin):
         calls = {call for _, call in _ids(messages[index - 1], "tool_use", "id")} if index else set[str]()
         answered: set[str] = set()
         for number, call in _ids(message, "tool_result", "tool_use_id"):
