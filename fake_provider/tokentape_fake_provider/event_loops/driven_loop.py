@@ -36,7 +36,9 @@ class DrivenLoop(asyncio.SelectorEventLoop):
                     continue
                 self._driven = True
             try:
-                self._run(left)
+                # Another thread, or a stream that was closed as garbage, may have run it to its end until now.
+                if not future.done():
+                    self._run(left)
             finally:
                 with self._changed:
                     self._driven = False
