@@ -14,6 +14,10 @@ from tokentape_fake_provider.answers import resolver
 from tokentape_fake_provider.app import LONG_SCRIPT
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
+from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.simulation.settings import Simulation
+from tokentape_fake_provider.wires import wire_named
 
 REQUEST: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 LONG = "long text " * LONG_SCRIPT
@@ -92,3 +96,12 @@ def test_tokens_of_a_long_text() -> None:
     text = "Zwölf Boxkämpfer, 12345 👩‍👩‍👧 don't   stop.\n\n"
     assert split_tokens(text * 2000) == split_tokens(text) * 2000
     assert count_tokens(text * 2000) == 2000 * count_tokens(text)
+
+
+def test_the_simulated_model_is_no_exception() -> None:
+    """A text of its own that will be long is generated and encoded in a thread, too; the plan is made at once."""
+    session = Session(settings=SessionSettings(simulation=Simulation(words=LONG_SCRIPT)))
+    http = resolver.HttpRequest("POST", "/v1/chat/completions", REQUEST, wire_named("openai_chat"))
+    assert resolver.plan_answer(session, http).size > LONG_SCRIPT
+    session.configure(simulation={"words": 60})
+    assert resolver.plan_answer(session, http).size < LONG_SCRIPT

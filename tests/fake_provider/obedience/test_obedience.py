@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import jsonschema
 import pytest
 
-from tests.fake_provider.asks import QUERIES
+from tests.fake_provider.asks import QUERIES, readable
 from tests.fake_provider.obedience.asks import (
     ANSWER_SCHEMA,
     FUNCTIONS,
@@ -281,6 +281,20 @@ def contents(output: ChatOutput) -> list[Any]:
         (message.text, message.reasoning, [(call.name, call.arguments) for call in message.tool_calls])
         for message in output.messages
     ]
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
+@pytest.mark.parametrize("wire", ["anthropic_messages", "bedrock_invoke"])
+def test_the_stop_sequence_is_reported(wire: str, stream: bool) -> None:
+    """Claude's messages report which of the sequences ended the text, and null where none did."""
+    subject = Subject(wire, stream, Session())
+    word = subject.ask(Ask()).text.split()[5]
+    for stop, reported in (((), None), (("~never~", word), word)):
+        path, body = request(wire, Ask(stop=stop), stream=stream)
+        found = find_answer(subject.session, HttpRequest("POST", path, body, wire_named(wire)))
+        assert found is not None
+        data = b"".join(readable(frame.data) for frame in found.tape.frames)
+        assert json.dumps({"stop_sequence": reported}, separators=(",", ":"))[1:-1].encode() in data
 
 
 def test_every_wire_has_its_source() -> None:
