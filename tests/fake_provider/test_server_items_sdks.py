@@ -64,6 +64,15 @@ def test_openai_chat_audio_and_annotations(openai_client: openai.OpenAI, session
     audio = openai_client.chat.completions.create(**ask).choices[0].message.audio
     assert audio is not None
     assert (audio.transcript, audio.data) == ("They purr.", "AAAA")
+    session.push(Script.of(Audio("They purr.", "AAAA" * 6000)), Script.of(CITED))
+    with openai_client.chat.completions.stream(**ask) as stream:
+        spoken: Any = stream.get_final_completion().choices[0].message
+    assert (spoken.audio.transcript, spoken.audio.data) == ("They purr.", "AAAA" * 6000)
+    with openai_client.chat.completions.stream(**ask, logprobs=True) as stream:
+        cited = stream.get_final_completion().choices[0]
+    assert cited.message.annotations == message.annotations
+    assert cited.logprobs is not None
+    assert "".join(token.token for token in cited.logprobs.content or ()) == CITED.text
 
 
 def test_anthropic(server: FakeProviderServer, queued: Session) -> None:

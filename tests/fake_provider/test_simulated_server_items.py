@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import wave
 from typing import Any
 
 import anthropic
@@ -142,6 +143,9 @@ def test_the_openai_sdk_reads_simulated_audio_and_logprobs(openai_client: openai
     ).choices[0]
     assert spoken.message.audio is not None
     assert spoken.message.audio.transcript
+    with wave.open(io.BytesIO(base64.b64decode(spoken.message.audio.data))) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 24_000)
+        assert file.getnframes() > 0
     text = openai_client.chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], logprobs=True, top_logprobs=3
     ).choices[0]

@@ -172,7 +172,7 @@ class Audio(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="audio"
 
     transcript: str = ""
     data: str = ""
-    media_type: str = "audio/pcm;rate=24000"
+    media_type: str = "audio/L16;codec=pcm;rate=24000"
     id: str = ""
     pieces: tuple[str, ...] = ()
     at: tuple[float, ...] = ()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 import struct
+import wave
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -47,7 +49,7 @@ def with_server_items(choice: Choice, prompt: Prompt, *, seed: str, locale: str)
     else:
         items += choice.items[at:]
     if "audio" in prompt.modalities:
-        items = [_spoken(item) if isinstance(item, Text) else item for item in items]
+        items = [_spoken(item, prompt.audio_format) if isinstance(item, Text) else item for item in items]
     return msgspec.structs.replace(choice, items=tuple(items))
 
 
@@ -171,9 +173,16 @@ def _cited(text: Text, sources: Sequence[Citation]) -> Text:
     return msgspec.structs.replace(text, citations=citations)
 
 
-def _spoken(text: Text) -> Audio:
-    silence = base64.b64encode(bytes(_BYTES_PER_TOKEN * count_tokens(text.text))).decode()
-    return Audio(text.text, silence, pieces=text.pieces, at=text.at)
+def _spoken(text: Text, audio_format: str) -> Audio:
+    """The text as silence, in a WAV file if that is requested, else as bare samples."""
+    samples = bytes(_BYTES_PER_TOKEN * count_tokens(text.text))
+    if audio_format == "wav":
+        file = io.BytesIO()
+        with wave.open(file, "wb") as writer:
+            writer.setparams((1, 2, 24_000, 0, "NONE", "not compressed"))
+            writer.writeframes(samples)
+        samples = file.getvalue()
+    return Audio(text.text, base64.b64encode(samples).decode(), pieces=text.pieces, at=text.at)
 
 
 def _image(seed: str) -> str:

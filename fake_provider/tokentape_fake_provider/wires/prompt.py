@@ -122,7 +122,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     `max_tokens` bounds the output, `stop` ends it, `choices` is the number of answers. `top_logprobs` is the number of
     alternatives that are reported for each token; `None` if no log probabilities are requested. `citations` is whether
-    the answer cites `documents`. `modalities` are the forms of output besides text (`audio`, `image`).
+    the answer cites `documents`. `modalities` are the forms of output besides text (`audio`, `image`),
+    `audio_format` is the requested one (`wav`, `pcm16`).
     """
 
     messages: tuple[Message, ...] = ()
@@ -139,6 +140,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     documents: tuple[Document, ...] = ()
     citations: bool = False
     modalities: tuple[str, ...] = ()
+    audio_format: str = ""
 
     @property
     def system(self) -> str:

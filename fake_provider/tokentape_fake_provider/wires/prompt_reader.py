@@ -49,6 +49,7 @@ def read_prompt(request: ProviderRequest) -> Prompt:
         documents=tuple(documents),
         citations=any(cited for _, cited in sources) or _cites(body),
         modalities=read_modalities(body),
+        audio_format=text_of(as_object(body.get("audio")).get("format")),
     )
 
 
