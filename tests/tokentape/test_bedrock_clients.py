@@ -121,6 +121,7 @@ async def test_counts_that_come_in_headers_alone(fake_provider: FakeProvider) ->
 def test_a_conversation_as_converse_takes_it(converse: BedrockConverse, fake_provider: FakeProvider) -> None:
     """System messages go to the top, results of parallel calls into one message, reasoning goes back signed."""
     fake_provider.script(Script.of(*ITEMS))
+    fake_provider.script("Hello!")
     answer = converse.chat("Hi").message
     converse.chat(
         [
