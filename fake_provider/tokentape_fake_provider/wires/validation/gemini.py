@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.wires.prompt import Prompt
-from tokentape_fake_provider.wires.reading.fields import as_object, either, objects, strings, text_of, whole
+from tokentape_fake_provider.wires.reading.fields import (
+    as_object,
+    either,
+    objects,
+    snake_case,
+    strings,
+    text_of,
+    whole,
+)
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
@@ -70,7 +78,7 @@ def check_sampling(config: Mapping[str, Any], where: str) -> None:
         ("presencePenalty", -2.0, 2.0),
         ("frequencyPenalty", -2.0, 2.0),
     ):
-        value, snake = either(config, name), _snake(name)
+        value, snake = either(config, name), snake_case(name)
         if isinstance(value, bool) or not isinstance(value, int | float | None):
             raise BadRequestError(f"Invalid value at 'generation_config.{snake}' (TYPE_FLOAT), {value!r}")
         if value is not None and not low <= value <= high:
@@ -84,10 +92,6 @@ def check_sampling(config: Mapping[str, Any], where: str) -> None:
             raise refuse(f"{where}.stop_sequences", f"the number of stop sequences must be at most {_MOST_STOPS}.")
         if "" in stops:
             raise refuse(f"{where}.stop_sequences", "stop_sequences must not contain an empty string.")
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"([A-Z])", r"_\1", name).lower()
 
 
 def _check_log_probabilities(config: Mapping[str, Any]) -> None:
