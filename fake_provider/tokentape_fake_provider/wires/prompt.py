@@ -18,7 +18,8 @@ class Media(msgspec.Struct, frozen=True):
     """An image, a sound, a film or a file in a message; `size` is its bytes, 0 where the request only refers to it.
 
     `width` and `height` are an image's in pixels, `seconds` the length of a sound, `pages` and `text` those of a
-    document; 0 and empty where they are unknown. `cited` is whether the answer may cite it.
+    document; 0 and empty where they are unknown. `cited` is whether the answer may cite it, `word` the request's own
+    word for it.
     """
 
     kind: MediaKind
@@ -32,6 +33,7 @@ class Media(msgspec.Struct, frozen=True):
     cited: bool = False
     seconds: float = 0
     pages: int = 0
+    word: str = ""
 
 
 class ToolResult(msgspec.Struct, frozen=True):

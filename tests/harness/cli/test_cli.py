@@ -14,6 +14,7 @@ import subprocess
 import sys
 import urllib.request
 
+import httpx2
 import pytest
 from inline_snapshot import snapshot
 
@@ -379,6 +380,18 @@ def test_serve_strict_refuses_what_nothing_answers(run):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("options", "status"), [((), 400), (("--no-validate",), 200)])
+def test_serve_refuses_what_the_provider_refuses(options, status):
+    """A request that the provider refuses is refused, unless --no-validate is given."""
+    process, url, _ = start_server(*options)
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "temperature": 3}
+    try:
+        assert httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=30).status_code == status
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
 
 
 def test_serve_on_a_port_in_use_is_a_clear_error(run):

@@ -51,6 +51,21 @@ def test_a_rule_answers_what_it_applies_to(fake_provider):
     assert [chat(url), chat(url, "o3"), chat(url)] == ["blue", "red", "blue"]
 
 
+def test_what_the_provider_refuses_is_refused(fake_provider):
+    """A request that no script answers is refused as the provider does; a script answers it all the same."""
+    url = fake_provider.base_url("openai_chat")
+    with pytest.raises(openai.BadRequestError, match="temperature"):
+        chat(url, temperature=3)
+    fake_provider.script("Hi.")
+    assert chat(url, temperature=3) == "Hi."
+
+
+@pytest.mark.fake_provider(validate=False)
+def test_validation_can_be_turned_off_by_the_mark(fake_provider):
+    """With `validate=False` the simulated model answers what the provider would refuse."""
+    assert chat(fake_provider.base_url("openai_chat"), temperature=3)
+
+
 def test_tests_do_not_see_each_other(fake_provider, fake_provider_server):
     """Each test has a session of its own on the one server."""
     other = fake_provider_server.create_session()

@@ -23,6 +23,7 @@ _KEYS: Final[Mapping[str, MediaKind]] = {
 }
 """The fields of Converse's parts, whose values have `format` and `source`."""
 
+_BLOBS: Final = ("inlineData", "inline_data", "fileData", "file_data")
 _TYPES: Final[Mapping[str, MediaKind]] = {
     "image_url": "image",
     "input_image": "image",
@@ -52,6 +53,14 @@ _TEXTS: Final = frozenset(("text/plain", "text/html", "text/csv", "text/markdown
 
 def read_media(part: Mapping[str, Any]) -> Media | None:
     """What a part of a message holds besides text, if it is of such a kind."""
+    media = _read(part)
+    if media is None:
+        return None
+    word = part.get("type") or next((key for key in part if key in _KEYS or key in _BLOBS), "")
+    return msgspec.structs.replace(media, word=str(word))
+
+
+def _read(part: Mapping[str, Any]) -> Media | None:
     for key in ("inlineData", "fileData"):
         if isinstance(blob := either(part, key), Mapping):
             return _media("file", blob, text_of(either(blob, "mimeType")), blob)

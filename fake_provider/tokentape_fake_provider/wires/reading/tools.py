@@ -10,6 +10,7 @@ from tokentape_fake_provider.wires.reading.fields import as_object, either, firs
 from tokentape_fake_provider.wires.reading.schemas import json_schema
 
 _SCHEMAS: Final = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
+TOOL_FIELDS: Final = ("tools", "functions", "toolConfig")
 _NO_TOOLS: Final = ("functionDeclarations", "function_declarations", "cachePoint")
 NO_ARGUMENTS: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
 
@@ -60,7 +61,7 @@ _MODES: Final[Mapping[str, Literal["auto", "none", "required"]]] = {
 def read_tools(body: Mapping[str, Any]) -> tuple[Tool, ...]:
     """The tools of a request body, in order."""
     found: list[Tool] = []
-    for field in ("tools", "functions", "toolConfig"):
+    for field in TOOL_FIELDS:
         value = body.get(field)
         for tool in objects(value.get("tools") if isinstance(value, Mapping) else value):
             found += _tools(tool)

@@ -223,11 +223,6 @@ def _is_result(kind: Any) -> bool:
 
 def _result_text(result: Any) -> tuple[str, bool]:
     """The text of a result, and whether its form says that it is an error."""
-    if isinstance(result, Mapping) and len(result) == 1:
-        # The keys that Gemini's models know are output and error (ai.google.dev/api/caching#FunctionResponse).
-        ((key, value),) = result.items()
-        if isinstance(value, str) and key in ("output", "result", "error", "content", "text"):
-            return value, key == "error"
     if isinstance(result, str):
         return result, False
     if isinstance(result, list):
@@ -237,7 +232,9 @@ def _result_text(result: Any) -> tuple[str, bool]:
         ]
         joined = "\n".join(text for text in found if text)
         return joined if joined or any(read_media(block) for block in objects(result)) else json_text(result), False
-    return ("" if result is None else json_text(result)), False
+    # Gemini's models know the keys `output` and `error` of a result (ai.google.dev/api/caching: FunctionResponse).
+    failed = isinstance(result, Mapping) and set(result) == {"error"}
+    return ("" if result is None else json_text(result)), failed
 
 
 def _call(call: Mapping[str, Any]) -> ToolCall:
