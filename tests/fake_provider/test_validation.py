@@ -447,6 +447,8 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("anthropic_messages", with_thinking(1999, temperature=1, tools=[tool()], tool_choice={"type": "auto"})),
     ("anthropic_messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
     ("anthropic_messages", {"messages": [HI, {"role": "assistant", "content": ""}]}),
+    ("anthropic_messages", {"messages": [{"role": "user", "content": [RESULT]}],
+                            "thread": {"type": "continue", "previous_message_id": "msg_1"}}),
     ("anthropic_messages", {"messages": [HI, {"role": "assistant", "content": [{"type": "text", "text": " "}, USE]},
                                          {"role": "user", "content": [RESULT, {"type": "text", "text": "Go on."}]}]}),
     ("gemini", {"contents": [{"parts": [{"text": "Hi"}]}, {"role": "model", "parts": [
