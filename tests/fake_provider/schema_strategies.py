@@ -24,31 +24,31 @@ VALUES = st.recursive(
 )
 
 
-@st.composite
-def _leaves(draw: st.DrawFn) -> dict[str, Any]:
-    low, size = draw(st.integers(-50, 50)), draw(st.integers(0, 40))
-    step = draw(st.sampled_from((1, 2, 5, 0.5, 0.01)))
-    found: dict[str, Any] = draw(
-        st.sampled_from(
-            (
-                {"type": "null"},
-                {"type": "boolean"},
-                {"type": "integer", "minimum": low, "maximum": low + size},
-                {"type": "integer", "exclusiveMinimum": low},
-                {"type": "number", "exclusiveMinimum": low, "exclusiveMaximum": low + 0.5},
-                {"type": "number", "minimum": low, "multipleOf": step},
-                {"type": "string", "minLength": size, "maxLength": size + 3},
-                {"type": "string"},
-                {"type": ["string", "null"]},
-                {"type": "string", "format": draw(st.sampled_from(FORMATS))},
-                {"type": "string", "pattern": draw(st.sampled_from(PATTERNS))},
-                {"enum": draw(st.lists(VALUES, min_size=1, max_size=3))},
-                {"const": draw(VALUES)},
-                {"nullable": True, "type": "integer"},
-            )
+LOW, SIZE = st.integers(-50, 50), st.integers(0, 40)
+LEAVES: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.sampled_from(
+        (
+            {"type": "null"},
+            {"type": "boolean"},
+            {"type": "string"},
+            {"type": ["string", "null"]},
+            {"nullable": True, "type": "integer"},
         )
-    )
-    return found
+    ),
+    st.builds(lambda low, size: {"type": "integer", "minimum": low, "maximum": low + size}, LOW, SIZE),
+    LOW.map(lambda low: {"type": "integer", "exclusiveMinimum": low}),
+    LOW.map(lambda low: {"type": "number", "exclusiveMinimum": low, "exclusiveMaximum": low + 0.5}),
+    st.builds(
+        lambda low, step: {"type": "number", "minimum": low, "multipleOf": step},
+        LOW,
+        st.sampled_from((1, 2, 5, 0.5, 0.01)),
+    ),
+    SIZE.map(lambda size: {"type": "string", "minLength": size, "maxLength": size + 3}),
+    st.sampled_from(FORMATS).map(lambda name: {"type": "string", "format": name}),
+    st.sampled_from(PATTERNS).map(lambda pattern: {"type": "string", "pattern": pattern}),
+    st.lists(VALUES, min_size=1, max_size=3).map(lambda values: {"enum": values}),
+    VALUES.map(lambda value: {"const": value}),
+)
 
 
 @st.composite
@@ -119,18 +119,18 @@ def _combined(draw: st.DrawFn, inner: st.SearchStrategy[Any]) -> dict[str, Any]:
 @st.composite
 def satisfiable_schemas(draw: st.DrawFn) -> dict[str, Any]:
     """A schema that some value satisfies, with two definitions, of which one is recursive."""
-    nested = st.recursive(_leaves(), lambda inner: _objects(inner) | _arrays(inner) | _combined(inner), max_leaves=8)
+    nested = st.recursive(LEAVES, lambda inner: _objects(inner) | _arrays(inner) | _combined(inner), max_leaves=6)
     schema = dict(draw(nested))
     node = {
         "type": "object",
         "properties": {
-            "value": draw(_leaves()),
+            "value": draw(LEAVES),
             "next": {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]},
             "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}},
         },
         "required": draw(st.lists(st.sampled_from(("value", "next", "children")), unique=True)),
     }
-    return {**schema, "$defs": {"Node": node, "Leaf": draw(_leaves())}}
+    return {**schema, "$defs": {"Node": node, "Leaf": draw(LEAVES)}}
 
 
 _TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")

@@ -62,10 +62,10 @@ def recorded_schemas() -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def assert_obeyed(schema: dict[str, Any], name: str) -> None:
-    for seed in "abc":
+def assert_obeyed(schema: dict[str, Any], name: str, seeds: str) -> None:
+    checker = Draft202012Validator(in_small_letters(schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    for seed in seeds:
         value = schema_value(schema, seed=seed)
-        checker = Draft202012Validator(in_small_letters(schema), format_checker=Draft202012Validator.FORMAT_CHECKER)
         assert [error.message for error in checker.iter_errors(value)] == [], name
 
 
@@ -75,7 +75,7 @@ def test_schemas_of_recorded_requests() -> None:
     schemas = recorded_schemas()
     assert len(schemas) >= 50
     for schema in schemas:
-        assert_obeyed(schema, json.dumps(schema))
+        assert_obeyed(schema, json.dumps(schema), "abc")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -94,6 +94,6 @@ def test_schemas_of_published_models(package: str) -> None:
                 schema = model.model_json_schema()
         except PydanticInvalidForJsonSchema:
             continue
-        assert_obeyed(schema, model.__name__)
+        assert_obeyed(schema, model.__name__, "a")
         count += 1
     assert count >= 10

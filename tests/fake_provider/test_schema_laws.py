@@ -14,7 +14,7 @@ from tokentape_fake_provider.simulation.json_schema import read_schema
 from tokentape_fake_provider.simulation.schema_check import is_valid
 from tokentape_fake_provider.simulation.schema_values import schema_value
 
-LAWS = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAWS = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @LAWS
