@@ -8,15 +8,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from tests.fake_provider.asks import ask_of
 from tests.fake_provider.test_logprobs import documents
 from tests.round_trip import decoded
+from tests.script_strategies import pieces_of, texts
 from tokentape import ProviderPart, ReasoningPart, TextPart
 from tokentape_fake_provider import Audio, Citation, Reasoning, Script, ServerTool, Source, Text
 from tokentape_fake_provider.script.model import Item
 from tokentape_fake_provider.wires import BUILT_IN
+from tokentape_fake_provider.wires.citations import cited_runs
 
 PAGE = Source("https://a.test/p", "A page", "Cats purr. They do.", "file-1")
 SEARCH = ServerTool("web_search", "why cats purr", sources=(PAGE,))
@@ -535,3 +539,20 @@ def test_signed_reasoning_has_a_signature_where_its_provider_sends_one(
     message = decoded(Script.of(Reasoning("Hm.", signed=True), "So."), request).message
     assert (message.reasoning, message.text) == ("Hm.", "So.")
     assert any(isinstance(part, ReasoningPart) and part.signature for part in message.parts) == signed
+
+
+@given(data=st.data(), text=texts)
+def test_runs_of_cited_text_join_to_it(data: st.DataObject, text: str) -> None:
+    """The runs join to the text, their pieces to them, and each citation is that of just its characters."""
+    spans = st.tuples(st.integers(0, len(text) - 1), st.integers(1, len(text))).filter(lambda span: span[0] < span[1])
+    found = data.draw(st.lists(spans, max_size=4, unique=True))
+    citations = tuple(Citation(f"https://a.test/{number}", start=a, end=b) for number, (a, b) in enumerate(found))
+    pieces = data.draw(pieces_of(text))
+    runs = cited_runs(Text(text, pieces, tuple(float(n) for n in range(len(pieces))), citations), (1, 3))
+    assert "".join(run.text for run in runs) == text
+    assert all("".join(run.pieces) == run.text for run in runs if citations)
+    assert all(len(run.at) == (len(run.pieces) if pieces else 0) for run in runs)
+    for number, (start, end) in enumerate(found):
+        url = f"https://a.test/{number}"
+        cited = "".join(run.text for run in runs if url in [citation.url for citation in run.citations])
+        assert cited == text[start:end]
