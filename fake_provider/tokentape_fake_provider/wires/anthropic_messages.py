@@ -21,35 +21,23 @@ docs.anthropic.com/en/api/messages-streaming.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, assert_never
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.script.ids import BASE58, BASE62, make_id
+from tokentape_fake_provider.script.ids import BASE58, make_id
 from tokentape_fake_provider.script.model import (
     Choice,
     Error,
     FinishReason,
-    Reasoning,
     Refusal,
     Script,
-    Text,
-    ToolCall,
 )
-from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage, uncached_input
-from tokentape_fake_provider.wires.anthropic_blocks import (
-    TOKENS_PER_DELTA,
-    ContentBlock,
-    ToolOutcome,
-    ToolUse,
-    blocks_of,
-    citation_object,
-    server_tool_usage,
-)
-from tokentape_fake_provider.wires.deltas import Delta, split_item
+from tokentape_fake_provider.wires.anthropic_blocks import blocks_of, server_tool_usage
+from tokentape_fake_provider.wires.anthropic_content import MessageEvents, block_events, complete_block
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
@@ -208,11 +196,11 @@ class AnthropicMessages:
         """The events of a streamed response."""
         choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
-        event = _Event(request)
+        event = MessageEvents(request)
         message = _message(script, request, [], None, None, _start_usage(counts))
         pieces = [EncodedFrame(event(b"message_start", {"message": message}))]
         for index, item in enumerate(blocks_of(choice.items, request)):
-            pieces += _block_events(event, item, index, request)
+            pieces += block_events(event, item, index, request)
             if index == 0:
                 pieces.insert(2, EncodedFrame(_PING))
         if script.error is not None:
@@ -238,7 +226,7 @@ class AnthropicMessages:
             usage["output_tokens"] = counts.output
             usage |= _thinking(counts) | server_tool_usage(choice.items)
         blocks = blocks_of(choice.items, request)
-        content = [_complete_block(item, index, request) for index, item in enumerate(blocks)]
+        content = [complete_block(item, index, request) for index, item in enumerate(blocks)]
         message = _message(script, request, content, *_stop(choice, request), usage)
         return Reply(200, (("content-type", "application/json"), *_headers(request, request.seed)), _json(message))
 
@@ -257,113 +245,6 @@ class AnthropicMessages:
     def limit_headers(self, limits: Limits, request: ProviderRequest) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 - they are always the same
         """`anthropic-ratelimit-*`."""
         return anthropic_limits(limits)
-
-
-class _Event:
-    """Encodes the events of one stream, padded with up to 15 spaces as recorded ones are."""
-
-    def __init__(self, request: ProviderRequest) -> None:
-        self.padding = make_id(request.seed, "padding", 61, "0123456789abcdef")
-        self.sent = 0
-
-    def __call__(self, name: bytes, fields: dict[str, Any]) -> bytes:
-        return self.raw(name, _json(fields)[1:-1])
-
-    def raw(self, name: bytes, fields: bytes) -> bytes:
-        """An event of fields that are JSON already, without the braces."""
-        spaces = b" " * int(self.padding[self.sent % 61], 16)
-        self.sent += 1
-        return b'event: %b\ndata: {"type":"%b"%b%b%b}\n\n' % (
-            name,
-            name,
-            b"," if fields else b"",
-            fields,
-            spaces,
-        )
-
-
-def _block_events(event: _Event, item: ContentBlock, index: int, request: ProviderRequest) -> Iterator[EncodedFrame]:
-    tokens = 0
-    match item:
-        case Text(citations=(_, *_)):
-            block: dict[str, Any] = {"citations": [], "type": "text", "text": ""}
-            head = b'{"type":"text_delta","text":'
-        case Text() | Refusal():
-            block = {"type": "text", "text": ""}
-            head = b'{"type":"text_delta","text":'
-        case Reasoning(encrypted=""):
-            block = {"type": "thinking", "thinking": "", "signature": ""}
-            head = b'{"type":"thinking_delta","thinking":'
-        case Reasoning():
-            block = {"type": "redacted_thinking", "data": item.encrypted}
-            head, tokens = b"", 1
-        case ToolCall():
-            block = {"type": "tool_use", "id": _tool_id(item, index, request), "name": item.name, "input": {}}
-            head, tokens = b'{"type":"input_json_delta","partial_json":', count_tokens(item.name)
-        case ToolUse():
-            block, head = item.block | {"input": {}}, b'{"type":"input_json_delta","partial_json":'
-        case ToolOutcome():
-            block, head = item.block, b""
-        case _:
-            assert_never(item)
-    deltas = list(_deltas(item)) if head and not isinstance(item, ToolOutcome) else []
-    at = deltas[0].at if deltas else None
-    yield EncodedFrame(event(b"content_block_start", {"index": index, "content_block": block}), tokens, at)
-    if isinstance(item, Text):
-        for citation in item.citations:
-            cited = {"type": "citations_delta", "citation": citation_object(citation, request)}
-            yield EncodedFrame(event(b"content_block_delta", {"index": index, "delta": cited}))
-    if isinstance(item, ToolCall | ToolUse):
-        yield EncodedFrame(event.raw(b"content_block_delta", b'"index":%d,"delta":%b""}' % (index, head)), 0, at)
-    for delta in deltas:
-        data = event.raw(b"content_block_delta", b'"index":%d,"delta":%b%b}' % (index, head, _json(delta.text)))
-        yield EncodedFrame(data, delta.tokens, delta.at)
-    if isinstance(item, Reasoning) and not item.encrypted:
-        signature = {"type": "signature_delta", "signature": _signature(item, index, request)}
-        yield EncodedFrame(event(b"content_block_delta", {"index": index, "delta": signature}))
-    yield EncodedFrame(event(b"content_block_stop", {"index": index}))
-
-
-def _deltas(item: Text | Refusal | Reasoning | ToolCall | ToolUse) -> Iterator[Delta]:
-    if isinstance(item, ToolUse):
-        return item.deltas()
-    if isinstance(item, Reasoning) and item.hidden:
-        return iter(())
-    return split_item(item, TOKENS_PER_DELTA)
-
-
-def _complete_block(item: ContentBlock, index: int, request: ProviderRequest) -> dict[str, Any]:
-    match item:
-        case Text(citations=(_, *_)):
-            citations = [citation_object(citation, request) for citation in item.citations]
-            return {"citations": citations, "type": "text", "text": item.text}
-        case Text() | Refusal():
-            return {"type": "text", "text": item.text}
-        case Reasoning():
-            if item.encrypted:
-                return {"type": "redacted_thinking", "data": item.encrypted}
-            text = "" if item.hidden else item.text
-            return {"type": "thinking", "thinking": text, "signature": _signature(item, index, request)}
-        case ToolUse():
-            return item.block
-        case ToolOutcome():
-            return item.block
-        case ToolCall():
-            try:
-                msgspec.json.decode(item.arguments)
-            except msgspec.DecodeError as error:
-                raise ScriptError(
-                    f"tool call {item.name!r}: its arguments are no JSON ({error}), which anthropic_messages "
-                    "can send in a stream only"
-                ) from None
-            arguments = msgspec.Raw(item.arguments.encode())
-            return {
-                "type": "tool_use",
-                "id": _tool_id(item, index, request),
-                "name": item.name,
-                "input": arguments,
-            }
-    assert_never(item)
 
 
 def _choice(script: Script) -> Choice:
@@ -454,14 +335,6 @@ def _headers(request: ProviderRequest | None, seed: str) -> tuple[tuple[str, str
 
 def _request_id(seed: str) -> str:
     return "req_011" + make_id(seed, "request", 21, BASE58)
-
-
-def _tool_id(call: ToolCall, index: int, request: ProviderRequest) -> str:
-    return call.id or "toolu_01" + make_id(request.seed, f"call {index}", 22, BASE58)
-
-
-def _signature(item: Reasoning, index: int, request: ProviderRequest) -> str:
-    return item.signature or "E" + make_id(request.seed, f"signature {index}", 199, BASE62)
 
 
 def _check_message(where: str, message: Any) -> None:
