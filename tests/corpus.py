@@ -106,15 +106,19 @@ def each(chosen: Sequence[Any]) -> Sequence[Any]:
 
 
 def sampled(chosen: Sequence[Item], features: Collection[str] | None = None) -> Sequence[Any]:
-    """As `each`, but the fast suite has the smallest items that have each feature (of these) of each format."""
+    """As `each`, but the fast suite has the smallest items that have each feature (of these) of each format.
+
+    Bodies of more than 20 kB are left to the slow suite.
+    """
 
     def found(item: Item) -> set[tuple[str, str]]:
         of_item = item.features if features is None else set(item.features).intersection(features)
         return {(item.wire_format, feature) for feature in (*of_item, item.kind, item.content_type)}
 
-    missing = set().union(*map(found, chosen))
+    small = sorted((item for item in chosen if item.size <= 20_000), key=lambda item: item.size)
+    missing = set().union(*map(found, small))
     sample: set[str] = set()
-    for item in sorted(chosen, key=lambda item: item.size):
+    for item in small:
         new = found(item) & missing
         if new:
             missing -= new
