@@ -13,10 +13,11 @@ from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
+from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer
 from tokentape_fake_provider.answers.error_format import wire_for_errors
 from tokentape_fake_provider.answers.model_list import delete_model, list_models
 from tokentape_fake_provider.answers.ollama_model_list import ollama_models
-from tokentape_fake_provider.answers.resolver import Answer, HttpRequest, error_answer, plan_answer
+from tokentape_fake_provider.answers.resolver import plan_answer
 from tokentape_fake_provider.answers.stored_endpoints import stored_answer
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig

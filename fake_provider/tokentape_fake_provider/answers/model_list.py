@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from tokentape_fake_provider.answers.answer import Answer
 from tokentape_fake_provider.answers.error_format import wire_for_errors
-from tokentape_fake_provider.answers.resolver import Answer
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_fake_provider.answers.resolver import Answer
+from tokentape_fake_provider.answers.answer import Answer
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 

@@ -6,12 +6,13 @@ that names the nearest recording and the differences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
+from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer, refused
 from tokentape_fake_provider.answers.cached_contents import with_cached_content
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
 from tokentape_fake_provider.answers.response_context import (
@@ -49,51 +50,11 @@ from tokentape_fake_provider.wires.request_reading import json_type, texts_in
 from tokentape_fake_provider.wires.validation.check import check_request
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
-# No official SDK retries a 404; those of OpenAI and Anthropic also obey `x-should-retry`.
+# No official SDK retries a 404.
 NO_ANSWER_STATUS = 404
-NO_RETRY = (("x-should-retry", "false"),)
 
 _WORD_SIZE = 6
 """The characters of a word and the space before it."""
-
-Headers: TypeAlias = tuple[tuple[str, str], ...]
-
-
-class HttpRequest(NamedTuple):
-    """A request below the session prefix.
-
-    `body` is its JSON value, or its bytes if it is not JSON; then `problem` is the reason. `created` is the unix time
-    in s that the answer reports, `now` the time in ms of the session's clock. `error_wire` is the wire format for
-    errors, also where the path belongs to none. With `listed`, neither queue nor rules answer: clients request lists of
-    models by themselves.
-    """
-
-    method: str
-    path: str
-    body: Any
-    wire: Wire | None
-    created: int = 0
-    problem: str = ""
-    query: str = ""
-    headers: Sequence[tuple[bytes, bytes]] = ()
-    now: float = 0.0
-    error_wire: Wire | None = None
-    listed: bool = False
-
-
-class Answer(NamedTuple):
-    """The response; with `instant` the tape's times are ignored, with `steps` it waits for the test's steps.
-
-    `note` is why nothing better answered; `faults` are those that were applied.
-    """
-
-    tape: Tape
-    by: AnsweredBy
-    source: str = ""
-    instant: bool = False
-    note: str = ""
-    steps: Stepped | None = None
-    faults: tuple[str, ...] = ()
 
 
 class Plan(NamedTuple):
@@ -339,14 +300,14 @@ class _Resolution:
         return self._from_script(taken.what, self._request, taken.by, taken.source)
 
     def _from_tape(self, tape: Tape, by: AnsweredBy, source: str) -> Answer:
-        timing, asked = self._settings.timing, self._request
-        if asked is not None and asked.wire == RESPONSES and is_stored(asked):
+        timing, request = self._settings.timing, self._request
+        if request is not None and request.wire == RESPONSES and is_stored(request):
             own = self._http.body
-            self._session.stored.keep(lambda: build_answer(asked, own, response_in(tape)))
+            self._session.stored.keep(lambda: build_answer(request, own, response_in(tape)))
         if isinstance(timing, Instant):
             # Frames that leave in their own writes are paced, like those with times.
             return Answer(retime(tape, timing) if tape.apart else tape, by, source, instant=not tape.apart)
-        prompt = "" if self._request is None else self._request.text
+        prompt = "" if request is None else request.text
         conditions = conditions_of(timing, prompt, self._in_flight, self._settings.usage)
         timed = retime(tape, timing, stream=str(self._number), conditions=conditions)
         return Answer(timed, by, source, steps=_steps(timing))
@@ -384,21 +345,6 @@ class _Resolution:
         return answer._replace(
             tape=tape_of_reply(reply._replace(body=msgspec.json.encode(queued))), instant=True, steps=None
         )
-
-
-def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:
-    """The provider's own refusal of a request."""
-    said = Error(error.status, error.message, type=error.type, code=error.code, param=error.param)
-    encoded = wire.encode_error(said, request)
-    return Answer(tape_of_reply(encoded), "error", note=error.message)
-
-
-def error_answer(
-    wire: Wire, status: int, message: str, code: str, *, request: ProviderRequest | None = None, headers: Headers = ()
-) -> Answer:
-    """An error of this server in the provider's format, which no SDK retries."""
-    tape = tape_of_reply(wire.encode_error(Error(status, message, code=code), request))
-    return Answer(msgspec.structs.replace(tape, headers=(*tape.headers, *NO_RETRY, *headers)), "error", note=message)
 
 
 def _steps(timing: Timing) -> Stepped | None:

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from tokentape_fake_provider.answers.answer import Answer, HttpRequest, refused
 from tokentape_fake_provider.answers.cached_contents import change_content, create_content, list_contents
-from tokentape_fake_provider.answers.resolver import Answer, HttpRequest, refused
 from tokentape_fake_provider.answers.response_context import input_items, unfinished
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.ids import HEX, make_id
@@ -54,8 +54,8 @@ class _Call:
         self.body: Mapping[str, Any] = http.body if isinstance(http.body, Mapping) else {}
 
     @property
-    def asks(self) -> tuple[str, str]:
-        """The method, and what of the object it is about."""
+    def operation(self) -> tuple[str, str]:
+        """The method, and the part of the object that it is for."""
         return ("GET" if self.http.method == "HEAD" else self.http.method), self.part
 
     def one(self, name: str) -> str:
@@ -69,7 +69,7 @@ def _responses(call: _Call) -> Answer | None:
     answer = call.stored.find("response", call.id)
     if answer is None:
         raise BadRequestError(f"Response with id '{call.id}' not found.", status=404)
-    match call.asks:
+    match call.operation:
         case "GET", "":
             return _stream(call, answer) if call.one("stream") == "true" else _json(_now(answer, call.http.now))
         case "DELETE", "":
@@ -131,7 +131,7 @@ def _is_after(event: bytes, number: int) -> bool:
 
 def _completions(call: _Call) -> Answer | None:
     if not call.id:
-        if call.asks != ("GET", ""):
+        if call.operation != ("GET", ""):
             return None
         model = call.one("model")
         wanted = {name[9:-1]: values[-1] for name, values in call.query.items() if name.startswith("metadata[")}
@@ -141,7 +141,7 @@ def _completions(call: _Call) -> Answer | None:
     answer = call.stored.find("chat.completion", call.id)
     if answer is None:
         raise BadRequestError(f"Completion with id '{call.id}' not found.", status=404)
-    match call.asks:
+    match call.operation:
         case "GET", "":
             return _json(answer.whole)
         case "POST", "":
@@ -160,11 +160,11 @@ def _completions(call: _Call) -> Answer | None:
 
 def _conversations(call: _Call) -> Answer | None:
     if not call.id:
-        return _json(_shown(_opened(call))) if call.asks == ("POST", "") else None
+        return _json(_shown(_opened(call))) if call.operation == ("POST", "") else None
     conversation = call.stored.conversation(call.id)
     if conversation is None:
         raise BadRequestError(f"Conversation with id '{call.id}' not found.", status=404)
-    match (*call.asks, bool(call.item)):
+    match (*call.operation, bool(call.item)):
         case "GET", "", False:
             return _json(_shown(conversation))
         case "POST", "", False:
@@ -189,7 +189,7 @@ def _conversation_item(call: _Call, conversation: Conversation) -> Answer | None
     item = next((item for item in conversation.items if item.get("id") == call.item), None)
     if item is None:
         raise BadRequestError(f"Item with id '{call.item}' not found in conversation '{call.id}'.", status=404)
-    match call.asks[0]:
+    match call.operation[0]:
         case "GET":
             return _json(item)
         case "DELETE":
@@ -223,11 +223,11 @@ def _cached_contents(call: _Call) -> Answer | None:
     shown: dict[str, Any] | None = None
     if call.id:
         name = f"cachedContents/{call.id}"
-        shown = change_content(cache, call.asks[0], name, call.body, created, now)
-    elif call.asks[0] == "POST":
+        shown = change_content(cache, call.operation[0], name, call.body, created, now)
+    elif call.operation[0] == "POST":
         seed = f"{call.session.settings.seed}:{call.session.next_number()}"
         shown = create_content(cache, call.body, seed, created, now)
-    elif call.asks[0] == "GET":
+    elif call.operation[0] == "GET":
         shown = list_contents(cache, now)
     return None if shown is None else _json(shown)
 

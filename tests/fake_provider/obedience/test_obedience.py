@@ -24,7 +24,8 @@ from tests.fake_provider.obedience.asks import (
 )
 from tokentape import ChatMessage, ChatOutput, stream_bytes
 from tokentape.wires import wire_named as decoder_named
-from tokentape_fake_provider.answers.resolver import HttpRequest, find_answer
+from tokentape_fake_provider.answers.answer import HttpRequest
+from tokentape_fake_provider.answers.resolver import find_answer
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires import wire_named
 

@@ -1,0 +1,73 @@
+"""An answer to a request, and the request as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from tokentape_fake_provider.encoding.encode import tape_of_reply
+from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.playback.journal import AnsweredBy
+from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.timing import Stepped
+from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+# The SDKs of OpenAI and Anthropic obey it.
+_NO_RETRY: Final[Headers] = (("x-should-retry", "false"),)
+
+
+class HttpRequest(NamedTuple):
+    """A request below the session prefix.
+
+    `body` is its JSON value, or its bytes if it is not JSON; then `problem` is the reason. `created` is the unix time
+    in s that the answer reports, `now` the time in ms of the session's clock. `error_wire` is the wire format for
+    errors, also where the path belongs to none. With `listed`, neither queue nor rules answer: clients request lists of
+    models by themselves.
+    """
+
+    method: str
+    path: str
+    body: Any
+    wire: Wire | None
+    created: int = 0
+    problem: str = ""
+    query: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    now: float = 0.0
+    error_wire: Wire | None = None
+    listed: bool = False
+
+
+class Answer(NamedTuple):
+    """The response; with `instant` the tape's times are ignored, with `steps` it waits for the test's steps.
+
+    `note` is why nothing better answered; `faults` are those that were applied.
+    """
+
+    tape: Tape
+    by: AnsweredBy
+    source: str = ""
+    instant: bool = False
+    note: str = ""
+    steps: Stepped | None = None
+    faults: tuple[str, ...] = ()
+
+
+def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:
+    """The provider's own refusal of a request."""
+    said = Error(error.status, error.message, type=error.type, code=error.code, param=error.param)
+    encoded = wire.encode_error(said, request)
+    return Answer(tape_of_reply(encoded), "error", note=error.message)
+
+
+def error_answer(
+    wire: Wire, status: int, message: str, code: str, *, request: ProviderRequest | None = None, headers: Headers = ()
+) -> Answer:
+    """An error of this server in the provider's format, which no SDK retries."""
+    tape = tape_of_reply(wire.encode_error(Error(status, message, code=code), request))
+    return Answer(msgspec.structs.replace(tape, headers=(*tape.headers, *_NO_RETRY, *headers)), "error", note=message)
