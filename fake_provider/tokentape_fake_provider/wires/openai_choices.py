@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 import msgspec
 
@@ -114,20 +114,14 @@ def choice_chunks(
             case Refusal():
                 key = "refusal"
             case ToolCall():
-                opening = {
-                    "index": calls,
-                    "id": _call_id(item, index, calls, request),
-                    "type": "function",
-                    "function": {"name": item.name, "arguments": ""},
-                }
+                form = _call_form(item, request, dialect)
                 deltas = list(split_item(item))
                 at = deltas[0].at if deltas else None
-                yield EncodedFrame(frame.chunk(index, _json({"tool_calls": [opening]})), count_tokens(item.name), at)
+                opening = form.opening(item.name, calls, _call_id(item, index, calls, request))
+                yield EncodedFrame(frame.chunk(index, opening), count_tokens(item.name), at)
+                before, after = form.around(calls)
                 for delta in deltas:
-                    data = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}' % (
-                        calls,
-                        _json(delta.text),
-                    )
+                    data = before + _json(delta.text) + after
                     yield EncodedFrame(frame.chunk(index, data), delta.tokens, delta.at)
                 calls += 1
                 continue
@@ -155,7 +149,7 @@ def choice_chunks(
     if annotations := _annotations(items, dialect):
         yield EncodedFrame(frame.chunk(index, _json({"annotations": annotations})))
     if ends:
-        yield EncodedFrame(frame.chunk(index, b"{}", _json(_finish_reason(choice))))
+        yield EncodedFrame(frame.chunk(index, b"{}", _json(_finish_reason(choice, request))))
 
 
 class _ChoiceLogprobs:
@@ -221,9 +215,10 @@ def complete_choice(choice: Choice, index: int, request: ProviderRequest) -> dic
     for item in items:
         match item:
             case ToolCall():
-                function = {"name": item.name, "arguments": item.arguments}
+                form = _call_form(item, request, dialect)
+                named = {"name": item.name, form.field: item.arguments}
                 call_id = _call_id(item, index, len(calls), request)
-                calls.append({"id": call_id, "type": "function", "function": function})
+                calls.append({"id": call_id, "type": form.kind, form.kind: named})
             case ServerTool():
                 tools += dialect.server_tool(item, len(tools))[-1:] if dialect is not None else ()
             case Audio():
@@ -239,7 +234,7 @@ def complete_choice(choice: Choice, index: int, request: ProviderRequest) -> dic
     if texts[Reasoning]:
         message["reasoning_content"] = "".join(texts[Reasoning])
     if calls:
-        message["tool_calls"] = calls
+        message |= {"function_call": calls[0]["function"]} if _has_functions(request) else {"tool_calls": calls}
     if audio:
         message["audio"] = audio
     for tool in tools:
@@ -251,7 +246,7 @@ def complete_choice(choice: Choice, index: int, request: ProviderRequest) -> dic
         "index": index,
         "message": message,
         "logprobs": None if logprobs is None else logprobs.whole(items),
-        "finish_reason": _finish_reason(choice),
+        "finish_reason": _finish_reason(choice, request),
     }
 
 
@@ -277,8 +272,48 @@ def _audio_object(item: Audio, request: ProviderRequest) -> dict[str, Any]:
     }
 
 
-def _finish_reason(choice: Choice) -> str:
-    return choice.provider_finish_reason or FINISH_REASONS[choice.ended]
+class _CallForm(NamedTuple):
+    """How a call is sent: its type, the field of its arguments, and whether it is the deprecated `function_call`."""
+
+    kind: str = "function"
+    field: str = "arguments"
+    deprecated: bool = False
+
+    def opening(self, name: str, number: int, call_id: str) -> bytes:
+        """The first delta."""
+        named = {"name": name, self.field: ""}
+        call = {"index": number, "id": call_id, "type": self.kind, self.kind: named}
+        return _json({"function_call": named} if self.deprecated else {"tool_calls": [call]})
+
+    def around(self, number: int) -> tuple[bytes, bytes]:
+        """What the other deltas have before their part of the arguments, and after it."""
+        if self.deprecated:
+            return b'{"function_call":{"arguments":', b"}}"
+        return b'{"tool_calls":[{"index":%d,"%b":{"%b":' % (number, self.kind.encode(), self.field.encode()), b"}}]}"
+
+
+def _call_form(call: ToolCall, request: ProviderRequest, dialect: Dialect | None) -> _CallForm:
+    # The deltas of custom tools are those of github.com/openai/openai-openapi/issues/576; dialects have no such tools.
+    if dialect is None and call.name in _custom_tools(request):
+        return _CallForm("custom", "input")
+    return _CallForm(deprecated=_has_functions(request))
+
+
+def _custom_tools(request: ProviderRequest) -> set[Any]:
+    """The names of the request's custom tools."""
+    tools = request.body.get("tools")
+    customs = (tool.get("custom") for tool in tools if isinstance(tool, dict)) if isinstance(tools, list) else ()
+    return {custom.get("name") for custom in customs if isinstance(custom, dict)}
+
+
+def _has_functions(request: ProviderRequest) -> bool:
+    """Whether the request has the deprecated `functions` in place of tools."""
+    return bool(request.body.get("functions")) and not request.body.get("tools")
+
+
+def _finish_reason(choice: Choice, request: ProviderRequest) -> str:
+    word = choice.provider_finish_reason or FINISH_REASONS[choice.ended]
+    return "function_call" if word == "tool_calls" and _has_functions(request) else word
 
 
 def dialect_of(request: ProviderRequest) -> Dialect | None:

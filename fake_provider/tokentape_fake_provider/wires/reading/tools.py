@@ -92,6 +92,8 @@ def read_tool_choice(body: Mapping[str, Any], tools: tuple[Tool, ...]) -> ToolCh
         return ToolChoice(_MODES.get(mode, "auto"), strings(either(calling, "allowedFunctionNames")))
     inner = as_object(choice)
     parallel = body.get("parallel_tool_calls") is not False and inner.get("disable_parallel_tool_use") is not True
+    if body.get("functions") and not body.get("tools"):
+        parallel = False  # a response has room for one `function_call`
     if isinstance(choice, str):
         return ToolChoice(_MODES.get(choice.lower(), "auto"), parallel=parallel)
     mode, names = _chosen(inner, tools)
