@@ -8,6 +8,7 @@ from typing import Any
 import anthropic
 import boto3
 import cohere
+import httpx2
 import ollama
 import openai
 import pytest
@@ -192,3 +193,21 @@ def test_ollama(server: FakeProviderServer, queued: Session) -> None:
         assert whole.message.content == CITED.text == "".join(token.token for token in streamed)
         assert whole.logprobs == streamed
         assert {len(token.top_logprobs or ()) for token in streamed} == {2}
+
+
+def test_the_control_api_takes_the_items_as_json(
+    server: FakeProviderServer, session: Session, http: httpx2.Client, openai_client: openai.OpenAI
+) -> None:
+    """A script with a server tool and a citation is queued as JSON; one that is wrong is refused with what is wrong."""
+    queue = f"{server.url}/_tokentape/sessions/{session.id}/queue"
+    items: list[dict[str, Any]] = [
+        {"type": "server_tool", "kind": "web_search", "input": "cats", "sources": [{"url": "https://a.test/p"}]},
+        {"type": "text", "text": "They purr.", "citations": [{"url": "https://a.test/p", "end": 4}]},
+    ]
+    assert http.post(queue, json={"items": [{"script": {"choices": [{"items": items}]}}]}).status_code == 201
+    response = openai_client.responses.create(model="m", input="Hi")
+    assert [item.type for item in response.output] == ["web_search_call", "message"]
+    items[1]["citations"][0]["end"] = 99
+    refused = http.post(queue, json={"items": [{"script": {"choices": [{"items": items}]}}]})
+    assert refused.status_code == 400
+    assert "has 10 characters" in refused.json()["error"]["what"]
