@@ -181,7 +181,7 @@ def test_client_that_asks_first_is_refused_before_it_sends(server: FakeProviderS
             "The request body is not a JSON object (maximum recursion",
         ),
         ("POST", "/v1/messages", b"{nope", 400, "The request body is not a JSON object ("),
-        ("GET", "/v1/chat/completions", b"", 405, "GET /v1/chat/completions: send a POST request here."),
+        ("GET", "/v1/messages", b"", 405, "GET /v1/messages: send a POST request here."),
         ("DELETE", "/v1/messages", b"", 405, "DELETE /v1/messages: send a POST request here."),
         ("POST", "/v1/nope", b"{}", 404, "Nothing is at POST /v1/nope. The nearest paths are "),
         (
@@ -216,7 +216,7 @@ def test_bad_request_is_told_what_to_do(
 
 def test_head_has_no_body(server: FakeProviderServer, http: httpx2.Client) -> None:
     """HEAD on a POST path is refused without a body."""
-    response = http.head(f"{server.url}/v1/chat/completions")
+    response = http.head(f"{server.url}/v1/messages")
     assert (response.status_code, response.content) == (405, b"")
 
 
