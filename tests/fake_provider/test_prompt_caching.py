@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 
+from tests.fake_provider.asks import ask_of
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
 from tokentape_fake_provider.script.model import Usage
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
@@ -230,3 +231,9 @@ def test_caching_is_switched_off(openai_client: openai.OpenAI, session: Session)
     assert [cached(), cached()] == [0, 1152]
     session.configure(simulation={"caching": False})
     assert cached() == 0
+
+
+def test_a_prompt_without_parts_has_no_cache() -> None:
+    """Converse without any content is counted, too."""
+    request = ask_of("bedrock_converse", messages=[{"role": "user", "content": []}])
+    assert cache_usage(request, PromptCache(), 0.0) is None

@@ -227,3 +227,13 @@ def test_chat_completions_are_stored_on_request(openai_client: openai.OpenAI) ->
     assert completions.delete(kept.id).deleted
     with pytest.raises(openai.NotFoundError):
         completions.retrieve(kept.id)
+
+
+@pytest.mark.parametrize("items", [1, {}, {"role": "user"}, [1], [None], ["x"], [[]]], ids=str)
+def test_items_that_are_no_objects_are_refused(openai_client: openai.OpenAI, items: object) -> None:
+    """A conversation is opened and extended with a list of objects only."""
+    with pytest.raises(openai.BadRequestError, match="items"):
+        openai_client.post("/conversations", body={"items": items}, cast_to=object)
+    conversation = openai_client.conversations.create()
+    with pytest.raises(openai.BadRequestError, match="items"):
+        openai_client.post(f"/conversations/{conversation.id}/items", body={"items": items}, cast_to=object)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import anthropic
 import httpx2
+import msgspec
 import openai
 import pytest
 from hypothesis import given
@@ -14,11 +17,15 @@ from hypothesis import strategies as st
 
 from tests.fake_provider.asks import BODIES, BODY, PATHS, ask_of
 from tests.fake_provider.test_prompt_reader import CONVERSATIONS, FORCED, SCHEMA, VALUES, WORDS
-from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.answers.prompt_caching import cache_usage
+from tokentape_fake_provider.errors import BadRequestError, SchemaError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.simulation.model import simulate
+from tokentape_fake_provider.simulation.settings import Simulation
 from tokentape_fake_provider.wires import WIRES, ProviderRequest, wire_named
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.validation.check import check_request
@@ -119,6 +126,15 @@ OPENAI: list[tuple[dict[str, Any], str, str | None, str | None]] = [
     ({"messages": [HI, CALLS, HI]}, "did not have response messages: call_1", "messages", None),
     ({"messages": [HI, CALLS, {"role": "tool", "content": "1", "tool_call_id": "call_2"}]}, "'call_2' not found",
      "messages.[2].tool_call_id", None),
+    ({"messages": [HI, {"role": "assistant", "content": "Yes", "tool_calls": []}, HI]}, "minimum length 1",
+     "messages[1].tool_calls", "empty_array"),
+    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "https://a.example/b.png"}]}]},
+     "expected an object, but got a string", "messages[0].content[0].image_url", "invalid_type"),
+    ({"tools": [function()], "tool_choice": "any"}, "'any'. Supported values are: 'none', 'auto', and 'required'",
+     "tool_choice", "invalid_value"),
+    ({"seed": "a"}, "expected an integer, but got a string", "seed", "invalid_type"),
+    ({"reasoning_effort": "huge"}, "'huge'. Supported values are: 'none'", "reasoning_effort", "invalid_value"),
+    ({"verbosity": "long"}, "'long'. Supported values are: 'low'", "verbosity", "invalid_value"),
 ]  # fmt: skip
 RESPONSES: list[tuple[dict[str, Any], str, str | None, str | None]] = [
     ({"temperature": 3}, "Expected a value <= 2", "temperature", "decimal_above_max_value"),
@@ -148,6 +164,9 @@ RESPONSES: list[tuple[dict[str, Any], str, str | None, str | None]] = [
      "No tool output found for function call call_1", "input", None),
     ({"input": [{"type": "custom_tool_call_output", "call_id": "call_1", "output": "1"}]}, "custom tool call output",
      "input", None),
+    ({"background": True, "store": False}, "'store'", "background", None),
+    ({"reasoning": {"effort": "huge"}}, "'huge'. Supported values are: 'none'", "reasoning.effort", "invalid_value"),
+    ({"text": {"verbosity": "long"}}, "'long'. Supported values are: 'low'", "text.verbosity", "invalid_value"),
 ]  # fmt: skip
 
 
@@ -217,6 +236,11 @@ ANTHROPIC: list[tuple[dict[str, Any], str]] = [
      "messages.2.content.1: each tool_use must have a single result"),
     ({"messages": [HI, {"role": "assistant", "content": [USE, USE]}, {"role": "user", "content": [RESULT]}]},
      "messages.1.content.1: `tool_use` ids must be unique"),
+    ({"messages": [HI, {"role": "assistant", "content": [{**USE, "input": "{}"}]},
+                   {"role": "user", "content": [RESULT]}]},
+     "messages.1.content.0.tool_use.input: Input should be a valid dictionary"),
+    ({"messages": [{"role": "user", "content": [{"type": ["text"], "text": "x"}]}]}, "Input tag '['text']' found"),
+    ({"stop_sequences": "x"}, "stop_sequences: Input should be a valid list"),
 ]  # fmt: skip
 CONVERSE: list[tuple[dict[str, Any], str]] = [
     ({"inferenceConfig": {"temperature": 1.5}}, "less than or equal to 1"),
@@ -416,6 +440,8 @@ def test_servers_with_openais_format_take_more() -> None:
     assert refusal("openai_chat", model="grok-4", **fields) is None
     assert refusal("openai_chat", **fields) is not None
     assert refusal("openai_chat", model="grok-4", temperature=3) is not None
+    more = {"stop": list("abcdefgh"), "tools": [function("a.b" * 30)] * 129, "tool_choice": "any"}
+    assert refusal("openai_chat", model="deepseek-chat", **more) is None
 
 
 def test_beta_features_lift_limits_of_anthropic() -> None:
@@ -455,6 +481,18 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
         {"functionCall": {"name": "f"}, "thoughtSignature": "a"}, {"functionCall": {"name": "g"}}]},
         {"role": "function", "parts": [{"function_response": {"name": "f", "response": {}}},
                                        {"functionResponse": {"name": "g", "response": {}}}]}]}),
+    # A stream sent each call, and the end, in a chunk of its own.
+    ("gemini", {"contents": [{"parts": [{"text": "Hi"}]}, {"role": "model", "parts": [{"functionCall": {"name": "f"}}]},
+                             {"role": "model", "parts": [{"functionCall": {"name": "g"}}]},
+                             {"role": "model", "parts": [{"text": ""}]},
+                             {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {}}},
+                                                        {"functionResponse": {"name": "g", "response": {}}}]}]}),
+    *(("openai_chat", {"model": model, "max_tokens": tokens})
+      for model, tokens in [("gpt-4.5-preview", 16_384), ("gpt-4-32k", 32_000), ("gpt-3.5-turbo-16k", 8000),
+                            ("gpt-5-pro", 272_000)]),
+    ("openai_responses", {"tools": [{"type": "mcp", "server_label": "s", "server_url": "https://s.example"}],
+                          "tool_choice": {"type": "mcp", "server_label": "s", "name": "t"}}),
+    ("ollama", {"messages": [{"role": "user", "content": "Hi", "images": ["iVBORw0K\nGgo=\n"]}]}),
     ("ollama", {"options": {"temperature": 9, "num_predict": -1}, "format": ""}),
     ("ollama", {"messages": [{"role": "tool", "content": "1", "tool_name": "f"}]}),
 ]  # fmt: skip
@@ -474,6 +512,40 @@ def test_any_body_can_be_checked(wire: str, body: dict[str, Any]) -> None:
         check_request(request, read_prompt(request))
     except BadRequestError as error:
         assert error.message
+
+
+def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The keys that lead to each value in a body."""
+    yield place
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+        yield from _places(inner, (*place, key))
+
+
+def _with(value: Any, place: tuple[Any, ...], other: Any) -> Any:
+    """A copy of the body with another value at a place."""
+    if not place:
+        return other
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[place[0]] = _with(value[place[0]], place[1:], other)
+    return copy
+
+
+ODD: list[Any] = [None, True, -1, 2**70, 0.5, "", "x", [], [[]], [None], {}, {"type": {}}, [{"type": []}], ["x", 1]]
+
+
+@pytest.mark.parametrize("wire", CONVERSATIONS)
+def test_a_value_of_another_type_is_refused_or_answered(wire: str) -> None:
+    """Whatever stands in place of one value of a conversation, the request is refused or the model answers it."""
+    whole = ask_of(wire, **CONVERSATIONS[wire])
+    for place in _places(whole.body):
+        for odd in ODD if place else ():
+            request = msgspec.structs.replace(whole, body=_with(whole.body, place, odd))
+            prompt = read_prompt(request)
+            with suppress(BadRequestError):
+                check_request(request, prompt)
+            with suppress(SchemaError):
+                simulate(prompt, Simulation(), seed="0", locale="en")
+            cache_usage(request, PromptCache(), 0.0)
 
 
 BAD: dict[str, dict[str, Any]] = {

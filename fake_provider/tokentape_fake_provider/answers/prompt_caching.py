@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -140,7 +141,7 @@ def _converse_blocks(body: Mapping[str, Any]) -> Iterator[Block]:
     parts = [*_list(config.get("tools") if isinstance(config, Mapping) else None), *_list(body.get("system"))]
     for message in _list(body.get("messages")):
         parts += _list(message.get("content")) if isinstance(message, Mapping) else ()
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
+    for part, following in pairwise([*parts, None]):
         if not (isinstance(part, Mapping) and "cachePoint" in part):
             point = following.get("cachePoint") if isinstance(following, Mapping) else None
             yield Block(part, None if point is None else _lifetime(point))

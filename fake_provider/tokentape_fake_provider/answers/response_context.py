@@ -20,6 +20,7 @@ from tokentape_fake_provider.sessions.stored_answers import (
     conversation_of,
 )
 from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.wires.openai_http import expect
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
 RESPONSES: Final = "openai_responses"
@@ -58,9 +59,17 @@ def with_context(stored: StoredAnswers, body: Mapping[str, Any]) -> Mapping[str,
     return {**body, "input": [*context, *input_items(body.get("input"))]} if context else body
 
 
-def input_items(value: Any, seed: str = "") -> list[Item]:
-    """The items of an `input`; with a seed, as a list of them shows them: with ids, and texts as content parts."""
-    items: list[Item] = [{"role": "user", "content": value}] if isinstance(value, str) else [*(value or ())]
+def input_items(value: Any, seed: str = "", param: str = "input") -> list[Item]:
+    """The items of an `input`; with a seed, as a list of them shows them: with ids, and texts as content parts.
+
+    Raises `BadRequestError`, which names `param`, if an item is not an object.
+    """
+    items: list[Item] = (
+        [{"role": "user", "content": value}] if isinstance(value, str) else [] if value is None else value
+    )
+    expect(param, items, list, "an array of objects")
+    for index, item in enumerate(items):
+        expect(f"{param}[{index}]", item, dict, "an object")
     return [_shown(item, f"{seed} {index}") for index, item in enumerate(items)] if seed else items
 
 

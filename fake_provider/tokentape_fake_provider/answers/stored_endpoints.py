@@ -176,7 +176,7 @@ def _conversations(call: _Call) -> Answer | None:
         case "GET", "items", False:
             return _json(_page(call, conversation.items))
         case "POST", "items", False:
-            added = input_items(call.body.get("items"), f"{call.id} {len(conversation.items)}")
+            added = input_items(call.body.get("items"), f"{call.id} {len(conversation.items)}", "items")
             conversation.items += added
             return _json(_listed(added))
     return _conversation_item(call, conversation)
@@ -200,7 +200,7 @@ def _conversation_item(call: _Call, conversation: Conversation) -> Answer | None
 
 def _opened(call: _Call) -> Conversation:
     seed = f"{call.session.settings.seed}:{call.session.next_number()}"
-    items = input_items(call.body.get("items"), seed)
+    items = input_items(call.body.get("items"), seed, "items")
     metadata = call.body.get("metadata") or {}
     conversation = Conversation("conv_" + make_id(seed, "conversation", 50, HEX), call.http.created, items, metadata)
     call.stored.open(conversation)

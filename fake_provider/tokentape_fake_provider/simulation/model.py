@@ -53,7 +53,11 @@ def content_seed(prompt: Prompt, seed: str) -> str:
         prompt.documents,
         prompt.seed,
     )
-    return hashlib.blake2b(msgspec.msgpack.encode(about), key=seed.encode()[:64], digest_size=12).hexdigest()
+    try:
+        encoded = msgspec.msgpack.encode(about)
+    except OverflowError:  # integers of any size are JSON only
+        encoded = msgspec.json.encode(about)
+    return hashlib.blake2b(encoded, key=seed.encode()[:64], digest_size=12).hexdigest()
 
 
 def _items(prompt: Prompt, agent: TextAgent | None, simulation: Simulation, seed: str, locale: str) -> Iterator[Item]:

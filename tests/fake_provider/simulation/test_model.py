@@ -302,3 +302,10 @@ def test_reasoning_follows_effort_and_budget() -> None:
     (first, second) = only(answer(prompt("x", reasoning=ReasoningRequest(enabled=True)))).items
     assert isinstance(first, Reasoning)
     assert isinstance(second, Text)
+
+
+def test_integers_of_any_size_are_answered() -> None:
+    """A schema may hold an integer of more than 64 bits."""
+    prompt = Prompt(messages=(Message("user", "Hi"),), output=OutputFormat("schema", {"const": 2**70}))
+    (item,) = simulate(prompt, Simulation(), seed="0", locale="en").choices[0].items
+    assert item == Text(str(2**70))

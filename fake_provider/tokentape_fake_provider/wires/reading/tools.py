@@ -125,7 +125,7 @@ def _chosen(choice: Mapping[str, Any], tools: tuple[Tool, ...]) -> tuple[Literal
 def _chosen_name(choice: Mapping[str, Any]) -> str:
     """The tool that a choice names; for one of the provider's own without a name it is the kind."""
     inner = first(choice, "function", "custom", "tool", "toolSpec")
-    name = first(inner if isinstance(inner, Mapping) else choice, "name", "server_label")
+    name = first(inner if isinstance(inner, Mapping) else choice, "server_label", "name")
     return text_of(name) or (_kind_of(text_of(choice.get("type"))) if choice.get("type") != "function" else "")
 
 

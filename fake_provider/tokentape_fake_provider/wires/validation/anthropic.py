@@ -70,7 +70,10 @@ def check_anthropic(request: ProviderRequest, prompt: Prompt, betas: str) -> Non
         )
     for name, high in (("temperature", 1), ("top_p", 1)):
         _check_number(body, name, high)
-    for sequence in strings(body.get("stop_sequences")):
+    stops = body.get("stop_sequences")
+    if stops is not None and not isinstance(stops, list):
+        raise BadRequestError("stop_sequences: Input should be a valid list")
+    for sequence in strings(stops):
         if not sequence.strip():
             raise BadRequestError("stop_sequences: each stop sequence must contain non-whitespace")
     _check_thinking(body, tokens, betas)
@@ -183,7 +186,7 @@ def _check_content(index: int, message: Mapping[str, Any], *, last: bool) -> Non
         kind = block.get("type")
         if kind is None:
             raise BadRequestError(f"{where}.type: Field required")
-        if kind not in _BLOCKS and not str(kind).endswith(_SERVER_BLOCKS):
+        if not isinstance(kind, str) or (kind not in _BLOCKS and not kind.endswith(_SERVER_BLOCKS)):
             listed = ", ".join(f"'{word}'" for word in sorted(_BLOCKS))
             raise BadRequestError(
                 f"{where}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {listed}"
@@ -196,6 +199,8 @@ def _check_content(index: int, message: Mapping[str, Any], *, last: bool) -> Non
                 raise BadRequestError("messages: text content blocks must be non-empty")
             if isinstance(text, str) and not text.strip() and not assistant:
                 raise BadRequestError("messages: text content blocks must contain non-whitespace text")
+        if kind == "tool_use" and not isinstance(block.get("input"), Mapping):
+            raise BadRequestError(f"{where}.tool_use.input: Input should be a valid dictionary")
         if kind == "thinking" and not text_of(block.get("signature")):
             raise BadRequestError(f"{where}.thinking.signature: Field required")
     end = content if isinstance(content, str) else _last_text(content)

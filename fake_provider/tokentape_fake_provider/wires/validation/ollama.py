@@ -22,6 +22,7 @@ _FLOATS: Final = (
     "frequency_penalty",
 )
 _INTEGERS: Final = ("num_predict", "num_ctx", "top_k", "seed", "num_keep", "repeat_last_n")
+_LINE_ENDS: Final = str.maketrans("", "", "\r\n")
 _EFFORTS: Final = ("high", "medium", "low", "max")
 
 
@@ -63,6 +64,6 @@ def _check_format(form: Any) -> None:
 def _check_images(holder: Mapping[str, Any]) -> None:
     for image in strings(holder.get("images")):
         try:
-            base64.b64decode(image, validate=True)
+            base64.b64decode(image.translate(_LINE_ENDS), validate=True)  # as Go, which skips line ends
         except (binascii.Error, ValueError):
             raise BadRequestError("illegal base64 data at input byte 0") from None

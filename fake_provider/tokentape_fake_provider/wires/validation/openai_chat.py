@@ -14,6 +14,10 @@ from tokentape_fake_provider.wires.openai_http import expect, missing
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.reading.fields import as_object, objects, text_of
 from tokentape_fake_provider.wires.validation.openai_values import (
+    CHOICES,
+    EFFORTS,
+    MOST_TOOLS,
+    VERBOSITIES,
     check_decimal,
     check_integer,
     check_length,
@@ -22,6 +26,7 @@ from tokentape_fake_provider.wires.validation.openai_values import (
     check_stop,
     check_tool_list,
     check_tools_for,
+    check_word,
     unsupported,
 )
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -54,13 +59,17 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
     check_decimal(body, "top_p", 0, 1)
     for name in ("presence_penalty", "frequency_penalty"):
         check_decimal(body, name, -2, 2)
-    check_stop(body)
+    if own or dialect == "groq":
+        check_stop(body)
     _check_limits(body, request.model)
     _check_log_probabilities(body)
     _check_tools(body, own=own)
-    _check_choice(body, prompt)
+    _check_choice(body, prompt, own=own)
     messages = objects(body.get("messages"))
     if own:
+        check_integer(body, "seed", None)
+        check_word(body, "reasoning_effort", EFFORTS)
+        check_word(body, "verbosity", VERBOSITIES)
         for index, message in enumerate(messages):
             _check_content(f"messages[{index}]", message)
     if dialect == "mistral":
@@ -92,7 +101,7 @@ def _check_log_probabilities(body: Mapping[str, Any]) -> None:
 def _check_tools(body: Mapping[str, Any], *, own: bool) -> None:
     tools = body.get("tools")
     if tools or own:
-        check_tool_list(tools, ("function", "custom") if own else ())
+        check_tool_list(tools, ("function", "custom") if own else (), own=own)
     for index, tool in enumerate(tools or ()):
         kind = tool["type"]
         if kind in ("function", "custom"):
@@ -100,14 +109,14 @@ def _check_tools(body: Mapping[str, Any], *, own: bool) -> None:
             if inner is None:
                 raise missing(f"tools[{index}].{kind}")
             expect(f"tools[{index}].{kind}", inner, dict, "an object")
-            check_name(f"tools[{index}].{kind}.name", inner.get("name"))
+            check_name(f"tools[{index}].{kind}.name", inner.get("name"), own=own)
     functions = body.get("functions")
     if functions is not None:
         expect("functions", functions, list, "an array of objects")
         check_length("functions", functions, 1, 128)
         for index, function in enumerate(functions):
             expect(f"functions[{index}]", function, dict, "an object")
-            check_name(f"functions[{index}].name", function.get("name"))
+            check_name(f"functions[{index}].name", function.get("name"), own=own)
     elif body.get("function_call") is not None:
         raise BadRequestError(
             "Invalid value for 'function_call': 'function_call' is only allowed when 'functions' are specified.",
@@ -117,10 +126,10 @@ def _check_tools(body: Mapping[str, Any], *, own: bool) -> None:
         check_tools_for(body)
 
 
-def _check_choice(body: Mapping[str, Any], prompt: Prompt) -> None:
+def _check_choice(body: Mapping[str, Any], prompt: Prompt, *, own: bool) -> None:
     choice = body.get("tool_choice")
-    if isinstance(choice, str) and choice not in ("none", "auto", "required", "any"):
-        raise unsupported("tool_choice", choice, ("none", "auto", "required"))
+    if isinstance(choice, str) and choice not in (*CHOICES, *(() if own else ("any",))):
+        raise unsupported("tool_choice", choice, CHOICES)
     offered = {tool.name for tool in prompt.tools}
     unknown = next((name for name in prompt.tool_choice.names if name not in offered), None)
     if unknown is not None:
@@ -140,6 +149,8 @@ def _check_content(param: str, message: Mapping[str, Any]) -> None:
             "Invalid value for 'content': expected a string, got null.",
             param=f"messages.[{param[9:-1]}].content",
         )
+    if isinstance(calls := message.get("tool_calls"), list):
+        check_length(f"{param}.tool_calls", calls, 1, MOST_TOOLS)
     for index, part in enumerate(content if isinstance(content, list) else ()):
         where = f"{param}.content[{index}]"
         if isinstance(part, str):
@@ -149,6 +160,8 @@ def _check_content(param: str, message: Mapping[str, Any]) -> None:
             raise missing(f"{where}.type")
         if role in PARTS and part["type"] not in PARTS[role]:
             raise unsupported(f"{where}.type", part["type"], PARTS[role])
+        if part["type"] == "image_url":
+            expect(f"{where}.image_url", part.get("image_url"), dict, "an object")
 
 
 def _check_calls(messages: Sequence[Mapping[str, Any]]) -> None:

@@ -11,11 +11,15 @@ from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.reading.fields import as_object, objects, text_of
 from tokentape_fake_provider.wires.validation.openai_chat import has_the_word
 from tokentape_fake_provider.wires.validation.openai_values import (
+    CHOICES,
+    EFFORTS,
+    VERBOSITIES,
     check_decimal,
     check_integer,
     check_name,
     check_output_limit,
     check_tool_list,
+    check_word,
     unsupported,
 )
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -48,6 +52,10 @@ def check_openai_responses(request: ProviderRequest, prompt: Prompt) -> None:
     check_integer(body, "top_logprobs", 0, 20)
     # The API takes no less than 16; here less is taken, so that tests can cut an answer early.
     check_output_limit(body, "max_output_tokens", request.model)
+    check_word(as_object(body.get("reasoning")), "effort", EFFORTS, "reasoning.effort")
+    check_word(as_object(body.get("text")), "verbosity", VERBOSITIES, "text.verbosity")
+    if body.get("background") is True and body.get("store") is False:
+        raise BadRequestError("Background mode requires 'store' to be true.", param="background")
     _check_tools(body, prompt)
     items = objects(body.get("input")) if isinstance(body.get("input"), list) else []
     for index, item in enumerate(items):
@@ -65,8 +73,8 @@ def _check_tools(body: Mapping[str, Any], prompt: Prompt) -> None:
         elif tool["type"] == "mcp" and not text_of(tool.get("server_label")):
             raise missing(f"tools[{index}].server_label")
     choice = body.get("tool_choice")
-    if isinstance(choice, str) and choice not in ("none", "auto", "required"):
-        raise unsupported("tool_choice", choice, ("none", "auto", "required"))
+    if isinstance(choice, str) and choice not in CHOICES:
+        raise unsupported("tool_choice", choice, CHOICES)
     offered = {tool.name for tool in prompt.tools}
     if choice == "required" and not offered:
         raise BadRequestError("Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice")

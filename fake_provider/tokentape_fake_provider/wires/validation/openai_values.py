@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.wires.openai_http import expect, missing
+from tokentape_fake_provider.wires.prompt import Effort
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _LONGEST_NAME: Final = 64
-_MOST_TOOLS: Final = 128
+MOST_TOOLS: Final = 128
+CHOICES: Final = ("none", "auto", "required")
+EFFORTS: Final = get_args(Effort)
+VERBOSITIES: Final = ("low", "medium", "high")
 
 
 def check_decimal(body: Mapping[str, Any], name: str, low: float, high: float) -> None:
@@ -24,7 +28,7 @@ def check_decimal(body: Mapping[str, Any], name: str, low: float, high: float) -
     _check_bounds(name, value, low, high, "decimal")
 
 
-def check_integer(body: Mapping[str, Any], name: str, low: int, high: int | None = None) -> None:
+def check_integer(body: Mapping[str, Any], name: str, low: int | None, high: int | None = None) -> None:
     """A whole number from `low` to `high`, if it is given."""
     value = body.get(name)
     if value is None:
@@ -34,14 +38,18 @@ def check_integer(body: Mapping[str, Any], name: str, low: int, high: int | None
     _check_bounds(name, value, low, high, "integer")
 
 
-def _check_bounds(name: str, value: float, low: float, high: float | None, kind: str) -> None:
-    if value < low or (high is not None and value > high):
-        side, sign, bound = ("below minimum", ">=", low) if value < low else ("above maximum", "<=", high)
-        raise BadRequestError(
-            f"Invalid '{name}': {kind} {side} value. Expected a value {sign} {bound:g}, but got {value} instead.",
-            param=name,
-            code=f"{kind}_{'below_min' if value < low else 'above_max'}_value",
-        )
+def _check_bounds(name: str, value: float, low: float | None, high: float | None, kind: str) -> None:
+    if low is not None and value < low:
+        side, sign, bound, code = "below minimum", ">=", low, "below_min"
+    elif high is not None and value > high:
+        side, sign, bound, code = "above maximum", "<=", high, "above_max"
+    else:
+        return
+    raise BadRequestError(
+        f"Invalid '{name}': {kind} {side} value. Expected a value {sign} {bound:g}, but got {value} instead.",
+        param=name,
+        code=f"{kind}_{code}_value",
+    )
 
 
 def check_length(param: str, values: Sequence[Any], least: int, most: int) -> None:
@@ -70,18 +78,25 @@ def unsupported(param: str, value: Any, supported: Sequence[str]) -> BadRequestE
     )
 
 
+def check_word(holder: Mapping[str, Any], name: str, supported: Sequence[str], param: str = "") -> None:
+    """One of these words, if it is given; `param` is the name in errors, if that is another one."""
+    if (value := holder.get(name)) is not None and value not in supported:
+        raise unsupported(param or name, value, supported)
+
+
 def check_stop(body: Mapping[str, Any]) -> None:
     """At most four stop sequences."""
     if isinstance(stop := body.get("stop"), list):
         check_length("stop", stop, 0, 4)
 
 
-def check_tool_list(tools: Any, supported: Sequence[str] = ()) -> None:
-    """The tools by their number and, where those are given, their types."""
+def check_tool_list(tools: Any, supported: Sequence[str] = (), *, own: bool = True) -> None:
+    """The tools by their number, which other servers (not `own`) don't limit so, and their types if some are given."""
     if tools is None:
         return
     expect("tools", tools, list, "an array of objects")
-    check_length("tools", tools, 1, _MOST_TOOLS)
+    if own:
+        check_length("tools", tools, 1, MOST_TOOLS)
     for index, tool in enumerate(tools):
         expect(f"tools[{index}]", tool, dict, "an object")
         if tool.get("type") is None:
@@ -90,8 +105,8 @@ def check_tool_list(tools: Any, supported: Sequence[str] = ()) -> None:
             raise unsupported(f"tools[{index}].type", tool["type"], supported)
 
 
-def check_name(param: str, name: Any) -> None:
-    """The name of a function."""
+def check_name(param: str, name: Any, *, own: bool = True) -> None:
+    """The name of a function; other servers (not `own`) take any."""
     if name is None:
         raise missing(param)
     expect(param, name, str, "a string")
@@ -102,14 +117,14 @@ def check_name(param: str, name: Any) -> None:
             param=param,
             code="empty_string",
         )
-    if len(name) > _LONGEST_NAME:
+    if own and len(name) > _LONGEST_NAME:
         raise BadRequestError(
             f"Invalid '{param}': string too long. Expected a string with maximum length {_LONGEST_NAME}, but got a "
             f"string with length {len(name)} instead.",
             param=param,
             code="string_above_max_length",
         )
-    if not _NAME.fullmatch(name):
+    if own and not _NAME.fullmatch(name):
         raise BadRequestError(
             f"Invalid '{param}': string does not match pattern. Expected a string that matches the pattern "
             "'^[a-zA-Z0-9_-]+$'.",
@@ -132,13 +147,17 @@ def check_tools_for(body: Mapping[str, Any], *, names: Iterable[str] = ("tool_ch
 # platform.openai.com/docs/models: the maximum output of each model, by the start of its name; the longest one counts.
 _OUTPUT_LIMITS: Final[Mapping[str, int]] = {
     "gpt-3.5-turbo": 4096,
+    "gpt-3.5-turbo-16k": 16_384,
     "gpt-4": 8192,
+    "gpt-4-32k": 32_768,
+    "gpt-4.5": 16_384,
     "gpt-4-turbo": 4096,
     "gpt-4o": 16_384,
     "gpt-4o-2024-05-13": 4096,
     "gpt-4.1": 32_768,
     "gpt-5": 128_000,
     "gpt-5-chat": 16_384,
+    "gpt-5-pro": 272_000,
     "o1": 100_000,
     "o3": 100_000,
     "o4-mini": 100_000,
