@@ -13,6 +13,7 @@ import pytest
 from tokentape_fake_provider.answers import resolver
 from tokentape_fake_provider.app import LONG_SCRIPT
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
@@ -105,3 +106,14 @@ def test_the_simulated_model_is_no_exception() -> None:
     assert resolver.plan_answer(session, http).size > LONG_SCRIPT
     session.configure(simulation={"words": 60})
     assert resolver.plan_answer(session, http).size < LONG_SCRIPT
+
+
+@pytest.mark.parametrize("queued", [True, False])
+def test_a_long_prompt_is_counted_in_a_thread(queued: bool) -> None:
+    """The tokens of a long prompt hold up nobody either, whatever answers."""
+    session = Session()
+    if queued:
+        session.push(Script.of("Hi."))
+    body = {**REQUEST, "messages": [{"role": "user", "content": LONG}]}
+    http = resolver.HttpRequest("POST", "/v1/chat/completions", body, wire_named("openai_chat"))
+    assert resolver.plan_answer(session, http).size > LONG_SCRIPT

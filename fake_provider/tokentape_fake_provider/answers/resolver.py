@@ -61,7 +61,7 @@ class Plan(NamedTuple):
     """What answers a request, already taken from the session; `finish` encodes it, in any thread.
 
     `finish` returns `None` if the path belongs to no wire format and no recording has it. `size` is the number of
-    characters to encode.
+    characters to encode and to count.
     """
 
     finish: Callable[[], Answer | None]
@@ -133,12 +133,16 @@ class _Resolution:
 
     @property
     def size(self) -> int:
-        """The number of characters of the script that was taken, or about those that the model will generate."""
+        """The number of characters to encode and to count.
+
+        They are those of the prompt, and those of the script that was taken or about those that the model generates.
+        """
         what = None if self._taken is None else self._taken.what
-        if not isinstance(what, Script):
-            return self._simulated_size
-        items = (item for choice in what.choices for item in choice.items)
-        return sum(len(streamed_text(item)) for item in items)
+        prompt = 0 if self._request is None else len(self._request.text)
+        if isinstance(what, Script):
+            items = (item for choice in what.choices for item in choice.items)
+            return prompt + sum(len(streamed_text(item)) for item in items)
+        return prompt + self._simulated_size if self._simulated_size else 0
 
     def _simulated(self, prompt: Prompt, request: ProviderRequest, note: str) -> Answer:
         """What the simulated model answers."""

@@ -22,6 +22,8 @@ _QUOTED_KEY: Final = re.compile(r"""["'`]([A-Za-z_]\w{0,40})["'`]""")
 _SCHEMA_KEYS: Final = frozenset(("type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"))
 _TYPICAL_KEYS: Final = ("name", "description", "count")
 _MANY_KEYS: Final = 12
+# The most characters that are read in vain for an object in a text: each of its braces may begin one.
+_SEARCHED: Final = 1_000_000
 
 
 def answer_text(prompt: Prompt, simulation: Simulation, *, seed: str, locale: str) -> str:
@@ -82,12 +84,14 @@ def _is_schema(properties: Any) -> bool:
 
 
 def _json_objects(text: str) -> Iterator[dict[str, Any]]:
-    decoder, start = json.JSONDecoder(), text.find("{")
-    while start >= 0:
+    decoder, start, left = json.JSONDecoder(), text.find("{"), _SEARCHED
+    while start >= 0 and left > 0:
         try:
             value, end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            end = start + 1
+        except RecursionError:
+            return
+        except json.JSONDecodeError as error:
+            end, left = start + 1, left - (error.pos - start)
         else:
             if isinstance(value, dict):
                 yield value

@@ -16,8 +16,8 @@ _PLACES: Final = frozenset(("city", "location", "place", "town", "destination"))
 _QUERIES: Final = frozenset(("query", "q", "question", "search_query", "prompt", "input", "text", "request", "task"))
 _ANSWERS: Final = frozenset(("answer", "result", "response", "text", "output", "message", "summary", "content"))
 _NAME: Final = r"[A-ZÀ-Þ][\w'-]*"
-_PLACE: Final = re.compile(rf"\b(?:in|at|for|to|from|near|of)\s+({_NAME}(?:\s+{_NAME})*)")
-_INNER_NAME: Final = re.compile(rf"(?<=[\w,;] )({_NAME}(?:\s+{_NAME})*)")
+_PLACE: Final = re.compile(rf"\b(?:in|at|for|to|from|near|of)\s+({_NAME}(?:\s+{_NAME}){{0,4}})")
+_INNER_NAME: Final = re.compile(rf"(?<=[\w,;] )({_NAME}(?:\s+{_NAME}){{0,4}})")
 # With any other keyword beside the properties a value of theirs may not be free.
 _PLAIN_OBJECT: Final = frozenset(
     (

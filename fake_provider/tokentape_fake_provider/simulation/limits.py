@@ -22,13 +22,13 @@ def limited(
 
 
 def _stopped(items: tuple[Item, ...], stop: Sequence[str]) -> Choice:
-    """The items up to the first stop sequence in a text."""
+    """The items up to the stop sequence in a text that is generated first, which is the one that ends first."""
     for index, item in enumerate(items):
         if not isinstance(item, Text):
             continue
         found = [(at, sequence) for sequence in stop if sequence and (at := item.text.find(sequence)) >= 0]
         if found:
-            at, sequence = min(found, key=lambda hit: hit[0])
+            at, sequence = min(found, key=lambda hit: (hit[0] + len(hit[1]), hit[0]))
             kept = (Text(item.text[:at]),) if at else ()
             return Choice((*items[:index], *kept), "stop", stop_sequence=sequence)
     return Choice(items)

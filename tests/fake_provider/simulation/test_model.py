@@ -309,3 +309,35 @@ def test_integers_of_any_size_are_answered() -> None:
     prompt = Prompt(messages=(Message("user", "Hi"),), output=OutputFormat("schema", {"const": 2**70}))
     (item,) = simulate(prompt, Simulation(), seed="0", locale="en").choices[0].items
     assert item == Text(str(2**70))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"properties": ' * 100_000, '{"properties": [1, 1, ' * 100_000], ids=["deep", "wide"]
+)
+def test_a_text_full_of_braces_is_not_searched_for_ever(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each brace may begin a schema: the characters that are read in vain are bounded."""
+    tries: list[int] = []
+    decode = json.JSONDecoder.raw_decode
+
+    def counted(self: json.JSONDecoder, s: str, idx: int = 0) -> tuple[Any, int]:
+        tries.append(idx)
+        return decode(self, s, idx)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+    assert text_of(answer(prompt(f"In JSON: {text}")))
+    assert len(tries) < 1_000
+
+
+def test_of_two_stop_sequences_that_overlap_the_one_that_is_complete_first_ends_the_text() -> None:
+    """A model has generated the inner sequence before it has generated the whole of the outer one."""
+    whole = text_of(answer(prompt("x")))
+    outer, inner = whole[10:30], whole[12:20]
+    assert only(answer(prompt("x", stop=(outer, inner)))) == Choice((Text(whole[:12]),), "stop", stop_sequence=inner)
+    assert only(answer(prompt("x", stop=(whole[12:20], whole[10:20])))).stop_sequence == whole[10:20]
+
+
+def test_a_place_is_a_name_of_a_few_words() -> None:
+    """A long run of words in capitals is no city."""
+    (call,) = only(answer(prompt("in " + "Aa " * 1_000, tools=(WEATHER,)))).items
+    assert isinstance(call, ToolCall)
+    assert json.loads(call.arguments)["city"] == "Aa Aa Aa Aa Aa"
