@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import openai
 import pytest
 from openai.types.responses import ResponseCompletedEvent, ResponseInputMessageItem, ResponseOutputMessage
@@ -13,6 +15,7 @@ from tokentape_fake_provider.sessions.stored_answers import MOST
 from tokentape_fake_provider.tape import Frame, Tape
 
 MODEL = "gpt-5"
+HI: list[Any] = [{"role": "user", "content": "Hi"}]
 
 
 def test_a_response_continues_another(openai_client: openai.OpenAI, session: Session) -> None:
@@ -237,3 +240,32 @@ def test_items_that_are_no_objects_are_refused(openai_client: openai.OpenAI, ite
     conversation = openai_client.conversations.create()
     with pytest.raises(openai.BadRequestError, match="items"):
         openai_client.post(f"/conversations/{conversation.id}/items", body={"items": items}, cast_to=object)
+
+
+@pytest.mark.parametrize("metadata", [5, [1], "x"], ids=str)
+def test_metadata_that_are_no_object_are_refused(
+    openai_client: openai.OpenAI, session: Session, metadata: object
+) -> None:
+    """Metadata are an object, wherever they are set; what a script answers is listed all the same."""
+    conversation = openai_client.conversations.create()
+    kept = openai_client.chat.completions.create(model="m", messages=HI, store=True)
+    paths = ["/conversations", f"/conversations/{conversation.id}", f"/chat/completions/{kept.id}"]
+    for path in paths:
+        with pytest.raises(openai.BadRequestError, match="Invalid type for 'metadata'"):
+            openai_client.post(path, body={"metadata": metadata}, cast_to=object)
+    requests: dict[str, dict[str, Any]] = {"/chat/completions": {"messages": HI}, "/responses": {"input": "Hi"}}
+    for path, body in requests.items():
+        with pytest.raises(openai.BadRequestError, match="Invalid type for 'metadata'"):
+            openai_client.post(path, body={"model": "m", "metadata": metadata, **body}, cast_to=object)
+    session.push("Hi.")
+    openai_client.post(
+        "/chat/completions", body={"model": "m", "messages": HI, "store": True, "metadata": metadata}, cast_to=object
+    )
+    assert openai_client.chat.completions.list(metadata={"a": "b"}).data == []
+
+
+def test_a_limit_is_a_decimal_number(openai_client: openai.OpenAI) -> None:
+    """A limit in other digits is refused, not a failure."""
+    conversation = openai_client.conversations.create()
+    with pytest.raises(openai.BadRequestError, match="limit"):
+        openai_client.get(f"/conversations/{conversation.id}/items?limit=%C2%B2", cast_to=object)

@@ -9,7 +9,6 @@ from typing import Any
 
 import anthropic
 import httpx2
-import msgspec
 import openai
 import pytest
 from hypothesis import given
@@ -18,7 +17,8 @@ from hypothesis import strategies as st
 from tests.fake_provider.asks import BODIES, BODY, PATHS, ask_of
 from tests.fake_provider.test_prompt_reader import CONVERSATIONS, FORCED, SCHEMA, VALUES, WORDS
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
-from tokentape_fake_provider.errors import BadRequestError, SchemaError
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.errors import BadRequestError, SchemaError, ScriptError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
@@ -26,6 +26,7 @@ from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.simulation.model import simulate
 from tokentape_fake_provider.simulation.settings import Simulation
+from tokentape_fake_provider.timing import Instant
 from tokentape_fake_provider.wires import WIRES, ProviderRequest, wire_named
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.validation.check import check_request
@@ -533,18 +534,33 @@ def _with(value: Any, place: tuple[Any, ...], other: Any) -> Any:
 ODD: list[Any] = [None, True, -1, 2**70, 0.5, "", "x", [], [[]], [None], {}, {"type": {}}, [{"type": []}], ["x", 1]]
 
 
-@pytest.mark.parametrize("wire", CONVERSATIONS)
-def test_a_value_of_another_type_is_refused_or_answered(wire: str) -> None:
-    """Whatever stands in place of one value of a conversation, the request is refused or the model answers it."""
-    whole = ask_of(wire, **CONVERSATIONS[wire])
+CUSTOM = {"type": "custom", "custom": {"name": "sql", "format": {"type": "text"}}}
+
+
+@pytest.mark.parametrize(
+    ("wire", "fields"),
+    [
+        *CONVERSATIONS.items(),
+        *((wire, cases[0]) for wire, cases in FORCED.items()),
+        ("openai_chat", {"tools": [CUSTOM], "tool_choice": "required"}),
+    ],
+    ids=str,
+)
+def test_a_value_of_another_type_is_refused_or_answered(wire: str, fields: dict[str, Any]) -> None:
+    """Whatever stands in place of one value of a request, it is refused or the model answers it."""
+    whole = ask_of(wire, **fields)
     for place in _places(whole.body):
         for odd in ODD if place else ():
-            request = msgspec.structs.replace(whole, body=_with(whole.body, place, odd))
+            try:
+                body = _with(whole.body, place, odd)
+                request = wire_named(wire).read(PATHS[wire], body, created=0, seed="0")
+            except BadRequestError:
+                continue
             prompt = read_prompt(request)
             with suppress(BadRequestError):
                 check_request(request, prompt)
-            with suppress(SchemaError):
-                simulate(prompt, Simulation(), seed="0", locale="en")
+            with suppress(SchemaError, ScriptError):
+                encode(simulate(prompt, Simulation(), seed="0", locale="en"), request, Instant())
             cache_usage(request, PromptCache(), 0.0)
 
 

@@ -15,6 +15,22 @@ NODE: dict[str, Any] = {
 }
 
 TRICKY: dict[str, Any] = {
+    "more properties than a pattern has short names": {
+        "type": "object",
+        "patternProperties": {"^x": {"type": "integer"}},
+        "minProperties": 7,
+    },
+    "more properties than a pattern has names": {
+        "type": "object",
+        "patternProperties": {"^x$": {"type": "integer"}},
+        "minProperties": 7,
+    },
+    "a pattern inside of names, and no others": {
+        "type": "object",
+        "patternProperties": {"x": {}},
+        "additionalProperties": False,
+        "minProperties": 6,
+    },
     "true allows anything": True,
     "an empty schema allows anything": {},
     "a tool without arguments gets an empty object": {

@@ -21,6 +21,7 @@ from tokentape_fake_provider.sessions.stored_answers import (
 )
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.openai_http import expect
+from tokentape_fake_provider.wires.reading.fields import as_object
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
 RESPONSES: Final = "openai_responses"
@@ -104,7 +105,7 @@ def build_answer(
     if not isinstance(whole, dict) or not isinstance(whole.get("id"), str):
         return None
     if request.wire == CHAT:
-        return StoredAnswer("chat.completion", {**whole, "metadata": body.get("metadata") or {}}, body)
+        return StoredAnswer("chat.completion", {**whole, "metadata": as_object(body.get("metadata"))}, body)
     items = input_items(body.get("input"), request.seed)
     every = request.body.get("input")
     context = every[: len(every) - len(items)] if isinstance(every, list) else ()

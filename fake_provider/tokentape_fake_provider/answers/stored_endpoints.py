@@ -23,6 +23,7 @@ from tokentape_fake_provider.sessions.stored_answers import Conversation, Item, 
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Instant, Stepped
 from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires.openai_http import expect
 
 _PATH: Final = re.compile(
     r".*?/(responses|conversations|chat/completions|cachedContents)(?:/([^/]+)(?:/(\w+)(?:/([^/]+))?)?)?"
@@ -57,6 +58,13 @@ class _Call:
     def operation(self) -> tuple[str, str]:
         """The method, and the part of the object that it is for."""
         return ("GET" if self.http.method == "HEAD" else self.http.method), self.part
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The metadata of the body. Raises `BadRequestError` if they are not an object."""
+        metadata = self.body.get("metadata") or {}
+        expect("metadata", metadata, dict, "an object")
+        return metadata
 
     def one(self, name: str) -> str:
         """The last value of a parameter of the query; empty if it is missing."""
@@ -145,7 +153,7 @@ def _completions(call: _Call) -> Answer | None:
         case "GET", "":
             return _json(answer.whole)
         case "POST", "":
-            answer.whole["metadata"] = call.body.get("metadata") or {}
+            answer.whole["metadata"] = call.metadata
             return _json(answer.whole)
         case "DELETE", "":
             call.stored.delete(call.id)
@@ -168,7 +176,7 @@ def _conversations(call: _Call) -> Answer | None:
         case "GET", "", False:
             return _json(_shown(conversation))
         case "POST", "", False:
-            conversation.metadata = call.body.get("metadata") or {}
+            conversation.metadata = call.metadata
             return _json(_shown(conversation))
         case "DELETE", "", False:
             call.stored.close(call.id)
@@ -201,8 +209,8 @@ def _conversation_item(call: _Call, conversation: Conversation) -> Answer | None
 def _opened(call: _Call) -> Conversation:
     seed = f"{call.session.settings.seed}:{call.session.next_number()}"
     items = input_items(call.body.get("items"), seed, "items")
-    metadata = call.body.get("metadata") or {}
-    conversation = Conversation("conv_" + make_id(seed, "conversation", 50, HEX), call.http.created, items, metadata)
+    identity = "conv_" + make_id(seed, "conversation", 50, HEX)
+    conversation = Conversation(identity, call.http.created, items, call.metadata)
     call.stored.open(conversation)
     return conversation
 
@@ -236,7 +244,7 @@ def _page(call: _Call, items: Sequence[Item], order: str = "desc") -> dict[str, 
     """The part of a list that `order`, `after` and `limit` of the query select."""
     ordered = list(items) if (call.one("order") or order) == "asc" else list(reversed(items))
     limit = call.one("limit") or "20"
-    if not limit.isdigit() or not 1 <= int(limit) <= 100:
+    if not limit.isdecimal() or not 1 <= int(limit) <= 100:
         raise BadRequestError(f"Invalid 'limit': expected 1 to 100, but got {limit} instead.", param="limit")
     after = call.one("after")
     places = [index for index, item in enumerate(ordered) if item.get("id") == after]

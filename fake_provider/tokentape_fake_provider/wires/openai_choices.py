@@ -299,11 +299,11 @@ def _call_form(call: ToolCall, request: ProviderRequest, dialect: Dialect | None
     return _CallForm(deprecated=_has_functions(request))
 
 
-def _custom_tools(request: ProviderRequest) -> set[Any]:
+def _custom_tools(request: ProviderRequest) -> list[Any]:
     """The names of the request's custom tools."""
     tools = request.body.get("tools")
     customs = (tool.get("custom") for tool in tools if isinstance(tool, dict)) if isinstance(tools, list) else ()
-    return {custom.get("name") for custom in customs if isinstance(custom, dict)}
+    return [custom.get("name") for custom in customs if isinstance(custom, dict)]
 
 
 def _has_functions(request: ProviderRequest) -> bool:

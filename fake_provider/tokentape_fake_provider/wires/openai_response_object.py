@@ -26,6 +26,7 @@ from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed, requested_count, token_object
 from tokentape_fake_provider.wires.openai_http import error_fields
 from tokentape_fake_provider.wires.openai_server_tools import is_included, tool_item
+from tokentape_fake_provider.wires.reading.fields import objects
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 OutputPart: TypeAlias = Text | Refusal | Reasoning | ToolCall | ServerTool
@@ -139,7 +140,7 @@ def output_runs(choice: Choice) -> Iterator[list[OutputPart]]:
 
 def _output(choice: Choice, request: ProviderRequest, last: str) -> list[dict[str, Any]]:
     """The output items as they are when they are done; the last one's status is `last`."""
-    tools = request.body.get("tools") or ()
+    tools = objects(request.body.get("tools"))
     custom = {str(tool.get("name")) for tool in tools if tool.get("type") == "custom"}
     runs = list(output_runs(choice))
     output = []

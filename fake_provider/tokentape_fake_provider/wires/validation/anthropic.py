@@ -158,6 +158,8 @@ def _check_tools(body: Mapping[str, Any], prompt: Prompt) -> None:
         chosen = as_object(choice).get("name")
         if chosen is None:
             raise BadRequestError("tool_choice.tool.name: Field required")
+        if not isinstance(chosen, str):
+            raise BadRequestError("tool_choice.tool.name: Input should be a valid string")
         if chosen not in names:
             raise BadRequestError(f"Tool '{chosen}' not found in provided tools")
 

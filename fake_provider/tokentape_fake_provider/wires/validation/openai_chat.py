@@ -68,6 +68,8 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
     messages = objects(body.get("messages"))
     if own:
         check_integer(body, "seed", None)
+        if body.get("metadata") is not None:
+            expect("metadata", body["metadata"], dict, "an object")
         check_word(body, "reasoning_effort", EFFORTS)
         check_word(body, "verbosity", VERBOSITIES)
         for index, message in enumerate(messages):

@@ -50,6 +50,8 @@ def check_openai_responses(request: ProviderRequest, prompt: Prompt) -> None:
     check_decimal(body, "temperature", 0, 2)
     check_decimal(body, "top_p", 0, 1)
     check_integer(body, "top_logprobs", 0, 20)
+    if body.get("metadata") is not None:
+        expect("metadata", body["metadata"], dict, "an object")
     # The API takes no less than 16; here less is taken, so that tests can cut an answer early.
     check_output_limit(body, "max_output_tokens", request.model)
     check_word(as_object(body.get("reasoning")), "effort", EFFORTS, "reasoning.effort")
