@@ -441,7 +441,13 @@ def test_servers_with_openais_format_take_more() -> None:
     assert refusal("openai_chat", model="grok-4", **fields) is None
     assert refusal("openai_chat", **fields) is not None
     assert refusal("openai_chat", model="grok-4", temperature=3) is not None
-    more = {"stop": list("abcdefgh"), "tools": [function("a.b" * 30)] * 129, "tool_choice": "any"}
+    more = {
+        "stop": list("abcdefgh"),
+        "tools": [function("a.b" * 30)] * 129,
+        "tool_choice": "any",
+        "max_tokens": 9,
+        "max_completion_tokens": 9,
+    }
     assert refusal("openai_chat", model="deepseek-chat", **more) is None
 
 

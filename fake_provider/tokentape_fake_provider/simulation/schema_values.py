@@ -43,7 +43,7 @@ _DEAD_ENDS: Final = 400
 _CHOICES: Final = 100
 _DRAWS: Final = 6
 _ANYTHING: Final = (Schema("$"),)
-_DRAWS: Final = 8
+_PATTERN_DRAWS: Final = 8
 _NAMES: Final = ("name", "title", "status", "category", "description", "value", "note", "owner", "city", "color")
 
 
@@ -307,9 +307,9 @@ class _Generator:
         if rules:
             return str(self.value((*rules, Schema(rules[0].place, type=frozenset(("string",)))), "", depth))
         # Most patterns have many texts. Where one has few, it may be found in longer names, or others be allowed.
-        if patterns and (attempt < _DRAWS or attempt % 3):
+        if patterns and (attempt < _PATTERN_DRAWS or attempt % 3):
             text = matching_text(patterns[attempt % len(patterns)].pattern, self._draw)
-            return text if attempt < _DRAWS or attempt % 3 == 1 else f"{text}{attempt}"
+            return text if attempt < _PATTERN_DRAWS or attempt % 3 == 1 else f"{text}{attempt}"
         if attempt < len(_NAMES):
             return _NAMES[attempt]
         return f"{self._draw.choice(named_texts('word', self._locale))}_{attempt}"

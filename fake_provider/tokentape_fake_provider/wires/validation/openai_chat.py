@@ -61,7 +61,7 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
         check_decimal(body, name, -2, 2)
     if own or dialect == "groq":
         check_stop(body)
-    _check_limits(body, request.model)
+    _check_limits(body, request.model, own=own)
     _check_log_probabilities(body)
     _check_tools(body, own=own)
     _check_choice(body, prompt, own=own)
@@ -81,9 +81,9 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
     _check_output(body, prompt, own=own, word=own or dialect in _WANT_THE_WORD)
 
 
-def _check_limits(body: Mapping[str, Any], model: str) -> None:
+def _check_limits(body: Mapping[str, Any], model: str, *, own: bool) -> None:
     both = ("max_tokens", "max_completion_tokens")
-    if all(body.get(name) is not None for name in both):
+    if own and all(body.get(name) is not None for name in both):
         raise BadRequestError(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
             code="invalid_parameter_combination",
