@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.round_trip import assert_says, blocks, decoded
@@ -85,6 +85,7 @@ def check_blocks(message: Any, script: Script) -> None:
 
 @streams
 @given(script=scripts("anthropic_messages"), piece=pieces)
+@example(script=Script.of("msg_01 is no id"), piece=None)
 def test_claude_is_heard_as_it_was_said(stream: bool, script: Script, piece: int | None) -> None:
     """Anthropic's events in InvokeModel's chunks."""
     output = decoded(script, invoke(*CLAUDE, stream=stream), piece=piece)

@@ -88,10 +88,9 @@ def test_a_conversation_reads_alike_in_every_format(wire: str) -> None:
     """System, user, a call and its result: the result is the tool's, not the user's, and has the call's name."""
     prompt = prompt_of(wire, **CONVERSATIONS[wire])
     call = ToolCall("weather", ARGUMENTS, "call_1")
-    text = '{"output":"Sun"}' if wire == "gemini" else "Sun"
-    result = ToolResult(text, "call_1", "weather")
+    result = ToolResult("Sun", "call_1", "weather")
     flat = [(message.role, message.text) for message in prompt.messages if message.text]
-    assert flat == [("system", "Be brief."), ("user", "Hi"), ("assistant", "I look."), ("tool", text)]
+    assert flat == [("system", "Be brief."), ("user", "Hi"), ("assistant", "I look."), ("tool", "Sun")]
     assert [call for message in prompt.messages for call in message.calls] == [call]
     assert (prompt.system, prompt.last_user, prompt.turn, prompt.results) == ("Be brief.", "Hi", 1, (result,))
 

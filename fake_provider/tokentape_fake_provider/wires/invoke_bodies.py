@@ -64,12 +64,13 @@ class AnthropicBody:
         for piece in AnthropicMessages().encode_stream(self._named(script, request), self._inner(request)):
             name, _, data = piece.data.partition(b"\ndata: ")
             if name not in (b"event: ping", b"event: error"):
-                yield Document(data.rstrip().replace(b'"msg_01', b'"msg_bdrk_01', 1), piece.tokens, piece.at)
+                data = _bedrock_id(data) if name == b"event: message_start" else data
+                yield Document(data.rstrip(), piece.tokens, piece.at)
 
     def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The message."""
         reply = AnthropicMessages().encode_complete(self._named(script, request), self._inner(request))
-        return reply.body.replace(b'"msg_01', b'"msg_bdrk_01', 1)
+        return _bedrock_id(reply.body)
 
     def _inner(self, request: ProviderRequest) -> ProviderRequest:
         # us.anthropic.claude-3-5-sonnet-20240620-v1:0 calls itself claude-3-5-sonnet-20240620.
@@ -88,6 +89,11 @@ class AnthropicBody:
             return msgspec.structs.replace(item, id=call_id)
 
         return _with_items(script, named)
+
+
+def _bedrock_id(message: bytes) -> bytes:
+    """A message of Anthropic's with an id as Bedrock has it; in a text the quotation marks would be escaped."""
+    return message.replace(b'"id":"msg_01', b'"id":"msg_bdrk_01', 1)
 
 
 class OpenAIBody:

@@ -223,6 +223,12 @@ def _is_result(kind: Any) -> bool:
 
 def _result_text(result: Any) -> tuple[str, bool]:
     """The text of a result, and whether its form says that it is an error."""
+    if isinstance(result, Mapping) and len(result) == 1:
+        # Gemini's models know the keys `output` and `error` (ai.google.dev/api/caching: FunctionResponse); its SDK puts
+        # what a function returned into `result`.
+        ((key, value),) = result.items()
+        if isinstance(value, str) and key in ("output", "result", "error"):
+            return value, key == "error"
     if isinstance(result, str):
         return result, False
     if isinstance(result, list):
@@ -232,7 +238,6 @@ def _result_text(result: Any) -> tuple[str, bool]:
         ]
         joined = "\n".join(text for text in found if text)
         return joined if joined or any(read_media(block) for block in objects(result)) else json_text(result), False
-    # Gemini's models know the keys `output` and `error` of a result (ai.google.dev/api/caching: FunctionResponse).
     failed = isinstance(result, Mapping) and set(result) == {"error"}
     return ("" if result is None else json_text(result)), failed
 
