@@ -36,6 +36,7 @@ HI = {"role": "user", "content": "Hi"}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 CALLS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+CACHED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "1"}
 
 
@@ -242,6 +243,9 @@ ANTHROPIC: list[tuple[dict[str, Any], str]] = [
      "messages.1.content.0.tool_use.input: Input should be a valid dictionary"),
     ({"messages": [{"role": "user", "content": [{"type": ["text"], "text": "x"}]}]}, "Input tag '['text']' found"),
     ({"stop_sequences": "x"}, "stop_sequences: Input should be a valid list"),
+    ({"system": [CACHED], "tools": [{**tool(), "cache_control": {"type": "ephemeral"}}],
+      "messages": [{"role": "user", "content": [CACHED] * 3}]},
+     "A maximum of 4 blocks with cache_control may be provided. Found 5."),
 ]  # fmt: skip
 CONVERSE: list[tuple[dict[str, Any], str]] = [
     ({"inferenceConfig": {"temperature": 1.5}}, "less than or equal to 1"),
@@ -480,6 +484,8 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("anthropic_messages", with_thinking(1999, temperature=1, tools=[tool()], tool_choice={"type": "auto"})),
     ("anthropic_messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
     ("anthropic_messages", {"messages": [HI, {"role": "assistant", "content": ""}]}),
+    ("anthropic_messages", {"system": [CACHED], "tools": [{**tool(), "cache_control": CACHED["cache_control"]}],
+                            "messages": [{"role": "user", "content": [CACHED, CACHED]}, HI]}),
     ("anthropic_messages", {"messages": [{"role": "user", "content": [RESULT]}],
                             "thread": {"type": "continue", "previous_message_id": "msg_1"}}),
     ("anthropic_messages", {"messages": [HI, {"role": "assistant", "content": [{"type": "text", "text": " "}, USE]},

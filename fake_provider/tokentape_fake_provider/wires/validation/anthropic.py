@@ -17,6 +17,7 @@ from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _LEAST_BUDGET: Final = 1024
+_MOST_BREAKPOINTS: Final = 4
 
 # platform.claude.com/docs/en/about-claude/models/overview: the maximum output by the start of a model's name.
 _OUTPUT_LIMITS: Final[Mapping[str, int]] = {
@@ -82,6 +83,7 @@ def check_anthropic(request: ProviderRequest, prompt: Prompt, betas: str) -> Non
         if block.get("type") == "text" and not text_of(block.get("text")):
             raise BadRequestError("system: text content blocks must be non-empty")
     messages = objects(body.get("messages"))
+    _check_breakpoints(body, messages)
     for index, message in enumerate(messages):
         _check_content(index, message, last=index + 1 == len(messages))
     # The calls before the first message of a continued thread are not in the request.
@@ -162,6 +164,18 @@ def _check_tools(body: Mapping[str, Any], prompt: Prompt) -> None:
             raise BadRequestError("tool_choice.tool.name: Input should be a valid string")
         if chosen not in names:
             raise BadRequestError(f"Tool '{chosen}' not found in provided tools")
+
+
+def _check_breakpoints(body: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> None:
+    """The number of blocks up to which the prompt is to be cached."""
+    blocks = [*objects(body.get("tools")), *objects(body.get("system"))]
+    for block in (block for message in messages for block in objects(message.get("content"))):
+        blocks += (block, *objects(block.get("content")))
+    found = sum(block.get("cache_control") is not None for block in blocks)
+    if found > _MOST_BREAKPOINTS:
+        raise BadRequestError(
+            f"A maximum of {_MOST_BREAKPOINTS} blocks with cache_control may be provided. Found {found}."
+        )
 
 
 def _check_schema(where: str, tool: Mapping[str, Any]) -> None:
