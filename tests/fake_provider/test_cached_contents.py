@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
+import httpx2
 import pytest
 from google import genai
 from google.genai import errors, types
@@ -80,3 +83,38 @@ def test_a_wrong_lifetime_is_refused(client: genai.Client) -> None:
     config = types.CreateCachedContentConfig(contents=["one"], ttl="soon")
     with pytest.raises(errors.ClientError, match=r"400 INVALID_ARGUMENT.*ttl.*'soon' is not a duration"):
         client.caches.create(model=MODEL, config=config)
+
+
+def test_a_cached_content_lives_until_a_given_time(client: genai.Client) -> None:
+    """The end of its lifetime may be given in place of the lifetime."""
+    content = client.caches.create(model=MODEL, config=CONFIG)
+    assert content.name is not None
+    assert content.update_time is not None
+    end = content.update_time + timedelta(days=2)
+    changed = client.caches.update(name=content.name, config=types.UpdateCachedContentConfig(expire_time=end))
+    assert changed.expire_time == end
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"ttl": 5}, {"ttl": "9" * 30 + "s"}, {"ttl": "-5s"}, {"expireTime": "soon"}, {"expireTime": 5},
+     {"expireTime": "2001-01-01T00:00:00Z"}, {"expireTime": "2001-01-01"}],
+    ids=str,
+)  # fmt: skip
+def test_a_lifetime_that_is_none_is_refused(
+    server: FakeProviderServer, session: Session, http: httpx2.Client, body: dict[str, Any]
+) -> None:
+    """Neither durations nor times of another form, nor those that are over or out of range."""
+    answer = http.post(f"{server.url}/s/{session.id}/v1beta/cachedContents", json={"model": MODEL, **body})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_tools_and_instructions_belong_into_the_content(client: genai.Client, session: Session) -> None:
+    """A request that names a content is refused if it has its own, unless requests are not validated."""
+    content = client.caches.create(model=MODEL, config=CONFIG)
+    config = types.GenerateContentConfig(cached_content=content.name, system_instruction="Be short.")
+    with pytest.raises(errors.ClientError, match="CachedContent can not be used with GenerateContent request setting"):
+        client.models.generate_content(model=MODEL, contents="Hi", config=config)
+    session.configure(validate=False)
+    assert client.models.generate_content(model=MODEL, contents="Hi", config=config).text

@@ -12,8 +12,10 @@ from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.sessions.prompt_cache import CachedContent, PromptCache
 from tokentape_fake_provider.wires import wire_named
+from tokentape_fake_provider.wires.reading.fields import either
 
 _HOUR: Final = 3600.0
+_LAST_TIME: Final = 253_402_300_799  # of protocol buffers
 _FIELDS: Final = ("systemInstruction", "tools", "toolConfig")
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -28,6 +30,15 @@ def with_cached_content(cache: PromptCache, body: Mapping[str, Any], now: float)
     return {**body, **{name: held[name] for name in _FIELDS if name in held}, "contents": contents}
 
 
+def check_beside_content(body: Mapping[str, Any]) -> None:
+    """Raise `BadRequestError` if a request that names a content sets what only the content may have."""
+    if body.get("cachedContent") is not None and any(either(body, name) for name in _FIELDS):
+        raise BadRequestError(
+            "CachedContent can not be used with GenerateContent request setting system_instruction, tools or "
+            "tool_config.\n\nProposed fix: move those values to CachedContent from GenerateContent request."
+        )
+
+
 def create_content(cache: PromptCache, body: Mapping[str, Any], seed: str, created: int, now: float) -> dict[str, Any]:
     """Keep a content. Raises `BadRequestError` for one without a model, or with a lifetime that is no duration."""
     model = body.get("model")
@@ -36,7 +47,7 @@ def create_content(cache: PromptCache, body: Mapping[str, Any], seed: str, creat
     whole = {"contents": [{"parts": [{"text": ""}]}], **body}
     text = wire_named("gemini").read("/v1beta/models/m:generateContent", whole, created=0, seed="").text
     name = "cachedContents/" + make_id(seed, "cached content", 36, _LETTERS)
-    content = CachedContent(name, body, count_tokens(text), created, created, now, _lifetime(body))
+    content = CachedContent(name, body, count_tokens(text), created, created, now, _lifetime(body, created))
     cache.hold(content)
     return _shown(content)
 
@@ -55,7 +66,8 @@ def change_content(
         case "GET":
             return _shown(content)
         case "PATCH":
-            content = CachedContent(name, content.body, content.tokens, content.created, updated, now, _lifetime(body))
+            lifetime = _lifetime(body, updated)
+            content = CachedContent(name, content.body, content.tokens, content.created, updated, now, lifetime)
             cache.hold(content)
             return _shown(content)
         case "DELETE":
@@ -71,14 +83,24 @@ def _held(cache: PromptCache, name: str, now: float) -> CachedContent:
     return content
 
 
-def _lifetime(body: Mapping[str, Any]) -> float:
-    """In s; an hour by default."""
-    ttl = body.get("ttl")
-    if ttl is None:
-        return _HOUR
-    if not isinstance(ttl, str) or not re.fullmatch(r"\d+(\.\d+)?s", ttl):
-        raise BadRequestError(f"Invalid value at 'cached_content.ttl': {ttl!r} is not a duration in seconds (300s).")
-    return float(ttl[:-1])
+def _lifetime(body: Mapping[str, Any], updated: int) -> float:
+    """In s, from the unix time `updated`; an hour by default."""
+    ttl, end = body.get("ttl"), body.get("expireTime")
+    lifetime = _HOUR
+    if ttl is not None:
+        if not isinstance(ttl, str) or not re.fullmatch(r"[0-9]+(\.[0-9]+)?s", ttl):
+            raise BadRequestError(
+                f"Invalid value at 'cached_content.ttl': {ttl!r} is not a duration in seconds (300s)."
+            )
+        lifetime = float(ttl[:-1])
+    elif end is not None:
+        try:
+            lifetime = datetime.fromisoformat(end).timestamp() - updated
+        except (TypeError, ValueError):
+            raise BadRequestError(f"Invalid value at 'cached_content.expire_time': {end!r} is not a time.") from None
+    if not 0 <= lifetime <= _LAST_TIME - updated:
+        raise BadRequestError("CachedContent.expire_time: it must be in the future, and before the year 10000.")
+    return lifetime
 
 
 def _shown(content: CachedContent) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer, refused
-from tokentape_fake_provider.answers.cached_contents import with_cached_content
+from tokentape_fake_provider.answers.cached_contents import check_beside_content, with_cached_content
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
 from tokentape_fake_provider.answers.response_context import (
     RESPONSES,
@@ -200,6 +200,7 @@ class _Resolution:
         prompt = self._incoming.prompt
         if settings.validate:
             try:
+                check_beside_content(http.body)
                 check_request(request, prompt, http.headers)
             except BadRequestError as error:
                 return refused(wire, error, request)
