@@ -93,6 +93,10 @@ def _given(item: Item, text: str) -> Iterator[Delta]:
 
 
 def _cut(tokens: list[str], sizes: Sequence[int]) -> Iterator[Delta]:
+    if sizes is ONE_TOKEN:
+        for token in tokens:
+            yield Delta(token, 1)
+        return
     start = turn = 0
     while start < len(tokens):
         size = sizes[turn % len(sizes)]

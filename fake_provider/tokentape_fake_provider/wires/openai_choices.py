@@ -75,12 +75,19 @@ class ChunkFrame:
             logprobs,
             finish_reason,
         )
-        return self._close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
+        return self.close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
+
+    def around(self, index: int, key: str) -> tuple[bytes, bytes]:
+        """What stands before and after the text in a chunk whose delta is one text, without log probabilities."""
+        before = self.head + b'[{"index":%d,"delta":{"%b":' % (index, key.encode())
+        after = b'},"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if self.include_usage else b"")
+        return before, after
 
     def usage_chunk(self, counts: Counts) -> bytes:
-        return self._close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
+        return self.close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
 
-    def _close(self, data: bytes) -> bytes:
+    def close(self, data: bytes) -> bytes:
+        """The event of a chunk that lacks only its end."""
         if not self.obfuscates:
             return data + b"}\n\n"
         # Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
@@ -138,14 +145,14 @@ def choice_chunks(
                 continue
             case _:
                 assert_never(item)
-        head = b'{"%b":' % key.encode()
+        if logprobs is None:
+            before, after = frame.around(index, key)
+            for text, tokens, at in split_item(item):
+                yield EncodedFrame(frame.close(before + _json(text) + after), tokens, at)
+            continue
         for text, tokens, at in split_item(item):
-            data = head + _json(text) + b"}"
-            if logprobs is None:
-                yield EncodedFrame(frame.chunk(index, data), tokens, at)
-            else:
-                found = logprobs.field(key, text)
-                yield EncodedFrame(frame.chunk(index, data, logprobs=found), tokens, at)
+            data = b'{"%b":%b}' % (key.encode(), _json(text))
+            yield EncodedFrame(frame.chunk(index, data, logprobs=logprobs.field(key, text)), tokens, at)
     if annotations := _annotations(items, dialect):
         yield EncodedFrame(frame.chunk(index, _json({"annotations": annotations})))
     if ends:
