@@ -111,7 +111,7 @@ def test_a_reader_beside_a_serving_command(reader: str) -> None:
     """A function or a command reads what is served: order, flushing, second readers, leaving and endings are judged."""
     port = free_port()
     read = f"{sys.executable} -m tests.harness.flush.served read"
-    target = ["tests.harness.flush.served:ask_async"] if reader == "function" else ["--reader", read]
+    target = ["tests.harness.flush.served:call_async"] if reader == "function" else ["--reader", read]
     # A command takes its time to start, for each case.
     cases = READERS if reader == "function" else ("order/once", "leaving/half-way", "readers/not-mixed")
     ran = subprocess.run(
@@ -242,7 +242,7 @@ nothing = None
         ([f"{__name__}:missing"], "has no missing"),
         ([f"{__name__}:nothing"], "not an app or a function"),
         ([f"{__name__}:answers", "--through"], "give a gateway's URL"),
-        ([f"{__name__}:answers", "--", "true"], "a command beside it is for a URL"),
+        ([f"{__name__}:answers", "--", "true"], "runs in this process: a command can serve a URL"),
         ([f"{__name__}:answers"], "sent no request to the fake provider"),
         ([f"{APPS}.starlette_app:app", "--path", "/nowhere"], "answered with status 404"),
         ([f"{__name__}:answers", "-H", "nonsense"], "is not 'Name: value'"),

@@ -150,8 +150,8 @@ def test_a_reader_beside_a_command(run, monkeypatch):
     serve = ("--no-cut", "--no-readers", "--", sys.executable, "-m", "tests.harness.flush.served", "lines", port)
     read = f"{sys.executable} -m tests.harness.flush.served read"
     for reader in (
-        ["tests.harness.flush.served:ask"],
-        ["--reader", "tests.harness.flush.served:ask"],
+        ["tests.harness.flush.served:call"],
+        ["--reader", "tests.harness.flush.served:call"],
         ["--reader", read],
     ):
         ran = run(*reader, *serve)
@@ -170,7 +170,7 @@ def test_through_a_proxy(run):
         # The provider's own address stands in for a proxy that passes everything on.
         ran = run("--through", f"http://127.0.0.1:{port}", "--provider-port", port, "--wire", wire, "--no-cut")
         assert ran.code == 0, ran.out
-        assert f"what listens at http://127.0.0.1:{port} must pass requests on to it" in ran.err
+        assert f"the proxy at http://127.0.0.1:{port} must forward requests to it" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -82,23 +82,23 @@ ttft:
   distribution: constant
   headers_ms: 20
 latency:
-  mean_ms: 20.01
-  jitter: 0.3003
+  mean_ms: 20.03
+  jitter: 0.2999
   distribution: lognormal
 tokens_per_event:
-  1: 5328
+  1: 5544
 pauses:
-  share: 0.01961
-  mean_ms: 725.8
-  jitter: 0.4291
+  share: 0.0192
+  mean_ms: 727.9
+  jitter: 0.434
 fitted:
   streams: 24
-  chunks: 5328
-  tokens: 5328
+  chunks: 5544
+  tokens: 5544
   models:
   - tokentape
   ttft_ks: 0
-  latency_ks: 0.00976
+  latency_ks: 0.008661
 """)
     path = tmp_path / "profile.yaml"
     write_profile(path, learned)
