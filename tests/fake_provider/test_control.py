@@ -307,7 +307,8 @@ def test_a_deeply_nested_body_leaves_the_journal_readable(
     with httpx2.Client(base_url=server.base_url("openai_chat")) as client:
         assert client.post("/chat/completions", content=body).status_code == 400
     (entry,) = server.default.journal.wait()
-    assert (entry.body is None) == (depth >= 5000) or 500 <= depth <= 1000
-    told = control.get("/sessions/default/journal")
-    assert told.status_code == 200
-    assert (b'"body":null' in told.content) == (entry.body is None) or 500 <= depth <= 1000
+    either = 500 <= depth <= 5000  # the limit depends on the version of Python and on how deep the stack is
+    assert (entry.body is None) == (depth > 5000) or either
+    journal = control.get("/sessions/default/journal")
+    assert journal.status_code == 200
+    assert (b'"body":null' in journal.content) == (entry.body is None) or either
