@@ -60,8 +60,8 @@ class Answer(NamedTuple):
 
 def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:
     """The provider's own refusal of a request."""
-    said = Error(error.status, error.message, type=error.type, code=error.code, param=error.param)
-    encoded = wire.encode_error(said, request)
+    refusal = Error(error.status, error.message, type=error.type, code=error.code, param=error.param)
+    encoded = wire.encode_error(refusal, request)
     return Answer(tape_of_reply(encoded), "error", note=error.message)
 
 

@@ -23,7 +23,7 @@ import msgspec
 from tokentape_fake_provider.script.model import Usage
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
-from tokentape_fake_provider.wires.request_reading import texts_in
+from tokentape_fake_provider.wires.request_parts import texts_in
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _MINUTES: Final = 60.0

@@ -46,7 +46,7 @@ from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
-from tokentape_fake_provider.wires.request_reading import json_type, texts_in
+from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.validation.check import check_request
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from tokentape_fake_provider.errors import SchemaError
 from tokentape_fake_provider.simulation.json_equality import same
 from tokentape_fake_provider.simulation.text_pattern import compile_pattern
-from tokentape_fake_provider.wires.request_reading import json_type
+from tokentape_fake_provider.wires.request_parts import json_type
 
 TYPES: Final = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
 

@@ -63,12 +63,12 @@ def with_observations(prompt: Prompt) -> Prompt:
 
 
 def _read(message: Message) -> Iterator[Message]:
-    said, found, result = message.text.partition(OBSERVATION)
-    if not found or message.role not in ("user", "assistant") or (message.role == "user" and said.strip()):
+    before, found, result = message.text.partition(OBSERVATION)
+    if not found or message.role not in ("user", "assistant") or (message.role == "user" and before.strip()):
         yield message
         return
     if message.role == "assistant":
-        yield msgspec.structs.replace(message, text=said)
+        yield msgspec.structs.replace(message, text=before)
     yield Message("tool", results=(ToolResult(result.strip()),))
 
 

@@ -11,7 +11,7 @@ from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts
 from tokentape_fake_provider.wires.registry import Registry
-from tokentape_fake_provider.wires.request_reading import match_path
+from tokentape_fake_provider.wires.request_parts import match_path
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply, Wire
 
 BUILT_IN: Mapping[str, str] = {

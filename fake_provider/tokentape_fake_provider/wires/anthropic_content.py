@@ -7,7 +7,6 @@ from typing import Any, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.ids import BASE58, BASE62, make_id
 from tokentape_fake_provider.script.model import Reasoning, Refusal, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
@@ -18,6 +17,7 @@ from tokentape_fake_provider.wires.anthropic_blocks import (
     ToolUse,
     citation_object,
 )
+from tokentape_fake_provider.wires.arguments import raw_arguments
 from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest
 
@@ -118,14 +118,7 @@ def complete_block(item: ContentBlock, index: int, request: ProviderRequest) -> 
         case ToolOutcome():
             return item.block
         case ToolCall():
-            try:
-                msgspec.json.decode(item.arguments)
-            except msgspec.DecodeError as error:
-                raise ScriptError(
-                    f"tool call {item.name!r}: its arguments are no JSON ({error}), which anthropic_messages "
-                    "can send in a stream only"
-                ) from None
-            arguments = msgspec.Raw(item.arguments.encode())
+            arguments = raw_arguments(item, "anthropic_messages")
             return {
                 "type": "tool_use",
                 "id": _tool_id(item, index, request),

@@ -41,7 +41,7 @@ from tokentape_fake_provider.wires.anthropic_content import MessageEvents, block
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Allowance, Limits, anthropic_limits
-from tokentape_fake_provider.wires.request_reading import match_path, texts_in
+from tokentape_fake_provider.wires.request_parts import match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

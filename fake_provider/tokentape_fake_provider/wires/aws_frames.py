@@ -18,7 +18,7 @@ from tokentape_fake_provider.script.ids import HEX, make_id
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.usage import Counts, uncached_input
 from tokentape_fake_provider.wires.facts import Provider
-from tokentape_fake_provider.wires.request_reading import texts_in
+from tokentape_fake_provider.wires.request_parts import texts_in
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
 AMAZON = Provider(

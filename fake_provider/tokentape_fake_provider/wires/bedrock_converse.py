@@ -42,7 +42,7 @@ from tokentape_fake_provider.wires.converse_events import choice_of, complete_co
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.request_reading import match_path
+from tokentape_fake_provider.wires.request_parts import match_path
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 

@@ -49,7 +49,7 @@ from tokentape_fake_provider.wires.facts import ModelList, Provider, WireFacts, 
 from tokentape_fake_provider.wires.limits import Limits, cohere_limits
 from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
-from tokentape_fake_provider.wires.request_reading import json_type, texts_in
+from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

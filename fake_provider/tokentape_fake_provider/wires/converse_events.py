@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
-import msgspec
-
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.ids import BASE62, make_id
 from tokentape_fake_provider.script.model import (
@@ -25,6 +23,7 @@ from tokentape_fake_provider.script.model import (
     ToolCall,
 )
 from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.wires.arguments import raw_arguments
 from tokentape_fake_provider.wires.citations import cited_runs
 from tokentape_fake_provider.wires.deltas import input_deltas, split_item
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
@@ -147,14 +146,7 @@ def _complete_block(item: _Block, index: int, request: ProviderRequest) -> dict[
             signed = {"signature": signature} if signature else {}
             return {"reasoningContent": {"reasoningText": {"text": "" if item.hidden else item.text} | signed}}
         case ToolCall():
-            try:
-                msgspec.json.decode(item.arguments)
-            except msgspec.DecodeError as error:
-                raise ScriptError(
-                    f"tool call {item.name!r}: its arguments are no JSON ({error}), which {request.wire} can send in a "
-                    "stream only"
-                ) from None
-            arguments = msgspec.Raw(item.arguments.encode())
+            arguments = raw_arguments(item, request.wire)
             return {"toolUse": {"toolUseId": _tool_id(item, index, request), "name": item.name, "input": arguments}}
     assert_never(item)
 

@@ -57,7 +57,7 @@ from tokentape_fake_provider.wires.google_errors import (
 )
 from tokentape_fake_provider.wires.google_values import either
 from tokentape_fake_provider.wires.limits import Limits, no_limits
-from tokentape_fake_provider.wires.request_reading import json_type, match_path, texts_in
+from tokentape_fake_provider.wires.request_parts import json_type, match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 BLOCKED = "PROHIBITED_CONTENT"

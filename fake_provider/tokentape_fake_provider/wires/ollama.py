@@ -53,7 +53,7 @@ from tokentape_fake_provider.wires.logprobs import (
     token_object,
 )
 from tokentape_fake_provider.wires.plain_items import PlainItem, plain_items
-from tokentape_fake_provider.wires.request_reading import json_type, texts_in
+from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

@@ -58,7 +58,7 @@ from tokentape_fake_provider.wires.openai_http import (
     stream_options,
     wanted_choices,
 )
-from tokentape_fake_provider.wires.request_reading import match_path, texts_in
+from tokentape_fake_provider.wires.request_parts import match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")

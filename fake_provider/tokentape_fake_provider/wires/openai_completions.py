@@ -42,7 +42,7 @@ from tokentape_fake_provider.wires.openai_http import (
     wanted_choices,
 )
 from tokentape_fake_provider.wires.plain_items import plain_items
-from tokentape_fake_provider.wires.request_reading import match_path, texts_in
+from tokentape_fake_provider.wires.request_parts import match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 FINISH_REASONS: Mapping[FinishReason, str] = {

@@ -13,7 +13,7 @@ from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.facts import Provider
-from tokentape_fake_provider.wires.request_reading import json_type
+from tokentape_fake_provider.wires.request_parts import json_type
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
 # (type, code) by status.

@@ -56,7 +56,7 @@ from tokentape_fake_provider.wires.openai_response_object import (
     response_object,
 )
 from tokentape_fake_provider.wires.openai_server_tools import begun_item, tool_events
-from tokentape_fake_provider.wires.request_reading import json_type, texts_in
+from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
 ROLES = ("assistant", "system", "developer", "user")

@@ -55,10 +55,10 @@ def read_prompt(request: ProviderRequest) -> Prompt:
 
 def _message(turn: Turn) -> Message:
     results = tuple(part for part in turn.parts if isinstance(part, ToolResult))
-    said = (part.text for part in turn.parts if isinstance(part, Text | Refusal | ToolResult))
+    texts = (part.text for part in turn.parts if isinstance(part, Text | Refusal | ToolResult))
     return Message(
         turn.role,
-        "\n".join(text for text in said if text),
+        "\n".join(text for text in texts if text),
         tuple(part for part in turn.parts if isinstance(part, ToolCall)),
         results,
         (*_media(turn.parts), *(held for result in results for held in result.media)),

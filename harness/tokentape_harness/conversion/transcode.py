@@ -17,7 +17,7 @@ from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Recorded
 from tokentape_fake_provider.wires import ProviderRequest, Wire, wire_for_path, wire_named
-from tokentape_fake_provider.wires.request_reading import match_path
+from tokentape_fake_provider.wires.request_parts import match_path
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Response, StreamRecord
 from tokentape_harness.conversion.capabilities import fit

@@ -132,19 +132,19 @@ def _media(kind: MediaKind, holder: Mapping[str, Any], media_type: str, part: Ma
         media_type = f"audio/{extension}"
     data = text_of(first(source, "data", "bytes", "file_data"))
     url = text_of(first(source, "url", "image_url", "file_url", "uri"))
-    for text in (data, url):
-        if text.startswith("data:"):
-            declared, _, data = text.removeprefix("data:").partition(",")
+    for place in (data, url):
+        if place.startswith("data:"):
+            declared, _, data = place.removeprefix("data:").partition(",")
             media_type = declared.partition(";")[0] or media_type
     cites = as_object(holder.get("citations")).get("enabled") is True
     if source.get("type") == "text":
-        said = data
+        text = data
     elif data:
         media = _with_data(_kind(kind, media_type), media_type, data)
         return _named(media, title, text_of(holder.get("detail")), cites)
     else:
-        said = "\n".join(texts([source.get("text"), source.get("content")]))
-    media = Media(_kind(kind, media_type), media_type, len(said.encode(errors="replace")), text=said)
+        text = "\n".join(texts([source.get("text"), source.get("content")]))
+    media = Media(_kind(kind, media_type), media_type, len(text.encode(errors="replace")), text=text)
     return _named(media, title, text_of(holder.get("detail")), cites)
 
 

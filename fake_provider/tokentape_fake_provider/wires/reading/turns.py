@@ -197,8 +197,8 @@ class _Reader:
             case str() if kind.endswith("_call") and text_of(part.get("call_id")):
                 name = kind.removesuffix("_call")
                 yield ToolCall(name, json_text(first(part, *_ACTIONS) or {}), text_of(part["call_id"]))
-            case _ if isinstance(said := part.get("text"), str):
-                yield Reasoning(said) if part.get("thought") else Text(said)
+            case _ if isinstance(plain := part.get("text"), str):
+                yield Reasoning(plain) if part.get("thought") else Text(plain)
             case _ if isinstance(refusal := part.get("refusal"), str):
                 yield Refusal(refusal)
             case _:

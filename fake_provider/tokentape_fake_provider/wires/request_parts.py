@@ -1,4 +1,4 @@
-"""Reading requests: what the wire formats share."""
+"""Parts of a request that every wire format reads alike: names in a path, texts in content, types of JSON values."""
 
 from __future__ import annotations
 

@@ -1,0 +1,19 @@
+"""Arguments of a tool call as a JSON value, for formats that have no text for them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tokentape_fake_provider.errors import ScriptError
+from tokentape_fake_provider.script.model import ToolCall
+
+
+def raw_arguments(call: ToolCall, wire: str) -> msgspec.Raw:
+    """The arguments as they are in the script. Raises `ScriptError` if they are not JSON."""
+    try:
+        msgspec.json.decode(call.arguments)
+    except msgspec.DecodeError as error:
+        raise ScriptError(
+            f"tool call {call.name!r}: its arguments are no JSON ({error}), which {wire} can send in a stream only"
+        ) from None
+    return msgspec.Raw(call.arguments.encode())
