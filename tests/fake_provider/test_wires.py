@@ -384,7 +384,7 @@ def test_what_anthropic_cannot_say_is_an_error() -> None:
     broken = Script.of(ToolCall("f", '{"a":'))
     sent = re.findall(r'"partial_json":("[^}]*")}', stream_of("anthropic_messages", broken))
     assert "".join(map(json.loads, sent)) == '{"a":'
-    with pytest.raises(ScriptError, match="tool call 'f': its arguments are no JSON"):
+    with pytest.raises(ScriptError, match="tool call 'f': its arguments are not JSON"):
         wire_named("anthropic_messages").encode_complete(broken, ask_of("anthropic_messages", stream=False))
     with pytest.raises(ScriptError, match="at least one choice"):
         stream_of("openai_chat", Script(()))

@@ -55,8 +55,8 @@ from tokentape_fake_provider.wires.google_errors import (
     on_one_line,
     pretty,
 )
-from tokentape_fake_provider.wires.google_values import either
 from tokentape_fake_provider.wires.limits import Limits, no_limits
+from tokentape_fake_provider.wires.reading.fields import either
 from tokentape_fake_provider.wires.request_parts import json_type, match_path, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
 
@@ -131,7 +131,7 @@ class Gemini:
             contents = [contents]
         if not isinstance(contents, list) or not all(isinstance(content, Mapping) for content in contents):
             raise BadRequestError(f"Invalid value at 'contents' (Content), {json_type(contents)}", param="contents")
-        prompt = [*_texts(either(body, "systemInstruction", "system_instruction")), *_texts(contents)]
+        prompt = [*_texts(either(body, "systemInstruction")), *_texts(contents)]
         return ProviderRequest(
             wire=self.name,
             model=model,
@@ -311,8 +311,8 @@ def _is_sse(request: ProviderRequest) -> bool:
 
 
 def _candidate_count(body: Mapping[str, Any]) -> int:
-    config = either(body, "generationConfig", "generation_config")
-    count = either(config, "candidateCount", "candidate_count") if isinstance(config, Mapping) else None
+    config = either(body, "generationConfig")
+    count = either(config, "candidateCount")
     if count is None:
         return 1
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 8:
@@ -327,7 +327,7 @@ def _texts(content: Any) -> Iterator[str]:
     if isinstance(content, Mapping):
         yield from texts_in(content.get("text"))
         yield from _texts(content.get("parts"))
-        result = either(content, "functionResponse", "function_response")
+        result = either(content, "functionResponse")
         if isinstance(result, Mapping) and result.get("response"):
             yield msgspec.json.encode(result["response"]).decode()
     elif isinstance(content, list):

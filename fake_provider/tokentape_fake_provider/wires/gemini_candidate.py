@@ -20,9 +20,11 @@ from tokentape_fake_provider.script.model import (
     ToolCall,
 )
 from tokentape_fake_provider.script.tokenizer import count_tokens
+from tokentape_fake_provider.wires.arguments import object_arguments
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.gemini_metadata import CandidateLogprobs, source_metadata
-from tokentape_fake_provider.wires.google_values import arguments_of, either, partial_arguments, signature_of
+from tokentape_fake_provider.wires.google_values import partial_arguments, signature_of
+from tokentape_fake_provider.wires.reading.fields import either
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 FINISH_REASONS: Mapping[FinishReason, str] = {
@@ -121,7 +123,7 @@ def _call_parts(
     signed = {"thoughtSignature": signature} if signature else {}
     deltas = list(split_item(call))
     at = deltas[-1].at if deltas else None
-    arguments = arguments_of(call)
+    arguments = object_arguments(call, "gemini")
     values = list(partial_arguments(arguments)) if _streams_arguments(request) else []
     call_id = _call_id(call, index, number, request)
     if not values:
@@ -164,13 +166,8 @@ def _finish_reason(choice: Choice) -> str:
 
 
 def _streams_arguments(request: ProviderRequest) -> bool:
-    config = either(request.body, "toolConfig", "tool_config")
-    calling = either(config, "functionCallingConfig", "function_calling_config") if isinstance(config, Mapping) else {}
-    return (
-        request.stream
-        and isinstance(calling, Mapping)
-        and either(calling, "streamFunctionCallArguments", "stream_function_call_arguments") is True
-    )
+    calling = either(either(request.body, "toolConfig"), "functionCallingConfig")
+    return request.stream and either(calling, "streamFunctionCallArguments") is True
 
 
 def _without_partial_arguments(request: ProviderRequest) -> ProviderRequest:

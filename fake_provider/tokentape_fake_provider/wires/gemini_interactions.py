@@ -42,12 +42,13 @@ from tokentape_fake_provider.script.model import (
 )
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts, resolve_usage
+from tokentape_fake_provider.wires.arguments import object_arguments
 from tokentape_fake_provider.wires.citations import citations_of
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts, option_paths
 from tokentape_fake_provider.wires.google_errors import GOOGLE, JSON_TYPE, OVERLOADED, STATUSES, headers
-from tokentape_fake_provider.wires.google_values import arguments_of, signature_of
+from tokentape_fake_provider.wires.google_values import signature_of
 from tokentape_fake_provider.wires.limits import Limits, no_limits
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply
@@ -327,7 +328,7 @@ def _complete_step(item: _Step, index: int, request: ProviderRequest) -> dict[st
             thought: dict[str, Any] = {"signature": _signature(item, index, request), "type": "thought"}
             return thought | ({"summary": summary} if summary else {})
         case ToolCall():
-            arguments = arguments_of(item)
+            arguments = object_arguments(item, "gemini_interactions")
             return {
                 "id": _call_id(item, index, request),
                 "type": "function_call",

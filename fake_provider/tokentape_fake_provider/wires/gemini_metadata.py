@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from tokentape_fake_provider.script.model import Item, ServerTool, Text
 from tokentape_fake_provider.wires.citations import placed_citations
-from tokentape_fake_provider.wires.google_values import either
 from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed
+from tokentape_fake_provider.wires.reading.fields import either
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
@@ -25,8 +25,8 @@ class CandidateLogprobs:
     @classmethod
     def requested(cls, request: ProviderRequest, index: int) -> CandidateLogprobs | None:
         """Those of the candidate with this index; `None` if they are not requested."""
-        config = either(request.body, "generationConfig", "generation_config")
-        if not isinstance(config, Mapping) or either(config, "responseLogprobs", "response_logprobs") is not True:
+        config = either(request.body, "generationConfig")
+        if either(config, "responseLogprobs") is not True:
             return None
         top = config.get("logprobs")
         return cls(logprobs_seed(request, index), top if isinstance(top, int) and not isinstance(top, bool) else 0)

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script.model import Reasoning, ToolCall
+from tokentape_fake_provider.script.model import Reasoning
 from tokentape_fake_provider.script.tokenizer import split_tokens
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def either(body: Mapping[str, Any], *names: str) -> Any:
-    """A field by its name in JSON, or by that in the protocol buffer: both are taken."""
-    return next((body[name] for name in names if name in body), None)
-
-
-def arguments_of(call: ToolCall) -> dict[str, Any]:
-    """The arguments of a call, which Google's formats send as an object. Raises `ScriptError`."""
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError) as error:
-        raise ScriptError(
-            f"tool call {call.name!r}: its arguments are no JSON ({error}), which Gemini can't send"
-        ) from None
-    if not isinstance(arguments, dict):
-        raise ScriptError(f"tool call {call.name!r}: its arguments are no JSON object, which Gemini can't send")
-    return arguments
 
 
 def signature_of(item: Reasoning) -> str:

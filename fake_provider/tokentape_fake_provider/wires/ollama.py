@@ -41,6 +41,7 @@ from tokentape_fake_provider.script.model import (
 )
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 from tokentape_fake_provider.script.usage import resolve_usage
+from tokentape_fake_provider.wires.arguments import object_arguments
 from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import Provider, WireFacts, option_paths
@@ -337,13 +338,8 @@ _BLANKS = re.compile(r'("(?:[^"\\]|\\.)*+")|\s++')
 
 def _arguments(call: ToolCall) -> msgspec.Raw:
     """The arguments on one line. Raises `ScriptError` if they are not a JSON object."""
-    try:
-        msgspec.json.decode(call.arguments, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ScriptError(
-            f"tool call {call.name!r}: its arguments are not a JSON object ({error}), and ollama can send nothing else"
-        ) from None
-    return msgspec.Raw(_BLANKS.sub(r"\1", call.arguments).encode())
+    object_arguments(call, "ollama")
+    return msgspec.Raw(_BLANKS.sub(r"\1", call.arguments or "{}").encode())
 
 
 def _timestamp(created: int, number: int) -> str:

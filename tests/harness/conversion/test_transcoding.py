@@ -257,7 +257,7 @@ def test_arguments_that_are_no_json() -> None:
     assert calls(again(converted).output.message) == [("look", {})]
     (loss,) = [loss for loss in converted.losses if loss.what == "arguments"]
     assert (loss.change, loss.where, loss.count) == ("left out", "choice 0", 1)
-    assert "are no JSON" in loss.note
+    assert "are not a JSON object" in loss.note
     kept = transcoded(interaction, "anthropic_messages")
     assert again(kept).output.message.tool_calls[0].raw_arguments == '{"a":'
     assert not any(loss.what == "arguments" for loss in kept.losses)
