@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
-from tokentape.providers.messages import Message, Tools, answered_call, provider_part
+from tokentape.providers.messages import Message, Tools, all_parts, answered_call, provider_part, turns
 from tokentape.providers.tool import Tool, optional_fields
 
 Block = dict[str, Any]
@@ -32,30 +32,7 @@ def anthropic_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
     The results of parallel tool calls are joined in one message, as the API requires. Raises
     ConfigurationError for a tool result without an id.
     """
-    body: list[Mapping[str, Any]] = []
-    results: list[Block] | None = None
-    for message in messages:
-        if not isinstance(message, ChatMessage):
-            results = None
-            body.append(message)
-            continue
-        match message.role:
-            case "system" | "developer":
-                pass
-            case "tool":
-                if results is None:
-                    results = []
-                    body.append({"role": "user", "content": results})
-                results.append(_tool_result(message))
-            case "user":
-                results = None
-                body.append({"role": "user", "content": _user_content(message)})
-            case "assistant":
-                results = None
-                body.append({"role": "assistant", "content": _assistant_content(message)})
-            case never:
-                assert_never(never)
-    return body
+    return turns(messages, lambda message: {"role": message.role, "content": _content(message)}, _tool_result)
 
 
 def anthropic_system(messages: Iterable[Message], option: Any = None) -> str | list[Any] | None:
@@ -76,24 +53,18 @@ def anthropic_tools(tools: Tools) -> list[Mapping[str, Any]]:
     return [_tool(tool) if isinstance(tool, Tool) else tool for tool in tools]
 
 
-def _user_content(message: ChatMessage) -> str | list[Block]:
-    return _blocks(message) if message.parts else message.text
-
-
-def _assistant_content(message: ChatMessage) -> str | list[Block]:
-    if not message.parts and not message.tool_calls:
-        return message.text
-    return _blocks(message)
+def _content(message: ChatMessage) -> str | list[Block]:
+    called = message.role == "assistant" and message.tool_calls
+    return _blocks(message) if message.parts or called else message.text
 
 
 def _blocks(message: ChatMessage) -> list[Block]:
-    """Return the message's parts in their order, followed by text and tool calls that are in no part.
+    """Return all parts in their order.
 
     Reasoning without a signature and empty text are left out, because the API rejects both.
     """
-    parts: Sequence[TextPart | ReasoningPart | ToolCall | ProviderPart] = message.parts
     blocks: list[Block] = []
-    for part in parts:
+    for part in all_parts(message):
         match part:
             case TextPart():
                 if part.text:
@@ -110,10 +81,6 @@ def _blocks(message: ChatMessage) -> list[Block]:
                 blocks.append(provider_part(part))
             case _:
                 assert_never(part)
-    if message.text and not any(isinstance(part, TextPart) for part in parts):
-        blocks.append({"type": "text", "text": message.text})
-    in_parts = {part.id for part in parts if isinstance(part, ToolCall)}
-    blocks.extend(_tool_use(call) for call in message.tool_calls if call.id not in in_parts)
     return blocks
 
 
@@ -125,7 +92,7 @@ def _tool_result(message: ChatMessage) -> Block:
     result: Block = {
         "type": "tool_result",
         "tool_use_id": answered_call(message),
-        "content": _user_content(message),
+        "content": _content(message),
     }
     if message.metadata.get("is_error"):
         result["is_error"] = True

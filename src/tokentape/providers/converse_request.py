@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, assert_never
 
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
-from tokentape.providers.messages import Message, Tools, answered_call
+from tokentape.providers.messages import Message, Tools, all_parts, answered_call, turns
 from tokentape.providers.tool import Tool, optional_fields
 
 Block = dict[str, Any]
@@ -18,27 +18,11 @@ def converse_messages(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
     The results of parallel tool calls are joined in one message, as the API requires. Raises
     ConfigurationError for a tool result without an id.
     """
-    body: list[Mapping[str, Any]] = []
-    results: list[Block] | None = None
-    for message in messages:
-        if not isinstance(message, ChatMessage):
-            results = None
-            body.append(message)
-            continue
-        match message.role:
-            case "system" | "developer":
-                pass
-            case "tool":
-                if results is None:
-                    results = []
-                    body.append({"role": "user", "content": results})
-                results.append(_tool_result(message))
-            case "user" | "assistant":
-                results = None
-                body.append({"role": message.role, "content": _blocks(message)})
-            case never:
-                assert_never(never)
-    return body
+    return turns(
+        messages,
+        lambda message: {"role": message.role, "content": _blocks(message)},
+        _tool_result,
+    )
 
 
 def converse_system(messages: Iterable[Message], option: Any = None) -> list[Any] | None:
@@ -63,13 +47,9 @@ def converse_tools(tools: Tools | None, option: Any = None) -> Mapping[str, Any]
 
 
 def _blocks(message: ChatMessage) -> list[Block]:
-    """Return the message's parts in their order, followed by text and tool calls that are in no part.
-
-    Empty text is left out, because the API rejects it.
-    """
-    parts: Sequence[TextPart | ReasoningPart | ToolCall | ProviderPart] = message.parts
+    """Return all parts in their order. Empty text is left out, because the API rejects it."""
     blocks: list[Block] = []
-    for part in parts:
+    for part in all_parts(message):
         match part:
             case TextPart():
                 if part.text:
@@ -82,10 +62,6 @@ def _blocks(message: ChatMessage) -> list[Block]:
                 blocks.append({part.kind: dict(part.data)})
             case _:
                 assert_never(part)
-    if message.text and not any(isinstance(part, TextPart) for part in parts):
-        blocks.append({"text": message.text})
-    in_parts = {part.id for part in parts if isinstance(part, ToolCall)}
-    blocks.extend(_tool_use(call) for call in message.tool_calls if call.id not in in_parts)
     return blocks
 
 

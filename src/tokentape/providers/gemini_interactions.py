@@ -9,7 +9,7 @@ import httpx2
 
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
 from tokentape.providers.gemini import GeminiAPI
-from tokentape.providers.messages import Message, Tools, answered_call, provider_part
+from tokentape.providers.messages import Message, Tools, all_parts, answered_call, provider_part
 from tokentape.providers.tool import Tool
 
 Step = dict[str, Any]
@@ -83,7 +83,7 @@ def _user_content(message: ChatMessage) -> list[Step]:
 
 def _assistant_steps(message: ChatMessage) -> list[Step]:
     steps: list[Step] = []
-    for part in message.parts:
+    for part in all_parts(message):
         match part:
             case TextPart():
                 steps.append({"type": "model_output", "content": [_text(part.text)]})
@@ -97,10 +97,6 @@ def _assistant_steps(message: ChatMessage) -> list[Step]:
                 steps.append(provider_part(part))
             case _:
                 assert_never(part)
-    if message.text and not any(isinstance(part, TextPart) for part in message.parts):
-        steps.append({"type": "model_output", "content": [_text(message.text)]})
-    if not any(isinstance(part, ToolCall) for part in message.parts):
-        steps.extend(_function_call(call) for call in message.tool_calls)
     return steps
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall
-from tokentape.providers.messages import Message, Tools
+from tokentape.providers.messages import Message, Tools, all_parts, turns
 from tokentape.providers.tool import Tool
 
 Part = dict[str, Any]
@@ -21,32 +21,16 @@ def gemini_contents(messages: Iterable[Message]) -> list[Mapping[str, Any]]:
     The results of parallel tool calls are joined in one content. Raises ConfigurationError for a tool result whose
     function is unknown.
     """
-    contents: list[Mapping[str, Any]] = []
-    results: list[Part] | None = None
     call_names: dict[str, str] = {}
-    for message in messages:
-        if not isinstance(message, ChatMessage):
-            results = None
-            contents.append(message)
-            continue
-        match message.role:
-            case "system" | "developer":
-                pass
-            case "tool":
-                if results is None:
-                    results = []
-                    contents.append({"role": "user", "parts": results})
-                results.append({"functionResponse": _function_response(message, call_names)})
-            case "user":
-                results = None
-                contents.append({"role": "user", "parts": _parts(message)})
-            case "assistant":
-                results = None
-                call_names |= {call.id: call.name for call in message.tool_calls}
-                contents.append({"role": "model", "parts": _parts(message)})
-            case never:
-                assert_never(never)
-    return contents
+
+    def content(message: ChatMessage) -> dict[str, Any]:
+        call_names.update((call.id, call.name) for call in message.tool_calls)
+        return {"role": "model" if message.role == "assistant" else "user", "parts": _parts(message)}
+
+    def result(message: ChatMessage) -> Part:
+        return {"functionResponse": _function_response(message, call_names)}
+
+    return turns(messages, content, result, holder="parts")
 
 
 def gemini_system(messages: Iterable[Message], option: Any = None) -> Any:
@@ -74,13 +58,13 @@ def gemini_tools(tools: Tools) -> list[Mapping[str, Any]]:
 
 
 def _parts(message: ChatMessage) -> list[Part]:
-    """Return the message's parts in their order, followed by text and tool calls that are in no part.
+    """Return all parts in their order.
 
     Thoughts are not sent back, but their signatures are, each on the next part, where they were received.
     """
     parts: list[Part] = []
     signature = ""
-    for part in message.parts:
+    for part in all_parts(message):
         match part:
             case TextPart():
                 if part.text:
@@ -97,10 +81,6 @@ def _parts(message: ChatMessage) -> list[Part]:
                 parts.append(dict(part.data))
             case _:
                 assert_never(part)
-    if message.text and not any(isinstance(part, TextPart) for part in message.parts):
-        parts.append({"text": message.text})
-    if not any(isinstance(part, ToolCall) for part in message.parts):
-        parts.extend({"functionCall": _function_call(call)} for call in message.tool_calls)
     if signature:
         parts.append(_signed({"text": ""}, signature))
     return parts or [{"text": ""}]

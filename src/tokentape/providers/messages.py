@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, assert_never, get_args
 
 import msgspec
 
 from tokentape.errors import ConfigurationError
-from tokentape.message import ChatMessage, Part, ProviderPart, Role, TextPart
+from tokentape.message import ChatMessage, Part, ProviderPart, Role, TextPart, ToolCall
 from tokentape.providers.tool import Tool
 
 Message: TypeAlias = ChatMessage | Mapping[str, Any]
@@ -44,6 +44,49 @@ def as_input(messages: Iterable[Message]) -> tuple[ChatMessage, ...]:
 def provider_part(part: ProviderPart) -> dict[str, Any]:
     """Return a provider-specific content block in the form in which it is sent back."""
     return {"type": part.kind, **part.data}
+
+
+def turns(
+    messages: Iterable[Message],
+    turn: Callable[[ChatMessage], dict[str, Any]],
+    result: Callable[[ChatMessage], dict[str, Any]],
+    *,
+    holder: str = "content",
+) -> list[Mapping[str, Any]]:
+    """Return messages for a request body that has the system messages in a separate field.
+
+    The results of parallel tool calls are joined in one message of the user, in its field `holder`.
+    """
+    body: list[Mapping[str, Any]] = []
+    results: list[dict[str, Any]] | None = None
+    for message in messages:
+        if not isinstance(message, ChatMessage):
+            results = None
+            body.append(message)
+            continue
+        match message.role:
+            case "system" | "developer":
+                pass
+            case "tool":
+                if results is None:
+                    results = []
+                    body.append({"role": "user", holder: results})
+                results.append(result(message))
+            case "user" | "assistant":
+                results = None
+                body.append(turn(message))
+            case never:
+                assert_never(never)
+    return body
+
+
+def all_parts(message: ChatMessage) -> list[Part]:
+    """Return the message's parts in their order, followed by text and tool calls that are in no part."""
+    parts = list(message.parts)
+    if message.text and not any(isinstance(part, TextPart) for part in parts):
+        parts.append(TextPart(message.text))
+    in_parts = {part.id for part in parts if isinstance(part, ToolCall)}
+    return [*parts, *(call for call in message.tool_calls if call.id not in in_parts)]
 
 
 def content_parts(text: str, parts: Sequence[Part], text_type: str) -> str | list[dict[str, Any]]:
