@@ -21,7 +21,7 @@ from tokentape_fake_provider.answers.resolver import plan_answer
 from tokentape_fake_provider.answers.stored_endpoints import stored_answer
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.control import CONTROL_PATH, control_routes
+from tokentape_fake_provider.control import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, control_routes
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.http.access import ALLOW_IT
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
@@ -34,8 +34,6 @@ from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import retry_after
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
 
-HEALTH_PATH: Final = "/health"
-
 # The time in s after which a warning reports a stream that nobody has stepped.
 _UNSTEPPED_S: Final = 5.0
 T = TypeVar("T")
@@ -43,6 +41,7 @@ T = TypeVar("T")
 LONG_SCRIPT: Final = 20_000
 """The most characters that are encoded (in about 50 ms) while the other requests wait."""
 
+_PATHS: Final = ("/", HEALTH_PATH, METRICS_PATH)
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
@@ -64,7 +63,7 @@ class App:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI 3."""
         path: str = scope["path"] if scope["type"] == "http" else ""
-        if not path or path.startswith(CONTROL_PATH) or path in ("/", HEALTH_PATH):
+        if not path or path.startswith(CONTROL_PATH) or path in _PATHS:
             await self._rest(scope, receive, send)
             return
         session_id, path = _split_session(path)
@@ -101,6 +100,7 @@ class App:
             arrived=began,
         )
         error_wire = wire or wire_for_errors(path, headers)
+        outcome: Outcome
         if origin_refusal:
             answer = error_answer(error_wire, 403, f"Refused: {origin_refusal}; {ALLOW_IT}.", "foreign_origin")
         elif session is None:
@@ -109,8 +109,10 @@ class App:
             try:
                 answer = await self._answer(session, entry, refused, error_wire, connection, clock.now())
             except ClientLeft:
+                outcome = "server_stopped" if self.stopping else "client_left"
                 session.journal.add(entry)
-                session.journal.finish(entry, "server_stopped" if self.stopping else "client_left", clock.now() - began)
+                self.config.metrics.observe(entry, outcome)
+                session.journal.finish(entry, outcome, clock.now() - began)
                 return
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
@@ -118,7 +120,7 @@ class App:
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         if entry.status >= 400:
             entry.retry_after = retry_after(answer.tape)
-        outcome: Outcome = "server_stopped"
+        outcome = "server_stopped"
         control = _step_control(answer)
         stream = warning_timer = None
         steps = answer.steps is not None
@@ -141,6 +143,7 @@ class App:
             if steps and control is not None and not control.moved and outcome == "client_left":
                 entry.note = entry.note or "its timing is stepped, but nobody stepped it"
             if session is not None:
+                self.config.metrics.observe(entry, outcome)
                 session.journal.finish(entry, outcome, clock.now() - began)
             if control is not None:
                 control.note_end(outcome)

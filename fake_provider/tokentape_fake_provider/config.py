@@ -11,6 +11,7 @@ import msgspec
 from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
+from tokentape_fake_provider.metrics.metrics import Metrics
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 
@@ -19,8 +20,9 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of the application.
 
     `limits` bound each request. `control` turns the control API on, `token` protects it. `access` decides which web
-    pages may send requests. `loader` reads the cassettes in `folders`. `clock` paces playback, `wall` returns unix time
-    in s. With `threads`, long scripts are encoded in separate threads while other requests are answered.
+    pages may send requests. `loader` reads the cassettes in `folders`. `clock` paces playback, `metrics` counts the
+    responses, `wall` returns unix time in s. With `threads`, long scripts are encoded in separate threads while other
+    requests are answered.
     """
 
     sessions: SessionRegistry = msgspec.field(default_factory=SessionRegistry)
@@ -32,6 +34,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     folders: Sequence[Path] = ()
     loader: CassetteLoader | None = None
     clock: Clock = msgspec.field(default_factory=MonotonicClock)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
     wall: Callable[[], float] = time.time
     threads: bool = False
 

@@ -152,7 +152,9 @@ class MissingExtraError(FakeProviderError, ImportError):
     """A package that only an extra installs is missing: the message names the extra."""
 
 
-PACKAGES: Final = frozenset(("faker", "filelock", "pytest", "rich", "starlette", "typer", "uvicorn", "vcr", "yaml"))
+PACKAGES: Final = frozenset(
+    ("faker", "filelock", "prometheus_client", "pytest", "rich", "starlette", "typer", "uvicorn", "vcr", "yaml")
+)
 """The packages that the extras install, by their import names."""
 
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 from starlette.applications import Starlette
 
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.control import answers, journal, server, sessions, streams
-from tokentape_fake_provider.control.api import CONTROL_PATH, Api
+from tokentape_fake_provider.control import answers, journal, metrics, server, sessions, streams
+from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, Api
+from tokentape_fake_provider.control.metrics import METRICS_PATH
 
-__all__ = ["CONTROL_PATH", "control_routes"]
+__all__ = ["CONTROL_PATH", "HEALTH_PATH", "METRICS_PATH", "control_routes"]
 
 
 def control_routes(config: AppConfig) -> Starlette:
     """Return the control API and the health route as an ASGI application."""
-    return Api(config).application(server.ROUTES, sessions.ROUTES, answers.ROUTES, journal.ROUTES, streams.ROUTES)
+    below = (server.ROUTES, sessions.ROUTES, answers.ROUTES, journal.ROUTES, streams.ROUTES)
+    return Api(config).application(
+        metrics.ROUTES, *({CONTROL_PATH + path: by for path, by in table.items()} for table in below)
+    )

@@ -33,13 +33,14 @@ from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, r
 from tokentape_fake_provider.sessions.session import Session
 
 CONTROL_PATH: Final = "/_tokentape"
+HEALTH_PATH: Final = "/health"
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 Handler: TypeAlias = Callable[["Api", Request], Awaitable[Response]]
 Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
-"""The handlers of each path below `CONTROL_PATH`, by method."""
+"""The handlers of each path, by method."""
 T = TypeVar("T")
 
 
@@ -52,9 +53,9 @@ class Api:
 
     def application(self, *tables: Routes) -> Starlette:
         """Return the routes as an ASGI application."""
-        routes = [Route("/health", self._health), Route("/", self._health)]
+        routes = [Route(HEALTH_PATH, self._health), Route("/", self._health)]
         for path, handlers in ((path, handlers) for table in tables for path, handlers in table.items()):
-            routes.append(Route(f"{CONTROL_PATH}{path}", partial(self._serve, handlers), methods=_METHODS))
+            routes.append(Route(path, partial(self._serve, handlers), methods=_METHODS))
         routes.append(Route(f"{CONTROL_PATH}/{{rest:path}}", partial(self._serve, {}), methods=_METHODS))
         return Starlette(routes=routes, exception_handlers={HTTPException: self._not_routed})
 

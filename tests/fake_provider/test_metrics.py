@@ -1,0 +1,154 @@
+"""The server's metrics: what they count and time, and who may read them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import snapshot
+from prometheus_client.parser import text_string_to_metric_families
+
+from tokentape_fake_provider.faults.fault import Fin
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.metrics.histogram import Histogram
+from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.timing import Recorded
+
+REQUEST: dict[str, Any] = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
+SSE = (("content-type", "text/event-stream"),)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeProviderServer]:
+    """A server that has answered nothing yet."""
+    with FakeProviderServer() as running:
+        yield running
+
+
+def samples(server: FakeProviderServer, http: httpx2.Client) -> dict[str, float]:
+    """Every sample that is not zero, by its name and labels."""
+    response = http.get(f"{server.url}/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    return {
+        f"{sample.name}{sorted(sample.labels.values())}": sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+        if sample.value
+    }
+
+
+def test_times_of_a_paced_stream(server: FakeProviderServer, http: httpx2.Client) -> None:
+    """The first token, the time between tokens and the lateness are those of the stream, in s."""
+    session = server.default
+    session.configure(timing=Recorded(), clock="controlled")
+    clock = session.clock
+    assert clock is not None
+    session.push(Tape(tuple(Frame(at, b"x") for at in (300.0, 304.0, 400.0)), 200, SSE, start=0.0, end_at=400.0))
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(http.post, f"{server.url}/v1/chat/completions", json=REQUEST)
+        session.streams.next()
+        assert samples(server, http) == {"tokentape_open_responses[]": 1.0}
+        clock.advance(1)
+        assert asking.result().content == b"xxx"
+    session.journal.wait()
+    found = samples(server, http)
+    buckets = {name: value for name, value in found.items() if "bucket" in name}
+    assert {name: value for name, value in found.items() if name not in buckets} == snapshot(
+        {
+            "tokentape_requests_total['200', 'complete', 'openai_chat', 'queue']": 1.0,
+            "tokentape_frames_total['openai_chat']": 3.0,
+            "tokentape_time_to_first_token_seconds_count['openai_chat']": 1.0,
+            "tokentape_time_to_first_token_seconds_sum['openai_chat']": 0.3,
+            "tokentape_inter_token_latency_seconds_count['openai_chat']": 2.0,
+            "tokentape_inter_token_latency_seconds_sum['openai_chat']": 0.1,
+            "tokentape_lateness_seconds_count['openai_chat']": 3.0,
+        }
+    )
+    assert "tokentape_time_to_first_token_seconds_bucket['0.25', 'openai_chat']" not in buckets
+    assert buckets["tokentape_time_to_first_token_seconds_bucket['0.5', 'openai_chat']"] == 1
+    assert buckets["tokentape_inter_token_latency_seconds_bucket['0.005', 'openai_chat']"] == 1
+    assert buckets["tokentape_lateness_seconds_bucket['0.0005', 'openai_chat']"] == 3
+
+
+def test_what_is_counted(server: FakeProviderServer, http: httpx2.Client) -> None:
+    """Requests are counted by wire, status, source and outcome; faults by name; errors and unknown paths too."""
+    session = server.default
+    url = f"{server.url}/v1/chat/completions"
+    session.push("hello", Script.of("a b c d e f g", faults=(Fin(frame=2),)))
+    http.post(url, json=REQUEST | {"stream": False})
+    with pytest.raises(httpx2.RemoteProtocolError):
+        http.post(url, json=REQUEST)
+    http.post(url, json={"stream": True})
+    http.get(f"{server.url}/v2/nothing")
+    session.journal.wait()
+    found = samples(server, http)
+    assert {name: value for name, value in found.items() if "requests" in name or "faults" in name} == snapshot(
+        {
+            "tokentape_requests_total['200', 'complete', 'openai_chat', 'queue']": 1.0,
+            "tokentape_requests_total['200', 'dropped', 'openai_chat', 'queue']": 1.0,
+            "tokentape_requests_total['400', 'complete', 'error', 'openai_chat']": 1.0,
+            "tokentape_requests_total['', '404', 'complete', 'error']": 1.0,
+            "tokentape_faults_total['fin']": 1.0,
+        }
+    )
+
+
+def test_an_instant_stream_is_neither_late_nor_paced(server: FakeProviderServer, http: httpx2.Client) -> None:
+    """What is sent at once has a time to first token, and no other times."""
+    http.post(f"{server.url}/v1/chat/completions", json=REQUEST)
+    server.default.journal.wait()
+    counts = {name for name in samples(server, http) if "_count" in name}
+    assert counts == {"tokentape_time_to_first_token_seconds_count['openai_chat']"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"origin": "http://evil.example"}, 403), ({"host": "evil.example"}, 403), ({}, 200)],
+)
+def test_who_may_read_them(
+    server: FakeProviderServer, http: httpx2.Client, headers: dict[str, str], status: int
+) -> None:
+    """Web pages of other origins and rebound names may not read the metrics."""
+    assert http.get(f"{server.url}/metrics", headers=headers).status_code == status
+
+
+def test_a_token_protects_them(http: httpx2.Client) -> None:
+    """With a token they need it, as Prometheus can send it."""
+    with FakeProviderServer(token="secret") as server:
+        assert http.get(f"{server.url}/metrics").status_code == 401
+        assert http.get(f"{server.url}/metrics", headers={"authorization": "Bearer secret"}).status_code == 200
+
+
+def test_without_the_extra(server: FakeProviderServer, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without prometheus-client the response names the extra."""
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    response = http.get(f"{server.url}/metrics")
+    assert (response.status_code, response.json()["error"]) == snapshot(
+        (
+            501,
+            {
+                "what": "GET /metrics needs the package prometheus_client, which is not installed",
+                "where": "GET /metrics",
+                "do": "pip install 'tokentape[metrics]'",
+            },
+        )
+    )
+
+
+@given(st.lists(st.floats(-10, 1e6)), st.lists(st.floats(0.1, 1e5), min_size=1, unique=True).map(sorted))
+def test_a_histogram_counts_as_one_by_one(times: Sequence[float], bounds: Sequence[float]) -> None:
+    """Each time is counted at the first bound that is not below it, once."""
+    histogram = Histogram(bounds)
+    histogram.add(times)
+    one_by_one = [0] * (len(bounds) + 1)
+    for time in times:
+        one_by_one[next((place for place, bound in enumerate(bounds) if time <= bound), len(bounds))] += 1
+    assert histogram.counts == one_by_one
+    assert histogram.total == pytest.approx(sum(times))
