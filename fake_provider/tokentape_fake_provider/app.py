@@ -19,6 +19,7 @@ from tokentape_fake_provider.answers.model_list import delete_model, list_models
 from tokentape_fake_provider.answers.ollama_model_list import ollama_models
 from tokentape_fake_provider.answers.resolver import plan_answer
 from tokentape_fake_provider.answers.stored_endpoints import stored_answer
+from tokentape_fake_provider.answers.websocket import answer_websocket, deny
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, control_routes
@@ -30,6 +31,7 @@ from tokentape_fake_provider.playback.connection import Connection, Message, Raw
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.player import is_untimed, play, step_control
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, StepControl, SteppedStream
+from tokentape_fake_provider.playback.websocket import WebSocketConnection
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import retry_after
 from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
@@ -62,6 +64,9 @@ class App:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI 3."""
+        if scope["type"] == "websocket":
+            await self._answer_websocket(scope, WebSocketConnection(receive, send, scope))
+            return
         path: str = scope["path"] if scope["type"] == "http" else ""
         if not path or path.startswith(CONTROL_PATH) or path in _PATHS:
             await self._rest(scope, receive, send)
@@ -87,22 +92,11 @@ class App:
             return
         except BodyRefused as error:
             body, refused = b"", error
-        entry = Entry(
-            session=session_id,
-            time=self.config.wall(),
-            method=scope["method"],
-            path=path,
-            query=scope["query_string"].decode("latin-1"),
-            headers=headers,
-            raw_body=body,
-            wire=wire.name if wire else None,
-            http_version=scope.get("http_version", ""),
-            arrived=began,
-        )
+        entry = self._entry(scope, session_id, path, body, wire, began)
         error_wire = wire or wire_for_errors(path, headers)
         outcome: Outcome
         if origin_refusal:
-            answer = error_answer(error_wire, 403, f"Refused: {origin_refusal}; {ALLOW_IT}.", "foreign_origin")
+            answer = _foreign(error_wire, origin_refusal)
         elif session is None:
             answer = self._unknown_session(session_id, error_wire)
         else:
@@ -149,6 +143,42 @@ class App:
                 control.note_end(outcome)
             if session is not None and stream is not None:
                 session.streams.end(stream)
+
+    async def _answer_websocket(self, scope: Message, connection: WebSocketConnection) -> None:
+        session_id, path = _split_session(scope["path"])
+        session, headers, wire = self.sessions.find(session_id), scope["headers"], self._wire_for_path(path)
+        clock = self._clock(session)
+        entry = self._entry(scope, session_id, path, b"", wire, clock.now())
+        error_wire = wire or wire_for_errors(path, headers)
+        origin_refusal = self.config.access.refusal(headers)
+        if origin_refusal:
+            await deny(_foreign(error_wire, origin_refusal), entry, connection)
+        elif session is None:
+            await deny(self._unknown_session(session_id, error_wire), entry, connection)
+        else:
+            session.journal.add(entry)
+            outcome: Outcome = "server_stopped"
+            try:
+                outcome = await answer_websocket(session, entry, connection, clock, error_wire)
+            finally:
+                stopped = self.stopping and outcome == "client_left"
+                session.journal.finish(entry, "server_stopped" if stopped else outcome, clock.now() - entry.arrived)
+
+    def _entry(
+        self, scope: Message, session_id: str, path: str, body: bytes, wire: Wire | None, arrived: float
+    ) -> Entry:
+        return Entry(
+            session=session_id,
+            time=self.config.wall(),
+            method=scope.get("method", "GET"),
+            path=path,
+            query=scope["query_string"].decode("latin-1"),
+            headers=scope["headers"],
+            raw_body=body,
+            wire=wire.name if wire else None,
+            http_version=scope.get("http_version", ""),
+            arrived=arrived,
+        )
 
     def clock_at(self, path: str) -> Clock:
         """Return the clock for a request to this path."""
@@ -233,6 +263,10 @@ class App:
             f"/s/{session_id} out of the base URL for the default session.",
             "unknown_session",
         )
+
+
+def _foreign(wire: Wire, refusal: str) -> Answer:
+    return error_answer(wire, 403, f"Refused: {refusal}; {ALLOW_IT}.", "foreign_origin")
 
 
 def _warn_unstepped(stream: SteppedStream, control: StepControl) -> None:

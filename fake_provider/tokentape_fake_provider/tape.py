@@ -5,13 +5,16 @@ from __future__ import annotations
 from array import array
 from functools import cached_property
 from itertools import accumulate
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 End = Literal["complete", "client_closed", "dropped", "timeout", "open_at_exit"]
 """How a recorded response ended."""
 TapeEnd: TypeAlias = End | Literal["reset", "stall"]
+Sender = Literal["client", "server"]
+SWITCHING_PROTOCOLS: Final = 101
+"""The status of the response that begins a WebSocket."""
 
 
 class Frame(NamedTuple):
@@ -21,13 +24,42 @@ class Frame(NamedTuple):
     data: bytes
 
 
+class WebSocketFrame(NamedTuple):
+    """A message of a WebSocket, text or bytes, `at` ms after the handshake's request; its fragments are joined."""
+
+    at: float
+    sender: Sender
+    data: str | bytes
+
+    @property
+    def raw(self) -> bytes:
+        """The data as bytes."""
+        return self.data.encode() if isinstance(self.data, str) else self.data
+
+
+class WebSocketClose(NamedTuple):
+    """Which side closed a WebSocket, with which code (1005 if it gave none) and reason."""
+
+    sender: Sender
+    code: int
+    reason: str = ""
+
+
+class WebSocket(msgspec.Struct, frozen=True):
+    """What both sides of a WebSocket sent, in order; `close` is `None` if the connection broke off or stayed open."""
+
+    frames: tuple[WebSocketFrame, ...] = ()
+    close: WebSocketClose | None = None
+
+
 class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """A whole HTTP response: status, headers, timed frames, and how it ends.
 
     The headers are sent at `start` and the body ends at `end_at`, in ms since the request. An `end` other than
     `complete` breaks the connection off there instead of ending the body: `reset` does it with an RST, `stall` leaves
     the connection open until the client leaves. With `apart`, each frame is sent in its own write, even if several are
-    due together. Without `head`, neither status nor frames are sent: raises `ValueError` if there are any.
+    due together. Without `head`, neither status nor frames are sent: raises `ValueError` if there are any. A response
+    that begins a WebSocket has the status 101 and a `websocket`.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -38,6 +70,7 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     end_at: float | None = None
     apart: bool = False
     head: bool = True
+    websocket: WebSocket | None = None
 
     def __post_init__(self) -> None:
         if not self.head and (self.frames or self.end == "complete"):

@@ -48,6 +48,7 @@ class ServerThread:
     ) -> None:
         self.host = host
         self._protocol = partial(HttpProtocol, limits=limits, refuse=refuse)
+        self._limits = limits
         self.port = port
         self._name = name
         self._join: Callable[[], object] | None = None
@@ -72,7 +73,7 @@ class ServerThread:
         listener = self._listen()
         self._ready.clear()
         failures: list[BaseException] = []
-        self._server = _Server(app, self._protocol, self._ready, at_end)
+        self._server = _Server(_uvicorn_config(app, self._protocol, self._limits), app, self._ready, at_end)
         self._join = native_thread(partial(self._run, self._server, listener, failures), self._name)
         while not self._ready.wait(1.0):  # gevent reports an endless wait as a deadlock
             pass
@@ -120,11 +121,13 @@ class ServerThread:
             listener.close()
 
 
-def _uvicorn_config(app: App, protocol: Any) -> uvicorn.Config:
+def _uvicorn_config(app: App, protocol: Any, limits: RequestLimits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol,
-        ws="none",
+        ws="none",  # the protocol hands WebSockets over by itself
+        ws_max_size=limits.body,
+        ws_ping_interval=None,
         lifespan="off",
         interface="asgi3",
         log_config=None,
@@ -139,9 +142,9 @@ class _Server(uvicorn.Server):
     """uvicorn's server with a prompt start and stop: uvicorn itself checks only every 0.1 s whether it should exit."""
 
     def __init__(
-        self, app: App, protocol: Any, ready: threading.Event, at_end: Callable[[], Awaitable[None]] | None
+        self, config: uvicorn.Config, app: App, ready: threading.Event, at_end: Callable[[], Awaitable[None]] | None
     ) -> None:
-        super().__init__(_uvicorn_config(app, protocol))
+        super().__init__(config)
         self._at_end = at_end
         self._app = app
         self._ready = ready

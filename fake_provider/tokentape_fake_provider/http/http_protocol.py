@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, with additions for a server that any client may connect to.
 
-- A request may offer to upgrade the connection (Java's `HttpClient` offers `h2c` by default); a server may ignore that
-  (RFC 9110 section 7.8). httptools treats such a request as the last one and loses its body, so the request is parsed
-  again without the offer.
+- The handshake of a WebSocket hands the connection over. Other requests may offer to upgrade it, too (Java's
+  `HttpClient` offers `h2c` by default); a server may ignore that (RFC 9110 section 7.8). httptools treats such a
+  request as the last one and loses its body, so the request is parsed again without the offer.
 - Its head is limited in size and time, and a request that can't be read is refused in the app's error format.
 - HTTP/2 is served if tokentape[http2] is installed; otherwise the response explains how to install it.
 - The access log, which would appear in the log of the surrounding program, is off.
@@ -21,6 +21,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from tokentape_fake_provider.http.http2 import PREFACE, Http2Refusal, hand_over
 from tokentape_fake_provider.http.request_limits import RequestLimits
+from tokentape_fake_provider.http.websocket import NOT_INSTALLED, hand_over_websocket, is_handshake
 from tokentape_fake_provider.playback.connection import RawHeaders
 
 try:
@@ -58,7 +59,7 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._timer: asyncio.TimerHandle | None = None
         self._received = False
         self._http2: Http2Refusal | None = None
-        self._refused = False
+        self._finished = False
         self._in_head = False
         self._head_size = 0
         self._skipped = False
@@ -83,7 +84,7 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._received = True
         if self._http2 is not None:
             self._http2.receive(data)
-        elif not self._refused:
+        elif not self._finished:
             self._parse(data)
             self._watch_head(len(data))
 
@@ -100,6 +101,9 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
                 if method == b"CONNECT":
                     self._refuse_request(405, "method_not_allowed", "This is no HTTP proxy: set the client's base URL.")
                     return
+                if is_handshake(method, self.headers):
+                    self._hand_over_websocket(data[upgrade.args[0] :])
+                    return
                 kept = [pair for pair in self.headers if pair[0] not in _OFFER]
                 version = self.parser.get_http_version().encode()
                 lines = [b"%b %b HTTP/%b" % (method, self.url, version), *(b"%b: %b" % pair for pair in kept)]
@@ -111,10 +115,29 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             else:
                 return
 
+    def _hand_over_websocket(self, rest: bytes) -> None:
+        """Let the protocol of WebSockets serve the connection from this handshake on."""
+        head = [b"GET %b HTTP/1.1" % self.url, *(b"%b: %b" % pair for pair in self.headers), b"", rest]
+        if hand_over_websocket(self, b"\r\n".join(head)):
+            self._finished = True
+            self._unset_timer()
+        else:
+            self._refuse_request(426, "websocket_not_supported", NOT_INSTALLED)
+
+    # Called by uvicorn's protocol for h11.
+
+    def _should_upgrade(self) -> bool:
+        return _tools is None and is_handshake(self.scope["method"].encode(), self.headers)
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """Handle the handshake of a WebSocket."""
+        self.url = event.target
+        self._hand_over_websocket(b"")
+
     def _watch_head(self, received: int) -> None:
         """Limit the size and the time of an incomplete head."""
         idle = self.cycle is None or self.cycle.response_complete
-        if self._refused or not (self._in_head or idle):
+        if self._finished or not (self._in_head or idle):
             return
         self._head_size += received
         if self._head_size > self._limits.head:
@@ -179,7 +202,7 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     def _refuse_request(self, status: int, code: str, message: str) -> None:
         """Refuse the request that is being read, and stop reading it."""
-        self._refused = True
+        self._finished = True
         self._unset_timer()
         if self.cycle is not None and not self.cycle.response_complete:
             if self.cycle.response_started or not self.cycle.more_body:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires import named_in_path
+
+WEBSOCKET: Final = "WEBSOCKET"
+"""The method of a recorded handshake, which no request of HTTP has."""
 
 
 class Recording(msgspec.Struct, frozen=True):

@@ -128,6 +128,22 @@ class RecordingStore:
         self._plays[index] += 1
         return self._recordings[index]
 
+    def websockets(self, endpoint: Endpoint, *, again: bool = False) -> list[Recording]:
+        """The recorded answers to a handshake; with `again` also those that were played, after the others."""
+        alike = [index for index, other in enumerate(self._endpoints) if other.identity == endpoint.identity]
+        found = [index for index in alike if not self._plays[index] and self._is_open(index)]
+        if again:
+            found += [index for index in reversed(alike) if self._plays[index]]
+        return [self._recordings[index] for index in found]
+
+    def count(self, recording: Recording, *, again: bool = False) -> bool:
+        """Count a recording as played. Whether it may be played."""
+        for index, held in enumerate(self._recordings):
+            if held is recording and (again or not self._plays[index]):
+                self._plays[index] += 1
+                return True
+        return False
+
     def give_back(self, recording: Recording) -> None:
         """Undo that a recording was taken."""
         for index, held in enumerate(self._recordings):

@@ -69,6 +69,28 @@ def differences(recorded: Any, received: Any) -> list[Difference]:
     return list(_differences(canonical(recorded), canonical(received), ""))
 
 
+def message_difference(recorded: str | bytes, received: str | bytes) -> str:
+    """How two messages of a WebSocket differ; an empty text if they are the same.
+
+    JSON objects in text are compared as bodies, everything else as it is.
+    """
+    if type(recorded) is not type(received):
+        return "was text, now binary" if isinstance(recorded, str) else "was binary, now text"
+    before, now = _message(recorded), _message(received)
+    if key_of(before, without=PREFERRED) == key_of(now, without=PREFERRED):
+        return ""
+    found = differences(before, now)
+    return "; ".join(map(str, found[:3])) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def _message(data: str | bytes) -> Any:
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else data.encode() if isinstance(data, str) else data
+
+
 def _normal(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _normal(item) for key, item in value.items() if item is not None}

@@ -301,6 +301,16 @@ class Session:
         with self._lock:
             return self._store.take(endpoint, body, prompt=prompt, again=self.settings.repeat)
 
+    def websockets(self, endpoint: Endpoint) -> list[Recording]:
+        """The recorded answers to a handshake, the best first."""
+        with self._lock:
+            return self._store.websockets(endpoint, again=self.settings.repeat)
+
+    def take_websocket(self, recording: Recording) -> bool:
+        """Count a recording as played. Whether it may be played."""
+        with self._lock:
+            return self._store.count(recording, again=self.settings.repeat)
+
     def give_back(self, recording: Recording) -> None:
         """Undo that a recording was taken."""
         with self._lock:

@@ -30,6 +30,12 @@ def format_ms(at: float) -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def number_of_ms(at: float) -> int | float:
+    """A time in ms, to the microsecond, whole where it is."""
+    rounded = round(at, 3)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
 def format_chunks(chunks: Iterable[Chunk]) -> str:
     """The chunks as one scalar."""
     return " ".join(f"{chunk.size}@{format_ms(chunk.at)}" for chunk in chunks)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.tape import End
+from tokentape_fake_provider.tape import End, WebSocket
 from tokentape_harness.cassettes.chunks import Chunk
 
 Headers = tuple[tuple[str, str], ...]
@@ -52,7 +52,8 @@ class StreamRecord(msgspec.Struct, frozen=True):
     """When a body arrived, and how it ended. Times are in ms since the request was sent.
 
     `start` is when the headers arrived, `encoding` the content coding that was removed, `seq` the order of the
-    requests, `extra` the fields that this version does not know.
+    requests, `http_version` is that of the response where it was not HTTP/1.1, `websocket` what followed the response
+    to a handshake, `extra` the fields that this version does not know.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -63,6 +64,8 @@ class StreamRecord(msgspec.Struct, frozen=True):
     encoding: str | None = None
     seq: int | None = None
     recorded_at: str | None = None
+    http_version: str | None = None
+    websocket: WebSocket | None = None
     extra: Mapping[str, Any] = _NOTHING
 
 
@@ -90,6 +93,11 @@ class Interaction(msgspec.Struct, frozen=True):
 
     request: Request
     response: Response
+
+    @property
+    def websocket(self) -> WebSocket | None:
+        """What both sides sent, if the request began a WebSocket."""
+        return None if self.response.stream is None else self.response.stream.websocket
 
 
 class Cassette(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from tokentape_harness.cassettes import yaml_io
 from tokentape_harness.cassettes.chunks import check_ms, parse_chunks, rechunk
 from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cassettes.frames import CloseFields, FrameFields, websocket_of
 from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.model import (
     Cassette,
@@ -69,6 +70,9 @@ class _StreamFields(msgspec.Struct):
     encoding: str | None = None
     seq: int | None = None
     recorded_at: Any = None
+    http_version: str | None = None
+    frames: list[FrameFields] | None = None
+    close: CloseFields | None = None
 
 
 def read_cassette(path: str | Path) -> Cassette:
@@ -343,6 +347,7 @@ def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], p
         for name in ("start", "end_at"):
             check_ms(getattr(fields, name) or 0.0, name)
         recorded_at = _moment(fields.recorded_at)
+        websocket = None if fields.frames is None else websocket_of(fields.frames, fields.close)
     except (msgspec.ValidationError, OverflowError, ValueError) as error:
         raise CassetteFormatError(f"its `stream` is damaged ({error}): record it again") from error
     recorded = sum(chunk.size for chunk in chunks)
@@ -364,6 +369,8 @@ def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], p
         fields.encoding or (", ".join(codings) or None),
         fields.seq,
         recorded_at,
+        fields.http_version,
+        websocket,
         {key: value for key, value in raw.items() if key not in _StreamFields.__struct_fields__},
     )
 

@@ -12,7 +12,8 @@ from typing import Any, Final, TextIO
 
 from tokentape_harness.cassettes import yaml_io
 from tokentape_harness.cassettes.atomic_file import temporary_path
-from tokentape_harness.cassettes.chunks import format_chunks
+from tokentape_harness.cassettes.chunks import format_chunks, number_of_ms
+from tokentape_harness.cassettes.frames import websocket_fields
 from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Response, StreamRecord
 from tokentape_harness.cassettes.reader import FORMAT_VERSION, STREAM_VERSION, read_cassette
 from tokentape_harness.errors import CassetteError, CassetteWriteError
@@ -157,27 +158,23 @@ def _response_fields(response: Response) -> dict[str, Any]:
 def _stream_fields(stream: StreamRecord, length: int) -> Mapping[str, Any]:
     error = stream.error
     optional = {
-        "end_at": None if stream.end_at is None else _number(stream.end_at),
+        "end_at": None if stream.end_at is None else number_of_ms(stream.end_at),
         "error": None if error is None else {"kind": error.kind, "type": error.type, "message": error.message},
         "encoding": stream.encoding,
         "seq": stream.seq,
         "recorded_at": stream.recorded_at,
+        "http_version": stream.http_version,
     }
     return {
         "v": STREAM_VERSION,
-        "start": _number(stream.start),
+        "start": number_of_ms(stream.start),
         "chunks": format_chunks(stream.chunks),
         "bytes": length,
         "end": stream.end,
         **{key: value for key, value in optional.items() if value is not None},
+        **({} if stream.websocket is None else websocket_fields(stream.websocket)),
         **stream.extra,
     }
-
-
-def _number(at: float) -> int | float:
-    """A time in ms, to the microsecond, whole where it is."""
-    rounded = round(at, 3)
-    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _headers(headers: Headers) -> dict[str, list[str]]:

@@ -16,12 +16,14 @@ from tokentape_fake_provider.http.access import ALLOW_IT, Access, names_this_mac
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.playback.connection import Connection, Message, Receive, Send
+from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection
 from tokentape_harness.errors import HarnessError
 from tokentape_harness.proxy.cassettes import CassetteFolder
-from tokentape_harness.proxy.failure import Failure
+from tokentape_harness.proxy.failure import NOT_SIGNED, Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, request_headers, text
 from tokentape_harness.proxy.signing import is_signed_for_aws, sign_again
 from tokentape_harness.proxy.upstream import Target, Upstream, target_of, without_secret
+from tokentape_harness.proxy.websocket import NO_RECORDING, UPSTREAM_LOST, WebSocketRelay
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import MismatchError
 from tokentape_harness.recording.response_recorder import ResponseRecorder
@@ -57,6 +59,9 @@ class ProxyApp:
         self._timeout = {"connect": _CONNECT_S, "read": timeout, "write": timeout, "pool": None}
         self._report = report
         self._client: httpx2.AsyncClient | None = None
+        self._relay = WebSocketRelay(
+            cassettes, connect_s=_CONNECT_S, largest=LIMITS.body, end=self._end, is_stopping=lambda: self.stopping
+        )
 
     async def aclose(self) -> None:
         """Close the connections to the upstreams."""
@@ -75,6 +80,9 @@ class ProxyApp:
                 self.idle.set()
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._answer_websocket(scope, WebSocketConnection(receive, send, scope))
+            return
         failure, body = self._refused(scope), b""
         try:
             if failure is None:
@@ -90,6 +98,18 @@ class ProxyApp:
             await send({"type": "http.response.start", "status": failure.status, "headers": failure.headers})
             await send({"type": "http.response.body", "body": failure.body})
 
+    async def _answer_websocket(self, scope: Message, client: WebSocketConnection) -> None:
+        failure = self._refused(scope)
+        if failure is None:
+            target, own = self._target(scope)
+            failure = target if isinstance(target, Failure) else await self._relay.answer(scope, target, own, client)
+        if failure is not None:
+            self._report(failure.message)
+            if client.accepted:
+                await client.close(MISMATCH if failure.status == NO_RECORDING else UPSTREAM_LOST, failure.message)
+            else:
+                await client.deny(failure.status, failure.headers, failure.body)
+
     def _refused(self, scope: Message) -> Failure | None:
         foreign = self._access.refusal(scope["headers"])
         if foreign:
@@ -99,12 +119,19 @@ class ProxyApp:
         return None
 
     async def _forward(self, scope: Message, body: bytes, connection: Connection) -> Failure | None:
+        target, own = self._target(scope)
+        if isinstance(target, Failure):
+            return target
+        return await self._respond(scope, body, target, own, connection)
+
+    def _target(self, scope: Message) -> tuple[Target | Failure, bool]:
+        """The target of a request, and whether its client knows this run's secret."""
         path, own = without_secret(_path(scope), self._secret)
         target = target_of(path, scope["query_string"].decode("latin-1"), self._upstreams)
         if target is None:
             names = ", ".join(f"/{name}" for name in self._upstreams)
-            return Failure(404, "unknown_prefix", f"{path}: no upstream has this prefix (known are {names})")
-        return await self._respond(scope, body, self._cassettes.recorded_target(target), own, connection)
+            return Failure(404, "unknown_prefix", f"{path}: no upstream has this prefix (known are {names})"), own
+        return self._cassettes.recorded_target(target), own
 
     async def _respond(
         self, scope: Message, body: bytes, target: Target, own: bool, connection: Connection
@@ -124,12 +151,7 @@ class ProxyApp:
         if not own and is_signed_for_aws(target.uri, headers):
             if answer is not None:
                 answer.abandon()
-            return Failure(
-                403,
-                "not_signed",
-                "requests to AWS are signed only for clients that know this run's address: take the base URL from "
-                "TOKENTAPE_PROXY_URL or AWS_ENDPOINT_URL_BEDROCK_RUNTIME, or from what tokentape record prints",
-            )
+            return NOT_SIGNED
         exchange = self._exchange(scope["method"], target, headers, body, connection, answer)
         return await _until_gone(exchange, connection, answer)
 
@@ -199,7 +221,8 @@ class ProxyApp:
     ) -> None:
         head = end_to_end(response.headers.raw)
         if recording is not None:
-            recording.head(response.status_code, response.reason_phrase, text(head))
+            version = response.http_version
+            recording.head(response.status_code, response.reason_phrase, text(head), http_version=version)
         try:
             await connection.send({"type": "http.response.start", "status": response.status_code, "headers": head})
             async for chunk in response.aiter_raw():

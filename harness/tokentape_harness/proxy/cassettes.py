@@ -16,7 +16,7 @@ from vcr.request import Request
 
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteError, HarnessError
-from tokentape_harness.proxy.upstream import NAME, Target, Upstream
+from tokentape_harness.proxy.upstream import NAME, Target, Upstream, http_uri
 from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
@@ -88,13 +88,17 @@ class CassetteFolder:
         """The playback or recorder for a request to this upstream; see `Recorder.answer`."""
         return self._recorders[name].answer(request)
 
+    def recorder(self, name: str) -> Recorder:
+        """The recorder of this upstream's cassette."""
+        return self._recorders[name]
+
     def recorded_target(self, target: Target) -> Target:
         """In mode `none`, the target with the upstream from which its path was recorded."""
         if self._mode != "none":
             return target
         path = target.path.partition("?")[0]
         requests = self._recorders[target.upstream.name].cassette.requests
-        found = [uri for request in requests if (uri := request.uri.partition("?")[0]).endswith(path)]
+        found = [uri for request in requests if (uri := http_uri(request.uri).partition("?")[0]).endswith(path)]
         if not found or target.upstream.url + path in found:
             return target
         return target._replace(upstream=target.upstream._replace(url=found[0].removesuffix(path)))
@@ -124,7 +128,7 @@ def recorded_upstreams(folder: Path) -> dict[str, Upstream]:
     upstreams: dict[str, Upstream] = {}
     for path in sorted(folder.glob("*.yaml")):
         if NAME.fullmatch(path.stem) and (interactions := read_cassette(path).interactions):
-            parts = urlsplit(interactions[0].request.uri)
+            parts = urlsplit(http_uri(interactions[0].request.uri))
             upstreams[path.stem] = Upstream(path.stem, f"{parts.scheme}://{parts.netloc}")
     return upstreams
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
 from tokentape_harness.redaction import redact_text
@@ -32,3 +32,11 @@ class Failure(NamedTuple):
         retry = [] if self.retry else [(b"x-should-retry", b"false")]
         size = str(len(self.body)).encode()
         return [(b"content-type", b"application/json"), (b"content-length", size), *retry]
+
+
+NOT_SIGNED: Final = Failure(
+    403,
+    "not_signed",
+    "requests to AWS are signed only for clients that know this run's address: take the base URL from "
+    "TOKENTAPE_PROXY_URL or AWS_ENDPOINT_URL_BEDROCK_RUNTIME, or from what tokentape record prints",
+)

@@ -15,6 +15,7 @@ _NOT_FORWARDED: Final = {name.encode() for name in HOP_BY_HOP} | {b"proxy-authen
 _OF_BROWSERS: Final = frozenset(
     (b"origin", b"referer", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-user")
 )
+_OF_HANDSHAKE: Final = {b"sec-websocket-" + name for name in (b"key", b"version", b"extensions", b"accept")}
 _REPLACED: Final = frozenset((b"host", b"content-length", b"expect"))
 
 
@@ -36,6 +37,11 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]], authority: str, leng
     kept = [pair for pair in end_to_end(headers) if pair[0].lower() not in _REPLACED | _OF_BROWSERS]
     size = [(b"content-length", str(length).encode())] if sized else []
     return [(b"host", authority.encode("ascii")), *kept, *size]
+
+
+def handshake_headers(headers: Iterable[tuple[bytes, bytes]], authority: str) -> RawHeaders:
+    """The headers of a WebSocket's handshake for the upstream, without those that only concern one connection."""
+    return [pair for pair in request_headers(headers, authority, 0) if pair[0].lower() not in _OF_HANDSHAKE]
 
 
 def text(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:

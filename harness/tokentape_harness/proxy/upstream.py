@@ -38,6 +38,16 @@ class Target(NamedTuple):
         """The URI that the client would request without the proxy."""
         return self.upstream.url + self.path
 
+    @property
+    def websocket_uri(self) -> str:
+        """The URI of a WebSocket there."""
+        return f"ws{self.uri.removeprefix('http')}"
+
+
+def http_uri(uri: str) -> str:
+    """The URI of HTTP for one of a WebSocket; others stay as they are."""
+    return f"http{uri[2:]}" if uri.startswith(("ws:", "wss:")) else uri
+
 
 def upstreams_of(options: Iterable[str], environment: Mapping[str, str]) -> dict[str, Upstream]:
     """The upstreams by name: those of `options` (`NAME=URL`), of the SDKs' variables, and the providers' own.

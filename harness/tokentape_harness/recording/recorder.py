@@ -9,6 +9,8 @@ from vcr.cassette import Cassette
 from vcr.errors import CannotOverwriteExistingCassetteException
 from vcr.request import Request
 
+from tokentape_fake_provider.sessions.request_matching import message_difference
+from tokentape_harness.cassettes.model import Response
 from tokentape_harness.errors import HarnessError
 from tokentape_harness.recording.body_matcher import BodyMatcher, Level, distance
 from tokentape_harness.recording.clock import RecordingClock
@@ -47,8 +49,8 @@ class Recorder:
     ) -> None:
         self.cassette = cassette
         self._redactor = redactor
-        self._clock = clock
-        self._speed = speed
+        self.clock = clock
+        self.speed = speed
         self._allow_truncated = allow_truncated
         self._body_matcher = body_matcher
         self._advice = advice
@@ -68,20 +70,51 @@ class Recorder:
                 source = f"{self.cassette.path}: {request.method} {self._shown(request)}"
                 return Playback(
                     response_of(played, source),
-                    clock=self._clock,
-                    speed=self._speed,
+                    clock=self.clock,
+                    speed=self.speed,
                     allow_truncated=self._allow_truncated,
                     source=source,
                 )
+            return self.record(request)
+
+    def record(self, request: Request) -> ResponseRecorder | None:
+        """A recorder to fill from the real response; `None` for a request to pass through.
+
+        Raises `MismatchError` if the record mode adds none.
+        """
+        with self._lock:
             filtered = self.cassette.filter_request(request)
             if not filtered or self._sealed:
                 return None
             if self.cassette.write_protected:
                 raise MismatchError(self.cassette, filtered, self._nearest(filtered), self._advice)
-            recording = ResponseRecorder(request, self._next_seq, self._clock, self._finished)
+            recording = ResponseRecorder(request, self._next_seq, self.clock, self._finished)
             self._next_seq += 1
             self._pending.append(recording)
             return recording
+
+    def websockets(self, request: Request) -> dict[int, Response]:
+        """The recorded responses to this handshake that were not played, by number. Raises `CassetteError`."""
+        with self._lock:
+            if not self.cassette.can_play_response_for(request):
+                return {}
+            alike = {id(response) for response in self.cassette.responses_of(request)}
+            return {
+                number: response_of(response, f"{self.cassette.path}: {self._shown(request)}")
+                for number, response in enumerate(self.cassette.responses)
+                if id(response) in alike and not self.cassette.play_counts[number]
+            }
+
+    def take_websocket(self, number: int) -> bool:
+        """Count a recording as played, unless it was."""
+        with self._lock:
+            free = not self.cassette.play_counts[number]
+            self.cassette.play_counts[number] = 1
+            return free
+
+    def message_difference(self, request: Request, recorded: str | bytes, received: str | bytes) -> str:
+        """How a message of the client differs from the recorded one; empty if they are the same. `request` began it."""
+        return message_difference(recorded, self._redactor.message(request, received))
 
     def save(self) -> None:
         """Write the recordings that have ended, if there are new ones. Raises `CassetteWriteError`."""

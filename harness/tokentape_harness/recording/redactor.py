@@ -9,6 +9,7 @@ from typing import Any
 from vcr.cassette import Cassette
 from vcr.request import Request
 
+from tokentape_fake_provider.tape import WebSocket, WebSocketFrame
 from tokentape_harness.cassettes import model as values
 from tokentape_harness.redaction import RedactionRules, credentials_of, redact, redact_request
 
@@ -60,6 +61,13 @@ class Redactor:
         redacted = redact_request(_plain(request), self._rules)
         body = request.body if redacted.body is None else redacted.body
         return Request(redacted.method, redacted.uri, body, dict(redacted.headers))
+
+    def message(self, request: Request, data: str | bytes) -> str | bytes:
+        """The client's message on the WebSocket that this unredacted request began, as the file holds it."""
+        record = values.StreamRecord(websocket=WebSocket((WebSocketFrame(0.0, "client", data),)))
+        redacted = redact(values.Interaction(_plain(request), values.Response(stream=record)), self._rules)
+        assert redacted.websocket is not None
+        return redacted.websocket.frames[0].data
 
     def response(self, request: Request, response: values.Response) -> values.Response:
         """The response to this unredacted request, without its secrets."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, Sender, WebSocket, WebSocketClose, WebSocketFrame
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cassettes.content_coding import ContentCodingError, ContentDecoder, split_codings
 from tokentape_harness.cassettes.model import Response, StreamRecord, header_values
@@ -16,7 +17,7 @@ _SMALL = 65536
 
 
 class ResponseRecorder:
-    """Records a response: the head, each chunk as it arrives, and how it ended.
+    """Records a response: the head, each chunk as it arrives (or each message of a WebSocket), and how it ended.
 
     Calls after the end are ignored. `done` is called at the end.
     """
@@ -39,6 +40,9 @@ class ResponseRecorder:
         self._decoder: ContentDecoder | None = None
         self._wire_pieces: list[tuple[float, bytes]] = []
         self._pieces: list[tuple[float, bytes]] = []
+        self._http_version: str | None = None
+        self._frames: list[WebSocketFrame] = []
+        self._close: WebSocketClose | None = None
 
     @property
     def has_head(self) -> bool:
@@ -59,9 +63,18 @@ class ResponseRecorder:
         kind = next(iter(header_values(self._headers, "content-type")), "")
         return "event-stream" not in kind and sum(len(data) for _, data in self._pieces) <= _SMALL
 
-    def head(self, status: int, message: str, headers: Iterable[tuple[str, str]], *, decoded: bool = False) -> None:
+    def head(
+        self,
+        status: int,
+        message: str,
+        headers: Iterable[tuple[str, str]],
+        *,
+        decoded: bool = False,
+        http_version: str = "HTTP/1.1",
+    ) -> None:
         """Record status line and headers; `decoded` if the client passes bodies on without their content coding."""
         self._start = self._since()
+        self._http_version = None if http_version == "HTTP/1.1" else http_version
         self._status, self._message, self._headers = status, message, tuple(headers)
         codings = split_codings(header_values(self._headers, "content-encoding"))
         if codings:
@@ -86,6 +99,17 @@ class ResponseRecorder:
                 return
         if data:
             self._pieces.append((at, data))
+
+    def frame(self, sender: Sender, data: str | bytes) -> None:
+        """Record a message of a WebSocket."""
+        if self.stream_end is None:
+            self._frames.append(WebSocketFrame(round(self._since(), 3), sender, data))
+
+    def closed_by(self, close: WebSocketClose) -> None:
+        """Record the close frame of a WebSocket."""
+        if self.stream_end is None:
+            self._close = close
+            self._finish(COMPLETE)
 
     def complete(self) -> None:
         """Record that the body was read to its end."""
@@ -124,6 +148,8 @@ class ResponseRecorder:
             self._encoding,
             self.seq,
             self._recorded_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            self._http_version,
+            WebSocket(tuple(self._frames), self._close) if self._status == SWITCHING_PROTOCOLS else None,
         )
         headers = self._headers
         if self._encoding is not None:

@@ -17,6 +17,7 @@ from tokentape_harness.redaction.body import Found, redact_body, redact_text
 from tokentape_harness.redaction.credentials import sent_secrets
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct
 from tokentape_harness.redaction.text_rules import is_placeholder
+from tokentape_harness.redaction.websocket import redact_websocket, sent_in_frames
 
 _SCHEME = re.compile(r"(?i)(bearer|basic|digest|negotiate|token|apikey|key|aws4-hmac-sha256|aws4-ecdsa-p256-sha256)\s+")
 _COOKIE_ATTRIBUTES = frozenset(
@@ -29,6 +30,8 @@ _IN_PATHS = frozenset({"x-goog-user-project"})
 _COOKIE = re.compile(r"([^=;]*)(=?)([^;]*)(;?)")
 _USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#@]*(?:@[^/?#@]*)*)@")
 _PARAMETER = re.compile(r"([^=&]*)=([^&]*)")
+_SUBPROTOCOL = "sec-websocket-protocol"
+_NAMED = re.compile(r"([^.,\s]+)\.([^,\s]+)")
 
 
 class Secret(NamedTuple):
@@ -74,6 +77,8 @@ def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RUL
     values: list[str] = []
     for name, value in (*request.headers, *interaction.response.headers):
         lower = name.lower()
+        if lower == _SUBPROTOCOL:
+            values += [match[2] for match in _NAMED.finditer(value) if rules.is_header(match[1])]
         if not rules.is_header(name):
             continue
         if lower in _COOKIES:
@@ -87,6 +92,8 @@ def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RUL
     if request.body:
         plain, content_type = _plain_body(request)
         values += sent_secrets(plain, content_type, rules)
+    if interaction.websocket is not None:
+        values += sent_in_frames(interaction.websocket, rules)
     values += [unquote_plus(value) for value in values if "%" in value or "+" in value]
     return tuple(dict.fromkeys(value for value in values if is_distinct(value) and value not in rules.placeholders))
 
@@ -141,7 +148,8 @@ def _response(response: Response, rules: RedactionRules, found: list[Secret]) ->
         if error is not None:
             error = msgspec.structs.replace(error, message=redact_text(error.message, rules, note))
         extra = _value(record.extra, rules, note)
-        record = msgspec.structs.replace(record, chunks=chunks, error=error, extra=extra)
+        frames = record.websocket and redact_websocket(record.websocket, rules, _noting(found, "WebSocket"))
+        record = msgspec.structs.replace(record, chunks=chunks, error=error, websocket=frames, extra=extra)
     message = redact_text(response.message, rules, note)
     return Response(response.status, message, headers, body, record, _value(response.extra, rules, note))
 
@@ -158,6 +166,8 @@ def _headers(headers: Headers, rules: RedactionRules, found: list[Secret], part:
 
 def _header(name: str, value: str, rules: RedactionRules, note: Found) -> str:
     lower = name.lower()
+    if lower == _SUBPROTOCOL:
+        value = _NAMED.sub(lambda match: _named(match, rules, note), value)
     if not rules.is_header(name):
         return _uri(value, rules, note)
     scheme = _SCHEME.match(value)
@@ -170,6 +180,15 @@ def _header(name: str, value: str, rules: RedactionRules, note: Found) -> str:
     if redacted != value and not is_placeholder(_SCHEME.sub("", value, count=1)):
         note("a secret value")
     return redacted
+
+
+def _named(match: re.Match[str], rules: RedactionRules, note: Found) -> str:
+    """A subprotocol such as `openai-insecure-api-key.KEY`, in which browsers send what they can't in a header."""
+    name, value = match[1], match[2]
+    if value in rules.placeholders or not rules.is_header(name):
+        return match.group()
+    note(f"subprotocol {name.lower()}")
+    return f"{name}.{PLACEHOLDER}"
 
 
 def _cookie_values(value: str) -> list[str]:

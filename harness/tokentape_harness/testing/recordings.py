@@ -12,7 +12,7 @@ import msgspec
 
 from tokentape_fake_provider.http.request_body import parse_body
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP
-from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.chunks import split_by_sizes
@@ -122,6 +122,8 @@ def tape_of(response: Response) -> Tape:
     if record is None:
         frames = tuple(Frame(0.0, piece) for piece in split_body(response.body, response.content_type))
         return Tape(frames, response.status, headers + _content_length(response))
+    if record.websocket is not None:
+        return Tape((), response.status, headers, record.start, record.end, record.end_at, websocket=record.websocket)
     pieces = split_by_sizes(response.body, (chunk.size for chunk in record.chunks))
     frames = tuple(Frame(chunk.at, piece) for chunk, piece in zip(record.chunks, pieces, strict=True))
     # A body that was cut off must not announce the length that arrived: it would seem complete.
@@ -145,6 +147,8 @@ def recorded_request(request: Request, source: str, number: int) -> Recording:
 
 def _recording(interaction: Interaction, source: str, number: int) -> Recording:
     recording = recorded_request(interaction.request, source, number)
+    if interaction.request.uri.startswith(("ws:", "wss:")):
+        recording = msgspec.structs.replace(recording, method=WEBSOCKET)
     return msgspec.structs.replace(recording, tape=tape_of(interaction.response))
 
 

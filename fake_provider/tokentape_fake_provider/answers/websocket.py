@@ -1,0 +1,95 @@
+"""Answers a WebSocket's handshake with the recordings of its path. Without one, clients are told to use HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from tokentape_fake_provider.answers.answer import Answer, error_answer
+from tokentape_fake_provider.clock import Clock
+from tokentape_fake_provider.playback.journal import Entry, Outcome
+from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection, WebSocketPlayer
+from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
+from tokentape_fake_provider.sessions.recording_store import Endpoint
+from tokentape_fake_provider.sessions.request_matching import message_difference
+from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS
+from tokentape_fake_provider.timing import Recorded
+from tokentape_fake_provider.wires import Wire
+
+# Codex then uses HTTP at once; any other status makes it try again.
+_USE_HTTP: Final = 426
+
+
+async def answer_websocket(
+    session: Session, entry: Entry, connection: WebSocketConnection, clock: Clock, wire: Wire
+) -> Outcome:
+    """Play a recorded WebSocket, or refuse; note in the entry what was sent. `wire` is that of errors."""
+    recordings = session.websockets(Endpoint(WEBSOCKET, entry.path, entry.wire))
+    played = [one for one in recordings if one.tape.status == SWITCHING_PROTOCOLS]
+    if recordings and recordings[0] not in played:
+        session.take_websocket(recordings[0])
+        return await deny(Answer(recordings[0].tape, "recording", recordings[0].label), entry, connection)
+    if not played:
+        message = (
+            f"No recorded WebSocket answers GET {entry.path}: use HTTP, or record one (tokentape record). Only "
+            "recordings answer WebSockets."
+        )
+        return await deny(error_answer(wire, _USE_HTTP, message, "no_recording"), entry, connection)
+    return await _play(session, played, entry, connection, clock)
+
+
+async def deny(answer: Answer, entry: Entry, connection: WebSocketConnection) -> Outcome:
+    """Answer the handshake with an HTTP response."""
+    tape = answer.tape
+    entry.status, entry.answered_by, entry.source, entry.note = tape.status, answer.by, answer.source, answer.note
+    headers = [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in tape.headers]
+    await connection.deny(tape.status, [pair for pair in headers if pair[0].lower() != b"content-length"], tape.body)
+    return "complete"
+
+
+async def _play(
+    session: Session, recordings: list[Recording], entry: Entry, connection: WebSocketConnection, clock: Clock
+) -> Outcome:
+    timing = session.settings.timing
+    entry.status, entry.answered_by, entry.source = SWITCHING_PROTOCOLS, "recording", recordings[0].label
+    due, sizes = list[float](), list[int]()
+    entry.due, entry.sizes = due, sizes
+
+    def choose(position: int) -> bool:
+        free = session.take_websocket(recordings[position])
+        if free:
+            entry.source = recordings[position].label
+        return free
+
+    def sent(at: float, size: int) -> None:
+        due.append(at)
+        sizes.append(size)
+        entry.left.append(clock.now() - entry.arrived)
+
+    async def wait_until(deadline: float) -> None:
+        reached = asyncio.Event()
+        call = clock.call_at(deadline, reached.set)
+        try:
+            await reached.wait()
+        finally:
+            call.cancel()
+
+    async def compare(recorded: str | bytes, received: str | bytes) -> str:
+        return message_difference(recorded, received)
+
+    player = WebSocketPlayer(
+        [one.tape for one in recordings],
+        connection,
+        now=clock.now,
+        wait_until=wait_until,
+        compare=compare,
+        speed=timing.speed if isinstance(timing, Recorded) else None,
+        choose=choose,
+        sent=sent,
+    )
+    played = await player.play()
+    if played.problem:
+        entry.answered_by, entry.note = "error", f"{played.problem} ({entry.source})"
+        await connection.close(MISMATCH, played.problem)
+    return played.outcome
