@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -93,9 +93,9 @@ def _async_handler(recorder: Recorder, package: Any, original: Callable[..., Any
                 return await original(transport, request)
             case Playback():
                 await answer.wait_until_async(answer.start)
-                return _replayed_response(
-                    package, answer, _async_stream(package)(_replay_async(package, answer), _nothing)
-                )
+                pieces = _replay_async(package, answer)
+                stream = _async_stream(package)(pieces, functools.partial(_close, pieces))
+                return _replayed_response(package, answer, stream)
             case ResponseRecorder():
                 try:
                     response = await original(transport, request)
@@ -139,7 +139,7 @@ def _record(recording: ResponseRecorder, real: Any) -> Iterator[bytes]:
     recording.complete()
 
 
-async def _record_async(recording: ResponseRecorder, real: Any) -> AsyncIterator[bytes]:
+async def _record_async(recording: ResponseRecorder, real: Any) -> AsyncGenerator[bytes, None]:
     try:
         async for chunk in real:
             recording.chunk(chunk)
@@ -160,12 +160,19 @@ def _end(recording: ResponseRecorder, real: Any, chunks: Iterator[bytes]) -> Non
     real.close()
 
 
-async def _end_async(recording: ResponseRecorder, real: Any, chunks: AsyncIterator[bytes]) -> None:
+async def _end_async(recording: ResponseRecorder, real: Any, chunks: AsyncGenerator[bytes, None]) -> None:
     with suppress(Exception):
         while recording.wants_rest:
             await anext(chunks)
     recording.closed()
+    await _close(chunks)
     await real.aclose()
+
+
+async def _close(chunks: AsyncGenerator[bytes, None]) -> None:
+    """Close the generator now, and not whenever it is collected; one that is running ends with its reader."""
+    with suppress(RuntimeError):
+        await chunks.aclose()
 
 
 def _replayed_response(package: Any, playback: Playback, stream: Any) -> Any:
@@ -190,7 +197,7 @@ def _replay(package: Any, playback: Playback) -> Iterator[bytes]:
     _raise_recorded(package, playback)
 
 
-async def _replay_async(package: Any, playback: Playback) -> AsyncIterator[bytes]:
+async def _replay_async(package: Any, playback: Playback) -> AsyncGenerator[bytes, None]:
     for piece in playback.pieces:
         await playback.wait_until_async(piece.at)
         yield piece.data
@@ -211,10 +218,6 @@ def _raise_recorded(package: Any, playback: Playback) -> None:
             raise package.ReadTimeout("The read operation timed out")
         raise package.RemoteProtocolError("peer closed connection without sending complete message body")
     raise kind(error.message if error else "")
-
-
-async def _nothing() -> None:
-    """Close nothing: a replayed response has no connection."""
 
 
 @functools.cache
