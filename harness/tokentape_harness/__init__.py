@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokentape_harness.recording import MismatchError
     from tokentape_harness.recording.use_cassette import use_cassette
     from tokentape_harness.redaction import DEFAULT_RULES, secrets_of_environment
+    from tokentape_harness.testing.client_output import output_of
     from tokentape_harness.testing.fake_provider import FakeProvider
     from tokentape_harness.testing.recordings import load_recordings, recordings_of
     from tokentape_harness.testing.sdk_environment import sdk_environment
@@ -44,6 +45,7 @@ __all__ = [
     "errors",
     "format_cassette",
     "load_recordings",
+    "output_of",
     "parse_cassette",
     "read_cassette",
     "recordings_of",
@@ -68,6 +70,7 @@ _LAZY = {
     "StreamRecord": "cassettes.model",
     "format_cassette": "cassettes.writer",
     "load_recordings": "testing.recordings",
+    "output_of": "testing.client_output",
     "parse_cassette": "cassettes.reader",
     "read_cassette": "cassettes.reader",
     "recordings_of": "testing.recordings",

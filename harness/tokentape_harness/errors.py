@@ -6,6 +6,7 @@ HarnessError
 │   ├── CassetteSyntaxError        not YAML, or cut short
 │   ├── CassetteFormatError        not vcrpy's format: another tool's, another version, a damaged field
 │   └── CassetteWriteError         can't be written, or would replace a file that can't be read
+├── TraceError                     a trace or a log can't be imported: it names the file and the record
 ├── TruncatedRecordingError        a replay reached the point where the recording was cut off
 ├── UnplayedRecordingError         a cassette has responses that the test did not request
 ├── PromiseBrokenError             a conformance case found that a target breaks its promise
@@ -67,6 +68,15 @@ class CassetteWriteError(CassetteError, OSError):
 
 class CassetteWarning(UserWarning):
     """A cassette was read, but something in it was fixed; or the streams of a client can't be kept."""
+
+
+class TraceError(HarnessError, ValueError):
+    """A trace or a log can't be imported; `place` is the file and the line, the span or the record."""
+
+    def __init__(self, message: str, *, place: str = "") -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.message = message
+        self.place = place
 
 
 class TruncatedRecordingError(HarnessError):

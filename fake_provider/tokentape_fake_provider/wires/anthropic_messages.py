@@ -116,6 +116,7 @@ class AnthropicMessages:
             # The latter two are litellm's and langchain's.
             base_urls=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE", "ANTHROPIC_API_URL"),
             keys=("ANTHROPIC_API_KEY",),
+            key_header="x-api-key",
         ),
         client_settings={"max_tokens": 1024},
         option_paths=option_paths(stop="stop_sequences"),

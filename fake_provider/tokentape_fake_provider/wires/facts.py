@@ -16,6 +16,7 @@ class Provider(msgspec.Struct, frozen=True):
     """Who serves a wire format: its origin, its official Python SDK, and the variables that SDKs read.
 
     `{region}` in the origin is a region of Amazon's. The first of the variables for a base URL counts most.
+    `key_header` is the header that carries the key, in `authorization` after the scheme `Bearer`.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Provider(msgspec.Struct, frozen=True):
     sdk: str = ""
     base_urls: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    key_header: str = "authorization"
 
 
 class ModelList(NamedTuple):

@@ -31,6 +31,7 @@ GOOGLE = Provider(
     sdk="google-genai",
     base_urls=("GOOGLE_GEMINI_BASE_URL",),
     keys=("GEMINI_API_KEY",),
+    key_header="x-goog-api-key",
 )
 OVERLOADED = Error(503, "The model is overloaded. Please try again later.")
 

@@ -53,7 +53,8 @@ class StreamRecord(msgspec.Struct, frozen=True):
 
     `start` is when the headers arrived, `encoding` the content coding that was removed, `seq` the order of the
     requests, `http_version` is that of the response where it was not HTTP/1.1, `websocket` what followed the response
-    to a handshake, `extra` the fields that this version does not know.
+    to a handshake, `expires` the moment from which on it is to be recorded again, `extra` the fields that this version
+    does not know.
     """
 
     chunks: tuple[Chunk, ...] = ()
@@ -66,6 +67,7 @@ class StreamRecord(msgspec.Struct, frozen=True):
     recorded_at: str | None = None
     http_version: str | None = None
     websocket: WebSocket | None = None
+    expires: str | None = None
     extra: Mapping[str, Any] = _NOTHING
 
 

@@ -73,6 +73,7 @@ class _StreamFields(msgspec.Struct):
     http_version: str | None = None
     frames: list[FrameFields] | None = None
     close: CloseFields | None = None
+    expires: Any = None
 
 
 def read_cassette(path: str | Path) -> Cassette:
@@ -346,8 +347,9 @@ def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], p
         chunks = parse_chunks(fields.chunks)
         for name in ("start", "end_at"):
             check_ms(getattr(fields, name) or 0.0, name)
-        recorded_at = _moment(fields.recorded_at)
         websocket = None if fields.frames is None else websocket_of(fields.frames, fields.close)
+        recorded_at = _moment(fields.recorded_at, "recorded_at")
+        expires = _moment(fields.expires, "expires")
     except (msgspec.ValidationError, OverflowError, ValueError) as error:
         raise CassetteFormatError(f"its `stream` is damaged ({error}): record it again") from error
     recorded = sum(chunk.size for chunk in chunks)
@@ -371,15 +373,18 @@ def _stream(raw: Any, body: bytes, headers: Headers, codings: tuple[str, ...], p
         recorded_at,
         fields.http_version,
         websocket,
+        expires,
         {key: value for key, value in raw.items() if key not in _StreamFields.__struct_fields__},
     )
 
 
-def _moment(value: Any) -> str | None:
-    """A moment as text; YAML reads one without quotes as a datetime, in UTC where it has no zone (1.1)."""
+def _moment(value: Any, name: str) -> str | None:
+    """A moment as text; YAML reads one without quotes as a datetime or a date, in UTC where it has no zone (1.1)."""
     if isinstance(value, dt.datetime):
         return value.replace(tzinfo=value.tzinfo or dt.UTC).isoformat().replace("+00:00", "Z")
-    return None if value is None else _line(value, "`recorded_at`")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return None if value is None else _line(value, f"`{name}`")
 
 
 def _kind(value: Any) -> str:

@@ -164,6 +164,7 @@ def _stream_fields(stream: StreamRecord, length: int) -> Mapping[str, Any]:
         "seq": stream.seq,
         "recorded_at": stream.recorded_at,
         "http_version": stream.http_version,
+        "expires": stream.expires,
     }
     return {
         "v": STREAM_VERSION,

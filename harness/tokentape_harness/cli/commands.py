@@ -80,9 +80,19 @@ COMMANDS: Final = (
         "Compare the structure of the events in two cassettes, ignoring values; exit with 1 if it differs.",
     ),
     Command(
+        "drift",
+        "tokentape_harness.cli.drift:drift",
+        "Send recorded requests again and rank what the providers changed; exit with 1 if anything did.",
+    ),
+    Command(
         "convert",
         "tokentape_harness.cli.convert:convert",
         "Convert a recording to the format of another provider or tool, and list what is lost. Secrets are redacted.",
+    ),
+    Command(
+        "import",
+        "tokentape_harness.cli.import_traces:import_traces",
+        "Import the model calls of traces and logs as a cassette or scripts, and write a test that replays them.",
     ),
     Command(
         "fit",

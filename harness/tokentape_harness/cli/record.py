@@ -57,6 +57,10 @@ def record(
     speed: Annotated[
         float | None, typer.Option(min=0.001, help="Replay in recorded time; 2 is twice as fast. [default: at once]")
     ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="The age, such as 30d, from which on a recording is to be recorded again."),
+    ] = None,
     redact_header: RedactHeaders = None,
     redact_path: RedactPaths = None,
     redact_text: RedactTexts = None,
@@ -81,6 +85,7 @@ def record(
         timeout=timeout,
         speed=speed,
         rules=rules,
+        expires=expires,
         allowed_origins=allowed_origins or (),
         report=print_error,
     )

@@ -27,7 +27,7 @@ from tokentape_harness.conversion.request_options import write_options
 from tokentape_harness.conversion.request_reader import RequestContent, read_content
 from tokentape_harness.conversion.response_decoder import DecodedResponse, decode_chunks, decode_tape
 from tokentape_harness.conversion.sample_request import read_request, request_for
-from tokentape_harness.conversion.script_builder import Scripted, script_of
+from tokentape_harness.conversion.script_builder import script_of
 from tokentape_harness.errors import CassetteError, UsageError
 
 # The creation time of responses that have none: the same cassette must give the same file. (2026-01-01)
@@ -67,7 +67,16 @@ def transcode(interaction: Interaction, to: str, *, source: str | None = None) -
     recorded = scripted.decoded
     # An error response does not show whether a stream was requested.
     streamed = recorded.streamed or (recorded.error is not None and original is not None and original.stream)
-    new_request, target, lost = _request(content, to, _model(recorded, owner, path, body), streamed, scripted)
+    sent_at = recorded.output.metadata.get("created")
+    new_request, target, lost = write_request(
+        content,
+        to,
+        _model(recorded, owner, path, body),
+        streamed,
+        choices=len(scripted.script.choices),
+        # Some servers send it in ms.
+        created=sent_at if isinstance(sent_at, int) and 0 < sent_at < 2**32 else CREATED,
+    )
     script, unfit = fit(scripted.script, target)
     tape = encode(script, target, Recorded())
     if recorded.truncated:
@@ -116,11 +125,13 @@ def transcode_cassette(cassette: Cassette, to: str) -> tuple[Cassette, tuple[Los
     return Cassette(tuple(interactions)), counted(losses)
 
 
-def _request(
-    content: RequestContent, to: str, model: str, stream: bool, scripted: Scripted
+def write_request(
+    content: RequestContent, to: str, model: str, stream: bool, *, choices: int, created: int
 ) -> tuple[Request, ProviderRequest, list[Loss]]:
-    """The request in the other format, also as the fake provider reads it, and the losses."""
-    choices = len(scripted.script.choices)
+    """A request with this content in the wire format `to`, also as the fake provider reads it, and the losses.
+
+    `created` is the unix time in s. Raises `UnknownWireError`, `UsageError`.
+    """
     messages = content.messages or (ChatMessage.user("Hello"),)
     lost = [] if content.messages else [Loss("messages", "made up", "request", note="none were recorded")]
     tools = content.tools
@@ -132,14 +143,11 @@ def _request(
     except ConfigurationError as error:
         lost.append(Loss("request tool", "left out", "request", len(tools), str(error)))
         tools = ()
-    created = scripted.decoded.output.metadata.get("created")
-    # Some servers send it in ms.
-    at = created if isinstance(created, int) and 0 < created < 2**32 else CREATED
     # A path may not be able to hold a name such as openai/gpt-oss-120b.
     for name in dict.fromkeys((model, model.rpartition("/")[2] or "model")):
         request = request_for(to, name, messages, tools=tools, stream=stream, choices=choices, options=options)
         try:
-            target = read_request(request, to, created=at, seed=f"transcoded {model}")
+            target = read_request(request, to, created=created, seed=f"transcoded {model}")
         except BadRequestError as error:
             if name == model.rpartition("/")[2]:
                 raise UsageError(f"{to} can't express the request: {error.message}") from error

@@ -23,8 +23,6 @@ from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, find_secr
 ProblemKind = Literal["unreadable", "secret", "truncated", "client_closed", "edited", "undecodable", "old", "unused"]
 PROBLEM_KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)
 
-_AGE = re.compile(r"(\d+)([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _REDACT = "`tokentape convert FILE FILE --to cassette` removes it"
 _ENDS = {
     "dropped": "the connection was cut off",
@@ -66,17 +64,6 @@ def inspect_cassette(
     return found
 
 
-def parse_age(text: str) -> timedelta:
-    """An age such as `90d`, `12h` or `2w`. Raises `UsageError`."""
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"the age {text!r} can't be read: write it as 90d, 12h or 2w")
-    try:
-        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-    except OverflowError as error:
-        raise UsageError(f"the age {text!r} is too long") from error
-
-
 _LABEL = re.compile(r"(.+), interaction (\d+)", re.DOTALL)
 
 
@@ -104,6 +91,9 @@ def _problems(
     if max_age is not None and recorded is not None and now - recorded > max_age:
         days = (now - recorded).days
         yield "old", f"recorded {days} days ago ({recorded:%Y-%m-%d}): record it again"
+    expires = expired_at(interaction.response)
+    if expires is not None and expires <= now:
+        yield "old", f"expired on {expires:%Y-%m-%d}: record it again (tokentape drift --live --update)"
 
 
 def _end_problems(interaction: Interaction, rules: RedactionRules) -> Iterator[tuple[ProblemKind, str]]:
@@ -130,11 +120,7 @@ def _end_problems(interaction: Interaction, rules: RedactionRules) -> Iterator[t
 def recorded_at(response: Response) -> datetime | None:
     """When a response was recorded: the time in the cassette, or else in its Date header."""
     if response.stream is not None and response.stream.recorded_at is not None:
-        try:
-            moment = datetime.fromisoformat(response.stream.recorded_at)
-        except ValueError:
-            return None
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return _moment(response.stream.recorded_at)
     for value in header_values(response.headers, "date"):
         try:
             moment = parsedate_to_datetime(value)
@@ -142,3 +128,18 @@ def recorded_at(response: Response) -> datetime | None:
             continue
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return None
+
+
+def expired_at(response: Response) -> datetime | None:
+    """When a recording expires; `None` if it does not, or has no valid moment."""
+    expires = None if response.stream is None else response.stream.expires
+    return None if expires is None else _moment(expires)
+
+
+def _moment(text: str) -> datetime | None:
+    """A moment, in UTC where it has no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

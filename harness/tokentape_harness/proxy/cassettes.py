@@ -45,12 +45,14 @@ class CassetteFolder:
         speed: float | None = None,
         rules: RedactionRules = DEFAULT_RULES,
         report: Callable[[str], None],
+        expires: str | None = None,
     ) -> None:
         self.paths = {name: folder / f"{name}.yaml" for name in names}
         self._mode = mode
         self._clock = clock
         self._speed = speed
         self._rules = rules
+        self._expires = expires
         self._report = report
         self._stack = ExitStack()
         self._recorders: dict[str, Recorder] = {}
@@ -68,6 +70,7 @@ class CassetteFolder:
                     clock=self._clock,
                     speed=self._speed,
                     rules=self._rules,
+                    expires=self._expires,
                     skip_patchers=PATCHER_NAMES,
                 )
                 stack.enter_context(cassette)

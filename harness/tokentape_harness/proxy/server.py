@@ -40,6 +40,7 @@ class RecordingProxy:
         speed: float | None = None,
         clock: RecordingClock | None = None,
         rules: RedactionRules = DEFAULT_RULES,
+        expires: str | None = None,
         allowed_origins: Sequence[str] = (),
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -48,7 +49,7 @@ class RecordingProxy:
         self._folder = folder
         self._mode = mode
         self._cassettes = CassetteFolder(
-            folder, upstreams, mode=mode, clock=clock, speed=speed, rules=rules, report=report
+            folder, upstreams, mode=mode, clock=clock, speed=speed, rules=rules, report=report, expires=expires
         )
         self._secret = secrets.token_urlsafe(16)
         access = Access(tuple(allowed_origins))

@@ -22,7 +22,7 @@ def keep_streams(vcr: VCR) -> None:
     """Make every cassette that this `VCR` opens keep its streams.
 
     Its options, filters and matchers still hold: a request gets the same recording as in plain vcrpy. The `vcr` mark
-    also takes `speed`, `allow_truncated`, `all_played` and `rules`.
+    also takes `speed`, `allow_truncated`, `all_played`, `rules` and `expires`.
     """
     persister = vcr.persister
     extra_paths = getattr(persister, "extra_paths", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 from vcr.cassette import Cassette
@@ -45,6 +46,7 @@ class Recorder:
         speed: float | None = None,
         allow_truncated: bool = False,
         body_matcher: BodyMatcher | None = None,
+        lifetime: timedelta | None = None,
         advice: str = "",
     ) -> None:
         self.cassette = cassette
@@ -53,6 +55,7 @@ class Recorder:
         self.speed = speed
         self._allow_truncated = allow_truncated
         self._body_matcher = body_matcher
+        self._lifetime = lifetime
         self._advice = advice
         self._lock = threading.RLock()
         self._pending: list[ResponseRecorder] = []
@@ -88,7 +91,7 @@ class Recorder:
                 return None
             if self.cassette.write_protected:
                 raise MismatchError(self.cassette, filtered, self._nearest(filtered), self._advice)
-            recording = ResponseRecorder(request, self._next_seq, self.clock, self._finished)
+            recording = ResponseRecorder(request, self._next_seq, self.clock, self._finished, self._lifetime)
             self._next_seq += 1
             self._pending.append(recording)
             return recording

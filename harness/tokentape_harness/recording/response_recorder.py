@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,16 +20,24 @@ _SMALL = 65536
 class ResponseRecorder:
     """Records a response: the head, each chunk as it arrives (or each message of a WebSocket), and how it ended.
 
-    Calls after the end are ignored. `done` is called at the end.
+    Calls after the end are ignored. `done` is called at the end. The recording expires after its `lifetime`.
     """
 
-    def __init__(self, request: Any, seq: int, clock: RecordingClock, done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        request: Any,
+        seq: int,
+        clock: RecordingClock,
+        done: Callable[[], None],
+        lifetime: timedelta | None = None,
+    ) -> None:
         self.request = request
         self.seq = seq
         self.abandoned = False
         self.stream_end: StreamEnd | None = None
         self._clock = clock
         self._done = done
+        self._lifetime = lifetime
         self._requested_at = clock.now()
         self._recorded_at = clock.date()
         self._status = 0
@@ -147,9 +156,10 @@ class ResponseRecorder:
             self.stream_end.error,
             self._encoding,
             self.seq,
-            self._recorded_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            _iso(self._recorded_at),
             self._http_version,
             WebSocket(tuple(self._frames), self._close) if self._status == SWITCHING_PROTOCOLS else None,
+            None if self._lifetime is None else _iso(self._recorded_at + self._lifetime),
         )
         headers = self._headers
         if self._encoding is not None:
@@ -179,3 +189,7 @@ class ResponseRecorder:
         """Keep the bytes as they arrived: they are not in the coding that their header names."""
         self._decoder = None
         self._pieces = self._wire_pieces
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -18,6 +18,7 @@ from vcr.cassette import Cassette
 from vcr.persisters.filesystem import FilesystemPersister
 from vcr.record_mode import RecordMode
 
+from tokentape_harness.cassettes.age import parse_age
 from tokentape_harness.errors import UnplayedRecordingError, UsageError
 from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, body
 from tokentape_harness.recording.clock import RecordingClock, SystemClock
@@ -37,7 +38,8 @@ class Options(msgspec.Struct, frozen=True):
     """The options that tokentape adds to those of `vcr.use_cassette`.
 
     `speed` replays in recorded time, 2 twice as fast, `None` at once. `allow_truncated` ends a body where its
-    recording was cut off. `all_played` fails at the end for recordings that no request replayed.
+    recording was cut off. `all_played` fails at the end for recordings that no request replayed. `expires` is the age,
+    such as `30d`, from which on a new recording is to be recorded again.
     """
 
     speed: float | None = None
@@ -45,10 +47,13 @@ class Options(msgspec.Struct, frozen=True):
     all_played: bool = False
     rules: RedactionRules = DEFAULT_RULES
     clock: RecordingClock = SystemClock()
+    expires: str | None = None
 
     def __post_init__(self) -> None:
         if self.speed is not None and not self.speed > 0:
             raise UsageError(f"speed is {self.speed}: give a number above 0, or None to replay at once")
+        if self.expires is not None:
+            parse_age(self.expires)
 
 
 def use_cassette(
@@ -61,6 +66,7 @@ def use_cassette(
     all_played: bool = False,
     rules: RedactionRules = DEFAULT_RULES,
     clock: RecordingClock | None = None,
+    expires: str | None = None,
     **vcr_options: Any,
 ) -> StreamingCassette:
     """Record every request in a `with` or `async with` block, or replay it; the block's target is vcrpy's cassette.
@@ -70,7 +76,7 @@ def use_cassette(
     file that can't be read, which is not changed. A request without a recording raises `MismatchError`. Leaving raises
     `CassetteWriteError`, and with `all_played` `UnplayedRecordingError`.
     """
-    options = Options(speed, allow_truncated, all_played, rules, clock or SystemClock())
+    options = Options(speed, allow_truncated, all_played, rules, clock or SystemClock(), expires)
     vcr = VCR()
     _check_options(vcr, vcr_options, record_mode, match_on)
     return StreamingCassette(vcr, path, {**vcr_options, "record_mode": record_mode, "match_on": match_on}, options)
@@ -138,6 +144,7 @@ class StreamingCassette:
             speed=self._options.speed,
             allow_truncated=self._options.allow_truncated,
             body_matcher=matcher if NAME in options["match_on"] else None,
+            lifetime=None if self._options.expires is None else parse_age(self._options.expires),
             advice=self.advice,
         )
         # On leaving, the patches are removed, open recordings end, and vcrpy saves: in this order.

@@ -62,6 +62,12 @@ def test_a_good_cassette_has_no_problems():
     assert kinds(redact(secret)) == []
 
 
+def test_an_expired_recording_is_old():
+    """A recording is old from the moment that it names, with or without a zone; one that can't be read has none."""
+    moments = [_days_ago(1).isoformat(), f"{_days_ago(1):%Y-%m-%d}", _days_ago(-1).isoformat(), "soon", None]
+    assert kinds(*(recorded(expires=moment) for moment in moments)) == [(0, "old"), (1, "old")]
+
+
 @pytest.mark.parametrize("end", ["dropped", "timeout", "open_at_exit"])
 def test_a_recording_that_broke_off(end):
     """A stream that did not come to its end is a problem, and one that the client left is another."""

@@ -1,0 +1,97 @@
+"""Pytest file: tests that replay imported exchanges from their cassette."""
+
+from __future__ import annotations
+
+import os
+import pprint
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tokentape_harness.conversion.response_decoder import decode_response
+from tokentape_harness.traces.recording import Imported
+
+_HEAD = '''"""Replays {cassette}, imported from {source}, without the provider.
+
+Each test sends a recorded request. Call your own code in its place, with the URL of `provider` as its base URL.
+"""
+
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tokentape_harness import output_of
+
+CASSETTE = Path(__file__).parent / {path!r}
+
+
+@pytest.fixture
+def provider(fake_provider):
+    """A provider that has the imported answers, and no others."""
+    fake_provider.cassette(CASSETTE)
+    fake_provider.strict()
+    return fake_provider
+'''
+
+
+def format_pytest(cassette: Path, test: Path, sources: Sequence[str], imported: Sequence[Imported]) -> str:
+    """The text of a test file for the imported exchanges, which are in the cassette without their secrets.
+
+    Equal requests are in one test, in their order, since each answer is replayed once.
+    """
+    same: dict[tuple[str, bytes | None], list[Imported]] = {}
+    for exchange in imported:
+        request = exchange.interaction.request
+        same.setdefault((request.uri, request.body), []).append(exchange)
+    path = os.path.relpath(cassette.resolve(), test.resolve().parent)
+    names = ", ".join(Path(source).name for source in sources)
+    parts = [_HEAD.format(cassette=cassette.name, source=names.replace('"', "'"), path=Path(path).as_posix())]
+    parts += ["\n".join(_test(number, exchanges)) for number, exchanges in enumerate(same.values())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _test(number: int, exchanges: Sequence[Imported]) -> Iterator[str]:
+    request = exchanges[0].interaction.request
+    parts = urlsplit(request.uri)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    yield f"def test_exchange_{number}(provider):"
+    place = exchanges[0].place.replace("\\", "/").replace('"', "'")
+    yield f'    """{_line(place)}."""'
+    yield from _assigned("request", msgspec.json.decode(request.body or b"{}"))
+    for exchange in exchanges:
+        yield f"    response = httpx2.post(provider.url + {target!r}, json=request)"
+        response = exchange.interaction.response
+        yield f"    assert response.status_code == {response.status}"
+        if response.status >= 400:
+            continue
+        output = decode_response(response, exchange.wire).output
+        yield "    output = output_of(response)"
+        yield from _assigned("text", output.text)
+        yield "    assert output.text == text"
+        calls = [(call.name, call.arguments) for call in output.message.tool_calls]
+        if calls:
+            yield from _assigned("calls", calls)
+            yield "    assert [(call.name, call.arguments) for call in output.message.tool_calls] == calls"
+        else:
+            yield "    assert not output.message.tool_calls"
+        if output.finish_reason is not None:
+            yield f"    assert output.finish_reason == {output.finish_reason!r}"
+
+
+def _assigned(name: str, value: Any) -> Iterator[str]:
+    """An assignment of a literal, over several lines if it is long."""
+    first, *rest = pprint.pformat(value, width=100, sort_dicts=False).splitlines()
+    if not rest:
+        yield f"    {name} = {first}"
+        return
+    indent = " " * (4 + len(name) + 3)
+    yield f"    {name} = {first}"
+    yield from (f"{indent}{line}" for line in rest)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:100]

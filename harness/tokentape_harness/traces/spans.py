@@ -1,0 +1,364 @@
+"""Spans: the exchange in a span of OpenTelemetry, in each of the conventions for model calls.
+
+Content is in `gen_ai.input.messages` and `gen_ai.output.messages`; before these in events (`gen_ai.user.message`,
+`gen_ai.choice`) of the span or of its log records, and before those in `gen_ai.prompt` and `gen_ai.completion`, whole
+or a field each (OpenLLMetry). OpenInference has `llm.*` and `input.value`, Logfire `request_data`, `response_data`
+and `events`, Langfuse `langfuse.observation.*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from tokentape_fake_provider.script.model import Choice, Usage
+from tokentape_harness.traces.answers import error_text, finish_reason, read_choices, read_usage
+from tokentape_harness.traces.exchange import TracedExchange
+from tokentape_harness.traces.messages import request_fields
+from tokentape_harness.traces.values import (
+    first,
+    is_cut_off,
+    mapping,
+    moment,
+    ms_between,
+    nested,
+    number,
+    parsed,
+    text,
+)
+
+_OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "completion", "inference"))
+_DETAILS: Final = "gen_ai.client.inference.operation.details"
+_OPTIONS: Final = ("max_tokens", "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed")
+_USAGE: Final[Mapping[str, tuple[str, ...]]] = {
+    "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
+    "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
+    "total_tokens": ("llm.usage.total_tokens", "gen_ai.usage.total_tokens", "llm.token_count.total"),
+    "cached_tokens": (
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_read_input_tokens",
+        "llm.token_count.prompt_details.cache_read",
+    ),
+    "cache_write": (
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "llm.token_count.prompt_details.cache_write",
+    ),
+    "reasoning_tokens": (
+        "gen_ai.usage.reasoning.output_tokens",
+        "gen_ai.usage.reasoning_tokens",
+        "llm.token_count.completion_details.reasoning",
+    ),
+}
+
+
+class Event(NamedTuple):
+    """An event of a span, or a log record that belongs to it; `body` is a log record's."""
+
+    name: str
+    at: datetime | None
+    attributes: Mapping[str, Any]
+    body: Any = None
+
+
+class Span(NamedTuple):
+    """A span, whatever file it is from; `dropped` counts the attributes and events that the SDK left out."""
+
+    place: str
+    name: str
+    start: datetime | None
+    end: datetime | None
+    attributes: Mapping[str, Any]
+    events: tuple[Event, ...] = ()
+    error: str = ""
+    dropped: int = 0
+
+
+def exchange_of_span(span: Span) -> TracedExchange | None:
+    """The exchange in a span; `None` for a span that is no call of a model."""
+    details = next((event for event in span.events if event.name == _DETAILS), None)
+    attributes = span.attributes if details is None else {**span.attributes, **details.attributes}
+    if not _is_model_call(attributes, span.events):
+        return None
+    missing: list[str] = []
+    request, exact = _request(attributes, span.events, missing)
+    choices = _answer(attributes, span.events, missing)
+    reasons = parsed(attributes.get("gen_ai.response.finish_reasons"))
+    if isinstance(reasons, list):
+        choices = tuple(
+            choice
+            if choice.finish_reason or index >= len(reasons)
+            else Choice(choice.items, finish_reason(reasons[index]))
+            for index, choice in enumerate(choices)
+        )
+    if span.dropped:
+        missing.append(f"the SDK dropped {span.dropped} of its attributes and events")
+    first_ms = _first_ms(span, attributes)
+    total_ms = ms_between(span.start, span.end)
+    return TracedExchange(
+        place=span.place,
+        request=request,
+        exact=exact,
+        choices=choices,
+        usage=_usage(attributes),
+        provider=text(first(attributes, "gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")),
+        wire=_wire(span, attributes, request),
+        host=_host(attributes),
+        model=text(
+            first(
+                attributes,
+                "gen_ai.request.model",
+                "llm.request.model_name",
+                "llm.model_name",
+                "langfuse.observation.model.name",
+                "gen_ai.response.model",
+            )
+        ),
+        streamed=_streamed(attributes, request, first_ms),
+        started=span.start,
+        first_ms=first_ms,
+        total_ms=total_ms,
+        error="" if choices else span.error,
+        status=_status(attributes),
+        missing=tuple(missing),
+    )
+
+
+def _is_model_call(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> bool:
+    operation = attributes.get("gen_ai.operation.name")
+    if operation is not None:
+        return operation in _OPERATIONS
+    if kind := attributes.get("openinference.span.kind"):
+        return bool(kind == "LLM")
+    if kind := attributes.get("langfuse.observation.type"):
+        return bool(kind == "generation")
+    if kind := first(attributes, "llm.request.type", "traceloop.span.kind"):
+        return kind in _OPERATIONS
+    return (
+        "gen_ai.request.model" in attributes
+        or ("request_data" in attributes and "model" in mapping(attributes["request_data"]))
+        or any(event.name.startswith("gen_ai.") for event in events)
+    )
+
+
+def _request(
+    attributes: Mapping[str, Any], events: tuple[Event, ...], missing: list[str]
+) -> tuple[dict[str, Any], bool]:
+    """The fields of the request, and whether they are the body that was sent."""
+    for name in ("request_data", "input.value", "langfuse.observation.input"):
+        body = mapping(attributes.get(name))
+        if {"messages", "contents", "input", "prompt"} & body.keys() and "model" in body:
+            return dict(body), name != "langfuse.observation.input"
+    fields = _options(attributes)
+    for name, value in (("gen_ai.input.messages", None), ("input.value", None), ("langfuse.observation.input", None)):
+        value = attributes.get(name)
+        if is_cut_off(value):
+            missing.append(f"{name} is cut off after {len(text(value)):,} characters: no messages are read from it")
+        elif value is not None:
+            found = request_fields(value)
+            if found.get("messages") or len(found) > 1:
+                fields |= found
+                break
+    else:
+        messages = _messages_of(attributes, events)
+        if messages:
+            fields |= request_fields(messages)
+    if system := parsed(attributes.get("gen_ai.system_instructions")):
+        parts = system if isinstance(system, list) else [{"type": "text", "content": system}]
+        fields["messages"] = [
+            *request_fields([{"role": "system", "parts": parts}])["messages"],
+            *fields.get("messages", ()),
+        ]
+    tools = _tools(attributes)
+    if tools:
+        fields["tools"] = tools
+    return fields, False
+
+
+def _options(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: attributes.get(f"gen_ai.request.{name}") for name in _OPTIONS}
+    given["stop"] = parsed(attributes.get("gen_ai.request.stop_sequences"))
+    given |= mapping(attributes.get("llm.invocation_parameters"))
+    given |= mapping(attributes.get("langfuse.observation.model.parameters"))
+    return {name: value for name, value in given.items() if value is not None and name not in ("model", "stream")}
+
+
+def _messages_of(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> Any:
+    """The messages of the request in the older conventions."""
+    found = [message for event in _messages_in(attributes, events) if (message := _event_message(event)) is not None]
+    if found:
+        return found
+    for prefix in ("gen_ai.prompt", "llm.input_messages", "llm.prompts"):
+        if prefix in attributes:
+            return parsed(attributes[prefix])
+        messages = nested(attributes, prefix)
+        if messages:
+            return messages
+    for event in events:
+        if event.name == "gen_ai.content.prompt":
+            return parsed(event.attributes.get("gen_ai.prompt"))
+    return None
+
+
+def _messages_in(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> Iterator[Event]:
+    """The events with messages: those of the span, or those that Logfire keeps in an attribute."""
+    yield from events
+    listed = parsed(first(attributes, "events", "all_messages_events"))
+    for fields in listed if isinstance(listed, list) else ():
+        yield Event(text(mapping(fields).get("event.name")), None, {}, fields)
+
+
+def _event_message(event: Event) -> Any:
+    """The message of an event `gen_ai.<role>.message`."""
+    role = event.name.removeprefix("gen_ai.").removesuffix(".message")
+    if role not in ("system", "user", "assistant", "tool") or not event.name.endswith(".message"):
+        return None
+    fields = {**event.attributes, **mapping(event.body)}
+    message = {name: parsed(value) for name, value in fields.items() if not name.startswith("gen_ai.")}
+    if role == "tool" and "tool_call_id" not in message and "id" in message:
+        message["tool_call_id"] = message["id"]
+    return {**message, "role": text(message.get("role")) or role}
+
+
+def _tools(attributes: Mapping[str, Any]) -> list[Any]:
+    tools = parsed(attributes.get("gen_ai.tool.definitions"))
+    if isinstance(tools, list):
+        return [parsed(tool) for tool in tools]
+    for prefix in ("llm.tools", "llm.request.functions"):
+        flat = nested(attributes, prefix)
+        if isinstance(flat, list):
+            found = [
+                mapping(first(mapping(tool.get("tool")), "json_schema"))
+                or {**tool, "parameters": mapping(tool.get("parameters"))}
+                for tool in map(mapping, flat)
+            ]
+            return [tool for tool in found if tool]
+    return []
+
+
+def _answer(attributes: Mapping[str, Any], events: tuple[Event, ...], missing: list[str]) -> tuple[Choice, ...]:
+    for name in ("gen_ai.output.messages", "response_data", "output.value", "langfuse.observation.output"):
+        value = attributes.get(name)
+        if is_cut_off(value):
+            missing.append(f"{name} is cut off after {len(text(value)):,} characters: no answer is read from it")
+            continue
+        value = parsed(value)
+        if name == "gen_ai.output.messages" and isinstance(value, list):
+            choices = tuple(choice for message in value for choice in read_choices([message]))
+            reasons = [mapping(message).get("finish_reason") for message in value]
+            choices = tuple(
+                Choice(choice.items, finish_reason(reason) or choice.finish_reason)
+                for choice, reason in zip(choices, reasons, strict=False)
+            )
+        elif isinstance(value, Mapping) and "combined_chunk_content" in value:  # Logfire's streams
+            message = value.get("message")
+            choices = read_choices({"message": message} if message else text(value["combined_chunk_content"]))
+        else:
+            choices = read_choices(value)
+        if choices:
+            return choices
+    spoken = [event for event in _messages_in(attributes, events) if event.name == "gen_ai.choice"]
+    spoken.sort(key=lambda event: number(_event_fields(event).get("index")) or 0)
+    if spoken:
+        return tuple(choice for event in spoken for choice in _event_choice(_event_fields(event)))
+    for prefix in ("gen_ai.completion", "llm.output_messages"):
+        flat = parsed(attributes.get(prefix)) or nested(attributes, prefix)
+        if flat:
+            return tuple(choice for message in flat for choice in _flat_choice(message))
+    for event in events:
+        if event.name == "gen_ai.content.completion":
+            return read_choices(event.attributes.get("gen_ai.completion"))
+    return ()
+
+
+def _flat_choice(message: Any) -> Iterator[Choice]:
+    fields = mapping(message)
+    for choice in read_choices([message] if fields else message):
+        yield Choice(choice.items, finish_reason(fields.get("finish_reason")) or choice.finish_reason)
+
+
+def _event_fields(event: Event) -> dict[str, Any]:
+    return {name: parsed(value) for name, value in {**event.attributes, **mapping(event.body)}.items()}
+
+
+def _event_choice(fields: Mapping[str, Any]) -> Iterator[Choice]:
+    message = mapping(fields.get("message")) or {
+        name: fields[name] for name in ("content", "tool_calls", "role") if fields.get(name) is not None
+    }
+    for choice in read_choices([message]):
+        yield Choice(choice.items, finish_reason(fields.get("finish_reason")) or choice.finish_reason)
+
+
+def _usage(attributes: Mapping[str, Any]) -> Usage | None:
+    counts = {name: first(attributes, *places) for name, places in _USAGE.items()}
+    found = read_usage({name: value for name, value in counts.items() if value is not None})
+    if found is None:
+        for name in ("langfuse.observation.usage_details", "response_data"):
+            held = mapping(attributes.get(name))
+            found = found or read_usage(mapping(held.get("usage")) or (held if name.startswith("langfuse") else {}))
+    return found
+
+
+def _wire(span: Span, attributes: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """The wire format where the span says which of a provider's endpoints was called."""
+    api = text(first(attributes, "openai.api.type", "gen_ai.openai.api.type"))
+    if api == "responses" or span.name.startswith("Responses API") or "response" in text(attributes.get("llm.api")):
+        return "openai_responses"
+    if (
+        attributes.get("gen_ai.operation.name") == "text_completion"
+        or attributes.get("llm.request.type") == "completion"
+    ):
+        return "openai_completions"
+    is_openai = "openai" in text(first(attributes, "gen_ai.provider.name", "gen_ai.system", "llm.system"))
+    if is_openai and "input" in request and "messages" not in request:
+        return "openai_responses"
+    return ""
+
+
+def _host(attributes: Mapping[str, Any]) -> str:
+    address, port = text(attributes.get("server.address")), attributes.get("server.port")
+    if not address or "/" in address:
+        return ""
+    return address if port in (None, 443, "443") else f"{address}:{port}"
+
+
+def _streamed(attributes: Mapping[str, Any], request: Mapping[str, Any], first_ms: float | None) -> bool | None:
+    told = first(
+        attributes, "gen_ai.request.stream", "gen_ai.request.is_stream", "llm.is_streaming", "gen_ai.is_streaming"
+    )
+    if isinstance(told, bool):
+        return told
+    sent = mapping(attributes.get("llm.invocation_parameters")).get("stream", request.get("stream"))
+    if isinstance(sent, bool):
+        return sent
+    if first_ms is not None or "combined_chunk_content" in mapping(attributes.get("response_data")):
+        return True
+    return None
+
+
+def _first_ms(span: Span, attributes: Mapping[str, Any]) -> float | None:
+    seconds = number(first(attributes, "gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"))
+    if seconds is not None:
+        return round(seconds * 1000, 3)
+    told = parsed(attributes.get("langfuse.observation.completion_start_time"))
+    if told is not None:
+        return ms_between(span.start, moment(str(told).strip('"')))
+    names = ("First Token Stream Event", "llm.content.completion.chunk", "gen_ai.first_token")
+    event = next((event for event in span.events if event.name in names), None)
+    return None if event is None else ms_between(span.start, event.at)
+
+
+def _status(attributes: Mapping[str, Any]) -> int | None:
+    found = number(first(attributes, "http.response.status_code", "error.type"))
+    return int(found) if found is not None and 400 <= found <= 599 else None
+
+
+def span_error(code: Any, message: Any, events: tuple[Event, ...]) -> str:
+    """The message of a span that failed; empty if it did not."""
+    raised = next((event for event in events if event.name == "exception"), None)
+    if str(code).removeprefix("STATUS_CODE_") not in ("2", "ERROR") and raised is None:
+        return ""
+    told = error_text(message) or ("" if raised is None else text(raised.attributes.get("exception.message")))
+    return told or "the span failed without a message"
