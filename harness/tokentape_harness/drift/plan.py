@@ -154,7 +154,7 @@ def _wire(interaction: Interaction) -> Wire:
     if wire is None or request.method != "POST":
         raise _Skip("its request is of no wire format")
     if not 200 <= response.status < 300:
-        raise _Skip(f"a recorded error ({response.status})")
+        raise _Skip(f"its recorded response has the status {response.status}")
     if response.stream is not None and response.stream.end != "complete":
         raise _Skip("its recorded answer was cut off")
     return wire

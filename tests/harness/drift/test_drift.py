@@ -425,7 +425,7 @@ def test_what_is_not_sent_is_named(server, drift, tmp_path):
     write_cassette(path, Cassette((*again, again[0])))
     done = drift(path, "--key-env", "OPENAI_API_KEY", "--json")
     assert [skipped["reason"] for skipped in json.loads(done.out)["skipped"]] == [
-        "a recorded error (429)",
+        "its recorded response has the status 429",
         "its recorded answer was cut off",
         "the same request as another one",
     ]
