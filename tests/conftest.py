@@ -6,11 +6,16 @@ programs that they start as well: those are to take both as in a terminal.
 
 from __future__ import annotations
 
+import functools
 import gc
+import importlib
 import os
 import signal
 import ssl
+import sys
 import threading
+from collections.abc import Callable
+from types import ModuleType
 
 from hypothesis import HealthCheck, settings
 
@@ -33,6 +38,20 @@ if threading.current_thread() is threading.main_thread():
 # No test talks to anybody with a certificate, and each client would read all of the machine's: 20 ms and more.
 ssl.SSLContext.load_verify_locations = lambda *_, **__: None  # type: ignore[method-assign]
 ssl.SSLContext.load_default_certs = lambda *_, **__: None  # type: ignore[method-assign]
+
+# jsonschema imports the check of IRIs, whose grammar takes seconds to compile, and few tests need.
+IRIS = ModuleType("rfc3987_syntax")
+
+
+@functools.cache
+def _checks_iris() -> Callable[[str, str], bool]:
+    del sys.modules[IRIS.__name__]
+    check: Callable[[str, str], bool] = importlib.import_module(IRIS.__name__).is_valid_syntax
+    return check
+
+
+IRIS.is_valid_syntax = lambda term, value: _checks_iris()(term, value)  # type: ignore[attr-defined]
+sys.modules.setdefault(IRIS.__name__, IRIS)
 
 gc.disable()  # until all SDKs are imported and all tests collected: a million objects, which stay
 

@@ -78,8 +78,9 @@ def test_schemas_of_recorded_requests() -> None:
         assert_obeyed(schema, json.dumps(schema), "abc")
 
 
+@pytest.mark.parametrize("number", [8, pytest.param(25, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("package", PACKAGES)
-def test_schemas_of_published_models(package: str) -> None:
+def test_schemas_of_published_models(package: str, number: int) -> None:
     """The schemas of an SDK's pydantic models, which apps use for structured output, get valid values."""
     module = importlib.import_module(package)
     models = [getattr(module, name) for name in sorted(dir(module))]
@@ -87,7 +88,7 @@ def test_schemas_of_published_models(package: str) -> None:
         model for model in models if isinstance(model, type) and issubclass(model, BaseModel) and model is not BaseModel
     ]
     count = 0
-    for model in models[:: max(1, len(models) // 25)]:
+    for model in models[:: max(1, len(models) // number)]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about defaults that JSON has not
@@ -96,4 +97,4 @@ def test_schemas_of_published_models(package: str) -> None:
             continue
         assert_obeyed(schema, model.__name__, "a")
         count += 1
-    assert count >= 10
+    assert count >= number // 2

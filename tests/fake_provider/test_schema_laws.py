@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema.validators import Draft202012Validator
 
@@ -14,7 +14,7 @@ from tokentape_fake_provider.simulation.json_schema import read_schema
 from tokentape_fake_provider.simulation.schema_check import is_valid
 from tokentape_fake_provider.simulation.schema_values import schema_value
 
-LAWS = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAWS = settings(max_examples=2 * settings.default.max_examples)
 
 
 @LAWS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import types
 from collections.abc import Mapping
@@ -87,16 +88,20 @@ def salvage(value: dict[str, Any], struct: type[StructT], unread: dict[str, Any]
 
 
 def _salvage_object(value: dict[str, Any], struct: type[StructT], unread: dict[str, Any], path: str) -> StructT:
-    hints = get_type_hints(struct)
     fields: dict[str, Any] = {}
-    for field in msgspec.structs.fields(struct):
-        if field.encode_name not in value:
-            continue
-        place = f"{path}.{field.encode_name}" if path else field.encode_name
-        found, kept = _salvage_field(value[field.encode_name], hints[field.name], unread, place)
-        if found:
-            fields[field.name] = kept
+    for name, key, hint in _fields_of(struct):
+        if key in value:
+            found, kept = _salvage_field(value[key], hint, unread, f"{path}.{key}" if path else key)
+            if found:
+                fields[name] = kept
     return struct(**fields)
+
+
+@functools.cache
+def _fields_of(struct: type[msgspec.Struct]) -> tuple[tuple[str, str, Any], ...]:
+    """Each field's name, its key in JSON, and its type."""
+    hints = get_type_hints(struct)
+    return tuple((field.name, field.encode_name, hints[field.name]) for field in msgspec.structs.fields(struct))
 
 
 def _salvage_field(value: Any, hint: Any, unread: dict[str, Any], path: str) -> tuple[bool, Any]:

@@ -127,7 +127,7 @@ def test_tool_calls_survive_between_every_pair_that_has_them(source: str, to: st
 
 
 @pytest.mark.parametrize("source", CHOICES)
-@settings(max_examples=15)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(data=st.data())
 def test_what_differs_is_listed_and_nothing_else(source: str, data: st.DataObject) -> None:
     """For any script and target: text, reasoning, calls, ends and tokens are equal exactly where no loss names them."""

@@ -146,7 +146,7 @@ def test_a_body_with_its_length_ends_there(chunks, known):
 
 
 @pytest.mark.parametrize("client", ["httpx", "requests", "urllib3", "aiohttp"])
-@settings(max_examples=15)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(
     chunks=st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=6),
     coding=st.sampled_from([None, "gzip"]),
