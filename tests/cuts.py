@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-APART = 127
-"""How far apart the cuts of one read are: more bytes than most events of the tests have."""
+APART = 61
+"""How far apart the cuts of one read are: one or two in most events of the tests."""
 
 
 def ways(body: bytes) -> Iterator[list[bytes]]:

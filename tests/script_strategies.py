@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -62,180 +63,132 @@ json_values = st.recursive(
 )
 
 
-@st.composite
-def pieces_of(draw: st.DrawFn, text: str) -> tuple[str, ...]:
+CUTS = st.one_of(st.just(frozenset()), st.frozensets(st.integers(0, 10_000), max_size=4))
+
+
+def pieces_of(text: str) -> st.SearchStrategy[tuple[str, ...]]:
     """A text cut anywhere, or `()` to leave it to the encoder."""
-    if not text or draw(st.booleans()):
-        return ()
-    cuts = sorted(draw(st.sets(st.integers(1, max(1, len(text) - 1)), max_size=4)))
-    edges = [0, *(cut for cut in cuts if cut < len(text)), len(text)]
-    return tuple(text[start:end] for start, end in pairwise(edges))
+    return CUTS.map(lambda cuts: cut_at(text, cuts))
 
 
-@st.composite
-def text_items(draw: st.DrawFn) -> Text:
-    """Text."""
-    text = draw(texts)
-    return Text(text, draw(pieces_of(text)))
+def cut_at(text: str, cuts: frozenset[int]) -> tuple[str, ...]:
+    """The text in pieces; cuts beyond its end are counted from its beginning again."""
+    places = {1 + cut % (len(text) - 1) for cut in cuts} if len(text) > 1 else set()
+    return tuple(text[start:end] for start, end in pairwise([0, *sorted(places), len(text)])) if places else ()
 
 
-@st.composite
-def refusals(draw: st.DrawFn) -> Refusal:
-    """A refusal."""
-    text = draw(texts)
-    return Refusal(text, draw(pieces_of(text)))
+# All of these are made once: a strategy that is made in each draw is checked in each draw.
+TEXTS = st.builds(lambda text, cuts: Text(text, cut_at(text, cuts)), texts, CUTS)
+REFUSALS = st.builds(lambda text, cuts: Refusal(text, cut_at(text, cuts)), texts, CUTS)
 
 
-@st.composite
-def reasoning_items(draw: st.DrawFn, *, signed: bool) -> Reasoning:
-    """Reasoning; `signed` as Anthropic's, with a signature or encrypted."""
-    if signed and draw(st.booleans()):
-        return Reasoning(encrypted=draw(base64_texts))
-    text = draw(texts)
-    signature = draw(base64_texts) if signed else ""
-    return Reasoning(text, signature, pieces=draw(pieces_of(text)))
+def reasoning(text: st.SearchStrategy[str], signature: st.SearchStrategy[str]) -> st.SearchStrategy[Reasoning]:
+    """Reasoning with such a text and signature."""
+    return st.builds(
+        lambda text, signature, cuts: Reasoning(text, signature, pieces=cut_at(text, cuts)), text, signature, CUTS
+    )
 
 
-@st.composite
-def tool_calls(draw: st.DrawFn) -> ToolCall:
-    """A tool call with an object of arguments, in one of the ways to write it."""
-    value = draw(st.dictionaries(st.text(min_size=1, max_size=6), json_values, max_size=3))
-    arguments = json.dumps(value, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from((None, 1))))
-    return ToolCall(draw(names), arguments, draw(ids), draw(pieces_of(arguments)))
+NONE = st.just("")
+REASONING = reasoning(texts, NONE)
+SIGNED = reasoning(texts, base64_texts)
+ENCRYPTED = st.builds(lambda encrypted: Reasoning(encrypted=encrypted), base64_texts)
+ARGUMENTS = st.builds(
+    lambda value, ensure_ascii, indent: json.dumps(value, ensure_ascii=ensure_ascii, indent=indent),
+    st.dictionaries(st.text(min_size=1, max_size=6), json_values, max_size=3),
+    st.booleans(),
+    st.sampled_from((None, 1)),
+)
+CALLS = st.builds(
+    lambda name, arguments, id, cuts: ToolCall(name, arguments, id, cut_at(arguments, cuts)),  # noqa: A006
+    names,
+    ARGUMENTS,
+    ids,
+    CUTS,
+)
+UP_TO_3_CALLS = st.lists(CALLS, max_size=3)
+COUNTS = st.tuples(*[st.integers(0, 5000)] * 5)
+REPORTED = st.tuples(*[st.booleans()] * 6)
 
 
 @st.composite
 def usages(draw: st.DrawFn) -> Usage:
     """Usage that adds up, some of it left to be computed; never a total of its own."""
-    if draw(st.booleans()):
+    given, *reported = draw(REPORTED)
+    if not given:
         return Usage()
-    cached, cache_write, rest = (draw(st.integers(0, 5000)) for _ in range(3))
-    reasoning, said = draw(st.integers(0, 5000)), draw(st.integers(0, 5000))
-    optional = st.sampled_from((True, False))
-    return Usage(
-        input=cached + cache_write + rest if draw(optional) else None,
-        output=reasoning + said if draw(optional) else None,
-        cached=cached if draw(optional) else None,
-        cache_write=cache_write if draw(optional) else None,
-        reasoning=reasoning if draw(optional) else None,
-    )
+    cached, cache_write, rest, reasons, said = draw(COUNTS)
+    counts = (cached + cache_write + rest, reasons + said, cached, cache_write, reasons)
+    names_ = ("input", "output", "cached", "cache_write", "reasoning")
+    return Usage(**{name: n for name, n, report in zip(names_, counts, reported, strict=True) if report})
 
 
-@st.composite
-def openai_choices(draw: st.DrawFn) -> Choice:
-    """Reasoning, then text or a refusal, then tool calls."""
-    items: list[Item] = []
-    if draw(st.booleans()):
-        items.append(draw(reasoning_items(signed=False)))
-    said = draw(st.sampled_from(("text", "refusal", "nothing")))
-    if said == "text":
-        items += draw(st.lists(text_items(), min_size=1, max_size=2))
-    elif said == "refusal":
-        items.append(draw(refusals()))
-    items += draw(st.lists(tool_calls(), max_size=3))
-    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["openai_chat"]))))
+def choices(items: st.SearchStrategy[list[Item]], *reasons: FinishReason | None) -> st.SearchStrategy[Choice]:
+    """Choices of these items that end for one of the reasons."""
+    return st.builds(lambda items, reason: Choice(tuple(items), reason), items, st.sampled_from(reasons))
 
 
-@st.composite
-def anthropic_choices(draw: st.DrawFn) -> Choice:
-    """Content blocks in any order."""
-    items = draw(st.lists(st.one_of(text_items(), reasoning_items(signed=True), tool_calls()), max_size=5))
-    reason = draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["anthropic_messages"])))
-    return Choice(tuple(items), reason)
+def in_any_order(*items: st.SearchStrategy[Item], most: int = 5) -> st.SearchStrategy[list[Item]]:
+    """Items of these kinds."""
+    return st.lists(st.one_of(*items), max_size=most)
 
 
-@st.composite
-def openai_reasoning(draw: st.DrawFn) -> Reasoning:
-    """Reasoning as a summary, encrypted, or both; with the id of its item."""
-    text, encrypted = draw(
-        st.tuples(st.one_of(st.just(""), texts), st.one_of(st.just(""), st.just("gAAAAABqaR3=="))).filter(any)
-    )
-    return Reasoning(text, draw(item_ids), encrypted, draw(pieces_of(text)))
+def in_turn(*parts: st.SearchStrategy[list[Item]]) -> st.SearchStrategy[list[Item]]:
+    """The items of each part after those of the one before."""
+    return st.builds(lambda *lists: [item for part in lists for item in part], *parts)
 
 
-@st.composite
-def openai_responses_choices(draw: st.DrawFn) -> Choice:
-    """Output items in any order; why a complete response ended follows from them."""
-    item = st.one_of(text_items(), refusals(), openai_reasoning(), tool_calls())
-    items = draw(st.lists(item, max_size=5, unique_by=lambda item: getattr(item, "signature", "") or id(item)))
-    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["openai_responses"]))))
+# Reasoning as a summary, encrypted, or both; with the id of its item.
+OPENAI_REASONING = st.builds(
+    lambda shown, item_id, cuts: Reasoning(shown[0], item_id, shown[1], cut_at(shown[0], cuts)),
+    st.tuples(st.one_of(NONE, texts), st.sampled_from(("", "gAAAAABqaR3=="))).filter(any),
+    item_ids,
+    CUTS,
+)
+# Thoughts that are shown, signed or not, or that leave nothing but a signature.
+GEMINI_SIGNATURES = st.binary(min_size=4, max_size=20).map(lambda value: base64.b64encode(value).decode())
+GEMINI_REASONING = st.one_of(REASONING, reasoning(texts, GEMINI_SIGNATURES), reasoning(NONE, GEMINI_SIGNATURES))
+GEMINI_ITEMS = in_any_order(TEXTS, GEMINI_REASONING, CALLS)
 
-
-@st.composite
-def openai_completions_choices(draw: st.DrawFn) -> Choice:
-    """Text."""
-    items = draw(st.lists(text_items(), max_size=3))
-    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["openai_completions"]))))
-
-
-@st.composite
-def bedrock_choices(draw: st.DrawFn) -> Choice:
-    """Content blocks in any order; reasoning is signed, unsigned or a blob."""
-    reasoning = st.one_of(
-        texts.flatmap(lambda text: pieces_of(text).map(lambda pieces: Reasoning(text, pieces=pieces))),
-        reasoning_items(signed=True).map(lambda item: item if not item.encrypted else Reasoning(encrypted="c2VjcmV0")),
-    )
-    items = draw(st.lists(st.one_of(text_items(), reasoning, tool_calls()), max_size=5))
-    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["bedrock_converse"]))))
-
-
-@st.composite
-def plain_choices(draw: st.DrawFn) -> Choice:
-    """Text that ended by itself or at its limit: all that the oldest formats can say."""
-    items = draw(st.lists(text_items(), max_size=3))
-    return Choice(tuple(items), draw(st.sampled_from(FINISH_REASONS["bedrock_invoke"])))
-
-
-@st.composite
-def gemini_choices(draw: st.DrawFn) -> Choice:
-    """Parts in any order; `STOP` is all that it says of a choice that ended by itself or with calls."""
-    items = draw(st.lists(st.one_of(text_items(), gemini_reasoning(), tool_calls()), max_size=5))
-    filtered = ("content_filter",) if items else ()  # without items it is the prompt that was blocked
-    return Choice(tuple(items), draw(st.sampled_from((None, *FINISH_REASONS["gemini"], *filtered))))
-
-
-@st.composite
-def gemini_interactions_choices(draw: st.DrawFn) -> Choice:
-    """Steps in any order."""
-    items = draw(st.lists(st.one_of(text_items(), gemini_reasoning(), tool_calls()), max_size=5))
-    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["gemini_interactions"]))))
-
-
-@st.composite
-def gemini_reasoning(draw: st.DrawFn) -> Reasoning:
-    """Thoughts that are shown, signed or not, or that leave nothing but a signature."""
-    text = draw(st.one_of(st.just(""), texts))
-    signature = draw(st.binary(min_size=4, max_size=20).map(lambda value: base64.b64encode(value).decode()))
-    signed = draw(st.booleans()) or not text
-    return Reasoning(text, signature if signed else "", pieces=draw(pieces_of(text)))
-
-
-@st.composite
-def cohere_choices(draw: st.DrawFn) -> Choice:
-    """Content blocks, then tool calls."""
-    items: list[Item] = draw(st.lists(st.one_of(text_items(), reasoning_items(signed=False)), max_size=4))
-    items += draw(st.lists(tool_calls(), max_size=3))
-    return Choice(tuple(items), draw(st.one_of(st.none(), st.sampled_from(FINISH_REASONS["cohere_chat"]))))
-
-
-@st.composite
-def ollama_choices(draw: st.DrawFn) -> Choice:
-    """Anything in any order; `stop` is all that it says of a choice that ended by itself or with calls."""
-    items = draw(st.lists(st.one_of(text_items(), reasoning_items(signed=False), tool_calls()), max_size=5))
-    return Choice(tuple(items), draw(st.sampled_from((None, *FINISH_REASONS["ollama"]))))
-
-
-CHOICES: Mapping[WireName, Callable[[], st.SearchStrategy[Choice]]] = {
-    "openai_chat": openai_choices,
-    "anthropic_messages": anthropic_choices,
-    "bedrock_converse": bedrock_choices,
-    "bedrock_invoke": plain_choices,
-    "gemini": gemini_choices,
-    "gemini_interactions": gemini_interactions_choices,
-    "cohere_chat": cohere_choices,
-    "ollama": ollama_choices,
-    "openai_completions": openai_completions_choices,
-    "openai_responses": openai_responses_choices,
+# What each format can express: `STOP` is all that Gemini and Ollama say of a choice that ended by itself or with calls.
+CHOICES: Mapping[WireName, st.SearchStrategy[Choice]] = {
+    "openai_chat": choices(
+        in_turn(
+            st.lists(REASONING, max_size=1),
+            st.one_of(st.lists(TEXTS, min_size=1, max_size=2), REFUSALS.map(lambda item: [item]), st.just([])),
+            UP_TO_3_CALLS,
+        ),
+        None,
+        *FINISH_REASONS["openai_chat"],
+    ),
+    "anthropic_messages": choices(
+        in_any_order(TEXTS, SIGNED, ENCRYPTED, CALLS), None, *FINISH_REASONS["anthropic_messages"]
+    ),
+    "bedrock_converse": choices(
+        in_any_order(TEXTS, REASONING, SIGNED, st.just(Reasoning(encrypted="c2VjcmV0")), CALLS),
+        None,
+        *FINISH_REASONS["bedrock_converse"],
+    ),
+    "bedrock_invoke": choices(in_any_order(TEXTS, most=3), *FINISH_REASONS["bedrock_invoke"]),
+    # Filtered without items it would be the prompt that was blocked.
+    "gemini": st.one_of(
+        choices(GEMINI_ITEMS, None, *FINISH_REASONS["gemini"]), choices(GEMINI_ITEMS.filter(bool), "content_filter")
+    ),
+    "gemini_interactions": choices(GEMINI_ITEMS, None, *FINISH_REASONS["gemini_interactions"]),
+    "cohere_chat": choices(
+        in_turn(in_any_order(TEXTS, REASONING, most=4), UP_TO_3_CALLS), None, *FINISH_REASONS["cohere_chat"]
+    ),
+    "ollama": choices(in_any_order(TEXTS, REASONING, CALLS), None, *FINISH_REASONS["ollama"]),
+    "openai_completions": choices(in_any_order(TEXTS, most=3), None, *FINISH_REASONS["openai_completions"]),
+    "openai_responses": choices(
+        st.lists(
+            st.one_of(TEXTS, REFUSALS, OPENAI_REASONING, CALLS),
+            max_size=5,
+            unique_by=lambda item: getattr(item, "signature", "") or id(item),
+        ),
+        None,
+        *FINISH_REASONS["openai_responses"],
+    ),
 }
 SEVERAL_CHOICES = ("gemini", "openai_chat", "openai_completions")
 
@@ -247,6 +200,14 @@ UNREPORTED = {
 }
 """The fields of usage that a provider has no place for."""
 NO_MODEL = ("cohere_chat",)
+MODELS = st.sampled_from((None, "model-2026-01-01"))
+USAGES = usages()
+
+
+@functools.cache
+def up_to(several: int, wire: WireName) -> st.SearchStrategy[list[Choice]]:
+    """One choice, or up to `several`."""
+    return st.lists(CHOICES[wire], min_size=1, max_size=several)
 
 
 def unique_ids(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
@@ -271,7 +232,6 @@ def scripts(draw: st.DrawFn, wire: WireName, *, max_choices: int = 3) -> Script:
     Tool calls with an empty id get one from the encoder. `max_choices` is for formats that have several.
     """
     several = max_choices if wire in SEVERAL_CHOICES else 1
-    choices = tuple(draw(st.lists(CHOICES[wire](), min_size=1, max_size=several)))
-    usage = msgspec.structs.replace(draw(usages()), **dict.fromkeys(UNREPORTED.get(wire, ())))
-    model = None if wire in NO_MODEL else draw(st.sampled_from((None, "model-2026-01-01")))
-    return Script(unique_ids(choices), usage, model=model)
+    usage = msgspec.structs.replace(draw(USAGES), **dict.fromkeys(UNREPORTED.get(wire, ())))
+    model = None if wire in NO_MODEL else draw(MODELS)
+    return Script(unique_ids(tuple(draw(up_to(several, wire)))), usage, model=model)
