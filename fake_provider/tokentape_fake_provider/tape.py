@@ -79,7 +79,7 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     @cached_property
     def body(self) -> bytes:
         """All frames joined, for an instant replay in one write."""
-        return b"".join(frame.data for frame in self.frames)
+        return b"".join([frame.data for frame in self.frames])
 
     @cached_property
     def sizes(self) -> array[int]:

@@ -73,20 +73,26 @@ async def _start(tape: Tape, connection: Connection, size: int) -> None:
     await connection.send({"type": "http.response.start", "status": tape.status, "headers": headers})
 
 
-@lru_cache(maxsize=256)
 def _head(headers: tuple[tuple[str, str], ...], size: int, complete: bool) -> list[tuple[bytes, bytes]]:
     """Return the headers without hop-by-hop ones, and without a `content-length` that contradicts the body."""
     head = []
     for name, value in headers:
-        key = name.lower()
-        if key in HOP_BY_HOP:
+        key = _header_name(name)
+        if not key:
             continue
-        if key == "content-length":
+        if key == b"content-length":
             length = int(value) if value.isdecimal() else -1
             if length != size and (complete or length < size):
                 continue
-        head.append((key.encode("latin-1", "replace"), value.encode("latin-1", "replace")))
+        head.append((key, value.encode("latin-1", "replace")))
     return head
+
+
+@lru_cache(maxsize=1024)
+def _header_name(name: str) -> bytes:
+    """Return the name as it is sent; empty for a hop-by-hop header."""
+    key = name.lower()
+    return b"" if key in HOP_BY_HOP else key.encode("latin-1", "replace")
 
 
 async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:

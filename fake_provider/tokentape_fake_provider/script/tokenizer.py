@@ -8,6 +8,9 @@ point, and the pieces always join to the text.
 from __future__ import annotations
 
 import re
+from typing import Final
+
+from tokentape_fake_provider.script.recently_used import RecentlyUsed
 
 _CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 # `\w` leaves out combining marks, and scripts such as Devanagari or Thai write vowels with them.
@@ -41,16 +44,26 @@ _TOKEN = re.compile(
 
 
 # `findall` takes 0.1 s for each 800 kB, during which no other thread runs.
-_LONG = 20_000
+_LONG: Final = 20_000
+# About 10 MB of tokens.
+_KEPT_CHARACTERS: Final = 500_000
 
 
 def split_tokens(text: str) -> list[str]:
     """The token-like pieces of a text, which join to it."""
-    if len(text) < _LONG:
-        return _TOKEN.findall(text)
-    return [found[0] for found in _TOKEN.finditer(text)]
+    return list(_tokens(text))
 
 
 def count_tokens(text: str) -> int:
     """The number of token-like pieces in a text."""
-    return len(split_tokens(text))
+    return len(_tokens(text))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    if len(text) < _LONG:
+        return tuple(_TOKEN.findall(text))
+    return tuple(found[0] for found in _TOKEN.finditer(text))
+
+
+# One answer needs those of its prompt and of its text several times.
+_tokens: Final = RecentlyUsed(_split, len, _KEPT_CHARACTERS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import assert_never
 
 import msgspec
@@ -27,7 +28,7 @@ def schedule(
     """
     match timing:
         case Instant() | Stepped():
-            return tuple(Frame(0.0, piece.data) for piece in pieces)
+            return _frames(repeat(0.0), pieces)
         case Recorded(speed):
             now = next((piece.at for piece in pieces if piece.at is not None), 0.0) / speed
             frames = []
@@ -40,8 +41,12 @@ def schedule(
             return schedule(pieces, timing.profile, stream=stream, conditions=conditions)
         case Profile():
             times = _times([piece.tokens for piece in pieces], timing, stream, conditions)
-            return tuple(Frame(at, piece.data) for at, piece in zip(times, pieces, strict=True))
+            return _frames(times, pieces)
     assert_never(timing)
+
+
+def _frames(times: Iterable[float], pieces: Sequence[EncodedFrame]) -> tuple[Frame, ...]:
+    return tuple(map(Frame._make, zip(times, [piece.data for piece in pieces], strict=False)))
 
 
 def headers_at(frames: Sequence[Frame], timing: Timing) -> float:

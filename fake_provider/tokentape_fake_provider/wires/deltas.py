@@ -5,16 +5,19 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from operator import itemgetter
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
+
+import msgspec
 
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.model import Item, ServerTool, streamed_text
+from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
 
 
-class Delta(NamedTuple):
+class Delta(msgspec.Struct, frozen=True, gc=False):
     """A part of an item's text (of a tool call: its arguments), the tokens in it and its time, if fixed."""
 
     text: str
@@ -87,16 +90,24 @@ def _given(item: Item, text: str) -> Iterator[Delta]:
         raise ScriptError(f"{_name(item)}: the pieces join to {joined[:40]!r}, not to its text {text[:40]!r}")
     if item.at and len(item.at) != len(item.pieces):
         raise ScriptError(f"{_name(item)}: {len(item.pieces)} pieces but {len(item.at)} times in `at`")
-    times: Sequence[float | None] = item.at or (None,) * len(item.pieces)
-    for piece, at in zip(item.pieces, times, strict=True):
-        yield Delta(piece, count_tokens(piece), at)
+    return map(Delta, item.pieces, _piece_tokens(item.pieces), item.at or repeat(None))
+
+
+def _count_each(pieces: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(map(count_tokens, pieces))
+
+
+# A script is sent many times.
+_piece_tokens: Final = RecentlyUsed(_count_each, len, 100_000)
 
 
 def _cut(tokens: list[str], sizes: Sequence[int]) -> Iterator[Delta]:
     if sizes is ONE_TOKEN:
-        for token in tokens:
-            yield Delta(token, 1)
-        return
+        return map(Delta, tokens, repeat(1))
+    return _joined(tokens, sizes)
+
+
+def _joined(tokens: list[str], sizes: Sequence[int]) -> Iterator[Delta]:
     start = turn = 0
     while start < len(tokens):
         size = sizes[turn % len(sizes)]

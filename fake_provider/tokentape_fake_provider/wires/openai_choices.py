@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, assert_never
 
 import msgspec
@@ -23,7 +23,7 @@ from tokentape_fake_provider.script.model import (
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.citations import placed_citations
-from tokentape_fake_provider.wires.deltas import split_item
+from tokentape_fake_provider.wires.deltas import Delta, split_item
 from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object, url_citation
 from tokentape_fake_provider.wires.logprobs import Logprobs, logprobs_seed, requested_count, token_object
 from tokentape_fake_provider.wires.openai_dialects import dialect_named
@@ -77,24 +77,24 @@ class ChunkFrame:
         )
         return self.close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
 
-    def around(self, index: int, key: str) -> tuple[bytes, bytes]:
-        """What stands before and after the text in a chunk whose delta is one text, without log probabilities."""
+    def texts(self, index: int, key: str, deltas: Iterable[Delta]) -> list[EncodedFrame]:
+        """The chunks of a text, without log probabilities; what stands around each part is encoded once."""
         before = self.head + b'[{"index":%d,"delta":{"%b":' % (index, key.encode())
         after = b'},"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if self.include_usage else b"")
-        return before, after
+        return [EncodedFrame(self.close(before, _json(delta.text), after), delta.tokens, delta.at) for delta in deltas]
 
     def usage_chunk(self, counts: Counts) -> bytes:
         return self.close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
 
-    def close(self, data: bytes) -> bytes:
+    def close(self, *parts: bytes) -> bytes:
         """The event of a chunk that lacks only its end."""
+        data = b"".join(parts)
         if not self.obfuscates:
             return data + b"}\n\n"
         # Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
         start = self.sent * 16 % 1024
         self.sent += 1
-        padding = self.letters[start : start + -(len(data) + 2) % 16]
-        return data + b',"obfuscation":"' + padding + b'"}\n\n'
+        return b'%b,"obfuscation":"%b"}\n\n' % (data, self.letters[start : start + -(len(data) + 2) % 16])
 
 
 def choice_chunks(
@@ -146,13 +146,12 @@ def choice_chunks(
             case _:
                 assert_never(item)
         if logprobs is None:
-            before, after = frame.around(index, key)
-            for text, tokens, at in split_item(item):
-                yield EncodedFrame(frame.close(before + _json(text) + after), tokens, at)
+            yield from frame.texts(index, key, split_item(item))
             continue
-        for text, tokens, at in split_item(item):
-            data = b'{"%b":%b}' % (key.encode(), _json(text))
-            yield EncodedFrame(frame.chunk(index, data, logprobs=logprobs.field(key, text)), tokens, at)
+        for delta in split_item(item):
+            data = b'{"%b":%b}' % (key.encode(), _json(delta.text))
+            found = logprobs.field(key, delta.text)
+            yield EncodedFrame(frame.chunk(index, data, logprobs=found), delta.tokens, delta.at)
     if annotations := _annotations(items, dialect):
         yield EncodedFrame(frame.chunk(index, _json({"annotations": annotations})))
     if ends:

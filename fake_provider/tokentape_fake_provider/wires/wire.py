@@ -37,7 +37,7 @@ class ProviderRequest(msgspec.Struct, frozen=True):
     sent: int = 0
 
 
-class EncodedFrame(NamedTuple):
+class EncodedFrame(msgspec.Struct, frozen=True, gc=False):
     """One frame before it is scheduled.
 
     `tokens` is its number of output tokens (0 for role, finish, usage and other protocol frames), `at` its time in ms
