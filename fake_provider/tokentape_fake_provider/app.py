@@ -87,7 +87,7 @@ class App:
         wire = None if scope["method"] != "POST" and "/models/" in path else self._wire_for_path(path)
         refused = None
         try:
-            body = await read_body(receive, headers, self.config.limits)
+            body = await read_body(receive, headers, self.config.limits, arrived=connection.body_arrived)
         except ClientLeft:
             return
         except BodyRefused as error:

@@ -26,7 +26,7 @@ def assigned(kind: type[Any]) -> set[str]:
 def test_a_request_cycle_has_what_a_connection_reads(module: Any) -> None:
     """A request cycle has its transport, its flow control and whether the client left, and `send` is its method."""
     cycle = module.RequestResponseCycle
-    assert {"transport", "flow", "disconnected", "scope", "response_complete"} <= assigned(cycle)
+    assert {"transport", "flow", "disconnected", "scope", "response_complete", "more_body"} <= assigned(cycle)
     assert inspect.iscoroutinefunction(cycle.send)
     assert "write_paused" in assigned(FlowControl)
 

@@ -41,12 +41,22 @@ class BodyRefused(Exception):  # noqa: N818 - a response
         self.status, self.code, self.message = status, code, message
 
 
-async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], limits: RequestLimits) -> bytes:
-    """Read the whole body.
+async def read_body(
+    receive: Receive, headers: Iterable[tuple[bytes, bytes]], limits: RequestLimits, *, arrived: bool = False
+) -> bytes:
+    """Read the whole body. If it has `arrived` already, as most have, nothing is waited for.
 
     Raises `ClientLeft` if the client leaves before its end, and `BodyRefused` for one that is too large or does not
     arrive in time.
     """
+    if arrived:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientLeft
+        if len(message["body"]) > limits.body:
+            raise _too_large(limits)
+        whole: bytes = message["body"]
+        return whole
     loop = asyncio.get_running_loop()
     last = loop.time() + limits.body_s
     size = declared = 0
@@ -74,12 +84,7 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], li
             declared = int(value)
         elif name == b"expect":
             expects = True
-    too_large = BodyRefused(
-        413,
-        "request_too_large",
-        f"The request body is larger than this server's limit of {limits.body / 1e6:g} MB: send less, or start the "
-        "server with a higher limit (max_body).",
-    )
+    too_large = _too_large(limits)
     if declared > limits.body and expects:
         raise too_large  # the client waits for 100 Continue and has sent no body
     message = await receive_in_time()
@@ -98,3 +103,12 @@ async def read_body(receive: Receive, headers: Iterable[tuple[bytes, bytes]], li
     if size > limits.body:
         raise too_large
     return bytes(kept)
+
+
+def _too_large(limits: RequestLimits) -> BodyRefused:
+    return BodyRefused(
+        413,
+        "request_too_large",
+        f"The request body is larger than this server's limit of {limits.body / 1e6:g} MB: send less, or start the "
+        "server with a higher limit (max_body).",
+    )

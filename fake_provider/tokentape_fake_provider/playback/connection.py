@@ -53,6 +53,11 @@ class Connection:
             cycle.expected_content_length = _UntilClosed()
 
     @property
+    def body_arrived(self) -> bool:
+        """Whether all of the request's body is here, before it is read."""
+        return getattr(self._cycle, "more_body", True) is False
+
+    @property
     def gone(self) -> bool:
         """Whether the server has noticed that the client left."""
         return bool(getattr(self._cycle, "disconnected", False))

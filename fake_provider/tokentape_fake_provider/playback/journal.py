@@ -8,7 +8,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -21,6 +21,13 @@ AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "store
 Outcome = Literal["pending", "complete", "client_left", "dropped", "reset", "server_stopped"]
 
 MASK: Final = "(masked)"
+
+
+@lru_cache(maxsize=4096)
+def _header_name(name: bytes) -> tuple[str, bool]:
+    """Return the name of a header as text, and whether its values are secret."""
+    text = name.decode("latin-1")
+    return text, is_secret_name(text, "header")
 
 
 class SentFrame(NamedTuple):
@@ -59,8 +66,8 @@ class Entry:
         self.method = method
         self.path = path
         self.query = mask_parameters(query, MASK) if query else ""
-        decoded = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
-        self.headers = [(name, MASK if is_secret_name(name, "header") else value) for name, value in decoded]
+        names = [(*_header_name(name), value) for name, value in headers]
+        self.headers = [(name, MASK if secret else value.decode("latin-1")) for name, secret, value in names]
         self.raw_body = raw_body
         self.wire = wire
         self.http_version = http_version

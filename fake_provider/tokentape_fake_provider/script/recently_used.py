@@ -14,8 +14,8 @@ V = TypeVar("V")
 class RecentlyUsed(Generic[K, V]):
     """Calls `compute` once for each key, while its value is kept. Safe from any thread.
 
-    The values that were not used for longest are dropped while `size_of` all keys is more than `limit`; a key that takes
-    more than an eighth of that is not kept.
+    Those that were not used for longest are dropped while the keys' sizes add up to more than `limit`. A key of more than
+    an eighth of that is not kept.
     """
 
     def __init__(self, compute: Callable[[K], V], size_of: Callable[[K], int], limit: int) -> None:

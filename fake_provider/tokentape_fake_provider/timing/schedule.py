@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import repeat
 from typing import assert_never
 
@@ -16,6 +17,9 @@ from tokentape_fake_provider.timing.profile import Conditions, Profile
 from tokentape_fake_provider.wires.wire import EncodedFrame
 
 ALONE = Conditions()
+
+# Creates a frame in half the time that its own constructor takes.
+_frame: Callable[[tuple[float, bytes]], Frame] = partial(tuple.__new__, Frame)
 
 
 def schedule(
@@ -46,7 +50,7 @@ def schedule(
 
 
 def _frames(times: Iterable[float], pieces: Sequence[EncodedFrame]) -> tuple[Frame, ...]:
-    return tuple(map(Frame._make, zip(times, [piece.data for piece in pieces], strict=False)))
+    return tuple(map(_frame, zip(times, [piece.data for piece in pieces], strict=False)))
 
 
 def headers_at(frames: Sequence[Frame], timing: Timing) -> float:

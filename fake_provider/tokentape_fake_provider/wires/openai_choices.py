@@ -81,20 +81,29 @@ class ChunkFrame:
         """The chunks of a text, without log probabilities; what stands around each part is encoded once."""
         before = self.head + b'[{"index":%d,"delta":{"%b":' % (index, key.encode())
         after = b'},"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if self.include_usage else b"")
-        return [EncodedFrame(self.close(before, _json(delta.text), after), delta.tokens, delta.at) for delta in deltas]
+        around = len(before) + len(after)
+        frames = []
+        for delta in deltas:
+            text = _json(delta.text)
+            data = b"%b%b%b%b" % (before, text, after, self.end(around + len(text)))
+            frames.append(EncodedFrame(data, delta.tokens, delta.at))
+        return frames
 
     def usage_chunk(self, counts: Counts) -> bytes:
         return self.close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
 
-    def close(self, *parts: bytes) -> bytes:
+    def close(self, data: bytes) -> bytes:
         """The event of a chunk that lacks only its end."""
-        data = b"".join(parts)
+        return data + self.end(len(data))
+
+    def end(self, size: int) -> bytes:
+        """The end of a chunk that has `size` bytes before it."""
         if not self.obfuscates:
-            return data + b"}\n\n"
+            return b"}\n\n"
         # Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
         start = self.sent * 16 % 1024
         self.sent += 1
-        return b'%b,"obfuscation":"%b"}\n\n' % (data, self.letters[start : start + -(len(data) + 2) % 16])
+        return b',"obfuscation":"%b"}\n\n' % self.letters[start : start + -(size + 2) % 16]
 
 
 def choice_chunks(

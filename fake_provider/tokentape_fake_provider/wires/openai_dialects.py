@@ -28,16 +28,16 @@ from tokentape_fake_provider.wires.wire import ProviderRequest
 
 DialectName: TypeAlias = Literal["openai", "azure", "groq", "mistral", "openrouter", "deepseek", "xai"]
 
+_NAMES: tuple[DialectName, ...] = get_args(DialectName)
 MISTRAL_MODEL = re.compile(r"(open-)?(mistral|mixtral|codestral|devstral|magistral|ministral|pixtral|voxtral)\b")
 
 
 def dialect_name(name: str) -> DialectName:
     """The name, if there is such a dialect. Raises `UnknownDialectError` that lists the known ones."""
-    known: tuple[DialectName, ...] = get_args(DialectName)
-    for candidate in known:
+    for candidate in _NAMES:
         if candidate == name:
             return candidate
-    raise UnknownDialectError(f"no dialect {name!r}: the known ones are {', '.join(known)}")
+    raise UnknownDialectError(f"no dialect {name!r}: the known ones are {', '.join(_NAMES)}")
 
 
 def dialect_named(name: str) -> Dialect | None:
