@@ -229,6 +229,7 @@ class App:
             *(method, path, value, wire, int(entry.time), problem, entry.query, headers, now),
             error_wire=error_wire,
             listed=listing is not None or method in ("HEAD", "OPTIONS"),
+            raw=entry.raw_body,
         )
         listing = listing or stored_answer(session, request)
         plan = plan_answer(session, request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fake_provider.asks import BODIES, BODY, PATHS, ask_of
 from tokentape_fake_provider.script.model import ToolCall
-from tokentape_fake_provider.wires import WIRES, ProviderRequest
+from tokentape_fake_provider.wires import WIRES, ProviderRequest, prompt_reader
 from tokentape_fake_provider.wires.prompt import Message, OutputFormat, Prompt, Tool, ToolChoice, ToolResult
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
 
@@ -594,6 +595,84 @@ VALUES = st.recursive(
 def test_any_body_can_be_read(body: dict[str, Any]) -> None:
     """The reader never raises, whatever the fields hold."""
     assert isinstance(read(body), Prompt)
+
+
+# Each field that any reader looks at the top of a body, with a value that changes the prompt.
+FIELDS: dict[str, Any] = {
+    "tools": [function()],
+    "functions": [{"name": "weather"}],
+    "toolConfig": {"tools": [{"toolSpec": {"name": "weather"}}]},
+    "mcp_servers": [{"name": "files"}],
+    "web_search_options": {},
+    "search_parameters": {"mode": "on"},
+    "plugins": [{"id": "web"}],
+    "tool_choice": "none",
+    "function_call": "none",
+    "tool_config": {"functionCallingConfig": {"mode": "NONE"}},
+    "parallel_tool_calls": False,
+    "response_format": {"type": "json_object"},
+    "text": {"verbosity": "low"},
+    "output_config": {"effort": "low"},
+    "output_format": {"type": "json_schema", "schema": SCHEMA},
+    "outputConfig": {"effort": "low"},
+    "format": "json",
+    "additionalModelRequestFields": {"thinking": {"type": "enabled"}},
+    "generationConfig": {"maxOutputTokens": 5},
+    "generation_config": {"max_output_tokens": 5},
+    "inferenceConfig": {"maxTokens": 5},
+    "options": {"num_predict": 5},
+    "textGenerationConfig": {"maxTokenCount": 5},
+    "reasoning_effort": "low",
+    "reasoning": {"effort": "low"},
+    "reasoningConfig": {"type": "enabled"},
+    "reasoning_config": {"type": "enabled"},
+    "thinking": {"type": "enabled"},
+    "think": True,
+    "enable_thinking": True,
+    "chat_template_kwargs": {"enable_thinking": True},
+    "include_reasoning": True,
+    "reasoning_format": "hidden",
+    "prompt_mode": "reasoning",
+    "logprobs": 3,
+    "top_logprobs": 3,
+    "include": ["message.output_text.logprobs"],
+    "verbosity": "low",
+    "modalities": ["audio"],
+    "response_modalities": ["image"],
+    "documents": ["The tower is 330 m high."],
+    "audio": {"format": "wav"},
+    "max_tokens": 5,
+    "stop": ["."],
+    "seed": 5,
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_that_stands_alone_is_read(field: str) -> None:
+    """Every field counts without any other, also those that most requests do not have."""
+    body = {"messages": [] if field == "top_logprobs" else [{"role": "user", "content": "Hi"}], field: FIELDS[field]}
+    if field == "top_logprobs":
+        del body["messages"]
+    assert read(body) != read({name: value for name, value in body.items() if name != field})
+
+
+def test_every_field_beside_the_messages_is_tried() -> None:
+    """The fields above are all that a prompt is read from; where to find citations needs documents."""
+    limits = {"max_tokens", "stop", "seed"}
+    assert set(FIELDS) - limits == prompt_reader._BESIDE_MESSAGES - {"citation_options"}
+
+
+class _All(frozenset[str]):
+    def isdisjoint(self, other: Any) -> bool:
+        return False
+
+
+@given(st.dictionaries(st.sampled_from([*WORDS, *FIELDS]), VALUES, max_size=4))
+def test_a_plain_body_is_read_as_any_other(body: dict[str, Any]) -> None:
+    """What is left out for a body that has messages alone would find nothing in it."""
+    with mock.patch.object(prompt_reader, "_BESIDE_MESSAGES", _All()):
+        whole = read(body)
+    assert repr(read(body)) == repr(whole)
 
 
 @pytest.mark.parametrize("field", ["messages", "contents", "input", "tools", "system"])

@@ -24,7 +24,8 @@ _NO_RETRY: Final[Headers] = (("x-should-retry", "false"),)
 class HttpRequest(NamedTuple):
     """A request below the session prefix.
 
-    `body` is its JSON value, or its bytes if it is not JSON; then `problem` is the reason. `created` is the unix time
+    `body` is its JSON value, or its bytes if it is not JSON; then `problem` is the reason. `raw` are the bytes of the
+    body, by which an equal request is known again. `created` is the unix time
     in s that the answer reports, `now` the time in ms of the session's clock. `error_wire` is the wire format for
     errors, also where the path belongs to none. With `listed`, neither queue nor rules answer: clients request lists of
     models by themselves.
@@ -41,6 +42,7 @@ class HttpRequest(NamedTuple):
     now: float = 0.0
     error_wire: Wire | None = None
     listed: bool = False
+    raw: bytes = b""
 
 
 class Answer(NamedTuple):

@@ -6,9 +6,9 @@ that names the nearest recording and the differences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -34,6 +34,7 @@ from tokentape_fake_provider.faults.fault import HttpError, Overload
 from tokentape_fake_provider.faults.specification import format_fault
 from tokentape_fake_provider.playback.journal import AnsweredBy
 from tokentape_fake_provider.script.model import Error, Script, Usage, streamed_text
+from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
@@ -44,7 +45,6 @@ from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
-from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.validation.check import check_request
@@ -55,6 +55,10 @@ NO_ANSWER_STATUS = 404
 
 _WORD_SIZE = 6
 """The characters of a word and the space before it."""
+
+_SimulationKey: TypeAlias = tuple[Hashable, ...]
+# Clients of a load test and of a test suite send equal requests. Sizes are in bytes.
+_SIMULATED: Final[RecentlyUsed[_SimulationKey, Script]] = RecentlyUsed(4_000_000)
 
 
 class Plan(NamedTuple):
@@ -144,21 +148,27 @@ class _Resolution:
             return prompt + sum(len(streamed_text(item)) for item in items)
         return prompt + self._simulated_size if self._simulated_size else 0
 
-    def _simulated(self, prompt: Prompt, request: ProviderRequest, note: str) -> Answer:
-        """What the simulated model answers."""
-        settings, facts = self._settings, wire_named(request.wire).facts
-        partial_calls = facts.argument_text and (request.stream or facts.complete_argument_text)
-        try:
-            script = simulate(
-                prompt,
-                settings.simulation,
-                seed=f"{settings.seed}",
-                locale=settings.locale,
-                partial_calls=partial_calls,
-            )
-        except SchemaError as error:
-            message = f"The simulated model can't answer: {error}"
-            return error_answer(wire_named(request.wire), 400, message, "invalid_schema", request=request)
+    def _simulated(
+        self, script: Script | None, incoming: IncomingRequest, note: str, key: _SimulationKey | None
+    ) -> Answer:
+        """What the simulated model answers: `script`, if an equal request was answered before."""
+        settings, request = self._settings, incoming.request
+        if script is None:
+            facts = wire_named(request.wire).facts
+            partial_calls = facts.argument_text and (request.stream or facts.complete_argument_text)
+            try:
+                script = simulate(
+                    incoming.prompt,
+                    settings.simulation,
+                    seed=f"{settings.seed}",
+                    locale=settings.locale,
+                    partial_calls=partial_calls,
+                )
+            except SchemaError as error:
+                message = f"The simulated model can't answer: {error}"
+                return error_answer(wire_named(request.wire), 400, message, "invalid_schema", request=request)
+            if key is not None:
+                _SIMULATED.put(key, script, len(self._http.raw) + len(msgspec.json.encode(script)))
         if settings.simulation.caching:
             usage = cache_usage(request, self._session.prompt_cache, self._http.now / 1000)
             script = msgspec.structs.replace(script, usage=usage or script.usage)
@@ -197,15 +207,28 @@ class _Resolution:
         if settings.strict:
             advice = "Queue a script, add a rule, load or record a cassette, or turn strict off."
             return error_answer(wire, NO_ANSWER_STATUS, f"{recording} {advice}", "no_recording", request=request)
-        prompt = self._incoming.prompt
-        if settings.validate:
+        key = self._simulation_key(request)
+        script = None if key is None else _SIMULATED.get(key)
+        if script is None and settings.validate:
             try:
                 check_beside_content(http.body)
-                check_request(request, prompt, http.headers)
+                check_request(request, self._incoming.prompt, http.headers)
             except BadRequestError as error:
                 return refused(wire, error, request)
-        self._simulated_size = settings.simulation.words * prompt.choices * _WORD_SIZE
-        return partial(self._simulated, prompt, request, note)
+        self._simulated_size = settings.simulation.words * request.choices * _WORD_SIZE
+        return partial(self._simulated, script, self._incoming, note, key)
+
+    def _simulation_key(self, request: ProviderRequest) -> _SimulationKey | None:
+        """All that the simulated model's script, and that it is not refused, depends on.
+
+        `None` for a request that refers to what the session keeps, or whose bytes are not known.
+        """
+        http, settings = self._http, self._settings
+        if request.body is not http.body or not http.raw:
+            return None
+        betas = tuple(value for name, value in http.headers if name == b"anthropic-beta")
+        own = (settings.simulation, settings.seed, settings.locale, settings.validate)
+        return (http.raw, request.wire, http.path, http.query, request.dialect, betas, *own)
 
     def _taken_for_any_path(self) -> Taken | None:
         """A queued tape, or a script of a rule that names the path: these answer any path."""

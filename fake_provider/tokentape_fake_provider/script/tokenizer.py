@@ -45,25 +45,25 @@ _TOKEN = re.compile(
 
 # `findall` takes 0.1 s for each 800 kB, during which no other thread runs.
 _LONG: Final = 20_000
-# About 10 MB of tokens.
-_KEPT_CHARACTERS: Final = 500_000
+# In characters: about 10 MB of tokens.
+_kept: Final[RecentlyUsed[str, tuple[str, ...]]] = RecentlyUsed(500_000)
 
 
 def split_tokens(text: str) -> list[str]:
     """The token-like pieces of a text, which join to it."""
-    return list(_tokens(text))
+    return list(_tokens_of(text))
 
 
 def count_tokens(text: str) -> int:
     """The number of token-like pieces in a text."""
-    return len(_tokens(text))
+    return len(_tokens_of(text))
 
 
-def _split(text: str) -> tuple[str, ...]:
-    if len(text) < _LONG:
-        return tuple(_TOKEN.findall(text))
-    return tuple(found[0] for found in _TOKEN.finditer(text))
-
-
-# One answer needs those of its prompt and of its text several times.
-_tokens: Final = RecentlyUsed(_split, len, _KEPT_CHARACTERS)
+def _tokens_of(text: str) -> tuple[str, ...]:
+    # One answer needs those of its prompt and of its text several times.
+    found = _kept.get(text)
+    if found is not None:
+        return found
+    long = len(text) >= _LONG
+    tokens = tuple(match[0] for match in _TOKEN.finditer(text)) if long else tuple(_TOKEN.findall(text))
+    return _kept.put(text, tokens, len(text))

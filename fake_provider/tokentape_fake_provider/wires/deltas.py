@@ -93,12 +93,14 @@ def _given(item: Item, text: str) -> Iterator[Delta]:
     return map(Delta, item.pieces, _piece_tokens(item.pieces), item.at or repeat(None))
 
 
-def _count_each(pieces: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(map(count_tokens, pieces))
+def _piece_tokens(pieces: tuple[str, ...]) -> tuple[int, ...]:
+    """The number of tokens in each piece, counted once for a script that is sent many times."""
+    found = _counted.get(pieces)
+    return _counted.put(pieces, tuple(map(count_tokens, pieces)), len(pieces)) if found is None else found
 
 
-# A script is sent many times.
-_piece_tokens: Final = RecentlyUsed(_count_each, len, 100_000)
+# In pieces: about 10 MB.
+_counted: Final[RecentlyUsed[tuple[str, ...], tuple[int, ...]]] = RecentlyUsed(100_000)
 
 
 def _cut(tokens: list[str], sizes: Sequence[int]) -> Iterator[Delta]:

@@ -7,12 +7,13 @@ fields are those of the providers' references and official SDKs of November 2026
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from tokentape_fake_provider.script.model import Refusal, Text, ToolCall
 from tokentape_fake_provider.wires.prompt import Document, Media, Message, Prompt, ToolResult
 from tokentape_fake_provider.wires.reading.fields import as_object, first, json_text, text_of, texts
 from tokentape_fake_provider.wires.reading.options import (
+    OPTION_HOLDERS,
     read_max_tokens,
     read_modalities,
     read_output,
@@ -22,20 +23,43 @@ from tokentape_fake_provider.wires.reading.options import (
     read_top_logprobs,
     read_verbosity,
 )
-from tokentape_fake_provider.wires.reading.tools import read_tool_choice, read_tools
+from tokentape_fake_provider.wires.reading.tools import TOOL_FIELDS, read_tool_choice, read_tools
 from tokentape_fake_provider.wires.reading.turns import Part, Turn, read_turns
 from tokentape_fake_provider.wires.wire import ProviderRequest
+
+_BESIDE_MESSAGES: Final = frozenset(
+    (
+        *TOOL_FIELDS,
+        *OPTION_HOLDERS,
+        *("mcp_servers", "web_search_options", "search_parameters", "plugins", "tool_choice", "function_call"),
+        *("tool_config", "parallel_tool_calls", "logprobs", "top_logprobs", "include", "verbosity", "text"),
+        *("modalities", "response_modalities", "documents", "citation_options", "audio", "response_format"),
+        *("output_config", "output_format", "outputConfig", "format", "additionalModelRequestFields"),
+        *("reasoning_effort", "reasoning", "reasoningConfig", "reasoning_config", "thinking", "think"),
+        *("enable_thinking", "chat_template_kwargs", "include_reasoning", "reasoning_format", "prompt_mode"),
+    )
+)
+"""The fields that ask for something besides messages, the most tokens, where to stop, and a seed."""
 
 
 def read_prompt(request: ProviderRequest) -> Prompt:
     """What a request asks of the model; never raises: what has another form than documented is left out."""
     body = request.body
     turns = read_turns(body)
-    tools = read_tools(body)
+    messages = tuple(_message(turn) for turn in turns)
     sources = list(_documents_of(turns))
+    if _BESIDE_MESSAGES.isdisjoint(body) and not sources:
+        return Prompt(
+            messages=messages,
+            max_tokens=read_max_tokens(body),
+            stop=read_stop(body),
+            choices=request.choices,
+            seed=read_seed(body),
+        )
+    tools = read_tools(body)
     documents = [*(document for document, _ in sources), *_documents(body)]
     return Prompt(
-        messages=tuple(_message(turn) for turn in turns),
+        messages=messages,
         tools=tools,
         tool_choice=read_tool_choice(body, tools),
         output=read_output(body),

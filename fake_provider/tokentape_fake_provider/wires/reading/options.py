@@ -20,7 +20,7 @@ from tokentape_fake_provider.wires.reading.fields import (
 )
 from tokentape_fake_provider.wires.reading.schemas import json_schema
 
-_HOLDERS: Final = (
+OPTION_HOLDERS: Final = (
     "generationConfig",
     "generation_config",
     "inferenceConfig",
@@ -44,21 +44,6 @@ _MAX_TOKENS: Final = (
 _STOP: Final = ("stop", "stop_sequences", "stopSequences")
 _SEED: Final = ("seed", "random_seed")
 _EFFORTS: Final[tuple[Effort, ...]] = get_args(Effort)
-_OUTPUT_FIELDS: Final = frozenset(
-    (
-        *("response_format", "text", "output_config", "output_format", "additionalModelRequestFields", "outputConfig"),
-        *("generationConfig", "generation_config", "format"),
-    )
-)
-"""The fields that one of has to be there for a form of the output."""
-_REASONING_FIELDS: Final = frozenset(
-    (
-        *("reasoning_effort", "reasoning", "output_config", "outputConfig", "reasoningConfig", "reasoning_config"),
-        *("generationConfig", "generation_config", "additionalModelRequestFields", "thinking", "think"),
-        *("enable_thinking", "chat_template_kwargs", "include_reasoning", "reasoning_format", "prompt_mode"),
-    )
-)
-"""The fields that one of has to be there for reasoning."""
 _JSON: Final = "application/json"
 _ENUM: Final = "text/x.enum"
 
@@ -113,8 +98,6 @@ def read_modalities(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 def read_output(body: Mapping[str, Any]) -> OutputFormat:
     """The requested form of the text; the first of the fields that name one."""
-    if _OUTPUT_FIELDS.isdisjoint(body):
-        return OutputFormat()
     return next(filter(None, _outputs(body)), OutputFormat())
 
 
@@ -184,8 +167,6 @@ def _schema(schema: Any) -> Mapping[str, Any] | bool | None:
 
 def read_reasoning(body: Mapping[str, Any]) -> ReasoningRequest:
     """The requested reasoning, from the fields of the request and from those that it passes on to the model."""
-    if _REASONING_FIELDS.isdisjoint(body):
-        return ReasoningRequest()
     extra = as_object(body.get("additionalModelRequestFields"))
     fields = {**extra, **{key: value for key, value in body.items() if value is not None}}
     request = _thinking(fields)
@@ -260,7 +241,7 @@ def _option(body: Mapping[str, Any], *names: str) -> Any:
     found = first(body, *names)
     if found is not None:
         return found
-    for holder in _HOLDERS:
+    for holder in OPTION_HOLDERS:
         options = body.get(holder)
         for name in names if isinstance(options, Mapping) else ():
             if (found := either(options, name)) is not None:

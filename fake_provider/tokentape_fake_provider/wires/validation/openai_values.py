@@ -173,8 +173,11 @@ def limit_for(model: str, limits: Mapping[str, int]) -> int | None:
 def check_output_limit(body: Mapping[str, Any], name: str, model: str, low: int = 1) -> None:
     """A limit of the output that is positive and not above the model's own."""
     check_integer(body, name, low)
-    value, most = body.get(name), limit_for(model, _OUTPUT_LIMITS)
-    if value is not None and most is not None and value > most:
+    value = body.get(name)
+    if value is None:
+        return
+    most = limit_for(model, _OUTPUT_LIMITS)
+    if most is not None and value > most:
         raise BadRequestError(
             f"{name} is too large: {value}. This model supports at most {most} completion tokens, whereas you "
             f"provided {value}.",
