@@ -161,8 +161,9 @@ class App:
             try:
                 outcome = await answer_websocket(session, entry, connection, clock, error_wire)
             finally:
-                stopped = self.stopping and outcome == "client_left"
-                session.journal.finish(entry, "server_stopped" if stopped else outcome, clock.now() - entry.arrived)
+                outcome = "server_stopped" if self.stopping and outcome == "client_left" else outcome
+                self.config.metrics.observe(entry, outcome)
+                session.journal.finish(entry, outcome, clock.now() - entry.arrived)
 
     def _entry(
         self, scope: Message, session_id: str, path: str, body: bytes, wire: Wire | None, arrived: float

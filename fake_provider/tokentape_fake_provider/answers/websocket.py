@@ -8,7 +8,7 @@ from typing import Final
 from tokentape_fake_provider.answers.answer import Answer, error_answer
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.playback.journal import Entry, Outcome
-from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection, WebSocketPlayer
+from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection, WebSocketPlayer, websocket_of
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint
 from tokentape_fake_provider.sessions.request_matching import message_difference
@@ -57,10 +57,12 @@ async def _play(
     entry.due, entry.sizes = due, sizes
 
     def choose(position: int) -> bool:
-        free = session.take_websocket(recordings[position])
-        if free:
-            entry.source = recordings[position].label
-        return free
+        recording = recordings[position]
+        if not session.take_websocket(recording):
+            return False
+        frames = websocket_of(recording.tape).frames
+        entry.source, entry.frames_planned = recording.label, sum(frame.sender == "server" for frame in frames)
+        return True
 
     def sent(at: float, size: int) -> None:
         due.append(at)

@@ -52,6 +52,12 @@ def _protocol() -> Any:
             if self.response.status_code == SWITCHING_PROTOCOLS:
                 self.scope["tokentape.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
 
+        async def send(self, message: Any) -> None:
+            """Complete the handshake by a refusal, too: uvicorn logs an error of the app after one."""
+            await super().send(message)
+            if message["type"] == "websocket.http.response.body":
+                self.handshake_complete = True
+
         def connection_lost(self, exc: Exception | None) -> None:
             """Report 1006 unless a close frame came before: uvicorn reports 1005, as for one without a code."""
             self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})

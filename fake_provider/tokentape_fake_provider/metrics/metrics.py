@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from tokentape_fake_provider.metrics.histogram import Histogram
 from tokentape_fake_provider.playback.journal import Entry, Outcome
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS
 
 _FIRST: Final = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
 _BETWEEN: Final = (1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1_280, 2_560)
@@ -56,8 +57,8 @@ class Metrics:
             self.requests[kind] += 1
             self.faults.update(fault.partition("@")[0] for fault in entry.faults)
             self.frames[wire] += sent
-            if entry.frames_planned < 2 or not left:
-                return  # not a stream
+            if entry.frames_planned < 2 or not left or entry.status == SWITCHING_PROTOCOLS:
+                return  # not a stream; the frames of a WebSocket wait for the client
             times = self.times.get(wire)
             if times is None:
                 times = self.times[wire] = Times()
