@@ -6,7 +6,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -62,6 +61,16 @@ def websocket_fields(websocket: WebSocket) -> dict[str, Any]:
     return fields
 
 
+def is_readable(frame: WebSocketFrame) -> bool:
+    """Whether it is a text frame, or a binary one that holds readable text, as those of Gemini Live do."""
+    if isinstance(frame.data, str):
+        return True
+    try:
+        return not _UNREADABLE.search(frame.data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
 def _data(fields: FrameFields) -> str | bytes:
     match fields:
         case FrameFields(text=str(text), binary=None, base64=None):
@@ -81,8 +90,6 @@ def _frame_fields(frame: WebSocketFrame) -> dict[str, Any]:
     fields: dict[str, Any] = {"at": number_of_ms(frame.at), "from": frame.sender}
     if isinstance(frame.data, str):
         return {**fields, "text": frame.data}
-    with suppress(UnicodeDecodeError):
-        text = frame.data.decode()
-        if not _UNREADABLE.search(text):
-            return {**fields, "binary": text}
+    if is_readable(frame):
+        return {**fields, "binary": frame.data.decode()}
     return {**fields, "base64": base64.b64encode(frame.data).decode()}

@@ -24,6 +24,7 @@ from tokentape_harness.conversion import (
     transcode_cassette,
     without_streams,
 )
+from tokentape_harness.conversion.loss import websocket_loss
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
 from tokentape_harness.redaction import redact_all
 
@@ -51,7 +52,8 @@ def _write_raw(path: Path, cassette: Cassette) -> Losses:
         raise UsageError(f"--to raw writes one body, and there are {len(cassette)} interactions: pick one with -i N")
     (interaction,) = cassette
     write_atomically(path, interaction.response.body)
-    return tuple(Loss(what, "left out", "interaction 0") for what in ("request", "headers", "times"))
+    frames = () if interaction.websocket is None else (websocket_loss(interaction.websocket, "interaction 0"),)
+    return (*frames, *(Loss(what, "left out", "interaction 0") for what in ("request", "headers", "times")))
 
 
 # The formats of --from and --to besides the wire formats. vcrpy's files are cassettes.

@@ -16,13 +16,16 @@ from rich.text import Text
 from tokentape import ChatMessage, ChatOutput, TokentapeError, stream_bytes
 from tokentape.wires import wire_named, wire_names
 from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.tape import WebSocket
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.chunks import format_ms, split_by_sizes
 from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cassettes.frames import websocket_fields
 from tokentape_harness.cassettes.model import Interaction, Request, Response, StreamRecord, header_map
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli import report, timeline
+from tokentape_harness.cli.messages import counted
 from tokentape_harness.cli.options import Json
 from tokentape_harness.conversion.request_reader import read_content
 from tokentape_harness.conversion.response_decoder import is_document
@@ -79,6 +82,8 @@ def interaction_fields(number: int, item: Interaction) -> dict[str, Any]:
             "end": response.stream.end,
             "chunks": [{"bytes": chunk.size, "at": chunk.at} for chunk in response.stream.chunks],
         }
+        fields["stream"] |= {} if item.websocket is None else websocket_fields(item.websocket)
+        fields["stream"].pop("websocket", None)
     match decoded:
         case ChatOutput():
             fields["output"] = report.output_fields(decoded)
@@ -96,6 +101,9 @@ def _print_interaction(console: Console, number: int, item: Interaction) -> None
     for line in _request_lines(request):
         console.print(f"  {line}")
     console.print(Text(_response_line(response), style="bold"))
+    if item.websocket is not None:
+        _print_frames(console, item.websocket)
+        return
     decoded = _decode(item)
     match decoded:
         case ChatOutput():
@@ -157,13 +165,31 @@ def _response_line(response: Response) -> str:
     facts.append(f"{len(response.body)} bytes")
     record = response.stream
     if record is not None:
-        facts.append(f"{len(record.chunks)} chunks")
+        facts.append(f"{len(record.chunks)} chunks" if record.websocket is None else _frames(record.websocket))
         facts.append(f"headers at {format_ms(record.start)} ms")
         ended = "" if record.end_at is None else f" at {format_ms(record.end_at)} ms"
         facts.append(f"{record.end}{ended}")
         if record.error is not None:
             facts.append(terminal_text.one_line(f"{record.error.kind}: {record.error.message}", 200))
     return terminal_text.printable(", ".join(facts))
+
+
+def _frames(websocket: WebSocket) -> str:
+    close = websocket.close
+    closed = "" if close is None else f", closed by the {close.sender} ({close.code} {close.reason}".rstrip() + ")"
+    return counted(len(websocket.frames), "frame") + closed
+
+
+def _print_frames(console: Console, websocket: WebSocket) -> None:
+    if not websocket.frames:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for name in ("frame", "ms", "gap", "from", "bytes", ""):
+        justify = "left" if name in ("from", "") else "right"
+        table.add_column(name, justify=justify, header_style="bold", no_wrap=True)  # type: ignore[arg-type]
+    for row in timeline.frame_rows(websocket.frames, _ROWS):
+        table.add_row(*row)
+    console.print(table)
 
 
 def _print_timeline(console: Console, record: StreamRecord) -> None:

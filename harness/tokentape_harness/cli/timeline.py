@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from tokentape_fake_provider.tape import WebSocketFrame
 from tokentape_harness.cassettes.chunks import Chunk, format_ms
+from tokentape_harness.cassettes.frames import is_readable
+from tokentape_harness.terminal_text import one_line
 
+_LONGEST = 100
 _LEVELS = "▁▂▃▄▅▆▇█"
 _QUIET = "·"
 
@@ -26,18 +31,33 @@ def axis(end: float, width: int) -> str:
     return "0" + right.rjust(width - 1)
 
 
-def rows(chunks: Sequence[Chunk], limit: int) -> list[tuple[str, str, str, str]]:
-    """Number, ms, gap to the one before in ms, and bytes of each chunk, as text.
+def rows(chunks: Sequence[Chunk], limit: int) -> list[tuple[str, ...]]:
+    """Number, ms, gap to the one before in ms, and bytes of each chunk, as text, shortened."""
+    return _shortened([(chunk.at, str(chunk.size)) for chunk in chunks], limit)
 
-    Of more than `limit` chunks only the first and the last are listed, with a row between them that counts the others.
+
+def frame_rows(frames: Sequence[WebSocketFrame], limit: int) -> list[tuple[str, ...]]:
+    """Number, ms, gap, sender, bytes and text of each frame of a WebSocket, shortened."""
+    return _shortened([(frame.at, frame.sender, str(len(frame.raw)), _text(frame)) for frame in frames], limit)
+
+
+def _text(frame: WebSocketFrame) -> str:
+    return one_line(frame.raw.decode("utf-8", "replace"), _LONGEST) if is_readable(frame) else "(binary)"
+
+
+def _shortened(timed: Sequence[tuple[Any, ...]], limit: int) -> list[tuple[str, ...]]:
+    """The rows of what has a time in ms, with numbers and gaps.
+
+    Of more than `limit` only the first and the last are listed, with a row between them that counts the others.
     """
-    table = []
+    table: list[tuple[str, ...]] = []
     last = 0.0
-    for number, chunk in enumerate(chunks):
-        table.append((str(number), format_ms(chunk.at), f"+{format_ms(chunk.at - last)}", str(chunk.size)))
-        last = chunk.at
+    for number, (at, *cells) in enumerate(timed):
+        table.append((str(number), format_ms(at), f"+{format_ms(at - last)}", *cells))
+        last = at
     if len(table) <= limit:
         return table
     tail = limit // 4
     left_out = len(table) - limit + 1
-    return [*table[: limit - tail - 1], ("…", f"{left_out} more", "", ""), *table[len(table) - tail :]]
+    more = ("…", f"{left_out} more", *[""] * (len(table[0]) - 2))
+    return [*table[: limit - tail - 1], more, *table[len(table) - tail :]]

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from tokentape_fake_provider.tape import WebSocket
+
 Change = Literal["left out", "changed", "made up"]
 
 
@@ -35,6 +37,11 @@ class Loss(msgspec.Struct, frozen=True):
     def at(self, place: str) -> Loss:
         """The same loss, with a place before its own."""
         return msgspec.structs.replace(self, where=f"{place}, {self.where}" if self.where else place)
+
+
+def websocket_loss(websocket: WebSocket, where: str) -> Loss:
+    """The loss of a WebSocket in a format that has none."""
+    return Loss("WebSocket frame", "left out", where, len(websocket.frames))
 
 
 def counted(losses: Iterable[Loss]) -> tuple[Loss, ...]:

@@ -116,7 +116,8 @@ def transcode_cassette(cassette: Cassette, to: str) -> tuple[Cassette, tuple[Los
         transcoded = transcode_numbered(interaction, to, number, cassette.path)
         if transcoded is None:
             request = interaction.request
-            note = f"{request.method} {urlsplit(request.uri).path} is of no wire format: kept as it is"
+            kind = "of no wire format" if interaction.websocket is None else "a WebSocket"
+            note = f"{request.method} {urlsplit(request.uri).path} is {kind}: kept as it is"
             losses.append(Loss("interaction", "left out", f"interaction {number}", note=note))
             interactions.append(interaction)
         else:

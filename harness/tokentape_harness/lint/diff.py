@@ -65,6 +65,8 @@ def _grouped(cassette: Cassette) -> dict[str, list[tuple[int, Interaction]]]:
 def _group(interaction: Interaction) -> str:
     request = interaction.request
     path = unquote(urlsplit(request.uri).path)
+    if interaction.websocket is not None:
+        return f"WebSocket {path}"
     owner = wire_for_path(path)
     if owner is None:
         return f"{request.method} {path}"

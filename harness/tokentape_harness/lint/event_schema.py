@@ -14,9 +14,11 @@ import msgspec
 from tokentape import TokentapeError
 from tokentape.framing.aws_event_stream import AWSEventStreamFraming
 from tokentape.framing.sse import SSEFraming
+from tokentape_fake_provider.tape import WebSocket
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.aws_frames import is_aws_event_stream
 from tokentape_harness.cassettes.event_split import split_body
+from tokentape_harness.cassettes.frames import is_readable
 from tokentape_harness.cassettes.model import Interaction, Response
 from tokentape_harness.conversion.response_decoder import decode_response
 
@@ -49,7 +51,8 @@ def event_schema_of(interaction: Interaction) -> EventSchema:
     wire = None if owner is None else owner.name
     order: list[str] = []
     fields: dict[str, dict[str, set[str]]] = {}
-    for name, value in _events(response):
+    websocket = interaction.websocket
+    for name, value in _events(response) if websocket is None else _messages(websocket):
         kind = name or _type(value)
         order.append(kind + _variant(value))
         known = fields.setdefault(kind, {})
@@ -100,6 +103,13 @@ def _events(response: Response) -> Iterator[tuple[str, Any]]:
             )
         if inside.strip():
             yield "", _json(inside)
+
+
+def _messages(websocket: WebSocket) -> Iterator[tuple[str, Any]]:
+    """Each message of the server on a WebSocket."""
+    for frame in websocket.frames:
+        if frame.sender == "server":
+            yield "" if is_readable(frame) else "binary", _json(frame.raw) if is_readable(frame) else None
 
 
 def _unwrapped(payload: Any) -> Any:
