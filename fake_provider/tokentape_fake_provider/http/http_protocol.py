@@ -36,6 +36,10 @@ Refuse: TypeAlias = Callable[[str, RawHeaders, int, str, str], tuple[RawHeaders,
 
 # The time in s that a client has to read a refusal before the connection closes.
 _LINGER_S: Final = 2.0
+_NOT_HTTP: Final = "This is not a valid HTTP/1.1 request (and not https)."
+# A handshake (RFC 8446, 5.1) in a record of any version.
+_TLS_RECORD: Final = b"\x16\x03"
+_TLS: Final = "The client uses TLS: give it a base URL with http:// (ws:// for a WebSocket), not https:// or wss://."
 _OFFER: Final = (b"upgrade", b"http2-settings")
 
 
@@ -110,7 +114,7 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
                 data = b"\r\n".join([*lines, b"", data[upgrade.args[0] :]])
                 self.parser = _tools.HttpRequestParser(self)
             except _tools.HttpParserError:
-                self.send_400_response("")
+                self.send_400_response(_TLS if data.startswith(_TLS_RECORD) else _NOT_HTTP)
                 return
             else:
                 return
@@ -196,9 +200,9 @@ class HttpProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         else:
             self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text
-        """Refuse a request that is not HTTP."""
-        self._refuse_request(400, "bad_request", "This is not a valid HTTP/1.1 request (and not https).")
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request that is not HTTP; uvicorn calls this with a text of its own."""
+        self._refuse_request(400, "bad_request", msg if msg == _TLS else _NOT_HTTP)
 
     def _refuse_request(self, status: int, code: str, message: str) -> None:
         """Refuse the request that is being read, and stop reading it."""

@@ -11,6 +11,8 @@ from typing import Final
 
 from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.http.access import Access
+from tokentape_fake_provider.http.http_protocol import refuse_in_json
+from tokentape_fake_provider.playback.connection import RawHeaders
 from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy.app import LIMITS, ProxyApp
 from tokentape_harness.proxy.cassettes import CassetteFolder, check_replayable
@@ -56,8 +58,14 @@ class RecordingProxy:
         self._app = ProxyApp(
             upstreams, self._cassettes, secret=self._secret, access=access, timeout=timeout, report=report
         )
-        self._thread = ServerThread("127.0.0.1", port, "tokentape-record", limits=LIMITS)
+        self._report = report
+        self._thread = ServerThread("127.0.0.1", port, "tokentape-record", limits=LIMITS, refuse=self._refuse)
         self._stack = ExitStack()
+
+    def _refuse(self, path: str, headers: RawHeaders, status: int, code: str, message: str) -> tuple[RawHeaders, bytes]:
+        """Report what can't be recorded, and refuse it."""
+        self._report(f"not recorded: {message}")
+        return refuse_in_json(path, headers, status, code, message)
 
     @property
     def url(self) -> str:

@@ -15,6 +15,7 @@ from websockets.frames import Close
 from websockets.sync.client import connect
 
 from tests.harness.proxy.test_recording_proxy import NotedClock, SteppedClock
+from tests.harness.proxy.tls import trusted
 from tests.harness.proxy.websocket_server import ScriptedServer
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.tape import WebSocketClose
@@ -493,6 +494,16 @@ def test_the_upstream_denies(proxy, tmp_path):
             assert response.body == b'{"error": {"message": "bad key"}}'
     (interaction,) = recorded(tmp_path)
     assert (interaction.response.status, interaction.websocket) == (401, None)
+
+
+def test_an_upstream_with_tls(proxy, tmp_path, monkeypatch):
+    """An upstream at https:// is asked by wss://, and trusted by the authorities that are for HTTP."""
+    with ScriptedServer(echo, ssl=trusted(tmp_path, monkeypatch)) as server:
+        for mode in ("new_episodes", "none"):
+            with proxy(server, mode) as running, opened(running) as client:
+                client.send("a")
+                assert client.recv(timeout=10) == "a"
+    assert recorded(tmp_path)[0].request.uri == f"wss://127.0.0.1:{server.port}/v1/realtime?model=m"
 
 
 def test_no_upstream(proxy, tmp_path, reports):

@@ -1,43 +1,41 @@
-"""WebSocket servers and clients for the tests, and what they do in a conversation."""
+"""A WebSocket server whose connections do what a test says."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Self
 
 from websockets.asyncio.server import ServerConnection, serve
 
 
-class ScriptedServer:
-    """A WebSocket server in a thread that does with each connection what its handler does."""
+class Loop:
+    """A server on a port of this machine, in a thread with an event loop."""
 
-    def __init__(self, handler: Callable[[ServerConnection], Coroutine[Any, Any, Any]], **options: Any) -> None:
-        self._handler = handler
-        self._options = options
+    def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._started: Future[int] = Future()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
-        self.handshakes: list[Any] = []
+        self._port: Future[int] = Future()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self.run(),))
 
-    async def _run(self) -> None:
-        async def handle(connection: ServerConnection) -> None:
-            self.handshakes.append(connection.request)
-            await self._handler(connection)
+    @abstractmethod
+    async def run(self) -> None:
+        """Listen, and call `serve_on`."""
 
-        async with serve(handle, "127.0.0.1", 0, max_size=None, **self._options) as server:
-            self._started.set_result(server.sockets[0].getsockname()[1])
-            await self._stop.wait()
+    async def serve_on(self, port: int) -> None:
+        """Serve on this port until the test ends."""
+        self._port.set_result(port)
+        await self._stop.wait()
 
     @property
-    def url(self) -> str:
-        """Its URL as that of an upstream."""
-        return f"{'https' if 'ssl' in self._options else 'http'}://127.0.0.1:{self._started.result(10)}"
+    def port(self) -> int:
+        """Its port."""
+        return self._port.result(10)
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -45,3 +43,28 @@ class ScriptedServer:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._loop.close()
+
+
+class ScriptedServer(Loop):
+    """A WebSocket server that does with each connection what its handler does."""
+
+    def __init__(self, handler: Callable[[ServerConnection], Coroutine[Any, Any, Any]], **options: Any) -> None:
+        super().__init__()
+        self._handler = handler
+        self._options = options
+        self.handshakes: list[Any] = []
+
+    async def run(self) -> None:
+        """Serve until the test ends."""
+
+        async def handle(connection: ServerConnection) -> None:
+            self.handshakes.append(connection.request)
+            await self._handler(connection)
+
+        async with serve(handle, "127.0.0.1", 0, max_size=None, **self._options) as server:
+            await self.serve_on(server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Its URL as that of an upstream."""
+        return f"{'https' if 'ssl' in self._options else 'http'}://127.0.0.1:{self.port}"
