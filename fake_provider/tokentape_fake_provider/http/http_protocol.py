@@ -39,7 +39,7 @@ _LINGER_S: Final = 2.0
 _NOT_HTTP: Final = "This is not a valid HTTP/1.1 request (and not https)."
 # A handshake (RFC 8446, 5.1) in a record of any version.
 _TLS_RECORD: Final = b"\x16\x03"
-_TLS: Final = "The client uses TLS: give it a base URL with http:// (ws:// for a WebSocket), not https:// or wss://."
+_TLS: Final = "The client uses TLS: let its base URL begin with http:// (or ws://), not https:// (or wss://)."
 _OFFER: Final = (b"upgrade", b"http2-settings")
 
 

@@ -34,13 +34,17 @@ _FLUSH_S = 5.0
 class Connection:
     """The connection of one request, over which its response is sent."""
 
-    __slots__ = ("_cycle", "_shared", "headers", "receive", "send")
+    __slots__ = ("_cycle", "_left", "_shared", "ended", "headers", "is_http2", "receive", "send")
 
     def __init__(self, receive: Receive, send: Send, scope: Message) -> None:
         self.receive = receive
         self.send = send
         self.headers: RawHeaders = scope.get("headers", [])
         self._shared = scope.get("tokentape.transport")
+        self.is_http2 = scope.get("http_version") == "2"
+        self._left = False
+        self.ended = False
+        """Set by an app before it ends the response; without uvicorn's cycle `gone` would be true after that."""
         # uvicorn's `send` is a method of its request cycle (h11 and httptools alike).
         cycle: Any = getattr(send, "__self__", None)
         if not hasattr(cycle, "flow"):
@@ -60,7 +64,7 @@ class Connection:
     @property
     def gone(self) -> bool:
         """Whether the server has noticed that the client left."""
-        return bool(getattr(self._cycle, "disconnected", False))
+        return self._left and not self.ended if self._cycle is None else bool(self._cycle.disconnected)
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """Send a part of the body; return `None` if it is already sent, as nearly always.
@@ -81,6 +85,7 @@ class Connection:
         """Return when the client has left, or the response is complete. The request must have been read."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
+        self._left = True
 
     async def cut(self) -> None:
         """Send what was written, then close: the client receives an unfinished body."""

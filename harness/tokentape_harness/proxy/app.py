@@ -19,8 +19,8 @@ from tokentape_fake_provider.playback.connection import Connection, Message, Rec
 from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection
 from tokentape_harness.errors import HarnessError
 from tokentape_harness.proxy.cassettes import CassetteFolder
-from tokentape_harness.proxy.failure import NOT_SIGNED, Failure
-from tokentape_harness.proxy.headers import RawHeaders, end_to_end, request_headers, text
+from tokentape_harness.proxy.failure import GRPC, NOT_SIGNED, Failure
+from tokentape_harness.proxy.headers import RawHeaders, end_to_end, is_grpc, request_headers, text
 from tokentape_harness.proxy.signing import is_signed_for_aws, sign_again
 from tokentape_harness.proxy.upstream import Target, Upstream, target_of, without_secret
 from tokentape_harness.proxy.websocket import NO_RECORDING, UPSTREAM_LOST, WebSocketRelay
@@ -58,15 +58,15 @@ class ProxyApp:
         self._cassettes = cassettes
         self._timeout = {"connect": _CONNECT_S, "read": timeout, "write": timeout, "pool": None}
         self._report = report
-        self._client: httpx2.AsyncClient | None = None
+        self._clients: dict[bool, httpx2.AsyncClient] = {}
         self._relay = WebSocketRelay(
             cassettes, connect_s=_CONNECT_S, largest=LIMITS.body, end=self._end, is_stopping=lambda: self.stopping
         )
 
     async def aclose(self) -> None:
         """Close the connections to the upstreams."""
-        if self._client is not None:
-            await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -83,7 +83,7 @@ class ProxyApp:
         if scope["type"] == "websocket":
             await self._answer_websocket(scope, WebSocketConnection(receive, send, scope))
             return
-        failure, body = self._refused(scope), b""
+        failure, body = self._refused(scope) or (GRPC if is_grpc(scope["headers"]) else None), b""
         try:
             if failure is None:
                 body = await read_body(receive, scope["headers"], LIMITS)
@@ -169,6 +169,7 @@ class ProxyApp:
             await playback.wait_until_async(piece.at)
             await connection.send({"type": "http.response.body", "body": piece.data, "more_body": True})
         if playback.end == "complete":
+            connection.ended = True
             await connection.send({"type": "http.response.body", "body": b""})
             return None
         await playback.wait_until_async(playback.end_at)
@@ -195,7 +196,7 @@ class ProxyApp:
                 # The target as the client wrote it: decoding and encoding it may change it.
                 extensions={"timeout": self._timeout, "target": _target(target)},
             )
-            response = await self._upstream_client().send(request, stream=True)
+            response = await self._upstream_client(http2=connection.is_http2).send(request, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, HarnessError, ValueError) as error:
             if recording is not None:
                 recording.abandon()
@@ -240,6 +241,7 @@ class ProxyApp:
                 await self._end(recording.left_open if self.stopping else recording.closed)
             raise
         else:
+            connection.ended = True
             await connection.send({"type": "http.response.body", "body": b""})
             if recording is not None:
                 await self._end(recording.complete)
@@ -253,11 +255,12 @@ class ProxyApp:
 
         await asyncio.to_thread(run)
 
-    def _upstream_client(self) -> httpx2.AsyncClient:
-        if self._client is None:
+    def _upstream_client(self, *, http2: bool) -> httpx2.AsyncClient:
+        """The client of the upstreams; for clients of HTTP/2 (whose server needs h2, too) it offers that, too."""
+        if http2 not in self._clients:
             limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
-            self._client = httpx2.AsyncClient(limits=limits, follow_redirects=False)
-        return self._client
+            self._clients[http2] = httpx2.AsyncClient(limits=limits, follow_redirects=False, http2=http2)
+        return self._clients[http2]
 
 
 async def _until_gone(

@@ -44,6 +44,11 @@ def handshake_headers(headers: Iterable[tuple[bytes, bytes]], authority: str) ->
     return [pair for pair in request_headers(headers, authority, 0) if pair[0].lower() not in _OF_HANDSHAKE]
 
 
+def is_grpc(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request (names of headers in lower case) is one of gRPC."""
+    return any(name == b"content-type" and value.lower().startswith(b"application/grpc") for name, value in headers)
+
+
 def text(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     """The same headers as text."""
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from vcr.cassette import Cassette
 from vcr.errors import CannotOverwriteExistingCassetteException
@@ -12,12 +13,14 @@ from vcr.request import Request
 
 from tokentape_fake_provider.sessions.request_matching import message_difference
 from tokentape_harness.cassettes.model import Response
-from tokentape_harness.errors import HarnessError
+from tokentape_harness.errors import CassetteWarning, HarnessError
 from tokentape_harness.recording.body_matcher import BodyMatcher, Level, distance
 from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.recording.playback import Playback, response_of, vcr_response
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.response_recorder import ResponseRecorder
+
+_NOT_IN_PROCESS: Final = "WebSockets are recorded and replayed by tokentape record, not in process"
 
 
 class MismatchError(HarnessError, CannotOverwriteExistingCassetteException):  # type: ignore[misc]
@@ -67,6 +70,9 @@ class Recorder:
 
         Raises `MismatchError` if no recording matches and the record mode adds none.
         """
+        if _begins_websocket(request):
+            self._pass_on(request)
+            return None
         with self._lock:
             played = self._played(request)
             if played is not None:
@@ -134,6 +140,14 @@ class Recorder:
                 else:
                     recording.left_open()
 
+    def _pass_on(self, request: Request) -> None:
+        """Let a WebSocket of a client in this process pass, with a warning; where nothing may be sent, refuse it."""
+        filtered = self.cassette.filter_request(request)
+        if filtered and self.cassette.write_protected:
+            raise MismatchError(self.cassette, filtered, f"{filtered.uri} is a WebSocket", _NOT_IN_PROCESS)
+        uri = filtered.uri if filtered else "the WebSocket"
+        warnings.warn(f"{self.cassette.path}: {uri} is not recorded: {_NOT_IN_PROCESS}", CassetteWarning, stacklevel=2)
+
     def _played(self, request: Request) -> dict[str, Any] | None:
         if self._body_matcher is None:
             return self._play(request)
@@ -174,3 +188,8 @@ class Recorder:
         number = next((index for index, stored in enumerate(self.cassette.requests) if stored is nearest), None)
         reasons = "; ".join(f"{name}: {message}" if message else str(name) for name, message in failed)
         return f"Nearest recording: interaction {number} ({nearest.method} {nearest.uri}), where {reasons}"
+
+
+def _begins_websocket(request: Request) -> bool:
+    offered = (str(value).lower() for name, value in request.headers.items() if name.lower() == "upgrade")
+    return "websocket" in offered

@@ -16,10 +16,8 @@ class Loop:
     """A server on a port of this machine, in a thread with an event loop."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._port: Future[int] = Future()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self.run(),))
+        self._started: Future[tuple[int, Callable[[], object]]] = Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.run()))
 
     @abstractmethod
     async def run(self) -> None:
@@ -27,22 +25,22 @@ class Loop:
 
     async def serve_on(self, port: int) -> None:
         """Serve on this port until the test ends."""
-        self._port.set_result(port)
-        await self._stop.wait()
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._started.set_result((port, lambda: loop.call_soon_threadsafe(stop.set)))
+        await stop.wait()
 
     @property
     def port(self) -> int:
         """Its port."""
-        return self._port.result(10)
+        return self._started.result(10)[0]
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self._started.result(10)[1]()
         self._thread.join()
-        self._loop.close()
 
 
 class ScriptedServer(Loop):

@@ -119,7 +119,13 @@ def _vcr_request(request: Any, body: bytes) -> Request:
 def _begin(recording: ResponseRecorder, response: Any) -> bool:
     """Record the head, and the body if the response (of a mock) has it already; return whether the body is to come."""
     whole = response.is_closed
-    recording.head(response.status_code, response.reason_phrase, response.headers.multi_items(), decoded=whole)
+    recording.head(
+        response.status_code,
+        response.reason_phrase,
+        response.headers.multi_items(),
+        decoded=whole,
+        http_version=response.http_version,
+    )
     if whole:
         recording.chunk(response.content)
         recording.complete()
