@@ -28,6 +28,9 @@ EVENTS = 1000
 TOKENS_PER_SECOND = 50
 PACED_EVENTS = 200
 PATH = "/v1/chat/completions"
+# Requests below it get a short answer.
+SHORT_PREFIX = "/short"
+SHORT_EVENTS = 10
 REQUEST_BODY = b'{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"Hi"}]}'
 # Asks for events that are so large that a client's and the server's buffers are soon full.
 LARGE_REQUEST_BODY = REQUEST_BODY.replace(b"Hi", b"Large")
@@ -116,6 +119,22 @@ def bare_asgi() -> None:
     _serve(app, [])
 
 
+def eventwise_asgi() -> None:
+    """A message for each event, of which a short answer has few."""
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
+    answers = {prefix: events(count) for prefix, count in (("", PACED_EVENTS), (SHORT_PREFIX, SHORT_EVENTS))}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+        await send(start)
+        for event in answers[scope["path"].removesuffix(PATH)]:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    _serve(app, [])
+
+
 def _serve(app: Any, lateness: list[float]) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     _settle()
@@ -141,6 +160,7 @@ SERVERS = {
     "Starlette StreamingResponse": starlette_streaming,
     "Starlette, naive sleeps": naive_paced,
     "bare ASGI, one message": bare_asgi,
+    "bare ASGI, a message an event": eventwise_asgi,
 }
 
 if __name__ == "__main__":

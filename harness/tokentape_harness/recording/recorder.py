@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from vcr.cassette import Cassette
 from vcr.errors import CannotOverwriteExistingCassetteException
+from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from tokentape_fake_provider.sessions.request_matching import message_difference
@@ -149,6 +150,9 @@ class Recorder:
         warnings.warn(f"{self.cassette.path}: {uri} is not recorded: {_NOT_IN_PROCESS}", CassetteWarning, stacklevel=2)
 
     def _played(self, request: Request) -> dict[str, Any] | None:
+        cassette = self.cassette
+        if cassette.record_mode == RecordMode.ALL or not (cassette.rewound or cassette.allow_playback_repeats):
+            return None  # vcrpy comes to this only after a search
         if self._body_matcher is None:
             return self._play(request)
         for level in Level:  # the strictest first

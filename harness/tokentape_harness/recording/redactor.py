@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 from vcr.cassette import Cassette
 from vcr.request import Request
@@ -12,6 +13,7 @@ from vcr.request import Request
 from tokentape_fake_provider.tape import WebSocket, WebSocketFrame
 from tokentape_harness.cassettes import model as values
 from tokentape_harness.redaction import RedactionRules, credentials_of, redact, redact_request
+from tokentape_harness.redaction.searched import SearchedTexts
 
 
 class Redactor:
@@ -21,6 +23,7 @@ class Redactor:
         self._rules = rules
         self.credentials: tuple[str, ...] = ()
         self._lock = threading.Lock()
+        self._searched = SearchedTexts()
 
     def keep(self, placeholder: str) -> None:
         """Keep this placeholder of the user unchanged."""
@@ -47,18 +50,32 @@ class Redactor:
         return name, replace
 
     def watch(self, cassette: Cassette) -> None:
-        """Learn the credentials of each recorded request before a filter removes them: a response may repeat them."""
-        append = cassette.append
+        """Learn the credentials of each recorded request before a filter removes them: a response may repeat them.
+
+        Each request is filtered once, though vcrpy asks for it whenever it searches.
+        """
+        append, filtered = cassette.append, cassette._before_record_request
+        known: WeakKeyDictionary[Request, Request | None] = WeakKeyDictionary()
+        results: WeakSet[Request] = WeakSet()
+
+        def filtered_once(request: Request) -> Request | None:
+            if request in results:
+                return request
+            if request not in known:
+                known[request] = filtered(request)
+                if known[request]:
+                    results.add(known[request])
+            return known[request]
 
         def learning(request: Request, response: dict[str, Any]) -> None:
             self.learn(values.Interaction(_plain(request), values.Response()))
             append(request, response)
 
-        cassette.append = learning
+        cassette.append, cassette._before_record_request = learning, filtered_once
 
     def request(self, request: Request) -> Request:
         """The request as the file holds it; it is matched and shown in errors in this form."""
-        redacted = redact_request(_plain(request), self._rules)
+        redacted = redact_request(_plain(request), self._rules, self._searched)
         body = request.body if redacted.body is None else redacted.body
         return Request(redacted.method, redacted.uri, body, dict(redacted.headers))
 
@@ -71,19 +88,18 @@ class Redactor:
 
     def response(self, request: Request, response: values.Response) -> values.Response:
         """The response to this unredacted request, without its secrets."""
-        interaction = values.Interaction(_plain(request), response)
-        self.learn(interaction)
-        return redact(interaction, self._rules).response
+        self.learn(values.Interaction(_plain(request), response))
+        return self.interaction(values.Interaction(values.Request(request.method, ""), response)).response
 
     def learn(self, interaction: values.Interaction) -> None:
         """Remember the credentials of its request."""
         with self._lock:
-            found = dict.fromkeys((*self.credentials, *credentials_of(interaction, self._rules)))
+            found = dict.fromkeys((*self.credentials, *credentials_of(interaction, self._rules, self._searched)))
             self.credentials = tuple(found)
 
     def interaction(self, interaction: values.Interaction) -> values.Interaction:
         """The interaction without secrets and without any remembered credential."""
-        return redact(interaction, self._rules.adding(secrets=self.credentials))
+        return redact(interaction, self._rules.adding(secrets=self.credentials), self._searched)
 
     def shows(self, interaction: values.Interaction, credentials: tuple[str, ...]) -> bool:
         """Whether the interaction contains one of these credentials."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Final, NamedTuple
 
-from tokentape import ProviderError, TokentapeError, stream_bytes
-from tokentape.wires import wire_names
+from tokentape import ProviderError, TokentapeError
+from tokentape.sources.byte_stream import decoded
+from tokentape.wires import wire_named, wire_names
 from tokentape_fake_provider.tape import End
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.model import RecordedError
@@ -52,7 +53,7 @@ def reached_end(path: str, body: bytes) -> bool:
     if wire is None or not body:
         return False
     try:
-        for _ in stream_bytes([body], wire):
+        for _ in decoded([body], wire_named(wire).decoder()):
             pass
     except ProviderError:
         return True  # SDKs raise and close at the provider's error event

@@ -14,9 +14,10 @@ from urllib.parse import quote, quote_plus
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
-from tokentape_harness.redaction.json_text import Leaf, Path, leaves, unit_span
+from tokentape_harness.redaction.json_text import Leaf, Path, StringGroup, leaves, string_groups, unit_span
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules
+from tokentape_harness.redaction.searched import SearchedTexts, digest_of
 from tokentape_harness.redaction.text_rules import NAME_RULES, TextRule, is_placeholder
 
 Found: TypeAlias = Callable[[str], object]
@@ -39,9 +40,11 @@ class Span(NamedTuple):
 def find_spans(text: str, rules: RedactionRules, candidates: Sequence[TextRule] | None = None) -> list[Span]:
     """The secrets in a text, in order; overlapping ones are merged. `candidates` are the text rules that may match."""
     found: list[Span] = []
-    for rule in _candidates(text, rules.text) if candidates is None else candidates:
+    candidates = _candidates(text, rules.text) if candidates is None else candidates
+    lower = text.lower() if candidates else ""
+    for rule in candidates:
         group = "secret" if "secret" in rule.pattern.groupindex else 0
-        for match in rule.pattern.finditer(text):
+        for match in _rule_matches(rule, text, lower):
             start, end = match.span(group)
             if start < end and (rule.is_secret is None or rule.is_secret(match)):
                 found.append(Span(start, end, rule.name))
@@ -68,13 +71,36 @@ def redact_text(text: str, rules: RedactionRules = DEFAULT_RULES, note: Found = 
 
 
 def redact_body(
-    body: bytes, content_type: str, chunks: Sequence[Chunk], rules: RedactionRules, note: Found, *, sent: bool = False
+    body: bytes,
+    content_type: str,
+    chunks: Sequence[Chunk],
+    rules: RedactionRules,
+    note: Found,
+    *,
+    sent: bool = False,
+    searched: SearchedTexts | None = None,
 ) -> tuple[bytes, tuple[Chunk, ...]]:
     """The body without its secrets, and its chunks at their times; `sent` for the body of a request.
 
     It searches JSON strings, joined over the events of a stream; then the parameters of forms; then the whole text.
+    `searched` are the texts that these rules found clean.
     """
     chunks = tuple(chunks)
+    digest = b"" if searched is None else digest_of(body, content_type, sent=sent)
+    unsearched = rules if searched is None else searched.unsearched(digest, rules)
+    if unsearched is not None:
+        redacted = _redacted(body, content_type, chunks, unsearched, note, sent)
+        if redacted[0] != body:
+            # A placeholder can cause another match, also of a rule that this body was searched by.
+            return redacted if unsearched is rules else _redacted(body, content_type, chunks, rules, note, sent)
+        if searched is not None:
+            searched.add_clean(digest, rules)
+    return body, chunks
+
+
+def _redacted(
+    body: bytes, content_type: str, chunks: tuple[Chunk, ...], rules: RedactionRules, note: Found, sent: bool
+) -> tuple[bytes, tuple[Chunk, ...]]:
     for find in (_in_strings, _in_parameters, _in_text, _in_frame_headers):
         for _ in range(_PASSES):
             edits = find(body, content_type, rules, note, sent)
@@ -87,8 +113,45 @@ def redact_body(
 
 def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
     """The text rules that have a hint in the text."""
-    has = text.lower().__contains__
-    return [rule for rule in text_rules if not rule.hints or any(map(has, rule.hints))]
+    # No hint contains a quotation mark, and most strings of a stream are in each of its events.
+    parts = set(text.split('"'))
+    blobs = [part for part in parts if len(part) > _LARGE and _BASE64.fullmatch(part)]
+    for blob in blobs:
+        parts.remove(blob)
+        parts.update((blob[:_END], blob[-_END:]))
+    has = '"'.join(parts).lower().__contains__
+    blob_has = '"'.join(blobs).lower().__contains__
+    return [
+        rule
+        for rule in text_rules
+        if not rule.hints or any(map(has, rule.hints)) or (blobs and rule.in_base64 and any(map(blob_has, rule.hints)))
+    ]
+
+
+_LONGEST_HINT = 40
+# A large file in base64. Within it only the rules `in_base64` can match, and others only at its ends.
+_LARGE, _END = 4096, 256
+_BASE64 = re.compile(r"(?:data:[A-Za-z0-9/+.-]{1,100};base64,)?[A-Za-z0-9+/]+={0,2}")
+
+
+def _rule_matches(rule: TextRule, text: str, lower: str) -> Iterable[re.Match[str]]:
+    """The matches of a rule; `lower` is the text in lower case."""
+    if not rule.starts or len(lower) != len(text):
+        yield from rule.pattern.finditer(text)
+        return
+    end = 0
+    for at in sorted({at for hint in rule.hints for at in _places(lower, hint)}):
+        match = rule.pattern.match(text, at) if at >= end else None
+        if match is not None:
+            end = match.end()
+            yield match
+
+
+def _places(text: str, part: str) -> Iterable[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
 
 
 @lru_cache(maxsize=256)
@@ -159,6 +222,8 @@ def _is_filler(text: str) -> bool:
 
 def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Found, sent: bool) -> list[Edit]:
     pieces = text_pieces(body, content_type)
+    if not rules.json_paths and _has_no_secret(pieces, rules, sent):
+        return []
     edits: dict[int, list[TextEdit]] = {}
     groups: dict[object, list[tuple[int, Leaf]]] = {}
     for number, piece in enumerate(pieces):
@@ -172,11 +237,40 @@ def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Fou
             group: object = leaf.group if len(pieces) > 1 else position
             groups.setdefault(group, []).append((number, leaf))
     texts = ["".join(leaf.value for _, leaf in members) for members in groups.values()]
-    candidates = _candidates("\n".join(texts), rules.text)
+    candidates = _candidates('"'.join(texts), rules.text)
     for text, members in zip(texts, groups.values(), strict=True):
         for number, edit in _group_edits(text, members, pieces, rules, candidates, note, sent):
             edits.setdefault(number, []).append(edit)
     return [edit for number in sorted(edits) for edit in pieces[number].edited(sorted(edits[number]))]
+
+
+def _has_no_secret(pieces: Sequence[BodyPiece], rules: RedactionRules, sent: bool) -> bool:
+    """Whether the strings certainly hold no secret; this is fast, as it does not need their places."""
+    groups = string_groups((piece.text, _json_start(piece)) for piece in pieces)
+    if groups is None:
+        return False
+    if len(pieces) == 1:  # only strings in the events of a stream continue each other, not those of one document
+        groups = [StringGroup(path, [value]) for path, values in groups for value in values]
+    candidates = _candidates('"'.join(map(_sample, groups)), rules.text)
+    return not any(_may_be_secret(group, candidates, rules, sent) for group in groups)
+
+
+def _sample(group: StringGroup) -> str:
+    """A text with the hints of the whole one, which may be one value again and again, such as an id."""
+    value, count = group.values[0], len(group.values)
+    if group.values.count(value) == count:
+        return value * min(count, 2 + _LONGEST_HINT // max(len(value), 1))
+    return "".join(group.values)
+
+
+def _may_be_secret(group: StringGroup, candidates: Sequence[TextRule], rules: RedactionRules, sent: bool) -> bool:
+    text = "".join(group.values)
+    if _is_named(group.path, text, rules, sent):
+        if any(value and value not in rules.placeholders for value in group.values):
+            return True
+    elif sent and text[:1] in ("{", "[") and any(_nested_spans(text, rules)):
+        return True
+    return bool(find_spans(text, rules, candidates))
 
 
 def _json_start(piece: BodyPiece) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeAlias
 
 Key: TypeAlias = str | int
 Path: TypeAlias = tuple[Key, ...]
@@ -79,6 +80,75 @@ def leaves(text: str, start: int = 0) -> list[Leaf]:
             if current is not None and isinstance(current.member, str) and current.member.lower().endswith("index"):
                 current.labels.append(f"{current.member}={token}")
     return [_leaf(*item) for item in found]
+
+
+class StringGroup(NamedTuple):
+    """Strings that continue each other, and the path of the first."""
+
+    path: Path
+    values: list[str]
+
+
+class _Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+# Objects become tuples of their members, so that a repeated name keeps both its values.
+_decode: Any = json.JSONDecoder(
+    object_pairs_hook=tuple, parse_int=_Number, parse_float=_Number, parse_constant=lambda _: None
+).raw_decode
+_AFTER = " \t\r\n,]"
+
+
+def string_groups(documents: Iterable[tuple[str, int]]) -> list[StringGroup] | None:
+    """The strings of `leaves` in each text from its offset, by their groups, many times faster, but not their places.
+
+    `None` if a text is not JSON as a parser wants it, or nested too deep.
+    """
+    containers: dict[tuple[str, ...], dict[str, StringGroup]] = {}
+    try:
+        for text, start in documents:
+            if start < len(text):
+                value, end = _decode(text, start)
+                if text[end:].strip(_AFTER):
+                    return None
+                _collect((("", value),) if value.__class__ is str else value, (), (), containers, 0)
+    except (ValueError, RecursionError):
+        return None
+    return [group for members in containers.values() for group in members.values()]
+
+
+def _collect(
+    container: Any, path: Path, outer: tuple[str, ...], found: dict[tuple[str, ...], dict[str, StringGroup]], depth: int
+) -> None:
+    """Add the strings of an object, as a tuple of its members, or of a list."""
+    if depth >= _DEEPEST:
+        raise RecursionError
+    strings, inner, labels = list[tuple[Key, str]](), list[tuple[Key, Any]](), list[str]()
+    is_list = container.__class__ is list
+    for key, item in enumerate(container) if is_list else container:
+        kind = item.__class__
+        if kind is str:
+            strings.append((key, item))
+            if key == "type":
+                labels.append(item)
+        elif kind is tuple or kind is list:
+            inner.append((key, item))
+        elif kind is _Number and str(key).lower().endswith("index"):
+            labels.append(f"{key}={item}")
+    group = (*labels, *outer)
+    if strings:
+        members = found.setdefault(group, {})
+        for key, value in strings:
+            name = "" if is_list else str(key)
+            if name in members:
+                members[name].values.append(value)
+            else:
+                members[name] = StringGroup((*path, key), [value])
+    for key, item in inner:
+        _collect(item, (*path, key), ("" if is_list else str(key), *group), found, depth + 1)
 
 
 def unit_span(text: str, leaf: Leaf, start: int, end: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_plus
 
@@ -16,6 +17,7 @@ from tokentape_harness.cassettes.model import Headers, Interaction, Request, Res
 from tokentape_harness.redaction.body import Found, redact_body, redact_text
 from tokentape_harness.redaction.credentials import sent_secrets
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules, is_distinct
+from tokentape_harness.redaction.searched import SearchedTexts, digest_of
 from tokentape_harness.redaction.text_rules import is_placeholder
 from tokentape_harness.redaction.websocket import redact_websocket, sent_in_frames
 
@@ -41,13 +43,15 @@ class Secret(NamedTuple):
     where: str
 
 
-def redact(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> Interaction:
+def redact(
+    interaction: Interaction, rules: RedactionRules = DEFAULT_RULES, searched: SearchedTexts | None = None
+) -> Interaction:
     """The interaction without its secrets.
 
     The credentials of its request are removed everywhere, also from the response. A streamed body keeps its events, and
-    the chunks their times. Redacting twice gives the same.
+    the chunks their times. Redacting twice gives the same. `searched` are the texts that these rules found clean.
     """
-    return _redacted(interaction, rules.adding(secrets=credentials_of(interaction, rules)), [])
+    return _redacted(interaction, rules.adding(secrets=credentials_of(interaction, rules, searched)), [], searched)
 
 
 def redact_all(interactions: Iterable[Interaction], rules: RedactionRules = DEFAULT_RULES) -> tuple[Interaction, ...]:
@@ -58,10 +62,12 @@ def redact_all(interactions: Iterable[Interaction], rules: RedactionRules = DEFA
     return tuple(_redacted(interaction, rules, []) for interaction in interactions)
 
 
-def redact_request(request: Request, rules: RedactionRules = DEFAULT_RULES) -> Request:
+def redact_request(
+    request: Request, rules: RedactionRules = DEFAULT_RULES, searched: SearchedTexts | None = None
+) -> Request:
     """The request without its secrets, as a cassette holds it: redact a request before comparing it with those."""
-    rules = rules.adding(secrets=credentials_of(Interaction(request, Response()), rules))
-    return _request(request, rules, [])
+    rules = rules.adding(secrets=credentials_of(Interaction(request, Response()), rules, searched))
+    return _request(request, rules, [], searched)
 
 
 def find_secrets(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> tuple[Secret, ...]:
@@ -71,7 +77,9 @@ def find_secrets(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES
     return tuple(dict.fromkeys(found))
 
 
-def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RULES) -> tuple[str, ...]:
+def credentials_of(
+    interaction: Interaction, rules: RedactionRules = DEFAULT_RULES, searched: SearchedTexts | None = None
+) -> tuple[str, ...]:
     """The credentials of an interaction's request, but not those that may be ordinary words."""
     request = interaction.request
     values: list[str] = []
@@ -91,7 +99,9 @@ def credentials_of(interaction: Interaction, rules: RedactionRules = DEFAULT_RUL
     values += [match[2] for match in _PARAMETER.finditer(_query(request.uri)) if rules.is_parameter(match[1])]
     if request.body:
         plain, content_type = _plain_body(request)
-        values += sent_secrets(plain, content_type, rules)
+        searched = searched or SearchedTexts()
+        find = partial(sent_secrets, plain, content_type, rules)
+        values += searched.credentials(digest_of(plain, content_type, sent=True), find)
     if interaction.websocket is not None:
         values += sent_in_frames(interaction.websocket, rules)
     values += [unquote_plus(value) for value in values if "%" in value or "+" in value]
@@ -103,21 +113,28 @@ def redact_uri(uri: str, rules: RedactionRules = DEFAULT_RULES) -> str:
     return _uri(uri, rules, lambda _: None)
 
 
-def _redacted(interaction: Interaction, rules: RedactionRules, found: list[Secret]) -> Interaction:
-    return Interaction(_request(interaction.request, rules, found), _response(interaction.response, rules, found))
+def _redacted(
+    interaction: Interaction, rules: RedactionRules, found: list[Secret], searched: SearchedTexts | None = None
+) -> Interaction:
+    return Interaction(
+        _request(interaction.request, rules, found, searched), _response(interaction.response, rules, found, searched)
+    )
 
 
 def _noting(found: list[Secret], where: str) -> Found:
     return lambda rule: found.append(Secret(rule, where))
 
 
-def _request(request: Request, rules: RedactionRules, found: list[Secret]) -> Request:
-    uri = _uri(request.uri, rules, _noting(found, "request URI"))
-    headers = _headers(request.headers, rules, found, "request")
+def _request(
+    request: Request, rules: RedactionRules, found: list[Secret], searched: SearchedTexts | None = None
+) -> Request:
+    uri = _uri(request.uri, rules, _noting(found, "request URI"), searched)
+    headers = _headers(request.headers, rules, found, "request", searched)
     body = request.body
     if body:
         plain, content_type = _plain_body(request)
-        clean, _ = redact_body(plain, content_type, (), rules, _noting(found, "request body"), sent=True)
+        note = _noting(found, "request body")
+        clean, _ = redact_body(plain, content_type, (), rules, note, sent=True, searched=searched)
         if clean != plain:
             headers = tuple(pair for pair in headers if plain is body or pair[0].lower() != "content-encoding")
             body = clean
@@ -135,11 +152,14 @@ def _plain_body(request: Request) -> tuple[bytes, str]:
         return body, content_type
 
 
-def _response(response: Response, rules: RedactionRules, found: list[Secret]) -> Response:
-    headers = _headers(response.headers, rules, found, "response")
+def _response(
+    response: Response, rules: RedactionRules, found: list[Secret], searched: SearchedTexts | None = None
+) -> Response:
+    headers = _headers(response.headers, rules, found, "response", searched)
     record = response.stream
     chunks = () if record is None else record.chunks
-    body, chunks = redact_body(response.body, response.content_type, chunks, rules, _noting(found, "response body"))
+    note = _noting(found, "response body")
+    body, chunks = redact_body(response.body, response.content_type, chunks, rules, note, searched=searched)
     if body != response.body:
         headers = _resized(headers, len(body))
     note = _noting(found, "response")
@@ -158,18 +178,21 @@ def _resized(headers: Headers, length: int) -> Headers:
     return tuple((name, str(length) if name.lower() == "content-length" else value) for name, value in headers)
 
 
-def _headers(headers: Headers, rules: RedactionRules, found: list[Secret], part: str) -> Headers:
+def _headers(
+    headers: Headers, rules: RedactionRules, found: list[Secret], part: str, searched: SearchedTexts | None
+) -> Headers:
     return tuple(
-        (name, _header(name, value, rules, _noting(found, f"{part} header {name.lower()}"))) for name, value in headers
+        (name, _header(name, value, rules, _noting(found, f"{part} header {name.lower()}"), searched))
+        for name, value in headers
     )
 
 
-def _header(name: str, value: str, rules: RedactionRules, note: Found) -> str:
+def _header(name: str, value: str, rules: RedactionRules, note: Found, searched: SearchedTexts | None) -> str:
     lower = name.lower()
     if lower == _SUBPROTOCOL:
         value = _NAMED.sub(lambda match: _named(match, rules, note), value)
     if not rules.is_header(name):
-        return _uri(value, rules, note)
+        return _uri(value, rules, note, searched)
     scheme = _SCHEME.match(value)
     if not value or value in rules.placeholders or (scheme and value[scheme.end() :] in rules.placeholders):
         return value
@@ -201,7 +224,16 @@ def _cookie(name: str, equals: str, value: str, semicolon: str) -> str:
     return (name + equals if equals else " " * (len(name) - len(name.lstrip()))) + PLACEHOLDER + semicolon
 
 
-def _uri(uri: str, rules: RedactionRules, note: Found) -> str:
+def _uri(uri: str, rules: RedactionRules, note: Found, searched: SearchedTexts | None = None) -> str:
+    if searched is None:
+        return _redacted_uri(uri, rules, note)
+    redacted = uri if searched.unsearched(uri, rules) is None else _redacted_uri(uri, rules, note)
+    if redacted == uri:
+        searched.add_clean(uri, rules)
+    return redacted
+
+
+def _redacted_uri(uri: str, rules: RedactionRules, note: Found) -> str:
     match = _USERINFO.match(uri)
     if match is not None and match[2] not in rules.placeholders:
         note("URL credentials")

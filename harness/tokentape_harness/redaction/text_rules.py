@@ -20,13 +20,16 @@ Check = Callable[[re.Match[str]], bool]
 class TextRule(NamedTuple):
     """A pattern of a secret: the whole match or its group `secret`, if `is_secret` accepts the match.
 
-    `hints` are lower-case words; a text without any of them can't match and is not searched.
+    `hints` are lower-case words, without quotation marks; a text without any of them can't match and is not searched.
+    With `starts` each match begins with a hint. `in_base64` is whether it may match within a long base64 text.
     """
 
     name: str
     pattern: re.Pattern[str]
     hints: tuple[str, ...] = ()
     is_secret: Check | None = None
+    starts: bool = False
+    in_base64: bool = False
 
 
 _LONGEST_NAME = 60
@@ -60,7 +63,8 @@ def _key(
         written = [f"{prefix}(?<![A-Za-z0-9]{prefix})" for prefix in written]
     pattern = f"(?:{'|'.join(written)})(?P<rest>{rest})"
     hints = tuple(prefix.lower() for prefix in alternatives)
-    return TextRule(name, re.compile(pattern), hints, None if certain else _random_rest)
+    in_base64 = any(map(str.isalnum, alternatives))
+    return TextRule(name, re.compile(pattern), hints, None if certain else _random_rest, True, in_base64)
 
 
 _KEYS = (
@@ -206,7 +210,7 @@ def _is_secret_parameter(match: re.Match[str]) -> bool:
     return is_secret_parameter(match["name"])
 
 
-_PARAMETER = re.compile(r"(?<=[?&])(?P<name>[A-Za-z0-9_.%-]{1,60})=(?P<secret>[^&\s\"'<>\\#]{4,})")
+_PARAMETER = re.compile(r"[?&](?P<name>[A-Za-z0-9_.%-]{1,60})=(?P<secret>[^&\s\"'<>\\#]{4,})")
 _WORDS = (
     "key",
     "token",
@@ -284,20 +288,23 @@ _SHAPES = (
     ),
     TextRule(
         "AWS signature",
-        re.compile(r"(?i)(?<![a-z0-9])(?:x-amz-)?signature[=:]\s{0,8}(?P<secret>[0-9a-f]{64})"),
+        re.compile(r"(?i)signature(?<![a-z0-9]signature)[=:]\s{0,8}(?P<secret>[0-9a-f]{64})"),
         ("signature",),
+        starts=True,
     ),
     TextRule(
         "Slack webhook",
         re.compile(r"hooks\.slack\.com/services/(?P<secret>(?P<rest>[A-Za-z0-9_/]{20,}))"),
         ("hooks.slack.com",),
         _random_rest,
+        starts=True,
     ),
     TextRule(
         "Discord webhook",
         re.compile(r"discord(?:app)?\.com/api/webhooks/\d{16,20}/(?P<secret>(?P<rest>[A-Za-z0-9_-]{60,}))"),
         ("discord",),
         _random_rest,
+        starts=True,
     ),
     TextRule(
         "Azure client secret",
@@ -305,48 +312,58 @@ _SHAPES = (
         ("q~",),
         _random_rest,
     ),
-    TextRule("Azure key", re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}"), ("jqqj9",)),
+    TextRule(
+        "Azure key",
+        re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}"),
+        ("jqqj9",),
+        in_base64=True,
+    ),
     TextRule(
         "Vault token",
         re.compile(r"s\.(?<![A-Za-z0-9._-]s\.)(?P<rest>[A-Za-z0-9]{24})(?![A-Za-z0-9])"),
         ("s.",),
         _random_rest,
+        starts=True,
     ),
     TextRule(
         "Telegram token", re.compile(r"(?<![A-Za-z0-9])\d{8,10}:AA(?P<rest>[A-Za-z0-9_-]{33})"), (":aa",), _random_rest
     ),
     TextRule(
         "JSON web token",
-        re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+        re.compile(r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
         ("eyj",),
+        starts=True,
     ),
     TextRule(
         "credentials",
         re.compile(rf"(?:{_any_case('bearer', 'basic')})\s{{1,8}}(?P<secret>(?P<rest>[A-Za-z0-9._~+/-]{{12,}}=*))"),
         ("bearer", "basic"),
         _random_rest,
+        starts=True,
     ),
     TextRule(
         "URL credentials",
-        re.compile(r"(?<=[A-Za-z0-9+.-])://(?P<secret>[^\s/?#\"'`<>\\${}()\[\]|*,]{1,400})@(?=[^\s@])"),
+        re.compile(r"://(?<=[A-Za-z0-9+.-]://)(?P<secret>[^\s/?#\"'`<>\\${}()\[\]|*,]{1,400})@(?=[^\s@])"),
         ("://",),
         _is_url_secret,
+        starts=True,
     ),
 )
 
 TEXT_RULES = (
     *_KEYS,
     *_SHAPES,
-    TextRule("named secret", _NAMED, _WORDS, _is_named_secret),
+    TextRule("named secret", _NAMED, _WORDS, _is_named_secret, starts=True),
     TextRule(
         "URL key",
         _PARAMETER,
-        ("=",),
+        ("?", "&"),
         lambda match: _is_secret_parameter(match) and len(match["secret"]) >= 8 and is_random(match["secret"]),
+        starts=True,
     ),
 )
 # In messages and URLs the name is enough, since nothing replays them.
 NAME_RULES = (
-    TextRule("named secret", _NAMED, _WORDS, _is_named_value),
-    TextRule("URL key", _PARAMETER, ("=",), _is_secret_parameter),
+    TextRule("named secret", _NAMED, _WORDS, _is_named_value, starts=True),
+    TextRule("URL key", _PARAMETER, ("?", "&"), _is_secret_parameter, starts=True),
 )

@@ -1,0 +1,45 @@
+"""Searched texts: bodies and headers that hold no secret by the rules of one cassette; none is searched twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+from tokentape_harness.redaction.rules import RedactionRules
+
+
+class SearchedTexts:
+    """Remembers the texts without secrets, and the credentials in bodies of requests.
+
+    A body is known by its digest, a header or a URI by itself. All rules that this is used with differ in nothing but
+    their secrets and placeholders.
+    """
+
+    def __init__(self) -> None:
+        self._clean: dict[bytes | str, tuple[str, ...]] = {}
+        self._credentials: dict[bytes, tuple[str, ...]] = {}
+
+    def unsearched(self, text: bytes | str, rules: RedactionRules) -> RedactionRules | None:
+        """The rules by which this text must still be searched: all, only the secrets found since, or `None`."""
+        known = self._clean.get(text)
+        if known is None:
+            return rules
+        secrets = tuple(secret for secret in rules.secrets if secret not in known)
+        return RedactionRules(secrets=secrets, placeholders=rules.placeholders) if secrets else None
+
+    def add_clean(self, text: bytes | str, rules: RedactionRules) -> None:
+        """Note that this text has no secret by these rules."""
+        self._clean[text] = rules.secrets
+
+    def credentials(self, digest: bytes, find: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+        """The credentials in this body, which are searched for once."""
+        if digest not in self._credentials:
+            self._credentials[digest] = tuple(find())
+        return self._credentials[digest]
+
+
+def digest_of(body: bytes, content_type: str, *, sent: bool) -> bytes:
+    """A digest of a body and of what else decides how it is searched."""
+    digest = hashlib.sha256(f"{sent} {content_type}\n".encode())
+    digest.update(body)
+    return digest.digest()

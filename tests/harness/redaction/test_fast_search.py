@@ -1,0 +1,161 @@
+"""Fast search: what it skips or finds sooner is what the slow search would find."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vcr.request import Request
+
+from tokentape_harness.cassettes.model import Interaction, Response
+from tokentape_harness.cassettes.model import Request as RecordedRequest
+from tokentape_harness.recording import use_cassette
+from tokentape_harness.recording.redactor import Redactor
+from tokentape_harness.redaction import DEFAULT_RULES, redact
+from tokentape_harness.redaction import body as redaction_body
+from tokentape_harness.redaction.body import find_spans
+from tokentape_harness.redaction.json_text import leaves, string_groups
+from tokentape_harness.redaction.text_rules import NAME_RULES, TEXT_RULES
+
+KEY = "sk-proj-aB1cD2eF3gH4iJ5kL6mN7oP8"
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(["text", "tool", 'a"b', "é\\", "\ud83d"])
+NAMES = st.sampled_from(["type", "index", "outputIndex", "text", "delta", "items", "é", 'a"b'])
+LEAVES = TEXTS | st.integers(-3, 3) | st.booleans() | st.none() | st.floats(allow_nan=False, allow_infinity=False)
+DOCUMENTS = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4))
+OBJECTS = st.dictionaries(NAMES, DOCUMENTS, max_size=4)
+
+
+@given(st.lists(OBJECTS, min_size=1, max_size=4), st.booleans())
+def test_a_parser_finds_the_strings_of_the_tokenizer(documents, ascii_only):
+    """The strings, their groups and their paths are those that the slow search finds."""
+    texts = [json.dumps(document, ensure_ascii=ascii_only) for document in documents]
+    expected: dict[object, tuple[object, list[str]]] = {}
+    for text in texts:
+        for leaf in leaves(text):
+            if leaf.is_string:
+                expected.setdefault(leaf.group, (leaf.path, []))[1].append(leaf.value)
+    found = string_groups((text, 0) for text in texts)
+    assert found is not None
+    assert sorted(map(repr, map(tuple, found))) == sorted(map(repr, expected.values()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "b',
+        '{"a": "b\tc"}',
+        '{"a": "\\x"}',
+        '{"a": "b"} {"a": "c"}',
+        '{"a":\ndata: "b"}',
+        "[" * 200 + '"a"' + "]" * 200,
+        "[" * 100_000,
+    ],
+)
+def test_what_is_not_plain_json_is_left_to_the_slow_search(text):
+    """Damaged documents, several in one text and very deep ones are not judged by a parser."""
+    assert string_groups([('{"a": "b"}', 0), (text, 0)]) is None
+
+
+def test_both_values_of_a_repeated_name_are_searched():
+    """A name that appears twice in one object hides neither of its values."""
+    assert string_groups([('{"a": "b", "a": "c"}', 0)]) == [(("a",), ["b", "c"])]
+
+
+@given(st.data())
+def test_a_key_in_pieces_is_found_wherever_it_is_cut(data):
+    """A key that is spread over the events of a stream, one group among others, is removed as without the shortcut."""
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(KEY)), max_size=4)))
+    pieces = [KEY[start:end] for start, end in zip([0, *cuts], [*cuts, len(KEY)], strict=True)]
+    label = data.draw(st.sampled_from(["text", "tool"]))
+    events = [{"type": label, "index": 0, "id": "m-1", "delta": {"text": piece}} for piece in pieces]
+    events.insert(data.draw(st.integers(0, len(events))), {"type": label, "index": 1, "delta": {"text": " and "}})
+    body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"
+    headers = (("content-type", "text/event-stream"),)
+    redacted = redact(Interaction(RecordedRequest("POST", "http://h/"), Response(200, "", headers, body)))
+    texts = [json.loads(line[6:]) for line in redacted.response.body.split(b"\n\n") if line.startswith(b"data: {")]
+    joined = "".join(event["delta"]["text"] for event in texts if event["index"] == 0)
+    assert joined == "REDACTED"
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *{hint for rule in (*TEXT_RULES, *NAME_RULES) for hint in rule.hints},
+        *{hint.upper() for rule in TEXT_RULES for hint in rule.hints},
+        *("sk-ant-", "AKIA", "AIza", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.", "?key=", "&token=", "x-amz-signature="),
+        *("aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3", "0123456789abcdef" * 4, "user:p4ssw0rd", "@host", "İ"),
+        *(" ", "=", ": ", '"', "/", ".", "-", "\\", "\n", "é"),
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS, max_size=12).map("".join))
+def test_matches_are_found_at_the_hints_that_they_begin_with(text):
+    """Looking at the places of the hints alone finds the matches of the whole search, of each rule."""
+    for rule in (*TEXT_RULES, *NAME_RULES):
+        found = [match.span() for match in redaction_body._rule_matches(rule, text, text.lower())]
+        assert found == [match.span() for match in rule.pattern.finditer(text)], rule.name
+
+
+@given(st.lists(FRAGMENTS, max_size=12).map("".join))
+def test_a_rule_without_a_hint_in_a_text_does_not_match_it(text):
+    """A text is searched by fewer rules, and the secrets are the same."""
+    assert find_spans(text, DEFAULT_RULES) == find_spans(text, DEFAULT_RULES, DEFAULT_RULES.text)
+
+
+PREFIXES = sorted({hint for rule in TEXT_RULES for hint in rule.hints} | {"AKIA", "AIza", "ABSK", "SK", "LTAI", "AKID"})
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_key_within_a_large_file_in_base64_is_found_as_before(prefix):
+    """A file in base64 is searched by few rules, and the secrets in it and at its ends are the same."""
+    draw = random.Random(prefix)
+    letters = string.ascii_letters + string.digits
+    blob = "".join(draw.choices(letters, k=4200))
+    rests = (draw.choices(letters, k=64), draw.choices("0123456789abcdef", k=40), draw.choices("A7BC2", k=16))
+    for written, rest in zip((prefix, prefix, prefix.upper()), map("".join, rests), strict=True):
+        within, ends = f"{blob}/{written}{rest}/{blob}", f"{written}{rest}/{blob}/{written}{rest}/{written}=="
+        for whole in (within, ends):
+            text = f'{{"image": "data:image/png;base64,{whole}", "next": "aB1cD2eF3gH4iJ5kL6mN7oP8"}}'
+            assert find_spans(text, DEFAULT_RULES) == find_spans(text, DEFAULT_RULES, DEFAULT_RULES.text)
+
+
+def test_a_clean_body_is_searched_again_for_a_credential_that_comes_later():
+    """A body that held no secret when it was searched loses the credential of a later request."""
+    redactor = Redactor(DEFAULT_RULES)
+    body = b'{"text": "7f3Q-opaque-93zzKq"}'
+    first = Interaction(RecordedRequest("POST", "http://h/", (), body), Response(200, "", (), body))
+    assert redactor.interaction(first) == first
+    redactor.learn(Interaction(RecordedRequest("GET", "http://h/", (("x-api-key", "7f3Q-opaque-93zzKq"),)), Response()))
+    redacted = redactor.interaction(first)
+    assert redacted.request.body == redacted.response.body == b'{"text": "REDACTED"}'
+
+
+def test_each_body_is_searched_once(tmp_path, monkeypatch):
+    """Recording a request searches its body once, though it is matched, recorded and saved; its response, too."""
+    searched = []
+    search = redaction_body._redacted
+
+    def noting(body, *rest):
+        searched.append(body)
+        return search(body, *rest)
+
+    monkeypatch.setattr(redaction_body, "_redacted", noting)
+    hooked = []
+
+    def hook(request):
+        hooked.append(request.uri)
+        return request
+
+    question, answer = b'{"model": "m", "input": "question"}', b'{"output": "answer"}'
+    with use_cassette(tmp_path / "c.yaml", record_mode="new_episodes", before_record_request=hook) as cassette:
+        request = Request("POST", "http://h/v1/responses", question, {"authorization": f"Bearer {KEY}"})
+        assert not cassette.can_play_response_for(request)
+        cassette.append(request, {"status": {"code": 200, "message": ""}, "headers": {}, "body": {"string": answer}})
+        assert cassette.filter_request(request) is cassette.requests[0]
+    assert searched == [question, answer]
+    assert hooked == ["http://h/v1/responses"]
+    assert KEY not in (tmp_path / "c.yaml").read_text()
