@@ -31,13 +31,16 @@ def test_it_is_caught(mutant: Mutant) -> None:
     assert results == dict.fromkeys(mutant.cases, "failed")
 
 
-@pytest.mark.parametrize("ground", [Ground, Framed])
-def test_the_ground_has_no_fault(ground: type[Ground]) -> None:
+WIRES = ("openai_chat", "gemini", "ollama", "bedrock_converse", "anthropic_messages")
+
+
+@pytest.mark.parametrize(
+    ("ground", "wires"),
+    [(Framed, SSE[:1]), (Ground, WIRES[:1]), pytest.param(Ground, WIRES[1:], marks=pytest.mark.slow)],
+)
+def test_the_ground_has_no_fault(ground: type[Ground], wires: tuple[str, ...]) -> None:
     """The base of the mutants passes every case, so it is each mutant's one fault that is found."""
     target = ground()
-    wires = (
-        SSE[:1] if ground is Framed else ("openai_chat", "gemini", "ollama", "bedrock_converse", "anthropic_messages")
-    )
     results = [run_case(SUITE, target, planned) for planned in plan(SUITE, target, wires=wires)]
     assert [result.id for result in results if result.status == "failed"] == []
 

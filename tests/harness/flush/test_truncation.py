@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from inline_snapshot import snapshot
 
+from tests.case_notes import case
 from tests.harness.flush import endings
 from tests.harness.flush.endings import App
 from tokentape_harness.errors import FlushError, UsageError
@@ -37,13 +38,14 @@ def judged(app: App, wholes: Sequence[ObservedOutput] | None = None, *, cut: int
     return truncation_of(output(app, 35, cut=cut), wholes, 1)
 
 
-@pytest.mark.parametrize("cut", [7, 1, 0])
 @pytest.mark.parametrize("name", endings.APPS)
-def test_each_ending_is_judged(name: str, cut: int) -> None:
+def test_each_ending_is_judged(name: str) -> None:
     """A change that no whole answer has shows a cut; one that whole answers have does not, nor does no change."""
     app = endings.APPS[name]
-    found = judged(app, cut=cut)
-    assert found.outcome == app.outcome, found.note
+    for cut in (7, 1, 0):
+        with case(cut):
+            found = judged(app, cut=cut)
+            assert found.outcome == app.outcome, found.note
 
 
 @pytest.mark.parametrize(
