@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= auto
-# Tests of servers mostly wait for tokens that are held.
+# The slow tests and those of servers often wait, for programs to start and for tokens that are held.
+SLOW_JOBS ?= 4
 SERVER_JOBS ?= 4
 # Tests and the programs that they start read compiled modules; without, each start takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,7 +35,7 @@ test: $(READY) ## Run the tests
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 test-slow: $(READY) ## Run the tests that start many programs or wait for real time, and those of laws with more examples
-	$(BIN)/pytest -m "(slow or hypothesis) and not clients and not servers" --hypothesis-profile thorough -n $(JOBS) $(ARGS)
+	$(BIN)/pytest -m "(slow or hypothesis) and not clients and not servers" --hypothesis-profile thorough -n $(SLOW_JOBS) $(ARGS)
 
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments
