@@ -19,7 +19,7 @@ from tokentape_harness.conversion import script_of
 from tokentape_harness.errors import TraceError, UsageError
 from tokentape_harness.redaction import RedactionRules, redact_all
 from tokentape_harness.testing.recordings import SUFFIXES
-from tokentape_harness.traces import READERS, Imported, format_pytest, import_exchange, read_trace
+from tokentape_harness.traces import READERS, Imported, format_pytest, import_exchange, read_traces
 
 _SHOWN = 100
 
@@ -62,13 +62,12 @@ def import_traces(
         raise UsageError(f"--from {kind!r} is not one of {', '.join(READERS)}")
     rules = redaction_rules(redact_header, redact_path, redact_text)
     imported, without = list[Imported](), list[str]()
-    for path in traces:
-        for exchange in read_trace(_read(path), str(path), kind):
-            found = import_exchange(exchange, wire=wire, stream=stream, seq=len(imported))
-            if found is None:
-                without.append(exchange.place)
-            else:
-                imported.append(found)
+    for exchange in read_traces([(str(path), _read(path)) for path in traces], kind):
+        found = import_exchange(exchange, wire=wire, stream=stream, seq=len(imported))
+        if found is None:
+            without.append(exchange.place)
+        else:
+            imported.append(found)
     if not imported:
         raise TraceError(_nothing(without), place=", ".join(map(str, traces)))
     imported = _redacted(imported, rules)

@@ -2,7 +2,7 @@
 
 from tokentape_harness.traces.exchange import TracedExchange
 from tokentape_harness.traces.pytest_file import format_pytest
-from tokentape_harness.traces.reading import READERS, read_trace
+from tokentape_harness.traces.reading import READERS, read_traces
 from tokentape_harness.traces.recording import Imported, import_exchange
 
-__all__ = ["READERS", "Imported", "TracedExchange", "format_pytest", "import_exchange", "read_trace"]
+__all__ = ["READERS", "Imported", "TracedExchange", "format_pytest", "import_exchange", "read_traces"]

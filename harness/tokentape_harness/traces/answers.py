@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -45,6 +46,7 @@ _COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "reasoning": ("reasoning_tokens", "reasoning", "output_reasoning_tokens", "output_reasoning", "thoughtsTokenCount"),
 }
+_STATUS: Final = re.compile(r"(?i)\b(?:error code|status(?: code)?|http)[: =]+([45]\d\d)\b")
 _MORE_WORDS: Final[Mapping[str, FinishReason]] = {
     "tool_call": "tool_calls",
     "tool_use": "tool_calls",
@@ -57,7 +59,6 @@ _MORE_WORDS: Final[Mapping[str, FinishReason]] = {
     "max_output_tokens": "length",
     "incomplete": "length",
     "content_filtered": "content_filter",
-    "error": "error",
 }
 
 
@@ -70,8 +71,11 @@ def finish_reason(word: Any) -> FinishReason | None:
     """The finish reason for a word of any provider; `other` for an unknown word, `None` without one."""
     if not isinstance(word, str) or not word:
         return None
-    known = {spoken.lower(): reason for wire in WIRES.values() for reason, spoken in wire.facts.finish_words.items()}
-    return _MORE_WORDS.get(word.lower()) or known.get(word.lower()) or _own(word.lower())
+    known: tuple[FinishReason, ...] = get_args(FinishReason)
+    spoken = {said.lower(): reason for wire in WIRES.values() for reason, said in wire.facts.finish_words.items()}
+    # The set's own words count first: to some providers `stop` is also the word for tool calls.
+    words = {**spoken, **_MORE_WORDS, **{reason: reason for reason in known}}
+    return words.get(word.lower(), "other")
 
 
 def read_usage(counts: Mapping[str, Any]) -> Usage | None:
@@ -88,11 +92,6 @@ def read_usage(counts: Mapping[str, Any]) -> Usage | None:
     if {"input", "output", "total"} <= found.keys() and found["total"] == found["input"] + found["output"]:
         del found["total"]
     return Usage(**found) if found.keys() & {"input", "output"} else None
-
-
-def _own(word: str) -> FinishReason:
-    known: tuple[FinishReason, ...] = ("stop", "length", "tool_calls", "content_filter", "refusal", "pause")
-    return next((reason for reason in known if reason == word), "other")
 
 
 def _choices(value: Any) -> Iterator[Choice]:
@@ -120,9 +119,11 @@ def _choices(value: Any) -> Iterator[Choice]:
     word = word or mapping(value.get("generation_info")).get("finish_reason")
     output = value.get("output")
     if output is not None and "role" not in value:  # Responses; or the only output of a run
-        incomplete = mapping(value.get("incomplete_details")).get("reason")
         if isinstance(output, list):
-            yield from _choice(output, word or incomplete)
+            incomplete = mapping(value.get("incomplete_details")).get("reason")
+            for choice in _choice(output, word or incomplete or value.get("status")):
+                calls = any(isinstance(item, ToolCall) for item in choice.items)
+                yield Choice(choice.items, "tool_calls" if calls and choice.ended == "stop" else choice.finish_reason)
         else:
             yield from _choices(parsed(output))
         return
@@ -181,3 +182,9 @@ def error_text(value: Any) -> str:
         inner = mapping(value.get("error"))
         return text(first(inner, "message", "type")) or text(first(value, "message", "detail", "error"))
     return text(value)
+
+
+def status_in(message: str) -> int | None:
+    """The HTTP status that an SDK has put into the message of its exception."""
+    found = _STATUS.search(message)
+    return None if found is None else int(found[1])

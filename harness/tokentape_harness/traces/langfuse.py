@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from tokentape_harness.traces.answers import read_choices, read_usage
+from tokentape_harness.traces.answers import read_choices, read_usage, status_in
 from tokentape_harness.traces.exchange import TracedExchange
 from tokentape_harness.traces.messages import request_fields
 from tokentape_harness.traces.values import Record, first, is_cut_off, mapping, moment, ms_between, number, parsed, text
+
+_DEFAULTS: Final[Mapping[str, float]] = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0}
 
 
 def is_langfuse(fields: Mapping[str, Any]) -> bool:
@@ -23,10 +25,12 @@ def read_langfuse(records: Sequence[Record]) -> Iterator[TracedExchange]:
         # The blob storage export has snake_case, the API camelCase.
         fields = {re.sub(r"(?<=\w)([A-Z])", r"_\1", name).lower(): value for name, value in record.fields.items()}
         if text(fields.get("type")).upper() == "GENERATION":
-            yield _exchange(record, fields)
+            name = text(fields.get("id")) or "?"
+            yield observation_exchange(f"{record.place}, observation {name} ({text(fields.get('name'))})", fields)
 
 
-def _exchange(record: Record, fields: Mapping[str, Any]) -> TracedExchange:
+def observation_exchange(place: str, fields: Mapping[str, Any]) -> TracedExchange:
+    """The exchange of a generation, whose fields have names in snake_case."""
     missing = [
         f"`{name}` is cut off after {len(fields[name]):,} characters"
         for name in ("input", "output")
@@ -34,7 +38,12 @@ def _exchange(record: Record, fields: Mapping[str, Any]) -> TracedExchange:
     ]
     request = request_fields(None if is_cut_off(fields.get("input")) else fields.get("input"))
     given = mapping(fields.get("model_parameters"))
-    request |= {name: value for name, value in given.items() if value is not None and name not in request}
+    if any(_is_default(name, value) for name, value in given.items()):
+        missing.append(
+            "whether the request had the parameters that Langfuse lists with their default: they are left out"
+        )
+    sent = {name: value for name, value in given.items() if value is not None and not _is_default(name, value)}
+    request = {**sent, **request}
     choices = () if is_cut_off(fields.get("output")) else read_choices(fields.get("output"))
     started = moment(fields.get("start_time"))
     first_ms = ms_between(started, moment(fields.get("completion_start_time")))
@@ -42,20 +51,36 @@ def _exchange(record: Record, fields: Mapping[str, Any]) -> TracedExchange:
         first_ms = round(seconds * 1000, 3)
     metadata = mapping(fields.get("metadata"))
     failed = fields.get("level") == "ERROR"
+    error = text(fields.get("status_message")) or "the generation failed"
     return TracedExchange(
-        place=f"{record.place}, observation {text(fields.get('id')) or '?'} ({text(fields.get('name'))})",
+        place=place,
         request=request,
         choices=choices,
         usage=read_usage(mapping(fields.get("usage_details"))) or read_usage(mapping(fields.get("usage"))),
         provider=text(first(metadata, "ls_provider", "provider")) or _provider(fields, metadata),
-        wire="openai_responses" if text(fields.get("name")) == "OpenAI-response" else "",
+        wire="openai_responses" if _is_of_responses(fields.get("output"), metadata) else "",
         model=text(first(fields, "model", "provided_model_name")),
         streamed=True if first_ms is not None else None,
         started=started,
         first_ms=first_ms,
         total_ms=ms_between(started, moment(fields.get("end_time"))),
-        error=(text(fields.get("status_message")) or "the generation failed") if failed and not choices else "",
+        error=error if failed and not choices else "",
+        status=status_in(error),
         missing=tuple(missing),
+    )
+
+
+def _is_default(name: str, value: Any) -> bool:
+    """Whether it is the default of OpenAI's API, which Langfuse lists for requests that do not have the parameter."""
+    return value in ("Infinity", "inf") or (name in _DEFAULTS and number(value) == _DEFAULTS[name])
+
+
+def _is_of_responses(output: Any, metadata: Mapping[str, Any]) -> bool:
+    """Whether an answer is one of OpenAI's responses: an item or a list of items of its output."""
+    value = parsed(output)
+    items = value if isinstance(value, list) else [value]
+    return metadata.get("object") == "response" or any(
+        mapping(item).get("type") in ("message", "function_call") and "status" in mapping(item) for item in items
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tokentape_harness.traces.answers import error_text, read_choices, read_usage
+from tokentape_harness.traces.answers import error_text, read_choices, read_usage, status_in
 from tokentape_harness.traces.exchange import TracedExchange
 from tokentape_harness.traces.messages import request_fields
 from tokentape_harness.traces.values import Record, first, mapping, moment, ms_between, parsed, text
@@ -68,6 +68,7 @@ def _exchange(place: str, fields: Mapping[str, Any]) -> TracedExchange:
         first_ms=first_ms,
         total_ms=ms_between(started, moment(fields.get("end_time"))),
         error=error.splitlines()[0] if error and not choices else "",
+        status=status_in(error),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokentape_harness.errors import TraceError
 from tokentape_harness.traces.exchange import TracedExchange
-from tokentape_harness.traces.spans import Event, Span, exchange_of_span, span_error
+from tokentape_harness.traces.spans import Event, Span, exchanges_of_spans, span_error
 from tokentape_harness.traces.values import Record, first, mapping, moment, number, text
 
 
@@ -26,12 +26,7 @@ def read_otlp(records: Sequence[Record]) -> Iterator[TracedExchange]:
     for record in records:
         for span_id, event in _logs(record):
             logs.setdefault(span_id, []).append(event)
-    for record in records:
-        for fields in _spans(record):
-            span = _span(fields, record.place, logs)
-            exchange = exchange_of_span(span)
-            if exchange is not None:
-                yield exchange
+    return exchanges_of_spans([_span(fields, record.place, logs) for record in records for fields in _spans(record)])
 
 
 def _spans(record: Record) -> Iterator[Mapping[str, Any]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import pprint
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,7 +13,8 @@ import msgspec
 from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.traces.recording import Imported
 
-_HEAD = '''"""Replays {cassette}, imported from {source}, without the provider.
+_WIDTH: Final = 100
+_HEAD: Final = '''"""Replays {cassette}, imported from {source}, without the provider.
 
 Each test sends a recorded request. Call your own code in its place, with the URL of `provider` as its base URL.
 """
@@ -26,7 +26,7 @@ import pytest
 
 from tokentape_harness import output_of
 
-CASSETTE = Path(__file__).parent / {path!r}
+CASSETTE = Path(__file__).parent / "{path}"
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def format_pytest(cassette: Path, test: Path, sources: Sequence[str], imported: 
     names = ", ".join(Path(source).name for source in sources)
     parts = [_HEAD.format(cassette=cassette.name, source=names.replace('"', "'"), path=Path(path).as_posix())]
     parts += ["\n".join(_test(number, exchanges)) for number, exchanges in enumerate(same.values())]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
 def _test(number: int, exchanges: Sequence[Imported]) -> Iterator[str]:
@@ -61,36 +61,49 @@ def _test(number: int, exchanges: Sequence[Imported]) -> Iterator[str]:
     yield f"def test_exchange_{number}(provider):"
     place = exchanges[0].place.replace("\\", "/").replace('"', "'")
     yield f'    """{_line(place)}."""'
-    yield from _assigned("request", msgspec.json.decode(request.body or b"{}"))
+    yield f"    request = {_literal(msgspec.json.decode(request.body or b'{}'), 4)}"
     for exchange in exchanges:
-        yield f"    response = httpx2.post(provider.url + {target!r}, json=request)"
+        yield f"    response = httpx2.post(provider.url + {_text(target)}, json=request)"
         response = exchange.interaction.response
         yield f"    assert response.status_code == {response.status}"
         if response.status >= 400:
             continue
         output = decode_response(response, exchange.wire).output
         yield "    output = output_of(response)"
-        yield from _assigned("text", output.text)
-        yield "    assert output.text == text"
-        calls = [(call.name, call.arguments) for call in output.message.tool_calls]
-        if calls:
-            yield from _assigned("calls", calls)
+        yield f"    assert output.text == {_text(output.text)}"
+        if calls := [(call.name, call.arguments) for call in output.message.tool_calls]:
+            yield f"    calls = {_literal(calls, 4)}"
             yield "    assert [(call.name, call.arguments) for call in output.message.tool_calls] == calls"
         else:
             yield "    assert not output.message.tool_calls"
         if output.finish_reason is not None:
-            yield f"    assert output.finish_reason == {output.finish_reason!r}"
+            yield f"    assert output.finish_reason == {_text(output.finish_reason)}"
 
 
-def _assigned(name: str, value: Any) -> Iterator[str]:
-    """An assignment of a literal, over several lines if it is long."""
-    first, *rest = pprint.pformat(value, width=100, sort_dicts=False).splitlines()
-    if not rest:
-        yield f"    {name} = {first}"
-        return
-    indent = " " * (4 + len(name) + 3)
-    yield f"    {name} = {first}"
-    yield from (f"{indent}{line}" for line in rest)
+def _literal(value: Any, indent: int) -> str:
+    """A value as formatters write it: on one line if that is short, else an element on each."""
+    match value:
+        case str():
+            return _text(value)
+        case dict():
+            items = [f"{_text(key)}: {_literal(item, indent + 4)}" for key, item in value.items()]
+            opening, closing = "{}"
+        case list() | tuple():
+            items = [_literal(item, indent + 4) for item in value]
+            opening, closing = "[]" if isinstance(value, list) else "()"
+        case _:
+            return repr(value)
+    flat = f"{opening}{', '.join(items)}{closing}"
+    if indent + len(flat) <= _WIDTH and "\n" not in flat:
+        return flat
+    pad = " " * (indent + 4)
+    return "\n".join([opening, *(f"{pad}{item}," for item in items), " " * indent + closing])
+
+
+def _text(value: str) -> str:
+    """A text between double quotes, if it has none itself."""
+    literal = repr(value)
+    return literal if '"' in value else f'"{literal[1:-1]}"'
 
 
 def _line(text: str) -> str:

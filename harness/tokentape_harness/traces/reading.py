@@ -40,27 +40,37 @@ _WRAPPERS: Final = ("data", "observations", "runs", "rows", "records", "spans", 
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_trace(data: bytes, file: str, kind: str | None = None) -> list[TracedExchange]:
-    """The exchanges in a file, in the order in which they began. `kind` is a key of `READERS`, `None` to find out.
+def read_traces(files: Sequence[tuple[str, bytes]], kind: str | None = None) -> list[TracedExchange]:
+    """The exchanges in these files (name and content), in the order in which they began.
 
-    Raises `TraceError`, which names the file and the line or the record.
+    `kind` is a key of `READERS`, `None` to find out. Files of one kind are read together, since log records may belong
+    to spans in another file. Raises `TraceError`, which names the file and the line or the record.
     """
-    records = list(_records(data, file))
-    if kind is None:
-        kind = next((name for name, reader in READERS.items() if any(reader.accepts(r.fields) for r in records)), None)
-        if kind is None:
-            raise TraceError(f"not an export of a known kind: name it with --from {'|'.join(READERS)}", place=file)
-    reader = READERS[kind]
-    accepted = [record for record in records if reader.accepts(record.fields)]
-    if not accepted:
-        raise TraceError(f"no record in it is one of {kind}: leave out --from to find out the kind", place=file)
-    try:
-        found = list(reader.read(accepted))
-    except CassetteError as error:
-        raise TraceError(error.message, place=f"{file}, request {error.interaction}") from error
-    except (TypeError, AttributeError, KeyError) as error:
-        raise TraceError(f"a field has another type than in an export of {kind} ({error})", place=file) from error
+    by_kind: dict[str, list[Record]] = {}
+    for file, data in files:
+        records = list(_records(data, file))
+        own = kind or _kind_of(records, file)
+        accepted = [record for record in records if READERS[own].accepts(record.fields)]
+        if not accepted:
+            raise TraceError(f"no record in it is one of {own}: leave out --from to find out the kind", place=file)
+        by_kind.setdefault(own, []).extend(accepted)
+    found: list[TracedExchange] = []
+    for own, records in by_kind.items():
+        try:
+            found += READERS[own].read(records)
+        except CassetteError as error:
+            raise TraceError(error.message, place=f"{records[0].place}, request {error.interaction}") from error
+        except (TypeError, AttributeError, KeyError) as error:
+            message = f"a field has another type than in an export of {own} ({error}): export it again"
+            raise TraceError(message, place=records[0].place) from error
     return sorted(found, key=lambda exchange: exchange.started or _EARLIEST)
+
+
+def _kind_of(records: Sequence[Record], file: str) -> str:
+    for name, reader in READERS.items():
+        if any(reader.accepts(record.fields) for record in records):
+            return name
+    raise TraceError(f"not an export of a known kind: name it with --from {'|'.join(READERS)}", place=file)
 
 
 def _records(data: bytes, file: str) -> Iterator[Record]:

@@ -27,6 +27,7 @@ from tokentape_harness.conversion.loss import Loss, counted
 from tokentape_harness.conversion.request_reader import read_content
 from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.conversion.sample_request import read_request
+from tokentape_harness.conversion.script_builder import script_of
 from tokentape_harness.conversion.transcode import CREATED, write_request
 from tokentape_harness.errors import TraceError, UsageError
 from tokentape_harness.traces.exchange import TracedExchange
@@ -71,13 +72,16 @@ def import_exchange(
     """
     if wire is not None:
         wire_named(wire)
-    if exchange.recorded is not None and wire in (None, exchange.wire):
+    as_traced = wire in (None, exchange.wire) and stream in (None, exchange.streamed)
+    if exchange.recorded is not None and as_traced:
         return _recorded(exchange, exchange.recorded, seq)
+    exchange = _unpacked(exchange)
     content = read_content(exchange.request)
     if not (content.messages or exchange.choices or exchange.error):
         return None
     missing = list(exchange.missing)
-    name = wire or _wire(exchange, missing)
+    own = _wire(exchange, missing if wire is None else [])
+    name = wire or own
     streamed = _streamed(exchange, stream, missing)
     if not exchange.model:
         missing.append(f"the model: {_MODEL!r} is put in")
@@ -88,7 +92,7 @@ def import_exchange(
         request, target, losses = write_request(
             content, name, exchange.model or _MODEL, streamed, choices=len(script.choices), created=created
         )
-        exact = _exact(exchange, request, name) if exchange.exact else None
+        exact = _exact(exchange, request, name) if exchange.exact and name == own and as_traced else None
         if exact is not None:
             request, losses = exact, []
             target = read_request(exact, name, created=created, seed=target.seed)
@@ -96,7 +100,8 @@ def import_exchange(
         tape = encode(fitted, target, Recorded())
     except (TokentapeError, BadRequestError, ScriptError, UsageError) as error:
         raise TraceError(f"can't be written as {name} ({error}): --wire names another", place=exchange.place) from error
-    request = msgspec.structs.replace(request, uri=_at_host(request.uri, exchange.host))
+    if exchange.host and name == own:
+        request = msgspec.structs.replace(request, uri=_at_host(request.uri, exchange.host))
     headers = tuple(pair for pair in tape.headers if pair[0] != "content-length")
     try:
         phrase = http.HTTPStatus(tape.status).phrase
@@ -113,6 +118,31 @@ def import_exchange(
     response = Response(tape.status, phrase, headers, tape.body, record)
     lost = [*(loss for loss in content.losses if exact is None), *losses, *unfit]
     return Imported(exchange.place, name, Interaction(request, response), tuple(missing), counted(lost))
+
+
+def _unpacked(exchange: TracedExchange) -> TracedExchange:
+    """The exchange with what its recorded bodies hold, for another wire format or another way to send it."""
+    recorded = exchange.recorded
+    if recorded is None:
+        return exchange
+    try:
+        script = script_of(recorded.response, exchange.wire).script
+        request = msgspec.json.decode(recorded.request.body or b"{}", type=dict[str, Any])
+    except (TokentapeError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise TraceError(f"its bodies are not of {exchange.wire} ({error})", place=exchange.place) from error
+    record = recorded.response.stream
+    return msgspec.structs.replace(
+        exchange,
+        recorded=None,
+        request=request,
+        choices=script.choices,
+        usage=script.usage if script.usage.report else None,
+        error=script.error.message if script.error else "",
+        status=script.error.status if script.error else None,
+        model=exchange.model or str(request.get("model") or ""),
+        first_ms=record.chunks[0].at if record and record.chunks else exchange.first_ms,
+        total_ms=record.end_at if record and record.end_at else exchange.total_ms,
+    )
 
 
 def _recorded(exchange: TracedExchange, interaction: Interaction, seq: int) -> Imported:
@@ -237,8 +267,6 @@ def _exact(exchange: TracedExchange, request: Request, wire: str) -> Request | N
 
 
 def _at_host(uri: str, host: str) -> str:
-    if not host:
-        return uri
     scheme = "http" if is_loopback(host.rpartition(":")[0] or host) else "https"
     parts = urlsplit(uri)
     return uri.replace(f"{parts.scheme}://{parts.netloc}", f"{scheme}://{host}", 1)

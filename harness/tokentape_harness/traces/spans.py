@@ -8,19 +8,20 @@ and `events`, Langfuse `langfuse.observation.*`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from tokentape_fake_provider.script.model import Choice, Usage
-from tokentape_harness.traces.answers import error_text, finish_reason, read_choices, read_usage
+from tokentape_harness.traces.answers import error_text, finish_reason, read_choices, read_usage, status_in
 from tokentape_harness.traces.exchange import TracedExchange
+from tokentape_harness.traces.langfuse import observation_exchange
 from tokentape_harness.traces.messages import request_fields
 from tokentape_harness.traces.values import (
     first,
     is_cut_off,
     mapping,
-    moment,
     ms_between,
     nested,
     number,
@@ -29,6 +30,7 @@ from tokentape_harness.traces.values import (
 )
 
 _OPERATIONS: Final = frozenset(("chat", "text_completion", "generate_content", "completion", "inference"))
+_STREAMED_ANSWER: Final = "streaming response from "
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
 _OPTIONS: Final = ("max_tokens", "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed")
 _USAGE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -76,10 +78,47 @@ class Span(NamedTuple):
     dropped: int = 0
 
 
+def exchanges_of_spans(spans: Sequence[Span]) -> Iterator[TracedExchange]:
+    """The exchanges in spans.
+
+    For a streamed answer Logfire has a second span, at the end of the stream, which holds the answer: it is added to
+    the span of the request, which ends when the head of the response is there.
+    """
+    spans = [*spans]
+    answers = [span for span in spans if span.name.startswith(_STREAMED_ANSWER)]
+    for span in spans:
+        if span.name.startswith(_STREAMED_ANSWER):
+            continue
+        rest = next((answer for answer in answers if _belongs(answer, span)), None)
+        if rest is not None:
+            answers.remove(rest)
+            attributes = {**span.attributes, **rest.attributes, "gen_ai.request.stream": True}
+            span = span._replace(attributes=attributes, end=rest.end)
+        if (exchange := exchange_of_span(span)) is not None:
+            yield exchange
+    for answer in answers:  # the span of its request is not in the export
+        whole = answer._replace(attributes={**answer.attributes, "gen_ai.request.stream": True}, start=None)
+        if (exchange := exchange_of_span(whole)) is not None:
+            yield exchange
+
+
+def _belongs(answer: Span, span: Span) -> bool:
+    same = ("request_data", "gen_ai.input.messages", "gen_ai.request.model")
+    return (
+        "logfire.msg_template" in span.attributes
+        and "gen_ai.output.messages" not in span.attributes
+        and "message" not in mapping(span.attributes.get("response_data"))
+        and (answer.start is None or span.start is None or answer.start >= span.start)
+        and all(parsed(answer.attributes.get(name)) == parsed(span.attributes.get(name)) for name in same)
+    )
+
+
 def exchange_of_span(span: Span) -> TracedExchange | None:
     """The exchange in a span; `None` for a span that is no call of a model."""
     details = next((event for event in span.events if event.name == _DETAILS), None)
     attributes = span.attributes if details is None else {**span.attributes, **details.attributes}
+    if attributes.get("langfuse.observation.type") == "generation":
+        return observation_exchange(span.place, _observation(span))
     if not _is_model_call(attributes, span.events):
         return None
     missing: list[str] = []
@@ -112,16 +151,16 @@ def exchange_of_span(span: Span) -> TracedExchange | None:
                 "gen_ai.request.model",
                 "llm.request.model_name",
                 "llm.model_name",
-                "langfuse.observation.model.name",
                 "gen_ai.response.model",
             )
-        ),
-        streamed=_streamed(attributes, request, first_ms),
+        )
+        or text(request.get("model")),
+        streamed=_streamed(attributes, request, first_ms, exact),
         started=span.start,
         first_ms=first_ms,
         total_ms=total_ms,
         error="" if choices else span.error,
-        status=_status(attributes),
+        status=_status(attributes, span.error),
         missing=tuple(missing),
     )
 
@@ -132,8 +171,6 @@ def _is_model_call(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> 
         return operation in _OPERATIONS
     if kind := attributes.get("openinference.span.kind"):
         return bool(kind == "LLM")
-    if kind := attributes.get("langfuse.observation.type"):
-        return bool(kind == "generation")
     if kind := first(attributes, "llm.request.type", "traceloop.span.kind"):
         return kind in _OPERATIONS
     return (
@@ -147,12 +184,12 @@ def _request(
     attributes: Mapping[str, Any], events: tuple[Event, ...], missing: list[str]
 ) -> tuple[dict[str, Any], bool]:
     """The fields of the request, and whether they are the body that was sent."""
-    for name in ("request_data", "input.value", "langfuse.observation.input"):
+    for name in ("request_data", "input.value"):
         body = mapping(attributes.get(name))
         if {"messages", "contents", "input", "prompt"} & body.keys() and "model" in body:
-            return dict(body), name != "langfuse.observation.input"
+            return dict(body), True
     fields = _options(attributes)
-    for name, value in (("gen_ai.input.messages", None), ("input.value", None), ("langfuse.observation.input", None)):
+    for name in ("gen_ai.input.messages", "input.value"):
         value = attributes.get(name)
         if is_cut_off(value):
             missing.append(f"{name} is cut off after {len(text(value)):,} characters: no messages are read from it")
@@ -181,7 +218,6 @@ def _options(attributes: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: attributes.get(f"gen_ai.request.{name}") for name in _OPTIONS}
     given["stop"] = parsed(attributes.get("gen_ai.request.stop_sequences"))
     given |= mapping(attributes.get("llm.invocation_parameters"))
-    given |= mapping(attributes.get("langfuse.observation.model.parameters"))
     return {name: value for name, value in given.items() if value is not None and name not in ("model", "stream")}
 
 
@@ -189,7 +225,7 @@ def _messages_of(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> An
     """The messages of the request in the older conventions."""
     found = [message for event in _messages_in(attributes, events) if (message := _event_message(event)) is not None]
     if found:
-        return found
+        return found[:-1] if _ends_with_answer(attributes, events) else found
     for prefix in ("gen_ai.prompt", "llm.input_messages", "llm.prompts"):
         if prefix in attributes:
             return parsed(attributes[prefix])
@@ -208,6 +244,12 @@ def _messages_in(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> It
     listed = parsed(first(attributes, "events", "all_messages_events"))
     for fields in listed if isinstance(listed, list) else ():
         yield Event(text(mapping(fields).get("event.name")), None, {}, fields)
+
+
+def _ends_with_answer(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> bool:
+    """Whether the last message is the answer, as in Logfire's events, and not one of the request."""
+    names = [event.name for event in _messages_in(attributes, events)]
+    return bool(names) and names[-1] == "gen_ai.assistant.message" and "gen_ai.choice" not in names
 
 
 def _event_message(event: Event) -> Any:
@@ -239,7 +281,7 @@ def _tools(attributes: Mapping[str, Any]) -> list[Any]:
 
 
 def _answer(attributes: Mapping[str, Any], events: tuple[Event, ...], missing: list[str]) -> tuple[Choice, ...]:
-    for name in ("gen_ai.output.messages", "response_data", "output.value", "langfuse.observation.output"):
+    for name in ("gen_ai.output.messages", "response_data", "output.value"):
         value = attributes.get(name)
         if is_cut_off(value):
             missing.append(f"{name} is cut off after {len(text(value)):,} characters: no answer is read from it")
@@ -263,6 +305,9 @@ def _answer(attributes: Mapping[str, Any], events: tuple[Event, ...], missing: l
     spoken.sort(key=lambda event: number(_event_fields(event).get("index")) or 0)
     if spoken:
         return tuple(choice for event in spoken for choice in _event_choice(_event_fields(event)))
+    if _ends_with_answer(attributes, events):
+        *_, last = _messages_in(attributes, events)
+        return read_choices([_event_message(last)])
     for prefix in ("gen_ai.completion", "llm.output_messages"):
         flat = parsed(attributes.get(prefix)) or nested(attributes, prefix)
         if flat:
@@ -295,16 +340,14 @@ def _usage(attributes: Mapping[str, Any]) -> Usage | None:
     counts = {name: first(attributes, *places) for name, places in _USAGE.items()}
     found = read_usage({name: value for name, value in counts.items() if value is not None})
     if found is None:
-        for name in ("langfuse.observation.usage_details", "response_data"):
-            held = mapping(attributes.get(name))
-            found = found or read_usage(mapping(held.get("usage")) or (held if name.startswith("langfuse") else {}))
+        found = read_usage(mapping(mapping(attributes.get("response_data")).get("usage")))
     return found
 
 
 def _wire(span: Span, attributes: Mapping[str, Any], request: Mapping[str, Any]) -> str:
     """The wire format where the span says which of a provider's endpoints was called."""
     api = text(first(attributes, "openai.api.type", "gen_ai.openai.api.type"))
-    if api == "responses" or span.name.startswith("Responses API") or "response" in text(attributes.get("llm.api")):
+    if api == "responses" or span.name.startswith(("Responses API", "openai.response")):
         return "openai_responses"
     if (
         attributes.get("gen_ai.operation.name") == "text_completion"
@@ -320,11 +363,13 @@ def _wire(span: Span, attributes: Mapping[str, Any], request: Mapping[str, Any])
 def _host(attributes: Mapping[str, Any]) -> str:
     address, port = text(attributes.get("server.address")), attributes.get("server.port")
     if not address or "/" in address:
-        return ""
+        return urlsplit(address or text(attributes.get("gen_ai.openai.api_base"))).netloc
     return address if port in (None, 443, "443") else f"{address}:{port}"
 
 
-def _streamed(attributes: Mapping[str, Any], request: Mapping[str, Any], first_ms: float | None) -> bool | None:
+def _streamed(
+    attributes: Mapping[str, Any], request: Mapping[str, Any], first_ms: float | None, exact: bool
+) -> bool | None:
     told = first(
         attributes, "gen_ai.request.stream", "gen_ai.request.is_stream", "llm.is_streaming", "gen_ai.is_streaming"
     )
@@ -335,24 +380,48 @@ def _streamed(attributes: Mapping[str, Any], request: Mapping[str, Any], first_m
         return sent
     if first_ms is not None or "combined_chunk_content" in mapping(attributes.get("response_data")):
         return True
-    return None
+    if "logfire.msg_template" in attributes:
+        return False  # a streamed answer has a span of its own
+    # A body without the field, of a provider that has it.
+    return False if exact and "contents" not in request else None
 
 
 def _first_ms(span: Span, attributes: Mapping[str, Any]) -> float | None:
     seconds = number(first(attributes, "gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"))
     if seconds is not None:
         return round(seconds * 1000, 3)
-    told = parsed(attributes.get("langfuse.observation.completion_start_time"))
-    if told is not None:
-        return ms_between(span.start, moment(str(told).strip('"')))
     names = ("First Token Stream Event", "llm.content.completion.chunk", "gen_ai.first_token")
     event = next((event for event in span.events if event.name in names), None)
     return None if event is None else ms_between(span.start, event.at)
 
 
-def _status(attributes: Mapping[str, Any]) -> int | None:
+def _status(attributes: Mapping[str, Any], error: str) -> int | None:
     found = number(first(attributes, "http.response.status_code", "error.type"))
-    return int(found) if found is not None and 400 <= found <= 599 else None
+    return int(found) if found is not None and 400 <= found <= 599 else status_in(error)
+
+
+def _observation(span: Span) -> dict[str, Any]:
+    """The attributes of Langfuse's SDK as its API has them."""
+    names = {
+        "input": "input",
+        "output": "output",
+        "model": "model.name",
+        "model_parameters": "model.parameters",
+        "usage_details": "usage_details",
+        "level": "level",
+        "status_message": "status_message",
+    }
+    found = {name: span.attributes.get(f"langfuse.observation.{place}") for name, place in names.items()}
+    started = span.attributes.get("langfuse.observation.completion_start_time")
+    metadata = {"object": parsed(span.attributes.get("langfuse.observation.metadata.object"))}
+    return {
+        **found,
+        "name": span.name,
+        "metadata": metadata,
+        "start_time": span.start,
+        "end_time": span.end,
+        "completion_start_time": started and str(started).strip('"'),
+    }
 
 
 def span_error(code: Any, message: Any, events: tuple[Event, ...]) -> str:

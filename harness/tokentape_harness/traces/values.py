@@ -39,6 +39,8 @@ def is_cut_off(value: Any) -> bool:
 
 def moment(value: Any) -> datetime | None:
     """A moment of ISO 8601 (in UTC without a zone) or in seconds, ms, us or ns since 1970."""
+    if isinstance(value, datetime):
+        return value
     if isinstance(value, str):
         if value.isdigit():
             return moment(int(value))
