@@ -110,7 +110,7 @@ class App:
                 return
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
-        entry.faults = answer.faults
+        entry.faults, entry.normalised = answer.faults, answer.normalised
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         if entry.status >= 400:
             entry.retry_after = retry_after(answer.tape)

@@ -48,7 +48,8 @@ class HttpRequest(NamedTuple):
 class Answer(NamedTuple):
     """The response; with `instant` the tape's times are ignored, with `steps` it waits for the test's steps.
 
-    `note` is why nothing better answered; `faults` are those that were applied.
+    `note` is why nothing better answered; `faults` are those that were applied; `normalised` is what was ignored when
+    the request was compared with its recording.
     """
 
     tape: Tape
@@ -58,6 +59,7 @@ class Answer(NamedTuple):
     note: str = ""
     steps: Stepped | None = None
     faults: tuple[str, ...] = ()
+    normalised: tuple[str, ...] = ()
 
 
 def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:

@@ -102,6 +102,7 @@ class _Resolution:
         self._script: Script | None = None
         self._simulated_size = 0
         self._firings: list[ActiveFault] = []
+        self._normalised: tuple[str, ...] = ()
         self._request = self._read(self._wire) if self._wire is not None and http.method == "POST" else None
         self._incoming = None if self._request is None else IncomingRequest(self._request)
         if self._incoming is not None:
@@ -190,7 +191,8 @@ class _Resolution:
         recording = session.take_recording(endpoint, http.body, None if request is None else request.text)
         if not isinstance(recording, Miss):
             scripted = recording.script is not None and request is not None
-            what = recording.script if scripted and recording.script is not None else recording.tape
+            tape, self._normalised = session.fitted(recording, endpoint, http.body)
+            what = recording.script if scripted and recording.script is not None else tape
             if request is None:
                 self._firings = session.take_faults(None)
             own = ConfiguredFaults(what.faults).take() if isinstance(what, Script) else []
@@ -323,7 +325,7 @@ class _Resolution:
 
     def _of(self, taken: Taken) -> Answer:
         if isinstance(taken.what, Tape):
-            return self._from_tape(taken.what, taken.by, taken.source)
+            return self._from_tape(taken.what, taken.by, taken.source)._replace(normalised=self._normalised)
         assert self._request is not None
         return self._from_script(taken.what, self._request, taken.by, taken.source)
 

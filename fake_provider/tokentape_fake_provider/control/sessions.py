@@ -34,6 +34,9 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: ClockName | UnsetType = UNSET
     simulation: str | dict[str, Any] | UnsetType = UNSET
     validate: bool | UnsetType = UNSET
+    normalise: bool | dict[str, bool] | list[str] | UnsetType = UNSET
+    ignore_path: list[str] | UnsetType = UNSET
+    ignore_text: list[str] | UnsetType = UNSET
     dress: DialectName | UnsetType | None = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:

@@ -77,6 +77,7 @@ class Entry:
         self.source = ""
         self.note = ""
         self.faults: Sequence[str] = ()
+        self.normalised: Sequence[str] = ()
         self.instant = False
         self.outcome: Outcome = "pending"
         self.started: float | None = None
@@ -153,6 +154,7 @@ class Entry:
             "source": self.source,
             "note": self.note,
             "faults": self.faults,
+            "normalised": self.normalised,
             "outcome": self.outcome,
             "started": self.started,
             "ended": self.ended,

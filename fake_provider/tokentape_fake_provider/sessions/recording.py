@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires import named_in_path
@@ -25,7 +26,8 @@ class Recording(msgspec.Struct, frozen=True):
     With a `prompt`, all the text of the messages, the recording answers any request with that text: so recordings of
     one provider answer for another. If it has a `script`, that is encoded for the request in place of the tape.
 
-    `read` reads a tape that stays on the disk until it is needed; it raises `UnreadableRecordingError`.
+    `read` reads the whole recording, whose tape stays on the disk until it is needed; it raises
+    `UnreadableRecordingError`. `fill` gives the tape with a request's own values in place of its placeholders.
     """
 
     tape: Tape
@@ -37,7 +39,8 @@ class Recording(msgspec.Struct, frozen=True):
     interaction: int | None = None
     prompt: str | None = None
     script: Script | None = None
-    read: Callable[[], Tape] | None = None
+    read: Callable[[], Recording] | None = None
+    fill: Callable[[Values], Tape] | None = None
 
     @property
     def label(self) -> str:
@@ -47,7 +50,10 @@ class Recording(msgspec.Struct, frozen=True):
 
     def opened(self) -> Recording:
         """This recording with its tape. Raises `UnreadableRecordingError`."""
-        return self if self.read is None else msgspec.structs.replace(self, tape=self.read(), read=None)
+        if self.read is None:
+            return self
+        whole = self.read()
+        return msgspec.structs.replace(self, tape=whole.tape, fill=whole.fill, read=None)
 
     @property
     def model(self) -> str | None:

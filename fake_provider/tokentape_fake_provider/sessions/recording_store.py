@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from tokentape_fake_provider.errors import UnreadableRecordingError
+from tokentape_fake_provider.matching.normaliser import Normaliser
+from tokentape_fake_provider.matching.shape import shape_of
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
 from tokentape_fake_provider.wires import named_in_path
 
 # An unplayed recording with one different field ends the search: among thousands there often is one.
 _NEAREST = (1, 0)
+# Of the recordings with the fewest different fields, this many are compared again without what is volatile.
+_RECOUNTED = 20
 
 
 class Endpoint(NamedTuple):
@@ -76,6 +82,9 @@ class RecordingStore:
         self._same: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
         self._nearly: dict[tuple[Endpoint, bytes], list[int]] = defaultdict(list)
         self._by_prompt: dict[tuple[Endpoint, str], list[int]] = defaultdict(list)
+        self._by_shape: dict[tuple[Endpoint, Any], list[int]] = defaultdict(list)
+        self._normal_keys: dict[int, bytes] = {}
+        self._normalised_by: Normaliser | None = None
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -100,33 +109,70 @@ class RecordingStore:
             self._endpoints.append(endpoint)
             self._same[identity, key_of(body)].append(index)
             self._nearly[identity, key_of(body, without=PREFERRED)].append(index)
+            self._by_shape[identity, shape_of(body)].append(index)
             if recording.prompt is not None:
                 self._by_prompt[identity, recording.prompt].append(index)
 
     def take(
-        self, endpoint: Endpoint, body: Any, *, prompt: str | None = None, again: bool = False
+        self,
+        endpoint: Endpoint,
+        body: Any,
+        *,
+        prompt: str | None = None,
+        again: bool = False,
+        normaliser: Normaliser | None = None,
     ) -> Recording | Miss:
         """The recording that answers; recordings of the same request are played in order.
 
         `prompt` is the text of the request's messages, which finds recordings of other providers. With `again` the
-        last recording answers any further requests.
+        last recording answers any further requests. Where none is exactly the same, the `normaliser` finds those that
+        differ only in what it ignores.
         """
         if not self._recordings:
             return Miss(endpoint, 0)
         identity, body = endpoint.identity, endpoint.with_path_fields(body)
-        same = self._same.get((identity, key_of(body)), [])
-        nearly = self._nearly.get((identity, key_of(body, without=PREFERRED)), [])
-        same_prompt = [] if prompt is None else self._by_prompt.get((identity, prompt), [])
-        candidates = list(dict.fromkeys([*same, *nearly, *same_prompt]))
-        order: Iterator[int] = (index for index in candidates if not self._plays[index])
-        if again:
-            played = (index for alike in (same, nearly, same_prompt) for index in reversed(alike) if self._plays[index])
-            order = chain(order, played)
-        index = next((index for index in order if self._is_open(index)), None)
-        if index is None:
-            return self._miss(endpoint, body, candidates)
-        self._plays[index] += 1
-        return self._recordings[index]
+        candidates = list[int]()
+        for found in self._alike(identity, body, prompt, normaliser):
+            candidates += (index for alike in found for index in alike if index not in candidates)
+            order: Iterator[int] = (index for alike in found for index in alike if not self._plays[index])
+            if again:
+                played = (index for alike in found for index in reversed(alike) if self._plays[index])
+                order = chain(order, played)
+            index = next((index for index in order if self._is_open(index)), None)
+            if index is not None:
+                self._plays[index] += 1
+                return self._recordings[index]
+        return self._miss(endpoint, body, candidates, normaliser)
+
+    def _alike(
+        self, identity: Endpoint, body: Any, prompt: str | None, normaliser: Normaliser | None
+    ) -> Iterator[Sequence[Sequence[int]]]:
+        """The recordings that are the same, from exactly to but for what is volatile; each level in lists by rank."""
+
+        def exact(body: Any) -> tuple[list[int], list[int]]:
+            same = self._same.get((identity, key_of(body)), [])
+            return same, self._nearly.get((identity, key_of(body, without=PREFERRED)), [])
+
+        yield (*exact(body), [] if prompt is None else self._by_prompt.get((identity, prompt), []))
+        if normaliser is None or not normaliser.active or not isinstance(body, Mapping):
+            return
+        yield exact(normaliser.with_placeholders(body))
+        if self._normalised_by != normaliser:
+            self._normal_keys.clear()
+            self._normalised_by = normaliser
+        wanted = _digest(normaliser.normal(body))
+        shapes = [shape_of(body)]
+        if not normaliser.keeps_shape:
+            shapes = [other for owner, other in self._by_shape if owner == identity]
+        yield ([i for other in shapes for i in self._by_shape.get((identity, other), ()) if self._key(i) == wanted],)
+
+    def _key(self, index: int) -> bytes:
+        """The digest of a recording's normal form, which is computed once."""
+        if index not in self._normal_keys:
+            assert self._normalised_by is not None
+            body = self._endpoints[index].with_path_fields(self._recordings[index].body)
+            self._normal_keys[index] = _digest(self._normalised_by.normal(body))
+        return self._normal_keys[index]
 
     def websockets(self, endpoint: Endpoint, *, again: bool = False) -> list[Recording]:
         """The recorded answers to a handshake; with `again` also those that were played, after the others."""
@@ -162,22 +208,39 @@ class RecordingStore:
             return False
         return True
 
-    def _miss(self, endpoint: Endpoint, body: Any, played: Sequence[int]) -> Miss:
+    def _miss(self, endpoint: Endpoint, body: Any, played: Sequence[int], normaliser: Normaliser | None = None) -> Miss:
         if played:
             unreadable = next((self._unreadable[index] for index in played if index in self._unreadable), "")
             if unreadable:
                 return Miss(endpoint, len(self), unreadable=unreadable)
             return Miss(endpoint, len(self), self._recordings[played[-1]], played=True)
-        nearest: tuple[int, int] | None = None
-        found: Recording | None = None
-        differing: Sequence[Difference] = ()
-        for recording, plays, other in zip(self._recordings, self._plays, self._endpoints, strict=True):
+        ranked = list[tuple[int, int, int]]()
+        for index, (recording, plays, other) in enumerate(
+            zip(self._recordings, self._plays, self._endpoints, strict=True)
+        ):
             if other.identity != endpoint.identity:
                 continue
             fields = differences(other.with_path_fields(recording.body), body)
             # Of equally near recordings, the user more likely meant one that was not played.
-            if nearest is None or (len(fields), plays) < nearest:
-                nearest, found, differing = (len(fields), plays), recording, fields
-                if nearest <= _NEAREST:
-                    break
-        return Miss(endpoint, len(self), found, differing)
+            ranked.append((len(fields), plays, index))
+            if ranked[-1][:2] <= _NEAREST:
+                break
+        if not ranked:
+            return Miss(endpoint, len(self))
+        normal = _unchanged if normaliser is None else normaliser.normal
+        wanted = normal(body)
+        recounted = list[tuple[int, int, int, int, list[Difference]]]()
+        for count, plays, index in heapq.nsmallest(_RECOUNTED if normaliser else 1, ranked):
+            recorded = normal(self._endpoints[index].with_path_fields(self._recordings[index].body))
+            left = differences(recorded, wanted)
+            recounted.append((len(left), plays, count, index, left))
+        *_, index, left = min(recounted)
+        return Miss(endpoint, len(self), self._recordings[index], left)
+
+
+def _unchanged(body: Any) -> Any:
+    return body
+
+
+def _digest(body: Any) -> bytes:
+    return hashlib.blake2b(key_of(body, without=PREFERRED), digest_size=16).digest()

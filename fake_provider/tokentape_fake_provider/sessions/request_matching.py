@@ -4,8 +4,8 @@ Two bodies are the same if they request the same from the model:
 
 - the order of keys, `1` or `1.0`, and an absent field or `null` make no difference;
 - `stream: false` is the same as no `stream`;
-- `user`, `safety_identifier`, `prompt_cache_key` and `metadata` are ignored: they identify the sender, differ from run
-  to run and do not change the answer;
+- `user`, `safety_identifier`, `prompt_cache_key`, `metadata` and `client_metadata` are ignored: they identify the
+  sender, differ from run to run and do not change the answer;
 - `stream_options` only changes whether usage is sent, and tracing tools add it by themselves: a recording with the
   same options is preferred, but one without them also answers.
 """
@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-UNCOUNTED: Final = frozenset({"user", "safety_identifier", "prompt_cache_key", "metadata"})
+UNCOUNTED: Final = frozenset({"user", "safety_identifier", "prompt_cache_key", "metadata", "client_metadata"})
 PREFERRED: Final = frozenset({"stream_options"})
 
 _LONGEST_VALUE = 80

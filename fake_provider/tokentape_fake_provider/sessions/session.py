@@ -13,12 +13,16 @@ from tokentape_fake_provider.errors import SessionNameError
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.specification import as_faults
+from tokentape_fake_provider.matching.machine import this_machine
+from tokentape_fake_provider.matching.normaliser import Normaliser
+from tokentape_fake_provider.matching.normalising import as_normalising
 from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
+from tokentape_fake_provider.sessions.request_matching import differences
 from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
@@ -119,6 +123,7 @@ class Session:
         self._states: dict[str, str] = {}
         self._faults = ConfiguredFaults()
         self._store = RecordingStore()
+        self._normalises: tuple[SessionSettings, Normaliser] | None = None
         self._requests = 0
 
     def configure(self, **changes: Any) -> None:
@@ -299,7 +304,28 @@ class Session:
     def take_recording(self, endpoint: Endpoint, body: Any, prompt: str | None = None) -> Recording | Miss:
         """The recording that answers, or why there is none."""
         with self._lock:
-            return self._store.take(endpoint, body, prompt=prompt, again=self.settings.repeat)
+            return self._store.take(
+                endpoint, body, prompt=prompt, again=self.settings.repeat, normaliser=self._normaliser
+            )
+
+    def fitted(self, recording: Recording, endpoint: Endpoint, body: Any) -> tuple[Tape, tuple[str, ...]]:
+        """The tape of a recording with this request's own values, and what was ignored when the two were compared."""
+        recorded = Endpoint(recording.method, recording.path, recording.wire).with_path_fields(recording.body)
+        body = endpoint.with_path_fields(body)
+        ignored: tuple[str, ...] = ()
+        if recording.prompt is None and recorded != body:
+            ignored = self._normaliser.ignored(body, differences(recorded, body))
+        tape = recording.tape if recording.fill is None else recording.fill(self._normaliser.values(body).all)
+        return tape, ignored
+
+    @property
+    def _normaliser(self) -> Normaliser:
+        """What compares requests with recordings, by the current settings."""
+        settings = self.settings
+        if self._normalises is None or self._normalises[0] is not settings:
+            chosen = as_normalising(settings.normalise, settings.ignore_path, settings.ignore_text)
+            self._normalises = settings, Normaliser(chosen, this_machine())
+        return self._normalises[1]
 
     def websockets(self, endpoint: Endpoint) -> list[Recording]:
         """The recorded answers to a handshake, the best first."""

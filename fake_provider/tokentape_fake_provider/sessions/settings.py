@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.faults.specification import Faults, as_faults
+from tokentape_fake_provider.matching.normalising import as_normalising
 from tokentape_fake_provider.script.locales import text_locale
 from tokentape_fake_provider.script.model import Usage
 from tokentape_fake_provider.simulation.settings import Simulation, as_simulation
@@ -31,7 +33,9 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     and the model decide. `faults` are applied to every response, in order. `clock` is the server's, or the session's
     own, which a test advances (`controlled`) or which advances by itself (`automatic`). `simulation` is how the model
     behaves that answers what nothing else does; `validate` refuses requests in its place as the provider does.
-    `timing`, `simulation` and each fault may be a specification. `dress` is the former name of `dialect`.
+    `normalise` says which volatile parts of requests are ignored where no recording is exactly the same: all, none, or
+    by class (`{"dates": False}`, a list); `ignore_path` and `ignore_text` are JSON paths and regular expressions of
+    more. `timing`, `simulation` and each fault may be a specification. `dress` is the former name of `dialect`.
 
     Raises `SettingError`, `FaultError`, `TimingError`, `UnknownDialectError`, and `ScriptError` for a locale without
     text.
@@ -48,6 +52,9 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: ClockName = "server"
     simulation: Simulation = Simulation()
     validate: bool = True
+    normalise: bool | Mapping[str, bool] | Sequence[str] = True
+    ignore_path: Sequence[str] = ()
+    ignore_text: Sequence[str] = ()
     dress: DialectName | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
@@ -60,6 +67,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(given, str):
             msgspec.structs.force_setattr(self, "timing", parse_timing(given))
         msgspec.structs.force_setattr(self, "simulation", as_simulation(self.simulation))
+        as_normalising(self.normalise, self.ignore_path, self.ignore_text)
         # msgspec checks the types above only in JSON.
         for name, kind in _KINDS.items():
             value = getattr(self, name)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from tokentape_fake_provider.matching.machine import this_machine
 from tokentape_harness import terminal_text
 from tokentape_harness.cassettes.model import Cassette
 from tokentape_harness.cassettes.reader import read_cassette
@@ -93,7 +94,9 @@ def _checked(
         except CassetteError as error:
             return Cassette(), [Problem("unreadable", str(path), error.interaction, redact_text(error.message))]
     found = [_edited(path, str(warning.message)) for warning in caught if issubclass(warning.category, CassetteWarning)]
-    return cassette, found + inspect_cassette(cassette, now=datetime.now(UTC), max_age=age, unused=unused, rules=rules)
+    now, machine = datetime.now(UTC), this_machine()
+    found += inspect_cassette(cassette, now=now, max_age=age, unused=unused, rules=rules, machine=machine)
+    return cassette, found
 
 
 def _edited(path: Path, message: str) -> Problem:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
+from tokentape_fake_provider.matching.normalising import CLASSES
+from tokentape_harness.errors import UsageError
+
 if TYPE_CHECKING:
+    from tokentape_fake_provider.matching.normalising import Normalising
     from tokentape_harness.redaction import RedactionRules
 
 WireName = Annotated[
@@ -95,6 +100,40 @@ RedactTexts = Annotated[
     list[str] | None,
     typer.Option("--redact-text", metavar="REGEX", help="Secret text, or the text of the group `secret`; repeatable."),
 ]
+NoNormalise = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--no-normalise",
+        metavar="CLASSES",
+        help=f"Compare exactly what is of these classes ({', '.join(CLASSES)}, or all), separated by commas.",
+    ),
+]
+IgnorePaths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore-path",
+        metavar="JSONPATH",
+        help="Ignore this part of requests, such as '$.metadata' or 'input[*].id'; repeatable.",
+    ),
+]
+IgnoreTexts = Annotated[
+    list[str] | None,
+    typer.Option("--ignore-text", metavar="REGEX", help="Ignore this text in requests; repeatable."),
+]
+
+
+def normalising(
+    off: Sequence[str] | None, ignore_path: Sequence[str] | None, ignore_text: Sequence[str] | None
+) -> Normalising:
+    """What is ignored when requests are compared: the project's settings with these on top. Raises `UsageError`."""
+    from tokentape_harness.project_settings import project_normalising
+
+    names = [name.strip() for names in off or () for name in names.split(",")]
+    if unknown := next((name for name in names if name not in ("all", *CLASSES)), None):
+        raise UsageError(f"--no-normalise: no class {unknown!r}; the classes are {', '.join(CLASSES)}, or all")
+    base = project_normalising(None, ignore_path or (), ignore_text or ())
+    kept = () if "all" in names else tuple(name for name in base.classes if name not in names)
+    return msgspec.structs.replace(base, classes=kept)
 
 
 def redaction_rules(

@@ -16,7 +16,17 @@ from typing import Annotated, Any
 import typer
 
 from tokentape_harness.cli.messages import print_error
-from tokentape_harness.cli.options import AllowedOrigins, RedactHeaders, RedactPaths, RedactTexts, redaction_rules
+from tokentape_harness.cli.options import (
+    AllowedOrigins,
+    IgnorePaths,
+    IgnoreTexts,
+    NoNormalise,
+    RedactHeaders,
+    RedactPaths,
+    RedactTexts,
+    normalising,
+    redaction_rules,
+)
 from tokentape_harness.errors import UsageError
 from tokentape_harness.proxy import RecordingProxy, recorded_upstreams, upstreams_of
 from tokentape_harness.proxy.signing import is_aws
@@ -64,6 +74,9 @@ def record(
     redact_header: RedactHeaders = None,
     redact_path: RedactPaths = None,
     redact_text: RedactTexts = None,
+    no_normalise: NoNormalise = None,
+    ignore_path: IgnorePaths = None,
+    ignore_text: IgnoreTexts = None,
     allowed_origins: AllowedOrigins = None,
 ) -> int:
     """Run the command against the proxy and give its exit code; without one, stay up until interrupted.
@@ -86,6 +99,7 @@ def record(
         speed=speed,
         rules=rules,
         expires=expires,
+        normalise=normalising(no_normalise, ignore_path, ignore_text),
         allowed_origins=allowed_origins or (),
         report=print_error,
     )

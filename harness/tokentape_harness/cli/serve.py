@@ -25,7 +25,16 @@ from tokentape_fake_provider.wires.openai_dialects import dialect_name
 from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.messages import counted, print_error
-from tokentape_harness.cli.options import TIMINGS, AllowedOrigins, FaultSpecs, Seed
+from tokentape_harness.cli.options import (
+    TIMINGS,
+    AllowedOrigins,
+    FaultSpecs,
+    IgnorePaths,
+    IgnoreTexts,
+    NoNormalise,
+    Seed,
+    normalising,
+)
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.testing.lazy_recordings import lazy_recordings
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
@@ -80,6 +89,9 @@ def serve(
             help="The token that the control API requires; without one it is off for other machines.",
         ),
     ] = None,
+    no_normalise: NoNormalise = None,
+    ignore_path: IgnorePaths = None,
+    ignore_text: IgnoreTexts = None,
     allowed_origins: AllowedOrigins = None,
 ) -> None:
     """Serve until interrupted.
@@ -89,6 +101,7 @@ def serve(
     """
     paths, as_wires, faults = paths or [], as_wires or [], faults or []
     dialect = dialect or dress
+    normal = normalising(no_normalise, ignore_path, ignore_text)
     settings = SessionSettings(
         timing=parse_timing(timing, read_profile=_profile),
         strict=strict,
@@ -98,6 +111,9 @@ def serve(
         dialect=None if dialect is None else dialect_name(dialect),
         faults=tuple(faults),
         simulation=as_simulation(simulation),
+        normalise=list(normal.classes),
+        ignore_path=normal.ignore_path,
+        ignore_text=normal.ignore_text,
     )
     for wire in as_wires:
         wire_named(wire)

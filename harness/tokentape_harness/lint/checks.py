@@ -13,17 +13,23 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tokentape import TokentapeError
+from tokentape_fake_provider.matching.machine import Machine
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.chunks import format_ms
 from tokentape_harness.cassettes.model import Cassette, Interaction, Response, header_values
 from tokentape_harness.conversion.response_decoder import decode_response
 from tokentape_harness.errors import UsageError
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, find_secrets, redact_text
+from tokentape_harness.redaction.placeholders import find_personal
 
-ProblemKind = Literal["unreadable", "secret", "truncated", "client_closed", "edited", "undecodable", "old", "unused"]
+ProblemKind = Literal[
+    "unreadable", "secret", "personal", "truncated", "client_closed", "edited", "undecodable", "old", "unused"
+]
 PROBLEM_KINDS: tuple[ProblemKind, ...] = get_args(ProblemKind)
 
 _REDACT = "`tokentape convert FILE FILE --to cassette` removes it"
+_RECORD = "record it again, which puts a placeholder there, or --allow personal"
+_UNKNOWN = Machine()
 _ENDS = {
     "dropped": "the connection was cut off",
     "timeout": "the client timed out",
@@ -51,13 +57,17 @@ def inspect_cassette(
     max_age: timedelta | None = None,
     unused: Iterable[tuple[Path, int]] = (),
     rules: RedactionRules = DEFAULT_RULES,
+    machine: Machine = _UNKNOWN,
 ) -> list[Problem]:
-    """The problems of a cassette, by interaction. `unused` are interactions that no request replayed."""
+    """The problems of a cassette, by interaction. `unused` are interactions that no request replayed.
+
+    `machine` is the one whose folders and names the cassette must not hold.
+    """
     file = "" if cassette.path is None else str(cassette.path)
     unused_here = {number for path, number in unused if cassette.path is not None and path == cassette.path.resolve()}
     found = []
     for number, interaction in enumerate(cassette):
-        problems = list(_problems(interaction, now, max_age, rules))
+        problems = list(_problems(interaction, now, max_age, rules, machine))
         if number in unused_here:
             problems.append(("unused", "no request replayed it: delete it, or run the test that needs it"))
         found += [Problem(kind, file, number, message) for kind, message in problems]
@@ -82,10 +92,12 @@ def read_unused(report: bytes) -> list[tuple[Path, int]]:
 
 
 def _problems(
-    interaction: Interaction, now: datetime, max_age: timedelta | None, rules: RedactionRules
+    interaction: Interaction, now: datetime, max_age: timedelta | None, rules: RedactionRules, machine: Machine
 ) -> Iterator[tuple[ProblemKind, str]]:
     for secret in find_secrets(interaction, rules):
         yield "secret", f"{secret.rule} in the {secret.where}: {_REDACT}; revoke it if anyone may have seen it"
+    for found in find_personal(interaction, machine):
+        yield "personal", f"{found.rule} in the {found.where}: {_RECORD}"
     yield from _end_problems(interaction, rules)
     recorded = recorded_at(interaction.response)
     if max_age is not None and recorded is not None and now - recorded > max_age:

@@ -16,6 +16,7 @@ from vcr.request import Request
 
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteError, HarnessError
+from tokentape_harness.project_settings import Normalise
 from tokentape_harness.proxy.upstream import NAME, Target, Upstream, http_uri
 from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.recording.playback import Playback
@@ -44,6 +45,7 @@ class CassetteFolder:
         clock: RecordingClock | None = None,
         speed: float | None = None,
         rules: RedactionRules = DEFAULT_RULES,
+        normalise: Normalise = None,
         report: Callable[[str], None],
         expires: str | None = None,
     ) -> None:
@@ -53,6 +55,7 @@ class CassetteFolder:
         self._speed = speed
         self._rules = rules
         self._expires = expires
+        self._normalise = normalise
         self._report = report
         self._stack = ExitStack()
         self._recorders: dict[str, Recorder] = {}
@@ -71,6 +74,7 @@ class CassetteFolder:
                     speed=self._speed,
                     rules=self._rules,
                     expires=self._expires,
+                    normalise=self._normalise,
                     skip_patchers=PATCHER_NAMES,
                 )
                 stack.enter_context(cassette)

@@ -14,6 +14,7 @@ from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
 from tokentape_fake_provider.playback.connection import RawHeaders
 from tokentape_harness.errors import UsageError
+from tokentape_harness.project_settings import Normalise
 from tokentape_harness.proxy.app import LIMITS, ProxyApp
 from tokentape_harness.proxy.cassettes import CassetteFolder, check_replayable
 from tokentape_harness.proxy.upstream import Upstream, command_environment
@@ -26,7 +27,8 @@ MODES: Final = ("new_episodes", "all", "none", "once")
 class RecordingProxy:
     """A reverse proxy for these upstreams, each below `/NAME`, with a cassette `NAME.yaml` for each in `folder`.
 
-    `mode` is a record mode of vcrpy. `timeout` is how long an upstream may be silent, in s. Web pages of this machine
+    `mode` is a record mode of vcrpy. `timeout` is how long an upstream may be silent, in s.
+    `normalise` is as in `use_cassette`. Web pages of this machine
     and of `allowed_origins` may send requests. `report` is called with the message of each error response of the proxy.
     Use it as a context manager; entering raises `CassetteError` and `PortInUseError`, leaving `CassetteWriteError`.
     """
@@ -43,6 +45,7 @@ class RecordingProxy:
         clock: RecordingClock | None = None,
         rules: RedactionRules = DEFAULT_RULES,
         expires: str | None = None,
+        normalise: Normalise = None,
         allowed_origins: Sequence[str] = (),
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -51,7 +54,15 @@ class RecordingProxy:
         self._folder = folder
         self._mode = mode
         self._cassettes = CassetteFolder(
-            folder, upstreams, mode=mode, clock=clock, speed=speed, rules=rules, report=report, expires=expires
+            folder,
+            upstreams,
+            mode=mode,
+            clock=clock,
+            speed=speed,
+            rules=rules,
+            expires=expires,
+            normalise=normalise,
+            report=report,
         )
         self._secret = secrets.token_urlsafe(16)
         access = Access(tuple(allowed_origins))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -12,30 +13,36 @@ from weakref import WeakKeyDictionary
 import msgspec
 from vcr import matchers
 
-from tokentape_fake_provider.sessions.request_matching import PREFERRED, differences, key_of
+from tokentape_fake_provider.matching.normaliser import Normaliser
+from tokentape_fake_provider.matching.shape import Shape, shape_of
+from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
 
 NAME = "llm_body"
 
 
 class Level(IntEnum):
-    """How close two bodies must be: equal in every field that counts, or in all but the tracing options."""
+    """How close two bodies must be: equal in every field that counts, in all but the tracing options, or in all but
+    what is volatile, too."""
 
     EXACT = 0
     SAME = 1
+    NORMAL = 2
 
 
 class BodyMatcher:
     """A matcher for vcrpy: the JSON bodies of two POST requests must be the same.
 
-    `tokentape_fake_provider.sessions.request_matching` decides which fields count. Bodies that are not JSON are not
-    compared.
+    `tokentape_fake_provider.sessions.request_matching` decides which fields count, the `normaliser` what is volatile in
+    them. Bodies that are not JSON are not compared.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, normaliser: Normaliser) -> None:
         self.__name__ = NAME
+        self.normaliser = normaliser
         self._level = Level.SAME
         self._searching = False
         # A long cassette is searched for every request: each recorded body is read once.
+        self._shapes: WeakKeyDictionary[Any, Shape] = WeakKeyDictionary()
         self._keys: WeakKeyDictionary[Any, dict[Level, bytes]] = WeakKeyDictionary()
 
     @contextmanager
@@ -51,11 +58,13 @@ class BodyMatcher:
         """Raise `AssertionError` that names the fields in which two requests differ."""
         if request.method != "POST":
             return
+        if self._level is Level.NORMAL and self._shape(request) != self._shape(recorded):
+            raise AssertionError
         if self._key(request) == self._key(recorded) or _is_form_of(request, recorded):
             return
         if self._searching:
             raise AssertionError
-        found = differences(json_body(recorded), json_body(request))
+        found = self._differences(request, recorded)
         message = "; ".join(map(str, found[:3])) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
         raise AssertionError(message or "the bodies differ")
 
@@ -64,9 +73,32 @@ class BodyMatcher:
         keys = self._keys.setdefault(request, {})
         if self._level not in keys:
             body = json_body(request)
+            if self._level is Level.NORMAL:
+                body = self.normaliser.normal(body)
             without = frozenset[str]() if self._level is Level.EXACT else PREFERRED
-            keys[self._level] = key_of(body, without=without) if isinstance(body, dict | list) else b""
+            key = key_of(body, without=without) if isinstance(body, dict | list) else b""
+            # A prompt that programs write is long, and has one key for each level.
+            keys[self._level] = hashlib.sha256(key).digest() if key else b""
         return keys[self._level]
+
+    def _shape(self, request: Any) -> Shape:
+        """What decides whether two bodies need to be normalised."""
+        if request not in self._shapes:
+            self._shapes[request] = shape_of(json_body(request)) if self.normaliser.keeps_shape else ()
+        return self._shapes[request]
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels at which to search, the strictest first."""
+        return tuple(Level) if self.normaliser.active else (Level.EXACT, Level.SAME)
+
+    def distance(self, request: Any, recorded: Any) -> int:
+        """The number of fields in which two requests' bodies differ."""
+        return len(self._differences(request, recorded))
+
+    def _differences(self, request: Any, recorded: Any) -> list[Difference]:
+        normal = self.normaliser.normal
+        return differences(normal(json_body(recorded)), normal(json_body(request)))
 
 
 def body(request: Any, recorded: Any) -> None:
@@ -102,8 +134,3 @@ def json_body(request: Any) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return data
-
-
-def distance(request: Any, recorded: Any) -> int:
-    """The number of fields in which two requests' bodies differ."""
-    return len(differences(json_body(recorded), json_body(request)))

@@ -15,11 +15,17 @@ from vcr.request import Request
 from tokentape_fake_provider.sessions.request_matching import message_difference
 from tokentape_harness.cassettes.model import Response
 from tokentape_harness.errors import CassetteWarning, HarnessError
-from tokentape_harness.recording.body_matcher import BodyMatcher, Level, distance
+from tokentape_harness.recording.body_matcher import BodyMatcher, Level
 from tokentape_harness.recording.clock import RecordingClock
+from tokentape_harness.recording.own_request import OwnRequest
 from tokentape_harness.recording.playback import Playback, response_of, vcr_response
 from tokentape_harness.recording.redactor import Redactor
 from tokentape_harness.recording.response_recorder import ResponseRecorder
+from tokentape_harness.redaction.placeholders import (
+    placeholders_of,
+    with_response_placeholders,
+    with_response_values,
+)
 
 _NOT_IN_PROCESS: Final = "WebSockets are recorded and replayed by tokentape record, not in process"
 
@@ -49,7 +55,8 @@ class Recorder:
         clock: RecordingClock,
         speed: float | None = None,
         allow_truncated: bool = False,
-        body_matcher: BodyMatcher | None = None,
+        body_matcher: BodyMatcher,
+        matches_bodies: bool = True,
         lifetime: timedelta | None = None,
         advice: str = "",
     ) -> None:
@@ -60,6 +67,7 @@ class Recorder:
         self._allow_truncated = allow_truncated
         self._body_matcher = body_matcher
         self._lifetime = lifetime
+        self._matches_bodies = matches_bodies
         self._advice = advice
         self._lock = threading.RLock()
         self._pending: list[ResponseRecorder] = []
@@ -75,11 +83,15 @@ class Recorder:
             self._pass_on(request)
             return None
         with self._lock:
-            played = self._played(request)
+            own = OwnRequest(request, self._body_matcher.normaliser)
+            played = self._played(own)
             if played is not None:
                 source = f"{self.cassette.path}: {request.method} {self._shown(request)}"
+                response = response_of(played, source)
+                if placeholders_of(response):
+                    response = with_response_values(response, own.values.all)
                 return Playback(
-                    response_of(played, source),
+                    response,
                     clock=self.clock,
                     speed=self.speed,
                     allow_truncated=self._allow_truncated,
@@ -96,9 +108,11 @@ class Recorder:
             filtered = self.cassette.filter_request(request)
             if not filtered or self._sealed:
                 return None
+            own = OwnRequest(request, self._body_matcher.normaliser)
             if self.cassette.write_protected:
+                filtered = self.cassette.filter_request(own.recorded)
                 raise MismatchError(self.cassette, filtered, self._nearest(filtered), self._advice)
-            recording = ResponseRecorder(request, self._next_seq, self.clock, self._finished, self._lifetime)
+            recording = ResponseRecorder(own, self._next_seq, self.clock, self._finished, self._lifetime)
             self._next_seq += 1
             self._pending.append(recording)
             return recording
@@ -149,15 +163,18 @@ class Recorder:
         uri = filtered.uri if filtered else "the WebSocket"
         warnings.warn(f"{self.cassette.path}: {uri} is not recorded: {_NOT_IN_PROCESS}", CassetteWarning, stacklevel=2)
 
-    def _played(self, request: Request) -> dict[str, Any] | None:
+    def _played(self, own: OwnRequest) -> dict[str, Any] | None:
         cassette = self.cassette
         if cassette.record_mode == RecordMode.ALL or not (cassette.rewound or cassette.allow_playback_repeats):
             return None  # vcrpy comes to this only after a search
-        if self._body_matcher is None:
-            return self._play(request)
-        for level in Level:  # the strictest first
+        if not self._matches_bodies:
+            return self._play(own.sent)
+        for level in self._body_matcher.levels:  # the strictest first
             with self._body_matcher.searching(level):
-                played = self._play(request)
+                # As it was sent first: a cassette may hold no placeholders.
+                played = None if level is Level.NORMAL else self._play(own.sent)
+                if played is None and (level is Level.NORMAL or own.recorded is not own.sent):
+                    played = self._play(own.recorded)
             if played is not None:
                 return played
         return None
@@ -174,8 +191,10 @@ class Recorder:
             while self._pending and self._pending[0].stream_end is not None:
                 first = self._pending.pop(0)
                 if not first.abandoned:
-                    response = self._redactor.response(first.request, first.response())
-                    self.cassette.append(first.request, vcr_response(response))
+                    own = first.request
+                    response = with_response_placeholders(first.response(), own.values.all)
+                    response = self._redactor.response(own.recorded, response)
+                    self.cassette.append(own.recorded, vcr_response(response))
 
     def _shown(self, request: Request) -> str:
         filtered = self.cassette.filter_request(request)
@@ -188,7 +207,7 @@ class Recorder:
             return ""
         if not similar[0][2]:
             return f"Played already: every recording that answers {request.method} {request.uri}"
-        nearest, _, failed = min(similar, key=lambda found: distance(request, found[0]))
+        nearest, _, failed = min(similar, key=lambda found: self._body_matcher.distance(request, found[0]))
         number = next((index for index, stored in enumerate(self.cassette.requests) if stored is nearest), None)
         reasons = "; ".join(f"{name}: {message}" if message else str(name) for name, message in failed)
         return f"Nearest recording: interaction {number} ({nearest.method} {nearest.uri}), where {reasons}"

@@ -68,27 +68,27 @@ class Redactor:
             return known[request]
 
         def learning(request: Request, response: dict[str, Any]) -> None:
-            self.learn(values.Interaction(_plain(request), values.Response()))
+            self.learn(values.Interaction(plain_request(request), values.Response()))
             append(request, response)
 
         cassette.append, cassette._before_record_request = learning, filtered_once
 
     def request(self, request: Request) -> Request:
         """The request as the file holds it; it is matched and shown in errors in this form."""
-        redacted = redact_request(_plain(request), self._rules, self._searched)
+        redacted = redact_request(plain_request(request), self._rules, self._searched)
         body = request.body if redacted.body is None else redacted.body
         return Request(redacted.method, redacted.uri, body, dict(redacted.headers))
 
     def message(self, request: Request, data: str | bytes) -> str | bytes:
         """The client's message on the WebSocket that this unredacted request began, as the file holds it."""
         record = values.StreamRecord(websocket=WebSocket((WebSocketFrame(0.0, "client", data),)))
-        redacted = redact(values.Interaction(_plain(request), values.Response(stream=record)), self._rules)
+        redacted = redact(values.Interaction(plain_request(request), values.Response(stream=record)), self._rules)
         assert redacted.websocket is not None
         return redacted.websocket.frames[0].data
 
     def response(self, request: Request, response: values.Response) -> values.Response:
         """The response to this unredacted request, without its secrets."""
-        self.learn(values.Interaction(_plain(request), response))
+        self.learn(values.Interaction(plain_request(request), response))
         return self.interaction(values.Interaction(values.Request(request.method, ""), response)).response
 
     def learn(self, interaction: values.Interaction) -> None:
@@ -106,7 +106,8 @@ class Redactor:
         return bool(credentials) and redact(interaction, RedactionRules(secrets=credentials)) != interaction
 
 
-def _plain(request: Request) -> values.Request:
+def plain_request(request: Request) -> values.Request:
+    """A request of vcrpy as a value."""
     body: Any = request.body_bytes
     if isinstance(body, str):
         body = body.encode()

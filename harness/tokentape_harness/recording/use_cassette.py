@@ -18,8 +18,11 @@ from vcr.cassette import Cassette
 from vcr.persisters.filesystem import FilesystemPersister
 from vcr.record_mode import RecordMode
 
+from tokentape_fake_provider.matching.machine import this_machine
+from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_harness.cassettes.age import parse_age
 from tokentape_harness.errors import UnplayedRecordingError, UsageError
+from tokentape_harness.project_settings import Normalise, project_normalising
 from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, body
 from tokentape_harness.recording.clock import RecordingClock, SystemClock
 from tokentape_harness.recording.patches import patched, replaced_patchers
@@ -39,7 +42,8 @@ class Options(msgspec.Struct, frozen=True):
 
     `speed` replays in recorded time, 2 twice as fast, `None` at once. `allow_truncated` ends a body where its
     recording was cut off. `all_played` fails at the end for recordings that no request replayed. `expires` is the age,
-    such as `30d`, from which on a new recording is to be recorded again.
+    such as `30d`, from which on a new recording is to be recorded again. `normalise`, `ignore_path` and `ignore_text`
+    say what is ignored where no recording is exactly the same; the project's settings are the default.
     """
 
     speed: float | None = None
@@ -48,6 +52,14 @@ class Options(msgspec.Struct, frozen=True):
     rules: RedactionRules = DEFAULT_RULES
     clock: RecordingClock = SystemClock()
     expires: str | None = None
+    normalise: Normalise = None
+    ignore_path: str | Sequence[str] = ()
+    ignore_text: str | Sequence[str] = ()
+
+    def normaliser(self) -> Normaliser:
+        """What compares requests with recordings. Raises `UsageError`."""
+        settings = project_normalising(self.normalise, self.ignore_path, self.ignore_text)
+        return Normaliser(settings, this_machine())
 
     def __post_init__(self) -> None:
         if self.speed is not None and not self.speed > 0:
@@ -67,16 +79,23 @@ def use_cassette(
     rules: RedactionRules = DEFAULT_RULES,
     clock: RecordingClock | None = None,
     expires: str | None = None,
+    normalise: Normalise = None,
+    ignore_path: str | Sequence[str] = (),
+    ignore_text: str | Sequence[str] = (),
     **vcr_options: Any,
 ) -> StreamingCassette:
     """Record every request in a `with` or `async with` block, or replay it; the block's target is vcrpy's cassette.
 
     `record_mode` is vcrpy's: `once`, `new_episodes`, `none`, `all`. Other options are those of `vcr.use_cassette`
-    (filters, hooks, ignored hosts). Raises `UsageError` for an unknown option. Entering raises `CassetteError` for a
-    file that can't be read, which is not changed. A request without a recording raises `MismatchError`. Leaving raises
-    `CassetteWriteError`, and with `all_played` `UnplayedRecordingError`.
+    (filters, hooks, ignored hosts). `normalise` is false, or switches classes of volatile text off
+    (`{"dates": False}`); `ignore_path` and `ignore_text` ignore more (see docs/recording.md). Raises `UsageError` for
+    an unknown option. Entering raises `CassetteError` for a file that can't be read, which is not changed. A request
+    without a recording raises `MismatchError`. Leaving raises `CassetteWriteError`, and with `all_played`
+    `UnplayedRecordingError`.
     """
-    options = Options(speed, allow_truncated, all_played, rules, clock or SystemClock(), expires)
+    options = Options(
+        speed, allow_truncated, all_played, rules, clock or SystemClock(), expires, normalise, ignore_path, ignore_text
+    )
     vcr = VCR()
     _check_options(vcr, vcr_options, record_mode, match_on)
     return StreamingCassette(vcr, path, {**vcr_options, "record_mode": record_mode, "match_on": match_on}, options)
@@ -131,7 +150,7 @@ class StreamingCassette:
             return self._open(stack)
 
     def _open(self, stack: ExitStack) -> Cassette:
-        matcher, redactor = BodyMatcher(), Redactor(self._options.rules)
+        matcher, redactor = BodyMatcher(self._options.normaliser()), Redactor(self._options.rules)
         skip = tuple(self._vcr_options.get("skip_patchers", self._vcr.skip_patchers))
         stack.enter_context(redacted_logs(self._options.rules))
         options = self._merged(matcher, redactor, skip)
@@ -143,7 +162,8 @@ class StreamingCassette:
             clock=self._options.clock,
             speed=self._options.speed,
             allow_truncated=self._options.allow_truncated,
-            body_matcher=matcher if NAME in options["match_on"] else None,
+            body_matcher=matcher,
+            matches_bodies=NAME in options["match_on"],
             lifetime=None if self._options.expires is None else parse_age(self._options.expires),
             advice=self.advice,
         )

@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
 from tokentape_harness.cassettes.chunks import Chunk
-from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces, text_pieces
+from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
 from tokentape_harness.redaction.json_text import Leaf, Path, StringGroup, leaves, string_groups, unit_span
+from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules
 from tokentape_harness.redaction.searched import SearchedTexts, digest_of
@@ -224,21 +225,15 @@ def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Fou
     pieces = text_pieces(body, content_type)
     if not rules.json_paths and _has_no_secret(pieces, rules, sent):
         return []
+    groups, others = leaf_groups(pieces)
     edits: dict[int, list[TextEdit]] = {}
-    groups: dict[object, list[tuple[int, Leaf]]] = {}
-    for number, piece in enumerate(pieces):
-        for position, leaf in enumerate(leaves(piece.text, _json_start(piece))):
-            if not leaf.is_string:
-                if rules.json_paths and rules.is_wanted(leaf.path) and leaf.value != "0":
-                    note("JSON path")
-                    edits.setdefault(number, []).append(TextEdit(leaf.start, leaf.end, "0"))
-                continue
-            # Only strings in the events of a stream continue each other, not those of one document.
-            group: object = leaf.group if len(pieces) > 1 else position
-            groups.setdefault(group, []).append((number, leaf))
-    texts = ["".join(leaf.value for _, leaf in members) for members in groups.values()]
+    for number, leaf in others if rules.json_paths else ():
+        if rules.is_wanted(leaf.path) and leaf.value != "0":
+            note("JSON path")
+            edits.setdefault(number, []).append(TextEdit(leaf.start, leaf.end, "0"))
+    texts = ["".join(leaf.value for _, leaf in members) for members in groups]
     candidates = _candidates('"'.join(texts), rules.text)
-    for text, members in zip(texts, groups.values(), strict=True):
+    for text, members in zip(texts, groups, strict=True):
         for number, edit in _group_edits(text, members, pieces, rules, candidates, note, sent):
             edits.setdefault(number, []).append(edit)
     return [edit for number in sorted(edits) for edit in pieces[number].edited(sorted(edits[number]))]
@@ -246,7 +241,7 @@ def _in_strings(body: bytes, content_type: str, rules: RedactionRules, note: Fou
 
 def _has_no_secret(pieces: Sequence[BodyPiece], rules: RedactionRules, sent: bool) -> bool:
     """Whether the strings certainly hold no secret; this is fast, as it does not need their places."""
-    groups = string_groups((piece.text, _json_start(piece)) for piece in pieces)
+    groups = string_groups((piece.text, json_start(piece)) for piece in pieces)
     if groups is None:
         return False
     if len(pieces) == 1:  # only strings in the events of a stream continue each other, not those of one document
@@ -271,12 +266,6 @@ def _may_be_secret(group: StringGroup, candidates: Sequence[TextRule], rules: Re
     elif sent and text[:1] in ("{", "[") and any(_nested_spans(text, rules)):
         return True
     return bool(find_spans(text, rules, candidates))
-
-
-def _json_start(piece: BodyPiece) -> int:
-    """Where JSON begins: after the field name of an SSE event, or inside the array of a streamed one."""
-    found = [at for at in (piece.text.find("{"), piece.text.find('"')) if at >= 0]
-    return min(found, default=len(piece.text))
 
 
 def _is_named(path: Path, text: str, rules: RedactionRules, sent: bool) -> bool:

@@ -98,7 +98,7 @@ def credentials_of(
         values += [part for part in userinfo[2].partition(":") if part != ":"]
     values += [match[2] for match in _PARAMETER.finditer(_query(request.uri)) if rules.is_parameter(match[1])]
     if request.body:
-        plain, content_type = _plain_body(request)
+        plain, content_type = plain_body(request)
         searched = searched or SearchedTexts()
         find = partial(sent_secrets, plain, content_type, rules)
         values += searched.credentials(digest_of(plain, content_type, sent=True), find)
@@ -132,17 +132,17 @@ def _request(
     headers = _headers(request.headers, rules, found, "request", searched)
     body = request.body
     if body:
-        plain, content_type = _plain_body(request)
+        plain, content_type = plain_body(request)
         note = _noting(found, "request body")
         clean, _ = redact_body(plain, content_type, (), rules, note, sent=True, searched=searched)
         if clean != plain:
             headers = tuple(pair for pair in headers if plain is body or pair[0].lower() != "content-encoding")
             body = clean
-            headers = _resized(headers, len(body))
+            headers = resized(headers, len(body))
     return Request(request.method, uri, headers, body)
 
 
-def _plain_body(request: Request) -> tuple[bytes, str]:
+def plain_body(request: Request) -> tuple[bytes, str]:
     """The body with its content coding undone, and its content type."""
     body = request.body or b""
     content_type = next(iter(header_values(request.headers, "content-type")), "")
@@ -161,7 +161,7 @@ def _response(
     note = _noting(found, "response body")
     body, chunks = redact_body(response.body, response.content_type, chunks, rules, note, searched=searched)
     if body != response.body:
-        headers = _resized(headers, len(body))
+        headers = resized(headers, len(body))
     note = _noting(found, "response")
     if record is not None:
         error = record.error
@@ -174,7 +174,8 @@ def _response(
     return Response(response.status, message, headers, body, record, _value(response.extra, rules, note))
 
 
-def _resized(headers: Headers, length: int) -> Headers:
+def resized(headers: Headers, length: int) -> Headers:
+    """The headers with this content length, where they have one."""
     return tuple((name, str(length) if name.lower() == "content-length" else value) for name, value in headers)
 
 

@@ -39,13 +39,13 @@ class _UnreadCassette:
         self._path = path
         self._report = report
 
-    def reader(self, number: int) -> Callable[[], Tape]:
-        """A function that reads the tape of this interaction."""
+    def reader(self, number: int) -> Callable[[], Recording]:
+        """A function that reads the recording of this interaction."""
 
-        def read() -> Tape:
+        def read() -> Recording:
             if isinstance(self._recordings, str):
                 raise UnreadableRecordingError(self._recordings)
-            return self._recordings[number].tape
+            return self._recordings[number]
 
         return read
 
@@ -65,4 +65,4 @@ class _UnreadCassette:
 
 
 def _without_tape(recording: Recording) -> Recording:
-    return msgspec.structs.replace(recording, tape=Tape(), read=None)
+    return msgspec.structs.replace(recording, tape=Tape(), read=None, fill=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tokentape_fake_provider.http.request_body import parse_body
+from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
 from tokentape_fake_provider.tape import Frame, Tape
@@ -21,6 +22,7 @@ from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Request, Response, header_values
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
+from tokentape_harness.redaction.placeholders import placeholders_of, with_response_values
 
 if TYPE_CHECKING:
     from tokentape_harness.conversion.loss import Loss
@@ -146,10 +148,15 @@ def recorded_request(request: Request, source: str, number: int) -> Recording:
 
 
 def _recording(interaction: Interaction, source: str, number: int) -> Recording:
-    recording = recorded_request(interaction.request, source, number)
+    recording, response = recorded_request(interaction.request, source, number), interaction.response
+    fill = partial(_filled, response) if placeholders_of(response) else None
     if interaction.request.uri.startswith(("ws:", "wss:")):
         recording = msgspec.structs.replace(recording, method=WEBSOCKET)
-    return msgspec.structs.replace(recording, tape=tape_of(interaction.response))
+    return msgspec.structs.replace(recording, tape=tape_of(response), fill=fill)
+
+
+def _filled(response: Response, values: Values) -> Tape:
+    return tape_of(with_response_values(response, values))
 
 
 @lru_cache(maxsize=1024)

@@ -124,7 +124,7 @@ class _Reader:
         content = first(item, "content", "parts", "message")
         if role is None and kind in _USER_ITEMS:
             role = "user"
-        if (role == "tool" and "parts" not in item) or (role is None and _is_result(kind)):
+        if (role == "tool" and "parts" not in item) or (role is None and is_result(kind)):
             self.turns.append(Turn("tool", (self._result(item),)))
             return
         if role is None and kind != "model_output":
@@ -217,7 +217,8 @@ class _Reader:
         return ToolResult(text, call, name, failed, media)
 
 
-def _is_result(kind: Any) -> bool:
+def is_result(kind: Any) -> bool:
+    """Whether an item of input of this type is the result of a tool call."""
     return isinstance(kind, str) and (kind == "function_result" or kind.endswith("_call_output"))
 
 

@@ -1,0 +1,1 @@
+"""Matching: what of a request is volatile, and the placeholders for what belongs to one machine."""

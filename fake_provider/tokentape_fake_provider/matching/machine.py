@@ -1,0 +1,111 @@
+"""The machine: the folders and names that belong to whoever runs a program, which a recording must not hold."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Callable, Sequence
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+# What a program's prompt calls its working folder.
+_NAMED_FOLDERS: Final = (
+    re.compile(r"<(cwd|working[-_]directory|workspace[-_]root)>\s*(?P<folder>/[^<\n\"]+?)\s*</\1>"),
+    re.compile(r"\"(?:cwd|working_?[dD]irectory|workdir)\\?\"\s*:\s*\\?\"(?P<folder>/[^\"\\\n]+)"),
+    re.compile(
+        r"(?i:\b(?:(?:current|primary|your) )?(?:working|current|workspace) "
+        r"(?:director(?:y|ies)|folder|dir|root folder)\b"
+        r"(?: path)?(?: is| now)?(?: set to)?:?|\bworking in the directory:?|\b(?:cwd|workspace|workdir)\s*[:=])"
+        r"[\s*:`\"'-]*(?P<folder>/[^\s`\"'<>*]+)"
+    ),
+)
+_HOME: Final = re.compile(r"(?<![\w./~-])(?:/home/[\w.-]+|/Users/[\w.-]+|/root)(?![\w-])")
+_TEMPORARY: Final = re.compile(r"(?<![\w./~-])(?:(?:/private)?(?:/var/folders/\w+/\w+/T|/tmp)|/var/tmp)(?![\w-])")
+_NAME: Final = re.compile(r"[\w.@+-]")
+_UNUSABLE: Final = re.compile(r"[\"\\\x00-\x1f\x7f{}]")
+
+
+class Machine(NamedTuple):
+    """Absolute folders, and names; empty where one is unknown.
+
+    `cwd` is the working folder, `home` and `tmp` the home and the temporary folder, `user` and `host` the names of the
+    user and the machine, `email` the user's address.
+    """
+
+    cwd: str = ""
+    home: str = ""
+    tmp: str = ""
+    user: str = ""
+    host: str = ""
+    email: str = ""
+
+    def named_in(self, texts: Sequence[str]) -> Machine:
+        """This machine with the folders that the texts of a request name: it may come from another one."""
+        machine = self._replace(cwd=next(filter(None, map(self._folder_in, texts)), self.cwd))
+        for name, pattern in (("home", _HOME), ("tmp", _TEMPORARY)):
+            own = re.escape(getattr(self, name) or "\0")
+            if not any(re.search(rf"(?<![\w./~-]){own}(?![\w-])", text) for text in texts):
+                found = next(filter(None, map(pattern.search, texts)), None)
+                machine = machine if found is None else machine._replace(**{name: found.group()})
+        return machine
+
+    def _folder_in(self, text: str) -> str:
+        """The working folder that a text names."""
+        for pattern in _NAMED_FOLDERS:
+            for match in pattern.finditer(text):
+                end = match.start("folder") + len(self.cwd)
+                if self.cwd and text.startswith(self.cwd, match.start("folder")) and not _NAME.match(text, end):
+                    return self.cwd  # it may hold blanks
+                folder = match["folder"].rstrip("/.,;:)")
+                if is_usable(folder):
+                    return folder
+        return ""
+
+
+def is_usable(folder: str) -> bool:
+    """Whether a folder can be searched for: it is absolute, not the root, and JSON has no other spelling for it."""
+    return len(folder) > 2 and folder.startswith("/") and not _UNUSABLE.search(folder)
+
+
+def this_machine() -> Machine:
+    """The machine of this process."""
+    return _machine(_folder(os.getcwd), _folder(lambda: str(Path.home())), _folder(tempfile.gettempdir))
+
+
+@lru_cache(maxsize=16)
+def _machine(cwd: str, home: str, tmp: str) -> Machine:
+    return Machine(cwd, home, tmp, _text(getpass.getuser), _text(socket.gethostname), _email())
+
+
+def _folder(find: Callable[[], str]) -> str:
+    folder = _text(find)
+    return folder if is_usable(folder) else ""
+
+
+def _text(find: Callable[[], str]) -> str:
+    try:
+        return find()
+    except (OSError, KeyError, RuntimeError):
+        return ""
+
+
+def _email() -> str:
+    """The address that git writes into commits."""
+    for name in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        if os.environ.get(name):
+            return os.environ[name]
+    for path in (Path.home() / ".gitconfig", Path.home() / ".config" / "git" / "config"):
+        config = ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+        try:
+            config.read_string(path.read_text())
+        except (OSError, UnicodeDecodeError, ConfigError, RuntimeError):
+            continue
+        if "@" in (address := config.get("user", "email", fallback="") or ""):
+            return address.strip().strip('"')
+    return ""

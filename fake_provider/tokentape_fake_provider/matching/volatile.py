@@ -1,0 +1,206 @@
+"""Volatile text: what changes from run to run in the texts that programs write for a model, by classes.
+
+Each pattern wants the context that makes a number a time, a process or a size. A number alone is never volatile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from tokentape_fake_provider.matching.normalising import VolatileClass
+
+_MONTH: Final = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
+_DAY: Final = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
+_ZONE: Final = r"(?: ?(?:Z|UTC|GMT|[A-Z]{2,4}T)(?:[+-]\d\d?(?::?\d\d)?)?\b| ?[+-]\d\d:?\d\d\b)"
+_CLOCK: Final = rf"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\b\.?)?{_ZONE}?"
+_AT: Final = rf"(?:(?:,? at |,? |[ T]){_CLOCK})?"
+_NUMBER: Final = r"\d[\d,]*(?:\.\d+)?"
+_SECONDS: Final = r"(?:ms|µs|us|ns|s|secs?|seconds?|milliseconds?|m|mins?|minutes?|h|hours?)\b"
+
+
+class Pattern(NamedTuple):
+    """A pattern of a class and its replacement; with `results` it holds in the results of tools, too."""
+
+    of: VolatileClass
+    pattern: re.Pattern[str]
+    new: str
+    results: bool = True
+
+
+def _pattern(of: VolatileClass, pattern: str, new: str, *, results: bool = True) -> Pattern:
+    return Pattern(of, re.compile(pattern), new, results)
+
+
+_SIZE: Final = rf"{_NUMBER} ?(?:[KMGT]i?B?|bytes)?\b"
+_VERSION: Final = r"\d+(?:\.\d+)+[\w.+-]*"
+_TOOLCHAIN: Final = r"python|node|bun|deno|npm|pytest|pluggy|ruby|go"
+_SYSTEMS: Final = r"Python|Node(?:\.js)?|Bun|Deno|Windows|macOS|Ubuntu|Debian"
+_OWNER_OF_TIME: Final = r"(?:[a-z_]*(?:duration|elapsed|wall[ _-]?time|took|uptime|latency)[a-z_]*)"
+_BEFORE_TIME: Final = r"(?:in|after|within|real|user|sys|ran for|finished in|done in|total)"
+_SHORT_SECONDS: Final = r"(?:ms|µs|us|ns|s|secs?|seconds?)\b"
+_OWNER_OF_MEMORY: Final = r"[a-z_]*(?:mem(?:ory)?|heap|rss|vsz|swap|buffers|cached)[a-z_]*"
+_PROCESS: Final = r"(?:p?pids?|pgid|process(?: group)?(?: pgid| ids?)?|server process|job)"
+_TEMPORARY: Final = r"(?:tmp\w{6,}|tmp\.\w{6,}|[\w.]+-(?=\w*[A-Z0-9])\w{6,}|pytest-of-\w+/pytest-\d+)"
+
+_PATTERNS: Final = (
+    # Versions first: some hold what looks like a date.
+    _pattern("versions", r"\b(?:Linux|Darwin|macOS|Windows)-\d[\w.+-]*", "<system>"),
+    _pattern("versions", r"\b(Linux|Darwin)( \S+)? \d+\.\d+[\w.+-]*(?: #\d[^\n\"<]*)?", "<system>"),
+    _pattern(
+        "versions",
+        r"(?<![\w/.])([A-Za-z][\w.-]*)/v?\d+\.\d+[\w.+-]*(?= \(|;|$|\s[A-Za-z][\w.-]*/v?\d)",
+        r"\1/<version>",
+    ),
+    _pattern("versions", rf"\b({_TOOLCHAIN})([ -]v?){_VERSION}", r"\1\2<version>"),
+    _pattern("versions", rf"\b({_SYSTEMS})( v?){_VERSION}", r"\1\2<version>"),
+    _pattern(
+        "versions",
+        rf"(?i)\b((?:[a-z]+[ _-])?version[\"']?\s*[:=]?\s*[\"']?v?){_VERSION}",
+        r"\1<version>",
+        results=False,
+    ),
+    _pattern("versions", r"(?<![\w./-])v\d+\.\d+\.\d+[\w.+-]*", "<version>", results=False),
+    _pattern(
+        "dates", rf"\b{_DAY},? {_MONTH} +\d{{1,2}}(?:st|nd|rd|th)?,?(?: \d{{4}}\b)?{_AT}(?: \d{{4}}\b)?", "<date>"
+    ),
+    _pattern("dates", rf"\b(?:{_DAY},? )?\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH},?[ -]\d{{4}}{_AT}", "<date>"),
+    _pattern("dates", rf"\b{_MONTH} +\d{{1,2}}(?:st|nd|rd|th)?,? +(?:\d{{4}}\b{_AT}|{_CLOCK})", "<date>"),
+    _pattern(
+        "dates",
+        rf"(?<![\w.-])\d{{4}}-[01]\d-[0-3]\d"
+        rf"(?:[T_ ]\d\d[:-]?\d\d(?:[:-]?\d\d)?(?:[.,]\d+)?)?{_ZONE}?(?![\w-])",
+        "<date>",
+    ),
+    _pattern(
+        "dates",
+        rf"(?<![\w./-])(?:\d{{4}}/\d\d?/\d\d?|\d\d?/\d\d?/\d{{4}}|\d\d?\.\d\d?\.\d{{4}}){_AT}(?![\w/])",
+        "<date>",
+    ),
+    # A time of day has seconds, am or pm, or a zone: 12:34 may be a line and a column.
+    _pattern(
+        "dates",
+        rf"(?<![\w.:-])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?(?: ?[AaPp][Mm]\b)?{_ZONE}?"
+        rf"| ?[AaPp][Mm]\b{_ZONE}?| ?(?:UTC|GMT)\b)(?![\w:])",
+        "<date>",
+    ),
+    _pattern("dates", rf"\b{_DAY},? <date>", "<date>"),
+    _pattern("dates", r"(?<![\w.-])1[5-9]\d{8}(?:\d{3})?(?:\.\d+)?(?![\w.-])", "<date>"),
+    _pattern("dates", rf"(?i)\b((?:today is|day of (?:the )?week:?) +(?:an? )?){_DAY}\b", r"\1<date>"),
+    _pattern("dates", r"(?i)\b(time ?zone(?:>|\s*[:=]\s*| is ))[A-Za-z][\w+-]*(?:/[\w+-]+)*", r"\1<zone>"),
+    _pattern("dates", rf"(?i)\b((?:today|now|month|date)(?: is|:) *){_MONTH} \d{{4}}\b", r"\1<date>"),
+    _pattern("dates", r"(?i)\b(?:\d+|an?) (?:seconds?|minutes?|hours?|days?|weeks?|months?) ago\b", "<date>"),
+    _pattern(
+        "durations",
+        rf"(?i)\b({_OWNER_OF_TIME}[\"']?\s*[:=]?\s*(?:of |in |for )?[\"']?){_NUMBER}(?: ?{_SECONDS})?",
+        r"\1<duration>",
+    ),
+    _pattern("durations", rf"(?i)\b({_BEFORE_TIME}[ \t]+)(?:\d+m)?{_NUMBER} ?{_SHORT_SECONDS}", r"\1<duration>"),
+    _pattern("durations", rf"(?<![\w.-])\d+\.\d+ ?{_SHORT_SECONDS}", "<duration>"),
+    _pattern("durations", r"(?<![\w.-])\d+ ?(?:ms|µs|us|ns)\b", "<duration>"),
+    _pattern("memory", rf"(?i)\b({_OWNER_OF_MEMORY}\b[^\n\d]{{0,20}}){_SIZE}(?:( ?(?:/|of) ?){_SIZE})?", r"\1<memory>"),
+    _pattern(
+        "memory",
+        rf"(?i)(?<![\w.-]){_NUMBER} ?(?:[KMGT]i?B|bytes)( (?:of )?(?:memory|RAM|free|available|used)\b)",
+        r"<memory>\1",
+    ),
+    _pattern("pids", rf"(?i)\b({_PROCESS}[\"']?\s*[:=#]?\s*[\"'\[(]?)\d+(?:, ?\d+)*", r"\1<pid>"),
+    _pattern("ports", r"((?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\]):)\d{2,5}\b", r"\1<port>"),
+    _pattern("home", r"(?<![\w./~-])(?:/home/[\w.-]+|/Users/[\w.-]+|/root)(?![\w-])", "{{home}}"),
+    _pattern("home", r"(?:\.\./)+\{\{home_*:relative\}\}", "{{home}}"),
+    _pattern("tmp", rf"(\{{\{{tmp_*\}}\}}|/tmp|/var/tmp)/{_TEMPORARY}", r"\1/<name>"),
+    _pattern("names", r"^([-dlbcps][-rwxsStT]{9}[.+@]?\s+\d+ )\S+(\s+)\S+(?=\s+\d)", r"\1<user>\2<user>"),
+    _pattern(
+        "names",
+        r"(?i)\b((?:user(?:name)?|logname|login|whoami|host(?:name)?)[\"']?(?:\s*[:=]\s*|</?\w*>)[\"']?)[\w.-]+",
+        r"\1<name>",
+    ),
+    _pattern("names", r"\{\{(?:user|host)_*\}\}", "<name>"),
+    _pattern("names", r"(?<![\w.+-])[a-z_][\w-]*@(?:\{\{host_*\}\}|<name>|[\w-]+(?=:[~/]))", "<name>@<name>"),
+)
+_WITHOUT_DIGITS: Final = re.compile(
+    r"(?i)day\b|zone|user|host|logname|login|whoami|/root|/home/|/users/|tmp|\{\{| ago\b"
+)
+
+_IDS: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+    r"|(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})"
+    r"|(?=[0-9A-HJKMNP-TV-Z]*\d)[0-7][0-9A-HJKMNP-TV-Z]{25}"
+    r"|\{\{id\d+_*\}\}"
+    r"|(?:call|toolu|tool|msg|resp|run|thread|session|ses|sess|req|task|job|trace|span|conv|agent|item|shell|bash"
+    r"|chatcmpl)"
+    r"[_-](?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9]{8,}(?:[_-][A-Za-z0-9]+)*"
+    r")(?![A-Za-z0-9])"
+)
+# Short hashes, where git writes them; ids after their name.
+_IDS_BY_PLACE: Final = re.compile(
+    r"(?:(?i:\b(?:commit|HEAD is now at|merge|index|parent)[ :(]+)|^|(?<=\n)|\.\.)"
+    r"(?P<hash>(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,12})(?=[ .)\]]|$)"
+    r"|(?i:\b(?:session|device|conversation|thread|request|trace|run|task|shell|agent|chunk|correlation)[ _-]?id"
+    r"[\"']?\s*(?:[:=]|is)\s*[\"']?)"
+    r"(?P<id>(?=[\w-]*\d)[A-Za-z0-9][\w-]{5,}|[0-9a-f]{6,}\b)"
+    r"|\[(?P<branch>(?:root-commit\) )?(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,12})\]"
+)
+
+
+def ids_in(text: str) -> Iterator[tuple[int, int]]:
+    """The places of generated ids in a text, in order: UUIDs, hashes, ULIDs, ids of calls and sessions."""
+    found = [match.span() for match in _IDS.finditer(text)]
+    found += (match.span(match.lastgroup or 0) for match in _IDS_BY_PLACE.finditer(text))
+    at = 0
+    for start, end in sorted(found):
+        if start >= at:
+            yield start, end
+            at = end
+
+
+@lru_cache(maxsize=8192)
+def normal_text(text: str, classes: tuple[VolatileClass, ...], *, result: bool) -> str:
+    """A text of a program with a token such as `<date>` for each volatile part; `result` is for a tool's result."""
+    patterns = _chosen(classes, result)
+    # Most lines hold no digit, and are not searched.
+    return "".join(_normal_line(line, patterns) for line in text.splitlines(keepends=True))
+
+
+def _normal_line(line: str, patterns: Sequence[Pattern]) -> str:
+    if not _has_digit(line) and not _WITHOUT_DIGITS.search(line):
+        return line
+    for _, pattern, new, _ in patterns:
+        line = pattern.sub(new, line)
+    return line
+
+
+def classes_of(line: str, classes: tuple[VolatileClass, ...]) -> set[VolatileClass]:
+    """The classes of what is volatile in a line."""
+    found = set[VolatileClass]()
+    for of, pattern, new, _ in _chosen(classes, result=False):
+        changed = pattern.sub(new, line)
+        if changed != line:
+            found.add(of)
+        line = changed
+    return found
+
+
+_has_digit: Final = re.compile(r"\d").search
+
+
+@lru_cache(maxsize=64)
+def _chosen(classes: tuple[VolatileClass, ...], result: bool) -> tuple[Pattern, ...]:
+    return tuple(one for one in _PATTERNS if one.of in classes and (one.results or not result))
+
+
+_NUMBERS: Final[tuple[tuple[VolatileClass, re.Pattern[str]], ...]] = (
+    ("durations", re.compile(r"(?i)duration|elapsed|latency|uptime|(?:^|_)(?:took|ms|seconds)$|wall_?time")),
+    ("dates", re.compile(r"(?i)timestamp|(?:^|_)(?:time|date)$|_at$|epoch|[cma]time")),
+    ("pids", re.compile(r"(?i)^(?:p?pid|pgid)s?$|process_?id$")),
+    ("memory", re.compile(r"(?i)memory|heap|^rss$")),
+    ("ports", re.compile(r"(?i)^port$")),
+)
+
+
+def normal_number(value: Any, key: str, classes: Sequence[VolatileClass]) -> Any:
+    """A number in the result of a tool, or a token for one whose name says that it is volatile."""
+    return next((f"<{of}>" for of, pattern in _NUMBERS if of in classes and pattern.search(key)), value)

@@ -1,0 +1,36 @@
+"""Leaf groups: the strings of a body's JSON by place, those together that continue each other over its events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tokentape_harness.redaction.body_text import BodyPiece
+from tokentape_harness.redaction.json_text import Leaf, leaves
+
+
+class LeafGroups(NamedTuple):
+    """The strings by group, each with the number of its text, and the other values."""
+
+    groups: list[list[tuple[int, Leaf]]]
+    others: list[tuple[int, Leaf]]
+
+
+def leaf_groups(pieces: Sequence[BodyPiece]) -> LeafGroups:
+    """The strings in the texts of a body. Those of one document do not continue each other."""
+    groups: dict[object, list[tuple[int, Leaf]]] = {}
+    others: list[tuple[int, Leaf]] = []
+    for number, piece in enumerate(pieces):
+        for position, leaf in enumerate(leaves(piece.text, json_start(piece))):
+            if leaf.is_string:
+                group: object = leaf.group if len(pieces) > 1 else position
+                groups.setdefault(group, []).append((number, leaf))
+            else:
+                others.append((number, leaf))
+    return LeafGroups(list(groups.values()), others)
+
+
+def json_start(piece: BodyPiece) -> int:
+    """Where JSON begins: after the field name of an SSE event, or inside the array of a streamed one."""
+    found = [at for at in (piece.text.find("{"), piece.text.find('"')) if at >= 0]
+    return min(found, default=len(piece.text))

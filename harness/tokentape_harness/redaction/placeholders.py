@@ -1,0 +1,210 @@
+"""Placeholders in interactions: a cassette holds none of the sender's folders and names, and gets a replay's own back.
+
+The stream record's `placeholders` lists those of the response. Streams that need none stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final
+
+import msgspec
+
+from tokentape_fake_provider.matching.machine import Machine
+from tokentape_fake_provider.matching.normaliser import Named, Normaliser
+from tokentape_fake_provider.matching.normalising import Normalising
+from tokentape_fake_provider.matching.placeholders import (
+    ESCAPES,
+    Found,
+    Values,
+    find_values,
+    free_suffix,
+    placeholder_pattern,
+    value_of,
+    with_placeholders,
+)
+from tokentape_harness.cassettes.model import Headers, Interaction, Request, Response
+from tokentape_harness.redaction.body_text import BodyPiece, decode, encode, raw_pieces, text_pieces
+from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks
+from tokentape_harness.redaction.json_text import Leaf, string_groups, unit_span
+from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
+from tokentape_harness.redaction.redact import Secret, plain_body, resized
+
+NOTE: Final = "placeholders"
+_SENDER: Final = re.compile(
+    r"(?i)^(?!mcp).*(?:session|device|installation|machine|conversation|thread|account)[-_]?(?:uu)?id$"
+)
+_NOBODYS: Final = re.compile(
+    r"/root|/(?:home|Users)/(?:user|username|name|you|yourname|me|example|runner|ubuntu|node|vscode|app|test|linuxbrew)"
+    r"|.*@(?:[\w-]+\.)*(?:example|invalid|test|localhost)(?:\.(?:com|org|net))?"
+)
+_KINDS: Final = {
+    "cwd": "the working folder",
+    "home": "a home folder",
+    "user": "the name of a user",
+    "host": "the name of a machine",
+    "email": "an e-mail address",
+    "id": "the id of a device or session",
+}
+_NOTHING: Final = Named((), ())
+
+
+def request_values(request: Request, normaliser: Normaliser) -> Named:
+    """The values of a request for the placeholders in its recording."""
+    if not request.body or not normaliser.active:
+        return _NOTHING
+    try:
+        body = msgspec.json.decode(plain_body(request)[0])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = None
+    return normaliser.values(body)
+
+
+def with_request_placeholders(request: Request, values: Values) -> Request:
+    """The request with placeholders, also in place of ids of sessions and devices in its headers."""
+    if not values:
+        return request
+    headers, body = _headers(request.headers, values), request.body
+    if body:
+        plain, _ = plain_body(request)
+        text = decode(plain)
+        changed = with_placeholders(text, values)
+        if changed != text:
+            body = encode(changed)
+            headers = tuple(pair for pair in headers if plain is request.body or pair[0].lower() != "content-encoding")
+            headers = resized(headers, len(body))
+    return Request(request.method, request.uri, headers, body)
+
+
+def with_response_placeholders(response: Response, values: Values) -> Response:
+    """The response with placeholders, and their names in its stream record; without a record it stays as it is."""
+    if response.stream is None or not response.body or not values:
+        return response
+    suffix, used = free_suffix(decode(response.body), values), dict[str, None]()
+    edits = [
+        edit
+        for piece, found in _pieces_with(response.body, response.content_type, values)
+        for edit in piece.edited([_edit(one, suffix, used) for one in found])
+    ]
+    if not used:
+        return response
+    changed = _edited(response, edits)
+    assert changed.stream is not None
+    extra = {**changed.stream.extra, NOTE: " ".join(used)}
+    return msgspec.structs.replace(changed, stream=msgspec.structs.replace(changed.stream, extra=extra))
+
+
+def placeholders_of(response: Response) -> tuple[str, ...]:
+    """The names of the placeholders in a response."""
+    note = "" if response.stream is None else response.stream.extra.get(NOTE, "")
+    return tuple(note.split()) if isinstance(note, str) else ()
+
+
+def with_response_values(response: Response, values: Values) -> Response:
+    """The response with values in place of its placeholders; one without a value stays."""
+    names = placeholders_of(response)
+    if not names:
+        return response
+    pattern, known = placeholder_pattern(names), dict(values)
+    edits = [
+        edit
+        for piece in raw_pieces(response.body, response.content_type)
+        for edit in piece.edited(
+            [TextEdit(*match.span(), value_of(match, known)) for match in pattern.finditer(piece.text)]
+        )
+    ]
+    return _edited(response, edits)
+
+
+def find_personal(interaction: Interaction, machine: Machine) -> tuple[Secret, ...]:
+    """What belongs to one machine or person, which recording replaces: its kind, and where it is.
+
+    That is what `machine` and the request's own text name. A folder for temporary files and the home of root, of
+    examples and of CI are nobody's.
+    """
+    request, response = interaction.request, interaction.response
+    named = request_values(request, Normaliser(Normalising(), machine))
+    own = tuple((name, value) for name, value in named.own if name != "tmp" and not _NOBODYS.fullmatch(value))
+    texts = [("request body", decode(plain_body(request)[0]) if request.body else "")]
+    texts += [(f"request header {name.lower()}", value) for name, value in request.headers]
+    found = [(one.inner, where) for where, text in texts for one in find_values(text, own)]
+    for _, parts in _pieces_with(response.body, response.content_type, own):
+        found += [(part.found.inner, "response body") for part in parts]
+    found += [("id", f"request header {name.lower()}") for name, value in request.headers if _is_sender(name, value)]
+    kinds = ((_KINDS[inner.partition(":")[0].rstrip("0123456789")], where) for inner, where in found)
+    return tuple(Secret(kind, where) for kind, where in dict.fromkeys(kinds))
+
+
+def _headers(headers: Headers, values: Values) -> Headers:
+    changed = ((name, with_placeholders(value, values)) for name, value in headers)
+    return tuple((name, "{{id}}" if _is_sender(name, value) else value) for name, value in changed)
+
+
+def _is_sender(name: str, value: str) -> bool:
+    """Whether a header has the id of a session or a device, and not a placeholder for it."""
+    return _SENDER.search(name) is not None and "{{" not in value and any(map(str.isdigit, value))
+
+
+def _edited(response: Response, edits: Sequence[Edit]) -> Response:
+    body, record = edit_body(response.body, edits), response.stream
+    if record is not None:
+        record = msgspec.structs.replace(record, chunks=edit_chunks(record.chunks, edits))
+    headers = resized(response.headers, len(body))
+    return msgspec.structs.replace(response, headers=headers, body=body, stream=record)
+
+
+class _Part:
+    """A part of a value in a text: the characters `first` to `last` of what `found` stands for."""
+
+    def __init__(self, found: Found, start: int, end: int, first: int, last: int, escapes: str = "") -> None:
+        self.found = found
+        self.start, self.end = start, end
+        self.first, self.last, self.escapes = first, last, escapes
+
+
+def _edit(part: _Part, suffix: str, used: dict[str, None]) -> TextEdit:
+    used.setdefault(part.found.inner.partition(":")[0] + suffix)
+    return TextEdit(part.start, part.end, part.found.placeholder(suffix, part.first, part.last, part.escapes))
+
+
+def _pieces_with(body: bytes, content_type: str, values: Values) -> Iterator[tuple[BodyPiece, list[_Part]]]:
+    """The texts of a body with the parts of values in each, in order; a value may go on in the next events."""
+    pieces = text_pieces(body, content_type)
+    if len(pieces) == 1:
+        found = find_values(pieces[0].text, values)
+        yield pieces[0], [_Part(one, one.start, one.end, 0, one.end - one.start) for one in found]
+        return
+    joined = string_groups((piece.text, json_start(piece)) for piece in pieces)
+    if joined is not None and not any(find_values("".join(group.values), values) for group in joined):
+        return  # this is fast, as it does not need the places
+    parts: dict[int, list[_Part]] = {}
+    for members in leaf_groups(pieces).groups:
+        text = "".join(leaf.value for _, leaf in members)
+        for one in find_values(text, values):
+            for number, part in _parts(one, members, pieces, values):
+                parts.setdefault(number, []).append(part)
+    for number in sorted(parts):
+        yield pieces[number], sorted(parts[number], key=lambda part: part.start)
+
+
+def _parts(
+    found: Found, members: Sequence[tuple[int, Leaf]], pieces: Sequence[BodyPiece], values: Values
+) -> Iterator[tuple[int, _Part]]:
+    """A value in the joined text of these strings, by string."""
+    for (number, leaf), end in zip(members, accumulate(len(leaf.value) for _, leaf in members), strict=True):
+        begin = end - len(leaf.value)
+        first, last = max(found.start, begin), min(found.end, end)
+        if first >= last:
+            continue
+        start, stop = unit_span(pieces[number].text, leaf, first - begin, last - begin)
+        raw, value = pieces[number].text[start:stop], leaf.value[first - begin : last - begin]
+        # The text of the event may spell a whole value in its own way, such as \/.
+        whole = last - first == found.end - found.start
+        same = next((one for one in find_values(raw, values) if whole and one.end - one.start == len(raw)), None)
+        if same is not None:
+            yield number, _Part(same, start, stop, 0, len(raw))
+        else:
+            escapes = next((name for name, write in ESCAPES.items() if write(value) == raw), "~")
+            yield number, _Part(found, start, stop, first - found.start, last - found.start, escapes)
