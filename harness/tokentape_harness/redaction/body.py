@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
 from tokentape_harness.cassettes.chunks import Chunk
-from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces
+from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
 from tokentape_harness.redaction.json_text import Leaf, Path, StringGroup, leaves, string_groups, unit_span
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
