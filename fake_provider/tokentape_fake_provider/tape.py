@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from functools import cached_property
 from itertools import accumulate
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,10 @@ End = Literal["complete", "client_closed", "dropped", "timeout", "open_at_exit"]
 """How a recorded response ended."""
 TapeEnd: TypeAlias = End | Literal["reset", "stall"]
 Sender = Literal["client", "server"]
+if TYPE_CHECKING:
+    Payload: TypeAlias = str | bytes
+else:
+    Payload = str  # a tape in JSON, as the control API takes it, can have text only
 SWITCHING_PROTOCOLS: Final = 101
 """The status of the response that begins a WebSocket."""
 
@@ -29,7 +33,7 @@ class WebSocketFrame(NamedTuple):
 
     at: float
     sender: Sender
-    data: str | bytes
+    data: Payload
 
     @property
     def raw(self) -> bytes:
