@@ -153,7 +153,19 @@ class MissingExtraError(FakeProviderError, ImportError):
 
 
 PACKAGES: Final = frozenset(
-    ("faker", "filelock", "prometheus_client", "pytest", "rich", "starlette", "typer", "uvicorn", "vcr", "yaml")
+    (
+        "faker",
+        "filelock",
+        "locust",
+        "prometheus_client",
+        "pytest",
+        "rich",
+        "starlette",
+        "typer",
+        "uvicorn",
+        "vcr",
+        "yaml",
+    )
 )
 """The packages that the extras install, by their import names."""
 

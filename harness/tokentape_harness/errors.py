@@ -12,6 +12,7 @@ HarnessError
 ├── PromiseBrokenError             a conformance case found that a target breaks its promise
 ├── FlushError                     a flush check can't run: the target does not answer, or no token comes out
 ├── SweepError                     a sweep can't run: no complete stream, or the client fails without a fault
+├── LoadError                      a load test can't run: Locust fails, or no user sends a request
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
 CassetteWarning                    something in a cassette was fixed, or a client's streams can't be kept
@@ -103,6 +104,10 @@ class FlushError(HarnessError):
 
 class SweepError(HarnessError):
     """A sweep can't run: its recording has no complete stream, or the client fails without any fault."""
+
+
+class LoadError(HarnessError):
+    """A load test can't run: Locust ended with an error, or no user sent a request."""
 
 
 class UsageError(HarnessError, ValueError):

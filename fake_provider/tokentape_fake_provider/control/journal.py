@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +28,9 @@ async def read_journal(api: Api, request: Request) -> Response:
             await journal.wait_async(timeout=wait)
         except TimeoutError as error:
             raise Refused(504, str(error), "read it without wait: it shows what is pending", "?wait") from None
-    entries = [_shown(entry, frames) for entry in journal.entries if entry.number >= since]
+    most = number(request, "limit") or None
+    found = (entry for entry in journal.entries if entry.number >= since)
+    entries = [_shown(entry, frames) for entry in islice(found, most)]
     return json_response({"forgotten": journal.forgotten, "entries": entries})
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import cached_property, lru_cache
+from operator import sub
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -121,6 +122,18 @@ class Entry:
         return sum(self.sizes[: self.frames_sent])
 
     @property
+    def first_frame(self) -> float | None:
+        """When the first frame was sent; `None` if none was."""
+        return self.left[0] if self.left else None
+
+    @property
+    def lateness(self) -> float | None:
+        """How late the latest frame was sent, in ms; `None` if none was."""
+        if not self.left:
+            return None
+        return self.left[0] if self.instant else max(map(sub, self.left, self.due))
+
+    @property
     def frames(self) -> list[SentFrame]:
         """Each frame that was sent."""
         count = self.frames_sent
@@ -157,6 +170,8 @@ class Entry:
             "normalised": self.normalised,
             "outcome": self.outcome,
             "started": self.started,
+            "first_frame": self.first_frame,
+            "lateness": self.lateness,
             "ended": self.ended,
             "frames_sent": self.frames_sent,
             "frames_planned": self.frames_planned,

@@ -20,8 +20,8 @@ from tokentape_harness import terminal_text
 from tokentape_harness.cli import report
 from tokentape_harness.cli.messages import report_error
 from tokentape_harness.cli.options import Json
-from tokentape_harness.cli.stream_timing import StreamTiming, timing_of
 from tokentape_harness.errors import UsageError
+from tokentape_harness.stream_timing import StreamTiming, timing_of
 from tokentape_harness.testing.sdk_environment import FAKE_KEY
 
 _PROVIDERS: dict[str, tuple[Callable[..., ChatProvider], str, tuple[str, ...], str]] = {

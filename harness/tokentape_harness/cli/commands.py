@@ -112,6 +112,12 @@ COMMANDS: Final = (
         no_args_is_help=True,
     ),
     Command(
+        "load",
+        "tokentape_harness.cli.load:load",
+        "Stream for many users at the same time; report latencies, rates and errors; exit with 1 if a stream fails.",
+        no_args_is_help=True,
+    ),
+    Command(
         "conformance",
         "tokentape_conformance.cli:app",
         "Check whether an implementation keeps the contract of streaming.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokentape import ChatMessage, ChatOutput, ProviderPart, TokenUsage
-from tokentape_harness.cli.stream_timing import StreamTiming
+from tokentape_harness.stream_timing import StreamTiming
 from tokentape_harness.terminal_text import builtins, dump, one_line, printable
 
 _USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")

@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.cli import timeline
-from tokentape_harness.cli.stream_timing import StreamTiming, percentile, timing_of
+from tokentape_harness.stream_timing import StreamTiming, percentile, timing_of
 
 
 def test_figures_of_a_stream():

@@ -1,0 +1,103 @@
+"""The report of a load test as one HTML page with plots, which needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Final, NamedTuple
+
+from tokentape_harness.load.provider_times import ProviderTimes
+from tokentape_harness.load.report import LoadReport
+from tokentape_harness.load.sample import Sample
+
+_WIDTH: Final = 640
+_HEIGHT: Final = 240
+_LEFT: Final = 56
+_BOTTOM: Final = 34
+# The most points of a curve: more can't be seen.
+_POINTS: Final = 200
+_STYLE: Final = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }
+svg { width: 100%; height: auto; } pre { overflow-x: auto; }
+text { font-size: 12px; fill: currentColor; } .axis { stroke: currentColor; stroke-opacity: .3; }
+.c0 { stroke: #2563eb; } .c1 { stroke: #d97706; } .curve { fill: none; stroke-width: 2; }
+:root { color-scheme: light dark; }
+"""
+
+
+class Curve(NamedTuple):
+    """A named line through points, of which x ascends."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def load_page(
+    title: str, report: LoadReport, samples: Sequence[Sample], provider: Mapping[str, ProviderTimes] | None
+) -> str:
+    """Return the page: the report's text, shares of requests by time, and tokens a second over time."""
+    firsts = [Curve("seen by users", _shares(sample.first for sample in samples))]
+    if provider:
+        sent = (provider[sample.id].first for sample in samples if sample.id in provider)
+        firsts.append(Curve("sent by the provider", _shares(sent)))
+    gaps = [Curve("seen by users", _shares(chain.from_iterable(sample.gaps for sample in samples)))]
+    plots = [
+        _plot("Time to first token, ms", "% of streams", firsts),
+        _plot("Inter-token latency, ms", "% of tokens", gaps),
+        _plot("Seconds since the start", "tokens/s", [Curve("all users", _rates(samples))]),
+    ]
+    text = html.escape("\n".join(report.lines()))
+    name = html.escape(title)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
+        f"<h1>{name}</h1><pre>{text}</pre>{''.join(plots)}</html>\n"
+    )
+
+
+def _shares(values: Iterable[float | None]) -> list[tuple[float, float]]:
+    """The share (%) of the values up to each of them; the last hundredth is left out, which would flatten the rest."""
+    ordered = sorted(value for value in values if value is not None)
+    count = len(ordered)
+    ranks = sorted({round(count * step / _POINTS) for step in range(1, _POINTS + 1)} - {0})
+    return [(ordered[rank - 1], rank / count * 100) for rank in ranks if rank <= 0.99 * count or count < _POINTS]
+
+
+def _rates(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    began = min(sample.began for sample in samples)
+    counts: dict[int, int] = {}
+    for sample in samples:
+        for arrival in sample.arrivals:
+            second = int(sample.began - began + arrival / 1000)
+            counts[second] = counts.get(second, 0) + 1
+    return [(second, counts.get(second, 0)) for second in range(max(counts, default=0) + 1)]
+
+
+def _plot(x_name: str, y_name: str, curves: Sequence[Curve]) -> str:
+    points = [point for curve in curves for point in curve.points]
+    widest = max((x for x, _ in points), default=0.0) or 1.0
+    highest = max((y for _, y in points), default=0.0) or 1.0
+    right, top = _WIDTH - 12, 24
+
+    def place(x: float, y: float) -> str:
+        across, up = x / widest * (right - _LEFT), y / highest * (_HEIGHT - _BOTTOM - top)
+        return f"{_LEFT + across:.1f},{_HEIGHT - _BOTTOM - up:.1f}"
+
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(f"{y_name} by {x_name}")}">']
+    for step in range(5):
+        x, y = widest * step / 4, highest * step / 4
+        at_x, at_y = place(x, 0).partition(",")[0], place(0, y).partition(",")[2]
+        parts.append(f'<path class="axis" d="M{_LEFT},{at_y}H{right}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{at_y}" dy="4" text-anchor="end">{y:,.4g}</text>')
+        parts.append(f'<text x="{at_x}" y="{_HEIGHT - _BOTTOM + 15}" text-anchor="middle">{x:,.4g}</text>')
+    parts.append(f'<text x="{_LEFT}" y="14">{html.escape(y_name)}</text>')
+    parts.append(f'<text x="{right}" y="{_HEIGHT - 4}" text-anchor="end">{html.escape(x_name)}</text>')
+    for number, curve in enumerate(curves):
+        line = " ".join(place(x, y) for x, y in curve.points)
+        parts.append(f'<polyline class="curve c{number}" points="{line}"/>')
+        if len(curves) > 1:
+            y = top + 16 + 18 * number
+            parts.append(f'<path class="curve c{number}" d="M{right - 170},{y - 4}h24"/>')
+            parts.append(f'<text x="{right - 140}" y="{y}">{html.escape(curve.name)}</text>')
+    return "".join([*parts, "</svg>"])

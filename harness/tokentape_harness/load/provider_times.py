@@ -1,0 +1,84 @@
+"""Provider times: when the fake provider sent what the users of a load test received."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+
+from tokentape_fake_provider.control import CONTROL_PATH
+from tokentape_harness.errors import LoadError
+from tokentape_harness.load.sample import MARK
+
+_IN_PROMPT: Final = re.compile(rf"\({MARK} ([0-9a-f]{{32}})\)")
+# The most requests of one answer of the journal.
+_PAGE: Final = 2000
+
+
+class ProviderTimes(NamedTuple):
+    """What the provider says of one request, in ms: its time to first token and its greatest lateness."""
+
+    first: float | None
+    lateness: float | None
+
+
+class _Entry(msgspec.Struct):
+    number: int
+    headers: list[tuple[str, str]]
+    body: Any
+    first_frame: float | None = None
+    lateness: float | None = None
+
+
+class _Page(msgspec.Struct):
+    entries: list[_Entry]
+
+
+class ProviderJournal:
+    """The journal of a session of the fake provider, over its control API. `url` is that of the server."""
+
+    def __init__(self, url: str, session: str = "default", token: str | None = None) -> None:
+        parts = urlsplit(url)
+        self.url = f"{parts.scheme}://{parts.netloc}{CONTROL_PATH}/sessions/{session}"
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+
+    def exists(self) -> bool:
+        """Whether a fake provider with this session is there, and the token is its own."""
+        try:
+            return httpx2.get(self.url, headers=self._headers, timeout=10).is_success
+        except httpx2.HTTPError:
+            return False
+
+    def times(self) -> dict[str, ProviderTimes]:
+        """The times of each marked request that the journal still has, by its mark. Raises `LoadError`."""
+        try:
+            return dict(self._read())
+        except (httpx2.HTTPError, msgspec.MsgspecError) as error:
+            raise LoadError(f"the provider's journal at {self.url} can't be read: {error}") from error
+
+    def _read(self) -> Iterator[tuple[str, ProviderTimes]]:
+        since = 0
+        with httpx2.Client(headers=self._headers, timeout=60) as client:
+            while True:
+                params = {"since": since, "limit": _PAGE}
+                response = client.get(f"{self.url}/journal", params=params).raise_for_status()
+                entries = msgspec.json.decode(response.content, type=_Page).entries
+                for entry in entries:
+                    mark = _mark_of(entry)
+                    if mark:
+                        yield mark, ProviderTimes(entry.first_frame, entry.lateness)
+                if len(entries) < _PAGE:
+                    return
+                since = entries[-1].number + 1
+
+
+def _mark_of(entry: _Entry) -> str:
+    for name, value in entry.headers:
+        if name.lower() == MARK:
+            return value
+    found = _IN_PROMPT.findall(msgspec.json.encode(entry.body).decode()) if entry.body else []
+    return found[-1] if found else ""

@@ -1,0 +1,153 @@
+"""The report of a load test: percentiles of what the users saw, and of what the provider says of the same requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
+
+import msgspec
+
+from tokentape_harness.load.provider_times import ProviderTimes
+from tokentape_harness.load.sample import Sample
+from tokentape_harness.stream_timing import percentile, timing_of
+
+_SHARES: Final = (50, 90, 99)
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Percentiles and the greatest of some values, in ms or tokens/s; `count` of them."""
+
+    count: int
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+
+class ProviderShare(msgspec.Struct, frozen=True):
+    """The part of the times that is the fake provider's, over the `joined` requests that are in its journal.
+
+    `lateness` is how late its latest frame of each stream was, `added` the time to first token less the provider's own.
+    """
+
+    joined: int
+    time_to_first_token: Spread | None
+    lateness: Spread | None
+    added: Spread | None
+
+
+class LoadReport(msgspec.Struct, frozen=True):
+    """What the users saw. Times are in ms; `errors` counts by type, with the message of the first of each."""
+
+    users: int
+    requests: int
+    complete: int
+    seconds: float
+    time_to_first_token: Spread | None
+    inter_token_latency: Spread | None
+    total: Spread | None
+    tokens_per_second: Spread | None
+    all_tokens_per_second: float
+    requests_per_second: float
+    truncated: int
+    errors: Mapping[str, int]
+    problems: Mapping[str, str]
+    provider: ProviderShare | None = None
+
+    def lines(self) -> list[str]:
+        """Return the report as text."""
+        rate = f"{self.requests_per_second:.1f} requests/s, {self.all_tokens_per_second:,.0f} tokens/s"
+        out = [f"users {self.users}, streams {self.requests} in {self.seconds:.1f} s: {rate}", ""]
+        out.append(f"{'':<24}{'p50':>10}{'p90':>10}{'p99':>10}{'max':>10}")
+        rows: list[tuple[str, Spread | None]] = [
+            ("time to first token, ms", self.time_to_first_token),
+            ("inter-token latency, ms", self.inter_token_latency),
+            ("whole stream, ms", self.total),
+            ("tokens/s of a stream", self.tokens_per_second),
+        ]
+        if self.provider is not None:
+            rows += [
+                ("provider: first token", self.provider.time_to_first_token),
+                ("provider: lateness", self.provider.lateness),
+                ("added to first token", self.provider.added),
+            ]
+        out += [_row(name, spread) for name, spread in rows if spread is not None]
+        out += [
+            "",
+            f"complete {self.complete}, failed {sum(self.errors.values())}, of these truncated {self.truncated}",
+        ]
+        out += [f"  {count} x {name}: {self.problems.get(name, '')}" for name, count in self.errors.items()]
+        return [*out, *self._verdict()]
+
+    def _verdict(self) -> list[str]:
+        provider = self.provider
+        if provider is None:
+            return []
+        if provider.lateness is None:
+            dropped = "a gateway may drop the header that marks them; --mark-prompt puts the mark into the prompt"
+            return [f"none of the requests is in the provider's journal: {dropped}"]
+        late = f"the provider was late by at most {provider.lateness.max:.1f} ms: the rest is your app or gateway"
+        part = "" if provider.joined == self.requests else f" (of {provider.joined} of the {self.requests} requests)"
+        return [late + part]
+
+
+def summarise(
+    samples: Sequence[Sample], *, users: int, provider: Mapping[str, ProviderTimes] | None = None
+) -> LoadReport:
+    """Compute the report of these samples; `provider` has the provider's times by the samples' ids."""
+    began = min(sample.began for sample in samples)
+    seconds = max(sample.began + sample.total / 1000 for sample in samples) - began
+    whole = [sample for sample in samples if not sample.error]
+    tokens = sum(_tokens(sample) for sample in samples)
+    rates = (timing_of(sample.arrivals, sample.total, sample.tokens).tokens_per_s for sample in whole)
+    problems: dict[str, str] = {}
+    for sample in samples:
+        if sample.error:
+            problems.setdefault(sample.error, sample.problem)
+    return LoadReport(
+        users=users,
+        requests=len(samples),
+        complete=len(whole),
+        seconds=seconds,
+        time_to_first_token=spread(sample.first for sample in samples),
+        inter_token_latency=spread(chain.from_iterable(sample.gaps for sample in samples)),
+        total=spread(sample.total for sample in whole),
+        tokens_per_second=spread(rates),
+        all_tokens_per_second=tokens / seconds if seconds else 0.0,
+        requests_per_second=len(samples) / seconds if seconds else 0.0,
+        truncated=sum(sample.truncated for sample in samples),
+        errors=dict(Counter(sample.error for sample in samples if sample.error).most_common()),
+        problems=problems,
+        provider=None if provider is None else _provider_share(samples, provider),
+    )
+
+
+def _provider_share(samples: Iterable[Sample], times: Mapping[str, ProviderTimes]) -> ProviderShare:
+    joined = [(sample, times[sample.id]) for sample in samples if sample.id in times]
+    added = (sample.first - its.first for sample, its in joined if sample.first is not None and its.first is not None)
+    return ProviderShare(
+        len(joined),
+        spread(its.first for _, its in joined),
+        spread(its.lateness for _, its in joined),
+        spread(added),
+    )
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """The percentiles of the values that are there; `None` if none is."""
+    ordered = sorted(value for value in values if value is not None)
+    if not ordered:
+        return None
+    p50, p90, p99 = (percentile(ordered, share) or 0.0 for share in _SHARES)
+    return Spread(len(ordered), p50, p90, p99, ordered[-1])
+
+
+def _tokens(sample: Sample) -> int:
+    return len(sample.arrivals) if sample.tokens is None else sample.tokens
+
+
+def _row(name: str, spread: Spread) -> str:
+    cells: tuple[Any, ...] = (spread.p50, spread.p90, spread.p99, spread.max)
+    return f"{name:<24}" + "".join(f"{cell:>10,.1f}" for cell in cells)

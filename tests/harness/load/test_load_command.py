@@ -1,0 +1,67 @@
+"""`tokentape load`, with real users against a real server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokentape_fake_provider.faults.fault import CleanEnd
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server() -> Iterator[FakeProviderServer]:
+    """A server whose streams take a moment."""
+    with FakeProviderServer() as running:
+        running.default.configure(timing="synthetic:ttft=50ms,tps=200")
+        yield running
+
+
+def load(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run the command: its exit code and its report."""
+    command = [sys.executable, "-m", "tokentape_harness.cli", "load", *arguments, "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.stdout, ran.stderr
+    return ran.returncode, json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize(("wire", "processes"), [("openai_chat", 1), ("anthropic_messages", 2)])
+def test_users_read_streams(server: FakeProviderServer, tmp_path: Path, wire: str, processes: int) -> None:
+    """Every stream that began is read whole and joined with the provider's journal, from each of Locust's processes."""
+    page = tmp_path / "load.html"
+    url = server.base_url(wire)
+    code, report = load(
+        *(url, "--users", "4", "--spawn-rate", "50", "--duration", "2", "--wire", wire),
+        *("--processes", str(processes), "--html", str(page)),
+    )
+    server.default.journal.wait()
+    entries = server.default.journal.entries
+    assert (code, report["requests"], report["complete"]) == (0, len(entries), len(entries))
+    assert len(entries) >= 4
+    assert report["provider"]["joined"] == len(entries)
+    assert report["provider"]["added"]["p50"] > 0
+    assert report["time_to_first_token"]["p50"] >= 50
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_a_truncated_stream_fails_the_run(server: FakeProviderServer) -> None:
+    """A stream that ends early is counted as truncated, and the exit code is 1."""
+    server.default.add_faults(CleanEnd(frame=5, times=1))
+    code, report = load(server.base_url("openai_chat"), "-u", "3", "-r", "50", "-t", "0.5")
+    assert (code, report["truncated"], report["errors"]) == (1, 1, {"TruncatedStreamError": 1})
+    assert report["requests"] >= 3
+
+
+def test_nothing_is_there() -> None:
+    """Without a server each request fails, and the report has the reason."""
+    code, report = load("http://127.0.0.1:9/v1", "-u", "1", "-t", "0.3", "--pause", "0.1")
+    assert (code, report["complete"]) == (1, 0)
+    assert "Connection refused" in report["problems"]["ConnectionFailedError"]

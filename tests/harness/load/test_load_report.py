@@ -1,0 +1,149 @@
+"""The report of a load test: percentiles, errors, the provider's share, the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import httpx2
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from inline_snapshot import snapshot
+
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_harness.errors import LoadError, UsageError
+from tokentape_harness.load.page import load_page
+from tokentape_harness.load.provider_times import ProviderJournal, ProviderTimes
+from tokentape_harness.load.report import spread, summarise
+from tokentape_harness.load.sample import MARK, Sample, read_samples, write_samples
+
+
+def sample(number: int, first: float, *, count: int = 11, gap: float = 20.0, **fields: Any) -> Sample:
+    """A stream whose first token came after `first` ms, and the others `gap` ms apart."""
+    arrivals = tuple(first + gap * place for place in range(count))
+    total = arrivals[-1] if arrivals else first
+    made = Sample(f"{number:032x}", "chat", 1000.0 + number, total, arrivals, tokens=count)
+    return msgspec.structs.replace(made, **fields)
+
+
+SAMPLES = [
+    *(sample(number, 100.0 + number) for number in range(8)),
+    sample(8, 100, count=3, tokens=None, error="TruncatedStreamError", problem="it ended early", truncated=True),
+    sample(9, 50, count=0, tokens=None, error="RateLimitError", problem="slow down"),
+]
+TIMES = {one.id: ProviderTimes(90.0, 1.5 if number else 2.5) for number, one in enumerate(SAMPLES[:9])}
+
+
+def test_the_report() -> None:
+    """Streams that broke count with the tokens they had, and are told apart by what broke them."""
+    assert summarise(SAMPLES, users=3, provider=TIMES).lines() == snapshot(
+        [
+            "users 3, streams 10 in 9.0 s: 1.1 requests/s, 10 tokens/s",
+            "",
+            "                               p50       p90       p99       max",
+            "time to first token, ms      103.0     107.0     107.0     107.0",
+            "inter-token latency, ms       20.0      20.0      20.0      20.0",
+            "whole stream, ms             303.0     307.0     307.0     307.0",
+            "tokens/s of a stream          50.0      50.0      50.0      50.0",
+            "provider: first token         90.0      90.0      90.0      90.0",
+            "provider: lateness             1.5       2.5       2.5       2.5",
+            "added to first token          13.0      17.0      17.0      17.0",
+            "",
+            "complete 8, failed 2, of these truncated 1",
+            "  1 x TruncatedStreamError: it ended early",
+            "  1 x RateLimitError: slow down",
+            "the provider was late by at most 2.5 ms: the rest is your app or gateway (of 9 of the 10 requests)",
+        ]
+    )
+
+
+def test_without_a_provider_that_is_known() -> None:
+    """Without the fake provider behind it the report has no share of it."""
+    report = summarise(SAMPLES[:1], users=1)
+    assert report.provider is None
+    assert not [line for line in report.lines() if "provider" in line]
+
+
+def test_a_gateway_that_drops_the_mark_is_named() -> None:
+    """If none of the requests is in the journal, the report says why, and names the option that helps."""
+    told = summarise(SAMPLES, users=3, provider={}).lines()[-1]
+    assert told.startswith("none of the requests is in the provider's journal: a gateway may drop the header")
+    assert "--mark-prompt" in told
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1))
+def test_percentiles_ascend(values: Sequence[float]) -> None:
+    """Each percentile is one of the values, and none is above a later one."""
+    found = spread(values)
+    assert found is not None
+    ascending = (found.p50, found.p90, found.p99, found.max)
+    assert all(low <= high for low, high in pairwise(ascending))
+    assert set(ascending) <= set(values)
+
+
+def test_samples_survive_their_file(tmp_path: Path) -> None:
+    """What is written is read; what is not a file of samples is named."""
+    path = tmp_path / "samples.jsonl"
+    write_samples(path, SAMPLES)
+    assert read_samples(path) == SAMPLES
+    path.write_text("{")
+    with pytest.raises(UsageError, match=r"samples\.jsonl: not the samples"):
+        read_samples(path)
+
+
+def test_the_page_has_the_report_and_its_curves() -> None:
+    """Each plot is well-formed, its curves stay within it, and nothing is fetched from elsewhere."""
+    report = summarise(SAMPLES, users=3, provider=TIMES)
+    page = load_page("3 users of <app>", report, SAMPLES, TIMES)
+    assert "3 users of &lt;app&gt;" in page
+    assert "late by at most 2.5 ms" in page
+    assert not re.search(r"(src|href|url)\s*[=(]", page)
+    plots = [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
+    curves = [[line.attrib["points"] for line in plot.iter("polyline")] for plot in plots]
+    assert [len(lines) for lines in curves] == [2, 1, 1]
+    for points in (points for lines in curves for points in lines):
+        places = [tuple(map(float, point.split(","))) for point in points.split()]
+        assert len(places) > 1
+        assert all(0 <= x <= 640 and 0 <= y <= 240 for x, y in places)
+        assert [x for x, _ in places] == sorted(x for x, _ in places)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeProviderServer]:
+    """A server of its own."""
+    with FakeProviderServer() as running:
+        yield running
+
+
+@pytest.mark.parametrize("marked", ["header", "prompt"])
+def test_requests_are_joined_by_their_mark(server: FakeProviderServer, marked: str) -> None:
+    """A request is found in the journal by its header, or by its prompt where a gateway dropped that."""
+    marks = [f"{number:032x}" for number in range(2)]
+    for mark in marks:
+        text = f"({MARK} {mark})" if marked == "prompt" else "hi"
+        body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": text}]}
+        headers = {MARK: mark} if marked == "header" else {}
+        httpx2.post(f"{server.url}/v1/chat/completions", json=body, headers=headers).raise_for_status()
+    httpx2.post(f"{server.url}/v1/chat/completions", json={"model": "m", "messages": []})
+    server.default.journal.wait()
+    journal = ProviderJournal(f"{server.url}/v1")
+    assert journal.exists()
+    times = journal.times()
+    assert list(times) == marks
+    entry = server.default.journal.entries[0]
+    assert times[marks[0]] == (entry.first_frame, entry.lateness)
+
+
+def test_a_journal_that_is_not_there(server: FakeProviderServer) -> None:
+    """A URL without the fake provider, and a session that does not exist, are not taken for one without requests."""
+    assert not ProviderJournal(server.url, "nobody").exists()
+    missing = ProviderJournal("http://127.0.0.1:9")
+    assert not missing.exists()
+    with pytest.raises(LoadError, match=r"journal at http://127\.0\.0\.1:9"):
+        missing.times()
