@@ -9,15 +9,17 @@ from vcr.request import Request
 from tokentape_fake_provider.matching.normaliser import Named, Normaliser
 from tokentape_harness.cassettes import model
 from tokentape_harness.recording.redactor import plain_request
+from tokentape_harness.redaction import RedactionRules
 from tokentape_harness.redaction.placeholders import request_values, with_request_placeholders
 
 
 class OwnRequest:
     """A request of vcrpy, with what stands for the placeholders in its recording; both are found when needed."""
 
-    def __init__(self, sent: Request, normaliser: Normaliser) -> None:
+    def __init__(self, sent: Request, normaliser: Normaliser, rules: RedactionRules) -> None:
         self.sent = sent
         self._normaliser = normaliser
+        self._rules = rules
 
     @property
     def uri(self) -> str:
@@ -27,7 +29,7 @@ class OwnRequest:
     @cached_property
     def values(self) -> Named:
         """What stands for placeholders in its recording."""
-        return request_values(self._plain, self._normaliser)
+        return request_values(self._plain, self._normaliser, self._rules)
 
     @cached_property
     def recorded(self) -> Request:

@@ -83,7 +83,7 @@ class Recorder:
             self._pass_on(request)
             return None
         with self._lock:
-            own = OwnRequest(request, self._body_matcher.normaliser)
+            own = OwnRequest(request, self._body_matcher.normaliser, self._redactor.rules)
             played = self._played(own)
             if played is not None:
                 source = f"{self.cassette.path}: {request.method} {self._shown(request)}"
@@ -108,7 +108,7 @@ class Recorder:
             filtered = self.cassette.filter_request(request)
             if not filtered or self._sealed:
                 return None
-            own = OwnRequest(request, self._body_matcher.normaliser)
+            own = OwnRequest(request, self._body_matcher.normaliser, self._redactor.rules)
             if self.cassette.write_protected:
                 filtered = self.cassette.filter_request(own.recorded)
                 raise MismatchError(self.cassette, filtered, self._nearest(filtered), self._advice)

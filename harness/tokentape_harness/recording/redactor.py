@@ -20,7 +20,8 @@ class Redactor:
     """Redacts by its rules, and removes the credentials of every recorded request from all interactions."""
 
     def __init__(self, rules: RedactionRules) -> None:
-        self._rules = rules
+        self.rules = rules
+        """What is redacted; the user's placeholders are added to it."""
         self.credentials: tuple[str, ...] = ()
         self._lock = threading.Lock()
         self._searched = SearchedTexts()
@@ -28,7 +29,7 @@ class Redactor:
     def keep(self, placeholder: str) -> None:
         """Keep this placeholder of the user unchanged."""
         with self._lock:
-            self._rules = self._rules.adding(placeholders=[placeholder])
+            self.rules = self.rules.adding(placeholders=[placeholder])
 
     def keeping(self, entry: Any) -> Any:
         """A filter of vcrpy (a name, or a name and its replacement) whose replacement is kept as a placeholder."""
@@ -75,14 +76,14 @@ class Redactor:
 
     def request(self, request: Request) -> Request:
         """The request as the file holds it; it is matched and shown in errors in this form."""
-        redacted = redact_request(plain_request(request), self._rules, self._searched)
+        redacted = redact_request(plain_request(request), self.rules, self._searched)
         body = request.body if redacted.body is None else redacted.body
         return Request(redacted.method, redacted.uri, body, dict(redacted.headers))
 
     def message(self, request: Request, data: str | bytes) -> str | bytes:
         """The client's message on the WebSocket that this unredacted request began, as the file holds it."""
         record = values.StreamRecord(websocket=WebSocket((WebSocketFrame(0.0, "client", data),)))
-        redacted = redact(values.Interaction(plain_request(request), values.Response(stream=record)), self._rules)
+        redacted = redact(values.Interaction(plain_request(request), values.Response(stream=record)), self.rules)
         assert redacted.websocket is not None
         return redacted.websocket.frames[0].data
 
@@ -94,12 +95,12 @@ class Redactor:
     def learn(self, interaction: values.Interaction) -> None:
         """Remember the credentials of its request."""
         with self._lock:
-            found = dict.fromkeys((*self.credentials, *credentials_of(interaction, self._rules, self._searched)))
+            found = dict.fromkeys((*self.credentials, *credentials_of(interaction, self.rules, self._searched)))
             self.credentials = tuple(found)
 
     def interaction(self, interaction: values.Interaction) -> values.Interaction:
         """The interaction without secrets and without any remembered credential."""
-        return redact(interaction, self._rules.adding(secrets=self.credentials), self._searched)
+        return redact(interaction, self.rules.adding(secrets=self.credentials), self._searched)
 
     def shows(self, interaction: values.Interaction, credentials: tuple[str, ...]) -> bool:
         """Whether the interaction contains one of these credentials."""

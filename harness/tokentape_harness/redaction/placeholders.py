@@ -31,6 +31,7 @@ from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_ch
 from tokentape_harness.redaction.json_text import Leaf, string_groups, unit_span
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
 from tokentape_harness.redaction.redact import Secret, plain_body, resized
+from tokentape_harness.redaction.rules import RedactionRules
 
 NOTE: Final = "placeholders"
 _SENDER: Final = re.compile(
@@ -48,18 +49,32 @@ _KINDS: Final = {
     "email": "an e-mail address",
     "id": "the id of a device or session",
 }
+_SHORTEST_TEXT: Final = 4
+_SPELLED: Final = re.compile(r"[\"\\{}]")
 _NOTHING: Final = Named((), ())
 
 
-def request_values(request: Request, normaliser: Normaliser) -> Named:
-    """The values of a request for the placeholders in its recording."""
+def request_values(request: Request, normaliser: Normaliser, rules: RedactionRules | None = None) -> Named:
+    """The values of a request for the placeholders in its recording.
+
+    What the user's own text `rules` match in it has values, too: redaction removes it from the request, and a replay
+    gets its own back where the answer repeats it, such as in the arguments of a tool.
+    """
     if not request.body or not normaliser.active:
         return _NOTHING
+    plain = plain_body(request)[0]
     try:
-        body = msgspec.json.decode(plain_body(request)[0])
+        body = msgspec.json.decode(plain)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
-    return normaliser.values(body)
+    named = normaliser.values(body)
+    texts = dict[str, str]()
+    for rule in () if rules is None else rules.own_text:
+        spans = (match.span("secret" if "secret" in rule.groupindex else 0) for match in rule.finditer(decode(plain)))
+        for value in (decode(plain)[start:end] for start, end in spans):
+            if len(value) >= _SHORTEST_TEXT and not _SPELLED.search(value) and value not in texts:
+                texts[value] = f"text{len(texts) + 1}"
+    return named._replace(ids=named.ids + tuple((name, value) for value, name in texts.items()))
 
 
 def with_request_placeholders(request: Request, values: Values) -> Request:

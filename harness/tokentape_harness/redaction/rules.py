@@ -19,6 +19,7 @@ from tokentape_harness.redaction.json_text import Path, matches
 from tokentape_harness.redaction.text_rules import TEXT_RULES, TextRule
 
 PLACEHOLDER = "REDACTED"
+_OWN = "own rule"
 
 
 class RedactionRules(msgspec.Struct, frozen=True):
@@ -80,6 +81,11 @@ class RedactionRules(msgspec.Struct, frozen=True):
             return False
         return is_secret_member(names[-1], value, len(names) > 1 and holds_headers(names[-2]))
 
+    @property
+    def own_text(self) -> tuple[re.Pattern[str], ...]:
+        """The patterns of the user's own text rules."""
+        return tuple(rule.pattern for rule in self.text if rule.name == _OWN)
+
     def is_wanted(self, path: Path) -> bool:
         """Whether `json_paths` name the JSON at a path."""
         return any(matches(path, pattern) for pattern in self.json_paths)
@@ -90,7 +96,7 @@ _PATH = re.compile(r"\$?(?:(?:^|\.|\.\.)[^.\[\]]+|\[(?:\*|\d+)\])+")
 
 def _text_rule(pattern: str | re.Pattern[str]) -> TextRule:
     try:
-        return TextRule("own rule", re.compile(pattern))
+        return TextRule(_OWN, re.compile(pattern))
     except re.error as error:
         raise UsageError(f"the text rule {pattern!r} is not a regular expression ({error})") from error
 

@@ -73,6 +73,33 @@ def test_a_miss_counts_what_is_left() -> None:
     )
 
 
+def test_few_recordings_are_normalised() -> None:
+    """Of many recordings only those with the same last words are normalised, and each of them once."""
+    seen = list[Any]()
+
+    class Counting(Normaliser):
+        def normal(self, body: Any) -> Any:
+            seen.append(body)
+            return super().normal(body)
+
+    def asked(number: int, day: str) -> dict[str, Any]:
+        messages = [
+            {"role": "system", "content": f"Today is {day}."},
+            {"role": "user", "content": f"Question {number}"},
+        ]
+        return {"model": "m", "messages": messages}
+
+    store, normaliser = RecordingStore(), Counting(Normalising(), HERE)
+    store.add(recording(asked(number, "2026-11-30")) for number in range(1000))
+    assert isinstance(store.take(CHAT, asked(7, "2026-11-30"), normaliser=normaliser), Recording)
+    assert not seen
+    for _ in range(3):
+        found = store.take(CHAT, asked(8, "2026-12-02"), normaliser=normaliser, again=True)
+        assert isinstance(found, Recording)
+        assert found.body == asked(8, "2026-11-30")
+    assert len(seen) == 4
+
+
 def test_the_journal_says_what_was_ignored() -> None:
     """An entry names each field that differs and the classes in it; none for a request that is exactly the same."""
     with FakeProviderServer() as server:

@@ -204,6 +204,32 @@ def test_own_text_rules_leave_the_folder_in_tool_arguments(tmp_path, monkeypatch
         assert agent.ask() == recorded
 
 
+def test_own_text_rules_leave_tool_arguments_usable(tmp_path, monkeypatch):
+    """What a rule of the user removes from a request is not in the file, and the replay's own is in its answer."""
+    monkeypatch.chdir(tmp_path)
+    rules = DEFAULT_RULES.adding(text=[r"ACME-\d+", r"/opt/data/(?P<secret>\w+)"])
+
+    def answer(request):
+        (found,) = re.findall(r"ACME-\d+", request.content.decode())
+        text = streamed_call(json.dumps({"customer": found, "file": "/opt/data/secret7/x", "other": "ACME-999"}))
+        return httpx2.Response(200, text=text, headers={"content-type": "text/event-stream"})
+
+    def ask(customer):
+        content = f"Look up {customer} in /opt/data/secret7"
+        with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
+            return json.loads(arguments_of(client.post(URL, json={"messages": [{"content": content}]}).text))
+
+    path = tmp_path / "c.yaml"
+    with use_cassette(path, rules=rules):
+        ask("ACME-123")
+    text = path.read_text()
+    assert "ACME" not in text
+    assert "secret7" not in text
+    for customer in ("ACME-123", "ACME-4567"):
+        with use_cassette(path, record_mode="none", rules=rules):
+            assert ask(customer) == {"customer": customer, "file": "/opt/data/secret7/x", "other": "REDACTED"}
+
+
 def test_a_recording_without_volatile_parts_is_as_before(tmp_path, monkeypatch):
     """Nothing but the texts of user and model: the file is the same with placeholders on and off."""
     monkeypatch.chdir(tmp_path)
