@@ -48,7 +48,7 @@ DOORS = {
     """,
     "tokentape_harness": """
         Cassette Chunk DEFAULT_RULES FakeProvider Fault Interaction MismatchError RecordedError Request
-        Response StreamRecord errors format_cassette load_recordings output_of parse_cassette read_cassette
+        Response StreamRecord call errors format_cassette load_recordings output_of parse_cassette read_cassette
         recordings_of sdk_environment secrets_of_environment use_cassette write_cassette
     """,
     "tokentape_conformance": """

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokentape_harness.recording.use_cassette import use_cassette
     from tokentape_harness.redaction import DEFAULT_RULES, secrets_of_environment
     from tokentape_harness.testing.client_output import output_of
+    from tokentape_harness.testing.conversation import call
     from tokentape_harness.testing.fake_provider import FakeProvider
     from tokentape_harness.testing.recordings import load_recordings, recordings_of
     from tokentape_harness.testing.sdk_environment import sdk_environment
@@ -42,6 +43,7 @@ __all__ = [
     "Request",
     "Response",
     "StreamRecord",
+    "call",
     "errors",
     "format_cassette",
     "load_recordings",
@@ -68,6 +70,7 @@ _LAZY = {
     "Request": "cassettes.model",
     "Response": "cassettes.model",
     "StreamRecord": "cassettes.model",
+    "call": "testing.conversation",
     "format_cassette": "cassettes.writer",
     "load_recordings": "testing.recordings",
     "output_of": "testing.client_output",

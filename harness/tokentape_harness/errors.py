@@ -16,6 +16,7 @@ HarnessError
 └── UsageError                     an argument of a fixture or of the command line is wrong
 
 CassetteWarning                    something in a cassette was fixed, or a client's streams can't be kept
+ScriptWarning                      a script calls a tool that the request does not declare
 """
 
 from __future__ import annotations
@@ -78,6 +79,13 @@ class TraceError(HarnessError, ValueError):
         super().__init__(f"{place}: {message}" if place else message)
         self.message = message
         self.place = place
+
+
+class ScriptWarning(UserWarning):
+    """A scripted response does not fit the request that it answers: it calls a tool that the request does not declare.
+
+    The fixture of the fake provider gives it at the end of a test.
+    """
 
 
 class TruncatedRecordingError(HarnessError):

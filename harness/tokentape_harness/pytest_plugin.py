@@ -183,7 +183,9 @@ def fake_provider(fake_provider_server: FakeProviderServer, request: pytest.Fixt
     """A fake provider with nothing queued: a separate session, so that tests are isolated."""
     session = fake_provider_server.create_session()
     try:
-        yield _set_up(fake_provider_server, session, request)
+        provider = _set_up(fake_provider_server, session, request)
+        yield provider
+        provider.finish()
     finally:
         fake_provider_server.delete_session(session.id)
 
@@ -197,8 +199,10 @@ def fake_provider_in_process(request: pytest.FixtureRequest) -> Iterator[FakePro
     with _extra("the fixture fake_provider_in_process"):
         from tokentape_fake_provider.hosting import InProcessProvider
 
-    with InProcessProvider() as provider:
-        yield _set_up(provider, provider.create_session(clock="automatic"), request)
+    with InProcessProvider() as server:
+        provider = _set_up(server, server.create_session(clock="automatic"), request)
+        yield provider
+        provider.finish()
 
 
 @pytest.fixture

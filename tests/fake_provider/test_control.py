@@ -117,7 +117,7 @@ def test_queue_rules_journal_and_unplayed(server: FakeProviderServer, control: h
     }
     assert [(frame["at"], frame["size"]) for frame in entries[0]["frames"]] == [(0, 5)]
     assert control.get("/sessions/default/unplayed").json()["summary"] == (
-        "1 queued script not played; 1 rule never applied"
+        '1 queued script not played: "never"; 1 rule never applied'
     )
     assert control.delete("/sessions/default/journal").status_code == 204
     assert control.get("/sessions/default/journal").json() == {"forgotten": 0, "entries": []}

@@ -135,7 +135,7 @@ def test_same_request_recorded_twice_is_played_in_order(session: Session, openai
     session.configure(strict=True)
     session.add_recordings([recorded("one", "1"), recorded("one", "2", 1)])
     assert [ask(openai_client, "one"), ask(openai_client, "one")] == ["1", "2"]
-    with pytest.raises(openai.NotFoundError, match="interaction 1 is the same request, and was played already"):
+    with pytest.raises(openai.ConflictError, match="interaction 1 is the same request, and was played already"):
         ask(openai_client, "one")
     session.configure(repeat=True)
     assert ask(openai_client, "one") == "2"
@@ -172,7 +172,7 @@ def test_strict_error_names_the_nearest_recording(session: Session, openai_clien
     """In a strict session a mismatch says which recording is nearest and what differs, and is not retried."""
     session.configure(strict=True)
     session.add_recordings([recorded("something else", "1", temperature=1, top_p=1), recorded("Hello", "2", 1)])
-    with pytest.raises(openai.NotFoundError) as caught:
+    with pytest.raises(openai.ConflictError) as caught:
         ask(openai_client, "Hullo")
     assert (
         "No recording answers POST /v1/chat/completions. The nearest is a.yaml, interaction 1: "
@@ -187,7 +187,7 @@ def test_strict_error_in_anthropics_shape(session: Session, server: FakeProvider
     session.configure(strict=True)
     with (
         anthropic.Anthropic(base_url=server.base_url("anthropic_messages", session.id), api_key="k") as client,
-        pytest.raises(anthropic.NotFoundError, match="No recording answers POST /v1/messages: none is loaded"),
+        pytest.raises(anthropic.ConflictError, match="No recording answers POST /v1/messages: none is loaded"),
     ):
         client.messages.create(model="claude", max_tokens=9, messages=[{"role": "user", "content": "x"}])
     assert len(session.journal.wait()) == 1
@@ -284,6 +284,6 @@ def test_unplayed_tells_what_was_never_asked_for(session: Session, openai_client
     session.add_rule(Rule((Script.of("x"),), contains="never"))
     ask(openai_client)
     assert str(session.unplayed) == (
-        "1 queued script not played; 1 recording not played: a.yaml, interaction 0; 1 rule never applied"
+        '1 queued script not played: "b"; 1 recording not played: a.yaml, interaction 0; 1 rule never applied'
     )
     assert not session.unplayed.empty

@@ -19,7 +19,7 @@ from tokentape_fake_provider.errors import BadRequestError, ScriptError, Unknown
 from tokentape_fake_provider.script.model import Choice, Error, Reasoning, Refusal, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.script.usage import resolve_usage
 from tokentape_fake_provider.timing import Instant, Recorded, Synthetic
-from tokentape_fake_provider.wires import WIRES, wire_for_path, wire_named
+from tokentape_fake_provider.wires import WIRES, named_in_path, wire_for_path, wire_named
 
 SAYS_ALL = [name for name in WIRES if name != "openai_completions"]
 """Those that have a place for reasoning and tool calls."""
@@ -153,6 +153,20 @@ def test_a_script_becomes_a_tape(wire: str) -> None:
         ("//chat/completions", "openai_chat"),
         ("/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict", "anthropic_messages"),
         ("/v1/projects/p/locations/l/publishers/anthropic/models/m:predict", None),
+        ("/llm/v1/messages", "anthropic_messages"),
+        ("/api/openai/v1/chat/completions", "openai_chat"),
+        ("/s/abc/v1/messages", "anthropic_messages"),
+        ("/s/abc/v1/responses", "openai_responses"),
+        ("/s/abc/v1beta/models/m:streamGenerateContent", "gemini"),
+        ("/llm/v1beta/interactions", "gemini_interactions"),
+        ("/gateway/model/m/converse-stream", "bedrock_converse"),
+        ("/gateway/model/m/invoke", "bedrock_invoke"),
+        ("/s/abc/api/chat", "ollama"),
+        ("/a/b/v2/chat", "cohere_chat"),
+        ("/llm/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict", "anthropic_messages"),
+        ("/v1/threads/t/messages", None),
+        ("/chats/7/messages", None),
+        ("/llm/v1/messages/count_tokens", None),
     ],
 )
 def test_paths_lead_to_wire_formats(path: str, name: str | None) -> None:
@@ -168,10 +182,11 @@ def test_an_unknown_wire_format_lists_the_known_ones() -> None:
     assert str(caught.value) == f"no wire format 'openai': the known ones are {', '.join(WIRES)}"
 
 
-def test_azures_model_is_in_the_path() -> None:
+@pytest.mark.parametrize("prefix", ["", "/gateway"])
+def test_azures_model_is_in_the_path(prefix: str) -> None:
     """A deployment path names the model where the body doesn't."""
     body = {name: value for name, value in BODY.items() if name != "model"}
-    path = "/openai/deployments/gpt-4o/chat/completions"
+    path = f"{prefix}/openai/deployments/gpt-4o/chat/completions"
     assert wire_named("openai_chat").read(path, body, created=0, seed="").model == "gpt-4o"
 
 
@@ -457,3 +472,15 @@ def test_errors_can_be_given_in_the_providers_own_words(wire: str) -> None:
     expected = {"openai_chat": {"param": "p", "code": "insufficient_quota"}, "anthropic_messages": {}}[wire]
     assert error == {"message": "No more.", "type": "quota"} | expected
     assert dict(reply.headers)["retry-after"] == "0.25"
+
+
+@pytest.mark.parametrize("prefix", ["/llm", "/s/abc", "/api/gateway/7"])
+@pytest.mark.parametrize("name", WIRES)
+def test_paths_below_a_gateway(name: str, prefix: str) -> None:
+    """What a format's unmistakable paths name is the same below the prefix of a gateway."""
+    for pattern in WIRES[name].paths:
+        if re.match(r"/(v\d|api/|openai/|model/)", pattern):
+            path = re.sub(r"\{(\w+)\*?\}", r"\1-1", pattern)
+            found = wire_for_path(prefix + path)
+            assert (found and found.name) == name, path
+            assert named_in_path(name, prefix + path) == named_in_path(name, path)

@@ -1,4 +1,4 @@
-"""Chooses the wire format for errors, where the requested path belongs to no wire format."""
+"""Chooses the format of errors where the path has no wire format, and the status of a request without a recording."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Final
 from tokentape_fake_provider.wires import WIRES, Wire
 
 _OTHERWISE: Final = "openai_chat"
+
+# The SDKs of OpenAI and Anthropic retry a 409 unless a header forbids it; these retry each one (cohere 7.3, ai 6).
+_RETRY_CONFLICTS: Final = re.compile(rb"(?<![\w-])(?:cohere|ai-sdk/)", re.IGNORECASE)
 
 
 def wire_for_errors(path: str, headers: Sequence[tuple[bytes, bytes]]) -> Wire:
@@ -21,3 +24,12 @@ def wire_for_errors(path: str, headers: Sequence[tuple[bytes, bytes]]) -> Wire:
             if any(name == wanted and value.lower().startswith(begins) for name, value in headers):
                 return wire
     return WIRES[_OTHERWISE]
+
+
+def no_recording_status(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """The status for a request that no recording answers: 409, or 422 for clients that retry every 409.
+
+    It is no 404, which agents take for an unknown model. `headers` are the request's, with names in lower case.
+    """
+    agent = next((value for name, value in headers if name == b"user-agent"), b"")
+    return 422 if _RETRY_CONFLICTS.search(agent) else 409

@@ -14,7 +14,10 @@ import msgspec
 
 from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer, refused
 from tokentape_fake_provider.answers.cached_contents import check_beside_content, with_cached_content
+from tokentape_fake_provider.answers.declared_tools import undeclared_calls
+from tokentape_fake_provider.answers.error_format import no_recording_status
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
+from tokentape_fake_provider.answers.queue_message import queue_has_run_out
 from tokentape_fake_provider.answers.response_context import (
     RESPONSES,
     build_answer,
@@ -49,9 +52,6 @@ from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
 from tokentape_fake_provider.wires.validation.check import check_request
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
-
-# No official SDK retries a 404.
-NO_ANSWER_STATUS = 404
 
 _WORD_SIZE = 6
 """The characters of a word and the space before it."""
@@ -181,6 +181,9 @@ class _Resolution:
         if wire is not None and request is not None and self._incoming is not None:
             if (answer := self._refused_by_fault(wire, request)) is not None:
                 return answer
+            if problem := session.problem(self._incoming):
+                status = no_recording_status(self._http.headers)
+                return error_answer(wire, status, problem, "unexpected_request", request=request)
             self._taken = session.take_queued() or session.take_by_rule(self._incoming)
         elif wire is None or self._http.method != "POST":
             self._taken = self._taken_for_any_path()
@@ -199,7 +202,7 @@ class _Resolution:
             self._taken = Taken(what, "recording", recording.label, own, partial(session.give_back, recording))
             return partial(self._of, self._taken)
         if wire is None or http.method != "POST":
-            return None
+            return self._without_recording(http.error_wire, recording) if recording.nearest is not None else None
         if request is None or self._incoming is None:
             assert self._refusal is not None
             return refused(wire, self._refusal)
@@ -207,8 +210,7 @@ class _Resolution:
             return refused(wire, self._unknown)
         note = str(recording) if recording.recordings else ""
         if settings.strict:
-            advice = "Queue a script, add a rule, load or record a cassette, or turn strict off."
-            return error_answer(wire, NO_ANSWER_STATUS, f"{recording} {advice}", "no_recording", request=request)
+            return self._without_recording(wire, recording)
         key = self._simulation_key(request)
         script = None if key is None else _SIMULATED.get(key)
         if script is None and settings.validate:
@@ -231,6 +233,19 @@ class _Resolution:
         betas = tuple(value for name, value in http.headers if name == b"anthropic-beta")
         own = (settings.simulation, settings.seed, settings.locale, settings.validate)
         return (http.raw, request.wire, http.path, http.query, request.dialect, betas, *own)
+
+    def _without_recording(self, wire: Wire | None, miss: Miss) -> Answer | None:
+        """The error of a strict session; `None` if it is not strict."""
+        if wire is None or not self._settings.strict or self._http.listed:
+            return None
+        played = self._session.played
+        reason = f"{miss}"
+        if played and self._incoming is not None:
+            run_out = queue_has_run_out(played, self._incoming)
+            reason = f"{run_out} {miss}" if miss.recordings else run_out
+        message = f"{reason} Queue a script, add a rule, load or record a cassette, or turn strict off."
+        status = no_recording_status(self._http.headers)
+        return error_answer(wire, status, message, "no_recording", request=self._request)
 
     def _taken_for_any_path(self) -> Taken | None:
         """A queued tape, or a script of a rule that names the path: these answer any path."""
@@ -327,7 +342,10 @@ class _Resolution:
         if isinstance(taken.what, Tape):
             return self._from_tape(taken.what, taken.by, taken.source)._replace(normalised=self._normalised)
         assert self._request is not None
-        return self._from_script(taken.what, self._request, taken.by, taken.source)
+        warning = "" if taken.by == "recording" else undeclared_calls(taken.what, self._request.body)
+        if warning:
+            self._session.warn(warning)
+        return self._from_script(taken.what, self._request, taken.by, taken.source, note=warning)
 
     def _from_tape(self, tape: Tape, by: AnsweredBy, source: str) -> Answer:
         timing, request = self._settings.timing, self._request

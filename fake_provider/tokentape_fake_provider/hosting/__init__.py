@@ -9,6 +9,16 @@ client = openai.OpenAI(
 
 from __future__ import annotations
 
-from tokentape_fake_provider.hosting.in_process import InProcessProvider
+from typing import TYPE_CHECKING, Any
+
+from tokentape_fake_provider.errors import lazy_export
+
+if TYPE_CHECKING:
+    from tokentape_fake_provider.hosting.in_process import InProcessProvider
 
 __all__ = ["InProcessProvider"]
+
+
+def __getattr__(name: str) -> Any:
+    # The recording proxy uses the server's thread alone.
+    return lazy_export(__name__, {"InProcessProvider": "in_process"}, name, "fake-provider")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections import deque
@@ -17,6 +18,7 @@ from tokentape_fake_provider.matching.machine import this_machine
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.normalising import as_normalising
 from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
+from tokentape_fake_provider.script.description import describe
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
@@ -28,11 +30,15 @@ from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.sessions.stored_answers import StoredAnswers
 from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.wires.prompt import Prompt
 
 DEFAULT_SESSION: Final = "default"
+_logger: Final = logging.getLogger("tokentape_fake_provider")
 _ID: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,200}")
 
 QueueItem: TypeAlias = Script | Tape
+Check: TypeAlias = Callable[[Prompt], str]
+"""Returns what is wrong with the request that a queued response is to answer; an empty string if nothing is."""
 
 
 class Unplayed(NamedTuple):
@@ -45,11 +51,9 @@ class Unplayed(NamedTuple):
     def __str__(self) -> str:
         parts = []
         if self.queue:
-            parts.append(f"{_counted(len(self.queue), 'queued script')} not played")
+            parts.append(_listed("queued script", [describe(item) for item in self.queue]))
         if self.recordings:
-            labels = ", ".join(recording.label for recording in self.recordings[:5])
-            more = f" and {len(self.recordings) - 5} more" if len(self.recordings) > 5 else ""
-            parts.append(f"{_counted(len(self.recordings), 'recording')} not played: {labels}{more}")
+            parts.append(_listed("recording", [recording.label for recording in self.recordings]))
         if self.rules:
             parts.append(f"{_counted(len(self.rules), 'rule')} never applied")
         return "; ".join(parts) or "everything was played"
@@ -73,6 +77,7 @@ class Taken(NamedTuple):
 class _Queued(NamedTuple):
     item: QueueItem
     faults: ConfiguredFaults
+    check: Check | None = None
 
 
 class _Applied:
@@ -119,6 +124,8 @@ class Session:
         self._lock = threading.Lock()
         self._queue: deque[_Queued] = deque()
         self._queued = 0
+        self._problems: dict[str, None] = {}
+        self._warnings: dict[str, None] = {}
         self._rules: list[_Applied] = []
         self._states: dict[str, str] = {}
         self._faults = ConfiguredFaults()
@@ -145,15 +152,17 @@ class Session:
         clock.automatic = name == "automatic"
         return clock
 
-    def push(self, *items: QueueItem | str) -> None:
-        """Queue responses: each answers one request, in order. A string is a script with that text."""
+    def push(self, *items: QueueItem | str, check: Check | None = None) -> None:
+        """Queue responses: each answers one request, in order. A string is a script with that text.
+
+        A request that `check` objects to gets an error in place of the response; see `problems`.
+        """
         new = [Script.of(item) if isinstance(item, str) else item for item in items]
         with self._lock:
             for item in new:
                 faults = item.faults if isinstance(item, Script) else ()
-                self._queue.append(
-                    _Queued(item, ConfiguredFaults(faults, f"{self.settings.seed} queued {self._queued}"))
-                )
+                configured = ConfiguredFaults(faults, f"{self.settings.seed} queued {self._queued}")
+                self._queue.append(_Queued(item, configured, check))
                 self._queued += 1
 
     def add_rule(self, rule: Rule) -> None:
@@ -178,6 +187,8 @@ class Session:
         with self._lock:
             self._queue.clear()
             self._queued = 0
+            self._problems.clear()
+            self._warnings.clear()
             self._rules.clear()
             self._states.clear()
             self._faults = ConfiguredFaults()
@@ -201,6 +212,32 @@ class Session:
         """The responses that are queued and not played yet."""
         with self._lock:
             return tuple(queued.item for queued in self._queue)
+
+    @property
+    def played(self) -> int:
+        """The number of queued responses that were played."""
+        with self._lock:
+            return self._queued - len(self._queue)
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What the checks of queued responses objected to."""
+        with self._lock:
+            return tuple(self._problems)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Each different warning about a scripted response."""
+        with self._lock:
+            return tuple(self._warnings)
+
+    def warn(self, message: str) -> None:
+        """Log a warning about a scripted response, once, and keep it."""
+        with self._lock:
+            known = message in self._warnings
+            self._warnings[message] = None
+        if not known:
+            _logger.warning("%s", message)
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -248,6 +285,15 @@ class Session:
     def has_paths(self) -> bool:
         """Whether a rule names a path."""
         return any(applied.rule.names_path for applied in self._rules)
+
+    def problem(self, request: IncomingRequest) -> str:
+        """What the check of the next response in the queue objects to; an empty string if nothing."""
+        with self._lock:
+            check = self._queue[0].check if self._queue else None
+            problem = check(request.prompt) if check is not None else ""
+            if problem:
+                self._problems[problem] = None
+            return problem
 
     def take_queued(self, *, tape: bool = False) -> Taken | None:
         """The next response of the queue; with `tape` only if it is a tape."""
@@ -341,6 +387,11 @@ class Session:
         """Undo that a recording was taken."""
         with self._lock:
             self._store.give_back(recording)
+
+
+def _listed(noun: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{_counted(len(names), noun)} not played: {', '.join(names[:5])}{more}"
 
 
 def _counted(number: int, noun: str) -> str:

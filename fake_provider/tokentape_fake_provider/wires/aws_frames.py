@@ -38,6 +38,7 @@ ERROR_TYPES: Mapping[int, str] = {
     403: "AccessDeniedException",
     404: "ResourceNotFoundException",
     408: "ModelTimeoutException",
+    409: "ConflictException",
     424: "ModelErrorException",
     429: "ThrottlingException",
     500: "InternalServerException",

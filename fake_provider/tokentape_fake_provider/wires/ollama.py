@@ -127,7 +127,7 @@ class Ollama:
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
-        kind = "ChatRequest" if path == CHAT_PATH else "GenerateRequest"
+        kind = "ChatRequest" if path.endswith(CHAT_PATH) else "GenerateRequest"
         model = _field(body, "model", str, f"{kind}.model of type string") or ""
         if not model.strip():
             raise BadRequestError("model is required")
@@ -198,7 +198,7 @@ class Ollama:
                 "created_at": _timestamp(request.created, 0),
                 **(
                     {"message": {"role": "assistant", "content": text, **beside}}
-                    if request.path != GENERATE_PATH
+                    if not request.path.endswith(GENERATE_PATH)
                     else {"response": text, **beside}
                 ),
                 **_end(script, choice, request, _whole_logprobs(items, request)),
@@ -231,7 +231,7 @@ class _Line:
         self.sent = 0
         self.logprobs = _requested_logprobs(request)
         self.open, self.close = b',"message":{"role":"assistant","content":', b"}"
-        if request.path == GENERATE_PATH:
+        if request.path.endswith(GENERATE_PATH):
             self.open, self.close = b',"response":', b""
 
     def text(self, content: bytes, beside: bytes, text: str) -> bytes:
@@ -305,7 +305,7 @@ def _end(
     end: dict[str, Any] = {"done": True, "done_reason": reason}
     if logprobs:
         end["logprobs"] = logprobs
-    if request.path == GENERATE_PATH:
+    if request.path.endswith(GENERATE_PATH):
         end["context"] = _context(request.text, choice)
     counts = resolve_usage(script, request.text, script.choices)
     if counts is None:

@@ -7,11 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+# Paths that begin so are unmistakable, also below the prefix of a gateway.
+_BELOW_A_PREFIX = re.compile(r"/(v\d|api/|openai/|model/)")
+
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """The patterns, then those that may be below a prefix, the longest first, then those that begin with any name."""
+    below = sorted(filter(_BELOW_A_PREFIX.match, patterns), key=lambda pattern: -pattern.count("/"))
+    any_base = [pattern for pattern in patterns if pattern.startswith("{")]
+    expressions = [
+        *(_expression(pattern) for pattern in patterns if pattern not in any_base),
+        *(f"(?:/[^/]+)+{_expression(pattern)}" for pattern in below),
+        *map(_expression, any_base),
+    ]
+    return tuple(map(re.compile, expressions))
+
+
+def _expression(pattern: str) -> str:
     parts = re.split(r"\{(\w+\*?)\}", pattern)
-    return re.compile("".join(_segments(part) if i % 2 else re.escape(part) for i, part in enumerate(parts)))
+    return "".join(_segments(part) if i % 2 else re.escape(part) for i, part in enumerate(parts))
 
 
 def _segments(name: str) -> str:
@@ -21,10 +36,11 @@ def _segments(name: str) -> str:
 def match_path(patterns: Sequence[str], path: str) -> dict[str, str] | None:
     """The named segments of a path that matches one of the patterns, else `None`; `{name*}` is several segments.
 
-    Names that begin with `_` are left out: they are no part of the request.
+    A path may be below the prefix of a gateway: `/gateway/v1/messages` is `/v1/messages`. Names that begin with `_` are
+    left out: they are no part of the request.
     """
-    for pattern in patterns:
-        if match := _compiled(pattern).fullmatch(path):
+    for expression in _compiled(tuple(patterns)):
+        if match := expression.fullmatch(path):
             return {name: value for name, value in match.groupdict().items() if name[0] != "_"}
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -19,8 +20,9 @@ from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dialects import DialectName
 from tokentape_harness.cassettes.reader import read_cassette
-from tokentape_harness.errors import UsageError
+from tokentape_harness.errors import ScriptWarning, UsageError
 from tokentape_harness.testing.client_assertions import ClientBehaviour
+from tokentape_harness.testing.conversation import Step, checked_scripts
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, locate_cassette, recordings_as
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class FakeProvider:
         self.server = server
         self.session = session
         self._folders = tuple(folders)
+        self._reported: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -66,6 +69,19 @@ class FakeProvider:
         response = _script(content, options)
         self.session.push(response)
         return response
+
+    def conversation(self, *steps: Step) -> None:
+        """Queue the model's side of a conversation: each step answers one request.
+
+        A request after tool calls must hold their results:
+
+        `conversation(call("get_weather", city="Paris").returns("18 C"), "It is 18 C in Paris.")`
+
+        If it does not, it gets an error that states the difference, as does `assert_all_played` and the end of the
+        test. A list is a response of several items, such as parallel calls. Raises `UsageError`.
+        """
+        for script, check in checked_scripts(steps):
+            self.session.push(script, check=check)
 
     def rule(
         self,
@@ -247,10 +263,27 @@ class FakeProvider:
         return ClientBehaviour(self.session.journal)
 
     def assert_all_played(self) -> None:
-        """Raise an `AssertionError` that names the queued and loaded responses that were never requested."""
+        """Raise an `AssertionError` that names the queued and loaded responses that were never requested.
+
+        If a request did not hold what a `conversation` expects, the error states the difference first.
+        """
+        self._raise_problems()
         unplayed = self.session.unplayed
         if not unplayed.empty:
             raise AssertionError(f"some responses of the fake provider were never requested: {unplayed}")
+
+    def finish(self) -> None:
+        """End a test: give the warnings about scripts, and raise what `assert_all_played` has not raised yet."""
+        for message in self.session.warnings:
+            warnings.warn(message, ScriptWarning, stacklevel=2)
+        self._raise_problems()
+
+    def _raise_problems(self) -> None:
+        """Raise an `AssertionError` if a request did not hold what a `conversation` expects, once for each."""
+        new = [problem for problem in self.session.problems if problem not in self._reported]
+        self._reported.update(new)
+        if new:
+            raise AssertionError("\n".join(new))
 
     def _profile(self, name: str) -> Profile:
         from tokentape_harness.profiles import read_profile

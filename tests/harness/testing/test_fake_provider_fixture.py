@@ -39,7 +39,7 @@ def test_scripts_answer_in_the_order_they_were_queued(fake_provider):
 def test_what_was_not_played_is_named(fake_provider):
     """`assert_all_played` fails while a script waits."""
     fake_provider.script("never")
-    with pytest.raises(AssertionError, match="were never requested: 1 queued script not played"):
+    with pytest.raises(AssertionError, match='were never requested: 1 queued script not played: "never"'):
         fake_provider.assert_all_played()
 
 
@@ -99,14 +99,14 @@ def test_the_environment_is_put_back(fake_provider):
 @pytest.mark.fake_provider(strict=True)
 def test_a_marker_sets_the_session_up(fake_provider):
     """The marker's settings are those of this test's session."""
-    with pytest.raises(openai.NotFoundError, match="No recording answers POST /v1/chat/completions"):
+    with pytest.raises(openai.ConflictError, match="No recording answers POST /v1/chat/completions"):
         chat(fake_provider.base_url())
 
 
 def test_strict_refuses_what_nothing_answers(fake_provider):
     """A strict session generates no answer, and can become lenient again."""
     fake_provider.strict()
-    with pytest.raises(openai.NotFoundError):
+    with pytest.raises(openai.ConflictError):
         chat(fake_provider.base_url())
     fake_provider.strict(False)
     assert chat(fake_provider.base_url())
