@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from tokentape_harness.cli.messages import print_error
+from tokentape_harness.cassettes.gc_paused import gc_paused
+from tokentape_harness.cli.hidden_packages import hidden
+from tokentape_harness.cli.messages import FAILED, counted, print_error
 from tokentape_harness.cli.options import (
     AllowedOrigins,
     IgnorePaths,
@@ -28,9 +30,15 @@ from tokentape_harness.cli.options import (
     redaction_rules,
 )
 from tokentape_harness.errors import UsageError
-from tokentape_harness.proxy import RecordingProxy, recorded_upstreams, upstreams_of
-from tokentape_harness.proxy.signing import is_aws
-from tokentape_harness.redaction import secrets_of_environment
+
+if TYPE_CHECKING:
+    from tokentape_harness.proxy import RecordingProxy
+
+# vcrpy imports clients to patch them, and the proxy's own client trio: 0.4 s of CPU.
+_UNUSED: Final = (
+    *("aiohttp", "botocore", "httplib2", "httpx", "httpx_curl_cffi", "requests", "tornado", "urllib3"),
+    "trio",
+)
 
 # A shell's exit codes.
 _NOT_RUNNABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
@@ -42,11 +50,16 @@ _HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 def record(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Option("--cassettes", metavar="DIR", help="The folder to record to: a cassette for each provider.")
     ],
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- COMMAND]...", help="The program to run, in any language.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND]...",
+            help="The program to run, in any language. {openai}, {anthropic}, {google} and so on become base URLs.",
+        ),
     ] = None,
     upstreams: Annotated[
         list[str] | None,
@@ -71,6 +84,12 @@ def record(
         str | None,
         typer.Option(metavar="AGE", help="The age, such as 30d, from which on a recording is to be recorded again."),
     ] = None,
+    allow_unmatched: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unmatched", help="Don't fail if requests had no recording: exit with the command's code."
+        ),
+    ] = False,
     redact_header: RedactHeaders = None,
     redact_path: RedactPaths = None,
     redact_text: RedactTexts = None,
@@ -81,10 +100,21 @@ def record(
 ) -> int:
     """Run the command against the proxy and give its exit code; without one, stay up until interrupted.
 
+    The exit code of a command that succeeds becomes 1 if requests had no recording.
+
     Raises `UsageError`, `CassetteError`, `PortInUseError`.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file: give a folder for the cassettes")
+    # In a process of others, such as tests, the packages may be needed later.
+    unused = () if context.obj is not True else _UNUSED if mode != "none" else (*_UNUSED, "httpx2")
+    with gc_paused(), hidden(unused):
+        from tokentape_harness.proxy import RecordingProxy, recorded_upstreams, upstreams_of
+        from tokentape_harness.proxy.signing import is_aws
+        from tokentape_harness.redaction import secrets_of_environment
+
+        if mode != "none":
+            import tokentape_harness.proxy.forwarder  # noqa: F401
     known = upstreams_of(upstreams or (), os.environ)
     if mode == "none":
         known = recorded_upstreams(folder) | known
@@ -106,10 +136,17 @@ def record(
     if command:
         # Until all is saved a signal does not end this process.
         with _Signals() as signals, proxy:
-            code = _run(command, proxy.environment(os.environ), signals)
+            code = _run(proxy.command(command), proxy.environment(os.environ), signals)
             # The proxy notices in a moment that the command has ended, unless a child process still reads.
             proxy.wait_until_idle(_LEAVING_S)
-            return code
+        if not proxy.requested and code not in (_NOT_RUNNABLE, _NOT_FOUND):
+            done = "replayed" if mode == "none" else "recorded"
+            print_error(
+                f"warning: {Path(command[0]).name} sent no request to the proxy, so nothing was {done}: if it does not "
+                "read OPENAI_BASE_URL and its kin, give it the base URL by a placeholder such as {openai} in COMMAND "
+                "(docs/agents.md)"
+            )
+        return _closed(proxy, code, allow_unmatched=allow_unmatched)
     stop = threading.Event()
     with _handling((signal.SIGINT, signal.SIGTERM, *_HANGUP), lambda *_: stop.set()), proxy:
         bases = {
@@ -124,7 +161,21 @@ def record(
         # Without a timeout the wait can't be interrupted on Windows.
         while not stop.wait(0.5):
             pass
-    return 0
+    return _closed(proxy, 0, allow_unmatched=allow_unmatched)
+
+
+def _closed(proxy: RecordingProxy, code: int, *, allow_unmatched: bool) -> int:
+    """Print what was recorded and replayed, and return the exit code."""
+    for name, totals in proxy.totals.items():
+        print_error(f"{name}: {totals}")
+    unmatched = sum(totals.unmatched for totals in proxy.totals.values())
+    if code or not unmatched or allow_unmatched:
+        return code
+    print_error(
+        f"failed: {counted(unmatched, 'request')} had no recording "
+        "(--mode new_episodes records them, --allow-unmatched accepts them)"
+    )
+    return FAILED
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], signals: _Signals) -> int:

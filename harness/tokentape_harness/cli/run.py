@@ -37,7 +37,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         with extra_needed("harness", "the tokentape command"):
             from tokentape_harness.cli.app import app
 
-            result = app(args=arguments, prog_name="tokentape", standalone_mode=False)
+            result = app(args=arguments, prog_name="tokentape", standalone_mode=False, obj=arguments is None)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -6,12 +6,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import httpx2
 from vcr.request import Request
 
+from tokentape_fake_provider.answers.error_format import no_recording_status
 from tokentape_fake_provider.http.access import ALLOW_IT, Access, names_this_machine
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
 from tokentape_fake_provider.http.request_limits import RequestLimits
@@ -21,15 +21,18 @@ from tokentape_harness.errors import HarnessError
 from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import GRPC, NOT_SIGNED, Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, is_grpc, request_headers, text
-from tokentape_harness.proxy.signing import is_signed_for_aws, sign_again
-from tokentape_harness.proxy.upstream import Target, Upstream, target_of, without_secret
+from tokentape_harness.proxy.signing import is_signed_for_aws
+from tokentape_harness.proxy.totals import Totals
+from tokentape_harness.proxy.upstream import CONNECT_S, Target, Upstream, target_of, without_secret
 from tokentape_harness.proxy.websocket import NO_RECORDING, UPSTREAM_LOST, WebSocketRelay
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import MismatchError
 from tokentape_harness.recording.response_recorder import ResponseRecorder
 
+if TYPE_CHECKING:
+    from tokentape_harness.proxy.forwarder import Forwarder
+
 LIMITS: Final = RequestLimits(body=100_000_000)
-_CONNECT_S: Final = 30.0
 # How long the rest of a small error response may take to arrive.
 _REST_S: Final = 5.0
 
@@ -44,7 +47,6 @@ class ProxyApp:
         *,
         secret: str,
         access: Access,
-        timeout: float | None,
         report: Callable[[str], None],
     ) -> None:
         self._secret = secret
@@ -53,23 +55,28 @@ class ProxyApp:
         self.idle = threading.Event()
         """Set while no request is being answered."""
         self.idle.set()
+        self.totals: dict[str, Totals] = {name: Totals() for name in upstreams}
+        """What was done with the requests for each upstream."""
+        self.requested = False
+        """Whether any request has arrived."""
         self._open = 0
         self._upstreams = upstreams
         self._cassettes = cassettes
-        self._timeout = {"connect": _CONNECT_S, "read": timeout, "write": timeout, "pool": None}
+        self.forwarder: Forwarder | None = None
+        """What forwards to the upstreams; without one only recordings answer."""
         self._report = report
-        self._clients: dict[bool, httpx2.AsyncClient] = {}
         self._relay = WebSocketRelay(
-            cassettes, connect_s=_CONNECT_S, largest=LIMITS.body, end=self._end, is_stopping=lambda: self.stopping
+            cassettes, connect_s=CONNECT_S, largest=LIMITS.body, is_stopping=lambda: self.stopping
         )
 
     async def aclose(self) -> None:
         """Close the connections to the upstreams."""
-        for client in self._clients.values():
-            await client.aclose()
+        if self.forwarder is not None:
+            await self.forwarder.aclose()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        self.requested = True
         self._open += 1
         self.idle.clear()
         try:
@@ -95,20 +102,29 @@ class ProxyApp:
             failure = await self._forward(scope, body, Connection(receive, send, scope))
         if failure is not None:
             self._report(failure.message)
-            await send({"type": "http.response.start", "status": failure.status, "headers": failure.headers})
-            await send({"type": "http.response.body", "body": failure.body})
+            headers, body = self._response(failure, scope)
+            await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
     async def _answer_websocket(self, scope: Message, client: WebSocketConnection) -> None:
         failure = self._refused(scope)
         if failure is None:
             target, own = self._target(scope)
-            failure = target if isinstance(target, Failure) else await self._relay.answer(scope, target, own, client)
+            failure = (
+                target
+                if isinstance(target, Failure)
+                else await self._relay.answer(scope, target, own, client, self.totals[target.upstream.name])
+            )
         if failure is not None:
             self._report(failure.message)
             if client.accepted:
                 await client.close(MISMATCH if failure.status == NO_RECORDING else UPSTREAM_LOST, failure.message)
             else:
-                await client.deny(failure.status, failure.headers, failure.body)
+                await client.deny(failure.status, *self._response(failure, scope))
+
+    def _response(self, failure: Failure, scope: Message) -> tuple[RawHeaders, bytes]:
+        target, _ = self._target(scope)
+        return failure.response(target.path if isinstance(target, Target) else _path(scope), scope["headers"])
 
     def _refused(self, scope: Message) -> Failure | None:
         foreign = self._access.refusal(scope["headers"])
@@ -131,31 +147,39 @@ class ProxyApp:
         if target is None:
             names = ", ".join(f"/{name}" for name in self._upstreams)
             return Failure(404, "unknown_prefix", f"{path}: no upstream has this prefix (known are {names})"), own
-        return self._cassettes.recorded_target(target), own
+        return target, own
 
     async def _respond(
         self, scope: Message, body: bytes, target: Target, own: bool, connection: Connection
     ) -> Failure | None:
         headers = request_headers(scope["headers"], urlsplit(target.upstream.url).netloc, len(body))
         request = Request(scope["method"], target.uri, body or None, dict(text(headers)))
+        totals = self.totals[target.upstream.name]
         try:
             # Matching and redaction must not block other streams.
             answer = await asyncio.to_thread(self._cassettes.answer, target.upstream.name, request)
         except MismatchError as error:
             path = self._cassettes.paths[target.upstream.name]
-            return Failure(404, "no_recording", f"{path}: {error.summary} (--mode new_episodes adds it)")
+            totals.unmatched += 1
+            status = no_recording_status(scope["headers"])
+            return Failure(status, "no_recording", f"{path}: {error.summary} (--mode new_episodes adds it)")
         except HarnessError as error:
+            totals.failed += 1
             return Failure(500, "cassette_error", str(error))
         if isinstance(answer, Playback):
-            return await _until_gone(self._replay(scope["method"], answer, connection), connection)
+            totals.replayed += 1
+            return await _until_gone(self._replay(scope["method"], answer, connection, totals), connection)
         if not own and is_signed_for_aws(target.uri, headers):
             if answer is not None:
                 answer.abandon()
+            totals.failed += 1
             return NOT_SIGNED
-        exchange = self._exchange(scope["method"], target, headers, body, connection, answer)
+        if self.forwarder is None:
+            return Failure(503, "stopping", "the proxy is about to stop, and mode none sends nothing to a provider")
+        exchange = self.forwarder.forward(scope["method"], target, headers, body, connection, answer, totals)
         return await _until_gone(exchange, connection, answer)
 
-    async def _replay(self, method: str, playback: Playback, connection: Connection) -> Failure | None:
+    async def _replay(self, method: str, playback: Playback, connection: Connection, totals: Totals) -> Failure | None:
         await playback.wait_until_async(playback.start)
         size = sum(len(piece.data) for piece in playback.pieces)
         head = [
@@ -171,96 +195,14 @@ class ProxyApp:
         if playback.end == "complete":
             connection.ended = True
             await connection.send({"type": "http.response.body", "body": b""})
+            totals.saved_ms += playback.saved
             return None
         await playback.wait_until_async(playback.end_at)
+        totals.saved_ms += playback.saved
         if playback.end in ("client_closed", "open_at_exit"):
             self._report(str(await playback.run_out_async()))
         await connection.cut()
         return None
-
-    async def _exchange(
-        self,
-        method: str,
-        target: Target,
-        headers: RawHeaders,
-        body: bytes,
-        connection: Connection,
-        recording: ResponseRecorder | None,
-    ) -> Failure | None:
-        try:
-            request = httpx2.Request(
-                method,
-                target.uri,
-                headers=sign_again(method, target.uri, headers, body),
-                content=body or None,
-                # The target as the client wrote it: decoding and encoding it may change it.
-                extensions={"timeout": self._timeout, "target": _target(target)},
-            )
-            response = await self._upstream_client(http2=connection.is_http2).send(request, stream=True)
-        except (httpx2.HTTPError, httpx2.InvalidURL, HarnessError, ValueError) as error:
-            if recording is not None:
-                recording.abandon()
-            return Failure(
-                502,
-                "upstream_error",
-                f"{target.upstream.name} at {target.upstream.url} gave no response: {type(error).__name__}: {error} "
-                f"(is it up? --upstream {target.upstream.name}=URL names another)",
-                retry=True,
-            )
-        except BaseException:
-            if recording is not None:
-                recording.abandon()
-            raise
-        try:
-            await self._forward_response(response, connection, recording)
-        finally:
-            await response.aclose()
-        return None
-
-    async def _forward_response(
-        self, response: httpx2.Response, connection: Connection, recording: ResponseRecorder | None
-    ) -> None:
-        head = end_to_end(response.headers.raw)
-        if recording is not None:
-            version = response.http_version
-            recording.head(response.status_code, response.reason_phrase, text(head), http_version=version)
-        try:
-            await connection.send({"type": "http.response.start", "status": response.status_code, "headers": head})
-            async for chunk in response.aiter_raw():
-                if recording is not None:
-                    recording.chunk(chunk)
-                await connection.send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except httpx2.HTTPError as error:
-            # Before the connection is cut, since this task is cancelled when the client is gone.
-            if recording is not None:
-                await self._end(recording.failed, error)
-            # Cut, not ended: after a clean end the client would take the body for complete.
-            await connection.cut()
-        except asyncio.CancelledError:
-            if recording is not None:
-                await self._end(recording.left_open if self.stopping else recording.closed)
-            raise
-        else:
-            connection.ended = True
-            await connection.send({"type": "http.response.body", "body": b""})
-            if recording is not None:
-                await self._end(recording.complete)
-
-    async def _end(self, end: Callable[..., None], *arguments: object) -> None:
-        """End a recording in a thread, since redaction must not block other streams."""
-
-        def run() -> None:
-            end(*arguments)
-            self._cassettes.on_recorded()
-
-        await asyncio.to_thread(run)
-
-    def _upstream_client(self, *, http2: bool) -> httpx2.AsyncClient:
-        """The client of the upstreams; for clients of HTTP/2 (whose server needs h2, too) it offers that, too."""
-        if http2 not in self._clients:
-            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
-            self._clients[http2] = httpx2.AsyncClient(limits=limits, follow_redirects=False, http2=http2)
-        return self._clients[http2]
 
 
 async def _until_gone(
@@ -288,7 +230,3 @@ async def _until_gone(
 def _path(scope: Message) -> str:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw.partition(b"?")[0].decode("latin-1")
-
-
-def _target(target: Target) -> bytes:
-    return (urlsplit(target.upstream.url).path + target.path).encode("latin-1")

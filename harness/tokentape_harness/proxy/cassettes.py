@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -17,8 +18,10 @@ from vcr.request import Request
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteError, HarnessError
 from tokentape_harness.project_settings import Normalise
-from tokentape_harness.proxy.upstream import NAME, Target, Upstream, http_uri
+from tokentape_harness.proxy.upstream import NAME, Upstream, http_uri
+from tokentape_harness.recording.body_matcher import NAME as BODY
 from tokentape_harness.recording.clock import RecordingClock
+from tokentape_harness.recording.path_matcher import NAME as PATH
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
@@ -27,6 +30,9 @@ from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
 
 # Each save writes the whole file. The pause after it is this many times as long, which limits the share of saving.
 _PAUSE: Final = 9
+
+# Without the origin: a recording answers whatever upstream it is from.
+_MATCH_ON: Final = ("method", PATH, "query", BODY)
 
 
 class CassetteFolder:
@@ -70,6 +76,7 @@ class CassetteFolder:
                 cassette = use_cassette(
                     path,
                     record_mode=self._mode,
+                    match_on=_MATCH_ON,
                     clock=self._clock,
                     speed=self._speed,
                     rules=self._rules,
@@ -99,20 +106,14 @@ class CassetteFolder:
         """The recorder of this upstream's cassette."""
         return self._recorders[name]
 
-    def recorded_target(self, target: Target) -> Target:
-        """In mode `none`, the target with the upstream from which its path was recorded."""
-        if self._mode != "none":
-            return target
-        path = target.path.partition("?")[0]
-        requests = self._recorders[target.upstream.name].cassette.requests
-        found = [uri for request in requests if (uri := http_uri(request.uri).partition("?")[0]).endswith(path)]
-        if not found or target.upstream.url + path in found:
-            return target
-        return target._replace(upstream=target.upstream._replace(url=found[0].removesuffix(path)))
+    async def end(self, end: Callable[..., None], *arguments: object) -> None:
+        """End a recording in a thread, since redaction must not block other streams; it is saved soon."""
 
-    def on_recorded(self) -> None:
-        """Save soon: a recording has ended."""
-        self._changed.set()
+        def run() -> None:
+            end(*arguments)
+            self._changed.set()
+
+        await asyncio.to_thread(run)
 
     def _save_as_it_grows(self) -> None:
         failed = False

@@ -1,11 +1,14 @@
-"""Failure: an error response of the proxy itself, in a format that SDKs show."""
+"""Failure: an error response of the proxy itself, in the provider's format."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from tokentape_fake_provider.http.http_protocol import refuse_in_json
+from tokentape_fake_provider.answers.error_format import wire_for_errors
+from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.wires import wire_for_path
+from tokentape_harness.proxy.headers import RawHeaders
 from tokentape_harness.redaction import redact_text
 
 _GRPC_KIND: Final = "grpc"
@@ -25,23 +28,20 @@ class Failure(NamedTuple):
         """The description without secrets."""
         return redact_text(self.description)
 
-    @property
-    def body(self) -> bytes:
-        """JSON with the message where the SDKs of OpenAI, Anthropic, Google and AWS look for it; empty for gRPC."""
-        if self.kind == _GRPC_KIND:
-            return b""
-        return refuse_in_json("", [], self.status, self.kind, f"tokentape: {self.message}")[1]
+    def response(self, path: str, headers: RawHeaders) -> tuple[RawHeaders, bytes]:
+        """Headers and body, in the format that the client of this path, with these headers, reads.
 
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers of the response; `x-should-retry` is false if a retry would fail again."""
+        `x-should-retry` is false if a retry would fail again.
+        """
         if self.kind == _GRPC_KIND:
             message = quote(f"tokentape: {self.message}", safe=" ").encode()
             kind = (b"content-type", b"application/grpc")
-            return [kind, (b"grpc-status", _UNIMPLEMENTED), (b"grpc-message", message)]
-        retry = [] if self.retry else [(b"x-should-retry", b"false")]
-        size = str(len(self.body)).encode()
-        return [(b"content-type", b"application/json"), (b"content-length", size), *retry]
+            return [kind, (b"grpc-status", _UNIMPLEMENTED), (b"grpc-message", message)], b""
+        wire = wire_for_path(path) or wire_for_errors(path, headers)
+        reply = wire.encode_error(Error(self.status, f"tokentape: {self.message}", code=self.kind))
+        retry = () if self.retry else (("x-should-retry", "false"),)
+        pairs = (*reply.headers, ("content-length", str(len(reply.body))), *retry)
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs], reply.body
 
 
 NOT_SIGNED: Final = Failure(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.http.access import Access
@@ -16,10 +16,15 @@ from tokentape_fake_provider.playback.connection import RawHeaders
 from tokentape_harness.errors import UsageError
 from tokentape_harness.project_settings import Normalise
 from tokentape_harness.proxy.app import LIMITS, ProxyApp
+from tokentape_harness.proxy.blocking import BlockingProxy
 from tokentape_harness.proxy.cassettes import CassetteFolder, check_replayable
-from tokentape_harness.proxy.upstream import Upstream, command_environment
+from tokentape_harness.proxy.totals import Totals
+from tokentape_harness.proxy.upstream import Upstream, command_environment, command_urls, with_urls
 from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules
+
+if TYPE_CHECKING:
+    from tokentape_harness.proxy.forwarder import Forwarder
 
 MODES: Final = ("new_episodes", "all", "none", "once")
 
@@ -51,6 +56,7 @@ class RecordingProxy:
     ) -> None:
         if mode not in MODES:
             raise UsageError(f"mode {mode!r} is not one of {', '.join(MODES)}")
+        self._upstreams = upstreams
         self._folder = folder
         self._mode = mode
         self._cassettes = CassetteFolder(
@@ -66,10 +72,10 @@ class RecordingProxy:
         )
         self._secret = secrets.token_urlsafe(16)
         access = Access(tuple(allowed_origins))
-        self._app = ProxyApp(
-            upstreams, self._cassettes, secret=self._secret, access=access, timeout=timeout, report=report
-        )
+        self._timeout = timeout
         self._report = report
+        self._app = ProxyApp(upstreams, self._cassettes, secret=self._secret, access=access, report=report)
+        self._blocking = BlockingProxy(report) if mode == "none" else None
         self._thread = ServerThread("127.0.0.1", port, "tokentape-record", limits=LIMITS, refuse=self._refuse)
         self._stack = ExitStack()
 
@@ -89,8 +95,26 @@ class RecordingProxy:
         return f"{self._thread.url}/{self._secret}"
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """This environment with the base URLs of the SDKs set to the proxy; in mode `none` also with fake keys."""
-        return command_environment(self.own_url, environment, keys=self._mode == "none")
+        """This environment with the base URLs of the SDKs set to the proxy.
+
+        In mode `none` it also has fake keys, and a proxy that refuses requests to other hosts.
+        """
+        blocking = None if self._blocking is None else self._blocking.url
+        return command_environment(self.own_url, environment, blocking=blocking, keys=blocking is not None)
+
+    def command(self, command: Sequence[str]) -> list[str]:
+        """This command with its placeholders, such as `{openai}`, replaced by base URLs at the proxy."""
+        return with_urls(command, command_urls(self.own_url, self._upstreams))
+
+    @property
+    def requested(self) -> bool:
+        """Whether any request has arrived."""
+        return self._app.requested
+
+    @property
+    def totals(self) -> Mapping[str, Totals]:
+        """What was done with the requests for each upstream that has any."""
+        return {name: totals for name, totals in self._app.totals.items() if totals != Totals()}
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Whether every client gets its response or leaves within `timeout` s."""
@@ -101,10 +125,20 @@ class RecordingProxy:
             check_replayable(self._cassettes.paths.values(), self._folder)
         with ExitStack() as stack:
             stack.enter_context(self._cassettes)
+            if self._blocking is not None:
+                stack.enter_context(self._blocking)
+            if self._mode != "none":
+                self._app.forwarder = self._forwarder()
             self._thread.start(self._app, self._app.aclose)
             stack.callback(self._thread.stop)
             self._stack = stack.pop_all()
         return self
+
+    def _forwarder(self) -> Forwarder:
+        """What the first request needs stands before it comes, so that its response is recorded with its true time."""
+        from tokentape_harness.proxy.forwarder import Forwarder
+
+        return Forwarder(self._cassettes, timeout=self._timeout, is_stopping=lambda: self._app.stopping)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

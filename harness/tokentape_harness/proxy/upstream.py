@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tokentape_harness.errors import UsageError
 from tokentape_harness.testing.sdk_environment import base_urls, fake_keys, providers
 
+CONNECT_S: Final = 30.0
+"""How long a connection to an upstream may take, in s."""
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _LOCAL: Final = ("127.0.0.1", "localhost", "::1")
+_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
+_ALIASES: Final = {"google": "gemini"}
 
 
 class Upstream(NamedTuple):
@@ -108,15 +112,36 @@ def target_of(path: str, query: str, upstreams: Mapping[str, Upstream]) -> Targe
     return None if upstream is None else Target(upstream, f"/{rest}" + (f"?{query}" if query else ""))
 
 
-def command_environment(url: str, environment: Mapping[str, str], *, keys: bool) -> dict[str, str]:
+def command_urls(url: str, upstreams: Mapping[str, Upstream]) -> dict[str, str]:
+    """What each placeholder of a command stands for: the base URL of its SDK, and `proxy` for the proxy at `url`."""
+    urls = {name: f"{url}/{name}{upstream.ending}" for name, upstream in upstreams.items()}
+    aliases = {alias: urls[name] for alias, name in _ALIASES.items() if name in urls}
+    return {"proxy": url} | aliases | urls
+
+
+def with_urls(command: Sequence[str], urls: Mapping[str, str]) -> list[str]:
+    """The command with `{NAME}` replaced by that URL. All other braces stay, also those of `{{NAME}}` and `${NAME}`."""
+    names = "|".join(map(re.escape, urls))
+    placeholder = re.compile(rf"{{{{(?:{names})}}}}|(?<!\$){{({names})}}")
+    return [placeholder.sub(lambda found: urls[found[1]] if found[1] else found[0], word) for word in command]
+
+
+def command_environment(
+    url: str, environment: Mapping[str, str], *, blocking: str | None, keys: bool
+) -> dict[str, str]:
     """The environment for a program that uses the proxy at `url`; `keys` adds fake keys for missing ones.
 
-    `TOKENTAPE_PROXY_URL` is for programs whose SDK reads no variable: an upstream's prefix follows it.
+    `TOKENTAPE_PROXY_URL` is for programs whose SDK reads no variable: an upstream's prefix follows it. Requests to all
+    other hosts go to the proxy at `blocking`, if there is one.
     """
     variables = dict(environment) | {"TOKENTAPE_PROXY_URL": url}
     variables |= {variable: f"{url}/{base.provider}{base.ending}" for variable, base in base_urls().items()}
+    if blocking is not None:
+        variables |= {variable: blocking for name in _PROXIES for variable in (name, name.upper())}
+        variables["NODE_USE_ENV_PROXY"] = "1"
     for variable in ("NO_PROXY", "no_proxy"):
-        listed = [host.strip() for host in environment.get(variable, "").split(",") if host.strip()]
+        given = "" if blocking is not None else environment.get(variable, "")
+        listed = [host.strip() for host in given.split(",") if host.strip()]
         variables[variable] = ",".join([*listed, *(host for host in _LOCAL if host not in listed)])
     if not keys:
         return variables

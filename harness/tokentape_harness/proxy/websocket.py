@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import httpx2
 from vcr.request import Request
 
 from tokentape_fake_provider.playback.connection import Message
@@ -25,6 +24,7 @@ from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import NOT_SIGNED, Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, handshake_headers, text
 from tokentape_harness.proxy.signing import is_signed_for_aws, sign_again
+from tokentape_harness.proxy.totals import Totals
 from tokentape_harness.proxy.upstream import Target
 from tokentape_harness.recording.recorder import MismatchError, Recorder
 from tokentape_harness.recording.response_recorder import ResponseRecorder
@@ -43,11 +43,9 @@ _NORMAL: Final = 1000
 _OWN: Final = frozenset((b"host", b"sec-websocket-protocol"))
 _NOT_SENT: Final = frozenset(("content-length", "sec-websocket-accept", "sec-websocket-extensions"))
 
-End: TypeAlias = Callable[..., Awaitable[None]]
-
 
 class WebSocketRelay:
-    """Answers the handshakes that the proxy receives. `end` ends a recording in a thread; `connect_s` is in s."""
+    """Answers the handshakes that the proxy receives. `connect_s` is in s."""
 
     def __init__(
         self,
@@ -55,22 +53,34 @@ class WebSocketRelay:
         *,
         connect_s: float,
         largest: int,
-        end: End,
         is_stopping: Callable[[], bool],
     ) -> None:
         self._cassettes = cassettes
         self._connect_s = connect_s
         self._largest = largest
-        self._end = end
         self._is_stopping = is_stopping
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         """The authorities that are trusted for HTTP, too."""
+        import httpx2  # a replay does without
+
         return httpx2.create_ssl_context()
 
-    async def answer(self, scope: Message, target: Target, own: bool, client: WebSocketConnection) -> Failure | None:
+    async def answer(
+        self, scope: Message, target: Target, own: bool, client: WebSocketConnection, totals: Totals
+    ) -> Failure | None:
         """Replay or record a WebSocket to its end."""
+        failure = await self._answer(scope, target, own, client, totals)
+        if failure is not None and failure.status == NO_RECORDING:
+            totals.unmatched += 1
+        elif failure is not None:
+            totals.failed += 1
+        return failure
+
+    async def _answer(
+        self, scope: Message, target: Target, own: bool, client: WebSocketConnection, totals: Totals
+    ) -> Failure | None:
         headers = handshake_headers(scope["headers"], urlsplit(target.uri).netloc)
         request = Request("GET", target.websocket_uri, None, dict(text(headers)))
         name = target.upstream.name
@@ -79,6 +89,7 @@ class WebSocketRelay:
             recorded = await asyncio.to_thread(recorder.websockets, request)
             if recorded:
                 failure, first = await self._replay(recorder, request, recorded, client)
+                totals.replayed += failure is None
                 if failure is None or first is None:
                     return failure
             recording = await asyncio.to_thread(recorder.record, request)
@@ -92,6 +103,7 @@ class WebSocketRelay:
                 return NOT_SIGNED
             return await self._record(target, headers, client, recording, first)
         finally:
+            totals.recorded += recording is not None and recording.has_head
             if recording is not None and not recording.has_head:
                 recording.abandon()
 
@@ -188,7 +200,7 @@ class WebSocketRelay:
         if recording is not None:
             recording.head(response.status_code, response.reason_phrase, headers)
             recording.chunk(body)
-            await self._end(recording.complete)
+            await self._cassettes.end(recording.complete)
         if client.accepted:
             await client.close(UPSTREAM_LOST, f"the upstream answered {response.status_code}")
         else:
@@ -204,11 +216,11 @@ class WebSocketRelay:
             close = up.result() if up.done() else down.result()
             if recording is not None:
                 if isinstance(close, WebSocketClose):
-                    await self._end(recording.closed_by, close)
+                    await self._cassettes.end(recording.closed_by, close)
                 elif close is not None:
-                    await self._end(recording.failed, close)
+                    await self._cassettes.end(recording.failed, close)
                 else:
-                    await self._end(recording.left_open if self._is_stopping() else recording.closed)
+                    await self._cassettes.end(recording.left_open if self._is_stopping() else recording.closed)
             if isinstance(close, Exception):
                 client.cut()
             elif close is None:

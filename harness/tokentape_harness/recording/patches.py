@@ -54,9 +54,10 @@ def has_members(owner: type, *names: str) -> bool:
     return all(hasattr(owner, name) or name in owner.__init__.__code__.co_names for name in names)  # type: ignore[misc]
 
 
-def replaced_patchers() -> tuple[str, ...]:
-    """The patchers of vcrpy that must not be entered beside ours: the value for its `skip_patchers`."""
-    return tuple(name for client, (names, _) in _CLIENTS.items() if _patches(client) is not None for name in names)
+def skipped_patchers(skip: tuple[str, ...]) -> tuple[str, ...]:
+    """The patchers of vcrpy that are not entered: those in `skip`, and those that ours replace."""
+    others = ((client, names) for client, (names, _) in _CLIENTS.items() if not set(names) <= set(skip))
+    return tuple(dict.fromkeys((*skip, *(name for client, names in others if _patches(client) for name in names))))
 
 
 @contextmanager

@@ -69,6 +69,11 @@ class Playback:
         """The headers without those that describe how the body was sent."""
         return tuple((name, value) for name, value in self.headers if name.lower() not in _FRAMING)
 
+    @property
+    def saved(self) -> float:
+        """How much longer the recorded response took than this replay so far, in ms."""
+        return max(0.0, self.end_at - (self._clock.now() - self._requested_at))
+
     def wait_until(self, at: float) -> None:
         """Wait until a recorded time (ms since the request), at the speed of this replay."""
         if self._speed is not None:

@@ -53,6 +53,11 @@ class ResponseRecorder:
         self._frames: list[WebSocketFrame] = []
         self._close: WebSocketClose | None = None
 
+    def sent(self) -> None:
+        """Count the times from now on: the request is sent only now."""
+        self._requested_at = self._clock.now()
+        self._recorded_at = self._clock.date()
+
     @property
     def has_head(self) -> bool:
         """Whether the response's head has arrived."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Final, NamedTuple
 
-from tokentape import ProviderError, TokentapeError
-from tokentape.sources.byte_stream import decoded
-from tokentape.wires import wire_named, wire_names
 from tokentape_fake_provider.tape import End
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.model import RecordedError
@@ -49,11 +46,16 @@ def reached_end(path: str, body: bytes) -> bool:
 
     Some clients close a stream at that event without waiting for the end of the body.
     """
-    wire = _wire_below(path)
-    if wire is None or not body:
+    # The library is not needed before a client leaves a stream early.
+    from tokentape import ProviderError, TokentapeError
+    from tokentape.sources.byte_stream import decoded
+    from tokentape.wires import wire_named
+
+    wire = wire_for_path(path)
+    if wire is None or wire.name not in _decodable() or not body:
         return False
     try:
-        for _ in decoded([body], wire_named(wire).decoder()):
+        for _ in decoded([body], wire_named(wire.name).decoder()):
             pass
     except ProviderError:
         return True  # SDKs raise and close at the provider's error event
@@ -62,17 +64,9 @@ def reached_end(path: str, body: bytes) -> bool:
     return True
 
 
-def _wire_below(path: str) -> str | None:
-    """The wire format of a path, also below a prefix of a gateway: `/gateway/v1/messages` is `/v1/messages`."""
-    parts = path.split("/")
-    for first in range(1, len(parts)):
-        wire = wire_for_path("/" + "/".join(parts[first:]))
-        if wire is not None and wire.name in _decodable():
-            return wire.name
-    return None
-
-
 @cache
 def _decodable() -> frozenset[str]:
     # A search for installed decoders reads the metadata of every package, in 5 ms (measured).
+    from tokentape.wires import wire_names
+
     return frozenset(wire_names())

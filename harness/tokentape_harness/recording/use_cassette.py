@@ -25,7 +25,9 @@ from tokentape_harness.errors import UnplayedRecordingError, UsageError
 from tokentape_harness.project_settings import Normalise, project_normalising
 from tokentape_harness.recording.body_matcher import NAME, BodyMatcher, body
 from tokentape_harness.recording.clock import RecordingClock, SystemClock
-from tokentape_harness.recording.patches import patched, replaced_patchers
+from tokentape_harness.recording.patches import patched, skipped_patchers
+from tokentape_harness.recording.path_matcher import NAME as PATH
+from tokentape_harness.recording.path_matcher import llm_path
 from tokentape_harness.recording.persister import CassettePersister
 from tokentape_harness.recording.recorder import Recorder
 from tokentape_harness.recording.redactor import Redactor
@@ -113,8 +115,8 @@ def _check_options(vcr: VCR, options: Mapping[str, Any], record_mode: str, match
     if record_mode not in modes:
         raise UsageError(f"record_mode is {record_mode!r}: give {', '.join(modes[:-1])} or {modes[-1]}")
     for name in match_on:
-        if name not in (*vcr.matchers, NAME):
-            raise UsageError(f"match_on has {name!r}, which is not one of {', '.join((*vcr.matchers, NAME))}")
+        if name not in (*vcr.matchers, NAME, PATH):
+            raise UsageError(f"match_on has {name!r}, which is not one of {', '.join((*vcr.matchers, NAME, PATH))}")
 
 
 class StreamingCassette:
@@ -240,6 +242,7 @@ class StreamingCassette:
         options = dict(self._vcr_options)
         vcr = self._vcr
         vcr.register_matcher(NAME, matcher)
+        vcr.register_matcher(PATH, llm_path)
         if vcr.matchers["body"] is matchers.body:
             vcr.register_matcher("body", body)
         match_on = tuple(options.pop("match_on", vcr.match_on))
@@ -254,7 +257,7 @@ class StreamingCassette:
             **options,
             "match_on": match_on,
             "before_record_request": (*hooks, redactor.request),
-            "skip_patchers": (*skip, *(name for name in replaced_patchers() if name not in skip)),
+            "skip_patchers": skipped_patchers(skip),
         }
 
 

@@ -11,8 +11,7 @@ import pytest
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.cassettes.reader import read_cassette
-from tokentape_harness.proxy import RecordingProxy, Upstream
-from tokentape_harness.proxy import app as proxy_app
+from tokentape_harness.proxy import RecordingProxy, Upstream, forwarder
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "x" * 1000}]}
 SIGNED = {
@@ -41,7 +40,7 @@ def test_aws_is_signed_for_its_own_command_only(tmp_path: Path, monkeypatch: pyt
         signed.append(uri)
         raise ValueError("seen")
 
-    monkeypatch.setattr(proxy_app, "sign_again", sign)
+    monkeypatch.setattr(forwarder, "sign_again", sign)
     aws = {"bedrock": Upstream("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com")}
     with RecordingProxy(aws, tmp_path) as running, httpx2.Client(headers=SIGNED) as client:
         path = "/bedrock/model/m/converse"
@@ -50,7 +49,9 @@ def test_aws_is_signed_for_its_own_command_only(tmp_path: Path, monkeypatch: pyt
         for base in (running.url, f"{running.url}/wrong", f"{running.own_url[:-1]}"):
             refused = client.post(f"{base}{path}", json={})
             assert refused.status_code in (403, 404)
-        assert client.post(f"{running.url}{path}", json={}).json()["error"]["type"] == "not_signed"
+        refused = client.post(f"{running.url}{path}", json={})
+        assert refused.headers["x-amzn-errortype"].startswith("AccessDeniedException:")
+        assert "signed only for clients that know this run's address" in refused.json()["message"]
         assert signed == []
         assert client.post(f"{own}/model/m/converse", json={}).status_code == 502
         assert signed == ["https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse"]
@@ -65,7 +66,7 @@ def test_web_pages_of_others(headers: dict[str, str], upstream: FakeProviderServ
     """A request of another origin's page is refused and not forwarded, unless the origin is allowed."""
     with proxy(upstream, tmp_path / "a") as running:
         refused = httpx2.post(f"{running.own_url}/openai/v1/chat/completions", json=CHAT, headers=headers)
-        assert (refused.status_code, refused.json()["error"]["type"]) == (403, "foreign_origin")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "foreign_origin")
     assert not upstream.default.journal.entries
     with proxy(upstream, tmp_path / "b", allowed_origins=["*"]) as running:
         url = f"{running.url}/openai/v1/chat/completions"

@@ -53,7 +53,7 @@ def test_nothing_planted_is_kept_or_reported(
         lost = httpx2.post(f"{proxy.url}/{FORMED['header']}/v1?key={FORMED['query']}", headers=HEADERS)
     with RecordingProxy(down, tmp_path / "down", report=reports.append) as proxy:
         failed = post(proxy, kind)
-    assert (replayed.status_code, refused.status_code, lost.status_code, failed.status_code) == (200, 404, 404, 502)
+    assert (replayed.status_code, refused.status_code, lost.status_code, failed.status_code) == (200, 409, 404, 502)
     assert len(reports) == 3
     printed = capfd.readouterr()
     for text in (refused.text, lost.text, failed.text, *reports, printed.out, printed.err):

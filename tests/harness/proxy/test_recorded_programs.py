@@ -11,7 +11,18 @@ import msgspec
 import pytest
 
 from tests.clients import environments
-from tests.harness.proxy.processes import KEYS, PIECES, SDKS, environment, printed, program, record, running, tape
+from tests.harness.proxy.processes import (
+    KEYS,
+    PIECES,
+    SDKS,
+    complaints,
+    environment,
+    printed,
+    program,
+    record,
+    running,
+    tape,
+)
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Tape
@@ -55,7 +66,7 @@ def streams_live(
                 assert process.stdout.readline().removesuffix("\n") == waiting.pop(0), process.stderr.read()
         assert not waiting
         assert process.stdout.read() == ""
-        assert (process.wait(), process.stderr.read()) == (0, "")
+        assert (process.wait(), complaints(process.stderr.read())) == (0, "")
     return sent
 
 

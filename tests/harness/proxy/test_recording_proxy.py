@@ -220,7 +220,7 @@ def test_modes(proxy, upstream, tmp_path, reports):
     with proxy("none") as running:
         assert post(running, "two") == (200, b"second")
         status, received = post(running, "three")
-    assert status == 404
+    assert status == 409
     assert b"messages[0].content was" in received
     assert len(reports) == 1
     with proxy("all") as running:
@@ -275,7 +275,7 @@ def test_mode_once_adds_nothing(proxy, upstream, tmp_path):
         with streamed(running, "two") as response:
             assert response.read() == b"second"
         with streamed(running, "three") as response:
-            assert response.status_code == 404
+            assert response.status_code == 409
     assert len(recorded(tmp_path)) == 2
     assert len(upstream.default.journal.entries) == 2
 
@@ -360,7 +360,7 @@ def test_parallel_requests_that_are_the_same(proxy, upstream, tmp_path):
             with streamed(running) as response:
                 assert response.read() == text
         with streamed(running) as response:
-            assert response.status_code == 404
+            assert response.status_code == 409
             assert b"Played already" in response.read()
 
 
