@@ -71,7 +71,7 @@ def test_a_client_of_http2(proxy, upstream, clock, tmp_path):
             with httpx2.Client(http1=not http2, http2=http2) as client:
                 response = client.post(f"{running.url}/openai/v1/chat/completions", json=REQUEST)
             assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
-            assert response.status_code == (200 if http2 else 404)
+            assert response.status_code == (200 if http2 else 409)
     assert len(upstream.default.journal.entries) == 1
 
 
