@@ -8,7 +8,10 @@ from importlib import import_module
 
 from rich.console import Console
 
-SECTIONS = ("decode", "scaling", "replay", "lateness", "arrival", "recording", "cassettes", "kills", "virtual_time")
+SECTIONS = (
+    *("decode", "scaling", "replay", "answers", "lateness", "arrival", "recording", "cassettes", "kills"),
+    "virtual_time",
+)
 
 
 def main(sections: list[str]) -> None:

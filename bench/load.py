@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from bench.servers import LARGE_REQUEST_BODY, PATH, REQUEST_BODY
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-def _request(body: bytes) -> bytes:
-    head = f"POST {PATH} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+def post(body: bytes, path: str = PATH) -> bytes:
+    """A request, as it is sent."""
+    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     return f"{head}\r\n\r\n".encode() + body
 
 
-REQUEST, LARGE_REQUEST = _request(REQUEST_BODY), _request(LARGE_REQUEST_BODY)
+REQUEST, LARGE_REQUEST = post(REQUEST_BODY), post(LARGE_REQUEST_BODY)
 _SLOW_READ, _SLOW_EVERY_S = 4096, 0.1
 
 
@@ -33,6 +35,10 @@ class RunningServer:
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self._process = process
         self.port = port
+
+    def cpu(self) -> float:
+        """The CPU time in s that it has taken, in user space and in the kernel."""
+        return cpu_seconds(self._process.pid)
 
     def resident(self) -> int | None:
         """Bytes of memory that it has at the moment; `None` where the system does not tell."""
@@ -59,6 +65,51 @@ def running(name: str) -> Iterator[RunningServer]:
             yield RunningServer(process, int(process.stdout.readline()))
         finally:
             process.kill()
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time in s that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def whole_response(port: int, request: bytes) -> bytes:
+    """The response to a request, on a connection of its own."""
+    received = b""
+    with _connect(port) as client:
+        client.sendall(request)
+        while not received.endswith(LAST_CHUNK):
+            part = client.recv(1_048_576)
+            assert part, "the server closed the connection"
+            received += part
+    return received
+
+
+def ask_in_turn(port: int, requests: Iterable[bytes], *, connections: int = 8) -> None:
+    """Send these requests, on a few connections at once, and read their responses."""
+    waiting, open_requests = iter(requests), 0
+    with selectors.DefaultSelector() as selector:
+        for _, request in zip(range(connections), waiting, strict=False):
+            client = _connect(port)
+            client.sendall(request)
+            selector.register(client, selectors.EVENT_READ, bytearray())
+            open_requests += 1
+        while open_requests:
+            for key, _ in selector.select(5.0):
+                client = key.fileobj  # type: ignore[assignment]
+                received, tail = client.recv(1_048_576), key.data
+                assert received, "the server closed a connection"
+                tail += received[-len(LAST_CHUNK) :]
+                if tail.endswith(LAST_CHUNK):
+                    tail.clear()
+                    following = next(waiting, None)
+                    if following is None:
+                        selector.unregister(client)
+                        client.close()
+                        open_requests -= 1
+                    else:
+                        client.sendall(following)
+                del tail[: -len(LAST_CHUNK)]
 
 
 def responses_per_second(port: int, *, connections: int = 8, seconds: float = 3.0) -> float:

@@ -22,7 +22,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from bench.bodies import stream_body
-from tokentape_fake_provider import FakeProviderServer, Frame, Recording, Tape
+from tokentape_fake_provider import FakeProviderServer, Frame, Recording, Rule, Script, Tape
 
 EVENTS = 1000
 TOKENS_PER_SECOND = 50
@@ -35,6 +35,8 @@ REQUEST_BODY = b'{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user"
 # Asks for events that are so large that a client's and the server's buffers are soon full.
 LARGE_REQUEST_BODY = REQUEST_BODY.replace(b"Hi", b"Large")
 LARGE_EVENT = 65_536
+SHAPES = {"short": 10, "long": 200}
+"""The lengths of answers, in tokens."""
 HEADERS = (("content-type", "text/event-stream; charset=utf-8"),)
 
 
@@ -135,6 +137,45 @@ def eventwise_asgi() -> None:
     _serve(app, [])
 
 
+def answers() -> None:
+    """Ours, with a session for each source of answers and each of their lengths: `/s/rule-long`."""
+    with FakeProviderServer() as server:
+        for shape, tokens in SHAPES.items():
+            script = Script.of(text_of(tokens))
+            server.create_session(f"rule-{shape}").add_rule(Rule((script,)))
+            server.create_session(f"simulation-{shape}", simulation={"words": tokens})
+            tape = Tape(tuple(Frame(float(at), event) for at, event in enumerate(events(tokens))), headers=HEADERS)
+            body = json.loads(question(0))
+            recording = Recording(tape, PATH, body, "POST", "openai_chat", "bench", 0)
+            server.create_session(f"replay-{shape}", repeat=True).add_recordings([recording])
+        _settle()
+        print(server.port, flush=True)
+        sys.stdin.read()
+        print("[]")
+
+
+def bare_shapes() -> None:
+    """The least an ASGI app can do, with the bodies of our replays: `/short`, `/long`."""
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
+    bodies = {f"/{shape}": b"".join(events(tokens)) for shape, tokens in SHAPES.items()}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start)
+        await send({"type": "http.response.body", "body": bodies[scope["path"]], "more_body": False})
+
+    _serve(app, [])
+
+
+def text_of(tokens: int) -> str:
+    """A text of this many tokens, of 7 characters each."""
+    return " ".join(["stream"] * tokens)
+
+
+def question(number: int) -> bytes:
+    """The body of a request, whose prompt depends on the number."""
+    return REQUEST_BODY.replace(b"Hi", b"Question %d" % number)
+
+
 def _serve(app: Any, lateness: list[float]) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     _settle()
@@ -161,6 +202,8 @@ SERVERS = {
     "Starlette, naive sleeps": naive_paced,
     "bare ASGI, one message": bare_asgi,
     "bare ASGI, a message an event": eventwise_asgi,
+    "bare ASGI, short and long": bare_shapes,
+    "fake provider, answers": answers,
 }
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ class Metrics:
         left = entry.left
         with self.lock:
             self.requests[kind] += 1
-            self.faults.update(fault.partition("@")[0] for fault in entry.faults)
+            if entry.faults:
+                self.faults.update(fault.partition("@")[0] for fault in entry.faults)
             self.frames[wire] += sent
             if entry.frames_planned < 2 or not left or entry.status == SWITCHING_PROTOCOLS:
                 return  # not a stream; the frames of a WebSocket wait for the client

@@ -92,7 +92,9 @@ def _message(data: str | bytes) -> Any:
 
 
 def _normal(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, Mapping)):
         return {key: _normal(item) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):
         return [_normal(item) for item in value]

@@ -50,15 +50,13 @@ def texts_in(content: Any) -> Iterator[str]:
     # A stack instead of recursion: a request may be nested as deeply as its sender likes.
     waiting = [content]
     while waiting:
-        match waiting.pop():
-            case str(text):
-                yield text
-            case Mapping() as part:
-                waiting += (part.get("thinking"), part.get("content"), part.get("text"))
-            case list() | tuple() as parts:
-                waiting += reversed(parts)
-            case _:
-                pass
+        part = waiting.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, (dict, Mapping)):
+            waiting += (part.get("thinking"), part.get("content"), part.get("text"))
+        elif isinstance(part, (list, tuple)):
+            waiting += reversed(part)
 
 
 def json_type(value: Any) -> str:

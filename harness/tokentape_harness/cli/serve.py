@@ -12,13 +12,12 @@ from typing import Annotated
 
 import typer
 
+from tokentape_fake_provider.answers.warm_up import warm_up
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
-from tokentape_fake_provider.simulation.schema_values import schema_value
 from tokentape_fake_provider.simulation.settings import as_simulation
-from tokentape_fake_provider.simulation.synthetic import synthetic_text
 from tokentape_fake_provider.timing import Profile, parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dialect_name
@@ -136,9 +135,7 @@ def serve(
     try:
         with server:
             if not strict:
-                # Load what the simulated model needs now, not while the first client waits.
-                synthetic_text(1)
-                schema_value({"type": "string"}, seed="0")
+                warm_up()
             # At 500 streams a full collection stops all of them for 35 to 65 ms (measured): exempt what is loaded.
             gc.collect()
             gc.freeze()
