@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, assert_never
 
 import msgspec
@@ -77,38 +77,42 @@ class ChunkFrame:
         )
         return self.close(self.head + choice + (b',"usage":null' if self.include_usage else b""))
 
-    def texts(self, index: int, key: str, deltas: Iterable[Delta]) -> list[EncodedFrame]:
+    def texts(self, index: int, key: str, deltas: Sequence[Delta]) -> list[EncodedFrame]:
         """The chunks of a text, without log probabilities; what stands around each part is encoded once."""
         before = self.head + b'[{"index":%d,"delta":{"%b":' % (index, key.encode())
         after = b'},"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if self.include_usage else b"")
+        texts = [_json(delta.text) for delta in deltas]
         around = len(before) + len(after)
-        frames = []
-        for delta in deltas:
-            text = _json(delta.text)
-            data = b"%b%b%b%b" % (before, text, after, self.end(around + len(text)))
-            frames.append(EncodedFrame(data, delta.tokens, delta.at))
-        return frames
+        ends = self.ends([around + len(text) for text in texts])
+        return [
+            EncodedFrame(b"%b%b%b%b" % (before, text, after, end), delta.tokens, delta.at)
+            for delta, text, end in zip(deltas, texts, ends, strict=True)
+        ]
 
     def usage_chunk(self, counts: Counts) -> bytes:
         return self.close(self.head + b'[],"usage":' + _json(completion_usage(counts)))
 
     def close(self, data: bytes) -> bytes:
         """The event of a chunk that lacks only its end."""
-        return data + self.end(len(data))
+        (end,) = self.ends([len(data)])
+        return data + end
 
-    def end(self, size: int) -> bytes:
-        """The end of a chunk that has `size` bytes before it."""
+    def ends(self, sizes: Sequence[int]) -> list[bytes]:
+        """The ends of the next chunks, which have so many bytes before them."""
         if not self.obfuscates:
-            return b"}\n\n"
+            return [b"}\n\n"] * len(sizes)
         # Recorded chunks are padded to one length modulo 16, which hides the length of the delta.
-        start = self.sent * 16 % 1024
-        self.sent += 1
-        return b',"obfuscation":"%b"}\n\n' % self.letters[start : start + -(size + 2) % 16]
+        starts = [number * 16 % 1024 for number in range(self.sent, self.sent + len(sizes))]
+        self.sent += len(sizes)
+        return [
+            b',"obfuscation":"%b"}\n\n' % self.letters[start : start + -(size + 2) % 16]
+            for start, size in zip(starts, sizes, strict=True)
+        ]
 
 
 def choice_chunks(
     frame: ChunkFrame, choice: Choice, index: int, request: ProviderRequest, ends: bool
-) -> Iterator[EncodedFrame]:
+) -> list[EncodedFrame]:
     dialect = dialect_of(request)
     items = _sent_items(choice, dialect)
     logprobs = _ChoiceLogprobs.requested(request, index)
@@ -119,7 +123,9 @@ def choice_chunks(
             role = b'{"role":"assistant","content":null,"refusal":""}'
         case _:
             role = b'{"role":"assistant","content":"","refusal":null}'
-    yield EncodedFrame(frame.chunk(index, role, logprobs=b"null" if logprobs is None else logprobs.field("content")))
+    frames = [
+        EncodedFrame(frame.chunk(index, role, logprobs=b"null" if logprobs is None else logprobs.field("content")))
+    ]
     calls = tools = 0
     for item in items:
         match item:
@@ -134,37 +140,40 @@ def choice_chunks(
                 deltas = list(split_item(item))
                 at = deltas[0].at if deltas else None
                 opening = form.opening(item.name, calls, _call_id(item, index, calls, request))
-                yield EncodedFrame(frame.chunk(index, opening), count_tokens(item.name), at)
+                frames.append(EncodedFrame(frame.chunk(index, opening), count_tokens(item.name), at))
                 before, after = form.around(calls)
                 for delta in deltas:
                     data = before + _json(delta.text) + after
-                    yield EncodedFrame(frame.chunk(index, data), delta.tokens, delta.at)
+                    frames.append(EncodedFrame(frame.chunk(index, data), delta.tokens, delta.at))
                 calls += 1
                 continue
             case ServerTool():
                 tokens = count_tokens(item.input)
                 for fields in dialect.server_tool(item, tools) if dialect is not None else ():
-                    yield EncodedFrame(frame.chunk(index, _json(fields)), tokens, item.at[-1] if item.at else None)
+                    frames.append(
+                        EncodedFrame(frame.chunk(index, _json(fields)), tokens, item.at[-1] if item.at else None)
+                    )
                     tokens = 0
                 tools += 1
                 continue
             case Audio():
                 for fields, tokens, at in _audio_deltas(item, request):
-                    yield EncodedFrame(frame.chunk(index, _json({"audio": fields})), tokens, at)
+                    frames.append(EncodedFrame(frame.chunk(index, _json({"audio": fields})), tokens, at))
                 continue
             case _:
                 assert_never(item)
         if logprobs is None:
-            yield from frame.texts(index, key, split_item(item))
+            frames += frame.texts(index, key, list(split_item(item)))
             continue
         for delta in split_item(item):
             data = b'{"%b":%b}' % (key.encode(), _json(delta.text))
             found = logprobs.field(key, delta.text)
-            yield EncodedFrame(frame.chunk(index, data, logprobs=found), delta.tokens, delta.at)
+            frames.append(EncodedFrame(frame.chunk(index, data, logprobs=found), delta.tokens, delta.at))
     if annotations := _annotations(items, dialect):
-        yield EncodedFrame(frame.chunk(index, _json({"annotations": annotations})))
+        frames.append(EncodedFrame(frame.chunk(index, _json({"annotations": annotations}))))
     if ends:
-        yield EncodedFrame(frame.chunk(index, b"{}", _json(_finish_reason(choice, request))))
+        frames.append(EncodedFrame(frame.chunk(index, b"{}", _json(_finish_reason(choice, request)))))
+    return frames
 
 
 class _ChoiceLogprobs:
