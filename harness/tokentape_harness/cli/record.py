@@ -90,6 +90,12 @@ def record(
             "--allow-unmatched", help="Don't fail if requests had no recording: exit with the command's code."
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="List all that differs in requests without a recording, and the flags that help."
+        ),
+    ] = False,
     redact_header: RedactHeaders = None,
     redact_path: RedactPaths = None,
     redact_text: RedactTexts = None,
@@ -131,6 +137,7 @@ def record(
         expires=expires,
         normalise=normalising(no_normalise, ignore_path, ignore_text),
         allowed_origins=allowed_origins or (),
+        explains=explain,
         report=print_error,
     )
     if command:

@@ -28,10 +28,12 @@ from tokentape_harness.proxy.websocket import NO_RECORDING, UPSTREAM_LOST, WebSo
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import MismatchError
 from tokentape_harness.recording.response_recorder import ResponseRecorder
+from tokentape_harness.redaction import redact_text
 
 if TYPE_CHECKING:
     from tokentape_harness.proxy.forwarder import Forwarder
 
+_ADVICE: Final = "--mode new_episodes adds it, --explain lists all that differs"
 LIMITS: Final = RequestLimits(body=100_000_000)
 # How long the rest of a small error response may take to arrive.
 _REST_S: Final = 5.0
@@ -47,6 +49,7 @@ class ProxyApp:
         *,
         secret: str,
         access: Access,
+        explains: bool,
         report: Callable[[str], None],
     ) -> None:
         self._secret = secret
@@ -65,6 +68,7 @@ class ProxyApp:
         self.forwarder: Forwarder | None = None
         """What forwards to the upstreams; without one only recordings answer."""
         self._report = report
+        self._explains = explains
         self._relay = WebSocketRelay(
             cassettes, connect_s=CONNECT_S, largest=LIMITS.body, is_stopping=lambda: self.stopping
         )
@@ -161,8 +165,12 @@ class ProxyApp:
         except MismatchError as error:
             path = self._cassettes.paths[target.upstream.name]
             totals.unmatched += 1
+            if self._explains:
+                lines = await asyncio.to_thread(error.explain)
+                for line in lines or ["no recording is near"]:
+                    self._report(redact_text(f"{path}: {line}"))
             status = no_recording_status(scope["headers"])
-            return Failure(status, "no_recording", f"{path}: {error.summary} (--mode new_episodes adds it)")
+            return Failure(status, "no_recording", f"{path}: {error.summary} ({_ADVICE})")
         except HarnessError as error:
             totals.failed += 1
             return Failure(500, "cassette_error", str(error))

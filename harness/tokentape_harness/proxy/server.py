@@ -32,9 +32,10 @@ MODES: Final = ("new_episodes", "all", "none", "once")
 class RecordingProxy:
     """A reverse proxy for these upstreams, each below `/NAME`, with a cassette `NAME.yaml` for each in `folder`.
 
-    `mode` is a record mode of vcrpy. `timeout` is how long an upstream may be silent, in s.
-    `normalise` is as in `use_cassette`. Web pages of this machine
-    and of `allowed_origins` may send requests. `report` is called with the message of each error response of the proxy.
+    `mode` is a record mode of vcrpy. `timeout` is how long an upstream may be silent, in s. `normalise` is as in
+    `use_cassette`. Web pages of this machine and of `allowed_origins` may send requests. `report` is called with the
+    message of each error response of the proxy; with `explains` also with a line for each field in which an unmatched
+    request differs from its nearest recording.
     Use it as a context manager; entering raises `CassetteError` and `PortInUseError`, leaving `CassetteWriteError`.
     """
 
@@ -52,6 +53,7 @@ class RecordingProxy:
         expires: str | None = None,
         normalise: Normalise = None,
         allowed_origins: Sequence[str] = (),
+        explains: bool = False,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         if mode not in MODES:
@@ -74,7 +76,9 @@ class RecordingProxy:
         access = Access(tuple(allowed_origins))
         self._timeout = timeout
         self._report = report
-        self._app = ProxyApp(upstreams, self._cassettes, secret=self._secret, access=access, report=report)
+        self._app = ProxyApp(
+            upstreams, self._cassettes, secret=self._secret, access=access, explains=explains, report=report
+        )
         self._blocking = BlockingProxy(report) if mode == "none" else None
         self._thread = ServerThread("127.0.0.1", port, "tokentape-record", limits=LIMITS, refuse=self._refuse)
         self._stack = ExitStack()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from vcr.cassette import Cassette
@@ -15,8 +17,9 @@ from vcr.request import Request
 from tokentape_fake_provider.sessions.request_matching import message_difference
 from tokentape_harness.cassettes.model import Response
 from tokentape_harness.errors import CassetteWarning, HarnessError
-from tokentape_harness.recording.body_matcher import BodyMatcher, Level
+from tokentape_harness.recording.body_matcher import BodyMatcher, Level, json_body
 from tokentape_harness.recording.clock import RecordingClock
+from tokentape_harness.recording.explanation import explained
 from tokentape_harness.recording.own_request import OwnRequest
 from tokentape_harness.recording.playback import Playback, response_of, vcr_response
 from tokentape_harness.recording.redactor import Redactor
@@ -33,11 +36,20 @@ _NOT_IN_PROCESS: Final = "WebSockets are recorded and replayed by tokentape reco
 class MismatchError(HarnessError, CannotOverwriteExistingCassetteException):  # type: ignore[misc]
     """No recording matches a request, and the record mode adds none: the nearest one, and the fields that differ."""
 
-    def __init__(self, cassette: Cassette, failed_request: Request, nearest: str, advice: str) -> None:
+    def __init__(
+        self,
+        cassette: Cassette,
+        failed_request: Request,
+        nearest: str,
+        advice: str,
+        explain: Callable[[], list[str]] = list,
+    ) -> None:
         CannotOverwriteExistingCassetteException.__init__(self, cassette=cassette, failed_request=failed_request)
         request = f"{failed_request.method} {failed_request.uri}"
         self.summary = nearest or f"No recording for {request}" + ("" if len(cassette) else ", nor for anything else")
         """The first line, without the advice."""
+        self.explain = explain
+        """Returns a line for each field that differs from the nearest recording, with the flag that would help."""
         self.args = (f"{self.summary} ({advice})\n\n{self.args[0]}",)
 
 
@@ -111,7 +123,8 @@ class Recorder:
             own = OwnRequest(request, self._body_matcher.normaliser, self._redactor.rules)
             if self.cassette.write_protected:
                 filtered = self.cassette.filter_request(own.recorded)
-                raise MismatchError(self.cassette, filtered, self._nearest(filtered), self._advice)
+                nearest, explain = self._nearest(filtered)
+                raise MismatchError(self.cassette, filtered, nearest, self._advice, explain)
             recording = ResponseRecorder(own, self._next_seq, self.clock, self._finished, self._lifetime)
             self._next_seq += 1
             self._pending.append(recording)
@@ -200,17 +213,22 @@ class Recorder:
         filtered = self.cassette.filter_request(request)
         return str(filtered.uri) if filtered else ""
 
-    def _nearest(self, request: Request) -> str:
-        """The recorded request that differs least, with the matchers and the body fields in which it differs."""
+    def _nearest(self, request: Request) -> tuple[str, Callable[[], list[str]]]:
+        """The recorded request that differs least, with the matchers and the body fields in which it differs.
+
+        And a function that returns a line for each of these fields.
+        """
         similar = self.cassette.find_requests_with_most_matches(request)
         if not similar:
-            return ""
+            return "", list
         if not similar[0][2]:
-            return f"Played already: every recording that answers {request.method} {request.uri}"
+            return f"Played already: every recording that answers {request.method} {request.uri}", list
         nearest, _, failed = min(similar, key=lambda found: self._body_matcher.distance(request, found[0]))
         number = next((index for index, stored in enumerate(self.cassette.requests) if stored is nearest), None)
         reasons = "; ".join(f"{name}: {message}" if message else str(name) for name, message in failed)
-        return f"Nearest recording: interaction {number} ({nearest.method} {nearest.uri}), where {reasons}"
+        summary = f"Nearest recording: interaction {number} ({nearest.method} {nearest.uri}), where {reasons}"
+        bodies = json_body(nearest), json_body(request)
+        return summary, partial(explained, *bodies, self._body_matcher.normaliser)
 
 
 def _begins_websocket(request: Request) -> bool:

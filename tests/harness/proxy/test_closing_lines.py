@@ -93,7 +93,7 @@ def test_requests_without_a_recording_fail(record: Callable[..., Ran]) -> None:
         1,
         "409\n",
         snapshot("""\
-tokentape: tapes/openai.yaml: Nearest recording: interaction 0 (POST URL/v1/chat/completions), where llm_body: messages[0].content was "one", now "two" (--mode new_episodes adds it)
+tokentape: tapes/openai.yaml: Nearest recording: interaction 0 (POST URL/v1/chat/completions), where llm_body: messages[0].content was "one", now "two" (--mode new_episodes adds it, --explain lists all that differs)
 tokentape: openai: 0 recorded, 1 replayed, 1 unmatched, N s saved
 tokentape: failed: 1 request had no recording (--mode new_episodes records them, --allow-unmatched accepts them)
 """),
@@ -102,6 +102,15 @@ tokentape: failed: 1 request had no recording (--mode new_episodes records them,
     assert (allowed.code, allowed.err.splitlines()[-1]) == (
         0,
         snapshot("tokentape: openai: 0 recorded, 0 replayed, 1 unmatched, N s saved"),
+    )
+
+
+def test_an_explanation(record: Callable[..., Ran]) -> None:
+    """With `--explain` each difference from the nearest recording is listed before the error, with its flag."""
+    record("OPENAI_BASE_URL=one")
+    explained = record("OPENAI_BASE_URL=two", options=(*NONE, "--explain"))
+    assert explained.err.splitlines()[0] == snapshot(
+        'tokentape: tapes/openai.yaml: messages[0].content was "one", now "two": --mode new_episodes records it'
     )
 
 
