@@ -47,25 +47,39 @@ class Machine(NamedTuple):
 
     def named_in(self, texts: Sequence[str]) -> Machine:
         """This machine with the folders that the texts of a request name: it may come from another one."""
-        machine = self._replace(cwd=next(filter(None, map(self._folder_in, texts)), self.cwd))
+        machine = self._replace(cwd=next(filter(None, (_folder_in(text, self.cwd) for text in texts)), self.cwd))
         for name, pattern in (("home", _HOME), ("tmp", _TEMPORARY)):
-            own = re.escape(getattr(self, name) or "\0")
-            if not any(re.search(rf"(?<![\w./~-]){own}(?![\w-])", text) for text in texts):
-                found = next(filter(None, map(pattern.search, texts)), None)
-                machine = machine if found is None else machine._replace(**{name: found.group()})
+            own = _alone(getattr(self, name))
+            if not any(_first(own, text) for text in texts):
+                found = next(filter(None, (_first(pattern, text) for text in texts)), getattr(self, name))
+                machine = machine._replace(**{name: found})
         return machine
 
-    def _folder_in(self, text: str) -> str:
-        """The working folder that a text names."""
-        for pattern in _NAMED_FOLDERS:
-            for match in pattern.finditer(text):
-                end = match.start("folder") + len(self.cwd)
-                if self.cwd and text.startswith(self.cwd, match.start("folder")) and not _NAME.match(text, end):
-                    return self.cwd  # it may hold blanks
-                folder = match["folder"].rstrip("/.,;:)")
-                if is_usable(folder):
-                    return folder
-        return ""
+
+@lru_cache(maxsize=1024)
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    """The first match of a pattern in a text, which an agent sends again and again."""
+    found = pattern.search(text)
+    return found.group() if found else ""
+
+
+@lru_cache(maxsize=64)
+def _alone(folder: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w./~-]){re.escape(folder)}(?![\w-])" if folder else r"(?!)")
+
+
+@lru_cache(maxsize=1024)
+def _folder_in(text: str, own: str) -> str:
+    """The working folder that a text names; it is `own` if that stands there."""
+    for pattern in _NAMED_FOLDERS:
+        for match in pattern.finditer(text):
+            start = match.start("folder")
+            if own and text.startswith(own, start) and not _NAME.match(text, start + len(own)):
+                return own  # it may hold blanks
+            folder = match["folder"].rstrip("/.,;:)")
+            if is_usable(folder):
+                return folder
+    return ""
 
 
 def is_usable(folder: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from tokentape_fake_provider.matching.json_path import without
@@ -122,7 +123,7 @@ class Normaliser:
         found = set[VolatileClass]()
         for line in (line for pair in changed for line in pair):
             found |= {_CLASS_OF[one.inner.partition(":")[0]] for one in find_values(line, known)}
-            found |= {"ids"} if "ids" in self.settings.classes and any(ids_in(line)) else set()
+            found |= {"ids"} if "ids" in self.settings.classes and ids_in(line) else set()
             found |= classes_of(with_placeholders(line, known), self.settings.classes)
         return [of for of in CLASSES if of in found]
 
@@ -135,8 +136,14 @@ class Normaliser:
 
 def _numbered(name: str, pattern: re.Pattern[str], texts: Iterable[str]) -> Values:
     """The distinct matches of a pattern in order, with numbered names."""
-    found = dict.fromkeys(match.group() for text in texts for match in pattern.finditer(text))
+    found = dict.fromkeys(value for text in texts for value in _matches(pattern, text))
     return tuple((f"{name}{number}", value) for number, value in enumerate(found, 1))
+
+
+@lru_cache(maxsize=1024)
+def _matches(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
+    """The matches of a pattern in a text, which an agent sends again and again."""
+    return tuple(match.group() for match in pattern.finditer(text))
 
 
 class _Ids:

@@ -100,20 +100,25 @@ def _is_distinct(name: str, value: str) -> bool:
 
 def find_values(text: str, values: Values) -> list[Found]:
     """The values in a text, in order; of two that begin at the same place, the longer one."""
-    pattern, hints = _pattern(values)
-    if pattern is None:
-        return []
-    for hint in hints:
-        if hint in text:
-            break
-    else:
-        return []
-    found, own = list[Found](), _own_folder(values)
-    for match in pattern.finditer(text):
-        one = Found(*match.span(), _inner(values, match.lastgroup or ""))
+    hits = list[Found]()
+    for hint, spelled in _searched(values):
+        if hint not in text:
+            continue
+        for written, bounded, inner in spelled:
+            at = text.find(written)
+            while at >= 0:
+                if bounded.match(text, at):
+                    hits.append(Found(at, at + len(written), inner))
+                at = text.find(written, at + 1)
+    own, found, end = _own_folder(values) if hits else None, list[Found](), 0
+    for one in sorted(hits, key=lambda hit: (hit.start, -hit.end)):
+        if one.start < end:
+            continue
         found.append(one)
-        if own is not None and one.inner in ("home", "tmp") and (below := own.match(text, one.end)):
+        end = one.end
+        if own is not None and one.inner in ("home", "tmp") and (below := own.match(text, end)):
             found.append(Found(*below.span("name"), "cwd:name"))
+            end = below.end()
     return found
 
 
@@ -176,25 +181,30 @@ def _placeholder_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     )
 
 
+class _Spelled(NamedTuple):
+    """A spelling of a value, a pattern for it with what may stand around it, and what its placeholder holds."""
+
+    written: str
+    bounded: re.Pattern[str]
+    inner: str
+
+
 @lru_cache(maxsize=256)
-def _pattern(values: Values) -> tuple[re.Pattern[str] | None, tuple[str, ...]]:
-    """A pattern with a group for each value and spelling, and texts of which one is in every text that matches."""
-    spelled: dict[str, tuple[str, str, str]] = {}
-    for number, (name, value) in enumerate(values):
-        for at, (spelling, write) in enumerate(_SPELLINGS.items()):
+def _searched(values: Values) -> tuple[tuple[str, tuple[_Spelled, ...]], ...]:
+    """The spellings of each value, after a text that each of them has."""
+    known, found = set[str](), list[tuple[str, tuple[_Spelled, ...]]]()
+    for name, value in values:
+        spelled = list[_Spelled]()
+        for spelling, write in _SPELLINGS.items():
             short = spelling == ":name" or (spelling == ":dash" and value.count("/") < 2)
-            if spelling and (short or name not in _FOLDERS):
+            written = write(value)
+            if written in known or (spelling and (short or name not in _FOLDERS)):
                 continue
-            spelled.setdefault(write(value), (f"v{number}_{at}", name, spelling))
-    if not spelled:
-        return None, ()
-    alternatives = [
-        f"(?P<{group}>{_bounded(name, spelling, text)})"
-        for text, (group, name, spelling) in sorted(spelled.items(), key=lambda item: len(item[0]), reverse=True)
-    ]
-    # Every spelling keeps letters and digits.
-    hints = {max(re.findall(r"[A-Za-z0-9]+", value) or [""], key=len) for _, value in values}
-    return re.compile("|".join(alternatives)), tuple(hints)
+            known.add(written)
+            spelled.append(_Spelled(written, re.compile(_bounded(name, spelling, written)), name + spelling))
+        # Every spelling keeps letters and digits.
+        found.append((max(re.findall(r"[A-Za-z0-9]+", value) or [""], key=len), tuple(spelled)))
+    return tuple(found)
 
 
 def _bounded(name: str, spelling: str, text: str) -> str:
@@ -206,8 +216,3 @@ def _bounded(name: str, spelling: str, text: str) -> str:
     if name == "user":
         return f"(?:{_BEFORE_USER}{written}{_AFTER_WORD}|{_BEFORE_WORD}{written}(?=@[\\w-]))"
     return f"{_BEFORE_WORD}{written}{_AFTER_WORD}"
-
-
-def _inner(values: Values, group: str) -> str:
-    number, at = group[1:].split("_")
-    return values[int(number)][0] + list(_SPELLINGS)[int(at)]

@@ -6,7 +6,7 @@ Each pattern wants the context that makes a number a time, a process or a size. 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -120,9 +120,22 @@ _PATTERNS: Final = (
     _pattern("names", r"\{\{(?:user|host)_*\}\}", "<name>"),
     _pattern("names", r"(?<![\w.+-])[a-z_][\w-]*@(?:\{\{host_*\}\}|<name>|[\w-]+(?=:[~/]))", "<name>@<name>"),
 )
-_WITHOUT_DIGITS: Final = re.compile(
-    r"(?i)day\b|zone|user|host|logname|login|whoami|/root|/home/|/users/|tmp|\{\{| ago\b"
+# Without one of these no pattern matches a line. Most lines hold none, and are not searched by each pattern.
+_ANYWHERE: Final = (
+    *("day", "zone", " ago", "@", "{{", "/root", "/home/", "/users/", "/tmp"),  # noqa: S108 - it is searched for
+    *("user:", "user=", "user<", 'user"', "user'", "user>", "username", "host:", "host=", 'host"', "host'", "hostname"),
+    *("logname", "login", "whoami"),
 )
+_BESIDE_DIGITS: Final = (
+    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "localhost", "::1"),
+    *("pid", "pgid", "process", "job", "mem", "heap", "rss", "vsz", "swap", "buffers", "cached"),
+    *("duration", "elapsed", "wall", "took", "uptime", "latency", "version", "linux", "darwin", "windows", "macos"),
+)
+_DIGITS: Final = re.compile(
+    r"\d[:/.-]\d|\d{5}|[-dlbcps][-rwxsStT]{9}"
+    r"|\d ?(?:[smhSMH]\b|[mMµunUN][sS]\b|[sS]ec|[mM]i[nl]|[hH]our|[kKMGTmgt]i?[bB]|bytes|[apAP]\.?[mM]\b)"
+).search
+_has_digit: Final = re.compile(r"\d").search
 
 _IDS: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:"
@@ -146,27 +159,29 @@ _IDS_BY_PLACE: Final = re.compile(
 )
 
 
-def ids_in(text: str) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=1024)
+def ids_in(text: str) -> tuple[tuple[int, int], ...]:
     """The places of generated ids in a text, in order: UUIDs, hashes, ULIDs, ids of calls and sessions."""
     found = [match.span() for match in _IDS.finditer(text)]
     found += (match.span(match.lastgroup or 0) for match in _IDS_BY_PLACE.finditer(text))
-    at = 0
-    for start, end in sorted(found):
-        if start >= at:
-            yield start, end
-            at = end
+    places, end = list[tuple[int, int]](), 0
+    for place in sorted(found):
+        if place[0] >= end:
+            places.append(place)
+            end = place[1]
+    return tuple(places)
 
 
 @lru_cache(maxsize=8192)
 def normal_text(text: str, classes: tuple[VolatileClass, ...], *, result: bool) -> str:
     """A text of a program with a token such as `<date>` for each volatile part; `result` is for a tool's result."""
-    patterns = _chosen(classes, result)
-    # Most lines hold no digit, and are not searched.
+    patterns = chosen_patterns(classes, result=result)
     return "".join(_normal_line(line, patterns) for line in text.splitlines(keepends=True))
 
 
 def _normal_line(line: str, patterns: Sequence[Pattern]) -> str:
-    if not _has_digit(line) and not _WITHOUT_DIGITS.search(line):
+    has = line.lower().__contains__
+    if not any(map(has, _ANYWHERE)) and not (_has_digit(line) and (_DIGITS(line) or any(map(has, _BESIDE_DIGITS)))):
         return line
     for _, pattern, new, _ in patterns:
         line = pattern.sub(new, line)
@@ -176,7 +191,7 @@ def _normal_line(line: str, patterns: Sequence[Pattern]) -> str:
 def classes_of(line: str, classes: tuple[VolatileClass, ...]) -> set[VolatileClass]:
     """The classes of what is volatile in a line."""
     found = set[VolatileClass]()
-    for of, pattern, new, _ in _chosen(classes, result=False):
+    for of, pattern, new, _ in chosen_patterns(classes, result=False):
         changed = pattern.sub(new, line)
         if changed != line:
             found.add(of)
@@ -184,11 +199,9 @@ def classes_of(line: str, classes: tuple[VolatileClass, ...]) -> set[VolatileCla
     return found
 
 
-_has_digit: Final = re.compile(r"\d").search
-
-
 @lru_cache(maxsize=64)
-def _chosen(classes: tuple[VolatileClass, ...], result: bool) -> tuple[Pattern, ...]:
+def chosen_patterns(classes: tuple[VolatileClass, ...], *, result: bool) -> tuple[Pattern, ...]:
+    """The patterns of these classes, in the order in which they are applied; `result` is for a tool's result."""
     return tuple(one for one in _PATTERNS if one.of in classes and (one.results or not result))
 
 

@@ -49,6 +49,8 @@ _KINDS: Final = {
     "email": "an e-mail address",
     "id": "the id of a device or session",
 }
+# What the spellings of a value have, however it is spread over the events of a stream.
+_MARKS: Final = {"cwd": b"/", "home": b"/", "tmp": b"/", "email": b"@"}
 _SHORTEST_TEXT: Final = 4
 _SPELLED: Final = re.compile(r"[\"\\{}]")
 _NOTHING: Final = Named((), ())
@@ -95,6 +97,7 @@ def with_request_placeholders(request: Request, values: Values) -> Request:
 
 def with_response_placeholders(response: Response, values: Values) -> Response:
     """The response with placeholders, and their names in its stream record; without a record it stays as it is."""
+    values = tuple(pair for pair in values if _MARKS.get(pair[0], b"") in response.body)
     if response.stream is None or not response.body or not values:
         return response
     suffix, used = free_suffix(decode(response.body), values), dict[str, None]()

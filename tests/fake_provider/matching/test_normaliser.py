@@ -17,6 +17,7 @@ from tokentape_fake_provider.matching.machine import Machine
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.normalising import CLASSES, Normalising, as_normalising
 from tokentape_fake_provider.matching.shape import shape_of
+from tokentape_fake_provider.matching.volatile import chosen_patterns, normal_text
 from tokentape_fake_provider.sessions.request_matching import differences, key_of
 
 
@@ -297,3 +298,15 @@ def test_a_way_from_the_folder_to_the_home() -> None:
         assert machine.home not in str(Normaliser(Normalising(), machine).with_placeholders(body))
         texts.append(normal(body, machine))
     assert texts[0] == texts[1]
+
+
+@given(st.lists(st.sampled_from(sorted({word for _, one, two in VOLATILE for word in (one, two, *one.split())}))))
+def test_lines_that_are_left_out_hold_nothing_volatile(words: list[str]) -> None:
+    """The fast check of a line leaves out no line that a pattern would change."""
+    line = " ".join(words)
+    for result in (True, False):
+        patterns = chosen_patterns(CLASSES, result=result)
+        changed = line
+        for _, pattern, new, _ in patterns:
+            changed = pattern.sub(new, changed)
+        assert normal_text(line, CLASSES, result=result) == changed
