@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,13 +17,20 @@ from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 
 
+class Worker(NamedTuple):
+    """One of `of` processes that answer on the same port and share no state; `number` is from 0."""
+
+    number: int
+    of: int
+
+
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of the application.
 
     `limits` bound each request. `control` turns the control API on, `token` protects it. `access` decides which web
     pages may send requests. `loader` reads the cassettes in `folders`. `clock` paces playback, `metrics` counts the
     responses, `wall` returns unix time in s. With `threads`, long scripts are encoded in separate threads while other
-    requests are answered.
+    requests are answered. `worker` is which of several processes on one port this is.
     """
 
     sessions: SessionRegistry = msgspec.field(default_factory=SessionRegistry)
@@ -37,6 +45,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     wall: Callable[[], float] = time.time
     threads: bool = False
+    worker: Worker | None = None
 
     def with_clock(self, clock: Clock) -> AppConfig:
         """Return the configuration with another clock."""

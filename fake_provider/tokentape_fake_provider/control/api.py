@@ -34,6 +34,7 @@ from tokentape_fake_provider.sessions.session import Session
 
 CONTROL_PATH: Final = "/_tokentape"
 HEALTH_PATH: Final = "/health"
+_STATELESS: Final = (CONTROL_PATH, f"{CONTROL_PATH}/faults")
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _logger: Final = logging.getLogger("tokentape_fake_provider")
@@ -135,6 +136,13 @@ class Api:
                 403,
                 "the control API is off: the server listens beyond this machine and has no token",
                 "start it on 127.0.0.1, or with a token",
+            )
+        worker = self.config.worker
+        if worker is not None and request.scope["path"].rstrip("/") not in _STATELESS:
+            raise Refused(
+                501,
+                f"{worker.of} workers share no sessions, journal or metrics, so only one of them would know",
+                "start the server without --workers",
             )
         token = self.config.token
         if token is not None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.clock import Clock, MonotonicClock
-from tokentape_fake_provider.config import AppConfig
+from tokentape_fake_provider.config import AppConfig, Worker
 from tokentape_fake_provider.errors import SettingError, UnsafeHostError
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.hosting.server_thread import ServerThread
@@ -19,6 +19,7 @@ from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.registry import SessionRegistry
+from tokentape_fake_provider.sessions.session import RequestNumbers
 from tokentape_fake_provider.sessions.settings import SessionSettings
 
 _TOKEN: Final = re.compile(r"[!-~]+")
@@ -29,8 +30,11 @@ class FakeProviderServer(Provider):
 
     `port` 0 chooses a free one. `settings` apply to the default session and to each new one. It binds to another than
     the loopback interface only with `allow_remote`, and then the control API needs a `token` or is off. Web pages of
-    this machine may send requests, and those of `allowed_origins` (`https://app.example`, or `*` for all). Raises
-    `UnsafeHostError`, and `SettingError` for a token that can't be sent in a header; `start` raises `PortInUseError`.
+    this machine may send requests, and those of `allowed_origins` (`https://app.example`, or `*` for all). A `worker`
+    shares its port with others, and has no control API of sessions.
+
+    Raises `UnsafeHostError`, and `SettingError` for a token that can't be sent in a header; `start` raises
+    `PortInUseError`.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class FakeProviderServer(Provider):
         max_body: int = 10_000_000,
         allowed_origins: Sequence[str] = (),
         clock: Clock | None = None,
+        worker: Worker | None = None,
     ) -> None:
         local = is_loopback(host)
         if not local and not allow_remote:
@@ -58,9 +63,10 @@ class FakeProviderServer(Provider):
         self.host = host
         self.clock = clock or MonotonicClock()
         self.control = local or token is not None
+        numbers = None if worker is None else RequestNumbers(worker.number, worker.of)
         super().__init__(
             AppConfig(
-                sessions=SessionRegistry(settings),
+                sessions=SessionRegistry(settings, numbers),
                 limits=RequestLimits(body=max_body),
                 access=Access(tuple(allowed_origins)),
                 models=tuple(models),
@@ -70,11 +76,17 @@ class FakeProviderServer(Provider):
                 loader=loader,
                 clock=self.clock,
                 threads=True,
+                worker=worker,
             )
         )
         self._app = create_app(self._config)
         self._thread = ServerThread(
-            host, port, "tokentape-fake-provider", limits=self._config.limits, refuse=self._app.refuse
+            host,
+            port,
+            "tokentape-fake-provider",
+            limits=self._config.limits,
+            refuse=self._app.refuse,
+            shared=worker is not None,
         )
 
     @property

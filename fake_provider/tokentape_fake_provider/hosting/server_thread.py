@@ -34,7 +34,8 @@ class App(Protocol):
 class ServerThread:
     """A server that can be started and stopped repeatedly; `port` 0 chooses a free port.
 
-    `refuse` builds the app's response to a request whose head does not arrive, or is not HTTP.
+    `refuse` builds the app's response to a request whose head does not arrive, or is not HTTP. With `shared`, other
+    processes may listen on the same port: the kernel gives each of them its share of the connections.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class ServerThread:
         *,
         limits: RequestLimits = DEFAULT_LIMITS,
         refuse: Refuse = refuse_in_json,
+        shared: bool = False,
     ) -> None:
         self.host = host
         self._protocol = partial(HttpProtocol, limits=limits, refuse=refuse)
         self._limits = limits
         self.port = port
         self._name = name
+        self._shared = shared
         self._join: Callable[[], object] | None = None
         self._server: _Server | None = None
         self._ready = threading.Event()
@@ -97,6 +100,8 @@ class ServerThread:
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self._shared:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind((self.host, self.port))
             listener.listen(2048)
             listener.setblocking(False)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 from tokentape_fake_provider.errors import SessionExistsError, UnknownSessionError
-from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
+from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, RequestNumbers, Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
 
 
 class SessionRegistry:
     """The sessions of a server by id, always with the default one. Safe from any thread."""
 
-    def __init__(self, settings: SessionSettings | None = None) -> None:
+    def __init__(self, settings: SessionSettings | None = None, numbers: RequestNumbers | None = None) -> None:
         self.settings = settings or SessionSettings()
         self._lock = threading.Lock()
-        self._sessions = {DEFAULT_SESSION: Session(DEFAULT_SESSION, self.settings)}
+        self._session = partial(Session, numbers=numbers or RequestNumbers())
+        self._sessions = {DEFAULT_SESSION: self._session(DEFAULT_SESSION, self.settings)}
         self._numbered = 0
 
     def __iter__(self) -> Iterator[Session]:
@@ -49,7 +51,7 @@ class SessionRegistry:
                 session_id = self._free_id()
             if session_id in self._sessions:
                 raise SessionExistsError(f"session {session_id!r} already exists: delete it first, or use another id")
-            session = self._sessions[session_id] = Session(session_id, settings or self.settings)
+            session = self._sessions[session_id] = self._session(session_id, settings or self.settings)
             return session
 
     def delete(self, session_id: str) -> None:

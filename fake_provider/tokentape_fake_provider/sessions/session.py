@@ -41,6 +41,13 @@ Check: TypeAlias = Callable[[Prompt], str]
 """Returns what is wrong with the request that a queued response is to answer; an empty string if nothing is."""
 
 
+class RequestNumbers(NamedTuple):
+    """Which numbers a session gives its requests: `first`, and each one `step` later. Ids are made from them."""
+
+    first: int = 0
+    step: int = 1
+
+
 class Unplayed(NamedTuple):
     """What was set up and never requested."""
 
@@ -108,6 +115,7 @@ class Session:
         settings: SessionSettings | None = None,
         *,
         journal: Journal | None = None,
+        numbers: RequestNumbers = RequestNumbers(),  # noqa: B008 - immutable
     ) -> None:
         if not _ID.fullmatch(session_id):
             raise SessionNameError(
@@ -131,6 +139,7 @@ class Session:
         self._faults = ConfiguredFaults()
         self._store = RecordingStore()
         self._normalises: tuple[SessionSettings, Normaliser] | None = None
+        self._numbers = numbers
         self._requests = 0
 
     def configure(self, **changes: Any) -> None:
@@ -262,10 +271,10 @@ class Session:
     # What the resolver takes, in this order.
 
     def next_number(self) -> int:
-        """The number of the next request, from 0."""
+        """The number of the next request, from 0; with workers none has the number of another's."""
         with self._lock:
             self._requests += 1
-            return self._requests - 1
+            return self._numbers.first + (self._requests - 1) * self._numbers.step
 
     def take_faults(self, request: IncomingRequest | None) -> list[ActiveFault]:
         """The faults of the session, and of rules without scripts, that are applied to the next response."""

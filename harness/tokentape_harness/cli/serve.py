@@ -6,13 +6,14 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tokentape_fake_provider.answers.warm_up import warm_up
+from tokentape_fake_provider.config import Worker
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.sessions.recording import Recording
@@ -34,6 +35,7 @@ from tokentape_harness.cli.options import (
     Seed,
     normalising,
 )
+from tokentape_harness.cli.workers import free_port, run_workers
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.testing.lazy_recordings import lazy_recordings
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
@@ -92,6 +94,14 @@ def serve(
     ignore_path: IgnorePaths = None,
     ignore_text: IgnoreTexts = None,
     allowed_origins: AllowedOrigins = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Processes that answer on the port, each with the cassettes and settings; the control API is off.",
+        ),
+    ] = 1,
 ) -> None:
     """Serve until interrupted.
 
@@ -118,28 +128,50 @@ def serve(
         wire_named(wire)
     with gc_paused():
         files, recordings = _load(paths, as_wires, skip_unreadable=not strict)
-    server = FakeProviderServer(
-        host,
-        port,
-        settings=settings,
-        allow_remote=True,
-        folders=[path for path in paths if path.is_dir()],
-        loader=load_recordings,
-        token=token,
-        allowed_origins=allowed_origins or (),
-    )
-    server.default.add_recordings(recordings)
     _allow_many_connections()
+    if not strict:
+        warm_up()
+
+    def create(port: int, worker: Worker | None = None) -> FakeProviderServer:
+        server = FakeProviderServer(
+            host,
+            port,
+            settings=settings,
+            allow_remote=True,
+            folders=[path for path in paths if path.is_dir()],
+            loader=load_recordings,
+            token=token,
+            allowed_origins=allowed_origins or (),
+            worker=worker,
+        )
+        server.default.add_recordings(recordings)
+        return server
+
+    def announce(server: FakeProviderServer) -> None:
+        _announce(server, files, len(recordings), timing, faults, workers)
+
+    if workers == 1:
+        server = create(port)
+        _run(server, lambda: announce(server))
+        return
+    port = free_port(host, port)
+
+    def work(number: int, ready: Callable[[], None]) -> None:
+        _run(create(port, Worker(number, workers)), ready)
+
+    run_workers(workers, work, lambda: announce(create(port)))
+
+
+def _run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; call `ready` once requests are answered."""
     stop = threading.Event()
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with server:
-            if not strict:
-                warm_up()
             # At 500 streams a full collection stops all of them for 35 to 65 ms (measured): exempt what is loaded.
             gc.collect()
             gc.freeze()
-            _announce(server, files, len(recordings), timing, faults)
+            ready()
             # Without a timeout the wait can't be interrupted on Windows.
             while not stop.wait(0.5):
                 pass
@@ -194,12 +226,16 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _announce(server: FakeProviderServer, files: int, recordings: int, timing: str, faults: Sequence[str]) -> None:
+def _announce(
+    server: FakeProviderServer, files: int, recordings: int, timing: str, faults: Sequence[str], workers: int
+) -> None:
     width = max(map(len, WIRES))
     print(f"tokentape serves a fake provider at {server.url}")
     for wire in WIRES:
         print(f"  {wire:{width}}  base URL {server.base_url(wire)}")
     print(f"  {counted(recordings, 'recording')} of {counted(files, 'cassette')}, timing {timing}")
+    if workers > 1:
+        print(f"  {workers} workers, which share no state: the control API and the journal need one process")
     if faults:
         print(f"  faults: {', '.join(faults)}")
     if not is_loopback(server.host):

@@ -1,0 +1,123 @@
+"""`tokentape serve --workers`: several processes on one port."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="workers share a port as Linux does it"),
+]
+SERVE = (sys.executable, "-m", "tokentape_harness.cli", "serve", "--workers", "2", "--port")
+
+
+class Server:
+    """The command, running."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        lines = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        self.announced = "".join(lines)
+        found = re.search(r"http://\S+", self.announced)
+        assert found, process.communicate()
+        self.url = found[0]
+
+    @property
+    def workers(self) -> list[int]:
+        """The ids of its workers' processes."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def ask(self, _: int = 0) -> Any:
+        """The response to a request on a connection of its own."""
+        return ask(self.url)
+
+
+def ask(url: str) -> Any:
+    """The response of the server at this URL."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    return httpx2.post(f"{url}/v1/chat/completions", json=body).raise_for_status().json()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Two workers on a free port."""
+    with subprocess.Popen(
+        [*SERVE, "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    ) as process:
+        try:
+            yield Server(process)
+        finally:
+            process.kill()
+
+
+def test_workers_answer_alike_under_different_ids(server: Server) -> None:
+    """Both workers answer, with one text for equal requests, and no two responses have the same id."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(server.ask, range(64)))
+    assert len({answer["id"] for answer in answers}) == 64
+    assert len({answer["choices"][0]["message"]["content"] for answer in answers}) == 1
+    assert "2 workers, which share no state" in server.announced
+    with FakeProviderServer() as alone:
+        first_of_each = {ask(alone.url)["id"] for _ in range(2)}
+    assert first_of_each <= {answer["id"] for answer in answers}  # so each worker answered
+
+
+def test_the_control_api_says_what_it_needs(server: Server) -> None:
+    """What only one worker would know is refused in one line; what describes the server is there."""
+    assert httpx2.get(f"{server.url}/_tokentape").json()["server"] == "tokentape"
+    assert httpx2.get(f"{server.url}/health").is_success
+    for path in ("/_tokentape/sessions", "/_tokentape/sessions/default/journal", "/metrics"):
+        response = httpx2.get(f"{server.url}{path}")
+        assert (response.status_code, response.json()["error"]["do"]) == (501, "start the server without --workers")
+
+
+def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:
+    """After a worker was killed there are two again, and every later request is answered."""
+    first, second = server.workers
+    os.kill(first, signal.SIGKILL)
+    assert server.process.stderr is not None
+    assert f"(process {first}) ended with signal 9: it is replaced" in server.process.stderr.readline()
+    with ThreadPoolExecutor(8) as pool:
+        assert len({answer["id"] for answer in pool.map(server.ask, range(32))}) == 32
+    assert second in server.workers
+    assert len(server.workers) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_with_its_workers(server: Server, number: signal.Signals) -> None:
+    """After a signal to the command all its processes are gone, and it exits with 0 and no message."""
+    workers = server.workers
+    server.process.send_signal(number)
+    _, err = server.process.communicate(timeout=30)
+    assert (server.process.returncode, err) == (0, "")
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
+def test_a_port_in_use_is_not_shared_by_chance(server: Server) -> None:
+    """Another server with workers does not join them on their port."""
+    port = server.url.rpartition(":")[2]
+    ran = subprocess.run([*SERVE, port], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"tokentape: can't listen on 127.0.0.1:{port}: Address already in use")
+    with socket.create_connection(("127.0.0.1", int(port))):
+        assert server.ask()["id"]
