@@ -87,7 +87,7 @@ def test_a_client_that_leaves_meanwhile(encoding: Encoding) -> None:
     with FakeProviderServer() as server:
         server.default.push(LONG)
         with pytest.raises(httpx2.ReadTimeout):
-            httpx2.post(f"{server.url}/v1/chat/completions", json=REQUEST, timeout=0.05)
+            httpx2.post(f"{server.url}/v1/chat/completions", json=REQUEST, timeout=httpx2.Timeout(30, read=0.05))
         (entry,) = server.default.journal.wait(lambda entries: bool(entries))
     assert entry.outcome == "client_left"
 

@@ -182,7 +182,7 @@ def test_an_upstream_that_drops(proxy, upstream, tmp_path, reports):
 def test_an_upstream_that_falls_silent(proxy, upstream, clock, tmp_path):
     """A provider that sends nothing for `timeout` is recorded as timed out, and the client's stream is cut."""
     upstream.default.push(Tape(FRAMES, 200, SSE, end_at=500.0))
-    with proxy(timeout=0.5) as running, streamed(running) as response, pytest.raises(httpx2.RemoteProtocolError):
+    with proxy(timeout=1.0) as running, streamed(running) as response, pytest.raises(httpx2.RemoteProtocolError):
         response.read()
     (interaction,) = recorded(tmp_path)
     assert interaction.response.stream.end == "timeout"

@@ -161,10 +161,14 @@ def test_a_drop_is_another_clients_own_exception_too(path, other):
 
 def test_a_timeout_replays_as_the_clients_own_exception(client, path):
     """A server that fell silent raises the same timeout again, at once."""
-    with SteppedServer(PIECES) as upstream, use_cassette(path):
-        upstream.step(2)
-        pieces, error = read(client, upstream.url, timeout=0.2)
-        url = upstream.url
+    for patience in (0.2, 10.0):  # a machine that stands still is another silence
+        path.unlink(missing_ok=True)
+        with SteppedServer(PIECES) as upstream, use_cassette(path):
+            upstream.step(2)
+            pieces, error = read(client, upstream.url, timeout=patience)
+            url = upstream.url
+        if b"".join(pieces) == b"".join(PIECES[:2]):
+            break
     assert b"".join(pieces) == b"".join(PIECES[:2])
     assert "timeout" in type(error).__name__.lower() or "timed out" in str(error).lower()
     assert (recorded(path).response.stream.end, recorded(path).response.stream.error.kind) == (
