@@ -23,8 +23,8 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers of this module run on h11 and asyncio."""
     config = server_module._uvicorn_config
 
-    def plain_config(app: Any, protocol: Any) -> uvicorn.Config:
-        made = config(app, protocol)
+    def plain_config(*arguments: Any) -> uvicorn.Config:
+        made = config(*arguments)
         made.http, made.loop = H11Protocol, "asyncio"
         return made
 
