@@ -4,38 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
-import httpx_sse
 from rich.console import Console
 from rich.table import Table
 
 from bench.bodies import stream_body
 from bench.floors import FLOORS
 from tokentape import astream_bytes, stream_bytes, stream_response
+from tokentape_harness.cassettes.event_split import split_body
 
 EVENTS = 5000
 ROUNDS = 7
-_COLUMNS = ("sync", "async", "httpx, sync", "httpx, async", "httpx-sse + json, sync", "httpx-sse + json, async")
+_COLUMNS = ("sync", "async", "httpx, sync", "httpx, async", "reference, sync", "reference, async")
 
 
 def run(console: Console) -> None:
-    """Print the CPU time of one chunk, from bytes to the reader's loop, ours and that of a client's own loop."""
+    """Print the CPU time of one chunk, from bytes to the reader's loop, ours and that of a client's own loop.
+
+    The reference is httpx-sse and `json.loads`; for lines of JSON, httpx's own `iter_lines` and `json.loads`.
+    """
     title = f"A chunk of {EVENTS}, each in a read of its own: CPU, best of {ROUNDS} taken in turn, us"
     table = Table("wire format", title=title, title_justify="left")
     for column in (*_COLUMNS, "async / sync"):
         table.add_column(column, justify="right")
     for wire in FLOORS:
         body = stream_body(wire, EVENTS)
-        end = b"\n\n" if b"\n\n" in body else b"\n"
-        events = [data + end for data in body.split(end) if data]
-        runs = _runs(wire, events, is_sse=end == b"\n\n")
-        times = [
-            min(pair) * 1e6 / EVENTS for pair in zip(*([_cpu(one) for one in runs] for _ in range(ROUNDS)), strict=True)
-        ]
+        with asyncio.Runner() as runner:
+            runs = _runs(wire, split_body(body), runner, is_sse=body[:1] != b"{")
+            rounds = [[_cpu(one) for one in runs] for _ in range(ROUNDS)]
+        times = [min(each) * 1e6 / EVENTS for each in zip(*rounds, strict=True)]
         table.add_row(wire, *(f"{at:.2f}" for at in times), f"{times[1] / times[0]:.2f}x")
     console.print(table)
 
@@ -46,7 +48,15 @@ def _cpu(run: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def _runs(wire: str, events: list[bytes], *, is_sse: bool) -> list[Callable[[], object]]:
+def _event_source(response: httpx.Response) -> Any:
+    try:
+        import httpx_sse
+    except ImportError:
+        sys.exit("bench: reads compares with httpx-sse: pip install httpx-sse")
+    return httpx_sse.EventSource(response)
+
+
+def _runs(wire: str, events: list[bytes], runner: asyncio.Runner, *, is_sse: bool) -> list[Callable[[], object]]:
     def sync_bytes() -> None:
         for _ in stream_bytes(iter(events), wire):
             pass
@@ -66,7 +76,7 @@ def _runs(wire: str, events: list[bytes], *, is_sse: bool) -> list[Callable[[], 
     def sync_reference() -> None:
         response = _response(events, is_sse)
         if is_sse:
-            for event in httpx_sse.EventSource(response).iter_sse():
+            for event in _event_source(response).iter_sse():
                 _load(event.data)
         else:
             for line in response.iter_lines():
@@ -75,7 +85,7 @@ def _runs(wire: str, events: list[bytes], *, is_sse: bool) -> list[Callable[[], 
     async def async_reference() -> None:
         response = _async_response(events, is_sse)
         if is_sse:
-            async for event in httpx_sse.EventSource(response).aiter_sse():
+            async for event in _event_source(response).aiter_sse():
                 _load(event.data)
         else:
             async for line in response.aiter_lines():
@@ -83,16 +93,12 @@ def _runs(wire: str, events: list[bytes], *, is_sse: bool) -> list[Callable[[], 
 
     return [
         sync_bytes,
-        _awaited(async_bytes),
+        lambda: runner.run(async_bytes()),
         sync_response,
-        _awaited(async_response),
+        lambda: runner.run(async_response()),
         sync_reference,
-        _awaited(async_reference),
+        lambda: runner.run(async_reference()),
     ]
-
-
-def _awaited(run: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
-    return lambda: asyncio.run(run())
 
 
 def _load(data: str) -> Any:

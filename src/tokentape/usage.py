@@ -66,10 +66,13 @@ def _last_reports(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
     A null reports nothing: the value before it stays.
     """
+    keys = reports[-1].keys()
+    if None not in reports[-1].values() and all(report.keys() == keys for report in reports):
+        return reports[-1]  # the usual case
     last: Mapping[str, Any] = NOTHING
     for report in reports:
         if report.keys() == last.keys() and None not in report.values():
-            last = report  # the usual case
+            last = report
             continue
         if all(value is None for value in report.values()):
             continue

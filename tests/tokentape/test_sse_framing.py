@@ -205,3 +205,22 @@ def test_ndjson_lines(lines: list[bytes], cuts: list[int]) -> None:
         whole = [line.strip() for line in body.split(b"\n")]
         assert got == [line for line in whole[:-1] if line]
         assert framing.rest.strip() == whole[-1]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        *(b"data: a\n\n", b"event: b\ndata: a\n\n", b"data: a\r\n\r\n", b"event: b\r\ndata: a\r\n\r\n", b"data: \n\n"),
+        *(b"data: a\nid: 5\n\n", b"data: a\nid: 5\r\n\r\n", b"data: a\rid: 5\n\n", b"data: a\rid: 5\r\n\r\n"),
+        *(b"data: a\n\ndata: b\n\n", b"data: a\r\n\r\ndata: b\r\n\r\n", b"data: a\r\n\ndata: b\n\n", b"data: a\n\r\n"),
+        *(b"data: a\n", b"data: a\r\n\r", b"data: a\r\r", b"data: a\n\n\n", b"data: a\r\n\n", b"data: a"),
+        *(b"event: error\ndata: a\n\n", b"event: b\rdata: a\n\n", b"event: b\r\ndata: a\n\n", b"data: a\ndata: b\n\n"),
+    ],
+)
+def test_a_read_with_one_event_is_cut_as_in_single_bytes(read):
+    """Events that come one in a read give the documents that they give byte by byte, whatever their line ends."""
+    whole, single = SSEFraming(), SSEFraming()
+    for data in (b"data: first\n\n", read, read, b"\n\ndata: last\n\n"):
+        expected = [document for at in range(len(data)) for document in single.feed_data(data[at : at + 1])]
+        assert whole.feed_data(data) == expected
+        assert whole.rest.strip() == single.rest.strip()

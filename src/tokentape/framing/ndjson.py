@@ -37,7 +37,11 @@ class NDJSONFraming:
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the lines that end in `data`, in order."""
-        if b"\n" not in data:
+        first = data.find(b"\n")
+        if first == len(data) - 1 and data and not self._tail and not self._first:
+            line = data.strip()  # the usual case on a network: one whole line
+            return [line] if line else []
+        if first < 0:
             if data:
                 self._tail.append(data)
             return []

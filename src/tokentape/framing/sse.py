@@ -44,6 +44,15 @@ class SSEFraming:
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """Return the data of the events that end in `data`, for formats that do not need the event names."""
+        if self._bom is None and not self._tail and not self._cr:
+            # The usual case on a network: one whole event.
+            head = _HEAD.match(data)
+            if head is not None:
+                start, end, feed = head.end(), data.find(b"\r"), data.find(b"\n", head.end())
+                if data[feed:] == b"\n\n" and end < 0:
+                    return [data[start:feed]]
+                if feed == end + 1 and data[end:] == b"\r\n\r\n":
+                    return [data[start:end]]
         block = self.complete(data)
         return split_data(block) if block else []
 

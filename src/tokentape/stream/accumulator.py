@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
@@ -293,6 +293,18 @@ class Accumulator:
             for choice in choices
         )
         return ChatOutput(messages, self.usage, model, error, metadata)
+
+
+def is_plain_text(chunk: Any) -> TypeGuard[ChatMessage]:
+    """Whether a chunk is certainly no more than text, so that it can be folded later, together with others."""
+    return bool(
+        chunk.__class__ is ChatMessage
+        and chunk.finish_reason is None
+        and (chunk.usage is None or chunk.text)
+        and chunk.model is None
+        and not chunk.tool_call_deltas
+        and not chunk.tool_calls
+    )
 
 
 def has_more_than_text(chunk: ChatMessage) -> bool:

@@ -14,6 +14,7 @@ import blinker
 
 from tokentape.errors import ReentrantIterationError
 from tokentape.message import ChatMessage
+from tokentape.stream.accumulator import is_plain_text
 from tokentape.stream.context import StreamContext
 from tokentape.stream.signals import (
     PostStreamingResponseEvent,
@@ -117,7 +118,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
 
     async def _run(self) -> AsyncGenerator[None, None]:
         """Run the stream from start to end; yields after each received chunk."""
-        add = self._add
+        add, append = self._add, self._received.append
         try:
             self._status = "streaming"
             source = self._source if self._source is not None else ()
@@ -125,7 +126,9 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                 iterator = aiter(source)
                 try:
                     async for chunk in StartedIterator(iterator):
-                        if not add(chunk):
+                        if is_plain_text(chunk) and self._output is None:
+                            append(chunk)
+                        elif not add(chunk):
                             break
                         yield
                         if self._output is not None:
@@ -135,7 +138,9 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                         await call_close(getattr(iterator, "aclose", None))
             else:
                 for chunk in source:
-                    if not add(chunk):
+                    if is_plain_text(chunk) and self._output is None:
+                        append(chunk)
+                    elif not add(chunk):
                         break
                     yield
                     if self._output is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import repeat
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
+
+EventT = TypeVar("EventT")
 
 
 class ChunkMetadata(msgspec.Struct, gc=False, eq=False):
@@ -81,8 +83,10 @@ lazy_metadata = cast("Callable[..., Mapping[str, Any]]", ChunkMetadata)
 """`ChunkMetadata`, typed as the mapping that it is registered as."""
 
 
-def chunk_metadata(
-    documents: Sequence[bytes], read: Callable[[bytes, int], dict[str, Any]]
-) -> Iterator[Mapping[str, Any]]:
-    """Yield the metadata of one chunk for each document."""
-    return map(ChunkMetadata, documents, repeat(read))  # type: ignore[arg-type]
+def with_metadata(
+    events: Sequence[EventT], documents: Sequence[bytes], read: Callable[[bytes, int], dict[str, Any]]
+) -> Iterable[tuple[EventT, Mapping[str, Any]]]:
+    """Pair each event with the metadata of its chunk; the documents are those of the events, and maybe more."""
+    if len(events) == 1:  # the usual case on a network
+        return ((events[0], lazy_metadata(documents[0], read)),)
+    return zip(events, map(lazy_metadata, documents, repeat(read)), strict=False)

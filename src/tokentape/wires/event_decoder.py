@@ -346,7 +346,7 @@ def decode_lines(decode: Callable[[bytes], list[EventT]], documents: Sequence[by
 
     `decode` is the `decode_lines` of a typed decoder.
     """
-    lines = b"\n".join(documents)
+    lines = documents[0] if len(documents) == 1 else b"\n".join(documents)
     try:
         events = decode(lines)
     except DecodeFailure as error:

@@ -11,7 +11,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
 from tokentape.wires.aws_event_decoder import AWSEventDecoder
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import DecodeFailure, decode_lines, same
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, as_mapping, as_text, parse_document, parse_or_text
@@ -144,7 +144,7 @@ class BedrockConverseDecoder(AWSEventDecoder):
         block = events[0].block.index
         return [
             ChatMessage(event.block.delta.text, "assistant", metadata, block=block)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
+            for event, metadata in with_metadata(events, documents, _read_metadata)
         ]
 
     def _decode_event(self, document: bytes) -> Sequence[ChatMessage]:

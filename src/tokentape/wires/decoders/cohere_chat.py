@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tokentape.message import ChatMessage, TextPart, ToolCallDelta
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
 from tokentape.wires.event_decoder import decode_lines, same
 from tokentape.wires.json_document import as_json, as_mapping, as_text, parse_document, salvage
@@ -120,7 +120,7 @@ class CohereChatDecoder(CohereDecoder):
         block = events[0].index
         return [
             ChatMessage(event.delta.message.content.text, "assistant", metadata, block=block)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
+            for event, metadata in with_metadata(events, documents, _read_metadata)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

@@ -12,7 +12,7 @@ import msgspec
 
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, TextPart, ToolCallDelta
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.cohere_decoder import CohereDecoder, last_chunk
 from tokentape.wires.event_decoder import DecodeFailure, decode_lines
 from tokentape.wires.json_document import as_json, parse_document, salvage
@@ -93,7 +93,7 @@ class CohereV1Decoder(CohereDecoder):
             return None
         run = [
             ChatMessage(event.text, "assistant", metadata)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
+            for event, metadata in with_metadata(events, documents, _read_metadata)
         ]
         self._received.add_run(run)
         return run

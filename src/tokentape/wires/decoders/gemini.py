@@ -13,7 +13,7 @@ from tokentape.framing.gemini import GeminiFraming
 from tokentape.framing.json_array import END
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.gemini_chunk import (
@@ -135,7 +135,7 @@ class GeminiDecoder(EventDecoder):
                 usage=gemini_usage(chunk.usageMetadata) if chunk.usageMetadata else None,
                 block=block,
             )
-            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=False)
+            for chunk, metadata in with_metadata(chunks, documents, _read_metadata)
         ]
 
     def _messages(self, chunk: Chunk, document: bytes) -> Sequence[ChatMessage]:

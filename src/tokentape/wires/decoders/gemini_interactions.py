@@ -11,7 +11,7 @@ import msgspec
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import EventDecoder, decode_lines, same
 from tokentape.wires.finish import Finish, finish_of
 from tokentape.wires.google_error import google_error
@@ -148,7 +148,7 @@ class GeminiInteractionsDecoder(EventDecoder):
         block = events[0].index
         return [
             ChatMessage(event.delta.text, "assistant", metadata, block=block)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
+            for event, metadata in with_metadata(events, documents, _read_metadata)
         ]
 
     def _progress(self, interaction: _Interaction, document: bytes) -> Sequence[ChatMessage]:

@@ -14,7 +14,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.framing.ndjson import NDJSONFraming
 from tokentape.message import ChatMessage, ProviderPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import DecodeFailure, EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_text, parse_document, raw_json, salvage
@@ -113,7 +113,7 @@ class OllamaDecoder(EventDecoder):
             return None
         return [
             ChatMessage(text, "assistant", metadata)  # type: ignore[arg-type]
-            for text, metadata in zip(texts, chunk_metadata(documents, _read_metadata), strict=False)
+            for text, metadata in with_metadata(texts, documents, _read_metadata)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

@@ -14,7 +14,7 @@ import msgspec
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, Part, ProviderPart, ReasoningPart, TextPart, ToolCallDelta
 from tokentape.usage import TokenUsage
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
 from tokentape.wires.json_document import as_json, as_text, parse_document, salvage
@@ -147,7 +147,7 @@ class OpenAIChatDecoder(EventDecoder):
             return None
         run = [
             ChatMessage(chunk.choices[0].delta.content, "assistant", metadata)
-            for chunk, metadata in zip(chunks, chunk_metadata(documents, read_metadata), strict=False)
+            for chunk, metadata in with_metadata(chunks, documents, read_metadata)
         ]
         self._state(0).text.add_run(run)
         if self._complete:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from tokentape.message import ChatMessage
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
 from tokentape.wires.decoders.openai_chat import FINISH_REASONS, read_metadata
 from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import finish_of
@@ -73,7 +73,7 @@ class OpenAICompletionsDecoder(EventDecoder):
             return None
         return [
             ChatMessage(chunk.choices[0].text, "assistant", metadata)
-            for chunk, metadata in zip(chunks, chunk_metadata(documents, _read_metadata), strict=False)
+            for chunk, metadata in with_metadata(chunks, documents, _read_metadata)
         ]
 
     def _decode(self, document: bytes) -> Sequence[ChatMessage]:

@@ -16,8 +16,8 @@ import msgspec
 from tokentape.errors import ServerError
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage, ProviderPart, ReasoningPart, TextPart, ToolCall, ToolCallDelta
-from tokentape.wires.chunk_metadata import chunk_metadata, lazy_metadata
-from tokentape.wires.event_decoder import EventDecoder, decode_lines, same
+from tokentape.wires.chunk_metadata import lazy_metadata, with_metadata
+from tokentape.wires.event_decoder import EventDecoder, decode_lines
 from tokentape.wires.finish import FinishReasons
 from tokentape.wires.json_document import as_json, as_text, parse_document
 from tokentape.wires.openai_usage import openai_usage
@@ -141,16 +141,17 @@ class OpenAIResponsesDecoder(EventDecoder):
         if events is None:
             return None
         item_id, part, block, received = self._text_target
-        if not same([item_id, *[event.item_id for event in events]]):
+        count = len(events)
+        if [event.item_id for event in events].count(item_id) < count:
             return None
-        if not same([part, *[event.content_index for event in events]]):
+        if [event.content_index for event in events].count(part) < count:
             return None
         run = [
             ChatMessage(event.delta, "assistant", metadata, block=block)
-            for event, metadata in zip(events, chunk_metadata(documents, _read_metadata), strict=False)
+            for event, metadata in with_metadata(events, documents, _read_metadata)
         ]
         received.add_run(run)
-        self._since += len(events)
+        self._since += count
         return run
 
     def _note_number(self, number: int) -> None:
