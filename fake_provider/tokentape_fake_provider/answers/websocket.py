@@ -78,7 +78,7 @@ async def _play(
             call.cancel()
 
     async def compare(recorded: str | bytes, received: str | bytes) -> str:
-        return message_difference(recorded, received)
+        return message_difference(recorded, received, session.normaliser)
 
     player = WebSocketPlayer(
         [one.tape for one in recordings],

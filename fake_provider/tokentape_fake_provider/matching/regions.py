@@ -32,6 +32,8 @@ _METADATA: Final = frozenset(
     ("client_metadata", "conversation_id", "labels", "requestMetadata", "session_id", "trace", "user_prompt_id")
 )
 _IDS: Final = frozenset(("id", "call_id", "tool_call_id", "tool_use_id", "toolUseId", "item_id", "approval_request_id"))
+# The request inside another one (Gemini's Code Assist) and in messages of a WebSocket (Realtime, Gemini Live).
+_REQUESTS: Final = ("request", "session", "response", "setup")
 _RESULTS: Final = ("functionResponse", "function_response", "toolResult")
 _STRUCTURE: Final = frozenset(("type", "role", "name", "status"))
 # The names of the blocks in which agents write what they know of their surroundings.
@@ -73,7 +75,7 @@ def _field(key: str, value: Any, change: Change) -> Any:
         return _described(value, change)
     if key in _METADATA:
         return _all(value, Region.SYSTEM, key, change)
-    if key == "request" and isinstance(value, dict):  # Gemini's Code Assist has the request inside its own
+    if key in _REQUESTS and isinstance(value, dict):
         return mapped(value, change)
     return _all(value, Region.WORDS, key, change)
 

@@ -17,6 +17,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from tokentape_fake_provider.matching.normaliser import Normaliser
+
 UNCOUNTED: Final = frozenset({"user", "safety_identifier", "prompt_cache_key", "metadata", "client_metadata"})
 PREFERRED: Final = frozenset({"stream_options"})
 
@@ -69,8 +71,8 @@ def differences(recorded: Any, received: Any) -> list[Difference]:
     return list(_differences(canonical(recorded), canonical(received), ""))
 
 
-def message_difference(recorded: str | bytes, received: str | bytes) -> str:
-    """How two messages of a WebSocket differ; an empty text if they are the same.
+def message_difference(recorded: str | bytes, received: str | bytes, normaliser: Normaliser) -> str:
+    """How two messages of a WebSocket differ; an empty text if they are the same but for what is volatile.
 
     JSON objects in text are compared as bodies, everything else as it is.
     """
@@ -79,7 +81,7 @@ def message_difference(recorded: str | bytes, received: str | bytes) -> str:
     before, now = _message(recorded), _message(received)
     if key_of(before, without=PREFERRED) == key_of(now, without=PREFERRED):
         return ""
-    found = differences(before, now)
+    found = differences(normaliser.normal(before), normaliser.normal(now))
     return "; ".join(map(str, found[:3])) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
 
 

@@ -360,7 +360,7 @@ class Session:
         """The recording that answers, or why there is none."""
         with self._lock:
             return self._store.take(
-                endpoint, body, prompt=prompt, again=self.settings.repeat, normaliser=self._normaliser
+                endpoint, body, prompt=prompt, again=self.settings.repeat, normaliser=self.normaliser
             )
 
     def fitted(self, recording: Recording, endpoint: Endpoint, body: Any) -> tuple[Tape, tuple[str, ...]]:
@@ -369,12 +369,12 @@ class Session:
         body = endpoint.with_path_fields(body)
         ignored: tuple[str, ...] = ()
         if recording.prompt is None and recorded != body:
-            ignored = self._normaliser.ignored(body, differences(recorded, body))
-        tape = recording.tape if recording.fill is None else recording.fill(self._normaliser.values(body).all)
+            ignored = self.normaliser.ignored(body, differences(recorded, body))
+        tape = recording.tape if recording.fill is None else recording.fill(self.normaliser.values(body).all)
         return tape, ignored
 
     @property
-    def _normaliser(self) -> Normaliser:
+    def normaliser(self) -> Normaliser:
         """What compares requests with recordings, by the current settings."""
         settings = self.settings
         if self._normalises is None or self._normalises[0] is not settings:

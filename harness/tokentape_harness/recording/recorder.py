@@ -151,7 +151,8 @@ class Recorder:
 
     def message_difference(self, request: Request, recorded: str | bytes, received: str | bytes) -> str:
         """How a message of the client differs from the recorded one; empty if they are the same. `request` began it."""
-        return message_difference(recorded, self._redactor.message(request, received))
+        received = self._redactor.message(request, received)
+        return message_difference(recorded, received, self._body_matcher.normaliser)
 
     def save(self) -> None:
         """Write the recordings that have ended, if there are new ones. Raises `CassetteWriteError`."""

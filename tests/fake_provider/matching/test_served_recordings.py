@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx2
@@ -14,6 +15,7 @@ from tokentape_fake_provider.matching.normalising import Normalising
 from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
+from tokentape_fake_provider.sessions.request_matching import message_difference
 from tokentape_fake_provider.tape import Frame, Tape
 
 PATH = "/v1/chat/completions"
@@ -147,3 +149,19 @@ def test_settings_by_the_control_api() -> None:
         assert (shown["normalise"], shown["ignore_path"]) == (True, ["tag"])
         for wrong in ({"normalise": ["dats"]}, {"ignore_path": ["["]}, {"ignore_text": ["("]}, {"normalise": 3}):
             assert control.patch(settings, json=wrong).status_code == 400
+
+
+def test_messages_of_websockets() -> None:
+    """A message that differs only in what is volatile is the recorded one; words of the user count there, too."""
+
+    def message(day: str, words: str) -> str:
+        content = [{"type": "input_text", "text": words}]
+        session = {"instructions": f"Today is {day}.", "input": [{"role": "user", "content": content}]}
+        return json.dumps({"type": "response.create", "response": session})
+
+    recorded = message("2026-11-30", "Hi")
+    assert message_difference(recorded, message("2026-12-02", "Hi"), NORMALISER) == ""
+    assert message_difference(recorded, message("2026-12-02", "Ho"), NORMALISER) == snapshot(
+        'response.input[0].content[0].text was "Hi", now "Ho"'
+    )
+    assert message_difference(recorded, message("2026-12-02", "Hi"), Normaliser(Normalising(()), HERE)) != ""
