@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, get_args
 
 import msgspec
 
-from tokentape import ChatOutput, TokentapeError
+from tokentape import ChatOutput, ProviderPart, TokentapeError
+from tokentape_fake_provider.wires import wire_named
 from tokentape_harness.cassettes.chunks import format_ms
 from tokentape_harness.cassettes.model import Cassette, Interaction
 from tokentape_harness.conversion.response_decoder import DecodedResponse, decode_response
-from tokentape_harness.lint.diff import ChangeKind, compare
+from tokentape_harness.lint.diff import ChangeKind, SchemaChange, compare
 
 Severity = Literal["breaks", "events", "fields", "timing"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
@@ -24,9 +26,9 @@ _OF_CHANGE: Final[Mapping[ChangeKind, Severity]] = {
     "new field": "fields",
     "gone field": "fields",
     "type": "fields",
-    "usage": "fields",
     "order": "timing",
 }
+_TYPES: Final = re.compile(r" was ([\w ]+), now ([\w ]+)$")
 # A first token is slower if it takes this many times as long, and this much longer in ms.
 _SLOWER: Final = 3.0
 _LONGER_MS: Final = 1000.0
@@ -46,8 +48,8 @@ class Finding(msgspec.Struct, frozen=True):
 def find_drift(recorded: Interaction, before: DecodedResponse, answer: Interaction, wire: str) -> list[Finding]:
     """The differences of an answer from the recorded one, the worst first; values are ignored.
 
-    The events of answers that hold different things, such as a tool call in place of text, are not compared, since
-    the model chose them. `before` is the decoded recorded answer.
+    The model decides whether it writes a text, calls a tool or shows its reasoning: an answer that holds more, or less
+    and nothing new, is only checked for what our decoders read. `before` is the decoded recorded answer.
     """
     return sorted(_findings(recorded, before, answer, wire), key=lambda finding: SEVERITIES.index(finding.severity))
 
@@ -57,19 +59,31 @@ def _findings(recorded: Interaction, before: DecodedResponse, answer: Interactio
     if response.status >= 400:
         yield Finding("breaks", "status", f"was {recorded.response.status}, now {response.status}")
         return
-    alike = True
+    changes = [change for change in compare(Cassette((recorded,)), Cassette((answer,))) if _matters(change, wire)]
     try:
         after = decode_response(response, wire)
     except TokentapeError as error:
         yield Finding("breaks", "undecodable", f"not a response of {wire} ({error})")
     else:
         yield from _lost(before, after)
-        alike = _kinds(before.output) == _kinds(after.output) or not _kinds(after.output)
         yield from _slower(before, after)
-    for change in compare(Cassette((recorded,)), Cassette((answer,))):
-        severity = _OF_CHANGE.get(change.kind)
-        if severity is not None and (alike or change.kind == "content type"):
-            yield Finding(severity, change.kind, change.what)
+        was, now = _held(before.output), _held(after.output)
+        is_new = any(change.kind in ("new event", "new field") for change in changes)
+        if was != now and not (now < was and is_new):
+            changes = [change for change in changes if change.kind == "content type"]
+    for change in changes:
+        yield Finding(_OF_CHANGE[change.kind], change.kind, change.what)
+
+
+def _matters(change: SchemaChange, wire: str) -> bool:
+    """Whether a change can be one of the format; pings come at any time, and a value may be null at times."""
+    if change.kind in ("new event", "gone event"):
+        return not wire_named(wire).ping.startswith(f"event: {change.what}\n".encode())
+    types = _TYPES.search(change.what) if change.kind == "type" else None
+    if types is not None:
+        was, now = ({*text.split(" or ")} - {"null"} for text in types.groups())
+        return bool(was and now) and was != now
+    return change.kind in _OF_CHANGE
 
 
 def _kinds(output: ChatOutput) -> frozenset[str]:
@@ -78,6 +92,12 @@ def _kinds(output: ChatOutput) -> frozenset[str]:
     for message in output.messages:
         found |= {"tool call": message.tool_calls, "refusal": message.refusal}
     return frozenset(name for name, value in found.items() if value)
+
+
+def _held(output: ChatOutput) -> frozenset[str]:
+    """Everything that the messages of an output hold."""
+    parts = {part.kind for message in output.messages for part in message.parts if isinstance(part, ProviderPart)}
+    return _kinds(output) | parts | ({"reasoning"} if any(m.reasoning for m in output.messages) else set())
 
 
 def _lost(before: DecodedResponse, after: DecodedResponse) -> Iterator[Finding]:

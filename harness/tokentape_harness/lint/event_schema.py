@@ -102,7 +102,9 @@ def _events(response: Response) -> Iterator[tuple[str, Any]]:
                 inside.removeprefix(b"[").removesuffix(b"]") if inside[:1] != b"{" or inside[-1:] == b"]" else inside
             )
         if inside.strip():
-            yield "", _json(inside)
+            value = _json(inside)
+            # An array of one event is one piece.
+            yield from (("", item) for item in value) if isinstance(value, list) else [("", value)]
 
 
 def _messages(websocket: WebSocket) -> Iterator[tuple[str, Any]]:

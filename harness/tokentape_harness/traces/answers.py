@@ -74,8 +74,8 @@ def finish_reason(word: Any) -> FinishReason | None:
     known: tuple[FinishReason, ...] = get_args(FinishReason)
     spoken = {said.lower(): reason for wire in WIRES.values() for reason, said in wire.facts.finish_words.items()}
     # The set's own words count first: to some providers `stop` is also the word for tool calls.
-    words = {**spoken, **_MORE_WORDS, **{reason: reason for reason in known}}
-    return words.get(word.lower(), "other")
+    own: dict[str, FinishReason] = {reason: reason for reason in known}
+    return {**spoken, **_MORE_WORDS, **own}.get(word.lower(), "other")
 
 
 def read_usage(counts: Mapping[str, Any]) -> Usage | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -15,10 +16,13 @@ import vcr
 from inline_snapshot import snapshot
 
 from tests.harness.drift.changing_server import changing_server
-from tokentape_fake_provider import Script, ToolCall, Usage
+from tokentape import ChatMessage
+from tokentape_fake_provider import Reasoning, Script, ToolCall, Usage
+from tokentape_fake_provider.wires import WIRES
 from tokentape_harness import DEFAULT_RULES, read_cassette, use_cassette, write_cassette
 from tokentape_harness.cassettes.model import Cassette, Interaction
 from tokentape_harness.cli import main
+from tokentape_harness.conversion.sample_request import request_for
 from tokentape_harness.drift import SEVERITIES
 from tokentape_harness.errors import UsageError
 from tokentape_harness.redaction import find_secrets
@@ -236,6 +240,54 @@ def test_each_kind_of_change_has_its_severity(server, drift, tmp_path, name):
     (outcome,) = json.loads(done.out)["outcomes"]
     assert done.code == 1
     assert (outcome["findings"][0]["severity"], outcome["findings"][0]["kind"]) == (severity, kind)
+
+
+def test_reasoning_is_the_models_choice_but_its_field_is_not(server, drift, tmp_path):
+    """An answer without reasoning is no drift; one whose reasoning is in another field has drifted."""
+    server.script = Script.of(Reasoning("Let me think."), "Deep.")
+    record(server, tmp_path / "a.yaml", "anthropic_messages")
+    keys = ["--key-env", "ANTHROPIC_API_KEY", "--live"]
+    server.change = lambda body: body.replace(b'"thinking":"', b'"thoughts":"')
+    done = drift(tmp_path, *keys)
+    assert done.code == 1
+    assert "new field: content_block_delta: delta.thoughts (string)" in done.out
+    server.change, server.script = (lambda body: body), Script.of("Deep.")
+    assert drift(tmp_path, *keys).out.endswith(", 0 differ\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body.replace(b'event: ping\ndata: {"type": "ping"}\n\n', b""),
+        lambda body: body.replace(b'"stop_sequence":null', b'"stop_sequence":"END"'),
+    ],
+)
+def test_pings_and_null_are_no_drift(server, drift, tmp_path, change):
+    """A ping that comes or does not, and a field that is null at times, are not the format."""
+    record(server, tmp_path / "a.yaml", "anthropic_messages")
+    body = server.answer("/v1/messages", CHAT)[2]
+    assert change(body) != body
+    server.change = change
+    done = drift(tmp_path, "--key-env", "ANTHROPIC_API_KEY", "--live")
+    assert (done.code, done.out.endswith(", 0 differ\n") or "Times and order" in done.out) == (0, True)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_every_wire_format_is_compared(server, drift, tmp_path, stream):
+    """In each wire format the same format with other words is no drift, and a new field is."""
+    path = tmp_path / "a.yaml"
+    with use_cassette(path, record_mode="new_episodes"):
+        for wire in WIRES:
+            request = request_for(wire, WIRES[wire].facts.sample_model, [ChatMessage.user("Hi")], stream=stream)
+            parts = urlsplit(request.uri)
+            target = f"{server.url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+            httpx2.post(target, content=request.body, headers={"content-type": "application/json"})
+    assert len(read_cassette(path)) == len(WIRES)
+    server.script = Script.of("Other words, and more of them.")
+    done = drift(path, "--live", "--json")
+    outcomes = json.loads(done.out)["outcomes"]
+    assert [(outcome["findings"], outcome["failure"]) for outcome in outcomes] == [([], None)] * len(WIRES)
+    assert done.code == 0
 
 
 def test_fail_on_sets_what_counts_as_drift(server, drift, tmp_path):

@@ -62,6 +62,22 @@ def test_a_good_cassette_has_no_problems():
     assert kinds(redact(secret)) == []
 
 
+def test_an_array_of_one_event_has_the_schema_of_that_event():
+    """A streamed array with one element is compared with one of several by its element."""
+    path = "/v1beta/models/m:streamGenerateContent"
+    element = b'{"candidates": [{"content": {"parts": [{"text": "a"}]}}]}'
+    one, two = (
+        event_schema_of(
+            msgspec.structs.replace(
+                found := recorded(body, path=path),
+                response=msgspec.structs.replace(found.response, headers=(("content-type", "application/json"),)),
+            )
+        )
+        for body in (b"[" + element + b"]", b"[" + element + b",\n" + element + b"]")
+    )
+    assert (one.fields, one.order) == (two.fields, two.order)
+
+
 def test_an_expired_recording_is_old():
     """A recording is old from the moment that it names, with or without a zone; one that can't be read has none."""
     moments = [_days_ago(1).isoformat(), f"{_days_ago(1):%Y-%m-%d}", _days_ago(-1).isoformat(), "soon", None]
