@@ -25,6 +25,11 @@ class ProjectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ignore_path: list[str] = []
     ignore_text: list[str] = []
 
+    @property
+    def comparison(self) -> dict[str, Any]:
+        """What is ignored when requests are compared, by the names of the settings of a session."""
+        return {name: getattr(self, name) for name in ("normalise", "ignore_path", "ignore_text")}
+
 
 def project_settings(folder: Path) -> ProjectSettings:
     """The settings in the nearest pyproject.toml of a folder or one above it. Raises `UsageError`."""
@@ -33,7 +38,7 @@ def project_settings(folder: Path) -> ProjectSettings:
             data = path.read_bytes()
         except OSError:
             continue
-        if b"tokentape" not in data:
+        if b"tool.tokentape" not in data:
             return ProjectSettings()
         try:
             table = tomllib.loads(data.decode()).get("tool", {}).get("tokentape", {})

@@ -62,8 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(cassette, speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
-        "locale=..., dialect=..., faults=..., clock=..., validate=...): how the fixture fake_provider answers in this "
-        "test",
+        "locale=..., dialect=..., faults=..., clock=..., validate=..., normalise=..., ignore_path=..., "
+        "ignore_text=...): how the fixture fake_provider answers in this test",
     )
     config.addinivalue_line(
         "markers",
@@ -224,10 +224,12 @@ def fake_provider_env(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPat
 def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) -> FakeProvider:
     """The provider, configured by the test's marks; the nearest is applied last."""
     with _extra("the fixture fake_provider"):
+        from tokentape_harness.project_settings import project_settings
         from tokentape_harness.testing.fake_provider import FakeProvider
         from tokentape_harness.testing.recordings import cassette_folders
 
     provider = FakeProvider(server, session, cassette_folders(request.path, request.config.rootpath))
+    session.configure(**project_settings(request.config.rootpath).comparison)
     for marker in reversed(list(request.node.iter_markers(_MARKER))):
         provider.set_up(*marker.args, **marker.kwargs)
     if request.node.get_closest_marker(_SWEEP) is not None:

@@ -185,3 +185,25 @@ def test_a_wrong_marker_is_a_clear_error(pytester):
             r"E +tokentape_harness.errors.CassetteNotFoundError: none.yaml: no such cassette in .*",
         ]
     )
+
+
+COMPARES = """
+    import pytest
+
+
+    @pytest.mark.fake_provider(normalise={"ids": False})
+    def test_marked(fake_provider):
+        assert fake_provider.session.settings.normalise == {"ids": False}
+        assert fake_provider.session.settings.ignore_path == ["$.trace"]
+
+
+    def test_default(fake_provider_in_process):
+        assert fake_provider_in_process.session.settings.normalise == {"dates": False}
+"""
+
+
+def test_the_project_decides_what_is_ignored(pytester: pytest.Pytester) -> None:
+    """The fixtures begin with the table [tool.tokentape] of the project; a mark overrides it."""
+    pytester.makepyprojecttoml("[tool.tokentape]\nnormalise = {dates = false}\nignore_path = ['$.trace']\n")
+    pytester.makepyfile(COMPARES)
+    pytester.runpytest_subprocess(*NO_LOOP).assert_outcomes(passed=2)
