@@ -15,6 +15,9 @@ STREAMS: Final = (1, 50, 200, 500, 1000)
 OURS: Final = "fake provider, paced"
 NAMES: Final = (OURS, "Starlette, naive sleeps")
 BESIDE: Final = (200, 20)
+SIMULATED: Final = "fake provider, simulated and paced"
+ARRIVALS: Final = (200, 500, 1000)
+APART_S: Final = 0.004
 
 
 class Measured(NamedTuple):
@@ -41,6 +44,14 @@ def run(console: Console) -> None:
         cells = [f"{value:.2f}" for each in measured for value in (each.p50, each.p99)]
         table.add_row(str(count), *cells, _kilobytes(measured[0].under_way, count))
     console.print(table)
+    title = f"The same of streams of the simulated model that begin {APART_S * 1000:g} ms apart"
+    table = Table(title=title, title_justify="left")
+    for column in ("streams", "p50", "p99", "worst"):
+        table.add_column(column, justify="right")
+    for count in ARRIVALS:
+        found = measure(SIMULATED, count, apart=APART_S)
+        table.add_row(str(count), f"{found.p50:.2f}", f"{found.p99:.2f}", f"{found.worst:.2f}")
+    console.print(table)
     streams, slow = BESIDE
     title = f"{streams} streams, beside {slow} of {PACED_EVENTS} events of {LARGE_EVENT // 1024} kB with slow readers"
     table = Table(title=title, title_justify="left")
@@ -57,13 +68,13 @@ def run(console: Console) -> None:
     console.print(table)
 
 
-def measure(name: str, count: int, *, slow: int = 0) -> Measured:
-    """Read so many streams of a server, beside so many slow readers."""
+def measure(name: str, count: int, *, slow: int = 0, apart: float = 0.0) -> Measured:
+    """Read so many streams of a server, beside so many slow readers; each begins `apart` s after the one before."""
     with running(name) as server:
         read_streams(server.port, 1)  # what is made once is not of the streams
         sizes = [server.resident()]
         with slow_readers(server.port, slow) if slow else nullcontext():
-            read_streams(server.port, count, under_way=lambda: sizes.append(server.resident()))
+            read_streams(server.port, count, apart=apart, under_way=lambda: sizes.append(server.resident()))
             sizes.append(server.resident())
         lateness = sorted(server.finish())
     before, *later = sizes

@@ -143,17 +143,21 @@ def responses_per_second(port: int, *, connections: int = 8, seconds: float = 3.
     return done / (finished - started)
 
 
-def read_streams(port: int, count: int, *, under_way: Callable[[], None] | None = None) -> None:
-    """Open so many streams at once and read them to their ends; `under_way` is called when each has begun."""
+def read_streams(port: int, count: int, *, apart: float = 0.0, under_way: Callable[[], None] | None = None) -> None:
+    """Open streams, each `apart` s after the one before, and read them to their ends.
+
+    `under_way` is called when each has begun.
+    """
     selector = selectors.DefaultSelector()
-    for _ in range(count):
-        client = _connect(port)
-        client.sendall(REQUEST)
-        selector.register(client, selectors.EVENT_READ)
-    open_streams = count
-    silent = {key.fd for key in selector.get_map().values()}
-    while open_streams:
-        for key, _ in selector.select(5.0):
+    began, opened, open_streams = time.perf_counter(), 0, 0
+    silent: set[int] = set()
+    while opened < count or open_streams:
+        while opened < count and (ahead := began + opened * apart - time.perf_counter()) <= 0:
+            client = _connect(port)
+            client.sendall(REQUEST)
+            silent.add(selector.register(client, selectors.EVENT_READ).fd)
+            opened, open_streams = opened + 1, open_streams + 1
+        for key, _ in selector.select(5.0 if opened == count else ahead):
             client = key.fileobj  # type: ignore[assignment]
             received = client.recv(65_536)
             silent.discard(key.fd)
@@ -161,7 +165,7 @@ def read_streams(port: int, count: int, *, under_way: Callable[[], None] | None 
                 selector.unregister(client)
                 client.close()
                 open_streams -= 1
-        if under_way is not None and not silent:
+        if under_way is not None and opened == count and not silent:
             under_way()
             under_way = None
 

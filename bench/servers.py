@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from bench.bodies import stream_body
 from tokentape_fake_provider import FakeProviderServer, Frame, Recording, Rule, Script, Tape
+from tokentape_fake_provider.answers.warm_up import warm_up
 
 EVENTS = 1000
 TOKENS_PER_SECOND = 50
@@ -137,6 +138,17 @@ def eventwise_asgi() -> None:
     _serve(app, [])
 
 
+def simulated_and_paced() -> None:
+    """Ours, whose simulated model answers every request at the same pace."""
+    with FakeProviderServer() as server:
+        server.default.configure(timing=f"synthetic:ttft=100,tps={TOKENS_PER_SECOND}")
+        warm_up()
+        _settle()
+        print(server.port, flush=True)
+        sys.stdin.read()
+        print(json.dumps([frame.lateness for entry in server.default.journal.entries for frame in entry.frames]))
+
+
 def answers() -> None:
     """Ours, with a session for each source of answers and each of their lengths: `/s/rule-long`."""
     with FakeProviderServer() as server:
@@ -204,6 +216,7 @@ SERVERS = {
     "bare ASGI, a message an event": eventwise_asgi,
     "bare ASGI, short and long": bare_shapes,
     "fake provider, answers": answers,
+    "fake provider, simulated and paced": simulated_and_paced,
 }
 
 if __name__ == "__main__":
