@@ -34,8 +34,10 @@ _Query: TypeAlias = Mapping[str, list[str]]
 
 def stored_answer(session: Session, http: HttpRequest) -> Answer | None:
     """The answer to a request about what is stored; `None` for any other request."""
+    if http.method == "POST" and http.wire is not None:
+        return None
     found = _PATH.fullmatch(http.path)
-    if found is None or (http.method == "POST" and http.wire is not None):
+    if found is None:
         return None
     collection, *names = found.groups(default="")
     endpoint = _ENDPOINTS[collection]

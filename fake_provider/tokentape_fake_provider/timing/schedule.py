@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import repeat
+from itertools import accumulate, repeat
 from typing import assert_never
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing.distribution import sampler, size_sampler
 from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing
-from tokentape_fake_provider.timing.profile import Conditions, Profile
+from tokentape_fake_provider.timing.profile import Conditions, Pauses, Profile
 from tokentape_fake_provider.wires.wire import EncodedFrame
 
 ALONE = Conditions()
@@ -101,17 +101,26 @@ def _times(tokens: Sequence[int], profile: Profile, stream: str, conditions: Con
     ttft = sampler(first.distribution, first.expected(conditions), first.jitter, draw(":ttft"))()
     latency = sampler(between.distribution, between.mean_ms, between.jitter, draw())
     slowed = load.slowed(load.latency, conditions.in_flight)
-    pauses, pause_draw = profile.pauses, draw(":pauses")
-    pause = sampler("lognormal", pauses.mean_ms if pauses else 0.0, pauses.jitter if pauses else 0.0, pause_draw)
-
-    arrival_of, counts = _arrivals(tokens, profile, draw(":arrivals"))
+    pause = _pause_sampler(profile.pauses, draw)
+    if profile.events_per_arrival:
+        arrival_of, counts = _arrivals(tokens, profile, draw(":arrivals"))
+    else:
+        counts = [count for count in tokens if count]
+        arrival_of = [max(0, number - 1) for number in accumulate(map(bool, tokens))]
     times = [ttft * load.slowed(load.ttft, conditions.in_flight)]
     for count in counts[1:]:
-        gap = sum(latency() for _ in range(count))
-        if pauses and pause_draw.random() < pauses.share:
-            gap += pause()
-        times.append(times[-1] + gap * slowed)
+        gap = latency() if count == 1 else sum(latency() for _ in range(count))
+        times.append(times[-1] + (gap + pause()) * slowed)
     return [times[arrival] for arrival in arrival_of]
+
+
+def _pause_sampler(pauses: Pauses | None, draw: Callable[[str], random.Random]) -> Callable[[], float]:
+    """Return a function that draws the pause before an arrival, mostly 0 ms."""
+    if pauses is None:
+        return lambda: 0.0
+    generator = draw(":pauses")
+    length = sampler("lognormal", pauses.mean_ms, pauses.jitter, generator)
+    return lambda: length() if generator.random() < pauses.share else 0.0
 
 
 def _arrivals(tokens: Sequence[int], profile: Profile, draw: random.Random) -> tuple[list[int], list[int]]:
