@@ -105,8 +105,9 @@ class WebSocketPlayer:
 
     A message of the server is sent once all messages of the client that were recorded before it have arrived, and as
     long after the last of them as it was recorded, divided by `speed`; at once if that is `None`. `choose` is called
-    with the number of the recording and may refuse it; `sent` with the due time (ms since the handshake's request) and
-    the size of each message.
+    with the number of the recording and may refuse it; `fit` with that number and the client's messages, and returns
+    the recording with the client's own values; `sent` with the due time (ms since the handshake's request) and the size
+    of each message.
     """
 
     def __init__(
@@ -119,9 +120,11 @@ class WebSocketPlayer:
         compare: Compare,
         speed: float | None = None,
         choose: Callable[[int], bool] = lambda _: True,
+        fit: Callable[[int, Sequence[Data]], Awaitable[Tape]] | None = None,
         sent: Callable[[float, int], object] = lambda _at, _size: None,
     ) -> None:
         self._tapes = tapes
+        self._position = 0
         self._tape = tapes[0]
         self._connection = connection
         self._now = now
@@ -129,9 +132,11 @@ class WebSocketPlayer:
         self._compare = compare
         self._speed = speed
         self._choose = choose
+        self._fit = fit
         self._sent = sent
         self._began = now()
         self._arrived: list[float] = []
+        self._received: list[Data] = []
         self._arrival = asyncio.Event()
         self._ended = False
         self.started = False
@@ -167,13 +172,16 @@ class WebSocketPlayer:
     async def _match(self, data: Data) -> str:
         """Note the arrival of a message; return how it differs from the recorded one."""
         number, problem = len(self._arrived), ""
-        for position, tape in enumerate(self._tapes) if not number else ((0, self._tape),):
-            frames = websocket_of(tape).frames
+        positions = (self._position,) if number else range(len(self._tapes))
+        for position in positions:
+            frames = websocket_of(self._tapes[position]).frames
             messages = [frame for frame in frames if frame.sender == "client"]
             found = await self._difference(messages[number].data, data) if number < len(messages) else _RUN_OUT
             if not found and (number or self._choose(position)):
-                self._tape, self.started = tape, True
-                self._arrived.append(self._now())
+                self._position, self.started, arrived = position, True, self._now()
+                self._received.append(data)
+                self._tape = self._tapes[position] if self._fit is None else await self._fit(position, self._received)
+                self._arrived.append(arrived)
                 self._arrival.set()
                 return ""
             problem = problem or found

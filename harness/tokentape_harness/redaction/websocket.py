@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from typing import get_args
 
 import msgspec
 
@@ -23,31 +24,34 @@ def sent_in_frames(websocket: WebSocket, rules: RedactionRules) -> Iterable[str]
 
 def redact_websocket(websocket: WebSocket, rules: RedactionRules, note: Found) -> WebSocket:
     """The WebSocket without its secrets; every frame stays, at its time."""
-    frames = list(websocket.frames)
-    for sender in ("client", "server"):
-        own = [number for number, frame in enumerate(frames) if frame.sender == sender]
-        redacted = _redacted([frames[number].raw for number in own], rules, note, sender)
-        for number, raw in zip(own, redacted, strict=True):
-            frames[number] = _with_data(frames[number], raw)
+    for sender in get_args(Sender):
+
+        def edit(body: bytes, kind: str, sent: bool = sender == "client") -> bytes:
+            return redact_body(body, kind, (), rules, note, sent=sent)[0]
+
+        websocket = with_edited(websocket, sender, edit)
     close = websocket.close
     if close is not None:
         close = close._replace(reason=redact_text(close.reason, rules, note))
-    return msgspec.structs.replace(websocket, frames=tuple(frames), close=close)
+    return msgspec.structs.replace(websocket, close=close)
 
 
-def _redacted(messages: Sequence[bytes], rules: RedactionRules, note: Found, sender: Sender) -> list[bytes]:
-    """The messages of one side; those of one line, as JSON is, are searched together, as the events of a stream."""
-    found, sent = list(messages), sender == "client"
-    lines = {number: None for number, message in enumerate(messages) if _is_line(message)}
-    body = b"".join(messages[number] + b"\n" for number in lines)
-    redacted = redact_body(body, _LINES, (), rules, note, sent=sent)[0].split(b"\n")[:-1]
-    together = len(redacted) == len(lines)
-    for number, line in zip(lines, redacted, strict=False) if together else ():
-        found[number] = line
-    for number in range(len(found)):
-        if not together or number not in lines:
-            found[number] = redact_body(found[number], "", (), rules, note, sent=sent)[0]
-    return found
+def with_edited(websocket: WebSocket, sender: Sender, edit: Callable[[bytes, str], bytes]) -> WebSocket:
+    """The WebSocket with the messages of one side as `edit` changes a body of a content type.
+
+    The messages that are a line each, as JSON is, are edited together, as the events of a stream.
+    """
+    frames = list(websocket.frames)
+    own = [number for number, frame in enumerate(frames) if frame.sender == sender]
+    lines = [number for number in own if _is_line(frames[number].raw)]
+    edited = edit(b"".join(frames[number].raw + b"\n" for number in lines), _LINES).split(b"\n")[:-1]
+    if len(edited) == len(lines):
+        for number, line in zip(lines, edited, strict=True):
+            frames[number] = _with_data(frames[number], line)
+        own = [number for number in own if number not in set(lines)]
+    for number in own:
+        frames[number] = _with_data(frames[number], edit(frames[number].raw, ""))
+    return msgspec.structs.replace(websocket, frames=tuple(frames))
 
 
 def _is_line(message: bytes) -> bool:
