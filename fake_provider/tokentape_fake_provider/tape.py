@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -13,10 +13,6 @@ End = Literal["complete", "client_closed", "dropped", "timeout", "open_at_exit"]
 """How a recorded response ended."""
 TapeEnd: TypeAlias = End | Literal["reset", "stall"]
 Sender = Literal["client", "server"]
-if TYPE_CHECKING:
-    Payload: TypeAlias = str | bytes
-else:
-    Payload = str  # a tape in JSON, as the control API takes it, can have text only
 SWITCHING_PROTOCOLS: Final = 101
 """The status of the response that begins a WebSocket."""
 
@@ -33,7 +29,7 @@ class WebSocketFrame(NamedTuple):
 
     at: float
     sender: Sender
-    data: Payload
+    data: str | bytes
 
     @property
     def raw(self) -> bytes:
@@ -62,8 +58,7 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     The headers are sent at `start` and the body ends at `end_at`, in ms since the request. An `end` other than
     `complete` breaks the connection off there instead of ending the body: `reset` does it with an RST, `stall` leaves
     the connection open until the client leaves. With `apart`, each frame is sent in its own write, even if several are
-    due together. Without `head`, neither status nor frames are sent: raises `ValueError` if there are any. A response
-    that begins a WebSocket has the status 101 and a `websocket`.
+    due together. Without `head`, neither status nor frames are sent: raises `ValueError` if there are any.
     """
 
     frames: tuple[Frame, ...] = ()
@@ -74,7 +69,6 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     end_at: float | None = None
     apart: bool = False
     head: bool = True
-    websocket: WebSocket | None = None
 
     def __post_init__(self) -> None:
         if not self.head and (self.frames or self.end == "complete"):
@@ -104,6 +98,12 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
         names = {name.lower() for name, _ in headers}
         kept = (header for header in self.headers if header[0].lower() not in names)
         return msgspec.structs.replace(self, headers=(*kept, *headers))
+
+
+class WebSocketTape(Tape, frozen=True, dict=True, forbid_unknown_fields=True):
+    """The response that begins a WebSocket, with status 101, and what follows it; times are in ms since the request."""
+
+    websocket: WebSocket = WebSocket()
 
 
 def retry_after(tape: Tape) -> float | None:

@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
-from tokentape_fake_provider.tape import Tape, WebSocket, WebSocketClose, WebSocketFrame
+from tokentape_fake_provider.tape import WebSocket, WebSocketClose, WebSocketFrame, WebSocketTape
 from tokentape_fake_provider.timing import Recorded
 
 PATH = "/v1/responses"
@@ -24,7 +24,7 @@ def recording(*frames: tuple[float, str, str | bytes], path: str = PATH, **optio
     """A recording of these frames (ms, sender, data)."""
     close = options.pop("close", None)
     websocket = WebSocket(tuple(WebSocketFrame(*frame) for frame in frames), close)  # type: ignore[arg-type]
-    tape = Tape((), 101, start=10.0, websocket=websocket, **options)
+    tape = WebSocketTape((), 101, start=10.0, websocket=websocket, **options)
     wire = "openai_responses" if path == PATH else None
     return Recording(tape, path, method=WEBSOCKET, wire=wire, source="x.yaml")
 

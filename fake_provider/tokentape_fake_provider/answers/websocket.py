@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from tokentape_fake_provider.answers.answer import Answer, error_answer
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.playback.journal import Entry, Outcome
-from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection, WebSocketPlayer, websocket_of
+from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection, WebSocketPlayer
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint
-from tokentape_fake_provider.sessions.request_matching import message_difference
 from tokentape_fake_provider.sessions.session import Session
-from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocketTape
 from tokentape_fake_provider.timing import Recorded
 from tokentape_fake_provider.wires import Wire
 
@@ -26,10 +26,11 @@ async def answer_websocket(
 ) -> Outcome:
     """Play a recorded WebSocket, or refuse; note in the entry what was sent. `wire` is that of errors."""
     recordings = session.websockets(Endpoint(WEBSOCKET, entry.path, entry.wire))
-    played = [one for one in recordings if one.tape.status == SWITCHING_PROTOCOLS]
-    if recordings and recordings[0] not in played:
-        session.take_websocket(recordings[0])
-        return await deny(Answer(recordings[0].tape, "recording", recordings[0].label), entry, connection)
+    first = recordings[0] if recordings else None
+    if first is not None and first.tape.status != SWITCHING_PROTOCOLS:
+        session.take_websocket(first)
+        return await deny(Answer(first.tape, "recording", first.label), entry, connection)
+    played = [(one, one.tape) for one in recordings if isinstance(one.tape, WebSocketTape)]
     if not played:
         message = (
             f"No recorded WebSocket answers GET {entry.path}: use HTTP, or record one (tokentape record). Only "
@@ -49,18 +50,22 @@ async def deny(answer: Answer, entry: Entry, connection: WebSocketConnection) ->
 
 
 async def _play(
-    session: Session, recordings: list[Recording], entry: Entry, connection: WebSocketConnection, clock: Clock
+    session: Session,
+    recordings: list[tuple[Recording, WebSocketTape]],
+    entry: Entry,
+    connection: WebSocketConnection,
+    clock: Clock,
 ) -> Outcome:
     timing = session.settings.timing
-    entry.status, entry.answered_by, entry.source = SWITCHING_PROTOCOLS, "recording", recordings[0].label
+    entry.status, entry.answered_by, entry.source = SWITCHING_PROTOCOLS, "recording", recordings[0][0].label
     due, sizes = list[float](), list[int]()
     entry.due, entry.sizes = due, sizes
 
     def choose(position: int) -> bool:
-        recording = recordings[position]
+        recording, tape = recordings[position]
         if not session.take_websocket(recording):
             return False
-        frames = websocket_of(recording.tape).frames
+        frames = tape.websocket.frames
         entry.source, entry.frames_planned = recording.label, sum(frame.sender == "server" for frame in frames)
         return True
 
@@ -77,17 +82,23 @@ async def _play(
         finally:
             call.cancel()
 
-    async def compare(recorded: str | bytes, received: str | bytes) -> str:
-        return message_difference(recorded, received, session.normaliser)
+    async def compare(recorded: str | bytes, messages: Sequence[str | bytes]) -> str:
+        return message_difference(recorded, messages[-1], messages, session.normaliser)
+
+    async def fit(position: int, messages: Sequence[str | bytes]) -> WebSocketTape:
+        recording, tape = recordings[position]
+        fitted = session.fitted_websocket(recording, messages)
+        return fitted if isinstance(fitted, WebSocketTape) else tape
 
     player = WebSocketPlayer(
-        [one.tape for one in recordings],
+        [tape for _, tape in recordings],
         connection,
         now=clock.now,
         wait_until=wait_until,
         compare=compare,
         speed=timing.speed if isinstance(timing, Recorded) else None,
         choose=choose,
+        fit=fit,
         sent=sent,
     )
     played = await player.play()

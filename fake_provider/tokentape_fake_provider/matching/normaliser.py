@@ -62,13 +62,13 @@ class Normaliser:
         """Whether two requests of different shapes are never equal."""
         return not self.settings.ignore_path and not self.settings.ignore_text
 
-    def values(self, body: Any) -> Named:
-        """What stands for placeholders in the recording of this request.
+    def values(self, *bodies: Any) -> Named:
+        """What stands for placeholders in the recording of this request, or of what a client sent in turn.
 
         Beside the machine's folders and names, these are the ids and e-mail addresses in the text of programs: the
         first id is `id1`, whatever its value.
         """
-        texts = _texts_of(body)
+        texts = _texts_of(*bodies)
         own = _numbered("email", _EMAIL, (*texts.owners, *texts.system)) if "names" in self.settings.classes else ()
         ids: Values = ()
         if "ids" in self.settings.classes:
@@ -188,7 +188,7 @@ class _Texts(NamedTuple):
     results: list[str]
 
 
-def _texts_of(body: Any) -> _Texts:
+def _texts_of(*bodies: Any) -> _Texts:
     texts = _Texts([], [], [])
 
     def collect(value: Any, region: Region, _: str) -> Any:
@@ -196,10 +196,11 @@ def _texts_of(body: Any) -> _Texts:
             (texts.system if region is Region.SYSTEM else texts.results).append(value)
         return value
 
-    mapped(body, collect)
-    if isinstance(body, Mapping):
-        for name in _OWNERS:
-            texts.owners.extend(_strings(body.get(name)))
+    for body in bodies:
+        mapped(body, collect)
+        if isinstance(body, Mapping):
+            for name in _OWNERS:
+                texts.owners.extend(_strings(body.get(name)))
     return texts
 
 

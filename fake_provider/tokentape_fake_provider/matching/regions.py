@@ -31,6 +31,7 @@ Change: TypeAlias = Callable[[Any, Region, str], Any]
 _METADATA: Final = frozenset(
     ("client_metadata", "conversation_id", "labels", "requestMetadata", "session_id", "trace", "user_prompt_id")
 )
+_OF_MESSAGE: Final = "internal_chat_message_metadata_passthrough"  # what Codex notes of when and why it sends one
 _IDS: Final = frozenset(("id", "call_id", "tool_call_id", "tool_use_id", "toolUseId", "item_id", "approval_request_id"))
 # The request inside another one (Gemini's Code Assist) and in messages of a WebSocket (Realtime, Gemini Live).
 _REQUESTS: Final = ("request", "session", "response", "setup")
@@ -83,6 +84,9 @@ def _field(key: str, value: Any, change: Change) -> Any:
 def _message(item: Any, change: Change) -> Any:
     if not isinstance(item, dict):
         return change(item, Region.WORDS, "") if isinstance(item, str) else _all(item, Region.WORDS, "", change)
+    if _OF_MESSAGE in item:
+        rest = {key: value for key, value in item.items() if key != _OF_MESSAGE}
+        return {**_message(rest, change), _OF_MESSAGE: _all(item[_OF_MESSAGE], Region.RESULT, _OF_MESSAGE, change)}
     spoken, kind = item.get("role"), item.get("type")
     role = ROLES.get(spoken) if isinstance(spoken, str) else None
     if role == "system":

@@ -9,11 +9,11 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from tokentape_fake_provider.playback.connection import Message as AsgiMessage
 from tokentape_fake_provider.playback.connection import RawHeaders, Receive, Send
-from tokentape_fake_provider.tape import Tape, WebSocket, WebSocketClose
+from tokentape_fake_provider.tape import WebSocketClose, WebSocketTape
 
 Data: TypeAlias = str | bytes
-Compare: TypeAlias = Callable[[Data, Data], Awaitable[str]]
-"""Returns how a received message differs from the recorded one; an empty text if it does not."""
+Compare: TypeAlias = Callable[[Data, Sequence[Data]], Awaitable[str]]
+"""Returns how the last of the client's messages differs from the recorded one; an empty text if it does not."""
 
 MISMATCH: Final = 1008
 """The code of the close frame for a message that is not the recorded one (RFC 6455, 7.4.1: policy violation)."""
@@ -112,7 +112,7 @@ class WebSocketPlayer:
 
     def __init__(
         self,
-        tapes: Sequence[Tape],
+        tapes: Sequence[WebSocketTape],
         connection: WebSocketConnection,
         *,
         now: Callable[[], float],
@@ -120,7 +120,7 @@ class WebSocketPlayer:
         compare: Compare,
         speed: float | None = None,
         choose: Callable[[int], bool] = lambda _: True,
-        fit: Callable[[int, Sequence[Data]], Awaitable[Tape]] | None = None,
+        fit: Callable[[int, Sequence[Data]], Awaitable[WebSocketTape]] | None = None,
         sent: Callable[[float, int], object] = lambda _at, _size: None,
     ) -> None:
         self._tapes = tapes
@@ -174,7 +174,7 @@ class WebSocketPlayer:
         number, problem = len(self._arrived), ""
         positions = (self._position,) if number else range(len(self._tapes))
         for position in positions:
-            frames = websocket_of(self._tapes[position]).frames
+            frames = self._tapes[position].websocket.frames
             messages = [frame for frame in frames if frame.sender == "client"]
             found = await self._difference(messages[number].data, data) if number < len(messages) else _RUN_OUT
             if not found and (number or self._choose(position)):
@@ -189,18 +189,18 @@ class WebSocketPlayer:
 
     async def _difference(self, recorded: Data, received: Data) -> str:
         same = recorded == received and type(recorded) is type(received)
-        return "" if same else await self._compare(recorded, received)
+        return "" if same else await self._compare(recorded, (*self._received, received))
 
     async def _send_all(self) -> None:
         number = index = 0
         base, recorded = self._now(), self._tape.start
-        while index < len(frames := websocket_of(self._tape).frames):
+        while index < len(frames := self._tape.websocket.frames):
             if frames[index].sender == "client":
                 while len(self._arrived) <= number:
                     self._arrival.clear()
                     await self._arrival.wait()
                 if not number:  # it has chosen the recording
-                    frames = websocket_of(self._tape).frames
+                    frames = self._tape.websocket.frames
                     index = next(at for at, frame in enumerate(frames) if frame.sender == "client")
                 base, recorded = self._arrived[number], frames[index].at
                 number += 1
@@ -212,7 +212,7 @@ class WebSocketPlayer:
                     return
                 self._sent(base + self._scaled(frame.at - recorded) - self._began, len(frame.raw))
             index += 1
-        close, end_at = websocket_of(self._tape).close, self._tape.end_at
+        close, end_at = self._tape.websocket.close, self._tape.end_at
         self._ended = True
         if end_at is not None and (self._tape.end == "dropped" or (close is not None and close.sender == "server")):
             await self._wait(base, end_at - recorded)
@@ -227,9 +227,3 @@ class WebSocketPlayer:
     async def _wait(self, base: float, after: float) -> None:
         if self._speed is not None:
             await self._wait_until(base + self._scaled(after))
-
-
-def websocket_of(tape: Tape) -> WebSocket:
-    """What the tape of a WebSocket holds."""
-    assert tape.websocket is not None
-    return tape.websocket

@@ -12,12 +12,13 @@ Two bodies are the same if they request the same from the model:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from tokentape_fake_provider.matching.normaliser import Normaliser
+from tokentape_fake_provider.matching.placeholders import with_placeholders
 
 UNCOUNTED: Final = frozenset({"user", "safety_identifier", "prompt_cache_key", "metadata", "client_metadata"})
 PREFERRED: Final = frozenset({"stream_options"})
@@ -71,21 +72,35 @@ def differences(recorded: Any, received: Any) -> list[Difference]:
     return list(_differences(canonical(recorded), canonical(received), ""))
 
 
-def message_difference(recorded: str | bytes, received: str | bytes, normaliser: Normaliser) -> str:
-    """How two messages of a WebSocket differ; an empty text if they are the same but for what is volatile.
+def message_difference(
+    recorded: str | bytes, received: str | bytes, messages: Sequence[str | bytes], normaliser: Normaliser
+) -> str:
+    """How a message that a client sent on a WebSocket differs from the recorded one; empty if they are the same.
 
-    JSON objects in text are compared as bodies, everything else as it is.
+    JSON objects are compared as bodies, also without what the `normaliser` ignores, which knows the client by all its
+    `messages` so far; everything else is compared as it is.
     """
     if type(recorded) is not type(received):
         return "was text, now binary" if isinstance(recorded, str) else "was binary, now text"
-    before, now = _message(recorded), _message(received)
-    if key_of(before, without=PREFERRED) == key_of(now, without=PREFERRED):
+    before, now = message_value(recorded), message_value(received)
+    if _are_same(before, now):
         return ""
-    found = differences(normaliser.normal(before), normaliser.normal(now))
+    if normaliser.active and isinstance(before, dict) and isinstance(now, dict):
+        own = normaliser.values(*map(message_value, messages)).own
+        now = msgspec.json.decode(with_placeholders(msgspec.json.encode(now).decode(), own))
+        before, now = normaliser.normal(before), normaliser.normal(now)
+        if _are_same(before, now):
+            return ""
+    found = differences(before, now)
     return "; ".join(map(str, found[:3])) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
 
 
-def _message(data: str | bytes) -> Any:
+def _are_same(before: Any, now: Any) -> bool:
+    return key_of(before, without=PREFERRED) == key_of(now, without=PREFERRED)
+
+
+def message_value(data: str | bytes) -> Any:
+    """A message of a WebSocket as a JSON object, or its bytes if it is none."""
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -24,7 +24,7 @@ from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
-from tokentape_fake_provider.sessions.request_matching import differences
+from tokentape_fake_provider.sessions.request_matching import differences, message_value
 from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
@@ -386,6 +386,12 @@ class Session:
         """The recorded answers to a handshake, the best first."""
         with self._lock:
             return self._store.websockets(endpoint, again=self.settings.repeat)
+
+    def fitted_websocket(self, recording: Recording, messages: Sequence[str | bytes]) -> Tape:
+        """The tape of a recording with the values of a client that has sent these messages."""
+        if recording.fill is None:
+            return recording.tape
+        return recording.fill(self.normaliser.values(*map(message_value, messages)).all)
 
     def take_websocket(self, recording: Recording) -> bool:
         """Count a recording as played. Whether it may be played."""

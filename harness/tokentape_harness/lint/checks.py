@@ -114,7 +114,7 @@ def _end_problems(interaction: Interaction, rules: RedactionRules) -> Iterator[t
         at = "" if record.end_at is None else f" after {format_ms(record.end_at)} ms"
         yield "truncated", f"{_ENDS[record.end]}{at}: record it again"
         return
-    if record is not None and record.end == "client_closed":
+    if record is not None and record.end == "client_closed" and record.websocket is None:
         yield "client_closed", "the client left before the end: record it again, unless that is intended"
         return
     owner = wire_for_path(unquote(urlsplit(interaction.request.uri).path))

@@ -17,7 +17,7 @@ from vcr.request import Request
 
 from tokentape_fake_provider.playback.connection import Message
 from tokentape_fake_provider.playback.websocket import Data, WebSocketConnection, WebSocketPlayer
-from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocketClose
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocketClose, WebSocketTape
 from tokentape_harness.cassettes.model import Response
 from tokentape_harness.errors import HarnessError
 from tokentape_harness.proxy.cassettes import CassetteFolder
@@ -120,18 +120,26 @@ class WebSocketRelay:
             recorder.take_websocket(number)
             await _deny(client, response.status, response.headers, response.body)
             return None, None
-        numbers = [number for number, one in recorded.items() if one.status == SWITCHING_PROTOCOLS]
+        tapes = {number: tape for number, one in recorded.items() if isinstance(tape := tape_of(one), WebSocketTape)}
+        numbers = list(tapes)
 
-        async def compare(before: Data, now: Data) -> str:
-            return await asyncio.to_thread(recorder.message_difference, request, before, now)
+        async def compare(before: Data, messages: Sequence[Data]) -> str:
+            return await asyncio.to_thread(recorder.message_difference, request, before, messages)
+
+        async def fit(position: int, messages: Sequence[Data]) -> WebSocketTape:
+            number = numbers[position]
+            fitted = await asyncio.to_thread(recorder.fitted_websocket, recorded[number], messages)
+            tape = tape_of(fitted)
+            return tape if isinstance(tape, WebSocketTape) else tapes[number]
 
         player = WebSocketPlayer(
-            [tape_of(recorded[number]) for number in numbers],
+            list(tapes.values()),
             client,
             now=recorder.clock.now,
             wait_until=recorder.clock.wait_until_async,
             compare=compare,
             speed=recorder.speed,
+            fit=fit,
             choose=lambda position: recorder.take_websocket(numbers[position]),
         )
         played = await player.play()

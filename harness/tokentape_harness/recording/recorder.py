@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -15,6 +15,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from tokentape_fake_provider.sessions.request_matching import message_difference
+from tokentape_fake_provider.tape import WebSocket
 from tokentape_harness.cassettes.model import Response
 from tokentape_harness.errors import CassetteWarning, HarnessError
 from tokentape_harness.recording.body_matcher import BodyMatcher, Level, json_body
@@ -28,6 +29,11 @@ from tokentape_harness.redaction.placeholders import (
     placeholders_of,
     with_response_placeholders,
     with_response_values,
+)
+from tokentape_harness.redaction.websocket_placeholders import (
+    message_values,
+    with_websocket_placeholders,
+    with_websocket_values,
 )
 
 _NOT_IN_PROCESS: Final = "WebSockets are recorded and replayed by tokentape record, not in process"
@@ -149,10 +155,16 @@ class Recorder:
             self.cassette.play_counts[number] = 1
             return free
 
-    def message_difference(self, request: Request, recorded: str | bytes, received: str | bytes) -> str:
-        """How a message of the client differs from the recorded one; empty if they are the same. `request` began it."""
-        received = self._redactor.message(request, received)
-        return message_difference(recorded, received, self._body_matcher.normaliser)
+    def message_difference(self, request: Request, recorded: str | bytes, messages: Sequence[str | bytes]) -> str:
+        """How the last message of a client differs from the recorded one; empty if it does not. `request` began it."""
+        received = self._redactor.message(request, messages[-1])
+        return message_difference(recorded, received, messages, self._body_matcher.normaliser)
+
+    def fitted_websocket(self, response: Response, messages: Sequence[str | bytes]) -> Response:
+        """A recorded response with the values of a client that has sent these messages."""
+        if not placeholders_of(response):
+            return response
+        return with_websocket_values(response, message_values(messages, self._body_matcher.normaliser).all)
 
     def save(self) -> None:
         """Write the recordings that have ended, if there are new ones. Raises `CassetteWriteError`."""
@@ -205,10 +217,18 @@ class Recorder:
             while self._pending and self._pending[0].stream_end is not None:
                 first = self._pending.pop(0)
                 if not first.abandoned:
-                    own = first.request
-                    response = with_response_placeholders(first.response(), own.values.all)
+                    own, response = first.request, first.response()
+                    if response.stream is not None and response.stream.websocket is not None:
+                        own = self._own_websocket(own.sent, response.stream.websocket)
+                        response = with_websocket_placeholders(response, self._body_matcher.normaliser)
+                    else:
+                        response = with_response_placeholders(response, own.values.all)
                     response = self._redactor.response(own.recorded, response)
                     self.cassette.append(own.recorded, vcr_response(response))
+
+    def _own_websocket(self, request: Request, websocket: WebSocket) -> OwnRequest:
+        messages = [frame.data for frame in websocket.frames if frame.sender == "client"]
+        return OwnRequest(request, self._body_matcher.normaliser, self._redactor.rules, messages)
 
     def _shown(self, request: Request) -> str:
         filtered = self.cassette.filter_request(request)

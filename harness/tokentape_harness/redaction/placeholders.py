@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -25,6 +25,8 @@ from tokentape_fake_provider.matching.placeholders import (
     value_of,
     with_placeholders,
 )
+from tokentape_fake_provider.sessions.request_matching import message_value
+from tokentape_fake_provider.tape import Sender
 from tokentape_harness.cassettes.model import Headers, Interaction, Request, Response
 from tokentape_harness.redaction.body_text import BodyPiece, decode, encode, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks
@@ -32,6 +34,7 @@ from tokentape_harness.redaction.json_text import Leaf, string_groups, unit_span
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
 from tokentape_harness.redaction.redact import Secret, plain_body, resized
 from tokentape_harness.redaction.rules import RedactionRules
+from tokentape_harness.redaction.websocket import lines_of
 
 NOTE: Final = "placeholders"
 _SENDER: Final = re.compile(
@@ -142,14 +145,20 @@ def find_personal(interaction: Interaction, machine: Machine) -> tuple[Secret, .
     That is what `machine` and the request's own text name. A folder for temporary files and the home of root, of
     examples and of CI are nobody's.
     """
-    request, response = interaction.request, interaction.response
-    named = request_values(request, Normaliser(Normalising(), machine))
+    request, response, websocket = interaction.request, interaction.response, interaction.websocket
+    normaliser, bodies = Normaliser(Normalising(), machine), [("response body", response.body, response.content_type)]
+    named = request_values(request, normaliser)
+    if websocket is not None:
+        named = normaliser.values(
+            *(message_value(frame.data) for frame in websocket.frames if frame.sender == "client")
+        )
+        bodies = [(f"frames of the {sender}", *lines_of(websocket, sender)) for sender in get_args(Sender)]
     own = tuple((name, value) for name, value in named.own if name != "tmp" and not _NOBODYS.fullmatch(value))
     texts = [("request body", decode(plain_body(request)[0]) if request.body else "")]
     texts += [(f"request header {name.lower()}", value) for name, value in request.headers]
     found = [(one.inner, where) for where, text in texts for one in find_values(text, own)]
-    for _, parts in _pieces_with(response.body, response.content_type, own):
-        found += [(part.found.inner, "response body") for part in parts]
+    for where, body, kind in bodies:
+        found += [(part.found.inner, where) for _, parts in _pieces_with(body, kind, own) for part in parts]
     found += [("id", f"request header {name.lower()}") for name, value in request.headers if _is_sender(name, value)]
     kinds = ((_KINDS[inner.partition(":")[0].rstrip("0123456789")], where) for inner, where in found)
     return tuple(Secret(kind, where) for kind, where in dict.fromkeys(kinds))

@@ -44,7 +44,7 @@ def with_edited(websocket: WebSocket, sender: Sender, edit: Callable[[bytes, str
     frames = list(websocket.frames)
     own = [number for number, frame in enumerate(frames) if frame.sender == sender]
     lines = [number for number in own if _is_line(frames[number].raw)]
-    edited = edit(b"".join(frames[number].raw + b"\n" for number in lines), _LINES).split(b"\n")[:-1]
+    edited = edit(*lines_of(websocket, sender)).split(b"\n")[:-1]
     if len(edited) == len(lines):
         for number, line in zip(lines, edited, strict=True):
             frames[number] = _with_data(frames[number], line)
@@ -52,6 +52,12 @@ def with_edited(websocket: WebSocket, sender: Sender, edit: Callable[[bytes, str
     for number in own:
         frames[number] = _with_data(frames[number], edit(frames[number].raw, ""))
     return msgspec.structs.replace(websocket, frames=tuple(frames))
+
+
+def lines_of(websocket: WebSocket, sender: Sender) -> tuple[bytes, str]:
+    """The messages of one side that are a line each as a body, and its content type."""
+    own = (frame.raw for frame in websocket.frames if frame.sender == sender)
+    return b"".join(raw + b"\n" for raw in own if _is_line(raw)), _LINES
 
 
 def _is_line(message: bytes) -> bool:

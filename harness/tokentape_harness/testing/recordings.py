@@ -14,7 +14,7 @@ from tokentape_fake_provider.http.request_body import parse_body
 from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
-from tokentape_fake_provider.tape import Frame, Tape
+from tokentape_fake_provider.tape import Frame, Tape, WebSocketTape
 from tokentape_fake_provider.wires import wire_for_path
 from tokentape_harness.cassettes.chunks import split_by_sizes
 from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
@@ -23,6 +23,7 @@ from tokentape_harness.cassettes.model import Cassette, Headers, Interaction, Re
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import CassetteError, CassetteNotFoundError, UsageError
 from tokentape_harness.redaction.placeholders import placeholders_of, with_response_values
+from tokentape_harness.redaction.websocket_placeholders import with_websocket_values
 
 if TYPE_CHECKING:
     from tokentape_harness.conversion.loss import Loss
@@ -125,7 +126,8 @@ def tape_of(response: Response) -> Tape:
         frames = tuple(Frame(0.0, piece) for piece in split_body(response.body, response.content_type))
         return Tape(frames, response.status, headers + _content_length(response))
     if record.websocket is not None:
-        return Tape((), response.status, headers, record.start, record.end, record.end_at, websocket=record.websocket)
+        tape = (response.status, headers, record.start, record.end, record.end_at)
+        return WebSocketTape((), *tape, websocket=record.websocket)
     pieces = split_by_sizes(response.body, (chunk.size for chunk in record.chunks))
     frames = tuple(Frame(chunk.at, piece) for chunk, piece in zip(record.chunks, pieces, strict=True))
     # A body that was cut off must not announce the length that arrived: it would seem complete.
@@ -156,7 +158,7 @@ def _recording(interaction: Interaction, source: str, number: int) -> Recording:
 
 
 def _filled(response: Response, values: Values) -> Tape:
-    return tape_of(with_response_values(response, values))
+    return tape_of(with_websocket_values(with_response_values(response, values), values))
 
 
 @lru_cache(maxsize=1024)
