@@ -15,7 +15,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from tokentape_fake_provider.sessions.request_matching import message_difference
-from tokentape_fake_provider.tape import WebSocket
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocket
 from tokentape_harness.cassettes.model import Response
 from tokentape_harness.errors import CassetteWarning, HarnessError
 from tokentape_harness.recording.body_matcher import BodyMatcher, Level, json_body
@@ -142,11 +142,14 @@ class Recorder:
             if not self.cassette.can_play_response_for(request):
                 return {}
             alike = {id(response) for response in self.cassette.responses_of(request)}
-            return {
-                number: response_of(response, f"{self.cassette.path}: {self._shown(request)}")
-                for number, response in enumerate(self.cassette.responses)
-                if id(response) in alike and not self.cassette.play_counts[number]
+            source, cassette = f"{self.cassette.path}: {self._shown(request)}", self.cassette
+            found = {
+                number: response_of(response, source)
+                for number, response in enumerate(cassette.responses)
+                if id(response) in alike and not cassette.play_counts[number]
             }
+            # A file of plain vcrpy can have a handshake without what followed.
+            return {n: one for n, one in found.items() if one.status != SWITCHING_PROTOCOLS or one.stream is not None}
 
     def take_websocket(self, number: int) -> bool:
         """Count a recording as played, unless it was."""

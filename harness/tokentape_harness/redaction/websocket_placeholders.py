@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -68,7 +69,7 @@ def with_websocket_values(response: Response, values: Values) -> Response:
 def _turns(websocket: WebSocket) -> Iterable[WebSocket]:
     """Each message of the client with the server's messages after it."""
     starts = [number for number, frame in enumerate(websocket.frames) if number == 0 or frame.sender == "client"]
-    for start, end in zip(starts, [*starts[1:], len(websocket.frames)], strict=True):
+    for start, end in pairwise((*starts, len(websocket.frames))):
         yield WebSocket(websocket.frames[start:end])
 
 
