@@ -12,6 +12,7 @@ from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.websocket import MISMATCH, WebSocketConnection, WebSocketPlayer
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint
+from tokentape_fake_provider.sessions.request_matching import message_difference
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocketTape
 from tokentape_fake_provider.timing import Recorded
@@ -83,7 +84,7 @@ async def _play(
             call.cancel()
 
     async def compare(recorded: str | bytes, messages: Sequence[str | bytes]) -> str:
-        return message_difference(recorded, messages[-1], messages, session.normaliser)
+        return message_difference(recorded, messages[-1], session.normaliser, messages)
 
     async def fit(position: int, messages: Sequence[str | bytes]) -> WebSocketTape:
         recording, tape = recordings[position]

@@ -73,7 +73,7 @@ def differences(recorded: Any, received: Any) -> list[Difference]:
 
 
 def message_difference(
-    recorded: str | bytes, received: str | bytes, messages: Sequence[str | bytes], normaliser: Normaliser
+    recorded: str | bytes, received: str | bytes, normaliser: Normaliser, messages: Sequence[str | bytes] = ()
 ) -> str:
     """How a message that a client sent on a WebSocket differs from the recorded one; empty if they are the same.
 

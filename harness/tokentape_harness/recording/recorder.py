@@ -161,7 +161,7 @@ class Recorder:
     def message_difference(self, request: Request, recorded: str | bytes, messages: Sequence[str | bytes]) -> str:
         """How the last message of a client differs from the recorded one; empty if it does not. `request` began it."""
         received = self._redactor.message(request, messages[-1])
-        return message_difference(recorded, received, messages, self._body_matcher.normaliser)
+        return message_difference(recorded, received, self._body_matcher.normaliser, messages)
 
     def fitted_websocket(self, response: Response, messages: Sequence[str | bytes]) -> Response:
         """A recorded response with the values of a client that has sent these messages."""
