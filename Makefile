@@ -32,10 +32,11 @@ record: $(READY) ## Record cassettes/ again from a real model server, in an envi
 	@$(BIN)/python -m tests.record cassettes
 
 test: $(READY) ## Run the tests
-	$(BIN)/pytest -n $(JOBS) $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 test-slow: $(READY) ## Run the tests that start many programs or wait for real time, and those of laws with more examples
-	$(BIN)/pytest -m "(slow or hypothesis) and not clients and not servers" --hypothesis-profile thorough -n $(SLOW_JOBS) $(ARGS)
+	$(BIN)/pytest -m "(slow or hypothesis) and not clients and not servers" --hypothesis-profile thorough \
+		--timeout 600 -n $(SLOW_JOBS) --dist worksteal $(ARGS)
 
 test-clients: $(READY) ## Run other clients against the fake provider, from environments of their own (installs them)
 	@$(BIN)/python -m tests.clients.environments

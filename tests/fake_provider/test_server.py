@@ -121,7 +121,7 @@ def test_no_warning_and_no_log_of_a_normal_run(caplog: pytest.LogCaptureFixture)
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("wire", ["openai_chat", "anthropic_messages"])
+@pytest.mark.parametrize("wire", ["openai_chat", pytest.param("anthropic_messages", marks=pytest.mark.slow)])
 def test_request_of_50_mb_is_refused_in_one_line(wire: str, server: FakeProviderServer, session: Session) -> None:
     """A body over the limit gets the provider's 413 with what to do, and the SDK reads it, without retries."""
     content = "x" * 50_000_000

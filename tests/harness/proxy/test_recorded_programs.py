@@ -59,7 +59,7 @@ def streams_live(
         assert process.stderr is not None
         waiting = list(PIECES)
         for frame in sent.frames:
-            assert clock.wait_for_deadline(30) == frame.at, process.stderr.read()
+            assert clock.wait_for_deadline(90) == frame.at, process.stderr.read()
             clock.jump(ms=100.0)
             if waiting and msgspec.json.encode(waiting[0]).strip(b'"') in frame.data:
                 # To hold anything back is to hang here.
@@ -88,25 +88,28 @@ def check_recorded(path: Path, uri: str, sent: Tape) -> None:
 def test_a_program_streams_live_and_replays(
     name: str, upstream: FakeProviderServer, clock: ControlledClock, tmp_path: Path
 ) -> None:
-    """Each delta is out before the next leaves the provider; the cassette replays by proxy, in Python and served."""
+    """Each delta is out before the next leaves the provider; the cassette replays by proxy.
+
+    The test of each SDK in one process replays it in Python and served; here openai's does.
+    """
     sdk = SDKS[name]
     path = tmp_path / "cassettes" / f"{name}.yaml"
     options = ("--cassettes", str(path.parent), "--upstream", f"{name}={upstream.url}{sdk.ending}")
     sent = streams_live(record(*options, command=program(name)), upstream, clock, sdk.wire)
     check_recorded(path, upstream.url + sdk.path, sent)
 
-    direct = environment(**sdk_environment(upstream.url), MISTRAL_URL=upstream.url)
-    for command, given in (
-        (record(*options, "--mode", "none", command=program(name)), environment()),
-        ([*program(name), str(path)], direct),
-    ):
-        assert printed(command, given) == list(PIECES)
+    assert printed(record(*options, "--mode", "none", command=program(name)), environment()) == list(PIECES)
+    if name == "openai":
+        direct = environment(**sdk_environment(upstream.url))
+        assert printed([*program(name), str(path)], direct) == list(PIECES)
     assert len(upstream.default.journal.entries) == 1, "the replays sent no request"
+    if name != "openai":
+        return
 
     with FakeProviderServer() as served:
         served.default.configure(strict=True)
         served.default.add_recordings(load_recordings(path))
-        direct = environment(**sdk_environment(served.url), MISTRAL_URL=served.url)
+        direct = environment(**sdk_environment(served.url))
         assert printed(program(name), direct) == list(PIECES)
         (entry,) = served.default.journal.entries
         assert (entry.answered_by, entry.wire) == ("recording", sdk.wire)

@@ -57,10 +57,10 @@ def test_our_own_code_and_docs_come_out_unchanged():
 
 
 def test_modules_of_the_standard_library_come_out_unchanged():
-    """The modules that lie at the top of Python's library hold no secret."""
+    """A third of the modules at the top of Python's library hold no secret; the slow suite reads all of it."""
     folder = Path(os.__file__).parent
-    size, found = hits((path, path.read_text()) for path in folder.glob("*.py"))
-    assert size > 3_000_000
+    size, found = hits((path, path.read_text()) for path in sorted(folder.glob("*.py"))[::3])
+    assert size > 1_000_000
     assert found == {}
 
 
