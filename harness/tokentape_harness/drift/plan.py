@@ -15,6 +15,7 @@ import msgspec
 from tokentape import TokentapeError
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.http.loopback import is_loopback
+from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires import Wire, wire_for_path
 from tokentape_fake_provider.wires.facts import Provider
@@ -22,6 +23,7 @@ from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_harness.cassettes.model import Cassette, Interaction, Request
 from tokentape_harness.conversion.response_decoder import DecodedResponse, decode_response
 from tokentape_harness.drift.keys import Key, Keys, carries_key, with_key
+from tokentape_harness.drift.stand_ins import stand_ins, with_stand_ins
 from tokentape_harness.errors import UsageError
 from tokentape_harness.lint.checks import expired_at
 from tokentape_harness.proxy.headers import request_headers, text
@@ -38,7 +40,7 @@ class Budget(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """A recorded request that is sent again, as it is sent, except for its key.
+    """A recorded request that is sent again, as it is sent, except for its key; `values` are those of its placeholders.
 
     `tokens` is the most that it may take: its input, and its output's limit, or without a limit (`limited` is false)
     what the recorded answer took.
@@ -50,6 +52,7 @@ class Planned(NamedTuple):
     decoded: DecodedResponse
     wire: str
     request: Request
+    values: Values
     provider: Provider | None
     key: Key | None
     tokens: int
@@ -197,13 +200,15 @@ def _planned(
     headers = text(request_headers(raw, parts.netloc, len(request.body or b"")))
     kept = tuple(pair for pair in headers if pair[0].lower() not in ("host", "content-length", "idempotency-key"))
     tokens, limited = _tokens(interaction, wire, decoded)
+    values = stand_ins(request)
     return Planned(
         file,
         number,
         interaction,
         decoded,
         wire.name,
-        Request(request.method, target.uri, kept, request.body),
+        with_stand_ins(Request(request.method, target.uri, kept, request.body), values),
+        values,
         target.provider,
         key,
         tokens,

@@ -18,6 +18,7 @@ from tokentape_harness.proxy.headers import end_to_end, text
 from tokentape_harness.recording.clock import RecordingClock
 from tokentape_harness.recording.response_recorder import ResponseRecorder
 from tokentape_harness.redaction import DEFAULT_RULES, RedactionRules, redact, redact_text
+from tokentape_harness.redaction.placeholders import with_response_placeholders
 
 _CONNECT_S: Final = 30.0
 # Statuses that say nothing about the format: of the key, the quota or the load.
@@ -84,6 +85,7 @@ def _outcome(client: httpx2.Client, planned: Planned, clock: RecordingClock, rul
         return Outcome(planned, failure=redact_text(f"no response ({type(error).__name__}: {error})", rules))
     # The request is the recorded one, which is redacted, with the recorded URL.
     recorded = planned.recorded
+    response = with_response_placeholders(response, planned.values)
     answer = Interaction(recorded.request, redact(Interaction(planned.request, response), rules).response)
     if response.stream is not None and response.stream.end != "complete":
         broke = response.stream.error

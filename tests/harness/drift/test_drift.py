@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,18 +14,20 @@ import httpx2
 import msgspec
 import pytest
 import vcr
+import yaml
 from inline_snapshot import snapshot
 
 from tests.harness.drift.changing_server import changing_server
 from tokentape import ChatMessage
-from tokentape_fake_provider import Reasoning, Script, ToolCall, Usage
+from tokentape_fake_provider import Reasoning, Script, Text, ToolCall, Usage
 from tokentape_fake_provider.wires import WIRES
-from tokentape_harness import DEFAULT_RULES, read_cassette, use_cassette, write_cassette
+from tokentape_harness import DEFAULT_RULES, output_of, read_cassette, use_cassette, write_cassette
 from tokentape_harness.cassettes.model import Cassette, Interaction
 from tokentape_harness.cli import main
 from tokentape_harness.conversion.sample_request import request_for
 from tokentape_harness.drift import SEVERITIES
 from tokentape_harness.errors import UsageError
+from tokentape_harness.proxy import RecordingProxy, Upstream
 from tokentape_harness.redaction import find_secrets
 
 KEY = "sk-proj-Ab0_Cd1-Ef2Gh3Ij4Kl5Mn6Op7Qr8St9"
@@ -290,6 +293,29 @@ def test_every_wire_format_is_compared(server, drift, tmp_path, stream):
     assert done.code == 0
 
 
+def test_placeholders_are_sent_as_values_of_no_machine(server, drift, tmp_path):
+    """The provider gets a path instead of `{{cwd}}`; a recording of its answer has the placeholder again."""
+    path = tmp_path / "a.yaml"
+    body = CHAT | {"messages": [{"role": "system", "content": f"Working directory: {tmp_path}"}, *CHAT["messages"]]}
+    server.script = Script.of(f"Open {tmp_path}/a.py")
+    record(server, path, body=body)
+    assert "{{cwd}}" in path.read_text()
+
+    def answered(content: bytes) -> bytes:
+        (folder,) = re.findall(r"directory: (\S+)", server.received[-1][2]["messages"][0]["content"])
+        assert "{{" not in folder
+        return events(content.replace(b"FOLDER", folder.encode()), lambda value: value | {"region": "eu"})
+
+    server.script, server.change = Script.of(Text("Read FOLDER/a.py", pieces=("Read ", "FOLDER/a.py"))), answered
+    done = drift(path, "--key-env", "OPENAI_API_KEY", "--live", "--update")
+    assert done.code == 1
+    assert server.received
+    server.received.clear()
+    with use_cassette(path, record_mode="none"):
+        response = httpx2.post(server.url + REQUESTS["openai_chat"][0], json=body)
+    assert output_of(response).text == f"Read {tmp_path}/a.py"
+
+
 def test_fail_on_sets_what_counts_as_drift(server, drift, tmp_path):
     """With --fail-on events a new field is reported, and is no drift."""
     record(server, tmp_path / "a.yaml")
@@ -419,6 +445,28 @@ def test_the_page_names_every_severity_and_exit_code():
     page = (Path(__file__).parents[3] / "docs" / "drift.md").read_text()
     assert tuple(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == SEVERITIES
     assert re.findall(r"^\| (\d) \|", page, re.MULTILINE) == ["0", "1", "2", "3"]
+
+
+def test_the_workflow_uses_what_there_is(drift):
+    """The example of a nightly job is a workflow whose options the command has, and whose keys come from secrets."""
+    workflow = yaml.safe_load((Path(__file__).parents[3] / "examples" / "drift.yml").read_text())
+    (step,) = (step for step in workflow["jobs"]["drift"]["steps"] if step.get("id") == "drift")
+    options = drift("--help").out
+    used = re.findall(r"--[\w-]+", step["run"])
+    assert {"--live", "--update", "--markdown", "--max-tokens"} <= set(used)
+    assert all(option in options for option in used)
+    named = re.findall(r"--key-env (\w+)", step["run"])
+    assert {name: f"${{{{ secrets.{name} }}}}" for name in named} == step["env"]
+
+
+def test_the_proxy_records_when_a_recording_expires(server, tmp_path):
+    """`tokentape record --expires` and the proxy give each recording the same moment as `use_cassette`."""
+    upstreams = {"openai": Upstream("openai", server.url)}
+    with RecordingProxy(upstreams, tmp_path, expires="2w") as proxy:
+        httpx2.post(f"{proxy.url}/openai{REQUESTS['openai_chat'][0]}", json=CHAT)
+    record = read_cassette(tmp_path / "openai.yaml").interactions[0].response.stream
+    recorded, expires = map(datetime.fromisoformat, (record.recorded_at, record.expires))
+    assert expires - recorded == timedelta(weeks=2)
 
 
 def test_the_budget_bounds_requests_and_tokens(server, drift, tmp_path):
