@@ -22,16 +22,17 @@ _SECONDS: Final = r"(?:ms|µs|us|ns|s|secs?|seconds?|milliseconds?|m|mins?|minut
 
 
 class Pattern(NamedTuple):
-    """A pattern of a class and its replacement; with `results` it holds in the results of tools, too."""
+    """A pattern of a class and its replacement, for the `results` of tools, the text of the `system`, or both."""
 
     of: VolatileClass
     pattern: re.Pattern[str]
     new: str
     results: bool = True
+    system: bool = True
 
 
-def _pattern(of: VolatileClass, pattern: str, new: str, *, results: bool = True) -> Pattern:
-    return Pattern(of, re.compile(pattern), new, results)
+def _pattern(of: VolatileClass, pattern: str, new: str, *, results: bool = True, system: bool = True) -> Pattern:
+    return Pattern(of, re.compile(pattern), new, results, system)
 
 
 _SIZE: Final = rf"{_NUMBER} ?(?:[KMGT]i?B?|bytes)?\b"
@@ -39,11 +40,15 @@ _VERSION: Final = r"\d+(?:\.\d+)+[\w.+-]*"
 _TOOLCHAIN: Final = r"python|node|bun|deno|npm|pytest|pluggy|ruby|go"
 _SYSTEMS: Final = r"Python|Node(?:\.js)?|Bun|Deno|Windows|macOS|Ubuntu|Debian"
 _OWNER_OF_TIME: Final = r"(?:[a-z_]*(?:duration|elapsed|wall[ _-]?time|took|uptime|latency)[a-z_]*)"
-_BEFORE_TIME: Final = r"(?:in|after|within|real|user|sys|ran for|finished in|done in|total)"
+_BEFORE_TIME: Final = r"(?:real|user|sys|ran for|(?:finished|done|completed|passed|failed|built|compiled|ready) in)"
 _SHORT_SECONDS: Final = r"(?:ms|µs|us|ns|s|secs?|seconds?)\b"
+_LIMIT: Final = r"[^\n\d]{0,20}(?:limit|max|most|least|under|below)"
 _OWNER_OF_MEMORY: Final = r"[a-z_]*(?:mem(?:ory)?|heap|rss|vsz|swap|buffers|cached)[a-z_]*"
-_PROCESS: Final = r"(?:p?pids?|pgid|process(?: group)?(?: pgid| ids?)?|server process|job)"
-_TEMPORARY: Final = r"(?:tmp\w{6,}|tmp\.\w{6,}|[\w.]+-(?=\w*[A-Z0-9])\w{6,}|pytest-of-\w+/pytest-\d+)"
+_PROCESS: Final = r"(?:p?pids?|pgid|process(?: group)? (?:pgid|ids?))"
+_TEMPORARY: Final = (
+    r"(?:tmp[a-z0-9_]{8}|tmp\.[A-Za-z0-9]{6,10}|[\w.]+-(?=\w*[a-zA-Z])(?=\w*[A-Z0-9])\w{6}|pytest-of-\w+/pytest-\d+)"
+    r"(?!\w)"
+)
 
 _PATTERNS: Final = (
     # Versions first: some hold what looks like a date.
@@ -98,15 +103,21 @@ _PATTERNS: Final = (
         r"\1<duration>",
     ),
     _pattern("durations", rf"(?i)\b({_BEFORE_TIME}[ \t]+)(?:\d+m)?{_NUMBER} ?{_SHORT_SECONDS}", r"\1<duration>"),
-    _pattern("durations", rf"(?<![\w.-])\d+\.\d+ ?{_SHORT_SECONDS}", "<duration>"),
-    _pattern("durations", r"(?<![\w.-])\d+ ?(?:ms|µs|us|ns)\b", "<duration>"),
-    _pattern("memory", rf"(?i)\b({_OWNER_OF_MEMORY}\b[^\n\d]{{0,20}}){_SIZE}(?:( ?(?:/|of) ?){_SIZE})?", r"\1<memory>"),
+    # In the system's words these may be a rule: answer within 2.5 s.
+    _pattern("durations", rf"(?<![\w.-])\d+\.\d+ ?{_SHORT_SECONDS}", "<duration>", system=False),
+    _pattern("durations", r"(?<![\w.-])\d+ ?(?:ms|µs|us|ns)\b", "<duration>", system=False),
+    _pattern(
+        "memory",
+        rf"(?i)\b({_OWNER_OF_MEMORY}\b(?!{_LIMIT})[^\n\d]{{0,20}}){_SIZE}(?:( ?(?:/|of) ?){_SIZE})?",
+        r"\1<memory>",
+    ),
     _pattern(
         "memory",
         rf"(?i)(?<![\w.-]){_NUMBER} ?(?:[KMGT]i?B|bytes)( (?:of )?(?:memory|RAM|free|available|used)\b)",
         r"<memory>\1",
     ),
     _pattern("pids", rf"(?i)\b({_PROCESS}[\"']?\s*[:=#]?\s*[\"'\[(]?)\d+(?:, ?\d+)*", r"\1<pid>"),
+    _pattern("pids", r"((?i:\bprocess )\[|^\[\d+\] )\d{2,}(?=\]|$)", r"\1<pid>"),
     _pattern("ports", r"((?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\]):)\d{2,5}\b", r"\1<port>"),
     _pattern("home", r"(?<![\w./~-])(?:/home/[\w.-]+|/Users/[\w.-]+|/root)(?![\w-])", "{{home}}"),
     _pattern("home", r"(?:\.\./)+\{\{home_*:relative\}\}", "{{home}}"),
@@ -116,6 +127,7 @@ _PATTERNS: Final = (
         "names",
         r"(?i)\b((?:user(?:name)?|logname|login|whoami|host(?:name)?)[\"']?(?:\s*[:=]\s*|</?\w*>)[\"']?)[\w.-]+",
         r"\1<name>",
+        results=False,  # there it may be what was looked up
     ),
     _pattern("names", r"\{\{(?:user|host)_*\}\}", "<name>"),
     _pattern("names", r"(?<![\w.+-])[a-z_][\w-]*@(?:\{\{host_*\}\}|<name>|[\w-]+(?=:[~/]))", "<name>@<name>"),
@@ -145,16 +157,17 @@ _IDS: Final = re.compile(
     r"|\{\{id\d+_*\}\}"
     r"|(?:call|toolu|tool|msg|resp|run|thread|session|ses|sess|req|task|job|trace|span|conv|agent|item|shell|bash"
     r"|chatcmpl)"
-    r"[_-](?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9]{8,}(?:[_-][A-Za-z0-9]+)*"
+    r"[_-](?:(?=[A-Za-z0-9]*\d[A-Za-z]+\d)[A-Za-z0-9]{8,}|(?=[A-Za-z]*\d)[A-Za-z0-9]{20,})(?:[_-][A-Za-z0-9]+)*"
     r")(?![A-Za-z0-9])"
 )
 # Short hashes, where git writes them; ids after their name.
 _IDS_BY_PLACE: Final = re.compile(
     r"(?:(?i:\b(?:commit|HEAD is now at|merge|index|parent)[ :(]+)|^|(?<=\n)|\.\.)"
     r"(?P<hash>(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,12})(?=[ .)\]]|$)"
-    r"|(?i:\b(?:session|device|conversation|thread|request|trace|run|task|shell|agent|chunk|correlation)[ _-]?id"
+    r"|(?i:\b(?:session|device|conversation|thread|request|trace|run|task|shell|agent|correlation)[ _-]?id"
     r"[\"']?\s*(?:[:=]|is)\s*[\"']?)"
-    r"(?P<id>(?=[\w-]*\d)[A-Za-z0-9][\w-]{5,}|[0-9a-f]{6,}\b)"
+    r"(?P<id>(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}(?![\w-])|(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9][\w-]{9,})"
+    r"|(?i:\bchunk id: )(?P<chunk>[0-9a-f]{6})\b"
     r"|\[(?P<branch>(?:root-commit\) )?(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,12})\]"
 )
 
@@ -165,7 +178,7 @@ def ids_in(text: str) -> tuple[tuple[int, int], ...]:
     found = [match.span() for match in _IDS.finditer(text)]
     found += (match.span(match.lastgroup or 0) for match in _IDS_BY_PLACE.finditer(text))
     places, end = list[tuple[int, int]](), 0
-    for place in sorted(found):
+    for place in sorted(found, key=lambda place: (place[0], -place[1])):
         if place[0] >= end:
             places.append(place)
             end = place[1]
@@ -183,7 +196,7 @@ def _normal_line(line: str, patterns: Sequence[Pattern]) -> str:
     has = line.lower().__contains__
     if not any(map(has, _ANYWHERE)) and not (_has_digit(line) and (_DIGITS(line) or any(map(has, _BESIDE_DIGITS)))):
         return line
-    for _, pattern, new, _ in patterns:
+    for _, pattern, new, *_ in patterns:
         line = pattern.sub(new, line)
     return line
 
@@ -191,7 +204,7 @@ def _normal_line(line: str, patterns: Sequence[Pattern]) -> str:
 def classes_of(line: str, classes: tuple[VolatileClass, ...]) -> set[VolatileClass]:
     """The classes of what is volatile in a line."""
     found = set[VolatileClass]()
-    for of, pattern, new, _ in chosen_patterns(classes, result=False):
+    for of, pattern, new, *_ in (one for one in _PATTERNS if one.of in classes):
         changed = pattern.sub(new, line)
         if changed != line:
             found.add(of)
@@ -202,7 +215,7 @@ def classes_of(line: str, classes: tuple[VolatileClass, ...]) -> set[VolatileCla
 @lru_cache(maxsize=64)
 def chosen_patterns(classes: tuple[VolatileClass, ...], *, result: bool) -> tuple[Pattern, ...]:
     """The patterns of these classes, in the order in which they are applied; `result` is for a tool's result."""
-    return tuple(one for one in _PATTERNS if one.of in classes and (one.results or not result))
+    return tuple(one for one in _PATTERNS if one.of in classes and (one.results if result else one.system))
 
 
 _NUMBERS: Final[tuple[tuple[VolatileClass, re.Pattern[str]], ...]] = (

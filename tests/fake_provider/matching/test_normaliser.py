@@ -146,13 +146,20 @@ VOLATILE = [
 ]
 
 
+# A result does not name the working folder, and its names may be what was looked up; the system's times may be rules.
+OF_ONE_ROLE = {
+    "tool": {one for of, one, _ in VOLATILE if of == "cwd" or one == "User: alice"},
+    "system": {"3 passed in 0.31s"},
+}
+
+
 @pytest.mark.parametrize(("of", "one", "two"), VOLATILE, ids=[f"{of}: {one[:30]}" for of, one, _ in VOLATILE])
 def test_a_class_makes_equal_what_it_names(of: Any, one: str, two: str) -> None:
     """In a system message and a tool's result the two are equal, and not once the class is switched off."""
     off = as_normalising({of: False})
     for role in ("system", "tool"):
         bodies = [{"messages": [{"role": role, "content": text}]} for text in (one, two)]
-        if role == "system" or of != "cwd":  # a result does not name the working folder
+        if one not in OF_ONE_ROLE.get(role, ()):
             assert normal(bodies[0]) == normal(bodies[1])
         assert normal(bodies[0], HERE, off) != normal(bodies[1], HERE, off)
 
@@ -175,11 +182,41 @@ def test_a_class_makes_equal_what_it_names(of: Any, one: str, two: str) -> None:
         ("ratio 3:45", "ratio 3:46"),
         ({"count": 3}, {"count": 4}),
         ("chapter 2026", "chapter 2027"),
+        ('{"user": "alice"}', '{"user": "bob"}'),
+        ("username: alice", "username: bob"),
+        ("job 17 failed", "job 18 failed"),
+        ("process 5 files", "process 6 files"),
+        ("task id: T-1001", "task id: T-1002"),
+        ("task id: 123456", "task id: 123457"),
+        ("task_frontend2", "task_frontend3"),
+        ("/tmp/report-20241130", "/tmp/report-20241201"),
+        ("sku ABC-1234567", "sku ABC-1234568"),
+        ("order 4711 of 12 items", "order 4712 of 12 items"),
+        ("lat 52.52, lon 13.40", "lat 52.52, lon 13.41"),
+        ("3.5 kg", "3.6 kg"),
+        ("retry after 30 seconds", "retry after 60 seconds"),
     ],
 )
 def test_other_results_of_tools_differ(one: Any, two: Any) -> None:
     """Counts, places, sizes, versions, addresses and files in a result mean something."""
     assert result(one) != result(two)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("Answer within 2.5 s.", "Answer within 3.5 s."),
+        ("Time out after 30 seconds.", "Time out after 60 seconds."),
+        ("Use a memory limit of 512 MB.", "Use a memory limit of 1024 MB."),
+        ("Read at most 200 lines.", "Read at most 300 lines."),
+        ("Call port 8080 of example.org:8080.", "Call port 8080 of example.org:8081."),
+        ("You may edit a.py alone.", "You may edit b.py alone."),
+        ("Give 3 reasons.", "Give 4 reasons."),
+    ],
+)
+def test_other_rules_of_the_system_differ(one: str, two: str) -> None:
+    """A limit, a number or a file in the words of the system is a rule."""
+    assert system(one) != system(two)
 
 
 def test_paths_below_a_folder_differ() -> None:
@@ -307,6 +344,6 @@ def test_lines_that_are_left_out_hold_nothing_volatile(words: list[str]) -> None
     for result in (True, False):
         patterns = chosen_patterns(CLASSES, result=result)
         changed = line
-        for _, pattern, new, _ in patterns:
+        for _, pattern, new, *_ in patterns:
             changed = pattern.sub(new, changed)
         assert normal_text(line, CLASSES, result=result) == changed
