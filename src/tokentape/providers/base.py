@@ -338,6 +338,7 @@ class ChatProvider(abc.ABC):
             input=as_input(message_objects),
             tags=tuple(tags),
             metadata=dict(metadata or {}),
+            requested_at=time.time(),
         )
         return PreparedRequest(request, context)
 

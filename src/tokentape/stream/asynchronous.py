@@ -16,6 +16,7 @@ from tokentape.errors import ReentrantIterationError
 from tokentape.message import ChatMessage
 from tokentape.stream.accumulator import is_plain_text
 from tokentape.stream.context import StreamContext
+from tokentape.stream.observer import awatched, watched
 from tokentape.stream.signals import (
     PostStreamingResponseEvent,
     completed_event,
@@ -122,6 +123,11 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         try:
             self._status = "streaming"
             source = self._source if self._source is not None else ()
+            if self._observer is not None:
+                if isinstance(source, AsyncIterable):
+                    source = awatched(source, self._observer)
+                else:
+                    source = watched(source, self._observer)
             if isinstance(source, AsyncIterable):
                 iterator = aiter(source)
                 try:

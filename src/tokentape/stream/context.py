@@ -15,7 +15,8 @@ class StreamContext(msgspec.Struct):
     """Describes the request behind a stream; the stream's event repeats these fields.
 
     `request_thread_id` is a new UUID unless it is set. `input` holds the messages that were sent, `configuration`
-    the options; `tags` and `metadata` are free for the caller.
+    the options; `tags` and `metadata` are free for the caller. `requested_at` is when the request was
+    sent, in unix time (s); `None` if the caller sent it.
     """
 
     request_thread_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
@@ -26,3 +27,4 @@ class StreamContext(msgspec.Struct):
     input: tuple[ChatMessage, ...] = ()
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    requested_at: float | None = None

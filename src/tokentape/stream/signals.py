@@ -58,6 +58,7 @@ class PostStreamingResponseEvent(msgspec.Struct, frozen=True):
     input: tuple[ChatMessage, ...] = ()
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = {}
+    requested_at: float | None = None
 
     @property
     def usage(self) -> TokenUsage:

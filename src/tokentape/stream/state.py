@@ -19,6 +19,7 @@ from tokentape.output import ChatOutput
 from tokentape.stream.accumulator import Accumulator, has_more_than_text
 from tokentape.stream.combined_output import combined_output
 from tokentape.stream.context import StreamContext
+from tokentape.stream.observer import StreamObserver, observing
 from tokentape.text_run import TextRun
 from tokentape.usage import TokenUsage
 
@@ -98,6 +99,7 @@ class StreamState(Generic[CallbackT]):
         self._deferred_errors: list[Exception] = []
         self._closed = False
         self._sends_failure = True
+        self._observer: StreamObserver | None = None if observing.create is None else observing.create(self)
 
     @property
     def status(self) -> StreamStatus:
@@ -167,6 +169,8 @@ class StreamState(Generic[CallbackT]):
             self._output = self._fold().output(error)
             if isinstance(error, TokentapeError):
                 error.output = self._output
+        if self._observer is not None:
+            self._observer.ended(self)
         return True
 
     def _add(self, item: ChatMessage | TextRun) -> bool:

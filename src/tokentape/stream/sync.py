@@ -15,6 +15,7 @@ from tokentape.errors import AsyncCallbackError, ReentrantIterationError
 from tokentape.message import ChatMessage
 from tokentape.stream.accumulator import is_plain_text
 from tokentape.stream.context import StreamContext
+from tokentape.stream.observer import watched
 from tokentape.stream.signals import (
     PostStreamingResponseEvent,
     completed_event,
@@ -113,7 +114,10 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         add, append = self._add, self._received.append
         try:
             self._status = "streaming"
-            for chunk in self._source if self._source is not None else ():
+            source: Iterable[ChatMessage | TextRun] = self._source if self._source is not None else ()
+            if self._observer is not None:
+                source = watched(source, self._observer)
+            for chunk in source:
                 if is_plain_text(chunk) and self._output is None:
                     append(chunk)
                 elif not add(chunk):

@@ -1,0 +1,205 @@
+"""Spans and metrics of streams, by OpenTelemetry's conventions for generative AI.
+
+    from tokentape import telemetry
+
+    telemetry.instrument()
+
+From then on each stream has one client span, which begins with its request and ends with the stream, and records the
+duration, the time to first chunk, the time per output chunk and the token usage. They go to the providers of
+OpenTelemetry's API, by default the global ones. Prompts and answers are not recorded. Off unless asked for, and without
+cost then; needs the extra `opentelemetry`.
+
+The names are those of open-telemetry/semantic-conventions-genai, which are in development. A chunk is a message with
+text, reasoning, a refusal or a part of a tool call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from tokentape.errors import ConfigurationError
+from tokentape.message import ChatMessage
+from tokentape.output import ChatOutput
+from tokentape.stream.context import StreamContext
+from tokentape.stream.observer import Item, observing
+from tokentape.stream.state import StreamState
+
+try:
+    from opentelemetry.metrics import MeterProvider, get_meter
+    from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider, get_tracer
+except ImportError as error:
+    raise ImportError(
+        "tokentape.telemetry needs the package opentelemetry-api: pip install 'tokentape[opentelemetry]'"
+    ) from error
+
+StreamT = TypeVar("StreamT", bound=StreamState[Any])
+
+_SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKENS: Final = tuple(4**power for power in range(14))
+# The conventions' names of providers, where they differ from ours.
+_PROVIDERS: Final = {
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "google": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "xai": "x_ai",
+}
+# Options of requests by the attribute that has them.
+_OPTIONS: Final = {
+    "gen_ai.request.max_tokens": ("max_tokens", "max_completion_tokens", "max_output_tokens"),
+    "gen_ai.request.temperature": ("temperature",),
+    "gen_ai.request.top_p": ("top_p",),
+    "gen_ai.request.top_k": ("top_k",),
+    "gen_ai.request.seed": ("seed",),
+    "gen_ai.request.frequency_penalty": ("frequency_penalty",),
+    "gen_ai.request.presence_penalty": ("presence_penalty",),
+    "gen_ai.request.choice.count": ("n",),
+}
+
+
+class Telemetry:
+    """Creates the spans and metrics of streams. `now` returns unix time in s."""
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.tracer = get_tracer("tokentape", tracer_provider=tracer_provider)
+        meter = get_meter("tokentape", meter_provider=meter_provider)
+        self.now = now
+
+        def histogram(name: str, unit: str, text: str, bounds: tuple[float, ...]) -> Any:
+            full_name = f"gen_ai.client.{name}"
+            return meter.create_histogram(full_name, unit, text, explicit_bucket_boundaries_advisory=bounds)
+
+        self.duration = histogram("operation.duration", "s", "Duration of an operation.", _SECONDS)
+        self.first = histogram("operation.time_to_first_chunk", "s", "From the request to the first chunk.", _SECONDS)
+        self.between = histogram("operation.time_per_output_chunk", "s", "From one chunk to the next.", _SECONDS)
+        self.tokens = histogram("token.usage", "{token}", "Tokens of the input and of the output.", _TOKENS)
+
+    def observe(self, stream: StreamState[Any]) -> _StreamSpan:
+        """Begin the span of a stream, as a child of the current one."""
+        return _StreamSpan(self, stream.context)
+
+
+class _StreamSpan:
+    """The span of one stream, and the times of its chunks."""
+
+    def __init__(self, telemetry: Telemetry, context: StreamContext) -> None:
+        self._telemetry = telemetry
+        self._began = telemetry.now() if context.requested_at is None else context.requested_at
+        self._last: float | None = None
+        provider = context.provider or "unknown"
+        operation = context.operation_type
+        self._common: dict[str, Any] = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": _PROVIDERS.get(provider, provider),
+        }
+        if context.model is not None:
+            self._common["gen_ai.request.model"] = context.model
+        attributes = {**self._common, **_options(context.configuration), "gen_ai.request.stream": True}
+        self._span: Span = telemetry.tracer.start_span(
+            f"{operation} {context.model}" if context.model else operation,
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            start_time=int(self._began * 1e9),
+        )
+
+    def arrived(self, item: Item) -> None:
+        """Record the time of each chunk; those of one read arrive together."""
+        chunks = 1 if isinstance(item, ChatMessage) and _is_output(item) else 0
+        if not isinstance(item, ChatMessage):
+            chunks = len(item)
+        if not chunks:
+            return
+        now = self._telemetry.now()
+        if self._last is None:
+            first = now - self._began
+            self._telemetry.first.record(first, self._common)
+            self._span.set_attribute("gen_ai.response.time_to_first_chunk", first)
+            chunks -= 1
+            self._last = now
+        for _ in range(chunks):
+            self._telemetry.between.record(now - self._last, self._common)
+            self._last = now
+
+    def ended(self, stream: StreamState[Any]) -> None:
+        """Record how the stream ended."""
+        telemetry, now = self._telemetry, self._telemetry.now()
+        output, span = stream.get_chat_output(), self._span
+        common = dict(self._common)
+        if output.model is not None:
+            common["gen_ai.response.model"] = output.model
+        if stream.error is not None:
+            common["error.type"] = type(stream.error).__name__
+            span.set_status(StatusCode.ERROR, str(stream.error))
+        for direction, count in (("input", output.usage.input), ("output", output.usage.output)):
+            if count is not None:
+                telemetry.tokens.record(count, {**common, "gen_ai.token.type": direction})
+        telemetry.duration.record(now - self._began, common)
+        span.set_attributes({**common, **_response(output)})
+        span.end(int(now * 1e9))
+
+
+def instrument(
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Give each stream that is created from now on a span and metrics, instead of those of an earlier call."""
+    observing.create = Telemetry(tracer_provider, meter_provider, now).observe
+
+
+def uninstrument() -> None:
+    """Give streams that are created from now on neither; the spans of open ones still end with them."""
+    observing.create = None
+
+
+def trace(
+    stream: StreamT,
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    now: Callable[[], float] = time.time,
+) -> StreamT:
+    """Give this stream a span and metrics, and return it. Raises `ConfigurationError` if it is read already."""
+    if stream.status != "pending":
+        raise ConfigurationError(f"the stream is {stream.status}: trace it before it is read")
+    stream._observer = Telemetry(tracer_provider, meter_provider, now).observe(stream)
+    return stream
+
+
+def _is_output(message: ChatMessage) -> bool:
+    return bool(message.text or message.reasoning or message.refusal or message.tool_call_deltas)
+
+
+def _options(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for attribute, names in _OPTIONS.items():
+        for name in names:
+            if isinstance(value := configuration.get(name), int | float):
+                found[attribute] = value
+    stop = configuration.get("stop") or configuration.get("stop_sequences")
+    if stop:
+        found["gen_ai.request.stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
+    return found
+
+
+def _response(output: ChatOutput) -> dict[str, Any]:
+    usage = output.usage
+    values = {
+        "gen_ai.response.id": output.metadata.get("id"),
+        "gen_ai.response.finish_reasons": [str(one.finish_reason) for one in output.messages if one.finish_reason],
+        "gen_ai.usage.input_tokens": usage.input,
+        "gen_ai.usage.output_tokens": usage.output,
+        "gen_ai.usage.cache_read.input_tokens": usage.cached,
+        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write,
+        "gen_ai.usage.reasoning.output_tokens": usage.reasoning,
+    }
+    return {name: value for name, value in values.items() if value not in (None, [])}

@@ -1,0 +1,236 @@
+"""Spans and metrics of streams, read from OpenTelemetry's own SDK."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from inline_snapshot import snapshot
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tokentape import (
+    AsyncStreamedChatMessageIterator,
+    ChatMessage,
+    ConfigurationError,
+    ServerError,
+    StreamContext,
+    StreamedChatMessageIterator,
+    TokenUsage,
+    telemetry,
+)
+from tokentape.providers import OpenAIChat
+from tokentape.text_run import TextRun
+from tokentape_harness.testing.fake_provider import FakeProvider
+
+CONTEXT = StreamContext(
+    provider="bedrock", model="m-1", configuration={"max_tokens": 9, "stop": "x"}, requested_at=1000.0
+)
+LAST = ChatMessage(
+    "", finish_reason="stop", model="m-1-2026", usage=TokenUsage(input=7, output=3, cached=4), metadata={"id": "r1"}
+)
+
+
+class Recorder:
+    """OpenTelemetry's SDK in memory, and a clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.spans = InMemorySpanExporter()
+        self.tracers = TracerProvider()
+        self.tracers.add_span_processor(SimpleSpanProcessor(self.spans))
+        self.metrics = InMemoryMetricReader()
+        self.meters = MeterProvider([self.metrics])
+        self.time = 1000.0
+
+    @property
+    def providers(self) -> dict[str, Any]:
+        """The arguments of `instrument` and `trace`."""
+        return {"tracer_provider": self.tracers, "meter_provider": self.meters, "now": lambda: self.time}
+
+    def after(self, seconds: float, item: Any) -> Any:
+        """The item, this much later."""
+        self.time += seconds
+        return item
+
+    @property
+    def span(self) -> ReadableSpan:
+        """The only span."""
+        (span,) = self.spans.get_finished_spans()
+        return span
+
+    @property
+    def values(self) -> dict[str, list[tuple[int, float]]]:
+        """The count and the sum of each histogram, by attribute set."""
+        data = self.metrics.get_metrics_data()
+        found: dict[str, list[tuple[int, float]]] = {}
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics if data is not None else ():
+            for point in metric.data.data_points:
+                assert isinstance(point, HistogramDataPoint)
+                found.setdefault(metric.name, []).append((point.count, round(point.sum, 3)))
+        return found
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """A recorder; afterwards streams are as without one."""
+    yield Recorder()
+    telemetry.uninstrument()
+
+
+def chunks(recorder: Recorder) -> Iterator[Any]:
+    """A stream whose chunks come 0.5 s, 0.25 s and 0.25 s apart; the second read has two."""
+    yield recorder.after(0.1, ChatMessage("", "assistant"))
+    yield recorder.after(0.4, ChatMessage("The secret "))
+    yield recorder.after(0.25, TextRun([ChatMessage("is "), ChatMessage("42.")]))
+    yield recorder.after(0.25, LAST)
+
+
+def test_a_stream_has_one_span_and_the_metrics(recorder: Recorder) -> None:
+    """Names, times and usage are those of the conventions, from the request to the end; no text is recorded."""
+    telemetry.instrument(**recorder.providers)
+    stream = StreamedChatMessageIterator(chunks(recorder), context=CONTEXT)
+    assert "".join(message.text for message in stream) == "The secret is 42."
+    list(stream)  # a second loop is no second operation
+    span = recorder.span
+    assert (span.name, span.kind, span.status.status_code) == ("chat m-1", SpanKind.CLIENT, StatusCode.UNSET)
+    assert (span.start_time, span.end_time) == (1_000_000_000_000, 1_001_000_000_000)
+    assert dict(span.attributes or {}) == snapshot(
+        {
+            "gen_ai.request.max_tokens": 9,
+            "gen_ai.request.stop_sequences": ("x",),
+            "gen_ai.request.stream": True,
+            "gen_ai.response.time_to_first_chunk": 0.5,
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "aws.bedrock",
+            "gen_ai.request.model": "m-1",
+            "gen_ai.response.model": "m-1-2026",
+            "gen_ai.response.id": "r1",
+            "gen_ai.response.finish_reasons": ("stop",),
+            "gen_ai.usage.input_tokens": 7,
+            "gen_ai.usage.output_tokens": 3,
+            "gen_ai.usage.cache_read.input_tokens": 4,
+        }
+    )
+    assert recorder.values == snapshot(
+        {
+            "gen_ai.client.operation.time_to_first_chunk": [(1, 0.5)],
+            "gen_ai.client.operation.time_per_output_chunk": [(2, 0.25)],
+            "gen_ai.client.token.usage": [(1, 7), (1, 3)],
+            "gen_ai.client.operation.duration": [(1, 1.0)],
+        }
+    )
+    assert "secret" not in span.to_json()
+
+
+def test_a_stream_that_breaks(recorder: Recorder) -> None:
+    """The error's type is in the span and in the duration, and the span's status is an error."""
+    telemetry.instrument(**recorder.providers)
+
+    def broken() -> Iterator[ChatMessage]:
+        yield ChatMessage("a")
+        raise ServerError("the provider failed")
+
+    with pytest.raises(ServerError):
+        list(StreamedChatMessageIterator(broken(), context=CONTEXT))
+    span = recorder.span
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "the provider failed")
+    assert (span.attributes or {})["error.type"] == "ServerError"
+
+
+def test_a_stream_that_is_left(recorder: Recorder) -> None:
+    """A reader who leaves ends the span, which is no error; the source is closed as without telemetry."""
+    telemetry.instrument(**recorder.providers)
+    source = chunks(recorder)
+    with StreamedChatMessageIterator(source, context=CONTEXT) as stream:
+        for message in stream:
+            if message.text:
+                break
+    assert recorder.span.status.status_code is StatusCode.UNSET
+    assert next(source, None) is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_async_streams(recorder: Recorder, asynchronous: bool) -> None:
+    """An async stream over an async and over a plain source has the same metrics, and closes its source."""
+    closed: list[bool] = []
+
+    async def source() -> AsyncIterator[Any]:
+        try:
+            for item in chunks(recorder):
+                yield item
+        finally:
+            closed.append(True)
+
+    telemetry.instrument(**recorder.providers)
+    stream = AsyncStreamedChatMessageIterator(source() if asynchronous else chunks(recorder), context=CONTEXT)
+    assert len([message async for message in stream]) == 5
+    assert recorder.values["gen_ai.client.operation.time_per_output_chunk"] == [(2, 0.25)]
+    async with AsyncStreamedChatMessageIterator(source(), context=CONTEXT) as left:
+        async for _ in left:
+            break
+    assert closed == [True] * (1 + asynchronous)
+    assert len(recorder.spans.get_finished_spans()) == 2
+
+
+def test_the_span_is_a_child_of_the_current_one(recorder: Recorder) -> None:
+    """A stream that is created within a span belongs to it, wherever it is read."""
+    telemetry.instrument(**recorder.providers)
+    with recorder.tracers.get_tracer("app").start_as_current_span("handler") as parent:
+        stream = StreamedChatMessageIterator(chunks(recorder), context=CONTEXT)
+    list(stream)
+    _, child = recorder.spans.get_finished_spans()
+    assert child.parent is not None
+    assert child.parent.span_id == parent.get_span_context().span_id
+
+
+def test_a_client_s_span_begins_with_its_request(recorder: Recorder, fake_provider: FakeProvider) -> None:
+    """The time to first chunk counts from the request, before the response's head; each follow-up has its own span."""
+    telemetry.instrument(tracer_provider=recorder.tracers, meter_provider=recorder.meters)
+    fake_provider.script("one")
+    fake_provider.script("two")
+    with OpenAIChat("gpt-4o-mini", api_key="key", base_url=fake_provider.base_url()) as client:
+        stream = client.chat("hi", stream=True, temperature=0.5).normalized
+        stream.add_callback(lambda _: client.chat("more", stream=True).normalized)
+        assert "".join(message.text for message in stream) == "onetwo"
+    first, second = sorted(recorder.spans.get_finished_spans(), key=lambda span: span.start_time or 0)
+    request = fake_provider.requests[0]
+    assert (first.start_time or 0) / 1e9 <= request.time
+    assert (first.attributes or {})["gen_ai.provider.name"] == "openai"
+    assert (first.attributes or {})["gen_ai.request.temperature"] == 0.5
+    assert "gen_ai.request.temperature" not in (second.attributes or {})
+
+
+def test_nothing_is_observed_unless_asked_for(recorder: Recorder) -> None:
+    """Without `instrument`, and after `uninstrument`, a stream has no observer."""
+    telemetry.instrument(**recorder.providers)
+    telemetry.uninstrument()
+    stream = StreamedChatMessageIterator(chunks(recorder))
+    assert stream._observer is None
+    list(stream)
+    assert not recorder.spans.get_finished_spans()
+
+
+def test_one_stream_alone(recorder: Recorder) -> None:
+    """`trace` gives one stream a span, and refuses one that is being read."""
+    stream = telemetry.trace(StreamedChatMessageIterator(chunks(recorder), context=CONTEXT), **recorder.providers)
+    list(stream)
+    assert recorder.span.name == "chat m-1"
+    with pytest.raises(ConfigurationError, match="the stream is complete: trace it before it is read"):
+        telemetry.trace(stream)
+
+
+def test_without_the_extra() -> None:
+    """The import names the extra; the library itself never imports OpenTelemetry."""
+    code = "import sys; sys.modules['opentelemetry'] = None; import tokentape; import tokentape.telemetry"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stderr.splitlines()[-1] == snapshot(
+        "ImportError: tokentape.telemetry needs the package opentelemetry-api: pip install 'tokentape[opentelemetry]'"
+    )
