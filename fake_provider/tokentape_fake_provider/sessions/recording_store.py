@@ -150,8 +150,10 @@ class RecordingStore:
         """The recordings that are the same, from exactly to but for what is volatile; each level in lists by rank."""
 
         def exact(body: Any) -> tuple[list[int], list[int]]:
-            same = self._same.get((identity, key_of(body)), [])
-            return same, self._nearly.get((identity, key_of(body, without=PREFERRED)), [])
+            key = key_of(body)
+            prefers = isinstance(body, Mapping) and not PREFERRED.isdisjoint(body)
+            nearly = key_of(body, without=PREFERRED) if prefers else key
+            return self._same.get((identity, key), []), self._nearly.get((identity, nearly), [])
 
         yield (*exact(body), [] if prompt is None else self._by_prompt.get((identity, prompt), []))
         if normaliser is None or not normaliser.active or not isinstance(body, Mapping):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import import_module
+from types import MappingProxyType
 
 from tokentape_fake_provider.errors import UnknownWireError
 from tokentape_fake_provider.script.usage import resolve_usage
@@ -65,7 +67,8 @@ def wire_for_path(path: str) -> Wire | None:
     return next((wire for wire in WIRES.values() if match_path(wire.paths, path) is not None), None)
 
 
+@lru_cache(maxsize=1024)
 def named_in_path(wire: str | None, path: str) -> Mapping[str, str]:
     """What a path of this wire format names, such as its `model`; nothing for any other path."""
     known = WIRES.get(wire) if wire else None
-    return (match_path(known.paths, path) if known else None) or {}
+    return MappingProxyType((match_path(known.paths, path) if known else None) or {})
