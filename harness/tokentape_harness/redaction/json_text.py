@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
 Key: TypeAlias = str | int
@@ -89,6 +90,9 @@ class StringGroup(NamedTuple):
     values: list[str]
 
 
+_Found: TypeAlias = dict[tuple[str, ...], dict[str, StringGroup]]
+
+
 class _Number(str):
     """A number as it is written."""
 
@@ -107,22 +111,60 @@ def string_groups(documents: Iterable[tuple[str, int]]) -> list[StringGroup] | N
 
     `None` if a text is not JSON as a parser wants it, or nested too deep.
     """
-    containers: dict[tuple[str, ...], dict[str, StringGroup]] = {}
+    found: _Found = {}
+    shape: _Shape | None = None
+    before = list[str]()
     try:
         for text, start in documents:
-            if start < len(text):
-                value, end = _decode(text, start)
-                if text[end:].strip(_AFTER):
-                    return None
-                _collect((("", value),) if value.__class__ is str else value, (), (), containers, 0)
+            if start == len(text):
+                continue
+            parts = text.split('"')
+            if shape is not None and shape.add(text, parts):
+                continue
+            value, end = _decode(text, start)
+            if text[end:].strip(_AFTER):
+                return None
+            _collect((("", value),) if value.__class__ is str else value, (), (), found, 0)
+            # Most events of a stream have one shape, which is worth it from the second on.
+            if parts[::2] == before and "\\" not in text:
+                shape = _Shape(text, start, found)
+            before = parts[::2]
     except (ValueError, RecursionError):
         return None
-    return [group for members in containers.values() for group in members.values()]
+    return [group for members in found.values() for group in members.values()]
 
 
-def _collect(
-    container: Any, path: Path, outer: tuple[str, ...], found: dict[tuple[str, ...], dict[str, StringGroup]], depth: int
-) -> None:
+class _Shape:
+    """The shape of a JSON text without escapes: all of it but the values of its strings, and the group of each."""
+
+    def __init__(self, text: str, start: int, found: _Found) -> None:
+        parts = text.split('"')
+        numbers = dict(zip(accumulate((len(part) + 1 for part in parts), initial=0), range(len(parts)), strict=False))
+        self._between = parts[::2]
+        self._lines = text.count("\n")
+        self._values: list[tuple[int, list[str]]] = []
+        fixed = set(range(1, len(parts), 2))  # the names, and the types
+        for leaf in leaves(text, start):
+            if leaf.is_string:
+                number, (name, *group) = numbers[leaf.start], leaf.group
+                self._values.append((number, found[tuple(group)][name].values))
+                if leaf.path[-1] != "type":
+                    fixed.discard(number)
+        self._fixed = [(number, parts[number]) for number in fixed]
+
+    def add(self, text: str, parts: list[str]) -> bool:
+        """Add the strings of a text, if it has this shape."""
+        if parts[::2] != self._between or "\\" in text or text.count("\n") != self._lines:
+            return False
+        for number, part in self._fixed:
+            if parts[number] != part:
+                return False
+        for number, values in self._values:
+            values.append(parts[number])
+        return True
+
+
+def _collect(container: Any, path: Path, outer: tuple[str, ...], found: _Found, depth: int) -> None:
     """Add the strings of an object, as a tuple of its members, or of a list."""
     if depth >= _DEEPEST:
         raise RecursionError

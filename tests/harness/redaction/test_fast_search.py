@@ -7,7 +7,7 @@ import random
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from vcr.request import Request
 
@@ -41,6 +41,35 @@ def test_a_parser_finds_the_strings_of_the_tokenizer(documents, ascii_only):
     found = string_groups((text, 0) for text in texts)
     assert found is not None
     assert sorted(map(repr, map(tuple, found))) == sorted(map(repr, expected.values()))
+
+
+FORMS = ['{"type":%s,"index":%s,"a":[{"text":%s}],"type2":"x"}', 'event: x\ndata: [%s,{"index":%s,"type":%s}]']
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["text", "tool", "a\\b"]), st.sampled_from(["0", "1"]), TEXTS), max_size=8),
+    st.sampled_from(FORMS),
+)
+@example([("text", "0", "a"), ("text", "0", "b"), ("tool", "0", "c"), ("text", "1", "d"), ("text", "0", "e")], FORMS[0])
+def test_events_of_one_shape_are_searched_as_any_others(events, form):
+    """Events that differ in nothing but their strings give the groups that the slow search finds."""
+    texts = [form % (json.dumps(kind), index, json.dumps(text, ensure_ascii=False)) for kind, index, text in events]
+    starts = [min(at for at in (text.find("{"), text.find('"')) if at >= 0) for text in texts]
+    expected: dict[object, tuple[object, list[str]]] = {}
+    for text, start in zip(texts, starts, strict=True):
+        for leaf in leaves(text, start):
+            if leaf.is_string:
+                expected.setdefault(leaf.group, (leaf.path, []))[1].append(leaf.value)
+    found = string_groups(zip(texts, starts, strict=True))
+    assert found is None or sorted(map(repr, map(tuple, found))) == sorted(map(repr, expected.values()))
+    assert found is not None or form.startswith("event")
+
+
+def test_a_line_feed_in_a_string_is_not_taken_for_the_shape_of_the_others():
+    """A string that a line feed cuts off is left to the slow search, though all around the string is as before."""
+    text = '{"a": "b", "c": "d"}\n'
+    assert string_groups([(text, 0)] * 3) == [(("a",), ["b"] * 3), (("c",), ["d"] * 3)]
+    assert string_groups([*[(text, 0)] * 3, (text.replace("b", "b\n"), 0)]) is None
 
 
 @pytest.mark.parametrize(
