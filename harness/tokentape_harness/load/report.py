@@ -83,7 +83,7 @@ class LoadReport(msgspec.Struct, frozen=True):
 
     def _verdict(self) -> list[str]:
         provider = self.provider
-        if provider is None:
+        if provider is None or self.time_to_first_token is None:
             return []
         if provider.lateness is None:
             dropped = "a gateway may drop the header that marks them; --mark-prompt puts the mark into the prompt"

@@ -70,6 +70,12 @@ def test_without_a_provider_that_is_known() -> None:
     assert not [line for line in report.lines() if "provider" in line]
 
 
+def test_a_run_in_which_all_failed_blames_no_gateway() -> None:
+    """Where no stream has a token, the report's last lines are the errors."""
+    lines = summarise([SAMPLES[9]], users=1, provider={}).lines()
+    assert lines[-1].startswith("  1 x RateLimitError")
+
+
 def test_a_gateway_that_drops_the_mark_is_named() -> None:
     """If none of the requests is in the journal, the report says why, and names the option that helps."""
     told = summarise(SAMPLES, users=3, provider={}).lines()[-1]
