@@ -25,8 +25,14 @@ _NAMED_FOLDERS: Final = (
         r"[\s*:`\"'-]*(?P<folder>/[^\s`\"'<>*]+)"
     ),
 )
-_HOME: Final = re.compile(r"(?<![\w./~-])(?:/home/[\w.-]+|/Users/[\w.-]+|/root)(?![\w-])")
-_TEMPORARY: Final = re.compile(r"(?<![\w./~-])(?:(?:/private)?(?:/var/folders/\w+/\w+/T|/tmp)|/var/tmp)(?![\w-])")
+_HOME: Final = re.compile(r"(?<![\w./~<-])(?:/home/[\w.-]+|/Users/[\w.-]+|/root)(?![\w-])")
+_TEMPORARY: Final = re.compile(r"(?<![\w./~<-])(?:(?:/private)?(?:/var/folders/\w+/\w+/T|/tmp)|/var/tmp)(?![\w-])")
+# A folder with the own folder of a well-known program in it is a home.
+_OWN_FOLDERS: Final = re.compile(
+    r"(?<![\w./~<-])/[\w./@+-]+?(?=/\.(?:claude|codex|gemini|qwen|config|local|cache|npm|continue|agents?)/)"
+)
+_FOR_TEMPORARY: Final = re.compile(r"(?<![\w./~<-])/[\w./@+-]+(?=/[\w-]+`? for temporary)")
+_NAMED: Final = {"home": (_OWN_FOLDERS, _HOME), "tmp": (_TEMPORARY,)}
 _NAME: Final = re.compile(r"[\w.@+-]")
 _UNUSABLE: Final = re.compile(r"[\"\\\x00-\x1f\x7f{}]")
 
@@ -48,12 +54,18 @@ class Machine(NamedTuple):
     def named_in(self, texts: Sequence[str]) -> Machine:
         """This machine with the folders that the texts of a request name: it may come from another one."""
         machine = self._replace(cwd=next(filter(None, (_folder_in(text, self.cwd) for text in texts)), self.cwd))
-        for name, pattern in (("home", _HOME), ("tmp", _TEMPORARY)):
-            own = _alone(getattr(self, name))
-            if not any(_first(own, text) for text in texts):
-                found = next(filter(None, (_first(pattern, text) for text in texts)), getattr(self, name))
-                machine = machine._replace(**{name: found})
-        return machine
+        # A home around the working folder may be another one.
+        texts = [text.replace(machine.cwd, "") if machine.cwd else text for text in texts]
+        tmp = next(filter(is_usable, (_first(_FOR_TEMPORARY, text) for text in texts)), "")
+        return machine._replace(home=self._named(texts, "home"), tmp=tmp or self._named(texts, "tmp"))
+
+    def _named(self, texts: Sequence[str], name: str) -> str:
+        """The folder that texts name if this machine's own is not in them."""
+        own = str(getattr(self, name))
+        if any(_first(_alone(own), text) for text in texts):
+            return own
+        found = (_first(pattern, text) for pattern in _NAMED[name] for text in texts)
+        return next(filter(is_usable, found), own)
 
 
 @lru_cache(maxsize=1024)
@@ -65,7 +77,7 @@ def _first(pattern: re.Pattern[str], text: str) -> str:
 
 @lru_cache(maxsize=64)
 def _alone(folder: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w./~-]){re.escape(folder)}(?![\w-])" if folder else r"(?!)")
+    return re.compile(rf"(?<![\w./~<-]){re.escape(folder)}(?![\w-])" if folder else r"(?!)")
 
 
 @lru_cache(maxsize=1024)

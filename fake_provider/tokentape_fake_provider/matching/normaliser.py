@@ -18,6 +18,7 @@ _NOTHING: Final = Normalising(())
 _CLASS_OF: Final[Mapping[str, VolatileClass]] = {
     "cwd": "cwd",
     "home": "home",
+    "home_from_cwd": "home",
     "tmp": "tmp",
     "user": "names",
     "host": "names",
@@ -29,6 +30,8 @@ _ID: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![A-Za-z0-9])"
 )
 _EMAIL: Final = re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?![\w-])")
+# A name with underscores, since the text of the whole request had a placeholder of that name.
+_RENAMED: Final = re.compile(r"\{\{((?:[a-z]+|home_from_cwd)\d*)_+(?=[}:\[~])")
 _SHORTEST_ID: Final = 7
 
 
@@ -93,7 +96,7 @@ class Normaliser:
         def change(value: Any, region: Region, key: str) -> Any:
             if not isinstance(value, str):
                 return normal_number(value, key, classes) if region is Region.RESULT else value
-            text = with_placeholders(value, known)
+            text = _RENAMED.sub(r"{{\1", with_placeholders(value, known))
             if self.settings.ignore_text:
                 text = self._ignored.sub("", text)
             if region is Region.ID:

@@ -8,6 +8,7 @@ and `{{cwd[5:]}}`.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -19,7 +20,7 @@ from tokentape_fake_provider.matching.machine import Machine
 Values: TypeAlias = tuple[tuple[str, str], ...]
 """The values of one machine and request by the names of their placeholders, such as `("cwd", "/work/app")`."""
 
-_FOLDERS: Final = ("cwd", "home", "tmp")
+_FOLDERS: Final = ("cwd", "home", "tmp", "home_from_cwd")
 
 
 def _ascii(value: str) -> str:
@@ -40,7 +41,6 @@ _SPELLINGS: Final[Mapping[str, Callable[[str], str]]] = {
     ":url": lambda value: quote(value, safe=""),
     ":path": quote,
     # The names that coding agents give to a project's folder among their own files.
-    ":relative": lambda value: value[1:],
     ":name": lambda value: value.rpartition("/")[2],
     ":dash": lambda value: re.sub(r"[^A-Za-z0-9]", "-", value),
 }
@@ -50,8 +50,9 @@ ESCAPES: Final[Mapping[str, Callable[[str], str]]] = {
     "~~": lambda text: json.dumps(text)[1:-1],
 }
 """How JSON around a part of a value writes it, where it is not the part itself."""
+_AFTER_NAME: Final = ("}", ":", "[", "~")
 # A folder begins a path: after no part of a name, but after `file://`, an option such as -I, or an escaped line end.
-_BEFORE_PATH: Final = r"(?:(?<![\w.~/\\-])|(?<=file://)|(?<=[\s\"'=]-[A-Z])|(?<=\\[nrtbf\"]))"
+_BEFORE_PATH: Final = r"(?:(?<![\w.~/\\<-])|(?<=file://)|(?<=[\s\"'=]-[A-Z])|(?<=\\[nrtbf\"]))"
 _AFTER_PATH: Final = r"(?![\w@~+-]|\.\w)"
 _BEFORE_WORD: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf\"]))"
 _AFTER_WORD: Final = r"(?![A-Za-z0-9])"
@@ -72,18 +73,24 @@ class Found(NamedTuple):
     end: int
     inner: str
 
-    def placeholder(self, suffix: str, first: int = 0, last: int | None = None, escapes: str = "") -> str:
-        """The placeholder for the characters `first` to `last` of the value, all by default, with these `ESCAPES`."""
+    def placeholder(self, names: Mapping[str, str], first: int = 0, last: int | None = None, escapes: str = "") -> str:
+        """The placeholder for the characters `first` to `last` of the value, all by default, with these `ESCAPES`.
+
+        `names` are those of `free_names`.
+        """
         name, colon, spelling = self.inner.partition(":")
         whole = not first and (last is None or last >= self.end - self.start)
         end = "" if last is None or last >= self.end - self.start else str(last)
         part = "" if whole else f"[{first or ''}:{end}]"
-        return f"{{{{{name}{suffix}{colon}{spelling}{escapes}{part}}}}}"
+        return f"{{{{{names[name]}{colon}{spelling}{escapes}{part}}}}}"
 
 
 def values_of(machine: Machine) -> Values:
     """The values of a machine that recordings must not hold."""
-    return tuple((name, value) for name, value in machine._asdict().items() if value and _is_distinct(name, value))
+    values = machine._asdict()
+    if machine.cwd and machine.home and (way := os.path.relpath(machine.home, machine.cwd)).startswith("../"):
+        values["home_from_cwd"] = way
+    return tuple((name, value) for name, value in values.items() if value and _is_distinct(name, value))
 
 
 def _is_distinct(name: str, value: str) -> bool:
@@ -125,20 +132,22 @@ def find_values(text: str, values: Values) -> list[Found]:
 def with_placeholders(text: str, values: Values) -> str:
     """A text with placeholders in place of the values."""
     found = find_values(text, values)
-    suffix = free_suffix(text, values) if found else ""
+    names = free_names(text, values) if found else {}
     parts, at = list[str](), 0
     for one in found:
-        parts += (text[at : one.start], one.placeholder(suffix))
+        parts += (text[at : one.start], one.placeholder(names))
         at = one.end
     return "".join((*parts, text[at:]))
 
 
-def free_suffix(text: str, values: Values) -> str:
-    """What is added to the names so that the text has none of their placeholders yet."""
-    suffix = ""
-    while any(f"{{{{{name}{suffix}" in text for name, _ in values):
-        suffix += "_"
-    return suffix
+def free_names(text: str, values: Values) -> dict[str, str]:
+    """The name of each value in placeholders: with underscores until the text has no such placeholder yet."""
+    names = {name: name for name, _ in values}
+    if "{{" in text:
+        for name in names:
+            while any(f"{{{{{names[name]}{after}" in text for after in _AFTER_NAME):
+                names[name] += "_"
+    return names
 
 
 def placeholder_pattern(names: Iterable[str]) -> re.Pattern[str]:
@@ -201,17 +210,15 @@ def _searched(values: Values) -> tuple[tuple[str, tuple[_Spelled, ...]], ...]:
             if written in known or (spelling and (short or name not in _FOLDERS)):
                 continue
             known.add(written)
-            spelled.append(_Spelled(written, re.compile(_bounded(name, spelling, written)), name + spelling))
+            spelled.append(_Spelled(written, re.compile(_bounded(name, written)), name + spelling))
         # Every spelling keeps letters and digits.
         found.append((max(re.findall(r"[A-Za-z0-9]+", value) or [""], key=len), tuple(spelled)))
     return tuple(found)
 
 
-def _bounded(name: str, spelling: str, text: str) -> str:
+def _bounded(name: str, text: str) -> str:
     written = re.escape(text)
-    if spelling == ":relative":
-        return rf"(?<=\.\./){written}{_AFTER_PATH}"
-    if name in _FOLDERS and text.startswith(("/", "\\")):
+    if name in _FOLDERS and text.startswith(("/", "\\", ".")):
         return f"{_BEFORE_PATH}{written}{_AFTER_PATH}"
     if name == "user":
         return f"(?:{_BEFORE_USER}{written}{_AFTER_WORD}|{_BEFORE_WORD}{written}(?=@[\\w-]))"

@@ -119,8 +119,7 @@ _PATTERNS: Final = (
     _pattern("pids", rf"(?i)\b({_PROCESS}[\"']?\s*[:=#]?\s*[\"'\[(]?)\d+(?:, ?\d+)*", r"\1<pid>"),
     _pattern("pids", r"((?i:\bprocess )\[|^\[\d+\] )\d{2,}(?=\]|$)", r"\1<pid>"),
     _pattern("ports", r"((?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\]):)\d{2,5}\b", r"\1<port>"),
-    _pattern("home", r"(?<![\w./~-])(?:/home/[\w.-]+|/Users/[\w.-]+|/root)(?![\w-])", "{{home}}"),
-    _pattern("home", r"(?:\.\./)+\{\{home_*:relative\}\}", "{{home}}"),
+    _pattern("home", r"(?<![\w./~<-])(?:/home/[\w.-]+|/Users/[\w.-]+|/root)(?![\w-])", "{{home}}"),
     _pattern("tmp", rf"(\{{\{{tmp_*\}}\}}|/tmp|/var/tmp)/{_TEMPORARY}", r"\1/<name>"),
     _pattern("names", r"^([-dlbcps][-rwxsStT]{9}[.+@]?\s+\d+ )\S+(\s+)\S+(?=\s+\d)", r"\1<user>\2<user>"),
     _pattern(

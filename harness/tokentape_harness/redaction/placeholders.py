@@ -6,7 +6,7 @@ The stream record's `placeholders` lists those of the response. Streams that nee
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, get_args
 
@@ -20,7 +20,7 @@ from tokentape_fake_provider.matching.placeholders import (
     Found,
     Values,
     find_values,
-    free_suffix,
+    free_names,
     placeholder_pattern,
     value_of,
     with_placeholders,
@@ -47,13 +47,14 @@ _NOBODYS: Final = re.compile(
 _KINDS: Final = {
     "cwd": "the working folder",
     "home": "a home folder",
+    "home_from_cwd": "a home folder",
     "user": "the name of a user",
     "host": "the name of a machine",
     "email": "an e-mail address",
     "id": "the id of a device or session",
 }
 # What the spellings of a value have, however it is spread over the events of a stream.
-_MARKS: Final = {"cwd": b"/", "home": b"/", "tmp": b"/", "email": b"@"}
+_MARKS: Final = {"cwd": b"/", "home": b"/", "home_from_cwd": b"/", "tmp": b"/", "email": b"@"}
 _SHORTEST_TEXT: Final = 4
 _SPELLED: Final = re.compile(r"[\"\\{}]")
 _NOTHING: Final = Named((), ())
@@ -103,11 +104,11 @@ def with_response_placeholders(response: Response, values: Values) -> Response:
     values = tuple(pair for pair in values if _MARKS.get(pair[0], b"") in response.body)
     if response.stream is None or not response.body or not values:
         return response
-    suffix, used = free_suffix(decode(response.body), values), dict[str, None]()
+    names, used = free_names(decode(response.body), values), dict[str, None]()
     edits = [
         edit
         for piece, found in _pieces_with(response.body, response.content_type, values)
-        for edit in piece.edited([_edit(one, suffix, used) for one in found])
+        for edit in piece.edited([_edit(one, names, used) for one in found])
     ]
     if not used:
         return response
@@ -191,9 +192,9 @@ class _Part:
         self.first, self.last, self.escapes = first, last, escapes
 
 
-def _edit(part: _Part, suffix: str, used: dict[str, None]) -> TextEdit:
-    used.setdefault(part.found.inner.partition(":")[0] + suffix)
-    return TextEdit(part.start, part.end, part.found.placeholder(suffix, part.first, part.last, part.escapes))
+def _edit(part: _Part, names: Mapping[str, str], used: dict[str, None]) -> TextEdit:
+    used.setdefault(names[part.found.inner.partition(":")[0]])
+    return TextEdit(part.start, part.end, part.found.placeholder(names, part.first, part.last, part.escapes))
 
 
 def _pieces_with(body: bytes, content_type: str, values: Values) -> Iterator[tuple[BodyPiece, list[_Part]]]:

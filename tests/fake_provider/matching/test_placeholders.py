@@ -14,7 +14,7 @@ from tokentape_fake_provider.matching.machine import Machine, is_usable, this_ma
 from tokentape_fake_provider.matching.placeholders import (
     Values,
     find_values,
-    free_suffix,
+    free_names,
     placeholder_pattern,
     value_of,
     values_of,
@@ -41,8 +41,7 @@ texts = st.lists(
 
 def back(text: str, values: Values, original: str) -> str:
     """A text with its placeholders filled in."""
-    suffix = free_suffix(original, values)
-    return with_values(text, [name + suffix for name, _ in values], values)
+    return with_values(text, free_names(original, values).values(), values)
 
 
 @given(texts)
@@ -76,7 +75,7 @@ def test_slices_join_to_the_value_of_any_length(here: str, there: str, cuts: lis
     values = values_of(Machine(here))
     (found,) = find_values(here, values)
     ends = sorted({min(cut, len(here)) for cut in cuts} | {0, len(here)})
-    parts = [found.placeholder("", first, last) for first, last in pairwise(ends)]
+    parts = [found.placeholder({"cwd": "cwd"}, first, last) for first, last in pairwise(ends)]
     pattern = placeholder_pattern(["cwd"])
     for value in (here, there):
         joined = "".join(pattern.sub(lambda match: value_of(match, {"cwd": value}), part) for part in parts)  # noqa: B023
@@ -137,3 +136,30 @@ def test_a_folder_of_this_machine_may_hold_blanks() -> None:
     here = Machine("/x/my app")
     assert here.named_in(["Working directory: /x/my app\nmore"]) == here
     assert Machine("/x/app").named_in(["Working directory: /x/app2\nmore"]).cwd == "/x/app2"
+
+
+def test_tags_are_no_folders() -> None:
+    """`</root>` ends an element, and is no home folder."""
+    values = values_of(Machine("/x/app", "/root", "/tmp"))
+    text = "<root>/x/app</root> <tmp>/tmp</tmp> /root/a"
+    assert with_placeholders(text, values) == "<root>{{cwd}}</root> <tmp>{{tmp}}</tmp> {{home}}/a"
+
+
+def test_only_the_names_that_a_text_has_get_another_one() -> None:
+    """A text that has `{{cwd}}` renames that placeholder alone."""
+    text = "{{cwd}} is /home/alice/work/app, {{ home }} is /home/alice"
+    assert with_placeholders(text, VALUES) == "{{cwd}} is {{cwd_}}, {{ home }} is {{home}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "home", "tmp"),
+    [
+        ("Skills in /x/home/ann/.codex/skills and /x/home/ann/.config/y", "/x/home/ann", ""),
+        ("Working directory: /x/app\nnotes in /x/app/.claude/notes", "", ""),
+        ("Use `/x/t/agent` for temporary work", "", "/x/t"),
+    ],
+)
+def test_other_folders_that_a_prompt_names(text: str, home: str, tmp: str) -> None:
+    """A home is known by the folders of programs in it, a folder for temporary files by what a prompt says of it."""
+    found = Machine().named_in([text])
+    assert (found.home, found.tmp) == (home, tmp)
