@@ -28,9 +28,7 @@ class Region(Enum):
 Change: TypeAlias = Callable[[Any, Region, str], Any]
 """The new value of a string or number, from its region and the nearest name in its path."""
 
-_METADATA: Final = frozenset(
-    ("client_metadata", "conversation_id", "labels", "requestMetadata", "session_id", "trace", "user_prompt_id")
-)
+_METADATA: Final = frozenset(("conversation_id", "labels", "requestMetadata", "session_id", "trace", "user_prompt_id"))
 _OF_MESSAGE: Final = "internal_chat_message_metadata_passthrough"  # what Codex notes of when and why it sends one
 _IDS: Final = frozenset(("id", "call_id", "tool_call_id", "tool_use_id", "toolUseId", "item_id", "approval_request_id"))
 # The request inside another one (Gemini's Code Assist) and in messages of a WebSocket (Realtime, Gemini Live).
