@@ -137,3 +137,21 @@ def test_miss_of_another_endpoint() -> None:
 def test_absent_is_told_from_null() -> None:
     """The marker for an absent field is no JSON value."""
     assert repr(ABSENT) == "(absent)"
+
+
+@pytest.mark.parametrize(
+    ("wire", "whole", "streamed"),
+    [
+        ("bedrock_converse", "/model/m/converse", "/model/m/converse-stream"),
+        ("bedrock_invoke", "/model/m/invoke", "/model/m/invoke-with-response-stream"),
+        ("gemini", "/v1beta/models/m:generateContent", "/v1beta/models/m:streamGenerateContent"),
+    ],
+)
+def test_a_stream_is_no_whole_response(wire: str, whole: str, streamed: str) -> None:
+    """Where the path alone requests a stream, a recorded stream answers no other request, nor the reverse."""
+    body = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
+    for path, other in ((whole, streamed), (streamed, whole)):
+        store = RecordingStore()
+        store.add([Recording(Tape(), path, body, wire=wire)])
+        assert isinstance(store.take(Endpoint("POST", other, wire), body), Miss)
+        assert isinstance(store.take(Endpoint("POST", path, wire), body), Recording)

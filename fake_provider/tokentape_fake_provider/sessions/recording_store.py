@@ -40,8 +40,11 @@ class Endpoint(NamedTuple):
         return Endpoint(self.method, "", self.wire) if self.wire else self
 
     def with_path_fields(self, body: Any) -> Any:
-        """The body with the named segments of the path."""
-        return {**named_in_path(self.wire, self.path), **body} if isinstance(body, Mapping) else body
+        """The body with the named segments of the path; one that ends in `-stream` (Bedrock) is `stream: true`."""
+        if not isinstance(body, Mapping):
+            return body
+        streams = {"stream": True} if self.wire is not None and self.path.endswith("-stream") else {}
+        return {**named_in_path(self.wire, self.path), **streams, **body}
 
 
 class Miss(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 # The client imports these at its first use.
@@ -66,10 +66,8 @@ class Forwarder:
                 headers=sign_again(method, target.uri, headers, body),
                 content=body or None,
                 # The target as the client wrote it: decoding and encoding it may change it.
-                extensions={"timeout": self._timeout, "target": _target(target)},
+                extensions={"timeout": self._timeout, "target": _target(target), "trace": _trace(recording)},
             )
-            if recording is not None:
-                recording.sent()
             response = await self._client(http2=connection.is_http2).send(request, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, HarnessError, ValueError) as error:
             if recording is not None:
@@ -122,6 +120,16 @@ class Forwarder:
             await connection.send({"type": "http.response.body", "body": b""})
             if recording is not None:
                 await self._cassettes.end(recording.complete)
+
+
+def _trace(recording: ResponseRecorder | None) -> Callable[[str, object], Awaitable[None]]:
+    """Counts the recorded times from when the request is sent, after a connection is found or made for it."""
+
+    async def trace(event: str, _: object) -> None:
+        if recording is not None and event.endswith(".send_request_headers.started"):
+            recording.sent()
+
+    return trace
 
 
 def _target(target: Target) -> bytes:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import anyio
 import httpx2
 import msgspec
 import pytest
@@ -116,6 +117,23 @@ def test_chunks_pass_live_and_are_kept(proxy, upstream, clock, tmp_path):
     assert interaction.response.body == BODY
     assert [(chunk.size, chunk.at) for chunk in stream.chunks] == [(len(frame.data), frame.at) for frame in FRAMES]
     assert stream.end == "complete"
+
+
+def test_a_connection_that_takes_long(proxy, upstream, clock, tmp_path, monkeypatch):
+    """The time that a new connection takes is the proxy's, and is not in the recorded times."""
+    connect = anyio.connect_tcp
+
+    async def slow(*arguments, **options):
+        clock.jump(ms=500)
+        return await connect(*arguments, **options)
+
+    monkeypatch.setattr(anyio, "connect_tcp", slow)
+    upstream.default.push(untimed(b"data: [DONE]\n\n"))
+    with proxy() as running, streamed(running) as response:
+        response.read()
+    (interaction,) = recorded(tmp_path)
+    assert clock.now() == 500
+    assert (interaction.response.stream.start, interaction.response.stream.end_at) == (0.0, 0.0)
 
 
 def test_gzip_passes_through(proxy, upstream, tmp_path):
