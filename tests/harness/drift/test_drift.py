@@ -481,6 +481,33 @@ def test_the_budget_bounds_requests_and_tokens(server, drift, tmp_path):
     assert [body["max_tokens"] for _, _, body in server.received] == [10]
 
 
+def test_answers_that_take_more_than_expected_end_the_run(server, drift, tmp_path):
+    """Requests without a limit count as what their answers take: when the tokens are used up, the rest is not sent."""
+    for text in ("One?", "Two?", "Three?"):
+        record(server, tmp_path / "a.yaml", body={"model": "m", "messages": [{"role": "user", "content": text}]})
+    server.script = Script.of("Very deep.", usage=Usage(input=5, output=90))
+    done = drift(tmp_path, "--key-env", "OPENAI_API_KEY", "--live", "--max-tokens", "100")
+    assert (done.code, len(server.received)) == (0, 1)
+    assert "1 sent (95 tokens), 0 differ, 2 beyond the budget" in done.out
+
+
+def test_a_key_without_a_known_form_reaches_no_file_and_no_output(server, drift, tmp_path, monkeypatch):
+    """Whatever the key looks like, it is removed from an answer that repeats it, recorded or printed."""
+    key = "plain-words-of-a-gateway"
+    monkeypatch.setenv("GATEWAY_KEY", key)
+    path = tmp_path / "a.yaml"
+    record(server, path, headers={})
+    server.script = Script.of(Text(f"Your key is {key}.", pieces=("Your key is plain-words", "-of-a-gateway.")))
+    server.change = lambda body: events(body, lambda value: value | {key: "x"})
+    done = drift(path, "--key-env", "GATEWAY_KEY", "--live", "--update", "--markdown", tmp_path / "body.md")
+    assert (done.code, server.received[0][1]["authorization"]) == (1, f"Bearer {key}")
+    assert key not in done.out + done.err + path.read_text() + (tmp_path / "body.md").read_text()
+    server.change, server.status = (lambda body: body), 400
+    monkeypatch.setattr(server, "answer", lambda *_: (400, [], json.dumps({"error": {"message": key}}).encode()))
+    refused = drift(path, "--key-env", "GATEWAY_KEY", "--live")
+    assert key not in refused.out + refused.err
+
+
 def test_a_key_never_leaves_for_another_host(server, drift, tmp_path):
     """A cassette from a host that is no provider's gets no provider's key: it is skipped, and the remedy named."""
     path = tmp_path / "a.yaml"
