@@ -26,7 +26,9 @@ _LANGCHAIN_CLASSES: Final = {
     "ToolMessage": "tool",
     "FunctionMessage": "function",
 }
-_PARTS: Final = frozenset(("text", "reasoning", "tool_call", "tool_call_response", "blob", "uri", "file", "generic"))
+_PARTS: Final = frozenset(
+    ("text", "reasoning", "tool_call", "tool_call_response", "blob", "uri", "file", "generic", "tool-call")
+)
 
 
 def request_fields(value: Any) -> dict[str, Any]:
@@ -66,6 +68,8 @@ def _normal(message: Any) -> Iterator[Any]:
         yield _langchain(message)
     elif isinstance(parts, list) and any(mapping(part).get("type") in _PARTS for part in parts):
         yield {**message, "parts": None, "content": [_part(mapping(part)) for part in parts]}
+    elif _is_vercel(message.get("content")):
+        yield {**message, "parts": None, "content": [_part(mapping(part)) for part in message["content"]]}
     elif isinstance(message.get("message"), Mapping) and "role" not in message:  # OpenInference
         yield _openinference(message["message"])
     elif "role" in message and isinstance(calls := message.get("tool_calls"), list):
@@ -74,14 +78,28 @@ def _normal(message: Any) -> Iterator[Any]:
         yield message
 
 
+def _is_vercel(content: Any) -> bool:
+    """Whether the content has parts as Vercel's AI SDK writes them."""
+    kinds = ("tool-call", "tool-result")
+    return isinstance(content, list) and any(mapping(part).get("type") in kinds for part in content)
+
+
 def _part(part: Mapping[str, Any]) -> Any:
-    """A part of OpenTelemetry's conventions as a typed block."""
+    """A part of OpenTelemetry's conventions, or of Vercel's AI SDK, as a typed block."""
     content = part.get("content")
     match part.get("type"):
         case "text":
-            return {"type": "text", "text": text(content)}
+            return {"type": "text", "text": text(content) or text(part.get("text"))}
         case "reasoning":
-            return {"type": "thinking", "thinking": text(content), "signature": text(part.get("signature"))}
+            thought = text(content) or text(part.get("text"))
+            return {"type": "thinking", "thinking": thought, "signature": text(part.get("signature"))}
+        case "tool-call":
+            arguments = first(part, "input", "args")
+            return {"type": "tool_use", "id": part.get("toolCallId"), "name": part.get("toolName"), "input": arguments}
+        case "tool-result":
+            result = first(part, "output", "result")
+            result = mapping(result).get("value", result)
+            return {"type": "tool_result", "tool_use_id": part.get("toolCallId"), "content": result}
         case "tool_call":
             arguments = first(part, "arguments", "input")
             return {"type": "tool_use", "id": part.get("id"), "name": part.get("name"), "input": arguments}

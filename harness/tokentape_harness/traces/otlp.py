@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tokentape_harness.errors import TraceError
 from tokentape_harness.traces.exchange import TracedExchange
 from tokentape_harness.traces.spans import Event, Span, exchanges_of_spans, span_error
 from tokentape_harness.traces.values import Record, first, mapping, moment, number, text
 
+# The second is Tempo's.
+_RESOURCES: Final = ("resourceSpans", "batches", "resource_spans")
+
 
 def is_otlp(fields: Mapping[str, Any]) -> bool:
     """Whether a record is one of OTLP JSON, or a span as the SDK's console exporter writes it."""
-    return any(fields.get(name) is not None for name in ("resourceSpans", "resource_spans", "resourceLogs")) or (
+    return any(fields.get(name) is not None for name in (*_RESOURCES, "resourceLogs")) or (
         "context" in fields and "trace_id" in mapping(fields["context"])
     )
 
@@ -32,7 +35,7 @@ def read_otlp(records: Sequence[Record]) -> Iterator[TracedExchange]:
 def _spans(record: Record) -> Iterator[Mapping[str, Any]]:
     if "context" in record.fields:
         yield record.fields
-    for resource in _list(record, record.fields, "resourceSpans", "resource_spans"):
+    for resource in _list(record, record.fields, *_RESOURCES):
         for scope in _list(record, resource, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
             yield from _list(record, scope, "spans")
 

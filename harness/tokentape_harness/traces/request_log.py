@@ -26,7 +26,8 @@ _FIRST: Final = ("first_chunk_ms", "ttft_ms", "time_to_first_token_ms", "ttfb_ms
 
 def is_request_log(fields: Mapping[str, Any]) -> bool:
     """Whether a record has a request and a response."""
-    return first(fields, *_REQUEST) is not None and first(fields, *_RESPONSE, "error") is not None
+    has_request = first(fields, *_REQUEST) is not None or isinstance(fields.get("messages"), list)
+    return has_request and first(fields, *_RESPONSE, "error") is not None
 
 
 def read_request_log(records: Sequence[Record]) -> Iterator[TracedExchange]:
@@ -38,6 +39,9 @@ def read_request_log(records: Sequence[Record]) -> Iterator[TracedExchange]:
 def _exchange(record: Record) -> TracedExchange:
     fields = record.fields
     request, sent = _message(first(fields, *_REQUEST))
+    if request is None:  # the fields of the request beside the response, as LiteLLM logs them
+        given = {name: fields[name] for name in ("model", "messages", "tools") if fields.get(name) is not None}
+        request = {**mapping(first(fields, "model_parameters", "optional_params")), **given}
     response, received = _message(first(fields, *_RESPONSE))
     if not isinstance(request, Mapping):
         raise TraceError("its `request` is no JSON object: log the body of the request", place=record.place)
@@ -48,6 +52,7 @@ def _exchange(record: Record) -> TracedExchange:
     started = moment(first(fields, *_START))
     total = number(first(fields, *_TOTAL))
     total = total if total is not None else ms_between(started, moment(first(fields, *_END)))
+    first_ms = number(first(fields, *_FIRST))
     wire = _wire(url, request, response)
     exchange = TracedExchange(
         place=record.place,
@@ -56,9 +61,10 @@ def _exchange(record: Record) -> TracedExchange:
         wire=wire,
         host=urlsplit(url).netloc,
         model=text(request.get("model")),
+        provider=text(first(fields, "provider", "custom_llm_provider")),
         streamed=_streamed(request, response, url),
         started=started,
-        first_ms=number(first(fields, *_FIRST)),
+        first_ms=first_ms if first_ms is not None else ms_between(started, moment(fields.get("completionStartTime"))),
         total_ms=total,
     )
     if status >= 400:

@@ -226,7 +226,7 @@ def _messages_of(attributes: Mapping[str, Any], events: tuple[Event, ...]) -> An
     found = [message for event in _messages_in(attributes, events) if (message := _event_message(event)) is not None]
     if found:
         return found[:-1] if _ends_with_answer(attributes, events) else found
-    for prefix in ("gen_ai.prompt", "llm.input_messages", "llm.prompts"):
+    for prefix in ("gen_ai.prompt", "ai.prompt.messages", "llm.input_messages", "llm.prompts"):
         if prefix in attributes:
             return parsed(attributes[prefix])
         messages = nested(attributes, prefix)
@@ -265,9 +265,10 @@ def _event_message(event: Event) -> Any:
 
 
 def _tools(attributes: Mapping[str, Any]) -> list[Any]:
-    tools = parsed(attributes.get("gen_ai.tool.definitions"))
+    tools = parsed(first(attributes, "gen_ai.tool.definitions", "ai.prompt.tools"))
     if isinstance(tools, list):
-        return [parsed(tool) for tool in tools]
+        found = [mapping(tool) for tool in tools]
+        return [{**tool, "parameters": tool["inputSchema"]} if "inputSchema" in tool else tool for tool in found]
     for prefix in ("llm.tools", "llm.request.functions"):
         flat = nested(attributes, prefix)
         if isinstance(flat, list):
@@ -312,10 +313,24 @@ def _answer(attributes: Mapping[str, Any], events: tuple[Event, ...], missing: l
         flat = parsed(attributes.get(prefix)) or nested(attributes, prefix)
         if flat:
             return tuple(choice for message in flat for choice in _flat_choice(message))
+    if any(name in attributes for name in ("ai.response.text", "ai.response.toolCalls")):
+        return _vercel_answer(attributes)
     for event in events:
         if event.name == "gen_ai.content.completion":
             return read_choices(event.attributes.get("gen_ai.completion"))
     return ()
+
+
+def _vercel_answer(attributes: Mapping[str, Any]) -> tuple[Choice, ...]:
+    """The answer in the attributes of Vercel's AI SDK."""
+    calls = parsed(attributes.get("ai.response.toolCalls"))
+    parts = [{"type": "reasoning", "text": attributes.get("ai.response.reasoning")}]
+    parts += [{"type": "text", "text": attributes.get("ai.response.text")}]
+    parts += [{"type": "tool-call", **mapping(call)} for call in (calls if isinstance(calls, list) else ())]
+    parts = [part for part in parts if "toolName" in part or part.get("text")]
+    reason = text(attributes.get("ai.response.finishReason")).replace("-", "_")
+    choices = read_choices([{"role": "assistant", "parts": parts}])
+    return tuple(Choice(choice.items, choice.finish_reason or finish_reason(reason)) for choice in choices)
 
 
 def _flat_choice(message: Any) -> Iterator[Choice]:
@@ -370,11 +385,11 @@ def _host(attributes: Mapping[str, Any]) -> str:
 def _streamed(
     attributes: Mapping[str, Any], request: Mapping[str, Any], first_ms: float | None, exact: bool
 ) -> bool | None:
-    told = first(
-        attributes, "gen_ai.request.stream", "gen_ai.request.is_stream", "llm.is_streaming", "gen_ai.is_streaming"
-    )
+    told = first(attributes, "gen_ai.request.stream", "llm.is_streaming", "gen_ai.is_streaming")
     if isinstance(told, bool):
         return told
+    if operation := text(attributes.get("ai.operationId")):
+        return operation.endswith("doStream")
     sent = mapping(attributes.get("llm.invocation_parameters")).get("stream", request.get("stream"))
     if isinstance(sent, bool):
         return sent
@@ -390,6 +405,8 @@ def _first_ms(span: Span, attributes: Mapping[str, Any]) -> float | None:
     seconds = number(first(attributes, "gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"))
     if seconds is not None:
         return round(seconds * 1000, 3)
+    if (told := number(attributes.get("ai.response.msToFirstChunk"))) is not None:
+        return told
     names = ("First Token Stream Event", "llm.content.completion.chunk", "gen_ai.first_token")
     event = next((event for event in span.events if event.name in names), None)
     return None if event is None else ms_between(span.start, event.at)

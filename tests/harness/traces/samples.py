@@ -260,6 +260,57 @@ def _word(number: int) -> str:
     return "stop" if number else "tool_calls"
 
 
+def vercel() -> bytes:
+    """The spans of Vercel's AI SDK, in a document as Tempo gives it."""
+
+    def of(number: int) -> dict[str, Any]:
+        call = {"toolCallId": "call_1", "toolName": "depth", "input": ARGUMENTS}
+        result = {"toolCallId": "call_1", "toolName": "depth", "output": {"type": "text", "value": RESULT}}
+        messages: list[Any] = [
+            {"role": "system", "content": SYSTEM},
+            {"role": "user", "content": [{"type": "text", "text": QUESTION}]},
+            {"role": "assistant", "content": [{"type": "tool-call", **call}]},
+            {"role": "tool", "content": [{"type": "tool-result", **result}]},
+        ]
+        tool = {"type": "function", "name": "depth", "description": "How deep", "inputSchema": SCHEMA}
+        called = {"ai.response.toolCalls": json.dumps([call]), "ai.response.finishReason": "tool-calls"}
+        said = {"ai.response.text": ANSWER, "ai.response.finishReason": "stop", "ai.response.msToFirstChunk": 120.0}
+        told = {k: v for k, v in _gen_ai(number, "gen_ai.system").items() if v is not None}
+        for name in ("gen_ai.tool.definitions", "gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"):
+            told.pop(name, None)
+        del told["gen_ai.operation.name"]
+        return {
+            **told,
+            "gen_ai.system": "openai.chat",
+            "ai.operationId": "ai.streamText.doStream" if number else "ai.generateText.doGenerate",
+            "ai.prompt.messages": json.dumps(messages if number else messages[:2]),
+            "ai.prompt.tools": [json.dumps(tool)],
+            **(said if number else called),
+        }
+
+    return otlp(of(0), of(1), name="ai.streamText.doStream").replace(b'"resourceSpans"', b'"batches"')
+
+
+def litellm() -> bytes:
+    """The lines of LiteLLM's logging payload: the fields of the request beside the response."""
+    lines = []
+    for number, (start, first, end) in enumerate(SPANS):
+        began = _at(start).timestamp()
+        parameters = {"tools": TOOLS, **({"stream": True} if number else {"temperature": 0.5, "max_tokens": 100})}
+        line = {
+            "model": MODEL,
+            "custom_llm_provider": "openai",
+            "messages": MESSAGES if number else MESSAGES[:2],
+            "model_parameters": parameters,
+            "response": document(number),
+            "startTime": began,
+            "endTime": began + end / 1000,
+            "completionStartTime": began + (first or end) / 1000,
+        }
+        lines.append(json.dumps(line))
+    return "\n".join(lines).encode()
+
+
 def sdk_json() -> bytes:
     """Spans as the SDK's console exporter prints them, a list of them."""
     spans = []
@@ -508,6 +559,7 @@ SAMPLES: Final[Mapping[str, Callable[[], bytes]]] = {
     "otlp-openinference": lambda: openinference(bodies=False),
     "otlp-openinference-bodies": lambda: openinference(bodies=True),
     "otlp-sdk-json": sdk_json,
+    "otlp-vercel": vercel,
     "logfire-1": lambda: logfire(version=1),
     "logfire-2": lambda: logfire(version=2),
     "logfire-columns": lambda: logfire(version=2, columns=True),
@@ -518,5 +570,6 @@ SAMPLES: Final[Mapping[str, Callable[[], bytes]]] = {
     "log-flat": lambda: request_log(nested=False, streams=True),
     "log-nested": lambda: request_log(nested=True, streams=True),
     "log-joined": lambda: request_log(nested=False, streams=False),
+    "log-litellm": litellm,
     "har": har,
 }
