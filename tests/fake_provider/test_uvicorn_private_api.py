@@ -52,3 +52,13 @@ def test_a_server_has_what_a_prompt_stop_uses() -> None:
     assert inspect.iscoroutinefunction(uvicorn.Server.main_loop)
     assert inspect.iscoroutinefunction(uvicorn.Server.shutdown)
     assert {"connections", "tasks"} <= assigned(ServerState)
+
+
+def test_a_websocket_has_what_its_end_and_refusals_use() -> None:
+    """The protocol of WebSockets has the methods and attributes with which it reports how one ended."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol as Protocol
+
+    assert {"queue", "handshake_complete", "transport"} <= assigned(Protocol)
+    assert inspect.iscoroutinefunction(Protocol.send)
+    assert all(callable(getattr(Protocol, name)) for name in ("handle_connect", "connection_lost", "data_received"))
+    assert {"response", "scope"} <= set(Protocol.handle_connect.__code__.co_names)

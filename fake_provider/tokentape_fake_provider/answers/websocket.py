@@ -46,7 +46,7 @@ async def deny(answer: Answer, entry: Entry, connection: WebSocketConnection) ->
     tape = answer.tape
     entry.status, entry.answered_by, entry.source, entry.note = tape.status, answer.by, answer.source, answer.note
     headers = [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in tape.headers]
-    await connection.deny(tape.status, [pair for pair in headers if pair[0].lower() != b"content-length"], tape.body)
+    await connection.deny(tape.status, headers, tape.body)
     return "complete"
 
 

@@ -34,7 +34,9 @@ class WebSocketConnection:
         self._receive = receive
         self._send = send
         self._transport: asyncio.Transport | None = scope.get("tokentape.transport")
-        self.subprotocols: Sequence[str] = scope.get("subprotocols", ())
+        # uvicorn 0.50 does not split them.
+        offered = (name for value in scope.get("subprotocols", ()) for name in value.split(","))
+        self.subprotocols: Sequence[str] = tuple(name.strip() for name in offered)
         self.accepted = False
 
     async def accept(self, headers: Sequence[tuple[str, str]]) -> None:
@@ -55,8 +57,9 @@ class WebSocketConnection:
         )
 
     async def deny(self, status: int, headers: RawHeaders, body: bytes) -> None:
-        """Answer the handshake with an HTTP response instead."""
-        await self._try({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        """Answer the handshake with an HTTP response instead; the server adds the length."""
+        kept = [pair for pair in headers if pair[0].lower() not in (b"content-length", b"date")]
+        await self._try({"type": "websocket.http.response.start", "status": status, "headers": kept})
         await self._try({"type": "websocket.http.response.body", "body": body})
 
     async def receive(self) -> Data | WebSocketClose | None:

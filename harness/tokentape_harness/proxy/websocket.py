@@ -292,4 +292,4 @@ def _text_headers(response: Any) -> tuple[tuple[str, str], ...]:
 
 async def _deny(client: WebSocketConnection, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
     raw = [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]
-    await client.deny(status, [pair for pair in end_to_end(raw) if pair[0] not in (b"content-length", b"date")], body)
+    await client.deny(status, end_to_end(raw), body)
