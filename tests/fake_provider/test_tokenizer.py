@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from tests.script_strategies import texts
+from tokentape_fake_provider.encoding.encode import encode
+from tokentape_fake_provider.script import tokenizer
+from tokentape_fake_provider.script.model import Script, Text
+from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.script.tokenizer import count_tokens, split_tokens
+from tokentape_fake_provider.timing import Instant
+from tokentape_fake_provider.wires import ProviderRequest, deltas
 
 
 @given(st.one_of(texts, st.text()))
@@ -54,3 +62,32 @@ def test_a_long_run_is_split_in_linear_time() -> None:
     for run in ("a", " ", "\n", "日", "!", "👩\u200d", "\u0301", "1", "' "):
         text = run * (300_000 // len(run))
         assert "".join(split_tokens(text)) == text
+
+
+class Counting:
+    """The regular expression of tokens; notes each text that it is applied to."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+        self.texts: list[str] = []
+
+    def findall(self, text: str) -> list[str]:
+        """The tokens of a text."""
+        self.texts.append(text)
+        return self._pattern.findall(text)
+
+
+def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a text nor the pieces of a text are split for each request."""
+    pattern = Counting(tokenizer._TOKEN)
+    monkeypatch.setattr(tokenizer, "_TOKEN", pattern)
+    monkeypatch.setattr(tokenizer, "_kept", RecentlyUsed(10_000))
+    monkeypatch.setattr(deltas, "_counted", RecentlyUsed(100))
+    request = ProviderRequest("openai_chat", "m", stream=True, text="A prompt", include_usage=True)
+    pieces = ("Once", " upon a", " time")
+    script = Script.of(Text("".join(pieces), pieces=pieces), Text("The end"))
+    first = encode(script, request, Instant())
+    split = sorted(pattern.texts)
+    assert split == sorted({"A prompt", "Once upon a time", "The end", *pieces})
+    assert encode(script, request, Instant()) == first
+    assert sorted(pattern.texts) == split

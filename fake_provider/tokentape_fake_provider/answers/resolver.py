@@ -58,7 +58,7 @@ _WORD_SIZE = 6
 
 _SimulationKey: TypeAlias = tuple[Hashable, ...]
 # Clients of a load test and of a test suite send equal requests. Sizes are in bytes.
-_SIMULATED: Final[RecentlyUsed[_SimulationKey, Script]] = RecentlyUsed(4_000_000)
+_SIMULATED: Final[RecentlyUsed[_SimulationKey, Script]] = RecentlyUsed(1_000_000)
 
 
 class Plan(NamedTuple):
