@@ -165,6 +165,8 @@ def test_a_script_becomes_a_tape(wire: str) -> None:
         ("/a/b/v2/chat", "cohere_chat"),
         ("/llm/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict", "anthropic_messages"),
         ("/v1/threads/t/messages", None),
+        ("/v1/v1/messages", None),
+        ("/gateway/v1/anthropic/v1/messages", "anthropic_messages"),
         ("/chats/7/messages", None),
         ("/llm/v1/messages/count_tokens", None),
     ],

@@ -9,6 +9,8 @@ from typing import Any
 
 # Paths that begin so are unmistakable, also below the prefix of a gateway.
 _BELOW_A_PREFIX = re.compile(r"/(v\d|api/|openai/|model/)")
+# It ends in no version: `/v1/v1/messages` is a mistake in a base URL.
+_PREFIX = r"(?:/[^/]+)*/(?!v\d)[^/]+"
 
 
 @cache
@@ -18,7 +20,7 @@ def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
     any_base = [pattern for pattern in patterns if pattern.startswith("{")]
     expressions = [
         *(_expression(pattern) for pattern in patterns if pattern not in any_base),
-        *(f"(?:/[^/]+)+{_expression(pattern)}" for pattern in below),
+        *(f"{_PREFIX}{_expression(pattern)}" for pattern in below),
         *map(_expression, any_base),
     ]
     return tuple(map(re.compile, expressions))
