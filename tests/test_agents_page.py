@@ -28,6 +28,7 @@ async def ask(question):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [True, False])
 def test_the_recipe_for_shared_clients(shared: bool, pytester: pytest.Pytester) -> None:
     """The page's conftest and test pass with a client of the whole process, and need the shared loop."""

@@ -202,6 +202,7 @@ COMPARES = """
 """
 
 
+@pytest.mark.slow
 def test_the_project_decides_what_is_ignored(pytester: pytest.Pytester) -> None:
     """The fixtures begin with the table [tool.tokentape] of the project; a mark overrides it."""
     pytester.makepyprojecttoml("[tool.tokentape]\nnormalise = {dates = false}\nignore_path = ['$.trace']\n")

@@ -34,6 +34,7 @@ with FakeProviderServer() as upstream:
 """
 
 
+@pytest.mark.slow
 def test_the_first_request_imports_nothing(tmp_path: Path) -> None:
     """The client, its TLS settings and all modules are there before a request comes, so that its times are true."""
     command = [sys.executable, "-c", FIRST, str(tmp_path)]
@@ -41,7 +42,7 @@ def test_the_first_request_imports_nothing(tmp_path: Path) -> None:
     assert (done.stderr, done.stdout) == ("", "[]\n")
 
 
-@pytest.mark.parametrize("mode", ["new_episodes", "none"])
+@pytest.mark.parametrize("mode", [pytest.param("new_episodes", marks=pytest.mark.slow), "none"])
 def test_the_command_loads_little(mode: str, tmp_path: Path) -> None:
     """`record` loads no client of others, nor trio; a replay has no client at all."""
     (tmp_path / "openai.yaml").write_bytes((Path(__file__).parents[3] / "cassettes/openai_chat/text.yaml").read_bytes())

@@ -208,6 +208,7 @@ def test_what_was_not_played(fake_provider: FakeProvider) -> None:
     )
 
 
+@pytest.mark.slow
 def test_tools_that_are_not_declared(pytester: pytest.Pytester) -> None:
     """A scripted call of a tool that the request does not declare is a warning at the end of the test."""
     pytester.makepyfile(
@@ -239,6 +240,7 @@ def test_tools_that_bring_others(tools: Any, fake_provider: FakeProvider) -> Non
     assert fake_provider.session.warnings == ()
 
 
+@pytest.mark.slow
 def test_a_test_that_sees_no_difference_fails(pytester: pytest.Pytester) -> None:
     """An agent may hide the error: the difference is reported at the end of the test, once."""
     pytester.makepyfile(
