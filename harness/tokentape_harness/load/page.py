@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
@@ -17,6 +18,8 @@ _LEFT: Final = 56
 _BOTTOM: Final = 34
 # The most points of a curve: more can't be seen.
 _POINTS: Final = 200
+# Between two lines of an axis, times a power of 10.
+_STEPS: Final = (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10)
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }
 svg { width: 100%; height: auto; } pre { overflow-x: auto; }
@@ -76,9 +79,9 @@ def _rates(samples: Sequence[Sample]) -> list[tuple[float, float]]:
 
 def _plot(x_name: str, y_name: str, curves: Sequence[Curve]) -> str:
     points = [point for curve in curves for point in curve.points]
-    widest = max((x for x, _ in points), default=0.0) or 1.0
-    highest = max((y for _, y in points), default=0.0) or 1.0
-    right, top = _WIDTH - 12, 24
+    widest = _round_up(max((x for x, _ in points), default=0.0))
+    highest = _round_up(max((y for _, y in points), default=0.0))
+    right, top = _WIDTH - 24, 24
 
     def place(x: float, y: float) -> str:
         across, up = x / widest * (right - _LEFT), y / highest * (_HEIGHT - _BOTTOM - top)
@@ -97,7 +100,15 @@ def _plot(x_name: str, y_name: str, curves: Sequence[Curve]) -> str:
         line = " ".join(place(x, y) for x, y in curve.points)
         parts.append(f'<polyline class="curve c{number}" points="{line}"/>')
         if len(curves) > 1:
-            y = top + 16 + 18 * number
-            parts.append(f'<path class="curve c{number}" d="M{right - 170},{y - 4}h24"/>')
-            parts.append(f'<text x="{right - 140}" y="{y}">{html.escape(curve.name)}</text>')
+            x = right - 170 * (len(curves) - number)
+            parts.append(f'<path class="curve c{number}" d="M{x},10h24"/>')
+            parts.append(f'<text x="{x + 30}" y="14">{html.escape(curve.name)}</text>')
     return "".join([*parts, "</svg>"])
+
+
+def _round_up(value: float) -> float:
+    """The end of an axis with four steps, each a round number."""
+    if value <= 0:
+        return 4.0
+    unit = 10.0 ** math.floor(math.log10(value / 4))
+    return 4 * unit * next(round_step for round_step in _STEPS if 4 * unit * round_step >= value * 0.9999)
