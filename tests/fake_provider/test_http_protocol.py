@@ -16,6 +16,7 @@ from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.hosting.server_thread import ServerThread
+from tokentape_fake_provider.http import websocket
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 
@@ -83,6 +84,15 @@ def test_an_offer_with_a_chunked_body(server: FakeProviderServer, session: Any) 
         server.port, head + b"transfer-encoding: chunked\r\n" + OFFER, chunks, b"0\r\n\r\n", end=True
     ).startswith(b"HTTP/1.1 200 OK")
     assert session.journal.entries[0].raw_body == BODY
+
+
+def test_a_websocket_without_the_package_for_it(server: FakeProviderServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without websockets a handshake is refused with the extra to install, by a status that means HTTP to clients."""
+    monkeypatch.setattr(websocket, "_protocol", lambda: None)
+    offer = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: a\r\n\r\n"
+    status, _, body = parsed(talk(server.port, b"GET /v1/responses HTTP/1.1\r\nhost: localhost\r\n" + offer))
+    assert status == 426
+    assert "pip install 'tokentape[websockets]'" in body["error"]["message"]
 
 
 def test_a_proxy_request_is_refused(server: FakeProviderServer) -> None:

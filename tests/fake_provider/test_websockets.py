@@ -80,6 +80,21 @@ def test_it_is_played_live(server: FakeProviderServer) -> None:
     assert server.default.unplayed.empty
 
 
+def test_nothing_is_sent_before_its_turn(server: FakeProviderServer) -> None:
+    """A frame of the server waits for all frames of the client before it, also without recorded times."""
+    server.default.add_recordings([TURNS])
+    with opened(server) as client:
+        sent = []
+        for number, message in ((1, "one"), (2, "two")):
+            # The server answers a ping after what it had to send.
+            assert client.ping().wait(10)
+            sent.append(server.default.journal.entries[0].frames_sent)
+            client.send(f'{{"type": "response.create", "input": "{message}"}}')
+            for _ in range(3 - number):
+                client.recv(timeout=10)
+    assert sent == [0, 2]
+
+
 def test_recorded_times(server: FakeProviderServer, clock: ControlledClock) -> None:
     """With recorded timing a frame is as long after the client's frame before it as it was, at the chosen speed."""
     server.default.configure(timing=Recorded(speed=2.0))
