@@ -5,6 +5,7 @@ The server sends no pings of its own and answers the client's. All of uvicorn's 
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import Any, Final
 
@@ -14,6 +15,13 @@ from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS
 NOT_INSTALLED: Final = (
     "tokentape serves WebSockets only with its extra: pip install 'tokentape[websockets]'. Or let the client use HTTP."
 )
+
+
+def quiet_logger() -> logging.Logger:
+    """A logger for connections that leaves out requests and frames, which hold secrets."""
+    logger = logging.getLogger("tokentape_fake_provider.websocket")
+    logger.setLevel(logging.WARNING)
+    return logger
 
 
 def is_handshake(method: bytes, headers: RawHeaders) -> bool:
@@ -45,6 +53,11 @@ def _protocol() -> Any:
 
     class WebSocketProtocol(WebSocketsSansIOProtocol):
         """uvicorn's protocol, which also reports a connection that broke off, and lets the app break it off."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.logger = self.conn.logger = quiet_logger()
+            self.conn.debug = False
 
         def handle_connect(self, event: Any) -> None:
             """Give the app the transport, too."""

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from vcr.request import Request
 
+from tokentape_fake_provider.http.websocket import quiet_logger
 from tokentape_fake_provider.playback.connection import Message
 from tokentape_fake_provider.playback.websocket import Data, WebSocketConnection, WebSocketPlayer
 from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, WebSocketClose, WebSocketTape
@@ -196,6 +197,7 @@ class WebSocketRelay:
             open_timeout=self._connect_s,
             ping_interval=None,
             max_size=self._largest,
+            logger=quiet_logger(),
             ssl=self._tls if target.uri.startswith("https:") else None,
         )
         # The client follows a redirection, or not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import threading
 from contextlib import ExitStack
 
@@ -475,6 +476,21 @@ def test_no_secrets(proxy, tmp_path):
         assert len(recorded(tmp_path)[0].websocket.frames) == 5
         with proxy(server, "none") as running:
             assert len(talk(running)) == 4
+
+
+def test_no_secrets_in_logs(proxy, caplog):
+    """At no level is the query, a header or a frame of a WebSocket in the logs of this process."""
+    with ScriptedServer(echo, logger=logging.getLogger("quiet")) as server:
+        for mode in ("new_episodes", "none"):
+            with caplog.at_level("DEBUG"), proxy(server, mode) as running:
+                headers = {"authorization": f"Bearer {KEY}"}
+                path = f"/openai/v1/realtime?key={KEY}"
+                quiet = logging.getLogger("quiet")
+                quiet.setLevel(logging.WARNING)
+                with opened(running, path, additional_headers=headers, logger=quiet) as client:
+                    client.send(f"my key is {KEY}")
+                    client.recv(timeout=10)
+    assert KEY not in caplog.text
 
 
 def test_the_upstream_denies(proxy, tmp_path):
