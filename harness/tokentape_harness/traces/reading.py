@@ -103,7 +103,8 @@ def _unwrapped(value: Any, place: str, depth: int) -> Iterator[Record]:
     if not known and isinstance(columns, list) and "rows" not in value:
         # Logfire's query API: a list of values for each column.
         names = [str(column.get("name")) for column in columns if isinstance(column, Mapping)]
-        values = [column.get("values") or () for column in columns if isinstance(column, Mapping)]
+        held = (column.get("values") for column in columns if isinstance(column, Mapping))
+        values = [found if isinstance(found, list) else [] for found in held]
         for number, row in enumerate(zip(*values, strict=False)):
             yield Record(f"{place}, row {number}", dict(zip(names, row, strict=False)))
         return

@@ -203,9 +203,10 @@ def _gaps(messages: Sequence[ChatMessage]) -> Iterator[str]:
 def _script(exchange: TracedExchange, streamed: bool, missing: list[str]) -> Script:
     usage = exchange.usage
     if exchange.error:
-        if exchange.status is None:
+        status = exchange.status if exchange.status in range(400, 600) else None
+        if status is None:
             missing.append("the status of the error: 500 is put in")
-        return Script(error=Error(exchange.status or 500, exchange.error), usage=Usage(report=False))
+        return Script(error=Error(status or 500, exchange.error), usage=Usage(report=False))
     if usage is None:
         missing.append("the token counts: none are sent")
     if not exchange.choices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import msgspec
@@ -127,6 +128,22 @@ def test_any_text_is_a_literal_of_itself(run, tmp_path, fake_provider, text):
     fake_provider.strict()
     names["test_exchange_0"](fake_provider)
     assert fake_provider.requests[0].body["messages"][0]["content"] == f"Say {text}"
+
+
+def test_bodies_that_cannot_be_read_still_replay(run, tmp_path, fake_provider):
+    """A HAR with a request that is no JSON and a response of another kind: reported, and replayed as it is."""
+    har = json.loads(samples.har())
+    har["log"]["entries"][1]["request"]["postData"]["text"] = "nonsense"
+    har["log"]["entries"][2]["response"]["content"] = {"mimeType": "text/event-stream", "text": "<html>"}
+    (tmp_path / "a.har").write_text(json.dumps(har))
+    done = run("a.har", "-o", "a.yaml", "--test", "test_a.py")
+    assert "not in the trace: a whole response: it is not one of openai_chat" in done.out
+    names = {"__file__": str(tmp_path / "test_a.py")}
+    exec(compile((tmp_path / "test_a.py").read_text(), "test_a.py", "exec"), names)
+    fake_provider.cassette(names["CASSETTE"])
+    fake_provider.strict()
+    names["test_exchange_0"](fake_provider)
+    names["test_exchange_1"](fake_provider)
 
 
 def test_equal_requests_are_in_one_test(run, tmp_path, fake_provider):
@@ -261,7 +278,8 @@ def test_exchange_1(provider):
 def test_the_written_test_runs_under_pytest(pytester):
     """pytest collects the file, and each exchange is a test."""
     pytester.makefile(".json", trace=SAMPLES["langfuse-api"]().decode())
-    run = pytester.run("tokentape", "import", "trace.json", "-o", "trace.yaml", "--test", "test_trace.py")
+    command = (sys.executable, "-m", "tokentape_harness.cli", "import", "trace.json")
+    run = pytester.run(*command, "-o", "trace.yaml", "--test", "test_trace.py")
     assert run.ret == 0
     pytester.runpytest_subprocess("-p", "no:cacheprovider", "test_trace.py").assert_outcomes(passed=2)
 
