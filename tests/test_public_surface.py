@@ -60,8 +60,8 @@ DOORS = {
     """,
 }
 """What each front door exports. Everything else may move; to take a name away from here breaks users' code."""
-EXTENSION_DOORS = ("tokentape_fake_provider.wires",)
-"""What wire formats of other packages are built of, beside what the front doors export."""
+EXTENSION_DOORS = ("tokentape_fake_provider.wires", "tokentape_harness.load")
+"""What wire formats of other packages and locustfiles are built of, beside what the front doors export."""
 RAISES = re.compile(r"\b[Rr]ais(es?|ed|ing)\b|`\w+Error`")
 
 

@@ -393,7 +393,7 @@ def test_without_the_transport_nobody_is_reached(provider: InProcessProvider) ->
     assert provider.base_url("openai_chat", "a") == "http://in-process.invalid/s/a/v1"
     assert provider.session("a") is session
     with httpx2.Client(transport=provider.transport()) as client:
-        assert client.post(f"{provider.base_url('openai_chat', 'a')}/chat/completions", json=REQUEST).status_code == 404
+        assert client.post(f"{provider.base_url('openai_chat', 'a')}/chat/completions", json=REQUEST).status_code == 409
         assert client.get(f"{provider.url}/health").json() == {"status": "ok"}
 
 

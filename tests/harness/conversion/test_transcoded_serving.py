@@ -44,7 +44,7 @@ def test_a_recording_of_openai_answers_anthropics_client(fake_provider: FakeProv
         ) as stream:
             streamed = stream.get_final_message()
         whole = client.messages.create(model="claude", max_tokens=7, system="Be brief.", messages=MESSAGES)
-        with pytest.raises(anthropic.NotFoundError, match="nearest is"):
+        with pytest.raises(anthropic.ConflictError, match="nearest is"):
             client.messages.create(model="claude", max_tokens=7, messages=[{"role": "user", "content": "Else?"}])
     for message in (streamed, whole):
         text, call = message.content
