@@ -76,7 +76,7 @@ def drift(
     redact_text: RedactTexts = None,
     as_json: Json = False,
 ) -> int:
-    """Print what drifted; 1 if anything did, 3 if nothing did but some requests got no answer that can be compared.
+    """Print what drifted; 1 if anything did, 3 if nothing did but some requests, or all, could not be compared.
 
     Raises `UsageError`, `CassetteError`.
     """
@@ -127,7 +127,8 @@ def drift(
                 print_error(f"{outcome.request.place}: kept as it is, since its new answer is not complete")
     if drifted:
         return FAILED
-    return NOT_COMPARED if any(outcome.failure for outcome in outcomes) else 0
+    unchecked = any(outcome.failure for outcome in outcomes) or (not outcomes and not only_expired)
+    return NOT_COMPARED if unchecked else 0
 
 
 def _counts(outcome: Outcome, fail_on: str) -> bool:

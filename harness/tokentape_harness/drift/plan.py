@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -29,6 +29,7 @@ from tokentape_harness.lint.checks import expired_at
 from tokentape_harness.proxy.headers import request_headers, text
 from tokentape_harness.proxy.signing import is_aws
 from tokentape_harness.proxy.upstream import upstreams_of
+from tokentape_harness.redaction.redact import plain_body
 from tokentape_harness.testing.sdk_environment import providers
 
 
@@ -193,7 +194,9 @@ def _planned(
     local = is_loopback(parts.hostname or "")
     key = keys.key_for(target.uri, target.provider, own_host=target.own_host)
     if key is None and not local and (is_aws(target.uri) or carries_key(request) or target.own_host):
-        raise _Skip(f"no key for {parts.netloc}: give its variable as --key-env {parts.netloc}=VARIABLE")
+        known = target.provider.keys if target.provider is not None and target.own_host else ()
+        option = known[0] if known and not is_aws(target.uri) else f"{parts.netloc}=VARIABLE"
+        raise _Skip(f"no key for {parts.netloc}: give its variable as --key-env {option}")
     if key is not None and parts.scheme == "http" and not local:
         raise _Skip(f"{parts.netloc} is not encrypted, so that no key is sent to it: --upstream names an https:// URL")
     raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in request.headers]
@@ -222,10 +225,12 @@ def _tokens(interaction: Interaction, wire: Wire, decoded: DecodedResponse) -> t
     usage = decoded.output.usage
     parts = urlsplit(interaction.request.uri)
     try:
-        body = msgspec.json.decode(interaction.request.body or b"{}")
+        body = msgspec.json.decode(plain_body(interaction.request)[0], type=dict[str, Any])
         read = wire.read(unquote(parts.path), body, created=0, seed="")
-    except (msgspec.DecodeError, UnicodeDecodeError, BadRequestError):
-        return (usage.input or 0) + (usage.output or 0), False
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _Skip("its request is not a JSON object") from error
+    except BadRequestError as error:
+        raise _Skip(f"its request is not one of {wire.name} ({error.message})") from error
     prompt = read_prompt(read)
     sent = usage.input if usage.input is not None else count_tokens(read.text)
     limit = None if prompt.max_tokens is None else prompt.max_tokens * prompt.choices

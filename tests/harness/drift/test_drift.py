@@ -515,7 +515,7 @@ def test_a_key_never_leaves_for_another_host(server, drift, tmp_path):
     text = path.read_text().replace(server.url, "https://api.openai.com.example")
     path.write_text(text)
     done = drift(path, "--key-env", "OPENAI_API_KEY", "--live")
-    assert (done.code, server.received) == (0, [])
+    assert (done.code, server.received) == (3, [])
     assert "1 skipped" in done.out
     plan = drift(path, "--key-env", "OPENAI_API_KEY")
     assert "no key for api.openai.com.example: give its variable as --key-env" in plan.out
@@ -556,6 +556,18 @@ def test_what_is_not_sent_is_named(server, drift, tmp_path):
         "its recorded answer was cut off",
         "the same request as another one",
     ]
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"nonsense", b"\xff\xfe", b"null", b'{"model": 5}', None])
+def test_a_request_that_cannot_be_read_is_skipped(server, drift, tmp_path, body):
+    """A recorded request that is no JSON object, or none of its wire format, is named and not sent."""
+    path = tmp_path / "a.yaml"
+    interaction = record(server, path)
+    request = msgspec.structs.replace(interaction.request, body=body)
+    write_cassette(path, Cassette((Interaction(request, interaction.response),)))
+    done = drift(path, "--key-env", "OPENAI_API_KEY", "--live")
+    assert (done.code, server.received) == (3, [])
+    assert re.search("its request is not (a JSON object|one of openai_chat)", drift(path).out)
 
 
 def test_markdown_for_a_pull_request(server, drift, tmp_path):
