@@ -30,6 +30,7 @@ _ID: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![A-Za-z0-9])"
 )
 _EMAIL: Final = re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}(?![\w-])")
+_USUAL: Final[Values] = (("tmp", "/tmp"),)  # noqa: S108 - it is searched for
 # A name with underscores, since the text of the whole request had a placeholder of that name.
 _RENAMED: Final = re.compile(r"\{\{((?:[a-z]+|home_from_cwd)\d*)_+(?=[}:\[~])")
 _SHORTEST_ID: Final = 7
@@ -91,6 +92,8 @@ class Normaliser:
         """The body of a request with a token for each volatile part; two that differ in no more are equal."""
         classes = self.settings.classes
         known = self._known(_texts_of(body).system)
+        if "tmp" in classes:
+            known += _USUAL  # what a user calls it, whatever it is here
         ids = _Ids() if "ids" in classes else None
 
         def change(value: Any, region: Region, key: str) -> Any:

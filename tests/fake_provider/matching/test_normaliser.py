@@ -348,3 +348,15 @@ def test_lines_that_are_left_out_hold_nothing_volatile(words: list[str]) -> None
         for _, pattern, new, *_ in patterns:
             changed = pattern.sub(new, changed)
         assert normal_text(line, CLASSES, result=result) == changed
+
+
+def test_the_usual_folder_for_temporary_files() -> None:
+    """A user who writes /tmp means the same on a machine that has another folder for temporary files."""
+    body = {"messages": [{"role": "user", "content": "Save it to /tmp/report.txt"}]}
+    there = HERE._replace(tmp="/var/folders/a1/b2/T")
+    recorded = Normaliser(Normalising(), HERE).with_placeholders(body)
+    assert recorded["messages"][0]["content"] == "Save it to {{tmp}}/report.txt"
+    assert normal(recorded, there) == normal(body, there)
+    assert normal({"messages": [{"role": "user", "content": "Save it to /tmp/other.txt"}]}, there) != normal(
+        body, there
+    )
