@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tokentape_harness.traces.exchange import TracedExchange
-from tokentape_harness.traces.spans import Event, Span, exchanges_of_spans, span_error
+from tokentape_harness.traces.span import Event, Span
+from tokentape_harness.traces.spans import exchanges_of_spans, span_error
 from tokentape_harness.traces.values import Record, first, mapping, moment, parsed, text
 
 

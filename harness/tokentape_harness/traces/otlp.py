@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from tokentape_harness.errors import TraceError
 from tokentape_harness.traces.exchange import TracedExchange
-from tokentape_harness.traces.spans import Event, Span, exchanges_of_spans, span_error
+from tokentape_harness.traces.span import Event, Span
+from tokentape_harness.traces.spans import exchanges_of_spans, span_error
 from tokentape_harness.traces.values import Record, first, mapping, moment, number, text
 
 # The second is Tempo's.
