@@ -114,6 +114,8 @@ def _redacted(
 
 def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
     """The text rules that have a hint in the text."""
+    if not text_rules:
+        return []
     # No hint contains a quotation mark, and most strings of a stream are in each of its events.
     parts = set(text.split('"'))
     blobs = [part for part in parts if len(part) > _LARGE and _BASE64.fullmatch(part)]
@@ -121,16 +123,17 @@ def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
         parts.remove(blob)
         parts.update((blob[:_END], blob[-_END:]))
     has = '"'.join(parts).lower().__contains__
-    blob_has = '"'.join(blobs).lower().__contains__
     return [
         rule
         for rule in text_rules
-        if not rule.hints or any(map(has, rule.hints)) or (blobs and rule.in_base64 and any(map(blob_has, rule.hints)))
+        if not rule.hints
+        or any(map(has, rule.hints))
+        or (blobs and any(exact in blob for blob in blobs for exact in rule.in_base64))
     ]
 
 
 _LONGEST_HINT = 40
-# A large file in base64. Within it only the rules `in_base64` can match, and others only at its ends.
+# A large file in base64. Within it only rules with `in_base64` can match, and others only at its ends.
 _LARGE, _END = 4096, 256
 _BASE64 = re.compile(r"(?:data:[A-Za-z0-9/+.-]{1,100};base64,)?[A-Za-z0-9+/]+={0,2}")
 

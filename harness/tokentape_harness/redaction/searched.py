@@ -40,6 +40,6 @@ class SearchedTexts:
 
 def digest_of(body: bytes, content_type: str, *, sent: bool) -> bytes:
     """A digest of a body and of what else decides how it is searched."""
-    digest = hashlib.sha256(f"{sent} {content_type}\n".encode())
+    digest = hashlib.blake2b(f"{sent} {content_type}\n".encode(), digest_size=32)
     digest.update(body)
     return digest.digest()
