@@ -16,6 +16,7 @@ from bench.bodies import stream_body
 from bench.floors import FLOORS
 from bench.timing import best
 from tokentape import stream_bytes
+from tokentape_harness.cassettes.event_split import split_body
 
 EVENTS = 5000
 
@@ -28,8 +29,7 @@ def run(console: Console) -> None:
     for wire, struct in FLOORS.items():
         body = stream_body(wire, EVENTS)
         documents = _documents(body)
-        end = b"\n\n" if b"\n\n" in body else b"\n"
-        events = [data + end for data in body.split(end) if data]
+        events = split_body(body)
         runs: dict[str, Callable[[], object]] = {
             "typed decode alone": lambda documents=documents, struct=struct: _typed(documents, struct),  # type: ignore[misc]
             "cut and typed decode": lambda body=body, struct=struct: _typed(_documents(body), struct),  # type: ignore[misc]

@@ -7,7 +7,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
@@ -128,12 +128,12 @@ def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
         for rule in text_rules
         if not rule.hints
         or any(map(has, rule.hints))
-        or (blobs and any(exact in blob for blob in blobs for exact in rule.in_base64))
+        or (blobs and any(exact in blob for exact in rule.exact if exact.isalnum() for blob in blobs))
     ]
 
 
 _LONGEST_HINT = 40
-# A large file in base64. Within it only rules with `in_base64` can match, and others only at its ends.
+# A large file in base64. Within it only rules for keys that begin like base64 can match, and others only at its ends.
 _LARGE, _END = 4096, 256
 _BASE64 = re.compile(r"(?:data:[A-Za-z0-9/+.-]{1,100};base64,)?[A-Za-z0-9+/]+={0,2}")
 
@@ -144,7 +144,8 @@ def _rule_matches(rule: TextRule, text: str, lower: str) -> Iterable[re.Match[st
         yield from rule.pattern.finditer(text)
         return
     end = 0
-    for at in sorted({at for hint in rule.hints for at in _places(lower, hint)}):
+    places = (_places(text, exact) for exact in rule.exact) if rule.exact else (_places(lower, h) for h in rule.hints)
+    for at in sorted({*chain.from_iterable(places)}):
         match = rule.pattern.match(text, at) if at >= end else None
         if match is not None:
             end = match.end()

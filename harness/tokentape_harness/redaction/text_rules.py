@@ -21,7 +21,7 @@ class TextRule(NamedTuple):
     """A pattern of a secret: the whole match or its group `secret`, if `is_secret` accepts the match.
 
     `hints` are lower-case words, without quotation marks; a text without any of them can't match and is not searched.
-    With `starts` each match begins with a hint. A match within a long text in base64 has one of `in_base64` in it.
+    Each match also has one of the texts `exact`, if there are some. With `starts` it begins with such a text or a hint.
     """
 
     name: str
@@ -29,7 +29,7 @@ class TextRule(NamedTuple):
     hints: tuple[str, ...] = ()
     is_secret: Check | None = None
     starts: bool = False
-    in_base64: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
 
 
 _LONGEST_NAME = 60
@@ -63,8 +63,7 @@ def _key(
         written = [f"{prefix}(?<![A-Za-z0-9]{prefix})" for prefix in written]
     pattern = f"(?:{'|'.join(written)})(?P<rest>{rest})"
     hints = tuple(prefix.lower() for prefix in alternatives)
-    in_base64 = tuple(filter(str.isalnum, alternatives))
-    return TextRule(name, re.compile(pattern), hints, None if certain else _random_rest, True, in_base64)
+    return TextRule(name, re.compile(pattern), hints, None if certain else _random_rest, True, tuple(alternatives))
 
 
 _KEYS = (
@@ -316,7 +315,7 @@ _SHAPES = (
         "Azure key",
         re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}"),
         ("jqqj9",),
-        in_base64=("JQQJ9",),
+        exact=("JQQJ9",),
     ),
     TextRule(
         "Vault token",
