@@ -88,7 +88,7 @@ class Found(NamedTuple):
 def values_of(machine: Machine) -> Values:
     """The values of a machine that recordings must not hold."""
     values = machine._asdict()
-    if machine.cwd and machine.home and (way := os.path.relpath(machine.home, machine.cwd)).startswith("../"):
+    if machine.cwd and machine.home and (way := os.path.relpath(machine.home, machine.cwd)).startswith(".."):
         values["home_from_cwd"] = way
     return tuple((name, value) for name, value in values.items() if value and _is_distinct(name, value))
 
@@ -218,6 +218,9 @@ def _searched(values: Values) -> tuple[tuple[str, tuple[_Spelled, ...]], ...]:
 
 def _bounded(name: str, text: str) -> str:
     written = re.escape(text)
+    if not text.strip("./"):
+        # Where the home holds the working folder: dots alone are any relative path, unless a hidden folder follows.
+        return rf"{_BEFORE_PATH}{written}(?=/\.\w)"
     if name in _FOLDERS and text.startswith(("/", "\\", ".")):
         return f"{_BEFORE_PATH}{written}{_AFTER_PATH}"
     if name == "user":

@@ -82,6 +82,26 @@ def test_slices_join_to_the_value_of_any_length(here: str, there: str, cuts: lis
         assert joined == value
 
 
+@pytest.mark.parametrize(
+    ("cwd", "home", "text", "replaced"),
+    [
+        ("/ci/work/proj", "/ci/home/ann", "from ../../home/ann/.agent/x.md", "from {{home_from_cwd}}/.agent/x.md"),
+        ("/srv/proj", "/home/ann", "from ../../home/ann/x.md", "from {{home_from_cwd}}/x.md"),
+        ("/home/ann/work/proj", "/home/ann", "from ../../.agent/x.md", "from {{home_from_cwd}}/.agent/x.md"),
+        ("/home/ann/proj", "/home/ann", "from ../.agent/x.md", "from {{home_from_cwd}}/.agent/x.md"),
+        ("/home/ann/work/proj", "/home/ann", "cd ../.. && ls ../../src ../../../x", None),
+        ("/home/ann/proj", "/home/ann", "cd .. && ls ../src and so on...", None),
+        ("/home/ann", "/home/ann", "cd ../x; ls ./.agent", None),
+        ("/home/ann", "/home/ann/inner", "cd inner/.agent", None),
+    ],
+)
+def test_the_way_from_the_working_folder_to_the_home(cwd: str, home: str, text: str, replaced: str | None) -> None:
+    """A relative path to the home depends on both folders: it is replaced as one, and ordinary dots are not."""
+    values = values_of(Machine(cwd, home))
+    assert with_placeholders(text, values) == (replaced or text)
+    assert back(with_placeholders(text, values), values, text) == text
+
+
 def test_where_a_folder_ends() -> None:
     """A folder is found as a path of its own, not inside another, and by the names that agents give to it."""
     text = (
