@@ -37,14 +37,14 @@ def made(place: Path, of: str, make: Callable[[], None]) -> Path:
     return place
 
 
-def node_environment(place: Path, pins: Path, sources: Iterable[Path], why: str) -> Path:
+def node_environment(place: Path, pins: Path, sources: Iterable[Path], why: str, *, path: str | None = None) -> Path:
     """A folder with the packages that `pins` (a package.json) lists, and these modules beside them.
 
-    Raises `UnavailableError` where there is no node or npm.
+    `node` and `npm` are those on `path`, by default on PATH. Raises `UnavailableError` where there are none.
     """
-    node = program("node", why)
+    node = program("node", why, path=path)
     version = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
-    made(place, pins.read_text() + version, lambda: _install_node(place, pins, why))
+    made(place, pins.read_text() + version, lambda: _install_node(place, pins, why, path))
     with locked(place.with_name(f"{place.name}.lock")):
         # Modules are looked for beside the file that imports them.
         for source in sources:
@@ -54,17 +54,17 @@ def node_environment(place: Path, pins: Path, sources: Iterable[Path], why: str)
     return place
 
 
-def _install_node(place: Path, pins: Path, why: str) -> None:
-    npm = program("npm", why)
+def _install_node(place: Path, pins: Path, why: str, path: str | None) -> None:
+    npm = program("npm", why, path=path)
     place.mkdir(parents=True)
     shutil.copyfile(pins, place / "package.json")
     flags = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
     run(npm, "install", *flags, cwd=place)
 
 
-def program(name: str, why: str) -> str:
-    """Where a program is. Raises `UnavailableError`."""
-    found = shutil.which(name)
+def program(name: str, why: str, *, path: str | None = None) -> str:
+    """Where a program is, on `path` or on PATH. Raises `UnavailableError`."""
+    found = shutil.which(name, path=path)
     if found is None:
         raise UnavailableError(f"{name} is not installed: {why}")
     return found
