@@ -258,7 +258,7 @@ def dump(value: Any, indent: int) -> str:
     text = yaml.dump(
         value, Dumper=_Dumper, allow_unicode=True, default_flow_style=False, sort_keys=False, width=_UNFOLDED
     )
-    return re.sub("(?m)^(?=.)", " " * indent, text)
+    return re.sub("(?m)^(?=.)", " " * indent, text) if indent else text
 
 
 def scalar(value: str | bytes | None, indent: int) -> str:
