@@ -101,10 +101,13 @@ class RecordingProxy:
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """This environment with the base URLs of the SDKs set to the proxy.
 
-        In mode `none` it also has fake keys, and a proxy that refuses requests to other hosts.
+        In mode `none` it also has fake keys of the providers that were recorded, and a proxy that refuses requests to
+        other hosts.
         """
         blocking = None if self._blocking is None else self._blocking.url
-        return command_environment(self.own_url, environment, blocking=blocking, keys=blocking is not None)
+        recorded = [name for name, path in self._cassettes.paths.items() if path.exists()]
+        keys = () if blocking is None else recorded
+        return command_environment(self.own_url, environment, blocking=blocking, keys=keys)
 
     def command(self, command: Sequence[str]) -> list[str]:
         """This command with its placeholders, such as `{openai}`, replaced by base URLs at the proxy."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -127,9 +127,10 @@ def with_urls(command: Sequence[str], urls: Mapping[str, str]) -> list[str]:
 
 
 def command_environment(
-    url: str, environment: Mapping[str, str], *, blocking: str | None, keys: bool
+    url: str, environment: Mapping[str, str], *, blocking: str | None, keys: Collection[str]
 ) -> dict[str, str]:
-    """The environment for a program that uses the proxy at `url`; `keys` adds fake keys for missing ones.
+    """The environment for a program that uses the proxy at `url`; `keys` are the providers whose missing keys become
+    fake ones: a program may use every provider for which it has a key.
 
     `TOKENTAPE_PROXY_URL` is for programs whose SDK reads no variable: an upstream's prefix follows it. Requests to all
     other hosts go to the proxy at `blocking`, if there is one.
@@ -146,4 +147,4 @@ def command_environment(
     if not keys:
         return variables
     # CI sets the secrets that a fork lacks to an empty text.
-    return variables | {name: key for name, key in fake_keys().items() if not variables.get(name)}
+    return variables | {name: key for name, key in fake_keys(keys).items() if not variables.get(name)}

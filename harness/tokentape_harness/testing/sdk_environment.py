@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from tokentape_fake_provider.wires import WIRES
@@ -48,9 +48,11 @@ def sdk_environment(url: str, *, keys: bool = True) -> dict[str, str]:
     return urls | fake_keys() if keys else urls
 
 
-def fake_keys() -> dict[str, str]:
-    """The variables besides base URLs that SDKs require; these keys are not secret."""
-    return {
-        **{key: FAKE_KEY for known in providers().values() for key in known.keys},
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
+def fake_keys(names: Collection[str] | None = None) -> dict[str, str]:
+    """The variables besides base URLs that SDKs of these providers, by default of all, require.
+
+    These keys are not secret.
+    """
+    known = providers() if names is None else {name: one for name, one in providers().items() if name in names}
+    region = {"AWS_DEFAULT_REGION": "us-east-1"} if names is None or "bedrock" in names else {}
+    return {key: FAKE_KEY for one in known.values() for key in one.keys} | region

@@ -85,12 +85,13 @@ def test_what_is_no_request(sent: bytes, blocking: BlockingProxy, capfd: pytest.
 def test_the_environment() -> None:
     """All variables for proxies name it, loopback alone is left out, and missing keys are filled in."""
     given = {"HTTPS_PROXY": "http://corporate.example", "NO_PROXY": "*", "OPENAI_API_KEY": "own"}
-    seen = command_environment("http://127.0.0.1:1", given, blocking="http://127.0.0.1:2", keys=True)
+    seen = command_environment("http://127.0.0.1:1", given, blocking="http://127.0.0.1:2", keys=["openai", "anthropic"])
     names = [f"{kind}_proxy" for kind in ("http", "https", "all")]
     assert {seen[name] for base in names for name in (base, base.upper())} == {"http://127.0.0.1:2"}
     assert seen["NO_PROXY"] == seen["no_proxy"] == "127.0.0.1,localhost,::1"
     assert seen["NODE_USE_ENV_PROXY"] == "1"
     assert (seen["OPENAI_API_KEY"], seen["ANTHROPIC_API_KEY"]) == ("own", "tokentape-fake-key")
+    assert "OPENROUTER_API_KEY" not in seen, "a program may offer more tools for each provider with a key"
 
 
 def test_a_recording_is_not_blocked(tmp_path: Path) -> None:
