@@ -39,6 +39,8 @@ _SIZE: Final = rf"{_NUMBER} ?(?:[KMGT]i?B?|bytes)?\b"
 _VERSION: Final = r"\d+(?:\.\d+)+[\w.+-]*"
 _TOOLCHAIN: Final = r"python|node|bun|deno|npm|pytest|pluggy|ruby|go"
 _SYSTEMS: Final = r"Python|Node(?:\.js)?|Bun|Deno|Windows|macOS|Ubuntu|Debian"
+_EPOCH: Final = r"1[5-9]\d{8}(?:\d{3})?(?:\.\d+)?(?![\w.-])"
+_OWNER_OF_DATE: Final = r"time|date|stamp|epoch|created|modified|started|ended|finished|expires|since|\bts|[_ ]at"
 _OWNER_OF_TIME: Final = r"(?:[a-z_]*(?:duration|elapsed|wall[ _-]?time|took|uptime|latency)[a-z_]*)"
 _BEFORE_TIME: Final = r"(?:real|user|sys|ran for|(?:finished|done|completed|passed|failed|built|compiled|ready) in)"
 _SHORT_SECONDS: Final = r"(?:ms|µs|us|ns|s|secs?|seconds?)\b"
@@ -92,7 +94,9 @@ _PATTERNS: Final = (
         "<date>",
     ),
     _pattern("dates", rf"\b{_DAY},? <date>", "<date>"),
-    _pattern("dates", r"(?<![\w.-])1[5-9]\d{8}(?:\d{3})?(?:\.\d+)?(?![\w.-])", "<date>"),
+    _pattern("dates", rf"(?<![\w.-]){_EPOCH}", "<date>", results=False),
+    # In a result it may as well be an amount or a number of something.
+    _pattern("dates", rf"(?i)((?:{_OWNER_OF_DATE})[\"']?\s*[:=]?\s*[\"']?){_EPOCH}", r"\1<date>"),
     _pattern("dates", rf"(?i)\b((?:today is|day of (?:the )?week:?) +(?:an? )?){_DAY}\b", r"\1<date>"),
     _pattern("dates", r"(?i)\b(time ?zone(?:>|\s*[:=]\s*| is ))[A-Za-z][\w+-]*(?:/[\w+-]+)*", r"\1<zone>"),
     _pattern("dates", rf"(?i)\b((?:today|now|month|date)(?: is|:) *){_MONTH} \d{{4}}\b", r"\1<date>"),

@@ -196,6 +196,8 @@ def test_a_class_makes_equal_what_it_names(of: Any, one: str, two: str) -> None:
         ("lat 52.52, lon 13.40", "lat 52.52, lon 13.41"),
         ("3.5 kg", "3.6 kg"),
         ("retry after 30 seconds", "retry after 60 seconds"),
+        ("balance 1796004355", "balance 1796999999"),
+        ("order 1764460000123", "order 1764460000124"),
     ],
 )
 def test_other_results_of_tools_differ(one: Any, two: Any) -> None:
