@@ -522,6 +522,9 @@ class EndOfTurn:
     def __init__(self) -> None:
         self.left = b""
 
+    async def broke(self) -> bool:
+        return False
+
     async def send(self, message: Any) -> None:
         """Take a part of the response."""
 

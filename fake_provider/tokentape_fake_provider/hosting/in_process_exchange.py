@@ -80,6 +80,10 @@ class Exchange:
         """Return None: it has no socket."""
         del name
 
+    def is_closing(self) -> bool:
+        """Whether the client has left."""
+        return self.disconnected
+
     def close(self) -> None:
         """Cut the response off after the bytes that were sent."""
         self._break("dropped")

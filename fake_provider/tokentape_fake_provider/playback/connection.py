@@ -81,6 +81,16 @@ class Connection:
             return None
         raise AssertionError("uvicorn's send waited for something other than its client")
 
+    async def broke(self) -> bool:
+        """Wait until there is room for more, and return whether the connection broke before all was sent.
+
+        uvloop makes room when a write fails, before it reports that the connection is lost.
+        """
+        if self._cycle is not None and self._cycle.flow.write_paused:
+            await self.send({"type": "http.response.body", "body": b"", "more_body": True})
+        transport = self._transport
+        return self.gone or (transport is not None and transport.is_closing())
+
     async def wait_gone(self) -> None:
         """Return when the client has left, or the response is complete. The request must have been read."""
         while (await self.receive())["type"] != "http.disconnect":

@@ -116,6 +116,8 @@ async def _end(tape: Tape, connection: Connection) -> Outcome:
     match tape.end:
         case "complete":
             # This waits until the client has read a large body, which shows whether the client left.
+            if await connection.broke():
+                return "client_left"
             await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
             return "client_left" if connection.gone else "complete"
         case "stall":
