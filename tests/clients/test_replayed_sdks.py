@@ -1,0 +1,60 @@
+"""Programs of agent SDKs replay what they recorded: in another folder, without the provider."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clients.environments import NODE, command
+from tests.environments import UnavailableError
+from tokentape_fake_provider.hosting.server import FakeProviderServer
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
+
+PROGRAMS = [
+    ("openai_agents", "openai_agents_driver", {"wire": "openai_responses", "case": "loop"}),
+    ("openai_agents", "openai_agents_driver", {"wire": "openai_chat", "case": "streamed"}),
+    ("langgraph", "langgraph_driver", {"wire": "openai_chat", "case": "graph"}),
+    (NODE, "ai_driver", {"wire": "openai_responses", "tools": True, "stream": True}),
+]
+
+
+@pytest.mark.parametrize(("environment", "driver", "job"), PROGRAMS, ids=lambda value: str(value)[:40])
+def test_a_program_replays_elsewhere(environment: str, driver: str, job: dict[str, object], tmp_path: Path) -> None:
+    """It prints the same in another folder with the first one gone and the provider down, and records nothing more."""
+    try:
+        program = command(environment, driver)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    cassettes, first, second = tmp_path / "cassettes", tmp_path / "first", tmp_path / "elsewhere" / "second"
+    # The driver reads its job, with the proxy's address, from standard input.
+    given = json.dumps({**job, "root": "{proxy}/openai"})
+    shell = ["sh", "-c", 'printf "%s\\n" "$1" | { shift; "$@"; }', "sh", given, *program]
+
+    def run(folder: Path, upstream: str) -> str:
+        folder.mkdir(parents=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "tokentape_harness.cli", "record", "--cassettes", str(cassettes), "--", *shell],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), "OPENAI_BASE_URL": f"{upstream}/v1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "error" not in json.loads(done.stdout), done.stdout
+        return done.stdout
+
+    with FakeProviderServer() as server:
+        recorded = run(first, server.url)
+    shutil.rmtree(first)
+    before = (cassettes / "openai.yaml").read_bytes()
+    assert run(second, server.url) == recorded
+    assert (cassettes / "openai.yaml").read_bytes() == before
