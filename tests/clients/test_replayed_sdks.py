@@ -21,11 +21,12 @@ PROGRAMS = [
     ("openai_agents", "openai_agents_driver", {"wire": "openai_responses", "case": "loop"}),
     ("openai_agents", "openai_agents_driver", {"wire": "openai_chat", "case": "streamed"}),
     ("langgraph", "langgraph_driver", {"wire": "openai_chat", "case": "graph"}),
+    ("langgraph", "langgraph_driver", {"wire": "openai_chat", "case": "parallel"}),
     (NODE, "ai_driver", {"wire": "openai_responses", "tools": True, "stream": True}),
 ]
 
 
-@pytest.mark.parametrize(("environment", "driver", "job"), PROGRAMS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("environment", "driver", "job"), PROGRAMS, ids=str)
 def test_a_program_replays_elsewhere(environment: str, driver: str, job: dict[str, object], tmp_path: Path) -> None:
     """It prints the same in another folder with the first one gone and the provider down, and records nothing more."""
     try:

@@ -27,6 +27,8 @@ def answer(job):
     if job.case in ("function_calling", "json_schema", "json_mode"):
         asked = f"{QUESTION} Answer in JSON with the keys `city` and `degrees`."
         return finished(tools, value=model.with_structured_output(Report, method=job.case).invoke(asked))
+    if job.case == "parallel":
+        return finished(tools, branches(model).invoke({"messages": []})["messages"][-1].text)
     functions = [tool(tools.forecast)]
     if job.case == "graph":
         agent = graph(model.bind_tools(functions), functions)
@@ -45,6 +47,24 @@ def graph(model, functions):
     builder.add_edge(START, "model")
     builder.add_conditional_edges("model", tools_condition)
     builder.add_edge("tools", "model")
+    return builder.compile()
+
+
+def branches(model):
+    """Three branches that ask the model at once, and a node that joins their answers."""
+
+    def branch(city):
+        return lambda _: {"messages": [model.invoke([("user", f"What is {city} like?")])]}
+
+    def join(state):
+        return {"messages": [model.invoke([("user", "Sum up: " + " ".join(made.text for made in state["messages"]))])]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("join", join)
+    for city in ("Oslo", "Rome", "Lima"):
+        builder.add_node(city, branch(city))
+        builder.add_edge(START, city)
+    builder.add_edge(["Oslo", "Rome", "Lima"], "join")
     return builder.compile()
 
 
