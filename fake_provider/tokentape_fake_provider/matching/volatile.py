@@ -35,6 +35,21 @@ def _pattern(of: VolatileClass, pattern: str, new: str, *, results: bool = True,
     return Pattern(of, re.compile(pattern), new, results, system)
 
 
+def _dates(at: str, *, after: str = "", results: bool = True, system: bool = True) -> tuple[Pattern, ...]:
+    """The patterns of a day with its time of day, which `at` matches, behind what `after` matches."""
+    iso_time = r"(?:[T_ ]\d\d[:-]?\d\d(?:[:-]?\d\d)?(?:[.,]\d+)?)"
+    if at == _AT:
+        iso_time += "?"
+    texts = (
+        rf"\b{_DAY},? {_MONTH} +\d{{1,2}}(?:st|nd|rd|th)?,?(?: \d{{4}}\b)?{at}(?: \d{{4}}\b)?",
+        rf"\b(?:{_DAY},? )?\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH},?[ -]\d{{4}}{at}",
+        rf"\b{_MONTH} +\d{{1,2}}(?:st|nd|rd|th)?,? +(?:\d{{4}}\b{at}|{_CLOCK})",
+        rf"(?<![\w.-])\d{{4}}-[01]\d-[0-3]\d{iso_time}{_ZONE}?(?![\w-])",
+        rf"(?<![\w./-])(?:\d{{4}}/\d\d?/\d\d?|\d\d?/\d\d?/\d{{4}}|\d\d?\.\d\d?\.\d{{4}}){at}(?![\w/])",
+    )
+    return tuple(_pattern("dates", f"({after}){text}", r"\1<date>", results=results, system=system) for text in texts)
+
+
 _SIZE: Final = rf"{_NUMBER} ?(?:[KMGT]i?B?|bytes)?\b"
 _VERSION: Final = r"\d+(?:\.\d+)+[\w.+-]*"
 _TOOLCHAIN: Final = r"python|node|bun|deno|npm|pytest|pluggy|ruby|go"
@@ -70,22 +85,10 @@ _PATTERNS: Final = (
         results=False,
     ),
     _pattern("versions", r"(?<![\w./-])v\d+\.\d+\.\d+[\w.+-]*", "<version>", results=False),
-    _pattern(
-        "dates", rf"\b{_DAY},? {_MONTH} +\d{{1,2}}(?:st|nd|rd|th)?,?(?: \d{{4}}\b)?{_AT}(?: \d{{4}}\b)?", "<date>"
-    ),
-    _pattern("dates", rf"\b(?:{_DAY},? )?\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH},?[ -]\d{{4}}{_AT}", "<date>"),
-    _pattern("dates", rf"\b{_MONTH} +\d{{1,2}}(?:st|nd|rd|th)?,? +(?:\d{{4}}\b{_AT}|{_CLOCK})", "<date>"),
-    _pattern(
-        "dates",
-        rf"(?<![\w.-])\d{{4}}-[01]\d-[0-3]\d"
-        rf"(?:[T_ ]\d\d[:-]?\d\d(?:[:-]?\d\d)?(?:[.,]\d+)?)?{_ZONE}?(?![\w-])",
-        "<date>",
-    ),
-    _pattern(
-        "dates",
-        rf"(?<![\w./-])(?:\d{{4}}/\d\d?/\d\d?|\d\d?/\d\d?/\d{{4}}|\d\d?\.\d\d?\.\d{{4}}){_AT}(?![\w/])",
-        "<date>",
-    ),
+    *_dates(_AT, results=False),
+    # In a result a day alone may be what was looked up. Today is not, nor is a day with a time, of a log or a file.
+    *_dates(_AT, after=r"(?i:\b(?:today|current|local|it is)\b[^\n\d]{0,24}?)", system=False),
+    *_dates(_AT.removesuffix("?"), system=False),
     # A time of day has seconds, am or pm, or a zone: 12:34 may be a line and a column.
     _pattern(
         "dates",
