@@ -51,8 +51,9 @@ def sdk_environment(url: str, *, keys: bool = True) -> dict[str, str]:
 def fake_keys(names: Collection[str] | None = None) -> dict[str, str]:
     """The variables besides base URLs that SDKs of these providers, by default of all, require.
 
-    These keys are not secret.
+    Any SDK may use an upstream of another name, so that needs all. These keys are not secret.
     """
-    known = providers() if names is None else {name: one for name, one in providers().items() if name in names}
-    region = {"AWS_DEFAULT_REGION": "us-east-1"} if names is None or "bedrock" in names else {}
-    return {key: FAKE_KEY for one in known.values() for key in one.keys} | region
+    known = providers()
+    wanted = known.keys() if names is None or not known.keys() >= set(names) else set(names)
+    region = {"AWS_DEFAULT_REGION": "us-east-1"} if "bedrock" in wanted else {}
+    return {key: FAKE_KEY for name in known if name in wanted for key in known[name].keys} | region

@@ -199,7 +199,8 @@ VARIABLES = {
 
 def test_the_environment_of_a_command(tmp_path: Path) -> None:
     """Each SDK's variable leads to the proxy, past other proxies; keys stay, or fake ones are set where allowed."""
-    (tmp_path / "openai.yaml").write_bytes((CASSETTES / "openai_chat" / "text.yaml").read_bytes())
+    for provider, wire in (("openai", "openai_chat"), ("anthropic", "anthropic_messages")):
+        (tmp_path / f"{provider}.yaml").write_bytes((CASSETTES / wire / "text.yaml").read_bytes())
     shows = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
     given = environment(OPENAI_API_KEY=KEYS["OPENAI_API_KEY"], NO_PROXY="intranet", HTTP_PROXY="http://proxy.example")
     for mode in ("new_episodes", "none"):
@@ -216,6 +217,7 @@ def test_the_environment_of_a_command(tmp_path: Path) -> None:
         blocking = {seen["HTTP_PROXY"]} - {"http://proxy.example"}
         assert proxies == (blocking if mode == "none" else {"http://proxy.example", None})
         assert ("ANTHROPIC_API_KEY" in seen) == (mode == "none")
+        assert "CO_API_KEY" not in seen  # a program may use every provider for which it has a key
 
 
 def test_an_upstream_of_the_environment(upstream: FakeProviderServer, tmp_path: Path) -> None:
