@@ -41,7 +41,7 @@ def _write(certificate: Path, key: Path) -> None:
         .issuer_name(name)
         .public_key(secret.public_key())
         .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))  # OpenSSL's clock is that of the machine
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
