@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
-Key: TypeAlias = str | int
-Path: TypeAlias = tuple[Key, ...]
+from tokentape_fake_provider.matching.json_path import Key, Path
 
 # A string may be cut off, since a stream can break inside an event. Other text is skipped, such as the field name of
 # each further data line of an SSE event.
@@ -231,28 +230,3 @@ def _unescaped(unit: str) -> str:
         return str(json.loads(f'"{unit}"'))
     except ValueError:
         return unit[1:2]
-
-
-def matches(path: Path, pattern: str) -> bool:
-    """Whether a leaf is at a path such as `$.a.b`, `a[*].c` or `..d`, or below it."""
-    return _fits(path, _steps(pattern))
-
-
-_STEP = re.compile(r"(\.\.)?\.?([^.\[\]$]+)|\[(\*|\d+)\]")
-
-
-def _steps(pattern: str) -> tuple[tuple[bool, str], ...]:
-    """Each step of a path: whether it may be at any depth, and its name, number or `*`."""
-    return tuple((bool(deep), name or number) for deep, name, number in _STEP.findall(pattern))
-
-
-def _fits(path: Path, steps: tuple[tuple[bool, str], ...]) -> bool:
-    if not steps:
-        return True
-    (deep, name), rest = steps[0], steps[1:]
-    for at, key in enumerate(path):
-        if (name == "*" or str(key) == name) and _fits(path[at + 1 :], rest):
-            return True
-        if not deep:
-            return False
-    return False

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from tokentape_fake_provider.matching.json_path import Path, is_json_path, matches
 from tokentape_fake_provider.playback.secret_names import (
     holds_headers,
     is_secret_member,
@@ -15,7 +16,6 @@ from tokentape_fake_provider.playback.secret_names import (
     is_secret_parameter,
 )
 from tokentape_harness.errors import UsageError
-from tokentape_harness.redaction.json_text import Path, matches
 from tokentape_harness.redaction.text_rules import TEXT_RULES, TextRule
 
 PLACEHOLDER = "REDACTED"
@@ -52,7 +52,7 @@ class RedactionRules(msgspec.Struct, frozen=True):
         """These rules and more. Raises `UsageError` for a wrong JSON path or regular expression."""
         paths = tuple(json_paths)
         for path in paths:
-            if not _PATH.fullmatch(path):
+            if not is_json_path(path):
                 raise UsageError(f"the JSON path {path!r} can't be read: write it as $.a.b, a[*].b or ..b")
         return msgspec.structs.replace(
             self,
@@ -89,9 +89,6 @@ class RedactionRules(msgspec.Struct, frozen=True):
     def is_wanted(self, path: Path) -> bool:
         """Whether `json_paths` name the JSON at a path."""
         return any(matches(path, pattern) for pattern in self.json_paths)
-
-
-_PATH = re.compile(r"\$?(?:(?:^|\.|\.\.)[^.\[\]]+|\[(?:\*|\d+)\])+")
 
 
 def _text_rule(pattern: str | re.Pattern[str]) -> TextRule:
