@@ -11,10 +11,11 @@ from itertools import accumulate, chain
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, quote_plus
 
+from tokentape_fake_provider.matching.json_path import Path
 from tokentape_harness.cassettes.chunks import Chunk
 from tokentape_harness.redaction.body_text import BodyPiece, encode, header_pieces, raw_pieces, text_pieces
 from tokentape_harness.redaction.edits import Edit, TextEdit, edit_body, edit_chunks, edit_text
-from tokentape_harness.redaction.json_text import Leaf, Path, StringGroup, leaves, string_groups, unit_span
+from tokentape_harness.redaction.json_text import Leaf, StringGroup, leaves, string_groups, unit_span
 from tokentape_harness.redaction.leaf_groups import json_start, leaf_groups
 from tokentape_harness.redaction.parameters import may_have_parameters, secret_parameters
 from tokentape_harness.redaction.rules import DEFAULT_RULES, PLACEHOLDER, RedactionRules
