@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from tokentape.errors import ConfigurationError
@@ -171,8 +172,12 @@ def trace(
     """Give this stream a span and metrics, and return it. Raises `ConfigurationError` if it is read already."""
     if stream.status != "pending":
         raise ConfigurationError(f"the stream is {stream.status}: trace it before it is read")
-    stream._observer = Telemetry(tracer_provider, meter_provider, now).observe(stream)
+    stream._observer = _telemetry(tracer_provider, meter_provider, now).observe(stream)
     return stream
+
+
+# A meter's instruments are created once, not for each stream that is traced.
+_telemetry = lru_cache(maxsize=8)(Telemetry)
 
 
 def _is_output(message: ChatMessage) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -219,10 +220,13 @@ def test_nothing_is_observed_unless_asked_for(recorder: Recorder) -> None:
 
 
 def test_one_stream_alone(recorder: Recorder) -> None:
-    """`trace` gives one stream a span, and refuses one that is being read."""
+    """`trace` gives one stream a span, and refuses one that is being read; streams share the instruments."""
     stream = telemetry.trace(StreamedChatMessageIterator(chunks(recorder), context=CONTEXT), **recorder.providers)
     list(stream)
     assert recorder.span.name == "chat m-1"
+    providers = {**recorder.providers, "now": time.time}
+    observers = [telemetry.trace(StreamedChatMessageIterator([]), **providers)._observer for _ in range(2)]
+    assert len({id(observer._telemetry) for observer in observers}) == 1  # type: ignore[union-attr]
     with pytest.raises(ConfigurationError, match="the stream is complete: trace it before it is read"):
         telemetry.trace(stream)
 

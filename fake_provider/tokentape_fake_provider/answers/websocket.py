@@ -1,4 +1,4 @@
-"""Answers a WebSocket's handshake with the recordings of its path. Without one, clients are told to use HTTP."""
+"""Answers a WebSocket's handshake with the recordings of its path. Without one, a 426 sends clients to HTTP."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from tokentape_fake_provider.matching.machine import Machine
 
 Values: TypeAlias = tuple[tuple[str, str], ...]
-"""The values of one machine and request by the names of their placeholders, such as `("cwd", "/work/app")`."""
+"""The values of one machine and request by the names of their placeholders, such as `("cwd", "/srv/app")`."""
 
 _FOLDERS: Final = ("cwd", "home", "tmp", "home_from_cwd")
 

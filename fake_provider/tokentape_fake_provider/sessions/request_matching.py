@@ -100,7 +100,7 @@ def _are_same(before: Any, now: Any) -> bool:
 
 
 def message_value(data: str | bytes) -> Any:
-    """A message of a WebSocket as a JSON object, or its bytes if it is none."""
+    """A message of a WebSocket as a JSON object, or its bytes if it is not one."""
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -98,7 +98,7 @@ class ChunkFrame:
         return data + end
 
     def ends(self, sizes: Sequence[int]) -> list[bytes]:
-        """The ends of the next chunks, which have so many bytes before them."""
+        """The ends of the next chunks, after this number of bytes."""
         if not self.obfuscates:
             return [b"}\n\n"] * len(sizes)
         # Recorded chunks are padded to one length modulo 16, which hides the length of the delta.

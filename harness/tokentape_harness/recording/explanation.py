@@ -39,15 +39,15 @@ def _advice(one: Difference, recorded: Any, received: Any, regions: Any, normali
     if in_message and ABSENT in (one.recorded, one.received):
         return RECORD
     patterns = tuple(_patterns(one, _at(recorded, one.path), _at(received, one.path)))
-    said = in_message and _at(regions, one.path) is Region.WORDS
+    is_words = in_message and _at(regions, one.path) is Region.WORDS
     if 0 < len(patterns) <= _MOST_PATTERNS and all(patterns):
         settings = normaliser.settings
         changed = msgspec.structs.replace(settings, ignore_text=(*settings.ignore_text, *patterns))
         if _agree(one.path, recorded, received, Normaliser(changed, normaliser.machine)):
             flags = " ".join(f"--ignore-text {shlex.quote(text)}" for text in patterns)
-            return f"{RECORD}; if it asks nothing else: {flags}" if said else flags
+            return f"{RECORD}; if it asks nothing else: {flags}" if is_words else flags
     path = f"$.{one.path}"
-    return RECORD if said or not is_json_path(path) else f"--ignore-path {shlex.quote(path)}"
+    return RECORD if is_words or not is_json_path(path) else f"--ignore-path {shlex.quote(path)}"
 
 
 def _agree(path: str, recorded: Any, received: Any, normaliser: Normaliser) -> bool:

@@ -87,5 +87,5 @@ def _is_of_responses(output: Any, metadata: Mapping[str, Any]) -> bool:
 def _provider(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     """The provider by the scope of the instrumentation, or by its name for the observation."""
     attributes = mapping(parsed(metadata.get("attributes")))
-    told = text(first(attributes, "gen_ai.provider.name", "gen_ai.system"))
-    return told or ("openai" if text(fields.get("name")).startswith("OpenAI-") else "")
+    provider = text(first(attributes, "gen_ai.provider.name", "gen_ai.system"))
+    return provider or ("openai" if text(fields.get("name")).startswith("OpenAI-") else "")

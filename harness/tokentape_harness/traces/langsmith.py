@@ -37,10 +37,10 @@ def _exchange(place: str, fields: Mapping[str, Any]) -> TracedExchange:
     exact = "model" in inputs and bool({"messages", "input", "contents", "prompt"} & inputs.keys())
     request = dict(inputs) if exact else request_fields(inputs)
     if not exact:
-        told = {**sent, **mapping(metadata.get("ls_invocation_params"))}
+        params = {**sent, **mapping(metadata.get("ls_invocation_params"))}
         for name in ("temperature", "max_tokens", "stop"):
-            told.setdefault(name, metadata.get(f"ls_{name}"))
-        request |= {n: v for n, v in told.items() if v is not None and n not in _NOT_SENT and n not in request}
+            params.setdefault(name, metadata.get(f"ls_{name}"))
+        request |= {n: v for n, v in params.items() if v is not None and n not in _NOT_SENT and n not in request}
         tools = first(sent, "tools", "functions") or mapping(extra.get("options")).get("tools")
         if isinstance(parsed(tools), list):
             request.setdefault("tools", parsed(tools))

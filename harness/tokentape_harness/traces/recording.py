@@ -171,8 +171,8 @@ def _wire(exchange: TracedExchange, missing: list[str]) -> str:
     """The wire format of the provider; by its model, if the trace does not name it."""
     if exchange.wire:
         return exchange.wire
-    for told in (exchange.provider, exchange.host, exchange.model):
-        found = next((wire for word, wire in _WIRES if word in told.lower()), None)
+    for named in (exchange.provider, exchange.host, exchange.model):
+        found = next((wire for word, wire in _WIRES if word in named.lower()), None)
         if found is not None:
             return found
     missing.append(f"the provider: {_DEFAULT_WIRE} is assumed (--wire names another)")

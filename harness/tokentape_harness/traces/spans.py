@@ -176,9 +176,9 @@ def _host(attributes: Mapping[str, Any]) -> str:
 def _streamed(
     attributes: Mapping[str, Any], request: Mapping[str, Any], first_ms: float | None, exact: bool
 ) -> bool | None:
-    told = first(attributes, "gen_ai.request.stream", "llm.is_streaming", "gen_ai.is_streaming")
-    if isinstance(told, bool):
-        return told
+    streamed = first(attributes, "gen_ai.request.stream", "llm.is_streaming", "gen_ai.is_streaming")
+    if isinstance(streamed, bool):
+        return streamed
     if operation := text(attributes.get("ai.operationId")):
         return operation.endswith("doStream")
     sent = mapping(attributes.get("llm.invocation_parameters")).get("stream", request.get("stream"))
@@ -196,8 +196,8 @@ def _first_ms(span: Span, attributes: Mapping[str, Any]) -> float | None:
     seconds = number(first(attributes, "gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"))
     if seconds is not None:
         return round(seconds * 1000, 3)
-    if (told := number(attributes.get("ai.response.msToFirstChunk"))) is not None:
-        return told
+    if (first_chunk := number(attributes.get("ai.response.msToFirstChunk"))) is not None:
+        return first_chunk
     names = ("First Token Stream Event", "llm.content.completion.chunk", "gen_ai.first_token")
     event = next((event for event in span.events if event.name in names), None)
     return None if event is None else ms_between(span.start, event.at)
@@ -237,5 +237,5 @@ def span_error(code: Any, message: Any, events: tuple[Event, ...]) -> str:
     raised = next((event for event in events if event.name == "exception"), None)
     if str(code).removeprefix("STATUS_CODE_") not in ("2", "ERROR") and raised is None:
         return ""
-    told = error_text(message) or ("" if raised is None else text(raised.attributes.get("exception.message")))
-    return told or "the span failed without a message"
+    reason = error_text(message) or ("" if raised is None else text(raised.attributes.get("exception.message")))
+    return reason or "the span failed without a message"

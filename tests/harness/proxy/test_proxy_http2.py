@@ -9,33 +9,10 @@ import pytest
 
 from tests.harness.proxy.test_recording_proxy import FRAMES, SSE, SteppedClock, recorded, untimed
 from tests.harness.proxy.tls import TlsFront, trusted
-from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.timing import Recorded
 from tokentape_harness.proxy import RecordingProxy, upstreams_of
 
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
-
-
-@pytest.fixture
-def clock():
-    """The time of the upstream and of the recording."""
-    return ControlledClock()
-
-
-@pytest.fixture
-def upstream(clock):
-    """A provider that plays its tapes by that time."""
-    with FakeProviderServer(clock=clock) as server:
-        server.default.configure(timing=Recorded())
-        yield server
-
-
-@pytest.fixture
-def reports():
-    """The proxy's reports."""
-    return []
 
 
 @pytest.fixture

@@ -17,10 +17,8 @@ import msgspec
 import pytest
 
 from tests.harness.proxy.processes import environment, record
-from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.tape import Frame, Tape
-from tokentape_fake_provider.timing import Recorded
 from tokentape_harness import read_cassette
 from tokentape_harness.errors import CassetteError, UsageError
 from tokentape_harness.proxy import RecordingProxy, upstreams_of
@@ -47,26 +45,6 @@ class SteppedClock(SystemClock):
 
     def date(self):
         return dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def clock():
-    """The time of the upstream and of the recording."""
-    return ControlledClock()
-
-
-@pytest.fixture
-def upstream(clock):
-    """A provider that plays its tapes by that time."""
-    with FakeProviderServer(clock=clock) as server:
-        server.default.configure(timing=Recorded())
-        yield server
-
-
-@pytest.fixture
-def reports():
-    """The proxy's reports."""
-    return []
 
 
 @pytest.fixture
