@@ -26,6 +26,7 @@ def proxy(tmp_path, upstream, clock, reports):
     return make
 
 
+@pytest.mark.slow
 def test_a_client_of_http2(proxy, upstream, clock, tmp_path):
     """A client that begins with HTTP/2 gets each chunk live, and is recorded and replayed as any other."""
     upstream.default.push(Tape(FRAMES, 200, SSE, end_at=500.0))
@@ -52,6 +53,7 @@ def test_a_client_of_http2(proxy, upstream, clock, tmp_path):
     assert len(upstream.default.journal.entries) == 1
 
 
+@pytest.mark.slow
 def test_an_upstream_of_http2(proxy, upstream, tmp_path, monkeypatch):
     """A client of HTTP/2 gets HTTP/2 from the upstream where that offers it, and the cassette has the version."""
     context = trusted(tmp_path, monkeypatch)
@@ -94,6 +96,7 @@ def refused(running, data):
     return received
 
 
+@pytest.mark.slow
 def test_what_is_not_recorded(proxy, tmp_path, reports, monkeypatch):
     """CONNECT, TLS and gRPC are refused, each reported in one line, and not recorded."""
     context = trusted(tmp_path, monkeypatch)
