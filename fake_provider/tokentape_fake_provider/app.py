@@ -110,7 +110,7 @@ class App:
                 return
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
-        entry.faults, entry.normalised = answer.faults, answer.normalised
+        entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         if entry.status >= 400:
             entry.retry_after = retry_after(answer.tape)
@@ -234,6 +234,7 @@ class App:
         )
         listing = listing or stored_answer(session, request)
         plan = plan_answer(session, request)
+        entry.model = plan.model
         in_thread = self.config.threads and plan.size > LONG_SCRIPT
         work = partial(_finish_and_join, plan.finish)
         answer = (await _unless_client_leaves(connection, work) if in_thread else plan.finish()) or listing

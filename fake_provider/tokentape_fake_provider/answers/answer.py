@@ -10,6 +10,7 @@ import msgspec
 from tokentape_fake_provider.encoding.encode import tape_of_reply
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.playback.journal import AnsweredBy
+from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Stepped
@@ -48,8 +49,8 @@ class HttpRequest(NamedTuple):
 class Answer(NamedTuple):
     """The response; with `instant` the tape's times are ignored, with `steps` it waits for the test's steps.
 
-    `note` is why nothing better answered; `faults` are those that were applied; `normalised` is what was ignored when
-    the request was compared with its recording.
+    `note` is why nothing better answered, `misses` the nearest rule and recording if neither did; `faults` are those
+    that were applied; `normalised` is what was ignored when the request was compared with its recording.
     """
 
     tape: Tape
@@ -60,6 +61,7 @@ class Answer(NamedTuple):
     steps: Stepped | None = None
     faults: tuple[str, ...] = ()
     normalised: tuple[str, ...] = ()
+    misses: tuple[NearMiss, ...] = ()
 
 
 def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:

@@ -36,6 +36,7 @@ from tokentape_fake_provider.fault_injection.quota import QuotaCounter, QuotaExc
 from tokentape_fake_provider.faults.fault import HttpError, Overload
 from tokentape_fake_provider.faults.specification import format_fault
 from tokentape_fake_provider.playback.journal import AnsweredBy
+from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Error, Script, Usage, streamed_text
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
@@ -65,11 +66,12 @@ class Plan(NamedTuple):
     """What answers a request, already taken from the session; `finish` encodes it, in any thread.
 
     `finish` returns `None` if the path belongs to no wire format and no recording has it. `size` is the number of
-    characters to encode and to count.
+    characters to encode and to count, `model` the one that the request names.
     """
 
     finish: Callable[[], Answer | None]
     size: int = 0
+    model: str | None = None
 
 
 def plan_answer(session: Session, http: HttpRequest) -> Plan:
@@ -77,8 +79,8 @@ def plan_answer(session: Session, http: HttpRequest) -> Plan:
     resolution = _Resolution(session, http)
     answer = resolution.answer()
     if answer is None or isinstance(answer, Answer):
-        return Plan(lambda: resolution.finished(answer))
-    return Plan(lambda: resolution.finished(answer()), resolution.size)
+        return Plan(lambda: resolution.finished(answer), model=resolution.model)
+    return Plan(lambda: resolution.finished(answer()), resolution.size, resolution.model)
 
 
 def find_answer(session: Session, http: HttpRequest) -> Answer | None:
@@ -103,6 +105,7 @@ class _Resolution:
         self._simulated_size = 0
         self._firings: list[ActiveFault] = []
         self._normalised: tuple[str, ...] = ()
+        self._misses: tuple[NearMiss, ...] = ()
         self._request = self._read(self._wire) if self._wire is not None and http.method == "POST" else None
         self._incoming = None if self._request is None else IncomingRequest(self._request)
         if self._incoming is not None:
@@ -133,8 +136,17 @@ class _Resolution:
             return None
 
     def finished(self, answer: Answer | None) -> Answer | None:
-        """The answer with its faults applied."""
-        return answer if answer is None or answer.by in ("error", "fault") else self.with_faults(answer)
+        """The answer with its faults applied, and with the near misses."""
+        if answer is None:
+            return None
+        if self._misses:
+            answer = answer._replace(misses=self._misses)
+        return answer if answer.by in ("error", "fault") else self.with_faults(answer)
+
+    @property
+    def model(self) -> str | None:
+        """The model that the request names, in its path or its body; `None` if it can't be read."""
+        return None if self._request is None else self._request.model
 
     @property
     def size(self) -> int:
@@ -201,6 +213,7 @@ class _Resolution:
             own = ConfiguredFaults(what.faults).take() if isinstance(what, Script) else []
             self._taken = Taken(what, "recording", recording.label, own, partial(session.give_back, recording))
             return partial(self._of, self._taken)
+        self._misses = self._near(recording)
         if wire is None or http.method != "POST":
             return self._without_recording(http.error_wire, recording) if recording.nearest is not None else None
         if request is None or self._incoming is None:
@@ -221,6 +234,12 @@ class _Resolution:
                 return refused(wire, error, request)
         self._simulated_size = settings.simulation.words * request.choices * _WORD_SIZE
         return partial(self._simulated, script, self._incoming, note, key)
+
+    def _near(self, recording: Miss) -> tuple[NearMiss, ...]:
+        """The nearest rule and the nearest recording, that with fewer differences first."""
+        rule = None if self._incoming is None else self._session.nearest_rule(self._incoming)
+        found = (miss for miss in (rule, recording.near) if miss is not None)
+        return tuple(sorted(found, key=lambda miss: len(miss.differences)))
 
     def _simulation_key(self, request: ProviderRequest) -> _SimulationKey | None:
         """All that the simulated model's script, and that it is not refused, depends on.

@@ -16,6 +16,7 @@ import msgspec
 
 from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
 from tokentape_fake_provider.event_loops.futures import running_loop, settle
+from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_members, mask_parameters
 
 AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "stored", "fault", "error"]
@@ -43,7 +44,8 @@ class SentFrame(NamedTuple):
 class Entry:
     """One request and its response. Times are in ms since the request arrived, `time` is unix time in s.
 
-    `arrived` is when it arrived, in ms of the session's clock; `retry_after` is the response's own, in s.
+    `arrived` is when it arrived, in ms of the session's clock; `retry_after` is the response's own, in s. `model` is
+    the one that the path or the body names; `None` if the request can't be read.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Entry:
         self.note = ""
         self.faults: Sequence[str] = ()
         self.normalised: Sequence[str] = ()
+        self.misses: Sequence[NearMiss] = ()
+        self.model: str | None = None
         self.instant = False
         self.outcome: Outcome = "pending"
         self.started: float | None = None
@@ -100,11 +104,6 @@ class Entry:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
         return body
-
-    @property
-    def model(self) -> str | None:
-        """The model that the body requests."""
-        return self.body.get("model") if isinstance(self.body, dict) else None
 
     @property
     def client_left(self) -> bool:
@@ -160,6 +159,7 @@ class Entry:
             "headers": self.headers,
             "body": self.body,
             "wire": self.wire,
+            "model": self.model,
             "http_version": self.http_version,
             "status": self.status,
             "retry_after": self.retry_after,
@@ -168,6 +168,7 @@ class Entry:
             "note": self.note,
             "faults": self.faults,
             "normalised": self.normalised,
+            "misses": self.misses,
             "outcome": self.outcome,
             "started": self.started,
             "first_frame": self.first_frame,

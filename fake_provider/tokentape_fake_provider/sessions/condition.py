@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from tokentape_fake_provider.sessions.request_matching import Difference, canonical
 from tokentape_fake_provider.wires.prompt import Prompt, ToolResult
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -120,37 +121,62 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def holds(self, incoming: IncomingRequest) -> bool:
         """Whether all that is given holds for this request."""
-        request = incoming.request
-        return (
-            (self.wire is None or self.wire == request.wire)
-            and (self.stream is None or self.stream == request.stream)
-            and (self.model is None or fnmatchcase(request.model, self.model))
-            and (self.path is None or fnmatchcase(request.path, self.path))
-            and (self.contains is None or self.contains in request.text)
-            and (self.matches is None or re.search(self.matches, request.text) is not None)
-            and all(self._about_turn(incoming))
-            and (self.all is None or all(part.holds(incoming) for part in self.all))
-            and (self.any is None or any(part.holds(incoming) for part in self.any))
-            and (self.not_ is None or not self.not_.holds(incoming))
-        )
+        return next(self.unmet(incoming), None) is None
 
-    def _about_turn(self, incoming: IncomingRequest) -> Iterator[bool]:
-        """Whether each condition holds that needs the prompt."""
-        if self.last_user is not None:
-            yield _matches(self.last_user, incoming.prompt.last_user)
-        if self.system is not None:
-            yield _matches(self.system, incoming.prompt.system)
-        if self.turn is not None:
-            yield incoming.prompt.turn == self.turn
-        if self.tool_result is not None:
-            yield _has_result(self.tool_result, incoming.prompt.results)
+    def unmet(self, incoming: IncomingRequest) -> Iterator[Difference]:
+        """What does not hold for this request; of `any`, what its nearest part lacks."""
+        request = incoming.request
+        if self.wire is not None and self.wire != request.wire:
+            yield Difference("wire", self.wire, request.wire)
+        if self.stream is not None and self.stream != request.stream:
+            yield Difference("stream", self.stream, request.stream)
+        if self.model is not None and not fnmatchcase(request.model, self.model):
+            yield Difference("model", self.model, request.model)
+        if self.path is not None and not fnmatchcase(request.path, self.path):
+            yield Difference("path", self.path, request.path)
+        if self.contains is not None and self.contains not in request.text:
+            yield Difference("contains", self.contains, request.text)
+        if self.matches is not None and re.search(self.matches, request.text) is None:
+            yield Difference("matches", self.matches, request.text)
+        yield from self._unmet_in_turn(incoming)
+        for index, part in enumerate(self.all or ()):
+            yield from _inside(f"all[{index}]", part.unmet(incoming))
+        if self.any is not None and not any(part.holds(incoming) for part in self.any):
+            parts = [list(_inside(f"any[{index}]", part.unmet(incoming))) for index, part in enumerate(self.any)]
+            yield from min(parts, key=len)
+        if self.not_ is not None and self.not_.holds(incoming):
+            yield Difference("not", _as_json(self.not_), "it holds")
+
+    def _unmet_in_turn(self, incoming: IncomingRequest) -> Iterator[Difference]:
+        """What does not hold of the conditions that need the prompt."""
+        if self.last_user is not None and not _matches(self.last_user, incoming.prompt.last_user):
+            yield Difference("last_user", _as_json(self.last_user), incoming.prompt.last_user)
+        if self.system is not None and not _matches(self.system, incoming.prompt.system):
+            yield Difference("system", _as_json(self.system), incoming.prompt.system)
+        if self.turn is not None and incoming.prompt.turn != self.turn:
+            yield Difference("turn", self.turn, incoming.prompt.turn)
+        if self.tool_result is not None and not _has_result(self.tool_result, incoming.prompt.results):
+            results = [{"name": result.name, "text": result.text} for result in incoming.prompt.results]
+            yield Difference("tool_result", _as_json(self.tool_result), results)
         if self.tools is not None:
-            yield _offers(self.tools, [tool.name for tool in incoming.prompt.tools])
-        if self.response_format is not None:
-            yield incoming.prompt.output.kind == self.response_format
+            offered = [tool.name for tool in incoming.prompt.tools]
+            if not _offers(self.tools, offered):
+                yield Difference("tools", _as_json(self.tools), offered)
+        if self.response_format is not None and incoming.prompt.output.kind != self.response_format:
+            yield Difference("response_format", self.response_format, incoming.prompt.output.kind)
         if self.images is not None:
             media = (one for message in incoming.prompt.messages for one in message.media)
-            yield any(one.kind == "image" for one in media) == self.images
+            if any(one.kind == "image" for one in media) != self.images:
+                yield Difference("images", self.images, not self.images)
+
+
+def _inside(place: str, found: Iterator[Difference]) -> Iterator[Difference]:
+    return (one._replace(path=f"{place}.{one.path}") for one in found)
+
+
+def _as_json(condition: Any) -> Any:
+    """A condition as JSON, without what is not given; in a list, because `stream: false` counts here."""
+    return canonical([msgspec.to_builtins(condition)])[0]
 
 
 def _matches(match: str | TextMatch, text: str) -> bool:

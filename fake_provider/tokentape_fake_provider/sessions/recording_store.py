@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 from tokentape_fake_provider.errors import UnreadableRecordingError
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.shape import shape_of
+from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
 from tokentape_fake_provider.wires import named_in_path
 
 # An unplayed recording with one different field ends the search: among thousands there often is one.
 _NEAREST = (1, 0)
+# The most differences of the nearest that are kept.
+_SHOWN = 20
 # Of the recordings with the fewest different fields, this many are compared again without what is volatile.
 _RECOUNTED = 20
 
@@ -72,6 +75,16 @@ class Miss(NamedTuple):
         rest = len(self.differences) - 3
         more = f"; and {rest} more field{'' if rest == 1 else 's'}" if rest > 0 else ""
         return f"{problem}. The nearest is {self.nearest.label}: {shown}{more}."
+
+    @property
+    def near(self) -> NearMiss | None:
+        """The nearest recording, and the fields that differ."""
+        if self.nearest is None:
+            return None
+        fields = [difference.field for difference in self.differences[:_SHOWN]]
+        return NearMiss(
+            "recording", self.nearest.label, fields, "the same request, but played already" if self.played else ""
+        )
 
 
 class RecordingStore:

@@ -12,6 +12,7 @@ Two bodies are the same if they request the same from the model:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,11 +20,16 @@ import msgspec
 
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.placeholders import with_placeholders
+from tokentape_fake_provider.playback.journal import MASK
+from tokentape_fake_provider.playback.near_miss import FieldDifference
+from tokentape_fake_provider.playback.secret_names import mask_members
 
 UNCOUNTED: Final = frozenset({"user", "safety_identifier", "prompt_cache_key", "metadata", "client_metadata"})
 PREFERRED: Final = frozenset({"stream_options"})
 
 _LONGEST_VALUE = 80
+_LONGEST_FIELD = 400
+_FIELD: Final = re.compile(r"[^.\[\]]+(?=\.|\[|$)")
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -43,8 +49,20 @@ class Difference(NamedTuple):
     received: Any
 
     def __str__(self) -> str:
-        recorded, received = _shortened_pair(self.recorded, self.received)
+        recorded, received = _shortened_pair(*self._masked(), _LONGEST_VALUE)
         return f"{self.path or 'body'} was {recorded}, now {received}"
+
+    @property
+    def field(self) -> FieldDifference:
+        """The difference with values that can be kept and shown as JSON."""
+        values = self._masked()
+        texts = _shortened_pair(*values, _LONGEST_FIELD)
+        return FieldDifference(self.path, *map(_kept, values, texts))
+
+    def _masked(self) -> tuple[Any, Any]:
+        """Both values, their secrets masked by the names of the field and of what is in it."""
+        *_, outer, name = ["", *_FIELD.findall(self.path)] if self.path else ["", ""]
+        return _without_secrets(outer, name, self.recorded), _without_secrets(outer, name, self.received)
 
 
 def canonical(body: Any, *, without: frozenset[str] = frozenset()) -> Any:
@@ -136,16 +154,34 @@ def _differences(recorded: Any, received: Any, path: str) -> Iterator[Difference
         yield Difference(path, recorded, received)
 
 
-def _shortened_pair(recorded: Any, received: Any) -> tuple[str, str]:
+def _without_secrets(outer: str, name: str, value: Any) -> Any:
+    if not isinstance(value, str | dict | list):
+        return value
+    # Members are masked in place, so inside a copy; `outer` may be an object of headers.
+    document = {outer: {name: value if isinstance(value, str) else msgspec.json.decode(msgspec.json.encode(value))}}
+    mask_members(document, MASK)
+    return document[outer][name]
+
+
+def _kept(value: Any, text: str) -> Any:
+    """The value itself if it is short, else this text of it."""
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
+    if value is ABSENT:
+        return None
+    return value if len(_shown(value)) <= _LONGEST_FIELD else text
+
+
+def _shortened_pair(recorded: Any, received: Any, longest: int) -> tuple[str, str]:
     """Both values, shortened so that the difference is visible."""
     left, right = _shown(recorded), _shown(received)
     same = 0
-    if len(left) > _LONGEST_VALUE or len(right) > _LONGEST_VALUE:
+    if len(left) > longest or len(right) > longest:
         limit = min(len(left), len(right))
         while same < limit and left[same] == right[same]:
             same += 1
-    begin = max(0, same - _LONGEST_VALUE // 4)
-    return _cut(left, begin), _cut(right, begin)
+    begin = max(0, same - longest // 4)
+    return _cut(left, begin, longest), _cut(right, begin, longest)
 
 
 def _shown(value: Any) -> str:
@@ -156,6 +192,6 @@ def _shown(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _cut(text: str, begin: int) -> str:
-    end = begin + _LONGEST_VALUE
+def _cut(text: str, begin: int, longest: int) -> str:
+    end = begin + longest
     return ("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else "")

@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from tokentape_fake_provider.clock import ControlledClock
@@ -18,13 +18,14 @@ from tokentape_fake_provider.matching.machine import this_machine
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.normalising import as_normalising
 from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
+from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.description import describe
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
-from tokentape_fake_provider.sessions.request_matching import differences, message_value
+from tokentape_fake_provider.sessions.request_matching import Difference, differences, message_value
 from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
@@ -335,10 +336,31 @@ class Session:
                     return Taken(script, "rule", f"rule {number}", active_faults, give_back)
         return None
 
+    def nearest_rule(self, request: IncomingRequest) -> NearMiss | None:
+        """The rule with scripts that most nearly applies; `None` without such rules."""
+        with self._lock:
+            missed = [
+                (list(self._unmet(applied, request)), number)
+                for number, applied in enumerate(self._rules)
+                if applied.rule.scripts
+            ]
+        if not missed:
+            return None
+        unmet, number = min(missed, key=lambda one: len(one[0]))
+        return NearMiss("rule", f"rule {number}", [difference.field for difference in unmet])
+
     def _applies(self, applied: _Applied, request: IncomingRequest) -> bool:
+        return next(self._unmet(applied, request), None) is None
+
+    def _unmet(self, applied: _Applied, request: IncomingRequest) -> Iterator[Difference]:
         rule = applied.rule
-        in_state = rule.state is None or self._states.get(rule.scenario or "", FIRST_STATE) == rule.state
-        return in_state and not applied.used_up and rule.holds(request)
+        if rule.state is not None:
+            state = self._states.get(rule.scenario or "", FIRST_STATE)
+            if state != rule.state:
+                yield Difference("state", rule.state, state)
+        if applied.used_up:
+            yield Difference("times", rule.times, applied.count + 1)
+        yield from rule.unmet(request)
 
     def _apply(self, applied: _Applied) -> Callable[[], None]:
         """Count a rule, and put its scenario into its new state; the result undoes both."""
