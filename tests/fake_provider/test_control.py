@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from inline_snapshot import snapshot
 
+from tokentape_fake_provider import Rule, Script
 from tokentape_fake_provider.errors import CassetteAccessError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.cassette_folder import find_cassette
@@ -125,6 +126,20 @@ def test_queue_rules_journal_and_unplayed(server: FakeProviderServer, control: h
     assert control.get("/sessions/default/unplayed").json()["summary"] == "everything was played"
 
 
+def test_plain_scripts_and_objects_of_arguments(server: FakeProviderServer, control: httpx2.Client) -> None:
+    """A script is a string in rules and in queue items, and the arguments of a tool call are JSON text or an object."""
+    call = {"type": "tool_call", "name": "f", "arguments": {"city": "Paris"}}
+    control.post(
+        "/sessions/default/queue", json={"items": [{"script": "one"}, {"script": {"choices": [{"items": [call]}]}}]}
+    )
+    assert control.post("/sessions/default/rules", json={"scripts": ["two", "three"]}).status_code == 201
+    with httpx2.Client(base_url=server.base_url("openai_chat")) as client:
+        messages = [client.post("/chat/completions", json=REQUEST).json()["choices"][0]["message"] for _ in range(4)]
+    assert [message["content"] for message in messages] == ["one", None, "two", "three"]
+    assert messages[1]["tool_calls"][0]["function"]["arguments"] == '{"city":"Paris"}'
+    assert server.default.rules == (Rule(("two", "three")),) == (Rule((Script.of("two"), Script.of("three"))),)
+
+
 def test_cassettes_are_loaded_by_name(server: FakeProviderServer, control: httpx2.Client) -> None:
     """A cassette below the folder is loaded and answers."""
     loaded = control.post("/sessions/default/cassettes", json={"name": "one"})
@@ -228,6 +243,12 @@ def test_server_without_folders(folder: Path) -> None:
         ("POST", "/sessions/default/rules", {"scripts": []}, 400, "at least one script", ""),
         ("POST", "/sessions/default/rules", {"scripts": [{}], "matches": "("}, 400, "not a regular expression", ""),
         ("POST", "/sessions/default/rules", {"scripts": [{}], "times": 0}, 400, "`times` is 0", ""),
+        ("POST", "/sessions/default/rules", {"scripts": ["x"], "wire": "opnai_chat"}, 400, "did you mean openai", ""),
+        (
+            *("POST", "/sessions/default/rules"),
+            {"scripts": ["x"], "faults": [{"fault": "fin", "frame": "5"}]},
+            *(400, "frame '5' is not a whole number", "$.faults[0].frame"),
+        ),
         ("GET", "/sessions/default/journal?since=x", None, 400, "since is 'x'", "?since"),
         ("GET", "/sessions/default/journal?frames=x", None, 400, "frames is 'x'", "?frames"),
         ("PUT", "/sessions", None, 405, "PUT is not allowed here", ""),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -13,50 +12,16 @@ from starlette.responses import Response
 from tokentape_fake_provider.control.api import Api, Routes
 from tokentape_fake_provider.control.responses import Refused, json_response
 from tokentape_fake_provider.errors import CassetteAccessError
-from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.cassette_folder import find_cassette
+from tokentape_fake_provider.sessions.queue_item import QueueEntry, queue_items
 from tokentape_fake_provider.sessions.rule import Rule
-from tokentape_fake_provider.sessions.session import QueueItem, Unplayed
-from tokentape_fake_provider.tape import Tape
-
-# RFC 9110 section 5: a field name is a token, a value has no control characters.
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-
-
-class ScriptItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One response to queue: a script or a tape."""
-
-    script: Script | None = None
-    tape: Tape | None = None
-
-    def __post_init__(self) -> None:
-        if (self.script is None) == (self.tape is None):
-            raise ValueError("an item must be a string, or an object with either `script` or `tape`")
-        if self.tape is not None:
-            _check_head(self.tape)
-
-    @property
-    def item(self) -> QueueItem:
-        """The script or the tape."""
-        item = self.script if self.script is not None else self.tape
-        assert item is not None
-        return item
-
-
-def _check_head(tape: Tape) -> None:
-    """Raise `ValueError` if the head can't be sent as an HTTP response."""
-    if not 200 <= tape.status <= 599:
-        raise ValueError(f"a tape's status must be 200 to 599, not {tape.status}")
-    for name, value in tape.headers:
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise ValueError(f"header {name!r} can't be sent: use letters, digits and -; no line breaks in its value")
+from tokentape_fake_provider.sessions.session import Unplayed
 
 
 class QueueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /sessions/{id}/queue; a string is a script with that text."""
 
-    items: list[str | ScriptItem]
+    items: list[QueueEntry]
 
 
 class CassetteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +34,7 @@ async def push(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/queue."""
     session = api.session(request)
     content = await api.read(request, QueueRequest)
-    session.push(*(item if isinstance(item, str) else item.item for item in content.items))
+    session.push(*queue_items(content.items))
     return json_response({"queued": len(session.queue)}, 201)
 
 

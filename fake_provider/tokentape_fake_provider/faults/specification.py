@@ -94,7 +94,7 @@ def fault_of_object(value: Any) -> Fault:
     for field in given:
         if field not in kind.__struct_fields__:
             raise FaultError(f"fault {name}: no parameter {field!r}{nearest(field, kind.__struct_fields__)}")
-    return _convert(name, kind, given)
+    return _convert(name, kind, given, strict=True)
 
 
 def as_faults(faults: Iterable[Fault | str] | Fault | str) -> tuple[Fault, ...]:
@@ -151,9 +151,9 @@ def _value(spec: str, option: str, field: str, value: str | None) -> Any:
     return value
 
 
-def _convert(spec: str, kind: type[Fault], given: dict[str, Any]) -> Fault:
+def _convert(spec: str, kind: type[Fault], given: dict[str, Any], *, strict: bool = False) -> Fault:
     try:
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(given, kind, strict=strict)
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, FaultError):
             raise error.__cause__ from None

@@ -6,13 +6,19 @@ An encoder (`wires/`) turns a script into bytes, and a `Timing` gives it times. 
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias, assert_never, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
 
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.specification import Faults, as_faults
+
+if TYPE_CHECKING:
+    JsonText: TypeAlias = str
+else:
+    # What decodes JSON accepts an object, too; the struct turns it into text.
+    JsonText = str | dict[str, Any]
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error", "other"]
 _FINISH_REASONS: Final = frozenset((None, *get_args(FinishReason)))
@@ -98,12 +104,12 @@ class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="re
 class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tool_call"):
     """A tool call. `arguments` is the JSON text exactly as it is sent, valid or not.
 
-    A dict of arguments becomes compact JSON, as with `ToolCall.of(name, {...})`, which type checkers prefer. The
-    encoder replaces an empty `id` by one derived from the seed.
+    An object of arguments becomes compact JSON, in Python as with `ToolCall.of(name, {...})`, which type checkers
+    prefer. The encoder replaces an empty `id` by one derived from the seed.
     """
 
     name: str
-    arguments: str = "{}"
+    arguments: JsonText = "{}"
     id: str = ""
     pieces: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
@@ -309,3 +315,12 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A script of one choice; a plain string is a `Text`."""
         script_items = tuple(Text(item) if isinstance(item, str) else item for item in items)
         return cls((Choice(script_items, finish_reason),), usage or Usage(), error, model, as_faults(faults))
+
+
+Scripts: TypeAlias = tuple[Script | str, ...]
+"""Scripts, of which a string is one with that text."""
+
+
+def as_script(script: Script | str) -> Script:
+    """A script; a string is one with that text."""
+    return Script.of(script) if isinstance(script, str) else script

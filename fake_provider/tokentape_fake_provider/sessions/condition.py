@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from tokentape_fake_provider.faults.registry import nearest
 from tokentape_fake_provider.sessions.request_matching import Difference, canonical
+from tokentape_fake_provider.wires import WIRES
 from tokentape_fake_provider.wires.prompt import Prompt, ToolResult
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -108,6 +110,8 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                     raise ValueError(f"`{field.encode_name}`: {error}") from None
                 msgspec.structs.force_setattr(self, field.name, converted)
         check_pattern(self.matches)
+        if self.wire is not None and self.wire not in WIRES:
+            raise ValueError(f"`wire`: no wire format {self.wire!r}{nearest(self.wire, WIRES)}")
         if self.turn is not None and self.turn < 1:
             raise ValueError(f"`turn` is {self.turn}: the first message of the user is turn 1")
         for name in ("all", "any"):

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from tokentape_fake_provider.faults.specification import Faults, as_faults
-from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.script.model import Script, Scripts, as_script
 from tokentape_fake_provider.sessions.condition import Condition, IncomingRequest
 from tokentape_fake_provider.sessions.script_template import check_template, fill_template
 
@@ -18,15 +18,15 @@ FIRST_STATE: Final = "started"
 class Rule(Condition, frozen=True, forbid_unknown_fields=True):
     """Scripts that answer every request for which its conditions hold: in turn, and from the first again.
 
-    `times` is how often the rule answers at most. `faults` are applied to its answers; the faults of a rule without
-    scripts are applied to whatever else answers. A rule of a `scenario` answers only in its `state`, and then puts it
-    into `new_state`; every scenario begins in the state `started`. With `template` its scripts quote the request where
-    they have `{last_user}`, `{system}`, `{model}`, `{turn}`, `{tools}`, `{tool_result}` or `{tool_result.NAME}`; other
-    braces stay as they are. Raises `ValueError` for a wrong condition, without scripts and faults, or for states
-    without a scenario.
+    A string is a script with that text. `times` is how often the rule answers at most. `faults` are applied to its
+    answers; the faults of a rule without scripts are applied to whatever else answers. A rule of a `scenario` answers
+    only in its `state`, and then puts it into `new_state`; every scenario begins in the state `started`. With
+    `template` its scripts quote the request where they have `{last_user}`, `{system}`, `{model}`, `{turn}`, `{tools}`,
+    `{tool_result}` or `{tool_result.NAME}`; other braces stay as they are. Raises `ValueError` for a wrong condition,
+    without scripts and faults, or for states without a scenario.
     """
 
-    scripts: tuple[Script, ...] = ()
+    scripts: Scripts = ()
     times: int | None = None
     faults: Faults = ()
     scenario: str | None = None
@@ -36,6 +36,8 @@ class Rule(Condition, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if any(isinstance(script, str) for script in self.scripts):
+            msgspec.structs.force_setattr(self, "scripts", tuple(map(as_script, self.scripts)))
         if self.faults:
             msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
         if not self.scripts and not self.faults:
@@ -48,9 +50,9 @@ class Rule(Condition, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`scenario` alone changes nothing: give a `state` or a `new_state`")
         if self.template:
             for script in self.scripts:
-                check_template(script)
+                check_template(as_script(script))
 
     def script(self, number: int, incoming: IncomingRequest) -> Script:
         """The script that answers the request for the time `number`, from 0."""
-        script = self.scripts[number % len(self.scripts)]
+        script = as_script(self.scripts[number % len(self.scripts)])
         return fill_template(script, incoming) if self.template else script

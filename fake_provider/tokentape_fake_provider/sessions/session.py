@@ -20,7 +20,7 @@ from tokentape_fake_provider.matching.normalising import as_normalising
 from tokentape_fake_provider.playback.journal import AnsweredBy, Journal
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.description import describe
-from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
@@ -97,7 +97,8 @@ class _Applied:
         self.rule = rule
         self.count = 0
         self.faults = ConfiguredFaults(rule.faults, seed)
-        self.script_faults = [ConfiguredFaults(script.faults, f"{seed} {n}") for n, script in enumerate(rule.scripts)]
+        scripts = map(as_script, rule.scripts)
+        self.script_faults = [ConfiguredFaults(script.faults, f"{seed} {n}") for n, script in enumerate(scripts)]
 
     @property
     def used_up(self) -> bool:
@@ -167,7 +168,7 @@ class Session:
 
         A request that `check` objects to gets an error in place of the response; see `problems`.
         """
-        new = [Script.of(item) if isinstance(item, str) else item for item in items]
+        new = [as_script(item) if isinstance(item, str) else item for item in items]
         with self._lock:
             for item in new:
                 faults = item.faults if isinstance(item, Script) else ()
