@@ -76,8 +76,9 @@ class Plan(NamedTuple):
 
 def plan_answer(session: Session, http: HttpRequest) -> Plan:
     """Take what answers; call it in the order of the requests."""
-    resolution = _Resolution(session, http)
-    answer = resolution.answer()
+    with session.lock:  # what files set up is not replaced meanwhile
+        resolution = _Resolution(session, http)
+        answer = resolution.answer()
     if answer is None or isinstance(answer, Answer):
         return Plan(lambda: resolution.finished(answer), model=resolution.model)
     return Plan(lambda: resolution.finished(answer()), resolution.size, resolution.model)

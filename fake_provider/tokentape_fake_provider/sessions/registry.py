@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
 
 from tokentape_fake_provider.errors import SessionExistsError, UnknownSessionError
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, RequestNumbers, Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.sessions.setup import Setup
 
 
 class SessionRegistry:
@@ -20,6 +22,7 @@ class SessionRegistry:
         self._session = partial(Session, numbers=numbers or RequestNumbers())
         self._sessions = {DEFAULT_SESSION: self._session(DEFAULT_SESSION, self.settings)}
         self._numbered = 0
+        self._of_files = frozenset[str]()
 
     def __iter__(self) -> Iterator[Session]:
         with self._lock:
@@ -64,6 +67,25 @@ class SessionRegistry:
         with self._lock:
             self._sessions.pop(session_id, None)
         found.release()
+
+    def set_up(self, settings: SessionSettings, setups: Mapping[str, Setup]) -> None:
+        """Put in place what files have: the settings of new sessions, and the setup of each session, by its id.
+
+        All at once: every request sees either all that was before or all that is new. A session is created, and
+        deleted again when the files no longer have it. Raises `SessionNameError`.
+        """
+        with self._lock, ExitStack() as held:
+            new = {name: self._session(name, settings) for name in setups if name not in self._sessions}
+            for name, setup in setups.items():
+                session = new.get(name) or self._sessions[name]
+                held.enter_context(session.lock)
+                session.set_up(setup)
+            self.settings = settings
+            self._sessions |= new
+            gone = [self._sessions.pop(name) for name in self._of_files - setups.keys() if name in self._sessions]
+            self._of_files = frozenset((self._of_files & setups.keys()) | new.keys())
+        for session in gone:
+            session.release()
 
     def _free_id(self) -> str:
         self._numbered += 1

@@ -28,6 +28,7 @@ from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Rec
 from tokentape_fake_provider.sessions.request_matching import Difference, differences, message_value
 from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.sessions.setup import Setup
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.sessions.stored_answers import StoredAnswers
 from tokentape_fake_provider.tape import Tape
@@ -86,15 +87,17 @@ class _Queued(NamedTuple):
     item: QueueItem
     faults: ConfiguredFaults
     check: Check | None = None
+    of_file: bool = False
 
 
 class _Applied:
     """A rule, how often it answered or applied, and the faults of the rule and of its scripts."""
 
-    __slots__ = ("count", "faults", "rule", "script_faults")
+    __slots__ = ("count", "faults", "of_file", "rule", "script_faults")
 
-    def __init__(self, rule: Rule, seed: str) -> None:
+    def __init__(self, rule: Rule, seed: str, *, of_file: bool = False) -> None:
         self.rule = rule
+        self.of_file = of_file
         self.count = 0
         self.faults = ConfiguredFaults(rule.faults, seed)
         scripts = map(as_script, rule.scripts)
@@ -131,7 +134,8 @@ class Session:
         self.stored = StoredAnswers()
         self.prompt_cache = PromptCache()
         self._clock: ControlledClock | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._setup: Setup | None = None
         self._queue: deque[_Queued] = deque()
         self._queued = 0
         self._problems: dict[str, None] = {}
@@ -163,6 +167,36 @@ class Session:
         clock.automatic = name == "automatic"
         return clock
 
+    @property
+    def lock(self) -> threading.RLock:
+        """Whoever holds it sees the session as it was when they took it."""
+        return self._lock
+
+    def set_up(self, setup: Setup) -> None:
+        """Put in place what files have, instead of what they had before.
+
+        What was set up at run time stays: settings that the files leave as they were, and after the rules, queue and
+        recordings of the files those that were added. Rules that are still the same keep their counts, recordings
+        too. The queue is filled again only if it is another one.
+        """
+        with self._lock:
+            before, self._setup = self._setup, setup
+            self.settings = _merged(self.settings, before, setup.settings)
+            same = [applied for applied in self._rules if applied.of_file]
+            rules = list[_Applied]()
+            for number, rule in enumerate(setup.rules):
+                kept = next((applied for applied in same if applied.rule == rule), None)
+                if kept is not None:
+                    same.remove(kept)
+                rules.append(kept or _Applied(rule, f"{self.settings.seed} rule {number}", of_file=True))
+            self._rules = [*rules, *(applied for applied in self._rules if not applied.of_file)]
+            if before is None or tuple(before.queue) != tuple(setup.queue):
+                self._queue = deque(queued for queued in self._queue if not queued.of_file)
+                self._push(setup.queue, of_file=True)
+            if before is None or not setup.has_recordings_of(before):
+                added = self._store.recordings[0 if before is None else len(before.recordings) :]
+                self._store = self._store.replaced([*setup.recordings, *added])
+
     def push(self, *items: QueueItem | str, check: Check | None = None) -> None:
         """Queue responses: each answers one request, in order. A string is a script with that text.
 
@@ -170,11 +204,14 @@ class Session:
         """
         new = [as_script(item) if isinstance(item, str) else item for item in items]
         with self._lock:
-            for item in new:
-                faults = item.faults if isinstance(item, Script) else ()
-                configured = ConfiguredFaults(faults, f"{self.settings.seed} queued {self._queued}")
-                self._queue.append(_Queued(item, configured, check))
-                self._queued += 1
+            self._push(new, check)
+
+    def _push(self, items: Iterable[QueueItem], check: Check | None = None, *, of_file: bool = False) -> None:
+        for item in items:
+            faults = item.faults if isinstance(item, Script) else ()
+            configured = ConfiguredFaults(faults, f"{self.settings.seed} queued {self._queued}")
+            self._queue.append(_Queued(item, configured, check, of_file))
+            self._queued += 1
 
     def add_rule(self, rule: Rule) -> None:
         """Add a rule; the first one that applies answers."""
@@ -204,6 +241,7 @@ class Session:
             self._states.clear()
             self._faults = ConfiguredFaults()
             self._store = RecordingStore()
+            self._setup = None
             self._requests = 0
         self.stored = StoredAnswers()
         self.prompt_cache = PromptCache()
@@ -425,6 +463,16 @@ class Session:
         """Undo that a recording was taken."""
         with self._lock:
             self._store.give_back(recording)
+
+
+def _merged(current: SessionSettings, before: Setup | None, new: SessionSettings) -> SessionSettings:
+    """The current settings with those that the files give anew."""
+    if before is None:
+        return new
+    changes = {
+        name: value for name in new.__struct_fields__ if (value := getattr(new, name)) != getattr(before.settings, name)
+    }
+    return current.changed(**changes) if changes else current
 
 
 def _listed(noun: str, names: Sequence[str]) -> str:
