@@ -112,6 +112,7 @@ class App:
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
+        entry.response_headers = answer.tape.headers
         if entry.status >= 400:
             entry.retry_after = retry_after(answer.tape)
         outcome = "server_stopped"
@@ -119,7 +120,7 @@ class App:
         stream = warning_timer = None
         steps = answer.steps is not None
         if control is not None and session is not None:
-            stream = SteppedStream(entry, [frame.data for frame in answer.tape.frames], control)
+            stream = SteppedStream(entry, entry.plan(answer.tape), control)
             # It can be taken only once it waits: then a clock that is advanced knows its deadline.
             loop = asyncio.get_running_loop()
             loop.call_soon(session.streams.add, stream)

@@ -14,6 +14,8 @@ from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from tokentape_fake_provider.metrics.metrics import Metrics
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
+from tokentape_fake_provider.sessions.exchange import ExchangeTools
+from tokentape_fake_provider.sessions.feed import Feed
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 
 
@@ -28,9 +30,10 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of the application.
 
     `limits` bound each request. `control` turns the control API on, `token` protects it. `access` decides which web
-    pages may send requests. `loader` reads the cassettes in `folders`. `clock` paces playback, `metrics` counts the
-    responses, `wall` returns unix time in s. With `threads`, long scripts are encoded in separate threads while other
-    requests are answered. `worker` is which of several processes on one port this is.
+    pages may send requests. `loader` reads the cassettes in `folders`, `tools` decode responses and write cassettes.
+    `clock` paces playback, `feed` reports changes to pages that watch, `metrics` counts the responses, `wall` returns
+    unix time in s. With `threads`, long scripts are encoded in separate threads while other requests are answered.
+    `worker` is which of several processes on one port this is.
     """
 
     sessions: SessionRegistry = msgspec.field(default_factory=SessionRegistry)
@@ -41,7 +44,9 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None = None
     folders: Sequence[Path] = ()
     loader: CassetteLoader | None = None
+    tools: ExchangeTools | None = None
     clock: Clock = msgspec.field(default_factory=MonotonicClock)
+    feed: Feed = msgspec.field(default_factory=Feed)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     wall: Callable[[], float] = time.time
     threads: bool = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from starlette.applications import Starlette
 
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.control import answers, journal, metrics, server, sessions, streams
+from tokentape_fake_provider.control import answers, entry_detail, events, journal, metrics, server, sessions, streams
 from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, Api
 from tokentape_fake_provider.control.metrics import METRICS_PATH
 
@@ -19,7 +19,15 @@ __all__ = ["CONTROL_PATH", "HEALTH_PATH", "METRICS_PATH", "control_routes"]
 
 def control_routes(config: AppConfig) -> Starlette:
     """Return the control API and the health route as an ASGI application."""
-    below = (server.ROUTES, sessions.ROUTES, answers.ROUTES, journal.ROUTES, streams.ROUTES)
+    below = (
+        server.ROUTES,
+        sessions.ROUTES,
+        answers.ROUTES,
+        journal.ROUTES,
+        entry_detail.ROUTES,
+        streams.ROUTES,
+        events.ROUTES,
+    )
     return Api(config).application(
         metrics.ROUTES, *({CONTROL_PATH + path: by for path, by in table.items()} for table in below)
     )

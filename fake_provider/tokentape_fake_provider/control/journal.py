@@ -30,11 +30,11 @@ async def read_journal(api: Api, request: Request) -> Response:
             raise Refused(504, str(error), "read it without wait: it shows what is pending", "?wait") from None
     most = number(request, "limit") or None
     found = (entry for entry in journal.entries if entry.number >= since)
-    entries = [_shown(entry, frames) for entry in islice(found, most)]
+    entries = [shown_entry(entry, frames=frames) for entry in islice(found, most)]
     return json_response({"forgotten": journal.forgotten, "entries": entries})
 
 
-def _shown(entry: Entry, frames: bool) -> dict[str, Any]:
+def shown_entry(entry: Entry, *, frames: bool = False) -> dict[str, Any]:
     """Return the entry as JSON, without a body that is nested too deeply to be encoded."""
     try:
         body = msgspec.json.encode(entry.body)

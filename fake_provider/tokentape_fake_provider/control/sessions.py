@@ -59,15 +59,8 @@ async def change_settings(api: Api, request: Request) -> Response:
 
 def _shown(session: Session, request: Request) -> dict[str, Any]:
     prefix = f"{origin(request)}/s/{session.id}"
-    return {
-        "id": session.id,
-        "base_urls": {wire.name: f"{prefix}{wire.base_path}" for wire in WIRES.values()},
-        "settings": session.settings,
-        "queued": len(session.queue),
-        "rules": len(session.rules),
-        "recordings": len(session.recordings),
-        "requests": len(session.journal.entries),
-    }
+    urls = {wire.name: f"{prefix}{wire.base_path}" for wire in WIRES.values()}
+    return {"base_urls": urls, **msgspec.structs.asdict(session.summary)}
 
 
 ROUTES: Routes = {

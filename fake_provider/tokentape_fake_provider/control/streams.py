@@ -52,19 +52,19 @@ class AdvanceRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
 
 async def list_streams(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/streams: the streams that are not over."""
-    return json_response({"streams": [_shown(stream) for stream in api.session(request).streams.open]})
+    return json_response({"streams": [stream.state for stream in api.session(request).streams.open]})
 
 
 async def take_stream(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/next."""
     session = api.session(request)
     options = await api.read(request, WaitRequest, WaitRequest())
-    return json_response(_shown(await session.streams.anext(options.timeout)))
+    return json_response((await session.streams.anext(options.timeout)).state)
 
 
 async def show_stream(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/streams/{number}."""
-    return json_response(_shown(_stream(api.session(request), request)))
+    return json_response(_stream(api.session(request), request).state)
 
 
 async def step(api: Api, request: Request) -> Response:
@@ -88,14 +88,14 @@ async def hold(api: Api, request: Request) -> Response:
     stream = _stream(api.session(request), request)
     options = await api.read(request, WaitRequest, WaitRequest())
     await stream.ahold(options.timeout)
-    return json_response(_shown(stream))
+    return json_response(stream.state)
 
 
 async def release(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/release."""
     stream = _stream(api.session(request), request)
     stream.release()
-    return json_response(_shown(stream))
+    return json_response(stream.state)
 
 
 async def show_clock(api: Api, request: Request) -> Response:
@@ -132,20 +132,8 @@ def _clock(session: Session) -> ControlledClock:
     return clock
 
 
-def _shown(stream: SteppedStream) -> dict[str, Any]:
-    return {
-        "number": stream.entry.number,
-        "frames": len(stream.frames),
-        "sent": stream.sent,
-        "left": stream.left,
-        "held": stream.held,
-        "over": stream.over,
-        "outcome": stream.entry.outcome,
-    }
-
-
 def _moved(stream: SteppedStream, data: bytes) -> Response:
-    return json_response({**_shown(stream), "data": data})
+    return json_response({**msgspec.structs.asdict(stream.state), "data": data})
 
 
 def _time(clock: ControlledClock) -> dict[str, Any]:

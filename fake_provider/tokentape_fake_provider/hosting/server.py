@@ -18,6 +18,7 @@ from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
+from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.session import RequestNumbers
 from tokentape_fake_provider.sessions.settings import SessionSettings
@@ -47,6 +48,7 @@ class FakeProviderServer(Provider):
         token: str | None = None,
         folders: Sequence[Path] = (),
         loader: CassetteLoader | None = None,
+        tools: ExchangeTools | None = None,
         models: Sequence[str] = ("tokentape",),
         max_body: int = 10_000_000,
         allowed_origins: Sequence[str] = (),
@@ -74,6 +76,7 @@ class FakeProviderServer(Provider):
                 token=token,
                 folders=tuple(folders),
                 loader=loader,
+                tools=tools,
                 clock=self.clock,
                 threads=True,
                 worker=worker,

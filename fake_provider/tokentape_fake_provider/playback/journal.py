@@ -6,9 +6,10 @@ import asyncio
 import threading
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from concurrent.futures import Future
 from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise, takewhile
 from operator import sub
 from typing import Any, Final, Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
 from tokentape_fake_provider.event_loops.futures import running_loop, settle
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_members, mask_parameters
+from tokentape_fake_provider.tape import Tape
 
 AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "stored", "fault", "error"]
 Outcome = Literal["pending", "complete", "client_left", "dropped", "reset", "server_stopped"]
@@ -30,6 +32,18 @@ def _header_name(name: bytes) -> tuple[str, bool]:
     """Return the name of a header as text, and whether its values are secret."""
     text = name.decode("latin-1")
     return text, is_secret_name(text, "header")
+
+
+class PlannedFrame(NamedTuple):
+    """A frame, sent or not: when it is due and when it was sent (ms since the request), its bytes and their number.
+
+    `data` is `None` if the journal has dropped it to keep its limit.
+    """
+
+    at: float
+    left: float | None
+    size: int
+    data: bytes | None
 
 
 class SentFrame(NamedTuple):
@@ -90,10 +104,20 @@ class Entry:
         self.frames_planned = 0
         # Arrays, because at 500 streams the garbage collection of objects stopped all streams for 70 ms.
         # `left` has the time at which each frame was sent; an instant response has one time for all of them.
-        self.due: Sequence[float] = array("d")
+        self.due: MutableSequence[float] = array("d")
         self.sizes: Sequence[int] = array("L")
         self.left = array("d")
+        self.response_headers: Sequence[tuple[str, str]] = ()
+        self.payload: list[bytes] | bytes | None = None
+        """The bytes of the body, sent or not: those of each frame while they are sent one by one, then joined."""
         self.counted_size = 0
+
+    def plan(self, tape: Tape) -> list[bytes]:
+        """Set the frames that are to be sent one by one, and return the bytes of each."""
+        self.payload = data = [frame.data for frame in tape.frames]
+        self.due, self.sizes = array("d", [frame.at for frame in tape.frames]), tape.sizes
+        self.frames_planned = len(data)
+        return data
 
     @cached_property
     def body(self) -> Any:
@@ -142,12 +166,31 @@ class Entry:
         return [SentFrame(at, left_at, left_at - at, size) for at, left_at, size in rows]
 
     @property
+    def planned(self) -> list[PlannedFrame]:
+        """Each frame, sent or not."""
+        count, sent = len(self.sizes), self.frames_sent
+        due = [0.0] * count if self.instant else self.due
+        left = [*(list(self.left) * sent if self.instant else self.left), *[None] * (count - sent)]
+        return [PlannedFrame(*frame) for frame in zip(due, left, self.sizes, self._frame_data(), strict=False)]
+
+    def _frame_data(self) -> Sequence[bytes | None]:
+        match self.payload:
+            case None:
+                return [None] * len(self.sizes)
+            case bytes() as joined:
+                ends = [*accumulate(self.sizes, initial=0)]
+                return [joined[start:end] for start, end in pairwise(ends)]
+            case frames:
+                return frames
+
+    @property
     def size(self) -> int:
         """Roughly the bytes of memory that this entry takes."""
-        return 2000 + len(self.raw_body) + 24 * self.frames_planned
+        payload = 0 if self.payload is None else sum(self.sizes)
+        return 2000 + len(self.raw_body) + 24 * self.frames_planned + payload
 
-    def to_builtins(self, *, frames: bool = False) -> dict[str, Any]:
-        """Return the entry as JSON; `frames` adds the list of frames."""
+    def to_builtins(self, *, frames: bool = False, body: bool = True) -> dict[str, Any]:
+        """Return the entry as JSON; `frames` adds the list of frames, `body=False` leaves the body out."""
         fields: dict[str, Any] = {
             "number": self.number,
             "session": self.session,
@@ -157,7 +200,6 @@ class Entry:
             "path": self.path,
             "query": self.query,
             "headers": self.headers,
-            "body": self.body,
             "wire": self.wire,
             "model": self.model,
             "http_version": self.http_version,
@@ -178,6 +220,8 @@ class Entry:
             "frames_planned": self.frames_planned,
             "bytes_sent": self.bytes_sent,
         }
+        if body:
+            fields["body"] = self.body
         if frames:
             fields["frames"] = [frame._asdict() for frame in self.frames]
         return fields
@@ -186,15 +230,19 @@ class Entry:
 class Journal:
     """The entries of one session, oldest first; safe to read from any thread.
 
-    At most `limit` entries and about `limit_bytes` bytes are kept; `forgotten` counts those that were dropped.
+    At most `limit` entries and about `limit_bytes` bytes are kept: beyond that, the oldest entries lose the bytes of
+    their responses, and then the oldest are dropped; `forgotten` counts these.
     """
 
     def __init__(self, *, limit: int | None = 10_000, limit_bytes: int | None = 64_000_000) -> None:
         self.limit = limit
         self.limit_bytes = limit_bytes
         self.forgotten = 0
+        self.cleared = 0
+        """How often it was cleared."""
         self._entries: deque[Entry] = deque()
         self._bytes = 0
+        self._stripped = 0  # so many of the oldest entries have lost the bytes of their responses
         self._added = 0
         self._changed = threading.Condition()
         self._waiting = 0
@@ -207,6 +255,12 @@ class Journal:
         """The entries that are kept."""
         with self._changed:
             return tuple(self._entries)
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """The number of the oldest entry that is kept (without any, of the next), and how many are kept."""
+        with self._changed:
+            return self._entries[0].number if self._entries else self._added, len(self._entries)
 
     @property
     def in_flight(self) -> int:
@@ -223,29 +277,64 @@ class Journal:
             entry.number = self._added
             self._added += 1
             self._entries.append(entry)
-            entry.counted_size = entry.size
-            self._bytes += entry.counted_size
-            while len(self._entries) > 1 and (
-                (self.limit is not None and len(self._entries) > self.limit)
-                or (self.limit_bytes is not None and self._bytes > self.limit_bytes)
-            ):
-                self._bytes -= self._entries.popleft().counted_size
-                self.forgotten += 1
+            self._count(entry)
+            self._shrink()
             self._notify()
 
     def finish(self, entry: Entry, outcome: Outcome, ended: float) -> None:
         """Record how the response ended."""
         entry.ended = ended
+        if isinstance(entry.payload, list):
+            entry.payload = b"".join(entry.payload)  # one object for the garbage collector, not one for each frame
         with self._changed:
             entry.outcome = outcome
             self._in_flight -= 1
+            if self._entries and entry.number >= self._entries[0].number:
+                self._count(entry)
+                self._shrink()
+            else:
+                entry.payload = None
             self._notify()
+
+    def since(self, number: int) -> tuple[list[Entry], int]:
+        """The entries from this number on, oldest first, and the number of the next request."""
+        with self._changed:
+            new = list(takewhile(lambda entry: entry.number >= number, reversed(self._entries)))
+            return new[::-1], self._added
+
+    def find(self, number: int) -> Entry | None:
+        """The entry with this number; `None` if it is not kept."""
+        with self._changed:
+            first = self._entries[0].number if self._entries else 0
+            return self._entries[number - first] if first <= number < first + len(self._entries) else None
+
+    def _count(self, entry: Entry) -> None:
+        size = entry.size
+        self._bytes += size - entry.counted_size
+        entry.counted_size = size
+
+    def _shrink(self) -> None:
+        entries = self._entries
+        if self.limit_bytes is not None:
+            while self._bytes > self.limit_bytes and self._stripped < len(entries) - 1:
+                oldest = entries[self._stripped]
+                oldest.payload = None
+                self._count(oldest)
+                self._stripped += 1
+        while len(entries) > 1 and (
+            (self.limit is not None and len(entries) > self.limit)
+            or (self.limit_bytes is not None and self._bytes > self.limit_bytes)
+        ):
+            self._bytes -= entries.popleft().counted_size
+            self._stripped = max(0, self._stripped - 1)
+            self.forgotten += 1
 
     def clear(self) -> None:
         """Forget all entries."""
         with self._changed:
             self._entries.clear()
-            self._bytes = 0
+            self._bytes = self._stripped = 0
+            self.cleared += 1
             self._notify()
 
     def wait(self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0) -> Sequence[Entry]:

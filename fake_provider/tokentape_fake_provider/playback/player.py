@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final
@@ -104,7 +103,7 @@ async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began:
         for start in range(0, len(body) or 1, _FITS_BUFFERS):
             part = body[start : start + _FITS_BUFFERS]
             await connection.send({"type": "http.response.body", "body": part, "more_body": not whole})
-        entry.sizes = tape.sizes
+        entry.sizes, entry.payload = tape.sizes, body
         entry.left.append(clock.now() - began)
         if whole:
             return "complete"
@@ -144,7 +143,7 @@ class _Player:
         self._control = control
         self._head = msgspec.structs.replace(tape, frames=())
         self._size = sum(tape.sizes)
-        self._data = [frame.data for frame in tape.frames]
+        self._data = entry.payload if isinstance(entry.payload, list) else entry.plan(tape)
         self._connection = connection
         self._clock = clock
         self._began = began
@@ -155,9 +154,7 @@ class _Player:
         self._index = 0
         self._was_held = False
         self._call: Call | None = None
-        self._due = array("d", [frame.at for frame in tape.frames])
         self._send_due_callback = self._send_due
-        entry.due, entry.sizes = self._due, tape.sizes
 
     def stop(self) -> None:
         """Cancel the pending call of the clock."""
@@ -211,7 +208,7 @@ class _Player:
         if self._left:
             self._wake()
             return
-        due, first, began, control = self._due, self._index, self._began, self._control
+        due, first, began, control = self._entry.due, self._index, self._began, self._control
         now = self._clock.now()
         index, count = first, len(due)
         if control.limit is not OPEN:
@@ -263,9 +260,10 @@ class _Player:
         while len(left_times) < self._index:
             left_times.append(left)
         self._control.note_sent(HEADERS + self._index)
-        if self._index < len(self._due) and self._head.apart:
+        due = self._entry.due
+        if self._index < len(due) and self._head.apart:
             self._send_due()
-        elif self._index < len(self._due):
-            self._call = self._clock.call_at(self._began + self._due[self._index], self._send_due_callback)
+        elif self._index < len(due):
+            self._call = self._clock.call_at(self._began + due[self._index], self._send_due_callback)
         else:
             self._wake()

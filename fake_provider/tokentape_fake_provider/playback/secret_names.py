@@ -16,6 +16,7 @@ Place = Literal["header", "parameter", "member"]
 # Longer names are judged by their ends.
 _LONGEST: Final = 100
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_MEMBER: Final = re.compile(r'(?P<start>"(?P<name>[^"\\]{1,100})"\s*:\s*)"(?P<value>(?:[^"\\]|\\.)*+)', re.DOTALL)
 _PARAMETER: Final = re.compile(r"([^&=]*)=([^&]*)")
 
 
@@ -112,6 +113,15 @@ def is_secret_parameter(name: str) -> bool:
 def mask_parameters(query: str, mask: str) -> str:
     """Replace the secrets in a query by `mask`."""
     return _PARAMETER.sub(lambda found: f"{found[1]}={mask}" if is_secret_parameter(found[1]) else found[0], query)
+
+
+def mask_text(text: str, mask: str) -> str:
+    """Replace the secrets in a text that is nearly JSON, such as one that was cut off, by `mask`."""
+
+    def masked(found: re.Match[str]) -> str:
+        return f'{found["start"]}"{mask}' if is_secret_member(found["name"], found["value"], False) else found[0]
+
+    return _MEMBER.sub(masked, text)
 
 
 def mask_members(document: Any, mask: str) -> None:

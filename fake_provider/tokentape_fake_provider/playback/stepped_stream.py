@@ -12,14 +12,14 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import msgspec
 
 from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.event_loops.futures import settle, wait, wait_async
+from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.text_search import find_frame
-
-if TYPE_CHECKING:
-    from tokentape_fake_provider.playback.journal import Entry, Outcome
 
 HEADERS: Final = 1
 OPEN: Final = math.inf
@@ -89,6 +89,18 @@ class StepControl:
                 self._waiting.append((units, future))
 
 
+class StreamState(msgspec.Struct, frozen=True):
+    """A stream: its number of frames, of frames that were sent, and of steps that are left."""
+
+    number: int
+    frames: int
+    sent: int
+    left: int
+    held: bool
+    over: bool
+    outcome: Outcome
+
+
 class SteppedStream:
     """One response whose sending a test controls.
 
@@ -107,6 +119,12 @@ class SteppedStream:
     def __repr__(self) -> str:
         entry = self.entry
         return f"<SteppedStream {entry.number} of {entry.method} {entry.path}: {self._state()}>"
+
+    @property
+    def state(self) -> StreamState:
+        """Its state at this moment."""
+        entry = self.entry
+        return StreamState(entry.number, len(self._frames), self.sent, self.left, self.held, self.over, entry.outcome)
 
     @property
     def frames(self) -> Sequence[bytes]:

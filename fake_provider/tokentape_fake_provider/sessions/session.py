@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+import msgspec
+
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import SessionNameError
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
@@ -48,6 +50,18 @@ class RequestNumbers(NamedTuple):
 
     first: int = 0
     step: int = 1
+
+
+class SessionSummary(msgspec.Struct, frozen=True):
+    """A session: its settings, and the numbers of what it has; `first` is the number of its oldest journal entry."""
+
+    id: str
+    settings: SessionSettings
+    queued: int
+    rules: int
+    recordings: int
+    requests: int
+    first: int
 
 
 class Unplayed(NamedTuple):
@@ -255,6 +269,14 @@ class Session:
         self.streams.release()
         if clock is not None:
             clock.automatic = True
+
+    @property
+    def summary(self) -> SessionSummary:
+        """Its settings and counts at this moment."""
+        first, requests = self.journal.kept
+        with self._lock:
+            counts = len(self._queue), len(self._rules), len(self._store)
+        return SessionSummary(self.id, self.settings, *counts, requests, first)
 
     @property
     def queue(self) -> Sequence[QueueItem]:

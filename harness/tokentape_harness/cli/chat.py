@@ -20,6 +20,7 @@ from tokentape_harness import terminal_text
 from tokentape_harness.cli import report
 from tokentape_harness.cli.messages import report_error
 from tokentape_harness.cli.options import Json
+from tokentape_harness.conversion.output_fields import message_fields, output_fields
 from tokentape_harness.errors import UsageError
 from tokentape_harness.stream_timing import StreamTiming, timing_of
 from tokentape_harness.testing.sdk_environment import FAKE_KEY
@@ -122,11 +123,11 @@ class _JsonChat:
 
     def message(self, message: ChatMessage, at: float) -> None:
         """Print a chunk, with its arrival in ms."""
-        print(terminal_text.dump({"type": "message", "at": round(at, 3), **report.message_fields(message)}), flush=True)
+        print(terminal_text.dump({"type": "message", "at": round(at, 3), **message_fields(message)}), flush=True)
 
     def end(self, output: ChatOutput, timing: StreamTiming) -> None:
         """Print the output, with the stream's timing."""
-        fields = {"type": "output", **report.output_fields(output), "timing": terminal_text.builtins(timing)}
+        fields = {"type": "output", **output_fields(output), "timing": terminal_text.builtins(timing)}
         print(terminal_text.dump(fields), flush=True)
 
 

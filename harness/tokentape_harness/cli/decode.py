@@ -18,6 +18,7 @@ from tokentape_harness.cassettes.event_split import split_body
 from tokentape_harness.cli import report
 from tokentape_harness.cli.messages import report_error
 from tokentape_harness.cli.options import Json, WireName
+from tokentape_harness.conversion.output_fields import message_fields, output_fields
 from tokentape_harness.errors import UsageError
 
 _READ = 65536
@@ -48,7 +49,7 @@ def decode(
     try:
         for number, message in enumerate(stream):
             if as_json:
-                print(terminal_text.dump({"type": "message", **report.message_fields(message)}), flush=True)
+                print(terminal_text.dump({"type": "message", **message_fields(message)}), flush=True)
             else:
                 print(f"{number:4}  {report.chunk_line(message)}", flush=True)
     except TokentapeError as error:
@@ -64,7 +65,7 @@ def _is_line(body: bytes, wire: Wire) -> bool:
 
 def _print_output(output: ChatOutput, as_json: bool) -> int:
     if as_json:
-        print(terminal_text.dump({"type": "output", **report.output_fields(output)}))
+        print(terminal_text.dump({"type": "output", **output_fields(output)}))
     else:
         print()
         for line in report.output_lines(output):

@@ -1,49 +1,13 @@
-"""Report: the chunks and outputs of a stream as text and as JSON."""
+"""Report: the chunks and outputs of a stream as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from tokentape import ChatMessage, ChatOutput, ProviderPart, TokenUsage
+from tokentape_harness.conversion.output_fields import USAGE
 from tokentape_harness.stream_timing import StreamTiming
-from tokentape_harness.terminal_text import builtins, dump, one_line, printable
-
-_USAGE = ("input", "output", "total", "cached", "cache_write", "reasoning")
-
-
-def message_fields(message: ChatMessage) -> dict[str, Any]:
-    """A chunk or a message as JSON: `text` and its other fields; plain text is not repeated as parts."""
-    fields: dict[str, Any] = {"text": message.text, **builtins(message)}
-    parts = fields.pop("parts", [])
-    if any(part.keys() - {"type", "text"} for part in parts) or len(parts) > 2:
-        fields["parts"] = parts
-    if message.usage is not None:
-        fields["usage"] = usage_fields(message.usage)
-    return fields
-
-
-def output_fields(output: ChatOutput) -> dict[str, Any]:
-    """A whole output as JSON: its messages, usage, model and error."""
-    fields: dict[str, Any] = {
-        "messages": [message_fields(message) for message in output.messages],
-        "usage": usage_fields(output.usage),
-        "finish_reason": output.finish_reason,
-        "model": output.model,
-    }
-    if output.metadata:
-        fields["metadata"] = builtins(output.metadata)
-    if output.error is not None:
-        fields["error"] = builtins(output.error)
-    return fields
-
-
-def usage_fields(usage: TokenUsage) -> dict[str, Any]:
-    """Token counts that were reported, and the provider's own."""
-    fields: dict[str, Any] = {name: getattr(usage, name) for name in _USAGE if getattr(usage, name) is not None}
-    if usage.raw:
-        fields["raw"] = builtins(usage.raw)
-    return fields
+from tokentape_harness.terminal_text import dump, one_line, printable
 
 
 def chunk_line(message: ChatMessage) -> str:
@@ -95,7 +59,7 @@ def output_lines(output: ChatOutput) -> Iterator[str]:
 
 def usage_line(usage: TokenUsage) -> str:
     """Token counts on one line."""
-    counts = [f"{name} {getattr(usage, name)}" for name in _USAGE if getattr(usage, name) is not None]
+    counts = [f"{name} {getattr(usage, name)}" for name in USAGE if getattr(usage, name) is not None]
     return f"usage: {', '.join(counts) or 'not reported'}"
 
 

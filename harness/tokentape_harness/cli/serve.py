@@ -37,6 +37,7 @@ from tokentape_harness.cli.options import (
 )
 from tokentape_harness.cli.workers import free_port, run_workers
 from tokentape_harness.errors import CassetteError, UsageError
+from tokentape_harness.testing.exchange_tools import HarnessTools
 from tokentape_harness.testing.lazy_recordings import lazy_recordings
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
 
@@ -140,6 +141,7 @@ def serve(
             allow_remote=True,
             folders=[path for path in paths if path.is_dir()],
             loader=load_recordings,
+            tools=HarnessTools(),
             token=token,
             allowed_origins=allowed_origins or (),
             worker=worker,

@@ -27,6 +27,7 @@ from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli import report, timeline
 from tokentape_harness.cli.messages import counted
 from tokentape_harness.cli.options import Json
+from tokentape_harness.conversion.output_fields import output_fields
 from tokentape_harness.conversion.request_reader import read_content
 from tokentape_harness.conversion.response_decoder import is_document
 from tokentape_harness.errors import UsageError
@@ -86,7 +87,7 @@ def interaction_fields(number: int, item: Interaction) -> dict[str, Any]:
         fields["stream"].pop("websocket", None)
     match decoded:
         case ChatOutput():
-            fields["output"] = report.output_fields(decoded)
+            fields["output"] = output_fields(decoded)
         case TokentapeError():
             fields["error"] = terminal_text.builtins(decoded)
         case None:
