@@ -75,6 +75,7 @@ DEBIAN: Final = (
     Debian("varnishd", "varnish"),
     Debian("apache2", "apache2-bin"),
     Debian("squid", "squid"),
+    Debian("chromium", "chromium"),
 )
 
 

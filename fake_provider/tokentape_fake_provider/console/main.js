@@ -161,7 +161,8 @@ function drawSessions() {
   const session = sessions.get(chosenSession());
   holdNew.checked = session ? Boolean(session.settings.hold) : false;
   const url = session?.base_urls.openai_chat ?? "";
-  welcome.replaceChildren(h("strong", {}, "No requests yet."), " Point a client to ", h("code", {}, url), " and they appear here.");
+  welcome.replaceChildren(h("strong", {}, "No requests yet."), " Point a client to ", h("code", {}, url),
+    " and they appear here, or ", h("a", { href: `console/chat.html?session=${chosenSession()}`, target: "chat" }, "open a chat to try"), ".");
   if (sessionView && !sessionView.element.hidden) showSession();
 }
 

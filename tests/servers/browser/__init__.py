@@ -1,0 +1,1 @@
+"""Debian's Chromium in front of the fake provider."""
