@@ -153,9 +153,9 @@ class Api:
             raise Refused(403, "the Host header names another machine", "use http://127.0.0.1 or http://localhost")
 
 
-def flag(request: Request, name: str) -> bool:
+def flag(request: Request, name: str, *, default: bool = False) -> bool:
     """Return a query parameter that is on or off. Raises `Refused`."""
-    value = request.query_params.get(name, "0").lower()
+    value = request.query_params.get(name, str(int(default))).lower()
     if value not in ("0", "1", "false", "true"):
         raise Refused(400, f"{name} is {value!r}", "use 1 or 0", f"?{name}")
     return value in ("1", "true")

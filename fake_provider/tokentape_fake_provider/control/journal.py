@@ -11,13 +11,15 @@ from starlette.responses import Response
 
 from tokentape_fake_provider.control.api import Api, Routes, flag, number
 from tokentape_fake_provider.control.responses import Refused, json_response
+from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.sessions.entry_row import entry_row
 
 LONGEST_WAIT_S: Final = 600.0
 
 
 async def read_journal(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/journal; with `wait`, responds when every response has ended."""
+    """GET /sessions/{id}/journal; with `wait`, responds when every response has ended; `bodies=0` sends rows only."""
     journal = api.session(request).journal
     frames = flag(request, "frames")
     since = number(request, "since")
@@ -30,7 +32,11 @@ async def read_journal(api: Api, request: Request) -> Response:
             raise Refused(504, str(error), "read it without wait: it shows what is pending", "?wait") from None
     most = number(request, "limit") or None
     found = (entry for entry in journal.entries if entry.number >= since)
-    entries = [shown_entry(entry, frames=frames) for entry in islice(found, most)]
+    chosen = list(islice(found, most))
+    if flag(request, "bodies", default=True):
+        entries = [shown_entry(entry, frames=frames) for entry in chosen]
+    else:
+        entries = await run_in_thread(lambda: [entry_row(entry) for entry in chosen])  # streams continue meanwhile
     return json_response({"forgotten": journal.forgotten, "entries": entries})
 
 

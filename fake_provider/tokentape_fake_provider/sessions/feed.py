@@ -16,6 +16,7 @@ import msgspec
 
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream, StreamState
+from tokentape_fake_provider.sessions.entry_row import entry_row
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.session import Session
 
@@ -198,7 +199,7 @@ class _Watched:
             response = _Response(entry)
             self._responses.append(response)
             response.over = entry.outcome != "pending"
-            yield "request", entry.to_builtins(body=False)
+            yield "request", entry_row(entry)
         if not self._responses:
             return
         streams = {stream.entry.number: stream for stream in self.session.streams.open}
@@ -237,4 +238,4 @@ class _Response:
                 yield "stream", {"session": session, **msgspec.structs.asdict(state)}
         if known != self.known or over != self.over:
             self.known, self.over = known, over
-            yield "entry", entry.to_builtins(body=False)
+            yield "entry", entry_row(entry)
