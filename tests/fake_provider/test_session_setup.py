@@ -120,10 +120,10 @@ def test_a_request_takes_its_answer_from_one_state() -> None:
     registry = SessionRegistry()
     states = [
         Setup(
-            SessionSettings(usage=Usage(output=number), faults=(f"lose@frame=99,after={number}",)),
+            SessionSettings(usage=Usage(output=number)),
             (Rule((), faults=(f"comments@every={number}",)), Rule((f"rule {number}",))),
         )
-        for number in (1, 2)
+        for number in (2, 3)
     ]
     stop = threading.Event()
 
@@ -148,8 +148,5 @@ def test_a_request_takes_its_answer_from_one_state() -> None:
         stop.set()
         thread.join()
         sys.setswitchinterval(interval)
-    assert {(text, usage) for text, usage, _ in seen} == {("rule 1", 1), ("rule 2", 2)}
-    assert all(
-        f"comments@every={usage}" in note.replace("comments changed", "comments@every=1 changed")
-        for _, usage, note in seen
-    )
+    assert {(text, usage) for text, usage, _ in seen} == {("rule 2", 2), ("rule 3", 3)}
+    assert all(f"comments@every={usage}" in note for _, usage, note in seen)
