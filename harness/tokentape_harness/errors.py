@@ -6,6 +6,7 @@ HarnessError
 │   ├── CassetteSyntaxError        not YAML, or cut short
 │   ├── CassetteFormatError        not vcrpy's format: another tool's, another version, a damaged field
 │   └── CassetteWriteError         can't be written, or would replace a file that can't be read
+├── RulesFileError                 rules files are not valid: it has all their problems
 ├── TraceError                     a trace or a log can't be imported: it names the file and the record
 ├── TruncatedRecordingError        a replay reached the point where the recording was cut off
 ├── UnplayedRecordingError         a cassette has responses that the test did not request
@@ -21,7 +22,10 @@ ScriptWarning                      a script calls a tool that the request does n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 
 class HarnessError(Exception):
@@ -70,6 +74,30 @@ class CassetteWriteError(CassetteError, OSError):
 
 class CassetteWarning(UserWarning):
     """A cassette was read, but something in it was fixed; or the streams of a client can't be kept."""
+
+
+class FileProblem(msgspec.Struct, frozen=True):
+    """What is wrong in a file, where, and what to do; `line` and `column` are from 1, `None` if they are not known."""
+
+    file: str
+    line: int | None
+    column: int | None
+    field: str
+    what: str
+    do: str = ""
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = ": ".join(filter(None, (place, self.field, self.what)))
+        return f"{text}: {self.do}" if self.do else text
+
+
+class RulesFileError(HarnessError, ValueError):
+    """Rules files are not valid; `problems` has what is wrong, with file, line and column."""
+
+    def __init__(self, problems: Sequence[FileProblem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
 
 
 class TraceError(HarnessError, ValueError):

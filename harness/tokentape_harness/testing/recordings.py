@@ -70,8 +70,8 @@ def recordings_as(cassette: Cassette, wire: str) -> tuple[list[Recording], tuple
     return found, counted(losses)
 
 
-def find_cassettes(paths: Iterable[str | Path]) -> list[Path]:
-    """The cassette files of these paths: each file, and all cassettes below each folder, sorted.
+def find_cassettes(paths: Iterable[str | Path], suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """The cassette files of these paths: each file, and all with these suffixes below each folder, sorted.
 
     Raises `CassetteNotFoundError` for a path that does not exist, `UsageError` for a folder without cassettes.
     """
@@ -79,10 +79,10 @@ def find_cassettes(paths: Iterable[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(
-                file for file in path.rglob("*") if file.suffix in SUFFIXES and not file.name.startswith(".")
+                file for file in path.rglob("*") if file.suffix in suffixes and not file.name.startswith(".")
             )
             if not inside:
-                raise UsageError(f"{path}: no cassettes in this folder (.yaml, .yml, .json): check the path")
+                raise UsageError(f"{path}: no cassettes in this folder ({', '.join(suffixes)}): check the path")
             found += inside
         elif path.exists():
             found.append(path)

@@ -1,0 +1,14 @@
+"""Rules files on disk: YAML, JSON and TOML, with the place of each problem."""
+
+from __future__ import annotations
+
+from tokentape_harness.rules_files.file import (
+    SUFFIXES,
+    PlacedRules,
+    kind_of,
+    load_rules,
+    not_served,
+    parse_rules,
+)
+
+__all__ = ["SUFFIXES", "PlacedRules", "kind_of", "load_rules", "not_served", "parse_rules"]

@@ -1,0 +1,85 @@
+"""A document with the place of each value: YAML, JSON or TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from tokentape_fake_provider.rules_file.problem import Path
+
+DEEPEST = 100
+MOST = 500_000
+"""No file for people nests values deeper, or has more of them."""
+
+
+class Place(NamedTuple):
+    """A place in a text, from 1."""
+
+    line: int
+    column: int
+
+
+Places: TypeAlias = Mapping[Path, tuple[Place, Place]]
+"""Where the name of a field (or an item of a list) begins, and where its value does."""
+
+
+class Document(NamedTuple):
+    """A value as JSON has it, and where its parts are."""
+
+    value: Any
+    places: Places
+
+    def place(self, path: Path, *, key: bool = False) -> Place | None:
+        """The place of a value, or of the name of its field; of what holds it if it is not known."""
+        for length in range(len(path), -1, -1):
+            if (found := self.places.get(path[:length])) is not None:
+                return found[0] if key or length < len(path) else found[1]
+        return None
+
+
+class TextProblem(Exception):  # noqa: N818 - a finding
+    """A text that is not in its format, or has what no such file has; the place, if it is known."""
+
+    def __init__(self, what: str, do: str, place: Place | None = None) -> None:
+        super().__init__(what)
+        self.what, self.do, self.place = what, do, place
+
+
+def parse_document(data: bytes, suffix: str) -> Document:
+    """Parse a text; `suffix` is that of its file. Raises `TextProblem`."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise TextProblem("the text is not UTF-8", "save the file as UTF-8", Place(line, column)) from None
+    try:
+        match suffix:
+            case ".toml":
+                from tokentape_harness.rules_files.toml_document import parse_toml
+
+                return parse_toml(text)
+            case ".json":
+                from tokentape_harness.rules_files.json_document import parse_json
+
+                return parse_json(text)
+            case _:
+                from tokentape_harness.rules_files.yaml_document import parse_yaml
+
+                return parse_yaml(text)
+    except RecursionError:
+        raise too_deep() from None
+
+
+def too_deep(place: Place | None = None) -> TextProblem:
+    return TextProblem(f"values are nested more than {DEEPEST} deep", "nest them less", place)
+
+
+def too_many(place: Place | None = None) -> TextProblem:
+    return TextProblem(f"there are more than {MOST:,} values", "remove aliases, or split the file", place)
+
+
+def twice(name: str, first: Place, place: Place) -> TextProblem:
+    return TextProblem(
+        f"`{name[:80]}` is there twice, first in line {first.line}", "keep one of them, or join them", place
+    )
