@@ -10,8 +10,18 @@ from __future__ import annotations
 from starlette.applications import Starlette
 
 from tokentape_fake_provider.config import AppConfig
-from tokentape_fake_provider.control import answers, entry_detail, events, journal, metrics, server, sessions, streams
-from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, Api
+from tokentape_fake_provider.control import (
+    answers,
+    entry_detail,
+    events,
+    journal,
+    metrics,
+    page,
+    server,
+    sessions,
+    streams,
+)
+from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, Api, Routes
 from tokentape_fake_provider.control.metrics import METRICS_PATH
 
 __all__ = ["CONTROL_PATH", "HEALTH_PATH", "METRICS_PATH", "control_routes"]
@@ -28,6 +38,8 @@ def control_routes(config: AppConfig) -> Starlette:
         streams.ROUTES,
         events.ROUTES,
     )
-    return Api(config).application(
-        metrics.ROUTES, *({CONTROL_PATH + path: by for path, by in table.items()} for table in below)
-    )
+    return Api(config).application(metrics.ROUTES, *map(_below, below), public=_below(page.ROUTES))
+
+
+def _below(table: Routes) -> Routes:
+    return {CONTROL_PATH + path: handlers for path, handlers in table.items()}

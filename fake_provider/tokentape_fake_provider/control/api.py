@@ -13,7 +13,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tokentape_fake_provider.config import AppConfig
@@ -52,9 +52,11 @@ class Api:
         self.config = config
         self.sessions = config.sessions
 
-    def application(self, *tables: Routes) -> Starlette:
-        """Return the routes as an ASGI application."""
-        routes = [Route(HEALTH_PATH, self._health), Route("/", self._health)]
+    def application(self, *tables: Routes, public: Routes) -> Starlette:
+        """Return the routes as an ASGI application; the `public` ones need no token."""
+        routes = [Route(HEALTH_PATH, self._health), Route("/", self._root)]
+        for path, handlers in public.items():
+            routes.append(Route(path, partial(self._serve, handlers, public=True), methods=_METHODS))
         for path, handlers in ((path, handlers) for table in tables for path, handlers in table.items()):
             routes.append(Route(path, partial(self._serve, handlers), methods=_METHODS))
         routes.append(Route(f"{CONTROL_PATH}/{{rest:path}}", partial(self._serve, {}), methods=_METHODS))
@@ -89,13 +91,19 @@ class Api:
         """GET /health."""
         return json_response({"status": "ok"})
 
+    async def _root(self, request: Request) -> Response:
+        """GET /: the console for a browser, health for others."""
+        if self.config.control and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(f"{CONTROL_PATH}/console")
+        return await self._health(request)
+
     async def _not_routed(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return refusal(request, Refused(error.status_code, error.detail, f"see the list of routes in {DOCUMENT}"))
 
-    async def _serve(self, handlers: Mapping[str, Handler], request: Request) -> Response:
+    async def _serve(self, handlers: Mapping[str, Handler], request: Request, *, public: bool = False) -> Response:
         try:
-            self._admit(request)
+            self._admit(request, public)
             if not handlers:
                 raise Refused(404, "no such route", f"see the list of routes in {DOCUMENT}")
             handler = handlers.get("GET" if request.method == "HEAD" else request.method)
@@ -127,7 +135,7 @@ class Api:
             what = f"the server failed: {type(error).__name__}: {error}"
             return refusal(request, Refused(500, what, "see its log, and report it"))
 
-    def _admit(self, request: Request) -> None:
+    def _admit(self, request: Request, public: bool) -> None:
         foreign = self.config.access.refusal(request.headers.raw)
         if foreign:
             raise Refused(403, foreign, ALLOW_IT)
@@ -145,12 +153,13 @@ class Api:
                 "start the server without --workers",
             )
         token = self.config.token
-        if token is not None:
+        if token is None:
+            if not names_this_machine(request.headers.raw):
+                raise Refused(403, "the Host header names another machine", "use http://127.0.0.1 or http://localhost")
+        elif not public:
             scheme, _, given = request.headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
                 raise Refused(401, "the control API's token is missing or wrong", "send Authorization: Bearer TOKEN")
-        elif not names_this_machine(request.headers.raw):
-            raise Refused(403, "the Host header names another machine", "use http://127.0.0.1 or http://localhost")
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:
