@@ -40,10 +40,11 @@ DOORS = {
         OutputBuffer
     """,
     "tokentape_fake_provider": """
-        AppConfig Audio Choice Citation Condition ControlledClock CustomFault Error FakeProviderServer Fault
-        FaultContext FirstToken Frame InProcessProvider Instant InterToken Load Pauses Profile Reasoning
-        Recorded Recording Refusal Rule Script ServerTool Session SessionSettings Source StepTimeoutError
-        Stepped SteppedStream StreamOverError Synthetic Tape Text TextMatch ToolCall ToolResultMatch Usage
+        AppConfig Audio Choice Citation Condition ControlledClock CustomFault Embeddings Error
+        FakeProviderServer Fault FaultContext FirstToken Frame InProcessProvider Instant InterToken Load
+        Moderation Pauses Profile Ranking Reasoning Recorded Recording Refusal Rule Script
+        ServerTool Session SessionSettings Source StepTimeoutError Stepped SteppedStream
+        StreamOverError Synthetic Tape Text TextMatch ToolCall ToolResultMatch Usage
         create_app encode errors parse_fault parse_timing
     """,
     "tokentape_harness": """

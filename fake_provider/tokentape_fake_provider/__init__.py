@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ToolCall,
         Usage,
     )
+    from tokentape_fake_provider.script.results import Embeddings, Moderation, Ranking
     from tokentape_fake_provider.sessions.condition import Condition, TextMatch, ToolResultMatch
     from tokentape_fake_provider.sessions.recording import Recording
     from tokentape_fake_provider.sessions.rule import Rule
@@ -63,6 +64,7 @@ __all__ = [
     "Condition",
     "ControlledClock",
     "CustomFault",
+    "Embeddings",
     "Error",
     "FakeProviderServer",
     "Fault",
@@ -73,8 +75,10 @@ __all__ = [
     "Instant",
     "InterToken",
     "Load",
+    "Moderation",
     "Pauses",
     "Profile",
+    "Ranking",
     "Reasoning",
     "Recorded",
     "Recording",
@@ -112,6 +116,7 @@ _LAZY = {
     "Condition": "sessions.condition",
     "ControlledClock": "clock",
     "CustomFault": "faults",
+    "Embeddings": "script.results",
     "Error": "script.model",
     "FakeProviderServer": "hosting.server",
     "Fault": "faults",
@@ -122,8 +127,10 @@ _LAZY = {
     "Instant": "timing",
     "InterToken": "timing",
     "Load": "timing",
+    "Moderation": "script.results",
     "Pauses": "timing",
     "Profile": "timing",
+    "Ranking": "script.results",
     "Reasoning": "script.model",
     "Recorded": "timing",
     "Recording": "sessions.recording",

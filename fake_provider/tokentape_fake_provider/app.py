@@ -34,7 +34,7 @@ from tokentape_fake_provider.playback.stepped_stream import HEADERS, StepControl
 from tokentape_fake_provider.playback.websocket import WebSocketConnection
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import retry_after
-from tokentape_fake_provider.wires import WIRES, Wire, wire_for_path
+from tokentape_fake_provider.wires import ENDPOINTS, WIRES, Wire, served_at
 
 # The time in s after which a warning reports a stream that nobody has stepped.
 _UNSTEPPED_S: Final = 5.0
@@ -60,7 +60,7 @@ class App:
         self.sessions = config.sessions
         self.stopping = False
         self._rest = control_routes(config)
-        self._wire_for_path = lru_cache(maxsize=1024)(wire_for_path)
+        self._wire_for_path = lru_cache(maxsize=1024)(served_at)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -316,7 +316,8 @@ def _finish_and_join(finish: Callable[[], Answer | None]) -> Answer | None:
 
 def _nearest_paths(path: str) -> str:
     """Return the nearest paths as a sentence; without any, one path of each wire format."""
-    known = dict.fromkeys(known for wire in WIRES.values() for known in wire.paths if "*" not in known)
+    served = (*WIRES.values(), *ENDPOINTS.values())
+    known = dict.fromkeys(known for wire in served for known in wire.paths if "*" not in known)
     near = get_close_matches(path, [*known, "/v1/models", "/api/tags"], 3, 0.6)
     if near:
         return f"The nearest paths are {', '.join(near)}"

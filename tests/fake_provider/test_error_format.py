@@ -50,16 +50,16 @@ def ask_boto3(url: str) -> None:
 
 
 def ask_ollama(url: str) -> None:
-    """Nor are embeddings."""
+    """Nor are uploads of models."""
     with ollama.Client(url) as client:
-        client.embed("m", "Hi")
+        client.push("m")
 
 
 def ask_cohere(url: str) -> None:
-    """Nor is ranking."""
+    """Nor are data sets."""
     with httpx.Client() as http:
         client = cohere.ClientV2("k", base_url=url, httpx_client=http)
-        client.rerank(model="m", query="Hi", documents=["a"])
+        client.datasets.list()
 
 
 ASKED: Mapping[str, tuple[str, Callable[[str], None], str]] = {

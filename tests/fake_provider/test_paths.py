@@ -142,7 +142,7 @@ def test_what_leaves_the_queue_alone(url: str, session: Session, http: httpx2.Cl
         assert http.request(method, url + path).status_code in (200, 404)
     assert len(session.queue) == 2
     assert http.post(f"{url}/v1/embeddings", json={}).json() == {"data": []}
-    assert http.post(f"{url}/v1/embeddings", json={}).status_code == 404
+    assert http.post(f"{url}/v1/embeddings", json={}).status_code == 400
     assert http.post(f"{url}/v1/chat/completions", json=CHAT).json()["choices"][0]["message"]["content"] == "Hello"
 
 

@@ -160,12 +160,12 @@ def test_recording_of_an_unknown_path_answers(
     """What no wire format owns is still replayed, by method and path."""
     tape = Tape((Frame(0, b"[0.5]"),), 200)
     session.add_recordings(
-        [Recording(tape, "/v1/embeddings", {"input": "a"}), Recording(tape, "/v1/files", method="GET")]
+        [Recording(tape, "/v1/audio/speech", {"input": "a"}), Recording(tape, "/v1/files", method="GET")]
     )
     base = server.base_url("openai_chat", session.id)
-    assert http.post(f"{base}/embeddings", json={"input": "a"}).content == b"[0.5]"
+    assert http.post(f"{base}/audio/speech", json={"input": "a"}).content == b"[0.5]"
     assert http.get(f"{base}/files").content == b"[0.5]"
-    assert http.post(f"{base}/embeddings", json={"input": "b"}).status_code == 404
+    assert http.post(f"{base}/audio/speech", json={"input": "b"}).status_code == 404
 
 
 def test_strict_error_names_the_nearest_recording(session: Session, openai_client: openai.OpenAI) -> None:

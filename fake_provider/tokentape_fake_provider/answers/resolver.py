@@ -45,9 +45,10 @@ from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
 from tokentape_fake_provider.sessions.stored_answers import Background
 from tokentape_fake_provider.simulation.model import simulate
+from tokentape_fake_provider.simulation.results import computed
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
-from tokentape_fake_provider.wires import WIRES, wire_named
+from tokentape_fake_provider.wires import ENDPOINTS, WIRES, served_named, wire_named
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
 from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
@@ -157,6 +158,8 @@ class _Resolution:
         """
         what = None if self._taken is None else self._taken.what
         prompt = 0 if self._request is None else len(self._request.text)
+        if self._request is not None and self._request.task is not None:
+            return prompt + self._request.task.size
         if isinstance(what, Script):
             items = (item for choice in what.choices for item in choice.items)
             return prompt + sum(len(streamed_text(item)) for item in items)
@@ -197,9 +200,11 @@ class _Resolution:
             if problem := session.problem(self._incoming):
                 status = no_recording_status(self._http.headers)
                 return error_answer(wire, status, problem, "unexpected_request", request=request)
-            self._taken = session.take_queued() or session.take_by_rule(self._incoming)
+            self._taken = session.take_queued(request.task) or session.take_by_rule(self._incoming)
         elif wire is None or self._http.method != "POST":
             self._taken = self._taken_for_any_path()
+        elif wire.name in ENDPOINTS:
+            self._taken = session.take_queued(tape=True)
         if self._taken is not None:
             return partial(self._of, self._taken)
         http = self._http
@@ -225,6 +230,13 @@ class _Resolution:
         note = str(recording) if recording.recordings else ""
         if settings.strict:
             return self._without_recording(wire, recording)
+        if request.task is not None:
+            try:
+                if settings.validate:
+                    ENDPOINTS[wire.name].check(request)
+            except BadRequestError as error:
+                return refused(wire, error, request)
+            return partial(self._from_script, Script(), request, "synthetic", note=note)
         key = self._simulation_key(request)
         script = None if key is None else _SIMULATED.get(key)
         if script is None and settings.validate:
@@ -383,8 +395,12 @@ class _Resolution:
     def _from_script(
         self, script: Script, request: ProviderRequest, by: AnsweredBy, source: str = "", *, note: str = ""
     ) -> Answer:
-        wire, settings = wire_named(request.wire), self._settings
-        script = _with_input(_with_usage(script, settings.usage), self._incoming or IncomingRequest(request))
+        wire, settings = served_named(request.wire), self._settings
+        script = _with_usage(script, settings.usage)
+        if request.task is None:
+            script = _with_input(script, self._incoming or IncomingRequest(request))
+        elif script.error is None:
+            script = msgspec.structs.replace(script, result=computed(request.task, script.result))
         try:
             tape = encode(script, request, settings.timing, in_flight=self._in_flight)
         except ScriptError as error:

@@ -10,7 +10,7 @@ from tokentape_fake_provider.script.model import Script, Usage
 from tokentape_fake_provider.script.usage import count_input
 from tokentape_fake_provider.tape import Frame, Tape
 from tokentape_fake_provider.timing import Conditions, Instant, Timing, headers_at, profile_of, schedule
-from tokentape_fake_provider.wires import wire_named
+from tokentape_fake_provider.wires import served_named
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply, Wire
 
 
@@ -20,7 +20,7 @@ def encode(script: Script, request: ProviderRequest, timing: Timing, *, in_fligh
     A response that is not streamed is sent when the last frame of a stream would be. `in_flight` counts the responses
     being sent, including this one. Raises `ScriptError` if the wire format can't express the script.
     """
-    wire = wire_named(request.wire)
+    wire = served_named(request.wire)
     try:
         return _encode(script, request, timing, wire, in_flight)
     except UnicodeEncodeError as error:

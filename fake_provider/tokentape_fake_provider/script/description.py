@@ -21,6 +21,8 @@ def describe(response: Script | Tape) -> str:
     if isinstance(response, Tape):
         return f"a tape of {len(response.frames)} frames"
     parts = [_item(item) for choice in response.choices for item in choice.items]
+    if response.result is not None:
+        parts.append(type(response.result).__name__.lower())
     if response.error is not None:
         parts.append(f'an error {response.error.status} "{shortened(response.error.message)}"')
     return " + ".join(parts) or "an empty response"

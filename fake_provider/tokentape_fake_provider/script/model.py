@@ -13,6 +13,7 @@ import msgspec
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.faults.specification import Faults, as_faults
+from tokentape_fake_provider.script.results import Result
 
 if TYPE_CHECKING:
     JsonText: TypeAlias = str
@@ -289,7 +290,8 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One response: its choices, usage, error and faults. `model` defaults to the requested one.
 
-    `faults` are applied to it in order; each may be a specification such as `fin@frame=5`. Raises `FaultError`.
+    `faults` are applied to it in order; each may be a specification such as `fin@frame=5`. With a `result` (embeddings,
+    a ranking, a moderation) it answers requests for that alone, with its error if it has one. Raises `FaultError`.
     """
 
     choices: tuple[Choice, ...] = (Choice(),)
@@ -297,10 +299,17 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     error: Error | None = None
     model: str | None = None
     faults: Faults = ()
+    result: Result | None = None
 
     def __post_init__(self) -> None:
         if self.faults:
             msgspec.structs.force_setattr(self, "faults", as_faults(self.faults))
+
+    @property
+    def fails_any(self) -> bool:
+        """Whether it is nothing but an error, which can answer any request."""
+        empty = self.result is None and not any(choice.items for choice in self.choices)
+        return empty and self.error is not None and not self.error.in_stream
 
     @classmethod
     def of(

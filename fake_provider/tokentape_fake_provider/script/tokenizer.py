@@ -12,7 +12,8 @@ from typing import Final
 
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
 
-_CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+"""The ranges of CJK characters, for a class of a regular expression."""
 # `\w` leaves out combining marks, and scripts such as Devanagari or Thai write vowels with them.
 _MARKS = (
     "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
@@ -29,9 +30,9 @@ _TOKEN = re.compile(
       \ ?[\U0001f1e6-\U0001f1ff]{{2}}                                            # flags
     | \ ?[{_PICTURE}][{_MODIFIERS}]*(?:\u200d[{_PICTURE}][{_MODIFIERS}]*)*       # emoji, ZWJ sequences
     | [\d*#]\ufe0f?\u20e3                                                       # keycaps
-    | [{_CJK}]{{1,2}}
+    | [{CJK}]{{1,2}}
     | '(?:[sdmt]|ll|ve|re)\b                                                     # English contractions
-    | \ ?(?:[^\W\d_{_CJK}]|[{_MARKS}]){{1,10}}                                   # a word, or part of one
+    | \ ?(?:[^\W\d_{CJK}]|[{_MARKS}]){{1,10}}                                   # a word, or part of one
     | \d{{1,3}}
     | \ ?(?:[^\s\w{_PICTURE}{_MARKS}]|_){{1,4}}[\r\n]{{0,8}}                       # punctuation
     | [^\S\r\n]{{0,8}}[\r\n]{{1,8}}                                              # bounded, to stay linear

@@ -10,7 +10,7 @@ import msgspec
 from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.wires import named_in_path
+from tokentape_fake_provider.wires import endpoint_for_path, named_in_path
 
 WEBSOCKET: Final = "WEBSOCKET"
 """The method of a recorded handshake, which no request of HTTP has."""
@@ -20,8 +20,8 @@ class Recording(msgspec.Struct, frozen=True):
     """A recorded response, and the request that it answers.
 
     `body` is the request's JSON value, its bytes if it was not JSON, or `None` without a body. `wire` is the name of
-    its wire format; without one, only requests with the same path match. `source` (a file) and `interaction` (its
-    number in the file, from 0) are for messages only.
+    its wire format or endpoint; where there is none, only requests with the same path match. `source` (a file) and
+    `interaction` (its number in the file, from 0) are for messages only.
 
     With a `prompt`, all the text of the messages, the recording answers any request with that text: so recordings of
     one provider answer for another. If it has a `script`, that is encoded for the request in place of the tape.
@@ -41,6 +41,10 @@ class Recording(msgspec.Struct, frozen=True):
     script: Script | None = None
     read: Callable[[], Recording] | None = None
     fill: Callable[[Values], Tape] | None = None
+
+    def __post_init__(self) -> None:
+        if self.wire is None and (endpoint := endpoint_for_path(self.path)) is not None:
+            msgspec.structs.force_setattr(self, "wire", endpoint.name)
 
     @property
     def label(self) -> str:

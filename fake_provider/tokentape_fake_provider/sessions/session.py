@@ -35,6 +35,7 @@ from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.sessions.stored_answers import StoredAnswers
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.prompt import Prompt
+from tokentape_fake_provider.wires.tasks import Task, answers
 
 DEFAULT_SESSION: Final = "default"
 _logger: Final = logging.getLogger("tokentape_fake_provider")
@@ -360,24 +361,34 @@ class Session:
     def problem(self, request: IncomingRequest) -> str:
         """What the check of the next response in the queue objects to; an empty string if nothing."""
         with self._lock:
-            check = self._queue[0].check if self._queue else None
+            place = self._place(request.request.task)
+            check = None if place is None else self._queue[place].check
             problem = check(request.prompt) if check is not None else ""
             if problem:
                 self._problems[problem] = None
             return problem
 
-    def take_queued(self, *, tape: bool = False) -> Taken | None:
-        """The next response of the queue; with `tape` only if it is a tape."""
+    def _place(self, task: Task | None) -> int | None:
+        """Where in the queue the next response is that can answer; only a chat takes a tape that is not the first."""
+        for place, (item, *_) in enumerate(self._queue):
+            if (task is None or not place) if isinstance(item, Tape) else answers(item, task):
+                return place
+        return None
+
+    def take_queued(self, task: Task | None = None, *, tape: bool = False) -> Taken | None:
+        """The next response of the queue that can answer; with `tape` only the next one of all if it is a tape."""
         if not self._queue:
             return None
         with self._lock:
-            if not self._queue or (tape and not isinstance(self._queue[0].item, Tape)):
+            place = self._place(task)
+            if place is None or (tape and not isinstance(self._queue[0].item, Tape)):
                 return None
-            queued = self._queue.popleft()
+            queued = self._queue[place]
+            del self._queue[place]
 
             def give_back() -> None:
                 with self._lock:
-                    self._queue.appendleft(queued)
+                    self._queue.insert(place, queued)
 
             return Taken(queued.item, "queue", "", queued.faults.take(), give_back)
 
@@ -391,6 +402,8 @@ class Session:
                     continue
                 if applied.rule.scripts and self._applies(applied, request):
                     script = applied.rule.script(applied.count, request)
+                    if not answers(script, request.request.task) and not script.fails_any:
+                        continue
                     active_faults = applied.script_faults[applied.count % len(applied.script_faults)].take()
                     active_faults += applied.faults.take()
                     give_back = self._apply(applied)

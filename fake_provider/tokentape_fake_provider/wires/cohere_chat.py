@@ -135,13 +135,13 @@ class CohereChat:
 
     def stream_headers(self, request: ProviderRequest) -> tuple[tuple[str, str], ...]:
         """The headers of a streamed response."""
-        return (("content-type", "text/event-stream"), *_headers(request.seed))
+        return (("content-type", "text/event-stream"), *cohere_headers(request.seed))
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The events of a streamed response."""
         choice = _choice(script)
         message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-        start = {"id": _uuid(request.seed, "message"), "type": "message-start", "delta": {"message": message}}
+        start = {"id": cohere_uuid(request.seed, "message"), "type": "message-start", "delta": {"message": message}}
         pieces = [EncodedFrame(_event(b"message-start", _json(start)[1:-1]))]
         blocks = calls = cited = 0
         logprobs = _requested_logprobs(request)
@@ -186,16 +186,16 @@ class CohereChat:
         if (logprobs := _requested_logprobs(request)) is not None:
             deltas = (delta for item in blocks for delta in split_item(item))
             end["logprobs"] = [_logprobs(delta.text, logprobs) for delta in deltas]
-        body = {"id": _uuid(request.seed, "message"), "message": message, **end}
-        return Reply(200, (("content-type", "application/json"), *_headers(request.seed)), _json(body))
+        body = {"id": cohere_uuid(request.seed, "message"), "message": message, **end}
+        return Reply(200, (("content-type", "application/json"), *cohere_headers(request.seed)), _json(body))
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
         seed = request.seed if request is not None else error.message
-        headers = [("content-type", "application/json"), *_headers(seed)]
+        headers = [("content-type", "application/json"), *cohere_headers(seed)]
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
-        return Reply(error.status, tuple(headers), _json({"id": _uuid(seed, "error"), "message": error.message}))
+        return Reply(error.status, tuple(headers), _json({"id": cohere_uuid(seed, "error"), "message": error.message}))
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """A `message-end` with the error, and `[DONE]`."""
@@ -357,7 +357,8 @@ def _end(script: Script, choice: Choice, request: ProviderRequest) -> dict[str, 
     return end
 
 
-def _headers(seed: str) -> tuple[tuple[str, str], ...]:
+def cohere_headers(seed: str) -> tuple[tuple[str, str], ...]:
+    """The headers of every response but its content type."""
     return (
         ("cache-control", "no-cache, no-store, no-transform, must-revalidate, private, max-age=0"),
         ("vary", "Origin"),
@@ -365,7 +366,8 @@ def _headers(seed: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _uuid(seed: str, purpose: str) -> str:
+def cohere_uuid(seed: str, purpose: str) -> str:
+    """The id of a response or a message."""
     digits = make_id(seed, purpose, 32, HEX)
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 

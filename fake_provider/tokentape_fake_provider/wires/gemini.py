@@ -64,8 +64,8 @@ BLOCKED = "PROHIBITED_CONTENT"
 
 METHODS = ("generateContent", "streamGenerateContent")
 
-_VERSIONS = ("/v1beta", "/v1", "/v1alpha", "/v1beta1", "")
-_PARENTS = (
+VERSIONS = ("/v1beta", "/v1", "/v1alpha", "/v1beta1", "")
+PARENTS = (
     "",
     "/publishers/google",
     "/projects/{_project}/locations/{_location}/publishers/google",
@@ -83,8 +83,8 @@ class Gemini:
     name = "gemini"
     base_path = ""
     paths: Sequence[str] = (
-        *(f"{version}{parent}/models/{{model}}:{{method}}" for version in _VERSIONS for parent in _PARENTS),
-        *(f"{version}/tunedModels/{{model}}:{{method}}" for version in _VERSIONS),
+        *(f"{version}{parent}/models/{{model}}:{{method}}" for version in VERSIONS for parent in PARENTS),
+        *(f"{version}/tunedModels/{{model}}:{{method}}" for version in VERSIONS),
     )
     document_paths = DocumentPaths(
         endings=(("candidates", "*", "finishReason"), ("promptFeedback", "blockReason")),

@@ -135,7 +135,7 @@ class Ollama:
         messages = _field(body, "messages", list, f"{kind}.messages of type []api.Message") or []
         for message in messages:
             if not isinstance(message, dict):
-                raise _unmarshal(message, f"{kind}.messages of type api.Message")
+                raise unmarshal(message, f"{kind}.messages of type api.Message")
             _field(message, "role", str, f"{kind}.messages.role of type string")
             _field(message, "content", str, f"{kind}.messages.content of type string")
         prompt = [
@@ -356,11 +356,11 @@ def _error_fields(error: Error) -> dict[str, Any]:
 def _field(body: Mapping[str, Any], name: str, kind: type, wanted: str) -> Any:
     value = body.get(name)
     if value is not None and not isinstance(value, kind):
-        raise _unmarshal(value, wanted)
+        raise unmarshal(value, wanted)
     return value
 
 
-def _unmarshal(value: Any, wanted: str) -> BadRequestError:
+def unmarshal(value: Any, wanted: str) -> BadRequestError:
     """Go's own words for a value of another type."""
     kind = {"a boolean": "bool", "a string": "string", "an object": "object", "an array": "array", "null": "null"}
     found = kind.get(json_type(value), "number")

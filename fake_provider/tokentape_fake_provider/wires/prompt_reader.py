@@ -45,6 +45,8 @@ _BESIDE_MESSAGES: Final = frozenset(
 def read_prompt(request: ProviderRequest) -> Prompt:
     """What a request asks of the model; never raises: what has another form than documented is left out."""
     body = request.body
+    if request.task is not None:
+        return Prompt(messages=(Message("user", request.text),))
     turns = read_turns(body)
     messages = tuple(_message(turn) for turn in turns)
     sources = list(_documents_of(turns))

@@ -11,6 +11,7 @@ from tokentape_fake_provider.script.model import Error, Script
 from tokentape_fake_provider.wires.document_paths import DocumentPaths
 from tokentape_fake_provider.wires.facts import WireFacts
 from tokentape_fake_provider.wires.limits import Limits
+from tokentape_fake_provider.wires.tasks import Task
 
 
 class ProviderRequest(msgspec.Struct, frozen=True):
@@ -19,7 +20,7 @@ class ProviderRequest(msgspec.Struct, frozen=True):
     `text` is all of the prompt as plain text (for counting input tokens and for rules), `created` the unix time in s
     and `seed` the seed of ids: both are arguments, so that the same request gives the same bytes. `dialect` names the
     provider whose variant of a shared format the answer has. `sent` is the number of events before the one that is
-    encoded, if that is inserted into a stream.
+    encoded, if that is inserted into a stream. `task` is what an endpoint other than a chat is to do.
     """
 
     wire: str
@@ -35,6 +36,7 @@ class ProviderRequest(msgspec.Struct, frozen=True):
     query: str = ""
     dialect: str = ""
     sent: int = 0
+    task: Task | None = None
 
 
 class EncodedFrame(msgspec.Struct, frozen=True, gc=False):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from tokentape_fake_provider.answers.error_format import wire_for_errors
 from tokentape_fake_provider.script.model import Error
-from tokentape_fake_provider.wires import wire_for_path
+from tokentape_fake_provider.wires import served_at
 from tokentape_harness.proxy.headers import RawHeaders
 from tokentape_harness.redaction import redact_text
 
@@ -37,7 +37,7 @@ class Failure(NamedTuple):
             message = quote(f"tokentape: {self.message}", safe=" ").encode()
             kind = (b"content-type", b"application/grpc")
             return [kind, (b"grpc-status", _UNIMPLEMENTED), (b"grpc-message", message)], b""
-        wire = wire_for_path(path) or wire_for_errors(path, headers)
+        wire = served_at(path) or wire_for_errors(path, headers)
         reply = wire.encode_error(Error(self.status, f"tokentape: {self.message}", code=self.kind))
         retry = () if self.retry else (("x-should-retry", "false"),)
         pairs = (*reply.headers, ("content-length", str(len(reply.body))), *retry)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from tokentape_fake_provider.wires import named_in_path, wire_for_path
+from tokentape_fake_provider.wires import named_in_path, served_at
 
 NAME = "llm_path"
 
@@ -19,7 +19,7 @@ class _Endpoint(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _endpoint(path: str) -> _Endpoint | None:
-    wire = wire_for_path(path)
+    wire = served_at(path)
     if wire is None:
         return None
     return _Endpoint(wire.name, frozenset(named_in_path(wire.name, path).items()), path.rpartition("/")[2])

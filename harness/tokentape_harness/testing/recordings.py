@@ -15,7 +15,7 @@ from tokentape_fake_provider.matching.placeholders import Values
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP
 from tokentape_fake_provider.sessions.recording import WEBSOCKET, Recording
 from tokentape_fake_provider.tape import Frame, Tape, WebSocketTape
-from tokentape_fake_provider.wires import wire_for_path
+from tokentape_fake_provider.wires import served_at, wire_for_path
 from tokentape_harness.cassettes.chunks import split_by_sizes
 from tokentape_harness.cassettes.content_coding import ContentCodingError, decode_content, split_codings
 from tokentape_harness.cassettes.event_split import split_body
@@ -163,7 +163,7 @@ def _filled(response: Response, values: Values) -> Tape:
 
 @lru_cache(maxsize=1024)
 def _wire_of(path: str) -> str | None:
-    wire = wire_for_path(path)
+    wire = served_at(path)
     return None if wire is None else wire.name
 
 
