@@ -68,7 +68,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_SWEEP}(cassette, faults=..., places=..., seed=..., interaction=..., match=..., times=..., patience=..., "
-        "fail_on=...): run the test with each fault at each frame of a recording, and print a matrix of the outcomes",
+        "fail_on=..., parallel=...): run the test with each fault at each frame of a recording, and print a matrix of "
+        "the outcomes",
     )
 
 
@@ -79,6 +80,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             from tokentape_harness.sweep.pytest_sweep import parametrize
 
         parametrize(metafunc)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Run the cells of sweeps that wait for a silent server beside the others."""
+    if not any(item.get_closest_marker(_SWEEP) for item in session.items):
+        return (yield)
+    from tokentape_harness.sweep.pytest_sweep import waiting_s
+    from tokentape_harness.sweep.waiting_cells import beside
+
+    with beside(session, waiting_s):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

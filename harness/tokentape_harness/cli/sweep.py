@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -22,6 +22,9 @@ from tokentape_harness.sweep.outcome import checked_outcomes
 from tokentape_harness.sweep.plan import plan_sweep
 from tokentape_harness.sweep.run import Client, run_sweep
 from tokentape_harness.sweep.subject import read_subject
+
+# Commands that wait for a silent server at the same time.
+_PARALLEL: Final = 4
 
 
 def sweep(
@@ -92,6 +95,7 @@ def sweep(
                 clock="automatic" if sdk is not None else "server",
                 times=times or None,
                 patience_s=patience,
+                parallel=0 if sdk is not None else _PARALLEL,
                 on_cell=lambda _: progress.advance(task),
             )
     failures = matrix.failures(failing)

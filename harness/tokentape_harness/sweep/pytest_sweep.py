@@ -15,14 +15,14 @@ from tokentape_harness.errors import HarnessError, UsageError
 from tokentape_harness.sweep.matrix import Matrix
 from tokentape_harness.sweep.outcome import FAIL_ON, OUTCOMES, CellResult, Outcome, checked_outcomes, judge
 from tokentape_harness.sweep.plan import PLACES, Cell, Plan, plan_sweep
-from tokentape_harness.sweep.session_setup import set_up_session, settled
+from tokentape_harness.sweep.session_setup import REAL_MS, set_up_session, settled
 from tokentape_harness.sweep.subject import Subject, read_subject
 from tokentape_harness.testing.fake_provider import FakeProvider
 from tokentape_harness.testing.recordings import cassette_folders, locate_cassette
 
 MARKER: Final = "fault_sweep"
 PROPERTY: Final = "fault_sweep"
-OPTIONS: Final = ("interaction", "faults", "places", "seed", "match", "times", "patience", "fail_on")
+OPTIONS: Final = ("interaction", "faults", "places", "seed", "match", "times", "patience", "fail_on", "parallel")
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -37,12 +37,14 @@ class Settings(msgspec.Struct, frozen=True):
     times: int | None = 1
     patience: float | None = None
     fail_on: tuple[Outcome, ...] = FAIL_ON
+    parallel: bool = True
 
 
 class SweptCell(msgspec.Struct, frozen=True):
-    """One cell of a marked test, with the mark and the subject."""
+    """One cell of a marked test and its number in the plan, with the mark and the subject."""
 
     cell: Cell
+    number: int
     settings: Settings
     subject: Subject
     plan: Plan
@@ -97,7 +99,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: fault_sweep: {error}") from error
     if MARKER not in metafunc.fixturenames:
         metafunc.fixturenames.append(MARKER)
-    cells = [SweptCell(cell, settings, subject, plan) for cell in plan.cells]
+    cells = [SweptCell(cell, number, settings, subject, plan) for number, cell in enumerate(plan.cells)]
     metafunc.parametrize(MARKER, cells, indirect=True, ids=[cell.id for cell in plan.cells])
 
 
@@ -106,6 +108,20 @@ def swept_cell(item: pytest.Item) -> SweptCell | None:
     callspec = getattr(item, "callspec", None)
     found = None if callspec is None else callspec.params.get(MARKER)
     return found if isinstance(found, SweptCell) else None
+
+
+def waiting_s(item: pytest.Item) -> float:
+    """How long the client of a test may wait for a silent server in real time, in s; 0 if its server is not silent."""
+    swept = swept_cell(item)
+    if (
+        swept is None
+        or not swept.cell.endless
+        or not swept.settings.parallel
+        or "fake_provider" not in getattr(item, "fixturenames", ())
+    ):
+        return 0.0
+    patience = swept.settings.patience
+    return REAL_MS / 1000.0 if patience is None else patience
 
 
 def set_up(provider: FakeProvider, swept: SweptCell) -> None:
@@ -153,14 +169,21 @@ def call(item: pytest.Function, swept: SweptCell) -> Generator[None, object, obj
 
 def matrices(reports: Iterable[Any]) -> list[Matrix]:
     """The matrix of each marked test, from the reports of its runs."""
-    found: dict[str, tuple[dict[str, Any], list[CellResult]]] = {}
+    found: dict[str, tuple[dict[str, Any], dict[int, CellResult]]] = {}
     for report in reports:
         for name, value in getattr(report, "user_properties", ()):
             if name == PROPERTY and getattr(report, "when", "") == "call":
-                known = found.setdefault(value["test"], (value, []))
-                known[1].append(msgspec.convert(value["result"], CellResult))
+                known = found.setdefault(value["test"], (value, {}))
+                known[1][value["number"]] = msgspec.convert(value["result"], CellResult)
     return [
-        Matrix(test, value["recording"], tuple(results), value["frames"], value["possible"], value["seed"])
+        Matrix(
+            test,
+            value["recording"],
+            tuple(results[number] for number in sorted(results)),
+            value["frames"],
+            value["possible"],
+            value["seed"],
+        )
         for test, (value, results) in found.items()
     ]
 
@@ -187,6 +210,7 @@ def _property(item: pytest.Function, swept: SweptCell, result: CellResult) -> di
     """The values for the summary: plain ones, which xdist can send."""
     return {
         "test": item.nodeid.replace(swept.cell.id, "", 1).replace("[-", "[").replace("-]", "]").replace("[]", ""),
+        "number": swept.number,
         "recording": swept.subject.label,
         "frames": swept.plan.frames,
         "possible": swept.plan.possible,
@@ -227,6 +251,7 @@ def _settings(mark: pytest.Mark) -> Settings:
         times,
         given.get("patience"),
         tuple(fail_on),
+        bool(given.get("parallel", True)),
     )
 
 

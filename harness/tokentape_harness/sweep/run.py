@@ -1,8 +1,9 @@
-"""Run: a client runs in every cell of a plan, one after the other."""
+"""Run: a client runs in every cell of a plan, one after the other; those that wait may run beside the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 from tokentape_fake_provider.hosting.provider import Provider
@@ -41,27 +42,40 @@ def run_sweep(
     match: bool = False,
     times: int | None = 1,
     patience_s: float | None = None,
+    parallel: int = 0,
     on_cell: Callable[[CellResult], None] = lambda _: None,
 ) -> Matrix:
     """Run the client in each cell, each in a session of its own. The plan's first cell has no fault.
 
-    Raises `SweepError` if the client fails in that cell.
+    With `parallel` the cells in which the server stays silent run in so many threads, beside the others. Raises
+    `SweepError` if the client fails in the first cell.
     """
 
-    def results() -> Iterator[CellResult]:
-        complete: Any = None
-        for cell in plan.cells:
-            session = provider.create_session(clock=clock)
-            session_provider = FakeProvider(provider, session)
-            set_up_session(session, subject, cell, match=match, times=times, patience_s=patience_s)
-            try:
-                complete, result = _run_cell(client, session_provider, cell, complete)
-            finally:
-                provider.delete_session(session.id)
-            on_cell(result)
-            yield result
+    def run(cell: Cell, complete: Any) -> tuple[Any, CellResult]:
+        session = provider.create_session(clock=clock)
+        session_provider = FakeProvider(provider, session)
+        set_up_session(session, subject, cell, match=match, times=times, patience_s=patience_s)
+        try:
+            complete, result = _run_cell(client, session_provider, cell, complete)
+        finally:
+            provider.delete_session(session.id)
+        on_cell(result)
+        return complete, result
 
-    return Matrix(name, subject.label, tuple(results()), plan.frames, plan.possible, plan.seed)
+    complete, result = run(plan.cells[0], None)
+    results = {0: result}
+    others = list(enumerate(plan.cells))[1:]
+    with ThreadPoolExecutor(parallel or 1) as pool:
+        waiting: dict[int, Future[tuple[Any, CellResult]]] = {}
+        try:
+            if parallel:
+                waiting = {number: pool.submit(run, cell, complete) for number, cell in others if cell.endless}
+            results |= {number: run(cell, complete)[1] for number, cell in others if number not in waiting}
+            results |= {number: future.result()[1] for number, future in waiting.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)
+    found = tuple(results[number] for number in sorted(results))
+    return Matrix(name, subject.label, found, plan.frames, plan.possible, plan.seed)
 
 
 def _run_cell(client: Client, provider: FakeProvider, cell: Cell, complete: Any) -> tuple[Any, CellResult]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -290,3 +291,72 @@ def test_several_requests_are_matched(pytester):
     )
     assert letters(result, "clean_end@frame=2") == "S"
     result.assert_outcomes(passed=2)
+
+
+# The client gives up on a silent server at some places, and waits at the others.
+WAITING = """
+    import os
+
+    @pytest.fixture(scope="module")
+    def service():
+        {service}
+        yield
+
+    def test_before(service):
+        pass
+
+    @pytest.mark.fault_sweep(CASSETTE, faults=["stall", "fin"], places=12, patience=0.3, fail_on="none"{options})
+    def test_it(service, fake_provider, fault_sweep):
+        with open("processes.txt", "a") as file:
+            print(fault_sweep.cell.row, os.getpid(), file=file)
+        timeout = 0.05 if (fault_sweep.cell.place or 0) % 2 else 30
+        with httpx2.Client(timeout=timeout if fault_sweep.cell.endless else 30) as client:
+            response = client.post(fake_provider.base_url() + "/chat/completions", json=REQUEST)
+            fault_sweep.answer(text_of(response.text.splitlines())[0])
+
+    def test_after(fake_provider):
+        assert httpx2.get(fake_provider.url + "/v1/models").status_code == 200
+"""
+
+
+def swept_in(pytester: pytest.Pytester, name: str, **parts: str) -> tuple[list[str], dict[str, list[str]]]:
+    """The printed matrix, and the processes that ran the cells of each row."""
+    (pytester.path / "processes.txt").unlink(missing_ok=True)
+    result = run(pytester, WAITING.format(**{"options": "", "service": "", **parts}), f"--fault-sweep-json={name}")
+    result.assert_outcomes(passed=1 + 26 + 1)
+    rows: dict[str, list[str]] = {}
+    for line in (pytester.path / "processes.txt").read_text().splitlines():
+        rows.setdefault(line.split()[0], []).append(line.split()[1])
+    return [line for line in result.outlines if line.startswith(("stall", "fin"))], rows
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waiting cells run in forked processes on Linux alone")
+def test_cells_that_wait_run_beside_the_others(pytester):
+    """Several processes run them, and the matrix is the same, cell for cell, as one after the other."""
+    serial = swept_in(pytester, "serial.json", options=", parallel=False")
+    assert len({process for row in serial[1].values() for process in row}) == 1
+    parallel = swept_in(pytester, "parallel.json")
+    assert parallel[0] == serial[0]
+    assert "H" in letters_of(parallel[0], "stall")
+    assert "E" in letters_of(parallel[0], "stall")
+    (own,) = {*parallel[1]["fin"], *parallel[1]["none"]}
+    assert len(parallel[1]["stall"]) == 12
+    assert len({*parallel[1]["stall"]} - {own}) > 1
+    assert own not in parallel[1]["stall"]
+    results = [json.loads((pytester.path / name).read_bytes())["sweeps"] for name in ("serial.json", "parallel.json")]
+    assert results[0] == results[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waiting cells run in forked processes on Linux alone")
+def test_a_fixture_that_only_one_process_can_have(pytester):
+    """A cell whose fixture fails in another process, as with a fixed port, runs where the others run."""
+    only_one = "assert os.getppid() == int(os.environ['PARENT']), 'the port is taken'"
+    pytester.makeconftest("import os\nos.environ.setdefault('PARENT', str(os.getppid()))\n")
+    lines, rows = swept_in(pytester, "one.json", service=only_one)
+    assert set(letters_of(lines, "stall")) == {"H", "E"}
+    assert len({process for row in rows.values() for process in row}) == 1
+
+
+def letters_of(lines: list[str], row: str) -> str:
+    """The letters of a row."""
+    return next(line.split()[1] for line in lines if line.split()[0] == row)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
+import httpx2
 import openai
 import pytest
 
@@ -97,3 +99,26 @@ def test_a_fault_that_stays() -> None:
     with InProcessProvider() as provider:
         result = run_sweep(client, SUBJECT, plan, provider, times=None).results[1]
     assert (result.outcome, result.error, result.retries) == ("raised", "openai.InternalServerError", 2)
+
+
+def test_cells_that_wait_for_a_silent_server_run_in_threads() -> None:
+    """Two clients wait at the same time, and the matrix is in the plan's order."""
+    plan = plan_sweep(SUBJECT.tape, SUBJECT.wire, ["stall@frame=3", "clean_end@frame=2", "stall@frame=5"])
+    both = threading.Barrier(2)
+
+    def patient(provider: FakeProvider) -> bytes:
+        request = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
+        try:
+            return httpx2.post(provider.base_url() + "/chat/completions", json=request, timeout=0.2).content
+        except httpx2.ReadTimeout:
+            both.wait(30)
+            raise
+
+    with FakeProviderServer() as server:
+        matrix = run_sweep(patient, SUBJECT, plan, server, clock="server", patience_s=30, parallel=2)
+    assert outcomes(matrix) == [
+        ("none", "complete", ""),
+        ("stall@frame=3", "raised", "httpx2.ReadTimeout"),
+        ("clean_end@frame=2", "silent", ""),
+        ("stall@frame=5", "raised", "httpx2.ReadTimeout"),
+    ]
