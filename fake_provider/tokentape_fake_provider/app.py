@@ -23,6 +23,7 @@ from tokentape_fake_provider.answers.websocket import answer_websocket, deny
 from tokentape_fake_provider.clock import Clock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, control_routes
+from tokentape_fake_provider.errors import StoreUnavailableError, UnknownSessionError
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.http.access import ALLOW_IT
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
@@ -58,6 +59,7 @@ class App:
     def __init__(self, config: AppConfig) -> None:
         self.config = config
         self.sessions = config.sessions
+        self._store = config.store
         self.stopping = False
         self._rest = control_routes(config)
         self._wire_for_path = lru_cache(maxsize=1024)(served_at)
@@ -72,8 +74,8 @@ class App:
             await self._rest(scope, receive, send)
             return
         session_id, path = _split_session(path)
-        session = self.sessions.find(session_id)
         headers: RawHeaders = scope["headers"]
+        session, problem = await self._find_session(session_id)
         origin_refusal = self.config.access.refusal(headers)
         if origin_refusal:
             session = None  # a web page must change nothing, not even the journal
@@ -98,16 +100,20 @@ class App:
         if origin_refusal:
             answer = _foreign(error_wire, origin_refusal)
         elif session is None:
-            answer = self._unknown_session(session_id, error_wire)
+            answer = _no_session(session_id, error_wire, problem)
         else:
+            find_answer = partial(self._answer, session, entry, refused, error_wire, connection, clock.now())
             try:
-                answer = await self._answer(session, entry, refused, error_wire, connection, clock.now())
+                answer = await self._store.change(session, find_answer, entry)
+            except (StoreUnavailableError, UnknownSessionError) as error:
+                session, answer = None, _no_session(session_id, error_wire, error)
             except ClientLeft:
                 outcome = "server_stopped" if self.stopping else "client_left"
                 session.journal.add(entry)
                 self.config.metrics.observe(entry, outcome)
                 session.journal.finish(entry, outcome, clock.now() - began)
                 return
+        if session is not None:
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
@@ -147,15 +153,21 @@ class App:
 
     async def _answer_websocket(self, scope: Message, connection: WebSocketConnection) -> None:
         session_id, path = _split_session(scope["path"])
-        session, headers, wire = self.sessions.find(session_id), scope["headers"], self._wire_for_path(path)
+        session, problem = await self._find_session(session_id)
+        headers, wire = scope["headers"], self._wire_for_path(path)
         clock = self._clock(session)
         entry = self._entry(scope, session_id, path, b"", wire, clock.now())
         error_wire = wire or wire_for_errors(path, headers)
         origin_refusal = self.config.access.refusal(headers)
+        if session is not None and not origin_refusal:
+            try:
+                await self._store.change(session, _nothing, entry)
+            except (StoreUnavailableError, UnknownSessionError) as error:
+                session, problem = None, error
         if origin_refusal:
             await deny(_foreign(error_wire, origin_refusal), entry, connection)
         elif session is None:
-            await deny(self._unknown_session(session_id, error_wire), entry, connection)
+            await deny(_no_session(session_id, error_wire, problem), entry, connection)
         else:
             session.journal.add(entry)
             outcome: Outcome = "server_stopped"
@@ -259,14 +271,28 @@ class App:
             return deleted
         return ollama_models(session, self.config.models, method, path, body)
 
-    def _unknown_session(self, session_id: str, wire: Wire) -> Answer:
-        return error_answer(
-            wire,
-            404,
-            f"No session {session_id!r}: create it first (POST {CONTROL_PATH}/sessions), or leave "
-            f"/s/{session_id} out of the base URL for the default session.",
-            "unknown_session",
-        )
+    async def _find_session(self, session_id: str) -> tuple[Session | None, Exception | None]:
+        """Return the session, if there is one, or why it can't be known."""
+        try:
+            return await self._store.find(session_id), None
+        except StoreUnavailableError as error:
+            return None, error
+
+
+async def _nothing() -> None:
+    """Change nothing."""
+
+
+def _no_session(session_id: str, wire: Wire, problem: Exception | None) -> Answer:
+    if isinstance(problem, StoreUnavailableError):
+        return error_answer(wire, 503, f"The sessions can't be read: {problem}.", "store_unavailable")
+    return error_answer(
+        wire,
+        404,
+        f"No session {session_id!r}: create it first (POST {CONTROL_PATH}/sessions), or leave "
+        f"/s/{session_id} out of the base URL for the default session.",
+        "unknown_session",
+    )
 
 
 def _foreign(wire: Wire, refusal: str) -> Answer:

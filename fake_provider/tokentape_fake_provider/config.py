@@ -17,6 +17,7 @@ from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.feed import Feed
 from tokentape_fake_provider.sessions.registry import SessionRegistry
+from tokentape_fake_provider.sessions.store import MemoryStore, SessionStore
 
 
 class Worker(NamedTuple):
@@ -33,7 +34,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     pages may send requests. `loader` reads the cassettes in `folders`, `tools` decode responses and write cassettes.
     `clock` paces playback, `feed` reports changes to pages that watch, `metrics` counts the responses, `wall` returns
     unix time in s. With `threads`, long scripts are encoded in separate threads while other requests are answered.
-    `worker` is which of several processes on one port this is.
+    `worker` is which of several processes on one port this is; `shared_store` has their sessions, of which `sessions`
+    then are copies.
     """
 
     sessions: SessionRegistry = msgspec.field(default_factory=SessionRegistry)
@@ -51,6 +53,12 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     wall: Callable[[], float] = time.time
     threads: bool = False
     worker: Worker | None = None
+    shared_store: SessionStore | None = None
+
+    @property
+    def store(self) -> SessionStore:
+        """Where the sessions are kept."""
+        return self.shared_store or MemoryStore(self.sessions)
 
     def with_clock(self, clock: Clock) -> AppConfig:
         """Return the configuration with another clock."""

@@ -21,6 +21,7 @@ FakeProviderError
 ├── PortInUseError        another program listens on that port
 ├── UnsafeHostError       the server would be open to the network
 ├── ServerStateError      the server is not running, or runs already
+├── StoreUnavailableError the store of the sessions can't be reached
 └── MissingExtraError     a package that only an extra installs is missing
 """
 
@@ -148,6 +149,10 @@ class ServerStateError(FakeProviderError):
     """The server is not running, or it runs already."""
 
 
+class StoreUnavailableError(FakeProviderError):
+    """The store that the sessions are kept in can't be reached, or refuses to work."""
+
+
 class MissingExtraError(FakeProviderError, ImportError):
     """A package that only an extra installs is missing: the message names the extra."""
 
@@ -159,6 +164,7 @@ PACKAGES: Final = frozenset(
         "locust",
         "prometheus_client",
         "pytest",
+        "redis",
         "rich",
         "starlette",
         "typer",

@@ -13,9 +13,10 @@ from tokentape_fake_provider.clock.protocol import Call
 
 
 class MonotonicClock:
-    """The machine's monotonic clock. All calls of an event loop share one timer."""
+    """The machine's monotonic clock, ahead by `offset` ms. All calls of an event loop share one timer."""
 
-    def __init__(self) -> None:
+    def __init__(self, offset: float = 0.0) -> None:
+        self._offset = offset
         self._loop: asyncio.AbstractEventLoop | None = None
         self._calls: list[tuple[float, int, Call]] = []
         self._numbers = count()
@@ -24,7 +25,7 @@ class MonotonicClock:
 
     def now(self) -> float:
         """Return the time of the monotonic clock in ms."""
-        return time.perf_counter() * 1000.0
+        return time.perf_counter() * 1000.0 + self._offset
 
     def call_at(self, deadline: float, callback: Callable[[], None]) -> Call:
         """Call `callback` in the running event loop."""

@@ -21,8 +21,7 @@ from tokentape_fake_provider.control import (
     sessions,
     streams,
 )
-from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, Api, Routes
-from tokentape_fake_provider.control.metrics import METRICS_PATH
+from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, Api, Routes
 
 __all__ = ["CONTROL_PATH", "HEALTH_PATH", "METRICS_PATH", "control_routes"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +13,9 @@ from starlette.responses import Response
 from tokentape_fake_provider.control.api import Api, Routes
 from tokentape_fake_provider.control.responses import Refused, json_response
 from tokentape_fake_provider.errors import CassetteAccessError
-from tokentape_fake_provider.sessions.cassette_folder import find_cassette
+from tokentape_fake_provider.sessions.cassette_folder import find_cassette, recordings_of
 from tokentape_fake_provider.sessions.queue_item import QueueEntry, queue_items
+from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import Unplayed
 
@@ -25,46 +27,62 @@ class QueueRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CassetteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /sessions/{id}/cassettes."""
+    """POST /sessions/{id}/cassettes: the name of a file in a cassette folder, or a name and the content of a file."""
 
     name: str
+    content: str | None = None
 
 
 async def push(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/queue."""
-    session = api.session(request)
-    content = await api.read(request, QueueRequest)
-    session.push(*queue_items(content.items))
-    return json_response({"queued": len(session.queue)}, 201)
+    session = await api.session(request)
+    items = queue_items((await api.read(request, QueueRequest)).items)
+
+    def work() -> int:
+        session.push(*items)
+        return len(session.queue)
+
+    return json_response({"queued": await api.change(session, work)}, 201)
 
 
 async def add_rule(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/rules."""
-    session = api.session(request)
-    session.add_rule(await api.read(request, Rule))
-    return json_response({"rules": len(session.rules)}, 201)
+    session = await api.session(request)
+    rule = await api.read(request, Rule)
+
+    def work() -> int:
+        session.add_rule(rule)
+        return len(session.rules)
+
+    return json_response({"rules": await api.change(session, work)}, 201)
 
 
 async def load_cassette(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/cassettes."""
-    session = api.session(request)
-    content = await api.read(request, CassetteRequest)
-    loader = api.config.loader
+    session = await api.session(request)
+    cassette = await api.read(request, CassetteRequest)
+    loader, name = api.config.loader, cassette.name
     if loader is None:
-        raise CassetteAccessError(f"cassette {content.name!r}: this server has no cassette loader")
-    path = find_cassette(api.config.folders, content.name)
+        raise CassetteAccessError(f"cassette {name!r}: this server has no cassette loader")
+    path = None if cassette.content is not None else find_cassette(api.config.folders, name)
+
+    def load() -> tuple[bytes, Sequence[Recording]]:
+        if path is not None:
+            return path.read_bytes(), loader(path)
+        content = (cassette.content or "").encode()
+        return content, recordings_of(name, content, loader)
+
     try:
-        recordings = await asyncio.to_thread(loader, path)  # streams continue meanwhile
+        content, recordings = await asyncio.to_thread(load)  # streams continue meanwhile
     except Exception as error:
-        raise Refused(
-            422, f"cassette {content.name!r} can't be read: {error}", "repair it, or record it again"
-        ) from None
-    return json_response({"loaded": session.add_recordings(recordings), "recordings": len(session.recordings)}, 201)
+        raise Refused(422, f"cassette {name!r} can't be read: {error}", "repair it, or record it again") from None
+    await api.store.add_cassette(session, recordings, name, content)
+    return json_response({"loaded": len(recordings), "recordings": len(session.recordings)}, 201)
 
 
 async def show_unplayed(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/unplayed."""
-    return json_response(_unplayed(api.session(request).unplayed))
+    return json_response(_unplayed((await api.session(request)).unplayed))
 
 
 def _unplayed(unplayed: Unplayed) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from tokentape_fake_provider.errors import (
     FaultError,
     SessionExistsError,
     StepTimeoutError,
+    StoreUnavailableError,
     StreamOverError,
     UnknownSessionError,
 )
@@ -34,6 +35,7 @@ from tokentape_fake_provider.sessions.session import Session
 
 CONTROL_PATH: Final = "/_tokentape"
 HEALTH_PATH: Final = "/health"
+METRICS_PATH: Final = "/metrics"
 _STATELESS: Final = (CONTROL_PATH, f"{CONTROL_PATH}/faults")
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -50,7 +52,7 @@ class Api:
 
     def __init__(self, config: AppConfig) -> None:
         self.config = config
-        self.sessions = config.sessions
+        self.store = config.store
 
     def application(self, *tables: Routes, public: Routes) -> Starlette:
         """Return the routes as an ASGI application; the `public` ones need no token."""
@@ -62,9 +64,17 @@ class Api:
         routes.append(Route(f"{CONTROL_PATH}/{{rest:path}}", partial(self._serve, {}), methods=_METHODS))
         return Starlette(routes=routes, exception_handlers={HTTPException: self._not_routed})
 
-    def session(self, request: Request) -> Session:
+    async def session(self, request: Request) -> Session:
         """Return the session that the path names. Raises `UnknownSessionError`."""
-        return self.sessions.get(request.path_params["id"])
+        return await self.store.read(request.path_params["id"])
+
+    async def change(self, session: Session, work: Callable[[], T]) -> T:
+        """Run `work`, which changes the session; it may run again. Return what it returns."""
+
+        async def change() -> T:
+            return work()
+
+        return await self.store.change(session, change)
 
     async def read(self, request: Request, kind: type[T], default: T | None = None) -> T:
         """Read the body as JSON of this type; without a body return the default. Raises `Refused`."""
@@ -122,6 +132,8 @@ class Api:
             return refusal(request, Refused(409, str(error), "the journal shows what was sent"))
         except StepTimeoutError as error:
             return refusal(request, Refused(504, str(error), "give it a longer timeout (s), or see who is to read"))
+        except StoreUnavailableError as error:
+            return refusal(request, Refused(503, str(error), "try again when it is there"))
         except FaultError as error:
             return refusal(request, Refused(400, str(error), f"see {DOCUMENT}", f"$.faults{error.where}"))
         except FakeProviderError as error:
@@ -146,11 +158,18 @@ class Api:
                 "start it on 127.0.0.1, or with a token",
             )
         worker = self.config.worker
-        if worker is not None and request.scope["path"].rstrip("/") not in _STATELESS:
+        path = request.scope["path"].rstrip("/")
+        if worker is not None and path == METRICS_PATH:
             raise Refused(
                 501,
-                f"{worker.of} workers share no sessions, journal or metrics, so only one of them would know",
+                f"each of the {worker.of} workers counts by itself, so only one of them would report",
                 "start the server without --workers",
+            )
+        if worker is not None and not self.store.shared and path not in _STATELESS:
+            raise Refused(
+                501,
+                f"{worker.of} workers share no sessions and no journal, so only one of them would know",
+                "start the server with --store, or without --workers",
             )
         token = self.config.token
         if token is None:

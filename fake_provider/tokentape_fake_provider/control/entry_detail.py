@@ -75,7 +75,7 @@ class EntryDetail(msgspec.Struct, frozen=True):
 
 async def show_entry(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/journal/{number}."""
-    session = api.session(request)
+    session = await api.session(request)
     entry = find_entry(session, request)
     decoded = await run_in_thread(decoding(entry, api.config.tools))  # streams continue meanwhile
     detail = detail_of(entry, session, decoded)

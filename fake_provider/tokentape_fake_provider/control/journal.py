@@ -20,14 +20,16 @@ LONGEST_WAIT_S: Final = 600.0
 
 async def read_journal(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/journal; with `wait`, responds when every response has ended; `bodies=0` sends rows only."""
-    journal = api.session(request).journal
+    session = await api.session(request)
+    journal = session.journal
     frames = flag(request, "frames")
     since = number(request, "since")
     if wait := number(request, "wait"):
         if wait > LONGEST_WAIT_S:
             raise Refused(400, f"wait is {wait}", f"wait at most {LONGEST_WAIT_S:g} s", "?wait")
         try:
-            await journal.wait_async(timeout=wait)
+            async with api.store.following(session):
+                await journal.wait_async(timeout=wait)
         except TimeoutError as error:
             raise Refused(504, str(error), "read it without wait: it shows what is pending", "?wait") from None
     most = number(request, "limit") or None
@@ -51,7 +53,7 @@ def shown_entry(entry: Entry, *, frames: bool = False) -> dict[str, Any]:
 
 async def clear_journal(api: Api, request: Request) -> Response:
     """DELETE /sessions/{id}/journal."""
-    api.session(request).journal.clear()
+    await api.store.clear_journal(await api.session(request))
     return Response(status_code=204)
 
 

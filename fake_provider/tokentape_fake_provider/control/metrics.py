@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tokentape_fake_provider.control.api import Api, Routes
+from tokentape_fake_provider.control.api import METRICS_PATH, Api, Routes
 from tokentape_fake_provider.control.responses import Refused
 from tokentape_fake_provider.errors import MissingExtraError, extra_needed
 from tokentape_fake_provider.metrics.metrics import Metrics
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
-
-METRICS_PATH: Final = "/metrics"
 
 
 async def metrics(api: Api, request: Request) -> Response:
@@ -30,7 +28,7 @@ async def metrics(api: Api, request: Request) -> Response:
         what, _, how = str(error).partition(": ")
         raise Refused(501, what, how) from None
     registry = CollectorRegistry()
-    registry.register(_Collector(api.config.metrics, sum(session.journal.in_flight for session in api.sessions)))
+    registry.register(_Collector(api.config.metrics, sum(session.journal.in_flight for session in api.config.sessions)))
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(registry), headers={"content-type": content_type})
 

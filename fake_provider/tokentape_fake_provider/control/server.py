@@ -17,7 +17,9 @@ async def info(api: Api, request: Request) -> Response:
         {"name": wire.name, "paths": list(wire.paths), "base_url": f"{origin(request)}{wire.base_path}"}
         for wire in WIRES.values()
     ]
-    return json_response({"server": "tokentape", "wires": wires, "sessions": [session.id for session in api.sessions]})
+    return json_response(
+        {"server": "tokentape", "wires": wires, "sessions": [session.id for session in await api.store.all()]}
+    )
 
 
 async def list_faults(_api: Api, _request: Request) -> Response:

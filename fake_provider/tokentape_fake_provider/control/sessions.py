@@ -11,6 +11,7 @@ from starlette.responses import Response
 from tokentape_fake_provider.control.api import Api, Routes, origin
 from tokentape_fake_provider.control.responses import json_response
 from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.settings_change import SettingsChange
 from tokentape_fake_provider.wires import WIRES
 
@@ -24,37 +25,42 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def list_sessions(api: Api, request: Request) -> Response:
     """GET /sessions."""
-    return json_response({"sessions": [_shown(session, request) for session in api.sessions]})
+    return json_response({"sessions": [_shown(session, request) for session in await api.store.all()]})
 
 
 async def create_session(api: Api, request: Request) -> Response:
     """POST /sessions."""
     change = await api.read(request, SessionRequest, SessionRequest())
-    settings = change.settings.applied(api.sessions.settings)
-    return json_response(_shown(api.sessions.create(change.id, settings), request), 201)
+    settings = change.settings.applied(api.config.sessions.settings)
+    return json_response(_shown(await api.store.create(change.id, settings), request), 201)
 
 
 async def show_session(api: Api, request: Request) -> Response:
     """GET /sessions/{id}."""
-    return json_response(_shown(api.session(request), request))
+    return json_response(_shown(await api.session(request), request))
 
 
 async def delete_session(api: Api, request: Request) -> Response:
     """DELETE /sessions/{id}."""
-    api.sessions.delete(request.path_params["id"])
+    await api.store.delete(request.path_params["id"])
     return Response(status_code=204)
 
 
 async def show_settings(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/settings."""
-    return json_response(api.session(request).settings)
+    return json_response((await api.session(request)).settings)
 
 
 async def change_settings(api: Api, request: Request) -> Response:
     """PATCH /sessions/{id}/settings."""
-    session = api.session(request)
-    session.settings = (await api.read(request, SettingsChange)).applied(session.settings)
-    return json_response(session.settings)
+    session = await api.session(request)
+    change = await api.read(request, SettingsChange)
+
+    def work() -> SessionSettings:
+        session.settings = change.applied(session.settings)
+        return session.settings
+
+    return json_response(await api.change(session, work))
 
 
 def _shown(session: Session, request: Request) -> dict[str, Any]:

@@ -52,24 +52,24 @@ class AdvanceRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
 
 async def list_streams(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/streams: the streams that are not over."""
-    return json_response({"streams": [stream.state for stream in api.session(request).streams.open]})
+    return json_response({"streams": [stream.state for stream in (await api.session(request)).streams.open]})
 
 
 async def take_stream(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/next."""
-    session = api.session(request)
+    session = await api.session(request)
     options = await api.read(request, WaitRequest, WaitRequest())
     return json_response((await session.streams.anext(options.timeout)).state)
 
 
 async def show_stream(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/streams/{number}."""
-    return json_response(_stream(api.session(request), request).state)
+    return json_response(_stream(await api.session(request), request).state)
 
 
 async def step(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/step."""
-    stream = _stream(api.session(request), request)
+    stream = _stream(await api.session(request), request)
     options = await api.read(request, StepRequest, StepRequest())
     if options.until is not None:
         return _moved(stream, await stream.astep_until(options.until, options.timeout))
@@ -78,14 +78,14 @@ async def step(api: Api, request: Request) -> Response:
 
 async def finish(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/finish."""
-    stream = _stream(api.session(request), request)
+    stream = _stream(await api.session(request), request)
     options = await api.read(request, WaitRequest, WaitRequest())
     return _moved(stream, await stream.afinish(options.timeout))
 
 
 async def hold(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/hold."""
-    stream = _stream(api.session(request), request)
+    stream = _stream(await api.session(request), request)
     options = await api.read(request, WaitRequest, WaitRequest())
     await stream.ahold(options.timeout)
     return json_response(stream.state)
@@ -93,19 +93,19 @@ async def hold(api: Api, request: Request) -> Response:
 
 async def release(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/release."""
-    stream = _stream(api.session(request), request)
+    stream = _stream(await api.session(request), request)
     stream.release()
     return json_response(stream.state)
 
 
 async def show_clock(api: Api, request: Request) -> Response:
     """GET /sessions/{id}/clock."""
-    return json_response(_time(_clock(api.session(request))))
+    return json_response(_time(_clock(await api.session(request))))
 
 
 async def advance(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/clock/advance."""
-    clock = _clock(api.session(request))
+    clock = _clock(await api.session(request))
     options = await api.read(request, AdvanceRequest)
     await clock.aadvance(options.seconds, ms=options.ms, timeout=options.timeout)
     return json_response(_time(clock))
@@ -121,6 +121,9 @@ def _stream(session: Session, request: Request) -> SteppedStream:
     entry = next((entry for entry in session.journal.entries if entry.number == number), None)
     if entry is None:
         raise Refused(404, f"no request {number} in this session", "see its journal, or POST .../streams/next")
+    if entry.worker and entry.outcome == "pending":
+        what = f"the response to request {number} is sent by another worker ({entry.worker})"
+        raise Refused(409, what, "step streams on a server without --workers: each worker has its own streams")
     how = "was not stepped" if entry.outcome == "pending" else f"is over: {entry.outcome}"
     raise Refused(409, f"the response to request {number} {how}", "the journal shows what was sent")
 

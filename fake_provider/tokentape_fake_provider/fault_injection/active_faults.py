@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tokentape_fake_provider.fault_injection.quota import QuotaCounter
+from tokentape_fake_provider.fault_injection.quota import QuotaCounter, QuotaUse
 from tokentape_fake_provider.faults.fault import Fault, HttpError, Overload, Quota
 from tokentape_fake_provider.faults.specification import as_faults
 
@@ -24,6 +24,14 @@ class ActiveFault(NamedTuple):
         return self.fault.times is not None and self.fault.breaks
 
 
+class FaultCount(NamedTuple):
+    """How many responses a fault saw, how often it happened, and the use of its quota."""
+
+    seen: int
+    fired: int
+    quota: QuotaUse | None = None
+
+
 class ConfiguredFaults:
     """Configured faults, and how often each happened. Not thread-safe: the session locks it.
 
@@ -32,7 +40,7 @@ class ConfiguredFaults:
 
     def __init__(self, faults: Iterable[Fault | str] = (), seed: str = "") -> None:
         self.faults = as_faults(faults)
-        self._seed = seed
+        self.seed = seed
         self._seen = [0] * len(self.faults)
         self._fired = [0] * len(self.faults)
         refuses = [isinstance(fault, HttpError | Overload) for fault in self.faults]
@@ -50,6 +58,19 @@ class ConfiguredFaults:
             changed._counts[index] = self._counts[index]
         return changed
 
+    @property
+    def counts(self) -> list[FaultCount]:
+        """The count of each fault."""
+        uses = (None if count is None else count.use for count in self._counts)
+        return [FaultCount(*counts) for counts in zip(self._seen, self._fired, uses, strict=True)]
+
+    def restore(self, counts: Sequence[FaultCount]) -> None:
+        """Continue from these counts."""
+        for index, count in enumerate(counts[: len(self.faults)]):
+            self._seen[index], self._fired[index] = count.seen, count.fired
+            if (counter := self._counts[index]) is not None and count.quota is not None:
+                counter.use = count.quota
+
     def take(self) -> list[ActiveFault]:
         """Choose the faults for the next response; one that replaces the response is returned alone."""
         for index in self._refusals:
@@ -63,7 +84,7 @@ class ConfiguredFaults:
         self._seen[index] += 1
         if number < fault.after or (fault.times is not None and self._fired[index] >= fault.times):
             return None
-        draw = random.Random(f"{self._seed}:{fault.seed}:{index}:{number}")  # noqa: S311 - not for secrets
+        draw = random.Random(f"{self.seed}:{fault.seed}:{index}:{number}")  # noqa: S311 - not for secrets
         if fault.probability < 1 and draw.random() >= fault.probability:
             return None
         self._fired[index] += 1

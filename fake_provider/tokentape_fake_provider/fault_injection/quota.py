@@ -29,6 +29,13 @@ class QuotaExceeded(NamedTuple):
         )
 
 
+class QuotaUse(NamedTuple):
+    """When the window of a quota began, in ms (`None` before its first request), and what was used since, by kind."""
+
+    began: float | None
+    used: dict[str, int]
+
+
 class QuotaCounter:
     """Counts the use of one quota. A window begins with the first request in it; times are in ms of one clock."""
 
@@ -36,6 +43,15 @@ class QuotaCounter:
         self.quota = quota
         self._began: float | None = None
         self._used = dict.fromkeys(_KINDS, 0)
+
+    @property
+    def use(self) -> QuotaUse:
+        """What was used so far."""
+        return QuotaUse(self._began, self._used)
+
+    @use.setter
+    def use(self, use: QuotaUse) -> None:
+        self._began, self._used = use.began, dict(use.used)
 
     def charge_request(self, now: float, input_tokens: int) -> QuotaExceeded | None:
         """Charge a request and its input, unless that exceeds the quota.

@@ -17,6 +17,8 @@ from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
+from tokentape_fake_provider.redis_store.connection import StoreAddress
+from tokentape_fake_provider.redis_store.store import RedisStore
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.registry import SessionRegistry
@@ -32,10 +34,12 @@ class FakeProviderServer(Provider):
     `port` 0 chooses a free one. `settings` apply to the default session and to each new one. It binds to another than
     the loopback interface only with `allow_remote`, and then the control API needs a `token` or is off. Web pages of
     this machine may send requests, and those of `allowed_origins` (`https://app.example`, or `*` for all). A `worker`
-    shares its port with others, and has no control API of sessions.
+    shares its port with others, and has no control API of sessions without a `store`: the URL of Redis or Valkey, whose
+    sessions are shared with all servers that have it. Then only the control API sets up sessions; what this object's
+    sessions have before the start is not shared, and each server has its own.
 
-    Raises `UnsafeHostError`, and `SettingError` for a token that can't be sent in a header; `start` raises
-    `PortInUseError`.
+    Raises `UnsafeHostError`, `StoreUnavailableError`, and `SettingError` for a token that can't be sent in a header or
+    a URL that is not one; `start` raises `PortInUseError`.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class FakeProviderServer(Provider):
         allowed_origins: Sequence[str] = (),
         clock: Clock | None = None,
         worker: Worker | None = None,
+        store: str | None = None,
     ) -> None:
         local = is_loopback(host)
         if not local and not allow_remote:
@@ -63,12 +68,15 @@ class FakeProviderServer(Provider):
         if token is not None and not _TOKEN.fullmatch(token):
             raise SettingError("the token is not usable: use 1 or more visible ASCII characters, without spaces")
         self.host = host
-        self.clock = clock or MonotonicClock()
+        address = None if store is None else StoreAddress(store)
+        # One clock for all: quotas, lifetimes and background responses are counted on it.
+        self.clock = clock or MonotonicClock(0.0 if address is None else address.offset())
         self.control = local or token is not None
-        numbers = None if worker is None else RequestNumbers(worker.number, worker.of)
+        numbers = None if worker is None or address is not None else RequestNumbers(worker.number, worker.of)
+        sessions = SessionRegistry(settings, numbers)
         super().__init__(
             AppConfig(
-                sessions=SessionRegistry(settings, numbers),
+                sessions=sessions,
                 limits=RequestLimits(body=max_body),
                 access=Access(tuple(allowed_origins)),
                 models=tuple(models),
@@ -80,6 +88,7 @@ class FakeProviderServer(Provider):
                 clock=self.clock,
                 threads=True,
                 worker=worker,
+                shared_store=None if address is None else RedisStore(address, sessions, loader),
             )
         )
         self._app = create_app(self._config)
@@ -104,7 +113,7 @@ class FakeProviderServer(Provider):
 
     def start(self) -> FakeProviderServer:
         """Listen, in a thread; return when requests are answered."""
-        self._thread.start(self._app)
+        self._thread.start(self._app, self._config.store.close)
         return self
 
     def stop(self) -> None:

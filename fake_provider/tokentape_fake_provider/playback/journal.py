@@ -6,7 +6,7 @@ import asyncio
 import threading
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
 from concurrent.futures import Future
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise, takewhile
@@ -60,6 +60,7 @@ class Entry:
 
     `arrived` is when it arrived, in ms of the session's clock; `retry_after` is the response's own, in s. `model` is
     the one that the path or the body names; `None` if the request can't be read.
+    `worker` is the process that answers it, if that is another one; `on_start` is awaited before the response begins.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Entry:
         arrived: float = 0.0,
     ) -> None:
         self.number = 0
+        self.worker = ""
+        self.on_start: Callable[[], Awaitable[None]] | None = None
         self.session = session
         self.time = time
         self.arrived = arrived
@@ -276,10 +279,13 @@ class Journal:
             self._in_flight += 1
             entry.number = self._added
             self._added += 1
-            self._entries.append(entry)
-            self._count(entry)
-            self._shrink()
-            self._notify()
+            self._insert(entry)
+
+    def _insert(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._count(entry)
+        self._shrink()
+        self._notify()
 
     def finish(self, entry: Entry, outcome: Outcome, ended: float) -> None:
         """Record how the response ended."""

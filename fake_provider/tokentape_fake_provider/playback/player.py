@@ -67,7 +67,9 @@ async def play(
             await watch
 
 
-async def _start(tape: Tape, connection: Connection, size: int) -> None:
+async def _start(tape: Tape, connection: Connection, size: int, entry: Entry) -> None:
+    if entry.on_start is not None:
+        await entry.on_start()
     headers = _head(tape.headers, size, tape.end == "complete")
     await connection.send({"type": "http.response.start", "status": tape.status, "headers": headers})
 
@@ -96,7 +98,7 @@ def _header_name(name: str) -> bytes:
 
 async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:
     if tape.head:
-        await _start(tape, connection, len(tape.body))
+        await _start(tape, connection, len(tape.body), entry)
         entry.started = clock.now() - began
         body = tape.body
         whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
@@ -173,7 +175,7 @@ class _Player:
         if await self._left_before(tape.start, HEADERS):
             return "client_left"
         if tape.head:
-            await _start(tape, connection, self._size)
+            await _start(tape, connection, self._size, self._entry)
             self._entry.started = self._clock.now() - self._began
         self._control.note_sent(HEADERS)
         if self._data:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
+
+import msgspec
 
 from tokentape_fake_provider.errors import CassetteAccessError
 from tokentape_fake_provider.sessions.recording import Recording
@@ -37,3 +40,15 @@ def find_cassette(folders: Sequence[Path], name: str) -> Path:
     if outside:
         raise CassetteAccessError(f"cassette {name!r} is outside the cassette folders: give a name below one of them")
     raise CassetteAccessError(f"cassette {name!r} is not in the cassette folders ({len(folders)}): check its name")
+
+
+def recordings_of(name: str, content: bytes, load: CassetteLoader) -> list[Recording]:
+    """The recordings of a cassette's content, under its name. Raises what `load` raises."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, Path(name).name or "cassette.yaml")
+        file.write_bytes(content)
+        try:
+            found = load(file)
+        except Exception as error:
+            raise CassetteAccessError(str(error).replace(str(file), name)) from None
+        return [msgspec.structs.replace(recording, source=name) for recording in found]

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+import msgspec
+
 from tokentape_fake_provider.errors import UnreadableRecordingError
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.shape import shape_of
@@ -101,6 +103,7 @@ class RecordingStore:
         self._by_shape: dict[tuple[Endpoint, Any], list[int]] = defaultdict(list)
         self._normal_keys: dict[int, bytes] = {}
         self._normalised_by: Normaliser | None = None
+        self._names: list[str] = []
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -114,6 +117,22 @@ class RecordingStore:
     def unplayed(self) -> Sequence[Recording]:
         """The recordings that have answered no request."""
         return [item for item, plays in zip(self._recordings, self._plays, strict=True) if not plays]
+
+    @property
+    def plays(self) -> list[int]:
+        """How often each recording has answered; a change of the list is a change of these counts."""
+        return self._plays
+
+    @property
+    def names(self) -> Sequence[str]:
+        """A name of each recording, by its request and its number among those of that request, in any process."""
+        if len(self._names) != len(self._recordings):
+            self._names = [""] * len(self._recordings)
+            for (endpoint, key), alike in self._same.items():
+                digest = hashlib.blake2b(msgspec.json.encode(endpoint) + key, digest_size=12).hexdigest()
+                for number, index in enumerate(alike):
+                    self._names[index] = f"{digest}-{number}"
+        return self._names
 
     def add(self, recordings: Iterable[Recording]) -> None:
         """Add recordings."""

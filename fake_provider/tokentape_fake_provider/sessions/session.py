@@ -98,21 +98,30 @@ class Taken(NamedTuple):
     give_back: Callable[[], None]
 
 
-class _Queued(NamedTuple):
+class QueuedItem(NamedTuple):
+    """A response in the queue; `stored` is how a store has it."""
+
     item: QueueItem
     faults: ConfiguredFaults
     check: Check | None = None
     of_file: bool = False
+    stored: bytes = b""
 
 
-class _Applied:
-    """A rule, how often it answered or applied, and the faults of the rule and of its scripts."""
+class AppliedRule:
+    """A rule, how often it answered or applied, and the faults of the rule and of its scripts.
 
-    __slots__ = ("count", "faults", "of_file", "rule", "script_faults")
+    `stored` is whether a store has it; `digest` is its name there.
+    """
 
-    def __init__(self, rule: Rule, seed: str, *, of_file: bool = False) -> None:
+    __slots__ = ("count", "digest", "faults", "of_file", "rule", "script_faults", "seed", "stored")
+
+    def __init__(self, rule: Rule, seed: str, *, of_file: bool = False, stored: bool = False) -> None:
         self.rule = rule
         self.of_file = of_file
+        self.seed = seed
+        self.stored = stored
+        self.digest = ""
         self.count = 0
         self.faults = ConfiguredFaults(rule.faults, seed)
         scripts = map(as_script, rule.scripts)
@@ -151,11 +160,11 @@ class Session:
         self._clock: ControlledClock | None = None
         self._lock = threading.RLock()
         self._setup: Setup | None = None
-        self._queue: deque[_Queued] = deque()
+        self._queue: deque[QueuedItem] = deque()
         self._queued = 0
         self._problems: dict[str, None] = {}
         self._warnings: dict[str, None] = {}
-        self._rules: list[_Applied] = []
+        self._rules: list[AppliedRule] = []
         self._states: dict[str, str] = {}
         self._faults = ConfiguredFaults()
         self._store = RecordingStore()
@@ -187,6 +196,11 @@ class Session:
         """Whoever holds it sees the session as it was when they took it."""
         return self._lock
 
+    @property
+    def setup(self) -> Setup | None:
+        """What files have set up; `None` without files."""
+        return self._setup
+
     def set_up(self, setup: Setup) -> None:
         """Put in place what files have, instead of what they had before.
 
@@ -198,12 +212,12 @@ class Session:
             before, self._setup = self._setup, setup
             self.settings = _merged(self.settings, before, setup.settings)
             same = [applied for applied in self._rules if applied.of_file]
-            rules = list[_Applied]()
+            rules = list[AppliedRule]()
             for number, rule in enumerate(setup.rules):
                 kept = next((applied for applied in same if applied.rule == rule), None)
                 if kept is not None:
                     same.remove(kept)
-                rules.append(kept or _Applied(rule, f"{self.settings.seed} rule {number}", of_file=True))
+                rules.append(kept or AppliedRule(rule, f"{self.settings.seed} rule {number}", of_file=True))
             self._rules = [*rules, *(applied for applied in self._rules if not applied.of_file)]
             if before is None or tuple(before.queue) != tuple(setup.queue):
                 self._queue = deque(queued for queued in self._queue if not queued.of_file)
@@ -225,13 +239,13 @@ class Session:
         for item in items:
             faults = item.faults if isinstance(item, Script) else ()
             configured = ConfiguredFaults(faults, f"{self.settings.seed} queued {self._queued}")
-            self._queue.append(_Queued(item, configured, check, of_file))
+            self._queue.append(QueuedItem(item, configured, check, of_file))
             self._queued += 1
 
     def add_rule(self, rule: Rule) -> None:
         """Add a rule; the first one that applies answers."""
         with self._lock:
-            self._rules.append(_Applied(rule, f"{self.settings.seed} rule {len(self._rules)}"))
+            self._rules.append(AppliedRule(rule, f"{self.settings.seed} rule {len(self._rules)}"))
 
     def remove_rule(self, rule: Rule) -> None:
         """Remove this rule, if it is there."""
@@ -339,12 +353,17 @@ class Session:
             self._requests += 1
             return self._numbers.first + (self._requests - 1) * self._numbers.step
 
+    @property
+    def current_faults(self) -> ConfiguredFaults:
+        """The faults of the settings, with their counts. Not thread-safe."""
+        if self._faults.faults is not self.settings.faults:
+            self._faults = self._faults.with_faults(self.settings.faults, f"{self.settings.seed}")
+        return self._faults
+
     def take_faults(self, request: IncomingRequest | None) -> list[ActiveFault]:
         """The faults of the session, and of rules without scripts, that are applied to the next response."""
         with self._lock:
-            if self._faults.faults is not self.settings.faults:
-                self._faults = self._faults.with_faults(self.settings.faults, f"{self.settings.seed}")
-            active = self._faults.take()
+            active = self.current_faults.take()
             if request is None:
                 return active
             for applied in self._rules:
@@ -423,10 +442,10 @@ class Session:
         unmet, number = min(missed, key=lambda one: len(one[0]))
         return NearMiss("rule", f"rule {number}", [difference.field for difference in unmet])
 
-    def _applies(self, applied: _Applied, request: IncomingRequest) -> bool:
+    def _applies(self, applied: AppliedRule, request: IncomingRequest) -> bool:
         return next(self._unmet(applied, request), None) is None
 
-    def _unmet(self, applied: _Applied, request: IncomingRequest) -> Iterator[Difference]:
+    def _unmet(self, applied: AppliedRule, request: IncomingRequest) -> Iterator[Difference]:
         rule = applied.rule
         if rule.state is not None:
             state = self._states.get(rule.scenario or "", FIRST_STATE)
@@ -436,7 +455,7 @@ class Session:
             yield Difference("times", rule.times, applied.count + 1)
         yield from rule.unmet(request)
 
-    def _apply(self, applied: _Applied) -> Callable[[], None]:
+    def _apply(self, applied: AppliedRule) -> Callable[[], None]:
         """Count a rule, and put its scenario into its new state; the result undoes both."""
         applied.count += 1
         scenario, new_state = applied.rule.scenario, applied.rule.new_state

@@ -1,0 +1,1 @@
+"""Sessions in Redis or Valkey, which several processes and machines share."""

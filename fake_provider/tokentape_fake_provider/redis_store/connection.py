@@ -1,0 +1,153 @@
+"""The connections of this process to the store: a pool for commands, and one by which the others know that it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from tokentape_fake_provider.errors import SettingError, StoreUnavailableError, extra_needed
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+NAME: Final = "tokentape-"
+_SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
+_CONNECT_S: Final = 2.0
+_AGAIN_S: Final = 0.5
+_logger: Final = logging.getLogger("tokentape_fake_provider")
+
+
+class StoreAddress:
+    """A URL of Redis or Valkey. Raises `SettingError`; no message has its user and password."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            host, port, scheme = parts.hostname or "", parts.port or 6379, parts.scheme.lower()
+        except ValueError:
+            parts, host, port, scheme = urlsplit(""), "", 0, ""
+        if scheme not in _SCHEMES or not (host or (scheme == "unix" and parts.path)):
+            raise SettingError(
+                "the store's URL is not usable: give one like redis://127.0.0.1:6379/0 (or rediss, valkey, valkeys, "
+                "unix), with user and password if it needs them"
+            )
+        self.url = f"{_SCHEMES[scheme]}{url[len(scheme) :]}"
+        place = parts.path if scheme == "unix" else f"{f'[{host}]' if ':' in host else host}:{port}"
+        self.shown = f"{scheme}://{place}"
+        """The URL without user and password."""
+
+    def offset(self) -> float:
+        """Connect once, and return by how many ms the server's time is ahead of this machine's monotonic clock.
+
+        Raises `StoreUnavailableError`, `SettingError` for a URL that redis can't read, `MissingExtraError`.
+        """
+        with extra_needed("store", "--store"):
+            from redis import Redis
+        with self.errors(), Redis.from_url(self.url, **_options()) as client:
+            seconds, micros = client.time()
+            return float(seconds * 1000 + micros / 1000 - time.perf_counter() * 1000)
+
+    def client(self) -> Redis:
+        """A client for the running event loop."""
+        from redis.asyncio import Redis
+
+        return Redis.from_url(self.url, **_options())
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """A context that raises `StoreUnavailableError` for errors of the connection and of the server."""
+        from redis.exceptions import RedisError, ResponseError
+
+        try:
+            yield
+        except ResponseError as error:
+            raise StoreUnavailableError(f"the store at {self.shown} refused a command: {error}") from None
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailableError(
+                f"the store at {self.shown} can't be reached ({type(error).__name__}): start it, or check the URL; the "
+                "next request tries again"
+            ) from None
+        except ValueError as error:
+            raise SettingError(f"the store's URL at {self.shown} is not usable ({type(error).__name__})") from None
+
+
+def _options() -> dict[str, Any]:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return {"socket_connect_timeout": _CONNECT_S, "socket_timeout": None, "retry": Retry(NoBackoff(), 0), "protocol": 2}
+
+
+class Presence:
+    """A named connection: while the server has it, this process lives. It opens again by itself, under a new name."""
+
+    def __init__(self, address: StoreAddress, client: Redis) -> None:
+        self._address = address
+        self._client = client
+        self._connection: Any = None
+        self._reading: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self.name = ""
+
+    async def open(self) -> None:
+        """Open the connection unless it is open. Raises `StoreUnavailableError`."""
+        if self._connection is None:
+            async with self._opening:
+                await self._open()
+
+    async def _open(self) -> None:
+        if self._connection is None:
+            pool: Any = self._client.connection_pool
+            name = f"{NAME}{socket.gethostname()}:{os.getpid()}-{uuid4().hex[:8]}"
+            with self._address.errors():
+                async with asyncio.timeout(_CONNECT_S):
+                    connection = pool.make_connection()
+                    await connection.connect()
+                    await connection.send_command("CLIENT", "SETNAME", name)
+                    await connection.read_response()
+            self.name, self._connection = name, connection
+            self._reading = asyncio.ensure_future(self._read(connection))
+
+    async def _read(self, connection: Any) -> None:
+        """Read the replies, which nobody needs, until the connection ends."""
+        try:
+            while True:
+                await connection.read_response(timeout=math.inf)
+        except Exception as error:
+            _logger.debug("the connection to the store ended: %s", type(error).__name__)
+        finally:
+            self._connection = None
+            with suppress(Exception):
+                await connection.disconnect(nowait=True)
+
+    async def send(self, *command: str) -> None:
+        """Send a command without waiting for its reply, in the same turn of the event loop."""
+        connection = self._connection
+        if connection is not None:
+            with suppress(Exception):
+                await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+
+    async def living(self) -> set[str]:
+        """The names of the processes that live."""
+        return {client["name"] for client in await self._client.client_list() if client["name"].startswith(NAME)}
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
+
+
+def process_of(name: str) -> str:
+    """The host and the process id in the name of a process."""
+    return name.removeprefix(NAME).rpartition("-")[0]
