@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import socket
 import time
@@ -121,7 +120,7 @@ class Presence:
         """Read the replies, which nobody needs, until the connection ends."""
         try:
             while True:
-                await connection.read_response(timeout=math.inf)
+                await connection.read_response()
         except Exception as error:
             _logger.debug("the connection to the store ended: %s", type(error).__name__)
         finally:

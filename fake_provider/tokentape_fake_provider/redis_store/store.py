@@ -102,11 +102,6 @@ class RedisStore:
         self._reporting: asyncio.Task[None] | None = None
 
     @cached_property
-    def _own(self) -> dict[str, _Own]:
-        """What the sessions had when the first request came."""
-        return {one.id: _Own(one.settings, one.rules, one.recordings, one.queue) for one in self._sessions}
-
-    @cached_property
     def _client(self) -> Redis:
         return self._address.client()
 
@@ -130,12 +125,13 @@ class RedisStore:
         """Return the session, if this process knows it or the store has it."""
         if (copy := self._copies.get(session_id)) is not None:
             return copy.session
-        if session_id not in self._own and not await self._call(self._client.exists(f"{_PREFIX}s:{session_id}")):
+        if (own := self._sessions.find(session_id)) is not None:
+            started_with = _Own(own.settings, own.rules, own.recordings, own.queue)
+            copy = self._copies[session_id] = _Copy(own, started_with)
+        elif not await self._call(self._client.exists(f"{_PREFIX}s:{session_id}")):
             return None
-        if (copy := self._copies.get(session_id)) is None:
-            session = self._sessions.find(session_id) or self._sessions.create(session_id)
-            copy = self._copies[session_id] = _Copy(session, self._own.get(session_id))
-            self._reset(copy)
+        elif (copy := self._copies.get(session_id)) is None:
+            copy = self._copies[session_id] = _Copy(self._sessions.create(session_id), None)
         return copy.session
 
     async def read(self, session_id: str) -> Session:
@@ -152,7 +148,7 @@ class RedisStore:
         """Return all sessions, as `read` does."""
         names = [name.decode() for name in await self._call(self._client.zrange(_SESSIONS, 0, -1))]
         found = list[Session]()
-        for name in dict.fromkeys((*self._own, *names)):
+        for name in dict.fromkeys((*(session.id for session in self._sessions), *names)):
             try:
                 found.append(await self.read(name))
             except UnknownSessionError:
@@ -168,7 +164,9 @@ class RedisStore:
                 name = f"session-{await self._call(self._client.incr(f'{_SESSIONS}:numbered'))}"
             Session(name)  # raises for a name that can't be used
             args = [uuid4().hex, name, msgspec.json.encode(settings)]
-            if name not in self._own and await self._run("CREATE", f"{_PREFIX}s:{name}", _SESSIONS, args=args):
+            if self._sessions.find(name) is None and await self._run(
+                "CREATE", f"{_PREFIX}s:{name}", _SESSIONS, args=args
+            ):
                 return await self.read(name)
             if session_id is not None:
                 raise SessionExistsError(f"session {name!r} already exists: delete it first, or use another id")
@@ -249,14 +247,16 @@ class RedisStore:
         if answer is None:
             self._forget(copy)
             raise UnknownSessionError(f"no session {session.id!r}: it was deleted, or nobody used it for a day")
-        epoch, change, names, items, requests, number, leases = answer
-        if epoch.decode() != copy.epoch:
+        found, change, names, items, requests, number, leases = answer
+        if (epoch := found.decode()) != copy.epoch:
             self._reset(copy)
-            copy.epoch = epoch.decode()
+            copy.epoch = epoch
+            if epoch != args[2]:
+                document.take_local(session)  # the process that created it has queued these
+        local = document.take_local(session)
         fields = {name.decode(): value for name, value in zip(names[::2], names[1::2], strict=True)}
-        for cassette in document.apply_fields(
-            session, fields, self._sessions.settings if own is None else own.settings
-        ):
+        settings = self._sessions.settings if own is None else own.settings
+        for cassette in document.apply_fields(session, fields, settings):
             session.add_recordings(await self._recordings_of(cassette))
         document.apply_plays(session, fields)
         document.apply_queue(session, items)
@@ -264,10 +264,13 @@ class RedisStore:
         if entry is not None:
             document.take_number(session, requests)
             entry.number = number
-        if own is not None and own.queue and epoch.decode() == args[2]:  # this process created it
+        if local:
             before = document.state_of(session)
-            session.push(*own.queue)
-            await self._commit(copy, before, *document.changed_fields(session, before), None)
+            document.queue_local(session, local)
+            if not await self._commit(copy, before, *document.changed_fields(session, before), None):
+                document.restore(session, before)
+                document.queue_local(session, local)
+                return await self._sync_once(copy, whole)
         return int(leases)
 
     async def _put_back(self, copy: _Copy) -> bool:

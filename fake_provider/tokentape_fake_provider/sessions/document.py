@@ -244,6 +244,20 @@ def take_number(session: Session, requests: int) -> None:
     session._requests = requests - 1
 
 
+def take_local(session: Session) -> list[QueuedItem]:
+    """Take the items from the queue that the store does not have."""
+    local = [queued for queued in session._queue if not queued.stored]
+    session._queue = deque(queued for queued in session._queue if queued.stored)
+    session._queued -= len(local)
+    return local
+
+
+def queue_local(session: Session, items: Sequence[QueuedItem]) -> None:
+    """Add such items to the queue."""
+    session._queue.extend(items)
+    session._queued += len(items)
+
+
 def item_number(item: bytes) -> int:
     """The number of an item as the store has it: earlier ones have lower numbers."""
     return msgspec.json.decode(item, type=StoredItem).number

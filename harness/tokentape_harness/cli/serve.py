@@ -16,6 +16,7 @@ from tokentape_fake_provider.answers.warm_up import warm_up
 from tokentape_fake_provider.config import Worker
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
+from tokentape_fake_provider.redis_store.connection import StoreAddress
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.simulation.settings import as_simulation
@@ -100,14 +101,23 @@ def serve(
         typer.Option(
             min=1,
             metavar="N",
-            help="Processes that answer on the port, each with the cassettes and settings; the control API is off.",
+            help="Processes that answer on the port, each with the cassettes and settings; they share what changes if "
+            "there is a --store.",
         ),
     ] = 1,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="TOKENTAPE_STORE",
+            help="Redis or Valkey (redis://127.0.0.1:6379/0), in which all servers with this URL share their sessions.",
+        ),
+    ] = None,
 ) -> None:
     """Serve until interrupted.
 
     Raises `CassetteError`, `UsageError`, `TimingError`, `FaultError`, `SettingError`, `PortInUseError`,
-    `UnknownWireError`, `UnknownDialectError`.
+    `UnknownWireError`, `UnknownDialectError`, `StoreUnavailableError`.
     """
     paths, as_wires, faults = paths or [], as_wires or [], faults or []
     dialect = dialect or dress
@@ -145,12 +155,15 @@ def serve(
             token=token,
             allowed_origins=allowed_origins or (),
             worker=worker,
+            store=store,
         )
         server.default.add_recordings(recordings)
         return server
 
     def announce(server: FakeProviderServer) -> None:
-        _announce(server, files, len(recordings), timing, faults, workers)
+        _announce(
+            server, files, len(recordings), timing, faults, workers, None if store is None else StoreAddress(store)
+        )
 
     if workers == 1:
         server = create(port)
@@ -161,7 +174,8 @@ def serve(
     def work(number: int, ready: Callable[[], None]) -> None:
         _run(create(port, Worker(number, workers)), ready)
 
-    run_workers(workers, work, lambda: announce(create(port)))
+    unstarted = create(port)
+    run_workers(workers, work, lambda: announce(unstarted))
 
 
 def _run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
@@ -229,15 +243,25 @@ def _allow_many_connections() -> None:
 
 
 def _announce(
-    server: FakeProviderServer, files: int, recordings: int, timing: str, faults: Sequence[str], workers: int
+    server: FakeProviderServer,
+    files: int,
+    recordings: int,
+    timing: str,
+    faults: Sequence[str],
+    workers: int,
+    store: StoreAddress | None,
 ) -> None:
     width = max(map(len, WIRES))
     print(f"tokentape serves a fake provider at {server.url}")
     for wire in WIRES:
         print(f"  {wire:{width}}  base URL {server.base_url(wire)}")
     print(f"  {counted(recordings, 'recording')} of {counted(files, 'cassette')}, timing {timing}")
-    if workers > 1:
-        print(f"  {workers} workers, which share no state: the control API and the journal need one process")
+    if store is not None:
+        print(f"  sessions in {store.shown}, shared by {counted(workers, 'worker')} and all servers that use it")
+    elif workers > 1:
+        print(
+            f"  {workers} workers, which share no state: the control API and the journal need --store, or one process"
+        )
     if faults:
         print(f"  faults: {', '.join(faults)}")
     if not is_loopback(server.host):

@@ -86,9 +86,11 @@ def test_the_control_api_says_what_it_needs(server: Server) -> None:
     """What only one worker would know is refused in one line; what describes the server is there."""
     assert httpx2.get(f"{server.url}/_tokentape").json()["server"] == "tokentape"
     assert httpx2.get(f"{server.url}/health").is_success
-    for path in ("/_tokentape/sessions", "/_tokentape/sessions/default/journal", "/metrics"):
+    shared, alone = "start the server with --store, or without --workers", "start the server without --workers"
+    needs = {"/_tokentape/sessions": shared, "/_tokentape/sessions/default/journal": shared, "/metrics": alone}
+    for path, need in needs.items():
         response = httpx2.get(f"{server.url}{path}")
-        assert (response.status_code, response.json()["error"]["do"]) == (501, "start the server without --workers")
+        assert (response.status_code, response.json()["error"]["do"]) == (501, need)
 
 
 def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:
