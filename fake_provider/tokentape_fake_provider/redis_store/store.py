@@ -126,13 +126,18 @@ class RedisStore:
         if (copy := self._copies.get(session_id)) is not None:
             return copy.session
         if (own := self._sessions.find(session_id)) is not None:
-            started_with = _Own(own.settings, own.rules, own.recordings, own.queue)
-            copy = self._copies[session_id] = _Copy(own, started_with)
+            copy = self._adopt(own, _Own(own.settings, *document.started_with(own)))
         elif not await self._call(self._client.exists(f"{_PREFIX}s:{session_id}")):
             return None
         elif (copy := self._copies.get(session_id)) is None:
-            copy = self._copies[session_id] = _Copy(self._sessions.create(session_id), None)
+            copy = self._adopt(self._sessions.create(session_id), None)
         return copy.session
+
+    def _adopt(self, session: Session, own: _Own | None) -> _Copy:
+        copy = self._copies[session.id] = _Copy(session, own)
+        session.journal = SharedJournal(partial(self._report, copy))
+        session.stored, session.prompt_cache = SharedAnswers(), SharedPromptCache()
+        return copy
 
     async def read(self, session_id: str) -> Session:
         """Return the session with all that is set up in it, and with its journal."""
@@ -164,9 +169,9 @@ class RedisStore:
                 name = f"session-{await self._call(self._client.incr(f'{_SESSIONS}:numbered'))}"
             Session(name)  # raises for a name that can't be used
             args = [uuid4().hex, name, msgspec.json.encode(settings)]
-            if self._sessions.find(name) is None and await self._run(
-                "CREATE", f"{_PREFIX}s:{name}", _SESSIONS, args=args
-            ):
+            await self.find(name)
+            is_own = (copy := self._copies.get(name)) is not None and copy.own is not None
+            if not is_own and await self._run("CREATE", f"{_PREFIX}s:{name}", _SESSIONS, args=args):
                 return await self.read(name)
             if session_id is not None:
                 raise SessionExistsError(f"session {name!r} already exists: delete it first, or use another id")

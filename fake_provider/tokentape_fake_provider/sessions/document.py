@@ -16,8 +16,9 @@ import msgspec
 from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.fault_injection.active_faults import ConfiguredFaults, FaultCount
 from tokentape_fake_provider.script.model import Script
+from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.rule import Rule
-from tokentape_fake_provider.sessions.session import AppliedRule, QueuedItem, Session
+from tokentape_fake_provider.sessions.session import AppliedRule, QueuedItem, QueueItem, Session
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.shared_answers import (
     ANSWER,
@@ -242,6 +243,13 @@ def apply_queue(session: Session, items: Sequence[bytes]) -> None:
 def take_number(session: Session, requests: int) -> None:
     """Give the session's next request the number that the store counted for it."""
     session._requests = requests - 1
+
+
+def started_with(session: Session) -> tuple[list[Rule], list[Recording], list[QueueItem]]:
+    """The rules, recordings and items of the queue that are not of files."""
+    of_files = 0 if session.setup is None else len(session.setup.recordings)
+    rules = [applied.rule for applied in session._rules if not applied.of_file]
+    return rules, list(session.recordings[of_files:]), [one.item for one in session._queue if not one.of_file]
 
 
 def take_local(session: Session) -> list[QueuedItem]:
