@@ -15,7 +15,7 @@ from tokentape_fake_provider.matching.normalising import CLASSES
 from tokentape_fake_provider.rules_file.model import RulesFile
 from tokentape_fake_provider.simulation.settings import Simulation
 from tokentape_fake_provider.timing.distribution import MOST_SIZES
-from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires import served_names
 
 Schema = dict[str, Any]
 
@@ -197,7 +197,7 @@ def _field(struct: str, name: str, schema: Schema) -> Schema:
         case _, "faults":
             return {**schema, "items": {"$ref": _REF.format(name=_FAULT)}}
         case "Rule" | "Condition", "wire":
-            return {**schema, "anyOf": [{"enum": list(WIRES)}, {"type": "null"}]}
+            return {**schema, "anyOf": [{"enum": list(served_names())}, {"type": "null"}]}
         case "SettingsChange", "timing":
             return {"anyOf": [{"type": "string", "pattern": _TIMING}, *schema["anyOf"][1:]]}
         case "SettingsChange", "simulation":

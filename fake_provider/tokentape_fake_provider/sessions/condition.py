@@ -12,7 +12,7 @@ import msgspec
 
 from tokentape_fake_provider.faults.registry import nearest
 from tokentape_fake_provider.sessions.request_matching import Difference, canonical
-from tokentape_fake_provider.wires import WIRES
+from tokentape_fake_provider.wires import served_names
 from tokentape_fake_provider.wires.prompt import Prompt, ToolResult
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -110,8 +110,8 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                     raise ValueError(f"`{field.encode_name}`: {error}") from None
                 msgspec.structs.force_setattr(self, field.name, converted)
         check_pattern(self.matches)
-        if self.wire is not None and self.wire not in WIRES:
-            raise ValueError(f"`wire`: no wire format {self.wire!r}{nearest(self.wire, WIRES)}")
+        if self.wire is not None and self.wire not in (names := served_names()):
+            raise ValueError(f"`wire`: no wire format or endpoint {self.wire!r}{nearest(self.wire, names)}")
         if self.turn is not None and self.turn < 1:
             raise ValueError(f"`turn` is {self.turn}: the first message of the user is turn 1")
         for name in ("all", "any"):

@@ -65,6 +65,7 @@ __all__ = [
     "resolve_usage",
     "served_at",
     "served_named",
+    "served_names",
     "split_item",
     "wire_for_path",
     "wire_named",
@@ -95,6 +96,11 @@ def endpoint_for_path(path: str) -> Endpoint | None:
 def served_at(path: str) -> Wire | None:
     """The endpoint or the wire format of chats whose requests come to this path, if any."""
     return endpoint_for_path(path) or wire_for_path(path)
+
+
+def served_names() -> tuple[str, ...]:
+    """The names of all wire formats of chats, then of all other endpoints."""
+    return (*WIRES, *ENDPOINTS)
 
 
 def served_named(name: str) -> Wire:
