@@ -49,6 +49,7 @@ from tokentape_fake_provider.simulation.results import computed
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, served_named, wire_named
+from tokentape_fake_provider.wires.endpoints.endpoint import Endpoint as ServedEndpoint
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
 from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
@@ -191,6 +192,15 @@ class _Resolution:
             script = msgspec.structs.replace(script, usage=usage or script.usage)
         return self._from_script(script, request, "synthetic", note=note)
 
+    def _computed(self, endpoint: ServedEndpoint, request: ProviderRequest, note: str) -> Answer:
+        """The result that is computed from the request, unless the provider would refuse it."""
+        try:
+            if self._settings.validate:
+                endpoint.check(request)
+        except BadRequestError as error:
+            return refused(endpoint, error, request)
+        return self._from_script(Script(), request, "synthetic", note=note)
+
     def answer(self) -> Answer | Callable[[], Answer] | None:
         """The answer before its faults are applied, or a function that encodes it."""
         wire, request, session, settings = self._wire, self._request, self._session, self._settings
@@ -231,12 +241,7 @@ class _Resolution:
         if settings.strict:
             return self._without_recording(wire, recording)
         if request.task is not None:
-            try:
-                if settings.validate:
-                    ENDPOINTS[wire.name].check(request)
-            except BadRequestError as error:
-                return refused(wire, error, request)
-            return partial(self._from_script, Script(), request, "synthetic", note=note)
+            return partial(self._computed, ENDPOINTS[wire.name], request, note)
         key = self._simulation_key(request)
         script = None if key is None else _SIMULATED.get(key)
         if script is None and settings.validate:

@@ -65,7 +65,7 @@ def embed(text: str | Sequence[int], size: int, full: int | None = None, *, whol
 
 def similarity(one: Vector, other: Vector) -> float:
     """The cosine of two vectors of unit length."""
-    return sum(map(mul, one, other))
+    return math.fsum(map(mul, one, other))
 
 
 def _words(text: str | Sequence[int]) -> Counter[str | int]:
