@@ -170,6 +170,7 @@ PACKAGES: Final = frozenset(
         "typer",
         "uvicorn",
         "vcr",
+        "watchfiles",
         "yaml",
     )
 )

@@ -24,8 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 
 class HarnessError(Exception):
@@ -76,7 +75,7 @@ class CassetteWarning(UserWarning):
     """A cassette was read, but something in it was fixed; or the streams of a client can't be kept."""
 
 
-class FileProblem(msgspec.Struct, frozen=True):
+class FileProblem(NamedTuple):
     """What is wrong in a file, where, and what to do; `line` and `column` are from 1, `None` if they are not known."""
 
     file: str

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from tokentape_fake_provider.app import create_app
 from tokentape_fake_provider.clock import Clock, MonotonicClock
@@ -21,6 +21,7 @@ from tokentape_fake_provider.redis_store.connection import StoreAddress
 from tokentape_fake_provider.redis_store.store import RedisStore
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
+from tokentape_fake_provider.sessions.feed import EventKind
 from tokentape_fake_provider.sessions.registry import SessionRegistry
 from tokentape_fake_provider.sessions.session import RequestNumbers
 from tokentape_fake_provider.sessions.settings import SessionSettings
@@ -110,6 +111,15 @@ class FakeProviderServer(Provider):
     def port(self) -> int:
         """The port; 0 before the start, if a free port is to be chosen."""
         return self._thread.port
+
+    @property
+    def worker(self) -> int | None:
+        """The number of this worker, if several processes share the port."""
+        return None if self._config.worker is None else self._config.worker.number
+
+    def publish(self, kind: EventKind, data: Any) -> None:
+        """Send an event that concerns the server to the pages that watch it."""
+        self._config.feed.publish(kind, data)
 
     def start(self) -> FakeProviderServer:
         """Listen, in a thread; return when requests are answered."""

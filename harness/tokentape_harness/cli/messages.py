@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tokentape_harness.errors import HarnessError, UsageError
+from tokentape_harness.errors import HarnessError, RulesFileError, UsageError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -13,7 +13,10 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 def report_error(error: Exception) -> int | None:
     """Print an error as one line and return its exit code; `None` for a bug of ours, which needs its traceback."""
     code = _exit_code(error)
-    if code is not None and (message := _message(error)):
+    if isinstance(error, RulesFileError):
+        for problem in error.problems:
+            print_error(str(problem))
+    elif code is not None and (message := _message(error)):
         print_error(message)
     return code
 

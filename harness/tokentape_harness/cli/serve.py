@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tokentape_fake_provider.answers.warm_up import warm_up
 from tokentape_fake_provider.config import Worker
+from tokentape_fake_provider.faults import as_faults, format_fault
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.redis_store.connection import StoreAddress
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
-from tokentape_fake_provider.simulation.settings import as_simulation
 from tokentape_fake_provider.timing import Profile, parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dialect_name
-from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.cli.messages import counted, print_error
 from tokentape_harness.cli.options import (
@@ -33,17 +35,14 @@ from tokentape_harness.cli.options import (
     IgnorePaths,
     IgnoreTexts,
     NoNormalise,
-    Seed,
     normalising,
 )
+from tokentape_harness.cli.reload import reloader
 from tokentape_harness.cli.workers import free_port, run_workers
-from tokentape_harness.errors import CassetteError, UsageError
+from tokentape_harness.served_files import ServedFiles, State
 from tokentape_harness.testing.exchange_tools import HarnessTools
 from tokentape_harness.testing.lazy_recordings import lazy_recordings
-from tokentape_harness.testing.recordings import find_cassettes, load_recordings, recordings_as, recordings_of
-
-# Reading this many files of 10 kB takes 0.2 s; 10,000 would take 5 s (measured).
-_READ_AT_ONCE = 500
+from tokentape_harness.testing.recordings import load_recordings, recordings_as, recordings_of
 
 # The most that macOS grants where there is no limit.
 _CONNECTIONS = 10_240
@@ -51,21 +50,25 @@ _CONNECTIONS = 10_240
 
 def serve(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATHS]...", help="Cassettes, and folders of cassettes.")
+        list[Path] | None,
+        typer.Argument(metavar="[PATHS]...", help="Rules files, cassettes, and folders of both."),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. The control API needs a token on other than local addresses.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8089,
-    timing: Annotated[str, typer.Option(metavar="SPEC", help=f"Timing of the stream: {TIMINGS}.")] = "instant",
-    seed: Seed = 0,
+    timing: Annotated[
+        str | None, typer.Option(metavar="SPEC", help=f"Timing of the stream: {TIMINGS}. [default: instant]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of ids, generated text and jitter. [default: 0]")] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse requests that no cassette answers, instead of generating text.")
-    ] = False,
+        bool | None,
+        typer.Option("--strict/--no-strict", help="Refuse requests that no file answers, instead of generating text."),
+    ] = None,
     validate: Annotated[
-        bool,
-        typer.Option("--validate/--no-validate", help="Refuse what the provider refuses, where no cassette answers."),
-    ] = True,
+        bool | None,
+        typer.Option("--validate/--no-validate", help="Refuse what the provider refuses, where no file answers."),
+    ] = None,
     as_wires: Annotated[
         list[str] | None,
         typer.Option("--as", metavar="W", help="Also serve the cassettes in this wire format; repeatable."),
@@ -79,12 +82,12 @@ def serve(
     dress: Annotated[str | None, typer.Option(hidden=True, help="The former name of --dialect.")] = None,
     faults: FaultSpecs = None,
     simulation: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="SPEC",
             help="How the model behaves that answers what no cassette does, such as tools=always,turns=2,words=200.",
         ),
-    ] = "",
+    ] = None,
     token: Annotated[
         str | None,
         typer.Option(
@@ -113,41 +116,50 @@ def serve(
             help="Redis or Valkey (redis://127.0.0.1:6379/0), in which all servers with this URL share their sessions.",
         ),
     ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload/--no-reload", help="Read rules files and cassettes again when they change.")
+    ] = True,
 ) -> None:
-    """Serve until interrupted.
+    """Serve until interrupted. What the options set wins over the settings of rules files.
 
-    Raises `CassetteError`, `UsageError`, `TimingError`, `FaultError`, `SettingError`, `PortInUseError`,
-    `UnknownWireError`, `UnknownDialectError`, `StoreUnavailableError`.
+    Raises `RulesFileError`, `CassetteError`, `UsageError`, `TimingError`, `FaultError`, `SettingError`,
+    `PortInUseError`, `UnknownWireError`, `UnknownDialectError`,
+    `StoreUnavailableError`.
     """
     paths, as_wires, faults = paths or [], as_wires or [], faults or []
     dialect = dialect or dress
     normal = normalising(no_normalise, ignore_path, ignore_text)
-    settings = SessionSettings(
-        timing=parse_timing(timing, read_profile=_profile),
-        strict=strict,
-        seed=seed,
-        repeat=True,  # a server answers the same request many times
-        validate=validate,
-        dialect=None if dialect is None else dialect_name(dialect),
-        faults=tuple(faults),
-        simulation=as_simulation(simulation),
-        normalise=list(normal.classes),
-        ignore_path=normal.ignore_path,
-        ignore_text=normal.ignore_text,
+    given = {
+        "timing": None if timing is None else parse_timing(timing, read_profile=_profile),
+        "strict": strict,
+        "seed": seed,
+        "validate": validate,
+        "dialect": None if dialect is None else dialect_name(dialect),
+        "faults": as_faults(faults) or None,
+        "simulation": simulation,
+        "normalise": list(normal.classes) if no_normalise else None,
+        "ignore_path": normal.ignore_path if ignore_path else None,
+        "ignore_text": normal.ignore_text if ignore_text else None,
+    }
+    # A server answers the same request many times.
+    defaults = SessionSettings(
+        repeat=True, normalise=list(normal.classes), ignore_path=normal.ignore_path, ignore_text=normal.ignore_text
     )
     for wire in as_wires:
         wire_named(wire)
-    with gc_paused():
-        files, recordings = _load(paths, as_wires, skip_unreadable=not strict)
+    files = served_files(paths, as_wires, defaults, {name: value for name, value in given.items() if value is not None})
+    state = files.load()
+    for reason in state.skipped.values():
+        print_error(f"warning: skipped: {reason}")
     _allow_many_connections()
-    if not strict:
+    if not state.settings.strict:
         warm_up()
 
     def create(port: int, worker: Worker | None = None) -> FakeProviderServer:
         server = FakeProviderServer(
             host,
             port,
-            settings=settings,
+            settings=state.settings,
             allow_remote=True,
             folders=[path for path in paths if path.is_dir()],
             loader=load_recordings,
@@ -157,28 +169,32 @@ def serve(
             worker=worker,
             store=store,
         )
-        server.default.add_recordings(recordings)
+        server.sessions.set_up(state.settings, state.setups)
         return server
 
+    def reloading(server: FakeProviderServer) -> contextlib.AbstractContextManager[object]:
+        return reloader(files, server) if reload and paths else contextlib.nullcontext()
+
     def announce(server: FakeProviderServer) -> None:
-        _announce(
-            server, files, len(recordings), timing, faults, workers, None if store is None else StoreAddress(store)
-        )
+        _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
 
     if workers == 1:
         server = create(port)
-        _run(server, lambda: announce(server))
+        _run(server, lambda: announce(server), reloading(server))
         return
     port = free_port(host, port)
 
     def work(number: int, ready: Callable[[], None]) -> None:
-        _run(create(port, Worker(number, workers)), ready)
+        server = create(port, Worker(number, workers))
+        _run(server, ready, reloading(server))
 
     unstarted = create(port)
     run_workers(workers, work, lambda: announce(unstarted))
 
 
-def _run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
+def _run(
+    server: FakeProviderServer, ready: Callable[[], None], reloading: contextlib.AbstractContextManager[object]
+) -> None:
     """Serve until SIGINT or SIGTERM; call `ready` once requests are answered."""
     stop = threading.Event()
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -188,35 +204,27 @@ def _run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
             gc.collect()
             gc.freeze()
             ready()
-            # Without a timeout the wait can't be interrupted on Windows.
-            while not stop.wait(0.5):
-                pass
+            with reloading:
+                # Without a timeout the wait can't be interrupted on Windows.
+                while not stop.wait(0.5):
+                    pass
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _load(paths: Sequence[Path], wires: Sequence[str], *, skip_unreadable: bool) -> tuple[int, list[Recording]]:
-    """The number of files that were read, and their recordings, also in these wire formats.
+def served_files(
+    paths: Sequence[Path],
+    wires: Sequence[str] = (),
+    settings: SessionSettings | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> ServedFiles:
+    """The files of these paths, with their recordings also in these wire formats.
 
-    A file that can't be read is skipped with a warning, unless it is the only one. The responses of many files are
-    read when they are requested, unless they are to be transcoded.
+    The responses of many files are read when they are requested, unless they are to be transcoded.
     """
-    files, recordings = 0, []
-    found_files = find_cassettes(paths)
-    on_demand = len(found_files) > _READ_AT_ONCE and not wires
-    for file in found_files:
-        try:
-            recordings += lazy_recordings(file, print_error) if on_demand else _read(file, wires)
-        except CassetteError as error:
-            if not skip_unreadable or found_files == [file]:
-                raise
-            print_error(f"warning: skipped: {error}")
-        else:
-            files += 1
-    if paths and not files:
-        raise UsageError(f"no cassette in {', '.join(map(str, paths))} can be read")
-    return files, recordings
+    lazily = None if wires else partial(lazy_recordings, report=print_error)
+    return ServedFiles(paths, read=partial(_read, wires=wires), read_lazily=lazily, settings=settings, options=options)
 
 
 def _read(file: Path, wires: Sequence[str]) -> list[Recording]:
@@ -243,27 +251,24 @@ def _allow_many_connections() -> None:
 
 
 def _announce(
-    server: FakeProviderServer,
-    files: int,
-    recordings: int,
-    timing: str,
-    faults: Sequence[str],
-    workers: int,
-    store: StoreAddress | None,
+    server: FakeProviderServer, state: State, timing: str | None, workers: int, store: StoreAddress | None
 ) -> None:
     width = max(map(len, WIRES))
     print(f"tokentape serves a fake provider at {server.url}")
     for wire in WIRES:
         print(f"  {wire:{width}}  base URL {server.base_url(wire)}")
-    print(f"  {counted(recordings, 'recording')} of {counted(files, 'cassette')}, timing {timing}")
+    if state.rules_files:
+        print(f"  {counted(state.rules, 'rule')} of {', '.join(map(str, state.rules_files))}")
+    kind = timing or msgspec.to_builtins(state.settings.timing)["type"]
+    print(f"  {counted(state.recordings, 'recording')} of {counted(len(state.cassettes), 'cassette')}, timing {kind}")
     if store is not None:
         print(f"  sessions in {store.shown}, shared by {counted(workers, 'worker')} and all servers that use it")
     elif workers > 1:
         print(
             f"  {workers} workers, which share no state: the control API and the journal need --store, or one process"
         )
-    if faults:
-        print(f"  faults: {', '.join(faults)}")
+    if state.settings.faults:
+        print(f"  faults: {', '.join(map(format_fault, as_faults(state.settings.faults)))}")
     if not is_loopback(server.host):
         control = "requires the token" if server.control else "is off (--token turns it on)"
         print(

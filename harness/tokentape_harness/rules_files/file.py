@@ -12,8 +12,8 @@ from tokentape_fake_provider.rules_file import Problem, RulesFile, SessionSetup,
 from tokentape_fake_provider.rules_file.problem import Path as DocumentPath
 from tokentape_fake_provider.rules_file.reading import SECTIONS
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION
+from tokentape_fake_provider.timing import Profile
 from tokentape_harness.errors import CassetteFormatError, CassetteSyntaxError, FileProblem, RulesFileError
-from tokentape_harness.profiles.profile_file import read_profile
 from tokentape_harness.rules_files.document import Document, Place, TextProblem, parse_document
 
 Kind: TypeAlias = Literal["rules", "cassette", "other"]
@@ -102,11 +102,17 @@ def parse_rules(path: Path, data: bytes) -> PlacedRules:
         raise _error(path, problem.what, problem.do, problem.place) from None
     if document.value is None:
         raise _error(path, "the file is empty", f"give it some of {', '.join(SECTIONS)}", Place(1, 1))
-    found = read_rules(document.value, lambda name: read_profile(path.parent / name))
+    found = read_rules(document.value, lambda name: _profile(path.parent / name))
     if isinstance(found, RulesFile):
         return PlacedRules(path, found, document)
     problems = [_placed(path, document, problem) for problem in found]
     raise RulesFileError(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+
+
+def _profile(path: Path) -> Profile:
+    from tokentape_harness.profiles import read_profile  # takes 0.2 s
+
+    return read_profile(path)
 
 
 def not_served(path: Path, data: bytes) -> CassetteFormatError | CassetteSyntaxError:
@@ -116,6 +122,8 @@ def not_served(path: Path, data: bytes) -> CassetteFormatError | CassetteSyntaxE
     except TextProblem as problem:
         place = "" if problem.place is None else f"line {problem.place.line}, column {problem.place.column}: "
         return CassetteSyntaxError(f"{place}{problem.what}: {problem.do}", path=path)
+    if document is None:
+        return CassetteSyntaxError("the file is empty: delete it, or write rules or recordings", path=path)
     near = [get_close_matches(str(name), SECTIONS, 1, 0.6) for name in document] if isinstance(document, dict) else []
     hint = next((f": did you mean `{names[0]}`?" for names in near if names), "")
     return CassetteFormatError(

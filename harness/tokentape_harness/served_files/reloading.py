@@ -34,7 +34,8 @@ class Reloader:
     """
 
     def __init__(self, files: ServedFiles, apply: Callable[[State], None], report: Callable[[Reload], None]) -> None:
-        self._files, self._apply, self._report = files, apply, report
+        self._files, self._apply, self.report = files, apply, report
+        self._failed: str | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="tokentape-reload", daemon=True)
 
@@ -47,15 +48,17 @@ class Reloader:
         self._thread.join(5)
 
     def check(self) -> Reload | None:
-        """Read the files that changed since they were read last; `None` if none has."""
-        before = self._files.stamps
+        """Read the files that changed since they were read last; `None` if there is nothing new to say."""
+        before, failed = self._files.stamps, self._failed
         try:
             state = self._files.load()
         except (HarnessError, FakeProviderError, OSError) as error:
-            changed = _changed(before, self._files.stamps)
-            return Reload(False, str(error), changed) if changed else None
+            self._failed = str(error)
+            changed = _changed(before, self._files.stamps) or self._files.gone
+            return Reload(False, self._failed, changed) if changed and self._failed != failed else None
+        self._failed = None
         changed = _changed(before, self._files.stamps)
-        if not changed:
+        if not changed and failed is None:
             return None
         self._apply(state)
         return Reload(True, describe(state), changed)
@@ -81,7 +84,7 @@ class Reloader:
                     fresh = False
                     found = self.check()
                     if found is not None:
-                        self._report(found)
+                        self.report(found)
                 if changes and self._files.folders != folders:
                     break
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import UNSET
 
@@ -24,7 +24,7 @@ from tokentape_harness.testing.recordings import find_cassettes
 ReadRecordings: TypeAlias = Callable[[Path], list[Recording]]
 
 # Reading this many files of 10 kB takes 0.2 s; 10,000 would take 5 s (measured).
-_READ_AT_ONCE: Final = 500
+READ_AT_ONCE = 500
 
 
 class State(NamedTuple):
@@ -84,6 +84,11 @@ class ServedFiles:
         return {path: file.stamp for path, file in self._files.items()}
 
     @property
+    def gone(self) -> list[str]:
+        """The files that were read, and are no longer there."""
+        return sorted(str(path) for path in self._files if not path.exists())
+
+    @property
     def folders(self) -> frozenset[Path]:
         """The folders in which a change may concern what is served."""
         listed = (place for file in self._files.values() if file.rules for place in file.rules.all_cassettes)
@@ -99,8 +104,9 @@ class ServedFiles:
     def load(self) -> State:
         """Read what changed, and form the state.
 
-        A cassette that can't be read is skipped, unless it is the only file, the session is strict, or the cassette
-        was served before. Raises `RulesFileError` with all problems of all rules files, `CassetteError`, `UsageError`.
+        A file that is neither a rules file nor a cassette that can be read is skipped, unless it is the only one, the
+        session is strict, or the file was served before. Raises `RulesFileError` with all problems of all rules files,
+        `CassetteError`, `UsageError`.
         """
         named = find_cassettes(self._paths, SUFFIXES)
         self._read_new(named)
@@ -137,11 +143,11 @@ class ServedFiles:
         if self._paths and not state.rules_files and not state.cassettes:
             raise UsageError(f"no cassette and no rules file in {', '.join(map(str, self._paths))} can be read")
         self._files = {path: self._files[path] for path in listed}
-        self._served = frozenset(state.cassettes)
+        self._served = frozenset((*state.cassettes, *state.rules_files))
         return state
 
     def _read_new(self, paths: Sequence[Path]) -> None:
-        lazily = len(paths) > _READ_AT_ONCE
+        lazily = len(paths) > READ_AT_ONCE
         for path in paths:
             stamp = _stamp(path)
             if path not in self._files or self._files[path].stamp != stamp:

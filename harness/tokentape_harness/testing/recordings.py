@@ -82,7 +82,8 @@ def find_cassettes(paths: Iterable[str | Path], suffixes: Sequence[str] = SUFFIX
                 file for file in path.rglob("*") if file.suffix in suffixes and not file.name.startswith(".")
             )
             if not inside:
-                raise UsageError(f"{path}: no cassettes in this folder ({', '.join(suffixes)}): check the path")
+                what = "cassettes" if suffixes == SUFFIXES else "cassettes or rules files"
+                raise UsageError(f"{path}: no {what} in this folder ({', '.join(suffixes)}): check the path")
             found += inside
         elif path.exists():
             found.append(path)

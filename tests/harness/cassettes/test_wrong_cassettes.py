@@ -14,7 +14,7 @@ from tokentape_harness import Cassette, read_cassette, use_cassette
 from tokentape_harness.cassettes.reader import parse_cassette
 from tokentape_harness.cassettes.writer import write_cassette
 from tokentape_harness.cli.run import run
-from tokentape_harness.cli.serve import _load
+from tokentape_harness.cli.serve import served_files
 from tokentape_harness.errors import CassetteError, CassetteFormatError, CassetteWriteError
 from tokentape_harness.testing.lazy_recordings import lazy_recordings
 
@@ -213,20 +213,19 @@ def test_every_command_reports_it_in_one_line(command, wrong, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_serve_skips_what_is_wrong(named, tmp_path, capsys):
+def test_serve_skips_what_is_wrong(named, tmp_path):
     """A server of several files names those it leaves out, and serves the others; with strict it does not start."""
     for name, content in WRONG.items():
         (tmp_path / f"{name.replace('/', '-')[:40]}.yaml").write_bytes(content)
     good = tmp_path / "good.yaml"
     good.write_text(GOOD)
     paths = sorted(tmp_path.iterdir()) if named else [tmp_path]
-    files, recordings = _load(paths, (), skip_unreadable=True)
-    assert (files, len(recordings)) == (1, 1)
-    lines = capsys.readouterr().err.splitlines()
-    assert all(line.startswith(f"tokentape: warning: skipped: {tmp_path}") for line in lines)
-    assert len(lines) == len(list(tmp_path.iterdir())) - 1
+    state = served_files(paths).load()
+    assert (state.cassettes, len(state.setups["default"].recordings)) == ([good], 1)
+    assert set(state.skipped) == {*tmp_path.iterdir()} - {good}
+    assert all(reason.startswith(f"{path}: ") for path, reason in state.skipped.items())
     with pytest.raises(CassetteError):
-        _load(paths, (), skip_unreadable=False)
+        served_files(paths, options={"strict": True}).load()
 
 
 def test_what_is_no_file_is_refused(tmp_path):

@@ -364,7 +364,8 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, "")
     assert err == (
-        f"tokentape: warning: skipped: {tmp_path / 'other.yaml'}: not a cassette: it has no list of `interactions`\n"
+        f"tokentape: warning: skipped: {tmp_path / 'other.yaml'}: neither a cassette, which has `interactions`, nor a "
+        "rules file, which has settings, rules, queue, cassettes, sessions\n"
     )
 
 
@@ -454,7 +455,7 @@ def test_bad_input_is_one_line_with_what_to_do(run, tmp_path, body):
         {
             "serve TMP/bad.yaml": "1 tokentape: TMP/bad.yaml: not YAML, or cut short (line 10, column 1: could not find expected ':'): restore the file or record it again",
             "serve TMP/none.yaml": "1 tokentape: TMP/none.yaml: no such cassette or folder: check the path",
-            "serve TMP/empty": "2 tokentape: TMP/empty: no cassettes in this folder (.yaml, .yml, .json): check the path",
+            "serve TMP/empty": "2 tokentape: TMP/empty: no cassettes or rules files in this folder (.yaml, .yml, .json, .toml): check the path",
             "serve TMP --strict": "1 tokentape: TMP/bad.yaml: not YAML, or cut short (line 10, column 1: could not find expected ':'): restore the file or record it again",
             "serve --simulation tools=often": "2 tokentape: setting simulation: tools 'often' is not one of auto, always, never",
             "serve --timing fast": "2 tokentape: timing: 'fast' is not one of instant, recorded, recorded:SPEED, stepped, synthetic:OPTIONS, profile:FILE",

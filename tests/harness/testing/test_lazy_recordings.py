@@ -20,7 +20,8 @@ from tokentape_harness.cassettes.index import indexed_requests
 from tokentape_harness.cassettes.model import Cassette, Interaction, Request, Response
 from tokentape_harness.cassettes.reader import parse_cassette
 from tokentape_harness.cassettes.writer import format_cassette, write_cassette
-from tokentape_harness.cli import serve
+from tokentape_harness.cli.serve import served_files
+from tokentape_harness.served_files import state
 from tokentape_harness.testing.lazy_recordings import lazy_recordings
 from tokentape_harness.testing.recordings import load_recordings
 
@@ -185,19 +186,21 @@ def test_a_file_that_was_changed_meanwhile(session, tmp_path, reported):
     assert "requests have changed since" in reported[0]
 
 
-def test_many_cassettes_are_served_on_demand(tmp_path, monkeypatch, capsys):
+def test_many_cassettes_are_served_on_demand(tmp_path, monkeypatch):
     """Above a number of files, serve leaves responses on the disk, and still skips what can't be a cassette."""
     for number in range(3):
         write_cassette(tmp_path / f"{number}.yaml", Cassette((interaction(b"%d" % number),)))
     (tmp_path / "bad.yaml").write_text("interactions: [")
-    files, recordings = serve._load([tmp_path], (), skip_unreadable=True)
-    assert files == 3
+    at_once = served_files([tmp_path]).load()
+    recordings = at_once.setups["default"].recordings
     assert all(one.read is None for one in recordings)
-    monkeypatch.setattr(serve, "_READ_AT_ONCE", 2)
-    files, on_demand = serve._load([tmp_path], (), skip_unreadable=True)
-    assert files == 3
+    monkeypatch.setattr(state, "READ_AT_ONCE", 2)
+    lazily = served_files([tmp_path]).load()
+    on_demand = lazily.setups["default"].recordings
     assert all(one.read is not None for one in on_demand)
-    assert [one.opened() for one in on_demand] == recordings
-    assert capsys.readouterr().err.count("bad.yaml") == 2
+    assert [one.opened() for one in on_demand] == list(recordings)
+    for loaded in (at_once, lazily):
+        assert len(loaded.cassettes) == 3
+        assert list(loaded.skipped) == [tmp_path / "bad.yaml"]
     assert isinstance(recordings[0], Recording)
-    assert load_recordings(tmp_path / "0.yaml") == recordings[:1]
+    assert load_recordings(tmp_path / "0.yaml") == list(recordings[:1])
