@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer
 from tokentape_fake_provider.answers.error_format import wire_for_errors
 from tokentape_fake_provider.answers.model_list import delete_model, list_models
@@ -25,6 +27,8 @@ from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, control_routes
 from tokentape_fake_provider.errors import StoreUnavailableError, UnknownSessionError
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
+from tokentape_fake_provider.fault_injection.apply import apply_late_fault
+from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.http.access import ALLOW_IT
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, parse_body, read_body
@@ -34,8 +38,9 @@ from tokentape_fake_provider.playback.player import is_untimed, play, step_contr
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, StepControl, SteppedStream
 from tokentape_fake_provider.playback.websocket import WebSocketConnection
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
-from tokentape_fake_provider.tape import retry_after
+from tokentape_fake_provider.tape import Tape, retry_after
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, Wire, served_at
+from tokentape_fake_provider.wires.wire import ProviderRequest
 
 # The time in s after which a warning reports a stream that nobody has stepped.
 _UNSTEPPED_S: Final = 5.0
@@ -124,9 +129,10 @@ class App:
         outcome = "server_stopped"
         control = _step_control(answer)
         stream = warning_timer = None
-        steps = answer.steps is not None
+        steps = answer.steps is not None and session is not None and not session.settings.hold
         if control is not None and session is not None:
-            stream = SteppedStream(entry, entry.plan(answer.tape), control)
+            damage = partial(_damaged, entry, wire, answer.request)
+            stream = SteppedStream(entry, entry.plan(answer.tape), control, damage)
             # It can be taken only once it waits: then a clock that is advanced knows its deadline.
             loop = asyncio.get_running_loop()
             loop.call_soon(session.streams.add, stream)
@@ -297,6 +303,16 @@ def _no_session(session_id: str, wire: Wire, problem: Exception | None) -> Answe
 
 def _foreign(wire: Wire, refusal: str) -> Answer:
     return error_answer(wire, 403, f"Refused: {refusal}; {ALLOW_IT}.", "foreign_origin")
+
+
+def _damaged(
+    entry: Entry, wire: Wire | None, request: ProviderRequest | None, fault: Fault, tape: Tape, sent: int | None
+) -> Tape:
+    """Apply a fault to what is not sent yet. `request` has no body: it is read again, for as long as it is needed."""
+    body, _ = parse_body(entry.raw_body, "")
+    if request is not None and isinstance(body, dict):
+        request = msgspec.structs.replace(request, body=body)
+    return apply_late_fault(fault, tape, sent, wire, request)
 
 
 def _warn_unstepped(stream: SteppedStream, control: StepControl) -> None:

@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         f"{_MARKER}(cassette, speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
         "locale=..., dialect=..., faults=..., clock=..., validate=..., normalise=..., ignore_path=..., "
-        "ignore_text=...): how the fixture fake_provider answers in this test",
+        "ignore_text=..., hold=...): how the fixture fake_provider answers in this test",
     )
     config.addinivalue_line(
         "markers",

@@ -43,6 +43,7 @@ def test_stepping(control: httpx2.Client, session: Session, url: str, http: http
         chunks = response.iter_raw()
         taken = control.post("/streams/next").json()
         state = {"number": 0, "frames": 4, "sent": 0, "left": 5, "held": True, "over": False, "outcome": "pending"}
+        state |= {"speed": 1.0, "timed": False}
         assert taken == state
         assert control.get("/streams").json() == {"streams": [state]}
         moved = control.post("/streams/0/step").json()

@@ -61,6 +61,7 @@ class Answer(NamedTuple):
     steps: Stepped | None = None
     faults: tuple[str, ...] = ()
     normalised: tuple[str, ...] = ()
+    request: ProviderRequest | None = None
     misses: tuple[NearMiss, ...] = ()
 
 

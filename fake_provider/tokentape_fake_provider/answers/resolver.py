@@ -43,11 +43,12 @@ from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
 from tokentape_fake_provider.sessions.session import Session, Taken
+from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stored_answers import Background
 from tokentape_fake_provider.simulation.model import simulate
 from tokentape_fake_provider.simulation.results import computed
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.timing import Instant, Stepped, Timing, retime
+from tokentape_fake_provider.timing import Instant, Stepped, retime
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, served_named, wire_named
 from tokentape_fake_provider.wires.endpoints.endpoint import Endpoint as ServedEndpoint
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
@@ -144,7 +145,12 @@ class _Resolution:
             return None
         if self._misses:
             answer = answer._replace(misses=self._misses)
-        return answer if answer.by in ("error", "fault") else self.with_faults(answer)
+        if answer.by in ("error", "fault"):
+            return answer
+        answer = self.with_faults(answer)
+        if answer.instant or self._request is None:
+            return answer
+        return answer._replace(request=msgspec.structs.replace(self._request, body={}, text=""))
 
     @property
     def model(self) -> str | None:
@@ -389,13 +395,16 @@ class _Resolution:
         if request is not None and request.wire == RESPONSES and is_stored(request):
             own = self._http.body
             self._session.stored.keep(lambda: build_answer(request, own, response_in(tape)))
+        steps = _steps(self._settings)
+        if isinstance(timing, Instant) and steps is not None:
+            return Answer(retime(tape, timing), by, source, steps=steps)
         if isinstance(timing, Instant):
             # Frames that leave in their own writes are paced, like those with times.
             return Answer(retime(tape, timing) if tape.apart else tape, by, source, instant=not tape.apart)
         prompt = "" if request is None else request.text
         conditions = conditions_of(timing, prompt, self._in_flight, self._settings.usage)
         timed = retime(tape, timing, stream=str(self._number), conditions=conditions)
-        return Answer(timed, by, source, steps=_steps(timing))
+        return Answer(timed, by, source, steps=steps)
 
     def _from_script(
         self, script: Script, request: ProviderRequest, by: AnsweredBy, source: str = "", *, note: str = ""
@@ -413,7 +422,8 @@ class _Resolution:
                 wire, 400, f"The script from the {by} can't be sent: {error}", "bad_script", request=request
             )
         self._script = script if script.error is None else None
-        answer = Answer(tape, by, source, isinstance(settings.timing, Instant), note, _steps(settings.timing))
+        steps = _steps(settings)
+        answer = Answer(tape, by, source, isinstance(settings.timing, Instant) and steps is None, note, steps)
         return self._stored(answer, script, request) if is_stored(request) and tape.status == 200 else answer
 
     def _stored(self, answer: Answer, script: Script, request: ProviderRequest) -> Answer:
@@ -436,8 +446,11 @@ class _Resolution:
         )
 
 
-def _steps(timing: Timing) -> Stepped | None:
-    return timing if isinstance(timing, Stepped) else None
+def _steps(settings: SessionSettings) -> Stepped | None:
+    """How the response waits for steps; `None` if it does not."""
+    if isinstance(settings.timing, Stepped):
+        return settings.timing
+    return Stepped() if settings.hold else None
 
 
 def _with_input(script: Script, incoming: IncomingRequest) -> Script:

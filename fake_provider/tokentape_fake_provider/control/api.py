@@ -22,6 +22,7 @@ from tokentape_fake_provider.errors import (
     CassetteAccessError,
     FakeProviderError,
     FaultError,
+    FaultNotApplicableError,
     SessionExistsError,
     StepTimeoutError,
     StoreUnavailableError,
@@ -134,6 +135,8 @@ class Api:
             return refusal(request, Refused(504, str(error), "give it a longer timeout (s), or see who is to read"))
         except StoreUnavailableError as error:
             return refusal(request, Refused(503, str(error), "try again when it is there"))
+        except FaultNotApplicableError as error:
+            return refusal(request, Refused(409, f"the fault can't be applied: {error}", "name another place or fault"))
         except FaultError as error:
             return refusal(request, Refused(400, str(error), f"see {DOCUMENT}", f"$.faults{error.where}"))
         except FakeProviderError as error:

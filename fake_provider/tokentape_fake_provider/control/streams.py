@@ -12,6 +12,8 @@ from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.control.api import Api, Routes, whole_number
 from tokentape_fake_provider.control.journal import LONGEST_WAIT_S
 from tokentape_fake_provider.control.responses import Refused, json_response
+from tokentape_fake_provider.faults.specification import as_fault
+from tokentape_fake_provider.playback.by_hand import Cut
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 from tokentape_fake_provider.sessions.session import Session
 
@@ -36,6 +38,36 @@ class StepRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
         super().__post_init__()
         if self.count is not None and self.until is not None:
             raise ValueError("a step has either `count` or `until`: remove one")
+
+
+class ReleaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST .../streams/{number}/release: whether what is overdue leaves at once, or keeps its distances from now on."""
+
+    catch_up: bool = True
+
+
+class CutRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
+    """POST .../streams/{number}/cut: the connection is closed or reset, or the body ends."""
+
+    how: Cut = "close"
+
+
+class StallRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
+    """POST .../streams/{number}/stall: for this time, or until the client leaves."""
+
+    for_ms: float | None = None
+
+
+class FaultRequest(WaitRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST .../streams/{number}/fault: a fault, as an object or a specification."""
+
+    fault: str | dict[str, Any]
+
+
+class SpeedRequest(WaitRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST .../streams/{number}/speed: how many times as fast as its own timing."""
+
+    factor: float
 
 
 class AdvanceRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +126,39 @@ async def hold(api: Api, request: Request) -> Response:
 async def release(api: Api, request: Request) -> Response:
     """POST /sessions/{id}/streams/{number}/release."""
     stream = _stream(await api.session(request), request)
-    stream.release()
+    stream.release(catch_up=(await api.read(request, ReleaseRequest, ReleaseRequest())).catch_up)
+    return json_response(stream.state)
+
+
+async def cut(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/{number}/cut."""
+    stream = _stream(await api.session(request), request)
+    options = await api.read(request, CutRequest, CutRequest())
+    await stream.acut(options.how, options.timeout)
+    return json_response(stream.state)
+
+
+async def stall(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/{number}/stall."""
+    stream = _stream(await api.session(request), request)
+    options = await api.read(request, StallRequest, StallRequest())
+    await stream.astall(options.for_ms, options.timeout)
+    return json_response(stream.state)
+
+
+async def inject(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/{number}/fault."""
+    stream = _stream(await api.session(request), request)
+    options = await api.read(request, FaultRequest)
+    await stream.ainject(as_fault(options.fault), options.timeout)
+    return json_response(stream.state)
+
+
+async def speed(api: Api, request: Request) -> Response:
+    """POST /sessions/{id}/streams/{number}/speed."""
+    stream = _stream(await api.session(request), request)
+    options = await api.read(request, SpeedRequest)
+    await stream.aspeed(options.factor, options.timeout)
     return json_response(stream.state)
 
 
@@ -152,6 +216,10 @@ ROUTES: Routes = {
     f"{_STREAM}/finish": {"POST": finish},
     f"{_STREAM}/hold": {"POST": hold},
     f"{_STREAM}/release": {"POST": release},
+    f"{_STREAM}/cut": {"POST": cut},
+    f"{_STREAM}/stall": {"POST": stall},
+    f"{_STREAM}/fault": {"POST": inject},
+    f"{_STREAM}/speed": {"POST": speed},
     "/sessions/{id}/clock": {"GET": show_clock},
     "/sessions/{id}/clock/advance": {"POST": advance},
 }

@@ -64,8 +64,40 @@ def apply_fault(
     Without a wire format only bytes, frames and events can be damaged, not their content. Inserted events have the ids
     and the dialect of `request`; `draw` chooses random places.
     """
+    return _apply(fault, _context(fault, tape, wire, request, draw))
+
+
+def apply_late_fault(
+    fault: Fault, tape: Tape, sent: int | None, wire: Wire | None = None, request: ProviderRequest | None = None
+) -> Tape:
+    """Return the tape with what is not sent yet damaged.
+
+    `sent` is the number of frames that were sent, `None` if not even the headers were. Places count from the beginning
+    of the response, as they do before it begins. Raises `FaultNotApplicableError` if the fault changes nothing, or what
+    was sent already.
+    """
+    context = _context(fault, tape, wire, request, None, sent)
+    damaged = _apply(fault, context)
+    if sent is None:
+        return damaged
+    if damaged.frames[:sent] != tape.frames[:sent] or (damaged.status, damaged.headers) != (tape.status, tape.headers):
+        raise FaultNotApplicableError("it changes what was sent already")
+    length, size = tape.header("content-length"), len(damaged.body)
+    if length.isdecimal() and (size > int(length) or (size < int(length) and damaged.end == "complete")):
+        raise FaultNotApplicableError(f"the headers, which were sent already, promise {length} bytes")
+    return damaged
+
+
+def _context(
+    fault: Fault,
+    tape: Tape,
+    wire: Wire | None,
+    request: ProviderRequest | None,
+    draw: random.Random | None,
+    sent: int | None = None,
+) -> FaultContext:
     draw = draw or random.Random(fault.seed)  # noqa: S311 - not for secrets
-    return _apply(fault, FaultContext(tape, wire, request or _any_request(tape, wire), draw))
+    return FaultContext(tape, wire, request or _any_request(tape, wire), draw, sent)
 
 
 def _apply(fault: Fault, context: FaultContext) -> Tape:
@@ -74,12 +106,14 @@ def _apply(fault: Fault, context: FaultContext) -> Tape:
         case CustomFault():
             return fault.apply(context)
         case HttpError() | Overload():
+            context.require_unsent_headers()
             return _refusal(fault, context)
         case Quota():
             raise FaultNotApplicableError("a quota counts in a session")
         case _ if not tape.head:
             raise FaultNotApplicableError("nothing is sent")
         case SlowHeaders():
+            context.require_unsent_headers()
             return Tape(end="stall", head=False) if fault.for_ms is None else delay_all(tape, fault.for_ms)
         case Stall():
             at = context.place(fault)
@@ -87,6 +121,7 @@ def _apply(fault: Fault, context: FaultContext) -> Tape:
         case Fin() | Rst():
             end: TapeEnd = "dropped" if isinstance(fault, Fin) else "reset"
             if fault.before_headers:
+                context.require_unsent_headers()
                 return Tape(start=tape.start, end=end, end_at=tape.start, head=False)
             return cut(tape, context.place(fault), end)
         case CleanEnd():
@@ -109,7 +144,7 @@ def _apply(fault: Fault, context: FaultContext) -> Tape:
         case EmptyStream():
             return msgspec.structs.replace(tape, frames=(), end="complete")
         case TinyChunks():
-            return split(tape, range(fault.size, len(tape.body), fault.size))
+            return split(tape, range(context.offset + fault.size, len(tape.body), fault.size))
         case Split():
             return _split(fault, context)
         case Comments():
@@ -126,8 +161,10 @@ def _apply(fault: Fault, context: FaultContext) -> Tape:
             event = context.events[number]
             return splice(tape, [Edit(event.start, event.stop, context.replaced(number, _padded(fault.size)))])
         case ContentType():
+            context.require_unsent_headers()
             return tape.with_headers(("content-type", fault.value))
         case Gzip():
+            context.require_unsent_headers()
             return _compressed(tape, flush=fault.flush)
         case BitFlip():
             index = context.byte(fault.byte)
@@ -167,6 +204,7 @@ def _error_event(fault: InBandError, context: FaultContext) -> Tape:
     if framing in (WHOLE, OPAQUE):
         raise FaultNotApplicableError("the body is not a stream of events")
     at = context.place(fault)
+    at = next((event.stop for event in context.events if event.start < at < event.stop and at == context.offset), at)
     before = [event for event in context.events if event.stop <= at and event.whole]
     at = before[-1].stop if before else (context.events[0].start if context.events and framing is ARRAY else 0)
     request = msgspec.structs.replace(context.request, sent=len(before))
@@ -213,6 +251,8 @@ def _duplicate_or_lose(fault: Duplicate | Lose, context: FaultContext) -> Tape:
 def _without_usage(context: FaultContext) -> Tape:
     edits = []
     for number, (event, value) in enumerate(zip(context.events, context.documents, strict=True)):
+        if number < context.first_event:
+            continue
         if isinstance(value, dict) and context.document_paths.without_usage(value):
             edits.append(Edit(event.start, event.stop, context.replaced(number, _always(msgspec.json.encode(value)))))
     if not edits:
@@ -231,21 +271,23 @@ def _split(fault: Split, context: FaultContext) -> Tape:
             places = [match.start() for match in _CONTINUATION.finditer(tape.body)]
         case "crlf":
             if framing in (SSE, LINES) and b"\r" not in tape.body:
-                frames = tuple(Frame(frame.at, frame.data.replace(b"\n", b"\r\n")) for frame in tape.frames)
-                tape = msgspec.structs.replace(tape, frames=frames)
+                sent = context.sent or 0
+                frames = (Frame(frame.at, frame.data.replace(b"\n", b"\r\n")) for frame in tape.frames[sent:])
+                tape = msgspec.structs.replace(tape, frames=(*tape.frames[:sent], *frames))
             text = framing in (SSE, LINES, ARRAY)
             places = [match.start() + 1 for match in re.finditer(rb"\r\n", tape.body)] if text else []
         case "event":
             places = [_middle(context, number) for number in range(len(context.events))]
         case _:
             assert_never(fault.inside)
+    places = [place for place in places if place > context.offset]
     if not places or framing is OPAQUE:
         raise FaultNotApplicableError(f"there is no place inside {fault.inside}")
     return split(tape, places)
 
 
 def _between(context: FaultContext, data: bytes, first: int, every: int) -> Tape:
-    edits = [Edit(event.start, event.start, data) for event in context.events[first::every]]
+    edits = [Edit(event.start, event.start, data) for event in context.events[max(first, context.first_event) :: every]]
     if not edits:
         raise FaultNotApplicableError("there are too few events")
     return splice(context.tape, edits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -18,12 +19,32 @@ from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
 
 class FaultContext(msgspec.Struct, frozen=True, dict=True):
-    """A tape, its wire format, the request that it answers, and a random generator."""
+    """A tape, its wire format, the request that it answers, and a random generator.
+
+    `sent` is the number of frames that were sent already, `None` if not even the headers were. A fault is then only for
+    what follows; index 0 is the first that is not sent yet.
+    """
 
     tape: Tape
     wire: Wire | None
     request: ProviderRequest
     draw: random.Random
+    sent: int | None = None
+
+    @cached_property
+    def offset(self) -> int:
+        """The number of bytes that were sent already."""
+        return self.tape.boundaries[self.sent or 0]
+
+    @cached_property
+    def first_event(self) -> int:
+        """The number of the first event of which nothing was sent yet."""
+        return bisect_left(self.events, self.offset, key=lambda event: event.start)
+
+    def require_unsent_headers(self) -> None:
+        """Raise `FaultNotApplicableError` if the headers were sent already."""
+        if self.sent is not None:
+            raise FaultNotApplicableError("the headers were sent already")
 
     @cached_property
     def framing(self) -> Framing:
@@ -65,19 +86,19 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
     def place(self, fault: Placed) -> int:
         """Return the byte before which a fault happens. Raises `FaultNotApplicableError` if there is no such place."""
         if fault.byte is not None:
-            return self._boundary(fault.byte, len(self.tape.body), "byte")
+            return self._boundary(fault.byte, self.offset, len(self.tape.body), "byte")
         if fault.frame is not None:
-            return self.tape.boundaries[self._boundary(fault.frame, len(self.tape.frames), "frame")]
-        index = self.ending
+            return self.tape.boundaries[self._boundary(fault.frame, self.sent or 0, len(self.tape.frames), "frame")]
+        index = max(self.ending, self.first_event)
         if fault.event is not None:
-            index = self._boundary(fault.event, len(self.events), "event")
+            index = self._boundary(fault.event, self.first_event, len(self.events), "event")
             if index == len(self.events) and fault.event == "end":
                 return len(self.tape.body)
         return self.events[index - 1].stop if index else 0
 
     def frame(self, index: Index) -> int:
         """Return the number of a frame. Raises `FaultNotApplicableError` if there is no such frame."""
-        return self._number(index, len(self.tape.frames), "frame")
+        return self._number(index, self.sent or 0, len(self.tape.frames), "frame")
 
     def event(self, index: Index | None) -> int:
         """Return the number of an event, by default the last before the one that ends the answer.
@@ -85,13 +106,14 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         Raises `FaultNotApplicableError` if there is no such event.
         """
         if index is None:
-            index = max(0, self.ending - 1)
-        return self._number(index, len(self.events), "event")
+            index = max(self.first_event, self.ending - 1)
+        return self._number(index, self.first_event, len(self.events), "event")
 
     def json_event(self, index: Index | None) -> int:
         """Return the number of an event whose document is a JSON object. Raises `FaultNotApplicableError`."""
         if index == "random":
-            numbers = [number for number, value in enumerate(self.documents) if isinstance(value, dict)]
+            first = self.first_event
+            numbers = [number for number, value in enumerate(self.documents[first:], first) if isinstance(value, dict)]
             if not numbers:
                 raise FaultNotApplicableError("no event is a JSON object")
             return self.draw.choice(numbers)
@@ -102,19 +124,19 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
 
     def byte(self, index: Index) -> int:
         """Return the number of a byte. Raises `FaultNotApplicableError` if there is no such byte."""
-        return self._number(index, len(self.tape.body), "byte")
+        return self._number(index, self.offset, len(self.tape.body), "byte")
 
-    def _boundary(self, place: Place, count: int, what: str) -> int:
+    def _boundary(self, place: Place, first: int, count: int, what: str) -> int:
         if place == "end":
             return count
         if place == "random":
-            return self.draw.randint(0, count)
-        return _checked(place, count, count + 1, what)
+            return self.draw.randint(first, count)
+        return _checked(place, first, count, count + 1, what)
 
-    def _number(self, index: Index, count: int, what: str) -> int:
-        if index == "random" and count:
-            return self.draw.randrange(count)
-        return _checked(0 if index == "random" else index, count, count, what)
+    def _number(self, index: Index, first: int, count: int, what: str) -> int:
+        if index == "random" and count > first:
+            return self.draw.randrange(first, count)
+        return _checked(0 if index == "random" else index, first, count, count, what)
 
     def replaced(self, number: int, change: Callable[[bytes], bytes]) -> bytes:
         """Return the bytes of an event with its document changed."""
@@ -123,10 +145,12 @@ class FaultContext(msgspec.Struct, frozen=True, dict=True):
         return self.framing.replace(self.tape.body[event.start : event.stop], document)
 
 
-def _checked(index: int, count: int, below: int, what: str) -> int:
-    number = index + count if index < 0 else index
+def _checked(index: int, first: int, count: int, below: int, what: str) -> int:
+    number = index + count if index < 0 else index or first
     if not 0 <= number < below:
         raise FaultNotApplicableError(f"there is no {what} {index}: the response has {count}")
+    if number < first:
+        raise FaultNotApplicableError(f"{what} {index} was sent already: the first that was not is {what} {first}")
     return number
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final
@@ -13,7 +14,7 @@ from tokentape_fake_provider.clock import Call, Clock
 from tokentape_fake_provider.playback.connection import HOP_BY_HOP, Connection
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, OPEN, StepControl
-from tokentape_fake_provider.tape import Tape
+from tokentape_fake_provider.tape import Frame, Tape, retry_after
 
 # A body of up to this many bytes fits into the socket's buffers, so the server can't notice whether the client reads
 # it. A larger one is ended by a separate message.
@@ -32,13 +33,17 @@ def is_untimed(tape: Tape) -> bool:
 
 def step_control(tape: Tape, limit: float = OPEN) -> StepControl:
     """Create the control of a tape's headers, its frames, and its end if that is a separate step."""
+    return StepControl(_units(tape), limit, endless=tape.end == "stall", timed=not is_untimed(tape))
+
+
+def _units(tape: Tape) -> int:
     if tape.end == "stall":
-        return StepControl(HEADERS + len(tape.frames), limit, endless=True)
+        return HEADERS + len(tape.frames)
     size = sum(tape.sizes)
     is_last_frame = (
         tape.end == "complete" and size and any(n == b"content-length" for n, _ in _head(tape.headers, size, True))
     )
-    return StepControl(HEADERS + len(tape.frames) + (not is_last_frame), limit)
+    return HEADERS + len(tape.frames) + (not is_last_frame)
 
 
 async def play(
@@ -133,7 +138,7 @@ async def _end(tape: Tape, connection: Connection) -> Outcome:
 
 
 class _Player:
-    """A paced playback, which stops if its client leaves.
+    """A paced playback, which stops if its client leaves. What is not sent yet can be replaced.
 
     The clock's callbacks send the frames: at 500 streams of 50 tokens/s, waking a task took longer than writing the
     frame.
@@ -143,8 +148,8 @@ class _Player:
         self, tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry, control: StepControl
     ) -> None:
         self._control = control
+        control.playback = self
         self._head = msgspec.structs.replace(tape, frames=())
-        self._size = sum(tape.sizes)
         self._data = entry.payload if isinstance(entry.payload, list) else entry.plan(tape)
         self._connection = connection
         self._clock = clock
@@ -154,9 +159,35 @@ class _Player:
         self._left = False
         self._waiter: asyncio.Future[None] | None = None
         self._index = 0
+        self._sending = self._writing = False
         self._was_held = False
         self._call: Call | None = None
         self._send_due_callback = self._send_due
+
+    @property
+    def now(self) -> float:
+        """The time in ms since the request."""
+        return self._clock.now() - self._began
+
+    @property
+    def tape(self) -> Tape:
+        """What was sent and is to be sent."""
+        return msgspec.structs.replace(self._head, frames=tuple(map(Frame, self._entry.due, self._data)))
+
+    def replace(self, tape: Tape) -> None:
+        """Send this from now on; the frames that were sent already are the same."""
+        entry, control = self._entry, self._control
+        self._head = msgspec.structs.replace(tape, frames=())
+        self._data[:] = [frame.data for frame in tape.frames]
+        entry.due, entry.sizes = array("d", [frame.at for frame in tape.frames]), tape.sizes
+        entry.frames_planned, entry.status = len(self._data), tape.status
+        entry.response_headers, entry.retry_after = tape.headers, retry_after(tape) if tape.status >= 400 else None
+        control.units, control.endless = _units(tape), tape.end == "stall"
+        self.stop()
+        if not self._sending or self._index == len(self._data):
+            self._wake()
+        else:
+            self._send_due()
 
     def stop(self) -> None:
         """Cancel the pending call of the clock."""
@@ -171,35 +202,51 @@ class _Player:
 
     async def play(self) -> Outcome:
         """Send everything on time."""
-        tape, connection = self._head, self._connection
-        if await self._left_before(tape.start, HEADERS):
+        if await self._left_before_headers():
             return "client_left"
-        if tape.head:
-            await _start(tape, connection, self._size, self._entry)
-            self._entry.started = self._clock.now() - self._began
+        if self._head.head:
+            await _start(self._head, self._connection, sum(self._entry.sizes), self._entry)
+            self._entry.started = self.now
         self._control.note_sent(HEADERS)
-        if self._data:
-            self._waiter = self._loop.create_future()
-            self._send_due()
-            await self._waiter
-        if await self._left_before(tape.end_at or 0.0, self._control.units):
-            return "client_left"
-        return await _end(tape, connection)
-
-    async def _left_before(self, at: float, units: int) -> bool:
-        """Wait until `at` ms after the request and until `units` units are allowed; return whether the client left."""
-        while not self._left:
-            if self._began + at > self._clock.now():
+        while not await self._left_before_end():
+            if self._index < len(self._data):
+                self._waiter, self._sending = self._loop.create_future(), True
+                self._send_due()
+                await self._waiter
+                self._sending = False
+            elif self._head.end == "stall":
                 self._waiter = self._loop.create_future()
-                self._call = self._clock.call_at(self._began + at, self._wake)
-            elif units > self._control.limit:
-                self._waiter = self._loop.create_future()
-                self._control.when_moved(self._wake)
+                await self._waiter
             else:
-                self._control.taken = units
-                break
-            await self._waiter
+                return await _end(self._head, self._connection)
+        return "client_left"
+
+    async def _left_before_headers(self) -> bool:
+        while await self._waited(self._head.start, HEADERS):
+            pass
         return self._left
+
+    async def _left_before_end(self) -> bool:
+        """Wait until the end is due, or frames are; return whether the client left."""
+        while self._index == len(self._data) and await self._waited(self._head.end_at or 0.0, self._control.units):
+            pass
+        return self._left
+
+    async def _waited(self, at: float, units: int) -> bool:
+        """Wait for something if it is not yet `at`, or if not yet `units` units are allowed; return whether it did."""
+        if self._left:
+            return False
+        if self._began + at > self._clock.now():
+            self._waiter = self._loop.create_future()
+            self._call = self._clock.call_at(self._began + at, self._wake)
+        elif units > self._control.limit:
+            self._waiter = self._loop.create_future()
+            self._control.when_moved(self._wake)
+        else:
+            self._control.taken = units
+            return False
+        await self._waiter
+        return True
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -207,7 +254,9 @@ class _Player:
 
     def _send_due(self) -> None:
         """Send all frames that are due, or wait for the next."""
-        if self._left:
+        if self._writing:
+            return
+        if self._left or self._index == len(self._data):
             self._wake()
             return
         due, first, began, control = self._entry.due, self._index, self._began, self._control
@@ -224,6 +273,7 @@ class _Player:
             index += 1
         if index == first:
             if began + due[first] > now:
+                self.stop()
                 self._call = self._clock.call_at(began + due[first], self._send_due_callback)
             else:
                 self._was_held = True
@@ -233,7 +283,7 @@ class _Player:
             self._was_held = False
             for step in range(first, index):
                 due[step] = max(due[step], now - began)  # it waited for a step, so it is not late
-        self._index = index
+        self._index, self._writing = index, True
         control.taken = HEADERS + index
         try:
             pending = self._connection.write(self._bytes(first, index))
@@ -252,6 +302,7 @@ class _Player:
 
     def _sent(self, pending: asyncio.Future[None] | None = None) -> None:
         """Record when the frames were sent, and continue with the next."""
+        self._writing = False
         if pending is not None and not pending.cancelled():
             pending.exception()  # the client left, which the watch notices
         if self._left or self._connection.gone:

@@ -12,31 +12,74 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol, TypeAlias, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.errors import StepError, StepTimeoutError, StreamOverError
+from tokentape_fake_provider.errors import FakeProviderError, StepError, StepTimeoutError, StreamOverError
 from tokentape_fake_provider.event_loops.futures import settle, wait, wait_async
+from tokentape_fake_provider.faults.fault import CleanEnd, Fault, Fin, Rst, Stall
+from tokentape_fake_provider.faults.specification import as_fault, format_fault
+from tokentape_fake_provider.playback.by_hand import ENDS, Cut, continued, ended
 from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.text_search import find_frame
+from tokentape_fake_provider.tape import Tape
 
 HEADERS: Final = 1
 OPEN: Final = math.inf
+
+Damage: TypeAlias = Callable[[Fault, Tape, int | None], Tape]
+"""Applies a fault to what is not sent yet; the number is of the frames that were sent, `None` before the headers."""
+_Changed: TypeAlias = Callable[[Tape, int | None, float], Tape]
+"""The new tape, from the tape, the number of frames that were sent, and the time in ms since the request."""
+
+
+class Playback(Protocol):
+    """The playback of a response. Only its event loop uses it."""
+
+    @property
+    def now(self) -> float:
+        """The time in ms since the request."""
+
+    @property
+    def tape(self) -> Tape:
+        """What was sent and is to be sent."""
+
+    def replace(self, tape: Tape) -> None:
+        """Send this from now on; the frames that were sent already are the same."""
 
 
 class StepControl:
     """Limits how much of a response is sent. Only the event loop that plays the response changes it.
 
     `limit` is the number of units that may be sent, `taken` of those that playback has begun to send, `sent` of those
-    that were written to the socket. After the last one the response is over, unless it is `endless`.
+    that were written to the socket. After the last one the response is over, unless it is `endless`. It is `timed` if
+    its frames have times of their own, and then sent with this `speed`. `playback` is set when it begins.
     """
 
-    __slots__ = ("_on_move", "_waiting", "endless", "limit", "moved", "outcome", "sent", "taken", "units")
+    __slots__ = (
+        *(
+            "_on_move",
+            "_waiting",
+            "endless",
+            "limit",
+            "moved",
+            "outcome",
+            "playback",
+            "sent",
+            "speed",
+            "taken",
+            "timed",
+        ),
+        "units",
+    )
 
-    def __init__(self, units: int, limit: float = OPEN, *, endless: bool = False) -> None:
+    def __init__(self, units: int, limit: float = OPEN, *, endless: bool = False, timed: bool = False) -> None:
         self.units = units
         self.endless = endless
+        self.timed = timed
+        self.speed = 1.0
+        self.playback: Playback | None = None
         self.limit = limit
         self.moved = False
         self.taken = 0
@@ -90,7 +133,10 @@ class StepControl:
 
 
 class StreamState(msgspec.Struct, frozen=True):
-    """A stream: its number of frames, of frames that were sent, and of steps that are left."""
+    """A stream: its number of frames, of frames that were sent, and of steps that are left.
+
+    `speed` is that of its own timing; without times of its own it is not `timed`, and speed changes nothing.
+    """
 
     number: int
     frames: int
@@ -99,6 +145,8 @@ class StreamState(msgspec.Struct, frozen=True):
     held: bool
     over: bool
     outcome: Outcome
+    speed: float
+    timed: bool
 
 
 class SteppedStream:
@@ -110,10 +158,13 @@ class SteppedStream:
     `StepTimeoutError` if they were not in time (and cancels the step), and `StepError` if the step is not possible.
     """
 
-    def __init__(self, entry: Entry, frames: Sequence[bytes], control: StepControl) -> None:
+    def __init__(
+        self, entry: Entry, frames: Sequence[bytes], control: StepControl, damage: Damage | None = None
+    ) -> None:
         self.entry = entry
         self._frames = frames
         self._control = control
+        self._damage = damage
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
@@ -123,8 +174,9 @@ class SteppedStream:
     @property
     def state(self) -> StreamState:
         """Its state at this moment."""
-        entry = self.entry
-        return StreamState(entry.number, len(self._frames), self.sent, self.left, self.held, self.over, entry.outcome)
+        entry, control = self.entry, self._control
+        sent = self.sent, self.left, self.held, self.over
+        return StreamState(entry.number, len(self._frames), *sent, entry.outcome, control.speed, control.timed)
 
     @property
     def frames(self) -> Sequence[bytes]:
@@ -179,10 +231,20 @@ class SteppedStream:
         """`finish` for coroutines."""
         return await self._await(self._finish(), timeout)
 
-    def release(self) -> None:
-        """Let the stream run by itself from now on. Does not wait; has no effect if the stream is over."""
+    def release(self, *, catch_up: bool = True) -> None:
+        """Let the stream run by itself from now on. Does not wait; has no effect if the stream is over.
+
+        What became due while it was held leaves at once; without `catch_up` it keeps its distances from now on.
+        """
+
+        def run() -> None:
+            control = self._control
+            if not catch_up and control.timed and control.outcome is None and control.playback is not None:
+                self._replace(continued)
+            control.move(OPEN)
+
         with suppress(StreamOverError):
-            self._call(lambda: self._control.move(OPEN))
+            self._call(run)
 
     def hold(self, timeout: float = 10.0) -> None:
         """Stop the stream after the frames that are being sent; return when these were sent."""
@@ -191,6 +253,134 @@ class SteppedStream:
     async def ahold(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """`hold` for coroutines."""
         await self._await(self._hold(), timeout)
+
+    # What a person changes in it while it is sent. The journal's `faults` and `note` show it.
+
+    def cut(self, how: Cut = "close", timeout: float = 10.0) -> None:
+        """End the response here: the connection is closed or reset, or the body ends like a complete one (`end`).
+
+        Returns when it is over, also if the stream was held.
+        """
+        self._wait(self._cut(how), timeout)
+
+    async def acut(self, how: Cut = "close", timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """`cut` for coroutines."""
+        await self._await(self._cut(how), timeout)
+
+    def stall(self, for_ms: float | None = None, timeout: float = 10.0) -> None:
+        """Send nothing for this time; without one, nothing more until the client leaves, or until `cut`."""
+        self._wait(self._stall(for_ms), timeout)
+
+    async def astall(self, for_ms: float | None = None, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """`stall` for coroutines."""
+        await self._await(self._stall(for_ms), timeout)
+
+    def inject(self, fault: Fault | str, timeout: float = 10.0) -> None:
+        """Damage what is not sent yet with a fault from the catalogue; it happens once.
+
+        Places count from the beginning of the response; index 0 is the first that is not sent yet. Raises `FaultError`,
+        and `FaultNotApplicableError` if it changes nothing, or what was sent already.
+        """
+        self._wait(self._inject(fault), timeout)
+
+    async def ainject(self, fault: Fault | str, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """`inject` for coroutines."""
+        await self._await(self._inject(fault), timeout)
+
+    def speed(self, factor: float, timeout: float = 10.0) -> None:
+        """Send the rest `factor` times as fast as its own timing has it: 2 is twice as fast, 1 as before."""
+        self._wait(self._speed(factor), timeout)
+
+    async def aspeed(self, factor: float, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """`speed` for coroutines."""
+        await self._await(self._speed(factor), timeout)
+
+    def _cut(self, how: Cut) -> _Step:
+        if how not in ENDS:
+            raise StepError(f"cut({how!r}): use {', '.join(ENDS)}")
+
+        def change(tape: Tape, sent: int | None, now: float) -> Tape:
+            return ended(tape, sent, ENDS[how], now)
+
+        def spec(sent: int | None) -> Fault:
+            match how:
+                case "close":
+                    return Fin(before_headers=True) if sent is None else Fin(frame=sent)
+                case "reset":
+                    return Rst(before_headers=True) if sent is None else Rst(frame=sent)
+                case "end":
+                    return CleanEnd(frame=sent or 0)
+                case _:
+                    assert_never(how)
+
+        return self._change(change, spec, over=True)
+
+    def _stall(self, for_ms: float | None) -> _Step:
+        def change(tape: Tape, sent: int | None, now: float) -> Tape:
+            return ended(tape, sent, "stall", now) if for_ms is None else continued(tape, sent, now, after=for_ms)
+
+        checked = Stall(for_ms=for_ms)
+        return self._change(change, lambda sent: msgspec.structs.replace(checked, frame=sent or 0))
+
+    def _inject(self, fault: Fault | str) -> _Step:
+        given, damage = as_fault(fault), self._damage
+        if damage is None:
+            raise StepError("inject(): this stream has no catalogue of faults")
+
+        def change(tape: Tape, sent: int | None, now: float) -> Tape:
+            return damage(given, continued(tape, sent, now), sent)
+
+        return self._change(change, lambda _: given)
+
+    def _speed(self, factor: float) -> _Step:
+        if not 0 < factor < 1e6:
+            raise StepError(f"speed({factor:g}): use more than 0, and less than a million")
+
+        def change(tape: Tape, sent: int | None, now: float) -> Tape:
+            changed = continued(tape, sent, now, factor=factor / self._control.speed)
+            self._control.speed = factor
+            return changed
+
+        return self._change(change, lambda sent: f"speed {factor:g} from frame {sent or 0} on")
+
+    def _change(self, change: _Changed, shown: Callable[[int | None], Fault | str], *, over: bool = False) -> _Step:
+        """Replace what is not sent yet; with `over`, the step is done when the response is over."""
+        control, step = self._control, _Step(self._frames)
+
+        def run() -> None:
+            if step.future.cancelled():
+                return
+            try:
+                if control.outcome is not None:
+                    raise _over(control.outcome)
+                if control.playback is None or (control.taken >= control.units and not control.endless):
+                    raise StepError(f"nothing is left to change ({self._state()})")
+                sent = self._replace(change)
+            except FakeProviderError as error:
+                settle(step.future, error)
+                return
+            self._note(shown(sent))
+            if over:
+                control.move(OPEN)
+            control.when_sent(control.units if over else control.sent, step.future)
+
+        self._call(run)
+        return step
+
+    def _replace(self, change: _Changed) -> int | None:
+        """Replace what is not sent yet, and return the number of frames that were sent."""
+        playback, taken = self._control.playback, self._control.taken
+        assert playback is not None
+        sent = None if taken < HEADERS else min(taken - HEADERS, len(self._frames))
+        playback.replace(change(playback.tape, sent, playback.now))
+        return sent
+
+    def _note(self, what: Fault | str) -> None:
+        entry = self.entry
+        if not isinstance(what, str):
+            what = format_fault(what)
+            entry.faults = (*entry.faults, what)
+        entry.note = "; ".join(filter(None, (entry.note, f"by hand: {what}")))
 
     # Each of these schedules a step in the loop that plays the response; the step's future is set when it is done.
 

@@ -26,8 +26,9 @@ _ENGLISH: Final = "en_US"
 class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a session answers.
 
-    `timing` is when frames leave, `seed` the seed of ids, synthetic text and jitter; `usage` fills the fields that a
-    script's own usage leaves open. `strict` refuses requests that nothing answers, instead of answering with synthetic
+    `timing` is when frames leave; with `hold` each stream waits, whatever its timing, until it is stepped or released.
+    `seed` is the seed of ids, synthetic text and jitter; `usage` fills the fields that a script's own usage leaves
+    open. `strict` refuses requests that nothing answers, instead of answering with synthetic
     text; `repeat` lets a recording answer again when all recordings of the same request were played; `locale` is the
     language of synthetic text. `dialect` is the provider whose variant of `openai_chat` is sent; with `None` the path
     and the model decide. `faults` are applied to every response, in order. `clock` is the server's, or the session's
@@ -55,6 +56,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     normalise: bool | Mapping[str, bool] | Sequence[str] = True
     ignore_path: Sequence[str] = ()
     ignore_text: Sequence[str] = ()
+    hold: bool = False
     dress: DialectName | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
@@ -100,4 +102,5 @@ _KINDS: Final[dict[str, Any]] = {
     "locale": str,
     "clock": ClockName,
     "validate": bool,
+    "hold": bool,
 }

@@ -31,6 +31,7 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     normalise: bool | dict[str, bool] | list[str] | UnsetType = UNSET
     ignore_path: list[str] | UnsetType = UNSET
     ignore_text: list[str] | UnsetType = UNSET
+    hold: bool | UnsetType = UNSET
     dress: DialectName | UnsetType | None = UNSET
 
     def applied(self, settings: SessionSettings) -> SessionSettings:
