@@ -8,14 +8,47 @@ import httpx2
 import openai
 import pytest
 
+from tests.redis_server import RedisServer, redis_server
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.session import Session
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests marked `both_stores` with sessions in memory and, as slow ones, with sessions in Redis."""
+    if metafunc.definition.get_closest_marker("both_stores") is not None:
+        both = [pytest.param(None, id="memory"), pytest.param("redis", marks=pytest.mark.slow)]
+        for fixture, scope in (("server", "module"), ("store", "function")):
+            if fixture in metafunc.fixturenames:
+                metafunc.parametrize(fixture, both, indirect=True, scope=scope)
+                return
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """One Redis server for the run."""
+    with redis_server() as running:
+        yield running
+
+
+def _empty_store(request: pytest.FixtureRequest) -> str | None:
+    if getattr(request, "param", None) is None:
+        return None
+    running: RedisServer = request.getfixturevalue("redis")
+    with running.client() as client:
+        client.flushall()
+    return running.url
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> str | None:
+    """The URL of an empty store; `None` for memory, unless a test is marked `both_stores`."""
+    return _empty_store(request)
+
+
 @pytest.fixture(scope="module")
-def server() -> Iterator[FakeProviderServer]:
-    """A server on a free port."""
-    with FakeProviderServer() as running:
+def server(request: pytest.FixtureRequest) -> Iterator[FakeProviderServer]:
+    """A server on a free port; its sessions are in memory, unless a test is marked `both_stores`."""
+    with FakeProviderServer(store=_empty_store(request)) as running:
         yield running
 
 

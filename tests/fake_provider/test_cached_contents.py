@@ -15,6 +15,8 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.sessions.session import Session
 
+pytestmark = pytest.mark.both_stores
+
 MODEL = "gemini-2.5-flash"
 CONFIG = types.CreateCachedContentConfig(
     contents=["one two three four"], system_instruction="Be kind.", ttl="300s", display_name="a book"

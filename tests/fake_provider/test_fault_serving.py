@@ -28,6 +28,8 @@ from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 
+pytestmark = pytest.mark.both_stores
+
 STREAMED: Any = chat("Hi", stream=True)
 THREE_WORDS = Script.of("one two three")
 

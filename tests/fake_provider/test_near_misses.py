@@ -15,6 +15,8 @@ from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.request_matching import differences
 from tokentape_fake_provider.tape import Frame, Tape
 
+pytestmark = pytest.mark.both_stores
+
 PATH = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Is it raining in Oslo?"}]}
 SCRIPTS = (Script.of("ok"),)

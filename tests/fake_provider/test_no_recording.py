@@ -23,6 +23,8 @@ from mistralai.client.errors import SDKError
 
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 
+pytestmark = pytest.mark.both_stores
+
 MESSAGES: Any = [{"role": "user", "content": "Hello?"}]
 
 

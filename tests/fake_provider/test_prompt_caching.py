@@ -16,6 +16,8 @@ from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires import wire_named
 from tokentape_fake_provider.wires.openai_dialects import DialectName, with_dialect
 
+pytestmark = pytest.mark.both_stores
+
 MINUTE = 60.0
 LONG = "one two three four five six seven eight nine ten " * 110  # 1,100 tokens and a space
 HAIKU, SONNET, OPUS_5 = "claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-5"

@@ -15,6 +15,8 @@ from tokentape_fake_provider.sessions.condition import Condition, IncomingReques
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.wires import wire_named
 
+pytestmark = pytest.mark.both_stores
+
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}

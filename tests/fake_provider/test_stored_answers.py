@@ -14,6 +14,8 @@ from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.sessions.stored_answers import MOST
 from tokentape_fake_provider.tape import Frame, Tape
 
+pytestmark = pytest.mark.both_stores
+
 MODEL = "gpt-5"
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 

@@ -76,6 +76,7 @@ DEBIAN: Final = (
     Debian("apache2", "apache2-bin"),
     Debian("squid", "squid"),
     Debian("chromium", "chromium"),
+    Debian("redis-server", "redis-server"),
 )
 
 

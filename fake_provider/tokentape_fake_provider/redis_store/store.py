@@ -195,7 +195,6 @@ class RedisStore:
         """Begin anew, with what the server was started with."""
         session, own, setup = copy.session, copy.own, copy.session.setup
         session.clear()
-        session.stored, session.prompt_cache = SharedAnswers(), SharedPromptCache()
         copy.journal.read_to = "0"
         copy.epoch, copy.change = "", 0
         session.settings = self._sessions.settings if own is None else own.settings

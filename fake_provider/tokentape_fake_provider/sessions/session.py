@@ -272,8 +272,8 @@ class Session:
             self._store = RecordingStore()
             self._setup = None
             self._requests = 0
-        self.stored = StoredAnswers()
-        self.prompt_cache = PromptCache()
+        self.stored = type(self.stored)()
+        self.prompt_cache = type(self.prompt_cache)()
         self.journal.clear()
         self.release()
 
