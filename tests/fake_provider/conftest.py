@@ -15,9 +15,10 @@ from tokentape_fake_provider.sessions.session import Session
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests marked `both_stores` with sessions in memory and, as slow ones, with sessions in Redis."""
-    if metafunc.definition.get_closest_marker("both_stores") is not None:
+    marker = metafunc.definition.get_closest_marker("both_stores")
+    if marker is not None and marker.args != (False,):
         both = [pytest.param(None, id="memory"), pytest.param("redis", marks=pytest.mark.slow)]
-        for fixture, scope in (("server", "module"), ("store", "function")):
+        for fixture, scope in (("store", "function"), ("server", "module")):
             if fixture in metafunc.fixturenames:
                 metafunc.parametrize(fixture, both, indirect=True, scope=scope)
                 return

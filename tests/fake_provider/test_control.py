@@ -17,6 +17,7 @@ from tokentape_fake_provider.sessions.cassette_folder import find_cassette
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Frame, Tape
 
+pytestmark = pytest.mark.both_stores
 REQUEST: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 
 
@@ -45,9 +46,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(folder: Path) -> Iterator[FakeProviderServer]:
+def server(folder: Path, store: str | None) -> Iterator[FakeProviderServer]:
     """A server with that folder."""
-    with FakeProviderServer(folders=[folder], loader=load) as running:
+    with FakeProviderServer(folders=[folder], loader=load, store=store) as running:
         yield running
 
 

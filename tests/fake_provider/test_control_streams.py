@@ -14,8 +14,6 @@ from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 
-pytestmark = pytest.mark.both_stores
-
 REQUEST = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
 SSE = (("content-type", "text/event-stream"),)
 

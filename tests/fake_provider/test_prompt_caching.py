@@ -198,6 +198,7 @@ def test_the_cache_is_bounded() -> None:
     assert (cache.longest([b"old"], 1.0), cache.longest([b"used"], 1.0)) == (None, b"used")
 
 
+@pytest.mark.both_stores(False)  # a clock of its own is in one process
 def test_usage_and_the_first_token_follow_the_cache(openai_client: openai.OpenAI, session: Session) -> None:
     """The simulated model reports what it read from the cache, and begins earlier by the prefill that it saved."""
     session.configure(clock="automatic", timing="synthetic:ttft=100ms,prefill=1ms,tps=1000")
