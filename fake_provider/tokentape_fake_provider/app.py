@@ -37,6 +37,7 @@ from tokentape_fake_provider.playback.journal import Entry, Outcome
 from tokentape_fake_provider.playback.player import is_untimed, play, step_control
 from tokentape_fake_provider.playback.stepped_stream import HEADERS, StepControl, SteppedStream
 from tokentape_fake_provider.playback.websocket import WebSocketConnection
+from tokentape_fake_provider.sessions.recording import requested_model
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import Tape, retry_after
 from tokentape_fake_provider.wires import ENDPOINTS, WIRES, Wire, served_at
@@ -113,15 +114,14 @@ class App:
             except (StoreUnavailableError, UnknownSessionError) as error:
                 session, answer = None, _no_session(session_id, error_wire, error)
             except ClientLeft:
-                outcome = "server_stopped" if self.stopping else "client_left"
                 session.journal.add(entry)
-                self.config.metrics.observe(entry, outcome)
-                session.journal.finish(entry, outcome, clock.now() - began)
+                self._end(session, entry, "client_left", clock)
                 return
         if session is not None:
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
+        entry.usage = answer.usage
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         entry.response_headers = answer.tape.headers
         if entry.status >= 400:
@@ -142,16 +142,12 @@ class App:
             playing = play(answer.tape, connection, clock, began, entry, control)
             del answer  # see `play`
             outcome = await playing
-            if outcome == "client_left" and self.stopping:
-                outcome = "server_stopped"
         finally:
             if warning_timer is not None:
                 warning_timer.cancel()
-            if steps and control is not None and not control.moved and outcome == "client_left":
+            if steps and control is not None and not control.moved and outcome == "client_left" and not self.stopping:
                 entry.note = entry.note or "its timing is stepped, but nobody stepped it"
-            if session is not None:
-                self.config.metrics.observe(entry, outcome)
-                session.journal.finish(entry, outcome, clock.now() - began)
+            outcome = self._end(session, entry, outcome, clock)
             if control is not None:
                 control.note_end(outcome)
             if session is not None and stream is not None:
@@ -171,18 +167,30 @@ class App:
             except (StoreUnavailableError, UnknownSessionError) as error:
                 session, problem = None, error
         if origin_refusal:
-            await deny(_foreign(error_wire, origin_refusal), entry, connection)
+            self._end(None, entry, await deny(_foreign(error_wire, origin_refusal), entry, connection), clock)
         elif session is None:
-            await deny(_no_session(session_id, error_wire, problem), entry, connection)
+            self._end(None, entry, await deny(_no_session(session_id, error_wire, problem), entry, connection), clock)
         else:
             session.journal.add(entry)
             outcome: Outcome = "server_stopped"
             try:
                 outcome = await answer_websocket(session, entry, connection, clock, error_wire)
             finally:
-                outcome = "server_stopped" if self.stopping and outcome == "client_left" else outcome
-                self.config.metrics.observe(entry, outcome)
-                session.journal.finish(entry, outcome, clock.now() - entry.arrived)
+                self._end(session, entry, outcome, clock)
+
+    def _end(self, session: Session | None, entry: Entry, outcome: Outcome, clock: Clock) -> Outcome:
+        """Count and report a request whose response has ended; return how it did."""
+        if outcome == "client_left" and self.stopping:
+            outcome = "server_stopped"
+        ended = clock.now() - entry.arrived
+        if session is None:
+            entry.outcome, entry.ended = outcome, ended
+        else:
+            self.config.metrics.observe(entry, outcome)
+            session.journal.finish(entry, outcome, ended)
+        if self.config.ended is not None:
+            self.config.ended(entry)
+        return outcome
 
     def _entry(
         self, scope: Message, session_id: str, path: str, body: bytes, wire: Wire | None, arrived: float
@@ -244,6 +252,7 @@ class App:
         wire = None if entry.wire is None else error_wire
         content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
         value, problem = parse_body(entry.raw_body, content_type)
+        entry.model = requested_model(entry.wire, path, value)
         listing = None if wire is not None else self._listing(session, method, path, headers, value)
         request = HttpRequest(
             *(method, path, value, wire, int(entry.time), problem, entry.query, headers, now),
@@ -253,7 +262,6 @@ class App:
         )
         listing = listing or stored_answer(session, request)
         plan = plan_answer(session, request)
-        entry.model = plan.model
         in_thread = self.config.threads and plan.size > LONG_SCRIPT
         work = partial(_finish_and_join, plan.finish)
         answer = (await _unless_client_leaves(connection, work) if in_thread else plan.finish()) or listing

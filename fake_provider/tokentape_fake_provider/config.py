@@ -13,6 +13,7 @@ from tokentape_fake_provider.clock import Clock, MonotonicClock
 from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from tokentape_fake_provider.metrics.metrics import Metrics
+from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.feed import Feed
@@ -35,7 +36,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     `clock` paces playback, `feed` reports changes to pages that watch, `metrics` counts the responses, `wall` returns
     unix time in s. With `threads`, long scripts are encoded in separate threads while other requests are answered.
     `worker` is which of several processes on one port this is; `shared_store` has their sessions, of which `sessions`
-    then are copies.
+    then are copies. `ended` is called in the event loop with each request to a provider's path whose response has
+    ended, also where it belongs to no session.
     """
 
     sessions: SessionRegistry = msgspec.field(default_factory=SessionRegistry)
@@ -53,6 +55,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     wall: Callable[[], float] = time.time
     threads: bool = False
     worker: Worker | None = None
+    ended: Callable[[Entry], object] | None = None
     shared_store: SessionStore | None = None
 
     @property

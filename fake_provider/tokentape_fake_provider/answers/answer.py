@@ -9,7 +9,7 @@ import msgspec
 
 from tokentape_fake_provider.encoding.encode import tape_of_reply
 from tokentape_fake_provider.errors import BadRequestError
-from tokentape_fake_provider.playback.journal import AnsweredBy
+from tokentape_fake_provider.playback.journal import AnsweredBy, TokenCounts
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.tape import Tape
@@ -50,7 +50,8 @@ class Answer(NamedTuple):
     """The response; with `instant` the tape's times are ignored, with `steps` it waits for the test's steps.
 
     `note` is why nothing better answered, `misses` the nearest rule and recording if neither did; `faults` are those
-    that were applied; `normalised` is what was ignored when the request was compared with its recording.
+    that were applied; `normalised` is what was ignored when the request was compared with its recording. `usage`
+    counts its tokens.
     """
 
     tape: Tape
@@ -63,6 +64,7 @@ class Answer(NamedTuple):
     normalised: tuple[str, ...] = ()
     request: ProviderRequest | None = None
     misses: tuple[NearMiss, ...] = ()
+    usage: TokenCounts | None = None
 
 
 def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:

@@ -31,11 +31,11 @@ from tokentape_fake_provider.encoding.encode import conditions_of, encode, tape_
 from tokentape_fake_provider.errors import BadRequestError, FaultNotApplicableError, SchemaError, ScriptError
 from tokentape_fake_provider.fault_injection.active_faults import ActiveFault, ConfiguredFaults
 from tokentape_fake_provider.fault_injection.apply import apply_fault
-from tokentape_fake_provider.fault_injection.fault_context import output_tokens
+from tokentape_fake_provider.fault_injection.fault_context import output_tokens, reported_usage
 from tokentape_fake_provider.fault_injection.quota import QuotaCounter, QuotaExceeded
 from tokentape_fake_provider.faults.fault import HttpError, Overload
 from tokentape_fake_provider.faults.specification import format_fault
-from tokentape_fake_provider.playback.journal import AnsweredBy
+from tokentape_fake_provider.playback.journal import AnsweredBy, TokenCounts
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Error, Script, Usage, streamed_text
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
@@ -69,12 +69,11 @@ class Plan(NamedTuple):
     """What answers a request, already taken from the session; `finish` encodes it, in any thread.
 
     `finish` returns `None` if the path belongs to no wire format and no recording has it. `size` is the number of
-    characters to encode and to count, `model` the one that the request names.
+    characters to encode and to count.
     """
 
     finish: Callable[[], Answer | None]
     size: int = 0
-    model: str | None = None
 
 
 def plan_answer(session: Session, http: HttpRequest) -> Plan:
@@ -83,8 +82,8 @@ def plan_answer(session: Session, http: HttpRequest) -> Plan:
         resolution = _Resolution(session, http)
         answer = resolution.answer()
     if answer is None or isinstance(answer, Answer):
-        return Plan(lambda: resolution.finished(answer), model=resolution.model)
-    return Plan(lambda: resolution.finished(answer()), resolution.size, resolution.model)
+        return Plan(lambda: resolution.finished(answer))
+    return Plan(lambda: resolution.finished(answer()), resolution.size)
 
 
 def find_answer(session: Session, http: HttpRequest) -> Answer | None:
@@ -151,11 +150,6 @@ class _Resolution:
         if answer.instant or self._request is None:
             return answer
         return answer._replace(request=msgspec.structs.replace(self._request, body={}, text=""))
-
-    @property
-    def model(self) -> str | None:
-        """The model that the request names, in its path or its body; `None` if it can't be read."""
-        return None if self._request is None else self._request.model
 
     @property
     def size(self) -> int:
@@ -396,15 +390,17 @@ class _Resolution:
             own = self._http.body
             self._session.stored.keep(lambda: build_answer(request, own, response_in(tape)))
         steps = _steps(self._settings)
+        usage = None if self._wire is None else reported_usage(tape, self._wire)
         if isinstance(timing, Instant) and steps is not None:
-            return Answer(retime(tape, timing), by, source, steps=steps)
+            return Answer(retime(tape, timing), by, source, steps=steps, usage=usage)
         if isinstance(timing, Instant):
             # Frames that leave in their own writes are paced, like those with times.
-            return Answer(retime(tape, timing) if tape.apart else tape, by, source, instant=not tape.apart)
+            sent = retime(tape, timing) if tape.apart else tape
+            return Answer(sent, by, source, instant=not tape.apart, usage=usage)
         prompt = "" if request is None else request.text
         conditions = conditions_of(timing, prompt, self._in_flight, self._settings.usage)
         timed = retime(tape, timing, stream=str(self._number), conditions=conditions)
-        return Answer(timed, by, source, steps=steps)
+        return Answer(timed, by, source, steps=steps, usage=usage)
 
     def _from_script(
         self, script: Script, request: ProviderRequest, by: AnsweredBy, source: str = "", *, note: str = ""
@@ -423,7 +419,8 @@ class _Resolution:
             )
         self._script = script if script.error is None else None
         steps = _steps(settings)
-        answer = Answer(tape, by, source, isinstance(settings.timing, Instant) and steps is None, note, steps)
+        instant, usage = isinstance(settings.timing, Instant) and steps is None, _usage_of(script, request)
+        answer = Answer(tape, by, source, instant, note, steps, usage=usage)
         return self._stored(answer, script, request) if is_stored(request) and tape.status == 200 else answer
 
     def _stored(self, answer: Answer, script: Script, request: ProviderRequest) -> Answer:
@@ -451,6 +448,13 @@ def _steps(settings: SessionSettings) -> Stepped | None:
     if isinstance(settings.timing, Stepped):
         return settings.timing
     return Stepped() if settings.hold else None
+
+
+def _usage_of(script: Script, request: ProviderRequest) -> TokenCounts | None:
+    """The tokens of a scripted response; `None` for an error, and for a script that reports none."""
+    alike = script.choices * request.choices if len(script.choices) == 1 else script.choices
+    counts = None if script.error is not None else resolve_usage(script, request.text, alike)
+    return None if counts is None else TokenCounts(counts.input, counts.output)
 
 
 def _with_input(script: Script, incoming: IncomingRequest) -> Script:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tokentape_fake_provider.errors import FaultNotApplicableError
 from tokentape_fake_provider.fault_injection.events import WHOLE, BodyEvent, Framing, framing_of
 from tokentape_fake_provider.faults.fault import Index, Place, Placed
+from tokentape_fake_provider.playback.journal import TokenCounts
+from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.document_paths import NOTHING, DocumentPaths
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
@@ -167,3 +169,41 @@ def reports_end(tape: Tape, wire: Wire) -> bool:
     """Whether any event of a response ends the answer."""
     context = FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
     return context.ending < len(context.events)
+
+
+# Recordings answer again and again, and a kept body is compared by identity. Sizes are in bytes.
+_COUNTED: Final[RecentlyUsed[tuple[str, bytes], TokenCounts]] = RecentlyUsed(4_000_000)
+
+
+def reported_usage(tape: Tape, wire: Wire) -> TokenCounts:
+    """Return the tokens that a response reports."""
+    key = wire.name, tape.body
+    found = _COUNTED.get(key)
+    return found or _COUNTED.put(key, _read_usage(tape, wire), len(tape.body))
+
+
+def _read_usage(tape: Tape, wire: Wire) -> TokenCounts:
+    context = FaultContext(tape, wire, ProviderRequest(wire.name, "", True), random.Random(0))  # noqa: S311 - not for secrets
+    input_tokens = output = None
+    for document in context.documents:
+        objects = list(context.document_paths.usage_objects(document))
+        input_tokens = _first_sum(objects, wire.facts.input_usage, input_tokens)
+        reported = context.document_paths.output_tokens(document)
+        output = _first_sum(objects, wire.facts.output_usage, output) if reported is None else reported
+    return TokenCounts(input_tokens, output)
+
+
+def _first_sum(objects: Sequence[Mapping[str, Any]], names: Sequence[str], otherwise: int | None) -> int | None:
+    return next((count for one in objects if (count := _sum(one, names)) is not None), otherwise)
+
+
+def _sum(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
+    """Return the sum of the counts that a usage object has under these names; `None` if it has none."""
+    counts = []
+    for name in names:
+        value: Any = usage
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, int):
+            counts.append(value)
+    return sum(counts) if counts else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -17,6 +17,7 @@ from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.http.access import Access
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
+from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.redis_store.connection import StoreAddress
 from tokentape_fake_provider.redis_store.store import RedisStore
 from tokentape_fake_provider.sessions.cassette_folder import CassetteLoader
@@ -37,7 +38,8 @@ class FakeProviderServer(Provider):
     this machine may send requests, and those of `allowed_origins` (`https://app.example`, or `*` for all). A `worker`
     shares its port with others, and has no control API of sessions without a `store`: the URL of Redis or Valkey, whose
     sessions are shared with all servers that have it. Then only the control API sets up sessions; what this object's
-    sessions have before the start is not shared, and each server has its own.
+    sessions have before the start is not shared, and each server has its own. `ended` is called, in the server's
+    thread, with each request to a provider's path whose response has ended.
 
     Raises `UnsafeHostError`, `StoreUnavailableError`, and `SettingError` for a token that can't be sent in a header or
     a URL that is not one; `start` raises `PortInUseError`.
@@ -60,6 +62,7 @@ class FakeProviderServer(Provider):
         clock: Clock | None = None,
         worker: Worker | None = None,
         store: str | None = None,
+        ended: Callable[[Entry], object] | None = None,
     ) -> None:
         local = is_loopback(host)
         if not local and not allow_remote:
@@ -90,6 +93,7 @@ class FakeProviderServer(Provider):
                 threads=True,
                 worker=worker,
                 shared_store=None if address is None else RedisStore(address, sessions, loader),
+                ended=ended,
             )
         )
         self._app = create_app(self._config)

@@ -34,6 +34,13 @@ def _header_name(name: bytes) -> tuple[str, bool]:
     return text, is_secret_name(text, "header")
 
 
+class TokenCounts(msgspec.Struct, frozen=True, gc=False):
+    """The tokens of the prompt, cached ones included, and those of the response; `None` if unknown."""
+
+    input: int | None = None
+    output: int | None = None
+
+
 class PlannedFrame(NamedTuple):
     """A frame, sent or not: when it is due and when it was sent (ms since the request), its bytes and their number.
 
@@ -59,8 +66,9 @@ class Entry:
     """One request and its response. Times are in ms since the request arrived, `time` is unix time in s.
 
     `arrived` is when it arrived, in ms of the session's clock; `retry_after` is the response's own, in s. `model` is
-    the one that the path or the body names; `None` if the request can't be read.
-    `worker` is the process that answers it, if that is another one; `on_start` is awaited before the response begins.
+    the one that the body or the path names. `usage` counts the tokens of the whole response, also where less of it was
+    sent. `worker` is the process that answers it, if that is another one; `on_start` is awaited before the response
+    begins.
     """
 
     def __init__(
@@ -100,6 +108,7 @@ class Entry:
         self.normalised: Sequence[str] = ()
         self.misses: Sequence[NearMiss] = ()
         self.model: str | None = None
+        self.usage: TokenCounts | None = None
         self.instant = False
         self.outcome: Outcome = "pending"
         self.started: float | None = None
@@ -214,6 +223,7 @@ class Entry:
             "faults": self.faults,
             "normalised": self.normalised,
             "misses": self.misses,
+            "usage": self.usage,
             "outcome": self.outcome,
             "started": self.started,
             "first_frame": self.first_frame,

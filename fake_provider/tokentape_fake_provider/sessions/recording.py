@@ -62,9 +62,14 @@ class Recording(msgspec.Struct, frozen=True):
     @property
     def model(self) -> str | None:
         """The requested model, if the body or the path names one."""
-        model = self.body.get("model") if isinstance(self.body, dict) else None
-        if isinstance(model, str):
-            return model
-        named = named_in_path(self.wire, self.path)
-        # The ARN of an inference profile has two path segments.
-        return "/".join(named[name] for name in ("arn", "model") if name in named) or None
+        return requested_model(self.wire, self.path, self.body)
+
+
+def requested_model(wire: str | None, path: str, body: Any) -> str | None:
+    """The model that a request names in its body or its path."""
+    model = body.get("model") if isinstance(body, dict) else None
+    if isinstance(model, str):
+        return model
+    named = named_in_path(wire, path)
+    # The ARN of an inference profile has two path segments.
+    return "/".join(named[name] for name in ("arn", "model") if name in named) or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -40,6 +40,12 @@ class DocumentPaths(NamedTuple):
             if isinstance(value, int) and not isinstance(value, bool)
         ]
         return sum(counts) if counts else None
+
+    def usage_objects(self, document: Any) -> Iterator[Mapping[str, Any]]:
+        """The objects of the document that may count tokens: usage, and what has it among its own fields."""
+        for path in self.usage:
+            yield from _objects(document, path)
+            yield from _objects(document, path[:-1])
 
     def without_usage(self, document: Any) -> bool:
         """Remove all usage from the document, in place; whether there was any."""
@@ -90,6 +96,17 @@ def _found(value: Any, path: Path) -> Iterator[Any]:
             yield from _found(item, rest)
     elif isinstance(value, dict) and key in value:
         yield from _found(value[key], rest)
+
+
+def _objects(value: Any, path: Path) -> Iterator[Mapping[str, Any]]:
+    if not path:
+        if isinstance(value, dict):
+            yield value
+    elif path[0] == "*":
+        for item in value if isinstance(value, list) else ():
+            yield from _objects(item, path[1:])
+    elif isinstance(value, dict) and path[0] in value:
+        yield from _objects(value[path[0]], path[1:])
 
 
 def _remove(value: Any, path: Path) -> bool:

@@ -19,6 +19,10 @@ WireName = Annotated[
     str, typer.Option("--wire", "-w", metavar="W", help="Wire format, such as openai_chat or anthropic_messages.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no line for each request.")]
+JsonLog = Annotated[
+    bool, typer.Option("--json-log", help="Print each request as a line of JSON; all else goes to stderr.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of ids, generated text and jitter.")]
 FaultSpecs = Annotated[
     list[str] | None,

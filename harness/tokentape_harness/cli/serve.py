@@ -34,10 +34,13 @@ from tokentape_harness.cli.options import (
     FaultSpecs,
     IgnorePaths,
     IgnoreTexts,
+    JsonLog,
     NoNormalise,
+    Quiet,
     normalising,
 )
 from tokentape_harness.cli.reload import reloader
+from tokentape_harness.cli.request_log import request_log
 from tokentape_harness.cli.workers import free_port, run_workers
 from tokentape_harness.served_files import ServedFiles, State
 from tokentape_harness.testing.exchange_tools import HarnessTools
@@ -99,6 +102,8 @@ def serve(
     ignore_path: IgnorePaths = None,
     ignore_text: IgnoreTexts = None,
     allowed_origins: AllowedOrigins = None,
+    quiet: Quiet = False,
+    json_log: JsonLog = False,
     workers: Annotated[
         int,
         typer.Option(
@@ -155,6 +160,8 @@ def serve(
     if not state.settings.strict:
         warm_up()
 
+    log = None if quiet else request_log(json_lines=json_log)
+
     def create(port: int, worker: Worker | None = None) -> FakeProviderServer:
         server = FakeProviderServer(
             host,
@@ -168,6 +175,7 @@ def serve(
             allowed_origins=allowed_origins or (),
             worker=worker,
             store=store,
+            ended=log,
         )
         server.sessions.set_up(state.settings, state.setups)
         return server
@@ -176,17 +184,21 @@ def serve(
         return reloader(files, server) if reload and paths else contextlib.nullcontext()
 
     def announce(server: FakeProviderServer) -> None:
-        _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
+        shared = None if store is None else StoreAddress(store)
+        with contextlib.redirect_stdout(sys.stderr) if json_log else contextlib.nullcontext():
+            _announce(server, state, timing, workers, shared)
 
     if workers == 1:
         server = create(port)
-        _run(server, lambda: announce(server), reloading(server))
+        with log or contextlib.nullcontext():
+            _run(server, lambda: announce(server), reloading(server))
         return
     port = free_port(host, port)
 
     def work(number: int, ready: Callable[[], None]) -> None:
         server = create(port, Worker(number, workers))
-        _run(server, ready, reloading(server))
+        with log or contextlib.nullcontext():
+            _run(server, ready, reloading(server))
 
     unstarted = create(port)
     run_workers(workers, work, lambda: announce(unstarted))

@@ -362,7 +362,11 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
     finally:
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (0, "")
+    assert process.returncode == 0
+    logged = [line.split("  ")[1:6] for line in out.splitlines() if not line.startswith(" ")]
+    request = ["200", "POST /v1/chat/completions", "openai_chat", "tokentape"]
+    assert logged[:2] == [[*request, f"recording: {tmp_path / 'made.yaml'}, interaction 0"]] * 2
+    assert logged[2] == [*request[:3], "gpt-4o-mini", "synthetic"]
     assert err == (
         f"tokentape: warning: skipped: {tmp_path / 'other.yaml'}: neither a cassette, which has `interactions`, nor a "
         "rules file, which has settings, rules, queue, cassettes, sessions\n"
