@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_fake_provider.playback.journal import Entry, Journal, Outcome
+from tokentape_fake_provider.playback.journal import Entry, Journal, Outcome, TokenCounts
 from tokentape_fake_provider.playback.near_miss import NearMiss
 
 _OF_REQUEST: Final = frozenset(
@@ -146,5 +146,6 @@ def _set_response(entry: Entry, fields: Mapping[str, Any]) -> None:
     entry.left = array("d", [frame["left"] for frame in frames])
     entry.sizes = array("L", [frame["size"] for frame in frames])
     entry.misses = msgspec.convert(fields["misses"] or [], list[NearMiss])
-    for name in fields.keys() - _NOT_SET - {"frames", "misses"}:
+    entry.usage = msgspec.convert(fields["usage"], TokenCounts | None)
+    for name in fields.keys() - _NOT_SET - {"frames", "misses", "usage"}:
         setattr(entry, name, fields[name])
