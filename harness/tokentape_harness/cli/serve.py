@@ -184,24 +184,23 @@ def serve(
         return reloader(files, server) if reload and paths else contextlib.nullcontext()
 
     def announce(server: FakeProviderServer) -> None:
-        shared = None if store is None else StoreAddress(store)
-        with contextlib.redirect_stdout(sys.stderr) if json_log else contextlib.nullcontext():
-            _announce(server, state, timing, workers, shared)
-
-    if workers == 1:
-        server = create(port)
-        with log or contextlib.nullcontext():
-            _run(server, lambda: announce(server), reloading(server))
-        return
-    port = free_port(host, port)
+        _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
 
     def work(number: int, ready: Callable[[], None]) -> None:
-        server = create(port, Worker(number, workers))
+        run(create(port, Worker(number, workers)), ready)
+
+    def run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
         with log or contextlib.nullcontext():
             _run(server, ready, reloading(server))
 
-    unstarted = create(port)
-    run_workers(workers, work, lambda: announce(unstarted))
+    with contextlib.redirect_stdout(sys.stderr) if json_log else contextlib.nullcontext():
+        if workers == 1:
+            server = create(port)
+            run(server, lambda: announce(server))
+        else:
+            port = free_port(host, port)
+            unstarted = create(port)
+            run_workers(workers, work, lambda: announce(unstarted))
 
 
 def _run(
