@@ -46,15 +46,16 @@ class Driver:
         """What the client makes of the script. Raises `AssertionError` with what the driver printed if it died."""
         self.session.clear()
         self.session.push(script)
-        return self._answer(job)
+        return self.job(**job)
 
     def run(self, **job: Any) -> dict[str, Any]:
         """What the client makes of the simulated model, with no script at all. Raises as `ask`."""
         self.session.clear()
         self.session.configure(strict=False)
-        return self._answer(job)
+        return self.job(**job)
 
-    def _answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
+    def job(self, **job: Any) -> dict[str, Any]:
+        """What the client makes of the session as it is. Raises as `ask`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
