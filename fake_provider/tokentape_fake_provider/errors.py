@@ -17,6 +17,7 @@ FakeProviderError
 ├── SessionNameError      a session id that does not fit into a path
 ├── SettingError          a setting of a session that is not valid
 ├── CassetteAccessError   a cassette that does not exist, or is outside the configured folders
+├── CassetteExistsError   a new cassette whose name is taken
 ├── UnreadableRecordingError  a recording whose file can no longer be read
 ├── PortInUseError        another program listens on that port
 ├── UnsafeHostError       the server would be open to the network
@@ -131,6 +132,10 @@ class SettingError(FakeProviderError, ValueError):
 
 class CassetteAccessError(FakeProviderError):
     """A cassette that does not exist, or is outside the configured folders."""
+
+
+class CassetteExistsError(FakeProviderError):
+    """A new cassette whose name is taken: nothing is overwritten."""
 
 
 class UnreadableRecordingError(FakeProviderError):

@@ -17,6 +17,7 @@ from tokentape_fake_provider.control import (
     journal,
     metrics,
     page,
+    saving,
     server,
     sessions,
     streams,
@@ -34,6 +35,7 @@ def control_routes(config: AppConfig) -> Starlette:
         answers.ROUTES,
         journal.ROUTES,
         entry_detail.ROUTES,
+        saving.ROUTES,
         streams.ROUTES,
         events.ROUTES,
     )

@@ -20,6 +20,7 @@ from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.control.responses import DOCUMENT, Refused, json_response, refusal
 from tokentape_fake_provider.errors import (
     CassetteAccessError,
+    CassetteExistsError,
     FakeProviderError,
     FaultError,
     FaultNotApplicableError,
@@ -127,6 +128,8 @@ class Api:
             return refusal(request, Refused(404, str(error), f"POST {CONTROL_PATH}/sessions creates one"))
         except SessionExistsError as error:
             return refusal(request, Refused(409, str(error), "delete it, or use another id"))
+        except CassetteExistsError as error:
+            return refusal(request, Refused(409, str(error), "use another name"))
         except CassetteAccessError as error:
             return refusal(request, Refused(404, str(error), "name a file below a cassette folder"))
         except StreamOverError as error:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from tokentape_fake_provider.errors import CassetteAccessError
+from tokentape_fake_provider.errors import CassetteAccessError, CassetteExistsError
 from tokentape_fake_provider.sessions.recording import Recording
 
 CassetteLoader: TypeAlias = Callable[[Path], Sequence[Recording]]
@@ -52,3 +52,24 @@ def recordings_of(name: str, content: bytes, load: CassetteLoader) -> list[Recor
         except Exception as error:
             raise CassetteAccessError(str(error).replace(str(file), name)) from None
         return [msgspec.structs.replace(recording, source=name) for recording in found]
+
+
+def new_cassette(folders: Sequence[Path], name: str) -> Path:
+    """The path of a new cassette of that name below the first of the folders, symlinks followed.
+
+    `name` is a relative path with or without `.yaml`. Raises `CassetteAccessError` if it leaves the folder, and
+    `CassetteExistsError` if a file is there.
+    """
+    if not folders:
+        raise CassetteAccessError(
+            f"cassette {name!r}: the server has no cassette folder: start it with one, like tokentape serve cassettes/"
+        )
+    root = folders[0].resolve()
+    if "\0" in name or not name.strip() or name.strip().endswith(("/", "\\", ".")):
+        raise CassetteAccessError(f"cassette {name!r} is not a file name")
+    path = (root / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")).resolve()
+    if not path.is_relative_to(root) or path == root:
+        raise CassetteAccessError(f"cassette {name!r} is outside the cassette folder: give a name below it")
+    if path.exists():
+        raise CassetteExistsError(f"cassette {name!r} exists already")
+    return path

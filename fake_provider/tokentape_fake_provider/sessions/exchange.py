@@ -56,4 +56,7 @@ class ExchangeTools(Protocol):
         """Return the script that generates this response. Raises `ScriptError` if none does."""
 
     def save(self, exchange: Exchange, path: Path) -> None:
-        """Write a new cassette, redacted as recordings are. Raises `CassetteAccessError` if it can't be written."""
+        """Write a new cassette, redacted as recordings are.
+
+        Raises `CassetteExistsError` if a file is there, and `CassetteAccessError` if it can't be written.
+        """

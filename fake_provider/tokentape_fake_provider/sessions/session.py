@@ -211,13 +211,7 @@ class Session:
         with self._lock:
             before, self._setup = self._setup, setup
             self.settings = _merged(self.settings, before, setup.settings)
-            same = [applied for applied in self._rules if applied.of_file]
-            rules = list[AppliedRule]()
-            for number, rule in enumerate(setup.rules):
-                kept = next((applied for applied in same if applied.rule == rule), None)
-                if kept is not None:
-                    same.remove(kept)
-                rules.append(kept or AppliedRule(rule, f"{self.settings.seed} rule {number}", of_file=True))
+            rules = self._counted(setup.rules, [applied for applied in self._rules if applied.of_file], of_file=True)
             self._rules = [*rules, *(applied for applied in self._rules if not applied.of_file)]
             if before is None or tuple(before.queue) != tuple(setup.queue):
                 self._queue = deque(queued for queued in self._queue if not queued.of_file)
@@ -246,6 +240,34 @@ class Session:
         """Add a rule; the first one that applies answers."""
         with self._lock:
             self._rules.append(AppliedRule(rule, f"{self.settings.seed} rule {len(self._rules)}"))
+
+    def replace_rules(self, rules: Sequence[Rule]) -> None:
+        """Replace all rules; those that stay keep their counts."""
+        with self._lock:
+            self._rules = self._counted(rules, self._rules)
+
+    def _counted(
+        self, rules: Sequence[Rule], before: Sequence[AppliedRule], *, of_file: bool = False
+    ) -> list[AppliedRule]:
+        """These rules, with the counts of equal ones among those before."""
+        left, counted = list(before), list[AppliedRule]()
+        for number, rule in enumerate(rules):
+            kept = next((applied for applied in left if applied.rule == rule), None)
+            if kept is not None:
+                left.remove(kept)
+            counted.append(kept or AppliedRule(rule, f"{self.settings.seed} rule {number}", of_file=of_file))
+        return counted
+
+    @property
+    def rule_counts(self) -> Sequence[int]:
+        """How often each rule answered or applied."""
+        with self._lock:
+            return tuple(applied.count for applied in self._rules)
+
+    def drop_queued(self) -> bool:
+        """Remove the next item of the queue; return whether there was one."""
+        with self._lock:
+            return bool(self._queue) and self._queue.popleft() is not None
 
     def remove_rule(self, rule: Rule) -> None:
         """Remove this rule, if it is there."""

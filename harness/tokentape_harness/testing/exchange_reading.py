@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tokentape import ChatMessage, TokentapeError
 from tokentape.wires import WireDecoder, wire_named, wire_names
-from tokentape_fake_provider.errors import CassetteAccessError, ScriptError
+from tokentape_fake_provider.errors import CassetteAccessError, CassetteExistsError, ScriptError
 from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.exchange import Decoded, Exchange, FrameMessages
 from tokentape_fake_provider.tape import Tape
@@ -53,11 +53,23 @@ def script(exchange: Exchange) -> Script:
 
 
 def save(exchange: Exchange, path: Path) -> None:
-    """Write a new cassette, redacted as recordings are. Raises `CassetteAccessError` if it can't be written."""
+    """Write a new cassette, redacted as recordings are.
+
+    Raises `CassetteExistsError` if a file is there, and `CassetteAccessError` if it can't be written.
+    """
+    cassette = Cassette((redact(_interaction(exchange), DEFAULT_RULES),))
     try:
-        write_cassette(path, Cassette((redact(_interaction(exchange), DEFAULT_RULES),)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(exist_ok=False)  # from now on the name is taken
+    except FileExistsError:
+        raise CassetteExistsError(f"{path.name} exists already") from None
+    except OSError as error:
+        raise CassetteAccessError(f"{path.name} can't be written: {error.strerror or error}") from None
+    try:
+        write_cassette(path, cassette)
     except CassetteError as error:
-        raise CassetteAccessError(str(error)) from None
+        path.unlink(missing_ok=True)
+        raise CassetteAccessError(error.message) from None
 
 
 def _frames(decoder: WireDecoder, frames: Sequence[bytes]) -> Iterator[FrameMessages]:

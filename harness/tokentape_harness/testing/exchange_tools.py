@@ -25,7 +25,7 @@ class HarnessTools:
         return exchange_reading.script(exchange)
 
     def save(self, exchange: Exchange, path: Path) -> None:
-        """Write a new cassette, redacted as recordings are. Raises `CassetteAccessError` if it can't be written."""
+        """Write a new cassette, redacted as recordings are. Raises `CassetteExistsError`, `CassetteAccessError`."""
         from tokentape_harness.testing import exchange_reading
 
         exchange_reading.save(exchange, path)
