@@ -30,6 +30,15 @@ from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.fault_injection.apply import apply_late_fault
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.http.access import ALLOW_IT
+from tokentape_fake_provider.http.cors import (
+    origin_of,
+    preflight_headers,
+    raw,
+    raw_with_cors,
+    send_preflight,
+    sends_cors,
+    with_cors,
+)
 from tokentape_fake_provider.http.http_protocol import refuse_in_json
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, parse_body, read_body
 from tokentape_fake_provider.playback.connection import Connection, Message, RawHeaders, Receive, Send
@@ -76,17 +85,22 @@ class App:
             await self._answer_websocket(scope, WebSocketConnection(receive, send, scope))
             return
         path: str = scope["path"] if scope["type"] == "http" else ""
+        headers: RawHeaders = scope.get("headers", [])
+        access = self.config.access
+        origin_refusal = access.refusal(headers)
+        origin = "" if origin_refusal else origin_of(headers)
+        if origin and (preflight := preflight_headers(scope["method"], headers, access)) is not None:
+            await send_preflight(preflight, send)
+            return
         if not path or path.startswith(CONTROL_PATH) or path in _PATHS:
-            await self._rest(scope, receive, send)
+            await self._rest(scope, receive, sends_cors(send, origin, access) if origin else send)
             return
         session_id, path = _split_session(path)
-        headers: RawHeaders = scope["headers"]
         session, problem = await self._find_session(session_id)
-        origin_refusal = self.config.access.refusal(headers)
         if origin_refusal:
             session = None  # a web page must change nothing, not even the journal
         elif session is not None and path in ("", "/") and scope["method"] in ("GET", "HEAD"):
-            await self._rest({**scope, "path": "/"}, receive, send)
+            await self._rest({**scope, "path": "/"}, receive, sends_cors(send, origin, access) if origin else send)
             return
         clock = self._clock(session)
         began = clock.now()
@@ -117,6 +131,10 @@ class App:
                 session.journal.add(entry)
                 self._end(session, entry, "client_left", clock)
                 return
+        if origin:
+            tape = answer.tape
+            shown = msgspec.structs.replace(tape, headers=with_cors(tape.headers, origin, access))
+            answer = answer._replace(tape=shown)
         if session is not None:
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
@@ -215,10 +233,15 @@ class App:
     def refuse(self, path: str, headers: RawHeaders, status: int, code: str, message: str) -> tuple[RawHeaders, bytes]:
         """Return the headers and the body of a refusal, in the error format of this path."""
         if path.startswith(CONTROL_PATH):
-            return refuse_in_json(path, headers, status, code, message)
-        _, path = _split_session(path)
-        tape = error_answer(self._wire_for_path(path) or wire_for_errors(path, headers), status, message, code).tape
-        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in tape.headers], tape.body
+            answer, body = refuse_in_json(path, headers, status, code, message)
+        else:
+            _, path = _split_session(path)
+            tape = error_answer(self._wire_for_path(path) or wire_for_errors(path, headers), status, message, code).tape
+            answer, body = raw(tape.headers), tape.body
+        origin, access = origin_of(headers), self.config.access
+        if origin and not access.refusal(headers):
+            answer = raw_with_cors(answer, origin, access)
+        return answer, body
 
     def _clock(self, session: Session | None) -> Clock:
         return self.config.clock if session is None else session.clock or self.config.clock

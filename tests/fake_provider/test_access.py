@@ -123,7 +123,7 @@ def test_web_pages_of_others(
             answer = client.request(method, path, json=body, headers=headers)
             assert answer.status_code == 403
             assert "a web page of another" in answer.text
-            assert "--allow-origin" in answer.text
+            assert "--cors" in answer.text
     assert not server.default.journal.entries
     assert not server.default.queue
     assert [session.id for session in server.sessions] == ["default"]

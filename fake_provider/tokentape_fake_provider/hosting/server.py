@@ -82,7 +82,7 @@ class FakeProviderServer(Provider):
             AppConfig(
                 sessions=sessions,
                 limits=RequestLimits(body=max_body),
-                access=Access(tuple(allowed_origins)),
+                access=Access.of(allowed_origins),
                 models=tuple(models),
                 control=self.control,
                 token=token,

@@ -12,6 +12,8 @@ _AUTHORITY: Final = re.compile(
     re.VERBOSE,
 )
 
+_BELOW_LOCALHOST: Final = re.compile(r"\A(?:[a-z0-9_-]+\.)+localhost(?=\.?(?::|\Z))", re.IGNORECASE)
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach the host."""
@@ -37,3 +39,12 @@ def is_local_authority(authority: str) -> bool:
     if found["literal"]:
         return ":" in found["literal"] and is_loopback(found["literal"])
     return is_loopback(found["name"].lower().removesuffix("."))
+
+
+def is_local_origin(origin: str) -> bool:
+    """Whether pages of this origin come from this machine: `http://localhost:3000`, also `http://app.localhost`.
+
+    Browsers look up no name that ends in `.localhost` (RFC 6761 section 6.3).
+    """
+    scheme, _, authority = origin.partition("://")
+    return scheme in ("http", "https") and is_local_authority(_BELOW_LOCALHOST.sub("localhost", authority))

@@ -35,10 +35,13 @@ FaultSpecs = Annotated[
 AllowedOrigins = Annotated[
     list[str] | None,
     typer.Option(
-        "--allow-origin",
+        "--cors",
         metavar="ORIGIN",
-        help="Web pages that may send requests, such as https://app.example, besides local ones; repeatable.",
+        help="Web pages that may send requests, such as https://app.example or *, besides local ones; repeatable.",
     ),
+]
+AllowOrigin = Annotated[
+    list[str] | None, typer.Option("--allow-origin", hidden=True, help="The former name of --cors.")
 ]
 Data = Annotated[
     str | None,

@@ -20,6 +20,7 @@ from tokentape_harness.cli.hidden_packages import hidden
 from tokentape_harness.cli.messages import FAILED, counted, print_error
 from tokentape_harness.cli.options import (
     AllowedOrigins,
+    AllowOrigin,
     IgnorePaths,
     IgnoreTexts,
     NoNormalise,
@@ -104,6 +105,7 @@ def record(
     ignore_path: IgnorePaths = None,
     ignore_text: IgnoreTexts = None,
     allowed_origins: AllowedOrigins = None,
+    allow_origin: AllowOrigin = None,
 ) -> int:
     """Run the command against the proxy and give its exit code; without one, stay up until interrupted.
 
@@ -141,7 +143,7 @@ def record(
         rules=rules,
         expires=expires,
         normalise=normalising(no_normalise, ignore_path, ignore_text),
-        allowed_origins=allowed_origins or (),
+        allowed_origins=[*(allowed_origins or ()), *(allow_origin or ())],
         explains=explain,
         report=print_error,
     )

@@ -31,6 +31,7 @@ from tokentape_harness.cli.messages import counted, print_error
 from tokentape_harness.cli.options import (
     TIMINGS,
     AllowedOrigins,
+    AllowOrigin,
     FaultSpecs,
     IgnorePaths,
     IgnoreTexts,
@@ -102,6 +103,7 @@ def serve(
     ignore_path: IgnorePaths = None,
     ignore_text: IgnoreTexts = None,
     allowed_origins: AllowedOrigins = None,
+    allow_origin: AllowOrigin = None,
     quiet: Quiet = False,
     json_log: JsonLog = False,
     workers: Annotated[
@@ -172,7 +174,7 @@ def serve(
             loader=load_recordings,
             tools=HarnessTools(),
             token=token,
-            allowed_origins=allowed_origins or (),
+            allowed_origins=[*(allowed_origins or ()), *(allow_origin or ())],
             worker=worker,
             store=store,
             ended=log,

@@ -73,7 +73,7 @@ class RecordingProxy:
             report=report,
         )
         self._secret = secrets.token_urlsafe(16)
-        access = Access(tuple(allowed_origins))
+        access = Access.of(allowed_origins)
         self._timeout = timeout
         self._report = report
         self._app = ProxyApp(
