@@ -96,13 +96,13 @@ def found(vectors: list[Vector], query: Vector) -> int:
     return max(range(len(vectors)), key=lambda number: similarity(query, vectors[number]))
 
 
-@pytest.mark.parametrize(("size", "full"), [(256, 1536), (384, 384), (1536, 1536)])
-def test_retrieval_finds_the_right_passage(size: int, full: int) -> None:
-    """For nine of ten queries, partly in other words, the passage that answers it is first among fifty."""
+@pytest.mark.parametrize(("size", "full", "least"), [(256, 1536, 95), (384, 384, 95), (1536, 1536, 100)])
+def test_retrieval_finds_the_right_passage(size: int, full: int, least: int) -> None:
+    """For so many of 100 queries, partly in other words, the passage that answers it is first among fifty."""
     assert len(QUERIES) == 100
     vectors = [embed(passage.text, size, full) for passage in PASSAGES]
     right = sum(found(vectors, embed(query, size, full)) == number for query, number in QUERIES)
-    assert right >= 90
+    assert right >= least
 
 
 def test_rerank_agrees_with_the_embeddings() -> None:

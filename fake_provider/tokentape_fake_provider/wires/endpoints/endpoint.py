@@ -50,7 +50,8 @@ class Format(NamedTuple):
 class Endpoint:
     """One endpoint of a provider, whose errors, headers and facts are those of its `owner`'s wire format.
 
-    `models` is a regular expression of the models in the path that it serves, `""` for all.
+    `models` is a regular expression of the models in the path that it serves, `""` for all. `others` are further
+    providers that have taken its format over.
     """
 
     ping = b""
@@ -65,19 +66,20 @@ class Endpoint:
         *,
         usage: Sequence[tuple[str, ...]] = (),
         models: str = "",
+        others: Sequence[str] = (),
     ) -> None:
-        self.name, self.kind, self.owner, self.form = name, kind, owner, form
+        self.name, self.kind, self.owner, self.form, self.others = name, kind, owner, form, others
         self.paths: Sequence[str] = paths
         self.base_path = owner.base_path
         self.facts: WireFacts = owner.facts
         self.overloaded: Error = owner.overloaded
         self.document_paths = DocumentPaths(endings=(), usage=usage, output=())
-        self._models = re.compile(models)
+        self.models = models
 
     def serves(self, path: str) -> bool:
         """Whether requests to this path are its own."""
         named = match_path(self.paths, path)
-        return named is not None and self._models.search("/".join(named.values())) is not None
+        return named is not None and re.search(self.models, "/".join(named.values())) is not None
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; see `Format`."""

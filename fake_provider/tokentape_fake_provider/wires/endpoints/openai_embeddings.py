@@ -177,5 +177,6 @@ ENDPOINTS: Final = (
         PATHS,
         Format(_read, _check, _write, openai_reply),
         usage=(("usage",),),
+        others=("azure", "mistral", "openrouter", "voyage", "jina", "vllm", "together"),
     ),
 )

@@ -165,5 +165,6 @@ ENDPOINTS: Final = (
         ("/v1/rerank", "/rerank", "{_base*}/rerank"),
         Format(_read, _check_any, _write_any, _reply_any),
         usage=(("usage",), ("meta", "billed_units")),
+        others=("cohere's version 1", "jina", "voyage", "vllm", "litellm"),
     ),
 )

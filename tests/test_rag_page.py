@@ -1,0 +1,27 @@
+"""What docs/rag.md shows runs, and the table of endpoints is that of the code."""
+
+from __future__ import annotations
+
+from tests.fake_provider.endpoints.table import PAGE, page
+from tests.test_docs import REPOSITORY, block_with, run
+from tokentape_fake_provider import Session
+
+TEXT = (REPOSITORY / "docs" / "rag.md").read_text()
+
+
+def test_the_app_of_the_page_runs() -> None:
+    """It embeds, finds the passage and gets the cited answer."""
+    assert run(block_with(TEXT, "passages ="))["best"] == 0
+
+
+def test_the_scripts_of_the_page_are_valid() -> None:
+    """They can be queued and ruled."""
+    session = run(block_with(TEXT, "session.push"))["session"]
+    assert isinstance(session, Session)
+    assert (len(session.queue), len(session.rules)) == (3, 2)
+
+
+def test_the_table_of_endpoints_is_current() -> None:
+    """docs/wire-formats.md lists what is served, under which paths."""
+    text = PAGE.read_text()
+    assert page(text) == text, "run python -m tests.fake_provider.endpoints.table"
