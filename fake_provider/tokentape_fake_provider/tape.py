@@ -89,6 +89,11 @@ class Tape(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
         """The offset in the body at which each frame begins, and at which the last one ends."""
         return (0, *accumulate(self.sizes))
 
+    def joined(self, body: bytes, sizes: array[int]) -> Tape:
+        """Return this tape with its frames joined already, and their sizes."""
+        self.__dict__["body"], self.__dict__["sizes"] = body, sizes
+        return self
+
     def header(self, name: str) -> str:
         """Return the value of a header, by its name in lower case; empty if it is missing."""
         return next((value for key, value in self.headers if key.lower() == name), "")

@@ -21,45 +21,45 @@ SCRIPT = Script.of(
 def test_an_openai_chat_stream_byte_by_byte() -> None:
     """The whole stream, as api.openai.com frames it."""
     assert stream_of("openai_chat", SCRIPT, stream_options={"include_usage": True}) == snapshot("""\
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"c7s7GwZ"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"fk3QOWZ"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":"Hm"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"6Jtd18PjbwU5Q"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":"Hm"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"BhTWu2DMzKWHH"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":","},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"O2mCC4zGXrxGJZ"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":","},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"dt98Wc6psX4KTn"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":" a"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"m4r9aiVb76lci"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":" a"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"3I66GFkHqDc8c"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":" test"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"bCWFrfeePo"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":" test"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"yUpEELzQcN"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":"."},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"K1EmUJbK4Mps3V"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"reasoning_content":"."},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"UsnVy9ZA4y3MxT"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":"Hello"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"BhnM"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":"Hello"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"gXjc"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":","},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"W6RC4tlc"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":","},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"Sfp4nIvd"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":" "},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"5Js0nFj5"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":" "},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"YklSyqm9"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":"世界"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"ctZ"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":"世界"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"dbL"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":"!"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"cpYTU42h"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"content":"!"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"0ltI0FdK"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"look","arguments":""}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"d"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"look","arguments":""}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"G"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\""}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"asl7NyRB2vZF"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\""}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"hdVCxYeKGcZx"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"q"}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"MO1HmC2vlDbYmJ"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"q"}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"DMpjQB1LlPTyrL"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\\":\\""}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"wUBP3CpcB8"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\\":\\""}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"JfSSDLjjXr"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"x"}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"Q7f2LAysfIr3Ps"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"x"}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"BZUIxrKj2RSigx"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":" y"}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"gqA47EZo6M2nC"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":" y"}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"goiJc93Owvi2w"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\\"}"}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"b0vyGWDLYNdQ"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\\"}"}}]},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"QWhmIsa7G5PF"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"tool_calls"}],"usage":null,"obfuscation":"UJ7BsbkUXwVO0"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"tool_calls"}],"usage":null,"obfuscation":"UxPAAigmORevM"}
 
-data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[],"usage":{"prompt_tokens":4,"completion_tokens":17,"total_tokens":21,"prompt_tokens_details":{"cached_tokens":3,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"obfuscation":"nrbxY0Mqi"}
+data: {"id":"chatcmpl-qcNADxxuBns43PNWBwg75z0t7Rkal","object":"chat.completion.chunk","created":1800000000,"model":"m","service_tier":"default","system_fingerprint":"fp_a566e42ab3","choices":[],"usage":{"prompt_tokens":4,"completion_tokens":17,"total_tokens":21,"prompt_tokens_details":{"cached_tokens":3,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"obfuscation":"bNTsAB6C4"}
 
 data: [DONE]
 
@@ -70,10 +70,10 @@ def test_an_anthropic_messages_stream_byte_by_byte() -> None:
     """The whole stream, as api.anthropic.com frames it."""
     assert stream_of("anthropic_messages", SCRIPT) == snapshot("""\
 event: message_start
-data: {"type":"message_start","message":{"model":"m","id":"msg_01VqMo9gjhNqCap1btoAqvdv","type":"message","role":"assistant","content":[],"stop_reason":null,"stop_sequence":null,"stop_details":null,"usage":{"input_tokens":1,"cache_creation_input_tokens":0,"cache_read_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":1,"service_tier":"standard","inference_geo":"global"}}         }
+data: {"type":"message_start","message":{"model":"m","id":"msg_01VqMo9gjhNqCap1btoAqvdv","type":"message","role":"assistant","content":[],"stop_reason":null,"stop_sequence":null,"stop_details":null,"usage":{"input_tokens":1,"cache_creation_input_tokens":0,"cache_read_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":1,"service_tier":"standard","inference_geo":"global"}}             }
 
 event: content_block_start
-data: {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}     }
+data: {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}    }
 
 event: ping
 data: {"type": "ping"}
@@ -82,55 +82,55 @@ event: content_block_delta
 data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm"}   }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":", a test"}  }
+data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":", a test"}      }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"."}               }
+data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"."}      }
 
 event: content_block_delta
 data: {"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}              }
 
 event: content_block_stop
-data: {"type":"content_block_stop","index":0           }
+data: {"type":"content_block_stop","index":0 }
 
 event: content_block_start
-data: {"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}          }
+data: {"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}  }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Hello"}              }
+data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Hello"} }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":", 世界"}       }
+data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":", 世界"}               }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"!"}     }
+data: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"!"}  }
 
 event: content_block_stop
-data: {"type":"content_block_stop","index":1     }
+data: {"type":"content_block_stop","index":1 }
 
 event: content_block_start
-data: {"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"call_1","name":"look","input":{}}            }
+data: {"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"call_1","name":"look","input":{}}         }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":""}        }
+data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":""}          }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\\""}      }
+data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\\""}              }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"q\\":\\"x"}          }
+data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"q\\":\\"x"}    }
 
 event: content_block_delta
-data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":" y\\"}"}      }
+data: {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":" y\\"}"}       }
 
 event: content_block_stop
-data: {"type":"content_block_stop","index":2     }
+data: {"type":"content_block_stop","index":2   }
 
 event: message_delta
-data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null,"stop_details":null},"usage":{"input_tokens":1,"cache_creation_input_tokens":0,"cache_read_input_tokens":3,"output_tokens":17,"output_tokens_details":{"thinking_tokens":5}}}
+data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null,"stop_details":null},"usage":{"input_tokens":1,"cache_creation_input_tokens":0,"cache_read_input_tokens":3,"output_tokens":17,"output_tokens_details":{"thinking_tokens":5}}       }
 
 event: message_stop
-data: {"type":"message_stop"         }
+data: {"type":"message_stop"            }
 
 """)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tokentape_fake_provider.encoding.kept_encodings import encode_stream
 from tokentape_fake_provider.encoding.token_grouping import group_tokens
 from tokentape_fake_provider.errors import ScriptError
 from tokentape_fake_provider.script.model import Script, Usage
@@ -45,9 +46,12 @@ def _encode(script: Script, request: ProviderRequest, timing: Timing, wire: Wire
     if profile is not None and profile.tokens_per_event:
         script = group_tokens(script, profile.tokens_per_event, seed=f"{profile.seed}:{request.seed}")
     if request.stream:
-        frames = schedule(wire.encode_stream(script, request), timing, stream=request.seed, conditions=conditions)
-        start = headers_at(frames, timing)
-        return Tape(frames, headers=wire.stream_headers(request), start=start, end_at=frames[-1].at)
+        encoded = encode_stream(script, request, wire)
+        frames = schedule(encoded.pieces, timing, stream=request.seed, conditions=conditions, data=encoded.data)
+        tape = Tape(
+            frames, headers=wire.stream_headers(request), start=headers_at(frames, timing), end_at=frames[-1].at
+        )
+        return tape if encoded.joined is None else tape.joined(*encoded.joined)
     at = 0.0
     if not isinstance(timing, Instant):
         pieces = wire.encode_stream(script, msgspec.structs.replace(request, stream=True))

@@ -23,34 +23,40 @@ _frame: Callable[[tuple[float, bytes]], Frame] = partial(tuple.__new__, Frame)
 
 
 def schedule(
-    pieces: Sequence[EncodedFrame], timing: Timing, *, stream: str = "", conditions: Conditions = ALONE
+    pieces: Sequence[EncodedFrame],
+    timing: Timing,
+    *,
+    stream: str = "",
+    conditions: Conditions = ALONE,
+    data: Sequence[bytes] | None = None,
 ) -> tuple[Frame, ...]:
     """Return the frames of an encoded stream with their times, in ms since the request; never out of order.
 
     A frame without tokens (role, finish, usage) is sent with the one before it; those before the first token are sent
-    with the first token. `stream` gives streams with the same seed different jitter.
+    with the first token. `stream` gives streams with the same seed different jitter. `data` are the bytes to send, if
+    they are not those of the pieces.
     """
+    times = _times_of(pieces, timing, stream, conditions)
+    return tuple(map(_frame, zip(times, [piece.data for piece in pieces] if data is None else data, strict=False)))
+
+
+def _times_of(pieces: Sequence[EncodedFrame], timing: Timing, stream: str, conditions: Conditions) -> Iterable[float]:
     match timing:
         case Instant() | Stepped():
-            return _frames(repeat(0.0), pieces)
+            return repeat(0.0)
         case Recorded(speed):
             now = next((piece.at for piece in pieces if piece.at is not None), 0.0) / speed
-            frames = []
+            times = []
             for piece in pieces:
                 if piece.at is not None:
                     now = max(now, piece.at / speed)
-                frames.append(Frame(now, piece.data))
-            return tuple(frames)
+                times.append(now)
+            return times
         case Synthetic():
-            return schedule(pieces, timing.profile, stream=stream, conditions=conditions)
+            return _times_of(pieces, timing.profile, stream, conditions)
         case Profile():
-            times = _times([piece.tokens for piece in pieces], timing, stream, conditions)
-            return _frames(times, pieces)
+            return _times([piece.tokens for piece in pieces], timing, stream, conditions)
     assert_never(timing)
-
-
-def _frames(times: Iterable[float], pieces: Sequence[EncodedFrame]) -> tuple[Frame, ...]:
-    return tuple(map(_frame, zip(times, [piece.data for piece in pieces], strict=False)))
 
 
 def headers_at(frames: Sequence[Frame], timing: Timing) -> float:

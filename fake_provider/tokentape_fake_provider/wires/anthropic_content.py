@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.script.ids import BASE58, BASE62, make_id
+from tokentape_fake_provider.script.ids import BASE58, BASE62, HEX, make_id, padding
 from tokentape_fake_provider.script.model import Reasoning, Refusal, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.anthropic_blocks import (
@@ -27,8 +27,8 @@ _json = msgspec.json.encode
 class MessageEvents:
     """Encodes the events of one stream, padded with up to 15 spaces as recorded ones are."""
 
-    def __init__(self, request: ProviderRequest) -> None:
-        self.padding = make_id(request.seed, "padding", 61, "0123456789abcdef")
+    def __init__(self) -> None:
+        self.padding = padding(61, HEX)
         self.sent = 0
 
     def __call__(self, name: bytes, fields: dict[str, Any]) -> bytes:

@@ -197,7 +197,7 @@ class AnthropicMessages:
         """The events of a streamed response."""
         choice = _choice(script)
         counts = resolve_usage(script, request.text, script.choices)
-        event = MessageEvents(request)
+        event = MessageEvents()
         message = _message(script, request, [], None, None, _start_usage(counts))
         pieces = [EncodedFrame(event(b"message_start", {"message": message}))]
         for index, item in enumerate(blocks_of(choice.items, request)):

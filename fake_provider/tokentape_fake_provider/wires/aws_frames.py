@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tokentape_fake_provider.script.ids import HEX, make_id
+from tokentape_fake_provider.script.ids import make_uuid, padding
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.usage import Counts, uncached_input
 from tokentape_fake_provider.wires.facts import Provider
@@ -100,9 +100,9 @@ def exception_frame(error: Error) -> bytes:
     return frame(headers, _json({"message": error.message}))
 
 
-def paddings(seed: str) -> Iterator[str]:
+def paddings() -> Iterator[str]:
     """The padding of each event in turn, which hides how long its text is."""
-    lengths = make_id(seed, "padding", 61, _PADDING)
+    lengths = padding(61, _PADDING)
     while True:
         for character in lengths:
             yield _PADDING[: 2 + _PADDING.index(character) % 61]
@@ -115,8 +115,7 @@ def stream_headers(seed: str) -> tuple[tuple[str, str], ...]:
 
 def request_id(seed: str) -> str:
     """A UUID."""
-    digits = make_id(seed, "request", 32, HEX)
-    return "-".join((digits[:8], digits[8:12], "4" + digits[13:16], "a" + digits[17:20], digits[20:]))
+    return make_uuid(seed, "request")
 
 
 def error_reply(error: Error, request: ProviderRequest | None) -> Reply:

@@ -109,7 +109,7 @@ class BedrockConverse:
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
         """The frames of a streamed response."""
         choice = choice_of(script, self.name)
-        padding = paddings(request.seed)
+        padding = paddings()
         pieces = [
             EncodedFrame(event_frame(name, payload | {"p": next(padding)}), tokens, at)
             for name, payload, tokens, at in content_events(choice, request)

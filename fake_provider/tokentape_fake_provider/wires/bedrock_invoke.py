@@ -121,7 +121,7 @@ class BedrockInvoke:
             last = documents[-1]
             data = last.data[:-1] + b',"amazon-bedrock-invocationMetrics":' + msgspec.json.encode(metrics) + b"}"
             documents[-1] = last._replace(data=data)
-        padding = paddings(request.seed)
+        padding = paddings()
         pieces = [
             EncodedFrame(
                 event_frame("chunk", {"bytes": base64.b64encode(data).decode(), "p": next(padding)}), tokens, at

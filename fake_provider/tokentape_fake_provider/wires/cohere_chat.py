@@ -28,7 +28,7 @@ from typing import Any, assert_never
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError, ScriptError
-from tokentape_fake_provider.script.ids import HEX, make_id
+from tokentape_fake_provider.script.ids import HEX, make_id, make_uuid
 from tokentape_fake_provider.script.model import (
     Choice,
     Citation,
@@ -141,7 +141,7 @@ class CohereChat:
         """The events of a streamed response."""
         choice = _choice(script)
         message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-        start = {"id": cohere_uuid(request.seed, "message"), "type": "message-start", "delta": {"message": message}}
+        start = {"id": make_uuid(request.seed, "message"), "type": "message-start", "delta": {"message": message}}
         pieces = [EncodedFrame(_event(b"message-start", _json(start)[1:-1]))]
         blocks = calls = cited = 0
         logprobs = _requested_logprobs(request)
@@ -186,7 +186,7 @@ class CohereChat:
         if (logprobs := _requested_logprobs(request)) is not None:
             deltas = (delta for item in blocks for delta in split_item(item))
             end["logprobs"] = [_logprobs(delta.text, logprobs) for delta in deltas]
-        body = {"id": cohere_uuid(request.seed, "message"), "message": message, **end}
+        body = {"id": make_uuid(request.seed, "message"), "message": message, **end}
         return Reply(200, (("content-type", "application/json"), *cohere_headers(request.seed)), _json(body))
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
@@ -195,7 +195,7 @@ class CohereChat:
         headers = [("content-type", "application/json"), *cohere_headers(seed)]
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
-        return Reply(error.status, tuple(headers), _json({"id": cohere_uuid(seed, "error"), "message": error.message}))
+        return Reply(error.status, tuple(headers), _json({"id": make_uuid(seed, "error"), "message": error.message}))
 
     def encode_error_event(self, error: Error, request: ProviderRequest) -> bytes:  # noqa: ARG002 - nothing of it is in the event
         """A `message-end` with the error, and `[DONE]`."""
@@ -364,12 +364,6 @@ def cohere_headers(seed: str) -> tuple[tuple[str, str], ...]:
         ("vary", "Origin"),
         ("x-debug-trace-id", make_id(seed, "trace", 32, HEX)),
     )
-
-
-def cohere_uuid(seed: str, purpose: str) -> str:
-    """The id of a response or a message."""
-    digits = make_id(seed, purpose, 32, HEX)
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def _expect(param: str, value: Any, kind: type, wanted: str) -> None:

@@ -76,7 +76,7 @@ def with_call_ids(script: Script, dialect: Dialect, request: ProviderRequest) ->
     choices = []
     for number, choice in enumerate(script.choices):
         items = tuple(
-            msgspec.structs.replace(item, id=dialect.call_id(f"{request.seed} call {number} {index}"))
+            msgspec.structs.replace(item, id=dialect.call_id(request.seed + f" call {number} {index}"))
             if isinstance(item, ToolCall) and not item.id
             else item
             for index, item in enumerate(choice.items)

@@ -7,8 +7,9 @@ events of Converse; the rest is text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -24,8 +25,11 @@ from tokentape_fake_provider.wires.converse_events import choice_of, complete_co
 from tokentape_fake_provider.wires.deltas import split_item
 from tokentape_fake_provider.wires.invoke_text import TextFormat, encode_document, text_events, text_whole
 from tokentape_fake_provider.wires.openai_chat import OpenAIChat
+from tokentape_fake_provider.wires.openai_dialects import default_dialect
+from tokentape_fake_provider.wires.openai_http import wanted_choices
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
+_CHAT = "/v1/chat/completions"
 _json = msgspec.json.encode
 
 
@@ -57,11 +61,12 @@ class AnthropicBody:
         """The text of system and messages."""
         if request.body.get("anthropic_version") is None:
             raise BadRequestError("anthropic_version: Field required")
-        return self._inner(request).text
+        body = {**request.body, "model": self._named_model(request).model, "stream": request.stream}
+        return AnthropicMessages().read("/v1/messages", body, created=request.created, seed=request.seed).text
 
     def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream."""
-        for piece in AnthropicMessages().encode_stream(self._named(script, request), self._inner(request)):
+        for piece in AnthropicMessages().encode_stream(self._named(script, request), self._named_model(request)):
             name, _, data = piece.data.partition(b"\ndata: ")
             if name not in (b"event: ping", b"event: error"):
                 data = _bedrock_id(data) if name == b"event: message_start" else data
@@ -69,15 +74,13 @@ class AnthropicBody:
 
     def whole(self, script: Script, request: ProviderRequest) -> bytes:
         """The message."""
-        reply = AnthropicMessages().encode_complete(self._named(script, request), self._inner(request))
+        reply = AnthropicMessages().encode_complete(self._named(script, request), self._named_model(request))
         return _bedrock_id(reply.body)
 
-    def _inner(self, request: ProviderRequest) -> ProviderRequest:
+    def _named_model(self, request: ProviderRequest) -> ProviderRequest:
         # us.anthropic.claude-3-5-sonnet-20240620-v1:0 calls itself claude-3-5-sonnet-20240620.
         model = re.sub(r"-v\d+(:\d+)?$", "", request.model.rpartition("anthropic.")[2])
-        body = {**request.body, "model": model, "stream": request.stream}
-        read = AnthropicMessages().read("/v1/messages", body, created=request.created, seed=request.seed)
-        return msgspec.structs.replace(read, wire=request.wire)
+        return msgspec.structs.replace(request, model=model)
 
     def _named(self, script: Script, request: ProviderRequest) -> Script:
         """The script with ids for the tool calls that have none, as Bedrock sends them."""
@@ -101,7 +104,8 @@ class OpenAIBody:
 
     def prompt(self, request: ProviderRequest) -> str:
         """The text of the messages."""
-        return self._inner(request).text
+        body = self._inner(request).body
+        return OpenAIChat().read(_CHAT, body, created=request.created, seed=request.seed).text
 
     def events(self, script: Script, request: ProviderRequest) -> Iterator[Document]:
         """The documents of a stream; there is no [DONE]."""
@@ -123,11 +127,17 @@ class OpenAIBody:
         return msgspec.structs.replace(tagged, usage=msgspec.structs.replace(script.usage, output=counts.output))
 
     def _inner(self, request: ProviderRequest) -> ProviderRequest:
-        body = {**request.body, "model": request.model, "stream": request.stream}
-        if request.stream:
-            body["stream_options"] = {**(body.get("stream_options") or {}), "include_obfuscation": False}
-        read = OpenAIChat().read("/v1/chat/completions", body, created=request.created, seed=request.seed)
-        return msgspec.structs.replace(read, wire=request.wire)
+        fields: dict[str, Any] = {"model": request.model, "stream": request.stream}
+        options = request.body.get("stream_options") or {}
+        if request.stream and isinstance(options, Mapping):
+            fields["stream_options"] = {**options, "include_obfuscation": False}
+        return msgspec.structs.replace(
+            request,
+            include_usage=isinstance(options, Mapping) and bool(options.get("include_usage")),
+            choices=wanted_choices(request.body),
+            body=ChainMap(fields, cast("MutableMapping[str, Any]", request.body)),
+            dialect=default_dialect(_CHAT, request.model),
+        )
 
 
 class NovaBody:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tokentape_fake_provider.errors import ScriptError
-from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.ids import BASE62, make_id, make_uuid
 from tokentape_fake_provider.script.model import Choice, FinishReason, Refusal, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.script.usage import Counts
@@ -142,9 +142,9 @@ def _cohere_event(content: Content, _counts: Counts | None) -> Document:
 
 
 def _cohere_whole(content: Content, _counts: Counts | None, request: ProviderRequest) -> Document:
-    generation_id = _uuid(request, "generation")
+    generation_id = make_uuid(request.seed, "generation")
     generation = {"id": generation_id, "text": content.text, "finish_reason": content.reason}
-    return {"id": _uuid(request, "response"), "generations": [generation], "prompt": request.text}
+    return {"id": make_uuid(request.seed, "response"), "generations": [generation], "prompt": request.text}
 
 
 def _cohere_chat_event(content: Content, _counts: Counts | None) -> Document:
@@ -155,17 +155,12 @@ def _cohere_chat_event(content: Content, _counts: Counts | None) -> Document:
 
 def _cohere_chat_whole(content: Content, _counts: Counts | None, request: ProviderRequest) -> Document:
     return {
-        "response_id": _uuid(request, "response"),
+        "response_id": make_uuid(request.seed, "response"),
         "text": content.text,
-        "generation_id": _uuid(request, "generation"),
+        "generation_id": make_uuid(request.seed, "generation"),
         "finish_reason": content.reason,
         "chat_history": [{"role": "USER", "message": request.text}, {"role": "CHATBOT", "message": content.text}],
     }
-
-
-def _uuid(request: ProviderRequest, purpose: str) -> str:
-    digits = make_id(request.seed, purpose, 32, HEX)
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 _PLAIN: Mapping[FinishReason, str] = {"stop": "stop", "length": "length", "refusal": "stop"}

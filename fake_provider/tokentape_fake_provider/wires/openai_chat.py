@@ -160,17 +160,17 @@ class OpenAIChat:
         """The chunks of a streamed response."""
         dialect = dialect_of(request)
         if dialect is None:
-            return self._stream(script, request)
+            options = request.body.get("stream_options") or {}
+            return self._stream(script, request, obfuscates=options.get("include_obfuscation") is not False)
         named = with_call_ids(_expanded(script, request), dialect, request)
-        options = {"include_obfuscation": dialect.obfuscates}
-        bare = msgspec.structs.replace(request, include_usage=False, body={**request.body, "stream_options": options})
+        bare = msgspec.structs.replace(request, include_usage=False)
         counts = None if script.error is not None else resolve_usage(script, request.text, _choices(script, request))
-        return stream_in_dialect(dialect, self._stream(named, bare), request, counts)
+        return stream_in_dialect(dialect, self._stream(named, bare, obfuscates=dialect.obfuscates), request, counts)
 
-    def _stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
+    def _stream(self, script: Script, request: ProviderRequest, *, obfuscates: bool) -> list[EncodedFrame]:
         """The chunks as OpenAI sends them."""
         choices = _choices(script, request)
-        frame = ChunkFrame(script, request)
+        frame = ChunkFrame(script, request, obfuscates=obfuscates)
         ends = script.error is None
         pieces = take_turns(
             [choice_chunks(frame, choice, index, request, ends) for index, choice in enumerate(choices)]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.ids import BASE62, HEX, make_id, padding
 from tokentape_fake_provider.script.model import (
     Audio,
     Choice,
@@ -51,12 +51,11 @@ _json = msgspec.json.encode
 class ChunkFrame:
     """What surrounds the delta in each chunk of one stream, encoded once."""
 
-    def __init__(self, script: Script, request: ProviderRequest) -> None:
-        options = request.body.get("stream_options") or {}
-        self.obfuscates = options.get("include_obfuscation") is not False
+    def __init__(self, script: Script, request: ProviderRequest, *, obfuscates: bool) -> None:
+        self.obfuscates = obfuscates
         self.include_usage = request.include_usage
         # 16 letters too many, so that any slice of up to 15 exists.
-        self.letters = make_id(request.seed, "obfuscation", 1024 + 16).encode()
+        self.letters = padding(1024 + 16).encode()
         self.sent = 0
         head = {
             "id": completion_id(request),

@@ -50,6 +50,30 @@ _NO_IMAGE_USAGE = {
     "total_tokens": 0,
 }
 
+_ECHOED = (
+    "background",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "store",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+)
+"""The fields of a request that its response repeats."""
+
 
 def final_response(script: Script, request: ProviderRequest) -> dict[str, Any]:
     """The response as it is when it has ended."""
@@ -79,7 +103,7 @@ def response_object(
 ) -> dict[str, Any]:
     """The response with this status and output; settings are those of the request, else the provider's own."""
     begun = status == "in_progress"
-    given = {name: value for name, value in request.body.items() if value is not None}
+    given = {name: value for name in _ECHOED if (value := request.body.get(name)) is not None}
     searches = sum(item["type"] == "web_search_call" for item in output)
     return {
         "id": "resp_" + make_id(request.seed, "response", 50, HEX),

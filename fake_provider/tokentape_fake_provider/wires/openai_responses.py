@@ -28,7 +28,7 @@ from typing import Any, assert_never
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
-from tokentape_fake_provider.script.ids import make_id
+from tokentape_fake_provider.script.ids import padding
 from tokentape_fake_provider.script.model import Error, Reasoning, Refusal, Script, ServerTool, Text, ToolCall
 from tokentape_fake_provider.script.tokenizer import count_tokens
 from tokentape_fake_provider.wires.deltas import split_item
@@ -201,7 +201,7 @@ class _Event:
         options = request.body.get("stream_options") or {}
         self.obfuscates = options.get("include_obfuscation") is not False
         # 16 letters too many, so that any slice of up to 15 exists.
-        self.letters = make_id(request.seed, "obfuscation", 1024 + 16)
+        self.letters = padding(1024 + 16)
         self.sent = request.sent
 
     def __call__(self, name: str, **fields: Any) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from tokentape_fake_provider.script.ids import BASE62, make_id
+from tokentape_fake_provider.script.ids import BASE62, make_id, make_uuid
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object, Place
-from tokentape_fake_provider.wires.dialects.common import uuid_of, without_annotations
+from tokentape_fake_provider.wires.dialects.common import without_annotations
 from tokentape_fake_provider.wires.limits import azure_limits
 from tokentape_fake_provider.wires.openai_http import completion_usage
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -53,12 +53,12 @@ def _chunk(chunk: Object, request: ProviderRequest, _place: Place) -> None:
 
 def _headers(seed: str) -> tuple[tuple[str, str], ...]:
     return (
-        ("apim-request-id", uuid_of(seed, "apim")),
+        ("apim-request-id", make_uuid(seed, "apim")),
         ("x-ms-region", "East US 2"),
         ("x-ms-rai-invoked", "true"),
         ("x-ratelimit-remaining-requests", "9999"),
         ("x-ratelimit-remaining-tokens", "1999999"),
-        ("x-request-id", uuid_of(seed, "request")),
+        ("x-request-id", make_uuid(seed, "request")),
     )
 
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from tokentape_fake_provider.script.ids import HEX, make_id
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.dialect import Object, Place
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 LOWER = "abcdefghijklmnopqrstuvwxyz0123456789"
-
-
-def uuid_of(seed: str, purpose: str) -> str:
-    """A UUID, derived from the seed."""
-    digits = make_id(seed, purpose, 32, HEX)
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def plain_usage(counts: Counts) -> Object:

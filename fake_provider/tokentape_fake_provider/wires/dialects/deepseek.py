@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.ids import BASE62, HEX, make_id, make_uuid
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.dialect import Dialect, Object, Place
-from tokentape_fake_provider.wires.dialects.common import plain_usage, uuid_of
+from tokentape_fake_provider.wires.dialects.common import plain_usage
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
@@ -40,7 +40,7 @@ DIALECT = Dialect(
     "deepseek",
     _usage,
     frozenset({"last"}),
-    completion_id=lambda request: uuid_of(request.seed, "completion"),
+    completion_id=lambda request: make_uuid(request.seed, "completion"),
     call_id=lambda seed: "call_00_" + make_id(seed, "call", 24, BASE62),
     part=_part,
     choice=_choice,

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from tokentape_fake_provider.script.ids import make_id
+from tokentape_fake_provider.script.ids import make_id, make_uuid
 from tokentape_fake_provider.script.model import ServerTool
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.dialect import Dialect, Object, Place
-from tokentape_fake_provider.wires.dialects.common import LOWER, details, rename, uuid_of
+from tokentape_fake_provider.wires.dialects.common import LOWER, details, rename
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _TOOLS: Mapping[str, tuple[str, str]] = {
@@ -79,7 +79,7 @@ DIALECT = Dialect(
     "groq",
     _usage,
     frozenset({"last", "requested"}),
-    completion_id=lambda request: "chatcmpl-" + uuid_of(request.seed, "completion"),
+    completion_id=lambda request: "chatcmpl-" + make_uuid(request.seed, "completion"),
     call_id=lambda seed: make_id(seed, "call", 9, LOWER),
     part=_part,
     server_tool=_server_tool,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tokentape_fake_provider.script.ids import BASE62, HEX, make_id
+from tokentape_fake_provider.script.ids import BASE62, HEX, make_id, make_uuid
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.dialect import Dialect, Object, Place
-from tokentape_fake_provider.wires.dialects.common import plain_usage, uuid_of
+from tokentape_fake_provider.wires.dialects.common import plain_usage
 from tokentape_fake_provider.wires.limits import mistral_limits
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
@@ -54,5 +54,5 @@ DIALECT = Dialect(
     whole_calls=True,
     error=_error,
     limits=mistral_limits,
-    headers=lambda seed: (("mistral-correlation-id", uuid_of(seed, "request")),),
+    headers=lambda seed: (("mistral-correlation-id", make_uuid(seed, "request")),),
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tokentape_fake_provider.script.ids import make_id
+from tokentape_fake_provider.script.ids import make_id, make_uuid
 from tokentape_fake_provider.script.usage import Counts
 from tokentape_fake_provider.wires.dialect import LOGPROB_NAMES, Dialect, Object
-from tokentape_fake_provider.wires.dialects.common import uuid_of, without_annotations, without_tier
+from tokentape_fake_provider.wires.dialects.common import without_annotations, without_tier
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 
@@ -41,12 +41,12 @@ DIALECT = Dialect(
     "xai",
     _usage,
     frozenset({"own"}),
-    completion_id=lambda request: uuid_of(request.seed, "completion"),
+    completion_id=lambda request: make_uuid(request.seed, "completion"),
     call_id=lambda seed: "call_" + make_id(seed, "call", 8, "0123456789"),
     part=without_annotations,
     choice=_choice,
     chunk=without_tier,
     whole_calls=True,
     logprobs=LOGPROB_NAMES,
-    headers=lambda seed: (("x-request-id", uuid_of(seed, "request")),),
+    headers=lambda seed: (("x-request-id", make_uuid(seed, "request")),),
 )

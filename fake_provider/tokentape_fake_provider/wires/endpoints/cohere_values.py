@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from tokentape_fake_provider.errors import BadRequestError
-from tokentape_fake_provider.wires.cohere_chat import cohere_headers, cohere_uuid
+from tokentape_fake_provider.script.ids import make_uuid
+from tokentape_fake_provider.wires.cohere_chat import cohere_headers
 from tokentape_fake_provider.wires.request_parts import json_type
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
@@ -32,7 +33,7 @@ def refuse_unknown(body: Mapping[str, Any], known: Iterable[str]) -> None:
 
 def cohere_id(request: ProviderRequest, purpose: str) -> str:
     """The id of a response."""
-    return cohere_uuid(request.seed, purpose)
+    return make_uuid(request.seed, purpose)
 
 
 def cohere_meta(version: str, billed: Mapping[str, int]) -> dict[str, Any]:
