@@ -185,7 +185,8 @@ def test_without_tools_there_are_no_messages(session: Session) -> None:
         httpx2.post(f"{plain.base_url('openai_chat')}/chat/completions", json=REQUEST)
         entry = whole(plain, plain.default)
     assert {frame["messages"] for frame in entry["frames"]} == {None}
-    assert entry["usage"] is None
+    assert entry["finish_reason"] is None
+    assert entry["usage"] == {"input": 1, "output": 4}  # the journal's own count
 
 
 def an_entry(payload: bytes) -> Entry:

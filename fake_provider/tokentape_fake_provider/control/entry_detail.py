@@ -109,7 +109,7 @@ def detail_of(entry: Entry, session: Session, decoded: Decoded) -> EntryDetail:
         response=ResponseHead(entry.status, _masked(entry.response_headers)),
         frames=[*_frames(planned, decoded.frames)],
         bytes_forgotten=bool(planned) and planned[0].data is None,
-        usage=decoded.usage,
+        usage=decoded.usage or (None if entry.usage is None else msgspec.structs.asdict(entry.usage)),
         finish_reason=decoded.finish_reason,
         stream=None if stream is None else stream.state,
     )

@@ -39,6 +39,11 @@ COMMANDS: Final = (
         "Start the fake provider: cassettes answer the requests they recorded, generated text answers the others.",
     ),
     Command(
+        "console",
+        "tokentape_harness.cli.console:console",
+        "Open the page of a running fake provider in a browser: its requests, and each stream to step, cut or damage.",
+    ),
+    Command(
         "chat",
         "tokentape_harness.cli.chat:chat",
         "Send a prompt to a model and print the response as it arrives, then usage and timing.",

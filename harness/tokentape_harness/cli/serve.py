@@ -27,6 +27,7 @@ from tokentape_fake_provider.timing import Profile, parse_timing
 from tokentape_fake_provider.wires import WIRES, wire_named
 from tokentape_fake_provider.wires.openai_dialects import dialect_name
 from tokentape_harness.cassettes.reader import read_cassette
+from tokentape_harness.cli.console import PAGE
 from tokentape_harness.cli.messages import counted, print_error
 from tokentape_harness.cli.options import (
     TIMINGS,
@@ -270,6 +271,8 @@ def _announce(
     print(f"tokentape serves a fake provider at {server.url}")
     for wire in WIRES:
         print(f"  {wire:{width}}  base URL {server.base_url(wire)}")
+    if server.control and (workers == 1 or store is not None):
+        print(f"  {'console':{width}}  {server.url}{PAGE}")
     if state.rules_files:
         print(f"  {counted(state.rules, 'rule')} of {', '.join(map(str, state.rules_files))}")
     kind = timing or msgspec.to_builtins(state.settings.timing)["type"]
