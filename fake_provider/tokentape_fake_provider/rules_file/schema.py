@@ -179,7 +179,9 @@ def rules_schema() -> Schema:
         ],
     }
     root = defs.pop("RulesFile")
-    return {"$schema": DIALECT, **root, "title": "tokentape rules file", "$defs": dict(sorted(defs.items()))}
+    schema = {"$schema": DIALECT, **root, "title": "tokentape rules file", "$defs": dict(sorted(defs.items()))}
+    plain: Schema = msgspec.json.decode(msgspec.json.encode(schema))
+    return plain
 
 
 def _add(definition: Schema, checked: Mapping[str, Schema]) -> None:

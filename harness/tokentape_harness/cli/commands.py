@@ -36,7 +36,17 @@ COMMANDS: Final = (
     Command(
         "serve",
         "tokentape_harness.cli.serve:serve",
-        "Start the fake provider: cassettes answer the requests they recorded, generated text answers the others.",
+        "Start the fake provider: rules and cassettes answer requests, generated text answers the others.",
+    ),
+    Command(
+        "init",
+        "tokentape_harness.cli.init:init",
+        "Write a commented rules file and two sample cassettes to begin with.",
+    ),
+    Command(
+        "validate",
+        "tokentape_harness.cli.validate:validate",
+        "Check rules files and cassettes: each problem with file, line and field; exit with 1 if there are any.",
     ),
     Command(
         "console",

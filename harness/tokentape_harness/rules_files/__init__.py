@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tokentape_harness.rules_files.file import (
     SUFFIXES,
+    Kind,
     PlacedRules,
     kind_of,
     load_rules,
@@ -11,4 +12,4 @@ from tokentape_harness.rules_files.file import (
     parse_rules,
 )
 
-__all__ = ["SUFFIXES", "PlacedRules", "kind_of", "load_rules", "not_served", "parse_rules"]
+__all__ = ["SUFFIXES", "Kind", "PlacedRules", "kind_of", "load_rules", "not_served", "parse_rules"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from tokentape_fake_provider.rules_file.problem import Path
 
 DEEPEST = 100
-MOST = 500_000
+MOST = 100_000
 """No file for people nests values deeper, or has more of them."""
 
 
