@@ -30,6 +30,7 @@ from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.fault_injection.apply import apply_late_fault
 from tokentape_fake_provider.faults.fault import Fault
 from tokentape_fake_provider.http.access import ALLOW_IT
+from tokentape_fake_provider.http.api_key import WRONG_KEY, has_key
 from tokentape_fake_provider.http.cors import (
     origin_of,
     preflight_headers,
@@ -107,18 +108,22 @@ class App:
         connection = Connection(receive, send, scope)
         # A request for a model's details may end like a method of Google's (ft:gpt-4o:acme).
         wire = None if scope["method"] != "POST" and "/models/" in path else self._wire_for_path(path)
-        refused = None
+        refused: BodyRefused | None = None
         try:
             body = await read_body(receive, headers, self.config.limits, arrived=connection.body_arrived)
         except ClientLeft:
             return
         except BodyRefused as error:
             body, refused = b"", error
+        if self._wrong_key(scope):
+            refused = BodyRefused(401, "invalid_api_key", WRONG_KEY)
         entry = self._entry(scope, session_id, path, body, wire, began)
         error_wire = wire or wire_for_errors(path, headers)
         outcome: Outcome
         if origin_refusal:
             answer = _foreign(error_wire, origin_refusal)
+        elif session is None and refused is not None:
+            answer = error_answer(error_wire, refused.status, refused.message, refused.code)
         elif session is None:
             answer = _no_session(session_id, error_wire, problem)
         else:
@@ -192,9 +197,17 @@ class App:
             session.journal.add(entry)
             outcome: Outcome = "server_stopped"
             try:
-                outcome = await answer_websocket(session, entry, connection, clock, error_wire)
+                if self._wrong_key(scope):
+                    wrong = error_answer(error_wire, 401, WRONG_KEY, "invalid_api_key")
+                    outcome = await deny(wrong, entry, connection)
+                else:
+                    outcome = await answer_websocket(session, entry, connection, clock, error_wire)
             finally:
                 self._end(session, entry, outcome, clock)
+
+    def _wrong_key(self, scope: Message) -> bool:
+        keys = self.config.api_keys
+        return bool(keys) and not has_key(keys, scope["headers"], scope["query_string"])
 
     def _end(self, session: Session | None, entry: Entry, outcome: Outcome, clock: Clock) -> Outcome:
         """Count and report a request whose response has ended; return how it did."""

@@ -31,7 +31,8 @@ class Worker(NamedTuple):
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of the application.
 
-    `limits` bound each request. `control` turns the control API on, `token` protects it. `access` decides which web
+    `limits` bound each request. `control` turns the control API on, `token` protects it.
+    Providers' paths need one of the `api_keys`, if there are any. `access` decides which web
     pages may send requests. `loader` reads the cassettes in `folders`, `tools` decode responses and write cassettes.
     `clock` paces playback, `feed` reports changes to pages that watch, `metrics` counts the responses, `wall` returns
     unix time in s. With `threads`, long scripts are encoded in separate threads while other requests are answered.
@@ -46,6 +47,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True):
     models: Sequence[str] = ("tokentape",)
     control: bool = True
     token: str | None = None
+    api_keys: Sequence[bytes] = ()
     folders: Sequence[Path] = ()
     loader: CassetteLoader | None = None
     tools: ExchangeTools | None = None

@@ -15,6 +15,7 @@ from tokentape_fake_provider.errors import SettingError, UnsafeHostError
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.hosting.server_thread import ServerThread
 from tokentape_fake_provider.http.access import Access
+from tokentape_fake_provider.http.api_key import as_keys
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.http.request_limits import RequestLimits
 from tokentape_fake_provider.playback.journal import Entry
@@ -34,15 +35,16 @@ class FakeProviderServer(Provider):
     """A fake provider on a port. Use it as a context manager, or `start` and `stop` it.
 
     `port` 0 chooses a free one. `settings` apply to the default session and to each new one. It binds to another than
-    the loopback interface only with `allow_remote`, and then the control API needs a `token` or is off. Web pages of
-    this machine may send requests, and those of `allowed_origins` (`https://app.example`, or `*` for all). A `worker`
-    shares its port with others, and has no control API of sessions without a `store`: the URL of Redis or Valkey, whose
-    sessions are shared with all servers that have it. Then only the control API sets up sessions; what this object's
-    sessions have before the start is not shared, and each server has its own. `ended` is called, in the server's
-    thread, with each request to a provider's path whose response has ended.
+    the loopback interface only with `allow_remote`, and then the control API needs a `token` or is off. With `api_keys`
+    a request to a provider's path that sends none of them gets a 401. Web pages of this machine may send requests, and
+    those of `allowed_origins` (`https://app.example`, or `*` for all). A `worker` shares its port with others, and has
+    no control API of sessions without a `store`: the URL of Redis or Valkey, whose sessions are shared with all servers
+    that have it. Then only the control API sets up sessions; what this object's sessions have before the start is not
+    shared, and each server has its own. `ended` is called, in the server's thread, with each request to a provider's
+    path whose response has ended.
 
-    Raises `UnsafeHostError`, `StoreUnavailableError`, and `SettingError` for a token that can't be sent in a header or
-    a URL that is not one; `start` raises `PortInUseError`.
+    Raises `UnsafeHostError`, `StoreUnavailableError`, and `SettingError` for a token, key, origin or URL that can't be
+    used; `start` raises `PortInUseError`.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class FakeProviderServer(Provider):
         settings: SessionSettings | None = None,
         allow_remote: bool = False,
         token: str | None = None,
+        api_keys: Sequence[str] = (),
         folders: Sequence[Path] = (),
         loader: CassetteLoader | None = None,
         tools: ExchangeTools | None = None,
@@ -86,6 +89,7 @@ class FakeProviderServer(Provider):
                 models=tuple(models),
                 control=self.control,
                 token=token,
+                api_keys=as_keys(api_keys),
                 folders=tuple(folders),
                 loader=loader,
                 tools=tools,

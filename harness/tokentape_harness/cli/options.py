@@ -40,6 +40,15 @@ AllowedOrigins = Annotated[
         help="Web pages that may send requests, such as https://app.example or *, besides local ones; repeatable.",
     ),
 ]
+ApiKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        envvar="TOKENTAPE_API_KEY",
+        help="Answer 401 to requests to the provider with any other API key; repeatable.",
+    ),
+]
 AllowOrigin = Annotated[
     list[str] | None, typer.Option("--allow-origin", hidden=True, help="The former name of --cors.")
 ]
