@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        f"{_MARKER}(cassette, speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
+        f"{_MARKER}(cassette, rules=..., speed=..., timing=..., strict=..., seed=..., usage=..., repeat=..., "
         "locale=..., dialect=..., faults=..., clock=..., validate=..., normalise=..., ignore_path=..., "
         "ignore_text=..., hold=...): how the fixture fake_provider answers in this test",
     )

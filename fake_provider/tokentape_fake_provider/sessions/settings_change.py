@@ -34,7 +34,11 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold: bool | UnsetType = UNSET
     dress: DialectName | UnsetType | None = UNSET
 
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The settings that change, by name."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+
     def applied(self, settings: SessionSettings) -> SessionSettings:
         """Return the settings with these changes. Raises the errors of `SessionSettings`."""
-        changes = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
-        return settings.changed(**changes)
+        return settings.changed(**self.changes)

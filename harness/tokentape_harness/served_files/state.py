@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from msgspec import UNSET
-
-from tokentape_fake_provider.rules_file import SessionSetup
 from tokentape_fake_provider.rules_file.problem import Path as DocumentPath
 from tokentape_fake_provider.sessions.queue_item import queue_items
 from tokentape_fake_provider.sessions.recording import Recording
@@ -173,7 +170,8 @@ class ServedFiles:
         changes: dict[str, Any] = {}
         owners: dict[str, PlacedRules] = {}
         for one in rules:
-            for field, value in _changes(one.setups.get(name)):
+            setup = one.setups.get(name)
+            for field, value in setup.settings.changes.items() if setup is not None else ():
                 if field in owners:
                     what = f"`{field}` is set in {owners[field].path}, too"
                     problems.append(one.problem((*one.prefix(name), "settings", field), what, "keep one of them"))
@@ -205,14 +203,6 @@ def _found(
             yield from find_cassettes([path])
         except (CassetteError, UsageError) as error:
             problems.append(rules.problem(place, str(error), ""))
-
-
-def _changes(setup: SessionSetup | None) -> Iterator[tuple[str, Any]]:
-    if setup is not None:
-        for field in setup.settings.__struct_fields__:
-            value = getattr(setup.settings, field)
-            if value is not UNSET:
-                yield field, value
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

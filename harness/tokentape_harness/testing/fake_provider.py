@@ -13,14 +13,17 @@ from tokentape_fake_provider.faults import Fault, Faults, as_fault, as_faults
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.playback.journal import Entry, Journal
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+from tokentape_fake_provider.rules_file import RulesFile
 from tokentape_fake_provider.script.model import Error, FinishReason, Item, Script, Usage
+from tokentape_fake_provider.sessions.queue_item import queue_items
 from tokentape_fake_provider.sessions.rule import Rule
-from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Session
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Profile, Recorded, Timing, parse_timing
 from tokentape_fake_provider.wires.openai_dialects import DialectName
 from tokentape_harness.cassettes.reader import read_cassette
 from tokentape_harness.errors import ScriptWarning, UsageError
+from tokentape_harness.rules_files import load_rules
 from tokentape_harness.testing.client_assertions import ClientBehaviour
 from tokentape_harness.testing.conversation import Step, checked_scripts
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, locate_cassette, recordings_as
@@ -152,6 +155,31 @@ class FakeProvider:
             self.timing(Recorded(speed))
         return self.session.add_recordings(recordings)
 
+    def load(self, path: str | Path, session: str = DEFAULT_SESSION) -> RulesFile:
+        """Set up what a rules file has: settings, rules, queue and cassettes of its default session, or of another.
+
+        They are added to what is there; a setting replaces the one before. A relative path is looked up like that of a
+        cassette. Returns the content of the file. Raises `RulesFileError`, `UsageError`, `CassetteError`.
+        """
+        places = [folder / path for folder in self._folders] or [Path(path)]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            searched = ", ".join(dict.fromkeys(str(place.parent) for place in places))
+            raise UsageError(f"{path}: no such rules file in {searched}: check the name")
+        file = load_rules(found)
+        if session not in file.setups:
+            raise UsageError(f"{found} has no session {session!r}: it has {', '.join(file.setups)}")
+        setup = file.setups[session]
+        if session != DEFAULT_SESSION:
+            self.session.configure(**file.rules.settings.changes)
+        self.session.configure(**setup.settings.changes)
+        for rule in setup.rules:
+            self.session.add_rule(rule)
+        self.session.push(*queue_items(setup.queue))
+        for _, cassette in file.cassettes[session]:
+            self.cassette(cassette)
+        return file.rules
+
     def timing(self, timing: Timing | str) -> Timing:
         """Set the timing of all streams from now on, e.g. `synthetic:ttft=300ms,tps=50`. Raises `TimingError`.
 
@@ -174,16 +202,26 @@ class FakeProvider:
         """Refuse a request that nothing answers, instead of generating text."""
         self.session.configure(strict=on)
 
-    def set_up(self, cassette: str | Path | None = None, *, speed: float | None = None, **settings: Any) -> None:
-        """Load a cassette and change settings of the session, by their names in `SessionSettings`.
+    def set_up(
+        self,
+        cassette: str | Path | None = None,
+        *,
+        rules: str | Path | None = None,
+        speed: float | None = None,
+        **settings: Any,
+    ) -> None:
+        """Load a cassette and a rules file, and change settings of the session, by their names in `SessionSettings`.
 
-        The marker `fake_provider` takes the same arguments. Raises `UsageError`, `CassetteError` and `TimingError`.
+        The marker `fake_provider` takes the same arguments. Settings win over those of the file. Raises `UsageError`,
+        `CassetteError`, `RulesFileError` and `TimingError`.
         """
         known = type(self.session.settings).__struct_fields__
         unknown = settings.keys() - set(known)
         if unknown:
-            names = ", ".join(("cassette", "speed", *known))
+            names = ", ".join(("cassette", "rules", "speed", *known))
             raise UsageError(f"no setting {', '.join(sorted(unknown))}: the known ones are {names}")
+        if rules is not None:
+            self.load(rules)
         timing = settings.pop("timing", None)
         self.session.configure(**settings)
         if timing is not None:

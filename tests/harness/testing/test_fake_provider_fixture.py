@@ -11,7 +11,7 @@ import pytest
 from tokentape_fake_provider import Error, Script, Tape, Text, ToolCall, Usage
 from tokentape_fake_provider.errors import TimingError
 from tokentape_harness import Cassette, Chunk, Interaction, Request, Response, StreamRecord, write_cassette
-from tokentape_harness.errors import CassetteNotFoundError, UsageError
+from tokentape_harness.errors import CassetteNotFoundError, RulesFileError, UsageError
 
 QUESTION = [{"role": "user", "content": "Hello?"}]
 
@@ -174,6 +174,52 @@ def test_a_mark_takes_the_cassette_by_its_place(fake_provider):
     assert len(fake_provider.session.recordings) == 1
 
 
+RULES = """\
+settings: {seed: 5, strict: true}
+rules:
+  - {last_user: Hi, scripts: [from the file]}
+queue: [queued]
+cassettes: [timed.yaml]
+sessions:
+  other: {settings: {seed: 6}, rules: [{scripts: [of the other]}]}
+"""
+
+
+def test_a_rules_file_is_loaded(cassettes, fake_provider):
+    """Its settings, rules, queue and cassettes are added to the session; another of its sessions can be chosen."""
+    (cassettes / "rules.yaml").write_text(RULES)
+    fake_provider.load(cassettes / "rules.yaml")
+    settings = fake_provider.session.settings
+    assert (settings.seed, settings.strict) == (5, True)
+    assert (len(fake_provider.session.rules), len(fake_provider.session.queue)) == (1, 1)
+    assert len(fake_provider.session.recordings) == 1
+    assert chat(fake_provider.base_url()) == "queued"
+    fake_provider.load(cassettes / "rules.yaml", session="other")
+    settings = fake_provider.session.settings
+    assert (settings.seed, settings.strict, len(fake_provider.session.rules)) == (6, True, 2)
+
+
+def test_settings_win_over_a_rules_file(cassettes, fake_provider):
+    """What a mark or `set_up` sets beside a rules file wins."""
+    (cassettes / "rules.yaml").write_text(RULES)
+    fake_provider.set_up(rules=cassettes / "rules.yaml", seed=7)
+    assert (fake_provider.session.settings.seed, fake_provider.session.settings.strict) == (7, True)
+
+
+def test_a_wrong_rules_file_is_a_clear_error(cassettes, fake_provider):
+    """A rules file that is not there, or has problems, names itself, the place and the remedy."""
+    with pytest.raises(UsageError, match=r"rulez.yaml: no such rules file in .*: check the name"):
+        fake_provider.load("rulez.yaml")
+    path = cassettes / "rules.yaml"
+    path.write_text("rules:\n  - contian: x\n    turn: 0\n  - {}\n")
+    with pytest.raises(RulesFileError, match=r"rules.yaml:2:5: .*did you mean contains") as caught:
+        fake_provider.load(path)
+    assert [problem.line for problem in caught.value.problems] == [2, 4]
+    path.write_text("rules: []\n")
+    with pytest.raises(UsageError, match="has no session 'x': it has default"):
+        fake_provider.load(path, session="x")
+
+
 def test_speed_keeps_the_recorded_times(cassettes, fake_provider):
     """With a speed each frame is due at its recorded time divided by it."""
     fake_provider.cassette("timed", speed=2)
@@ -214,7 +260,7 @@ def test_wrong_arguments_are_clear_errors(fake_provider):
         fake_provider.script(Script.of("a"), "b")
     with pytest.raises(UsageError, match="42 is not text"):
         fake_provider.script(42)
-    with pytest.raises(UsageError, match="no setting colour: the known ones are cassette, speed, timing"):
+    with pytest.raises(UsageError, match="no setting colour: the known ones are cassette, rules, speed, timing"):
         fake_provider.set_up(colour="red")
     with pytest.raises(UsageError, match="a rule answers with scripts"):
         fake_provider.rule(Tape())
