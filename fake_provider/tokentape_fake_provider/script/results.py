@@ -5,6 +5,7 @@ A result without values is computed from the request.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -22,6 +23,9 @@ class Embeddings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="e
     vectors: tuple[Sequence[float], ...] = ()
 
     def __post_init__(self) -> None:
+        if not all(isinstance(vector, tuple | list | array) for vector in self.vectors):  # such as numpy's
+            vectors = tuple(tuple(map(float, vector)) for vector in self.vectors)
+            msgspec.structs.force_setattr(self, "vectors", vectors)
         if not all(len(vector) for vector in self.vectors):
             raise ScriptError("an embedding needs at least one number: leave `vectors` out to have them computed")
 

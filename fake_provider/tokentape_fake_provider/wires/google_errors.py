@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.ids import make_id
 from tokentape_fake_provider.script.model import Error
 from tokentape_fake_provider.wires.facts import Provider
@@ -64,6 +65,15 @@ def error_object(error: Error) -> dict[str, Any]:
     if error.retry_after is not None:
         details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{error.retry_after:g}s"})
     return fields | {"details": details} if details else fields
+
+
+def not_supported(model: str, method: str) -> BadRequestError:
+    """The error for a model that does not have a method."""
+    return BadRequestError(
+        f"models/{model} is not found for API version v1beta, or is not supported for {method}. Call ListModels to see "
+        "the list of available models and their supported methods.",
+        status=404,
+    )
 
 
 def error_reply(error: Error, seed: str, *, listed: bool = False) -> Reply:

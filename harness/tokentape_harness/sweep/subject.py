@@ -10,7 +10,7 @@ from tokentape import ChatOutput, TokentapeError, stream_bytes
 from tokentape_fake_provider.fault_injection.fault_context import reports_end
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.tape import Tape
-from tokentape_fake_provider.wires import Wire, wire_named
+from tokentape_fake_provider.wires import WIRES, Wire, wire_named
 from tokentape_harness.errors import SweepError
 from tokentape_harness.testing.recordings import load_recordings
 
@@ -62,7 +62,13 @@ def read_subject(path: str | Path, interaction: int | None = None, label: str = 
 
 def _whole(recording: Recording) -> bool:
     tape = recording.tape
-    if recording.wire is None or tape.status != 200 or tape.end != "complete" or not tape.frames:
+    if (
+        recording.wire is None
+        or recording.wire not in WIRES
+        or tape.status != 200
+        or tape.end != "complete"
+        or not tape.frames
+    ):
         return False
     kind = tape.header("content-type").partition(";")[0].strip().lower()
-    return kind != "application/json" and reports_end(tape, wire_named(recording.wire))
+    return kind != "application/json" and reports_end(tape, WIRES[recording.wire])

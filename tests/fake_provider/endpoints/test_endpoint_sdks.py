@@ -223,6 +223,22 @@ def test_boto3_reads_titan_embeddings(bedrock: Any, model: str, options: dict[st
     assert sum(one["inputTextTokenCount"] for one in read) == TOKENS
 
 
+def test_boto3_reads_nova_embeddings(bedrock: Any) -> None:
+    """Nova's have a kind."""
+    parameters = {"embeddingPurpose": "GENERIC_INDEX", "embeddingDimension": 384}
+    read = [
+        invoke(
+            bedrock,
+            "amazon.nova-2-multimodal-embeddings-v1:0",
+            taskType="SINGLE_EMBEDDING",
+            singleEmbeddingParams={**parameters, "text": {"truncationMode": "END", "value": text}},
+        )["embeddings"][0]
+        for text in CATS
+    ]
+    assert {one["embeddingType"] for one in read} == {"TEXT"}
+    check([one["embedding"] for one in read], 384)
+
+
 def test_boto3_reads_titan_bits(bedrock: Any) -> None:
     """The second version has a bit for each number too."""
     read = invoke(

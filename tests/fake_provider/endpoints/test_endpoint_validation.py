@@ -18,6 +18,8 @@ GEMINI = "/v1beta/models/gemini-embedding-001:embedContent"
 BATCH = "/v1beta/models/gemini-embedding-001:batchEmbedContents"
 PREDICT = "/v1/projects/p/locations/l/publishers/google/models/text-embedding-005:predict"
 CONTENT = {"content": {"parts": [{"text": "a"}]}}
+CHAT = {"messages": [{"role": "user", "content": "a"}]}
+CONVERSE = {"messages": [{"role": "user", "content": [{"text": "a"}]}]}
 TITAN = "/model/amazon.titan-embed-text-v2:0/invoke"
 BEDROCK_COHERE = "/model/cohere.embed-english-v3/invoke"
 
@@ -62,6 +64,12 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     (BEDROCK_COHERE, {"inputText": "a", "texts": ["a"]}, 400, "#: required key [input_type] not found"),
     ("/api/embed", {"model": "m", "input": "word " * 9000, "truncate": False}, 400, "exceeds the context length"),
     ("/v1/moderations", {"input": []}, 400, "empty array"),
+    # Chats with models for embeddings, and embeddings of models for chats
+    ("/v1/embeddings", OPENAI | {"model": "gpt-5.2"}, 403, "not allowed to generate embeddings from this model"),
+    ("/v1/chat/completions", CHAT | {"model": "text-embedding-3-small"}, 404, "This is not a chat model"),
+    ("/model/amazon.titan-embed-text-v2:0/converse", CONVERSE, 400, "Try again with a supported text or chat model"),
+    ("/v1beta/models/gemini-2.5-flash:embedContent", CONTENT, 404, "not supported for embedContent"),
+    ("/v1beta/models/gemini-embedding-001:generateContent", {"contents": [CONTENT["content"]]}, 404, "not supported"),
     ("/v1/moderations", {"input": "a", "foo": 1}, 400, "Unrecognized request argument supplied: foo"),
 ]
 UNREADABLE: list[tuple[str, dict[str, Any], str]] = [

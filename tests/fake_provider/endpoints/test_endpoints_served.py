@@ -199,7 +199,11 @@ def test_in_process_it_answers_without_a_socket() -> None:
 @pytest.mark.parametrize("name", list(ENDPOINTS))
 def test_a_get_request_is_refused(name: str, url: str, http: httpx2.Client) -> None:
     """As with chats, the provider's error names the method that is served."""
-    models = {"bedrock_titan_embeddings": "amazon.titan-embed-text-v1", "bedrock_rerank": "cohere.rerank-v3-5:0"}
+    models = {
+        "bedrock_titan_embeddings": "amazon.titan-embed-text-v1",
+        "bedrock_nova_embeddings": "amazon.nova-2-multimodal-embeddings-v1:0",
+        "bedrock_rerank": "cohere.rerank-v3-5:0",
+    }
     model = models.get(name, "cohere.embed-english-v3" if "bedrock" in name else "text-embedding-005")
     path = ENDPOINTS[name].paths[0].format(model=model)
     served = served_at(path)

@@ -1,4 +1,4 @@
-"""The embedding and rerank models of Bedrock, which InvokeModel wraps: Amazon's Titan, and Cohere's.
+"""The embedding and rerank models of Bedrock, which InvokeModel wraps: Amazon's Titan and Nova, and Cohere's.
 
 docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html and -embed.html
 """
@@ -105,6 +105,39 @@ def _write_titan(result: Embeddings, request: ProviderRequest, tokens: int | Non
     return body if tokens is None else {**body, "inputTextTokenCount": tokens}
 
 
+def _read_nova(path: str, body: Mapping[str, Any]) -> Read:
+    """docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html"""
+    model, parameters = _model(path), as_object(body.get("singleEmbeddingParams"))
+    text, image = as_object(parameters.get("text")), as_object(parameters.get("image"))
+    source = as_object(image.get("source"))
+    images = (text_of(source.get("bytes")) or text_of(as_object(source.get("s3Location")).get("uri")),)
+    known, wanted = dimensions_of(model, 3072), whole(parameters.get("embeddingDimension"))
+    size = wanted if wanted is not None and wanted > 0 else known.default
+    one = Input(text_of(text.get("value")), images=tuple(filter(None, images)))
+    return Read(Embedding((one,), size, max(known.full, size)), model)
+
+
+def _check_nova(request: ProviderRequest) -> None:
+    _check_schema(
+        request.body, ("schemaVersion", "taskType", "singleEmbeddingParams"), ("taskType", "singleEmbeddingParams")
+    )
+    task = request.task
+    assert isinstance(task, Embedding)
+    if request.body["taskType"] != "SINGLE_EMBEDDING":
+        raise _malformed("#/taskType: only SINGLE_EMBEDDING can be invoked synchronously")
+    if not task.inputs[0].text and not task.inputs[0].images:
+        raise _malformed("#/singleEmbeddingParams: text or image is needed")
+    if not dimensions_of(request.model, 3072).allows(task.dimensions):
+        raise _malformed(f"#/singleEmbeddingParams/embeddingDimension: {task.dimensions} is not a valid enum value")
+
+
+def _write_nova(result: Embeddings, request: ProviderRequest, _tokens: int | None) -> Any:
+    assert isinstance(request.task, Embedding)
+    kind = "IMAGE" if request.task.inputs[0].images else "TEXT"
+    (vector,) = in_form(one_for_each(result.vectors, 1, "vectors"), "float")
+    return {"embeddings": [{"embeddingType": kind, "embedding": vector}]}
+
+
 def _read_cohere(path: str, body: Mapping[str, Any]) -> Read:
     model = _model(path)
     return Read(read_inputs(body, model), model)
@@ -156,6 +189,14 @@ ENDPOINTS: Final = (
         Format(_read_titan, _check_titan, _write_titan, _reply),
         usage=(("inputTextTokenCount",),),
         models=r"amazon\.titan-(embed|e1t)",
+    ),
+    Endpoint(
+        "bedrock_nova_embeddings",
+        "embeddings",
+        BedrockInvoke(),
+        _PATHS,
+        Format(_read_nova, _check_nova, _write_nova, _reply),
+        models=r"amazon\.nova-.*embeddings",
     ),
     Endpoint(
         "bedrock_cohere_embeddings",

@@ -59,9 +59,10 @@ _MODELS: Final = tuple(
         (r"embed-english-v2", _fixed(4096)),
         (r"embed-multilingual-v2", _fixed(768)),
         # docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html
-        (r"titan-embed-(g1-)?text-(v1|02)|titan-embed-text-v1", _fixed(1536)),
+        (r"titan-embed-text-v1|titan-embed-g1-text|titan-e1t", _fixed(1536)),
         (r"titan-embed-text-v2", _one_of(1024, 256, 512, 1024)),
         (r"titan-embed-image", _one_of(1024, 256, 384, 1024)),
+        (r"nova-2-multimodal-embeddings", _one_of(3072, 256, 384, 1024, 3072)),
         # docs.mistral.ai/capabilities/embeddings
         (r"mistral-embed", _fixed(1024)),
         (r"codestral-embed", _up_to(3072, 1536)),
@@ -91,6 +92,12 @@ _MODELS: Final = tuple(
         (r"qwen3-embedding", _up_to(4096)),
     )
 )
+
+
+def is_embedding_model(model: str) -> bool:
+    """Whether it is one of these, so that it answers no chat."""
+    name = model.lower()
+    return any(expression.search(name) for expression, _ in _MODELS)
 
 
 def dimensions_of(model: str, unknown: int) -> Dimensions:

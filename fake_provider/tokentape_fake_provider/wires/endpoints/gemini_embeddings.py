@@ -5,6 +5,7 @@ ai.google.dev/api/embeddings, cloud.google.com/vertex-ai/generative-ai/docs/mode
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from tokentape_fake_provider.wires.endpoints.embedding_models import Dimensions,
 from tokentape_fake_provider.wires.endpoints.endpoint import Endpoint, Format, Read, one_for_each
 from tokentape_fake_provider.wires.endpoints.number_forms import in_form
 from tokentape_fake_provider.wires.gemini import PARENTS, VERSIONS, Gemini
-from tokentape_fake_provider.wires.google_errors import JSON_TYPE, headers
+from tokentape_fake_provider.wires.google_errors import JSON_TYPE, headers, not_supported
 from tokentape_fake_provider.wires.reading.fields import as_object, either, objects, snake_case, text_of, whole
 from tokentape_fake_provider.wires.request_parts import match_path, texts_in
 from tokentape_fake_provider.wires.tasks import Embedding, Input
@@ -24,6 +25,7 @@ from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
 _EMBED, _BATCH, _PREDICT = "embedContent", "batchEmbedContents", "predict"
 _UNKNOWN: Final = 3072
+_CHAT_MODEL: Final = re.compile(r"gemini-(\d|flash|pro)")
 _MOST_IN_BATCH: Final = 100
 _MOST_INSTANCES: Final = 250
 _REQUEST_FIELDS: Final = ("model", "content", "taskType", "title", "outputDimensionality", "embedContentConfig")
@@ -83,6 +85,8 @@ def _read(path: str, paths: Sequence[str], inputs: Iterable[Input], wanted: Any)
 
 
 def _check_embed(request: ProviderRequest) -> None:
+    if _CHAT_MODEL.match(request.model):
+        raise not_supported(request.model, "embedContent")
     batch, requests = request.path.endswith(_BATCH), _requests(request.path, request.body)
     _check_names(request.body, ("requests",) if batch else _REQUEST_FIELDS)
     if len(requests) > _MOST_IN_BATCH:

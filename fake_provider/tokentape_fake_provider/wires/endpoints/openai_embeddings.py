@@ -38,6 +38,7 @@ _AZURE_FIELDS: Final = (*_FIELDS, "input_type")
 _MISTRAL_FIELDS: Final = ("model", "input", "inputs", "metadata", "output_dimension", "output_dtype", "encoding_format")
 _MOST_INPUTS, _MOST_TOKENS, _MOST_TOKENS_IN_ALL = 2048, 8192, 300_000
 _OWN: Final = re.compile(r"text-embedding-")
+_CHAT_MODEL: Final = re.compile(r"gpt-|chatgpt-|o\d(-|$)")
 _UNKNOWN: Final = 1536
 
 
@@ -99,6 +100,10 @@ def _check(request: ProviderRequest) -> None:
     if request.dialect == "mistral":
         _check_mistral(request)
         return
+    if _CHAT_MODEL.match(request.model):
+        raise BadRequestError(
+            "You are not allowed to generate embeddings from this model", status=403, type="invalid_request_error"
+        )
     if _is_openai(request):
         refuse_unknown(body, _AZURE_FIELDS if request.dialect == "azure" else _FIELDS)
         check_word(body, "encoding_format", ("float", "base64"))
@@ -154,11 +159,12 @@ def _write(result: Embeddings, request: ProviderRequest, tokens: int | None) -> 
     assert isinstance(request.task, Embedding)
     body, mistral = request.body, request.dialect == "mistral"
     vectors = one_for_each(result.vectors, len(request.task.inputs), "vectors")
-    dtype = body.get("output_dtype") if body.get("output_dtype") in NUMBER_FORMS else "float"
+    wanted = first(body, "output_dtype", "embedding_type")  # the second is Jina's
+    dtype = str(wanted) if wanted in NUMBER_FORMS else "float"
     if body.get("encoding_format") == "base64":
-        encoded: Sequence[Any] = [in_form_bytes(vector, str(dtype)) for vector in vectors]
+        encoded: Sequence[Any] = [in_form_bytes(vector, dtype) for vector in vectors]
     else:
-        encoded = in_form(vectors, str(dtype))
+        encoded = in_form(vectors, dtype)
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(encoded)]
     written: dict[str, Any] = {"object": "list", "data": data, "model": request.model}
     if mistral:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.wires.endpoints.embedding_models import is_embedding_model
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.reading.fields import as_object, objects, text_of, whole
 from tokentape_fake_provider.wires.wire import ProviderRequest
@@ -39,6 +40,10 @@ _BLOCKS: Final = frozenset(
 def check_converse(request: ProviderRequest, prompt: Prompt) -> None:
     """Raise `BadRequestError` for what the provider refuses."""
     body = request.body
+    if is_embedding_model(request.model):
+        raise BadRequestError(
+            "This action doesn't support the model that you provided. Try again with a supported text or chat model."
+        )
     config = as_object(body.get("inferenceConfig"))
     for name in ("temperature", "topP"):
         _check_bounds(config, name, 0, 1)

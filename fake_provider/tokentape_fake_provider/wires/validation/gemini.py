@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.wires.endpoints.embedding_models import is_embedding_model
+from tokentape_fake_provider.wires.google_errors import not_supported
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.reading.fields import (
     as_object,
@@ -53,6 +55,8 @@ _BUDGETS: Final[Mapping[str, tuple[int, int, bool]]] = {
 def check_gemini(request: ProviderRequest, prompt: Prompt) -> None:  # noqa: ARG001 - the body says it all
     """Raise `BadRequestError` for what the provider refuses."""
     body = request.body
+    if is_embedding_model(request.model):
+        raise not_supported(request.model, "generateContent")
     config = as_object(either(body, "generationConfig"))
     check_sampling(config, f"{_REQUEST}.generation_config")
     _check_log_probabilities(config)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.wires.endpoints.embedding_models import is_embedding_model
 from tokentape_fake_provider.wires.openai_http import expect, missing
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.reading.fields import as_object, objects, text_of
@@ -55,6 +56,13 @@ def check_openai_chat(request: ProviderRequest, prompt: Prompt) -> None:
     """Raise `BadRequestError` for what the provider refuses."""
     body, dialect = request.body, request.dialect
     own = is_openais(request)
+    if own and is_embedding_model(request.model):
+        raise BadRequestError(
+            "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use "
+            "v1/completions?",
+            status=404,
+            param="model",
+        )
     check_decimal(body, "temperature", 0, 1.5 if dialect == "mistral" else 2)
     check_decimal(body, "top_p", 0, 1)
     for name in ("presence_penalty", "frequency_penalty"):
