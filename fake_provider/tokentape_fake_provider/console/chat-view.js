@@ -66,7 +66,7 @@ function toolList(tools) {
 /** A value as preformatted text; a long one is shown in part until the rest is requested. */
 export function block(value, label = null) {
   const text = pretty(value) ?? "";
-  const content = h("pre", { tabindex: "0", "aria-label": label }, text.slice(0, LONG));
+  const content = h("pre", { tabindex: "0", role: label && "group", "aria-label": label }, text.slice(0, LONG));
   if (text.length <= LONG) return content;
   const more = h("button", {
     type: "button",

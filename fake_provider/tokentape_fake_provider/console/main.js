@@ -36,10 +36,10 @@ const api = embedded ? null : new Api();
 const requests = new Requests();
 const sessions = new Map();
 let selectedKey = null;
-let openNumber = null;
+let openRow = null;
 
 const list = h("virtual-grid", { class: "requests" }).setup({ label: "requests", columns: COLUMNS, fill: fillRow });
-const requestView = new RequestView(api, { onclose: closeRequest, onrules: () => showSession() });
+const requestView = new RequestView(api, { onclose: closeRequest, onrules: () => showSession(), onchange: () => openRow && refreshRequest(openRow) });
 const sessionView = api && new SessionView(api, { onchange: () => readSessions() });
 const search = h("input", { type: "search", placeholder: "Filter by text", "aria-label": "filter by text" });
 const sessionChoice = choice("session", [["", "All sessions"]]);
@@ -59,7 +59,7 @@ const views = h("nav", { "aria-label": "views" },
 const filterBar = h("div", { class: "filters", role: "search" }, search, ...Object.values(filters),
   button("Clear filters", clearFilters, { class: "quiet" }), count);
 const welcome = h("p", { class: "welcome" });
-const splitter = h("div", { class: "splitter", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": "width of the list", hidden: true });
+const splitter = h("div", { class: "splitter", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": "width of the list", "aria-valuenow": "42", "aria-valuemin": "15", "aria-valuemax": "80", hidden: true });
 const main = h("main", { class: "view" }, h("section", { class: "list", "aria-label": "list of requests" }, filterBar, list, welcome),
   splitter, requestView.element, sessionView?.element);
 
@@ -118,14 +118,14 @@ async function openRequest(row) {
   selectedKey = row.key;
   const entry = embedded ? row.whole : await attempt(() => api.get(`/sessions/${encodeURIComponent(row.session)}/journal/${row.number}`));
   if (!entry || selectedKey !== row.key) return;
-  openNumber = row;
+  openRow = row;
   requestView.show(entry);
   document.body.classList.add("detail");
   splitter.hidden = false;
 }
 
 function closeRequest() {
-  selectedKey = openNumber = null;
+  selectedKey = openRow = null;
   requestView.close();
   document.body.classList.remove("detail");
   splitter.hidden = true;
@@ -298,7 +298,7 @@ function onKey(event) {
   if (event.key === "Escape" && typing) return typing.blur();
   if (typing || (!keysOn.checked && event.key !== "Escape" && event.key !== "?")) return;
   const { stream } = requestView;
-  const method = openNumber && !stream.control.hidden ? STREAM_KEYS[event.key] : undefined;
+  const method = openRow && !stream.control.hidden ? STREAM_KEYS[event.key] : undefined;
   const action = method ? () => (method === "changeSpeed" ? stream.changeSpeed(event.key === "+" ? 2 : 0.5) : stream[method]()) : KEYS[event.key];
   if (!action) return;
   event.preventDefault();
@@ -308,7 +308,9 @@ function onKey(event) {
 // The width of the list, by pointer and keyboard.
 
 function setSplit(share) {
-  main.style.setProperty("--list", `${Math.min(80, Math.max(15, share)).toFixed(1)}%`);
+  const percent = Math.round(Math.min(80, Math.max(15, share)));
+  main.style.setProperty("--list", `${percent}%`);
+  splitter.ariaValueNow = String(percent);
 }
 
 splitter.addEventListener("pointermove", (event) => {

@@ -13,10 +13,10 @@ export class RequestView {
   #entry = null;
   #tab = "Stream";
 
-  constructor(api, { onclose, onrules }) {
+  constructor(api, { onclose, onrules, onchange }) {
     this.api = api;
     this.onrules = onrules;
-    this.stream = new StreamView(api);
+    this.stream = new StreamView(api, onchange);
     this.title = h("h2");
     this.tabs = h("div", { role: "tablist", "aria-label": "parts of the request" }, TABS.map((name) =>
       h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "tab-panel", onclick: () => this.open(name) }, name)));

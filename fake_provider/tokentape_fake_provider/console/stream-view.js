@@ -18,21 +18,22 @@ const FRAME_COLUMNS = [
   ["label grow", "content"],
 ];
 
-/** The view of one stream; `api` is null where there is no server. */
+/** The view of one stream; `api` is null where there is no server, `onchange` is called when other frames are planned. */
 export class StreamView {
   #entry = null;
   #selected = -1;
   #state = { speed: 1, timed: true, held: false };
   #follow = true;
 
-  constructor(api) {
+  constructor(api, onchange) {
     this.api = api;
+    this.onchange = onchange;
     this.timeline = h("stream-timeline");
     this.grid = h("virtual-grid", { class: "frames" });
     this.grid.setup({ label: "frames of the stream", columns: FRAME_COLUMNS, fill: (cells, index, row) => this.#fill(cells, index, row), rowHeight: 24 });
     this.facts = h("dl", { class: "facts" });
-    this.raw = h("pre", { tabindex: "0", "aria-label": "raw bytes of the frame" });
-    this.decoded = h("pre", { tabindex: "0", "aria-label": "decoded messages of the frame" });
+    this.raw = h("pre", { tabindex: "0", role: "group", "aria-label": "raw bytes of the frame" });
+    this.decoded = h("pre", { tabindex: "0", role: "group", "aria-label": "decoded messages of the frame" });
     this.bytes = h("div", { class: "bytes", hidden: true },
       h("section", {}, h("h3", {}, "raw bytes"), this.raw), h("section", {}, h("h3", {}, "decoded"), this.decoded));
     this.control = this.#controls();
@@ -65,7 +66,9 @@ export class StreamView {
 
   /** Take the state of the stream after an action. */
   setState(state) {
+    const before = this.#state;
     this.#state = state;
+    if (["held", "speed", "frames"].some((name) => before[name] !== state[name])) this.onchange();
     this.#entry.outcome = state.outcome;
     this.redraw();
   }
@@ -85,7 +88,7 @@ export class StreamView {
       this.holdButton,
       button("Step", () => this.step(), { key: "s", title: "Send the next frame" }),
       button("Next event", () => this.nextEvent(), { key: "e", title: "Send frames up to the next of another kind: a tool call, the finish, usage" }),
-      h("span", { class: "joined" }, this.until, button("Go", () => this.stepUntil(), { "aria-label": "Send frames until the text" })),
+      h("span", { class: "joined" }, this.until, button("Go", () => this.stepUntil(), { "aria-label": "Go: send frames until the text" })),
       h("span", { class: "joined" },
         button("Cut", () => this.cut(), { key: "x", title: "End the connection here", class: "danger" }), this.cutHow),
       button("Stall", () => this.stall(), { title: "Send nothing more, and leave the connection open" }),
@@ -100,17 +103,18 @@ export class StreamView {
     const shown = await attempt(() => this.api.post(`${this.#path}/${action}`, body));
     if (!shown) return;
     this.setState(shown);
+    if (action !== "step") this.onchange();
     announce(describe(shown));
   }
 
   toggleHold() {
-    if (this.#state.held) this.#act("release", {}, () => "Released: the stream runs by itself.");
+    if (this.#state.held) this.#act("release", { catch_up: false }, () => "Released: the stream runs by itself.");
     else this.#act("hold", {}, (shown) => `Held after ${counted(shown.sent, "frame")}.`);
   }
 
   step(count = 1) {
     const from = this.#sent();
-    this.#act("step", { count }, (shown) => {
+    return this.#act("step", { count }, (shown) => {
       if (shown.over) return `The stream is over: ${shown.outcome}.`;
       const texts = this.#entry.frames.slice(from, from + count).map((frame) => labelFrame(frame).text);
       return `Sent ${counted(count, "frame")}: ${texts.join("").slice(0, 80)}`;
@@ -145,11 +149,15 @@ export class StreamView {
       action: "Inject",
       check: () => this.api.post(`${path}/fault`, { fault: form.specification() }),
     });
-    if (shown) announce(`Injected ${form.specification()}.`);
+    if (!shown) return;
+    this.setState(shown);
+    this.onchange();
+    announce(`Injected ${form.specification()}.`);
   }
 
   changeSpeed(by) {
-    const factor = this.#state.speed * by;
+    const factor = (this.#state.speed ?? 1) * by;
+    this.#state = { ...this.#state, speed: factor };  // the next press counts from it
     this.#act("speed", { factor }, () => `Speed ${factor}×.`);
   }
 
@@ -164,7 +172,7 @@ export class StreamView {
     const live = Boolean(this.api) && entry.outcome === "pending";
     this.control.hidden = !live;
     this.holdButton.firstChild.textContent = this.#state.held ? "Release" : "Hold";
-    this.speedText.textContent = `${this.#state.speed}×`;
+    this.speedText.textContent = `${this.#state.speed ?? 1}×`;
     this.progress.textContent = `${sent} of ${counted(frames.length, "frame")} sent${this.#state.held ? ", held" : ""}`;
     this.#drawFacts(sent);
     this.timeline.show(entry, this.#selected);
@@ -179,15 +187,16 @@ export class StreamView {
     const first = entry.frames.find((frame) => frame.left !== null);
     const lateness = entry.frames.reduce((most, frame) => Math.max(most, frame.lateness ?? 0), 0);
     const size = entry.frames.slice(0, sent).reduce((sum, frame) => sum + frame.size, 0);
+    const planned = entry.outcome === "pending" ? "planned " : "";
     const facts = [
       ["first frame", first ? duration(first.left) : "–"],
       ["total", duration(entry.ended)],
       ["frames", `${sent} of ${entry.frames.length}`],
       ["sent", bytesText(size)],
       ["latest", duration(lateness)],
-      ["finish", entry.finish_reason ?? "–"],
       ["outcome", this.#state.held && entry.outcome === "pending" ? "held" : entry.outcome],
-      ["tokens", usageText(entry.usage) || "–"],
+      [`${planned}finish`, entry.finish_reason ?? "–"],
+      [`${planned}tokens`, usageText(entry.usage) || "–"],
     ];
     this.facts.replaceChildren(...facts.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
   }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.environments import UnavailableError
+from tests.servers.browser.pages import Chat, Console
 from tests.servers.programs import Debian
+from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 
 @pytest.fixture(scope="package")
@@ -39,3 +41,32 @@ def tabs(browser: Browser) -> Iterator[BrowserContext]:
     yield context
     context.close()
     assert not problems
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[FakeProviderServer]:
+    """A server for the module."""
+    with FakeProviderServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: FakeProviderServer) -> Iterator[FakeProviderServer]:
+    """The server with an empty default session."""
+    running.sessions.delete("default")
+    yield running
+    running.sessions.delete("default")
+
+
+@pytest.fixture
+def chat(tabs: BrowserContext, server: FakeProviderServer) -> Chat:
+    """The chat."""
+    return Chat(tabs, server)
+
+
+@pytest.fixture
+def console(tabs: BrowserContext, server: FakeProviderServer) -> Console:
+    """The console."""
+    made = Console(tabs, server)
+    expect(made.page.get_by_text("live", exact=True)).to_be_visible()
+    return made
