@@ -232,7 +232,7 @@ def test_ten_thousand_requests(server: FakeProviderServer, console: Console) -> 
     page.keyboard.press("End")
     expect(page.get_by_role("heading", name="request 9999 of default")).to_be_visible()
     add_requests(server.default, 300)
-    expect(page.get_by_text("10,000 requests")).to_be_visible()
+    expect(page.get_by_text("10,300 requests")).to_be_visible()
     expect(console.rows.last.locator(".preview")).to_have_text("question 10299")
     page.get_by_label("filter by text").fill("question 9876")
     expect(console.rows).to_have_count(1)
