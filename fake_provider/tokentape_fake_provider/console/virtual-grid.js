@@ -9,8 +9,7 @@ export class VirtualGrid extends HTMLElement {
   #columns = [];
   #rowHeight = 26;
   #fill = () => {};
-  #shown = new Map();
-  #free = [];
+  #rows = [];
   #body = null;
 
   /** Set the columns (`[class, title, hint?]`) and `fill(cells, index, row)`, which writes a row's cells. */
@@ -61,7 +60,7 @@ export class VirtualGrid extends HTMLElement {
     this.count = count;
     this.selected = selected;
     if (follow && atEnd) this.scrollTop = this.scrollHeight;
-    this.#draw(true);
+    this.#draw();
   }
 
   /** Select a row, scroll to it, and fire `choose`. */
@@ -69,7 +68,7 @@ export class VirtualGrid extends HTMLElement {
     if (index < 0 || index >= this.count) return;
     this.selected = index;
     this.reveal(index);
-    this.#draw(true);
+    this.#draw();
     this.dispatchEvent(new CustomEvent("choose", { detail: index }));
   }
 
@@ -92,34 +91,15 @@ export class VirtualGrid extends HTMLElement {
     this.choose(Math.min(this.count - 1, Math.max(0, from + step)));
   }
 
-  #draw(again = false) {
+  #draw() {
     const first = Math.max(0, Math.floor(this.scrollTop / this.#rowHeight) - SPARE_ROWS);
     const last = Math.min(this.count, Math.ceil((this.scrollTop + this.clientHeight) / this.#rowHeight) + SPARE_ROWS);
-    for (const [index, row] of this.#shown) {
-      if (index >= first && index < last) continue;
-      this.#shown.delete(index);
-      this.#free.push(row);
-      row.hidden = true;
-    }
-    for (let index = first; index < last; index++) {
-      const row = this.#shown.get(index);
-      if (row) {
-        if (again) this.#write(row, index);
-      } else this.#write(this.#place(index), index);
-    }
-    const active = this.#shown.get(this.selected);
-    if (active) this.setAttribute("aria-activedescendant", active.id);
-    else this.removeAttribute("aria-activedescendant");
-  }
-
-  #place(index) {
-    const row = this.#free.pop() ?? this.#create();
-    row.index = index;
-    row.hidden = false;
-    row.ariaRowIndex = String(index + 2);
-    row.style.transform = `translateY(${index * this.#rowHeight}px)`;
-    this.#shown.set(index, row);
-    return row;
+    while (this.#rows.length < last - first) this.#rows.push(this.#create());
+    this.removeAttribute("aria-activedescendant");
+    this.#rows.forEach((row, slot) => {
+      row.hidden = first + slot >= last;
+      if (!row.hidden) this.#write(row, first + slot);
+    });
   }
 
   #create() {
@@ -138,8 +118,13 @@ export class VirtualGrid extends HTMLElement {
   }
 
   #write(row, index) {
+    const selected = index === this.selected;
+    row.index = index;
     row.className = "row";
-    row.ariaSelected = String(index === this.selected);
+    row.style.transform = `translateY(${index * this.#rowHeight}px)`;
+    row.ariaRowIndex = String(index + 2);
+    row.ariaSelected = String(selected);
+    if (selected) this.setAttribute("aria-activedescendant", row.id);
     this.#fill(row.cells, index, row);
   }
 

@@ -11,6 +11,8 @@ from tests.environments import UnavailableError
 from tests.servers.browser.pages import Chat, Console
 from tests.servers.programs import Debian
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_harness.testing.exchange_tools import HarnessTools
+from tokentape_harness.testing.recordings import load_recordings
 
 
 @pytest.fixture(scope="package")
@@ -44,9 +46,10 @@ def tabs(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[FakeProviderServer]:
-    """A server for the module."""
-    with FakeProviderServer() as server:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeProviderServer]:
+    """A server for the module, with a cassette folder and all that `tokentape serve` gives one."""
+    folder = tmp_path_factory.mktemp("cassettes")
+    with FakeProviderServer(folders=[folder], loader=load_recordings, tools=HarnessTools()) as server:
         yield server
 
 

@@ -18,7 +18,7 @@ class Chat:
 
     def send(self, prompt: str) -> None:
         """Write a prompt and send it."""
-        self.page.get_by_label("prompt").fill(prompt)
+        self.page.get_by_label("prompt", exact=True).fill(prompt)
         self.page.get_by_role("button", name="Send").click()
 
     def last(self, role: str) -> Locator:

@@ -18,7 +18,7 @@ from tokentape_fake_provider.sessions.session import Session
 _RECORD = """() => {
   window.drawn = [];
   let last = performance.now();
-  const next = () => { const now = performance.now(); drawn.push(now - last); last = now; requestAnimationFrame(next); };
+  const next = (now) => { drawn.push(now - last); last = now; requestAnimationFrame(next); };
   requestAnimationFrame(next);
 }"""
 _SCROLL = """async () => {
@@ -30,10 +30,10 @@ _SCROLL = """async () => {
 }"""
 
 
-def add_requests(session: Session, count: int) -> None:
-    """Add requests to the journal that were answered at once."""
-    for _ in range(count):
-        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "question"}]}
+def add_requests(session: Session, count: int, first: int = 0) -> None:
+    """Add requests to the journal that were answered at once; their prompts are numbered."""
+    for number in range(first, first + count):
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": f"question {number}"}]}
         entry = Entry(
             session=session.id,
             time=time.time(),
@@ -41,13 +41,11 @@ def add_requests(session: Session, count: int) -> None:
             path="/v1/chat/completions",
             query="",
             headers=[],
-            raw_body=b"",
+            raw_body=msgspec.json.encode(body),
             wire="openai_chat",
         )
         entry.answered_by, entry.status = "synthetic", 200
         session.journal.add(entry)
-        body["messages"] = [{"role": "user", "content": f"question {entry.number}"}]
-        entry.raw_body = msgspec.json.encode(body)
         session.journal.finish(entry, "complete", 12.5)
 
 
@@ -68,12 +66,13 @@ def main() -> None:
             page.goto(f"{server.url}/_tokentape/console")
             page.get_by_text("10,000 requests").wait_for()
             print(f"opened in {time.perf_counter() - began:.2f} s")
-            print(f"elements in the document: {page.evaluate('document.querySelectorAll("*").length')}")
+            elements = page.evaluate("document.querySelectorAll('*').length")
+            print(f"elements in the document: {elements}")
             page.evaluate(_RECORD)
             page.evaluate(_SCROLL)
             _report(page, "scrolled from end to end")
-            for _ in range(20):
-                add_requests(server.default, 50)
+            for batch in range(20):
+                add_requests(server.default, 50, 10_000 + 50 * batch)
                 page.wait_for_timeout(50)
             _report(page, "1,000 more within a second")
             page.get_by_label("filter by text").press_sequentially("question 4242", delay=30)

@@ -13,7 +13,7 @@ from tests.environments import UnavailableError
 from tests.servers.browser.pages import Chat, Console
 from tests.servers.browser.scale import add_requests
 from tests.servers.programs import Node
-from tokentape_fake_provider import Script
+from tokentape_fake_provider import Rule, Script
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("browser")]
@@ -44,7 +44,7 @@ def violations(page: Page) -> list[str]:
 
 def test_filters(server: FakeProviderServer, console: Console) -> None:
     """Each filter leaves the requests that it names, together they leave fewer, and one button takes them back."""
-    server.default.rule(Script.of("sunny"), contains="weather")
+    server.default.add_rule(Rule((Script.of("sunny"),), contains="weather"))
     ask(server, "/v1/chat/completions", **chat_body("the weather"))
     ask(server, "/v1/chat/completions", **chat_body("the sea"))
     ask(server, "/v1/messages", max_tokens=9, **chat_body("the weather"))
@@ -74,7 +74,7 @@ def test_filters(server: FakeProviderServer, console: Console) -> None:
 
 def test_text_of_requests_stays_text(server: FakeProviderServer, chat: Chat, console: Console) -> None:
     """Markup in prompts, answers, names of models and rules is shown as it is, and never becomes part of the page."""
-    server.default.rule(Script.of(f"no {MARKUP}"), contains=MARKUP)
+    server.default.add_rule(Rule((Script.of(f"no {MARKUP}"),), contains=MARKUP))
     ask(server, "/v1/chat/completions", **{**chat_body(MARKUP), "model": MARKUP})
     console.open("<img src=x")
     expect(console.tab("Conversation").get_by_label("user", exact=True)).to_contain_text(MARKUP)
@@ -120,7 +120,7 @@ def test_a_request_whole(server: FakeProviderServer, console: Console) -> None:
 def test_a_near_miss_is_shown_field_by_field(server: FakeProviderServer, console: Console) -> None:
     """For a request that nothing answered the page shows the nearest rule, and what differs."""
     server.default.configure(strict=True)
-    server.default.rule(Script.of("sunny"), last_user="the weather", model="gpt-*")
+    server.default.add_rule(Rule((Script.of("sunny"),), last_user="the weather", model="gpt-*"))
     ask(server, "/v1/chat/completions", **chat_body("the weather"))
     console.open("the weather")
     miss = console.tab("Why").get_by_role("table").last
@@ -163,7 +163,7 @@ def test_screen_readers(theme: str, server: FakeProviderServer, chat: Chat, cons
     page = console.page
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     server.default.configure(hold=True, timing="synthetic:ttft=1ms,tps=500")
-    server.default.rule(Script.of("one two three"), last_user="hold me", model="gpt-*")
+    server.default.add_rule(Rule((Script.of("one two three"),), last_user="hold me", model="gpt-*"))
     chat.send("hold me")
     console.open("hold me")
     for _ in range(3):
@@ -230,8 +230,8 @@ def test_ten_thousand_requests(server: FakeProviderServer, console: Console) -> 
     assert page.evaluate(elements) < 1_200
     page.get_by_role("grid", name="requests").focus()
     page.keyboard.press("End")
-    expect(page.get_by_role("heading", name="request 9999 of default")).to_be_visible()
-    add_requests(server.default, 300)
+    expect(page.get_by_role("heading", name="POST /v1/chat/completions")).to_be_visible()
+    add_requests(server.default, 300, 10_000)
     expect(page.get_by_text("10,300 requests")).to_be_visible()
     expect(console.rows.last.locator(".preview")).to_have_text("question 10299")
     page.get_by_label("filter by text").fill("question 9876")

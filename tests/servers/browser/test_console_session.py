@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.servers.browser.pages import Chat, Console
-from tokentape_fake_provider import Script
+from tokentape_fake_provider import Rule, Script
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("browser")]
@@ -84,7 +84,7 @@ def test_a_rule_is_added_edited_moved_and_removed(server: FakeProviderServer, ch
 
 def test_a_rule_that_is_wrong_stays_in_its_dialog(server: FakeProviderServer, console: Console) -> None:
     """A rule with an unknown field is refused with its place; the rules stay as they were."""
-    server.default.rule(Script.of("kept"), contains="x")
+    server.default.add_rule(Rule((Script.of("kept"),), contains="x"))
     console.press("Session")
     console.press("Edit rule 1")
     write_rule(console, {"contain": "x", "scripts": ["Hi"]}, "Save")
