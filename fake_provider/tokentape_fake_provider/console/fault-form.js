@@ -6,7 +6,7 @@ import { choice, h } from "./dom.js";
 export function faultForm(catalogue) {
   const meaning = h("p", { class: "hint" });
   const fields = h("div", { class: "fields" });
-  const preview = h("output", { class: "mono", "aria-label": "specification" });
+  const preview = h("code", { class: "specification" });
   const select = choice("fault", catalogue.map((fault) => fault.name));
 
   function specification() {
@@ -18,9 +18,9 @@ export function faultForm(catalogue) {
   function show() {
     const fault = catalogue.find((known) => known.name === select.value);
     meaning.textContent = fault.meaning;
-    fields.replaceChildren(...fault.parameters.map((parameter) => h("label", {}, parameter.name,
-      h("input", { name: parameter.name, title: parameter.meaning, placeholder: shownDefault(parameter.default) }),
-      h("small", {}, parameter.meaning))));
+    fields.replaceChildren(...fault.parameters.map(({ name, meaning: explained, default: usual }) => h("div", {},
+      h("label", {}, name, h("input", { name, placeholder: shownDefault(usual), "aria-describedby": `meaning-${name}` })),
+      h("small", { id: `meaning-${name}` }, explained))));
     preview.textContent = specification();
   }
 

@@ -20,7 +20,7 @@ export class SessionView {
   constructor(api, { onchange }) {
     this.api = api;
     this.onchange = onchange;
-    this.element = h("section", { class: "session", "aria-label": "session", hidden: true });
+    this.element = h("section", { class: "session", "aria-label": "settings of the session", hidden: true });
   }
 
   get #path() {

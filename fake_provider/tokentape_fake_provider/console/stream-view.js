@@ -82,7 +82,7 @@ export class StreamView {
     this.until = h("input", { placeholder: "until text…", "aria-label": "send frames until this text", class: "until" });
     this.until.addEventListener("keydown", (event) => event.key === "Enter" && this.stepUntil());
     this.holdButton = button("Hold", () => this.toggleHold(), { key: "h", title: "Stop after the frames that are being sent" });
-    this.speedText = h("output", { class: "mono", "aria-label": "speed" });
+    this.speedText = h("span", { class: "speed" });
     this.cutHow = choice("how to cut", [["close", "close"], ["reset", "reset"], ["end", "clean end"]]);
     return h("div", { class: "controls", role: "group", "aria-label": "stream control" },
       this.holdButton,

@@ -10,6 +10,8 @@ export class VirtualGrid extends HTMLElement {
   #rowHeight = 26;
   #fill = () => {};
   #rows = [];
+  #follow = false;
+  #atEnd = true;
   #body = null;
 
   /** Set the columns (`[class, title, hint?]`) and `fill(cells, index, row)`, which writes a row's cells. */
@@ -40,26 +42,34 @@ export class VirtualGrid extends HTMLElement {
     this.role = "grid";
     this.ariaLabel = label;
     this.tabIndex = 0;
-    this.addEventListener("scroll", () => this.#draw(), { passive: true });
+    this.addEventListener("scroll", () => {
+      this.#atEnd = this.scrollTop + this.clientHeight >= this.scrollHeight - 4;
+      this.#draw();
+    }, { passive: true });
     this.addEventListener("keydown", (event) => this.#key(event));
     this.#body.addEventListener("click", (event) => {
       const row = event.target.closest(".row");
       if (row) this.choose(row.index);
     });
-    new ResizeObserver(() => this.#draw()).observe(this);
+    new ResizeObserver(() => this.#resized()).observe(this);
     return this;
   }
 
   /** Show `count` rows, and write again those in view; at the end of the list, stay at the end. */
   update(count, { selected = this.selected, follow = false } = {}) {
-    const atEnd = this.scrollTop + this.clientHeight >= this.scrollHeight - 4;
     if (count !== this.count) {
       this.#body.style.height = `${count * this.#rowHeight}px`;
       this.ariaRowCount = String(count + 1);
     }
     this.count = count;
     this.selected = selected;
-    if (follow && atEnd) this.scrollTop = this.scrollHeight;
+    this.#follow = follow;
+    if (follow && this.#atEnd) this.scrollTop = this.scrollHeight;
+    this.#draw();
+  }
+
+  #resized() {
+    if (this.#follow && this.#atEnd) this.scrollTop = this.scrollHeight;
     this.#draw();
   }
 

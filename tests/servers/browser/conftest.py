@@ -34,7 +34,7 @@ def tabs(browser: Browser) -> Iterator[BrowserContext]:
     """A window of its own, whose tabs fail the test if a script raises or breaks the content security policy."""
     problems: list[str] = []
     context = browser.new_context()
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(10_000)
     context.on("weberror", lambda error: problems.append(str(error.error)))
     context.on(
         "console",

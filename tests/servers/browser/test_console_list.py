@@ -109,7 +109,8 @@ def test_a_request_whole(server: FakeProviderServer, console: Console) -> None:
     expect(facts).to_contain_text("5 of 5")
     expect(facts).to_contain_text("stop")
     expect(console.page.locator("stream-timeline title")).to_have_text(re.compile("5 of 5 frames sent in .*"))
-    assert console.page.locator("stream-timeline path.left").get_attribute("d")
+    marks = "[...document.querySelectorAll('stream-timeline path:is(.left, .late)')].map((path) => path.getAttribute('d'))"
+    assert "".join(console.page.evaluate(marks)).count("M") >= 3
     panel = console.tab("Request")
     expect(panel).to_contain_text("authorization")
     expect(panel).not_to_contain_text("sk-secret-of-mine")
