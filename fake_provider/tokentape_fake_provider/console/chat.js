@@ -22,7 +22,7 @@ function getWeather({ city }) {
 
 function bubble(role, text = "") {
   const shown = h("p", { class: "text" }, text);
-  const article = h("article", { class: `message ${role}`, "aria-label": role }, h("h3", {}, role), shown);
+  const article = h("article", { class: `message ${role}`, "aria-label": role }, h("h2", {}, role), shown);
   conversation.append(article);
   article.scrollIntoView({ block: "end" });
   return shown;

@@ -139,7 +139,7 @@ function refreshRequest(row) {
   if (row.key !== selectedKey || readAgain) return;
   readAgain = setTimeout(() => {
     readAgain = null;
-    openRequest(row);
+    if (row.key === selectedKey) openRequest(row);
   }, READ_AGAIN_MS);
 }
 
@@ -157,6 +157,7 @@ function drawSessions() {
   const chosen = sessionChoice.value;
   sessionChoice.replaceChildren(h("option", { value: "" }, "All sessions"), ...[...sessions.keys()].map((id) => h("option", { value: id }, id)));
   sessionChoice.value = sessions.has(chosen) ? chosen : "";
+  if (sessionChoice.value !== chosen) applyFilter();
   document.body.classList.toggle("one-session", sessionChoice.value !== "" || sessions.size < 2);
   const session = sessions.get(chosenSession());
   holdNew.checked = session ? Boolean(session.settings.hold) : false;
@@ -220,6 +221,7 @@ function receive(kind, data) {
     }
     case "session":
       if (data.deleted || data.requests === 0) requests.clear(data.id);
+      if (openRow && !requests.find(openRow.session, openRow.number)) closeRequest();
       readSessions();
       break;
     case "reload":

@@ -24,6 +24,8 @@ export class StreamView {
   #selected = -1;
   #state = { speed: 1, timed: true, held: false };
   #follow = true;
+  #acted = Promise.resolve();
+  #waiting = 0;
 
   constructor(api, onchange) {
     this.api = api;
@@ -51,7 +53,7 @@ export class StreamView {
       this.#selected = -1;
       this.grid.scrollTop = 0;
     }
-    this.#state = entry.stream ?? { speed: 1, timed: true, held: false };
+    if (!same || !this.#waiting) this.#state = entry.stream ?? { speed: 1, timed: true, held: false };
     this.#draw();
   }
 
@@ -99,8 +101,16 @@ export class StreamView {
       this.progress);
   }
 
-  async #act(action, body, describe) {
-    const shown = await attempt(() => this.api.post(`${this.#path}/${action}`, body));
+  /** Do one action after the other; `body` may be a function of the state that the one before left. */
+  #act(action, body, describe) {
+    this.#waiting++;
+    this.#acted = this.#acted.then(() => this.#actNow(action, body, describe)).finally(() => this.#waiting--);
+    return this.#acted;
+  }
+
+  async #actNow(action, body, describe) {
+    const content = typeof body === "function" ? body() : body;
+    const shown = await attempt(() => this.api.post(`${this.#path}/${action}`, content));
     if (!shown) return;
     this.setState(shown);
     if (action !== "step") this.onchange();
@@ -156,9 +166,7 @@ export class StreamView {
   }
 
   changeSpeed(by) {
-    const factor = (this.#state.speed ?? 1) * by;
-    this.#state = { ...this.#state, speed: factor };  // the next press counts from it
-    this.#act("speed", { factor }, () => `Speed ${factor}×.`);
+    this.#act("speed", () => ({ factor: this.#state.speed * by }), ({ speed }) => `Speed ${speed}×.`);
   }
 
   #sent() {
@@ -172,7 +180,7 @@ export class StreamView {
     const live = Boolean(this.api) && entry.outcome === "pending";
     this.control.hidden = !live;
     this.holdButton.firstChild.textContent = this.#state.held ? "Release" : "Hold";
-    this.speedText.textContent = `${this.#state.speed ?? 1}×`;
+    this.speedText.textContent = `${this.#state.speed}×`;
     this.progress.textContent = `${sent} of ${counted(frames.length, "frame")} sent${this.#state.held ? ", held" : ""}`;
     this.#drawFacts(sent);
     this.timeline.show(entry, this.#selected);
