@@ -17,7 +17,7 @@ class ChatOutput(msgspec.Struct, frozen=True):
 
     `messages` holds one message per choice, in order. `error` is the error that broke the stream, if any: the
     output then holds what arrived before it. `metadata` is what the provider sent beside the message (response id,
-    system fingerprint, rate limits, ...).
+    system fingerprint, rate limits, ...). `unfiltered` is the output of a filtered stream without its filters.
     """
 
     messages: tuple[ChatMessage, ...] = (ChatMessage(),)
@@ -25,6 +25,7 @@ class ChatOutput(msgspec.Struct, frozen=True):
     model: str | None = None
     error: BaseException | None = None
     metadata: Mapping[str, Any] = NOTHING
+    unfiltered: ChatOutput | None = None
 
     @property
     def message(self) -> ChatMessage:
