@@ -51,7 +51,7 @@ def hold_to(boundary: Boundary, *, longest: int = 1000) -> FilterFactory:
     regex = load_regex()
     if boundary == "grapheme":
         return partial(_GraphemeFilter, regex.compile(r"\X"), longest)
-    search = Search(f"(?m:{_UNITS[boundary]})", longest, whole_at_end=True)
+    search = Search(f"(?m:{_UNITS[boundary]})", longest, whole_at_end=True, gives_up=True)
     return partial(PatternFilter, search, str, None)
 
 

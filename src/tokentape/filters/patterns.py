@@ -49,10 +49,11 @@ def stop_at(
 class Search:
     """Finds matches in a text of which more may come.
 
-    `whole_at_end` says that no match depends on what follows it, so that one is decided at the end of the text.
+    `whole_at_end` says that no match depends on what follows it, so that one is decided at the end of the text. With
+    `gives_up` a beginning that is too long counts as no match, and nor does anything in it.
     """
 
-    def __init__(self, source: str, longest_match: int, *, whole_at_end: bool) -> None:
+    def __init__(self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False) -> None:
         if longest_match < 1:
             raise ConfigurationError(f"the longest match is {longest_match}: it is 1 character or more")
         regex = load_regex()
@@ -65,6 +66,7 @@ class Search:
             raise ConfigurationError(f"the pattern {source!r} can't be used in a filter: {error}") from None
         self.longest_match = longest_match
         self._undecided_at_end = not whole_at_end
+        self._gives_up = gives_up
 
     def find(self, text: str, position: int) -> tuple[int, int | None]:
         """Return the start of the first match from `position` on, and its end; `None` if that is undecided.
@@ -85,6 +87,8 @@ class Search:
                 return start, end
             elif length - start <= self.longest_match:
                 return start, None
+            elif self._gives_up:
+                break
             else:
                 shorter = self._bounded(text, start)
                 if shorter is not None:

@@ -48,13 +48,15 @@ class FilterChain:
         """Take the next piece; return what may be shown now."""
         if self.stopped is not None:
             return ""
-        for number, each in enumerate(self._filters, 1):
-            try:
+        number = 0
+        try:
+            for each in self._filters:
+                number += 1
                 text = each.feed(text)
-            except StopStream as stop:
-                return self._stopped(stop, number)
-            if not text:
-                break
+                if not text:
+                    break
+        except StopStream as stop:
+            return self._stopped(stop, number)
         return text
 
     def close(self) -> str:
