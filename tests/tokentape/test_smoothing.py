@@ -104,7 +104,7 @@ def test_a_plain_stream_is_read_while_its_text_waits() -> None:
     assert read_all.wait(10)
     while thread.is_alive():
         if (deadline := clock.next_deadline) is not None:
-            clock.advance(ms=deadline - clock.now())
+            clock.advance(ms=deadline - clock.now() + 0.001)  # which rounds to ns
         thread.join(0.001)
     assert [text for _, text in seen] == ["one ", "two ", "three ", "four ", "five"]
     assert [at for at, _ in seen] == sorted(at for at, _ in seen)
