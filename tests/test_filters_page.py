@@ -16,8 +16,10 @@ PAGE = (Path(__file__).parents[1] / "docs" / "filters.md").read_text()
     [
         (
             "hold_to(",
-            "Write to [removed]. Her key is [removed]."
-            "Write to [removed]. Her key is [removed]. Write to jo@example.com. Her key is sk-123456.\n",
+            (
+                "Write to [removed]. Her key is [removed]."
+                "Write to [removed]. Her key is [removed]. Write to jo@example.com. Her key is sk-123456.\n"
+            ),
         ),
         ("NoShouting", "hello [calm down]\n"),
         ("smooth(", "Three words burst"),
