@@ -59,7 +59,7 @@ const views = h("nav", { "aria-label": "views" },
 const filterBar = h("div", { class: "filters", role: "search" }, search, ...Object.values(filters),
   button("Clear filters", clearFilters, { class: "quiet" }), count);
 const welcome = h("p", { class: "welcome" });
-const splitter = h("div", { class: "splitter", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": "width of the list", "aria-valuenow": "42", "aria-valuemin": "15", "aria-valuemax": "80", hidden: true });
+const splitter = h("div", { class: "splitter", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": "width of the list", "aria-valuenow": "40", "aria-valuemin": "15", "aria-valuemax": "80", hidden: true });
 const main = h("main", { class: "view" }, h("section", { class: "list", "aria-label": "list of requests" }, filterBar, list, welcome),
   splitter, requestView.element, sessionView?.element);
 
@@ -225,8 +225,8 @@ function receive(kind, data) {
       readSessions();
       break;
     case "reload":
-      if (data.ok) announce(data.message);
-      else reportError(new Error(data.message));
+      if (data.ok) announce(`Reloaded ${data.files.join(", ")}: ${data.message}.`);
+      else reportError(new Error(`${data.files.join(", ")} can't be used: what was served before is still served\n${data.message}`));
       readSessions();
       break;
   }

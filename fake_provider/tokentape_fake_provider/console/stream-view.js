@@ -226,6 +226,7 @@ export class StreamView {
     this.#follow = index >= this.#sent() - 1;
     this.timeline.show(this.#entry, index);
     this.#showBytes();
+    this.grid.reveal(index);
   }
 
   #showBytes() {
