@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 
 from tests.servers.browser.pages import Chat, Console
 from tokentape_fake_provider.hosting.server import FakeProviderServer
-from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_harness.cli.reload import reloader
 from tokentape_harness.served_files import ServedFiles
 from tokentape_harness.testing.recordings import load_recordings
@@ -18,10 +17,10 @@ pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("browser")]
 
 
 def test_a_rules_file_is_edited(tmp_path: Path, server: FakeProviderServer, chat: Chat, console: Console) -> None:
-    """A save is announced and answers the chat's next request; a broken one is explained, and the last good one stays."""
+    """A save is announced and answers the next request; a broken one is explained, and the last good one stays."""
     file = tmp_path / "rules.yaml"
     file.write_text("rules:\n  - {contains: sea, scripts: [The sea is deep.]}\n")
-    files = ServedFiles([file], read=load_recordings, defaults=SessionSettings())
+    files = ServedFiles([file], read=load_recordings)
     state = files.load()
     server.sessions.set_up(state.settings, state.setups)
     with reloader(files, server):
