@@ -204,15 +204,16 @@ class Session:
     def set_up(self, setup: Setup) -> None:
         """Put in place what files have, instead of what they had before.
 
-        What was set up at run time stays: settings that the files leave as they were, and after the rules, queue and
-        recordings of the files those that were added. Rules that are still the same keep their counts, recordings
-        too. The queue is filled again only if it is another one.
+        What was set up at run time stays: settings, rules, queue and recordings that the files leave as they were,
+        and after those of the files those that were added. Rules and recordings that are the same keep their counts.
         """
         with self._lock:
             before, self._setup = self._setup, setup
             self.settings = _merged(self.settings, before, setup.settings)
-            rules = self._counted(setup.rules, [applied for applied in self._rules if applied.of_file], of_file=True)
-            self._rules = [*rules, *(applied for applied in self._rules if not applied.of_file)]
+            if before is None or tuple(before.rules) != tuple(setup.rules):
+                of_files = [applied for applied in self._rules if applied.of_file]
+                rules = self._counted(setup.rules, of_files, of_file=True)
+                self._rules = [*rules, *(applied for applied in self._rules if not applied.of_file)]
             if before is None or tuple(before.queue) != tuple(setup.queue):
                 self._queue = deque(queued for queued in self._queue if not queued.of_file)
                 self._push(setup.queue, of_file=True)

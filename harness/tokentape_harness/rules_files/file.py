@@ -20,8 +20,9 @@ Kind: TypeAlias = Literal["rules", "cassette", "other"]
 SUFFIXES: Final = (".yaml", ".yml", ".json", ".toml")
 
 _LARGEST: Final = 2**26
-# A key of the document itself in YAML written as blocks: it begins its line.
-_CASSETTE_KEY: Final = re.compile(rb"(?m)^(?:interactions|\"interactions\"|'interactions')\s*:")
+# Keys of the document itself: in YAML written as blocks they begin their lines; vcrpy's JSON begins with its one.
+_CASSETTE_KEY: Final = re.compile(rb"""(?m)^(?:["']?interactions["']?\s*:|\s*\{\s*"interactions"\s*:)""")
+_RULES_KEY: Final = re.compile(rb"(?m)^[\"']?(?:" + "|".join(SECTIONS).encode() + rb")[\"']?\s*:")
 
 
 class PlacedRules(NamedTuple):
@@ -67,7 +68,7 @@ def kind_of(path: Path, data: bytes) -> Kind:
     A text that can't be parsed is a rules file if it seems to have such a field, else something other.
     """
     if path.suffix != ".toml" and _CASSETTE_KEY.search(data):
-        return "cassette"
+        return "other" if _RULES_KEY.search(data) else "cassette"
     try:
         document = parse_document(data, path.suffix).value
     except TextProblem:
@@ -124,6 +125,8 @@ def not_served(path: Path, data: bytes) -> CassetteFormatError | CassetteSyntaxE
         return CassetteSyntaxError(f"{place}{problem.what}: {problem.do}", path=path)
     if document is None:
         return CassetteSyntaxError("the file is empty: delete it, or write rules or recordings", path=path)
+    if isinstance(document, dict) and "interactions" in document and is_rules_document(document):
+        return CassetteFormatError("both a cassette and a rules file: split it into two", path=path)
     near = [get_close_matches(str(name), SECTIONS, 1, 0.6) for name in document] if isinstance(document, dict) else []
     hint = next((f": did you mean `{names[0]}`?" for names in near if names), "")
     return CassetteFormatError(

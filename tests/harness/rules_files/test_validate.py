@@ -97,6 +97,7 @@ def test_all_problems_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("r.yaml", "? [a]\n: b\nrules: []\n", "r.yaml:1:3: the name of a field is not text"),
         ("r.yaml", "", "r.yaml: the file is empty"),
         ("r.yaml", "# nothing yet\n", "r.yaml: the file is empty"),
+        ("r.yaml", "rules: []\ninteractions: []\n", "r.yaml: both a cassette and a rules file: split it into two"),
         ("r.yaml", "ruels: []\n", "r.yaml: neither a cassette"),
         ("r.yaml", "interactions: [\n", "r.yaml:2:1: not YAML, or cut short"),
         ("r.json", '{"rules": [],\n "queue": [5,]}', "r.json:2:1"),
