@@ -148,13 +148,10 @@ class RecordingStore:
             if recording.prompt is not None:
                 self._by_prompt[identity, recording.prompt].append(index)
 
-    def replaced(self, recordings: Sequence[Recording]) -> RecordingStore:
-        """A store of these recordings; those that this one has, too, are played as often as here."""
-        plays = {id(recording): count for recording, count in zip(self._recordings, self._plays, strict=True)}
-        store = RecordingStore()
-        store.add(recordings)
-        store._plays = [plays.get(id(recording), 0) for recording in recordings]
-        return store
+    def count_as(self, other: RecordingStore) -> None:
+        """Take over how often the other store has played the recordings that both have."""
+        plays = {id(recording): count for recording, count in zip(other._recordings, other._plays, strict=True)}
+        self._plays = [plays.get(id(recording), 0) for recording in self._recordings]
 
     def take(
         self,

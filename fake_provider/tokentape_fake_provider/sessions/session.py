@@ -201,12 +201,23 @@ class Session:
         """What files have set up; `None` without files."""
         return self._setup
 
-    def set_up(self, setup: Setup) -> None:
+    def indexed(self, setup: Setup) -> RecordingStore | None:
+        """The recordings of a setup, ready for `set_up` (0.1 s for a thousand); `None` if they are in place already."""
+        if self._setup is not None and setup.has_recordings_of(self._setup):
+            return None
+        store = RecordingStore()
+        store.add(setup.recordings)
+        return store
+
+    def set_up(self, setup: Setup, store: RecordingStore | None = None) -> None:
         """Put in place what files have, instead of what they had before.
 
         What was set up at run time stays: settings, rules, queue and recordings that the files leave as they were,
         and after those of the files those that were added. Rules and recordings that are the same keep their counts.
+        `store` is what `indexed` returned.
         """
+        if store is None:
+            store = self.indexed(setup)
         with self._lock:
             before, self._setup = self._setup, setup
             self.settings = _merged(self.settings, before, setup.settings)
@@ -217,9 +228,10 @@ class Session:
             if before is None or tuple(before.queue) != tuple(setup.queue):
                 self._queue = deque(queued for queued in self._queue if not queued.of_file)
                 self._push(setup.queue, of_file=True)
-            if before is None or not setup.has_recordings_of(before):
-                added = self._store.recordings[0 if before is None else len(before.recordings) :]
-                self._store = self._store.replaced([*setup.recordings, *added])
+            if store is not None:
+                store.add(self._store.recordings[0 if before is None else len(before.recordings) :])
+                store.count_as(self._store)
+                self._store = store
 
     def push(self, *items: QueueItem | str, check: Check | None = None) -> None:
         """Queue responses: each answers one request, in order. A string is a script with that text.
