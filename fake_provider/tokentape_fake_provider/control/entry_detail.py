@@ -26,7 +26,7 @@ from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_p
 from tokentape_fake_provider.playback.stepped_stream import StreamState
 from tokentape_fake_provider.sessions.exchange import Decoded, Exchange, ExchangeTools, FrameMessages
 from tokentape_fake_provider.sessions.session import Session
-from tokentape_fake_provider.tape import Frame, Tape, TapeEnd
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, Frame, Tape, TapeEnd
 
 _ENDS: Final[Mapping[str, TapeEnd]] = {"dropped": "dropped", "reset": "dropped", "client_left": "client_closed"}
 
@@ -94,8 +94,8 @@ def find_entry(session: Session, request: Request) -> Entry:
 def decoding(entry: Entry, tools: ExchangeTools | None) -> Callable[[], Decoded]:
     """Return what decodes the response as it is planned now, in any thread."""
     wire = entry.wire
-    if tools is None or wire is None or entry.payload is None:
-        return Decoded
+    if tools is None or wire is None or entry.payload is None or entry.status == SWITCHING_PROTOCOLS:
+        return Decoded  # the messages of a WebSocket are no stream of this wire format
     return partial(tools.decode, exchange_of(entry).tape, wire)
 
 

@@ -19,6 +19,7 @@ from tokentape_fake_provider.sessions.cassette_folder import new_cassette
 from tokentape_fake_provider.sessions.condition import ToolResultMatch
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
@@ -100,6 +101,8 @@ def _tools(api: Api, entry: Entry) -> ExchangeTools:
         raise Refused(501, "this server can't decode its responses", "start it with tokentape serve")
     if entry.outcome == "pending":
         raise Refused(409, f"the response to request {entry.number} is not over", "finish it, or cut it")
+    if entry.status == SWITCHING_PROTOCOLS:
+        raise Refused(409, f"request {entry.number} began a WebSocket", "record it with tokentape record")
     if entry.payload is None or entry.status is None:
         raise Refused(409, f"the bytes of the response to request {entry.number} are not kept", "send it again")
     return api.config.tools
