@@ -95,6 +95,11 @@ def test_all_problems_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("r.yaml", b"rules: [\xff]\n", "r.yaml:1:9: the text is not UTF-8: save the file as UTF-8"),
         ("r.yaml", "rules: [{scripts: [\x07]}]\n", "r.yaml:1:20: not YAML: "),
         ("r.yaml", "? [a]\n: b\nrules: []\n", "r.yaml:1:3: the name of a field is not text"),
+        (
+            "r.yaml",
+            "queue:\n",
+            "r.yaml:1:7: queue: `queue` is empty (null), but must be a list: write a list, or remove it",
+        ),
         ("r.yaml", "", "r.yaml: the file is empty"),
         ("r.yaml", "# nothing yet\n", "r.yaml: the file is empty"),
         ("r.yaml", "rules: []\ninteractions: []\n", "r.yaml: both a cassette and a rules file: split it into two"),
