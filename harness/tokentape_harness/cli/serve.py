@@ -58,7 +58,9 @@ _CONNECTIONS = 10_240
 def serve(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATHS]...", help="Rules files, cassettes, and folders of both."),
+        typer.Argument(
+            metavar="[PATHS]...", help="Rules files, cassettes, and folders of both; options win over rules files."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. The control API needs a token on other than local addresses.")

@@ -119,20 +119,27 @@ def _profile(path: Path) -> Profile:
 def not_served(path: Path, data: bytes) -> CassetteFormatError | CassetteSyntaxError:
     """The error of a file that is neither a rules file nor a cassette."""
     try:
-        document = parse_document(data, path.suffix).value
+        document = parse_document(data, path.suffix)
     except TextProblem as problem:
-        place = "" if problem.place is None else f"line {problem.place.line}, column {problem.place.column}: "
-        return CassetteSyntaxError(f"{place}{problem.what}: {problem.do}", path=path)
-    if document is None:
+        return CassetteSyntaxError(f"{_line(problem.place)}{problem.what}: {problem.do}", path=path)
+    content = document.value
+    if content is None:
         return CassetteSyntaxError("the file is empty: delete it, or write rules or recordings", path=path)
-    if isinstance(document, dict) and "interactions" in document and is_rules_document(document):
-        return CassetteFormatError("both a cassette and a rules file: split it into two", path=path)
-    near = [get_close_matches(str(name), SECTIONS, 1, 0.6) for name in document] if isinstance(document, dict) else []
-    hint = next((f": did you mean `{names[0]}`?" for names in near if names), "")
+    if isinstance(content, Mapping):
+        if "interactions" in content and is_rules_document(content):
+            return CassetteFormatError("both a cassette and a rules file: split it into two", path=path)
+        for name in content:
+            for near in get_close_matches(name, SECTIONS, 1, 0.75):
+                place = _line(document.place((name,), key=True))
+                return CassetteFormatError(f"{place}unknown field `{name}`: did you mean {near}?", path=path)
+    fields = ", ".join(SECTIONS)
     return CassetteFormatError(
-        f"neither a cassette, which has `interactions`, nor a rules file, which has {', '.join(SECTIONS)}{hint}",
-        path=path,
+        f"neither a cassette, which has `interactions`, nor a rules file, which has {fields}", path=path
     )
+
+
+def _line(place: Place | None) -> str:
+    return "" if place is None else f"line {place.line}, column {place.column}: "
 
 
 def _error(path: Path, what: str, do: str, place: Place | None = None) -> RulesFileError:
