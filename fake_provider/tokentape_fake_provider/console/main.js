@@ -334,7 +334,7 @@ function showEmbedded({ test, sessions: shown, journals }) {
   drawSessions();
   connection.replaceWith(h("strong", { class: "test" }, document.title));
   if (test.error) noticeRegions.prepend(h("details", { class: "failure", open: true }, h("summary", {}, "error of the test"), h("pre", { tabindex: "0" }, test.error)));
-  if (requests.rows.length) list.choose(0);
+  if (requests.rows.length) openRequest(requests.rows[0]);
 }
 
 list.addEventListener("choose", (event) => openRequest(requests.visible[event.detail]));

@@ -201,7 +201,7 @@ export class StreamView {
       ["total", duration(entry.ended)],
       ["frames", `${sent} of ${entry.frames.length}`],
       ["sent", bytesText(size)],
-      ["latest", duration(lateness)],
+      ["max lateness", duration(lateness)],
       ["outcome", this.#state.held && entry.outcome === "pending" ? "held" : entry.outcome],
       [`${planned}finish`, entry.finish_reason ?? "–"],
       [`${planned}tokens`, usageText(entry.usage) || "–"],

@@ -20,8 +20,7 @@ from tokentape_fake_provider import Reasoning, Rule, Script, ToolCall
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.testing.exchange_tools import HarnessTools
 
-_SIZE = {"width": 1180, "height": 700}
-_PHONE = {"width": 390, "height": 720}
+_SIZE = {"width": 1120, "height": 640}
 _WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}}
 _TOOL = {"type": "function", "function": {"name": "get_weather", "description": "Weather", "parameters": _WEATHER}}
 _CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Ghent"}'}}
@@ -76,29 +75,19 @@ def _take(page: Page, folder: Path, name: str) -> None:
 
 
 def _pictures(browser: Browser, url: str, folder: Path) -> None:
-    for theme in ("light", "dark"):
-        page = browser.new_page(viewport=_SIZE, color_scheme=theme)
-        page.goto(f"{url}/_tokentape/console")
-        rows = page.get_by_role("grid", name="requests").locator(".rows [role=row]")
-        rows.filter(has_text="held").click()
-        page.get_by_role("grid", name="frames").locator(".rows [role=row]").nth(11).click()
-        _take(page, folder, f"stream-{theme}")
-        if theme == "light":
-            rows.nth(1).click()
-            page.get_by_role("tab", name="Conversation").click()
-            _take(page, folder, "conversation")
-            rows.nth(2).click()
-            page.get_by_role("tab", name="Why").click()
-            _take(page, folder, "why")
-        else:
-            page.get_by_role("button", name="Session", exact=True).click()
-            page.get_by_role("heading", name="Rules").wait_for()
-            _take(page, folder, "session-dark")
-        page.close()
-    page = browser.new_page(viewport=_PHONE, color_scheme="light")
+    page = browser.new_page(viewport=_SIZE, color_scheme="light")
     page.goto(f"{url}/_tokentape/console")
-    page.get_by_role("grid", name="requests").locator(".rows [role=row]").filter(has_text="held").click()
-    _take(page, folder, "narrow")
+    rows = page.get_by_role("grid", name="requests").locator(".rows [role=row]")
+    rows.filter(has_text="held").click()
+    page.get_by_role("grid", name="frames").locator(".rows [role=row]").nth(11).click()
+    _take(page, folder, "stream-light")
+    rows.nth(1).click()
+    page.get_by_role("tab", name="Conversation").click()
+    _take(page, folder, "conversation")
+    page.emulate_media(color_scheme="dark")
+    page.get_by_role("button", name="Session", exact=True).click()
+    page.get_by_role("heading", name="Rules").wait_for()
+    _take(page, folder, "session-dark")
 
 
 def main(folder: Path) -> None:
