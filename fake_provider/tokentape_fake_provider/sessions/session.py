@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -26,7 +26,7 @@ from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
-from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
+from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore, Repetition
 from tokentape_fake_provider.sessions.request_matching import Difference, differences, message_value
 from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
@@ -512,6 +512,26 @@ class Session:
             return self._store.take(
                 endpoint, body, prompt=prompt, again=self.settings.repeat, normaliser=self.normaliser
             )
+
+    @property
+    def repetition(self) -> Repetition | None:
+        """The recording that was taken last, if an equal request will get the same."""
+        return self._store.repetition
+
+    def keep_repeated(self, request: Hashable, answer: object, repetition: Repetition, size: int) -> None:
+        """Keep what a recording answered for requests that are equal in everything that the answer depends on."""
+        with self._lock:
+            self._store.keep(request, answer, self.settings, repetition, size)
+
+    def take_repeated(self, request: Hashable) -> object:
+        """The answer that was kept, if the recording answers again; else `None`. It counts as a request."""
+        if self._queue or self._rules or self.settings.faults:
+            return None
+        with self._lock:
+            answer = self._store.repeat(request, self.settings)
+            if answer is not None:
+                self._requests += 1
+            return answer
 
     def fitted(self, recording: Recording, endpoint: Endpoint, body: Any) -> tuple[Tape, tuple[str, ...]]:
         """The tape of a recording with this request's own values, and what was ignored when the two were compared."""
