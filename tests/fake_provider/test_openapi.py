@@ -89,9 +89,9 @@ def test_the_server_answers_as_described(server: FakeProviderServer, document: A
     assert len(statuses) == sum(len(path) for path in document["paths"].values()) - 1
     failed = {name for name, found in statuses.items() if not found & {200, 201, 204}}
     assert failed == {
-        "POST /sessions/{id}/cassettes",
-        "POST /sessions/{id}/journal/{number}/cassette",
-        "POST /sessions/{id}/journal/{number}/rule",
+        "post /sessions/{id}/cassettes",
+        "post /sessions/{id}/journal/{number}/cassette",
+        "post /sessions/{id}/journal/{number}/rule",
     }
 
 
