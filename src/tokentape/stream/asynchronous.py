@@ -122,13 +122,16 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
     def _stages(
         self, source: AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun]
     ) -> AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun]:
-        """Put the observer and the filters behind the source."""
+        """Put the observers and the filters behind the source."""
+        if self._stopwatch is not None:
+            self._stopwatch.start()
+        observers = [observer for observer in (self._observer, self._stopwatch) if observer is not None]
         if isinstance(source, AsyncIterable):
-            if self._observer is not None:
-                source = awatched(source, self._observer)
+            for observer in observers:
+                source = awatched(source, observer)
             return source if self._filter is None else afiltered(source, self._filter)
-        if self._observer is not None:
-            source = watched(source, self._observer)
+        for observer in observers:
+            source = watched(source, observer)
         return source if self._filter is None else filtered(source, self._filter)
 
     async def _run(self) -> AsyncGenerator[None, None]:

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import AsyncGeneratorType, FrameType, GeneratorType
@@ -31,7 +32,9 @@ from tokentape.stream.combined_output import combined_output
 from tokentape.stream.context import StreamContext
 from tokentape.stream.filtering import FIELDS, FilteredField, StreamFilter
 from tokentape.stream.observer import StreamObserver, observing
+from tokentape.stream.stopwatch import Stopwatch
 from tokentape.text_run import TextRun
+from tokentape.timing import StreamTiming
 from tokentape.usage import TokenUsage
 
 StreamStatus = Literal["pending", "streaming", "complete", "failed", "cancelled"]
@@ -111,6 +114,7 @@ class StreamState(Generic[CallbackT]):
         self._closed = False
         self._sends_failure = True
         self._filter: StreamFilter | None = None
+        self._stopwatch: Stopwatch | None = None
         self._observer: StreamObserver | None = None if observing.create is None else observing.create(self)
 
     @property
@@ -182,11 +186,29 @@ class StreamState(Generic[CallbackT]):
         self._filter = StreamFilter(filters, fields)
         return self
 
+    def measure(self, now: Callable[[], float] = time.time) -> Self:
+        """Measure when chunks come, from the request or else the first read; return the stream.
+
+        `timing` then has the times, also that of the output. `now` returns unix time in s. Follow-up streams are
+        measured too. Raises `ConfigurationError` if the stream was begun.
+        """
+        require_callable(now, "measure()", "no arguments")
+        if self._status != "pending":
+            raise ConfigurationError(f"measure() came too late: the stream is {self._status}")
+        self._stopwatch = Stopwatch(now, self.context.requested_at)
+        return self
+
+    @property
+    def timing(self) -> StreamTiming | None:
+        """The times so far; `None` unless `measure()` was called."""
+        return None if self._stopwatch is None else self._stopwatch.timing()
+
     def _current_output(self) -> ChatOutput:
         output = self._fold().output(self.error)
-        if self._filter is None:
+        if self._filter is None and self._stopwatch is None:
             return output
-        return msgspec.structs.replace(output, unfiltered=self._filter.unfiltered(self.error))
+        unfiltered = None if self._filter is None else self._filter.unfiltered(self.error)
+        return msgspec.structs.replace(output, unfiltered=unfiltered, timing=self.timing)
 
     def _end(self, status: StreamStatus, error: BaseException | None = None) -> bool:
         """Enter a final status, unless the stream has one; the output is the same object from now on."""
@@ -197,6 +219,8 @@ class StreamState(Generic[CallbackT]):
                 self._drop_undelivered()
             self._status = status
             self.error = error
+            if self._stopwatch is not None:
+                self._stopwatch.ended(self)
             self._output = self._current_output()
             if isinstance(error, TokentapeError):
                 error.output = self._output
@@ -313,6 +337,8 @@ class StreamState(Generic[CallbackT]):
                 follow_up.add_callback(callback.function, inherit=True)
         if self._filter is not None and follow_up._filter is None and follow_up._status == "pending":
             follow_up.filter(*self._filter.factories, fields=self._filter.fields)
+        if self._stopwatch is not None and follow_up._stopwatch is None and follow_up._status == "pending":
+            follow_up.measure(self._stopwatch.now)
         self.follow_ups = (*self.follow_ups, follow_up)
 
     @contextlib.contextmanager

@@ -118,6 +118,9 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             source: Iterable[ChatMessage | TextRun] = self._source if self._source is not None else ()
             if self._observer is not None:
                 source = watched(source, self._observer)
+            if self._stopwatch is not None:
+                self._stopwatch.start()
+                source = watched(source, self._stopwatch)
             if self._filter is not None:
                 source = filtered(source, self._filter)
             for chunk in source:
