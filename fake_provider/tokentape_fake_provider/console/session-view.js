@@ -43,7 +43,7 @@ export class SessionView {
     this.element.replaceChildren(
       h("header", {}, h("h2", {}, `Session ${id}`),
         button("Forget its requests", () => this.#change(() => this.api.delete(`${path}/journal`), "The journal is empty.")),
-        id === "default" ? null : button("Delete session", () => this.#change(() => this.api.delete(path), "Deleted."), { class: "danger" })),
+        id === "default" ? null : button("Delete session…", () => this.#delete(id), { class: "danger" })),
       h("div", { class: "cards" },
         this.#timingCard(shown.settings), this.#faultCard(shown.settings.faults), this.#ruleCard(rules),
         this.#queueCard(queue.items), urlCard(shown.base_urls)));
@@ -55,6 +55,11 @@ export class SessionView {
     if (!changed) return;
     announce(done);
     this.onchange();
+  }
+
+  async #delete(id) {
+    const sure = await openDialog(`Delete session ${id}?`, h("p", {}, "Its requests, rules and queue are lost."), { action: "Delete" });
+    if (sure) await this.#change(() => this.api.delete(this.#path), "Deleted.");
   }
 
   #patch(change, done) {
