@@ -275,7 +275,7 @@ def test_a_folder_that_is_gone_and_comes_again(tmp_path: Path, serve: Callable[.
     assert served.ask("more") == "MORE"
 
 
-def test_the_terminal_and_the_feed_hear_of_each_reload(
+def test_each_reload_is_on_the_terminal_and_in_the_feed(
     tmp_path: Path,
     server: FakeProviderServer,
     capsys: pytest.CaptureFixture[str],
