@@ -6,7 +6,7 @@ import asyncio
 import threading
 from array import array
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from concurrent.futures import Future
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise, takewhile
@@ -99,8 +99,8 @@ class Entry:
 
     `arrived` is when it arrived, in ms of the session's clock; `retry_after` is the response's own, in s. `model` is
     the one that the body or the path names. `usage` counts the tokens of the whole response, also where less of it was
-    sent. `worker` is the process that answers it, if that is another one; `on_start` is awaited before the response
-    begins.
+    sent. `worker` is the process that answers it, if that is another one; `on_start` is called just before
+    the first part of the body is sent.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Entry:
     ) -> None:
         self.number = 0
         self.worker = ""
-        self.on_start: Callable[[], Awaitable[None]] | None = None
+        self.on_start: Callable[[], None] | None = None
         self.session = session
         self.time = time
         self.arrived = arrived

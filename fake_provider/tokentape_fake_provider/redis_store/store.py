@@ -390,7 +390,7 @@ class RedisStore:
     def _report(self, copy: _Copy, entry: Entry) -> None:
         """Report the response of an entry to the other processes, in the background."""
         lease = self._held.pop(entry, "") if entry.outcome != "pending" else ""
-        if entry.outcome == "server_stopped" and entry.started is None:
+        if entry.outcome == "server_stopped" and not entry.left:
             lease = ""  # its answer never began: when this process is gone, the item goes back to the queue
         self._enqueue(_Report(copy.key, copy.epoch, response_record(entry), lease))
 
