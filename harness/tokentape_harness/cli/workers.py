@@ -118,8 +118,11 @@ def _wait_until_ready(reading: int) -> None:
 
 
 def _dead(numbers: dict[int, int]) -> int | None:
-    """Return the number of a worker that has ended; `None` if all live."""
-    process, status = os.waitpid(-1, os.WNOHANG)
+    """Return the number of a worker that has ended; `None` if all live, or none is left."""
+    try:
+        process, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
     number = numbers.pop(process, None)
     if number is not None:
         code = os.waitstatus_to_exitcode(status)

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="workers share a port as Linux does it"),
 ]
 SERVE = (sys.executable, "-m", "tokentape_harness.cli", "serve", "--port", "0", "--workers", "2")
-ITEMS, CLIENTS, KILLS = 240, 8, 12
+ITEMS, CLIENTS, KILLS = 120, 8, 8
 
 
 class Server:
@@ -54,8 +54,16 @@ class Server:
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON of a response of the control API, on a connection of its own: any worker answers."""
         content = {} if body is None else {"json": body}
-        response = httpx2.request(method, f"{self.url}/_tokentape{path}", timeout=30, **content).raise_for_status()
-        return response.json() if response.content else None
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                response = httpx2.request(method, f"{self.url}/_tokentape{path}", timeout=30, **content)
+            except httpx2.ConnectError:  # its workers are being replaced
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+                continue
+            response.raise_for_status()
+            return response.json() if response.content else None
 
 
 @pytest.fixture
@@ -77,8 +85,8 @@ def servers(redis: RedisServer) -> Iterator[list[Server]]:
             process.communicate(timeout=30)
 
 
-def ask(url: str, session: str) -> str | None:
-    """The text of a streamed answer, as much of it as arrived; `None` if nothing did."""
+def ask(url: str, session: str) -> tuple[str, str] | None:
+    """The model and the text of a streamed answer, as much of it as arrived; `None` if nothing did."""
     body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
     received = ""
     try:
@@ -87,7 +95,8 @@ def ask(url: str, session: str) -> str | None:
                 received += chunk
     except httpx2.TransportError:
         pass
-    return "".join(re.findall(r'"content":"([^"]*)"', received)) if received else None
+    model = re.search(r'"model":"([^"]*)"', received)  # in its first frame
+    return None if model is None else (model[1], "".join(re.findall(r'"content":"([^"]*)"', received)))
 
 
 def test_killed_workers_lose_nothing(servers: list[Server]) -> None:
@@ -98,17 +107,21 @@ def test_killed_workers_lose_nothing(servers: list[Server]) -> None:
     one, two = servers
     settings = {"strict": True, "timing": "synthetic:ttft=30ms,tps=200"}
     one.control("POST", "/sessions", {"id": "q", "settings": settings})
-    two.control("POST", "/sessions/q/queue", {"items": [f"item {number} end" for number in range(ITEMS)]})
+    text = [{"items": [{"type": "text", "text": "one two three"}]}]
+    items = [{"script": {"choices": text, "model": f"item-{number}"}} for number in range(ITEMS)]
+    two.control("POST", "/sessions/q/queue", {"items": items})
     received: list[str] = []
     done = threading.Event()
 
     def take(client: int) -> list[int]:
         mine = []
         while len(received) < ITEMS and not done.is_set():
-            text = ask(servers[client % 2].url, "q")
-            if text and (number := re.match(r"item (\d+)", text)):
-                received.append(text)
-                mine.append(int(number[1]))
+            answer = ask(servers[client % 2].url, "q")
+            if answer is not None and answer[0].startswith("item-"):
+                received.append(answer[0])
+                mine.append(int(answer[0].removeprefix("item-")))
+            else:
+                time.sleep(0.01)
         return mine
 
     choose = random.Random(5)
@@ -149,7 +162,7 @@ def test_an_item_of_a_killed_worker_comes_again(servers: list[Server]) -> None:
         for worker in one.workers:
             os.kill(worker, signal.SIGKILL)
         assert asking.result(30) is None
-    assert [ask(two.url, "s"), ask(two.url, "s")] == ["first", "second"]
+    assert [ask(two.url, "s"), ask(two.url, "s")] == [("m", "first"), ("m", "second")]
     outcomes = [entry["outcome"] for entry in two.control("GET", "/sessions/s/journal?wait=30")["entries"]]
     assert outcomes == ["server_stopped", "complete", "complete"]
 
@@ -167,7 +180,7 @@ def test_an_item_of_a_stopped_server_comes_again(servers: list[Server]) -> None:
         assert asking.result(30) is None
         assert one.process.wait(30) == 0
     two.control("PATCH", "/sessions/s/settings", {"timing": "instant"})
-    assert [ask(two.url, "s"), ask(two.url, "s")] == ["first", "second"]
+    assert [ask(two.url, "s"), ask(two.url, "s")] == [("m", "first"), ("m", "second")]
 
 
 def test_workers_are_as_one(servers: list[Server]) -> None:
@@ -178,7 +191,7 @@ def test_workers_are_as_one(servers: list[Server]) -> None:
     one.control("POST", "/sessions", {"id": "w"})
     for number in range(8):  # each on a connection of its own
         one.control("POST", "/sessions/w/queue", {"items": [f"{number}"]})
-    assert [ask(one.url, "w") for _ in range(8)] == [f"{number}" for number in range(8)]
+    assert [ask(one.url, "w") for _ in range(8)] == [("m", f"{number}") for number in range(8)]
     assert len(one.control("GET", "/sessions/w/journal?wait=10")["entries"]) == 8
     metrics = httpx2.get(f"{one.url}/metrics")
     assert (metrics.status_code, metrics.json()["error"]["do"]) == (501, "start the server without --workers")
