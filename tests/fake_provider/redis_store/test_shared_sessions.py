@@ -15,7 +15,9 @@ import pytest
 from tests.redis_server import PASSWORD, RedisServer
 from tokentape_fake_provider.errors import SettingError, StoreUnavailableError
 from tokentape_fake_provider.hosting.server import FakeProviderServer
+from tokentape_fake_provider.script.model import Script
 from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.tape import Frame, Tape
 
@@ -163,6 +165,23 @@ def test_rules_count_over_both(servers: Servers) -> None:
     assert ask("turn", 1)[0] not in "abc"
     assert ask("state", 3) == ["first", "then", "then"]
     assert two.control("GET", "/sessions/default/unplayed")["rules"] == []
+
+
+def test_rules_and_queue_are_replaced_over_both(servers: Servers, url: str) -> None:
+    """PUT replaces rules, those of the start as well, and the queue; rules that stay keep their counts."""
+    one, two = servers
+    for server in servers:
+        server.running.default.add_rule(Rule((Script.of("own"),), contains="hello"))
+    assert [one.text(), two.text()] == ["own", "own"]
+    one.control("POST", "/sessions/default/rules", {"contains": "other", "scripts": ["added"]}, 201)
+    rules = two.control("GET", "/sessions/default/rules")
+    assert rules["counts"] == [2, 0]
+    two.control("PUT", "/sessions/default/rules", {"rules": [{"scripts": ["new"]}, *rules["rules"]]})
+    assert one.control("GET", "/sessions/default/rules")["counts"] == [0, 2, 0]
+    assert [one.text(), two.text()] == ["new", "new"]
+    two.control("PUT", "/sessions/default/queue", {"items": ["a", "b", "c"]})
+    one.control("PUT", "/sessions/default/queue", {"items": ["x", "y"]})
+    assert [two.text(), one.text(), two.text()] == ["x", "y", "new"]
 
 
 def test_a_rule_that_many_request_at_once_keeps_its_times(servers: Servers) -> None:
