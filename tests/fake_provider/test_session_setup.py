@@ -150,7 +150,7 @@ def test_a_request_takes_its_answer_from_one_state() -> None:
     thread.start()
     seen = set()
     try:
-        for _ in range(300):
+        for _ in range(150):
             answer = find_answer(registry.default, request("hi"))
             assert answer is not None
             reply = json.loads(answer.tape.body)
