@@ -23,7 +23,8 @@ class CodingAgent(NamedTuple):
 
     `program` is its file in the folder of its environment, a JavaScript file is run by node. `arguments` may hold
     placeholders of `tokentape record`. The model calls `tool` with the arguments `call`, where `{cwd}` is the folder,
-    and after the result it answers. `files` are those of the home folder.
+    and after the result it answers, and calls the tool `ending` if that ends the run. `files` are those of the home
+    folder.
     `provider` has the variable that names the upstream.
     """
 
@@ -34,6 +35,7 @@ class CodingAgent(NamedTuple):
     provider: str
     tool: str = ""
     call: Mapping[str, Any] = NOTHING
+    ending: str = ""
     files: Mapping[str, str] = NOTHING
     config: tuple[str, str] = ("", "")
     variables: Mapping[str, str] = NOTHING
@@ -68,7 +70,6 @@ CODING_AGENTS: Final = (
         "Read",
         {"file_path": FILE},
         variables={"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
-        moves_clock=False,  # it starts itself anew without the environment that faketime needs
     ),
     CodingAgent(
         "@openai/codex",
@@ -84,7 +85,8 @@ CODING_AGENTS: Final = (
         "exec_command",
         {"cmd": f"cat {FILE}"},
         how='`-c \'model_providers.NAME={..., base_url="{openai}", wire_api="responses"}\'`',
-        moves_clock=False,  # it is linked statically
+        # It is linked statically: with a library that moves the clock, its requests still have today's date (0.171.0).
+        moves_clock=False,
     ),
     CodingAgent(
         "@google/gemini-cli",
@@ -172,6 +174,17 @@ CODING_AGENTS: Final = (
             "notes.txt",
         ),
         "OPENAI_API_BASE",
+    ),
+    CodingAgent(
+        "gptme",
+        "gptme",
+        "bin/gptme",
+        ("--non-interactive", "--tool-format", "tool", "--name", "tape", "-m", "openai/gpt-4o", QUESTION),
+        "OPENAI_BASE_URL",
+        "shell",
+        {"command": "cat notes.txt"},  # it cuts a long command short in the result of the tool
+        "complete",
+        variables={"COLUMNS": "500"},  # it wraps lines, and paths differ in length
     ),
 )
 PAGE: Final = Path(__file__).parents[2] / "docs" / "agents.md"

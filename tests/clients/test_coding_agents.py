@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from tests.clients.coding_agents import CODING_AGENTS, NOTES, CodingAgent
 from tests.clients.environments import node_path
-from tests.environments import UnavailableError, program
+from tests.environments import UnavailableError, program, run
 from tokentape_fake_provider import Script, Text, ToolCall
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.sessions.rule import Rule
@@ -90,7 +91,7 @@ def test_an_agent_replays_in_another_folder_on_another_day(agent: CodingAgent, t
     """It prints the same and exits alike with the first machine gone and the provider down; nothing is unmatched."""
     try:
         agent.command()
-        faketime = program("faketime", "the clock of coding agents is put forward with it")
+        ahead = _clock_ahead(tmp_path)
     except UnavailableError as error:
         pytest.skip(str(error))
     cassettes = tmp_path / "cassettes"
@@ -107,21 +108,34 @@ def test_an_agent_replays_in_another_folder_on_another_day(agent: CodingAgent, t
         _age(cassettes)
     before = _texts(cassettes)
     second = Machine.at(tmp_path / "elsewhere" / "second", "srv/checkouts/project-two", "users/bobby", "temporary")
-    replayed = second.run(
-        agent, cassettes, upstream, *([faketime, "-f", f"+{LATER.days}d"] if agent.moves_clock else [])
-    )
+    replayed = second.run(agent, cassettes, upstream, *(ahead if agent.moves_clock else []))
     assert replayed.returncode == 0, replayed.stderr
-    assert replayed.stdout == recorded.stdout.replace(str(first.cwd), str(second.cwd))
+    assert _printed(replayed) == _printed(recorded).replace(str(first.cwd), str(second.cwd))
     if agent.tool:
         assert NOTES.strip() in replayed.stdout
     assert _texts(cassettes) == before, "the replay recorded something"
 
 
+def _clock_ahead(folder: Path) -> Sequence[str]:
+    """What runs a command with its clock put forward. Raises `UnavailableError`."""
+    library = folder / "clock_ahead.so"
+    compiler = program("cc", "the clock of coding agents is put forward by a library that is compiled for it")
+    source = Path(__file__).with_name("clock_ahead.c")
+    run(compiler, "-shared", "-fPIC", f"-DAHEAD={LATER // timedelta(seconds=1)}", "-o", str(library), str(source))
+    return ("env", f"LD_PRELOAD={library}")
+
+
+def _printed(run: subprocess.CompletedProcess[str]) -> str:
+    """What a run printed, without how long its tools took and how its lines were filled up."""
+    return " ".join(re.sub(r"\b\d+\.\d+s\b", "", run.stdout).split())
+
+
 def _rules(agent: CodingAgent, cwd: Path) -> Sequence[Rule]:
     if not agent.tool:
         return ()
+    ending = (ToolCall(agent.ending, "{}"),) if agent.ending else ()
     return (
-        Rule((Script.of(Text(NOTES.strip())),), tool_result={"name": agent.tool}),
+        Rule((Script.of(Text(NOTES.strip()), *ending),), tool_result={"name": agent.tool}),
         Rule(
             (Script.of(Text("I read the file."), ToolCall(agent.tool, agent.arguments_of_call(cwd))),),
             tools=[agent.tool],

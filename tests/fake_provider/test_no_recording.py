@@ -128,3 +128,20 @@ def test_clients_that_retry_every_409(agent: str, status: int, server: FakeProvi
     url = f"{server.url}/s/{session.id}/v1/chat/completions"
     response = http.post(url, json={"model": "m", "messages": MESSAGES}, headers={"user-agent": agent})
     assert (response.status_code, response.headers["x-should-retry"]) == (status, "false")
+
+
+def test_a_client_that_retries_a_409_gets_a_422(server: FakeProviderServer, http: httpx2.Client) -> None:
+    """The same request again gets a 422, which nobody retries; another request gets a 409, as does another session."""
+    bodies = [{"model": "m", "messages": [{"role": "user", "content": text}]} for text in ("a", "a", "b", "a", "b")]
+    for _ in range(2):
+        session = server.create_session(strict=True)
+        url = f"{server.url}/s/{session.id}/v1/chat/completions"
+        assert [http.post(url, json=body).status_code for body in bodies] == [409, 422, 409, 422, 422]
+
+
+def test_a_conflict_of_a_script_stays_one(server: FakeProviderServer, http: httpx2.Client) -> None:
+    """A 409 that a fault sent is no request without a recording."""
+    session = server.create_session(strict=True, faults=["http_error@status=409,times=1"])
+    url = f"{server.url}/s/{session.id}/v1/chat/completions"
+    body = {"model": "m", "messages": MESSAGES}
+    assert [http.post(url, json=body).status_code for _ in range(3)] == [409, 409, 422]

@@ -26,10 +26,12 @@ def wire_for_errors(path: str, headers: Sequence[tuple[bytes, bytes]]) -> Wire:
     return WIRES[_OTHERWISE]
 
 
-def no_recording_status(headers: Sequence[tuple[bytes, bytes]]) -> int:
+def no_recording_status(headers: Sequence[tuple[bytes, bytes]], *, again: bool = False) -> int:
     """The status for a request that no recording answers: 409, or 422 for clients that retry every 409.
 
-    It is no 404, which agents take for an unknown model. `headers` are the request's, with names in lower case.
+    `again` means that the same request got a 409 before: agents retry it themselves, whatever the headers of the
+    response (gptme, for minutes). It is no 404, which agents take for an unknown model. `headers` are the request's,
+    with names in lower case.
     """
     agent = next((value for name, value in headers if name == b"user-agent"), b"")
-    return 422 if _RETRY_CONFLICTS.search(agent) else 409
+    return 422 if again or _RETRY_CONFLICTS.search(agent) else 409

@@ -31,9 +31,9 @@ export class RequestView {
     const saves = api && h("span", { class: "saves" },
       button("Save as rule…", () => this.saveRule()), button("Save as cassette…", () => this.saveCassette()));
     this.element = h("section", { class: "request", "aria-label": "request", hidden: true },
-      h("header", {}, this.title,
+      h("header", {}, this.title, saves,
         button("×", onclose, { "aria-label": "Close the request", title: "Close (key Escape)", class: "quiet" })),
-      h("div", { class: "tabs" }, this.tabs, saves), this.panel);
+      this.tabs, this.panel);
   }
 
   /** Whether this request is shown. */

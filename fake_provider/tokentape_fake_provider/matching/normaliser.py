@@ -12,6 +12,7 @@ from tokentape_fake_provider.matching.machine import Machine
 from tokentape_fake_provider.matching.normalising import CLASSES, Normalising, VolatileClass
 from tokentape_fake_provider.matching.placeholders import Values, find_values, values_of, with_placeholders
 from tokentape_fake_provider.matching.regions import Region, mapped
+from tokentape_fake_provider.matching.surroundings import surroundings_of, without_surroundings
 from tokentape_fake_provider.matching.volatile import classes_of, ids_in, normal_number, normal_text
 
 _NOTHING: Final = Normalising(())
@@ -106,6 +107,8 @@ class Normaliser:
                 return text if ids is None else ids.whole(text)
             if region is Region.WORDS:
                 return text
+            if region is Region.SYSTEM:
+                text = without_surroundings(text, classes)
             if ids is not None:
                 text = ids.numbered(text)
             return normal_text(text, classes, result=region is Region.RESULT)
@@ -131,6 +134,8 @@ class Normaliser:
             found |= {_CLASS_OF[one.inner.partition(":")[0]] for one in find_values(line, known)}
             found |= {"ids"} if "ids" in self.settings.classes and ids_in(line) else set()
             found |= classes_of(with_placeholders(line, known), self.settings.classes)
+        blocks = [surroundings_of(text, self.settings.classes) for text in (recorded, received)]
+        found |= {of for of in CLASSES if blocks[0].get(of) != blocks[1].get(of)}
         return [of for of in CLASSES if of in found]
 
     def _known(self, texts: Sequence[str]) -> Values:

@@ -12,7 +12,7 @@ from tokentape_fake_provider.errors import SettingError
 from tokentape_fake_provider.matching.json_path import is_json_path
 
 VolatileClass: TypeAlias = Literal[
-    "dates", "cwd", "home", "tmp", "pids", "ids", "durations", "memory", "names", "versions", "ports"
+    "dates", "cwd", "home", "tmp", "pids", "ids", "durations", "memory", "names", "versions", "ports", "git"
 ]
 CLASSES: Final[tuple[VolatileClass, ...]] = get_args(VolatileClass)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from tokentape_fake_provider.matching.normalising import VolatileClass
@@ -25,14 +25,23 @@ class Pattern(NamedTuple):
     """A pattern of a class and its replacement, for the `results` of tools, the text of the `system`, or both."""
 
     of: VolatileClass
-    pattern: re.Pattern[str]
+    regex: str
     new: str
     results: bool = True
     system: bool = True
 
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The compiled pattern."""
+        return _compiled(self.regex)
+
+
+# To compile all takes 0.06 s, and most programs compare no requests that differ.
+_compiled: Final = cache(re.compile)
+
 
 def _pattern(of: VolatileClass, pattern: str, new: str, *, results: bool = True, system: bool = True) -> Pattern:
-    return Pattern(of, re.compile(pattern), new, results, system)
+    return Pattern(of, pattern, new, results, system)
 
 
 def _dates(at: str, *, after: str = "", results: bool = True, system: bool = True) -> tuple[Pattern, ...]:
@@ -58,6 +67,13 @@ _EPOCH: Final = r"1[5-9]\d{8}(?:\d{3})?(?:\.\d+)?(?![\w.-])"
 _OWNER_OF_DATE: Final = r"time|date|stamp|epoch|created|modified|started|ended|finished|expires|since|\bts|[_ ]at"
 _OWNER_OF_TIME: Final = r"(?:[a-z_]*(?:duration|elapsed|wall[ _-]?time|took|uptime|latency)[a-z_]*)"
 _BEFORE_TIME: Final = r"(?:real|user|sys|ran for|(?:finished|done|completed|passed|failed|built|compiled|ready) in)"
+# What a program says of its own run. Without a fraction "in 5 s" needs what was done, as it may be a rule or a fact.
+_SPENT: Final = (
+    r"(?:\w+(?:ed|ing)|done|run|ran|built|ready|success(?:ful(?:ly)?)?|\(s\)|files?|tests?|packages?|modules?|items?"
+    r"|errors?|warnings?|checks?|steps?|queries|rows|requests?) in"
+    r"|(?:exited|finished|completed|ended|stopped|failed) after|spent|done"
+)
+_TEST_LINE: Final = r"\s*(?:ok|FAIL|PASS|[✓✔✗✘√])\s"
 _SHORT_SECONDS: Final = r"(?:ms|µs|us|ns|s|secs?|seconds?)\b"
 _LIMIT: Final = r"[^\n\d]{0,20}(?:limit|max|most|least|under|below)"
 _OWNER_OF_MEMORY: Final = r"[a-z_]*(?:mem(?:ory)?|heap|rss|vsz|swap|buffers|cached)[a-z_]*"
@@ -111,8 +127,17 @@ _PATTERNS: Final = (
     ),
     _pattern("durations", rf"(?i)\b({_BEFORE_TIME}[ \t]+)(?:\d+m)?{_NUMBER} ?{_SHORT_SECONDS}", r"\1<duration>"),
     # In the system's words these may be a rule: answer within 2.5 s.
-    _pattern("durations", rf"(?<![\w.-])\d+\.\d+ ?{_SHORT_SECONDS}", "<duration>", system=False),
-    _pattern("durations", r"(?<![\w.-])\d+ ?(?:ms|µs|us|ns)\b", "<duration>", system=False),
+    *(
+        _pattern("durations", pattern, r"\1<duration>", system=False)
+        for pattern in (
+            rf"(?i)((?:\b|(?=\())(?:{_SPENT})[ \t:=~]+)(?:\d+m ?)?{_NUMBER} ?{_SHORT_SECONDS}",
+            r"(?i)(\bin[ \t]+)(?:\d+\.\d+ ?(?:s|secs?|seconds?|[mµun]s)|\d+ ?[mµun]s)\b",
+            rf"(\btime=|^\s*Time:\s+){_NUMBER} ?{_SHORT_SECONDS}",
+            rf"([(\[~][ \t]*){_NUMBER} ?{_SHORT_SECONDS}(?=[ \t]*[)\]])",
+            rf"^({_TEST_LINE}[^\n]*\s){_NUMBER} ?{_SHORT_SECONDS}(?=\s*$)",
+        )
+    ),
+    _pattern("durations", rf"^{_NUMBER}s(?= +(?:call|setup|teardown) )", "<duration>", system=False),
     _pattern(
         "memory",
         rf"(?i)\b({_OWNER_OF_MEMORY}\b(?!{_LIMIT})[^\n\d]{{0,20}}){_SIZE}(?:( ?(?:/|of) ?){_SIZE})?",
@@ -158,7 +183,7 @@ _has_digit: Final = re.compile(r"\d").search
 _IDS: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-    r"|(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})"
+    r"|[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}"
     r"|(?=[0-9A-HJKMNP-TV-Z]*\d)[0-7][0-9A-HJKMNP-TV-Z]{25}"
     r"|\{\{id\d+_*\}\}"
     r"|(?:call|toolu|tool|msg|resp|run|thread|session|ses|sess|req|task|job|trace|span|conv|agent|item|shell|bash"
@@ -166,13 +191,17 @@ _IDS: Final = re.compile(
     r"[_-](?:(?=[A-Za-z0-9]*\d[A-Za-z]+\d)[A-Za-z0-9]{8,}|(?=[A-Za-z]*\d)[A-Za-z0-9]{20,})(?:[_-][A-Za-z0-9]+)*"
     r")(?![A-Za-z0-9])"
 )
-# Short hashes, where git writes them; ids after their name.
+_HEX: Final = r"(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})"
+# Hashes where git writes them, after the name of an id, as a folder, behind a prefix; others are those of contents.
 _IDS_BY_PLACE: Final = re.compile(
     r"(?:(?i:\b(?:commit|HEAD is now at|merge|index|parent)[ :(]+)|^|(?<=\n)|\.\.)"
     r"(?P<hash>(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,12})(?=[ .)\]]|$)"
     r"|(?i:\b(?:session|device|conversation|thread|request|trace|run|task|shell|agent|correlation)[ _-]?id"
     r"[\"']?\s*(?:[:=]|is)\s*[\"']?)"
     r"(?P<id>(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}(?![\w-])|(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9][\w-]{9,})"
+    r"|(?i:\b(?:commit|parent|tree|merge|index|head|revision|session|thread|request|trace|span|run|task|container"
+    r"|(?:[a-z]+[ _-]?)?(?:id|uuid|guid))\b[\"']?\s*(?:[:=(]|is(?: now at)?)?\s*[\"'`(]?|/|(?<!sha)(?<!md5)[a-z][_-])"
+    rf"(?P<full>{_HEX})(?=[^A-Za-z0-9]|$)"
     r"|(?i:\bchunk id: )(?P<chunk>[0-9a-f]{6})\b"
     r"|\[(?P<branch>(?:root-commit\) )?(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,12})\]"
 )
@@ -180,7 +209,7 @@ _IDS_BY_PLACE: Final = re.compile(
 
 @lru_cache(maxsize=1024)
 def ids_in(text: str) -> tuple[tuple[int, int], ...]:
-    """The places of generated ids in a text, in order: UUIDs, hashes, ULIDs, ids of calls and sessions."""
+    """The places of generated ids in a text, in order: UUIDs, ULIDs, ids of calls and sessions, commits."""
     found = [match.span() for match in _IDS.finditer(text)]
     found += (match.span(match.lastgroup or 0) for match in _IDS_BY_PLACE.finditer(text))
     places, end = list[tuple[int, int]](), 0
@@ -198,11 +227,11 @@ def normal_text(text: str, classes: tuple[VolatileClass, ...], *, result: bool) 
     return "".join(_normal_line(line, patterns) for line in text.splitlines(keepends=True))
 
 
-def _normal_line(line: str, patterns: Sequence[Pattern]) -> str:
+def _normal_line(line: str, patterns: Sequence[tuple[re.Pattern[str], str]]) -> str:
     has = line.lower().__contains__
     if not any(map(has, _ANYWHERE)) and not (_has_digit(line) and (_DIGITS(line) or any(map(has, _BESIDE_DIGITS)))):
         return line
-    for _, pattern, new, *_ in patterns:
+    for pattern, new in patterns:
         line = pattern.sub(new, line)
     return line
 
@@ -210,18 +239,19 @@ def _normal_line(line: str, patterns: Sequence[Pattern]) -> str:
 def classes_of(line: str, classes: tuple[VolatileClass, ...]) -> set[VolatileClass]:
     """The classes of what is volatile in a line."""
     found = set[VolatileClass]()
-    for of, pattern, new, *_ in (one for one in _PATTERNS if one.of in classes):
-        changed = pattern.sub(new, line)
+    for one in (one for one in _PATTERNS if one.of in classes):
+        changed = one.pattern.sub(one.new, line)
         if changed != line:
-            found.add(of)
+            found.add(one.of)
         line = changed
     return found
 
 
 @lru_cache(maxsize=64)
-def chosen_patterns(classes: tuple[VolatileClass, ...], *, result: bool) -> tuple[Pattern, ...]:
-    """The patterns of these classes, in the order in which they are applied; `result` is for a tool's result."""
-    return tuple(one for one in _PATTERNS if one.of in classes and (one.results if result else one.system))
+def chosen_patterns(classes: tuple[VolatileClass, ...], *, result: bool) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The patterns of these classes and their replacements, in their order; `result` is for a tool's result."""
+    chosen = (one for one in _PATTERNS if one.of in classes and (one.results if result else one.system))
+    return tuple((one.pattern, one.new) for one in chosen)
 
 
 _NUMBERS: Final[tuple[tuple[VolatileClass, re.Pattern[str]], ...]] = (

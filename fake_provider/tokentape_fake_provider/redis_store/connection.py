@@ -128,17 +128,12 @@ class Presence:
             with suppress(Exception):
                 await connection.disconnect(nowait=True)
 
-    def send(self, *command: str) -> None:
-        """Send a command without waiting for its reply: it leaves in the same turn of the event loop.
-
-        Nothing is sent while there is no connection.
-        """
+    async def send(self, *command: str) -> None:
+        """Send a command without waiting for its reply, in the same turn of the event loop."""
         connection = self._connection
         if connection is not None:
-            sending = connection.send_packed_command(connection.pack_command(*command), check_health=False)
-            with suppress(Exception):  # StopIteration: it waits for nothing, unless the server does not read
-                sending.send(None)
-            sending.close()
+            with suppress(Exception):
+                await connection.send_packed_command(connection.pack_command(*command), check_health=False)
 
     async def living(self) -> set[str]:
         """The names of the processes that live."""

@@ -20,6 +20,7 @@ from tokentape_fake_provider.config import Worker
 from tokentape_fake_provider.faults import as_faults, format_fault
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
+from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.redis_store.connection import StoreAddress
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.settings import SessionSettings
@@ -44,8 +45,8 @@ from tokentape_harness.cli.options import (
 )
 from tokentape_harness.cli.reload import reloader
 from tokentape_harness.cli.request_log import request_log
+from tokentape_harness.cli.serve_report import ServeReport
 from tokentape_harness.cli.workers import free_port, run_workers
-from tokentape_harness.errors import UsageError
 from tokentape_harness.served_files import ServedFiles, State
 from tokentape_harness.testing.exchange_tools import HarnessTools
 from tokentape_harness.testing.lazy_recordings import lazy_recordings
@@ -58,9 +59,7 @@ _CONNECTIONS = 10_240
 def serve(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="[PATHS]...", help="Rules files, cassettes, and folders of both; options win over rules files."
-        ),
+        typer.Argument(metavar="[PATHS]...", help="Rules files, cassettes, and folders of both."),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. The control API needs a token on other than local addresses.")
@@ -129,13 +128,15 @@ def serve(
             help="Redis or Valkey (redis://127.0.0.1:6379/0), in which all servers with this URL share their sessions.",
         ),
     ] = None,
-    reload: Annotated[
-        bool | None,
+    explain: Annotated[
+        bool,
         typer.Option(
-            "--reload/--no-reload",
-            help="Read rules files and cassettes again when they change. [default: yes, without a --store]",
+            "--explain", help="List all that differs in requests that no recording answers, and the flags that help."
         ),
-    ] = None,
+    ] = False,
+    reload: Annotated[
+        bool, typer.Option("--reload/--no-reload", help="Read rules files and cassettes again when they change.")
+    ] = True,
 ) -> None:
     """Serve until interrupted. What the options set wins over the settings of rules files.
 
@@ -164,9 +165,6 @@ def serve(
     )
     for wire in as_wires:
         wire_named(wire)
-    if reload and store is not None:
-        raise UsageError("--reload and --store: servers that share sessions can't change at once; start them again")
-    reloads = store is None if reload is None else reload
     files = served_files(paths, as_wires, defaults, {name: value for name, value in given.items() if value is not None})
     state = files.load()
     for reason in state.skipped.values():
@@ -176,6 +174,7 @@ def serve(
         warm_up()
 
     log = None if quiet else request_log(json_lines=json_log)
+    report = ServeReport(print_error, explain=explain) if state.recordings or explain else None
 
     def create(port: int, worker: Worker | None = None) -> FakeProviderServer:
         server = FakeProviderServer(
@@ -191,13 +190,15 @@ def serve(
             allowed_origins=[*(allowed_origins or ()), *(allow_origin or ())],
             worker=worker,
             store=store,
-            ended=log,
+            ended=_each(log, report),
         )
         server.sessions.set_up(state.settings, state.setups)
+        if report is not None:
+            report.sessions = server.sessions
         return server
 
     def reloading(server: FakeProviderServer) -> contextlib.AbstractContextManager[object]:
-        return reloader(files, server) if reloads and paths else contextlib.nullcontext()
+        return reloader(files, server) if reload and paths else contextlib.nullcontext()
 
     def announce(server: FakeProviderServer) -> None:
         _announce(server, state, timing, workers, None if store is None else StoreAddress(store))
@@ -208,6 +209,9 @@ def serve(
     def run(server: FakeProviderServer, ready: Callable[[], None]) -> None:
         with log or contextlib.nullcontext():
             _run(server, ready, reloading(server))
+        if report is not None:
+            for line in report.close():
+                print_error(line)
 
     with contextlib.redirect_stdout(sys.stderr) if json_log else contextlib.nullcontext():
         if workers == 1:
@@ -217,6 +221,17 @@ def serve(
             port = free_port(host, port)
             unstarted = create(port)
             run_workers(workers, work, lambda: announce(unstarted))
+
+
+def _each(*observers: Callable[[Entry], object] | None) -> Callable[[Entry], None]:
+    """What calls each of these with a request that has ended."""
+    known = [observer for observer in observers if observer is not None]
+
+    def ended(entry: Entry) -> None:
+        for observer in known:
+            observer(entry)
+
+    return ended
 
 
 def _run(

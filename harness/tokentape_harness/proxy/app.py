@@ -22,13 +22,13 @@ from tokentape_harness.proxy.cassettes import CassetteFolder
 from tokentape_harness.proxy.failure import GRPC, NOT_SIGNED, Failure
 from tokentape_harness.proxy.headers import RawHeaders, end_to_end, is_grpc, request_headers, text
 from tokentape_harness.proxy.signing import is_signed_for_aws
-from tokentape_harness.proxy.totals import Totals
 from tokentape_harness.proxy.upstream import CONNECT_S, Target, Upstream, target_of, without_secret
 from tokentape_harness.proxy.websocket import NO_RECORDING, UPSTREAM_LOST, WebSocketRelay
 from tokentape_harness.recording.playback import Playback
 from tokentape_harness.recording.recorder import MismatchError
 from tokentape_harness.recording.response_recorder import ResponseRecorder
 from tokentape_harness.redaction import redact_text
+from tokentape_harness.totals import Totals
 
 if TYPE_CHECKING:
     from tokentape_harness.proxy.forwarder import Forwarder
@@ -63,6 +63,7 @@ class ProxyApp:
         self.requested = False
         """Whether any request has arrived."""
         self._open = 0
+        self._unmatched: set[int] = set()
         self._upstreams = upstreams
         self._cassettes = cassettes
         self.forwarder: Forwarder | None = None
@@ -169,7 +170,9 @@ class ProxyApp:
                 lines = await asyncio.to_thread(error.explain)
                 for line in lines or ["no recording is near"]:
                     self._report(redact_text(f"{path}: {line}"))
-            status = no_recording_status(scope["headers"])
+            sent = hash((target.uri, body))
+            status = no_recording_status(scope["headers"], again=sent in self._unmatched)
+            self._unmatched.add(sent)
             return Failure(status, "no_recording", f"{path}: {error.summary} ({_ADVICE})")
         except HarnessError as error:
             totals.failed += 1

@@ -26,18 +26,21 @@ _SHORTEST_CONTEXT: Final = 3
 _MOST_PATTERNS: Final = 3
 
 
-def explained(recorded: Any, received: Any, normaliser: Normaliser) -> list[str]:
-    """A line for each field that differs in these JSON bodies, and how a replay would match or get a recording."""
+def explained(recorded: Any, received: Any, normaliser: Normaliser, record: str = RECORD) -> list[str]:
+    """A line for each field that differs in these JSON bodies, and how a replay would match or get a recording.
+
+    `record` says how it is recorded.
+    """
     found = differences(normaliser.normal(recorded), normaliser.normal(received))
     regions = mapped(received, lambda _value, region, _key: region)
-    return [f"{one}: {_advice(one, recorded, received, regions, normaliser)}" for one in found]
+    return [f"{one}: {_advice(one, recorded, received, regions, normaliser, record)}" for one in found]
 
 
-def _advice(one: Difference, recorded: Any, received: Any, regions: Any, normaliser: Normaliser) -> str:
+def _advice(one: Difference, recorded: Any, received: Any, regions: Any, normaliser: Normaliser, record: str) -> str:
     """The flag that would help, which was tried out."""
     in_message = _MESSAGES.match(one.path) is not None
     if in_message and ABSENT in (one.recorded, one.received):
-        return RECORD
+        return record
     patterns = tuple(_patterns(one, _at(recorded, one.path), _at(received, one.path)))
     is_words = in_message and _at(regions, one.path) is Region.WORDS
     if 0 < len(patterns) <= _MOST_PATTERNS and all(patterns):
@@ -45,9 +48,9 @@ def _advice(one: Difference, recorded: Any, received: Any, regions: Any, normali
         changed = msgspec.structs.replace(settings, ignore_text=(*settings.ignore_text, *patterns))
         if _agree(one.path, recorded, received, Normaliser(changed, normaliser.machine)):
             flags = " ".join(f"--ignore-text {shlex.quote(text)}" for text in patterns)
-            return f"{RECORD}; if it asks nothing else: {flags}" if is_words else flags
+            return f"{record}; if it asks nothing else: {flags}" if is_words else flags
     path = f"$.{one.path}"
-    return RECORD if is_words or not is_json_path(path) else f"--ignore-path {shlex.quote(path)}"
+    return record if is_words or not is_json_path(path) else f"--ignore-path {shlex.quote(path)}"
 
 
 def _agree(path: str, recorded: Any, received: Any, normaliser: Normaliser) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -25,11 +26,21 @@ class TextRule(NamedTuple):
     """
 
     name: str
-    pattern: re.Pattern[str]
+    regex: str | re.Pattern[str]
     hints: tuple[str, ...] = ()
     is_secret: Check | None = None
     starts: bool = False
     exact: tuple[str, ...] = ()
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The compiled pattern. To compile all takes 0.1 s, and most texts hold few hints."""
+        return _compiled(self.regex)
+
+
+@cache
+def _compiled(regex: str | re.Pattern[str]) -> re.Pattern[str]:
+    return re.compile(regex)
 
 
 _LONGEST_NAME = 60
@@ -63,7 +74,7 @@ def _key(
         written = [f"{prefix}(?<![A-Za-z0-9]{prefix})" for prefix in written]
     pattern = f"(?:{'|'.join(written)})(?P<rest>{rest})"
     hints = tuple(prefix.lower() for prefix in alternatives)
-    return TextRule(name, re.compile(pattern), hints, None if certain else _random_rest, True, tuple(alternatives))
+    return TextRule(name, pattern, hints, None if certain else _random_rest, True, tuple(alternatives))
 
 
 _KEYS = (
@@ -209,7 +220,7 @@ def _is_secret_parameter(match: re.Match[str]) -> bool:
     return is_secret_parameter(match["name"])
 
 
-_PARAMETER = re.compile(r"[?&](?P<name>[A-Za-z0-9_.%-]{1,60})=(?P<secret>[^&\s\"'<>\\#]{4,})")
+_PARAMETER = r"[?&](?P<name>[A-Za-z0-9_.%-]{1,60})=(?P<secret>[^&\s\"'<>\\#]{4,})"
 _WORDS = (
     "key",
     "token",
@@ -231,7 +242,7 @@ def _any_case(*words: str) -> str:
 
 # A name, maybe a type, an operator of one of many languages, and a literal; its quotes may be escaped, as in JSON
 # inside a JSON string.
-_NAMED = re.compile(
+_NAMED = (
     rf"(?P<word>(?:{_any_case(*_WORDS)})(?:_?(?i:id)|_?\d{{1,3}})?)"
     r"(?:\\*[\"'`\]]){0,2}"
     r"(?:\s{0,8}(?:(?P<equals>(?::?\s{0,8}[A-Za-z][\w.]{0,30}\s{0,8})?=>?|:=)|:)\s{0,8}|(?P<space>\s{1,4}))"
@@ -270,7 +281,7 @@ _PLACEHOLDERS = frozenset(
 _SHAPES = (
     TextRule(
         "private key",
-        re.compile(
+        (
             r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<body>(?:[^\"-]|-(?!----))*+)"
             r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?"
         ),
@@ -280,69 +291,67 @@ _SHAPES = (
     # Some providers show a masked key in an error.
     TextRule(
         "masked key",
-        re.compile(
+        (
             r"(?<![A-Za-z0-9_-])(?:[a-z]{2,8}[-_][A-Za-z0-9_-]{0,60}\*{4,200}|[A-Za-z0-9_-]{2,60}\*{8,200})[A-Za-z0-9_-]{2,80}"
         ),
         ("****",),
     ),
     TextRule(
         "AWS signature",
-        re.compile(r"(?i)signature(?<![a-z0-9]signature)[=:]\s{0,8}(?P<secret>[0-9a-f]{64})"),
+        r"(?i)signature(?<![a-z0-9]signature)[=:]\s{0,8}(?P<secret>[0-9a-f]{64})",
         ("signature",),
         starts=True,
     ),
     TextRule(
         "Slack webhook",
-        re.compile(r"hooks\.slack\.com/services/(?P<secret>(?P<rest>[A-Za-z0-9_/]{20,}))"),
+        r"hooks\.slack\.com/services/(?P<secret>(?P<rest>[A-Za-z0-9_/]{20,}))",
         ("hooks.slack.com",),
         _random_rest,
         starts=True,
     ),
     TextRule(
         "Discord webhook",
-        re.compile(r"discord(?:app)?\.com/api/webhooks/\d{16,20}/(?P<secret>(?P<rest>[A-Za-z0-9_-]{60,}))"),
+        r"discord(?:app)?\.com/api/webhooks/\d{16,20}/(?P<secret>(?P<rest>[A-Za-z0-9_-]{60,}))",
         ("discord",),
         _random_rest,
         starts=True,
     ),
     TextRule(
         "Azure client secret",
-        re.compile(r"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}\dQ~(?P<rest>[A-Za-z0-9_~.-]{31,34})"),
+        r"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}\dQ~(?P<rest>[A-Za-z0-9_~.-]{31,34})",
         ("q~",),
         _random_rest,
     ),
     TextRule(
         "Azure key",
-        re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}"),
+        r"(?<![A-Za-z0-9])[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}",
         ("jqqj9",),
         exact=("JQQJ9",),
     ),
     TextRule(
         "Vault token",
-        re.compile(r"s\.(?<![A-Za-z0-9._-]s\.)(?P<rest>[A-Za-z0-9]{24})(?![A-Za-z0-9])"),
+        r"s\.(?<![A-Za-z0-9._-]s\.)(?P<rest>[A-Za-z0-9]{24})(?![A-Za-z0-9])",
         ("s.",),
         _random_rest,
         starts=True,
     ),
-    TextRule(
-        "Telegram token", re.compile(r"(?<![A-Za-z0-9])\d{8,10}:AA(?P<rest>[A-Za-z0-9_-]{33})"), (":aa",), _random_rest
-    ),
+    TextRule("Telegram token", r"(?<![A-Za-z0-9])\d{8,10}:AA(?P<rest>[A-Za-z0-9_-]{33})", (":aa",), _random_rest),
     TextRule(
         "JSON web token",
-        re.compile(r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+        r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
         ("eyj",),
         starts=True,
     ),
     TextRule(
         "credentials",
-        re.compile(rf"(?:{_any_case('bearer', 'basic')})\s{{1,8}}(?P<secret>(?P<rest>[A-Za-z0-9._~+/-]{{12,}}=*))"),
+        rf"(?:{_any_case('bearer', 'basic')})\s{{1,8}}(?P<secret>(?P<rest>[A-Za-z0-9._~+/-]{{12,}}=*))",
         ("bearer", "basic"),
         _random_rest,
         starts=True,
     ),
     TextRule(
         "URL credentials",
-        re.compile(r"://(?<=[A-Za-z0-9+.-]://)(?P<secret>[^\s/?#\"'`<>\\${}()\[\]|*,]{1,400})@(?=[^\s@])"),
+        r"://(?<=[A-Za-z0-9+.-]://)(?P<secret>[^\s/?#\"'`<>\\${}()\[\]|*,]{1,400})@(?=[^\s@])",
         ("://",),
         _is_url_secret,
         starts=True,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
+
 from tokentape.message import ChatMessage
-from tokentape.stream.closing import close_iterator
 from tokentape.text_run import TextRun
 
 if TYPE_CHECKING:
@@ -49,4 +50,7 @@ async def awatched(source: AsyncIterable[Item], observer: StreamObserver) -> Asy
             observer.arrived(item)
             yield item
     finally:
-        await close_iterator(iterator, source)
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            with anyio.CancelScope(shield=True):
+                await close()

@@ -143,6 +143,19 @@ VOLATILE = [
     ("versions", "OS Version: Linux 6.8.0-45-generic", "OS Version: Linux 5.15.0"),
     ("versions", "platform linux -- Python 3.11.7, pytest-9.0.1", "platform linux -- Python 3.13.0, pytest-8.3.2"),
     ("versions", "User-Agent: agent/2.1.3 (linux)", "User-Agent: agent/2.2.0 (linux)"),
+    ("durations", "Finished `dev` profile target(s) in 1.23s", "Finished `dev` profile target(s) in 12.3s"),
+    ("durations", "added 3 packages in 2s", "added 3 packages in 11s"),
+    ("durations", "ready in 300 ms", "ready in 41 ms"),
+    ("durations", "--- PASS: TestX (0.00s)", "--- PASS: TestX (1.20s)"),
+    ("durations", "ok  \texample.org/a\t0.012s", "ok  \texample.org/a\t1.5s"),
+    ("durations", "0.31s call     test_a.py::test_it", "1.02s call     test_a.py::test_it"),
+    ("durations", "64 bytes: icmp_seq=1 time=12.3 ms", "64 bytes: icmp_seq=1 time=9.1 ms"),
+    ("durations", "  ✓ renders 12 ms", "  ✓ renders 9 ms"),
+    ("ids", "commit " + "0a" * 20, "commit " + "0b" * 20),
+    ("ids", '"container_id": "' + "0a" * 32, '"container_id": "' + "0b" * 32),
+    ("ids", "in /data/" + "0a" * 32 + "/a", "in /data/" + "0b" * 32 + "/a"),
+    ("ids", "6f9619ff8b864d01b42d00cf4fc964ff", "16fd27068baf433b82eb8c7fada847da"),
+    ("ids", "lc_run-" + "0a" * 16, "lc_run-" + "0b" * 16),
     ("ports", "listening on http://127.0.0.1:41234/", "listening on http://127.0.0.1:5173/"),
 ]
 
@@ -150,7 +163,7 @@ VOLATILE = [
 # A result does not name the working folder, and its names may be what was looked up; the system's times may be rules.
 OF_ONE_ROLE = {
     "tool": {one for of, one, _ in VOLATILE if of == "cwd" or one == "User: alice"},
-    "system": {"3 passed in 0.31s"},
+    "system": {one for of, one, _ in VOLATILE if of == "durations" and not one.startswith(("Time", "Wall", "real"))},
 }
 
 
@@ -201,6 +214,24 @@ def test_a_class_makes_equal_what_it_names(of: Any, one: str, two: str) -> None:
         ("The meeting is on 2026-11-30.", "The meeting is on 2026-12-05."),
         ("born May 4, 1977", "born May 5, 1977"),
         ('{"due": "30.11.2026"}', '{"due": "30.11.2027"}'),
+        ("price 1.5s", "price 2.5s"),
+        ("a film of 90.5 seconds", "a film of 91.5 seconds"),
+        ("shutter 4 ms", "shutter 8 ms"),
+        ("deliver in 5 s", "deliver in 6 s"),
+        ("(of 1.5s and more)", "(of 2.5s and more)"),
+        ("0cc175b9c0f1b6a831c399e269772661", "92eb5ffee6ae2fec3ad71c777531578f"),
+        ("0cc175b9c0f1b6a831c399e269772661  a.txt", "92eb5ffee6ae2fec3ad71c777531578f  a.txt"),
+        ("sha256:" + "0a" * 32, "sha256:" + "0b" * 32),
+        ("sha1-" + "0a" * 20, "sha1-" + "0b" * 20),
+        ("md5 = " + "0a" * 16, "md5 = " + "0b" * 16),
+        ("On branch main", "On branch release"),
+        (" M a.py\n?? b.py", " M a.py\n?? c.py"),
+        ("Status:\n M a.py", "Status:\n M b.py"),
+        ("@@ -1 +1 @@\n-a\n+b", "@@ -1 +1 @@\n-a\n+c"),
+        (
+            "diff --git a/a.py b/a.py\nindex 1a2b3c4..2b3c4d5\n+x = 1",
+            "diff --git a/a.py b/a.py\nindex 1a2b3c4..2b3c4d5\n+x = 2",
+        ),
     ],
 )
 def test_other_results_of_tools_differ(one: Any, two: Any) -> None:
@@ -208,9 +239,69 @@ def test_other_results_of_tools_differ(one: Any, two: Any) -> None:
     assert result(one) != result(two)
 
 
+CLAUDE = (
+    "gitStatus: This is the git status at the start of the conversation.\nCurrent branch: {branch}\n\n"
+    "Main branch (you will usually use this for PRs): main\n\nGit user: {user}\n\n"
+    "Status:\n{status}\n\nRecent commits:\n{commits}\n\nNever push."
+)
+LONG = "```git status\nOn branch main\n{lines}\n```\nNever push."
+GIT = [
+    (
+        CLAUDE.format(branch="main", user="alice", status="(clean)", commits="270e6ac Add the notes"),
+        CLAUDE.format(
+            branch="", user="ci", status=" M a.py\nA  b.py\n?? c/", commits="1b2c3d4 Fix it\n270e6ac Add the notes"
+        ),
+    ),
+    (
+        LONG.format(lines="nothing to commit, working tree clean"),
+        LONG.format(
+            lines="Your branch is ahead of 'origin/main' by 1 commit.\n"
+            '  (use "git push" to publish your local commits)'
+            '\n\nChanges not staged for commit:\n  (use "git add <file>..." to update what will be committed)\n'
+            "\tmodified:   a.py\n\nUntracked files:\n\tb.py\n\nno changes added to commit"
+        ).replace("On branch main", "HEAD detached at 270e6ac"),
+    ),
+    (
+        "git: Current branch: main\ngit: Recent commits:\ngit: e71c4cc Add",
+        "git: Current branch: x\ngit: Recent commits:",
+    ),
+    ("<branch>main</branch>", "<branch>feature/a-1</branch>"),
+    ("- Branch: main\n- Commit: 270e6ac", "- Branch: fix\n- Commit: 1b2c3d4"),
+    ("HEAD: 270e6ac (main) Add the notes", "HEAD: 1b2c3d4 (HEAD, tag: v1) Fix it"),
+    ("## Git Status\n```\n## main...origin/main\n M a.py\n```", "## Git Status\n```\n## x\n```"),
+]
+
+
+@pytest.mark.parametrize(("one", "two"), GIT, ids=[one[:30] for one, _ in GIT])
+def test_the_state_of_a_repository_is_volatile(one: str, two: str) -> None:
+    """Branch, status and commits in a system message are equal, but not without the class, nor in other messages."""
+    assert system(one) == system(two)
+    bodies = [{"messages": [{"role": "system", "content": text}]} for text in (one, two)]
+    off = as_normalising({"git": False})
+    assert normal(bodies[0], HERE, off) != normal(bodies[1], HERE, off)
+    for role in ("user", "assistant", "tool"):
+        spoken = [{"messages": [{"role": role, "content": text}]} for text in (one, two)]
+        assert normal(spoken[0]) != normal(spoken[1])
+    found = Normaliser(Normalising(), HERE).ignored(bodies[0], differences(bodies[0], bodies[1]))
+    assert all("git" in line for line in found)
+
+
+def test_other_agents_that_run_there_are_volatile() -> None:
+    """gptme lists them in a block, which is there or not."""
+    block = "\n\n<workspace-agents-warning>\n⚠️  {} other agent(s):\n   PID 7: x up 7s\n</workspace-agents-warning>"
+    text = "Working directory: /x{}\nBe brief."
+    assert system(text.format(block.format(1))) == system(text.format(block.format(2))) == system(text.format(""))
+    assert system(text.format("")) != system(text.format("\nBe long."))
+
+
 @pytest.mark.parametrize(
     ("one", "two"),
     [
+        ("A tool is at hand.\nD is next.", "A tool is at hand.\nR is next."),
+        ("Make small commits.\n1234567 is the number.", "Make small commits.\n7654321 is the number."),
+        ("Status codes: 200", "Status codes: 404"),
+        ("Never commit to main.", "Never commit to release."),
+        ("Report the status:\nEach step is one line.", "Report the status:\nEach step is two lines."),
         ("Answer within 2.5 s.", "Answer within 3.5 s."),
         ("Time out after 30 seconds.", "Time out after 60 seconds."),
         ("Use a memory limit of 512 MB.", "Use a memory limit of 1024 MB."),
@@ -350,7 +441,7 @@ def test_lines_that_are_left_out_hold_nothing_volatile(words: list[str]) -> None
     for result in (True, False):
         patterns = chosen_patterns(CLASSES, result=result)
         changed = line
-        for _, pattern, new, *_ in patterns:
+        for pattern, new in patterns:
             changed = pattern.sub(new, changed)
         assert normal_text(line, CLASSES, result=result) == changed
 

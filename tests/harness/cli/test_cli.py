@@ -370,6 +370,7 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
     assert err == (
         f"tokentape: warning: skipped: {tmp_path / 'other.yaml'}: neither a cassette, which has `interactions`, nor a "
         "rules file, which has settings, rules, queue, cassettes, sessions\n"
+        f"tokentape: openai_chat: 0 recorded, 2 replayed, 1 unmatched, {err.split()[-3]} s saved\n"
     )
 
 

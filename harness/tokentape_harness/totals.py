@@ -1,4 +1,4 @@
-"""Totals: what the proxy did with the requests for one provider."""
+"""Totals: what was done with the requests for one provider, or of one wire format."""
 
 from __future__ import annotations
 
