@@ -19,7 +19,7 @@ APPS := tests.conformance.pipelines
 PIPELINES := "starlette_app:app --path /sse" "starlette_app:app --path /text" "flask_app:app --path /ndjson" \
 	"django_app:wsgi --path /plain" "django_app:asgi --path /async"
 
-.PHONY: help demo record test test-slow test-clients test-servers conformance lint types cov bench clean
+.PHONY: help demo record test test-slow test-clients test-servers conformance lint types cov bench screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -68,6 +68,9 @@ cov: $(READY) ## Run the tests and show what they don't reach
 
 bench: $(READY) ## Measure speed as ratios against reference runs (about fifteen minutes)
 	$(BIN)/python -m bench
+
+screenshots: $(READY) ## Take the pictures of the console in the docs again, in Debian's Chromium
+	$(BIN)/python -m tests.servers.browser.screenshots docs/images
 
 clean: ## Remove what was built
 	rm -rf .venv dist .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

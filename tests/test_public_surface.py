@@ -23,7 +23,7 @@ DOORS = {
         FinishReason FollowUpError NDJSONFraming NotFoundError OutputBuffer OutputBufferError OverloadedError
         Part PermissionDeniedError PostStreamingResponseEvent ProviderError ProviderPart RateLimitError
         ReadCancelledError ReasoningPart ReentrantIterationError RequestTimeoutError Role SSEFraming
-        ServerError StreamContext StreamStatus StreamedChatMessageIterator StreamingFailedEvent TextPart
+        ServerError StreamContext StreamStatus StreamTiming StreamedChatMessageIterator StreamingFailedEvent TextPart
         TokenUsage TokentapeError ToolCall ToolCallDelta TruncatedStreamError UnknownWireError WireDecoder
         astream_bytes post_streaming_response replay stream_bytes stream_response streaming_failed wire_names
         wrap
@@ -34,7 +34,10 @@ DOORS = {
     """,
     "tokentape.web": """
         ASGIStream Format StreamingChatHttpResponse StreamingChatResponse WSGIStream response_headers
-        wsgi_stream
+        smooth wsgi_stream
+    """,
+    "tokentape.filters": """
+        Boundary FilterFactory StopStream TextFilter hold_to limit_length replace stop_at
     """,
     "tokentape.buffer": """
         OutputBuffer

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from tests.clients.environments import versions
+from tests.clients.rag import RAG_APPS
 from tests.fake_provider.endpoints.table import PAGE, page
 from tests.test_docs import REPOSITORY, block_with, run
 from tokentape_fake_provider import Session
@@ -19,6 +23,13 @@ def test_the_scripts_of_the_page_are_valid() -> None:
     session = run(block_with(TEXT, "session.push"))["session"]
     assert isinstance(session, Session)
     assert (len(session.queue), len(session.rules)) == (3, 2)
+
+
+def test_the_apps_of_the_page_are_those_that_run() -> None:
+    """Each with the version that is tested, and whether a script gives its answer."""
+    rows = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| `(\w+)` \| (.*) \|$", TEXT, re.MULTILINE)
+    shown = {(package, version, wire, "scripted" in answer) for package, version, wire, answer in rows}
+    assert shown == {(app.package, versions(app.environment)[app.package], app.wire, app.scripted) for app in RAG_APPS}
 
 
 def test_the_table_of_endpoints_is_current() -> None:

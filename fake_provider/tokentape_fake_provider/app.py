@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import lru_cache, partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -67,6 +67,13 @@ _logger: Final = logging.getLogger("tokentape_fake_provider")
 def create_app(config: AppConfig | None = None) -> App:
     """Create the ASGI application, by default with its own configuration."""
     return App(config or AppConfig())
+
+
+class _Repeated(NamedTuple):
+    """What a recording answered, and the model that was requested."""
+
+    answer: Answer
+    model: str | None
 
 
 class App:
@@ -287,6 +294,11 @@ class App:
         method, path, headers = entry.method, entry.path, connection.headers
         wire = None if entry.wire is None else error_wire
         content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
+        same = (method, path, entry.query, content_type, entry.raw_body)
+        repeated = session.take_repeated(same)
+        if isinstance(repeated, _Repeated):
+            entry.model = repeated.model
+            return repeated.answer
         value, problem = parse_body(entry.raw_body, content_type)
         entry.model = requested_model(entry.wire, path, value)
         listing = None if wire is not None else self._listing(session, method, path, headers, value)
@@ -302,6 +314,9 @@ class App:
         work = partial(_finish_and_join, plan.finish)
         answer = (await _unless_client_leaves(connection, work) if in_thread else plan.finish()) or listing
         if answer is not None:
+            if answer.repetition is not None and answer.instant and not answer.faults:
+                kept = _Repeated(answer, entry.model)
+                session.keep_repeated(same, kept, answer.repetition, len(entry.raw_body) + len(answer.tape.body))
             return answer
         if wire is not None:
             return error_answer(

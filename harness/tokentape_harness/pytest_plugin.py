@@ -27,6 +27,10 @@ _MARKER = "fake_provider"
 _TAPE = "tape"
 _SWEEP = "fault_sweep"
 _CONFORMANCE = "tokentape_conformance"
+_PROVIDERS = pytest.StashKey["list[FakeProvider]"]()
+"""The fake providers of a test, if failed tests leave reports."""
+_ERRORS = pytest.StashKey["list[str]"]()
+"""The errors of a test so far: of its body, and of its teardown."""
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
@@ -39,11 +43,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the record mode of the mark `tape`, and the file for matrices."""
+    """Add the record mode of the mark `tape`, the file for matrices, and the folder for reports of failed tests."""
     parser.getgroup("tokentape").addoption(
         "--fault-sweep-json",
         metavar="FILE",
         help="write the matrices of tests marked `fault_sweep` to this file, as JSON",
+    )
+    parser.getgroup("tokentape").addoption(
+        "--tokentape-report",
+        metavar="DIR",
+        help="write what the fake provider of each failed test received and sent to this folder, as one HTML file each",
     )
     parser.getgroup("tokentape").addoption(
         "--tape-record-mode",
@@ -104,6 +113,29 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
     swept = swept_cell(pyfuncitem)
     return (yield) if swept is None else (yield from call(pyfuncitem, swept))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leave a report of a failed test's fake providers, and name it beside the failure."""
+    report = yield
+    providers = item.stash.get(_PROVIDERS, [])
+    if report.failed and providers:
+        from tokentape_harness.testing.report import write_report
+
+        folder = item.config.invocation_params.dir / item.config.getoption("--tokentape-report")
+        error = "\n\n".join([*item.stash.get(_ERRORS, []), report.longreprtext])
+        item.stash[_ERRORS] = [error]
+        try:
+            what = str(write_report(folder, item.nodeid, report.outcome, error, providers))
+        except OSError as problem:
+            what = f"not written: {problem}"
+        report.sections.append(("tokentape report", what))
+    if call.when == "teardown" and providers:
+        del item.stash[_PROVIDERS]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -242,6 +274,8 @@ def _set_up(server: Provider, session: Session, request: pytest.FixtureRequest) 
         from tokentape_harness.testing.recordings import cassette_folders
 
     provider = FakeProvider(server, session, cassette_folders(request.path, request.config.rootpath))
+    if request.config.getoption("--tokentape-report"):
+        request.node.stash.setdefault(_PROVIDERS, []).append(provider)
     session.configure(**project_settings(request.config.rootpath).comparison)
     for marker in reversed(list(request.node.iter_markers(_MARKER))):
         provider.set_up(*marker.args, **marker.kwargs)

@@ -52,6 +52,7 @@ from tokentape.stream.signals import (
 )
 from tokentape.stream.state import StreamStatus
 from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.timing import StreamTiming
 from tokentape.usage import TokenUsage
 from tokentape.wires import EventDecoder, WireDecoder, wire_names
 
@@ -90,6 +91,7 @@ __all__ = [
     "ServerError",
     "StreamContext",
     "StreamStatus",
+    "StreamTiming",
     "StreamedChatMessageIterator",
     "StreamingFailedEvent",
     "TextPart",

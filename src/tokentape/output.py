@@ -9,6 +9,7 @@ import msgspec
 
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
+from tokentape.timing import StreamTiming
 from tokentape.usage import NOTHING, TokenUsage
 
 
@@ -17,7 +18,8 @@ class ChatOutput(msgspec.Struct, frozen=True):
 
     `messages` holds one message per choice, in order. `error` is the error that broke the stream, if any: the
     output then holds what arrived before it. `metadata` is what the provider sent beside the message (response id,
-    system fingerprint, rate limits, ...).
+    system fingerprint, rate limits, ...). `unfiltered` is the output of a filtered stream without its filters,
+    `timing` the times of a measured one.
     """
 
     messages: tuple[ChatMessage, ...] = (ChatMessage(),)
@@ -25,6 +27,8 @@ class ChatOutput(msgspec.Struct, frozen=True):
     model: str | None = None
     error: BaseException | None = None
     metadata: Mapping[str, Any] = NOTHING
+    unfiltered: ChatOutput | None = None
+    timing: StreamTiming | None = None
 
     @property
     def message(self) -> ChatMessage:

@@ -19,6 +19,7 @@ from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.errors import FaultNotApplicableError, StepError, StreamOverError
 from tokentape_fake_provider.fault_injection.apply import apply_fault, apply_late_fault
 from tokentape_fake_provider.faults import FAULTS, parse_fault
+from tokentape_fake_provider.hosting import InProcessProvider
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.playback import connection
 from tokentape_fake_provider.playback.by_hand import continued, ended
@@ -425,6 +426,26 @@ def test_over_http(session: Session, server: FakeProviderServer, http: httpx2.Cl
     state = http.post(f"{control}/streams/1/cut").json()
     assert (state["over"], state["outcome"]) == (True, "dropped")
     assert client.finish().received == b""
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_cut_in_process(how: Any) -> None:
+    """Without a socket a cut raises the client's own exception, after what was sent; a stall runs into its timeout."""
+    with InProcessProvider() as provider, httpx2.Client(transport=provider.transport(), timeout=60) as client:
+        session = provider.create_session(timing="stepped", clock="automatic")
+        url = f"{provider.base_url('openai_chat', session.id)}/chat/completions"
+        for stalls in (False, True):
+            session.push(Tape(FRAMES, 200, SSE))
+            with client.stream("POST", url, json=REQUEST) as response:
+                stream, parts = session.streams.next(), response.iter_raw()
+                stream.step()
+                assert next(parts) == FRAMES[0].data
+                if stalls:
+                    stream.stall()
+                else:
+                    stream.cut(how)
+                with pytest.raises(httpx2.ReadTimeout if stalls else httpx2.TransportError):
+                    next(parts)
 
 
 WIRE_TAPES = ("openai_chat", "anthropic_messages", "gemini", "ollama", "bedrock_converse", "openai_responses")

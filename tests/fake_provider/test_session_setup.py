@@ -68,6 +68,17 @@ def test_a_rule_that_is_the_same_keeps_its_count() -> None:
     assert "again" in answered(session)
 
 
+def test_rules_that_were_replaced_stay_until_the_files_have_others() -> None:
+    """A list of rules that was replaced at run time stays as it is while the files' rules are the same."""
+    session, first, second = Session(), Rule(("1",)), Rule(("2",))
+    session.set_up(Setup(rules=(first,)))
+    session.replace_rules((second,))
+    session.set_up(Setup(SessionSettings(seed=2), rules=(first,)))
+    assert session.rules == (second,)
+    session.set_up(Setup(rules=(Rule(("3",)), first)))
+    assert session.rules == (Rule(("3",)), first, second)
+
+
 def test_the_queue_is_filled_again_only_if_it_changed() -> None:
     """A played queue stays empty until the files have another one; what was pushed stays in it."""
     session = Session()
@@ -139,7 +150,7 @@ def test_a_request_takes_its_answer_from_one_state() -> None:
     thread.start()
     seen = set()
     try:
-        for _ in range(300):
+        for _ in range(150):
             answer = find_answer(registry.default, request("hi"))
             assert answer is not None
             reply = json.loads(answer.tape.body)

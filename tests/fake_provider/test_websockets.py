@@ -77,6 +77,7 @@ def test_it_is_played_live(server: FakeProviderServer) -> None:
     (entry,) = server.default.journal.wait()
     assert (entry.method, entry.status, entry.answered_by, entry.source) == ("GET", 101, "recording", "x.yaml")
     assert (entry.outcome, entry.frames_sent, entry.frames_planned, entry.bytes_sent) == ("complete", 3, 3, 5)
+    assert [frame.data for frame in entry.planned] == [b"1a", b"\xff", b"2a"]
     assert server.default.unplayed.empty
 
 

@@ -12,6 +12,7 @@ from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.playback.journal import AnsweredBy, TokenCounts
 from tokentape_fake_provider.playback.near_miss import NearMiss
 from tokentape_fake_provider.script.model import Error
+from tokentape_fake_provider.sessions.recording_store import Repetition
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.timing import Stepped
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
@@ -65,6 +66,8 @@ class Answer(NamedTuple):
     request: ProviderRequest | None = None
     misses: tuple[NearMiss, ...] = ()
     usage: TokenCounts | None = None
+    repetition: Repetition | None = None
+    """Set if an equal request gets the same answer, which then need not be found anew."""
 
 
 def refused(wire: Wire, error: BadRequestError, request: ProviderRequest | None = None) -> Answer:

@@ -41,7 +41,7 @@ from tokentape_fake_provider.script.model import Error, Script, Usage, streamed_
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.script.usage import count_input, resolve_usage
 from tokentape_fake_provider.sessions.condition import IncomingRequest
-from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss
+from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, Repetition
 from tokentape_fake_provider.sessions.session import Session, Taken
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.stored_answers import Background
@@ -108,6 +108,7 @@ class _Resolution:
         self._simulated_size = 0
         self._firings: list[ActiveFault] = []
         self._normalised: tuple[str, ...] = ()
+        self._repetition: Repetition | None = None
         self._misses: tuple[NearMiss, ...] = ()
         self._request = self._read(self._wire) if self._wire is not None and http.method == "POST" else None
         self._incoming = None if self._request is None else IncomingRequest(self._request)
@@ -221,6 +222,7 @@ class _Resolution:
         endpoint = Endpoint(http.method, http.path, wire.name if wire else None)
         recording = session.take_recording(endpoint, http.body, None if request is None else request.text)
         if not isinstance(recording, Miss):
+            self._repetition = session.repetition
             scripted = recording.script is not None and request is not None
             tape, self._normalised = session.fitted(recording, endpoint, http.body)
             what = recording.script if scripted and recording.script is not None else tape
@@ -387,7 +389,8 @@ class _Resolution:
 
     def _of(self, taken: Taken) -> Answer:
         if isinstance(taken.what, Tape):
-            return self._from_tape(taken.what, taken.by, taken.source)._replace(normalised=self._normalised)
+            answer = self._from_tape(taken.what, taken.by, taken.source)
+            return answer._replace(normalised=self._normalised, repetition=self._repetition)
         assert self._request is not None
         warning = "" if taken.by == "recording" else undeclared_calls(taken.what, self._request.body)
         if warning:
@@ -399,6 +402,7 @@ class _Resolution:
         if request is not None and request.wire == RESPONSES and is_stored(request):
             own = self._http.body
             self._session.stored.keep(lambda: build_answer(request, own, response_in(tape)))
+            self._repetition = None
         steps = _steps(self._settings)
         usage = None if self._wire is None else reported_usage(tape, self._wire)
         if isinstance(timing, Instant) and steps is not None:

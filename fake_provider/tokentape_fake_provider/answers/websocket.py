@@ -59,8 +59,8 @@ async def _play(
 ) -> Outcome:
     timing = session.settings.timing
     entry.status, entry.answered_by, entry.source = SWITCHING_PROTOCOLS, "recording", recordings[0][0].label
-    due, sizes = list[float](), list[int]()
-    entry.due, entry.sizes = due, sizes
+    due, sizes, payload = list[float](), list[int](), list[bytes]()
+    entry.due, entry.sizes, entry.payload = due, sizes, payload
 
     def choose(position: int) -> bool:
         recording, tape = recordings[position]
@@ -70,9 +70,10 @@ async def _play(
         entry.source, entry.frames_planned = recording.label, sum(frame.sender == "server" for frame in frames)
         return True
 
-    def sent(at: float, size: int) -> None:
+    def sent(at: float, data: bytes) -> None:
         due.append(at)
-        sizes.append(size)
+        sizes.append(len(data))
+        payload.append(data)
         entry.left.append(clock.now() - entry.arrived)
 
     async def wait_until(deadline: float) -> None:

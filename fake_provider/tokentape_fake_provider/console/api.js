@@ -49,9 +49,9 @@ export class Api {
     return this.#json("DELETE", path);
   }
 
-  /** Call `receive(kind, data)` for each event until the connection ends; call `begin` when it is open. */
-  async events(begin, receive) {
-    const response = await this.#fetch("GET", "/events");
+  /** Call `receive(kind, data)` for each event until the connection ends or is aborted; call `begin` when it is open. */
+  async events(begin, receive, signal) {
+    const response = await this.#fetch("GET", "/events", undefined, signal);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     begin();
     let rest = "";
@@ -70,12 +70,12 @@ export class Api {
     return response.status === 204 ? null : response.json();
   }
 
-  async #fetch(method, path, body) {
+  async #fetch(method, path, body, signal) {
     const headers = this.token ? { authorization: `Bearer ${this.token}` } : {};
     if (body !== undefined) headers["content-type"] = "application/json";
     let response;
     try {
-      response = await fetch(this.base + path, { method, headers, body: body && JSON.stringify(body) });
+      response = await fetch(this.base + path, { method, headers, signal, body: body && JSON.stringify(body) });
     } catch {
       throw new ApiError(0, { what: "the server does not answer", do: "see whether tokentape serve still runs" });
     }

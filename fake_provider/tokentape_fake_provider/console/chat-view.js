@@ -78,7 +78,7 @@ export function block(value, label = null) {
 /** What came near an unmatched request, with the fields that differ. */
 export function missList(misses) {
   return misses.map(({ kind, name, differences }) => h("section", { class: "miss" },
-    h("h3", {}, `near miss: ${kind} `, h("code", {}, name)),
+    h("h3", {}, "near miss: ", name.startsWith(kind) ? null : `${kind} `, h("code", {}, name)),
     h("table", {},
       h("thead", {}, h("tr", {}, ["field", "expected", "received"].map((title) => h("th", { scope: "col" }, title)))),
       h("tbody", {}, differences.map(({ path, expected, actual }) => h("tr", {},

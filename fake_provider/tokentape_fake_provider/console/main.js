@@ -59,7 +59,7 @@ const views = h("nav", { "aria-label": "views" },
 const filterBar = h("div", { class: "filters", role: "search" }, search, ...Object.values(filters),
   button("Clear filters", clearFilters, { class: "quiet" }), count);
 const welcome = h("p", { class: "welcome" });
-const splitter = h("div", { class: "splitter", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": "width of the list", "aria-valuenow": "42", "aria-valuemin": "15", "aria-valuemax": "80", hidden: true });
+const splitter = h("div", { class: "splitter", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": "width of the list", "aria-valuenow": "40", "aria-valuemin": "15", "aria-valuemax": "80", hidden: true });
 const main = h("main", { class: "view" }, h("section", { class: "list", "aria-label": "list of requests" }, filterBar, list, welcome),
   splitter, requestView.element, sessionView?.element);
 
@@ -161,7 +161,7 @@ function drawSessions() {
   document.body.classList.toggle("one-session", sessionChoice.value !== "" || sessions.size < 2);
   const session = sessions.get(chosenSession());
   holdNew.checked = session ? Boolean(session.settings.hold) : false;
-  const url = session?.base_urls.openai_chat ?? "";
+  const url = session?.base_urls.openai_chat.replace("/s/default/", "/") ?? "";
   welcome.replaceChildren(h("strong", {}, "No requests yet."), " Point a client to ", h("code", {}, url),
     " and they appear here, or ", h("a", { href: `console/chat.html?session=${chosenSession()}`, target: "chat" }, "open a chat to try"), ".");
   if (sessionView && !sessionView.element.hidden) showSession();
@@ -225,8 +225,8 @@ function receive(kind, data) {
       readSessions();
       break;
     case "reload":
-      if (data.ok) announce(data.message);
-      else reportError(new Error(data.message));
+      if (data.ok) announce(`Reloaded ${data.files.join(", ")}: ${data.message}.`);
+      else reportError(new Error(`${data.files.join(", ")} can't be used: what was served before is still served\n${data.message}`));
       readSessions();
       break;
   }
@@ -234,33 +234,45 @@ function receive(kind, data) {
 }
 
 async function readAll() {
-  await readSessions();
-  const read = [...sessions.keys()].map((id) => api.get(`/sessions/${encodeURIComponent(id)}/journal?bodies=0`));
-  const journals = await Promise.all(read);
+  const { sessions: found } = await api.get("/sessions");
+  const journals = await Promise.all(found.map(({ id }) => api.get(`/sessions/${encodeURIComponent(id)}/journal?bodies=0`)));
+  sessions.clear();
+  for (const session of found) sessions.set(session.id, session);
   requests.clear();
   for (const { entries } of journals) for (const entry of entries) receive("request", entry);
   requests.sort();
+  drawSessions();
+  if (openRow && !requests.find(openRow.session, openRow.number)) closeRequest();
   redraw();
 }
 
+/** Follow the server's events: read the lists when the feed is open, then what came meanwhile, then what comes. */
 async function follow() {
   for (;;) {
-    let early = [];
-    const take = (kind, data) => (kind === "gap" ? begin() : early ? early.push([kind, data]) : receive(kind, data));
-    const begin = () => {
+    const connected = new AbortController();
+    let early = null;
+    const readLists = async () => {
       early = [];
-      attempt(async () => {
+      try {
         await readAll();
-        for (const [kind, data] of early) receive(kind, data);
+        const meanwhile = early;
         early = null;
+        for (const [kind, data] of meanwhile) receive(kind, data);
         showConnection(true);
-      });
+      } catch (error) {
+        connected.abort(error);
+      }
+    };
+    const take = (kind, data) => {
+      if (kind === "gap") connected.abort();  // and begin again
+      else if (early) early.push([kind, data]);
+      else receive(kind, data);
     };
     try {
-      await api.events(begin, take);
+      await api.events(readLists, take, connected.signal);
     } catch (error) {
       if (error.status === 401) await askToken(error);
-      else if (connection.textContent !== "disconnected") reportError(error);
+      else if (error.name !== "AbortError" && !connection.classList.contains("lost")) reportError(error);
     }
     showConnection(false);
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -334,7 +346,7 @@ function showEmbedded({ test, sessions: shown, journals }) {
   drawSessions();
   connection.replaceWith(h("strong", { class: "test" }, document.title));
   if (test.error) noticeRegions.prepend(h("details", { class: "failure", open: true }, h("summary", {}, "error of the test"), h("pre", { tabindex: "0" }, test.error)));
-  if (requests.rows.length) list.choose(0);
+  if (requests.rows.length) openRequest(requests.rows[0]);
 }
 
 list.addEventListener("choose", (event) => openRequest(requests.visible[event.detail]));

@@ -6,7 +6,7 @@ const status = h("p", { role: "status", class: "status" });
 const errors = h("div", { role: "alert", class: "errors" });
 
 /** The regions that are written here; they stand in the document from the start. */
-export const noticeRegions = h("div", { class: "notices" }, errors, status);
+export const noticeRegions = h("footer", { class: "notices" }, errors, status);
 
 /** Announce what an action did. */
 export function announce(text) {

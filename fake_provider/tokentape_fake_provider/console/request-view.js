@@ -31,9 +31,9 @@ export class RequestView {
     const saves = api && h("span", { class: "saves" },
       button("Save as rule…", () => this.saveRule()), button("Save as cassette…", () => this.saveCassette()));
     this.element = h("section", { class: "request", "aria-label": "request", hidden: true },
-      h("header", {}, this.title, saves,
+      h("header", {}, this.title,
         button("×", onclose, { "aria-label": "Close the request", title: "Close (key Escape)", class: "quiet" })),
-      this.tabs, this.panel);
+      h("div", { class: "tabs" }, this.tabs, saves), this.panel);
   }
 
   /** Whether this request is shown. */

@@ -4,6 +4,8 @@
 export const ANSWERED_BY = ["queue", "rule", "recording", "synthetic", "models", "stored", "fault", "error"];
 export const OUTCOMES = ["pending", "held", "complete", "client_left", "dropped", "reset", "server_stopped"];
 export const STATUSES = ["2xx", "4xx", "5xx", "none"];
+/** The most requests that are kept; beyond that the older half is dropped. */
+const MOST = 40_000;
 
 /** The requests by session and number, in the order in which they arrived. */
 export class Requests {
@@ -25,6 +27,7 @@ export class Requests {
       const row = { held: false, ...entry, key };
       row.text = searchText(row);
       this.#byKey.set(key, row);
+      if (this.rows.length >= MOST) this.#forgetOlder();
       this.rows.push(row);
       if (this.#accepts(row)) this.visible.push(row);
       return row;
@@ -47,6 +50,11 @@ export class Requests {
   clear(session = null) {
     this.rows = session === null ? [] : this.rows.filter((row) => row.session !== session);
     this.#byKey = new Map(this.rows.map((row) => [row.key, row]));
+    this.filter(this.#accepts);
+  }
+
+  #forgetOlder() {
+    for (const row of this.rows.splice(0, MOST / 2)) this.#byKey.delete(row.key);
     this.filter(this.#accepts);
   }
 

@@ -20,6 +20,9 @@ export class SessionView {
   constructor(api, { onchange }) {
     this.api = api;
     this.onchange = onchange;
+    // What a person writes stays, though the rest is drawn again when the session changes.
+    this.timing = h("input", { "aria-label": "timing", class: "mono", spellcheck: "false" });
+    this.script = h("textarea", { rows: 3, "aria-label": "script to push", placeholder: "The text of the next answer, or a queue item as JSON" });
     this.element = h("section", { class: "session", "aria-label": "settings of the session", hidden: true });
   }
 
@@ -35,13 +38,16 @@ export class SessionView {
     const [shown, rules, queue] = await Promise.all([
       this.api.get(path), this.api.get(`${path}/rules`), this.api.get(`${path}/queue`)]);
     if (this.#session !== id) return;
+    const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
+    if (focused !== this.timing) this.timing.value = timingText(shown.settings.timing);
     this.element.replaceChildren(
       h("header", {}, h("h2", {}, `Session ${id}`),
         button("Forget its requests", () => this.#change(() => this.api.delete(`${path}/journal`), "The journal is empty.")),
-        id === "default" ? null : button("Delete session", () => this.#change(() => this.api.delete(path), "Deleted."), { class: "danger" })),
+        id === "default" ? null : button("Delete session…", () => this.#delete(id), { class: "danger" })),
       h("div", { class: "cards" },
-        this.#timingCard(shown.settings), this.#faultCard(shown.settings.faults), this.#queueCard(queue.items),
-        this.#ruleCard(rules), urlCard(shown.base_urls)));
+        this.#timingCard(shown.settings), this.#faultCard(shown.settings.faults), this.#ruleCard(rules),
+        this.#queueCard(queue.items), urlCard(shown.base_urls)));
+    if (focused) refocus(this.element, focused);
   }
 
   async #change(action, done) {
@@ -51,17 +57,22 @@ export class SessionView {
     this.onchange();
   }
 
+  async #delete(id) {
+    const sure = await openDialog(`Delete session ${id}?`, h("p", {}, "Its requests, rules and queue are lost."), { action: "Delete" });
+    if (sure) await this.#change(() => this.api.delete(this.#path), "Deleted.");
+  }
+
   #patch(change, done) {
     return this.#change(() => this.api.patch(`${this.#path}/settings`, change), done);
   }
 
   #timingCard(settings) {
-    const text = h("input", { value: timingText(settings.timing), "aria-label": "timing", class: "mono", spellcheck: "false" });
+    const text = this.timing;
     const presets = choice("common timings", [["", "common timings…"], ...TIMINGS], {
       onchange: () => { if (presets.value) text.value = presets.value; },
     });
     const apply = () => this.#patch({ timing: asTiming(text.value) }, `New streams have the timing ${text.value}.`);
-    text.addEventListener("keydown", (event) => event.key === "Enter" && apply());
+    text.onkeydown = (event) => event.key === "Enter" && apply();
     const strict = h("input", { type: "checkbox", checked: settings.strict, onchange: () =>
       this.#patch({ strict: strict.checked }, strict.checked ? "Unmatched requests are refused." : "The simulated model answers unmatched requests.") });
     return panelCard("Timing of new streams", h("div", { class: "line" }, text, presets, button("Set", apply, { class: "primary" })),
@@ -88,16 +99,18 @@ export class SessionView {
   }
 
   #queueCard(items) {
-    const text = h("textarea", { rows: 3, "aria-label": "script to push", placeholder: "The text of the next answer, or a queue item as JSON" });
     const push = () => {
-      const given = text.value.trim();
-      if (given) this.#change(() => this.api.post(`${this.#path}/queue`, { items: [asItem(given)] }), "Pushed: it answers the next request.");
+      const given = this.script.value.trim();
+      if (given) this.#change(async () => {
+        await this.api.post(`${this.#path}/queue`, { items: [asItem(given)] });
+        this.script.value = "";
+      }, "Pushed: it answers the next request.");
     };
     const list = items.map((item, index) => h("li", {}, h("div", { class: "line" }, h("code", { class: "clip" }, itemText(item)),
       button("Remove", () => this.#change(
         () => this.api.put(`${this.#path}/queue`, { items: items.filter((_, other) => other !== index) }), "Removed."), { "aria-label": `Remove item ${index + 1}` }))));
     return panelCard(`Queue (${counted(items.length, "script")})`, list.length ? h("ol", { class: "items" }, list) : empty("Empty: rules, recordings or the simulated model answer."),
-      text, button("Push script", push, { class: "primary" }));
+      this.script, button("Push script", push, { class: "primary" }));
   }
 
   #ruleCard({ rules, counts = [] }) {
@@ -124,6 +137,13 @@ export class SessionView {
     card.classList.add("wide");
     return card;
   }
+}
+
+/** Focus the control that was drawn in the place of this one. */
+function refocus(element, before) {
+  const name = (control) => control.ariaLabel ?? control.textContent;
+  const controls = [...element.querySelectorAll("button, input, textarea, select")];
+  (before.isConnected ? before : controls.find((control) => name(control) === name(before)))?.focus();
 }
 
 function panelCard(title, ...content) {

@@ -45,11 +45,12 @@ export class StreamTimeline extends HTMLElement {
     let [duePixel, leftPixel] = [-1, -1];
     for (const frame of frames) {
       const [dueX, leftX] = [this.#scale(frame.at), frame.left === null ? null : this.#scale(frame.left)];
-      if (timed && Math.abs(dueX - duePixel) >= 0.75) due.push(mark((duePixel = dueX), DUE_Y));
-      if (leftX === null || Math.abs(leftX - leftPixel) < 0.75) continue;
-      const target = timed && frame.left - frame.at >= LATE_MS ? late : left;
-      target.push(mark((leftPixel = leftX), LEFT_Y));
-      if (target === late) target.push(`M${dueX.toFixed(1)} ${DUE_Y + 14}L${leftX.toFixed(1)} ${LEFT_Y}`);
+      const newDue = timed && Math.abs(dueX - duePixel) >= 0.75;
+      if (newDue) due.push(mark((duePixel = dueX), DUE_Y));
+      if (leftX === null) continue;
+      const isLate = timed && frame.left - frame.at >= LATE_MS;
+      if (isLate && newDue) late.push(`M${dueX.toFixed(1)} ${DUE_Y + 14}L${leftX.toFixed(1)} ${LEFT_Y}`);
+      if (Math.abs(leftX - leftPixel) >= 0.75) (isLate ? late : left).push(mark((leftPixel = leftX), LEFT_Y));
     }
     const drawing = svg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img" },
       svg("title", {}, document.createTextNode(this.#summary(end))),

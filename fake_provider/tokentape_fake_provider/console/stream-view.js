@@ -85,6 +85,10 @@ export class StreamView {
     this.until.addEventListener("keydown", (event) => event.key === "Enter" && this.stepUntil());
     this.holdButton = button("Hold", () => this.toggleHold(), { key: "h", title: "Stop after the frames that are being sent" });
     this.speedText = h("span", { class: "speed" });
+    this.speedButtons = [
+      button("Slower", () => this.changeSpeed(0.5), { key: "-", title: "Half the speed" }),
+      button("Faster", () => this.changeSpeed(2), { key: "+", title: "Twice the speed" }),
+    ];
     this.cutHow = choice("how to cut", [["close", "close"], ["reset", "reset"], ["end", "clean end"]]);
     return h("div", { class: "controls", role: "group", "aria-label": "stream control" },
       this.holdButton,
@@ -96,8 +100,7 @@ export class StreamView {
       button("Stall", () => this.stall(), { title: "Send nothing more, and leave the connection open" }),
       button("Fault…", () => this.injectFault(), { key: "f", title: "Apply a fault to the frames that are not sent yet" }),
       h("span", { class: "joined" },
-        button("Slower", () => this.changeSpeed(0.5), { key: "-", title: "Half the speed" }), this.speedText,
-        button("Faster", () => this.changeSpeed(2), { key: "+", title: "Twice the speed" })),
+        ...this.speedButtons.toSpliced(1, 0, this.speedText)),
       this.progress);
   }
 
@@ -180,6 +183,7 @@ export class StreamView {
     const live = Boolean(this.api) && entry.outcome === "pending";
     this.control.hidden = !live;
     this.holdButton.firstChild.textContent = this.#state.held ? "Release" : "Hold";
+    for (const speed of this.speedButtons) speed.disabled = !this.#state.timed;
     this.speedText.textContent = `${this.#state.speed}×`;
     this.progress.textContent = `${sent} of ${counted(frames.length, "frame")} sent${this.#state.held ? ", held" : ""}`;
     this.#drawFacts(sent);
@@ -201,7 +205,7 @@ export class StreamView {
       ["total", duration(entry.ended)],
       ["frames", `${sent} of ${entry.frames.length}`],
       ["sent", bytesText(size)],
-      ["latest", duration(lateness)],
+      ["max lateness", duration(lateness)],
       ["outcome", this.#state.held && entry.outcome === "pending" ? "held" : entry.outcome],
       [`${planned}finish`, entry.finish_reason ?? "–"],
       [`${planned}tokens`, usageText(entry.usage) || "–"],
@@ -226,6 +230,7 @@ export class StreamView {
     this.#follow = index >= this.#sent() - 1;
     this.timeline.show(this.#entry, index);
     this.#showBytes();
+    this.grid.reveal(index);
   }
 
   #showBytes() {

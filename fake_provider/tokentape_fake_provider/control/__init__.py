@@ -23,6 +23,7 @@ from tokentape_fake_provider.control import (
     streams,
 )
 from tokentape_fake_provider.control.api import CONTROL_PATH, HEALTH_PATH, METRICS_PATH, Api, Routes
+from tokentape_fake_provider.control.openapi import with_openapi
 
 __all__ = ["CONTROL_PATH", "HEALTH_PATH", "METRICS_PATH", "control_routes"]
 
@@ -39,7 +40,10 @@ def control_routes(config: AppConfig) -> Starlette:
         streams.ROUTES,
         events.ROUTES,
     )
-    return Api(config).application(metrics.ROUTES, *map(_below, below), public=_below(page.ROUTES))
+    public = _below(page.ROUTES)
+    routes = with_openapi((metrics.ROUTES, *map(_below, below), public))
+    private = {path: handlers for path, handlers in routes.items() if path not in public}
+    return Api(config).application(private, public=public)
 
 
 def _below(table: Routes) -> Routes:

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
 
 from tokentape_fake_provider.control.api import Api, Routes
+from tokentape_fake_provider.control.operation import operation
 from tokentape_fake_provider.control.plain import plain
-from tokentape_fake_provider.control.responses import Refused, json_response
+from tokentape_fake_provider.control.responses import Refused
 from tokentape_fake_provider.errors import CassetteAccessError
 from tokentape_fake_provider.sessions.cassette_folder import find_cassette, recordings_of
 from tokentape_fake_provider.sessions.queue_item import QueueEntry, queue_items
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.rule import Rule
-from tokentape_fake_provider.sessions.session import Session, Unplayed
+from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Tape
 
 
@@ -47,6 +46,34 @@ class Rules(msgspec.Struct, frozen=True):
     counts: list[int]
 
 
+class QueueLength(msgspec.Struct, frozen=True):
+    """The number of responses that are queued."""
+
+    queued: int
+
+
+class RuleCount(msgspec.Struct, frozen=True):
+    """The number of rules."""
+
+    rules: int
+
+
+class LoadedCassette(msgspec.Struct, frozen=True):
+    """The number of recordings that were loaded, and of all that the session has."""
+
+    loaded: int
+    recordings: int
+
+
+class UnplayedItems(msgspec.Struct, frozen=True):
+    """What was set up and never requested: the length of the queue, recordings, rules; and in words."""
+
+    queue: int
+    recordings: list[str]
+    rules: list[Rule]
+    summary: str
+
+
 class CassetteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /sessions/{id}/cassettes: the name of a file in a cassette folder, or a name and the content of a file."""
 
@@ -54,48 +81,49 @@ class CassetteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content: str | None = None
 
 
-async def push(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/queue."""
-    session = await api.session(request)
-    items = queue_items((await api.read(request, QueueRequest)).items)
+@operation(status=201)
+async def push(api: Api, session: Session, added: QueueRequest) -> QueueLength:
+    """Queue responses: each answers one request, in order."""
+    items = queue_items(added.items)
 
     def work() -> int:
         session.push(*items)
         return len(session.queue)
 
-    return json_response({"queued": await api.change(session, work)}, 201)
+    return QueueLength(await api.change(session, work))
 
 
-async def show_queue(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/queue."""
-    return json_response(_queue(await api.session(request)))
+@operation()
+async def show_queue(session: Session) -> Queue:
+    """Show the queue."""
+    return _queue(session)
 
 
-async def replace_queue(api: Api, request: Request) -> Response:
-    """PUT /sessions/{id}/queue."""
-    session = await api.session(request)
-    items = queue_items((await api.read(request, QueueRequest)).items)
+@operation()
+async def replace_queue(api: Api, session: Session, queue: QueueRequest) -> Queue:
+    """Replace the queue."""
+    items = queue_items(queue.items)
     while await api.change(session, session.drop_queued):
         pass
     await api.change(session, lambda: session.push(*items))
-    return json_response(_queue(session))
+    return _queue(session)
 
 
 def _queue(session: Session) -> Queue:
     return Queue([{"tape" if isinstance(item, Tape) else "script": plain(item)} for item in session.queue])
 
 
-async def show_rules(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/rules."""
-    return json_response(_rules(await api.session(request)))
+@operation()
+async def show_rules(session: Session) -> Rules:
+    """Show the rules."""
+    return _rules(session)
 
 
-async def replace_rules(api: Api, request: Request) -> Response:
-    """PUT /sessions/{id}/rules; rules that stay keep their counts."""
-    session = await api.session(request)
-    rules = (await api.read(request, RulesRequest)).rules
-    await api.change(session, lambda: session.replace_rules(rules))
-    return json_response(_rules(session))
+@operation()
+async def replace_rules(api: Api, session: Session, given: RulesRequest) -> Rules:
+    """Replace the rules; those that stay keep their counts."""
+    await api.change(session, lambda: session.replace_rules(given.rules))
+    return _rules(session)
 
 
 def _rules(session: Session) -> Rules:
@@ -103,22 +131,20 @@ def _rules(session: Session) -> Rules:
         return Rules([plain(rule) for rule in session.rules], list(session.rule_counts))
 
 
-async def add_rule(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/rules."""
-    session = await api.session(request)
-    rule = await api.read(request, Rule)
+@operation(status=201)
+async def add_rule(api: Api, session: Session, rule: Rule) -> RuleCount:
+    """Add a rule; the first one that applies answers."""
 
     def work() -> int:
         session.add_rule(rule)
         return len(session.rules)
 
-    return json_response({"rules": await api.change(session, work)}, 201)
+    return RuleCount(await api.change(session, work))
 
 
-async def load_cassette(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/cassettes."""
-    session = await api.session(request)
-    cassette = await api.read(request, CassetteRequest)
+@operation(status=201)
+async def load_cassette(api: Api, session: Session, cassette: CassetteRequest) -> LoadedCassette:
+    """Load the recordings of a cassette."""
     loader, name = api.config.loader, cassette.name
     if loader is None:
         raise CassetteAccessError(f"cassette {name!r}: this server has no cassette loader")
@@ -135,21 +161,15 @@ async def load_cassette(api: Api, request: Request) -> Response:
     except Exception as error:
         raise Refused(422, f"cassette {name!r} can't be read: {error}", "repair it, or record it again") from None
     await api.store.add_cassette(session, recordings, name, content)
-    return json_response({"loaded": len(recordings), "recordings": len(session.recordings)}, 201)
+    return LoadedCassette(len(recordings), len(session.recordings))
 
 
-async def show_unplayed(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/unplayed."""
-    return json_response(_unplayed((await api.session(request)).unplayed))
-
-
-def _unplayed(unplayed: Unplayed) -> dict[str, Any]:
-    return {
-        "queue": len(unplayed.queue),
-        "recordings": [recording.label for recording in unplayed.recordings],
-        "rules": list(unplayed.rules),
-        "summary": str(unplayed),
-    }
+@operation()
+async def show_unplayed(session: Session) -> UnplayedItems:
+    """Show what was set up and never requested."""
+    unplayed = session.unplayed
+    labels = [recording.label for recording in unplayed.recordings]
+    return UnplayedItems(len(unplayed.queue), labels, list(unplayed.rules), str(unplayed))
 
 
 ROUTES: Routes = {

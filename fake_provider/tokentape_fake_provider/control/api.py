@@ -38,7 +38,7 @@ from tokentape_fake_provider.sessions.session import Session
 CONTROL_PATH: Final = "/_tokentape"
 HEALTH_PATH: Final = "/health"
 METRICS_PATH: Final = "/metrics"
-_STATELESS: Final = (CONTROL_PATH, f"{CONTROL_PATH}/faults")
+_STATELESS: Final = (CONTROL_PATH, f"{CONTROL_PATH}/faults", f"{CONTROL_PATH}/openapi.json")
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _logger: Final = logging.getLogger("tokentape_fake_provider")

@@ -19,14 +19,15 @@ from tokentape_fake_provider.control.conversation import (
     tools_in,
 )
 from tokentape_fake_provider.control.journal import shown_entry
+from tokentape_fake_provider.control.operation import operation
 from tokentape_fake_provider.control.responses import Refused, json_response
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
-from tokentape_fake_provider.playback.journal import MASK, Entry, PlannedFrame
+from tokentape_fake_provider.playback.journal import MASK, Entry, EntryFields, PlannedFrame
 from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_parameters, mask_text
 from tokentape_fake_provider.playback.stepped_stream import StreamState
 from tokentape_fake_provider.sessions.exchange import Decoded, Exchange, ExchangeTools, FrameMessages
 from tokentape_fake_provider.sessions.session import Session
-from tokentape_fake_provider.tape import Frame, Tape, TapeEnd
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS, Frame, Tape, TapeEnd
 
 _ENDS: Final[Mapping[str, TapeEnd]] = {"dropped": "dropped", "reset": "dropped", "client_left": "client_closed"}
 
@@ -73,9 +74,9 @@ class EntryDetail(msgspec.Struct, frozen=True):
     stream: StreamState | None
 
 
-async def show_entry(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/journal/{number}."""
-    session = await api.session(request)
+@operation(EntryFields, EntryDetail)
+async def show_entry(api: Api, session: Session, request: Request) -> Response:
+    """Show a request whole: its conversation, and each frame of its response, sent or not."""
     entry = find_entry(session, request)
     decoded = await run_in_thread(decoding(entry, api.config.tools))  # streams continue meanwhile
     detail = detail_of(entry, session, decoded)
@@ -94,8 +95,8 @@ def find_entry(session: Session, request: Request) -> Entry:
 def decoding(entry: Entry, tools: ExchangeTools | None) -> Callable[[], Decoded]:
     """Return what decodes the response as it is planned now, in any thread."""
     wire = entry.wire
-    if tools is None or wire is None or entry.payload is None:
-        return Decoded
+    if tools is None or wire is None or entry.payload is None or entry.status == SWITCHING_PROTOCOLS:
+        return Decoded  # the messages of a WebSocket are no stream of this wire format
     return partial(tools.decode, exchange_of(entry).tape, wire)
 
 

@@ -8,19 +8,26 @@ from contextlib import AbstractAsyncContextManager
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from tokentape_fake_provider.control.api import Api, Routes, number
+from tokentape_fake_provider.control.api import Api, Routes
+from tokentape_fake_provider.control.operation import Query, operation
 from tokentape_fake_provider.sessions.feed import FeedEvent
 
 
-async def send_events(api: Api, request: Request) -> Response:
-    """GET /events; `session` is the only one of interest, `since` the id of the last event that the reader has."""
-    name = request.query_params.get("session")
-    session = None if name is None else await api.store.read(name)
-    since = number(request, "since") if "since" in request.query_params else None
+class EventsQuery(Query, frozen=True):
+    """GET /events: the only session of interest, and the id of the last event that the reader has."""
+
+    session: str | None = None
+    since: int | None = None
+
+
+@operation(media="text/event-stream")
+async def send_events(api: Api, request: Request, query: EventsQuery) -> Response:
+    """Send what changes in the sessions, as it does."""
+    session = None if query.session is None else await api.store.read(query.session)
     headers = {"cache-control": "no-store", "content-type": "text/event-stream; charset=utf-8"}
     if request.method == "HEAD":
         return Response(headers=headers)
-    events = api.config.feed.read(api.config.sessions, name, since)
+    events = api.config.feed.read(api.config.sessions, query.session, query.since)
     return StreamingResponse(_encoded(api.store.following(session), events), headers=headers)
 
 

@@ -2,41 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
-from tokentape_fake_provider.control.api import Api, Routes, flag, number
+from tokentape_fake_provider.control.api import Api, Routes
+from tokentape_fake_provider.control.operation import Query, operation
 from tokentape_fake_provider.control.responses import Refused, json_response
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
-from tokentape_fake_provider.playback.journal import Entry
+from tokentape_fake_provider.playback.journal import Entry, EntryFields
 from tokentape_fake_provider.sessions.entry_row import entry_row
+from tokentape_fake_provider.sessions.session import Session
 
 LONGEST_WAIT_S: Final = 600.0
 
 
-async def read_journal(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/journal; with `wait`, responds when every response has ended; `bodies=0` sends rows only."""
-    session = await api.session(request)
+class JournalQuery(Query, frozen=True):
+    """GET /sessions/{id}/journal: from which entry, how many, in how much detail; `wait` is in s."""
+
+    since: int = 0
+    limit: int = 0
+    wait: int = 0
+    frames: bool = False
+    bodies: bool = True
+
+
+class FrameTimes(msgspec.Struct, frozen=True):
+    """A frame that was sent: when it was due and when it was sent (ms since the request), the lateness, its bytes."""
+
+    at: float
+    left: float
+    lateness: float
+    size: int
+
+
+class JournalEntry(EntryFields, frozen=True, kw_only=True):
+    """An entry; without `bodies` it has a `preview` of its prompt in place of headers and body."""
+
+    headers: Sequence[tuple[str, str]] = ()
+    body: Any = None
+    frames: Sequence[FrameTimes] = ()
+    preview: str = ""
+
+
+class JournalPage(msgspec.Struct, frozen=True):
+    """Entries, oldest first, and the number of those that were dropped."""
+
+    forgotten: int
+    entries: list[JournalEntry]
+
+
+@operation(JournalPage)
+async def read_journal(api: Api, session: Session, query: JournalQuery) -> Response:
+    """Read the journal; with `wait`, as soon as every response has ended."""
     journal = session.journal
-    frames = flag(request, "frames")
-    since = number(request, "since")
-    if wait := number(request, "wait"):
-        if wait > LONGEST_WAIT_S:
-            raise Refused(400, f"wait is {wait}", f"wait at most {LONGEST_WAIT_S:g} s", "?wait")
+    if query.wait:
+        if query.wait > LONGEST_WAIT_S:
+            raise Refused(400, f"wait is {query.wait}", f"wait at most {LONGEST_WAIT_S:g} s", "?wait")
         try:
             async with api.store.following(session):
-                await journal.wait_async(timeout=wait)
+                await journal.wait_async(timeout=query.wait)
         except TimeoutError as error:
             raise Refused(504, str(error), "read it without wait: it shows what is pending", "?wait") from None
-    most = number(request, "limit") or None
-    found = (entry for entry in journal.entries if entry.number >= since)
-    chosen = list(islice(found, most))
-    if flag(request, "bodies", default=True):
-        entries = [shown_entry(entry, frames=frames) for entry in chosen]
+    found = (entry for entry in journal.entries if entry.number >= query.since)
+    chosen = list(islice(found, query.limit or None))
+    if query.bodies:
+        entries = [shown_entry(entry, frames=query.frames) for entry in chosen]
     else:
         entries = await run_in_thread(lambda: [entry_row(entry) for entry in chosen])  # streams continue meanwhile
     return json_response({"forgotten": journal.forgotten, "entries": entries})
@@ -51,10 +85,10 @@ def shown_entry(entry: Entry, *, frames: bool = False) -> dict[str, Any]:
     return {**entry.to_builtins(frames=frames), "body": msgspec.Raw(body)}
 
 
-async def clear_journal(api: Api, request: Request) -> Response:
-    """DELETE /sessions/{id}/journal."""
-    await api.store.clear_journal(await api.session(request))
-    return Response(status_code=204)
+@operation(status=204)
+async def clear_journal(api: Api, session: Session) -> None:
+    """Forget all entries."""
+    await api.store.clear_journal(session)
 
 
 ROUTES: Routes = {"/sessions/{id}/journal": {"GET": read_journal, "DELETE": clear_journal}}

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tokentape_fake_provider.control.api import METRICS_PATH, Api, Routes
+from tokentape_fake_provider.control.operation import operation
 from tokentape_fake_provider.control.responses import Refused
 from tokentape_fake_provider.errors import MissingExtraError, extra_needed
 from tokentape_fake_provider.metrics.metrics import Metrics
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 
+@operation(media="text/plain")
 async def metrics(api: Api, request: Request) -> Response:
-    """GET /metrics."""
+    """Show the server's metrics, in the text format of Prometheus."""
     try:
         with extra_needed("metrics", "GET /metrics"):
             from prometheus_client import CollectorRegistry

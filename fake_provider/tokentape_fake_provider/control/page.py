@@ -8,7 +8,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tokentape_fake_provider.control.api import Api, Routes
+from tokentape_fake_provider.control.api import Routes
+from tokentape_fake_provider.control.operation import operation
 from tokentape_fake_provider.control.responses import Refused
 
 _TYPES: Final = {
@@ -28,13 +29,15 @@ _HEADERS: Final = {
 }
 
 
-async def show_page(_api: Api, _request: Request) -> Response:
-    """GET /console."""
+@operation(media="text/html")
+async def show_page() -> Response:
+    """Show the console."""
     return _file("index.html")
 
 
-async def show_file(_api: Api, request: Request) -> Response:
-    """GET /console/{name}."""
+@operation(media="*/*")
+async def show_file(request: Request) -> Response:
+    """Show a file of the console."""
     return _file(request.path_params["name"])
 
 

@@ -11,6 +11,20 @@ from starlette.responses import Response
 DOCUMENT: Final = "docs/control-api.md"
 
 
+class ProblemDetail(msgspec.Struct, frozen=True):
+    """What is wrong, where, and what to do."""
+
+    what: str
+    where: str
+    do: str
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The body of every refusal."""
+
+    error: ProblemDetail
+
+
 class Refused(Exception):  # noqa: N818 - a response
     """A request that is refused: the status, the problem, the remedy, and the place."""
 
@@ -27,4 +41,4 @@ def json_response(value: Any, status: int = 200) -> Response:
 def refusal(request: Request, refused: Refused) -> Response:
     """Return the refusal as JSON."""
     where = f"{request.method} {request.scope['path']}" + (f", {refused.where}" if refused.where else "")
-    return json_response({"error": {"what": refused.what, "where": where, "do": refused.do}}, refused.status)
+    return json_response(Problem(ProblemDetail(refused.what, where, refused.do)), refused.status)

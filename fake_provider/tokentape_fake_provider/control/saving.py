@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tokentape_fake_provider.control.api import Api, Routes
 from tokentape_fake_provider.control.entry_detail import exchange_of, find_entry
+from tokentape_fake_provider.control.operation import operation
 from tokentape_fake_provider.control.plain import plain
-from tokentape_fake_provider.control.responses import Refused, json_response
+from tokentape_fake_provider.control.responses import Refused
 from tokentape_fake_provider.event_loops.worker_thread import run_in_thread
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.script.model import Script
@@ -19,6 +19,8 @@ from tokentape_fake_provider.sessions.cassette_folder import new_cassette
 from tokentape_fake_provider.sessions.condition import ToolResultMatch
 from tokentape_fake_provider.sessions.exchange import ExchangeTools
 from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.tape import SWITCHING_PROTOCOLS
 from tokentape_fake_provider.wires.prompt_reader import read_prompt
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
@@ -51,29 +53,32 @@ class SavedCassette(msgspec.Struct, frozen=True):
     path: str
 
 
-async def save_rule(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/journal/{number}/rule."""
-    session = await api.session(request)
-    options = await api.read(request, SaveRuleRequest, SaveRuleRequest())
+@operation(status=201)
+async def save_rule(
+    api: Api,
+    session: Session,
+    request: Request,
+    options: SaveRuleRequest = SaveRuleRequest(),  # noqa: B008 - immutable
+) -> SavedRule:
+    """Make a rule of what answered a request."""
     entry = find_entry(session, request)
     tools = _tools(api, entry)
     exchange = exchange_of(entry, sent=entry.outcome in _BROKEN_OFF)
     rule = rule_for(entry, await run_in_thread(lambda: tools.script(exchange)))
     if options.add:
         await api.change(session, lambda: session.replace_rules((rule, *session.rules)))
-    return json_response(SavedRule(plain(rule), options.add), 201)
+    return SavedRule(plain(rule), options.add)
 
 
-async def save_cassette(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/journal/{number}/cassette."""
-    session = await api.session(request)
-    options = await api.read(request, SaveCassetteRequest)
+@operation(status=201)
+async def save_cassette(api: Api, session: Session, request: Request, options: SaveCassetteRequest) -> SavedCassette:
+    """Save a request and its response as a cassette."""
     entry = find_entry(session, request)
     tools, folders = _tools(api, entry), api.config.folders
     path = new_cassette(folders, options.name)
     exchange = exchange_of(entry, sent=True)
     await run_in_thread(lambda: tools.save(exchange, path))
-    return json_response(SavedCassette(path.relative_to(folders[0].resolve()).as_posix()), 201)
+    return SavedCassette(path.relative_to(folders[0].resolve()).as_posix())
 
 
 def rule_for(entry: Entry, script: Script) -> Rule:
@@ -100,6 +105,8 @@ def _tools(api: Api, entry: Entry) -> ExchangeTools:
         raise Refused(501, "this server can't decode its responses", "start it with tokentape serve")
     if entry.outcome == "pending":
         raise Refused(409, f"the response to request {entry.number} is not over", "finish it, or cut it")
+    if entry.status == SWITCHING_PROTOCOLS:
+        raise Refused(409, f"request {entry.number} began a WebSocket", "record it with tokentape record")
     if entry.payload is None or entry.status is None:
         raise Refused(409, f"the bytes of the response to request {entry.number} are not kept", "send it again")
     return api.config.tools

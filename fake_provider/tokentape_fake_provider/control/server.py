@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tokentape_fake_provider.control.api import Api, Routes, origin
-from tokentape_fake_provider.control.responses import json_response
-from tokentape_fake_provider.faults.specification import catalog_of_faults
+from tokentape_fake_provider.control.operation import operation
+from tokentape_fake_provider.faults.specification import CatalogEntry, catalog_of_faults
 from tokentape_fake_provider.wires import WIRES
 
 
-async def info(api: Api, request: Request) -> Response:
-    """GET /: the server's wire formats and sessions."""
-    wires = [
-        {"name": wire.name, "paths": list(wire.paths), "base_url": f"{origin(request)}{wire.base_path}"}
-        for wire in WIRES.values()
-    ]
-    return json_response(
-        {"server": "tokentape", "wires": wires, "sessions": [session.id for session in await api.store.all()]}
-    )
+class WireInfo(msgspec.Struct, frozen=True):
+    """A wire format: the paths that it answers, below a session's prefix, and the base URL for its clients."""
+
+    name: str
+    paths: Sequence[str]
+    base_url: str
 
 
-async def list_faults(_api: Api, _request: Request) -> Response:
-    """GET /faults."""
-    return json_response({"faults": catalog_of_faults()})
+class ServerInfo(msgspec.Struct, frozen=True):
+    """The server: its wire formats, and the ids of its sessions."""
+
+    server: Literal["tokentape"]
+    wires: list[WireInfo]
+    sessions: list[str]
+
+
+class FaultCatalog(msgspec.Struct, frozen=True):
+    """All faults: their names, what they do, and their parameters."""
+
+    faults: Sequence[CatalogEntry]
+
+
+@operation()
+async def info(api: Api, request: Request) -> ServerInfo:
+    """Show the server's wire formats and sessions."""
+    wires = [WireInfo(wire.name, wire.paths, f"{origin(request)}{wire.base_path}") for wire in WIRES.values()]
+    return ServerInfo("tokentape", wires, [session.id for session in await api.store.all()])
+
+
+@operation()
+async def list_faults() -> FaultCatalog:
+    """List the faults."""
+    return FaultCatalog(catalog_of_faults())
 
 
 ROUTES: Routes = {

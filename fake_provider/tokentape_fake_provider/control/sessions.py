@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tokentape_fake_provider.control.api import Api, Routes, origin
-from tokentape_fake_provider.control.responses import json_response
-from tokentape_fake_provider.sessions.session import Session
+from tokentape_fake_provider.control.operation import operation
+from tokentape_fake_provider.sessions.session import Session, SessionSummary
 from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.settings_change import SettingsChange
 from tokentape_fake_provider.wires import WIRES
@@ -23,50 +20,64 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: SettingsChange = SettingsChange()
 
 
-async def list_sessions(api: Api, request: Request) -> Response:
-    """GET /sessions."""
-    return json_response({"sessions": [_shown(session, request) for session in await api.store.all()]})
+class SessionDetail(SessionSummary, frozen=True, kw_only=True):
+    """A session, and its base URL for clients of each wire format."""
+
+    base_urls: dict[str, str]
 
 
-async def create_session(api: Api, request: Request) -> Response:
-    """POST /sessions."""
-    change = await api.read(request, SessionRequest, SessionRequest())
+class SessionList(msgspec.Struct, frozen=True):
+    """All sessions."""
+
+    sessions: list[SessionDetail]
+
+
+@operation()
+async def list_sessions(api: Api, request: Request) -> SessionList:
+    """List the sessions."""
+    return SessionList([_shown(session, request) for session in await api.store.all()])
+
+
+@operation(status=201)
+async def create_session(api: Api, request: Request, change: SessionRequest = SessionRequest()) -> SessionDetail:  # noqa: B008 - immutable
+    """Create a session, by default with an id of the server and the server's settings."""
     settings = change.settings.applied(api.config.sessions.settings)
-    return json_response(_shown(await api.store.create(change.id, settings), request), 201)
+    return _shown(await api.store.create(change.id, settings), request)
 
 
-async def show_session(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}."""
-    return json_response(_shown(await api.session(request), request))
+@operation()
+async def show_session(session: Session, request: Request) -> SessionDetail:
+    """Show a session."""
+    return _shown(session, request)
 
 
-async def delete_session(api: Api, request: Request) -> Response:
-    """DELETE /sessions/{id}."""
+@operation(status=204)
+async def delete_session(api: Api, request: Request) -> None:
+    """Delete a session; `default` is emptied and gets the server's settings back."""
     await api.store.delete(request.path_params["id"])
-    return Response(status_code=204)
 
 
-async def show_settings(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/settings."""
-    return json_response((await api.session(request)).settings)
+@operation()
+async def show_settings(session: Session) -> SessionSettings:
+    """Show a session's settings."""
+    return session.settings
 
 
-async def change_settings(api: Api, request: Request) -> Response:
-    """PATCH /sessions/{id}/settings."""
-    session = await api.session(request)
-    change = await api.read(request, SettingsChange)
+@operation()
+async def change_settings(api: Api, session: Session, change: SettingsChange) -> SessionSettings:
+    """Change some of a session's settings."""
 
     def work() -> SessionSettings:
         session.settings = change.applied(session.settings)
         return session.settings
 
-    return json_response(await api.change(session, work))
+    return await api.change(session, work)
 
 
-def _shown(session: Session, request: Request) -> dict[str, Any]:
+def _shown(session: Session, request: Request) -> SessionDetail:
     prefix = f"{origin(request)}/s/{session.id}"
     urls = {wire.name: f"{prefix}{wire.base_path}" for wire in WIRES.values()}
-    return {"base_urls": urls, **msgspec.structs.asdict(session.summary)}
+    return SessionDetail(base_urls=urls, **msgspec.structs.asdict(session.summary))
 
 
 ROUTES: Routes = {

@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.control.api import Api, Routes, whole_number
+from tokentape_fake_provider.control.api import Routes, whole_number
 from tokentape_fake_provider.control.journal import LONGEST_WAIT_S
-from tokentape_fake_provider.control.responses import Refused, json_response
+from tokentape_fake_provider.control.operation import operation
+from tokentape_fake_provider.control.responses import Refused
 from tokentape_fake_provider.faults.specification import as_fault
 from tokentape_fake_provider.playback.by_hand import Cut
-from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+from tokentape_fake_provider.playback.stepped_stream import SteppedStream, StreamState
 from tokentape_fake_provider.sessions.session import Session
 
 
@@ -82,97 +82,123 @@ class AdvanceRequest(WaitRequest, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a clock advances by 0 or more `seconds` or `ms`")
 
 
-async def list_streams(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/streams: the streams that are not over."""
-    return json_response({"streams": [stream.state for stream in (await api.session(request)).streams.open]})
+class StreamList(msgspec.Struct, frozen=True):
+    """The streams that are not over."""
+
+    streams: list[StreamState]
 
 
-async def take_stream(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/next."""
-    session = await api.session(request)
-    options = await api.read(request, WaitRequest, WaitRequest())
-    return json_response((await session.streams.anext(options.timeout)).state)
+class MovedStream(StreamState, frozen=True, kw_only=True):
+    """A stream, and the bytes that were sent now."""
+
+    data: bytes
 
 
-async def show_stream(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/streams/{number}."""
-    return json_response(_stream(await api.session(request), request).state)
+class ClockState(msgspec.Struct, frozen=True):
+    """A session's clock in ms; `next_deadline` is `None` if nothing waits for it."""
+
+    now: float
+    next_deadline: float | None
+    automatic: bool
 
 
-async def step(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/{number}/step."""
-    stream = _stream(await api.session(request), request)
-    options = await api.read(request, StepRequest, StepRequest())
+_WAIT, _STEP, _RELEASE, _CUT, _STALL = WaitRequest(), StepRequest(), ReleaseRequest(), CutRequest(), StallRequest()
+
+
+@operation()
+async def list_streams(session: Session) -> StreamList:
+    """List the streams that are not over."""
+    return StreamList([stream.state for stream in session.streams.open])
+
+
+@operation()
+async def take_stream(session: Session, options: WaitRequest = _WAIT) -> StreamState:
+    """Take the next stream that nobody has taken yet, in the order of the requests."""
+    return (await session.streams.anext(options.timeout)).state
+
+
+@operation()
+async def show_stream(session: Session, request: Request) -> StreamState:
+    """Show a stream."""
+    return _stream(session, request).state
+
+
+@operation()
+async def step(session: Session, request: Request, options: StepRequest = _STEP) -> MovedStream:
+    """Send the next frames, or all up to a text."""
+    stream = _stream(session, request)
     if options.until is not None:
         return _moved(stream, await stream.astep_until(options.until, options.timeout))
     return _moved(stream, await stream.astep(1 if options.count is None else options.count, options.timeout))
 
 
-async def finish(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/{number}/finish."""
-    stream = _stream(await api.session(request), request)
-    options = await api.read(request, WaitRequest, WaitRequest())
+@operation()
+async def finish(session: Session, request: Request, options: WaitRequest = _WAIT) -> MovedStream:
+    """Send all that is left."""
+    stream = _stream(session, request)
     return _moved(stream, await stream.afinish(options.timeout))
 
 
-async def hold(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/{number}/hold."""
-    stream = _stream(await api.session(request), request)
-    options = await api.read(request, WaitRequest, WaitRequest())
+@operation()
+async def hold(session: Session, request: Request, options: WaitRequest = _WAIT) -> StreamState:
+    """Hold a stream that runs by itself."""
+    stream = _stream(session, request)
     await stream.ahold(options.timeout)
-    return json_response(stream.state)
+    return stream.state
 
 
-async def release(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/{number}/release."""
-    stream = _stream(await api.session(request), request)
-    stream.release(catch_up=(await api.read(request, ReleaseRequest, ReleaseRequest())).catch_up)
-    return json_response(stream.state)
+@operation()
+async def release(session: Session, request: Request, options: ReleaseRequest = _RELEASE) -> StreamState:
+    """Let a held stream run by itself."""
+    stream = _stream(session, request)
+    stream.release(catch_up=options.catch_up)
+    return stream.state
 
 
-async def cut(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/{number}/cut."""
-    stream = _stream(await api.session(request), request)
-    options = await api.read(request, CutRequest, CutRequest())
+@operation()
+async def cut(session: Session, request: Request, options: CutRequest = _CUT) -> StreamState:
+    """End the stream here."""
+    stream = _stream(session, request)
     await stream.acut(options.how, options.timeout)
-    return json_response(stream.state)
+    return stream.state
 
 
-async def stall(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/{number}/stall."""
-    stream = _stream(await api.session(request), request)
-    options = await api.read(request, StallRequest, StallRequest())
+@operation()
+async def stall(session: Session, request: Request, options: StallRequest = _STALL) -> StreamState:
+    """Send nothing more, for a time or until the client leaves."""
+    stream = _stream(session, request)
     await stream.astall(options.for_ms, options.timeout)
-    return json_response(stream.state)
+    return stream.state
 
 
-async def inject(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/{number}/fault."""
-    stream = _stream(await api.session(request), request)
-    options = await api.read(request, FaultRequest)
+@operation()
+async def inject(session: Session, request: Request, options: FaultRequest) -> StreamState:
+    """Apply a fault to the frames that are not sent yet."""
+    stream = _stream(session, request)
     await stream.ainject(as_fault(options.fault), options.timeout)
-    return json_response(stream.state)
+    return stream.state
 
 
-async def speed(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/streams/{number}/speed."""
-    stream = _stream(await api.session(request), request)
-    options = await api.read(request, SpeedRequest)
+@operation()
+async def speed(session: Session, request: Request, options: SpeedRequest) -> StreamState:
+    """Change a stream's speed."""
+    stream = _stream(session, request)
     await stream.aspeed(options.factor, options.timeout)
-    return json_response(stream.state)
+    return stream.state
 
 
-async def show_clock(api: Api, request: Request) -> Response:
-    """GET /sessions/{id}/clock."""
-    return json_response(_time(_clock(await api.session(request))))
+@operation()
+async def show_clock(session: Session) -> ClockState:
+    """Show the session's own clock."""
+    return _time(_clock(session))
 
 
-async def advance(api: Api, request: Request) -> Response:
-    """POST /sessions/{id}/clock/advance."""
-    clock = _clock(await api.session(request))
-    options = await api.read(request, AdvanceRequest)
+@operation()
+async def advance(session: Session, options: AdvanceRequest) -> ClockState:
+    """Advance the session's own clock; answers when all that was due was sent."""
+    clock = _clock(session)
     await clock.aadvance(options.seconds, ms=options.ms, timeout=options.timeout)
-    return json_response(_time(clock))
+    return _time(clock)
 
 
 def _stream(session: Session, request: Request) -> SteppedStream:
@@ -199,12 +225,12 @@ def _clock(session: Session) -> ControlledClock:
     return clock
 
 
-def _moved(stream: SteppedStream, data: bytes) -> Response:
-    return json_response({**msgspec.structs.asdict(stream.state), "data": data})
+def _moved(stream: SteppedStream, data: bytes) -> MovedStream:
+    return MovedStream(**msgspec.structs.asdict(stream.state), data=data)
 
 
-def _time(clock: ControlledClock) -> dict[str, Any]:
-    return {"now": clock.now(), "next_deadline": clock.next_deadline, "automatic": clock.automatic}
+def _time(clock: ControlledClock) -> ClockState:
+    return ClockState(clock.now(), clock.next_deadline, clock.automatic)
 
 
 _STREAM = "/sessions/{id}/streams/{number}"

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from array import array
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from concurrent.futures import Future
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise, takewhile
@@ -62,13 +62,45 @@ class SentFrame(NamedTuple):
     size: int
 
 
+class EntryFields(msgspec.Struct, frozen=True):
+    """What an entry has as JSON besides headers, body and frames; docs/control-api.md explains the fields."""
+
+    number: int
+    session: str
+    time: float
+    arrived: float
+    method: str
+    path: str
+    query: str
+    wire: str | None
+    model: str | None
+    http_version: str
+    status: int | None
+    retry_after: float | None
+    answered_by: AnsweredBy | None
+    source: str
+    note: str
+    faults: Sequence[str]
+    normalised: Sequence[str]
+    misses: Sequence[NearMiss]
+    usage: TokenCounts | None
+    outcome: Outcome
+    started: float | None
+    first_frame: float | None
+    lateness: float | None
+    ended: float | None
+    frames_sent: int
+    frames_planned: int
+    bytes_sent: int
+
+
 class Entry:
     """One request and its response. Times are in ms since the request arrived, `time` is unix time in s.
 
     `arrived` is when it arrived, in ms of the session's clock; `retry_after` is the response's own, in s. `model` is
     the one that the body or the path names. `usage` counts the tokens of the whole response, also where less of it was
-    sent. `worker` is the process that answers it, if that is another one; `on_start` is awaited before the response
-    begins.
+    sent. `worker` is the process that answers it, if that is another one; `on_start` is called just before
+    the first part of the body is sent.
     """
 
     def __init__(
@@ -87,7 +119,7 @@ class Entry:
     ) -> None:
         self.number = 0
         self.worker = ""
-        self.on_start: Callable[[], Awaitable[None]] | None = None
+        self.on_start: Callable[[], None] | None = None
         self.session = session
         self.time = time
         self.arrived = arrived
@@ -203,36 +235,8 @@ class Entry:
 
     def to_builtins(self, *, frames: bool = False, body: bool = True) -> dict[str, Any]:
         """Return the entry as JSON; `frames` adds the list of frames, `body=False` leaves the body out."""
-        fields: dict[str, Any] = {
-            "number": self.number,
-            "session": self.session,
-            "time": self.time,
-            "arrived": self.arrived,
-            "method": self.method,
-            "path": self.path,
-            "query": self.query,
-            "headers": self.headers,
-            "wire": self.wire,
-            "model": self.model,
-            "http_version": self.http_version,
-            "status": self.status,
-            "retry_after": self.retry_after,
-            "answered_by": self.answered_by,
-            "source": self.source,
-            "note": self.note,
-            "faults": self.faults,
-            "normalised": self.normalised,
-            "misses": self.misses,
-            "usage": self.usage,
-            "outcome": self.outcome,
-            "started": self.started,
-            "first_frame": self.first_frame,
-            "lateness": self.lateness,
-            "ended": self.ended,
-            "frames_sent": self.frames_sent,
-            "frames_planned": self.frames_planned,
-            "bytes_sent": self.bytes_sent,
-        }
+        fields = {name: getattr(self, name) for name in EntryFields.__struct_fields__}
+        fields["headers"] = self.headers
         if body:
             fields["body"] = self.body
         if frames:

@@ -72,9 +72,7 @@ async def play(
             await watch
 
 
-async def _start(tape: Tape, connection: Connection, size: int, entry: Entry) -> None:
-    if entry.on_start is not None:
-        await entry.on_start()
+async def _start(tape: Tape, connection: Connection, size: int) -> None:
     headers = _head(tape.headers, size, tape.end == "complete")
     await connection.send({"type": "http.response.start", "status": tape.status, "headers": headers})
 
@@ -102,8 +100,10 @@ def _header_name(name: str) -> bytes:
 
 
 async def _play_at_once(tape: Tape, connection: Connection, clock: Clock, began: float, entry: Entry) -> Outcome:
+    if entry.on_start is not None:
+        entry.on_start()
     if tape.head:
-        await _start(tape, connection, len(tape.body), entry)
+        await _start(tape, connection, len(tape.body))
         entry.started = clock.now() - began
         body = tape.body
         whole = tape.end == "complete" and len(body) <= _FITS_BUFFERS
@@ -205,7 +205,7 @@ class _Player:
         if await self._left_before_headers():
             return "client_left"
         if self._head.head:
-            await _start(self._head, self._connection, sum(self._entry.sizes), self._entry)
+            await _start(self._head, self._connection, sum(self._entry.sizes))
             self._entry.started = self.now
         self._control.note_sent(HEADERS)
         while not await self._left_before_end():
@@ -283,6 +283,8 @@ class _Player:
             self._was_held = False
             for step in range(first, index):
                 due[step] = max(due[step], now - began)  # it waited for a step, so it is not late
+        if first == 0 and self._entry.on_start is not None:
+            self._entry.on_start()
         self._index, self._writing = index, True
         control.taken = HEADERS + index
         try:

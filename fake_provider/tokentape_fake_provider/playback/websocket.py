@@ -109,8 +109,8 @@ class WebSocketPlayer:
     A message of the server is sent once all messages of the client that were recorded before it have arrived, and as
     long after the last of them as it was recorded, divided by `speed`; at once if that is `None`. `choose` is called
     with the number of the recording and may refuse it; `fit` with that number and the client's messages, and returns
-    the recording with the client's own values; `sent` with the due time (ms since the handshake's request) and the size
-    of each message.
+    the recording with the client's own values; `sent` with the due time (ms since the handshake's request) and the
+    bytes of each message.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class WebSocketPlayer:
         speed: float | None = None,
         choose: Callable[[int], bool] = lambda _: True,
         fit: Callable[[int, Sequence[Data]], Awaitable[WebSocketTape]] | None = None,
-        sent: Callable[[float, int], object] = lambda _at, _size: None,
+        sent: Callable[[float, bytes], object] = lambda _at, _data: None,
     ) -> None:
         self._tapes = tapes
         self._position = 0
@@ -213,7 +213,7 @@ class WebSocketPlayer:
                 self.started = True
                 if not await self._connection.send(frame.data):
                     return
-                self._sent(base + self._scaled(frame.at - recorded) - self._began, len(frame.raw))
+                self._sent(base + self._scaled(frame.at - recorded) - self._began, frame.raw)
             index += 1
         close, end_at = self._tape.websocket.close, self._tape.end_at
         self._ended = True

@@ -128,12 +128,17 @@ class Presence:
             with suppress(Exception):
                 await connection.disconnect(nowait=True)
 
-    async def send(self, *command: str) -> None:
-        """Send a command without waiting for its reply, in the same turn of the event loop."""
+    def send(self, *command: str) -> None:
+        """Send a command without waiting for its reply: it leaves in the same turn of the event loop.
+
+        Nothing is sent while there is no connection.
+        """
         connection = self._connection
         if connection is not None:
-            with suppress(Exception):
-                await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+            sending = connection.send_packed_command(connection.pack_command(*command), check_health=False)
+            with suppress(Exception):  # StopIteration: it waits for nothing, unless the server does not read
+                sending.send(None)
+            sending.close()
 
     async def living(self) -> set[str]:
         """The names of the processes that live."""

@@ -74,7 +74,7 @@ if ARGV[6] ~= '' then
   append(base, 'request', string.format('%d ', number) .. ARGV[6])
 end
 keep(base)
-return {{epoch, change, fields, queue, requests, number, redis.call('HLEN', base .. ':leases')}}
+return {{epoch, change, fields, queue, requests, number, redis.call('HKEYS', base .. ':leases')}}
 """
 
 _COMMIT: Final = f"""{_KEEP}

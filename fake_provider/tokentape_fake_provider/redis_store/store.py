@@ -44,8 +44,6 @@ _TRIES: Final = 200
 _FOLLOW_MS: Final = 500
 _AGAIN_S: Final = 0.2
 _CLOSE_S: Final = 2.0
-# Within this time an item of a dead process goes back to the queue, though there are others in it.
-_PUT_BACK_S: Final = 0.25
 _MOST_REPORTS: Final = 20_000
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
@@ -78,7 +76,6 @@ class _Copy:
         self.lock = asyncio.Lock()
         self.epoch = ""
         self.change = 0
-        self.put_back_at = 0.0
 
     @property
     def journal(self) -> SharedJournal:
@@ -236,14 +233,12 @@ class RedisStore:
     async def _sync(self, copy: _Copy, *, whole: bool = False, entry: Entry | None = None) -> None:
         """Bring the copy up to date: its document, and its queue or only the first item of that; number the entry."""
         leases = await self._sync_once(copy, whole, entry)
-        now = asyncio.get_running_loop().time()
-        if leases and (not copy.session.queue or now > copy.put_back_at + _PUT_BACK_S):
-            copy.put_back_at = now
-            if await self._put_back(copy):
-                await self._sync_once(copy, whole)
+        mine = f"{self._presence.name}/"
+        if any(not lease.startswith(mine) for lease in leases) and await self._put_back(copy):
+            await self._sync_once(copy, whole)
 
-    async def _sync_once(self, copy: _Copy, whole: bool, entry: Entry | None = None) -> int:
-        """Bring the copy up to date; return the number of leases."""
+    async def _sync_once(self, copy: _Copy, whole: bool, entry: Entry | None = None) -> list[str]:
+        """Bring the copy up to date; return the leases."""
         session, own = copy.session, copy.own
         record = b"" if entry is None else request_record(entry, self._presence.name)
         args = [copy.epoch, copy.change, "" if own is None else uuid4().hex, session.id, -1 if whole else 1, record]
@@ -275,7 +270,7 @@ class RedisStore:
                 document.restore(session, before)
                 document.queue_local(session, local)
                 return await self._sync_once(copy, whole)
-        return int(leases)
+        return [lease.decode() for lease in leases]
 
     async def _put_back(self, copy: _Copy) -> bool:
         """Put items back whose processes died before their answers began; return whether there were any."""
@@ -390,7 +385,7 @@ class RedisStore:
     def _report(self, copy: _Copy, entry: Entry) -> None:
         """Report the response of an entry to the other processes, in the background."""
         lease = self._held.pop(entry, "") if entry.outcome != "pending" else ""
-        if entry.outcome == "server_stopped" and entry.started is None:
+        if entry.outcome == "server_stopped" and not entry.left:
             lease = ""  # its answer never began: when this process is gone, the item goes back to the queue
         self._enqueue(_Report(copy.key, copy.epoch, response_record(entry), lease))
 

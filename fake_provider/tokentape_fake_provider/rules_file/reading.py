@@ -40,14 +40,25 @@ def read_rules(document: Any, read_profile: ReadProfile | None = None) -> RulesF
     those of their names and types.
     """
     found = list(Structure(rules_schema()).problems(document))
+    whole = ""
+    if not found:
+        try:
+            return _decoded(document, read_profile)
+        except (msgspec.ValidationError, FakeProviderError, ValueError, OSError) as error:
+            whole = str(error)  # the places are searched part by part
     broken = [problem.path for problem in found]
     for prefix, setup in _setups(document):
         for path, kind, value in _units(prefix, setup):
             if not any(other[: len(path)] == path for other in broken):
                 found += _meaning(path, kind, value, read_profile)
-    if found:
-        return found
+    return found or [Problem((), whole)]
+
+
+def _decoded(document: Any, read_profile: ReadProfile | None) -> RulesFile:
+    """The structs of a document. Raises what they raise."""
     content: RulesFile = msgspec.json.decode(_encoded(_with_profiles(document, read_profile)), type=RulesFile)
+    for setup in (content, *content.sessions.values()):
+        setup.settings.applied(SessionSettings())
     return content
 
 

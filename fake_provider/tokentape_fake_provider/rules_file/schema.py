@@ -218,6 +218,8 @@ def _field(struct: str, name: str, schema: Schema) -> Schema:
         case "Tape", "headers":
             pair = [{"type": "string", "pattern": pattern} for pattern in (_HEADER_NAME, _HEADER_VALUE)]
             return {**schema, "items": {**schema["items"], "prefixItems": pair}}
+        case "Embeddings", "vectors":
+            return {**schema, "items": {**schema["items"], "minItems": 1}}
         case "Profile", "tokens_per_event" | "events_per_arrival":
             weights = {"propertyNames": {"pattern": _SIZE}, "additionalProperties": {"type": "number", "minimum": 0}}
             return {**schema, "maxProperties": MOST_SIZES, **weights}

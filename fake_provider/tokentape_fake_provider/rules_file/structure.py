@@ -155,7 +155,9 @@ def _misfit(value: Any, kind: str, options: Sequence[Schema], path: Path) -> tup
     if kind == "string" and enum:
         near = get_close_matches(str(value), enum, 1, 0.5)
         return f"{shown} can't be {value[:40]!r}", f"did you mean {near[0]}?" if near else do
-    if kind in ("boolean", "integer", "number") and any(option.get("type") == "string" for option in options):
+    if kind == "null":
+        do = f"write {allowed}, or remove it"
+    elif kind in ("boolean", "integer", "number") and any(option.get("type") == "string" for option in options):
         do = f"put quotes around it: without them {given} is not text"
     elif kind == "string" and allowed.startswith("true or false") and str(value).lower() in ("yes", "no", "on", "off"):
         do = f"write {'true' if str(value).lower() in ('yes', 'on') else 'false'}"

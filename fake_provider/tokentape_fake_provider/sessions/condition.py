@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -102,7 +102,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     not_: Condition | None = None
 
     def __post_init__(self) -> None:
-        for field in msgspec.structs.fields(Condition):
+        for field in _fields():
             if (value := getattr(self, field.name)) is not None:
                 try:
                     converted = msgspec.convert(value, field.type)
@@ -181,6 +181,12 @@ def _inside(place: str, found: Iterator[Difference]) -> Iterator[Difference]:
 def _as_json(condition: Any) -> Any:
     """A condition as JSON, without what is not given; in a list, because `stream: false` counts here."""
     return canonical([msgspec.to_builtins(condition)])[0]
+
+
+@cache
+def _fields() -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The fields of a condition; reading them takes a ms."""
+    return msgspec.structs.fields(Condition)
 
 
 def _matches(match: str | TextMatch, text: str) -> bool:

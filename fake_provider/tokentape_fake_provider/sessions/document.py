@@ -55,6 +55,13 @@ class StoredRule(msgspec.Struct, frozen=True):
     seed: str
 
 
+class StoredRules(msgspec.Struct, frozen=True):
+    """The rules of the store, and whether those that a server was started with stand before them."""
+
+    rules: Sequence[StoredRule]
+    after_own: bool
+
+
 class StoredCassette(msgspec.Struct, frozen=True):
     """A cassette file that was loaded over the control API."""
 
@@ -125,11 +132,12 @@ def changed_fields(session: Session, before: State) -> tuple[dict[str, bytes], C
         check_settings(session.settings)
         fields[SETTINGS] = msgspec.json.encode(session.settings)
     if list(session._rules) != list(before.rules):
-        known = {id(applied) for applied in before.rules}
-        for applied in session._rules:
-            applied.stored = applied.stored or id(applied) not in known
+        added = session._rules[: len(before.rules)] == list(before.rules)
+        for number, applied in enumerate(session._rules):
+            applied.stored = applied.stored or not added or number >= len(before.rules)
         stored = [StoredRule(applied.rule, applied.seed) for applied in session._rules if applied.stored]
-        fields[RULES] = msgspec.json.encode(stored)
+        after_own = added and any(not applied.stored for applied in session._rules)
+        fields[RULES] = msgspec.json.encode(StoredRules(stored, after_own or not before.rules))
     counts = msgspec.json.encode(_counts(session))
     if counts != before.counts:
         fields[COUNTS] = counts
@@ -179,12 +187,15 @@ def apply_fields(session: Session, fields: Mapping[str, bytes], own_settings: Se
     """Change the session to what the store has; return the cassettes whose recordings are to be added."""
     if (given := fields.get(SETTINGS)) is not None:
         session.settings = own_settings if given == DELETED else _settings(given, session.settings)
+    counts = _counts(session) if fields else Counts()
     if (given := fields.get(RULES)) is not None:
-        own = [applied for applied in session._rules if not applied.stored]
-        found = msgspec.json.decode(given, type=list[StoredRule])
-        session._rules[:] = [*own, *(AppliedRule(one.rule, one.seed, stored=True) for one in found)]
+        found = msgspec.json.decode(given, type=StoredRules)
+        own = [applied for applied in session._rules if not applied.stored] if found.after_own else []
+        session._rules[:] = [*own, *(AppliedRule(one.rule, one.seed, stored=True) for one in found.rules)]
     if (given := fields.get(COUNTS)) is not None:
-        _restore(session, msgspec.json.decode(given, type=Counts))
+        counts = msgspec.json.decode(given, type=Counts)
+    if RULES in fields or given is not None:
+        _restore(session, counts)
     cassettes = [
         msgspec.json.decode(value, type=StoredCassette)
         for name, value in fields.items()

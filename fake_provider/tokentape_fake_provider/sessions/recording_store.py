@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from tokentape_fake_provider.errors import UnreadableRecordingError
 from tokentape_fake_provider.matching.normaliser import Normaliser
 from tokentape_fake_provider.matching.shape import shape_of
 from tokentape_fake_provider.playback.near_miss import NearMiss
+from tokentape_fake_provider.script.recently_used import RecentlyUsed
 from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.request_matching import PREFERRED, Difference, differences, key_of
 from tokentape_fake_provider.wires import named_in_path
@@ -23,6 +24,8 @@ from tokentape_fake_provider.wires import named_in_path
 _NEAREST = (1, 0)
 # The most differences of the nearest that are kept.
 _SHOWN = 20
+# In bytes of requests, and of the answers that are made for one request.
+_REPEATED = 4_000_000
 # Of the recordings with the fewest different fields, this many are compared again without what is volatile.
 _RECOUNTED = 20
 
@@ -89,6 +92,21 @@ class Miss(NamedTuple):
         )
 
 
+class Repetition(NamedTuple):
+    """A recording that answers an equal request again, as long as all that are `alike` have been played."""
+
+    number: int
+    alike: Sequence[int]
+
+
+class _Repeated(NamedTuple):
+    """What answered a request under these settings."""
+
+    answer: object
+    settings: object
+    repetition: Repetition
+
+
 class RecordingStore:
     """Recordings in the order in which they were added. Not thread-safe: the session locks it."""
 
@@ -104,6 +122,9 @@ class RecordingStore:
         self._normal_keys: dict[int, bytes] = {}
         self._normalised_by: Normaliser | None = None
         self._names: list[str] = []
+        self._repeated: RecentlyUsed[Hashable, _Repeated] = RecentlyUsed(_REPEATED)
+        self.repetition: Repetition | None = None
+        """The recording that was taken last, if an equal request will get the same."""
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -136,6 +157,7 @@ class RecordingStore:
 
     def add(self, recordings: Iterable[Recording]) -> None:
         """Add recordings."""
+        self._repeated = RecentlyUsed(_REPEATED)
         for recording in recordings:
             endpoint = Endpoint(recording.method.upper(), recording.path, recording.wire)
             index, identity, body = len(self._recordings), endpoint.identity, endpoint.with_path_fields(recording.body)
@@ -148,13 +170,10 @@ class RecordingStore:
             if recording.prompt is not None:
                 self._by_prompt[identity, recording.prompt].append(index)
 
-    def replaced(self, recordings: Sequence[Recording]) -> RecordingStore:
-        """A store of these recordings; those that this one has, too, are played as often as here."""
-        plays = {id(recording): count for recording, count in zip(self._recordings, self._plays, strict=True)}
-        store = RecordingStore()
-        store.add(recordings)
-        store._plays = [plays.get(id(recording), 0) for recording in recordings]
-        return store
+    def count_as(self, other: RecordingStore) -> None:
+        """Take over how often the other store has played the recordings that both have."""
+        plays = {id(recording): count for recording, count in zip(other._recordings, other._plays, strict=True)}
+        self._plays = [plays.get(id(recording), 0) for recording in self._recordings]
 
     def take(
         self,
@@ -183,9 +202,25 @@ class RecordingStore:
                 order = chain(order, played)
             index = next((index for index in order if self._is_open(index)), None)
             if index is not None:
+                self.repetition = Repetition(index, candidates) if self._plays[index] else None
                 self._plays[index] += 1
                 return self._recordings[index]
         return self._miss(endpoint, body, candidates, normaliser)
+
+    def keep(self, request: Hashable, answer: object, settings: object, repetition: Repetition, size: int) -> None:
+        """Keep what a recording answered for requests that are equal in everything that the answer depends on."""
+        self._repeated.put(request, _Repeated(answer, settings, repetition), size)
+
+    def repeat(self, request: Hashable, settings: object) -> object:
+        """The answer that was kept, if the recording answers again; else `None`."""
+        kept = self._repeated.get(request)
+        if kept is None or kept.settings is not settings:
+            return None
+        plays, (index, alike) = self._plays, kept.repetition
+        if not all(map(plays.__getitem__, alike)):
+            return None
+        plays[index] += 1
+        return kept.answer
 
     def _alike(
         self, identity: Endpoint, body: Any, prompt: str | None, normaliser: Normaliser | None

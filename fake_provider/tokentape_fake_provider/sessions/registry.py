@@ -76,10 +76,11 @@ class SessionRegistry:
         """
         with self._lock, ExitStack() as held:
             new = {name: self._session(name, settings) for name in setups if name not in self._sessions}
+            sessions = {**self._sessions, **new}
+            stores = {name: sessions[name].indexed(setup) for name, setup in setups.items()}  # while requests go on
             for name, setup in setups.items():
-                session = new.get(name) or self._sessions[name]
-                held.enter_context(session.lock)
-                session.set_up(setup)
+                held.enter_context(sessions[name].lock)
+                sessions[name].set_up(setup, stores[name])
             self.settings = settings
             self._sessions |= new
             gone = [self._sessions.pop(name) for name in self._of_files - setups.keys() if name in self._sessions]

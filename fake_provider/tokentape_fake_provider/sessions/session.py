@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -26,7 +26,7 @@ from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.condition import IncomingRequest
 from tokentape_fake_provider.sessions.prompt_cache import PromptCache
 from tokentape_fake_provider.sessions.recording import Recording
-from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore
+from tokentape_fake_provider.sessions.recording_store import Endpoint, Miss, RecordingStore, Repetition
 from tokentape_fake_provider.sessions.request_matching import Difference, differences, message_value
 from tokentape_fake_provider.sessions.rule import FIRST_STATE, Rule
 from tokentape_fake_provider.sessions.settings import SessionSettings
@@ -201,24 +201,37 @@ class Session:
         """What files have set up; `None` without files."""
         return self._setup
 
-    def set_up(self, setup: Setup) -> None:
+    def indexed(self, setup: Setup) -> RecordingStore | None:
+        """The recordings of a setup, ready for `set_up` (0.1 s for a thousand); `None` if they are in place already."""
+        if self._setup is not None and setup.has_recordings_of(self._setup):
+            return None
+        store = RecordingStore()
+        store.add(setup.recordings)
+        return store
+
+    def set_up(self, setup: Setup, store: RecordingStore | None = None) -> None:
         """Put in place what files have, instead of what they had before.
 
-        What was set up at run time stays: settings that the files leave as they were, and after the rules, queue and
-        recordings of the files those that were added. Rules that are still the same keep their counts, recordings
-        too. The queue is filled again only if it is another one.
+        What was set up at run time stays: settings, rules, queue and recordings that the files leave as they were,
+        and after those of the files those that were added. Rules and recordings that are the same keep their counts.
+        `store` is what `indexed` returned.
         """
+        if store is None:
+            store = self.indexed(setup)
         with self._lock:
             before, self._setup = self._setup, setup
             self.settings = _merged(self.settings, before, setup.settings)
-            rules = self._counted(setup.rules, [applied for applied in self._rules if applied.of_file], of_file=True)
-            self._rules = [*rules, *(applied for applied in self._rules if not applied.of_file)]
+            if before is None or tuple(before.rules) != tuple(setup.rules):
+                of_files = [applied for applied in self._rules if applied.of_file]
+                rules = self._counted(setup.rules, of_files, of_file=True)
+                self._rules = [*rules, *(applied for applied in self._rules if not applied.of_file)]
             if before is None or tuple(before.queue) != tuple(setup.queue):
                 self._queue = deque(queued for queued in self._queue if not queued.of_file)
                 self._push(setup.queue, of_file=True)
-            if before is None or not setup.has_recordings_of(before):
-                added = self._store.recordings[0 if before is None else len(before.recordings) :]
-                self._store = self._store.replaced([*setup.recordings, *added])
+            if store is not None:
+                store.add(self._store.recordings[0 if before is None else len(before.recordings) :])
+                store.count_as(self._store)
+                self._store = store
 
     def push(self, *items: QueueItem | str, check: Check | None = None) -> None:
         """Queue responses: each answers one request, in order. A string is a script with that text.
@@ -499,6 +512,26 @@ class Session:
             return self._store.take(
                 endpoint, body, prompt=prompt, again=self.settings.repeat, normaliser=self.normaliser
             )
+
+    @property
+    def repetition(self) -> Repetition | None:
+        """The recording that was taken last, if an equal request will get the same."""
+        return self._store.repetition
+
+    def keep_repeated(self, request: Hashable, answer: object, repetition: Repetition, size: int) -> None:
+        """Keep what a recording answered for requests that are equal in everything that the answer depends on."""
+        with self._lock:
+            self._store.keep(request, answer, self.settings, repetition, size)
+
+    def take_repeated(self, request: Hashable) -> object:
+        """The answer that was kept, if the recording answers again; else `None`. It counts as a request."""
+        if self._queue or self._rules or self.settings.faults:
+            return None
+        with self._lock:
+            answer = self._store.repeat(request, self.settings)
+            if answer is not None:
+                self._requests += 1
+            return answer
 
     def fitted(self, recording: Recording, endpoint: Endpoint, body: Any) -> tuple[Tape, tuple[str, ...]]:
         """The tape of a recording with this request's own values, and what was ignored when the two were compared."""

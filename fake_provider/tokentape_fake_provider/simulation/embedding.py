@@ -81,7 +81,7 @@ def _words(text: str | Sequence[int]) -> Counter[str | int]:
     return counts or Counter([text.strip()])
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=8192)
 def _features(word: str | int, size: int) -> tuple[tuple[int, float], ...]:
     """Where and how much a word adds to a vector of this size."""
     if isinstance(word, int):

@@ -52,12 +52,17 @@ def check_sizes(name: str, sizes: Mapping[int, float]) -> None:
     check(not sizes or sum(sizes.values()) > 0, f"{name}: all weights are 0: give one size a weight")
 
 
+def is_constant(mean: float, jitter: float) -> bool:
+    """Whether times with this mean and jitter are all the same."""
+    return mean == 0 or jitter < _NO_JITTER
+
+
 def sampler(distribution: Distribution, mean: float, jitter: float, draw: random.Random) -> Callable[[], float]:
     """Return a function that draws times with this mean and a standard deviation of `jitter` times the mean.
 
     A normal distribution redraws values below 0, which raises its mean if the jitter is above 0.4.
     """
-    if mean == 0 or jitter < _NO_JITTER:
+    if is_constant(mean, jitter):
         return lambda: mean
     match distribution:
         case "constant":

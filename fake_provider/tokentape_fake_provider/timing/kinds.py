@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -49,10 +50,14 @@ class Synthetic(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sy
     @property
     def profile(self) -> Profile:
         """The equivalent profile."""
-        first = FirstToken(self.ttft_ms, self.prefill_ms)
-        return Profile(
-            ttft=first, latency=InterToken(1000.0 / self.tps, self.jitter, self.distribution), seed=self.seed
-        )
+        return _profile(self)
+
+
+@lru_cache(maxsize=256)
+def _profile(timing: Synthetic) -> Profile:
+    first = FirstToken(timing.ttft_ms, timing.prefill_ms)
+    latency = InterToken(1000.0 / timing.tps, timing.jitter, timing.distribution)
+    return Profile(ttft=first, latency=latency, seed=timing.seed)
 
 
 class Stepped(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="stepped"):

@@ -11,7 +11,7 @@ from typing import assert_never
 import msgspec
 
 from tokentape_fake_provider.tape import Frame, Tape
-from tokentape_fake_provider.timing.distribution import sampler, size_sampler
+from tokentape_fake_provider.timing.distribution import is_constant, sampler, size_sampler
 from tokentape_fake_provider.timing.kinds import Instant, Recorded, Stepped, Synthetic, Timing
 from tokentape_fake_provider.timing.profile import Conditions, Pauses, Profile
 from tokentape_fake_provider.wires.wire import EncodedFrame
@@ -104,19 +104,22 @@ def _times(tokens: Sequence[int], profile: Profile, stream: str, conditions: Con
         return random.Random(f"{profile.seed}:{stream}{what}")  # noqa: S311 - not for secrets
 
     first, between, load = profile.ttft, profile.latency, profile.load
-    ttft = sampler(first.distribution, first.expected(conditions), first.jitter, draw(":ttft"))()
-    latency = sampler(between.distribution, between.mean_ms, between.jitter, draw())
     slowed = load.slowed(load.latency, conditions.in_flight)
-    pause = _pause_sampler(profile.pauses, draw)
     if profile.events_per_arrival:
         arrival_of, counts = _arrivals(tokens, profile, draw(":arrivals"))
     else:
         counts = [count for count in tokens if count]
         arrival_of = [max(0, number - 1) for number in accumulate(map(bool, tokens))]
-    times = [ttft * load.slowed(load.ttft, conditions.in_flight)]
-    for count in counts[1:]:
-        gap = latency() if count == 1 else sum(latency() for _ in range(count))
-        times.append(times[-1] + (gap + pause()) * slowed)
+    ttft = first.expected(conditions)
+    if not is_constant(ttft, first.jitter):
+        ttft = sampler(first.distribution, ttft, first.jitter, draw(":ttft"))()
+    if profile.pauses is None and is_constant(between.mean_ms, between.jitter):
+        gaps = [sum([between.mean_ms] * count) * slowed for count in counts[1:]]
+    else:
+        latency = sampler(between.distribution, between.mean_ms, between.jitter, draw())
+        pause = _pause_sampler(profile.pauses, draw)
+        gaps = [(sum(latency() for _ in range(count)) + pause()) * slowed for count in counts[1:]]
+    times = list(accumulate(gaps, initial=ttft * load.slowed(load.ttft, conditions.in_flight)))
     return [times[arrival] for arrival in arrival_of]
 
 

@@ -47,6 +47,7 @@ from tokentape_harness.cli.reload import reloader
 from tokentape_harness.cli.request_log import request_log
 from tokentape_harness.cli.serve_report import ServeReport
 from tokentape_harness.cli.workers import free_port, run_workers
+from tokentape_harness.errors import UsageError
 from tokentape_harness.served_files import ServedFiles, State
 from tokentape_harness.testing.exchange_tools import HarnessTools
 from tokentape_harness.testing.lazy_recordings import lazy_recordings
@@ -59,7 +60,9 @@ _CONNECTIONS = 10_240
 def serve(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATHS]...", help="Rules files, cassettes, and folders of both."),
+        typer.Argument(
+            metavar="[PATHS]...", help="Rules files, cassettes, and folders of both; options win over rules files."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. The control API needs a token on other than local addresses.")
@@ -135,8 +138,12 @@ def serve(
         ),
     ] = False,
     reload: Annotated[
-        bool, typer.Option("--reload/--no-reload", help="Read rules files and cassettes again when they change.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--reload/--no-reload",
+            help="Read rules files and cassettes again when they change. [default: yes, without a --store]",
+        ),
+    ] = None,
 ) -> None:
     """Serve until interrupted. What the options set wins over the settings of rules files.
 
@@ -165,6 +172,9 @@ def serve(
     )
     for wire in as_wires:
         wire_named(wire)
+    if reload and store is not None:
+        raise UsageError("--reload and --store: servers that share sessions can't change at once; start them again")
+    reloads = store is None if reload is None else reload
     files = served_files(paths, as_wires, defaults, {name: value for name, value in given.items() if value is not None})
     state = files.load()
     for reason in state.skipped.values():
@@ -198,7 +208,7 @@ def serve(
         return server
 
     def reloading(server: FakeProviderServer) -> contextlib.AbstractContextManager[object]:
-        return reloader(files, server) if reload and paths else contextlib.nullcontext()
+        return reloader(files, server) if reloads and paths else contextlib.nullcontext()
 
     def announce(server: FakeProviderServer) -> None:
         _announce(server, state, timing, workers, None if store is None else StoreAddress(store))

@@ -23,6 +23,7 @@ Work = Callable[[int, Callable[[], None]], None]
 _READY_S: Final = 60.0
 # Waiting for a worker to die would not end at a signal to this process (PEP 475).
 _POLL_S: Final = 0.2
+_AGAIN_S: Final = 2.0
 
 
 def free_port(host: str, port: int) -> int:
@@ -59,11 +60,16 @@ def run_workers(count: int, work: Work, ready: Callable[[], None]) -> None:
         for answers in signals:
             _wait_until_ready(answers)
         ready()
+        again = dict.fromkeys(range(count), 0.0)
         while not stopped:
             time.sleep(_POLL_S)
-            number = _dead(numbers)
-            if number is not None and not stopped:
-                _wait_until_ready(_start(number, work, numbers))
+            number, now = _dead(numbers), time.monotonic()
+            if number is not None:
+                # One that ends at once, as without its store, is not started over and over.
+                again[number] = now + (_AGAIN_S if now < again[number] + _AGAIN_S else 0.0)
+            for number in again.keys() - set(numbers.values()):
+                if again[number] <= now and not stopped:
+                    os.close(_start(number, work, numbers))
     finally:
         for process in numbers:
             with contextlib.suppress(ProcessLookupError):
@@ -87,7 +93,8 @@ def _start(number: int, work: Work, numbers: dict[int, int]) -> int:
     code = 1
 
     def answers() -> None:
-        os.write(writing, b"1")
+        with contextlib.suppress(BrokenPipeError):  # nobody waits for a worker that replaces another
+            os.write(writing, b"1")
 
     try:
         os.close(reading)
@@ -111,8 +118,11 @@ def _wait_until_ready(reading: int) -> None:
 
 
 def _dead(numbers: dict[int, int]) -> int | None:
-    """Return the number of a worker that has ended; `None` if all live."""
-    process, status = os.waitpid(-1, os.WNOHANG)
+    """Return the number of a worker that has ended; `None` if all live, or none is left."""
+    try:
+        process, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
     number = numbers.pop(process, None)
     if number is not None:
         code = os.waitstatus_to_exitcode(status)

@@ -20,8 +20,9 @@ Kind: TypeAlias = Literal["rules", "cassette", "other"]
 SUFFIXES: Final = (".yaml", ".yml", ".json", ".toml")
 
 _LARGEST: Final = 2**26
-# A key of the document itself in YAML written as blocks: it begins its line.
-_CASSETTE_KEY: Final = re.compile(rb"(?m)^(?:interactions|\"interactions\"|'interactions')\s*:")
+# Keys of the document itself: in YAML written as blocks they begin their lines; vcrpy's JSON begins with its one.
+_CASSETTE_KEY: Final = re.compile(rb"""(?m)^(?:["']?interactions["']?\s*:|\s*\{\s*"interactions"\s*:)""")
+_RULES_KEY: Final = re.compile(rb"(?m)^[\"']?(?:" + "|".join(SECTIONS).encode() + rb")[\"']?\s*:")
 
 
 class PlacedRules(NamedTuple):
@@ -67,7 +68,7 @@ def kind_of(path: Path, data: bytes) -> Kind:
     A text that can't be parsed is a rules file if it seems to have such a field, else something other.
     """
     if path.suffix != ".toml" and _CASSETTE_KEY.search(data):
-        return "cassette"
+        return "other" if _RULES_KEY.search(data) else "cassette"
     try:
         document = parse_document(data, path.suffix).value
     except TextProblem:
@@ -118,18 +119,27 @@ def _profile(path: Path) -> Profile:
 def not_served(path: Path, data: bytes) -> CassetteFormatError | CassetteSyntaxError:
     """The error of a file that is neither a rules file nor a cassette."""
     try:
-        document = parse_document(data, path.suffix).value
+        document = parse_document(data, path.suffix)
     except TextProblem as problem:
-        place = "" if problem.place is None else f"line {problem.place.line}, column {problem.place.column}: "
-        return CassetteSyntaxError(f"{place}{problem.what}: {problem.do}", path=path)
-    if document is None:
+        return CassetteSyntaxError(f"{_line(problem.place)}{problem.what}: {problem.do}", path=path)
+    content = document.value
+    if content is None:
         return CassetteSyntaxError("the file is empty: delete it, or write rules or recordings", path=path)
-    near = [get_close_matches(str(name), SECTIONS, 1, 0.6) for name in document] if isinstance(document, dict) else []
-    hint = next((f": did you mean `{names[0]}`?" for names in near if names), "")
+    if isinstance(content, Mapping):
+        if "interactions" in content and is_rules_document(content):
+            return CassetteFormatError("both a cassette and a rules file: split it into two", path=path)
+        for name in content:
+            for near in get_close_matches(name, SECTIONS, 1, 0.75):
+                place = _line(document.place((name,), key=True))
+                return CassetteFormatError(f"{place}unknown field `{name}`: did you mean {near}?", path=path)
+    fields = ", ".join(SECTIONS)
     return CassetteFormatError(
-        f"neither a cassette, which has `interactions`, nor a rules file, which has {', '.join(SECTIONS)}{hint}",
-        path=path,
+        f"neither a cassette, which has `interactions`, nor a rules file, which has {fields}", path=path
     )
+
+
+def _line(place: Place | None) -> str:
+    return "" if place is None else f"line {place.line}, column {place.column}: "
 
 
 def _error(path: Path, what: str, do: str, place: Place | None = None) -> RulesFileError:

@@ -64,29 +64,36 @@ class Reloader:
         return Reload(True, describe(state), changed)
 
     def _watch(self) -> None:
+        while not self._stop.is_set():
+            folders = self._files.folders
+            try:
+                self._watch_folders(folders)
+            except FileNotFoundError:  # one is gone since
+                self._stop.wait(_POLL_MS / 1000)
+
+    def _watch_folders(self, folders: frozenset[Path]) -> None:
+        """Check the files after each change, until there are other folders to watch."""
         from watchfiles import watch  # takes 0.1 s
 
-        while not self._stop.is_set():
-            folders, fresh = self._files.folders, True
-            for changes in watch(
-                *folders,
-                stop_event=self._stop,
-                recursive=False,
-                debounce=_GROUPED_MS,
-                step=_STEP_MS,
-                rust_timeout=_POLL_MS,
-                yield_on_timeout=True,
-                raise_interrupt=False,
-                ignore_permission_denied=True,
-            ):
-                # What changed before the watch began is found once.
-                if changes or fresh:
-                    fresh = False
-                    found = self.check()
-                    if found is not None:
-                        self.report(found)
-                if changes and self._files.folders != folders:
-                    break
+        fresh = True
+        for changes in watch(
+            *folders,
+            stop_event=self._stop,
+            recursive=False,
+            debounce=_GROUPED_MS,
+            step=_STEP_MS,
+            rust_timeout=_POLL_MS,
+            yield_on_timeout=True,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        ):
+            if changes or fresh:  # at first: what changed before the watch began
+                fresh = False
+                found = self.check()
+                if found is not None:
+                    self.report(found)
+                if self._files.folders != folders:
+                    return
 
 
 def describe(state: State) -> str:

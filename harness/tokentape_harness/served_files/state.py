@@ -93,8 +93,8 @@ class ServedFiles:
         for path in (*self._paths, *listed):
             if path.is_dir():
                 found |= {path, *(folder for folder in path.rglob("*") if folder.is_dir())}
-            elif path.parent.is_dir():
-                found.add(path.parent)
+            else:
+                found.add(next(folder for folder in path.absolute().parents if folder.is_dir()))
         return frozenset(found)
 
     @gc_paused()

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 
 from tokentape.errors import DecodeError
 from tokentape.message import ChatMessage
-from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator, StartedIterator, call_close
+from tokentape.stream.asynchronous import AsyncStreamedChatMessageIterator, StartedIterator
+from tokentape.stream.closing import call_close
 from tokentape.stream.context import StreamContext
 from tokentape.stream.sync import StreamedChatMessageIterator
 from tokentape.text_run import TextRun

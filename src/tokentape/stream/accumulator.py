@@ -187,7 +187,7 @@ class Accumulator:
     def _add_protocol(self, chunk: ChatMessage) -> ChatMessage:
         """Add a chunk that contains more than text; return it with the tool calls that it completes."""
         self._note_metadata(chunk)
-        if not _is_content(chunk):
+        if not has_content(chunk):
             return chunk
         choice = self._choice(chunk.index)
         choice.add_text(chunk)
@@ -217,7 +217,7 @@ class Accumulator:
         if not metadata:
             return
         merge(self._metadata, {key: value for key, value in metadata.items() if key not in LOGPROBS})
-        if _is_content(chunk) or any(key in metadata for key in LOGPROBS):
+        if has_content(chunk) or any(key in metadata for key in LOGPROBS):
             self._choice(chunk.index).merge_metadata(metadata)
 
     def _choice(self, index: int) -> _Choice:
@@ -244,7 +244,7 @@ class Accumulator:
         for chunk in chunks:
             if chunk.usage is not None:
                 self._usages.append(chunk.usage)
-            has_no_content = not chunk.text and not _is_content(chunk)
+            has_no_content = not chunk.text and not has_content(chunk)
             if has_no_content or chunk.metadata.__class__ is dict or not self._started:
                 # Decoders give new metadata as a plain dict; their lazy metadata beside text only repeats.
                 self._started = True
@@ -260,7 +260,7 @@ class Accumulator:
                 or chunk.name
                 or chunk.tool_call_id
             ):
-                if _is_content(chunk):
+                if has_content(chunk):
                     self._choice(index).add_text(chunk)
                 if chunk.text:
                     append = self._choice(index).segment("text", block).pieces.append
@@ -322,7 +322,7 @@ def has_more_than_text(chunk: ChatMessage) -> bool:
         raise DecodeError(f"the source gave {type(chunk).__name__}, not ChatMessage: pass chunks") from None
 
 
-def _is_content(chunk: ChatMessage) -> bool:
+def has_content(chunk: ChatMessage) -> bool:
     """Whether a chunk has content of a choice, not only usage or metadata."""
     return bool(
         chunk.text

@@ -15,7 +15,9 @@ import blinker
 from tokentape.errors import ReentrantIterationError
 from tokentape.message import ChatMessage
 from tokentape.stream.accumulator import is_plain_text
+from tokentape.stream.closing import call_close, close_iterator
 from tokentape.stream.context import StreamContext
+from tokentape.stream.filtering import afiltered, filtered
 from tokentape.stream.observer import awatched, watched
 from tokentape.stream.signals import (
     PostStreamingResponseEvent,
@@ -117,17 +119,27 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         if waiting is not None:
             waiting.set()
 
+    def _stages(
+        self, source: AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun]
+    ) -> AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun]:
+        """Put the observers and the filters behind the source."""
+        if self._stopwatch is not None:
+            self._stopwatch.start()
+        observers = [observer for observer in (self._observer, self._stopwatch) if observer is not None]
+        if isinstance(source, AsyncIterable):
+            for observer in observers:
+                source = awatched(source, observer)
+            return source if self._filter is None else afiltered(source, self._filter)
+        for observer in observers:
+            source = watched(source, observer)
+        return source if self._filter is None else filtered(source, self._filter)
+
     async def _run(self) -> AsyncGenerator[None, None]:
         """Run the stream from start to end; yields after each received chunk."""
         add, append = self._add, self._received.append
         try:
             self._status = "streaming"
-            source = self._source if self._source is not None else ()
-            if self._observer is not None:
-                if isinstance(source, AsyncIterable):
-                    source = awatched(source, self._observer)
-                else:
-                    source = watched(source, self._observer)
+            source = self._stages(self._source if self._source is not None else ())
             if isinstance(source, AsyncIterable):
                 iterator = aiter(source)
                 try:
@@ -140,8 +152,7 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
                         if self._output is not None:
                             break
                 finally:
-                    if iterator is not source or isinstance(iterator, AsyncGeneratorType):
-                        await call_close(getattr(iterator, "aclose", None))
+                    await close_iterator(iterator, source)
             else:
                 for chunk in source:
                     if is_plain_text(chunk) and self._output is None:
@@ -286,16 +297,6 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-async def call_close(close: Callable[[], Any] | None) -> None:
-    """Call `close`, if any, and await it even while the task is being cancelled."""
-    if close is None:
-        return
-    with anyio.CancelScope(shield=True):
-        closing = close()
-        if inspect.isawaitable(closing):
-            await closing
 
 
 def _async_generator(runner: AsyncGenerator[None, None]) -> AsyncGeneratorType[None, None]:

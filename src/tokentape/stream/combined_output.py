@@ -20,6 +20,9 @@ def combined_output(outputs: Sequence[ChatOutput]) -> ChatOutput:
     """
     if len(outputs) == 1:
         return outputs[0]
+    unfiltered = None
+    if any(output.unfiltered is not None for output in outputs):
+        unfiltered = combined_output([output.unfiltered or output for output in outputs])
     messages = [output.message for output in outputs]
     usage = _sum(output.usage for output in outputs)
     last = messages[-1]
@@ -36,7 +39,9 @@ def combined_output(outputs: Sequence[ChatOutput]) -> ChatOutput:
         parts=tuple(part for message in messages for part in message.parts),
         model=last.model,
     )
-    return msgspec.structs.replace(outputs[-1], messages=(message,), usage=usage, model=outputs[-1].model)
+    return msgspec.structs.replace(
+        outputs[-1], messages=(message,), usage=usage, model=outputs[-1].model, unfiltered=unfiltered
+    )
 
 
 def _sum(usages: Iterable[TokenUsage]) -> TokenUsage:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-import anyio
-
 from tokentape.message import ChatMessage
+from tokentape.stream.closing import close_iterator
 from tokentape.text_run import TextRun
 
 if TYPE_CHECKING:
@@ -50,7 +49,4 @@ async def awatched(source: AsyncIterable[Item], observer: StreamObserver) -> Asy
             observer.arrived(item)
             yield item
     finally:
-        close = getattr(iterator, "aclose", None)
-        if close is not None:
-            with anyio.CancelScope(shield=True):
-                await close()
+        await close_iterator(iterator, source)

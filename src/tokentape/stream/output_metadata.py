@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 LOGPROBS = ("logprobs", "logprobsResult")
@@ -46,3 +46,31 @@ def joined(values: Mapping[str, Any]) -> dict[str, Any]:
 def is_empty(value: Any) -> bool:
     """Whether a value is null or an empty string, object or list. False and 0 are not empty."""
     return value is None or (isinstance(value, str | Mapping | list | tuple) and not value)
+
+
+def without_logprobs(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a chunk's metadata without what it reports on its own tokens; what is decoded later stays so."""
+    if metadata.__class__ is not dict:
+        return _WithoutLogprobs(metadata)
+    return {key: value for key, value in metadata.items() if key not in LOGPROBS}
+
+
+class _WithoutLogprobs(Mapping[str, Any]):
+    __slots__ = ("_metadata",)
+
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        self._metadata = metadata
+
+    def __getitem__(self, key: str) -> Any:
+        if key in LOGPROBS:
+            raise KeyError(key)
+        return self._metadata[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key in self._metadata if key not in LOGPROBS)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return True

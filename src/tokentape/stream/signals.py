@@ -23,6 +23,7 @@ from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.stream.context import StreamContext
+from tokentape.timing import StreamTiming
 from tokentape.usage import TokenUsage
 
 ReceiverT = TypeVar("ReceiverT", bound=Callable[..., Any])
@@ -64,6 +65,11 @@ class PostStreamingResponseEvent(msgspec.Struct, frozen=True):
     def usage(self) -> TokenUsage:
         """The usage of the output."""
         return self.output.usage
+
+    @property
+    def timing(self) -> StreamTiming | None:
+        """The times of a measured stream."""
+        return self.output.timing
 
     @property
     def finish_reason(self) -> FinishReason | None:

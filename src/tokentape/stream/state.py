@@ -6,21 +6,35 @@ import contextlib
 import inspect
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import AsyncGeneratorType, FrameType, GeneratorType
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
+
+import msgspec
 
 from tokentape.callables import require_callable
-from tokentape.errors import AsyncCallbackError, CallbackError, FollowUpError, ReadCancelledError, TokentapeError
+from tokentape.errors import (
+    AsyncCallbackError,
+    CallbackError,
+    ConfigurationError,
+    FollowUpError,
+    ReadCancelledError,
+    TokentapeError,
+)
+from tokentape.filters.text_filter import FilterFactory
 from tokentape.finish_reason import FinishReason
 from tokentape.message import ChatMessage
 from tokentape.output import ChatOutput
 from tokentape.stream.accumulator import Accumulator, has_more_than_text
 from tokentape.stream.combined_output import combined_output
 from tokentape.stream.context import StreamContext
+from tokentape.stream.filtering import FIELDS, FilteredField, StreamFilter
 from tokentape.stream.observer import StreamObserver, observing
+from tokentape.stream.stopwatch import Stopwatch
 from tokentape.text_run import TextRun
+from tokentape.timing import StreamTiming
 from tokentape.usage import TokenUsage
 
 StreamStatus = Literal["pending", "streaming", "complete", "failed", "cancelled"]
@@ -99,6 +113,8 @@ class StreamState(Generic[CallbackT]):
         self._deferred_errors: list[Exception] = []
         self._closed = False
         self._sends_failure = True
+        self._filter: StreamFilter | None = None
+        self._stopwatch: Stopwatch | None = None
         self._observer: StreamObserver | None = None if observing.create is None else observing.create(self)
 
     @property
@@ -138,7 +154,7 @@ class StreamState(Generic[CallbackT]):
         It excludes follow-up streams: see `get_combined_output`.
         """
         with self._guard:
-            return self._output if self._output is not None else self._fold().output(self.error)
+            return self._output if self._output is not None else self._current_output()
 
     def get_combined_output(self) -> ChatOutput:
         """Join this stream's output with those of its follow-ups: text and tool calls are joined, usage is added up."""
@@ -157,6 +173,43 @@ class StreamState(Generic[CallbackT]):
             raise CallbackError(f"add_callback() came too late: the stream is {self.status}, callbacks run once")
         self._callbacks.append(Callback(function, inherit))
 
+    def filter(self, *filters: FilterFactory, fields: Sequence[FilteredField] = FIELDS) -> Self:
+        """Show readers, callbacks and listeners only what these filters let pass, in this order; return the stream.
+
+        Each of `fields` of each choice is filtered by itself; arguments of tool calls are not. Follow-up streams that
+        have no filters get the same. The output's `unfiltered` is the output without filters. Raises
+        `ConfigurationError` if the stream was begun or has filters, `TypeError` if a filter can't be called.
+        """
+        if self._status != "pending" or self._filter is not None:
+            when = f"the stream is {self._status}" if self._filter is None else "the stream has filters"
+            raise ConfigurationError(f"filter() came too late: {when}; pass all filters at once, before the first read")
+        self._filter = StreamFilter(filters, fields)
+        return self
+
+    def measure(self, now: Callable[[], float] = time.time) -> Self:
+        """Measure when chunks come, from the request or else the first read; return the stream.
+
+        `timing` then has the times, also that of the output. `now` returns unix time in s. Follow-up streams are
+        measured too. Raises `ConfigurationError` if the stream was begun.
+        """
+        require_callable(now, "measure()", "no arguments")
+        if self._status != "pending":
+            raise ConfigurationError(f"measure() came too late: the stream is {self._status}")
+        self._stopwatch = Stopwatch(now, self.context.requested_at)
+        return self
+
+    @property
+    def timing(self) -> StreamTiming | None:
+        """The times so far; `None` unless `measure()` was called."""
+        return None if self._stopwatch is None else self._stopwatch.timing()
+
+    def _current_output(self) -> ChatOutput:
+        output = self._fold().output(self.error)
+        if self._filter is None and self._stopwatch is None:
+            return output
+        unfiltered = None if self._filter is None else self._filter.unfiltered(self.error)
+        return msgspec.structs.replace(output, unfiltered=unfiltered, timing=self.timing)
+
     def _end(self, status: StreamStatus, error: BaseException | None = None) -> bool:
         """Enter a final status, unless the stream has one; the output is the same object from now on."""
         with self._guard:
@@ -166,7 +219,9 @@ class StreamState(Generic[CallbackT]):
                 self._drop_undelivered()
             self._status = status
             self.error = error
-            self._output = self._fold().output(error)
+            if self._stopwatch is not None:
+                self._stopwatch.ended(self)
+            self._output = self._current_output()
             if isinstance(error, TokentapeError):
                 error.output = self._output
         if self._observer is not None:
@@ -280,6 +335,10 @@ class StreamState(Generic[CallbackT]):
         for callback in self._callbacks:
             if callback.inherit and follow_up._output is None:
                 follow_up.add_callback(callback.function, inherit=True)
+        if self._filter is not None and follow_up._filter is None and follow_up._status == "pending":
+            follow_up.filter(*self._filter.factories, fields=self._filter.fields)
+        if self._stopwatch is not None and follow_up._stopwatch is None and follow_up._status == "pending":
+            follow_up.measure(self._stopwatch.now)
         self.follow_ups = (*self.follow_ups, follow_up)
 
     @contextlib.contextmanager

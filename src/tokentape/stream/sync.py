@@ -15,6 +15,7 @@ from tokentape.errors import AsyncCallbackError, ReentrantIterationError
 from tokentape.message import ChatMessage
 from tokentape.stream.accumulator import is_plain_text
 from tokentape.stream.context import StreamContext
+from tokentape.stream.filtering import filtered
 from tokentape.stream.observer import watched
 from tokentape.stream.signals import (
     PostStreamingResponseEvent,
@@ -117,6 +118,11 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
             source: Iterable[ChatMessage | TextRun] = self._source if self._source is not None else ()
             if self._observer is not None:
                 source = watched(source, self._observer)
+            if self._stopwatch is not None:
+                self._stopwatch.start()
+                source = watched(source, self._stopwatch)
+            if self._filter is not None:
+                source = filtered(source, self._filter)
             for chunk in source:
                 if is_plain_text(chunk) and self._output is None:
                     append(chunk)

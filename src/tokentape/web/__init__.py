@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokentape.web.asgi import ASGIStream
 from tokentape.web.frames import Format, response_headers
+from tokentape.web.smoothing import smooth
 from tokentape.web.wsgi import WSGIStream, wsgi_stream
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "StreamingChatResponse",
     "WSGIStream",
     "response_headers",
+    "smooth",
     "wsgi_stream",
 ]
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from tokentape.message import ChatMessage
+from tokentape.web.task_reader import TaskReader
 from tokentape.web.thread_reader import ThreadReader
 from tokentape.web.timeouts import Timeouts
 
@@ -45,29 +46,10 @@ async def close_unread(stream: Any) -> None:
 async def with_heartbeat(
     messages: AsyncGenerator[ChatMessage | None, None], timeouts: Timeouts
 ) -> AsyncGenerator[ChatMessage | None, None]:
-    """Yield the messages, and None for each heartbeat between them. Raises RequestTimeoutError.
-
-    One task reads all messages, one per request: a stream may keep something that is bound to a task (a timeout,
-    a task group) from one message to the next.
-    """
-    requests: asyncio.Queue[asyncio.Future[ChatMessage | None]] = asyncio.Queue()
-
-    async def read() -> None:
-        async with contextlib.aclosing(messages):
-            while True:
-                future = await requests.get()
-                try:
-                    message = await anext(messages, None)
-                except Exception as error:
-                    future.set_exception(error)
-                    return
-                future.set_result(message)
-
-    reading = asyncio.ensure_future(read())
-    try:
+    """Yield the messages, and None for each heartbeat between them. Raises RequestTimeoutError."""
+    async with contextlib.aclosing(TaskReader(messages)) as reader:
         while True:
-            future = asyncio.get_running_loop().create_future()
-            requests.put_nowait(future)
+            future = reader.read_next()
             for number, seconds in enumerate(timeouts.waits()):
                 if number:
                     yield None
@@ -77,6 +59,3 @@ async def with_heartbeat(
             if message is None:
                 return
             yield message
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)

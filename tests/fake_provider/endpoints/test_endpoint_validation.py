@@ -48,7 +48,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("/v2/rerank", RANK | {"documents": []}, 400, "list of documents must not be empty"),
     ("/v2/rerank", RANK | {"query": ""}, 400, "query must not be empty"),
     ("/v2/rerank", RANK | {"top_n": 0}, 400, "top_n must be greater than 0"),
-    ("/v2/rerank", RANK | {"return_documents": True}, 422, "return_documents"),
+    ("/v2/rerank", RANK | {"foo": True}, 422, "foo"),
     (GEMINI, {"content": {"parts": []}}, 400, "content: contents is not specified"),
     (GEMINI, CONTENT | {"outputDimensionality": 4000}, 400, "at most 3072"),
     (GEMINI, CONTENT | {"contents": []}, 400, 'Unknown name \\"contents\\"'),

@@ -90,6 +90,13 @@ VALID: list[dict[str, Any]] = [
             "ignore_text": [r"run \d+"],
         }
     },
+    {
+        "queue": [
+            {"script": {"result": {"type": "embeddings", "vectors": [[0.5, 1], [2]]}}},
+            {"script": {"result": {"type": "ranking", "scores": [0.5]}}},
+            {"script": {"result": {"type": "moderation", "flagged": [["violence"], []], "scores": {"violence": 0.9}}}},
+        ]
+    },
     {"settings": {"timing": {"type": "recorded", "speed": 2}, "simulation": "words=9", "normalise": ["ids", "cwd"]}},
     {"settings": {"timing": {"type": "synthetic", "tps": 9, "jitter": 0.5, "distribution": "gamma"}, "dialect": None}},
     {
@@ -140,6 +147,8 @@ INVALID: list[dict[str, Any]] = [
     {"rules": [{"scripts": [{"choices": [{"finish_reason": "done"}]}]}]},
     {"rules": [{"scripts": [{"error": {"status": 200}}]}]},
     {"queue": [5]},
+    {"queue": [{"script": {"result": {"type": "embeddings", "vectors": [[]]}}}]},
+    {"queue": [{"script": {"result": {"type": "vector"}}}]},
     {"queue": [{}]},
     {"queue": [{"script": "x", "tape": {}}]},
     {"queue": [{"tape": {"status": 100}}]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -254,7 +255,27 @@ def test_no_request_sees_half_a_state(tmp_path: Path, serve: Callable[..., Serve
     served.server.delete_session("other")
 
 
-def test_the_terminal_and_the_feed_hear_of_each_reload(
+def test_a_folder_that_is_gone_and_comes_again(tmp_path: Path, serve: Callable[..., Served]) -> None:
+    """A folder that is deleted is reported, and when it is back its files are served again, also those below it."""
+    folder = tmp_path / "served"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "rules.yaml").write_text(rules("hello"))
+    served = serve(folder)
+    with served.reloader:
+        shutil.rmtree(folder)
+        assert not served.reports.get(timeout=30).ok
+        assert served.ask("hello") == "HELLO"
+        (folder / "new").mkdir(parents=True)
+        (folder / "new" / "rules.yaml").write_text(rules("again"))
+        while not served.reports.get(timeout=30).ok:
+            pass
+        assert served.ask("again") == "AGAIN"
+        write(folder / "new" / "rules.yaml", rules("more"))
+        assert served.reports.get(timeout=30).ok
+    assert served.ask("more") == "MORE"
+
+
+def test_each_reload_is_on_the_terminal_and_in_the_feed(
     tmp_path: Path,
     server: FakeProviderServer,
     capsys: pytest.CaptureFixture[str],

@@ -116,7 +116,7 @@ def test_the_broken_stream(client: openai.OpenAI) -> None:
 
 def test_a_model_by_its_name(client: openai.OpenAI) -> None:
     """Other requests of a small model have its answer."""
-    assert ask(client, "anything", "gpt-4o-mini") == "I am a small model."
+    assert ask(client, "anything", "gpt-5-nano") == "I am a very small model."
 
 
 def test_the_held_session(server: FakeProviderServer) -> None:
@@ -135,7 +135,7 @@ def test_the_held_session(server: FakeProviderServer) -> None:
 def test_the_cassettes_answer(client: openai.OpenAI, server: FakeProviderServer) -> None:
     """Both samples answer the requests that they recorded."""
     messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Write a haiku."}]
-    chunks = list(client.chat.completions.create(model="tokentape", messages=messages, stream=True))
+    chunks = list(client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == "An old silent pond. A frog jumps into the pond. Splash! Silence again."
     with anthropic.Anthropic(base_url=server.base_url("anthropic_messages"), api_key="k") as claude:

@@ -189,6 +189,33 @@ def test_screen_readers(theme: str, server: FakeProviderServer, chat: Chat, cons
     assert violations(chat.page) == []
 
 
+def test_the_theme(server: FakeProviderServer, console: Console) -> None:
+    """The theme follows the system, or the switch, which is remembered."""
+    page, ground = console.page, "getComputedStyle(document.documentElement).backgroundColor"
+    page.emulate_media(color_scheme="light")
+    light = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert light != dark
+    console.press("Theme: system")
+    console.press("Theme: light")
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(ground) == dark
+    page.reload()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+    assert page.evaluate(ground) == dark
+
+
+def test_the_feed_has_a_gap(server: FakeProviderServer, console: Console) -> None:
+    """When events are missing, the page reads the lists again: nothing is missing, nothing twice."""
+    ask(server, "/v1/chat/completions", **chat_body("before"))
+    expect(console.rows).to_have_count(1)
+    add_requests(server.default, 700)  # more at once than the feed has events for
+    expect(console.page.get_by_text("701 requests")).to_be_visible()
+    ask(server, "/v1/chat/completions", **chat_body("after"))
+    expect(console.page.get_by_text("702 requests")).to_be_visible()
+
+
 def test_streams_do_not_babble(server: FakeProviderServer, chat: Chat, console: Console) -> None:
     """What streams do by themselves is not announced; only actions are."""
     server.default.push("one two three")

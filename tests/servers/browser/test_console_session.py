@@ -154,7 +154,8 @@ def test_several_sessions(tabs: BrowserContext, server: FakeProviderServer, cons
     console.press("Release")
     right.shows("assistant", "right answer")
     console.press("Session")
-    console.press("Delete session")
+    console.press("Delete session…")
+    console.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(console.page.get_by_label("session", exact=True).locator("option")).to_have_text(
         ["All sessions", "default", "left"]
     )

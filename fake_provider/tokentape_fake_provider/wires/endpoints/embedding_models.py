@@ -40,67 +40,64 @@ def _one_of(default: int, *sizes: int) -> Dimensions:
 
 
 # The first row whose expression is found in the model's name counts.
-_MODELS: Final = tuple(
-    (re.compile(expression), dimensions)
-    for expression, dimensions in (
-        # platform.openai.com/docs/guides/embeddings
-        (r"text-embedding-3-large", _up_to(3072)),
-        (r"text-embedding-3-small", _up_to(1536)),
-        (r"text-embedding-ada-002", _fixed(1536)),
-        # ai.google.dev/gemini-api/docs/embeddings, cloud.google.com/vertex-ai/generative-ai/docs/embeddings
-        (r"gemini-embedding", _up_to(3072)),
-        (r"text-(multilingual-)?embedding-00\d|textembedding-gecko|embedding-001", _up_to(768)),
-        (r"multimodalembedding", _one_of(1408, 128, 256, 512, 1408)),
-        # docs.cohere.com/docs/cohere-embed, with Bedrock's names
-        (r"embed-v4", _one_of(1536, 256, 512, 1024, 1536)),
-        (r"embed-(english|multilingual)-light-v3", _fixed(384)),
-        (r"embed-(english|multilingual)-v3", _fixed(1024)),
-        (r"embed-english-light-v2", _fixed(1024)),
-        (r"embed-english-v2", _fixed(4096)),
-        (r"embed-multilingual-v2", _fixed(768)),
-        # docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html
-        (r"titan-embed-text-v1|titan-embed-g1-text|titan-e1t", _fixed(1536)),
-        (r"titan-embed-text-v2", _one_of(1024, 256, 512, 1024)),
-        (r"titan-embed-image", _one_of(1024, 256, 384, 1024)),
-        (r"nova-2-multimodal-embeddings", _one_of(3072, 256, 384, 1024, 3072)),
-        # docs.mistral.ai/capabilities/embeddings
-        (r"mistral-embed", _fixed(1024)),
-        (r"codestral-embed", _up_to(3072, 1536)),
-        # docs.voyageai.com/docs/embeddings
-        (r"voyage-(2|code-2|large-2|law-2)$", _fixed(1536)),
-        (r"voyage-3-lite", _fixed(512)),
-        (r"voyage-(3$|finance-2|multilingual-2|large-2-instruct)", _fixed(1024)),
-        (r"voyage-", _one_of(1024, 256, 512, 1024, 2048)),
-        # jina.ai/embeddings
-        (r"jina-embeddings-v4", _up_to(2048)),
-        (r"jina-embeddings-v2-small", _fixed(512)),
-        (r"jina-embeddings-v2", _fixed(768)),
-        (r"jina-(embeddings-v3|clip-v2)", _up_to(1024)),
-        # ollama.com/search?c=embedding, and the models that other servers load by these names
-        (r"nomic-embed", _up_to(768)),
-        (r"embeddinggemma", _up_to(768)),
-        (r"mxbai-embed-large|bge-(m3|large)|e5-large|snowflake-arctic-embed2|gte-large", _up_to(1024)),
-        (
-            r"snowflake-arctic-embed:(22|33)m|all-minilm|bge-small|e5-small|gte-small|granite-embedding(:30m|$)",
-            _up_to(384),
-        ),
-        (r"snowflake-arctic-embed(:110m|-m)|bge-base|e5-base|gte-base|paraphrase-multilingual|all-mpnet", _up_to(768)),
-        (r"snowflake-arctic-embed", _up_to(1024)),
-        (r"granite-embedding", _up_to(768)),
-        (r"qwen3-embedding[:-]0\.6b", _up_to(1024)),
-        (r"qwen3-embedding[:-]4b", _up_to(2560)),
-        (r"qwen3-embedding", _up_to(4096)),
-    )
+_MODELS: Final = (
+    # platform.openai.com/docs/guides/embeddings
+    (r"text-embedding-3-large", _up_to(3072)),
+    (r"text-embedding-3-small", _up_to(1536)),
+    (r"text-embedding-ada-002", _fixed(1536)),
+    # ai.google.dev/gemini-api/docs/embeddings, cloud.google.com/vertex-ai/generative-ai/docs/embeddings
+    (r"gemini-embedding", _up_to(3072)),
+    (r"text-(multilingual-)?embedding-00\d|textembedding-gecko|embedding-001", _up_to(768)),
+    (r"multimodalembedding", _one_of(1408, 128, 256, 512, 1408)),
+    # docs.cohere.com/docs/cohere-embed, with Bedrock's names
+    (r"embed-v4", _one_of(1536, 256, 512, 1024, 1536)),
+    (r"embed-(english|multilingual)-light-v3", _fixed(384)),
+    (r"embed-(english|multilingual)-v3", _fixed(1024)),
+    (r"embed-english-light-v2", _fixed(1024)),
+    (r"embed-english-v2", _fixed(4096)),
+    (r"embed-multilingual-v2", _fixed(768)),
+    # docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html
+    (r"titan-embed-text-v1|titan-embed-g1-text|titan-e1t", _fixed(1536)),
+    (r"titan-embed-text-v2", _one_of(1024, 256, 512, 1024)),
+    (r"titan-embed-image", _one_of(1024, 256, 384, 1024)),
+    (r"nova-2-multimodal-embeddings", _one_of(3072, 256, 384, 1024, 3072)),
+    # docs.mistral.ai/capabilities/embeddings
+    (r"mistral-embed", _fixed(1024)),
+    (r"codestral-embed", _up_to(3072, 1536)),
+    # docs.voyageai.com/docs/embeddings
+    (r"voyage-(2|code-2|large-2|law-2)$", _fixed(1536)),
+    (r"voyage-3-lite", _fixed(512)),
+    (r"voyage-(3$|finance-2|multilingual-2|large-2-instruct)", _fixed(1024)),
+    (r"voyage-", _one_of(1024, 256, 512, 1024, 2048)),
+    # jina.ai/embeddings
+    (r"jina-embeddings-v4", _up_to(2048)),
+    (r"jina-embeddings-v2-small", _fixed(512)),
+    (r"jina-embeddings-v2", _fixed(768)),
+    (r"jina-(embeddings-v3|clip-v2)", _up_to(1024)),
+    # ollama.com/search?c=embedding, and the models that other servers load by these names
+    (r"nomic-embed", _up_to(768)),
+    (r"embeddinggemma", _up_to(768)),
+    (r"mxbai-embed-large|bge-(m3|large)|e5-large|snowflake-arctic-embed2|gte-large", _up_to(1024)),
+    (
+        r"snowflake-arctic-embed:(22|33)m|all-minilm|bge-small|e5-small|gte-small|granite-embedding(:30m|$)",
+        _up_to(384),
+    ),
+    (r"snowflake-arctic-embed(:110m|-m)|bge-base|e5-base|gte-base|paraphrase-multilingual|all-mpnet", _up_to(768)),
+    (r"snowflake-arctic-embed", _up_to(1024)),
+    (r"granite-embedding", _up_to(768)),
+    (r"qwen3-embedding[:-]0\.6b", _up_to(1024)),
+    (r"qwen3-embedding[:-]4b", _up_to(2560)),
+    (r"qwen3-embedding", _up_to(4096)),
 )
 
 
 def is_embedding_model(model: str) -> bool:
     """Whether it is one of these, so that it answers no chat."""
     name = model.lower()
-    return any(expression.search(name) for expression, _ in _MODELS)
+    return any(re.search(expression, name) for expression, _ in _MODELS)
 
 
 def dimensions_of(model: str, unknown: int) -> Dimensions:
     """The dimensions of a model; one that is not known has `unknown` ones, and any fewer by request."""
     name = model.lower()
-    return next((known for expression, known in _MODELS if expression.search(name)), _up_to(unknown))
+    return next((known for expression, known in _MODELS if re.search(expression, name)), _up_to(unknown))

@@ -29,8 +29,11 @@ from tokentape_fake_provider.wires.tasks import Rerank
 from tokentape_fake_provider.wires.wire import ProviderRequest
 
 _V2: Final = "/v2/rerank"
-_FIELDS: Final = ("model", "query", "documents", "top_n", "max_tokens_per_doc", "priority")
-_V1_FIELDS: Final = (*_FIELDS, "rank_fields", "return_documents", "max_chunks_per_doc")
+# Those of the first version are taken by the second too, which LiteLLM relies on.
+_FIELDS: Final = (
+    *("model", "query", "documents", "top_n", "max_tokens_per_doc", "priority"),
+    *("rank_fields", "return_documents", "max_chunks_per_doc"),
+)
 _MOST_DOCUMENTS: Final = 10_000
 _SEARCH_UNIT: Final = 100
 """The documents that one unit of search covers."""
@@ -95,13 +98,13 @@ def _read(_path: str, body: Mapping[str, Any]) -> Read:
 
 
 def _check_cohere(request: ProviderRequest) -> None:
-    refuse_unknown(request.body, _FIELDS if request.path.endswith(_V2) else _V1_FIELDS)
+    refuse_unknown(request.body, _FIELDS)
     check_rerank(request)
 
 
 def _check_any(request: ProviderRequest) -> None:
     if _is_cohere(request):
-        refuse_unknown(request.body, _V1_FIELDS)
+        refuse_unknown(request.body, _FIELDS)
     check_rerank(request)
 
 
@@ -124,7 +127,7 @@ def _results(result: Ranking, request: ProviderRequest, *, documents: bool) -> l
 
 def _write_cohere(result: Ranking, request: ProviderRequest, tokens: int | None) -> Any:
     second = request.path.endswith(_V2)
-    shown = request.body.get("return_documents") is True and not second
+    shown = request.body.get("return_documents") is True
     units = -(-len(request.body["documents"]) // _SEARCH_UNIT)
     meta = cohere_meta("2" if second else "1", {} if tokens is None else {"search_units": units})
     return {"id": cohere_id(request, "rerank"), "results": _results(result, request, documents=shown), "meta": meta}

@@ -1,0 +1,76 @@
+"""Boundaries at which a text can be cut without harm: what is incomplete is held until it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final, Literal, get_args
+
+from tokentape.errors import ConfigurationError
+from tokentape.filters.patterns import PatternFilter, Search, load_regex
+from tokentape.filters.text_filter import FilterFactory
+
+Boundary = Literal["grapheme", "word", "sentence", "line", "markdown", "html", "url", "code_fence"]
+"""What is shown only whole.
+
+`grapheme`: a character with its accents, an emoji. `word`: up to white space; in Chinese and Japanese each character.
+`sentence`: up to `.`, `!`, `?` or `…` and white space, their CJK forms, or the end of the line. `line`: up to its end.
+`markdown`: emphasis, code, links and images, the marker of a heading, list or code fence, a row of a table. `html`: a
+tag, a comment, an entity. `url`: up to white space. `code_fence`: the line that opens or closes a block of code.
+"""
+
+_CJK: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_CLOSING: Final = "\u2019\u201d\u00bb\u300d\u300f\uff09"
+_FENCE: Final = r"^ {0,3}(?:```|~~~)[^\n]*\n"
+_MARKDOWN: Final = (
+    _FENCE,
+    r"^(?:\#{1,6}|[-*+]|\d{1,9}[.)])[ \t]",
+    r"^\|[^\n]*\n",
+    r"`[^`\n]+`",
+    r"!?\[[^\]\n]*\]\([^)\n]*\)",
+    r"(?P<mark>\*{1,3}|~~|(?<!\w)_{1,3})(?![\s*~_])[^*~\n]+?(?P=mark)",
+)
+_UNITS: Final[Mapping[str, str]] = {
+    "word": rf"[^\s{_CJK}]+",
+    "sentence": rf"[\s\S]+?(?:[.!?\u2026]+[\"')\]{_CLOSING}]*\s|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n)",
+    "line": r"[^\n]*\n",
+    "markdown": "|".join(_MARKDOWN),
+    "html": r"<!--[\s\S]*?-->|</?[A-Za-z][^<>]*>|&(?:\#\d+|\#[xX][0-9a-fA-F]+|[A-Za-z]\w*);",
+    "url": r"\b(?i:https?://|ftp://|www\.)[^\s<>\"]+",
+    "code_fence": _FENCE,
+}
+
+
+def hold_to(boundary: Boundary, *, longest: int = 1000) -> FilterFactory:
+    """Hold text until it is whole up to such a boundary, at most `longest` characters; nothing is changed.
+
+    Needs the extra `filters`. Raises ConfigurationError for an unknown boundary.
+    """
+    if boundary not in get_args(Boundary):
+        raise ConfigurationError(f"no boundary {boundary!r}: one of {', '.join(get_args(Boundary))}")
+    regex = load_regex()
+    if boundary == "grapheme":
+        return partial(_GraphemeFilter, regex.compile(r"\X"), longest)
+    search = Search(f"(?m:{_UNITS[boundary]})", longest, whole_at_end=True, gives_up=True)
+    return partial(PatternFilter, search, str, None)
+
+
+class _GraphemeFilter:
+    def __init__(self, cluster: Any, longest: int) -> None:
+        self._cluster = cluster
+        self._longest = longest
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        text = self._held + text
+        last = len(text) - (2 if text.endswith("\r\n") else 1)
+        if not text.isascii():
+            for found in self._cluster.finditer(text):
+                last = found.start()
+        last = max(last, len(text) - self._longest, 0)
+        self._held = text[last:]
+        return text[:last]
+
+    def close(self) -> str:
+        held, self._held = self._held, ""
+        return held

@@ -1,0 +1,35 @@
+"""A limit on the length of a text."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tokentape.errors import ConfigurationError
+from tokentape.filters.text_filter import FilterFactory, StopStream
+from tokentape.finish_reason import FinishReason
+
+
+def limit_length(characters: int, *, ending: str = "", finish_reason: FinishReason = "length") -> FilterFactory:
+    """Stop the stream after this number of characters, and show `ending` after them.
+
+    A text of exactly this length is not stopped. Raises ConfigurationError if the number is not positive.
+    """
+    if characters < 1:
+        raise ConfigurationError(f"limit_length() got {characters}: a limit is 1 character or more")
+    return partial(_LengthLimit, characters, ending, finish_reason)
+
+
+class _LengthLimit:
+    def __init__(self, characters: int, ending: str, finish_reason: FinishReason) -> None:
+        self._left = characters
+        self._ending = ending
+        self._finish_reason = finish_reason
+
+    def feed(self, text: str) -> str:
+        if len(text) > self._left:
+            raise StopStream(text[: self._left] + self._ending, finish_reason=self._finish_reason)
+        self._left -= len(text)
+        return text
+
+    def close(self) -> str:
+        return ""

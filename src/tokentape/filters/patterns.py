@@ -1,0 +1,186 @@
+"""Phrases and patterns that are caught across the borders of pieces, before any part of them is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+from tokentape.errors import ConfigurationError
+from tokentape.filters.text_filter import FilterFactory, StopStream
+from tokentape.finish_reason import FinishReason
+
+Replacement: TypeAlias = str | Callable[[str], str]
+"""The text that is shown instead of a match, or a function from the match to it."""
+
+LONGEST_MATCH = 1000
+"""The default for the most characters that one match may have; so many can be held."""
+
+# What a pattern may look back at (`\b`, `(?<=...)`) before the text that is undecided.
+_CONTEXT = 200
+# Not a character: no text has it, so that a pattern that ends with it never matches, except in part.
+_NEVER = "\ufdd0"
+_FLAGS = {"a": re.ASCII, "i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
+
+
+def replace(
+    *patterns: str | re.Pattern[str], by: Replacement = "***", longest_match: int = LONGEST_MATCH
+) -> FilterFactory:
+    """Show `by` instead of each match of a phrase (`str`) or a regular expression (`re.compile(...)`).
+
+    The shown text is that of `re.sub` over the whole text, however it is split. Text that may be the beginning of a
+    match is held until that is decided, at most `longest_match` characters: nothing longer counts as a match. Needs
+    the extra `filters`. Raises ConfigurationError if a pattern can't be used.
+    """
+    return partial(PatternFilter, _search(patterns, longest_match), by, None)
+
+
+def stop_at(
+    *patterns: str | re.Pattern[str],
+    text: str = "",
+    finish_reason: FinishReason = "content_filter",
+    longest_match: int = LONGEST_MATCH,
+) -> FilterFactory:
+    """Stop the stream at the first match, and show `text` instead of it; otherwise as `replace`."""
+    return partial(PatternFilter, _search(patterns, longest_match), text, finish_reason)
+
+
+class Search:
+    """Finds matches in a text of which more may come.
+
+    `whole_at_end` says that no match depends on what follows it, so that one is decided at the end of the text. With
+    `gives_up` a beginning that is too long counts as no match, and nor does anything in it.
+    """
+
+    def __init__(self, source: str, longest_match: int, *, whole_at_end: bool, gives_up: bool = False) -> None:
+        if longest_match < 1:
+            raise ConfigurationError(f"the longest match is {longest_match}: it is 1 character or more")
+        regex = load_regex()
+        try:
+            self._pattern = regex.compile(source)
+            # `search(partial=True)` stops where the end of the text is reached in the order in which a match is
+            # tried: within the pattern, so that it is undecided, or after it, when `_end` has its position.
+            self._probe = regex.compile(f"(?:{source})(?P<_end>)(?s:.*+){_NEVER}")
+        except regex.error as error:
+            raise ConfigurationError(f"the pattern {source!r} can't be used in a filter: {error}") from None
+        self.longest_match = longest_match
+        self._undecided_at_end = not whole_at_end
+        self._gives_up = gives_up
+
+    def find(self, text: str, position: int) -> tuple[int, int | None]:
+        """Return the start of the first match from `position` on, and its end; `None` if that is undecided.
+
+        Without a match both are the length of the text.
+        """
+        length = len(text)
+        while position < length:
+            found = self._probe.search(text, position, partial=True)
+            if found is None:
+                break
+            start, end = found.start(), found.end("_end")
+            if start == length:
+                break
+            if end == start:
+                position = start + 1  # an empty match
+            elif 0 <= end <= length - self._undecided_at_end and end - start <= self.longest_match:
+                return start, end
+            elif length - start <= self.longest_match:
+                return start, None
+            elif self._gives_up:
+                break
+            else:
+                shorter = self._bounded(text, start)
+                if shorter is not None:
+                    return start, shorter
+                position = start + 1
+        return length, length
+
+    def find_last(self, text: str, position: int) -> tuple[int, int]:
+        """`find` in a text of which no more comes."""
+        length = len(text)
+        while position < length:
+            found = self._pattern.search(text, position)
+            if found is None:
+                break
+            start, end = found.span()
+            if end - start > self.longest_match:
+                end = self._bounded(text, start) or start
+            if end > start:
+                return start, end
+            position = start + 1
+        return length, length
+
+    def _bounded(self, text: str, start: int) -> int | None:
+        """Return the end of a match that starts here and is not too long."""
+        found = self._pattern.match(text, start, start + self.longest_match)
+        return found.end() if found is not None and found.end() > start else None
+
+
+class PatternFilter:
+    """Shows `by` instead of each match, or stops the stream with it at the first one, for the reason `stops`."""
+
+    def __init__(self, search: Search, by: Replacement, stops: FinishReason | None) -> None:
+        self._search = search
+        self._by = by
+        self._stops = stops
+        self._text = ""
+        # The number of characters of `_text` that are decided; the rest is held.
+        self._decided = 0
+
+    def feed(self, text: str) -> str:
+        """Take the next piece; return what is decided."""
+        step = self._search.longest_match  # bounds the work for one character
+        if len(text) <= step:
+            return self._shown(text, self._search.find)
+        return "".join(
+            self._shown(text[start : start + step], self._search.find) for start in range(0, len(text), step)
+        )
+
+    def close(self) -> str:
+        """Return what is held, without the matches in it."""
+        return self._shown("", self._search.find_last)
+
+    def _shown(self, new: str, find: Callable[[str, int], tuple[int, int | None]]) -> str:
+        text, decided = self._text + new, self._decided
+        pieces: list[str] = []
+        while decided < len(text):
+            start, end = find(text, decided)
+            pieces.append(text[decided:start])
+            decided = start if end is None else end
+            if end is None or start == end:
+                break
+            pieces.append(self._by if isinstance(self._by, str) else self._by(text[start:end]))
+            if self._stops is not None:
+                self._text, self._decided = "", 0
+                raise StopStream("".join(pieces), finish_reason=self._stops)
+        context = max(decided - _CONTEXT, 0)
+        self._text, self._decided = text[context:], decided - context
+        return "".join(pieces)
+
+
+def load_regex() -> Any:
+    """Return the package `regex`. Raises ConfigurationError without it."""
+    try:
+        import regex
+    except ModuleNotFoundError:
+        raise ConfigurationError("this filter needs the extra `filters`: pip install 'tokentape[filters]'") from None
+    return regex
+
+
+def _search(patterns: tuple[str | re.Pattern[str], ...], longest_match: int) -> Search:
+    sources = [_source(pattern) for pattern in patterns]
+    if not sources or not all(sources):
+        raise ConfigurationError("a filter needs phrases or patterns, none of them empty")
+    phrases_only = all(isinstance(pattern, str) for pattern in patterns)
+    return Search("|".join(sources), longest_match, whole_at_end=phrases_only)
+
+
+def _source(pattern: Any) -> str:
+    """Return the source of a phrase or of a compiled pattern, with its flags."""
+    if isinstance(pattern, str):
+        return re.escape(pattern)
+    if not isinstance(pattern, re.Pattern) or not isinstance(pattern.pattern, str):
+        raise ConfigurationError(f"a filter takes phrases and compiled patterns of text, not {pattern!r}")
+    flags = "".join(letter for letter, flag in _FLAGS.items() if pattern.flags & flag)
+    return f"(?{flags}:{pattern.pattern}\n)" if "x" in flags else f"(?{flags}:{pattern.pattern})"

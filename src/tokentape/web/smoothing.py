@@ -1,0 +1,176 @@
+"""Lets text that comes in bursts leave evenly, with a bounded delay."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import re
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import msgspec
+
+from tokentape.clock import Clock
+from tokentape.errors import ConfigurationError
+from tokentape.message import ChatMessage
+from tokentape.web.reading import async_messages
+from tokentape.web.task_reader import TaskReader
+from tokentape.web.thread_reader import ThreadReader
+from tokentape.web.timeouts import Timeouts
+
+# A word with the space after it; of a script without spaces a few characters.
+_PIECE = re.compile(r"\S{1,12}\s*|\s+")
+
+# In ms. Waits are in seconds, and a clock that stands may end one a rounding error before it is due.
+_ROUNDING = 0.001
+
+
+class Spread:
+    """When each piece of text leaves: all that waits is spread evenly over the delay that is left. No I/O, no clock.
+
+    Times are in ms. Nothing leaves later than `max_delay` after it arrived, before what arrived earlier, or changed.
+    """
+
+    def __init__(self, max_delay: float) -> None:
+        self._max_delay = max_delay
+        self._waiting: deque[tuple[float, ChatMessage]] = deque()
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next message is to leave; None if none waits."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def arrive(self, now: float, message: ChatMessage) -> None:
+        """Take a message, which may leave as several."""
+        start, end = self.next_due, now + self._max_delay
+        if start is None:
+            start = now
+        waiting = [*self._waiting, *((end, piece) for piece in _pieces(message))]
+        size = sum(len(piece.text) for _, piece in waiting) or 1
+        self._waiting.clear()
+        before = 0
+        for due, piece in waiting:
+            self._waiting.append((min(due, start + (end - start) * before / size), piece))
+            before += len(piece.text)
+
+    def leave(self, now: float) -> Iterator[ChatMessage]:
+        """Yield what is due."""
+        while self._waiting and self._waiting[0][0] <= now + _ROUNDING:
+            yield self._waiting.popleft()[1]
+
+    def rest(self) -> Iterator[ChatMessage]:
+        """Yield all that waits."""
+        while self._waiting:
+            yield self._waiting.popleft()[1]
+
+
+def smooth(stream: Any, *, max_delay: float = 0.3, clock: Clock | None = None) -> SmoothedStream | AsyncSmoothedStream:
+    """Return a stream whose text leaves evenly, however it comes.
+
+        for message in smooth(stream): ...
+        StreamingChatResponse(smooth(stream), format="sse")
+
+    Texts are split into words, which leave at most `max_delay` seconds after they came, on `clock` (by default the
+    machine's); the text itself, the output, callbacks and events stay as they are. The stream is read meanwhile: a
+    plain one in a thread, an async one in a task of asyncio. Its error comes after all that arrived before it. Raises
+    ConfigurationError if the delay is not positive.
+    """
+    if not max_delay > 0:
+        raise ConfigurationError(f"max_delay is {max_delay} s; it must be more than 0")
+    stream = getattr(stream, "normalized", stream)
+    kind = AsyncSmoothedStream if hasattr(stream, "__aiter__") else SmoothedStream
+    return kind(stream, Spread(max_delay * 1000.0), Timeouts(clock=clock))
+
+
+class _Smoothed:
+    """What both kinds share; all but the reading is the stream's own (`get_chat_output()`, `status`, ...)."""
+
+    def __init__(self, stream: Any, spread: Spread, timeouts: Timeouts) -> None:
+        self.stream = stream
+        self._spread = spread
+        self._timeouts = timeouts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def _now(self) -> float:
+        clock = self._timeouts.clock
+        return time.monotonic() * 1000.0 if clock is None else clock.now()
+
+    def _left(self) -> float | None:
+        """The seconds until the next message is due; None if none waits."""
+        due = self._spread.next_due
+        return None if due is None else max(due - self._now(), 0.0) / 1000.0
+
+
+class SmoothedStream(_Smoothed):
+    """For plain loops."""
+
+    def __iter__(self) -> Iterator[ChatMessage]:
+        spread, ended = self._spread, False
+        with contextlib.closing(ThreadReader(self.stream)) as reader:
+            future = reader.read_next()
+            while True:
+                yield from spread.leave(self._now())
+                left = self._left()
+                if left is not None:
+                    if not self._timeouts.wait_done(future, left):
+                        continue
+                elif ended:
+                    return
+                try:
+                    message = future.result()
+                except Exception:
+                    yield from spread.rest()
+                    raise
+                if message is None:
+                    ended, future = True, concurrent.futures.Future()
+                else:
+                    spread.arrive(self._now(), message)
+                    future = reader.read_next()
+
+
+class AsyncSmoothedStream(_Smoothed):
+    """For `async for` on asyncio."""
+
+    async def __aiter__(self) -> AsyncGenerator[ChatMessage, None]:
+        spread, ended = self._spread, False
+        async with contextlib.aclosing(TaskReader(async_messages(self.stream))) as reader:
+            future = reader.read_next()
+            while True:
+                for message in spread.leave(self._now()):
+                    yield message
+                left = self._left()
+                if left is not None:
+                    if not await self._timeouts.await_done(future, left):
+                        continue
+                elif ended:
+                    return
+                try:
+                    received = await future
+                except Exception:
+                    for message in spread.rest():
+                        yield message
+                    raise
+                if received is None:
+                    ended, future = True, asyncio.get_running_loop().create_future()
+                else:
+                    spread.arrive(self._now(), received)
+                    future = reader.read_next()
+
+
+def _pieces(message: ChatMessage) -> list[ChatMessage]:
+    """Return a message as one for each word of its text; the first has all else, the last the finish reason."""
+    words = _PIECE.findall(message.text)
+    if len(words) < 2:
+        return [message]
+    first = msgspec.structs.replace(message, text=words[0], finish_reason=None, provider_finish_reason=None)
+    pieces = [first, *(ChatMessage(word, message.role, index=message.index, block=message.block) for word in words[1:])]
+    if message.finish_reason is not None:
+        pieces[-1] = msgspec.structs.replace(
+            pieces[-1], finish_reason=message.finish_reason, provider_finish_reason=message.provider_finish_reason
+        )
+    return pieces

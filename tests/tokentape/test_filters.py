@@ -1,0 +1,225 @@
+"""Filters of text, by themselves: pure state machines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokentape import ConfigurationError
+from tokentape.filters import Boundary, FilterFactory, StopStream, TextFilter, hold_to, limit_length, replace, stop_at
+from tokentape.filters.text_filter import FilterChain
+
+# Alternatives of which one begins another, greedy and lazy ones, and what looks back or ahead.
+PATTERNS = (
+    "a(bc)?", "ab|abc", "a+b", "(ab)+c", "a[bc]*a", "(?:a|ab)(?:c|bca)", "a{2,3}b?", r"(a|b)\1c", "a*?c", "a.*?c",
+    "a.*?b(ca)?", r"\bab\b", r"ab\b", r"\bc+", "a(?!b)", "ab(?!ca)", "a(?=bc)", "(?<=ab)c+", "(?<!a)b+c?", "abca|bc",
+    "a.{2,4}?c|b", "(?i)AB c", "abc$", "^ab", "a(b|bc)(?!a)", r"\w+ \w+", "(?:a|b)+?c", r"a\s+b", "(?m)a$", "a.*c",
+    "b*",
+)  # fmt: skip
+BOUNDARIES: tuple[Boundary, ...] = (
+    "grapheme", "word", "sentence", "line", "markdown", "html", "url", "code_fence",
+)  # fmt: skip
+texts = st.text(alphabet="abc \n", max_size=24)
+tokens = [*"ab .!\n*`_[]()<>&;#|-/:", "https://", "```", "**", "e\u0301", "\U0001f468\u200d\U0001f469", "\u65e5\u3002"]
+rich_texts = st.lists(st.sampled_from(tokens), max_size=30).map("".join)
+cuts = st.lists(st.integers(1, 6), min_size=1, max_size=8)
+
+
+def pieces(text: str, sizes: list[int]) -> Iterable[str]:
+    """The text in pieces of these sizes, over and over."""
+    start = number = 0
+    while start < len(text):
+        size = sizes[number % len(sizes)]
+        yield text[start : start + size]
+        start, number = start + size, number + 1
+
+
+def shown(factory: FilterFactory, parts: Iterable[str]) -> list[str]:
+    """What a filter shows after each piece and at the end; the last with the finish reason if it stopped the stream."""
+    one, seen = factory(), []
+    try:
+        for part in parts:
+            seen.append(one.feed(part))
+        seen.append(one.close())
+    except StopStream as stop:
+        seen += [stop.text, stop.finish_reason]
+    return seen
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@given(text=texts, sizes=cuts)
+def test_however_a_text_is_split_what_is_shown_is_that_of_re_sub(pattern: str, text: str, sizes: list[int]) -> None:
+    """The law of `replace`: pieces decide nothing."""
+    expected = re.compile(pattern).sub(lambda match: "#" if match.group() else "", text)
+    assert "".join(shown(replace(re.compile(pattern), by="#"), pieces(text, sizes))) == expected
+
+
+@pytest.mark.parametrize("pattern", ["a.*c", "a[bc]*a", "ab|abc", r"\w+ \w+", "a.*?b(ca)?"])
+@given(text=texts, sizes=cuts)
+def test_a_bound_on_matches_does_not_depend_on_the_pieces_either(pattern: str, text: str, sizes: list[int]) -> None:
+    """What is longer than `longest_match` is no match, in one piece or in many, and no more than that is held."""
+    factory = replace(re.compile(pattern), by="#", longest_match=3)
+    parts = list(pieces(text, sizes))
+    assert "".join(shown(factory, parts)) == "".join(shown(factory, [text]))
+    untouched = replace(re.compile(pattern), by=str, longest_match=3)
+    received = seen = 0
+    for part, now in zip(parts, shown(untouched, parts), strict=False):
+        received, seen = received + len(part), seen + len(now)
+        assert received - seen <= 3
+
+
+@given(
+    secret=st.text(alphabet="xyzk", min_size=2, max_size=12),
+    before=st.text(alphabet="ab xyz", max_size=12),
+    after=st.text(alphabet="ab xyz", max_size=12),
+    sizes=cuts,
+)
+def test_no_part_of_a_phrase_is_shown_before_it_is_caught(
+    secret: str, before: str, after: str, sizes: list[int]
+) -> None:
+    """What was shown at any time is a beginning of the final text, so nothing is ever taken back."""
+    text = before + secret + after
+    final = text.replace(secret, "[removed]")
+    seen = ""
+    for now in shown(replace(secret, by="[removed]"), pieces(text, sizes)):
+        seen += now
+        assert final.startswith(seen)
+    assert seen == final
+
+
+def test_a_secret_that_comes_in_forty_pieces_is_caught() -> None:
+    """Nothing of it is shown, and what cannot be its beginning is shown at once."""
+    filter_ = replace("sk-" + "0123456789" * 4)
+    parts = ["The key: ", *("sk-" + "0123456789" * 4), ". Bye"]
+    assert shown(lambda: filter_(), parts) == ["The key: ", *[""] * 42, "***", ". Bye", ""]
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@given(text=rich_texts, sizes=cuts)
+def test_a_boundary_changes_nothing(boundary: Boundary, text: str, sizes: list[int]) -> None:
+    """However it is split, the text is shown whole, and no more is held than the bound allows."""
+    parts = list(pieces(text, sizes))
+    seen = shown(hold_to(boundary, longest=10), parts)
+    assert "".join(seen) == text
+    for number in range(len(parts)):
+        assert len("".join(parts[: number + 1])) - len("".join(seen[: number + 1])) <= 10
+
+
+SAMPLE = (
+    "So **bold text** and `x = 1`, [a link](http://x.y/z) <b class='q'>x</b> &amp; 2 * 3 is snake_case. Is it?\n"
+    "```py\nx\n```\n# Head"
+)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "units"),
+    [
+        ("word", SAMPLE.split()),
+        ("sentence", [SAMPLE[: SAMPLE.index(" Is it")], "Is it?\n", "```py\n"]),
+        ("line", SAMPLE.splitlines(keepends=True)[:-1]),
+        ("markdown", ["**bold text**", "`x = 1`", "[a link](http://x.y/z)", "```py\n", "```\n", "# "]),
+        ("html", ["<b class='q'>", "</b>", "&amp;"]),
+        ("url", ["http://x.y/z)"]),
+        ("code_fence", ["```py\n", "```\n"]),
+    ],
+)
+def test_each_boundary_shows_its_units_whole(boundary: Boundary, units: list[str]) -> None:
+    """In single characters, each unit appears in one piece, and what belongs to none is not held."""
+    seen = shown(hold_to(boundary), SAMPLE)
+    for unit in units:
+        assert any(unit in piece for piece in seen), unit
+    if boundary in ("markdown", "html", "url", "code_fence"):
+        assert "".join(seen[:2]) == "So"
+        assert max(map(len, seen)) < 30
+
+
+@pytest.mark.parametrize(
+    "cluster", ["e\u0301\u0323", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea", "\r\n"]
+)
+def test_a_character_of_several_code_points_is_shown_whole(cluster: str) -> None:
+    """Accents, families and flags never appear in part."""
+    assert [piece for piece in shown(hold_to("grapheme"), f"a{cluster}b") if piece] == ["a", cluster, "b"]
+
+
+@given(text=st.text(max_size=30), limit=st.integers(1, 20), sizes=cuts)
+def test_a_limit_cuts_where_it_says(text: str, limit: int, sizes: list[int]) -> None:
+    """A longer text is cut exactly there and has the ending; others are untouched."""
+    seen = shown(limit_length(limit, ending="…"), pieces(text, sizes))
+    assert "".join(seen) == (text if len(text) <= limit else text[:limit] + "…length")
+
+
+def test_a_phrase_stops_the_stream() -> None:
+    """What came before it is shown, then the words in its place; the rest is not asked for."""
+    assert shown(stop_at("forbidden", text="[stopped]"), ["a for", "tune, a forb", "idden thing"]) == [
+        "a ", "fortune, a ", "[stopped]", "content_filter",
+    ]  # fmt: skip
+
+
+def test_a_chain_passes_on_what_each_shows() -> None:
+    """The text that a filter puts in goes through the later filters, and all that is held comes at the end."""
+    chain = FilterChain([replace("cat", by="my dog")(), hold_to("word")(), limit_length(12)()])
+    assert [chain.feed("a ca"), chain.feed("t s"), chain.feed("at"), chain.close()] == ["a ", "my dog ", "", "sat"]
+    assert chain.stopped is None
+
+
+def test_a_chain_ends_where_one_of_its_filters_stops() -> None:
+    """The words of the stop go through the later filters, and nothing is shown afterwards."""
+    chain = FilterChain([stop_at("cat", text="sorry, no cats")(), hold_to("word")(), limit_length(9, ending="...")()])
+    assert [chain.feed("so a"), chain.feed(" cat sat"), chain.feed("more"), chain.close()] == [
+        "so ",
+        "a sorr...",
+        "",
+        "",
+    ]
+    assert chain.stopped == "length"
+
+
+@pytest.mark.parametrize(
+    ("create", "message"),
+    [
+        (lambda: replace(), "phrases or patterns"),
+        (lambda: replace(""), "none of them empty"),
+        (lambda: replace(re.compile(b"x")), "patterns of text"),
+        (lambda: replace(3), "not 3"),
+        (lambda: replace("x", longest_match=0), "1 character or more"),
+        (lambda: hold_to("paragraph"), "no boundary 'paragraph': one of grapheme, word"),
+        (lambda: limit_length(0), "1 character or more"),
+    ],
+)
+def test_what_makes_no_filter_is_refused_at_once(create: object, message: str) -> None:
+    """When it is created, not in the middle of a stream."""
+    assert callable(create)
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        create()
+
+
+def test_flags_of_a_pattern_count() -> None:
+    """Ignoring case, spanning lines, and comments in the pattern."""
+    filter_ = replace(re.compile("a . b  # a comment", re.IGNORECASE | re.DOTALL | re.VERBOSE), by="#")
+    assert "".join(shown(filter_, "xA\nbx")) == "x#x"
+
+
+def test_any_object_with_two_methods_is_a_filter() -> None:
+    """As the documentation shows."""
+
+    class Shout:
+        def feed(self, text: str) -> str:
+            return text.upper()
+
+        def close(self) -> str:
+            return "!"
+
+    factory: FilterFactory = Shout
+    one: TextFilter = factory()
+    assert one.feed("hey") + one.close() == "HEY!"
+
+
+def test_a_long_text_without_an_end_takes_linear_time() -> None:
+    """Each character costs at most the bound: a line of 50,000 would else take minutes."""
+    search = hold_to("line", longest=50)
+    text = "x" * 50_000
+    assert "".join(shown(search, [text])) == text
