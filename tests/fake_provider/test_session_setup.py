@@ -45,13 +45,18 @@ def recorded(text: str, answer: str) -> Recording:
 
 
 def test_rules_of_files_are_replaced_and_those_added_stay() -> None:
-    """The rules of the files come first, in their order; rules that were added stay behind them."""
+    """The rules of the files come in their order; rules that were added stay behind them, or before them."""
     session = Session()
     first, second, added = Rule(("1",), contains="a"), Rule(("2",)), Rule(("3",))
     session.set_up(Setup(rules=(first, second)))
     session.add_rule(added)
     session.set_up(Setup(rules=(second,)))
     assert session.rules == (second, added)
+    session.replace_rules((before := Rule(("0",)), second, added))
+    session.set_up(Setup(rules=(first, second)))
+    assert session.rules == (before, first, second, added)
+    session.set_up(Setup())
+    assert session.rules == (before, added)
 
 
 def test_a_rule_that_is_the_same_keeps_its_count() -> None:

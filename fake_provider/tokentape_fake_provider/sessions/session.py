@@ -213,7 +213,7 @@ class Session:
         """Put in place what files have, instead of what they had before.
 
         What was set up at run time stays: settings, rules, queue and recordings that the files leave as they were,
-        and after those of the files those that were added. Rules and recordings that are the same keep their counts.
+        and beside those of the files those that were added. Rules and recordings that are the same keep their counts.
         `store` is what `indexed` returned.
         """
         if store is None:
@@ -223,8 +223,9 @@ class Session:
             self.settings = _merged(self.settings, before, setup.settings)
             if before is None or tuple(before.rules) != tuple(setup.rules):
                 of_files = [applied for applied in self._rules if applied.of_file]
-                rules = self._counted(setup.rules, of_files, of_file=True)
-                self._rules = [*rules, *(applied for applied in self._rules if not applied.of_file)]
+                place = self._rules.index(of_files[0]) if of_files else 0
+                added = [applied for applied in self._rules if not applied.of_file]
+                self._rules = [*added[:place], *self._counted(setup.rules, of_files, of_file=True), *added[place:]]
             if before is None or tuple(before.queue) != tuple(setup.queue):
                 self._queue = deque(queued for queued in self._queue if not queued.of_file)
                 self._push(setup.queue, of_file=True)
