@@ -6,7 +6,6 @@ A server prints its port when it is up, and at the end of its input a line of JS
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import socket
 import sys
@@ -24,6 +23,7 @@ from starlette.routing import Route
 from bench.bodies import stream_body
 from tokentape_fake_provider import FakeProviderServer, Frame, Recording, Rule, Script, Tape
 from tokentape_fake_provider.answers.warm_up import warm_up
+from tokentape_fake_provider.hosting.garbage import settle
 
 EVENTS = 1000
 TOKENS_PER_SECOND = 50
@@ -63,7 +63,7 @@ def fake_provider(*, paced: bool) -> None:
         else:
             server.default.configure(repeat=True)
         server.default.add_recordings(recordings)
-        _settle()
+        settle()
         print(server.port, flush=True)
         sys.stdin.read()
         entries = [entry for entry in server.default.journal.entries if entry.source == recordings[0].label]
@@ -143,7 +143,7 @@ def simulated_and_paced() -> None:
     with FakeProviderServer() as server:
         server.default.configure(timing=f"synthetic:ttft=100,tps={TOKENS_PER_SECOND}")
         warm_up()
-        _settle()
+        settle()
         print(server.port, flush=True)
         sys.stdin.read()
         print(json.dumps([frame.lateness for entry in server.default.journal.entries for frame in entry.frames]))
@@ -160,7 +160,7 @@ def answers() -> None:
             body = json.loads(question(0))
             recording = Recording(tape, PATH, body, "POST", "openai_chat", "bench", 0)
             server.create_session(f"replay-{shape}", repeat=True).add_recordings([recording])
-        _settle()
+        settle()
         print(server.port, flush=True)
         sys.stdin.read()
         print("[]")
@@ -190,7 +190,7 @@ def question(number: int) -> bytes:
 
 def _serve(app: Any, lateness: list[float]) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    _settle()
+    settle()
     print(listener.getsockname()[1], flush=True)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -199,12 +199,6 @@ def _serve(app: Any, lateness: list[float]) -> None:
     server.should_exit = True
     thread.join()
     print(json.dumps(lateness))
-
-
-def _settle() -> None:
-    """What is there at the start need never be looked at again by the collector: as `tokentape serve` does it."""
-    gc.collect()
-    gc.freeze()
 
 
 SERVERS = {

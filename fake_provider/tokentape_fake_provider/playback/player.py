@@ -66,10 +66,14 @@ async def play(
     try:
         return await player.play()
     finally:
-        player.stop()
+        player.close()
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 async def _start(tape: Tape, connection: Connection, size: int) -> None:
@@ -193,6 +197,11 @@ class _Player:
         """Cancel the pending call of the clock."""
         if self._call is not None:
             self._call.cancel()
+
+    def close(self) -> None:
+        """Stop, and let go of what refers to this, so that it is freed without the garbage collector."""
+        self.stop()
+        self._left, self._control.playback, self._send_due_callback = True, None, _nothing
 
     async def watch(self) -> None:
         """Wake the playback when the client leaves."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ import typer
 from tokentape_fake_provider.answers.warm_up import warm_up
 from tokentape_fake_provider.config import Worker
 from tokentape_fake_provider.faults import as_faults, format_fault
+from tokentape_fake_provider.hosting.garbage import settle
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_fake_provider.http.loopback import is_loopback
 from tokentape_fake_provider.playback.journal import Entry
@@ -252,9 +252,7 @@ def _run(
     previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with server:
-            # At 500 streams a full collection stops all of them for 35 to 65 ms (measured): exempt what is loaded.
-            gc.collect()
-            gc.freeze()
+            settle()
             ready()
             with reloading:
                 # Without a timeout the wait can't be interrupted on Windows.
