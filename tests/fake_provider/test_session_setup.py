@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import Any
 
+import pytest
+
 from tokentape_fake_provider import Rule, Script, Usage
 from tokentape_fake_provider.answers.answer import HttpRequest
 from tokentape_fake_provider.answers.resolver import find_answer
@@ -118,6 +120,29 @@ def test_recordings_of_files_are_replaced_and_those_loaded_stay() -> None:
     session.set_up(Setup(recordings=(recorded("b", "new"), same)))
     assert [recording.label for recording in session.recordings] == ["new", "A", "C"]
     assert [recording.label for recording in session.unplayed.recordings] == ["new"]
+
+
+@pytest.mark.parametrize("change", ["recordings", "settings"])
+def test_an_answer_of_before_is_not_kept_for_later(change: str) -> None:
+    """What was encoded before a reload, and is to be repeated after it, is not: the new state answers."""
+    session, key = Session(), ("key",)
+    old = Setup(SessionSettings(repeat=True), recordings=(recorded("a", "old"),))
+    session.set_up(old)
+    answered(session, "a")
+    answer = find_answer(session, request("a"))
+    assert answer is not None
+    assert answer.repetition is not None
+    session.keep_repeated(key, answer, answer.repetition, 1)
+    assert session.take_repeated(key) is answer
+    again = find_answer(session, request("a"))
+    assert again is not None
+    assert again.repetition is not None
+    if change == "recordings":
+        session.set_up(old._replace(recordings=(recorded("a", "new"),)))
+    else:
+        session.set_up(old._replace(settings=SessionSettings(repeat=True, seed=1)))
+    session.keep_repeated(key, again, again.repetition, 1)
+    assert session.take_repeated(key) is None
 
 
 def test_sessions_come_and_go_with_the_files() -> None:

@@ -93,10 +93,14 @@ class Miss(NamedTuple):
 
 
 class Repetition(NamedTuple):
-    """A recording that answers an equal request again, as long as all that are `alike` have been played."""
+    """A recording that answers an equal request again, as long as all that are `alike` have been played.
+
+    `state` is the store and the settings by which it answered.
+    """
 
     number: int
     alike: Sequence[int]
+    state: tuple[object, object] = (None, None)
 
 
 class _Repeated(NamedTuple):
@@ -216,7 +220,7 @@ class RecordingStore:
         kept = self._repeated.get(request)
         if kept is None or kept.settings is not settings:
             return None
-        plays, (index, alike) = self._plays, kept.repetition
+        plays, (index, alike, _) = self._plays, kept.repetition
         if not all(map(plays.__getitem__, alike)):
             return None
         plays[index] += 1

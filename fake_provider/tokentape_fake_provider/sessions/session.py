@@ -517,12 +517,18 @@ class Session:
     @property
     def repetition(self) -> Repetition | None:
         """The recording that was taken last, if an equal request will get the same."""
-        return self._store.repetition
+        found = self._store.repetition
+        return None if found is None else found._replace(state=(self._store, self.settings))
 
     def keep_repeated(self, request: Hashable, answer: object, repetition: Repetition, size: int) -> None:
-        """Keep what a recording answered for requests that are equal in everything that the answer depends on."""
+        """Keep what a recording answered for requests that are equal in everything that the answer depends on.
+
+        It is kept under the settings by which it answered, and only if its recordings were not replaced since.
+        """
+        store, settings = repetition.state
         with self._lock:
-            self._store.keep(request, answer, self.settings, repetition, size)
+            if store is self._store:
+                self._store.keep(request, answer, settings, repetition, size)
 
     def take_repeated(self, request: Hashable) -> object:
         """The answer that was kept, if the recording answers again; else `None`. It counts as a request."""
