@@ -25,6 +25,12 @@ CODING_AGENTS: Final = HERE / "npm"
 """A package.json for each coding agent of npm, which is large: so that each can be installed by itself."""
 
 
+def node_program(name: str) -> tuple[str, ...]:
+    """How to run a program of the packages of npm. Makes their environment; raises `UnavailableError`."""
+    folder = _node()
+    return (program("node", _WHY_NODE), str((folder / "node_modules" / ".bin" / name).resolve()))
+
+
 def names() -> list[str]:
     """All environments but our own."""
     return [*sorted(path.stem for path in (HERE / "requirements").glob("*.txt")), NODE, *_coding_agents()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -152,6 +153,7 @@ async def release(session: Session, request: Request, options: ReleaseRequest = 
     """Let a held stream run by itself."""
     stream = _stream(session, request)
     stream.release(catch_up=options.catch_up)
+    await asyncio.sleep(0)  # it takes effect in the next turn of the loop
     return stream.state
 
 
