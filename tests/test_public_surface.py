@@ -47,7 +47,7 @@ DOORS = {
         FakeProviderServer Fault FaultContext FirstToken Frame InProcessProvider Instant InterToken Load
         Moderation Pauses Profile Ranking Reasoning Recorded Recording Refusal Rule Script
         ServerTool Session SessionSettings Source StepTimeoutError Stepped SteppedStream
-        StreamOverError Synthetic Tape Text TextMatch ToolCall ToolResultMatch Usage
+        StreamOverError Synthetic Tape Text TextMatch TokenCount ToolCall ToolResultMatch Usage
         create_app encode errors parse_fault parse_timing
     """,
     "tokentape_harness": """

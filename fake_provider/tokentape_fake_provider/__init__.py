@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         ToolCall,
         Usage,
     )
-    from tokentape_fake_provider.script.results import Embeddings, Moderation, Ranking
+    from tokentape_fake_provider.script.results import Embeddings, Moderation, Ranking, TokenCount
     from tokentape_fake_provider.sessions.condition import Condition, TextMatch, ToolResultMatch
     from tokentape_fake_provider.sessions.recording import Recording
     from tokentape_fake_provider.sessions.rule import Rule
@@ -97,6 +97,7 @@ __all__ = [
     "Tape",
     "Text",
     "TextMatch",
+    "TokenCount",
     "ToolCall",
     "ToolResultMatch",
     "Usage",
@@ -149,6 +150,7 @@ _LAZY = {
     "Tape": "tape",
     "Text": "script.model",
     "TextMatch": "sessions.condition",
+    "TokenCount": "script.results",
     "ToolCall": "script.model",
     "ToolResultMatch": "sessions.condition",
     "Usage": "script.model",

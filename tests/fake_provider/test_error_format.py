@@ -32,9 +32,9 @@ def ask_openai(url: str) -> None:
 
 
 def ask_anthropic(url: str) -> None:
-    """Nor is counting."""
+    """Nor are batches."""
     with anthropic.Anthropic(base_url=url, api_key="k") as client:
-        client.messages.count_tokens(model="m", messages=[])
+        client.messages.batches.list()
 
 
 def ask_google(url: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,7 @@ from tokentape_fake_provider.answers.error_format import no_recording_status
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
 from tokentape_fake_provider.answers.queue_message import queue_has_run_out
 from tokentape_fake_provider.answers.response_context import (
+    INPUT_TOKENS,
     RESPONSES,
     build_answer,
     is_background,
@@ -54,6 +55,7 @@ from tokentape_fake_provider.wires.endpoints.endpoint import Endpoint as ServedE
 from tokentape_fake_provider.wires.openai_dialects import with_dialect
 from tokentape_fake_provider.wires.prompt_tokens import is_plain, tokens_besides_text
 from tokentape_fake_provider.wires.request_parts import json_type, texts_in
+from tokentape_fake_provider.wires.tasks import Counting
 from tokentape_fake_provider.wires.validation.check import check_request
 from tokentape_fake_provider.wires.wire import ProviderRequest, Wire
 
@@ -125,10 +127,12 @@ class _Resolution:
             return None
         body, seed = http.body, f"{settings.seed}:{self._number}"
         try:
-            if wire.name == RESPONSES:
+            if wire.name in (RESPONSES, INPUT_TOKENS):
                 body = with_context(self._session.stored, body)
-            elif body.get("cachedContent") is not None:
-                body = with_cached_content(self._session.prompt_cache, body, http.now / 1000)
+            elif (inner := body.get("generateContentRequest")) is not None:
+                body = {**body, "generateContentRequest": self._with_cached_content(inner)}
+            else:
+                body = self._with_cached_content(body)
         except BadRequestError as error:
             self._unknown = error
         try:
@@ -138,6 +142,12 @@ class _Resolution:
         except BadRequestError as error:
             self._refusal = error
             return None
+
+    def _with_cached_content(self, body: Any) -> Any:
+        """The body with the content of Gemini's that it names, if it names any."""
+        if not isinstance(body, Mapping) or body.get("cachedContent") is None:
+            return body
+        return with_cached_content(self._session.prompt_cache, body, self._http.now / 1000)
 
     def finished(self, answer: Answer | None) -> Answer | None:
         """The answer with its faults applied, and with the near misses."""
@@ -465,7 +475,9 @@ def _steps(settings: SessionSettings) -> Stepped | None:
 
 
 def _usage_of(script: Script, request: ProviderRequest) -> TokenCounts | None:
-    """The tokens of a scripted response; `None` for an error, and for a script that reports none."""
+    """The tokens of a scripted response; `None` for an error, for a script that reports none, and for a count alone."""
+    if isinstance(request.task, Counting):
+        return None
     alike = script.choices * request.choices if len(script.choices) == 1 else script.choices
     counts = None if script.error is not None else resolve_usage(script, request.text, alike)
     return None if counts is None else TokenCounts(counts.input, counts.output)
@@ -477,7 +489,7 @@ def _with_input(script: Script, incoming: IncomingRequest) -> Script:
     if usage.input is not None or not usage.report or is_plain(request.body):
         return script
     more = tokens_besides_text(incoming.prompt, request.wire)
-    counted = msgspec.structs.replace(usage, input=count_input(usage, request.text) + more)
+    counted = msgspec.structs.replace(usage, input=count_input(usage, request.text, more))
     return msgspec.structs.replace(script, usage=counted) if more else script
 
 

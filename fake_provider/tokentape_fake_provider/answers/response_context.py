@@ -25,6 +25,7 @@ from tokentape_fake_provider.wires.reading.fields import as_object
 from tokentape_fake_provider.wires.wire import ProviderRequest, Reply
 
 RESPONSES: Final = "openai_responses"
+INPUT_TOKENS: Final = "openai_input_tokens"
 CHAT: Final = "openai_chat"
 
 

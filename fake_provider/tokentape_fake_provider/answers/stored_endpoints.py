@@ -74,7 +74,7 @@ class _Call:
 
 
 def _responses(call: _Call) -> Answer | None:
-    if not call.id or (call.http.method == "POST" and call.id in ("input_tokens", "compact")):
+    if not call.id or (call.http.method == "POST" and call.id == "compact"):
         return None
     answer = call.stored.find("response", call.id)
     if answer is None:

@@ -46,4 +46,10 @@ class Moderation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="m
     scores: Mapping[str, float] = {}
 
 
-Result: TypeAlias = Embeddings | Ranking | Moderation
+class TokenCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="token_count"):
+    """The number of tokens of a request; without it, that which usage reports."""
+
+    tokens: int | None = None
+
+
+Result: TypeAlias = Embeddings | Ranking | Moderation | TokenCount

@@ -40,11 +40,14 @@ def count_output(choices: tuple[Choice, ...]) -> tuple[int, int]:
     return output + reasoning, reasoning
 
 
-def count_input(usage: Usage, prompt: str) -> int:
-    """Input tokens: the script's count, else that of the prompt, but at least the script's cached tokens."""
+def count_input(usage: Usage, prompt: str, besides: int = 0) -> int:
+    """Input tokens: the script's count, else that of the prompt, but at least the script's cached tokens.
+
+    `besides` are the tokens of what the prompt has besides text.
+    """
     if usage.input is not None:
         return usage.input
-    return max(count_tokens(prompt), (usage.cached or 0) + (usage.cache_write or 0))
+    return max(count_tokens(prompt) + besides, (usage.cached or 0) + (usage.cache_write or 0))
 
 
 def resolve_usage(script: Script, prompt: str, choices: tuple[Choice, ...]) -> Counts | None:

@@ -7,10 +7,18 @@ from typing import Final, assert_never
 
 import msgspec
 
-from tokentape_fake_provider.script.results import Embeddings, Moderation, Ranking, Result
+from tokentape_fake_provider.script.results import Embeddings, Moderation, Ranking, Result, TokenCount
 from tokentape_fake_provider.simulation.embedding import Vector, embed, similarity
 from tokentape_fake_provider.simulation.flagged_words import flagged_categories
-from tokentape_fake_provider.wires.tasks import RERANK_DIMENSIONS, Classification, Embedding, Input, Rerank, Task
+from tokentape_fake_provider.wires.tasks import (
+    RERANK_DIMENSIONS,
+    Classification,
+    Counting,
+    Embedding,
+    Input,
+    Rerank,
+    Task,
+)
 
 # The cosine of a text and a question that it answers is about 0.4, of others about 0: relevances near 1 and near 0.
 _MIDDLE: Final = 0.25
@@ -32,6 +40,8 @@ def computed(task: Task, given: Result | None) -> Result:
                 return moderation
             flagged = tuple(flagged_categories(one.text, task.categories) for one in task.inputs)
             return msgspec.structs.replace(moderation, flagged=flagged)
+        case Counting():
+            return given if isinstance(given, TokenCount) else TokenCount()
         case _:
             assert_never(task)
 

@@ -143,8 +143,6 @@ class AnthropicMessages:
 
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
-        if path.endswith("/count-tokens:rawPredict"):
-            raise BadRequestError("tokens are not counted here", status=404)
         model = body.get("model") or (match_path(self.paths, path) or {}).get("model")
         if model is None or model == "":
             raise BadRequestError("model: Field required")
@@ -190,7 +188,7 @@ class AnthropicMessages:
         return (
             ("content-type", "text/event-stream; charset=utf-8"),
             ("cache-control", "no-cache"),
-            *_headers(request, request.seed),
+            *anthropic_headers(request, request.seed),
         )
 
     def encode_stream(self, script: Script, request: ProviderRequest) -> list[EncodedFrame]:
@@ -229,12 +227,14 @@ class AnthropicMessages:
         blocks = blocks_of(choice.items, request)
         content = [complete_block(item, index, request) for index, item in enumerate(blocks)]
         message = _message(script, request, content, *_stop(choice, request), usage)
-        return Reply(200, (("content-type", "application/json"), *_headers(request, request.seed)), _json(message))
+        return Reply(
+            200, (("content-type", "application/json"), *anthropic_headers(request, request.seed)), _json(message)
+        )
 
     def encode_error(self, error: Error, request: ProviderRequest | None = None) -> Reply:
         """An HTTP error."""
         seed = request.seed if request is not None else error.message
-        headers = [("content-type", "application/json"), *_headers(request, seed)]
+        headers = [("content-type", "application/json"), *anthropic_headers(request, seed)]
         if error.retry_after is not None:
             headers.append(("retry-after", f"{error.retry_after:g}"))
         return Reply(error.status, tuple(headers), _json(_error_fields(error, _request_id(seed))))
@@ -323,7 +323,7 @@ def _error_fields(error: Error, request_id: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id}
 
 
-def _headers(request: ProviderRequest | None, seed: str) -> tuple[tuple[str, str], ...]:
+def anthropic_headers(request: ProviderRequest | None, seed: str) -> tuple[tuple[str, str], ...]:
     limits = Limits(
         now=request.created if request is not None else 0,
         input_tokens=Allowance(8_000_000, 8_000_000, 0),

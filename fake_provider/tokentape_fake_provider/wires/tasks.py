@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from tokentape_fake_provider.script.model import Script
-from tokentape_fake_provider.script.results import Embeddings, Moderation, Ranking, Result
+from tokentape_fake_provider.script.results import Embeddings, Moderation, Ranking, Result, TokenCount
 from tokentape_fake_provider.script.tokenizer import count_tokens
 
 _IMAGE_TOKENS = 256
@@ -16,16 +16,20 @@ _NUMBERS_PER_CHARACTER = 20
 
 
 class Input(msgspec.Struct, frozen=True):
-    """One input: its text, or the numbers of its tokens, and the data or addresses of its images."""
+    """One input: its text, or the numbers of its tokens, and the data or addresses of its images.
+
+    `besides` are the tokens of anything else, such as tools.
+    """
 
     text: str = ""
     tokens: tuple[int, ...] = ()
     images: tuple[str, ...] = ()
+    besides: int = 0
 
     @property
     def token_count(self) -> int:
         """The number of its tokens, counted as those of a chat are."""
-        return len(self.tokens) + count_tokens(self.text) + _IMAGE_TOKENS * len(self.images)
+        return len(self.tokens) + count_tokens(self.text) + _IMAGE_TOKENS * len(self.images) + self.besides
 
 
 class Embedding(msgspec.Struct, frozen=True):
@@ -70,11 +74,27 @@ class Classification(msgspec.Struct, frozen=True):
         return 0
 
 
+class Counting(msgspec.Struct, frozen=True):
+    """The number of tokens of a prompt, which is the only input."""
+
+    inputs: tuple[Input, ...]
+
+    @property
+    def size(self) -> int:
+        """There is nothing to compute beside the text."""
+        return 0
+
+
 RERANK_DIMENSIONS = 1536
 """The dimensions of the vectors by which documents are ranked: those of most embedding models."""
 
-Task: TypeAlias = Embedding | Rerank | Classification
-_RESULTS: dict[type[Task], type[Result]] = {Embedding: Embeddings, Rerank: Ranking, Classification: Moderation}
+Task: TypeAlias = Embedding | Rerank | Classification | Counting
+_RESULTS: dict[type[Task], type[Result]] = {
+    Embedding: Embeddings,
+    Rerank: Ranking,
+    Classification: Moderation,
+    Counting: TokenCount,
+}
 
 
 def answers(script: Script, task: Task | None) -> bool:
