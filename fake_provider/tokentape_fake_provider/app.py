@@ -255,9 +255,14 @@ class App:
         if path.startswith(CONTROL_PATH):
             answer, body = refuse_in_json(path, headers, status, code, message)
         else:
-            _, path = _split_session(path)
-            tape = error_answer(self._wire_for_path(path) or wire_for_errors(path, headers), status, message, code).tape
-            answer, body = raw(tape.headers), tape.body
+            session_id, path = _split_session(path)
+            wire = self._wire_for_path(path)
+            refused = error_answer(wire or wire_for_errors(path, headers), status, message, code)
+            answer, body = raw(refused.tape.headers), refused.tape.body
+            scope = {"method": "", "query_string": b"", "headers": headers}
+            entry = self._entry(scope, session_id, path, b"", wire, self.config.clock.now())
+            entry.status, entry.answered_by, entry.note = status, refused.by, refused.note
+            self._end(None, entry, "complete", self.config.clock)
         origin, access = origin_of(headers), self.config.access
         if origin and not access.refusal(headers):
             answer = raw_with_cors(answer, origin, access)

@@ -35,7 +35,7 @@ def request_line(
     status = entry.status or 0
     colour = _RED if status >= 500 else _YELLOW if status >= 400 else _GREEN
     sent = [
-        f"{entry.method} {path}",
+        f"{entry.method} {path}".strip(),
         entry.wire or "",
         entry.model or "",
         entry.source if entry.answered_by == "rule" else _joined(entry.answered_by or "", entry.source),

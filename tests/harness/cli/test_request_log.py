@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -212,6 +213,20 @@ def test_a_server_reports_its_requests() -> None:
     )
     assert [one["usage"] for one in found[:2]] == snapshot([{"input": 1, "output": 2}, {"input": 1, "output": 67}])
     assert found[1]["misses"][0]["differences"] == [{"path": "contains", "expected": "weather", "actual": "Hi"}]
+
+
+def test_what_is_no_request() -> None:
+    """What the server refuses before it is a request is logged with the reason: most often a wrong base URL."""
+    lines: list[str] = []
+    with FakeProviderServer(ended=lambda entry: lines.append(request_line(entry, zone=UTC))) as server:
+        for sent in (b"\x16\x03\x01\x00\x05hello", b"GET /v1/models HTTP/1.1\r\nx-long: " + b"x" * 70_000):
+            with socket.create_connection(("127.0.0.1", server.port), 30) as client:
+                client.sendall(sent)
+                while client.recv(65_536):
+                    pass
+    tls, long = (line.partition("  ")[2].splitlines() for line in lines)
+    assert (tls[0][:3], tls[1].strip()[:21]) == ("400", "The client uses TLS: ")
+    assert (long[0][:17], long[1].strip()[:25]) == ("431  /v1/models  ", "The request's headers are")
 
 
 def test_a_terminal_that_stands_still_stops_no_stream() -> None:
