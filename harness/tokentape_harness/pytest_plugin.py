@@ -218,8 +218,9 @@ def fake_provider_server() -> Iterator[FakeProviderServer]:
     """The server of this run (of this worker under xdist), on a free port of the loopback interface."""
     with _extra("the fixture fake_provider"):
         from tokentape_fake_provider.hosting.server import FakeProviderServer
+        from tokentape_harness.testing.exchange_tools import HarnessTools
 
-    with FakeProviderServer() as server:
+    with FakeProviderServer(tools=HarnessTools()) as server:
         yield server
 
 

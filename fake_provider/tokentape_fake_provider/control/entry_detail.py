@@ -78,9 +78,12 @@ class EntryDetail(msgspec.Struct, frozen=True):
 async def show_entry(api: Api, session: Session, request: Request) -> Response:
     """Show a request whole: its conversation, and each frame of its response, sent or not."""
     entry = find_entry(session, request)
-    decoded = await run_in_thread(decoding(entry, api.config.tools))  # streams continue meanwhile
-    detail = detail_of(entry, session, decoded)
-    return json_response({**shown_entry(entry), **msgspec.structs.asdict(detail)})
+    finish = detail_of(entry, session, api.config.tools)
+
+    def encode() -> bytes:
+        return msgspec.json.encode({**shown_entry(entry), **msgspec.structs.asdict(finish())})
+
+    return json_response(msgspec.Raw(await run_in_thread(encode)))  # streams continue meanwhile
 
 
 def find_entry(session: Session, request: Request) -> Entry:
@@ -92,28 +95,33 @@ def find_entry(session: Session, request: Request) -> Entry:
     return entry
 
 
-def decoding(entry: Entry, tools: ExchangeTools | None) -> Callable[[], Decoded]:
-    """Return what decodes the response as it is planned now, in any thread."""
+def detail_of(entry: Entry, session: Session, tools: ExchangeTools | None) -> Callable[[], EntryDetail]:
+    """Return what shows a request and its response as they are now; it decodes them, in any thread."""
+    decode, planned, stream = _decoding(entry, tools), entry.planned, session.streams.find(entry.number)
+    state = None if stream is None else stream.state
+
+    def finish() -> EntryDetail:
+        decoded = decode()
+        return EntryDetail(
+            raw=_raw(entry),
+            messages=conversation_in(entry.body),
+            tools=tools_in(entry.body),
+            response=ResponseHead(entry.status, _masked(entry.response_headers)),
+            frames=[*_frames(planned, decoded.frames)],
+            bytes_forgotten=bool(planned) and planned[0].data is None,
+            usage=decoded.usage or (None if entry.usage is None else msgspec.structs.asdict(entry.usage)),
+            finish_reason=decoded.finish_reason,
+            stream=state,
+        )
+
+    return finish
+
+
+def _decoding(entry: Entry, tools: ExchangeTools | None) -> Callable[[], Decoded]:
     wire = entry.wire
     if tools is None or wire is None or entry.payload is None or entry.status == SWITCHING_PROTOCOLS:
         return Decoded  # the messages of a WebSocket are no stream of this wire format
     return partial(tools.decode, exchange_of(entry).tape, wire)
-
-
-def detail_of(entry: Entry, session: Session, decoded: Decoded) -> EntryDetail:
-    """Return all of a request and its response."""
-    planned, stream = entry.planned, session.streams.find(entry.number)
-    return EntryDetail(
-        raw=_raw(entry),
-        messages=conversation_in(entry.body),
-        tools=tools_in(entry.body),
-        response=ResponseHead(entry.status, _masked(entry.response_headers)),
-        frames=[*_frames(planned, decoded.frames)],
-        bytes_forgotten=bool(planned) and planned[0].data is None,
-        usage=decoded.usage or (None if entry.usage is None else msgspec.structs.asdict(entry.usage)),
-        finish_reason=decoded.finish_reason,
-        stream=None if stream is None else stream.state,
-    )
 
 
 def exchange_of(entry: Entry, *, sent: bool = False) -> Exchange:

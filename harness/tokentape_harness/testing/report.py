@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tokentape_fake_provider.control.entry_detail import EntryDetail, ResponseHead, decoding, detail_of
+from tokentape_fake_provider.control.entry_detail import EntryDetail, ResponseHead, detail_of
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.sessions.entry_row import entry_row
 from tokentape_fake_provider.sessions.session import Session
@@ -83,7 +83,7 @@ class _Redactor:
 
     def entry(self, entry: Entry, session: Session) -> bytes:
         """A request and its response whole, as JSON."""
-        detail = detail_of(entry, session, decoding(entry, self._tools)())
+        detail = detail_of(entry, session, self._tools)()
         data = _without_secrets_in_bytes([frame.data for frame in detail.frames])
         frames = [msgspec.structs.replace(frame, data=None) for frame in detail.frames]
         body = _body(entry)

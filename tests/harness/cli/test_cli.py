@@ -347,6 +347,7 @@ def test_serve_answers_until_interrupted(run, tmp_path, number):
         shown = {line.split()[0]: line.split()[-1] for line in urls}
         assert shown["openai_chat"] == f"{url}/v1"
         assert shown["anthropic_messages"] == url
+        assert shown["console"] == f"{url}/_tokentape/console"
         assert loaded == "  1 recording of 1 cassette, timing recorded:100"
         assert last == "Ctrl-C stops it."
         with urllib.request.urlopen(f"{url}/_tokentape/sessions/default/settings") as response:

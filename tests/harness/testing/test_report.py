@@ -225,6 +225,16 @@ def test_names_of_files_are_safe(names: list[str]) -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,140}", file) for file in files)
 
 
+def test_the_server_of_the_fixture_decodes(fake_provider: FakeProvider) -> None:
+    """A console that is opened beside a test shows decoded messages too."""
+    fake_provider.script("Hello")
+    url = f"{fake_provider.base_url()}/chat/completions"
+    httpx2.post(url, json={"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]})
+    fake_provider.journal.wait()
+    shown = httpx2.get(f"{fake_provider.server.url}/_tokentape/sessions/{fake_provider.session.id}/journal/0").json()
+    assert "Hello" in [message["text"] for frame in shown["frames"] for message in frame["messages"]]
+
+
 def test_the_policy_of_the_page_is_strict() -> None:
     """The page's policy allows its own scripts by their hashes, and no connection."""
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', report_page("{}"))
