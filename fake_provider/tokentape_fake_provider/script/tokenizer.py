@@ -8,6 +8,7 @@ point, and the pieces always join to the text.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from tokentape_fake_provider.script.recently_used import RecentlyUsed
@@ -25,8 +26,7 @@ _PICTURE = (
 )
 _MODIFIERS = "\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 
-_TOKEN = re.compile(
-    rf"""
+_TOKEN = rf"""
       \ ?[\U0001f1e6-\U0001f1ff]{{2}}                                            # flags
     | \ ?[{_PICTURE}][{_MODIFIERS}]*(?:\u200d[{_PICTURE}][{_MODIFIERS}]*)*       # emoji, ZWJ sequences
     | [\d*#]\ufe0f?\u20e3                                                       # keycaps
@@ -39,15 +39,19 @@ _TOKEN = re.compile(
     | \s{{1,16}}(?=\s)
     | \s
     | .
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 
 
 # `findall` takes 0.1 s for each 800 kB, during which no other thread runs.
 _LONG: Final = 20_000
 # In characters: about 10 MB of tokens.
 _kept: Final[RecentlyUsed[str, tuple[str, ...]]] = RecentlyUsed(500_000)
+
+
+@cache
+def _token_pattern() -> re.Pattern[str]:
+    """The pattern, whose compilation takes 20 ms."""
+    return re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
 
 
 def split_tokens(text: str) -> list[str]:
@@ -66,5 +70,6 @@ def _tokens_of(text: str) -> tuple[str, ...]:
     if found is not None:
         return found
     long = len(text) >= _LONG
-    tokens = tuple(match[0] for match in _TOKEN.finditer(text)) if long else tuple(_TOKEN.findall(text))
+    pattern = _token_pattern()
+    tokens = tuple(match[0] for match in pattern.finditer(text)) if long else tuple(pattern.findall(text))
     return _kept.put(text, tokens, len(text))

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,12 @@ _TOO_DEEP = f"values nested more than {_DEEPEST} deep: not a cassette"
 
 # A literal block holds YAML's printable characters (1.1, 4.1), but not the other line breaks (CR, NEL, LS, PS) and the
 # byte order mark.
-_NOT_IN_BLOCK = re.compile(
-    "[^\\t\\n\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
-)
+_NOT_IN_BLOCK = "[^\\t\\n\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
+
+
+@cache
+def _not_in_block() -> re.Pattern[str]:
+    return re.compile(_NOT_IN_BLOCK)
 
 
 class _CassetteLoader(_Loader):  # type: ignore[misc]
@@ -267,7 +271,7 @@ def scalar(value: str | bytes | None, indent: int) -> str:
     Text of several lines is a literal block, so that each line of a stream is a line of the file. Text that a block
     can't hold is in double quotes, also line by line. Bytes are `!!binary`.
     """
-    if isinstance(value, str) and _NOT_IN_BLOCK.search(value):
+    if isinstance(value, str) and _not_in_block().search(value):
         return _quoted(value, indent)
     if isinstance(value, str) and "\n" in value and value.strip("\n"):
         return _block(value, indent)
@@ -289,7 +293,7 @@ def _block(text: str, indent: int) -> str:
 def _quoted(text: str, indent: int) -> str:
     lines = []
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-        escaped = _NOT_IN_BLOCK.sub(_escape, json.dumps(line, ensure_ascii=False)[1:-1])
+        escaped = _not_in_block().sub(_escape, json.dumps(line, ensure_ascii=False)[1:-1])
         # YAML would take a space at the start of a line for margin.
         lines.append(" " * indent + ("\\" if escaped[:1] == " " else "") + escaped)
     return '"\\\n' + "\\\n".join(lines) + '"\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -149,7 +150,9 @@ class LazyCommand(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the command itself."""
-        return self._command.load().make_context(info_name, args, parent, **extra)
+        context = self._command.load().make_context(info_name, args, parent, **extra)
+        gc.enable()
+        return context
 
 
 class LazyGroup(TyperGroup):

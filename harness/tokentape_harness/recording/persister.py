@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
 from vcr.persisters.filesystem import CassetteNotFoundError as Missing
 from vcr.request import Request
 from vcr.serialize import deserialize, serialize
@@ -197,6 +196,8 @@ def _with_fitting_chunks(response: dict[str, Any]) -> dict[str, Any]:
 def _lock(path: Path) -> Iterator[None]:
     """Keep other processes from writing this file. The lock file is outside the folder of cassettes."""
     folder = Path(tempfile.gettempdir()) / f"tokentape-locks-{_user()}"
+    import filelock  # a run that records nothing does without
+
     lock = filelock.FileLock(folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:32]}.lock")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
