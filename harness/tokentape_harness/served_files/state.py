@@ -16,7 +16,7 @@ from tokentape_harness.cassettes.gc_paused import gc_paused
 from tokentape_harness.cassettes.reader import read_file
 from tokentape_harness.errors import CassetteError, FileProblem, HarnessError, RulesFileError, UsageError
 from tokentape_harness.rules_files import SUFFIXES, PlacedRules, kind_of, not_served, parse_rules
-from tokentape_harness.testing.recordings import find_cassettes
+from tokentape_harness.testing.recordings import find_cassettes, is_hidden
 
 ReadRecordings: TypeAlias = Callable[[Path], list[Recording]]
 
@@ -92,7 +92,7 @@ class ServedFiles:
         found = set[Path]()
         for path in (*self._paths, *listed):
             if path.is_dir():
-                found |= {path, *(folder for folder in path.rglob("*") if folder.is_dir())}
+                found |= {path, *(below for below in path.rglob("*") if below.is_dir() and not is_hidden(below, path))}
             else:
                 found.add(next(folder for folder in path.absolute().parents if folder.is_dir()))
         return frozenset(found)

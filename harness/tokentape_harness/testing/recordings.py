@@ -73,14 +73,13 @@ def recordings_as(cassette: Cassette, wire: str) -> tuple[list[Recording], tuple
 def find_cassettes(paths: Iterable[str | Path], suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """The cassette files of these paths: each file, and all with these suffixes below each folder, sorted.
 
-    Raises `CassetteNotFoundError` for a path that does not exist, `UsageError` for a folder without cassettes.
+    Files and folders in a folder whose names begin with a dot are left out. Raises `CassetteNotFoundError` for a
+    path that does not exist, `UsageError` for a folder without cassettes.
     """
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(
-                file for file in path.rglob("*") if file.suffix in suffixes and not file.name.startswith(".")
-            )
+            inside = sorted(file for file in path.rglob("*") if file.suffix in suffixes and not is_hidden(file, path))
             if not inside:
                 what = "cassettes" if suffixes == SUFFIXES else "cassettes or rules files"
                 raise UsageError(f"{path}: no {what} in this folder ({', '.join(suffixes)}): check the path")
@@ -90,6 +89,11 @@ def find_cassettes(paths: Iterable[str | Path], suffixes: Sequence[str] = SUFFIX
         else:
             raise CassetteNotFoundError("no such cassette or folder: check the path", path=path)
     return list(dict.fromkeys(found))
+
+
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Whether a path below a folder has a part that begins with a dot."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def cassette_folders(test: Path, root: Path) -> list[Path]:

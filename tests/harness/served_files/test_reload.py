@@ -158,6 +158,8 @@ def test_a_cassette_that_never_could_be_read_is_no_broken_edit(tmp_path: Path, s
     served = serve(tmp_path)
     (tmp_path / "compose.yaml").write_text("services: {}\n")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "rules.yaml").write_text("rules: 5\n")
     write(file, rules("bye"))
     assert served.check().ok
     assert served.ask("bye") == "BYE"
