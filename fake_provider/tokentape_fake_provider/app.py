@@ -18,6 +18,7 @@ import msgspec
 from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_answer
 from tokentape_fake_provider.answers.error_format import wire_for_errors
 from tokentape_fake_provider.answers.model_list import delete_model, list_models
+from tokentape_fake_provider.answers.not_served import not_served
 from tokentape_fake_provider.answers.ollama_model_list import ollama_models
 from tokentape_fake_provider.answers.resolver import plan_answer
 from tokentape_fake_provider.answers.stored_endpoints import stored_answer
@@ -331,6 +332,8 @@ class App:
                 "method_not_allowed",
                 headers=(("allow", "POST"),),
             )
+        if (answer := not_served(error_wire, method, path)) is not None:
+            return answer
         return error_answer(error_wire, 404, f"Nothing is at {method} {path}. {_nearest_paths(path)}.", "unknown_path")
 
     def _listing(self, session: Session, method: str, path: str, headers: RawHeaders, body: Any) -> Answer | None:

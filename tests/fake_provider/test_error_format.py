@@ -10,6 +10,7 @@ import anthropic
 import boto3
 import cohere
 import httpx
+import httpx2
 import ollama
 import openai
 import pytest
@@ -26,9 +27,9 @@ KEYS = {"aws_access_key_id": "AKIAFAKE", "aws_secret_access_key": "secret", "reg
 
 
 def ask_openai(url: str) -> None:
-    """Files are not served."""
+    """Speech is not served."""
     with openai.OpenAI(base_url=url, api_key="k") as client:
-        client.files.list()
+        client.audio.speech.create(model="tts-1", input="Hi", voice="alloy")
 
 
 def ask_anthropic(url: str) -> None:
@@ -38,9 +39,9 @@ def ask_anthropic(url: str) -> None:
 
 
 def ask_google(url: str) -> None:
-    """Nor are Google's files."""
+    """Nor are Google's batches."""
     with genai.Client(api_key="k", http_options={"base_url": url}) as client:
-        client.files.list()
+        list(client.batches.list())
 
 
 def ask_boto3(url: str) -> None:
@@ -62,28 +63,61 @@ def ask_cohere(url: str) -> None:
         client.datasets.list()
 
 
-ASKED: Mapping[str, tuple[str, Callable[[str], None], str]] = {
-    "openai_chat": ("openai", ask_openai, "NotFoundError"),
-    "anthropic_messages": ("anthropic", ask_anthropic, "NotFoundError"),
-    "gemini": ("google.genai", ask_google, "ClientError"),
-    "bedrock_converse": ("botocore", ask_boto3, "ResourceNotFoundException"),
-    "ollama": ("ollama", ask_ollama, "ResponseError"),
-    "cohere_chat": ("cohere", ask_cohere, "NotFoundError"),
+ASKED: Mapping[str, tuple[str, Callable[[str], None], str, int]] = {
+    "openai_chat": ("openai", ask_openai, "InternalServerError", 1),
+    "anthropic_messages": ("anthropic", ask_anthropic, "HTTPNotImplementedError", 1),
+    "gemini": ("google.genai", ask_google, "ServerError", 1),
+    "bedrock_converse": ("botocore", ask_boto3, "InternalServerException", 1),
+    "ollama": ("ollama", ask_ollama, "ResponseError", 1),
+    "cohere_chat": ("cohere", ask_cohere, "NotImplementedError", 3),
 }
 
 
 @pytest.mark.parametrize("wire", list(ASKED))
-def test_an_unknown_path_is_an_error_that_the_client_can_read(
+def test_an_endpoint_that_is_not_served_is_an_error_that_the_client_can_read(
     wire: str, server: FakeProviderServer, session: Session
 ) -> None:
-    """Each official client raises its own error, with the server's message in it, and asks once."""
-    package, ask, error = ASKED[wire]
-    with pytest.raises(Exception, match="Nothing is at") as caught:
+    """Each official client raises its own error, which names the page; only Cohere's obeys no header and retries."""
+    package, ask, error, requests = ASKED[wire]
+    with pytest.raises(Exception, match="is not served: what is served is listed in docs/wire-formats") as caught:
         ask(server.base_url(wire, session.id))
     assert type(caught.value).__module__.startswith(package)
     assert type(caught.value).__name__ == error
-    (entry,) = session.journal.wait()
-    assert entry.status == 404
+    assert [entry.status for entry in session.journal.wait()] == [501] * requests
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v1/audio/speech", 501),
+        ("POST", "/v1/images/generations", 501),
+        ("POST", "/openai/deployments/dall-e-3/images/generations", 501),
+        ("GET", "/v1/vector_stores/vs_1/files", 501),
+        ("GET", "/openai/v1/batches/batch_1", 501),
+        ("POST", "/v1/responses/compact", 501),
+        ("GET", "/v1/messages/batches/b/results", 501),
+        ("GET", "/v1/organizations/api_keys", 501),
+        ("POST", "/v1beta/models/m:predictLongRunning", 501),
+        ("POST", "/v1beta/models/m:generate", 404),
+        ("GET", "/v1beta/operations/o", 501),
+        ("GET", "/v1/projects/p/locations/l/batchPredictionJobs", 501),
+        ("POST", "/guardrail/g/version/1/apply", 501),
+        ("POST", "/api/pull", 501),
+        ("POST", "/v1/embed-jobs", 501),
+        ("POST", "/v1/imagess/generations", 404),
+        ("POST", "/v1/chat/completion", 404),
+        ("POST", "/openai/deployments/gpt/chat/completion", 404),
+        ("POST", "/model/m/converse-stream/x", 404),
+        ("GET", "/wp-login.php", 404),
+    ],
+)
+def test_a_misspelt_path_is_not_found(
+    method: str, path: str, status: int, server: FakeProviderServer, http: httpx2.Client
+) -> None:
+    """501 is for what a provider has; what none has stays 404, as a mistake in a base URL is."""
+    answer = http.request(method, server.url + path, json={} if method == "POST" else None)
+    assert answer.status_code == status, answer.text
+    assert ("docs/wire-formats.md" in answer.text) == (status == 501 or path.endswith("m:generate"))
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_what_leaves_the_queue_alone(url: str, session: Session, http: httpx2.Cl
         ("OPTIONS", "/x"),
         ("HEAD", ""),
     ):
-        assert http.request(method, url + path).status_code in (200, 404)
+        assert http.request(method, url + path).status_code in (200, 404, 501)
     assert len(session.queue) == 2
     assert http.post(f"{url}/v1/embeddings", json={}).json() == {"data": []}
     assert http.post(f"{url}/v1/embeddings", json={}).status_code == 400

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -63,6 +63,10 @@ from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Re
 BLOCKED = "PROHIBITED_CONTENT"
 
 METHODS = ("generateContent", "streamGenerateContent")
+_NOT_SERVED: Final = (
+    *("asyncBatchEmbedContent", "batchGenerateContent", "computeTokens", "fetchPredictOperation", "generateAnswer"),
+    *("predict", "predictLongRunning"),
+)
 
 VERSIONS = ("/v1beta", "/v1", "/v1alpha", "/v1beta1", "")
 PARENTS = (
@@ -121,8 +125,9 @@ class Gemini:
         model, method = named.get("model", ""), named.get("method", "")
         if method not in METHODS:
             raise BadRequestError(
-                f"models/{model} is not supported for {method}: this server answers {' and '.join(METHODS)}.",
-                status=404,
+                f"models/{model} is not supported for {method}: this server answers {' and '.join(METHODS)}, and what "
+                "is listed in docs/wire-formats.md#endpoints-of-the-fake-provider.",
+                status=501 if method in _NOT_SERVED else 404,
             )
         contents = body.get("contents")
         if not contents:
