@@ -79,8 +79,8 @@ class Counting:
 
 def test_a_script_that_is_sent_again_is_not_split_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a text nor the pieces of a text are split for each request."""
-    pattern = Counting(tokenizer._TOKEN)
-    monkeypatch.setattr(tokenizer, "_TOKEN", pattern)
+    pattern = Counting(tokenizer._token_pattern())
+    monkeypatch.setattr(tokenizer, "_token_pattern", lambda: pattern)
     monkeypatch.setattr(tokenizer, "_kept", RecentlyUsed(10_000))
     monkeypatch.setattr(deltas, "_counted", RecentlyUsed(100))
     request = ProviderRequest("openai_chat", "m", stream=True, text="A prompt", include_usage=True)
