@@ -9,7 +9,8 @@ from importlib import import_module
 from rich.console import Console
 
 SECTIONS = (
-    *("decode", "reads", "scaling", "replay", "answers", "lateness", "arrival", "recording", "cassettes", "kills"),
+    *("decode", "reads", "scaling", "replay", "answers", "lateness", "workers", "arrival", "recording"),
+    *("cassettes", "kills"),
     "virtual_time",
 )
 
