@@ -144,10 +144,6 @@ class App:
                 session.journal.add(entry)
                 self._end(session, entry, "client_left", clock)
                 return
-        if origin:
-            tape = answer.tape
-            shown = msgspec.structs.replace(tape, headers=with_cors(tape.headers, origin, access))
-            answer = answer._replace(tape=shown)
         if session is not None:
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
@@ -155,6 +151,10 @@ class App:
         entry.usage = answer.usage
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         entry.response_headers = answer.tape.headers
+        if origin:
+            tape = answer.tape
+            shown = msgspec.structs.replace(tape, headers=with_cors(tape.headers, origin, access))
+            answer = answer._replace(tape=shown)
         if entry.status >= 400:
             entry.retry_after = retry_after(answer.tape)
         outcome = "server_stopped"

@@ -173,6 +173,7 @@ def test_recorded_headers_do_not_conflict() -> None:
         own.default.add_recordings([recording])
         program = client.post("/v1/chat/completions", json=body)
         page = client.post("/v1/chat/completions", json=body, headers={"origin": PAGE})
+        assert [entry.response_headers for entry in own.default.journal.wait()] == [RECORDED, RECORDED]
     assert program.headers["access-control-allow-origin"] == "https://elsewhere.example"
     assert [value for name, value in page.headers.multi_items() if name.startswith("access-control-allow-")] == [PAGE]
     assert page.headers["access-control-expose-headers"] == "x-request-id"
