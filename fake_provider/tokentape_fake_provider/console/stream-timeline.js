@@ -38,8 +38,7 @@ export class StreamTimeline extends HTMLElement {
     if (!this.#entry || !width) return;
     const { frames, started, ended } = this.#entry;
     const timed = frames.some((frame) => frame.at > 0);
-    const times = frames.flatMap((frame) => [frame.at, frame.left]).concat(started, ended);
-    const end = times.reduce((most, time) => Math.max(most, time ?? 0), 1);
+    const end = frames.reduce((most, { at, left }) => Math.max(most, at, left ?? 0), Math.max(1, started ?? 0, ended ?? 0));
     this.#scale = (ms) => LEFT_EDGE + (ms / end) * (width - LEFT_EDGE - RIGHT_EDGE);
     const [due, left, late] = [[], [], []];
     let [duePixel, leftPixel] = [-1, -1];

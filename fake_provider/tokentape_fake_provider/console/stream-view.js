@@ -22,6 +22,7 @@ const FRAME_COLUMNS = [
 export class StreamView {
   #entry = null;
   #selected = -1;
+  #totals = { sent: 0, size: 0, lateness: 0 };
   #state = { speed: 1, timed: true, held: false };
   #follow = true;
   #acted = Promise.resolve();
@@ -49,6 +50,8 @@ export class StreamView {
   show(entry) {
     const same = this.#entry?.session === entry.session && this.#entry?.number === entry.number;
     this.#entry = entry;
+    this.#totals = { sent: 0, size: 0, lateness: 0 };
+    this.#count();
     if (!same) {
       this.#selected = -1;
       this.grid.scrollTop = 0;
@@ -63,6 +66,7 @@ export class StreamView {
       const frame = this.#entry.frames[from + index];
       if (frame) Object.assign(frame, { at, left, size, lateness: left - at });
     });
+    this.#count();
     this.redraw();
   }
 
@@ -126,7 +130,7 @@ export class StreamView {
   }
 
   step(count = 1) {
-    const from = this.#sent();
+    const from = this.#totals.sent;
     return this.#act("step", { count }, (shown) => {
       if (shown.over) return `The stream is over: ${shown.outcome}.`;
       const texts = this.#entry.frames.slice(from, from + count).map((frame) => labelFrame(frame).text);
@@ -135,7 +139,7 @@ export class StreamView {
   }
 
   nextEvent() {
-    this.step(framesToNextEvent(this.#entry.frames, this.#sent()));
+    this.step(framesToNextEvent(this.#entry.frames, this.#totals.sent));
   }
 
   stepUntil() {
@@ -172,21 +176,28 @@ export class StreamView {
     this.#act("speed", () => ({ factor: this.#state.speed * by }), ({ speed }) => `Speed ${speed}×.`);
   }
 
-  #sent() {
-    return this.#entry.frames.filter((frame) => frame.left !== null).length;
+  /** Count the frames that were sent since the last count. */
+  #count() {
+    const { frames } = this.#entry;
+    const totals = this.#totals;
+    for (let frame = frames[totals.sent]; frame && frame.left !== null; frame = frames[totals.sent]) {
+      totals.sent++;
+      totals.size += frame.size;
+      totals.lateness = Math.max(totals.lateness, frame.lateness ?? 0);
+    }
   }
 
   #draw() {
     const entry = this.#entry;
     const { frames } = entry;
-    const sent = this.#sent();
+    const sent = this.#totals.sent;
     const live = Boolean(this.api) && entry.outcome === "pending";
     this.control.hidden = !live;
     this.holdButton.firstChild.textContent = this.#state.held ? "Release" : "Hold";
     for (const speed of this.speedButtons) speed.disabled = !this.#state.timed;
     this.speedText.textContent = `${this.#state.speed}×`;
     this.progress.textContent = `${sent} of ${counted(frames.length, "frame")} sent${this.#state.held ? ", held" : ""}`;
-    this.#drawFacts(sent);
+    this.#drawFacts();
     this.timeline.show(entry, this.#selected);
     const follow = this.#follow && live;
     this.grid.update(frames.length, { selected: this.#selected });
@@ -194,14 +205,13 @@ export class StreamView {
     if (this.#selected >= 0) this.#showBytes();
   }
 
-  #drawFacts(sent) {
+  #drawFacts() {
     const entry = this.#entry;
-    const first = entry.frames.find((frame) => frame.left !== null);
-    const lateness = entry.frames.reduce((most, frame) => Math.max(most, frame.lateness ?? 0), 0);
-    const size = entry.frames.slice(0, sent).reduce((sum, frame) => sum + frame.size, 0);
+    const { sent, size, lateness } = this.#totals;
+    const first = sent ? entry.frames[0].left : null;
     const planned = entry.outcome === "pending" ? "planned " : "";
     const facts = [
-      ["first frame", first ? duration(first.left) : "–"],
+      ["first frame", duration(first)],
       ["total", duration(entry.ended)],
       ["frames", `${sent} of ${entry.frames.length}`],
       ["sent", bytesText(size)],
@@ -227,7 +237,7 @@ export class StreamView {
 
   #choose(index) {
     this.#selected = index;
-    this.#follow = index >= this.#sent() - 1;
+    this.#follow = index >= this.#totals.sent - 1;
     this.timeline.show(this.#entry, index);
     this.#showBytes();
     this.grid.reveal(index);

@@ -89,6 +89,8 @@ export class VirtualGrid extends HTMLElement {
     const room = this.clientHeight - head - this.#rowHeight;
     if (top < this.scrollTop) this.scrollTop = top;
     else if (top > this.scrollTop + room) this.scrollTop = top - room;
+    else return;
+    this.#draw();  // before the next frame: the event of the scroll comes after it
   }
 
   #key(event) {
