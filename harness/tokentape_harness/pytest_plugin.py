@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokentape_harness.flush.flush_probe import FlushProbe
     from tokentape_harness.sweep.pytest_sweep import FaultSweep
     from tokentape_harness.testing.fake_provider import FakeProvider
+    from tokentape_harness.testing.remote import RemoteProvider
 
 _MARKER = "fake_provider"
 _TAPE = "tape"
@@ -214,18 +215,25 @@ def _unblock_network(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def fake_provider_server() -> Iterator[FakeProviderServer]:
-    """The server of this run (of this worker under xdist), on a free port of the loopback interface."""
+def fake_provider_server() -> Iterator[FakeProviderServer | RemoteProvider]:
+    """The server of this run (of this worker under xdist), on a free port of the loopback interface.
+
+    If the variable TOKENTAPE_URL is set, it is the server there.
+    """
+    import os
+
     with _extra("the fixture fake_provider"):
         from tokentape_fake_provider.hosting.server import FakeProviderServer
         from tokentape_harness.testing.exchange_tools import HarnessTools
+        from tokentape_harness.testing.remote import TOKEN, URL, RemoteProvider
 
-    with FakeProviderServer(tools=HarnessTools()) as server:
+    url = os.environ.get(URL)
+    with RemoteProvider(url, os.environ.get(TOKEN)) if url else FakeProviderServer(tools=HarnessTools()) as server:
         yield server
 
 
 @pytest.fixture
-def fake_provider(fake_provider_server: FakeProviderServer, request: pytest.FixtureRequest) -> Iterator[FakeProvider]:
+def fake_provider(fake_provider_server: Provider, request: pytest.FixtureRequest) -> Iterator[FakeProvider]:
     """A fake provider with nothing queued: a separate session, so that tests are isolated."""
     session = fake_provider_server.create_session()
     try:

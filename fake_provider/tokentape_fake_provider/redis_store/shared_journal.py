@@ -51,7 +51,7 @@ class SharedJournal(Journal):
         if kind == "request":
             number, _, rest = record.partition(b" ")
             if self.find(int(number)) is None:
-                entry = _entry(msgspec.json.decode(rest))
+                entry = entry_of(msgspec.json.decode(rest))
                 entry.number = int(number)
                 with self._changed:
                     self._insert(entry)
@@ -60,7 +60,7 @@ class SharedJournal(Journal):
         found = self.find(fields["number"])
         if found is not None and found.worker:
             with self._changed:
-                _set_response(found, fields)
+                set_response(found, fields)
                 self._notify()
 
     @property
@@ -131,21 +131,23 @@ def _encoded(fields: dict[str, Any], risky: str) -> bytes:
         return msgspec.json.encode({**fields, risky: None})
 
 
-def _entry(fields: Mapping[str, Any]) -> Entry:
+def entry_of(fields: Mapping[str, Any]) -> Entry:
+    """An entry with the request of these fields, which are those of `Entry.to_builtins` and its worker."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields["headers"]]
     names = ("session", "time", "method", "path", "query", "wire", "http_version", "arrived")
     body = fields["body"]
     entry = Entry(headers=headers, raw_body=msgspec.json.encode(body), **{name: fields[name] for name in names})
-    entry.body, entry.worker = body, fields["worker"]
+    entry.body, entry.worker = body, fields.get("worker", "")
     return entry
 
 
-def _set_response(entry: Entry, fields: Mapping[str, Any]) -> None:
+def set_response(entry: Entry, fields: Mapping[str, Any]) -> None:
+    """Set what the fields have of a response, with its frames."""
     frames = fields["frames"]
     entry.due = array("d", [frame["at"] for frame in frames])
     entry.left = array("d", [frame["left"] for frame in frames])
     entry.sizes = array("L", [frame["size"] for frame in frames])
     entry.misses = msgspec.convert(fields["misses"] or [], list[NearMiss])
     entry.usage = msgspec.convert(fields["usage"], TokenCounts | None)
-    for name in fields.keys() - _NOT_SET - {"frames", "misses", "usage"}:
+    for name in fields.keys() - _OF_REQUEST - _NOT_SET - {"frames", "misses", "usage"}:
         setattr(entry, name, fields[name])

@@ -27,6 +27,7 @@ from tokentape_harness.rules_files import load_rules
 from tokentape_harness.testing.client_assertions import ClientBehaviour
 from tokentape_harness.testing.conversation import Step, checked_scripts
 from tokentape_harness.testing.recordings import find_cassettes, load_recordings, locate_cassette, recordings_as
+from tokentape_harness.testing.remote import RemoteSession
 
 if TYPE_CHECKING:
     import httpx2
@@ -147,12 +148,14 @@ class FakeProvider:
         Raises `CassetteError`, `UnknownWireError`.
         """
         files = find_cassettes([locate_cassette(Path(path), self._folders)])
+        if speed is not None:
+            self.timing(Recorded(speed))
+        if wire is None and isinstance(self.session, RemoteSession):
+            return self.session.add_cassettes(files)
         if wire is None:
             recordings = [recording for file in files for recording in load_recordings(file)]
         else:
             recordings = [recording for file in files for recording in recordings_as(read_cassette(file), wire)[0]]
-        if speed is not None:
-            self.timing(Recorded(speed))
         return self.session.add_recordings(recordings)
 
     def load(self, path: str | Path, session: str = DEFAULT_SESSION) -> RulesFile:

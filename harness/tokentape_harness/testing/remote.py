@@ -1,0 +1,270 @@
+"""A fake provider that runs elsewhere: its sessions over the control API, as far as that goes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import httpx2
+import msgspec
+
+from tokentape_fake_provider.clock import ControlledClock
+from tokentape_fake_provider.config import AppConfig
+from tokentape_fake_provider.hosting.provider import Provider
+from tokentape_fake_provider.playback.journal import Entry, Journal
+from tokentape_fake_provider.playback.stepped_stream import SteppedStream
+from tokentape_fake_provider.redis_store.shared_journal import entry_of, set_response
+from tokentape_fake_provider.script.model import Script, as_script
+from tokentape_fake_provider.sessions.queue_item import QueueEntry, queue_items
+from tokentape_fake_provider.sessions.recording import Recording
+from tokentape_fake_provider.sessions.rule import Rule
+from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Check, QueueItem, Session, Unplayed
+from tokentape_fake_provider.sessions.settings import SessionSettings
+from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
+from tokentape_fake_provider.tape import Tape
+from tokentape_harness.errors import UsageError
+
+URL: Final = "TOKENTAPE_URL"
+TOKEN: Final = "TOKENTAPE_TOKEN"  # noqa: S105 - the name of the variable
+_POLL_S: Final = 0.05
+_WARNING: Final = "The script calls"
+
+
+def _not_remote(what: str) -> NoReturn:
+    raise UsageError(f"{what} needs the server in this process, and {URL} names another: unset it for this test")
+
+
+class ControlApi:
+    """The control API of a server. Raises `UsageError` if it can't be reached or refuses."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        self._client = httpx2.Client(base_url=f"{self.url}/_tokentape", headers=headers, trust_env=False)
+
+    def call(self, method: str, path: str, body: Any = None, *, timeout: float = 30.0) -> Any:
+        """The JSON of the response, `None` without any."""
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            response = self._client.request(method, path, content=content, headers=headers, timeout=timeout)
+            value = msgspec.json.decode(response.content) if response.content else None
+        except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError) as error:
+            raise UsageError(
+                f"{URL}: no fake provider answers at {self.url} ({type(error).__name__}): start it with tokentape "
+                "serve, or unset the variable"
+            ) from None
+        if response.is_error:
+            problem = value.get("error", {}) if isinstance(value, dict) else {}
+            raise UsageError(f"{method} {path}: {problem.get('what')}: {problem.get('do')}")
+        return value
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+
+class RemoteProvider(Provider):
+    """A server at a URL. Use it as a context manager. Raises `UsageError`."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        super().__init__(AppConfig())
+        self._api = ControlApi(url, token)
+
+    @property
+    def url(self) -> str:
+        """Its URL, without a slash at the end."""
+        return self._api.url
+
+    @property
+    def default(self) -> Session:
+        """The session of base URLs without a prefix."""
+        return self.session(DEFAULT_SESSION)
+
+    def session(self, session_id: str) -> Session:
+        """Return a session by its id."""
+        return RemoteSession(self._api, session_id)
+
+    def create_session(self, session_id: str | None = None, **settings: Any) -> Session:
+        """Create a session; these settings replace the server's."""
+        created = self._api.call("POST", "/sessions", {} if session_id is None else {"id": session_id})
+        session = RemoteSession(self._api, created["id"])
+        session.configure(**settings)
+        return session
+
+    def delete_session(self, session_id: str) -> None:
+        """Remove a session."""
+        self._api.call("DELETE", f"/sessions/{session_id}")
+
+    def transport(self, package: Any = None) -> NoReturn:
+        """A transport is in this process."""
+        del package
+        _not_remote("transport()")
+
+    def async_transport(self, package: Any = None) -> NoReturn:
+        """A transport is in this process."""
+        del package
+        _not_remote("async_transport()")
+
+    def __enter__(self) -> RemoteProvider:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._api.close()
+
+
+class RemoteSession(Session):
+    """A session of another process: what it is told goes there, what it shows comes from there."""
+
+    def __init__(self, api: ControlApi, session_id: str) -> None:
+        self._api = api
+        self._path = f"/sessions/{session_id}"
+        super().__init__(session_id, journal=_RemoteJournal(api, self._path))
+        self.settings = msgspec.convert(api.call("GET", f"{self._path}/settings"), SessionSettings)
+        self.streams = _NoStreams()
+
+    def configure(self, **changes: Any) -> None:
+        """Change some of the settings. Raises what `SessionSettings` raises."""
+        changed = self.settings.changed(**changes)  # says what is wrong as it does in this process
+        names = {"dialect" if name == "dress" else name for name in changes}
+        if names:
+            self._api.call("PATCH", f"{self._path}/settings", {name: getattr(changed, name) for name in names})
+        self.settings = changed
+
+    @property
+    def clock(self) -> ControlledClock | None:
+        """The server's; a clock of its own is in the server's process."""
+        if self.settings.clock != "server":
+            _not_remote("a clock of the session's own")
+        return None
+
+    def push(self, *items: QueueItem | str, check: Check | None = None) -> None:
+        """Queue responses."""
+        if check is not None:
+            _not_remote("conversation(), which checks requests in Python,")
+        scripts = [as_script(item) if isinstance(item, str) else item for item in items]
+        entries = [{"script" if isinstance(item, Script) else "tape": item} for item in scripts]
+        if entries:
+            self._api.call("POST", f"{self._path}/queue", {"items": entries})
+
+    def add_rule(self, rule: Rule) -> None:
+        """Add a rule."""
+        self._api.call("POST", f"{self._path}/rules", rule)
+
+    def remove_rule(self, rule: Rule) -> None:
+        """Remove a rule that is equal, if it is there."""
+        rules = list(self.rules)
+        if rule in rules:
+            rules.remove(rule)
+            self._api.call("PUT", f"{self._path}/rules", {"rules": rules})
+
+    def add_recordings(self, recordings: Iterable[Recording]) -> int:
+        """Recordings without a file can't be sent."""
+        del recordings
+        _not_remote("recordings that are not a cassette file as it is (`wire=`, fault_sweep)")
+
+    def add_cassettes(self, files: Sequence[Path]) -> int:
+        """Send cassette files, and return the number of their recordings."""
+        return sum(
+            self._api.call(
+                "POST", f"{self._path}/cassettes", {"name": str(file), "content": file.read_text(encoding="utf-8")}
+            )["loaded"]
+            for file in files
+        )
+
+    def clear(self) -> None:
+        """It is emptied only by deleting it."""
+        _not_remote("clear()")
+
+    @property
+    def queue(self) -> Sequence[QueueItem]:
+        """The responses that are queued and not played yet."""
+        items = self._api.call("GET", f"{self._path}/queue")["items"]
+        return queue_items(msgspec.convert(items, list[QueueEntry]))
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """All rules."""
+        return msgspec.convert(self._api.call("GET", f"{self._path}/rules")["rules"], list[Rule])
+
+    @property
+    def unplayed(self) -> Unplayed:
+        """What was set up and never requested; of recordings only their labels."""
+        found = self._api.call("GET", f"{self._path}/unplayed")
+        recordings = [Recording(Tape(), "", source=label) for label in found["recordings"]]
+        return Unplayed(self.queue if found["queue"] else (), recordings, msgspec.convert(found["rules"], list[Rule]))
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Each different warning about a scripted response, from the notes of the journal."""
+        notes = (note for entry in self.journal.entries for note in entry.note.split("; "))
+        return list(dict.fromkeys(note for note in notes if note.startswith(_WARNING)))
+
+
+class _RemoteJournal(Journal):
+    def __init__(self, api: ControlApi, path: str) -> None:
+        super().__init__()
+        self._api = api
+        self._path = f"{path}/journal"
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries that are kept."""
+        entries = list[Entry]()
+        for fields in self._api.call("GET", f"{self._path}?frames=1")["entries"]:
+            entry = entry_of(fields)
+            entry.number = fields["number"]
+            set_response(entry, fields)
+            entries.append(entry)
+        return entries
+
+    def find(self, number: int) -> Entry | None:
+        """The entry with this number; `None` if it is not kept."""
+        return next((entry for entry in self.entries if entry.number == number), None)
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        self._api.call("DELETE", self._path)
+
+    def wait(self, until: Callable[[Sequence[Entry]], bool] | None = None, timeout: float = 10.0) -> Sequence[Entry]:
+        """Return the entries once `until` is true of them; without it, once every response has ended."""
+        if until is None:
+            until = _ended
+        deadline = time.monotonic() + timeout
+        while not until(entries := self.entries):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the condition did not hold within {timeout:g} s: {len(entries)} requests")
+            time.sleep(_POLL_S)
+        return entries
+
+    async def wait_async(
+        self,
+        until: Callable[[Sequence[Entry]], bool] | None = None,
+        timeout: float = 10.0,  # noqa: ASYNC109
+    ) -> Sequence[Entry]:
+        """`wait` for coroutines."""
+        return await asyncio.to_thread(self.wait, until, timeout)
+
+
+def _ended(entries: Sequence[Entry]) -> bool:
+    return all(entry.outcome != "pending" for entry in entries)
+
+
+class _NoStreams(SteppedStreams):
+    @property
+    def open(self) -> Sequence[SteppedStream]:
+        """The streams that are not over."""
+        _not_remote("streams")
+
+    def next(self, timeout: float = 10.0) -> NoReturn:
+        """A stream is stepped in its own process."""
+        del timeout
+        _not_remote("next_stream()")
+
+    async def anext(self, timeout: float = 10.0) -> NoReturn:  # noqa: ASYNC109
+        """A stream is stepped in its own process."""
+        del timeout
+        _not_remote("anext_stream()")
