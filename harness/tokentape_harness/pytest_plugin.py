@@ -224,8 +224,9 @@ def fake_provider_server() -> Iterator[FakeProviderServer | RemoteProvider]:
 
     with _extra("the fixture fake_provider"):
         from tokentape_fake_provider.hosting.server import FakeProviderServer
+        from tokentape_harness.testing.control_api import TOKEN, URL
         from tokentape_harness.testing.exchange_tools import HarnessTools
-        from tokentape_harness.testing.remote import TOKEN, URL, RemoteProvider
+        from tokentape_harness.testing.remote import RemoteProvider
 
     url = os.environ.get(URL)
     with RemoteProvider(url, os.environ.get(TOKEN)) if url else FakeProviderServer(tools=HarnessTools()) as server:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import httpx2
 import msgspec
 
 from tokentape_fake_provider.clock import ControlledClock
 from tokentape_fake_provider.config import AppConfig
 from tokentape_fake_provider.hosting.provider import Provider
 from tokentape_fake_provider.playback.journal import Entry, Journal
-from tokentape_fake_provider.playback.stepped_stream import SteppedStream
 from tokentape_fake_provider.redis_store.shared_journal import entry_of, set_response
 from tokentape_fake_provider.script.model import Script, as_script
 from tokentape_fake_provider.sessions.queue_item import QueueEntry, queue_items
@@ -23,48 +21,12 @@ from tokentape_fake_provider.sessions.recording import Recording
 from tokentape_fake_provider.sessions.rule import Rule
 from tokentape_fake_provider.sessions.session import DEFAULT_SESSION, Check, QueueItem, Session, Unplayed
 from tokentape_fake_provider.sessions.settings import SessionSettings
-from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.tape import Tape
-from tokentape_harness.errors import UsageError
+from tokentape_harness.testing.control_api import ControlApi, not_remote
+from tokentape_harness.testing.remote_streams import RemoteStreams
 
-URL: Final = "TOKENTAPE_URL"
-TOKEN: Final = "TOKENTAPE_TOKEN"  # noqa: S105 - the name of the variable
 _POLL_S: Final = 0.05
 _WARNING: Final = "The script calls"
-
-
-def _not_remote(what: str) -> NoReturn:
-    raise UsageError(f"{what} needs the server in this process, and {URL} names another: unset it for this test")
-
-
-class ControlApi:
-    """The control API of a server. Raises `UsageError` if it can't be reached or refuses."""
-
-    def __init__(self, url: str, token: str | None) -> None:
-        self.url = url.rstrip("/")
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        self._client = httpx2.Client(base_url=f"{self.url}/_tokentape", headers=headers, trust_env=False)
-
-    def call(self, method: str, path: str, body: Any = None, *, timeout: float = 30.0) -> Any:
-        """The JSON of the response, `None` without any."""
-        content = None if body is None else msgspec.json.encode(body)
-        headers = {} if body is None else {"content-type": "application/json"}
-        try:
-            response = self._client.request(method, path, content=content, headers=headers, timeout=timeout)
-            value = msgspec.json.decode(response.content) if response.content else None
-        except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError) as error:
-            raise UsageError(
-                f"{URL}: no fake provider answers at {self.url} ({type(error).__name__}): start it with tokentape "
-                "serve, or unset the variable"
-            ) from None
-        if response.is_error:
-            problem = value.get("error", {}) if isinstance(value, dict) else {}
-            raise UsageError(f"{method} {path}: {problem.get('what')}: {problem.get('do')}")
-        return value
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._client.close()
 
 
 class RemoteProvider(Provider):
@@ -102,12 +64,12 @@ class RemoteProvider(Provider):
     def transport(self, package: Any = None) -> NoReturn:
         """A transport is in this process."""
         del package
-        _not_remote("transport()")
+        not_remote("transport()")
 
     def async_transport(self, package: Any = None) -> NoReturn:
         """A transport is in this process."""
         del package
-        _not_remote("async_transport()")
+        not_remote("async_transport()")
 
     def __enter__(self) -> RemoteProvider:
         return self
@@ -124,7 +86,7 @@ class RemoteSession(Session):
         self._path = f"/sessions/{session_id}"
         super().__init__(session_id, journal=_RemoteJournal(api, self._path))
         self.settings = msgspec.convert(api.call("GET", f"{self._path}/settings"), SessionSettings)
-        self.streams = _NoStreams()
+        self.streams = RemoteStreams(api, f"{self._path}/streams", self.journal)
 
     def configure(self, **changes: Any) -> None:
         """Change some of the settings. Raises what `SessionSettings` raises."""
@@ -138,13 +100,13 @@ class RemoteSession(Session):
     def clock(self) -> ControlledClock | None:
         """The server's; a clock of its own is in the server's process."""
         if self.settings.clock != "server":
-            _not_remote("a clock of the session's own")
+            not_remote("a clock of the session's own")
         return None
 
     def push(self, *items: QueueItem | str, check: Check | None = None) -> None:
         """Queue responses."""
         if check is not None:
-            _not_remote("conversation(), which checks requests in Python,")
+            not_remote("conversation(), which checks requests in Python,")
         scripts = [as_script(item) if isinstance(item, str) else item for item in items]
         entries = [{"script" if isinstance(item, Script) else "tape": item} for item in scripts]
         if entries:
@@ -164,7 +126,7 @@ class RemoteSession(Session):
     def add_recordings(self, recordings: Iterable[Recording]) -> int:
         """Recordings without a file can't be sent."""
         del recordings
-        _not_remote("recordings that are not a cassette file as it is (`wire=`, fault_sweep)")
+        not_remote("recordings that are not a cassette file as it is (`wire=`, fault_sweep)")
 
     def add_cassettes(self, files: Sequence[Path]) -> int:
         """Send cassette files, and return the number of their recordings."""
@@ -177,18 +139,23 @@ class RemoteSession(Session):
 
     def clear(self) -> None:
         """It is emptied only by deleting it."""
-        _not_remote("clear()")
+        not_remote("clear()")
 
     @property
     def queue(self) -> Sequence[QueueItem]:
         """The responses that are queued and not played yet."""
         items = self._api.call("GET", f"{self._path}/queue")["items"]
-        return queue_items(msgspec.convert(items, list[QueueEntry]))
+        return tuple(queue_items(msgspec.convert(items, list[QueueEntry])))
 
     @property
     def rules(self) -> Sequence[Rule]:
         """All rules."""
         return msgspec.convert(self._api.call("GET", f"{self._path}/rules")["rules"], list[Rule])
+
+    @property
+    def recordings(self) -> NoReturn:
+        """The recordings are in the server's process."""
+        not_remote("session.recordings")
 
     @property
     def unplayed(self) -> Unplayed:
@@ -219,7 +186,7 @@ class _RemoteJournal(Journal):
             entry.number = fields["number"]
             set_response(entry, fields)
             entries.append(entry)
-        return entries
+        return tuple(entries)
 
     def find(self, number: int) -> Entry | None:
         """The entry with this number; `None` if it is not kept."""
@@ -236,7 +203,10 @@ class _RemoteJournal(Journal):
         deadline = time.monotonic() + timeout
         while not until(entries := self.entries):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the condition did not hold within {timeout:g} s: {len(entries)} requests")
+                pending = sum(entry.outcome == "pending" for entry in entries)
+                raise TimeoutError(
+                    f"the condition did not hold within {timeout:g} s: {len(entries)} requests, {pending} pending"
+                )
             time.sleep(_POLL_S)
         return entries
 
@@ -251,20 +221,3 @@ class _RemoteJournal(Journal):
 
 def _ended(entries: Sequence[Entry]) -> bool:
     return all(entry.outcome != "pending" for entry in entries)
-
-
-class _NoStreams(SteppedStreams):
-    @property
-    def open(self) -> Sequence[SteppedStream]:
-        """The streams that are not over."""
-        _not_remote("streams")
-
-    def next(self, timeout: float = 10.0) -> NoReturn:
-        """A stream is stepped in its own process."""
-        del timeout
-        _not_remote("next_stream()")
-
-    async def anext(self, timeout: float = 10.0) -> NoReturn:  # noqa: ASYNC109
-        """A stream is stepped in its own process."""
-        del timeout
-        _not_remote("anext_stream()")

@@ -1,0 +1,57 @@
+"""The control API of a fake provider that runs elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NoReturn
+
+import httpx2
+import msgspec
+
+from tokentape_harness.errors import UsageError
+
+URL: Final = "TOKENTAPE_URL"
+TOKEN: Final = "TOKENTAPE_TOKEN"  # noqa: S105 - the name of the variable
+
+
+class RefusedError(UsageError):
+    """The server refused: its status, and what it says."""
+
+    def __init__(self, status: int, what: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.what = status, what
+
+
+def not_remote(what: str) -> NoReturn:
+    """Raise `UsageError` for what another process can't do."""
+    raise UsageError(f"{what} needs the server in this process, and {URL} names another: unset it for this test")
+
+
+class ControlApi:
+    """The control API of a server. Raises `UsageError` if it can't be reached or refuses."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        self._client = httpx2.Client(base_url=f"{self.url}/_tokentape", headers=headers, trust_env=False)
+
+    def call(self, method: str, path: str, body: Any = None, *, timeout: float = 30.0) -> Any:
+        """The JSON of the response, `None` without any."""
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            response = self._client.request(method, path, content=content, headers=headers, timeout=timeout)
+            value = msgspec.json.decode(response.content) if response.content else None
+        except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError) as error:
+            raise UsageError(
+                f"{URL}: no fake provider answers at {self.url} ({type(error).__name__}): start it with tokentape "
+                "serve, or unset the variable"
+            ) from None
+        if response.is_error:
+            problem = value.get("error", {}) if isinstance(value, dict) else {}
+            what, do = (str(problem.get(name)) for name in ("what", "do"))
+            raise RefusedError(response.status_code, what, f"{method} {path}: {what}: {do}")
+        return value
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
