@@ -269,6 +269,26 @@ def test_ten_thousand_requests(server: FakeProviderServer, console: Console) -> 
     assert page.evaluate(elements) < 1_200
 
 
+def test_a_long_stream_is_followed(server: FakeProviderServer, chat: Chat, console: Console) -> None:
+    """Of a stream of thousands of frames those in view are in the document, the last one sent among them."""
+    server.default.configure(hold=True)
+    server.default.push(" ".join(f"w{number}" for number in range(2_000)))
+    chat.send("a long one")
+    console.open("a long one")
+    stream = server.default.streams.open[-1]
+    in_view = """() => {
+      const grid = document.querySelector(".frames").getBoundingClientRect();
+      const rows = [...document.querySelectorAll(".frames .rows .row:not([hidden])")];
+      return rows.map((row) => row.getBoundingClientRect()).filter(({ y }) => y > grid.top && y < grid.bottom).length;
+    }"""
+    for sent in (500, 1_000, 1_500):
+        stream.step(500)
+        expect(console.page.locator(".progress")).to_contain_text(f"{sent} of ")
+        expect(console.frames.filter(has=console.page.get_by_text(str(sent - 1), exact=True))).to_be_in_viewport()
+        assert console.page.evaluate(in_view) > 5
+    assert console.page.evaluate("document.querySelectorAll('*').length") < 1_200
+
+
 def test_a_server_that_stops_and_starts_again(tabs: BrowserContext) -> None:
     """The page shows that the connection is lost, and follows the server again when it is back."""
     with FakeProviderServer() as server:
