@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from tokentape_fake_provider.answers.answer import Answer
+from tokentape_fake_provider.answers.model_list import known_models
 from tokentape_fake_provider.sessions.session import Session
 from tokentape_fake_provider.tape import Frame, Tape
 
@@ -28,14 +29,13 @@ _DETAILS: Final = {
 def ollama_models(session: Session, known: Sequence[str], method: str, path: str, body: Any) -> Answer | None:
     """The answer to GET /api/tags, /api/ps and /api/version and to POST /api/show; `None` for any other request.
 
-    Listed are the models of the session's recordings, then `known`, none of them loaded. Any model can be
-    shown, as any model answers.
+    Listed are `known_models`, none of them loaded. Any model can be shown, as any model answers, unless the session's
+    settings name the models.
     """
     get = method in ("GET", "HEAD")
     match path:
         case "/api/tags" if get:
-            recorded = [recording.model for recording in session.recordings if recording.model is not None]
-            return _json({"models": [_listed(model) for model in dict.fromkeys((*recorded, *known))]})
+            return _json({"models": [_listed(model) for model in known_models(session, known)]})
         case "/api/ps" if get:
             return _json({"models": []})
         case "/api/version" if get:
@@ -46,6 +46,9 @@ def ollama_models(session: Session, known: Sequence[str], method: str, path: str
             model = fields.get("model") or fields.get("name")
             if not isinstance(model, str):
                 return _json({"error": "model is required"}, 400)
+            only = session.settings.models
+            if only and not {model, model.removesuffix(":latest"), f"{model}:latest"}.intersection(only):
+                return _json({"error": f"model '{model}' not found"}, 404)
             return _json(_shown(model))
         case _:
             return None

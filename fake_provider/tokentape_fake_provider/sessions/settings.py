@@ -36,7 +36,9 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     behaves that answers what nothing else does; `validate` refuses requests in its place as the provider does.
     `normalise` says which volatile parts of requests are ignored where no recording is exactly the same: all, none, or
     by class (`{"dates": False}`, a list); `ignore_path` and `ignore_text` are JSON paths and regular expressions of
-    more. `timing`, `simulation` and each fault may be a specification. `dress` is the former name of `dialect`.
+    more. `models` are the ids that lists of models show, and the only ones that can be retrieved; without any, those of
+    the recordings and of the server. `timing`, `simulation` and each fault may be a specification. `dress` is the
+    former name of `dialect`.
 
     Raises `SettingError`, `FaultError`, `TimingError`, `UnknownDialectError`, and `ScriptError` for a locale without
     text.
@@ -57,6 +59,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ignore_path: Sequence[str] = ()
     ignore_text: Sequence[str] = ()
     hold: bool = False
+    models: Sequence[str] = ()
     dress: DialectName | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
@@ -103,4 +106,5 @@ _KINDS: Final[dict[str, Any]] = {
     "clock": ClockName,
     "validate": bool,
     "hold": bool,
+    "models": tuple[str, ...],
 }

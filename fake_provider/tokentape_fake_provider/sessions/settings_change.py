@@ -32,6 +32,7 @@ class SettingsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ignore_path: list[str] | UnsetType = UNSET
     ignore_text: list[str] | UnsetType = UNSET
     hold: bool | UnsetType = UNSET
+    models: list[str] | UnsetType = UNSET
     dress: DialectName | UnsetType | None = UNSET
 
     @property

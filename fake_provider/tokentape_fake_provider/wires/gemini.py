@@ -77,7 +77,7 @@ PARENTS = (
 
 
 def _listed_model(model: str) -> dict[str, Any]:
-    methods = ["generateContent", "streamGenerateContent"]
+    methods = ["generateContent", "streamGenerateContent", "countTokens"]
     return {"name": f"models/{model}", "version": "001", "displayName": model, "supportedGenerationMethods": methods}
 
 

@@ -88,6 +88,7 @@ VALID: list[dict[str, Any]] = [
             "normalise": {"dates": False},
             "ignore_path": ["$.a"],
             "ignore_text": [r"run \d+"],
+            "models": ["gpt-5", "gpt-5-mini"],
         }
     },
     {
