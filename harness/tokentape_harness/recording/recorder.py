@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from vcr.cassette import Cassette
-from vcr.errors import CannotOverwriteExistingCassetteException
+from vcr.errors import CannotOverwriteExistingCassetteException, UnhandledHTTPRequestError
 from vcr.record_mode import RecordMode
 from vcr.request import Request
 
@@ -209,9 +209,12 @@ class Recorder:
         return None
 
     def _play(self, request: Request) -> dict[str, Any] | None:
-        if not self.cassette.can_play_response_for(request):
+        if not self.cassette.filter_request(request):
             return None
-        played: dict[str, Any] = self.cassette.play_response(request)
+        try:  # without `can_play_response_for`, which searches as well
+            played: dict[str, Any] = self.cassette.play_response(request)
+        except UnhandledHTTPRequestError:
+            return None
         return played
 
     def _finished(self) -> None:
