@@ -9,12 +9,14 @@ import msgspec
 from starlette.requests import Request
 
 from tokentape_fake_provider.clock import ControlledClock
-from tokentape_fake_provider.control.api import Routes, whole_number
+from tokentape_fake_provider.control.api import Api, Routes, whole_number
 from tokentape_fake_provider.control.journal import LONGEST_WAIT_S
 from tokentape_fake_provider.control.operation import operation
 from tokentape_fake_provider.control.responses import Refused
+from tokentape_fake_provider.errors import StepTimeoutError
 from tokentape_fake_provider.faults.specification import as_fault
 from tokentape_fake_provider.playback.by_hand import Cut
+from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.playback.stepped_stream import SteppedStream, StreamState
 from tokentape_fake_provider.sessions.session import Session
 
@@ -113,9 +115,15 @@ async def list_streams(session: Session) -> StreamList:
 
 
 @operation()
-async def take_stream(session: Session, options: WaitRequest = _WAIT) -> StreamState:
+async def take_stream(api: Api, session: Session, options: WaitRequest = _WAIT) -> StreamState:
     """Take the next stream that nobody has taken yet, in the order of the requests."""
-    return (await session.streams.anext(options.timeout)).state
+    async with api.store.following(session):
+        try:
+            return (await session.streams.anext(options.timeout)).state
+        except StepTimeoutError:
+            for entry in session.journal.entries:
+                _refuse_if_elsewhere(entry)
+            raise
 
 
 @operation()
@@ -213,11 +221,16 @@ def _stream(session: Session, request: Request) -> SteppedStream:
     entry = next((entry for entry in session.journal.entries if entry.number == number), None)
     if entry is None:
         raise Refused(404, f"no request {number} in this session", "see its journal, or POST .../streams/next")
-    if entry.worker and entry.outcome == "pending":
-        what = f"the response to request {number} is sent by another worker ({entry.worker})"
-        raise Refused(409, what, "step streams on a server without --workers: each worker has its own streams")
+    _refuse_if_elsewhere(entry)
     how = "was not stepped" if entry.outcome == "pending" else f"is over: {entry.outcome}"
     raise Refused(409, f"the response to request {number} {how}", "the journal shows what was sent")
+
+
+def _refuse_if_elsewhere(entry: Entry) -> None:
+    """Raise `Refused` for a response that another process sends."""
+    if entry.worker and entry.outcome == "pending":
+        what = f"the response to request {entry.number} is sent by another worker ({entry.worker})"
+        raise Refused(409, what, "step streams on a server without --workers: each worker has its own streams")
 
 
 def _clock(session: Session) -> ControlledClock:

@@ -19,7 +19,12 @@ from uuid import uuid4
 
 import msgspec
 
-from tokentape_fake_provider.errors import SessionExistsError, StoreUnavailableError, UnknownSessionError
+from tokentape_fake_provider.errors import (
+    FakeProviderError,
+    SessionExistsError,
+    StoreUnavailableError,
+    UnknownSessionError,
+)
 from tokentape_fake_provider.playback.journal import Entry
 from tokentape_fake_provider.redis_store.connection import Presence, StoreAddress
 from tokentape_fake_provider.redis_store.scripts import SCRIPTS
@@ -175,12 +180,15 @@ class RedisStore:
 
     async def delete(self, session_id: str) -> None:
         """Remove a session; one that the server was started with gets back what it was started with."""
-        session = await self.read(session_id)
-        copy = self._copies[session_id]
-        async with copy.lock:
-            await self._run("DELETE", copy.key, _SESSIONS, args=[session_id])
-            self._forget(copy)
-        session.release()
+        if await self.find(session_id) is not None:
+            copy = self._copies[session_id]
+            async with copy.lock:
+                deleted = await self._run("DELETE", copy.key, _SESSIONS, args=[session_id])
+                copy.session.release()
+                self._forget(copy)
+            if deleted or copy.own is not None:
+                return
+        self._sessions.get(session_id)  # raises
 
     def _forget(self, copy: _Copy) -> None:
         if copy.own is not None:
@@ -253,12 +261,13 @@ class RedisStore:
             if epoch != args[2]:
                 document.take_local(session)  # the process that created it has queued these
         local = document.take_local(session)
-        fields = {name.decode(): value for name, value in zip(names[::2], names[1::2], strict=True)}
-        settings = self._sessions.settings if own is None else own.settings
-        for cassette in document.apply_fields(session, fields, settings):
-            session.add_recordings(await self._recordings_of(cassette))
-        document.apply_plays(session, fields)
-        document.apply_queue(session, items)
+        try:
+            await self._apply(copy, names, items)
+        except (msgspec.MsgspecError, FakeProviderError) as error:
+            raise StoreUnavailableError(
+                f"the store at {self._address.shown} has something of session {session.id!r} that this version can't "
+                f"read ({error}): use one version of tokentape for all servers, or delete the session"
+            ) from None
         copy.change = change
         if entry is not None:
             document.take_number(session, requests)
@@ -271,6 +280,16 @@ class RedisStore:
                 document.queue_local(session, local)
                 return await self._sync_once(copy, whole)
         return [lease.decode() for lease in leases]
+
+    async def _apply(self, copy: _Copy, names: Sequence[bytes], items: Sequence[bytes]) -> None:
+        """Change the copy to what the store has: fields with their names, and the items of the queue."""
+        session = copy.session
+        fields = {name.decode(): value for name, value in zip(names[::2], names[1::2], strict=True)}
+        settings = self._sessions.settings if copy.own is None else copy.own.settings
+        for cassette in document.apply_fields(session, fields, settings):
+            session.add_recordings(await self._recordings_of(cassette))
+        document.apply_plays(session, fields)
+        document.apply_queue(session, items)
 
     async def _put_back(self, copy: _Copy) -> bool:
         """Put items back whose processes died before their answers began; return whether there were any."""
