@@ -227,7 +227,7 @@ def test_streams_do_not_babble(server: FakeProviderServer, chat: Chat, console: 
     assert live == 0
 
 
-@pytest.mark.parametrize("width", [320, 390, 760])
+@pytest.mark.parametrize("width", [320, 390, 900])
 def test_narrow_windows(width: int, server: FakeProviderServer, chat: Chat, console: Console) -> None:
     """At the width of a phone nothing is cut off at the side, and a stream can be stepped."""
     server.default.configure(hold=True)
