@@ -148,7 +148,7 @@ class App:
             session.journal.add(entry)
         entry.answered_by, entry.source, entry.note = answer.by, answer.source, answer.note
         entry.faults, entry.normalised, entry.misses = answer.faults, answer.normalised, answer.misses
-        entry.usage = answer.usage
+        entry.counts = answer.usage
         entry.status, entry.frames_planned = answer.tape.status, len(answer.tape.frames)
         entry.response_headers = answer.tape.headers
         if origin:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -65,7 +65,7 @@ class Answer(NamedTuple):
     normalised: tuple[str, ...] = ()
     request: ProviderRequest | None = None
     misses: tuple[NearMiss, ...] = ()
-    usage: TokenCounts | None = None
+    usage: TokenCounts | Callable[[], TokenCounts | None] | None = None
     repetition: Repetition | None = None
     """Set if an equal request gets the same answer, which then need not be found anew."""
 

@@ -414,7 +414,7 @@ class _Resolution:
             self._session.stored.keep(lambda: build_answer(request, own, response_in(tape)))
             self._repetition = None
         steps = _steps(self._settings)
-        usage = None if self._wire is None else reported_usage(tape, self._wire)
+        usage = None if self._wire is None else partial(reported_usage, tape, self._wire)
         if isinstance(timing, Instant) and steps is not None:
             return Answer(retime(tape, timing), by, source, steps=steps, usage=usage)
         if isinstance(timing, Instant):

@@ -140,7 +140,8 @@ class Entry:
         self.normalised: Sequence[str] = ()
         self.misses: Sequence[NearMiss] = ()
         self.model: str | None = None
-        self.usage: TokenCounts | None = None
+        # A function where counting reads the whole response: it runs only if somebody wants to know.
+        self.counts: TokenCounts | Callable[[], TokenCounts | None] | None = None
         self.instant = False
         self.outcome: Outcome = "pending"
         self.started: float | None = None
@@ -172,6 +173,11 @@ class Entry:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
         return body
+
+    @cached_property
+    def usage(self) -> TokenCounts | None:
+        """The tokens of the response."""
+        return self.counts() if callable(self.counts) else self.counts
 
     @property
     def client_left(self) -> bool:
