@@ -123,14 +123,18 @@ def _candidates(text: str, text_rules: Sequence[TextRule]) -> list[TextRule]:
     for blob in blobs:
         parts.remove(blob)
         parts.update((blob[:_END], blob[-_END:]))
+    keys = tuple(exact for rule in text_rules for exact in rule.exact if exact.isalnum()) if blobs else ()
+    held = {key for blob in blobs for key in _held(blob, keys)}
     has = '"'.join(parts).lower().__contains__
     return [
-        rule
-        for rule in text_rules
-        if not rule.hints
-        or any(map(has, rule.hints))
-        or (blobs and any(exact in blob for exact in rule.exact if exact.isalnum() for blob in blobs))
+        rule for rule in text_rules if not rule.hints or any(map(has, rule.hints)) or not held.isdisjoint(rule.exact)
     ]
+
+
+@lru_cache(maxsize=4)
+def _held(blob: str, keys: tuple[str, ...]) -> frozenset[str]:
+    """The beginnings of keys in a large file, which is searched again in each request that holds it."""
+    return frozenset(key for key in keys if key in blob)
 
 
 _LONGEST_HINT = 40
