@@ -50,6 +50,7 @@ def openapi_document(routes: Routes) -> dict[str, Any]:
     kinds.update((Problem,))
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     schemas, components = msgspec.json.schema_components(ordered, ref_template=_REF)
+    components["FaultRequest"]["properties"]["fault"] = {"$ref": _REF.format(name="Fault")}
     by_kind = dict(zip(ordered, schemas, strict=True))
     paths: dict[str, Any] = {}
     for path, method, one in found:
