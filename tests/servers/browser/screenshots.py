@@ -20,7 +20,7 @@ from tokentape_fake_provider import Reasoning, Rule, Script, ToolCall
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 from tokentape_harness.testing.exchange_tools import HarnessTools
 
-_SIZE = {"width": 1120, "height": 640}
+_SIZE = {"width": 1120, "height": 760}
 _WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}}
 _TOOL = {"type": "function", "function": {"name": "get_weather", "description": "Weather", "parameters": _WEATHER}}
 _CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Ghent"}'}}
