@@ -16,6 +16,7 @@ from tokentape_fake_provider.answers.answer import Answer, HttpRequest, error_an
 from tokentape_fake_provider.answers.cached_contents import check_beside_content, with_cached_content
 from tokentape_fake_provider.answers.declared_tools import undeclared_calls
 from tokentape_fake_provider.answers.error_format import no_recording_status
+from tokentape_fake_provider.answers.files import check_files, refers_to_files
 from tokentape_fake_provider.answers.prompt_caching import cache_usage
 from tokentape_fake_provider.answers.queue_message import queue_has_run_out
 from tokentape_fake_provider.answers.response_context import (
@@ -260,6 +261,8 @@ class _Resolution:
             try:
                 check_beside_content(http.body)
                 check_request(request, self._incoming.prompt, http.headers)
+                if refers_to_files(http.raw):
+                    check_files(session.files, request.wire, http.body)
             except BadRequestError as error:
                 return refused(wire, error, request)
         self._simulated_size = settings.simulation.words * request.choices * _WORD_SIZE
@@ -277,7 +280,7 @@ class _Resolution:
         `None` for a request that refers to what the session keeps, or whose bytes are not known.
         """
         http, settings = self._http, self._settings
-        if request.body is not http.body or not http.raw:
+        if request.body is not http.body or not http.raw or refers_to_files(http.raw):
             return None
         betas = tuple(value for name, value in http.headers if name == b"anthropic-beta")
         own = (settings.simulation, settings.seed, settings.locale, settings.validate)

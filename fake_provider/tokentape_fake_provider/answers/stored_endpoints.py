@@ -15,6 +15,7 @@ import msgspec
 
 from tokentape_fake_provider.answers.answer import Answer, HttpRequest, refused
 from tokentape_fake_provider.answers.cached_contents import change_content, create_content, list_contents
+from tokentape_fake_provider.answers.files import file_answer
 from tokentape_fake_provider.answers.response_context import input_items, unfinished
 from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.ids import HEX, make_id
@@ -36,6 +37,8 @@ def stored_answer(session: Session, http: HttpRequest) -> Answer | None:
     """The answer to a request about what is stored; `None` for any other request."""
     if http.method == "POST" and http.wire is not None:
         return None
+    if (answer := file_answer(session, http)) is not None:
+        return answer
     found = _PATH.fullmatch(http.path)
     if found is None:
         return None

@@ -33,6 +33,7 @@ from tokentape_fake_provider.sessions.settings import SessionSettings
 from tokentape_fake_provider.sessions.setup import Setup
 from tokentape_fake_provider.sessions.stepped_streams import SteppedStreams
 from tokentape_fake_provider.sessions.stored_answers import StoredAnswers
+from tokentape_fake_provider.sessions.stored_files import StoredFiles
 from tokentape_fake_provider.tape import Tape
 from tokentape_fake_provider.wires.prompt import Prompt
 from tokentape_fake_provider.wires.tasks import Task, answers
@@ -157,6 +158,7 @@ class Session:
         self.streams = SteppedStreams()
         self.stored = StoredAnswers()
         self.prompt_cache = PromptCache()
+        self.files = StoredFiles()
         self._clock: ControlledClock | None = None
         self._lock = threading.RLock()
         self._setup: Setup | None = None
@@ -310,6 +312,7 @@ class Session:
             self._requests = 0
         self.stored = type(self.stored)()
         self.prompt_cache = type(self.prompt_cache)()
+        self.files = StoredFiles()
         self.journal.clear()
         self.release()
 

@@ -1,0 +1,153 @@
+"""Files are uploaded, listed, retrieved, read and deleted by the official SDKs, and prompts refer to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from google import genai
+from google.genai import types
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokentape_fake_provider import FakeProviderServer, Session
+from tokentape_fake_provider.sessions import stored_files
+from tokentape_fake_provider.sessions.stored_files import StoredFile, StoredFiles
+
+DATA = b"%PDF-1.4\r\n\r\n--x\r\n\x00\xff\r\n"
+
+
+@pytest.fixture
+def url(server: FakeProviderServer, session: Session) -> str:
+    """The session's base URL."""
+    return f"{server.url}/s/{session.id}"
+
+
+@pytest.fixture
+def claude(url: str) -> Iterator[anthropic.Anthropic]:
+    """A client of Anthropic's."""
+    with anthropic.Anthropic(base_url=url, api_key="k") as client:
+        yield client
+
+
+@pytest.fixture
+def google(url: str) -> Iterator[Any]:
+    """A client of Gemini's."""
+    with genai.Client(api_key="k", http_options={"base_url": url}) as client:
+        yield client
+
+
+def test_openai_stores_files(openai_client: openai.OpenAI) -> None:
+    """Any bytes come back as they were; a file that was deleted is unknown."""
+    files = openai_client.files
+    first = files.create(file=("a.pdf", DATA, "application/pdf"), purpose="user_data")
+    second = files.create(file=("b.jsonl", b"{}"), purpose="batch")
+    assert (first.filename, first.bytes, first.purpose) == ("a.pdf", len(DATA), "user_data")
+    assert [file.id for file in files.list()] == [second.id, first.id]
+    assert [file.id for file in files.list(limit=1)] == [second.id, first.id]  # in two pages
+    assert [file.id for file in files.list(purpose="batch")] == [second.id]
+    assert [file.id for file in files.list(order="asc")] == [first.id, second.id]
+    assert files.retrieve(first.id) == first
+    content = files.content(first.id)
+    assert (content.read(), content.response.headers["content-type"]) == (DATA, "application/pdf")
+    assert files.delete(first.id).deleted
+    with pytest.raises(openai.NotFoundError, match=f"No such File object: {first.id}"):
+        files.retrieve(first.id)
+
+
+def test_openai_refers_to_files(openai_client: openai.OpenAI) -> None:
+    """In chats and in responses; an unknown id is refused, unless the setting `validate` is off."""
+    known = openai_client.files.create(file=("a.pdf", DATA), purpose="user_data").id
+
+    def ask(file_id: str) -> str:
+        part: Any = {"type": "file", "file": {"file_id": file_id}}
+        chat = openai_client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": [part]}])
+        item: Any = {"role": "user", "content": [{"type": "input_file", "file_id": file_id}]}
+        return (chat.choices[0].message.content or "") + openai_client.responses.create(
+            model="gpt-5", input=[item]
+        ).output_text
+
+    assert ask(known)
+    with pytest.raises(openai.BadRequestError, match="were not found"):
+        ask("file-unknown")
+    openai_client.files.delete(known)
+    with pytest.raises(openai.BadRequestError, match="were not found"):
+        ask(known)
+
+
+def test_what_is_missing_is_refused(openai_client: openai.OpenAI) -> None:
+    """The purpose."""
+    with pytest.raises(openai.BadRequestError, match="Missing required parameter: 'purpose'"):
+        openai_client.files.create(file=b"x", purpose="")  # type: ignore[arg-type]
+
+
+def test_anthropic_stores_files(claude: anthropic.Anthropic) -> None:
+    """With its own fields, and as documents of a message."""
+    files: Any = claude.beta.files
+    file = files.upload(file=("a.pdf", DATA, "application/pdf"))
+    assert (file.filename, file.mime_type, file.size_bytes) == ("a.pdf", "application/pdf", len(DATA))
+    assert [each.id for each in files.list()] == [file.id]
+    assert files.retrieve_metadata(file.id).id == file.id
+    assert files.download(file.id).read() == DATA
+
+    def ask() -> Any:
+        source: Any = {"type": "document", "source": {"type": "file", "file_id": file.id}}
+        messages: Any = [{"role": "user", "content": [source, {"type": "text", "text": "Sum it up"}]}]
+        return claude.beta.messages.create(model="claude-opus-4-5", max_tokens=99, messages=messages)
+
+    assert ask().content
+    assert files.delete(file.id).type == "file_deleted"
+    with pytest.raises(anthropic.NotFoundError, match="File not found"):
+        ask()
+
+
+def test_gemini_stores_files(google: Any) -> None:
+    """An upload in parts of 8 MB; the file's address is part of a prompt."""
+    data = bytes(9_000_000)
+    config = types.UploadFileConfig(mime_type="video/mp4", display_name="A film")
+    file = google.files.upload(file=BytesIO(data), config=config)
+    assert (file.display_name, file.mime_type, file.size_bytes, file.state.value) == (
+        "A film",
+        "video/mp4",
+        len(data),
+        "ACTIVE",
+    )
+    assert [each.name for each in google.files.list()] == [file.name]
+    assert google.files.get(name=file.name).uri == file.uri
+    assert google.models.generate_content(model="gemini-2.5-flash", contents=[file, "What is it?"]).text
+    google.files.delete(name=file.name)
+    with pytest.raises(Exception, match="or it may not exist"):
+        google.models.generate_content(model="gemini-2.5-flash", contents=[file, "What is it?"])
+
+
+def test_a_session_has_its_own_files(openai_client: openai.OpenAI, server: FakeProviderServer) -> None:
+    """Others don't see them, and a reset forgets them."""
+    file = openai_client.files.create(file=("a", b"x"), purpose="batch")
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="k") as other, pytest.raises(openai.NotFoundError):
+        other.files.retrieve(file.id)
+
+
+def test_clearing_a_session_forgets_its_files(openai_client: openai.OpenAI, session: Session) -> None:
+    """As it forgets what else is stored."""
+    openai_client.files.create(file=("a", b"x"), purpose="batch")
+    session.clear()
+    assert list(openai_client.files.list()) == []
+
+
+@given(sizes=st.lists(st.integers(0, 60), max_size=30))
+def test_files_are_bounded(sizes: list[int]) -> None:
+    """By number and by bytes; the newest one is always kept."""
+    files = StoredFiles()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_files, "MOST", 5)
+        patch.setattr(stored_files, "MOST_BYTES", 100)
+        for number, size in enumerate(sizes):
+            files.keep(StoredFile(str(number), "", "", bytes(size), 0))
+            kept = files.all()
+            assert kept[-1].id == str(number)
+            assert len(kept) <= 5
+            assert sum(len(file.data) for file in kept) <= 100
