@@ -5,14 +5,18 @@ Seen to hold on uvicorn 0.50.0 and 0.54.0. Without it a response that is cut off
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
 from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
+
+from tokentape_fake_provider.playback.connection import Connection
 
 httptools_impl = pytest.importorskip("uvicorn.protocols.http.httptools_impl")
 
@@ -36,6 +40,79 @@ def test_only_httptools_chooses_chunked_coding_itself() -> None:
     ours = {"chunked_encoding", "expected_content_length"}
     assert ours <= assigned(httptools_impl.RequestResponseCycle)
     assert not ours & assigned(h11_impl.RequestResponseCycle)
+
+
+def test_a_cycle_of_httptools_has_what_a_whole_response_sets() -> None:
+    """The cycle of httptools has the attributes that are read and set where a response is sent in one write."""
+    read = {"response_started", "keep_alive", "access_log", "default_headers", "on_response", "message_event"}
+    assert read | {"waiting_for_100_continue"} <= assigned(httptools_impl.RequestResponseCycle)
+
+
+@pytest.mark.parametrize("headers", [[], [(b"x-a", b"b"), (b"content-type", b"text/event-stream")]])
+@pytest.mark.parametrize("status", [200, 429, 599])
+@pytest.mark.parametrize("body", [b"", b"data: 1\n\n"])
+def test_a_whole_response_is_what_uvicorn_sends(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """In one write are the bytes that uvicorn sends in two, and the cycle ends in the same state."""
+
+    def new_cycle() -> tuple[Any, Any, list[bytes]]:
+        written: list[bytes] = []
+        transport = Mock(write=written.append)
+        ended = Mock()
+        cycle = httptools_impl.RequestResponseCycle(
+            scope={"method": "POST", "http_version": "1.1"},
+            transport=transport,
+            flow=FlowControl(transport),
+            logger=Mock(),
+            access_logger=Mock(),
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=ended,
+        )
+        return cycle, ended, written
+
+    cycle, ended, written = new_cycle()
+    assert Connection(cycle.receive, cycle.send, cycle.scope).send_whole(status, headers, body)
+    other, other_ended, expected = new_cycle()
+
+    async def send() -> None:
+        await other.send({"type": "http.response.start", "status": status, "headers": headers})
+        await other.send({"type": "http.response.body", "body": body, "more_body": False})
+
+    asyncio.run(send())
+    assert written == [b"".join(expected)]
+    state = ("response_started", "response_complete", "chunked_encoding", "waiting_for_100_continue", "keep_alive")
+    assert [getattr(cycle, name) for name in state] == [getattr(other, name) for name in state]
+    assert cycle.message_event.is_set()
+    assert ended.call_count == other_ended.call_count == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "headers"),
+    [
+        ({"keep_alive": False}, []),
+        ({"scope": {"method": "HEAD"}}, []),
+        ({"disconnected": True}, []),
+        ({"response_started": True}, []),
+        ({"chunked_encoding": False}, []),
+        ({}, [(b"content-length", b"1")]),
+        ({}, [(b"connection", b"close")]),
+        ({}, [(b"a b", b"c")]),
+        ({}, [(b"a", b"b\r\nc: d")]),
+    ],
+)
+def test_other_responses_are_left_to_uvicorn(change: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> None:
+    """Where uvicorn would do anything else, or refuse a header, nothing is written."""
+    transport = Mock()
+    fields = {"scope": {"method": "POST"}, "chunked_encoding": None, "keep_alive": True, "disconnected": False}
+    fields |= {"response_started": False, "access_log": False, "default_headers": [], "flow": FlowControl(transport)}
+    cycle = Mock(transport=transport, **(fields | change))
+    connection = Connection(cycle.receive, cycle.send, {"headers": []})
+    connection._cycle = cycle
+    assert not connection.send_whole(200, headers, b"x")
+    transport.write.assert_not_called()
 
 
 def test_a_protocol_has_what_limits_and_refusals_use() -> None:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -29,6 +32,18 @@ HOP_BY_HOP: Final = frozenset(
 
 # The time in s that a client has to read what was sent before the connection is cut off.
 _FLUSH_S = 5.0
+
+
+# Headers that decide how a body is framed, and what no name and no value of a header may have (RFC 9110, 5.6.2, 5.5).
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+_NAME: Final = re.compile(rb'[\x00-\x20\x7f()<>@,;:\[\]={}\\"]')
+_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@lru_cache(maxsize=64)
+def _status_line(status: int) -> bytes:
+    phrase = next((one.phrase for one in HTTPStatus if one == status), "")
+    return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode())
 
 
 class Connection:
@@ -80,6 +95,31 @@ class Connection:
         except StopIteration:
             return None
         raise AssertionError("uvicorn's send waited for something other than its client")
+
+    def send_whole(self, status: int, headers: RawHeaders, body: bytes) -> bool:
+        """Send a whole response in one write, as uvicorn sends it in two; return False if that is not possible.
+
+        Only a response without a length of its own, over HTTP/1.1 with httptools, on a connection that stays open.
+        """
+        cycle = self._cycle
+        if getattr(cycle, "chunked_encoding", False) is not None or status in (204, 304):
+            return False
+        if cycle.scope["method"] == "HEAD" or cycle.access_log or cycle.default_headers or not cycle.keep_alive:
+            return False
+        if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+            return False
+        names, values = [name for name, _ in headers], [value for _, value in headers]
+        if not _FRAMING.isdisjoint(names) or _NAME.search(b"".join(names)) or _VALUE.search(b"".join(values)):
+            return False
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        end = (b"transfer-encoding: chunked\r\n\r\n", chunk, b"0\r\n\r\n")
+        cycle.transport.write(b"".join((_status_line(status), *lines, *end)))
+        cycle.response_started = cycle.response_complete = cycle.chunked_encoding = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     async def broke(self) -> bool:
         """Wait until there is room for more, and return whether the connection broke before all was sent.
