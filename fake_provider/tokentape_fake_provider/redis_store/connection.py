@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 NAME: Final = "tokentape-"
 _SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 _CONNECT_S: Final = 2.0
-_AGAIN_S: Final = 0.5
+# A command is not sent again by itself: it may have been executed.
+_OPTIONS: Final[dict[str, Any]] = {"socket_connect_timeout": _CONNECT_S, "socket_timeout": None, "protocol": 2}
 _logger: Final = logging.getLogger("tokentape_fake_provider")
 
 
@@ -51,15 +52,19 @@ class StoreAddress:
         """
         with extra_needed("store", "--store"):
             from redis import Redis
-        with self.errors(), Redis.from_url(self.url, **_options()) as client:
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        with self.errors(), Redis.from_url(self.url, **_OPTIONS, retry=Retry(NoBackoff(), 0)) as client:
             seconds, micros = client.time()
             return float(seconds * 1000 + micros / 1000 - time.perf_counter() * 1000)
 
     def client(self) -> Redis:
         """A client for the running event loop."""
         from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
 
-        return Redis.from_url(self.url, **_options())
+        return Redis.from_url(self.url, **_OPTIONS, retry=Retry(NoBackoff(), 0))
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -77,13 +82,6 @@ class StoreAddress:
             ) from None
         except ValueError as error:
             raise SettingError(f"the store's URL at {self.shown} is not usable ({type(error).__name__})") from None
-
-
-def _options() -> dict[str, Any]:
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    return {"socket_connect_timeout": _CONNECT_S, "socket_timeout": None, "retry": Retry(NoBackoff(), 0), "protocol": 2}
 
 
 class Presence:
