@@ -25,7 +25,7 @@ def check_openai_completions(request: ProviderRequest, prompt: Prompt) -> None: 
     check_output_limit(body, "max_tokens", request.model, low=0)
     if not isinstance(body.get("logprobs"), bool):
         check_integer(body, "logprobs", 0, 5)
-    best, choices = whole(body.get("best_of")), request.choices
+    best, choices = whole(body.get("best_of")), whole(body.get("n")) or 1  # of each prompt
     if best is not None and best < choices:
         raise BadRequestError(
             f"You requested that the server return more choices than it will generate (HINT: 'n' is {choices}, but "
