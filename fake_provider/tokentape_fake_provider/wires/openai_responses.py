@@ -63,6 +63,8 @@ ROLES = ("assistant", "system", "developer", "user")
 
 # What stands beside the prompt in its place.
 _OTHER_INPUTS = ("previous_response_id", "prompt", "conversation")
+# A stored prompt names its own model.
+_PROMPTS_MODEL = "gpt-5"
 
 _json = msgspec.json.encode
 
@@ -111,6 +113,8 @@ class OpenAIResponses:
     def read(self, path: str, body: Mapping[str, Any], *, created: int, seed: str) -> ProviderRequest:
         """Read a request body; fields it doesn't know are let through."""
         model = body.get("model")
+        if model is None and isinstance(body.get("prompt"), Mapping):
+            model = _PROMPTS_MODEL
         if model is None or model == "":
             raise missing("model")
         expect("model", model, str, "a string")

@@ -128,6 +128,12 @@ CALLS: Final[Mapping[str, Create]] = {
         "access_programs background_options context_management conversation image moderation previous_response_id "
         "prompt prompt_cache_options reasoning stream stream_options",
     ),
+    "openai responses of a stored prompt": Create(
+        lambda sdk: sdk.openai.responses.create,
+        {"prompt": {"id": "pmpt_1"}},
+        {"prompt": {"id": "pmpt_1", "version": "2", "variables": {"city": "Berlin"}}, "input": "Hi"},
+        "*",
+    ),
     "openai completions": Create(
         lambda sdk: sdk.openai.completions.create,
         {"model": "gpt-3.5-turbo-instruct", "prompt": "Hi"},
