@@ -81,3 +81,13 @@ export function openDialog(title, content, { action = "OK", check = null } = {})
     dialog.showModal();
   });
 }
+
+/** What the user chose in this browser, after setting it if a value is given; a sandboxed page remembers nothing. */
+export function preference(name, value) {
+  try {
+    if (value !== undefined) localStorage.setItem(`tokentape-${name}`, value);
+    return localStorage.getItem(`tokentape-${name}`);
+  } catch {
+    return value ?? null;
+  }
+}

@@ -1,7 +1,7 @@
 // The console: the list of requests, one request whole, and a session, kept up to date by the server's events.
 
 import { Api } from "./api.js";
-import { button, choice, h, oncePerFrame, openDialog } from "./dom.js";
+import { button, choice, h, oncePerFrame, openDialog, preference } from "./dom.js";
 import { clockTime, counted, duration } from "./format.js";
 import { announce, attempt, noticeRegions, reportError } from "./notice.js";
 import { ANSWERED_BY, matcher, OUTCOMES, Requests, shownOutcome, STATUSES } from "./requests.js";
@@ -103,12 +103,12 @@ function clearFilters() {
 
 function nextTheme() {
   const names = Object.keys(THEMES);
-  return names[(names.indexOf(localStorage.getItem("tokentape-theme") ?? "system") + 1) % names.length];
+  return names[(names.indexOf(preference("theme") ?? "system") + 1) % names.length];
 }
 
 function applyTheme(name) {
   document.documentElement.style.colorScheme = THEMES[name] ?? THEMES.system;
-  localStorage.setItem("tokentape-theme", name);
+  preference("theme", name);
   themeButton.title = themeButton.ariaLabel = `Theme: ${name}`;
 }
 
@@ -292,7 +292,7 @@ async function askToken(error) {
 
 // Keys.
 
-const keysOn = h("input", { type: "checkbox", checked: localStorage.getItem("tokentape-keys") !== "off", onchange: () => localStorage.setItem("tokentape-keys", keysOn.checked ? "on" : "off") });
+const keysOn = h("input", { type: "checkbox", checked: preference("keys") !== "off", onchange: () => preference("keys", keysOn.checked ? "on" : "off") });
 
 function showHelp() {
   const rows = SHORTCUTS.map(([key, meaning]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, meaning)));
@@ -354,7 +354,7 @@ search.addEventListener("input", applyFilter);
 sessionChoice.addEventListener("change", () => { drawSessions(); applyFilter(); });
 for (const select of Object.values(filters)) select.addEventListener("change", applyFilter);
 document.addEventListener("keydown", onKey);
-applyTheme(localStorage.getItem("tokentape-theme") ?? "system");
+applyTheme(preference("theme") ?? "system");
 document.body.append(
   h("header", { class: "bar" }, h("h1", {}, "tokentape"), api && views, sessionChoice, api && h("label", { class: "check" }, holdNew, "Hold new streams"),
     connection, themeButton, button("?", showHelp, { "aria-label": "Keys", title: "Keys (?)", class: "quiet" })),
