@@ -24,7 +24,8 @@ from tokentape_fake_provider.wires import WIRES
 from tokentape_fake_provider.wires.openai_http import missing
 from tokentape_fake_provider.wires.reading.fields import as_object, either, text_of
 
-_PATH: Final = re.compile(r"(.*?)/(upload/)?(?:v1\w*/|openai/|api/)*files(?:/([^/]+)(/content)?)?")
+# Behind a version there are other files, such as those of a vector store.
+_PATH: Final = re.compile(r"((?:/(?!v\d)[^/]+)*?)/(upload/)?(?:v1\w*/|openai/|api/)*files(?:/([^/]+)(/content)?)?")
 _FIELD: Final = re.compile(rb'(?<!file)name="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _FILE_NAME: Final = re.compile(rb'filename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _TYPE: Final = re.compile(rb"^content-type:\s*(\S+)", re.IGNORECASE | re.MULTILINE)

@@ -19,7 +19,7 @@ _OPENAI: Final = (
     *("workflows", "chat/classifications", "chat/moderations", "responses/compact", "deployments/[^/]+/(audio|images)"),
 )
 _ANTHROPIC: Final = (
-    *("complete", "deployment_runs", "dreams", "environments", "memory_stores", "messages/batches"),
+    *("deployment_runs", "dreams", "environments", "memory_stores", "messages/batches"),
     *("organizations", "sessions", "tunnels", "user_profiles"),
 )
 _GOOGLE: Final = (

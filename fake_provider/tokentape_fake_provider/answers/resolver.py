@@ -184,7 +184,7 @@ class _Resolution:
         """What the simulated model answers: `script`, if an equal request was answered before."""
         settings, request = self._settings, incoming.request
         if script is None:
-            facts = wire_named(request.wire).facts
+            facts = served_named(request.wire).facts
             partial_calls = facts.argument_text and (request.stream or facts.complete_argument_text)
             try:
                 script = simulate(
@@ -196,7 +196,7 @@ class _Resolution:
                 )
             except SchemaError as error:
                 message = f"The simulated model can't answer: {error}"
-                return error_answer(wire_named(request.wire), 400, message, "invalid_schema", request=request)
+                return error_answer(served_named(request.wire), 400, message, "invalid_schema", request=request)
             if key is not None:
                 _SIMULATED.put(key, script, len(self._http.raw) + len(msgspec.json.encode(script)))
         if settings.simulation.caching:
@@ -260,6 +260,8 @@ class _Resolution:
         if script is None and settings.validate:
             try:
                 check_beside_content(http.body)
+                if wire.name in ENDPOINTS:
+                    ENDPOINTS[wire.name].check(request)
                 check_request(request, self._incoming.prompt, http.headers)
                 if refers_to_files(http.raw):
                     check_files(session.files, request.wire, http.body)

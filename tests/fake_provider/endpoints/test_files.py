@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import anthropic
+import httpx
 import openai
 import pytest
 from google import genai
@@ -122,6 +123,23 @@ def test_gemini_stores_files(google: Any) -> None:
     google.files.delete(name=file.name)
     with pytest.raises(Exception, match="or it may not exist"):
         google.models.generate_content(model="gemini-2.5-flash", contents=[file, "What is it?"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/files", 200),
+        ("/files", 200),
+        ("/openai/v1/files", 200),
+        ("/gateway/v1/files", 200),
+        ("/v1beta/openai/files", 200),
+        ("/v1/vector_stores/vs_1/files", 501),
+        ("/v1/containers/c/files/f/content", 501),
+    ],
+)
+def test_the_paths_of_files(url: str, path: str, status: int) -> None:
+    """Files of vector stores and of containers are others."""
+    assert httpx.get(url + path).status_code == status
 
 
 def test_a_session_has_its_own_files(openai_client: openai.OpenAI, server: FakeProviderServer) -> None:

@@ -21,7 +21,7 @@ from tokentape_fake_provider.wires.request_parts import match_path
 from tokentape_fake_provider.wires.tasks import Task
 from tokentape_fake_provider.wires.wire import EncodedFrame, ProviderRequest, Reply, Wire
 
-Kind: TypeAlias = Literal["embeddings", "rerank", "moderations", "token counts"]
+Kind: TypeAlias = Literal["embeddings", "rerank", "moderations", "token counts", "chat"]
 
 
 class Read(NamedTuple):
