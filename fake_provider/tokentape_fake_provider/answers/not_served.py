@@ -36,7 +36,7 @@ _KNOWN: Final = re.compile(
     rf"(.*/(v\d\w*|openai))?/({_BEHIND_A_VERSION})([/:].*)?"
     rf"|(.*/)?api/({'|'.join(_OLLAMA)})(/.*)?"
     r"|(.*/)?upload/v\d\w*/.*"  # Google's
-    r"|/v1/(chat|deployments(/.*)?)"
+    r"|/v1/deployments(/.*)?"
     r"|/(async-invoke|guardrail|foundation-models|prompt-routers|inference-profiles|knowledgebases)(/.*)?"
     r"|/model/.*/invoke-with-bidirectional-stream"
 )

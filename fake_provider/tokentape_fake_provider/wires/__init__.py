@@ -39,7 +39,7 @@ WIRES: Mapping[str, Wire] = Registry(_WIRES, ENTRY_POINTS, Wire, UnknownWireErro
 """The wire formats of chats."""
 ENDPOINT_MODULES = (
     *("ollama_embeddings", "openai_embeddings", "gemini_embeddings", "cohere_embeddings", "bedrock_endpoints"),
-    *("rerank", "openai_moderations", "token_counts", "anthropic_complete"),
+    *("rerank", "openai_moderations", "token_counts", "anthropic_complete", "cohere_chat_1"),
 )
 ENDPOINTS: Mapping[str, Endpoint] = {
     endpoint.name: endpoint
