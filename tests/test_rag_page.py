@@ -22,7 +22,7 @@ def test_the_scripts_of_the_page_are_valid() -> None:
     """They can be queued and ruled."""
     session = run(block_with(TEXT, "session.push"))["session"]
     assert isinstance(session, Session)
-    assert (len(session.queue), len(session.rules)) == (3, 2)
+    assert (len(session.queue), len(session.rules)) == (4, 2)
 
 
 def test_the_apps_of_the_page_are_those_that_run() -> None:

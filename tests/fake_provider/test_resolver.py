@@ -165,7 +165,7 @@ def test_recording_of_an_unknown_path_answers(
     base = server.base_url("openai_chat", session.id)
     assert http.post(f"{base}/audio/speech", json={"input": "a"}).content == b"[0.5]"
     assert http.get(f"{base}/files").content == b"[0.5]"
-    assert http.post(f"{base}/audio/speech", json={"input": "b"}).status_code == 404
+    assert http.post(f"{base}/audio/speech", json={"input": "b"}).status_code == 501
 
 
 def test_strict_error_names_the_nearest_recording(session: Session, openai_client: openai.OpenAI) -> None:
