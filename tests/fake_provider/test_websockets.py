@@ -186,7 +186,7 @@ def test_requests_of_http_get_no_websocket(server: FakeProviderServer) -> None:
     server.default.configure(strict=True)
     server.default.add_recordings([recording(path="/v1/realtime")])
     for method in ("GET", "POST"):
-        assert httpx2.request(method, f"{server.url}/v1/realtime").status_code == 404
+        assert httpx2.request(method, f"{server.url}/v1/realtime").status_code == 501
 
 
 def test_other_origins_and_sessions(server: FakeProviderServer) -> None:
