@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tokentape_fake_provider.rules_file.problem import Path, Problem
 from tokentape_fake_provider.rules_file.schema import Schema
+from tokentape_fake_provider.simulation.schema_check import type_of
 
 _KINDS: Final = {
     "object": "a mapping",
@@ -56,7 +57,7 @@ class Structure:
         options = list(self._options(schema))
         if any("enum" in option and value in option["enum"] for option in options):
             return
-        kind = _kind(value)
+        kind = type_of(value)
         fitting = [option for option in options if kind in _types(option) and "enum" not in option]
         if not fitting:
             yield Problem(path, *_misfit(value, kind, options, path))
@@ -101,24 +102,6 @@ class Structure:
         items = [*prefix, *[schema.get("items", {})] * (len(value) - len(prefix))]
         for number, (member, item) in enumerate(zip(value, items, strict=True)):
             yield from self._value(member, item, (*path, number))
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "integer" if value.is_integer() else "number"
-        case str():
-            return "string"
-        case Mapping():
-            return "object"
-        case _:
-            return "array"
 
 
 def _types(schema: Schema) -> Sequence[str]:
