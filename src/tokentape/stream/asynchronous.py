@@ -28,6 +28,7 @@ from tokentape.stream.signals import (
 )
 from tokentape.stream.state import REENTRY, StreamState, follow_up_of, is_called_by, is_running
 from tokentape.stream.sync import StreamedChatMessageIterator
+from tokentape.stream.time_limits import alimited, limited
 from tokentape.text_run import TextRun
 
 AsyncCallback = Callable[[ChatMessage], Any]
@@ -122,14 +123,18 @@ class AsyncStreamedChatMessageIterator(StreamState[AsyncCallback]):
     def _stages(
         self, source: AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun]
     ) -> AsyncIterable[ChatMessage | TextRun] | Iterable[ChatMessage | TextRun]:
-        """Put the observers and the filters behind the source."""
+        """Put the time limits, the observers and the filters behind the source."""
         if self._stopwatch is not None:
             self._stopwatch.start()
         observers = [observer for observer in (self._observer, self._stopwatch) if observer is not None]
         if isinstance(source, AsyncIterable):
+            if self._limits is not None:
+                source = alimited(source, self._limits)
             for observer in observers:
                 source = awatched(source, observer)
             return source if self._filter is None else afiltered(source, self._filter)
+        if self._limits is not None:
+            source = limited(source, self._limits)
         for observer in observers:
             source = watched(source, observer)
         return source if self._filter is None else filtered(source, self._filter)

@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 import msgspec
 
 from tokentape.callables import require_callable
+from tokentape.clock import Clock
 from tokentape.errors import (
     AsyncCallbackError,
     CallbackError,
@@ -33,6 +34,7 @@ from tokentape.stream.context import StreamContext
 from tokentape.stream.filtering import FIELDS, FilteredField, StreamFilter
 from tokentape.stream.observer import StreamObserver, observing
 from tokentape.stream.stopwatch import Stopwatch
+from tokentape.stream.time_limits import TimeLimits
 from tokentape.text_run import TextRun
 from tokentape.timing import StreamTiming
 from tokentape.usage import TokenUsage
@@ -115,6 +117,7 @@ class StreamState(Generic[CallbackT]):
         self._sends_failure = True
         self._filter: StreamFilter | None = None
         self._stopwatch: Stopwatch | None = None
+        self._limits: TimeLimits | None = None
         self._observer: StreamObserver | None = None if observing.create is None else observing.create(self)
 
     @property
@@ -196,6 +199,20 @@ class StreamState(Generic[CallbackT]):
         if self._status != "pending":
             raise ConfigurationError(f"measure() came too late: the stream is {self._status}")
         self._stopwatch = Stopwatch(now, self.context.requested_at)
+        return self
+
+    def limit_time(self, *, idle: float | None = None, total: float | None = None, clock: Clock | None = None) -> Self:
+        """Fail the stream if it sends nothing for `idle` s, or is not complete `total` s after the first read.
+
+        The error is a `RequestTimeoutError`; the partial output stays. The times follow `clock`, by default the
+        machine's. A plain stream is then read in a thread. Follow-up streams get the same limits. Returns the stream.
+        Raises `ConfigurationError` if the stream was begun, without a limit, or for one that is not positive.
+        """
+        limits = TimeLimits(idle, total, clock)
+        limits.check()
+        if self._status != "pending":
+            raise ConfigurationError(f"limit_time() came too late: the stream is {self._status}")
+        self._limits = limits
         return self
 
     @property
@@ -335,10 +352,12 @@ class StreamState(Generic[CallbackT]):
         for callback in self._callbacks:
             if callback.inherit and follow_up._output is None:
                 follow_up.add_callback(callback.function, inherit=True)
-        if self._filter is not None and follow_up._filter is None and follow_up._status == "pending":
-            follow_up.filter(*self._filter.factories, fields=self._filter.fields)
-        if self._stopwatch is not None and follow_up._stopwatch is None and follow_up._status == "pending":
-            follow_up.measure(self._stopwatch.now)
+        if follow_up._status == "pending":
+            if self._filter is not None and follow_up._filter is None:
+                follow_up.filter(*self._filter.factories, fields=self._filter.fields)
+            if self._stopwatch is not None and follow_up._stopwatch is None:
+                follow_up.measure(self._stopwatch.now)
+            follow_up._limits = follow_up._limits or self._limits
         self.follow_ups = (*self.follow_ups, follow_up)
 
     @contextlib.contextmanager

@@ -25,6 +25,7 @@ from tokentape.stream.signals import (
     streaming_failed,
 )
 from tokentape.stream.state import REENTRY, StreamState, follow_up_of, is_running, refuse_awaitable
+from tokentape.stream.time_limits import limited
 from tokentape.text_run import TextRun
 
 SyncCallback = Callable[[ChatMessage], Any]
@@ -116,6 +117,8 @@ class StreamedChatMessageIterator(StreamState[SyncCallback]):
         try:
             self._status = "streaming"
             source: Iterable[ChatMessage | TextRun] = self._source if self._source is not None else ()
+            if self._limits is not None:
+                source = limited(source, self._limits)
             if self._observer is not None:
                 source = watched(source, self._observer)
             if self._stopwatch is not None:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from tokentape.clock import Clock
 from tokentape.errors import ConfigurationError
+from tokentape.stream.timeouts import Timeouts
 from tokentape.web.frames import (
     Format,
     check_format,
@@ -24,7 +25,6 @@ from tokentape.web.frames import (
     response_headers,
 )
 from tokentape.web.reading import async_messages, close_unread, with_heartbeat
-from tokentape.web.timeouts import Timeouts
 
 log = logging.getLogger("tokentape.web")
 

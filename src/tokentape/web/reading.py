@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from tokentape.message import ChatMessage
+from tokentape.stream.thread_reader import ThreadReader
+from tokentape.stream.timeouts import Timeouts
 from tokentape.web.task_reader import TaskReader
-from tokentape.web.thread_reader import ThreadReader
-from tokentape.web.timeouts import Timeouts
 
 
 async def async_messages(stream: Any) -> AsyncGenerator[ChatMessage | None, None]:

@@ -16,10 +16,10 @@ import msgspec
 from tokentape.clock import Clock
 from tokentape.errors import ConfigurationError
 from tokentape.message import ChatMessage
+from tokentape.stream.thread_reader import ThreadReader
+from tokentape.stream.timeouts import Timeouts
 from tokentape.web.reading import async_messages
 from tokentape.web.task_reader import TaskReader
-from tokentape.web.thread_reader import ThreadReader
-from tokentape.web.timeouts import Timeouts
 
 # A word with the space after it; of a script without spaces a few characters.
 _PIECE = re.compile(r"\S{1,12}\s*|\s+")

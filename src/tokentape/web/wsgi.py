@@ -12,6 +12,8 @@ from typing import Any
 
 from tokentape.clock import Clock
 from tokentape.message import ChatMessage
+from tokentape.stream.thread_reader import ThreadReader
+from tokentape.stream.timeouts import Timeouts
 from tokentape.web.disconnect import reader_left
 from tokentape.web.frames import (
     Format,
@@ -23,8 +25,6 @@ from tokentape.web.frames import (
     output_of,
     response_headers,
 )
-from tokentape.web.thread_reader import ThreadReader
-from tokentape.web.timeouts import Timeouts
 
 log = logging.getLogger("tokentape.web")
 
@@ -127,7 +127,7 @@ def _frames(
         yield last
 
 
-def _with_heartbeat(reader: ThreadReader, timeouts: Timeouts) -> Iterator[ChatMessage | None]:
+def _with_heartbeat(reader: ThreadReader[ChatMessage], timeouts: Timeouts) -> Iterator[ChatMessage | None]:
     while True:
         future = reader.read_next()
         for number, seconds in enumerate(timeouts.waits()):
