@@ -168,7 +168,7 @@ def test_cassettes_outside_the_folders_are_not_read(name: str, folder: Path, con
     assert "secret" not in error["what"].replace(name, "")
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\0b", "missing", "deep"])
+@pytest.mark.parametrize("name", ["", " ", "a\0b", "missing", "deep", "x" * 300])
 def test_cassettes_that_are_not_there(name: str, control: httpx2.Client) -> None:
     """A name without a file is a 404."""
     assert control.post("/sessions/default/cassettes", json={"name": name}).status_code == 404

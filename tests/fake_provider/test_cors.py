@@ -182,6 +182,16 @@ def test_recorded_headers_do_not_conflict() -> None:
 
 
 @pytest.mark.parametrize(
+    ("recorded", "sent"),
+    [("X-Origin, Referer", ["X-Origin, Referer", "Origin"]), ("accept, ORIGIN", ["accept, ORIGIN"])],
+)
+def test_caches_keep_each_origin_apart(recorded: str, sent: list[str]) -> None:
+    """`Vary` names `Origin` once, also where a recording varies by a header whose name has that word."""
+    headers = with_cors([("vary", recorded)], "http://localhost:3000", Access())
+    assert [value for name, value in headers if name == "vary"] == sent
+
+
+@pytest.mark.parametrize(
     ("origins", "origin", "allowed"),
     [
         (["https://app.example"], "https://app.example", "https://app.example"),

@@ -211,7 +211,7 @@ def test_a_response_is_saved_as_a_cassette(
 def test_a_cassette_overwrites_nothing(
     control: httpx2.Client, session: Session, url: str, http: httpx2.Client, folder: Path
 ) -> None:
-    """A name that is taken is a 409, one that leaves the folder a 404; the files there stay as they are."""
+    """A name that is taken is a 409, one that leaves the folder or that no file should have a 404; files stay."""
     outside = folder.parent / "outside.yaml"
     outside.write_text("mine")
     (folder / "taken.yaml").write_text("mine")
@@ -229,10 +229,22 @@ def test_a_cassette_overwrites_nothing(
         ("a\0b", 404),
         ("..", 404),
         ("sub/", 404),
+        ("x" * 300, 404),
+        ("a/" * 2000 + "b", 404),
+        ("CON", 404),
+        ("sub/nul.yaml", 404),
+        ("a\nb", 404),
+        ("\u202eb", 404),
+        ("C:a", 404),
+        ("a\\b", 404),
+        (".git/hooks/a", 404),
+        (".hidden", 404),
     ):
         assert control.post("/journal/0/cassette", json={"name": name}).status_code == status, name
     assert outside.read_text() == (folder / "taken.yaml").read_text() == "mine"
     assert not (folder.parent / "new.yaml").exists()
+    for name in ("Üben 1", "console/a-b.c", "v1..2"):
+        assert control.post("/journal/0/cassette", json={"name": name}).status_code == 201, name
 
 
 def test_what_can_not_be_saved_is_refused(

@@ -25,14 +25,18 @@ from tokentape_fake_provider.wires.openai_http import missing
 from tokentape_fake_provider.wires.reading.fields import as_object, either, text_of
 
 # Behind a version there are other files, such as those of a vector store.
-_PATH: Final = re.compile(r"((?:/(?!v\d)[^/]+)*?)/(upload/)?(?:v1\w*/|openai/|api/)*files(?:/([^/]+)(/content)?)?")
+_PATH: Final = re.compile(r"((?:/(?!v\d)[^/]+)*?)/(upload/)?(?:v1\w*/|openai/|api/){0,3}files(?:/([^/]+)(/content)?)?")
 _FIELD: Final = re.compile(rb'(?<!file)name="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _FILE_NAME: Final = re.compile(rb'filename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _TYPE: Final = re.compile(rb"^content-type:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _BOUNDARY: Final = re.compile(r'boundary="?([^";]+)')
+_MEDIA_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
+_GOOGLE_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _GOOGLES: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _LIFETIME: Final = timedelta(hours=48)
 _ANY: Final = "application/octet-stream"
+# A browser must not open a page that somebody uploaded: it would have the origin of the console.
+_DOWNLOAD: Final = (("content-disposition", "attachment"), ("x-content-type-options", "nosniff"))
 _PARTS: Final = ("file", "input_file", "input_image", "container_upload")
 _GOOGLE_URI: Final = re.compile(r"https?://.*/v1\w*/files/([^/?]+)")
 
@@ -52,7 +56,7 @@ def file_answer(session: Session, http: HttpRequest) -> Answer | None:
         if name and not name.startswith(":") and (file := session.files.find(name)) is None:
             raise _unknown(style, name)
         if content and file is not None and http.method in ("GET", "HEAD"):
-            return _answer(file.data, (("content-type", file.media_type),))
+            return _answer(file.data, (("content-type", file.media_type), *_DOWNLOAD))
         return None if content else answer(session, http, file, found[1])
     except BadRequestError as error:
         return refused(WIRES.get(style, wire), error)
@@ -123,9 +127,15 @@ def _form(http: HttpRequest) -> Mapping[str, tuple[str, str, bytes]]:
         name, file_name, media_type = _FIELD.search(head), _FILE_NAME.search(head), _TYPE.search(head)
         if name is not None:
             shown = "" if file_name is None else file_name[1].decode(errors="replace")
-            kind = _ANY if media_type is None else media_type[1].decode(errors="replace")
-            fields[name[1].decode(errors="replace")] = shown, kind, data.removesuffix(b"\r\n")
+            kind = "" if media_type is None else media_type[1].decode(errors="replace")
+            fields[name[1].decode(errors="replace")] = shown, _media_type(kind), data.removesuffix(b"\r\n")
     return fields
+
+
+def _media_type(text: str) -> str:
+    """The type and subtype of a content type; any bytes for what is none, which no header could have."""
+    found = _MEDIA_TYPE.match(text)
+    return _ANY if found is None else found[0]
 
 
 def _header(http: HttpRequest, name: bytes) -> str:
@@ -190,7 +200,7 @@ def _listed(session: Session, http: HttpRequest, shape: Callable[[StoredFile], d
     after = query.get("after") or query.get("after_id")
     begin = ids.index(after) + 1 if after in ids else 0
     limit = query.get("limit", "")
-    end = begin + int(limit) if limit.isdecimal() else len(ids)
+    end = begin + int(limit[:9]) if limit.isdecimal() else len(ids)
     shown = [shape(file) for file in files[begin:end]]
     edges = [file["id"] for file in shown] or [None]
     body = {"data": shown, "has_more": end < len(ids), "first_id": edges[0], "last_id": edges[-1]}
@@ -207,7 +217,11 @@ def _google(session: Session, http: HttpRequest, file: StoredFile | None, base: 
     if file is None and http.method == "POST":
         given = as_object(as_object(http.body).get("file"))
         name = text_of(given.get("name")).removeprefix("files/") or make_id(_seed(session), "file", 12, _GOOGLES)
-        kind = _header(http, b"x-goog-upload-header-content-type") or text_of(either(given, "mimeType")) or _ANY
+        if not _GOOGLE_NAME.fullmatch(name):
+            raise BadRequestError(
+                "* CreateFileRequest.file.name: must be lowercase alphanumeric or dashes, at most 40."
+            )
+        kind = _media_type(_header(http, b"x-goog-upload-header-content-type") or text_of(either(given, "mimeType")))
         shown = text_of(either(given, "displayName")) or _header(http, b"x-goog-upload-file-name")
         session.files.begin(StoredFile(name, shown, kind, b"", http.created))
         address = f"{_origin(session, http)}{base}/upload/v1beta/files?upload_id={name}&upload_protocol=resumable"

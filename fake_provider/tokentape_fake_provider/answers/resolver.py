@@ -439,7 +439,10 @@ class _Resolution:
         if request.task is None:
             script = _with_input(script, self._incoming or IncomingRequest(request))
         elif script.error is None:
-            script = msgspec.structs.replace(script, result=computed(request.task, script.result))
+            try:
+                script = msgspec.structs.replace(script, result=computed(request.task, script.result))
+            except BadRequestError as error:
+                return refused(wire, error, request)
         try:
             tape = encode(script, request, settings.timing, in_flight=self._in_flight)
         except ScriptError as error:

@@ -35,7 +35,7 @@ def with_cors(headers: Sequence[tuple[str, str]], origin: str, access: Access) -
     """
     kept = [(name, value) for name, value in headers if not name.lower().startswith(_OWN)]
     names = dict.fromkeys(name.lower() for name, _ in kept if name.lower() not in _NOT_EXPOSED)
-    vary = ", ".join(value for name, value in kept if name.lower() == "vary").lower()
+    vary = {field.strip().lower() for name, value in kept if name.lower() == "vary" for field in value.split(",")}
     added = [("access-control-allow-origin", access.allowed_origin(origin))]
     if names:
         added.append(("access-control-expose-headers", ", ".join(names)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -14,6 +15,10 @@ from tokentape_fake_provider.sessions.recording import Recording
 
 CassetteLoader: TypeAlias = Callable[[Path], Sequence[Recording]]
 """Reads one cassette file. Its error messages are sent to the client that requested the cassette."""
+
+# A folder or file that every system can have, and that is not hidden, so that it is served.
+_NAME: Final = re.compile(r"(?![.])(?!(?i:con|prn|aux|nul|com\d|lpt\d)(?:[.]|$))[^<>:\"|?*\\]{1,200}(?<![. ])")
+_LONGEST: Final = 1_000
 
 
 def find_cassette(folders: Sequence[Path], name: str) -> Path:
@@ -35,7 +40,7 @@ def find_cassette(folders: Sequence[Path], name: str) -> Path:
             path = candidate.resolve()
             if not path.is_relative_to(root):
                 outside = True
-            elif path.is_file():
+            elif _is_file(path):
                 return path
     if outside:
         raise CassetteAccessError(f"cassette {name!r} is outside the cassette folders: give a name below one of them")
@@ -65,11 +70,21 @@ def new_cassette(folders: Sequence[Path], name: str) -> Path:
             f"cassette {name!r}: the server has no cassette folder: start it with one, like tokentape serve cassettes/"
         )
     root = folders[0].resolve()
-    if "\0" in name or not name.strip() or name.strip().endswith(("/", "\\", ".")):
-        raise CassetteAccessError(f"cassette {name!r} is not a file name")
+    *above, last = name.split("/")
+    parts = (part for part in above if part not in ("", ".", ".."))
+    if len(name) > _LONGEST or not name.isprintable() or not all(map(_NAME.fullmatch, (*parts, last))):
+        shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+        raise CassetteAccessError(f"cassette {shown!r} is not a name that every system allows, or it is hidden")
     path = (root / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")).resolve()
     if not path.is_relative_to(root) or path == root:
         raise CassetteAccessError(f"cassette {name!r} is outside the cassette folder: give a name below it")
     if path.exists():
         raise CassetteExistsError(f"cassette {name!r} exists already")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its name is too long
+        return False

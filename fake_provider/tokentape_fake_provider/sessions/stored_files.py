@@ -60,9 +60,9 @@ class StoredFiles:
     def begin(self, file: StoredFile) -> None:
         """Begin an upload in parts; only the newest few are waited for."""
         with self._lock:
+            self._begun.pop(file.id, None)
             self._begun[file.id] = file, bytearray()
-            while len(self._begun) > MOST:
-                self._begun.popitem(last=False)
+            self._forget_begun()
 
     def add(self, file_id: str, part: bytes, *, last: bool) -> StoredFile | None:
         """Add a part to an upload that was begun; the whole file with the last one.
@@ -76,8 +76,17 @@ class StoredFiles:
                 raise KeyError(file_id)
             data += part
             if not last:
+                self._begun.move_to_end(file_id)
+                self._forget_begun()
                 return None
             del self._begun[file_id]
         whole = msgspec.structs.replace(file, data=bytes(data))
         self.keep(whole)
         return whole
+
+    def _forget_begun(self) -> None:
+        """Forget the uploads that have waited longest, beyond the limits of the files."""
+        size = sum(len(data) for _, data in self._begun.values())
+        while len(self._begun) > MOST or (size > MOST_BYTES and len(self._begun) > 1):
+            _, (_, data) = self._begun.popitem(last=False)
+            size -= len(data)

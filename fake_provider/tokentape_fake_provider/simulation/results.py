@@ -7,6 +7,7 @@ from typing import Final, assert_never
 
 import msgspec
 
+from tokentape_fake_provider.errors import BadRequestError
 from tokentape_fake_provider.script.results import Embeddings, Moderation, Ranking, Result, TokenCount
 from tokentape_fake_provider.simulation.embedding import Vector, embed, similarity
 from tokentape_fake_provider.simulation.flagged_words import flagged_categories
@@ -24,16 +25,23 @@ from tokentape_fake_provider.wires.tasks import (
 _MIDDLE: Final = 0.25
 _STEEPNESS: Final = 12.0
 
+# The vectors of 2,048 inputs with 3,072 dimensions, which OpenAI allows, take 25 MB, and 0.1 GB as JSON.
+_MOST_NUMBERS: Final = 2**23
+
 
 def computed(task: Task, given: Result | None) -> Result:
-    """The given result, with what it lacks computed from the request."""
+    """The given result, with what it lacks computed from the request. Raises `BadRequestError` if that is too much."""
     match task:
         case Embedding():
             if isinstance(given, Embeddings) and given.vectors:
                 return given
+            _check_size(len(task.inputs), max(task.dimensions, task.full))
             return Embeddings(tuple(_vector(one, task.dimensions, task.full) for one in task.inputs))
         case Rerank():
-            return given if isinstance(given, Ranking) and given.scores else Ranking(tuple(_relevances(task)))
+            if isinstance(given, Ranking) and given.scores:
+                return given
+            _check_size(len(task.inputs), RERANK_DIMENSIONS)
+            return Ranking(tuple(_relevances(task)))
         case Classification():
             moderation = given if isinstance(given, Moderation) else Moderation()
             if moderation.flagged:
@@ -44,6 +52,14 @@ def computed(task: Task, given: Result | None) -> Result:
             return given if isinstance(given, TokenCount) else TokenCount()
         case _:
             assert_never(task)
+
+
+def _check_size(inputs: int, dimensions: int) -> None:
+    if inputs * dimensions > _MOST_NUMBERS:
+        raise BadRequestError(
+            f"{inputs:,} inputs with {dimensions:,} dimensions are more than {_MOST_NUMBERS:,} numbers: send fewer "
+            "inputs, or request fewer dimensions."
+        )
 
 
 def _vector(one: Input, size: int, full: int) -> Vector:

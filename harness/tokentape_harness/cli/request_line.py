@@ -46,7 +46,7 @@ def request_line(
     parts = [
         _coloured(datetime.fromtimestamp(entry.time, zone).strftime("%H:%M:%S"), _DIM, colours),
         _coloured(f"{entry.status or '---'}", colour, colours),
-        *(_safe(part) for part in sent if part),
+        *(_safe(redact(part)) for part in sent if part),
         _coloured(entry.outcome, _DIM if entry.outcome == "complete" else _YELLOW, colours),
         *([_safe(_joined("faults", " ".join(entry.faults)))] if entry.faults else []),
     ]
@@ -62,9 +62,7 @@ def json_line(entry: Entry, *, redact: Callable[[str], str] = str) -> str:
     """The request as one line of JSON with `JSON_FIELDS`."""
     fields = entry.to_builtins()
     shown = {name: fields[name] for name in JSON_FIELDS}
-    for name in ("note", "misses"):
-        shown[name] = _redacted(msgspec.to_builtins(shown[name]), redact)
-    return msgspec.json.encode(shown).decode()
+    return msgspec.json.encode(_redacted(msgspec.to_builtins(shown), redact)).decode()
 
 
 def _coloured(text: str, colour: str, colours: bool) -> str:

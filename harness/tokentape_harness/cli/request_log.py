@@ -7,7 +7,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from tokentape_fake_provider.playback.journal import Entry
@@ -97,6 +97,7 @@ def request_log(*, json_lines: bool) -> RequestLog:
     return RequestLog(descriptor, line, "          ({} requests are not shown: the terminal was too slow)")
 
 
+@lru_cache(maxsize=512)  # paths and models repeat
 def _redacted(text: str) -> str:
     from tokentape_harness.redaction import redact_text
 

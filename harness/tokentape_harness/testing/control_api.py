@@ -8,6 +8,7 @@ import httpx2
 import msgspec
 
 from tokentape_harness.errors import UsageError
+from tokentape_harness.redaction.redact import redact_uri
 
 URL: Final = "TOKENTAPE_URL"
 TOKEN: Final = "TOKENTAPE_TOKEN"  # noqa: S105 - the name of the variable
@@ -43,8 +44,8 @@ class ControlApi:
             value = msgspec.json.decode(response.content) if response.content else None
         except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError) as error:
             raise UsageError(
-                f"{URL}: no fake provider answers at {self.url} ({type(error).__name__}): start it with tokentape "
-                "serve, or unset the variable"
+                f"{URL}: no fake provider answers at {redact_uri(self.url)} ({type(error).__name__}): start it with "
+                "tokentape serve, or unset the variable"
             ) from None
         if response.is_error:
             problem = value.get("error", {}) if isinstance(value, dict) else {}

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_provider.endpoints.retrieval_set import PASSAGES
-from tokentape_fake_provider.script.results import Ranking
+from tokentape_fake_provider.errors import BadRequestError
+from tokentape_fake_provider.script.results import Embeddings, Ranking
 from tokentape_fake_provider.simulation.embedding import Vector, embed, similarity
 from tokentape_fake_provider.simulation.results import computed
-from tokentape_fake_provider.wires.tasks import Rerank
+from tokentape_fake_provider.wires.tasks import Embedding, Input, Rerank
 
 QUERIES = [(query, number) for number, passage in enumerate(PASSAGES) for query in passage.queries]
 TEXT = "Naïve café owners don't bake 12 sourdough loaves; 東京タワー, Straße, 🥐."
@@ -116,3 +117,13 @@ def test_rerank_agrees_with_the_embeddings() -> None:
         assert order == sorted(range(len(PASSAGES)), key=ranking.scores.__getitem__)
         assert ranking.scores[number] > 0.5
         assert all(0 < score < 1 for score in ranking.scores)
+
+
+def test_what_no_memory_holds_is_refused() -> None:
+    """Too many numbers in all are refused, whatever the model; as many as OpenAI allows are not."""
+    for inputs, size in ((1, 10**9), (100_000, 1_536)):
+        with pytest.raises(BadRequestError, match="send fewer inputs, or request fewer dimensions"):
+            computed(Embedding((Input("x"),) * inputs, dimensions=size, full=size), None)
+    with pytest.raises(BadRequestError, match="send fewer inputs"):
+        computed(Rerank("q", ("x",) * 100_000), None)
+    assert isinstance(computed(Embedding((Input("x"),) * 2_048, dimensions=8, full=8), None), Embeddings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -169,3 +170,59 @@ def test_files_are_bounded(sizes: list[int]) -> None:
             assert kept[-1].id == str(number)
             assert len(kept) <= 5
             assert sum(len(file.data) for file in kept) <= 100
+
+
+@given(sizes=st.lists(st.integers(0, 60), max_size=30))
+def test_uploads_that_are_never_finished_are_bounded(sizes: list[int]) -> None:
+    """By number and by bytes, as files are; the one that grew last is kept."""
+    files = StoredFiles()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_files, "MOST", 5)
+        patch.setattr(stored_files, "MOST_BYTES", 100)
+        for number, size in enumerate(sizes):
+            files.begin(StoredFile(str(number), "", "", b"", 0))
+            files.add(str(number), bytes(size), last=False)
+        finished = {}
+        for number in range(len(sizes)):
+            with suppress(KeyError):
+                finished[number] = files.add(str(number), b"", last=True)
+        assert len(finished) <= 5
+        assert sum(len(file.data) for file in finished.values() if file is not None) <= 100
+        assert not sizes or len(sizes) - 1 in finished
+
+
+@pytest.mark.parametrize("name", ["a\r\nset-cookie: b=c", "你", "../a?b&c", "", "x" * 41])
+def test_a_name_of_google_is_no_header(url: str, name: str) -> None:
+    """What the address of an upload can't have is refused, and no name at all is replaced by one of the server's."""
+    answer = httpx.post(f"{url}/upload/v1beta/files", json={"file": {"name": f"files/{name}"}})
+    assert answer.status_code == (400 if name else 200)
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("given_type", "sent"),
+    [
+        (b"text/html", "text/html"),
+        (b"image/svg+xml; charset=utf-8", "image/svg+xml"),
+        (b"a\x00/\x01", "application/octet-stream"),
+        ("t/你".encode(), "application/octet-stream"),
+    ],
+)
+def test_a_page_that_was_uploaded_is_not_opened(url: str, given_type: bytes, sent: str) -> None:
+    """A browser stores the content of a file instead of running its scripts in the origin of the console."""
+    head = b'content-disposition: form-data; name="file"; filename="a"\r\ncontent-type: ' + given_type
+    form = (
+        b'--B\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--B\r\n' + head + b"\r\n\r\nx\r\n--B--"
+    )
+    kind = {"content-type": "multipart/form-data; boundary=B"}
+    stored = httpx.post(f"{url}/v1/files", content=form, headers=kind).json()
+    content = httpx.get(f"{url}/v1/files/{stored['id']}/content")
+    assert (content.content, content.headers["content-type"]) == (b"x", sent)
+    assert content.headers["content-disposition"] == "attachment"
+    assert content.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_page_of_files_has_any_limit(openai_client: openai.OpenAI) -> None:
+    """Also one of 5,000 digits."""
+    openai_client.files.create(file=("a", b"x"), purpose="batch")
+    assert len(openai_client.files.list(extra_query={"limit": "9" * 5000}).data) == 1

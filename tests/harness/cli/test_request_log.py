@@ -171,13 +171,15 @@ def test_long_values_are_cut() -> None:
 
 
 def test_secrets_are_in_no_line() -> None:
-    """Neither headers nor bodies are logged, and a key in a prompt that differs is redacted."""
+    """Neither headers nor bodies are logged; a key is redacted in a prompt that differs, in a path and as a model."""
     key = "sk-proj-Jk83hfLq0aZx91nVbT7yQpRw2mCeUd54"
     entry = ended(misses=(NearMiss("rule", "rule 0", [FieldDifference("contains", "x", f"my key is {key}")]),))
     for line in (request_line(entry, redact=redact_text), json_line(entry, redact=redact_text)):
         assert "my key is" in line
         assert "sk-" not in line
     assert "sk-" not in json_line(ended()) + request_line(ended())
+    named = ended(path=f"/v1/{key}/x", model=key, source=key, note=f"Nothing is at /v1/{key}")
+    assert "sk-" not in json_line(named, redact=redact_text) + request_line(named, redact=redact_text)
 
 
 def test_a_server_reports_its_requests() -> None:

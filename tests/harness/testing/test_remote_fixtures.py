@@ -181,6 +181,14 @@ def test_no_server_is_there() -> None:
         remote.create_session()
 
 
+def test_a_password_in_the_url_is_not_shown() -> None:
+    """The error names the address without user and password."""
+    with RemoteProvider("http://me:hunter22@127.0.0.1:1") as remote, pytest.raises(UsageError) as raised:
+        remote.create_session()
+    assert "127.0.0.1:1" in str(raised.value)
+    assert "hunter22" not in str(raised.value)
+
+
 def test_settings_are_checked_here() -> None:
     """A wrong setting is the same error as in this process, and changes nothing there."""
     with FakeProviderServer() as server, RemoteProvider(server.url) as remote:
