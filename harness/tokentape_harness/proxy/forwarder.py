@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-# The client imports these at its first use.
+# These are imported at their first use, by the client and where a cassette is saved.
 import anyio._backends._asyncio  # noqa: F401
+import filelock  # noqa: F401
 import httpcore2  # noqa: F401
 import httpx2
 
