@@ -92,3 +92,24 @@ def test_the_journal_masks_by_the_same_names():
         "jwt": "HS256",
     }
     assert "opaque" not in str(entry.to_builtins(frames=True))
+
+
+def test_the_journal_masks_keys_in_subprotocols() -> None:
+    """What a browser's WebSocket to OpenAI offers: the key is masked, the other protocols stay."""
+    offered = b"realtime, openai-insecure-api-key.sk-secret, openai-organization.org-secret,openai-beta.realtime-v1"
+    entry = Entry(
+        session="s",
+        time=0.0,
+        method="GET",
+        path="/v1/realtime",
+        query="",
+        headers=[(b"sec-websocket-protocol", offered)],
+        raw_body=b"",
+        wire=None,
+    )
+    assert entry.headers == [
+        (
+            "sec-websocket-protocol",
+            f"realtime, openai-insecure-api-key.{MASK}, openai-organization.{MASK},openai-beta.realtime-v1",
+        )
+    ]

@@ -18,7 +18,7 @@ import msgspec
 from tokentape_fake_provider.event_loops.driven_loop import DrivenLoop
 from tokentape_fake_provider.event_loops.futures import running_loop, settle
 from tokentape_fake_provider.playback.near_miss import NearMiss
-from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_members, mask_parameters
+from tokentape_fake_provider.playback.secret_names import is_secret_name, mask_members, mask_parameters, mask_protocols
 from tokentape_fake_provider.tape import Tape
 
 AnsweredBy = Literal["queue", "rule", "recording", "synthetic", "models", "stored", "fault", "error"]
@@ -28,10 +28,12 @@ MASK: Final = "(masked)"
 
 
 @lru_cache(maxsize=4096)
-def _header_name(name: bytes) -> tuple[str, bool]:
-    """Return the name of a header as text, and whether its values are secret."""
+def _header_name(name: bytes) -> tuple[str, Callable[[bytes], str] | None]:
+    """Return the name of a header as text, and what masks its values if they may be secret."""
     text = name.decode("latin-1")
-    return text, is_secret_name(text, "header")
+    if text == "sec-websocket-protocol":
+        return text, lambda value: mask_protocols(value.decode("latin-1"), MASK)
+    return text, (lambda _: MASK) if is_secret_name(text, "header") else None
 
 
 class TokenCounts(msgspec.Struct, frozen=True, gc=False):
@@ -127,7 +129,7 @@ class Entry:
         self.path = path
         self.query = mask_parameters(query, MASK) if query else ""
         names = [(*_header_name(name), value) for name, value in headers]
-        self.headers = [(name, MASK if secret else value.decode("latin-1")) for name, secret, value in names]
+        self.headers = [(name, value.decode("latin-1") if mask is None else mask(value)) for name, mask, value in names]
         self.raw_body = raw_body
         self.wire = wire
         self.http_version = http_version

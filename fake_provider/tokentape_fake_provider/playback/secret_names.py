@@ -17,6 +17,8 @@ Place = Literal["header", "parameter", "member"]
 _LONGEST: Final = 100
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _MEMBER: Final = re.compile(r'(?P<start>"(?P<name>[^"\\]{1,100})"\s*:\s*)"(?P<value>(?:[^"\\]|\\.)*+)', re.DOTALL)
+# A browser's WebSocket to OpenAI offers its key as a protocol.
+_PROTOCOL: Final = re.compile(r"([^.,\s]+)\.([^,\s]+)")
 _PARAMETER: Final = re.compile(r"([^&=]*)=([^&]*)")
 
 
@@ -113,6 +115,11 @@ def is_secret_parameter(name: str) -> bool:
 def mask_parameters(query: str, mask: str) -> str:
     """Replace the secrets in a query by `mask`."""
     return _PARAMETER.sub(lambda found: f"{found[1]}={mask}" if is_secret_parameter(found[1]) else found[0], query)
+
+
+def mask_protocols(offered: str, mask: str) -> str:
+    """Replace the secrets in the subprotocols that a WebSocket offers by `mask`."""
+    return _PROTOCOL.sub(lambda one: f"{one[1]}.{mask}" if is_secret_name(one[1], "header") else one[0], offered)
 
 
 def mask_text(text: str, mask: str) -> str:
