@@ -188,6 +188,24 @@ def test_the_token_is_compared_whole(given: str | None, status: int) -> None:
         assert httpx2.get(f"{own.url}/_tokentape", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "token", "status"),
+    [
+        ("http://box:8089", "box:8089", "secret", 201),
+        ("http://box:8089", "box:8089", "other", 403),
+        ("http://box:8089", "box:8089", "none", 403),
+        ("http://evil.example", "box:8089", "secret", 403),
+        ("http://box:8089", "box:9000", "secret", 403),
+        ("null", "null", "secret", 403),
+    ],
+)
+def test_the_console_of_another_machine_may_act_with_the_token(origin: str, host: str, token: str, status: int) -> None:
+    """It is a page of the server itself; a page of another origin may not, and no page without the token."""
+    with FakeProviderServer(token="secret") as server:
+        headers = {"origin": origin, "host": host, "authorization": f"Bearer {token}"}
+        assert httpx2.post(f"{server.url}/_tokentape/sessions", headers=headers).status_code == status
+
+
 @pytest.mark.parametrize("session_id", [".", "..", "%2e", "%2E%2E", "a/b", "", "\n", "a\n", ".\n", "x" * 201])
 def test_ids_that_are_no_segment_of_a_path(session_id: str, server: FakeProviderServer, client: httpx2.Client) -> None:
     """Ids that clients take out of a URL, or that do not fit in, are refused; other dots are fine."""

@@ -30,7 +30,7 @@ from tokentape_fake_provider.errors import (
     StreamOverError,
     UnknownSessionError,
 )
-from tokentape_fake_provider.http.access import ALLOW_IT, names_this_machine
+from tokentape_fake_provider.http.access import ALLOW_IT, is_same_origin, names_this_machine
 from tokentape_fake_provider.http.loopback import is_authority
 from tokentape_fake_provider.http.request_body import BodyRefused, ClientLeft, read_body
 from tokentape_fake_provider.sessions.session import Session
@@ -155,7 +155,8 @@ class Api:
 
     def _admit(self, request: Request, public: bool) -> None:
         foreign = self.config.access.refusal(request.headers.raw)
-        if foreign:
+        # The console of a server on another machine is a page of that server, and knows the token.
+        if foreign and not (self._has_token(request) and is_same_origin(request.headers.raw)):
             raise Refused(403, foreign, ALLOW_IT)
         if not self.config.control:
             raise Refused(
@@ -181,10 +182,16 @@ class Api:
         if token is None:
             if not names_this_machine(request.headers.raw):
                 raise Refused(403, "the Host header names another machine", "use http://127.0.0.1 or http://localhost")
-        elif not public:
-            scheme, _, given = request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-                raise Refused(401, "the control API's token is missing or wrong", "send Authorization: Bearer TOKEN")
+        elif not public and not self._has_token(request):
+            raise Refused(401, "the control API's token is missing or wrong", "send Authorization: Bearer TOKEN")
+
+    def _has_token(self, request: Request) -> bool:
+        """Whether a request has the control API's token; there is none to have without one."""
+        token = self.config.token
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if token is None or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(given.strip().encode(), token.encode())
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:

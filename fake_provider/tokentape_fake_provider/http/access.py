@@ -73,6 +73,13 @@ def names_this_machine(headers: RawHeaders) -> bool:
     return len(hosts) == 1 and is_local_authority(hosts[0].decode("latin-1"))
 
 
+def is_same_origin(headers: RawHeaders) -> bool:
+    """Whether a page's origin has the host and port that the request was sent to."""
+    hosts = [value for name, value in headers if name == b"host"]
+    origins = [value.partition(b"://")[2] for name, value in headers if name == b"origin"]
+    return len(hosts) == 1 and origins == hosts
+
+
 def _as_origin(text: str) -> str:
     if text in (ANY_ORIGIN, NO_ORIGIN):
         return text
