@@ -59,7 +59,7 @@ def test_a_whole_response_is_what_uvicorn_sends(status: int, headers: list[tuple
         transport = Mock(write=written.append)
         ended = Mock()
         cycle = httptools_impl.RequestResponseCycle(
-            scope={"method": "POST", "http_version": "1.1"},
+            scope={"method": "POST", "http_version": "1.1", "headers": []},
             transport=transport,
             flow=FlowControl(transport),
             logger=Mock(),

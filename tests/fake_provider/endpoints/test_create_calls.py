@@ -23,7 +23,7 @@ _SCHEMA: Final = {
 _FUNCTION: Final = {"name": "look", "description": "Look.", "parameters": _SCHEMA, "strict": True}
 _MESSAGES: Final = [{"role": "user", "content": "Hi"}]
 _CHAT: Final = {"model": "gpt-4o", "messages": _MESSAGES}
-_CLAUDE: Final = {"model": "claude-opus-4-5", "messages": _MESSAGES}
+_CLAUDE: Final = {"model": "claude-opus-5", "messages": _MESSAGES}
 _SAMPLING: Final = {
     "frequency_penalty": 0.5,
     "presence_penalty": 0.5,

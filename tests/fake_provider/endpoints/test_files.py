@@ -99,7 +99,7 @@ def test_anthropic_stores_files(claude: anthropic.Anthropic) -> None:
     def ask() -> Any:
         source: Any = {"type": "document", "source": {"type": "file", "file_id": file.id}}
         messages: Any = [{"role": "user", "content": [source, {"type": "text", "text": "Sum it up"}]}]
-        return claude.beta.messages.create(model="claude-opus-4-5", max_tokens=99, messages=messages)
+        return claude.beta.messages.create(model="claude-opus-5", max_tokens=99, messages=messages)
 
     assert ask().content
     assert files.delete(file.id).type == "file_deleted"

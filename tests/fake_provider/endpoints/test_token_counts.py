@@ -104,7 +104,7 @@ def bodies(draw: st.DrawFn, wire: str) -> dict[str, Any]:
     marked = draw(st.sampled_from([{}, MARK]))
     match wire:
         case "anthropic_messages":
-            return {"model": "claude-opus-4-5", **claude(text, system, image_for(wire, data), marked, tools)}
+            return {"model": "claude-opus-5", **claude(text, system, image_for(wire, data), marked, tools)}
         case "bedrock_invoke":
             return {
                 **VERSION,
@@ -235,7 +235,7 @@ def url(server: FakeProviderServer, session: Session) -> str:
 
 def test_anthropic_counts(url: str, session: Session) -> None:
     """The first path, the beta, and Vertex; the journal names the model and reports no tokens used."""
-    model = "claude-opus-4-5"
+    model = "claude-opus-5"
     messages: Any = [{"role": "user", "content": "How many tokens have I?"}]
     thinking: Any = {"type": "enabled", "budget_tokens": 200_000}
     with anthropic.Anthropic(base_url=url, api_key="k") as client:
@@ -274,6 +274,8 @@ def test_google_counts(url: str) -> None:
 def bedrock(url: str) -> Iterator[Any]:
     """A client of boto3."""
     with closing(boto3.client("bedrock-runtime", endpoint_url=url, **AWS)) as client:
+        if not hasattr(client, "count_tokens"):
+            pytest.skip("this boto3 can't count tokens")
         yield client
 
 
