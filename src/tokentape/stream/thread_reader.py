@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -42,7 +42,8 @@ class ThreadReader(Generic[ItemT]):
             with contextlib.suppress(ValueError):  # a plain generator that is running
                 close()
         if self._future is not None:
-            self._future.exception()
+            with contextlib.suppress(CancelledError):
+                self._future.exception()
         closed = self._call(self._leave)
         self._calls.put(None)
         closed.result()
@@ -60,6 +61,8 @@ class ThreadReader(Generic[ItemT]):
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             function, future = call
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 result = function()
             except BaseException as error:
