@@ -24,6 +24,7 @@ _READY_S: Final = 60.0
 # Waiting for a worker to die would not end at a signal to this process (PEP 475).
 _POLL_S: Final = 0.2
 _AGAIN_S: Final = 2.0
+_HANDLED: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def free_port(host: str, port: int) -> int:
@@ -53,8 +54,7 @@ def run_workers(count: int, work: Work, ready: Callable[[], None]) -> None:
     gc.freeze()  # what is loaded stays one copy in memory
     numbers: dict[int, int] = {}
     stopped: list[int] = []
-    handled = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, lambda received, _: stopped.append(received)) for number in handled}
+    previous = {number: signal.signal(number, lambda received, _: stopped.append(received)) for number in _HANDLED}
     try:
         signals = [_start(number, work, numbers) for number in range(count)]
         for answers in signals:
@@ -85,8 +85,11 @@ def _start(number: int, work: Work, numbers: dict[int, int]) -> int:
     """Fork a worker; return a file descriptor that has a byte once it answers."""
     reading, writing = os.pipe()
     sys.stdout.flush()
+    # A signal that comes before the worker has its own handlers would end in the copies of this process' handlers.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     process = os.fork()
     if process:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         os.close(writing)
         numbers[process] = number
         return reading
@@ -98,8 +101,9 @@ def _start(number: int, work: Work, numbers: dict[int, int]) -> int:
 
     try:
         os.close(reading)
-        for handled in (signal.SIGINT, signal.SIGTERM):
+        for handled in _HANDLED:
             signal.signal(handled, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         work(number, answers)
         code = 0
     except BaseException as error:

@@ -123,3 +123,22 @@ def test_a_port_in_use_is_not_shared_by_chance(server: Server) -> None:
     assert ran.stderr.startswith(f"tokentape: can't listen on 127.0.0.1:{port}: Address already in use")
     with socket.create_connection(("127.0.0.1", int(port))):
         assert server.ask()["id"]
+
+
+def test_a_worker_that_is_ended_while_it_starts_ends() -> None:
+    """A signal right after the fork is not lost in the handlers that the worker has from its parent."""
+    program = (
+        "import os, signal\n"
+        "from tokentape_harness.cli.workers import run_workers\n"
+        "from tokentape_harness.errors import UsageError\n"
+        "os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "try:\n"
+        "    run_workers(1, lambda number, answers: (answers(), signal.pause()), lambda: print('ready'))\n"
+        "except UsageError as error:\n"
+        "    print(error)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.kill()
+    assert first.startswith("a worker did not begin to answer")
