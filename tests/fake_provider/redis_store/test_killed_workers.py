@@ -13,43 +13,23 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from tests.redis_server import PASSWORD, RedisServer
+from tests.worker_server import SERVE, WorkerServer, running
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="workers share a port as Linux does it"),
 ]
-SERVE = (sys.executable, "-m", "tokentape_harness.cli", "serve", "--port", "0", "--workers", "2")
 ITEMS, CLIENTS, KILLS = 120, 8, 8
 
 
-class Server:
-    """The command with two workers."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        lines = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("Ctrl-C"):
-                break
-        self.announced = "".join(lines)
-        found = re.search(r"http://\S+", self.announced)
-        assert found, process.communicate()
-        self.url = found[0]
-
-    @property
-    def workers(self) -> list[int]:
-        """The ids of its workers' processes."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+class Server(WorkerServer):
+    """The command with two workers, whose control API is used."""
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON of a response of the control API, on a connection of its own: any worker answers."""
@@ -73,17 +53,8 @@ def servers(redis: RedisServer) -> Iterator[list[Server]]:
     with redis.client() as client:
         client.flushall()
     environment = {**os.environ, "TOKENTAPE_STORE": redis.url}
-    processes = [
-        subprocess.Popen(SERVE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-        for _ in range(2)
-    ]
-    try:
-        yield [Server(process) for process in processes]
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.communicate(timeout=30)
+    with running(environment) as one, running(environment) as two:
+        yield [Server(one), Server(two)]
 
 
 def ask(url: str, session: str) -> tuple[str, str] | None:
@@ -201,7 +172,7 @@ def test_workers_are_as_one(servers: list[Server]) -> None:
 def test_a_store_that_is_not_there() -> None:
     """The command ends at once, in one line without the password."""
     url = f"redis://:{PASSWORD}@127.0.0.1:1/0"
-    ran = subprocess.run([*SERVE, "--store", url], capture_output=True, text=True, check=False)
+    ran = subprocess.run([*SERVE, "0", "--store", url], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("tokentape: the store at redis://127.0.0.1:1 can't be reached (ConnectionError)")
     assert len(ran.stderr.splitlines()) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -16,36 +15,17 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.worker_server import SERVE, WorkerServer, running
 from tokentape_fake_provider.hosting.server import FakeProviderServer
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="workers share a port as Linux does it"),
 ]
-SERVE = (sys.executable, "-m", "tokentape_harness.cli", "serve", "--workers", "2", "--port")
 
 
-class Server:
-    """The command, running."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        lines = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("Ctrl-C"):
-                break
-        self.announced = "".join(lines)
-        found = re.search(r"http://\S+", self.announced)
-        assert found, process.communicate()
-        self.url = found[0]
-
-    @property
-    def workers(self) -> list[int]:
-        """The ids of its workers' processes."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+class Server(WorkerServer):
+    """Two workers that are asked."""
 
     def ask(self, _: int = 0) -> Any:
         """The response to a request on a connection of its own."""
@@ -61,13 +41,8 @@ def ask(url: str) -> Any:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Two workers on a free port."""
-    with subprocess.Popen(
-        [*SERVE, "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-    ) as process:
-        try:
-            yield Server(process)
-        finally:
-            process.kill()
+    with running() as process:
+        yield Server(process)
 
 
 def test_workers_answer_alike_under_different_ids(server: Server) -> None:
