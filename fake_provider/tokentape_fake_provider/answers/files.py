@@ -133,7 +133,7 @@ def _form(http: HttpRequest) -> Mapping[str, tuple[str, str, bytes]]:
 
 
 def _media_type(text: str) -> str:
-    """The type and subtype of a content type; any bytes for what is none, which no header could have."""
+    """The type and subtype of a content type; any bytes where it has none that a header could have."""
     found = _MEDIA_TYPE.match(text)
     return _ANY if found is None else found[0]
 

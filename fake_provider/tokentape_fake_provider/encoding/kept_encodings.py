@@ -37,7 +37,7 @@ _FRAME_BYTES: Final = 300
 _MOST_INPUT: Final = 9_999_999
 _CREATED: Final = 2_145_916_800
 _TEXT: Final = "any other prompt"
-# Times in a stream are at most so many s after the answer was created.
+# The most s between the creation of an answer and a time in its stream.
 _LONGEST_S: Final = 100_000
 _DIGITS: Final = re.compile(rb"(\d+)")
 _TIME: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d|(?<!\d)\d{10}(?!\d)")
@@ -64,7 +64,7 @@ class _Base64(NamedTuple):
 
 
 class _Time(NamedTuple):
-    """A time, so many s after the answer was created: as a date, or as unix time."""
+    """A time, as s after the answer was created: as a date, or as unix time."""
 
     after: int
     iso: bool

@@ -267,7 +267,7 @@ class Journal:
         """How often it was cleared."""
         self._entries: deque[Entry] = deque()
         self._bytes = 0
-        self._stripped = 0  # so many of the oldest entries have lost the bytes of their responses
+        self._stripped = 0  # the number of the oldest entries that have lost the bytes of their responses
         self._added = 0
         self._changed = threading.Condition()
         self._waiting = 0

@@ -46,7 +46,7 @@ end
 
 _SYNC: Final = f"""{_KEEP}{_APPENDING}
 -- KEYS: base, sessions. ARGV: known epoch, known change, epoch of a new session ('' creates none), its id,
--- how many items of the queue (-1: all), the record of a request ('' is none).
+-- how many items of the queue (-1: all), the record of a request ('' is nothing).
 local base = KEYS[1]
 local epoch = redis.call('HGET', base, 'epoch')
 if not epoch then
@@ -79,7 +79,7 @@ return {{epoch, change, fields, queue, requests, number, redis.call('HKEYS', bas
 
 _COMMIT: Final = f"""{_KEEP}
 -- KEYS: base. ARGV: epoch, known change ('' for any), the first item of the queue if it is taken, what takes its
--- place ('' is nothing), the lease under which it is taken ('' is none), the numbers of the items, fields and
+-- place ('' is nothing), the lease under which it is taken ('' is nothing), the numbers of the items, fields and
 -- forgotten fields that follow.
 local base = KEYS[1]
 if redis.call('HGET', base, 'epoch') ~= ARGV[1] then return -1 end
@@ -109,7 +109,7 @@ return change
 """
 
 _APPEND: Final = f"""{_APPENDING}
--- KEYS: base. ARGV: epoch, record, lease that ends with it ('' is none).
+-- KEYS: base. ARGV: epoch, record, lease that ends with it ('' is nothing).
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
 append(KEYS[1], 'response', ARGV[2])
 if ARGV[3] ~= '' then redis.call('HDEL', KEYS[1] .. ':leases', ARGV[3]) end

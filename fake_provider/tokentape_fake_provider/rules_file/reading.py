@@ -23,7 +23,7 @@ ReadProfile = Callable[[str], Profile]
 """Reads the file of `profile:FILE`. Raises an error whose text says what is wrong."""
 
 SECTIONS: Final = ("settings", "rules", "queue", "cassettes", "sessions")
-"""The fields of a rules file, by which it is told from other files."""
+"""The fields of a rules file, which no other file has."""
 _PLACE: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _EXACT: Final = 2**53
 

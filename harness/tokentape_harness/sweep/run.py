@@ -47,7 +47,7 @@ def run_sweep(
 ) -> Matrix:
     """Run the client in each cell, each in a session of its own. The plan's first cell has no fault.
 
-    With `parallel` the cells in which the server stays silent run in so many threads, beside the others. Raises
+    With `parallel` the cells in which the server stays silent run in this number of threads, beside the others. Raises
     `SweepError` if the client fails in the first cell.
     """
 

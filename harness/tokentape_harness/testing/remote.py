@@ -79,7 +79,7 @@ class RemoteProvider(Provider):
 
 
 class RemoteSession(Session):
-    """A session of another process: what it is told goes there, what it shows comes from there."""
+    """A session of another process: changes go there, and what it shows comes from there."""
 
     def __init__(self, api: ControlApi, session_id: str) -> None:
         self._api = api

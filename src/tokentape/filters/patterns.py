@@ -15,7 +15,7 @@ Replacement: TypeAlias = str | Callable[[str], str]
 """The text that is shown instead of a match, or a function from the match to it."""
 
 LONGEST_MATCH = 1000
-"""The default for the most characters that one match may have; so many can be held."""
+"""The default for the most characters that one match may have, and that are held."""
 
 # What a pattern may look back at (`\b`, `(?<=...)`) before the text that is undecided.
 _CONTEXT = 200
