@@ -67,7 +67,7 @@ def check_openai_responses(request: ProviderRequest, prompt: Prompt) -> None:
 
 
 def _check_tools(body: Mapping[str, Any], prompt: Prompt) -> None:
-    if tools := body.get("tools"):
+    if tools := body.get("tools") or []:
         check_tool_list(tools)
     for index, tool in enumerate(objects(tools)):
         if tool["type"] in ("function", "custom"):
